@@ -1,0 +1,73 @@
+"""Prompt-only: fast weights alone, on frozen parameters.
+
+The paper's baseline (arXiv 2605.12484, "GEPA"): the same prompt optimiser on the same schedule as
+in fast-slow training, without the RL steps between its rounds. Departures from the paper: rounds
+come every T steps of the stream, so that the learner meets the stream at the others' pace; the
+reflection LM is the frozen base instead of a larger model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import nan
+from pathlib import Path
+from time import perf_counter
+
+from cl_bench.fast import FastWeights
+from cl_bench.files import read_json, write_json_atomically
+from cl_bench.learner import (
+    Batch,
+    Learner,
+    LearnerConfig,
+    LearnerFactory,
+    Ledger,
+    PromptRecord,
+    StepRecord,
+)
+from cl_bench.policy import Policy
+from cl_bench.reflection import BaseReflector
+
+
+class PromptOnly:
+    """A round of the prompt optimiser before every T-th step; the other steps pass."""
+
+    name = "prompt"
+
+    def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
+        self._fast = FastWeights(policy, BaseReflector(policy), config, ledger)
+        self._every = config.round_every
+        self._until_round = 0
+
+    def learn(self, batches: Sequence[Batch]) -> Iterator[StepRecord]:
+        for batch in batches:
+            started = perf_counter()
+            if self._until_round == 0:
+                self._fast.round(batch)
+                self._until_round = self._every
+            self._until_round -= 1
+            reward = self._fast.score
+            yield StepRecord(reward, nan, nan, nan, nan, nan, perf_counter() - started)
+
+    def boundary(self) -> None:
+        self._until_round = 0
+
+    def prompt(self) -> str:
+        return self._fast.best
+
+    def lineage(self) -> list[PromptRecord]:
+        return self._fast.lineage()
+
+    def save(self, folder: Path) -> None:
+        self._fast.save(folder)
+        write_json_atomically(folder / "schedule.json", {"until_round": self._until_round})
+
+    def load(self, folder: Path) -> None:
+        self._fast.load(folder)
+        self._until_round = read_json(folder / "schedule.json")["until_round"]
+
+
+def _build(policy: Policy, config: LearnerConfig, ledger: Ledger) -> Learner:
+    return PromptOnly(policy, config, ledger)
+
+
+PROMPT = LearnerFactory(_build)

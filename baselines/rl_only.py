@@ -1,0 +1,55 @@
+"""RL-only: slow weights alone, under the fixed seed prompt.
+
+The paper's baseline (arXiv 2605.12484, "RL"): GRPO advantages with the CISPO loss, one prompt.
+Departures from the paper: the model is small, so the learning rate is larger than an 8B model's;
+one epoch per generated batch, hence an importance ratio of 1 and a clip that never bites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from cl_bench.learner import (
+    Batch,
+    Learner,
+    LearnerConfig,
+    LearnerFactory,
+    Ledger,
+    PromptRecord,
+    StepRecord,
+)
+from cl_bench.policy import Policy
+from cl_bench.prompts import SEED_PROMPT
+from cl_bench.slow import SlowWeights
+
+
+class RLOnly:
+    """One RL step per batch."""
+
+    name = "rl"
+
+    def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
+        self._slow = SlowWeights(policy, config, ledger)
+
+    def learn(self, batches: Sequence[Batch]) -> Iterator[StepRecord]:
+        yield from self._slow.steps(batches, [SEED_PROMPT])
+
+    def prompt(self) -> str:
+        return SEED_PROMPT
+
+    def lineage(self) -> list[PromptRecord]:
+        return []
+
+    def save(self, folder: Path) -> None:
+        self._slow.save(folder)
+
+    def load(self, folder: Path) -> None:
+        self._slow.load(folder)
+
+
+def _build(policy: Policy, config: LearnerConfig, ledger: Ledger) -> Learner:
+    return RLOnly(policy, config, ledger)
+
+
+RL = LearnerFactory(_build)

@@ -1,0 +1,27 @@
+"""cl-bench: a continual-learning benchmark suite for language models.
+
+    import cl_bench
+    run = cl_bench.run(stream="math-to-code", learner="fst", seed=0)
+    run.table("evaluations")          # a pandas frame
+
+Importing the package is cheap: torch and pandas load when a run does.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cl_bench.api import Run, run
+
+__all__ = ["Run", "__version__", "run"]
+__version__ = version("cl-bench")
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Run", "run"):
+        from cl_bench import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,140 @@
+"""The suite from Python: `run`, `resume` and what they return."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cl_bench.errors import unknown
+from cl_bench.progress import Progress, Quiet
+from cl_bench.results import RunDirectory
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cl_bench.report.summary import Summary
+
+
+class Run:
+    """A run directory, read: its tables, its manifest and what follows from them."""
+
+    def __init__(self, path: str | Path) -> None:
+        self._directory = RunDirectory.open(Path(path))
+
+    @property
+    def path(self) -> Path:
+        return self._directory.path
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """Configuration, provenance and status."""
+        return self._directory.manifest
+
+    @property
+    def status(self) -> str:
+        """running, done, diverged or failed."""
+        return str(self.manifest["status"])
+
+    def table(self, name: str) -> pd.DataFrame:
+        """One of the tidy tables of docs/tables.md, as a frame."""
+        return self._directory.table(name)
+
+    def summary(self) -> Summary:
+        """The headline numbers, computed from the tables."""
+        from cl_bench.report.summary import summarise
+
+        return summarise(self._directory)
+
+    def write_figures(self) -> list[Path]:
+        """Draw the run's figures into its directory."""
+        from cl_bench.report.figures import write_figures
+
+        return write_figures(self._directory)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, status={self.status!r})"
+
+
+def run(
+    stream: str = "math-to-code",
+    learner: str = "fst",
+    *,
+    seed: int = 0,
+    model: str = "embedded",
+    out: str | Path | None = None,
+    steps: int | None = None,
+    setting: str | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Run:
+    """Run `learner` on `stream` and return the finished run.
+
+    `steps` and `setting` replace those of every stage. `options` are any fields of `RunConfig`,
+    `LearnerConfig` or `EvaluationConfig` (`eval_every=60`, `population=8`, `items=128`, …).
+    Raises `UsageError` for unknown names and `RunDirectoryError` if `out` exists.
+    """
+    from cl_bench import stream as streams
+    from cl_bench.registry import LEARNERS
+    from cl_bench.runner import Runner
+
+    LEARNERS.load(learner)
+    config = configure(learner=learner, model=model, seed=seed, **options)
+    course = streams.stream(stream, steps=steps, setting=setting)
+    path = Path(out) if out is not None else default_out(stream, learner, seed)
+    Runner.start(path, course, config, progress or Quiet())
+    return _finished(path)
+
+
+def resume(path: str | Path, *, progress: Progress | None = None) -> Run:
+    """Go on with an interrupted run from its last checkpoint."""
+    from cl_bench.runner import Runner
+
+    Runner.resume(Path(path), progress or Quiet())
+    return _finished(Path(path))
+
+
+def default_out(stream: str, learner: str, seed: int) -> Path:
+    """`results/<stream>-<learner>-<seed>`, numbered on if that exists."""
+    first = Path("results") / f"{stream}-{learner}-{seed}"
+    path, number = first, 2
+    while path.exists():
+        path, number = first.with_name(f"{first.name}.{number}"), number + 1
+    return path
+
+
+def configure(**options: Any) -> Any:
+    """A `RunConfig` from flat options, each given to the part that has a field of its name."""
+    from cl_bench.runner import RunConfig
+
+    config = RunConfig()
+    if "seed" in options:
+        config = replace(config, learning=replace(config.learning, seed=options["seed"]))
+    parts: dict[str, dict[str, Any]] = {"": {}, "learning": {}, "evaluation": {}}
+    for name, value in options.items():
+        homes = [part for part in parts if hasattr(getattr(config, part) if part else config, name)]
+        if not homes or name in ("learning", "evaluation"):
+            raise unknown("option", name, _option_names(config))
+        for home in homes:
+            parts[home][name] = value
+    return replace(
+        config,
+        learning=replace(config.learning, **parts["learning"]),
+        evaluation=replace(config.evaluation, **parts["evaluation"]),
+        **parts[""],
+    )
+
+
+def _option_names(config: Any) -> set[str]:
+    names = {*vars(config), *vars(config.learning), *vars(config.evaluation)}
+    return names - {"learning", "evaluation"}
+
+
+def _finished(path: Path) -> Run:
+    from cl_bench.files import write_text_atomically
+
+    finished = Run(path)
+    finished.write_figures()
+    write_text_atomically(path / "summary.txt", finished.summary().text() + "\n")
+    return finished

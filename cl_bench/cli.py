@@ -1,0 +1,143 @@
+"""The command line: parses, calls one function per verb, prints. Imports lazily."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cl_bench.errors import ClBenchError
+
+app = typer.Typer(
+    name="cl-bench",
+    help="Continual-learning benchmarks for language models: run a learner on a stream of tasks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+model_app = typer.Typer(help="The embedded base model: measure it, train it again.")
+app.add_typer(model_app, name="model")
+
+LEARNING = "What the learner may spend"
+EVALUATION = "Evaluation"
+Name = typer.Option
+
+
+@app.command()
+def run(
+    stream: Annotated[str, Name(help="A stream, or a-to-b over domains.")] = "math-to-code",
+    learner: Annotated[str, Name(help="rl, prompt, fst; see `cl-bench list`.")] = "fst",
+    model: Annotated[str, Name(help="embedded, a Hugging Face folder or name.")] = "embedded",
+    seed: Annotated[int, Name(help="Seed of conventions, problems and sampling.")] = 0,
+    out: Annotated[Path | None, Name(help="New directory for the run [results/…].")] = None,
+    resume: Annotated[Path | None, Name(help="Go on with an interrupted run.")] = None,
+    steps: Annotated[int | None, Name(help="Training steps per stage.")] = None,
+    setting: Annotated[str | None, Name(help="easy, default or hard.")] = None,
+    feedback: Annotated[str, Name(help="none, answer or step.")] = "step",
+    boundaries: Annotated[str, Name(help="hidden or announced.")] = "hidden",
+    device: Annotated[str, Name(help="auto, cpu or cuda.")] = "auto",
+    quiet: Annotated[bool, Name("--quiet", help="Print the summary only.")] = False,
+    debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
+    learning_rate: Annotated[float, Name(rich_help_panel=LEARNING)] = 1e-4,
+    problems_per_step: Annotated[int, Name(rich_help_panel=LEARNING)] = 16,
+    group_size: Annotated[int, Name(rich_help_panel=LEARNING)] = 8,
+    round_every: Annotated[int, Name(rich_help_panel=LEARNING)] = 6,
+    population: Annotated[int, Name(rich_help_panel=LEARNING)] = 4,
+    proposals: Annotated[int, Name(rich_help_panel=LEARNING)] = 5,
+    max_new_tokens: Annotated[int, Name(rich_help_panel=LEARNING)] = 96,
+    eval_every: Annotated[int, Name(rich_help_panel=EVALUATION)] = 30,
+    items: Annotated[int, Name(help="Test problems per domain.", rich_help_panel=EVALUATION)] = 64,
+    samples: Annotated[int, Name(help="Responses per item.", rich_help_panel=EVALUATION)] = 4,
+) -> None:
+    """Run a learner on a stream; print a summary, write tables and figures."""
+    given: dict[str, Any] = dict(locals())
+    with _errors(debug):
+        from rich.console import Console
+
+        from cl_bench import api
+        from cl_bench.progress import progress_for
+
+        progress = progress_for(Console(stderr=True), quiet=quiet)
+        if resume is not None:
+            finished = api.resume(resume, progress=progress)
+        else:
+            names = ("resume", "quiet", "debug", "boundaries")
+            options = {name: value for name, value in given.items() if name not in names}
+            announced = _choice("boundaries", boundaries, ("hidden", "announced")) == "announced"
+            finished = api.run(**options, announced=announced, progress=progress)
+        typer.echo(finished.summary().text())
+        typer.echo(f"\nTables, figures and summary: {finished.path}")
+
+
+@app.command("list")
+def list_() -> None:
+    """Streams, tasks, learners, models and metrics, one line each."""
+    from cl_bench.listing import listing
+
+    for kind, entries in listing().items():
+        typer.echo(f"{kind}:")
+        for name, summary in entries:
+            typer.echo(f"  {name:<26} {summary}")
+
+
+@model_app.command("eval")
+def model_eval(
+    model: Annotated[str, Name(help="embedded or a folder trained by `model train`.")] = "embedded",
+    n: Annotated[int, Name("--n", help="Samples per cell.")] = 512,
+    seed: Annotated[int, Name(help="Seed of the fresh conventions and of sampling.")] = 1,
+    debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Measure the embedded model: the accuracy figures of its card."""
+    with _errors(debug):
+        from cl_bench.models.evaluation import evaluate_model
+
+        typer.echo(evaluate_model(model, n=n, seed=seed).text())
+
+
+@model_app.command("train")
+def model_train(
+    out: Annotated[Path, Name(help="Folder for the model and its checkpoint.")],
+    steps: Annotated[int, Name(help="Optimizer steps.")] = 6000,
+    seed: Annotated[int, Name(help="Seed of weights and documents.")] = 0,
+    device: Annotated[str, Name(help="cpu or cuda.")] = "cpu",
+    compile: Annotated[bool, Name(help="Compile the training step.")] = True,
+    debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Train the embedded model again; an interrupted training goes on from its checkpoint."""
+    with _errors(debug):
+        from cl_bench.models.training import TrainingConfig, train
+
+        config = TrainingConfig(steps=steps, seed=seed, device=device, compile=compile)
+        train(config, out, typer.echo)
+
+
+class _errors:
+    """Turns the suite's own errors into one line and exit code 2; `--debug` lets them through."""
+
+    def __init__(self, debug: bool) -> None:
+        self._debug = debug
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ClBenchError) and not self._debug:
+            typer.echo(f"cl-bench: {error}", err=True)
+            raise typer.Exit(2) from None
+
+
+def _choice(name: str, given: str, allowed: tuple[str, ...]) -> str:
+    if given not in allowed:
+        raise typer.BadParameter(f"{given!r} is not one of {', '.join(allowed)}", param_hint=name)
+    return given
+
+
+def main() -> None:
+    """The console script `cl-bench`."""
+    app()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

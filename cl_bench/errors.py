@@ -1,0 +1,45 @@
+"""The suite's errors: one small tree, so that a caller can catch all of them or one kind.
+
+    ClBenchError
+    ├── UsageError        what the user asked for does not exist or cannot work
+    ├── RunDirectoryError a run directory is locked, damaged or belongs to something else
+    ├── ModelError        a model folder or name that cannot be used
+    └── DivergedError     training produced a loss or weights that are not finite
+
+Every message says what was given, what is allowed and what to type next.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ClBenchError(Exception):
+    """Base of every error that cl-bench raises on purpose."""
+
+
+class UsageError(ClBenchError):
+    """The request names something unknown or asks for something impossible."""
+
+
+class RunDirectoryError(ClBenchError):
+    """A run directory cannot be created, read or continued."""
+
+
+class ModelError(ClBenchError):
+    """A model or tokenizer cannot be loaded or used by the suite."""
+
+
+class DivergedError(ClBenchError):
+    """Training left the finite numbers; the run is recorded as diverged."""
+
+
+def unknown(kind: str, given: str, allowed: Iterable[str]) -> UsageError:
+    """An error for an unknown name: it lists what is allowed and guesses what was meant."""
+    names = sorted(allowed)
+    close = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return UsageError(
+        f"Unknown {kind} {given!r}.{hint} Known: {', '.join(names)}. `cl-bench list` shows them all."
+    )

@@ -1,0 +1,25 @@
+"""What `cl-bench list` shows: everything that has a name, with one line each."""
+
+from __future__ import annotations
+
+from cl_bench.metrics import METRICS
+from cl_bench.registry import DOMAINS, LEARNERS, STREAMS
+
+Listing = dict[str, list[tuple[str, str]]]
+
+
+def listing() -> Listing:
+    """Kind of thing to its (name, summary) pairs, in the order of the registry."""
+    return {
+        "streams": [
+            *STREAMS.summaries(),
+            ("a-to-b(-to-c…)", "any stream over the tasks below"),
+        ],
+        "tasks": DOMAINS.summaries(),
+        "learners": LEARNERS.summaries(),
+        "models": [
+            ("embedded", "the small base model shipped with cl-bench; no network, no GPU"),
+            ("FOLDER or NAME", "any Hugging Face causal LM with a chat template"),
+        ],
+        "metrics": [(name, metric.summary) for name, metric in METRICS.items()],
+    }

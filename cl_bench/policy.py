@@ -1,0 +1,252 @@
+"""A causal LM with its tokenizer and a frozen copy of where it started.
+
+The only place that runs a torch model outside the optimiser: sampling, token log-probabilities
+and exact divergences. `base` never changes and is never on a gradient's path.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+from torch import Tensor
+
+from cl_bench.errors import ModelError
+from cl_bench.prompts import Message
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Chat = Sequence[Message]
+Item = TypeVar("Item")
+_ROWS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """A sampled response. Token ids are without padding; an end token is included if reached."""
+
+    prompt_ids: tuple[int, ...]
+    completion_ids: tuple[int, ...]
+    text: str
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """Exact D_KL(p ‖ q) along sampled responses, in nats, and the entropy of p there.
+
+    Sums over the response's tokens, one entry a response; `tokens` are their counts.
+    """
+
+    kl_N: Tensor
+    entropy_N: Tensor
+    tokens_N: Tensor
+
+    @property
+    def per_token(self) -> float:
+        """Mean divergence of a token, over all tokens."""
+        return float(self.kl_N.sum() / self.tokens_N.sum())
+
+    @property
+    def per_sequence(self) -> float:
+        """Mean over responses of the divergence summed over their tokens."""
+        return float(self.kl_N.mean())
+
+    @property
+    def entropy(self) -> float:
+        """Mean entropy of a token, over all tokens."""
+        return float(self.entropy_N.sum() / self.tokens_N.sum())
+
+
+class Policy:
+    """The model being trained (`model`), its frozen start (`base`) and their tokenizer."""
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+        if tokenizer.chat_template is None:
+            raise ModelError(
+                f"The tokenizer of {tokenizer.name_or_path!r} has no chat template. Use an "
+                "instruction-tuned model, or set `chat_template` in its tokenizer_config.json."
+            )
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        tokenizer.padding_side = "left"
+        self.model = model
+        self.tokenizer = tokenizer
+        self.base = copy.deepcopy(model).eval().requires_grad_(False)
+
+    @classmethod
+    def load(cls, name_or_path: str, device: str = "cpu") -> Policy:
+        """Load a Hugging Face folder or hub name (never with remote code), onto `device`."""
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(name_or_path)
+            model = AutoModelForCausalLM.from_pretrained(name_or_path, use_safetensors=True)
+        except (OSError, ValueError, ImportError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ModelError(
+                f"Cannot load the model {name_or_path!r}: {reason} Give `embedded`, a folder "
+                "with config.json, model.safetensors and tokenizer.json, or a hub name."
+            ) from error
+        return cls(model.to(device), tokenizer)
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    @torch.no_grad()
+    def generate(
+        self,
+        chats: Sequence[Chat],
+        *,
+        max_new_tokens: int,
+        temperature: float = 1.0,
+        from_base: bool = False,
+    ) -> list[Rollout]:
+        """Sample one response to each chat from torch's global generator; 0 is greedy."""
+        model = self.base if from_base else self.model
+        training = model.training
+        model.eval()
+        try:
+            prompts = self.encode(chats)
+            order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+            rollouts: list[Rollout | None] = [None] * len(prompts)
+            for chunk in _chunks(order, _ROWS):
+                rows = [prompts[i] for i in chunk]
+                sampled = self._sample(model, rows, max_new_tokens, temperature)
+                for i, rollout in zip(chunk, sampled, strict=True):
+                    rollouts[i] = rollout
+        finally:
+            model.train(training)
+        return [rollout for rollout in rollouts if rollout is not None]
+
+    def encode(self, chats: Sequence[Chat]) -> list[list[int]]:
+        """Token ids of the chats, up to where the assistant begins."""
+        texts = [
+            self.tokenizer.apply_chat_template(
+                list(chat), tokenize=False, add_generation_prompt=True
+            )
+            for chat in chats
+        ]
+        ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        return ids
+
+    @torch.no_grad()
+    def divergence(
+        self, rollouts: Sequence[Rollout], *, from_base: bool = False, temperature: float = 1.0
+    ) -> Divergence:
+        """D_KL(sampler ‖ other) at every sampled position, over the full vocabulary.
+
+        `rollouts` must have been sampled from the policy, or from the base with `from_base`; the
+        other of the two is what the divergence is measured to. Both read the same prompt.
+        """
+        p, q = (self.base, self.model) if from_base else (self.model, self.base)
+        parts = [
+            _divergence(p, q, rows, self._pad_id, temperature)
+            for rows in _chunks(rollouts, _ROWS // 2)
+        ]
+        return Divergence(
+            *(torch.cat([getattr(part, name) for part in parts]) for name in Divergence.__slots__)
+        )
+
+    @property
+    def _pad_id(self) -> int:
+        return int(self.tokenizer.pad_token_id)
+
+    def _sample(
+        self,
+        model: PreTrainedModel,
+        prompts: Sequence[Sequence[int]],
+        max_new_tokens: int,
+        temperature: float,
+    ) -> list[Rollout]:
+        ids, mask = _left_pad(prompts, self._pad_id)
+        sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+        output = model.generate(
+            input_ids=ids.to(model.device),
+            attention_mask=mask.to(model.device),
+            max_new_tokens=max_new_tokens,
+            pad_token_id=self._pad_id,
+            **(sampling if temperature > 0 else {"do_sample": False}),
+        )
+        ends = _end_ids(model, self.tokenizer)
+        completions = [_until(row, ends) for row in output[:, ids.shape[1] :].tolist()]
+        texts = self.tokenizer.batch_decode(completions, skip_special_tokens=True)
+        return [
+            Rollout(tuple(prompt), tuple(done), text.strip(), done[-1] not in ends)
+            for prompt, done, text in zip(prompts, completions, texts, strict=True)
+        ]
+
+
+def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    ends = model.generation_config.eos_token_id
+    listed = ends if isinstance(ends, list) else [ends]
+    return {end for end in (*listed, tokenizer.eos_token_id) if end is not None}
+
+
+def _until(ids: list[int], ends: set[int]) -> list[int]:
+    """`ids` up to and with the first end token."""
+    for place, token in enumerate(ids):
+        if token in ends:
+            return ids[: place + 1]
+    return ids
+
+
+def _left_pad(rows: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
+    width = max(len(row) for row in rows)
+    ids = torch.full((len(rows), width), pad)
+    mask = torch.zeros((len(rows), width), dtype=torch.long)
+    for place, row in enumerate(rows):
+        ids[place, width - len(row) :] = torch.tensor(row)
+        mask[place, width - len(row) :] = 1
+    return ids, mask
+
+
+def _divergence(
+    p: PreTrainedModel,
+    q: PreTrainedModel,
+    rollouts: Sequence[Rollout],
+    pad: int,
+    temperature: float,
+) -> Divergence:
+    ids, mask = _left_pad([(*r.prompt_ids, *r.completion_ids) for r in rollouts], pad)
+    ids, mask = ids.to(p.device), mask.to(p.device)
+    keep = max(len(r.completion_ids) for r in rollouts)
+    sampled = torch.zeros((len(rollouts), keep), dtype=torch.bool, device=p.device)
+    for place, rollout in enumerate(rollouts):
+        sampled[place, keep - len(rollout.completion_ids) :] = True
+    log_p, log_q = (_next_log_probs(m, ids, mask, keep, temperature) for m in (p, q))
+    prob = log_p.exp()
+    kl = torch.where(prob > 0, prob * (log_p - log_q), 0.0).sum(-1).clamp_min(0.0)
+    entropy = -torch.where(prob > 0, prob * log_p, 0.0).sum(-1)
+    return Divergence(
+        (kl * sampled).sum(-1).cpu(), (entropy * sampled).sum(-1).cpu(), sampled.sum(-1).cpu()
+    )
+
+
+def _next_log_probs(
+    model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int, temperature: float
+) -> Tensor:
+    """Log-probabilities (rows, keep, vocabulary) of each of the last `keep` tokens' positions."""
+    training = model.training
+    model.eval()
+    positions = (mask.cumsum(-1) - 1).clamp_min(0)
+    logits = model(
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=positions,
+        use_cache=False,
+        logits_to_keep=keep + 1,
+    ).logits[:, :-1]
+    model.train(training)
+    scale = temperature if temperature > 0 else 1.0
+    return torch.log_softmax(logits.float() / scale, dim=-1)
+
+
+def _chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,136 @@
+"""Live progress of a run: a bar on a terminal, plain lines elsewhere, or nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+if TYPE_CHECKING:
+    from cl_bench.evaluator import Evaluation
+    from cl_bench.learner import StepRecord
+    from cl_bench.stream import Stream
+
+
+class Progress(Protocol):
+    """What the runner tells while it runs. Implementations must not raise."""
+
+    def start(self, stream: Stream, learner: str, step: int) -> None: ...
+
+    def step(self, step: int, stage: int, record: StepRecord) -> None: ...
+
+    def evaluated(self, step: int, evaluation: Evaluation) -> None: ...
+
+    def finish(self) -> None: ...
+
+
+class Quiet:
+    """Says nothing."""
+
+    def start(self, stream: Stream, learner: str, step: int) -> None:
+        pass
+
+    def step(self, step: int, stage: int, record: StepRecord) -> None:
+        pass
+
+    def evaluated(self, step: int, evaluation: Evaluation) -> None:
+        pass
+
+    def finish(self) -> None:
+        pass
+
+
+class Lines:
+    """A line for each evaluation point; for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._started = time.monotonic()
+        self._first = self._total = 0
+        self._rewards: list[float] = []
+        self._stages: list[str] = []
+        self._stage = 0
+
+    def start(self, stream: Stream, learner: str, step: int) -> None:
+        self._started, self._first, self._total = time.monotonic(), step, stream.steps
+        self._stages = [stage.domain for stage in stream.stages]
+        self._say(f"{learner} on {stream.name}: {stream.steps} steps, from step {step}")
+
+    def step(self, step: int, stage: int, record: StepRecord) -> None:
+        self._stage = stage
+        self._rewards.append(record.reward)
+
+    def evaluated(self, step: int, evaluation: Evaluation) -> None:
+        reward = sum(self._rewards) / len(self._rewards) if self._rewards else None
+        shown = "" if reward is None else f" reward {reward:.2f}"
+        where = f"step {step}/{self._total} [{self._stages[self._stage]}]"
+        self._say(f"{where}{shown} | {describe(evaluation)} | {self._left(step)}")
+        self._rewards.clear()
+
+    def finish(self) -> None:
+        self._say(f"finished in {time.monotonic() - self._started:.0f} s")
+
+    def _left(self, step: int) -> str:
+        done, spent = step - self._first, time.monotonic() - self._started
+        if not done:
+            return f"{spent:.0f} s"
+        return f"{spent:.0f} s, {spent / done * (self._total - step):.0f} s left"
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class Live(Lines):
+    """The lines, above a bar that moves with every step."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[reward]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=None, reward="")
+
+    def start(self, stream: Stream, learner: str, step: int) -> None:
+        super().start(stream, learner, step)
+        self._bar.update(
+            self._task, total=stream.steps, completed=step, description=self._stages[0]
+        )
+        self._bar.start()
+
+    def step(self, step: int, stage: int, record: StepRecord) -> None:
+        super().step(step, stage, record)
+        self._bar.update(
+            self._task,
+            completed=step,
+            description=self._stages[stage],
+            reward=f"reward {record.reward:.2f}",
+        )
+
+    def finish(self) -> None:
+        self._bar.stop()
+        super().finish()
+
+
+def describe(evaluation: Evaluation) -> str:
+    """Accuracy and KL of every domain under the learner's prompt, in one line."""
+    parts = []
+    for row in evaluation.evaluations:
+        if row["prompt"] == "learner":
+            parts.append(f"{row['domain']} {row['accuracy']:.2f} (KL {row['kl_policy_base']:.3f})")
+    return ", ".join(parts)
+
+
+def progress_for(console: Console, *, quiet: bool) -> Progress:
+    """What suits the console: nothing, a live bar on a terminal, or plain lines."""
+    if quiet:
+        return Quiet()
+    return Live(console) if console.is_terminal else Lines(console)

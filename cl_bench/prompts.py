@@ -1,0 +1,34 @@
+"""The texts every learner shares: the seed prompt, instructions made of rules, the reflection request.
+
+They are plain English in the embedded model's vocabulary, so that the same text serves it and a
+pretrained model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+SEED_PROMPT = "solve step by step ."
+"""The task-agnostic system prompt that every learner starts from."""
+
+REFLECTION_PROMPT = "improve the instructions ."
+"""The system prompt under which a model rewrites instructions."""
+
+Message = dict[str, str]
+
+
+def instructions(rules: Iterable[str]) -> str:
+    """The seed prompt followed by `rules`, each ended by a semicolon."""
+    return " ".join([SEED_PROMPT, *(f"{rule} ;" for rule in rules)])
+
+
+def chat(system: str, user: str) -> list[Message]:
+    """One problem as messages; an empty system prompt is left out."""
+    head = [{"role": "system", "content": system}] if system else []
+    return [*head, {"role": "user", "content": user}]
+
+
+def reflection(current: str, feedback: Sequence[str]) -> list[Message]:
+    """Ask for better instructions, given the current ones and what verifiers said of rollouts."""
+    said = " ".join(f"feedback : {line}" for line in feedback)
+    return chat(REFLECTION_PROMPT, f"instructions : {current} {said}")

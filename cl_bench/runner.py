@@ -1,0 +1,287 @@
+"""Drives one run: learn up to the next evaluation point, evaluate, append rows, checkpoint.
+
+    for every evaluation point:  learner.learn(batches) → Evaluator → tables → checkpoint
+
+A checkpoint follows the rows it belongs to; a resumed run drops rows newer than its checkpoint.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+
+from cl_bench.errors import DivergedError, RunDirectoryError, UsageError
+from cl_bench.evaluator import Evaluation, EvaluationConfig, Evaluator, Row
+from cl_bench.files import read_json, write_json_atomically
+from cl_bench.learner import HearsBoundaries, Learner, LearnerConfig, Ledger, StepRecord
+from cl_bench.models import resolve
+from cl_bench.policy import Policy
+from cl_bench.progress import Progress
+from cl_bench.provenance import config_hash, file_hashes, provenance
+from cl_bench.registry import LEARNERS
+from cl_bench.results import RunDirectory
+from cl_bench.stream import Course, Stream
+from cl_bench.task import FeedbackLevel
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that determines a run's numbers besides its stream."""
+
+    learner: str = "fst"
+    """Name of the learner in the registry."""
+    model: str = "embedded"
+    """`embedded`, a Hugging Face folder or a hub name."""
+    seed: int = 0
+    """Seed of the conventions, the problems and every random choice."""
+    feedback: FeedbackLevel = "step"
+    """How much the verifier tells the prompt optimiser: none, answer or step."""
+    announced: bool = False
+    """Whether the learner is told where a task ends."""
+    eval_every: int = 30
+    """Training steps between evaluations; stage ends are always evaluated."""
+    threads: int = 0
+    """Torch threads; 0 leaves torch's own choice."""
+    device: str = "auto"
+    """`cpu`, `cuda` or `auto` (CUDA if there is one)."""
+    learning: LearnerConfig = field(default_factory=LearnerConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    def __post_init__(self) -> None:
+        if self.eval_every < 1:
+            raise UsageError(f"eval_every={self.eval_every}: must be 1 or more.")
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> RunConfig:
+        """The configuration that `asdict` turned into `saved`."""
+        parts = {
+            "learning": LearnerConfig(**saved["learning"]),
+            "evaluation": EvaluationConfig(**saved["evaluation"]),
+        }
+        return cls(**{**saved, **parts})
+
+
+class Runner:
+    """One run in one directory. `start` makes a new one; `resume` goes on with an old one."""
+
+    def __init__(
+        self, directory: RunDirectory, stream: Stream, config: RunConfig, progress: Progress
+    ) -> None:
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        self._directory, self._stream, self._config = directory, stream, config
+        self._progress = progress
+        _seed_everything(config.seed)
+        self._policy = Policy.load(resolve(config.model), _device(config.device))
+        self._ledger = Ledger()
+        factory = LEARNERS.load(config.learner)
+        self._learner: Learner = factory.build(self._policy, config.learning, self._ledger)
+        self._course = Course(
+            stream,
+            seed=config.seed,
+            feedback=config.feedback,
+            problems_per_step=config.learning.problems_per_step,
+        )
+        tasks = {domain: self._course.evaluation_task(domain) for domain in stream.domains}
+        self._evaluator = Evaluator(self._policy, tasks, config.evaluation, config.seed)
+        self._step = 0
+        self._part = 0
+        self._timing: list[Row] = []
+
+    @classmethod
+    def start(
+        cls, path: Path, stream: Stream, config: RunConfig, progress: Progress
+    ) -> RunDirectory:
+        """Run `stream` from the beginning into the new directory `path`."""
+        LEARNERS.load(config.learner)
+        directory = RunDirectory.create(path, _manifest(stream, config))
+        with directory.locked(), _status_kept(directory):
+            runner = cls(directory, stream, config, progress)
+            directory.update_manifest(
+                model_files=file_hashes(Path(resolve(config.model))),
+                device=str(runner._policy.device),
+            )
+            runner._run()
+        return directory
+
+    @classmethod
+    def resume(cls, path: Path, progress: Progress) -> RunDirectory:
+        """Go on with the interrupted run in `path` from its last checkpoint."""
+        directory = RunDirectory.open(path)
+        manifest = directory.manifest
+        if manifest["status"] == "done":
+            raise RunDirectoryError(f"The run in {path} is done; there is nothing to resume.")
+        config = RunConfig.from_dict(manifest["config"])
+        stream = Stream.from_description(manifest["stream"])
+        with directory.locked(), _status_kept(directory):
+            runner = cls(directory, stream, config, progress)
+            runner._restore()
+            runner._run()
+        return directory
+
+    def _run(self) -> None:
+        self._progress.start(self._stream, self._config.learner, self._step)
+        if self._part == 0:
+            self._evaluate("start", [])
+        while self._step < self._stream.steps:
+            self._advance()
+        self._progress.finish()
+
+    def _advance(self) -> None:
+        """Learn up to the next evaluation point, then evaluate and checkpoint there."""
+        stage = self._course.stage_of(self._step + 1)
+        end = self._course.end_of(stage)
+        before = end - self._stream.stages[stage].steps
+        done_in_stage = self._step - before
+        due = before + (done_in_stage // self._config.eval_every + 1) * self._config.eval_every
+        last = min(due, end)
+        if self._config.announced and done_in_stage == 0 and stage > 0:
+            if isinstance(self._learner, HearsBoundaries):
+                self._learner.boundary()
+        records = self._learn(last, stage)
+        self._evaluate("stage-end" if last == end else "inside", records)
+
+    def _learn(self, last: int, stage: int) -> list[Row]:
+        started = perf_counter()
+        rows: list[Row] = []
+        domain = self._stream.stages[stage].domain
+        for record in self._learner.learn(self._course.batches(self._step + 1, last)):
+            self._step += 1
+            rows.append({"step": self._step, "stage": stage + 1, "domain": domain, **_row(record)})
+            self._progress.step(self._step, stage, record)
+        self._time("learn", started)
+        return rows
+
+    def _evaluate(self, at: str, steps: list[Row]) -> None:
+        started = perf_counter()
+        evaluation = self._evaluator.evaluate(self._step, self._learner.prompt())
+        self._time("evaluate", started)
+        self._progress.evaluated(self._step, evaluation)
+        self._commit(at, steps, evaluation)
+
+    def _commit(self, at: str, steps: list[Row], evaluation: Evaluation) -> None:
+        """Write the rows since the last evaluation point, then a checkpoint that includes them."""
+        started = perf_counter()
+        label = {
+            "stage": self._course.stage_of(self._step) + 1 if self._step else 0,
+            "at": at,
+            "samples_slow": self._ledger.slow.rollouts,
+            "rollouts": self._ledger.rollouts,
+        }
+        lineage = self._learner.lineage()
+        ledger = [
+            {"step": self._step, "channel": channel, **spent}
+            for channel, spent in self._ledger.state().items()
+        ]
+        self._directory.commit(
+            self._part,
+            {
+                "evaluations": [row | label for row in evaluation.evaluations],
+                "items": evaluation.items,
+                "steps": steps,
+                "prompts": [{"step": self._step, **asdict(record)} for record in lineage],
+                "ledger": ledger,
+                "timing": self._timing,
+            },
+        )
+        self._timing = []
+        self._part += 1
+        self._checkpoint()
+        self._time("checkpoint", started)
+
+    def _checkpoint(self) -> None:
+        with self._directory.new_checkpoint() as folder:
+            self._learner.save(folder)
+            torch.save(_random_states(), folder / "random.pt")
+            state = {"step": self._step, "part": self._part, "ledger": self._ledger.state()}
+            write_json_atomically(folder / "run.json", state)
+
+    def _restore(self) -> None:
+        folder = self._directory.checkpoint()
+        self._directory.discard_after(-1 if folder is None else _saved_part(folder) - 1)
+        if folder is None:
+            return
+        state = read_json(folder / "run.json")
+        self._step, self._part = state["step"], state["part"]
+        self._learner.load(folder)
+        self._ledger.restore(state["ledger"])
+        _restore_random_states(torch.load(folder / "random.pt", weights_only=False))
+
+    def _time(self, phase: str, started: float) -> None:
+        row = {"step": self._step, "phase": phase, "seconds": perf_counter() - started}
+        self._timing.append(row)
+
+
+def _manifest(stream: Stream, config: RunConfig) -> dict[str, Any]:
+    described = {"stream": stream.describe(), "config": asdict(config)}
+    return {
+        **described,
+        "learner": config.learner,
+        "model": config.model,
+        "seed": config.seed,
+        "config_hash": config_hash(described),
+        "status": "running",
+        "provenance": provenance(),
+    }
+
+
+@contextmanager
+def _status_kept(directory: RunDirectory) -> Iterator[None]:
+    """Record in the manifest how the run ended. An interrupted run stays `running`."""
+    directory.update_manifest(status="running")
+    try:
+        yield
+    except DivergedError as error:
+        directory.update_manifest(status="diverged", reason=str(error))
+        raise
+    except Exception as error:
+        directory.update_manifest(status="failed", reason=f"{type(error).__name__}: {error}")
+        raise
+    directory.update_manifest(status="done")
+
+
+def _row(record: StepRecord) -> Row:
+    return dict(asdict(record))
+
+
+def _saved_part(folder: Path) -> int:
+    return int(read_json(folder / "run.json")["part"])
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return name
+
+
+def _seed_everything(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def _random_states() -> dict[str, Any]:
+    states: dict[str, Any] = {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(),
+        "torch": torch.get_rng_state(),
+    }
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state_all()
+    return states
+
+
+def _restore_random_states(states: dict[str, Any]) -> None:
+    random.setstate(states["python"])
+    np.random.set_state(states["numpy"])
+    torch.set_rng_state(states["torch"])
+    if "cuda" in states:
+        torch.cuda.set_rng_state_all(states["cuda"])

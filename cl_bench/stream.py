@@ -1,0 +1,167 @@
+"""Streams: ordered stages of tasks, and the exercises a learner meets in them.
+
+A learner sees one uninterrupted sequence of batches. Stages, task names and boundaries belong to
+the runner and the tables; only a stream with announced boundaries tells of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cl_bench.errors import UsageError, unknown
+from cl_bench.learner import Batch, Exercise
+from cl_bench.registry import DOMAINS, STREAMS
+from cl_bench.task import Domain, FeedbackLevel, Problem, Task
+
+DEFAULT_STEPS = 120
+_SEPARATOR = "-to-"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stretch of a stream on one task."""
+
+    domain: str
+    """Name of the domain in the registry."""
+    steps: int
+    """Training steps in this stage."""
+    setting: str = "default"
+    """The domain's difficulty: easy, default or hard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An ordered sequence of stages. `version` changes whenever its numbers stop being comparable."""
+
+    name: str
+    stages: tuple[Stage, ...]
+    version: str = "1"
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The domains in order of first appearance."""
+        return tuple(dict.fromkeys(stage.domain for stage in self.stages))
+
+    @property
+    def steps(self) -> int:
+        """Training steps of all stages."""
+        return sum(stage.steps for stage in self.stages)
+
+    def describe(self) -> dict[str, Any]:
+        """The stream as plain data, for a manifest."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "stages": [
+                {
+                    "domain": stage.domain,
+                    "domain_version": DOMAINS.load(stage.domain).version,
+                    "setting": stage.setting,
+                    "steps": stage.steps,
+                }
+                for stage in self.stages
+            ],
+        }
+
+    @classmethod
+    def from_description(cls, description: Mapping[str, Any]) -> Stream:
+        """The stream that `describe` described."""
+        stages = tuple(
+            Stage(stage["domain"], stage["steps"], stage["setting"])
+            for stage in description["stages"]
+        )
+        return cls(description["name"], stages, version=description["version"])
+
+
+def stream(name: str, *, steps: int | None = None, setting: str | None = None) -> Stream:
+    """A named stream, or `a-to-b(-to-c…)` over known domains.
+
+    `steps` and `setting` replace those of every stage.
+    """
+    found = STREAMS.load(name) if name in STREAMS else _parse(name)
+    if steps is not None and steps < 1:
+        raise UsageError(f"--steps {steps}: a stage needs at least 1 step.")
+    stages = tuple(
+        replace(stage, steps=steps or stage.steps, setting=setting or stage.setting)
+        for stage in found.stages
+    )
+    for stage in stages:
+        levels = DOMAINS.load(stage.domain).settings
+        if stage.setting not in levels:
+            raise unknown(f"setting of {stage.domain}", stage.setting, levels)
+    return replace(found, stages=stages)
+
+
+def _parse(name: str) -> Stream:
+    domains = name.split(_SEPARATOR)
+    if not re.search(_SEPARATOR, name) and name not in DOMAINS:
+        raise unknown("stream", name, [*STREAMS, *DOMAINS, "a-to-b over known domains"])
+    for domain in domains:
+        if domain not in DOMAINS:
+            raise unknown(f"domain (in the stream {name!r})", domain, DOMAINS)
+    return Stream(name, tuple(Stage(domain, DEFAULT_STEPS) for domain in domains))
+
+
+class Course:
+    """A stream under one seed: its tasks with their conventions, and its exercises in order.
+
+    Every learner that follows the same course meets the same exercises in the same order.
+    """
+
+    def __init__(
+        self, stream: Stream, *, seed: int, feedback: FeedbackLevel, problems_per_step: int
+    ) -> None:
+        self.stream = stream
+        self._size = problems_per_step
+        self._seed, self._feedback = seed, feedback
+        self._tasks: list[Task] = [self._task(stage) for stage in stream.stages]
+        self._ends = _cumulative([stage.steps for stage in stream.stages])
+        self._taken = _steps_before(stream.stages)
+
+    def stage_of(self, step: int) -> int:
+        """Index of the stage to which training step `step` (1-based) belongs."""
+        return next(i for i, end in enumerate(self._ends) if step <= end)
+
+    def end_of(self, stage: int) -> int:
+        """The last step (1-based) of the stage with that index."""
+        return self._ends[stage]
+
+    def batches(self, first: int, last: int) -> list[Batch]:
+        """The batches of steps `first` … `last` (1-based, inclusive)."""
+        return [self._batch(step) for step in range(first, last + 1)]
+
+    def evaluation_task(self, domain: str) -> Task:
+        """The task of `domain` in this stream: the same convention and setting as in training."""
+        places = [i for i, stage in enumerate(self.stream.stages) if stage.domain == domain]
+        return self._tasks[places[0]]
+
+    def _batch(self, step: int) -> Batch:
+        stage = self.stage_of(step)
+        before = self._ends[stage] - self.stream.stages[stage].steps
+        start = (self._taken[stage] + step - 1 - before) * self._size
+        task = self._tasks[stage]
+        problems = task.problems("train", self._size, start)
+        return [_exercise(task, problem, f"{step}.{i}") for i, problem in enumerate(problems)]
+
+    def _task(self, stage: Stage) -> Task:
+        domain: Domain = DOMAINS.load(stage.domain)
+        return domain.task(seed=self._seed, setting=stage.setting, feedback=self._feedback)
+
+
+def _exercise(task: Task, problem: Problem, key: str) -> Exercise:
+    return Exercise(key, problem.prompt, lambda response: task.verify(problem, response))
+
+
+def _cumulative(steps: Sequence[int]) -> list[int]:
+    return [sum(steps[: i + 1]) for i in range(len(steps))]
+
+
+def _steps_before(stages: Sequence[Stage]) -> list[int]:
+    """For each stage, the steps earlier stages spent on the same domain: problems go on there."""
+    return [
+        sum(other.steps for other in stages[:i] if other.domain == stage.domain)
+        for i, stage in enumerate(stages)
+    ]

@@ -1,0 +1,113 @@
+"""The contract between a domain and the rest of the suite: problems, verdicts, tasks.
+
+A *domain* (math, code, …) is a family of tasks. A *task* is a domain with one hidden convention,
+fixed by the stream's seed. The suite sees nothing of a task but this file's protocols.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, get_args, runtime_checkable
+
+Split = Literal["train", "validation", "test"]
+FeedbackLevel = Literal["none", "answer", "step"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+FEEDBACK_LEVELS: tuple[FeedbackLevel, ...] = get_args(FeedbackLevel)
+
+# Out of ten content buckets; what decides is the text of a problem, never its position.
+_BUCKETS: Mapping[Split, range] = {
+    "train": range(0, 6),
+    "validation": range(6, 8),
+    "test": range(8, 10),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One problem as a learner meets it, with what the verifier needs.
+
+    `prompt` is the user's message. `answer` and `solution` (a full response that scores 1) are for
+    the verifier and must not be shown to a model. `uid` names the item in every table.
+    """
+
+    uid: str
+    domain: str
+    prompt: str
+    answer: str
+    solution: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a verifier says of one response.
+
+    `score` lies in [0, 1]; `feedback` says in words what was wrong, for a prompt optimiser to use;
+    `answer` is what was read out of the response, None when nothing could be read.
+    """
+
+    score: float
+    feedback: str
+    answer: str | None
+
+
+class Task(Protocol):
+    """A domain under one fixed convention.
+
+    `problems` is deterministic: item i of a split depends on (domain, split, seed, i) alone, so
+    asking for more never changes the first ones. No text occurs in two splits; within a split
+    texts may repeat, as draws with replacement do. `verify` never raises on any text: the gold
+    solution scores 1, garbage scores 0.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def problems(self, split: Split, n: int, start: int = 0) -> list[Problem]: ...
+
+    def verify(self, problem: Problem, response: str) -> Verdict: ...
+
+    def rules(self) -> Sequence[str]:
+        """The hidden convention as sentences; for probes and reports, never given to a learner."""
+        ...
+
+
+@runtime_checkable
+class Domain(Protocol):
+    """A family of tasks: what the registry holds under a name such as `math`."""
+
+    name: str
+    version: str
+    """Changes whenever scores on this domain stop being comparable."""
+
+    @property
+    def settings(self) -> Collection[str]:
+        """Names of the difficulties, easiest first."""
+        ...
+
+    def task(self, *, seed: int, setting: str, feedback: FeedbackLevel) -> Task:
+        """The task of this domain that belongs to `seed`. Unknown settings raise `UsageError`."""
+        ...
+
+
+def hashed_rng(*parts: object) -> random.Random:
+    """A generator whose seed is a hash of `parts`.
+
+    Adjacent seeds or indices share nothing (reasoning-gym's `seed + index` makes item i of seed s
+    equal item i-1 of seed s+1).
+    """
+    text = "\x1f".join(str(part) for part in parts)
+    return random.Random(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big"))
+
+
+def content_hash(text: str) -> str:
+    """Sixteen hex digits of SHA-256 over the text of a problem."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def split_of(text: str) -> Split:
+    """The one split in which a problem with this text may appear (60 / 20 / 20 % of texts)."""
+    bucket = int(content_hash(text), 16) % 10
+    return next(split for split, buckets in _BUCKETS.items() if bucket in buckets)

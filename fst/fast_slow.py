@@ -1,0 +1,80 @@
+"""Fast-Slow Training: prompts and parameters learn from the same reward, interleaved.
+
+Tiwari et al., "Learning, Fast and Slow", arXiv 2605.12484. One cycle: a light GEPA round under the
+current parameters gives a population of K prompts; T RL steps follow, in which the rollouts of
+every problem are spread over the K prompts and share one advantage.
+
+Departures from the paper, whose code is not public:
+- the reflection LM is the run's own frozen base, not a larger model;
+- the optimiser of prompts scores on the exercises of the coming step, so that it sees the stream
+  in the same order as RL and nothing else;
+- one epoch per generated batch: the importance ratio is 1 and CISPO's clip does not bite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from cl_bench.fast import FastWeights
+from cl_bench.files import read_json, write_json_atomically
+from cl_bench.learner import (
+    Batch,
+    Learner,
+    LearnerConfig,
+    LearnerFactory,
+    Ledger,
+    PromptRecord,
+    StepRecord,
+)
+from cl_bench.policy import Policy
+from cl_bench.reflection import BaseReflector
+from cl_bench.slow import SlowWeights
+
+
+class FastSlow:
+    """A round of the prompt optimiser, then T RL steps under its prompts, and again."""
+
+    name = "fst"
+
+    def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
+        self._fast = FastWeights(policy, BaseReflector(policy), config, ledger)
+        self._slow = SlowWeights(policy, config, ledger)
+        self._every = config.round_every
+        self._until_round = 0
+
+    def learn(self, batches: Sequence[Batch]) -> Iterator[StepRecord]:
+        while batches:
+            if self._until_round == 0:
+                self._fast.round(batches[0])
+                self._until_round = self._every
+            now, batches = batches[: self._until_round], batches[self._until_round :]
+            for record in self._slow.steps(now, self._fast.prompts):
+                self._until_round -= 1
+                yield record
+
+    def boundary(self) -> None:
+        self._until_round = 0
+
+    def prompt(self) -> str:
+        return self._fast.best
+
+    def lineage(self) -> list[PromptRecord]:
+        return self._fast.lineage()
+
+    def save(self, folder: Path) -> None:
+        self._slow.save(folder)
+        self._fast.save(folder)
+        write_json_atomically(folder / "schedule.json", {"until_round": self._until_round})
+
+    def load(self, folder: Path) -> None:
+        self._slow.load(folder)
+        self._fast.load(folder)
+        self._until_round = read_json(folder / "schedule.json")["until_round"]
+
+
+def _build(policy: Policy, config: LearnerConfig, ledger: Ledger) -> Learner:
+    return FastSlow(policy, config, ledger)
+
+
+FST = LearnerFactory(_build)
