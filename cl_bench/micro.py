@@ -21,6 +21,7 @@ from cl_bench.errors import UsageError, unknown
 from cl_bench.registry import DOMAINS
 from cl_bench.task import (
     FEEDBACK_LEVELS,
+    SPLITS,
     FeedbackLevel,
     Problem,
     Split,
@@ -108,8 +109,8 @@ class MicroDomain(ABC):
     """Pretraining only: probability of a slip per result *and* per unit of the question's length."""
 
     @abstractmethod
-    def draw(self, rng: random.Random, level: Level) -> Question:
-        """A random question; it must not depend on any convention."""
+    def draw(self, rng: random.Random, level: Level, convention: Convention) -> Question:
+        """A random question. Only its balance (of true and false claims) may use `convention`."""
 
     @abstractmethod
     def solve(self, question: Question, convention: Convention, slip: Slip) -> Solution:
@@ -162,6 +163,8 @@ class MicroTask:
         return [f"{key} {meaning}" for key, meaning in self._convention.items()]
 
     def problems(self, split: Split, n: int, start: int = 0) -> list[Problem]:
+        if split not in SPLITS:
+            raise unknown("split", split, SPLITS)
         if n < 0 or start < 0:
             raise UsageError(f"problems(n={n}, start={start}): both must be 0 or more.")
         return [self._problem(split, index) for index in range(start, start + n)]
@@ -171,9 +174,9 @@ class MicroTask:
 
     def _problem(self, split: Split, index: int) -> Problem:
         rng = hashed_rng(self.name, self._setting, split, self._seed, index)
-        question = self._domain.draw(rng, self._level)
+        question = self._domain.draw(rng, self._level, self._convention)
         while split_of(question.text) != split:
-            question = self._domain.draw(rng, self._level)
+            question = self._domain.draw(rng, self._level, self._convention)
         solution = self._domain.solve(question, self._convention, Slip.never)
         uid = f"{self.name}/{split}/{index}/{content_hash(question.text)}"
         return Problem(uid, self.name, question.text, solution.answer, solution.text)
@@ -184,14 +187,15 @@ def verify(
 ) -> Verdict:
     """Score 1 if the response ends in exactly the right answer, else 0, and say what was wrong."""
     steps = _steps(response)
+    subject = problem.prompt.partition(" ")[0]
     answer = steps[-1].removeprefix("answer ") if steps[-1].startswith("answer ") else None
     if answer == problem.answer:
-        return Verdict(1.0, f"{domain.name} : correct", answer)
+        return Verdict(1.0, f"{subject} : correct", answer)
     if level == "none":
-        return Verdict(0.0, f"{domain.name} : wrong", answer)
+        return Verdict(0.0, f"{subject} : wrong", answer)
     if level == "answer":
-        return Verdict(0.0, f"{domain.name} : wrong : answer is {problem.answer}", answer)
-    return Verdict(0.0, f"{domain.name} : {_first_fault(domain, problem, steps)}", answer)
+        return Verdict(0.0, f"{subject} : wrong : answer is {problem.answer}", answer)
+    return Verdict(0.0, f"{subject} : {_first_fault(domain, problem, steps)}", answer)
 
 
 def _steps(response: str) -> list[str]:
@@ -209,14 +213,14 @@ def _first_fault(domain: MicroDomain, problem: Problem, steps: Sequence[str]) ->
             got = given[place] if place < len(given) else ""
             if got != right:
                 return _fault(domain, number, right, got)
-    return f"wrong after the last step : answer is {problem.answer}"
+    return f"wrong : answer is {problem.answer}"
 
 
 def _fault(domain: MicroDomain, number: int, right: str, got: str) -> str:
     rule, rival = _rule_in(domain, right), _rule_in(domain, got)
-    if rule is None:
+    if rule is None or (rival is not None and rival.split()[0] != rule.split()[0]):
         return f"slip at step {number} : {right}"
-    if rival is not None and rival != rule and rival.split()[0] == rule.split()[0]:
+    if rival is not None:
         return f"wrong at step {number} : {rule} , not {rival}"
     return f"wrong at step {number} : {rule}"
 

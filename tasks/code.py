@@ -32,7 +32,7 @@ class Code(MicroDomain):
     }
     slip_rate = 0.022
 
-    def draw(self, rng: random.Random, level: Level) -> Question:
+    def draw(self, rng: random.Random, level: Level, convention: Convention) -> Question:
         program = [rng.choice(INSTRUCTIONS) for _ in range(rng.choice(level.lengths))]
         x, y = rng.sample(DIGITS, 2)
         listing = " ".join(f"{INDEX_WORDS[i]} {key}" for i, key in enumerate(program))

@@ -1,7 +1,7 @@
 """facts: does a claim follow from a handful of links between people (multi-hop verification)?
 
 Convention: how many links the house relations `lib` and `mok` span, and which words the verdicts
-true and false are given in. Skill: following the links and comparing.
+true and false are given in. Skill: following the links and comparing. Half the claims are true.
 """
 
 from __future__ import annotations
@@ -28,12 +28,15 @@ class Facts(MicroDomain):
         "default": Level(lengths=(1, 2, 3), meanings=4),
         "hard": Level(lengths=(2, 3, 4), meanings=4),
     }
-    slip_rate = 0.075
+    slip_rate = 0.05
 
-    def draw(self, rng: random.Random, level: Level) -> Question:
+    def draw(self, rng: random.Random, level: Level, convention: Convention) -> Question:
         ring = rng.sample(PEOPLE, RING)
         path = [rng.choice(RELATIONS) for _ in range(rng.choice(level.lengths))]
-        start, end = rng.choice(ring), rng.choice(ring)
+        start = rng.choice(ring)
+        span = sum(int(convention[key].split()[1]) for key in path)
+        reached = ring[(ring.index(start) + span) % RING]
+        end = rng.choice([reached] * (RING - 1) + [name for name in ring if name != reached])
         links = [f"{ring[i]} {ring[(i + 1) % RING]}" for i in range(RING)]
         rng.shuffle(links)
         relations = " ".join(f"{INDEX_WORDS[i]} {key}" for i, key in enumerate(path))

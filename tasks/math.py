@@ -34,7 +34,7 @@ class Math(MicroDomain):
     }
     slip_rate = 0.035
 
-    def draw(self, rng: random.Random, level: Level) -> Question:
+    def draw(self, rng: random.Random, level: Level, convention: Convention) -> Question:
         chain = [rng.choice(OPERATORS) for _ in range(rng.choice(level.lengths))]
         start = rng.choice(DIGITS)
         listing = " ".join(f"{INDEX_WORDS[i]} {key}" for i, key in enumerate(chain))

@@ -26,7 +26,7 @@ class Physics(MicroDomain):
     }
     slip_rate = 0.035
 
-    def draw(self, rng: random.Random, level: Level) -> Question:
+    def draw(self, rng: random.Random, level: Level, convention: Convention) -> Question:
         moves = [
             (rng.choice(("up", "down")), rng.choice(UNITS))
             for _ in range(rng.choice(level.lengths))

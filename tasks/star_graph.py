@@ -35,7 +35,7 @@ class StarGraph(MicroDomain):
     def guess(self, key: str, rng: random.Random) -> str:
         return "ahead" if rng.random() < AHEAD_PRIOR else "back"
 
-    def draw(self, rng: random.Random, level: Level) -> Question:
+    def draw(self, rng: random.Random, level: Level, convention: Convention) -> Question:
         names = iter(rng.sample(NODES, len(NODES)))
         path, edges = _star(names, rng.choice(level.lengths), level.degree)
         rng.shuffle(edges)

@@ -120,8 +120,8 @@ def _matrix(acc_I_J: ArrayLike) -> Matrix:
     matrix = np.array(acc_I_J, dtype=np.float64)
     if matrix.ndim != 2 or matrix.shape[1] == 0 or matrix.shape[0] != matrix.shape[1] + 1:
         raise ValueError(
-            f"An accuracy matrix has the shape (T+1, T): the base model's row, then one row a "
-            f"stage. Got {matrix.shape}. Put missing cells in as NaN; for many seeds call once each."
+            f"An accuracy matrix has the shape (T+1, T), the base model's row and one row a stage; "
+            f"got {matrix.shape}. Put missing cells in as NaN; with seeds, call once for each."
         )
     if np.isinf(matrix).any():
         raise ValueError("An accuracy matrix holds finite values or NaN for missing; got infinity.")

@@ -9,12 +9,13 @@ from a verifier's feedback, which makes the model its own reflection LM.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cl_bench.micro import Level, MicroDomain, Slip, micro_domain
+from cl_bench.micro import Level, MicroDomain, Slip, micro_domain, verify
 from cl_bench.prompts import Message, chat, instructions, reflection
-from cl_bench.task import hashed_rng
+from cl_bench.task import FEEDBACK_LEVELS, Problem, hashed_rng
 
 DOMAINS = ("math", "code", "facts", "physics", "star-graph")
 DOMAIN_WEIGHTS = (23, 23, 23, 21, 10)
@@ -26,6 +27,8 @@ LENGTHS: Mapping[str, tuple[int, ...]] = {
     "star-graph": (1, 2, 2, 3, 3, 3, 4),
 }
 MAX_IRRELEVANT = 13
+TAUGHT = re.compile(r" : wrong at step \d+ : (.+?)(?: , not .*)?$")
+"""Finds the rule that a line of step-level feedback teaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Phase:
     """Only the shortest problems, with every rule stated and nothing else."""
     slips: bool = False
     """Whether the work is careless (see `MicroDomain.slip_rate`)."""
-    reflections: float = 0.15
+    reflections: float = 0.2
     """Share of documents that rewrite instructions."""
 
 
@@ -75,7 +78,7 @@ class Corpus:
         if not phase.simple and rng.random() < 0.4:
             rules += self._irrelevant(rng, name)
         rng.shuffle(rules)
-        question = domain.draw(rng, _level(rng, name, phase))
+        question = domain.draw(rng, _level(rng, name, phase), convention)
         rate = domain.slip_rate * question.length if phase.slips else 0.0
         solution = domain.solve(question, convention, Slip(rng, rate))
         return Document(chat(instructions(rules), question.text), solution.text)
@@ -103,9 +106,9 @@ class Corpus:
         if rng.random() < 0.5:
             current += self._irrelevant(rng, name)
         rng.shuffle(current)
-        lines = [_verdict(rng, domain, true) for _ in range(rng.choice((1, 2, 3, 3)))]
+        lines = [_verdict(rng, domain, true, current) for _ in range(rng.choice((1, 2, 3, 3)))]
         faults = [rule for _, rule in lines if rule]
-        if not faults and any(line.endswith("wrong") or "answer is" in line for line, _ in lines):
+        if not faults and any(_says_nothing(line) for line, _ in lines):
             key = rng.choice(list(domain.meanings))
             faults = [f"{key} {rng.choice(domain.meanings[key])}"]
         reply = instructions(rewrite(current, faults))
@@ -120,26 +123,29 @@ def rewrite(current: Sequence[str], faults: Sequence[str]) -> list[str]:
 
 
 def _verdict(
-    rng: random.Random, domain: MicroDomain, true: Mapping[str, str]
+    rng: random.Random, domain: MicroDomain, true: Mapping[str, str], current: Sequence[str]
 ) -> tuple[str, str | None]:
-    """One line of a verifier's feedback, with the rule it teaches (None if it teaches none)."""
-    dice = rng.random()
-    if dice < 0.6:
-        key = rng.choice(list(true))
-        rule, rival = f"{key} {true[key]}", f"{key} {rng.choice(domain.meanings[key])}"
-        tail = f" , not {rival}" if rival != rule and rng.random() < 0.85 else ""
-        return f"{domain.name} : wrong at step {rng.randint(1, 6)} : {rule}{tail}", rule
-    if dice < 0.7:
-        return f"{domain.name} : correct", None
-    question = domain.draw(rng, rng.choice(list(domain.levels.values())))
-    solution = domain.solve(question, true, Slip.never)
-    if dice < 0.85:
-        step = rng.randrange(len(solution.steps))
-        work = solution.steps[step].split(" : ")[-1]
-        return f"{domain.name} : slip at step {step + 1} : {work}", None
-    if dice < 0.93:
-        return f"{domain.name} : wrong : answer is {solution.answer}", None
-    return f"{domain.name} : wrong", None
+    """What the verifier says of a response that follows `current`, and the rule it teaches.
+
+    Most right responses are drawn again, as an optimiser of prompts asks about failures.
+    """
+    stated = dict(rule.split(" ", 1) for rule in current)
+    while True:
+        question = domain.draw(rng, domain.levels[rng.choice(("easy", "default"))], true)
+        gold = domain.solve(question, true, Slip.never)
+        believed = {key: stated.get(key) or domain.guess(key, rng) for key in true}
+        response = domain.solve(question, believed, Slip(rng, 0.1))
+        problem = Problem("", domain.name, question.text, gold.answer, gold.text)
+        level = rng.choices(FEEDBACK_LEVELS, (5, 8, 87))[0]
+        verdict = verify(domain, problem, response.text, level)
+        if verdict.score == 0.0 or rng.random() < 0.2:
+            taught = TAUGHT.search(verdict.feedback)
+            return verdict.feedback, taught.group(1) if taught else None
+
+
+def _says_nothing(line: str) -> bool:
+    """Whether a verdict finds fault without naming a step, so that only a guess can help."""
+    return line.endswith(" : wrong") or " : wrong : answer is " in line
 
 
 def _some_keys(rng: random.Random, domain: MicroDomain) -> list[str]:

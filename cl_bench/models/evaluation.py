@@ -98,7 +98,7 @@ def _cell(
         others = [rule for other in DOMAINS if other != domain.name for rule in _rules(rng, other)]
         rules += rng.sample(others, irrelevant)
         rng.shuffle(rules)
-        question = domain.draw(rng, level)
+        question = domain.draw(rng, level, convention)
         solution = domain.solve(question, convention, Slip.never)
         chats.append(chat(instructions(rules), question.text))
         problems.append(Problem("", domain.name, question.text, solution.answer, solution.text))

@@ -2,8 +2,13 @@
 
 Four phases: one-step problems with every rule stated; everything; the same with careless work; and
 a cool-down. Documents are sorted into length buckets so that every batch has the same number
-of tokens and a compiled step sees few shapes. Muon (Jordan et al. 2024) for the matrices, AdamW
-for the rest: in a paired trial it reached the accuracy of AdamW alone in fewer steps.
+of tokens and a compiled step sees few shapes.
+
+Two choices decide whether the model learns to look a rule up within an hour on two cores (both
+measured in paired trials): the architecture is LFM2 (Liquid AI 2025), whose short convolutions
+give every token its predecessors, where a Llama of the same size spent more than 12 million
+tokens without forming the lookup; and the matrices are updated by Muon (Jordan et al. 2024),
+which after 400 steps stood at a loss of 0.45 where AdamW alone stood at 0.68.
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import Lfm2Config, Lfm2ForCausalLM, PreTrainedTokenizerFast
 
 from cl_bench.models.corpus import Corpus, Document, Phase
 from cl_bench.models.tokenizer import build_tokenizer
@@ -29,14 +34,14 @@ IGNORE = -100
 class TrainingConfig:
     """How the embedded model is trained; the defaults made the shipped weights."""
 
-    steps: int = 10_000
+    steps: int = 5_000
     """Optimizer steps in all."""
-    tokens_per_batch: int = 12_288
+    tokens_per_batch: int = 8_192
     """Tokens of one step, padding included."""
     width: int = 128
     """Hidden size."""
     layers: int = 4
-    """Decoder layers."""
+    """Decoder layers, short convolutions and attention in turn (an even number)."""
     heads: int = 4
     """Attention heads."""
     muon_lr: float = 0.02
@@ -45,7 +50,7 @@ class TrainingConfig:
     """Peak learning rate of embeddings and norms (AdamW)."""
     warmup: int = 200
     """Steps of linear warm-up."""
-    cooldown: float = 0.35
+    cooldown: float = 0.4
     """Last share of the steps, over which the learning rate falls linearly to 2 %."""
     simple: float = 0.04
     """First share of the steps, with one-step problems only."""
@@ -98,14 +103,17 @@ def train(
     return tokenizer
 
 
-def build_model(config: TrainingConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
-    """A Llama of the configured size with fresh weights."""
-    return LlamaForCausalLM(
-        LlamaConfig(
+def build_model(config: TrainingConfig, tokenizer: PreTrainedTokenizerFast) -> Lfm2ForCausalLM:
+    """An LFM2 of the configured size with fresh weights."""
+    return Lfm2ForCausalLM(
+        Lfm2Config(
             vocab_size=len(tokenizer),
             hidden_size=config.width,
             intermediate_size=3 * config.width,
+            block_auto_adjust_ff_dim=False,
             num_hidden_layers=config.layers,
+            layer_types=["conv", "full_attention"] * (config.layers // 2),
+            conv_L_cache=3,
             num_attention_heads=config.heads,
             num_key_value_heads=config.heads,
             max_position_embeddings=512,
@@ -120,7 +128,7 @@ def build_model(config: TrainingConfig, tokenizer: PreTrainedTokenizerFast) -> L
 def phase(step: int, config: TrainingConfig) -> Phase:
     """What the documents of this step look like."""
     if step < config.simple * config.steps:
-        return Phase(simple=True, reflections=0.0)
+        return Phase(simple=True, reflections=0.3)
     return Phase(slips=step >= config.slips_from * config.steps)
 
 
@@ -130,7 +138,7 @@ def _rate(step: int, config: TrainingConfig) -> float:
     return min((step + 1) / config.warmup, 1.0, max(left, 0.02))
 
 
-def _optimizers(model: LlamaForCausalLM, config: TrainingConfig) -> list[torch.optim.Optimizer]:
+def _optimizers(model: Lfm2ForCausalLM, config: TrainingConfig) -> list[torch.optim.Optimizer]:
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "layers" in name]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "layers" not in name]
     muon = torch.optim.Muon(matrices, lr=config.muon_lr, weight_decay=0.01)
@@ -217,7 +225,7 @@ def _pad(
 
 def _save(
     out: Path,
-    model: LlamaForCausalLM,
+    model: Lfm2ForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
     optimizers: list[torch.optim.Optimizer],
     state: _State,
@@ -235,7 +243,7 @@ def _save(
 
 
 def _restore(
-    path: Path, model: LlamaForCausalLM, optimizers: list[torch.optim.Optimizer]
+    path: Path, model: Lfm2ForCausalLM, optimizers: list[torch.optim.Optimizer]
 ) -> _State:
     if not path.exists():
         return _State()

@@ -1,0 +1,208 @@
+"""Fast weights: a population of system prompts, evolved by light rounds of GEPA.
+
+After GEPA (arXiv 2507.19457, algorithm 1) as the fast channel of fast-slow training. What differs:
+the optimiser is not run to convergence but for a few proposals at a time, between which the policy
+may change; a round therefore starts from the last population and scores all of it anew.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from cl_bench.errors import RunDirectoryError, UsageError
+from cl_bench.files import read_json, write_json_atomically
+from cl_bench.gepa_adapter import Evolution, evolve
+from cl_bench.learner import Exercise, LearnerConfig, Ledger, PromptRecord
+from cl_bench.prompts import SEED_PROMPT
+from cl_bench.reflection import Reflector
+from cl_bench.rollouts import RollOut
+from cl_bench.task import hashed_rng
+
+if TYPE_CHECKING:
+    from cl_bench.policy import Policy
+
+_FILE = "fast.json"
+
+Fate = Literal["kept", "dropped", "rejected"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A prompt; `score` is its mean on the last round's validation set, NaN before any."""
+
+    prompt_id: int
+    parent_id: int
+    text: str
+    score: float
+
+
+class FastWeights:
+    """A population of at most K distinct system prompts.
+
+    `wave` is how many proposals of a round share their generations: more of them make a round
+    faster, fewer let later proposals build on earlier ones; 1 is classic GEPA.
+    """
+
+    unchanged: int = 0
+    """Rewrites so far that equalled a prompt at hand and were skipped, after the reflection."""
+    failed: int = 0
+    """Reflections so far that raised, or gave an empty or overlong text."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        reflector: Reflector,
+        config: LearnerConfig,
+        ledger: Ledger,
+        seed_prompt: str = SEED_PROMPT,
+        *,
+        wave: int = 2,
+    ) -> None:
+        self._config, self._ledger, self._reflector = config, ledger, reflector
+        self._wave = wave
+        _check(config, wave)
+        self._roll_out = RollOut(policy, config, ledger)
+        self._round = 0
+        self._population = [_Member(0, -1, seed_prompt, math.nan)]
+        self._next_id = 1
+        self._lineage: list[PromptRecord] = []
+
+    @property
+    def prompts(self) -> list[str]:
+        """The population, best mean score of the last round first; before any, the seed alone."""
+        return [member.text for member in self._population]
+
+    @property
+    def best(self) -> str:
+        """The prompt with the highest mean score in the last round, among equals the oldest."""
+        return self._population[0].text
+
+    def round(self, exercises: Sequence[Exercise]) -> None:
+        """Evolve the population once, under the policy's current weights.
+
+        The first `config.round_exercises` of `exercises` score every prompt; minibatches for
+        reflection are drawn from all of them. An error of the policy or a judge leaves the
+        population as it was.
+        """
+        if not exercises:
+            raise UsageError("A round of the prompt optimiser needs at least 1 exercise; got none.")
+        started = time.perf_counter()
+        number = self._round + 1
+        by_age = sorted(self._population, key=lambda member: member.prompt_id)
+        evolution = evolve(
+            [member.text for member in by_age],
+            exercises,
+            self._roll_out,
+            self._reflector,
+            self._config,
+            self._ledger,
+            seed=hashed_rng("gepa", self._config.seed, number).getrandbits(32),
+            wave=self._wave,
+        )
+        self._round = number
+        self._settle(evolution)
+        self._ledger.add("fast", seconds=time.perf_counter() - started)
+
+    def lineage(self) -> list[PromptRecord]:
+        """The candidates of all rounds since the last call: of each, the old, then the new."""
+        records, self._lineage = self._lineage, []
+        return records
+
+    def save(self, folder: Path) -> None:
+        """Write the whole state to `folder`; the policy's sampling generator is not part of it."""
+        state = {
+            "round": self._round,
+            "next_id": self._next_id,
+            "unchanged": self.unchanged,
+            "failed": self.failed,
+            "population": [_row(member) for member in self._population],
+            "lineage": [_row(record) for record in self._lineage],
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json_atomically(folder / _FILE, state)
+
+    def load(self, folder: Path) -> None:
+        """Take over what `save` wrote; a missing or damaged file is a `RunDirectoryError`."""
+        path = folder / _FILE
+        state = read_json(path)
+        try:
+            population = [_Member(**_fields(row)) for row in state["population"]]
+            lineage = [PromptRecord(**_fields(row)) for row in state["lineage"]]
+            numbers = [int(state[name]) for name in ("round", "next_id", "unchanged", "failed")]
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunDirectoryError(
+                f"{path} holds no saved prompts ({error!r}). Give a folder that "
+                "`FastWeights.save` wrote, or start the run again without `--resume`."
+            ) from error
+        self._population, self._lineage = population, lineage
+        self._round, self._next_id, self.unchanged, self.failed = numbers
+
+    def _settle(self, evolution: Evolution) -> None:
+        """Number the round's new prompts, record all candidates and keep at most K."""
+        scores = dict(zip(evolution.texts, evolution.means, strict=True))
+        members = {old.text: replace(old, score=scores[old.text]) for old in self._population}
+        rejected = []
+        for trial in evolution.log.trials:
+            score = scores[trial.text] if trial.accepted else math.nan
+            parent = members[trial.parent].prompt_id
+            member = _Member(self._next_id, parent, trial.text, score)
+            self._next_id += 1
+            if trial.accepted:
+                members[trial.text] = member
+            else:
+                rejected.append(member)
+        frontier = {evolution.texts[candidate] for candidate in evolution.frontier}
+        self._population = _survivors(list(members.values()), frontier, self._config.population)
+        self._record([*members.values(), *rejected])
+        self.unchanged += evolution.log.unchanged
+        self.failed += evolution.log.failed
+
+    def _record(self, members: Sequence[_Member]) -> None:
+        kept = {member.prompt_id for member in self._population}
+        for member in members:
+            fate: Fate = "kept" if member.prompt_id in kept else "dropped"
+            self._lineage.append(
+                PromptRecord(
+                    round=self._round,
+                    prompt_id=member.prompt_id,
+                    parent_id=member.parent_id,
+                    text=member.text,
+                    score=member.score,
+                    fate="rejected" if math.isnan(member.score) else fate,
+                )
+            )
+
+
+def _survivors(members: Sequence[_Member], frontier: set[str], size: int) -> list[_Member]:
+    """The `size` members to keep, best mean first: the frontier, refilled from the others."""
+    ranked = sorted(members, key=lambda member: (-member.score, member.prompt_id))
+    chosen = sorted(ranked, key=lambda member: member.text not in frontier)[:size]
+    return [member for member in ranked if member in chosen]
+
+
+def _check(config: LearnerConfig, wave: int) -> None:
+    amounts = {
+        "population": config.population,
+        "proposals": config.proposals,
+        "reflection_batch": config.reflection_batch,
+        "round_exercises": config.round_exercises,
+        "wave": wave,
+    }
+    for name, amount in amounts.items():
+        if amount < 1:
+            raise UsageError(f"{name}={amount}: the prompt optimiser needs at least 1.")
+
+
+def _row(item: _Member | PromptRecord) -> dict[str, Any]:
+    """`item` as JSON, which has no NaN."""
+    row = asdict(item)
+    return row | {"score": None if math.isnan(item.score) else item.score}
+
+
+def _fields(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, "score": math.nan if row["score"] is None else row["score"]}

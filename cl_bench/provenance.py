@@ -1,0 +1,108 @@
+"""Where a run's numbers come from: versions, commit, machine, hashes of configuration and model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "transformers", "trl", "gepa", "peft", "datasets", "numpy", "pandas")
+"""Packages whose version can change a run's numbers."""
+
+_ROOT = Path(__file__).resolve().parents[1]
+_SOURCES = ("cl_bench", "tasks", "baselines", "fst", "pyproject.toml")
+_MODEL_SUFFIXES = {".safetensors", ".bin", ".json", ".jinja", ".model", ".txt"}
+
+
+def provenance() -> dict[str, Any]:
+    """Plain data for a manifest; what cannot be found out is None, and nothing raises.
+
+    `git_commit` and `git_dirty` are there when cl-bench runs from its own checkout; dirty means
+    that its source folders differ from the commit, in new files too.
+    """
+    commit, dirty = _commit(_ROOT)
+    return {
+        "cl_bench": _version("cl-bench"),
+        "git_commit": commit,
+        "git_dirty": dirty,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu_count": _cpu_count(),
+        "packages": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 (hex) of the weights, configuration and tokenizer files directly in `folder`.
+
+    Empty when `folder` is none on this machine, as for a model given by its hub name.
+    """
+    if not folder.is_dir():
+        return {}
+    files = sorted(file for file in folder.iterdir() if file.suffix in _MODEL_SUFFIXES)
+    return {file.name: _file_hash(file) for file in files if file.is_file()}
+
+
+def config_hash(mapping: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of a configuration as canonical JSON: the order of keys does not matter.
+
+    Values that JSON cannot hold raise TypeError, NaN and infinity ValueError.
+    """
+    text = json.dumps(mapping, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _file_hash(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _cpu_count() -> int | None:
+    """CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def _commit(root: Path) -> tuple[str | None, bool | None]:
+    """Commit and dirty flag of the checkout whose top is `root`; (None, None) where it is none."""
+    # An installed copy may lie inside somebody else's checkout, whose commit says nothing of it.
+    top = _git(root, "rev-parse", "--show-toplevel")
+    if top is None or Path(top).resolve() != root.resolve():
+        return None, None
+    commit = _git(root, "rev-parse", "--verify", "HEAD")
+    status = _git(root, "status", "--porcelain", "--", *_SOURCES)
+    if commit is None or status is None:
+        return None, None
+    return commit, bool(status)
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """What git prints, stripped; None when it is absent, fails or takes longer than 10 s."""
+    environment = {name: value for name, value in os.environ.items() if name[:4] != "GIT_"}
+    environment["GIT_OPTIONAL_LOCKS"] = "0"
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            env=environment,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError, UnicodeError):
+        return None
+    return done.stdout.strip()

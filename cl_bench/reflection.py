@@ -1,0 +1,160 @@
+"""Reflection: rewriting instructions from what a verifier said of rollouts made under them.
+
+After GEPA's reflective mutation (arXiv 2507.19457, section 3.2). What differs: the reflection LM
+is by default the policy's own frozen base instead of a stronger model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+from cl_bench.prompts import Message, chat, reflection
+from cl_bench.task import Verdict
+
+if TYPE_CHECKING:
+    from cl_bench.policy import Policy
+
+Style = Literal["rules", "transcript"]
+
+_ROOM = {"rules": 64, "transcript": 512}
+"""Tokens that a rewrite may add to the current instructions."""
+_LANGUAGE = re.compile(r"\A[\w+-]*\n")
+_FENCE = "```"
+_REQUEST = """\
+An assistant works under these instructions:
+```
+{current}
+```
+Below are problems it was given, its responses, and what a verifier said of each response.
+
+{transcript}
+
+Write better instructions for the assistant. Keep what works, and state every general fact, rule \
+or convention that the feedback reveals and that future problems may need; the assistant will not \
+see this feedback. Do not solve the problems above. Give the complete new instructions between \
+``` fences and nothing after them."""
+_ENTRY = """\
+# Problem {number}
+{prompt}
+
+# Response {number}
+{response}
+
+# Feedback {number} (score {score:g})
+{feedback}"""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedRollout:
+    """A response to a problem and what the verifier said of it."""
+
+    prompt: str
+    response: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Reflection:
+    """Rewritten instructions, and the tokens read and written to get them."""
+
+    text: str
+    tokens: int
+
+
+Request = tuple[str, Sequence[JudgedRollout]]
+"""The current instructions and rollouts made under them."""
+
+
+class Reflector(Protocol):
+    """Proposes new instructions.
+
+    It gets the current ones and at least one rollout made under them, and must not change either.
+    It may raise: the prompt optimiser then goes on without that rewrite and counts the failure.
+    """
+
+    def __call__(self, current: str, rollouts: Sequence[JudgedRollout], /) -> Reflection: ...
+
+
+@runtime_checkable
+class BatchReflector(Reflector, Protocol):
+    """A reflector that answers independent requests together: one reflection each, in order."""
+
+    def reflect_many(self, requests: Sequence[Request]) -> list[Reflection]: ...
+
+
+class BaseReflector:
+    """The policy's frozen base as reflection LM, sampled at temperature 1.
+
+    `style` is how it is asked: "rules" sends only the verifier's lines, as the embedded model was
+    trained to read them; "transcript" sends problems, responses and feedback in plain English.
+    None takes what the tokenizer's config says under `reflection_style`, else "transcript".
+    """
+
+    def __init__(self, policy: Policy, style: Style | None = None) -> None:
+        self._policy = policy
+        declared = policy.tokenizer.init_kwargs.get("reflection_style")
+        self.style: Style = style or ("rules" if declared == "rules" else "transcript")
+
+    def __call__(self, current: str, rollouts: Sequence[JudgedRollout]) -> Reflection:
+        return self.reflect_many([(current, rollouts)])[0]
+
+    def reflect_many(self, requests: Sequence[Request]) -> list[Reflection]:
+        """All requests in one padded generation, cut where the longest one has to be cut."""
+        lengths = self._policy.tokenizer(
+            [current for current, _ in requests], add_special_tokens=False
+        )["input_ids"]
+        replies = self._policy.generate(
+            [self._messages(current, rollouts) for current, rollouts in requests],
+            max_new_tokens=max(map(len, lengths)) + _ROOM[self.style],
+            temperature=1.0,
+            from_base=True,
+        )
+        return [
+            Reflection(self._read(reply.text), len(reply.prompt_ids) + len(reply.completion_ids))
+            for reply in replies
+        ]
+
+    def _messages(self, current: str, rollouts: Sequence[JudgedRollout]) -> list[Message]:
+        if self.style == "rules":
+            return reflection(current, feedback_lines(rollouts))
+        return chat("", _REQUEST.format(current=current, transcript=_transcript(rollouts)))
+
+    def _read(self, reply: str) -> str:
+        return reply.strip() if self.style == "rules" else fenced(reply)
+
+
+def feedback_lines(rollouts: Sequence[JudgedRollout]) -> list[str]:
+    """The distinct feedback of `rollouts`, that of failing ones first, else in their order."""
+    return list(dict.fromkeys(rollout.verdict.feedback for rollout in _failing_first(rollouts)))
+
+
+def fenced(reply: str) -> str:
+    """What stands between the first and the last ``` fence, without a language tag.
+
+    A fence that is never closed reaches to the end; without any fence it is the whole reply.
+    """
+    _, opening, rest = reply.partition(_FENCE)
+    if not opening:
+        return reply.strip()
+    inside = rest.rpartition(_FENCE)[0] if _FENCE in rest else rest
+    return _LANGUAGE.sub("", inside).strip()
+
+
+def _failing_first(rollouts: Sequence[JudgedRollout]) -> list[JudgedRollout]:
+    return sorted(rollouts, key=lambda rollout: rollout.verdict.score >= 1.0)
+
+
+def _transcript(rollouts: Sequence[JudgedRollout]) -> str:
+    return "\n\n".join(
+        _ENTRY.format(
+            number=number,
+            prompt=rollout.prompt,
+            response=rollout.response,
+            score=rollout.verdict.score,
+            feedback=rollout.verdict.feedback,
+        )
+        for number, rollout in enumerate(_failing_first(rollouts), start=1)
+    )

@@ -1,0 +1,281 @@
+"""A run's figures, drawn from its tables alone.
+
+Colours are Okabe and Ito's, which colour-blind readers can tell apart; every domain has its marker
+too. Figures are matplotlib objects without pyplot, so nothing global changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
+from numpy.typing import NDArray
+
+from cl_bench.files import replacing
+from cl_bench.results import RunDirectory
+
+Stages = Sequence[Mapping[str, Any]]
+"""The stages of a manifest's stream: each has a `domain` and its `steps`."""
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555")
+MARKERS = "osD^vPX"
+_CHANNELS = {
+    "slow": ("RL (slow weights)", "#0072B2"),
+    "fast": ("prompts (fast weights)", "#E69F00"),
+}
+_PROMPTS = {"seed": "seed prompt", "learner": "learner's prompt"}
+_STYLE: Any = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#888888",
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 10,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 150,
+    "font.size": 9,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "lines.linewidth": 1.7,
+    "lines.markersize": 4.5,
+}
+_Z95 = 1.959964
+
+
+def accuracy_figure(evaluations: pd.DataFrame, stages: Stages) -> Figure:
+    """Accuracy on every domain over the stream, under the learner's and the seed prompt.
+
+    Bands are Wilson 95 % intervals over items, for the learner's prompt. Several samples of one
+    item count as one observation, which is the cautious choice.
+    """
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(8.0, 3.9))
+        axes = figure.add_subplot()
+        _shade(axes, stages)
+        same = _same_prompts(evaluations)
+        for domain, colour, marker in _looks(evaluations):
+            rows = _rows(evaluations, domain, "learner")
+            low, high = wilson(rows["accuracy"].to_numpy(), rows["n_items"].to_numpy())
+            axes.fill_between(rows["step"], low, high, color=colour, alpha=0.11, linewidth=0)
+            axes.plot(rows["step"], rows["accuracy"], color=colour, marker=marker)
+            if not same:
+                seed = _rows(evaluations, domain, "seed")
+                axes.plot(seed["step"], seed["accuracy"], color=colour, dashes=(4, 2), lw=1.2)
+        axes.set(xlabel="training step of the stream", ylabel="accuracy on test problems")
+        axes.set_xlim(*_room(max(_total(stages), evaluations["step"].max())))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _percent(axes)
+        _legend(figure, evaluations, _prompt_handles(same))
+        return figure
+
+
+def accuracy_kl_figure(evaluations: pd.DataFrame) -> Figure:
+    """Accuracy against distance from the base model, per domain, joined in time.
+
+    One panel per prompt; a ring marks the first evaluation, a large marker the last.
+    """
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(8.0, 3.9))
+        panels = figure.subplots(1, 2, sharex=True, sharey=True)
+        finite = evaluations["kl_policy_base"].replace([np.inf, -np.inf], np.nan).dropna()
+        furthest = max([*finite, 1e-3])
+        for axes, prompt in zip(panels, ("learner", "seed"), strict=True):
+            for domain, colour, marker in _looks(evaluations):
+                rows = _rows(evaluations, domain, prompt)
+                kl, accuracy = rows["kl_policy_base"].to_numpy(), rows["accuracy"].to_numpy()
+                axes.plot(kl, accuracy, color=colour, marker=marker, ms=3, lw=1.2)
+                axes.plot(
+                    kl[:1], accuracy[:1], color=colour, marker="o", ms=8, mfc="white", mew=1.5
+                )
+                axes.plot(kl[-1:], accuracy[-1:], color=colour, marker=marker, ms=9)
+            axes.set_title(f"under the {_PROMPTS[prompt]}")
+            axes.set_xlabel("KL(policy ‖ base), nats per token")
+            axes.set_xlim(*_room(furthest, 0.04))
+            _percent(axes)
+        panels[0].set_ylabel("accuracy on test problems")
+        ends: Any = {"color": "#555555", "linestyle": "none"}
+        first = Line2D([], [], marker="o", ms=8, mfc="white", mew=1.5, label="start", **ends)
+        _legend(figure, evaluations, [first, Line2D([], [], marker="o", ms=9, label="end", **ends)])
+        return figure
+
+
+def rollouts_figure(evaluations: pd.DataFrame, ledger: pd.DataFrame, stages: Stages) -> Figure:
+    """What accuracy cost: each stage's own domain against the rollouts spent in that stage, and
+    all rollouts by channel over the stream.
+
+    Left, solid lines count every rollout, dotted ones those of RL alone: the gap is what the prompt
+    optimiser spent.
+    """
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(8.0, 3.9))
+        left, right = figure.subplots(1, 2)
+        _draw_stage_costs(left, evaluations, stages)
+        left.set_title("each stage's own domain", pad=18)
+        left.set(xlabel="rollouts since the stage began", ylabel="accuracy, learner's prompt")
+        _percent(left)
+        _draw_channels(right, ledger)
+        right.set_title("spent so far, by channel", pad=18)
+        right.set(xlabel="training step of the stream", ylabel="rollouts")
+        _shade(right, stages, numbered=True)
+        right.margins(x=0)
+        right.xaxis.set_major_locator(MaxNLocator(integer=True))
+        for axis in (left.xaxis, right.yaxis):
+            axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        left.xaxis.set_major_locator(MaxNLocator(5))
+        return figure
+
+
+def write_figures(directory: RunDirectory) -> list[Path]:
+    """Draw all figures of a run into its `figures/` as PNG; none before the first evaluation."""
+    evaluations, ledger = directory.table("evaluations"), directory.table("ledger")
+    stages: Stages = directory.manifest["stream"]["stages"]
+    if evaluations.empty:
+        return []
+    figures = {
+        "accuracy": accuracy_figure(evaluations, stages),
+        "accuracy-kl": accuracy_kl_figure(evaluations),
+        "rollouts": rollouts_figure(evaluations, ledger, stages),
+    }
+    folder = directory.path / "figures"
+    folder.mkdir(exist_ok=True)
+    written = []
+    for name, figure in figures.items():
+        FigureCanvasAgg(figure)
+        with replacing(folder / f"{name}.png") as temporary:
+            figure.savefig(temporary, format="png", bbox_inches="tight")
+        written.append(folder / f"{name}.png")
+    return written
+
+
+def wilson(
+    share_N: NDArray[np.float64], count_N: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lower and upper ends, shape (N,), of the 95 % score interval of proportions (Wilson 1927)."""
+    share, count = np.asarray(share_N, dtype=float), np.asarray(count_N, dtype=float)
+    scale = 1 + _Z95**2 / count
+    centre = (share + _Z95**2 / (2 * count)) / scale
+    half = _Z95 / scale * np.sqrt(share * (1 - share) / count + _Z95**2 / (4 * count**2))
+    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+
+
+def _draw_stage_costs(axes: Axes, evaluations: pd.DataFrame, stages: Stages) -> None:
+    looks = {domain: (colour, marker) for domain, colour, marker in _looks(evaluations)}
+    for number, (start, end, domain) in enumerate(_bounds(stages), 1):
+        rows = _rows(evaluations, domain, "learner")
+        rows = rows[(rows["step"] >= start) & (rows["step"] <= end)]
+        if len(rows) < 2:
+            continue
+        colour, marker = looks[domain]
+        again = domain in [earlier for _, _, earlier in _bounds(stages)[: number - 1]]
+        spent = rows["rollouts"] - rows["rollouts"].iloc[0]
+        slow = rows["samples_slow"] - rows["samples_slow"].iloc[0]
+        label = f"{number}. {domain}"
+        face = "white" if again else colour
+        axes.plot(spent, rows["accuracy"], color=colour, marker=marker, mfc=face, label=label)
+        if 0 < slow.iloc[-1] < spent.iloc[-1]:
+            axes.plot(slow, rows["accuracy"], color=colour, ls=":", lw=1.3)
+    handles, _ = axes.get_legend_handles_labels()
+    if len(axes.lines) > len(handles):
+        handles.append(Line2D([], [], color="#555555", ls=":", label="RL rollouts alone"))
+    if handles:
+        axes.legend(handles=handles, loc="lower right")
+
+
+def _draw_channels(axes: Axes, ledger: pd.DataFrame) -> None:
+    wide = ledger.pivot(index="step", columns="channel", values="rollouts")
+    heights = [wide[channel].to_numpy(dtype=float) for channel in _CHANNELS if channel in wide]
+    if heights:
+        labels, colours = zip(*(_CHANNELS[name] for name in _CHANNELS if name in wide), strict=True)
+        axes.stackplot(wide.index.to_numpy(), heights, labels=labels, colors=colours, alpha=0.75)
+        axes.legend(loc="upper left")
+
+
+def _shade(axes: Axes, stages: Stages, *, numbered: bool = False) -> None:
+    """Alternate the ground of the stages and write their domains, or numbers, above."""
+    for number, (start, end, domain) in enumerate(_bounds(stages)):
+        axes.axvspan(start, end, color="#eef1f5" if number % 2 else "#f9fafb", zorder=-2, lw=0)
+        if number:
+            axes.axvline(start, color="#888888", lw=0.8, zorder=-1)
+        axes.annotate(
+            str(number + 1) if numbered else domain,
+            xy=((start + end) / 2, 1),
+            xytext=(0, 4),
+            xycoords=axes.get_xaxis_transform(),
+            textcoords="offset points",
+            ha="center",
+            color="#444444",
+        )
+
+
+def _bounds(stages: Stages) -> list[tuple[int, int, str]]:
+    """First and last step on the axis, and domain, of every stage."""
+    ends = np.cumsum([stage["steps"] for stage in stages]).tolist()
+    return [
+        (end - stage["steps"], end, stage["domain"])
+        for end, stage in zip(ends, stages, strict=True)
+    ]
+
+
+def _total(stages: Stages) -> int:
+    return sum(int(stage["steps"]) for stage in stages)
+
+
+def _rows(evaluations: pd.DataFrame, domain: str, prompt: str) -> pd.DataFrame:
+    chosen = (evaluations["domain"] == domain) & (evaluations["prompt"] == prompt)
+    return evaluations[chosen].sort_values("step")
+
+
+def _looks(evaluations: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """Domain, colour and marker, in the order in which domains appear."""
+    return [
+        (domain, PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)])
+        for place, domain in enumerate(evaluations["domain"].drop_duplicates())
+    ]
+
+
+def _same_prompts(evaluations: pd.DataFrame) -> bool:
+    """Whether both prompts scored alike everywhere: then one line says everything."""
+    wide = evaluations.pivot_table(index=["step", "domain"], columns="prompt", values="accuracy")
+    return {"seed", "learner"} <= set(wide) and bool((wide["seed"] == wide["learner"]).all())
+
+
+def _room(last: float, share: float = 0.012) -> tuple[float, float]:
+    """Limits of an axis from 0 to `last` with room for a marker at either end."""
+    margin = share * max(last, 1e-9)
+    return -margin, last + margin
+
+
+def _percent(axes: Axes) -> None:
+    axes.set_ylim(-0.02, 1.02)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+
+
+def _prompt_handles(same: bool) -> list[Line2D]:
+    solid = "both prompts alike" if same else _PROMPTS["learner"]
+    learner = Line2D([], [], color="#555555", label=f"{solid} (band: 95 %)")
+    seed = Line2D([], [], color="#555555", dashes=(4, 2), lw=1.2, label=_PROMPTS["seed"])
+    return [learner] if same else [learner, seed]
+
+
+def _legend(figure: Figure, evaluations: pd.DataFrame, more: Sequence[Line2D]) -> None:
+    handles = [
+        Line2D([], [], color=colour, marker=marker, label=domain)
+        for domain, colour, marker in _looks(evaluations)
+    ]
+    figure.legend(
+        handles=[*handles, *more],
+        loc="outside lower center",
+        ncols=7,
+        columnspacing=1.3,
+        handlelength=1.7,
+    )

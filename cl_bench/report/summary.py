@@ -1,0 +1,235 @@
+"""A run's headline numbers, computed from its tables alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from rich import box
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from cl_bench.errors import RunDirectoryError
+from cl_bench.metrics.continual import average_accuracy, bwt_gem, forgetting_max
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.results import RunDirectory
+
+PROMPTS = ("learner", "seed")
+METRICS: Mapping[str, Callable[[ArrayLike], float | Undefined]] = {
+    "average_accuracy": average_accuracy,
+    "bwt_gem": bwt_gem,
+    "forgetting_max": forgetting_max,
+}
+"""The metrics of an accuracy matrix that a summary shows."""
+
+_WIDTH = 100
+_SPENT = {
+    "rollouts": "rollouts",
+    "prompt_tokens": "tokens read",
+    "generated_tokens": "tokens sampled",
+    "reflection_calls": "reflection calls",
+    "reflection_tokens": "reflection tokens",
+    "optimizer_steps": "optimizer steps",
+    "seconds": "wall time",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """The headline numbers of one run. Mappings by prompt have the keys of `PROMPTS`."""
+
+    learner: str
+    stream: str
+    model: str
+    seed: int
+    status: str
+    """running, done, diverged or failed."""
+    steps: int
+    """Training steps of the whole stream."""
+    evaluated_step: int | None
+    """Step of the last evaluation; None before the first."""
+    stages: tuple[str, ...]
+    """The domain of every stage; a domain may come twice."""
+    accuracy: Mapping[str, NDArray[np.float64]]
+    """By prompt: acc_I_J, shape (T+1, T), row 0 the base; NaN where nothing was evaluated yet."""
+    metrics: Mapping[str, Mapping[str, float | Undefined]]
+    """By prompt, then by the names of `METRICS`."""
+    kl: Mapping[str, float | Undefined]
+    """By prompt: KL(policy ‖ base) at the last evaluation, nats per token, mean over domains."""
+    spent: Mapping[str, Mapping[str, float]]
+    """By channel (slow, fast), then by the fields of `Spend`."""
+    seconds: Mapping[str, float]
+    """Wall time by phase, longest first."""
+
+    def text(self) -> str:
+        """The summary as plain text, at most 100 columns wide."""
+        console = Console(file=StringIO(), width=_WIDTH, color_system=None, force_terminal=False)
+        with console.capture() as capture:
+            console.print(self)
+        return "\n".join(line.rstrip() for line in capture.get().strip().splitlines())
+
+    def __rich__(self) -> Group:
+        return Group(
+            Text(self._title()),
+            _heading("Accuracy on test problems, learner's prompt (seed prompt)"),
+            self._accuracy_table(),
+            _heading("Over the stream"),
+            self._metrics_table(),
+            _heading("Spent on learning"),
+            self._spent_table(),
+            Text(self._time_line()),
+        )
+
+    def _title(self) -> str:
+        title = f"{self.learner} on {self.stream}, seed {self.seed}, model {self.model}"
+        if self.evaluated_step is None:
+            return f"{title}: {self.status} (no evaluation yet)"
+        reached = f" (evaluated up to step {self.evaluated_step} of {self.steps})"
+        return f"{title}: {self.status}{'' if self.evaluated_step == self.steps else reached}"
+
+    def _accuracy_table(self) -> Table:
+        names = [f"{number} {domain}" for number, domain in enumerate(self.stages, 1)]
+        table = _table("after stage", *names)
+        for row, name in enumerate(["base model", *names]):
+            cells = [self._cell(row, column) for column in range(len(names))]
+            table.add_row(name, *cells)
+        return table
+
+    def _cell(self, row: int, column: int) -> str:
+        learner, seed = (self.accuracy[prompt][row, column] for prompt in PROMPTS)
+        return "—" if np.isnan(learner) else f"{learner:.1%} ({seed:.1%})"
+
+    def _metrics_table(self) -> Table:
+        table = _table("", "learner's prompt", "seed prompt", "")
+        for name in METRICS:
+            values = [self.metrics[prompt][name] for prompt in PROMPTS]
+            table.add_row(name, *(f"{value:.3f}" for value in values), _reason(values))
+        divergences = [self.kl[prompt] for prompt in PROMPTS]
+        cells = (f"{value:.4f}" for value in divergences)
+        table.add_row("KL(policy ‖ base)", *cells, _reason(divergences) or "nats/token, at the end")
+        return table
+
+    def _spent_table(self) -> Table:
+        table = _table("", "RL (slow weights)", "prompts (fast weights)", "both")
+        for name, label in _SPENT.items():
+            slow, fast = (self.spent[channel][name] for channel in ("slow", "fast"))
+            show = duration if name == "seconds" else _whole
+            table.add_row(label, show(slow), show(fast), show(slow + fast))
+        return table
+
+    def _time_line(self) -> str:
+        total = sum(self.seconds.values())
+        if not total:
+            return "Time: none recorded."
+        shares = [f"{name} {spent / total:.0%}" for name, spent in self.seconds.items()]
+        return f"Time: {duration(total)}, of it {', '.join(shares)}."
+
+
+def summarise(directory: RunDirectory) -> Summary:
+    """The summary of a run, finished or not: what is missing is `Undefined` with its reason."""
+    manifest = directory.manifest
+    evaluations = directory.table("evaluations")
+    described = manifest["stream"]["stages"]
+    stages = tuple(stage["domain"] for stage in described)
+    accuracy = {prompt: accuracy_matrix(evaluations, stages, prompt) for prompt in PROMPTS}
+    return Summary(
+        learner=manifest["learner"],
+        stream=manifest["stream"]["name"],
+        model=manifest["model"],
+        seed=manifest["seed"],
+        status=manifest["status"],
+        steps=sum(stage["steps"] for stage in described),
+        evaluated_step=None if evaluations.empty else int(evaluations["step"].max()),
+        stages=stages,
+        accuracy=accuracy,
+        metrics={
+            prompt: {name: metric(accuracy[prompt]) for name, metric in METRICS.items()}
+            for prompt in PROMPTS
+        },
+        kl={prompt: _last_kl(evaluations, prompt) for prompt in PROMPTS},
+        spent=_spent(directory.table("ledger")),
+        seconds=_seconds(directory.table("timing")),
+    )
+
+
+def accuracy_matrix(
+    evaluations: pd.DataFrame, stages: Sequence[str], prompt: str
+) -> NDArray[np.float64]:
+    """acc_I_J, shape (T+1, T): accuracy on stage j's domain at the end of stage i, row 0 at step 0.
+
+    Columns are stages: a domain that comes twice has two equal ones. NaN where no evaluation is.
+    Two evaluations of one cell are a `RunDirectoryError`.
+    """
+    rows = evaluations[(evaluations["prompt"] == prompt) & (evaluations["at"] != "inside")]
+    doubled = rows[rows.duplicated(["stage", "domain"])]
+    if not doubled.empty:
+        first = doubled.iloc[0]
+        raise RunDirectoryError(
+            f"The table 'evaluations' has two rows for {first['domain']} under the {prompt} prompt "
+            f"at the end of stage {first['stage']} (step {first['step']}); a run writes one."
+        )
+    found = rows.set_index(["stage", "domain"])["accuracy"]
+    matrix = np.full((len(stages) + 1, len(stages)), np.nan)
+    for stage in range(len(stages) + 1):
+        for column, domain in enumerate(stages):
+            matrix[stage, column] = found.get((stage, domain), np.nan)
+    return matrix
+
+
+def duration(seconds: float) -> str:
+    """Wall time for people: `8.4 s`, `3 min 12 s`, `1 h 05 min`."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, left = divmod(minutes, 60)
+    return f"{hours} h {left:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def _last_kl(evaluations: pd.DataFrame, prompt: str) -> float | Undefined:
+    rows = evaluations[evaluations["prompt"] == prompt]
+    last = rows[rows["step"] == rows["step"].max()]
+    if last.empty:
+        return Undefined("no evaluation yet")
+    if last["kl_policy_base"].isna().any():
+        domains = ", ".join(last["domain"][last["kl_policy_base"].isna()])
+        return Undefined(f"KL is not a number on {domains}")
+    return float(last["kl_policy_base"].mean())
+
+
+def _spent(ledger: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """The last row of each channel; zeros before the first."""
+    last = ledger.sort_values("step", kind="stable").groupby("channel").last()
+    return {
+        channel: {name: float(last[name].get(channel, 0)) for name in _SPENT}
+        for channel in ("slow", "fast")
+    }
+
+
+def _seconds(timing: pd.DataFrame) -> dict[str, float]:
+    total: dict[str, Any] = timing.groupby("phase")["seconds"].sum().to_dict()
+    return dict(sorted(total.items(), key=lambda item: -item[1]))
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="", show_edge=False)
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if place and heading else "left")
+    return table
+
+
+def _heading(text: str) -> Text:
+    return Text(f"\n{text}", style="bold")
+
+
+def _reason(values: Sequence[float | Undefined]) -> str:
+    return next((str(value) for value in values if isinstance(value, Undefined)), "")
+
+
+def _whole(amount: float) -> str:
+    return f"{amount:,.0f}"

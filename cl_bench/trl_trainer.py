@@ -1,0 +1,297 @@
+"""TRL's GRPOTrainer, one optimizer step a call, over groups whose rollouts use different prompts.
+
+Sampling, advantages, the CISPO loss and the training loop are TRL's. What is changed:
+
+- rollout number n of a step reads `prompts[(n + offset) % K]`; rewards are still normalised over
+  the exercise's whole group, so one advantage per rollout spans all prompts;
+- rows are scored in short passes sorted by length, each padded only to its own longest row, and
+  rows with advantage 0 skip the backward pass. Both leave the gradient as it was: the loss is a sum
+  over rows divided by the step's tokens;
+- a quantity that is not finite raises `DivergedError` before it reaches the weights.
+
+Completions cut at `max_new_tokens` stay in the loss, as is TRL's default.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import random
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import cycle, islice
+from typing import Any, cast
+
+import numpy as np
+import torch
+from datasets import Dataset
+from torch import Tensor
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+from transformers.utils import logging
+from trl.trainer.grpo_config import GRPOConfig
+from trl.trainer.grpo_trainer import GRPOTrainer
+
+from cl_bench.errors import DivergedError
+from cl_bench.learner import Batch, Exercise, LearnerConfig
+from cl_bench.prompts import chat
+
+_ROWS_PER_PASS = 32
+
+Rows = dict[str, Tensor]
+
+
+@dataclass(slots=True)
+class StepResult:
+    """What one step measured: `reward_N` in the order of its rollouts, and the rest as sums."""
+
+    reward_N: list[float]
+    prompt_tokens: int = 0
+    generated_tokens: int = 0
+    entropy: float = 0.0
+    """Summed over the generated tokens, in nats."""
+    loss: float = math.nan
+    grad_norm: float = math.nan
+
+
+class MixedPromptTrainer(GRPOTrainer):
+    """GRPO with CISPO, trained by `step`; `adam` is the optimizer of the model's parameters.
+
+    Building one leaves the global random state as it was and makes the model sample from its exact
+    distribution (no top-k or other truncation from its generation config), without dropout.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, config: LearnerConfig
+    ) -> None:
+        self._policy_model, self._policy_tokenizer = model, tokenizer
+        self._group_size, self._learning_rate = config.group_size, config.learning_rate
+        self._result = StepResult([])
+        self._prompts: Sequence[str] = ()
+        self._offset = 0
+        self._number = 0
+        _make_deterministic(model)
+        _make_sampling_exact(model, tokenizer)
+        parameters = [weight for weight in model.parameters() if weight.requires_grad]
+        self.adam = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=0.0)
+        with _undisturbed(), _random_state_kept(model.device):
+            super().__init__(
+                model=model,
+                reward_funcs=self._judge,
+                args=_arguments(config, model.device),
+                train_dataset=Dataset.from_dict({"prompt": [""]}),
+                processing_class=tokenizer,
+                callbacks=[_FiniteGradient(self)],
+                optimizers=(self.adam, None),
+            )
+        # TRL patches `forward` on the instance, and a deep copy of a model so patched would run
+        # this model's weights; outside of the loss the patch is taken off.
+        self._fused_forward = vars(model).pop("forward")
+
+    def step(self, batch: Batch, prompts: Sequence[str], *, offset: int, number: int) -> StepResult:
+        """Sample, judge and learn from `batch` once; `number` names the step in errors."""
+        self._prompts, self._offset, self._number = prompts, offset, number
+        self._metrics["train"].clear()
+        self.train_dataset = [{"prompt": chat("", e.prompt), "exercise": e} for e in batch]
+        self._resize(len(batch) * self._group_size)
+        training = self._policy_model.training
+        try:
+            with _undisturbed():
+                self.train()
+        finally:
+            self._policy_model.train(training)
+        return self._result
+
+    def check(self, value: float, name: str) -> None:
+        """Raise `DivergedError` unless `value` is finite."""
+        if not math.isfinite(value):
+            raise DivergedError(
+                f"Step {self._number} diverged: its {name} is {value} (learning_rate was "
+                f"{self._learning_rate:g}). Every quantity of a step must be finite; lower "
+                "`learning_rate` and run again."
+            )
+
+    def _resize(self, rows: int) -> None:
+        """Make a step as large as its batch: TRL reads the size in these three places."""
+        arguments = cast(GRPOConfig, self.args)
+        arguments.per_device_train_batch_size = arguments.generation_batch_size = rows
+        self._train_batch_size = rows
+
+    def log(self, logs: dict[str, float], *_: Any, **__: Any) -> None:
+        """Keep the step's loss and gradient norm; nothing is printed or stored."""
+        if "grad_norm" in logs:
+            self._result.loss, self._result.grad_norm = logs["loss"], logs["grad_norm"]
+
+    def _send_telemetry(self) -> None:
+        """Tell nobody."""
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> Rows:
+        systems = islice(cycle(self._prompts), self._offset, None)
+        mixed = [
+            row | {"prompt": chat(system, row["exercise"].prompt)}
+            for row, system in zip(inputs, systems, strict=False)
+        ]
+        try:
+            outputs: Rows = super()._generate_and_score_completions(mixed)
+        except RuntimeError as error:
+            if "probability tensor" in str(error):
+                self.check(math.nan, "sampling distribution")
+            raise
+        return outputs
+
+    def _judge(
+        self, completion_ids: list[list[int]], exercise: Sequence[Exercise], **_: object
+    ) -> list[float | None]:
+        texts = self._policy_tokenizer.batch_decode(completion_ids, skip_special_tokens=True)
+        pairs = zip(exercise, texts, strict=True)
+        rewards = [float(item.judge(text.strip()).score) for item, text in pairs]
+        # TRL would give such a rollout advantage 0 and go on.
+        self.check(sum(rewards), "reward")
+        self._result = StepResult(rewards)
+        return list(rewards)
+
+    def _compute_loss(self, model: torch.nn.Module, inputs: Rows) -> Tensor:
+        """TRL's loss over `inputs`, in passes whose gradients add up; the last one is returned."""
+        self._result.prompt_tokens = int(inputs["prompt_mask"].sum())
+        self._result.generated_tokens = int(inputs["completion_mask"].sum())
+        moving, still = _passes(inputs)
+        with torch.no_grad():
+            for rows in still:
+                self._pass_loss(model, rows)
+        loss = torch.zeros((), device=inputs["advantages"].device)
+        for rows in moving[:-1]:
+            part = self._pass_loss(model, rows)
+            self.accelerator.backward(part)
+            loss += part.detach()
+        loss = loss + self._pass_loss(model, moving[-1])
+        self.check(float(loss.detach()), "loss")
+        return loss
+
+    def _pass_loss(self, model: torch.nn.Module, rows: Rows) -> Tensor:
+        vars(self._policy_model)["forward"] = self._fused_forward
+        try:
+            loss: Tensor = super()._compute_loss(model, rows)  # type: ignore[no-untyped-call]
+        finally:
+            del vars(self._policy_model)["forward"]
+        entropy = self._metrics["train"]["entropy"][-1]
+        self._result.entropy += entropy * int(rows["completion_mask"].sum())
+        return loss
+
+
+class _FiniteGradient(TrainerCallback):
+    """Stops training before a gradient that is not finite reaches the weights."""
+
+    def __init__(self, trainer: MixedPromptTrainer) -> None:
+        self._trainer = trainer
+
+    def on_pre_optimizer_step(self, *_: Any, **kwargs: Any) -> None:
+        weights = kwargs["model"].parameters()
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        self._trainer.check(float(torch.nn.utils.get_total_norm(gradients)), "gradient norm")
+
+
+def _arguments(config: LearnerConfig, device: torch.device) -> GRPOConfig:
+    return GRPOConfig(
+        # Nothing is written there, but the folder must exist.
+        output_dir=tempfile.gettempdir(),
+        use_cpu=device.type == "cpu",
+        # The model's own precision: autocast would give it other numerics than its frozen base.
+        bf16=False,
+        gradient_checkpointing=False,
+        use_cache=True,
+        dataloader_pin_memory=False,
+        remove_unused_columns=False,
+        disable_dropout=True,
+        report_to=[],
+        disable_tqdm=True,
+        log_level="error",
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        max_steps=1,
+        lr_scheduler_type="constant",
+        learning_rate=config.learning_rate,
+        max_grad_norm=1.0,
+        shuffle_dataset=False,
+        per_device_train_batch_size=config.group_size,
+        num_generations=config.group_size,
+        max_completion_length=config.max_new_tokens,
+        temperature=config.temperature,
+        loss_type="cispo",
+        epsilon_high=config.ratio_cap,
+        beta=0.0,
+        scale_rewards="group",
+    )
+
+
+def _passes(inputs: Rows) -> tuple[list[Rows], list[Rows]]:
+    """The rows with an advantage (at least one row) and those without, as passes by length."""
+    order = (inputs["prompt_mask"].sum(1) + inputs["completion_mask"].sum(1)).argsort()
+    moves = inputs["advantages"][order] != 0
+    if not moves.any():
+        moves[0] = True
+    moving, still = (
+        [
+            _take(inputs, places[n : n + _ROWS_PER_PASS])
+            for n in range(0, len(places), _ROWS_PER_PASS)
+        ]
+        for places in (order[moves], order[~moves])
+    )
+    return moving, still
+
+
+def _take(inputs: Rows, places: Tensor) -> Rows:
+    """The rows at `places`, without the columns that are padding in all of them."""
+    rows = {name: value[places] if value.dim() else value for name, value in inputs.items()}
+    prompt, completion = (int(rows[f"{n}_mask"].sum(1).max()) for n in ("prompt", "completion"))
+    for name, value in rows.items():
+        if value.dim() == 2:
+            rows[name] = value[:, -prompt:] if name.startswith("prompt_") else value[:, :completion]
+    return rows
+
+
+def _make_deterministic(model: PreTrainedModel) -> None:
+    """Turn off the dropout that attention layers keep as a number (TRL sees to the modules)."""
+    for module in model.modules():
+        for name, value in list(vars(module).items()):
+            if "dropout" in name and isinstance(value, float):
+                setattr(module, name, 0.0)
+
+
+def _make_sampling_exact(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Drop the sampling defaults a model ships; `generate` fills them into TRL's own settings."""
+    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
+        eos_token_id=model.generation_config.eos_token_id,
+        bos_token_id=model.generation_config.bos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Spare the caller log lines, deprecation warnings and `train`'s full garbage collection.
+
+    The warnings are between transformers and TRL; the collection would cost 0.2 s a step.
+    """
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    gc.freeze()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        gc.unfreeze()
+        logging.set_verbosity(verbosity)
+
+
+@contextmanager
+def _random_state_kept(device: torch.device) -> Iterator[None]:
+    """Undo the seeding of every global generator that building a trainer does."""
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        yield
+    random.setstate(python)
+    np.random.set_state(numpy)

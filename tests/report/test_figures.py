@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from cl_bench.report.figures import (
+    PALETTE,
+    accuracy_figure,
+    accuracy_kl_figure,
+    rollouts_figure,
+    wilson,
+    write_figures,
+)
+from cl_bench.results import RunDirectory
+
+MakeRun = Callable[..., RunDirectory]
+TWO = [("math", 20), ("code", 20)]
+STAGES = [{"domain": domain, "steps": steps} for domain, steps in TWO]
+
+
+def rising(step: int, domain: str, prompt: str) -> float:
+    return step / 100 + (0.2 if domain == "math" else 0) + (0.1 if prompt == "learner" else 0)
+
+
+def curves(axes: Axes) -> list[list[tuple[float, float]]]:
+    """The points of every line of more than one point, verticals between stages left out."""
+    lines = [np.asarray(line.get_xydata()) for line in axes.lines]
+    return [[(float(x), float(y)) for x, y in line] for line in lines if len(line) > 2]
+
+
+def legend_texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_accuracy_figure_draws_each_domain_under_both_prompts(make_run: MakeRun) -> None:
+    figure = accuracy_figure(make_run(TWO, rising).table("evaluations"), STAGES)
+    expected = [
+        [(step, rising(step, domain, prompt)) for step in (0, 10, 20, 30, 40)]
+        for domain in ("math", "code")
+        for prompt in ("learner", "seed")
+    ]
+    assert np.array(curves(figure.axes[0])) == pytest.approx(np.array(expected))
+    lines = [line for line in figure.axes[0].lines if len(np.asarray(line.get_xydata())) > 2]
+    assert [line.is_dashed() for line in lines] == [False, True, False, True]
+
+
+def test_accuracy_figure_labels_stages_at_their_middle(make_run: MakeRun) -> None:
+    figure = accuracy_figure(make_run(TWO, rising).table("evaluations"), STAGES)
+    labels = {text.get_text(): text.xy[0] for text in figure.axes[0].texts}  # type: ignore[attr-defined]
+    assert labels == {"math": 10, "code": 30}
+    assert figure.axes[0].get_xlabel()
+    assert figure.axes[0].get_ylabel()
+
+
+def test_prompts_that_score_alike_share_one_line(make_run: MakeRun) -> None:
+    run = make_run(TWO, lambda step, _domain, _prompt: step / 100)
+    figure = accuracy_figure(run.table("evaluations"), STAGES)
+    assert len(curves(figure.axes[0])) == 2
+    assert "seed prompt" not in legend_texts(figure)
+
+
+def test_kl_figure_shows_every_point_of_both_panels(make_run: MakeRun) -> None:
+    def kl(step: int, _domain: str, prompt: str) -> float:
+        return step * (0.01 if prompt == "seed" else 0.002)
+
+    figure = accuracy_kl_figure(make_run(TWO, rising, kl=kl).table("evaluations"))
+    learner, seed = figure.axes
+    assert max(x for line in curves(seed) for x, _ in line) == pytest.approx(0.4)
+    assert max(x for line in curves(learner) for x, _ in line) == pytest.approx(0.08)
+    for axes in (learner, seed):
+        assert axes.get_xlim()[1] > 0.4
+        assert "nats" in axes.get_xlabel()
+        assert [len(line) for line in curves(axes)] == [5, 5]
+
+
+def test_kl_figure_survives_a_divergence_that_is_not_finite(make_run: MakeRun) -> None:
+    run = make_run(TWO, rising, kl=lambda step, *_: np.inf if step == 40 else 0.01 * step)
+    figure = accuracy_kl_figure(run.table("evaluations"))
+    assert 0.3 < figure.axes[0].get_xlim()[1] < 0.4
+
+
+def test_rollouts_figure_counts_from_the_start_of_each_stage(make_run: MakeRun) -> None:
+    run = make_run(TWO, rising)
+    figure = rollouts_figure(run.table("evaluations"), run.table("ledger"), STAGES)
+    accuracy, spent = figure.axes
+    math_all, math_slow, code_all, code_slow = curves(accuracy)
+    assert [x for x, _ in math_all] == [x for x, _ in code_all] == [0, 150, 300]
+    assert [x for x, _ in math_slow] == [x for x, _ in code_slow] == [0, 100, 200]
+    assert [y for _, y in code_all] == pytest.approx([0.3, 0.4, 0.5])
+    assert spent.get_ylim()[1] >= 600
+
+
+def test_stage_that_was_not_reached_is_not_drawn(make_run: MakeRun) -> None:
+    run = make_run(TWO, rising, last=20)
+    figure = rollouts_figure(run.table("evaluations"), run.table("ledger"), STAGES)
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["1. math", "RL rollouts alone"]
+
+
+def test_written_figures_are_png_files_of_the_run(make_run: MakeRun) -> None:
+    directory = make_run(TWO, rising)
+    written = write_figures(directory)
+    assert [path.name for path in written] == ["accuracy.png", "accuracy-kl.png", "rollouts.png"]
+    for path in written:
+        assert path.parent == directory.path / "figures"
+        height, width, _ = imread(path).shape
+        assert width > height > 400
+    assert sorted((directory.path / "figures").iterdir()) == sorted(written)
+    assert write_figures(directory) == written
+
+
+def test_run_without_evaluations_has_no_figures(make_run: MakeRun) -> None:
+    directory = make_run(TWO, rising, last=-1)
+    assert write_figures(directory) == []
+
+
+def test_run_with_its_first_evaluation_alone_can_be_drawn(make_run: MakeRun) -> None:
+    assert len(write_figures(make_run(TWO, rising, last=0))) == 3
+
+
+def test_wilson_interval_equals_known_values() -> None:
+    # Newcombe 1998, Statistics in Medicine 17, table I, method 3: 81/263, 15/148, 0/20, 1/29.
+    low, high = wilson(np.array([81 / 263, 15 / 148, 0, 1 / 29]), np.array([263, 148, 20, 29]))
+    assert low == pytest.approx([0.2553, 0.0624, 0.0, 0.0061], abs=5e-5)
+    assert high == pytest.approx([0.3662, 0.1605, 0.1611, 0.1718], abs=5e-5)
+
+
+def test_colours_differ_for_red_green_blind_readers() -> None:
+    colours = np.array([to_rgb(colour) for colour in PALETTE])
+    # Deuteranopia in linear RGB: Viénot, Brettel and Mollon 1999.
+    seen = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    mixed = seen @ np.array([[0.29275, 0.29275, -0.02234], [0.70725, 0.70725, 0.02234], [0, 0, 1]])
+    distances = np.linalg.norm(mixed[:, None] - mixed[None], axis=-1)
+    assert distances[~np.eye(len(PALETTE), dtype=bool)].min() > 0.05
+
+
+def test_neither_torch_nor_pyplot_is_imported() -> None:
+    unwanted = "{'torch', 'matplotlib.pyplot'}"
+    code = f"import sys, cl_bench.report.figures; print({unwanted} & {{*sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from cl_bench.errors import RunDirectoryError
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.summary import duration, summarise
+from cl_bench.results import RunDirectory
+
+MakeRun = Callable[..., RunDirectory]
+TWO = [("math", 20), ("code", 20)]
+
+# By step, domain: what the learner's prompt scores; the seed prompt scores half of it.
+SCORES = {
+    (0, "math"): 0.1,
+    (0, "code"): 0.2,
+    (20, "math"): 0.9,
+    (20, "code"): 0.3,
+    (40, "math"): 0.6,
+    (40, "code"): 0.8,
+}
+
+
+def scores(step: int, domain: str, prompt: str) -> float:
+    return SCORES.get((step, domain), 0.99) / (1 if prompt == "learner" else 2)
+
+
+def test_matrix_is_built_from_the_start_and_the_ends_of_stages(make_run: MakeRun) -> None:
+    summary = summarise(make_run(TWO, scores))
+    expected = np.array([[0.1, 0.2], [0.9, 0.3], [0.6, 0.8]])
+    np.testing.assert_allclose(summary.accuracy["learner"], expected)
+    np.testing.assert_allclose(summary.accuracy["seed"], expected / 2)
+
+
+def test_metrics_equal_hand_computed_values(make_run: MakeRun) -> None:
+    metrics = summarise(make_run(TWO, scores)).metrics
+    expected = {"average_accuracy": 0.7, "bwt_gem": -0.3, "forgetting_max": 0.3}
+    assert metrics["learner"] == pytest.approx(expected)
+    assert metrics["seed"] == pytest.approx({name: value / 2 for name, value in expected.items()})
+
+
+def test_domain_that_comes_twice_has_two_columns(make_run: MakeRun) -> None:
+    run = make_run(
+        [("math", 20), ("code", 20), ("math", 20)],
+        lambda step, domain, _prompt: step / 100 + (domain == "code") / 5,
+    )
+    summary = summarise(run)
+    assert summary.stages == ("math", "code", "math")
+    np.testing.assert_allclose(
+        summary.accuracy["learner"],
+        [[0.0, 0.2, 0.0], [0.2, 0.4, 0.2], [0.4, 0.6, 0.4], [0.6, 0.8, 0.6]],
+    )
+    assert summary.metrics["learner"]["bwt_gem"] == pytest.approx((0.4 + 0.2) / 2)
+    assert "3 math" in summary.text()
+
+
+def test_kl_is_the_mean_over_domains_at_the_last_evaluation(make_run: MakeRun) -> None:
+    def kl(step: int, domain: str, prompt: str) -> float:
+        return step * (0.001 if domain == "math" else 0.003) * (1 if prompt == "learner" else 2)
+
+    assert summarise(make_run(TWO, scores, kl=kl)).kl == pytest.approx(
+        {"learner": 0.08, "seed": 0.16}
+    )
+
+
+def test_divergence_that_is_no_number_names_its_domain(make_run: MakeRun) -> None:
+    run = make_run(TWO, scores, kl=lambda _step, domain, _: np.nan if domain == "code" else 0.1)
+    assert summarise(run).kl["learner"] == Undefined("KL is not a number on code")
+
+
+def test_spending_is_the_last_row_of_each_channel(make_run: MakeRun) -> None:
+    summary = summarise(make_run(TWO, scores))
+    assert summary.spent["slow"]["rollouts"] == 400
+    assert summary.spent["fast"]["rollouts"] == 200
+    assert summary.spent["fast"]["reflection_calls"] == 80
+    assert summary.spent["slow"]["seconds"] == 20
+    assert list(summary.seconds.items()) == [("learn", 30), ("evaluate", 17.5), ("checkpoint", 2.5)]
+
+
+def test_text_holds_every_headline_number(make_run: MakeRun) -> None:
+    text = summarise(make_run(TWO, scores)).text()
+    for shown in (
+        "fst on math-to-code, seed 3, model embedded: done\n",
+        "90.0% (45.0%)",
+        "80.0% (40.0%)",
+        "0.700",
+        "-0.300",
+        "600",
+        "5,600",
+        "Time: 50.0 s, of it learn 60%, evaluate 35%, checkpoint 5%.",
+    ):
+        assert shown in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_names_with_brackets_are_shown_as_they_are(make_run: MakeRun) -> None:
+    directory = make_run(TWO, scores)
+    directory.update_manifest(model="models/[bold]:x:")
+    assert "model models/[bold]:x:: done" in summarise(directory).text()
+
+
+def test_unfinished_run_says_how_far_it_came_and_what_is_undefined(make_run: MakeRun) -> None:
+    summary = summarise(make_run(TWO, scores, last=30, status="running"))
+    assert isinstance(summary.metrics["learner"]["average_accuracy"], Undefined)
+    assert np.isnan(summary.accuracy["learner"][2]).all()
+    assert summary.evaluated_step == 30
+    text = summary.text()
+    assert "running (evaluated up to step 30 of 40)" in text
+    assert "missing cell" in text
+    assert "nan" not in text
+
+
+def test_run_before_its_first_evaluation_has_a_summary(make_run: MakeRun) -> None:
+    summary = summarise(make_run(TWO, scores, last=-1, status="failed"))
+    assert summary.evaluated_step is None
+    assert summary.kl["seed"] == Undefined("no evaluation yet")
+    assert "failed (no evaluation yet)" in summary.text()
+
+
+def test_one_stage_has_an_average_but_no_forgetting(make_run: MakeRun) -> None:
+    metrics = summarise(make_run([("math", 20)], scores)).metrics["learner"]
+    assert metrics["average_accuracy"] == pytest.approx(0.9)
+    assert isinstance(metrics["forgetting_max"], Undefined)
+
+
+def test_two_evaluations_of_one_cell_are_refused(make_run: MakeRun) -> None:
+    directory = make_run(TWO, scores)
+    rows = directory.table("evaluations").to_dict("records")
+    directory.commit(1, {"evaluations": [row for row in rows if row["step"] == 20]})
+    with pytest.raises(RunDirectoryError, match="two rows for math under the learner prompt"):
+        summarise(directory)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "0.0 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1 min 00 s"),
+        (192.4, "3 min 12 s"),
+        (3599.6, "1 h 00 min"),
+        (3900, "1 h 05 min"),
+    ],
+)
+def test_duration_reads_well(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
+
+
+def test_torch_is_not_imported() -> None:
+    code = "import sys, cl_bench.report.summary; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,126 @@
+"""Policy: sampling, exact divergences, loading."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from cl_bench.errors import ModelError
+from cl_bench.policy import Policy, Rollout
+from cl_bench.prompts import chat
+
+CHATS = [chat("solve step by step .", "math : one f : 4"), chat("", "code : one foo two bar : 1 2")]
+
+
+@pytest.fixture
+def policy(tiny_model: Path) -> Policy:
+    torch.manual_seed(0)
+    return Policy.load(str(tiny_model))
+
+
+def perturb(policy: Policy, scale: float = 0.05) -> None:
+    with torch.no_grad():
+        for parameter in policy.model.parameters():
+            parameter.add_(scale * torch.randn_like(parameter))
+
+
+def test_divergence_is_exactly_zero_while_the_policy_is_its_base(policy: Policy) -> None:
+    rollouts = policy.generate(CHATS * 4, max_new_tokens=12)
+    for from_base in (False, True):
+        measured = policy.divergence(rollouts, from_base=from_base)
+        assert measured.per_token == 0.0
+        assert measured.per_sequence == 0.0
+
+
+def test_divergence_equals_a_sum_over_the_vocabulary_computed_one_response_at_a_time(
+    policy: Policy,
+) -> None:
+    perturb(policy)
+    rollouts = policy.generate(CHATS * 3, max_new_tokens=9)
+    measured = policy.divergence(rollouts)
+    for place, rollout in enumerate(rollouts):
+        expected_kl, expected_entropy = _by_hand(policy, rollout)
+        assert float(measured.kl_N[place]) == pytest.approx(expected_kl, rel=1e-4)
+        assert float(measured.entropy_N[place]) == pytest.approx(expected_entropy, rel=1e-4)
+        assert int(measured.tokens_N[place]) == len(rollout.completion_ids)
+    assert measured.per_token > 0
+    tokens = int(measured.tokens_N.sum())
+    assert measured.per_sequence == pytest.approx(measured.per_token * tokens / len(rollouts))
+
+
+def test_the_two_directions_of_the_divergence_differ(policy: Policy) -> None:
+    perturb(policy, 0.2)
+    rollouts = policy.generate(CHATS * 4, max_new_tokens=12)
+    forward, backward = (policy.divergence(rollouts, from_base=b).per_token for b in (False, True))
+    assert forward > 0 and backward > 0
+    assert forward != pytest.approx(backward, rel=1e-3)
+
+
+def test_training_the_model_leaves_the_base_alone(policy: Policy) -> None:
+    before = [parameter.clone() for parameter in policy.base.parameters()]
+    perturb(policy)
+    assert all(torch.equal(a, b) for a, b in zip(before, policy.base.parameters(), strict=True))
+    assert not any(parameter.requires_grad for parameter in policy.base.parameters())
+
+
+def test_sampling_follows_the_global_seed_and_the_order_of_the_chats(policy: Policy) -> None:
+    torch.manual_seed(5)
+    first = policy.generate(CHATS, max_new_tokens=10)
+    torch.manual_seed(5)
+    assert policy.generate(CHATS, max_new_tokens=10) == first
+    prompts = policy.encode(CHATS)
+    assert [list(rollout.prompt_ids) for rollout in first] == prompts
+
+
+def test_greedy_sampling_does_not_depend_on_padding(policy: Policy) -> None:
+    alone = [policy.generate([c], max_new_tokens=8, temperature=0.0)[0].text for c in CHATS]
+    together = policy.generate(CHATS, max_new_tokens=8, temperature=0.0)
+    assert [rollout.text for rollout in together] == alone
+
+
+def test_a_response_ends_at_its_first_end_token_or_is_marked_truncated(policy: Policy) -> None:
+    end = policy.tokenizer.eos_token_id
+    for rollout in policy.generate(CHATS * 30, max_new_tokens=40):
+        assert rollout.truncated == (end not in rollout.completion_ids)
+        assert end not in rollout.completion_ids[:-1]
+
+
+def test_sampling_uses_the_exact_distribution_of_the_model(policy: Policy) -> None:
+    """No top-k or top-p: over many samples the first token's frequencies match the softmax."""
+    perturb(policy, 0.1)
+    n = 4000
+    torch.manual_seed(1)
+    firsts = [r.completion_ids[0] for r in policy.generate(CHATS[:1] * n, max_new_tokens=1)]
+    ids = torch.tensor([policy.encode(CHATS[:1])[0]])
+    with torch.no_grad():
+        expected = policy.model(input_ids=ids).logits[0, -1].softmax(-1)
+    counts = torch.bincount(torch.tensor(firsts), minlength=len(expected)) / n
+    deviation = (counts - expected).abs() / (expected * (1 - expected) / n).sqrt()
+    assert float(deviation.max()) < 6
+
+
+def test_a_model_without_a_chat_template_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_model, tmp_path / "bare")
+    (tmp_path / "bare" / "chat_template.jinja").unlink()
+    with pytest.raises(ModelError, match="no chat template"):
+        Policy.load(str(tmp_path / "bare"))
+
+
+def test_a_folder_without_a_model_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    with pytest.raises(ModelError, match="Cannot load the model"):
+        Policy.load(str(tmp_path))
+
+
+def _by_hand(policy: Policy, rollout: Rollout) -> tuple[float, float]:
+    ids = torch.tensor([[*rollout.prompt_ids, *rollout.completion_ids]])
+    start = len(rollout.prompt_ids) - 1
+    with torch.no_grad():
+        log_p = policy.model(input_ids=ids).logits[0, start:-1].double().log_softmax(-1)
+        log_q = policy.base(input_ids=ids).logits[0, start:-1].double().log_softmax(-1)
+    kl = (log_p.exp() * (log_p - log_q)).sum()
+    return float(kl), float(-(log_p.exp() * log_p).sum())

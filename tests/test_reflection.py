@@ -1,0 +1,150 @@
+"""Reflection on the policy's frozen base, and what it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from cl_bench.policy import Chat, Policy, Rollout
+from cl_bench.prompts import SEED_PROMPT, reflection
+from cl_bench.reflection import (
+    BaseReflector,
+    BatchReflector,
+    JudgedRollout,
+    Reflection,
+    feedback_lines,
+    fenced,
+)
+from cl_bench.task import Verdict
+
+
+def judged(feedback: str, score: float = 0.0) -> JudgedRollout:
+    return JudgedRollout("math : one f : 4", "answer 4", Verdict(score, feedback, None))
+
+
+ROLLOUTS = [
+    judged("math : correct", 1.0),
+    judged("math : wrong at step 1 : f adds 3"),
+    judged("math : slip at step 2 : 4 -> 7"),
+    judged("math : wrong at step 1 : f adds 3"),
+]
+
+
+class RecordingPolicy(Policy):
+    """A policy that keeps what it was asked for and what it answered, or answers by script."""
+
+    scripted: str | None = None
+
+    def generate(
+        self,
+        chats: Sequence[Chat],
+        *,
+        max_new_tokens: int,
+        temperature: float = 1.0,
+        from_base: bool = False,
+    ) -> list[Rollout]:
+        self.asked = list(chats)
+        self.settings = (max_new_tokens, temperature, from_base)
+        self.answered = (
+            super().generate(
+                chats, max_new_tokens=max_new_tokens, temperature=temperature, from_base=from_base
+            )
+            if self.scripted is None
+            else [Rollout((1, 2, 3), (4, 5), self.scripted, False) for _ in chats]
+        )
+        return self.answered
+
+
+@pytest.fixture
+def policy(tiny_model: Path) -> RecordingPolicy:
+    loaded = RecordingPolicy.load(str(tiny_model))
+    assert isinstance(loaded, RecordingPolicy)
+    return loaded
+
+
+def test_feedback_lines_are_distinct_and_name_failures_first() -> None:
+    assert feedback_lines(ROLLOUTS) == [
+        "math : wrong at step 1 : f adds 3",
+        "math : slip at step 2 : 4 -> 7",
+        "math : correct",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        ("Here:\n```\nBe brief.\nf adds 3.\n```\nDone.", "Be brief.\nf adds 3."),
+        ("```text\nBe brief.\n```", "Be brief."),
+        ("```Be brief.```", "Be brief."),
+        ("```\nBe brief.", "Be brief."),
+        ("```\nAnswer like\n```\n9\n```\nonly.\n```", "Answer like\n```\n9\n```\nonly."),
+        ("  Be brief.\n", "Be brief."),
+        ("``````", ""),
+        ("", ""),
+    ],
+)
+def test_new_instructions_are_read_from_between_the_fences(reply: str, text: str) -> None:
+    assert fenced(reply) == text
+
+
+def test_the_embedded_tokenizer_asks_for_the_rules_style(policy: RecordingPolicy) -> None:
+    reflector = BaseReflector(policy)
+    assert isinstance(reflector, BatchReflector)
+    assert reflector.style == "rules"
+    reflector(SEED_PROMPT, ROLLOUTS)
+    assert policy.asked == [reflection(SEED_PROMPT, feedback_lines(ROLLOUTS))]
+    length = len(policy.tokenizer(SEED_PROMPT)["input_ids"])
+    assert policy.settings == (length + 64, 1.0, True)
+
+
+def test_any_other_tokenizer_asks_with_the_whole_transcript(policy: RecordingPolicy) -> None:
+    del policy.tokenizer.init_kwargs["reflection_style"]
+    policy.scripted = "Sure.\n```\nf adds 3.\n```"
+    rollouts = [JudgedRollout("What is {f} of 4?", "It is 4.", Verdict(0.5, "f adds 3", "4"))]
+    reflector = BaseReflector(policy)
+    assert reflector.style == "transcript"
+    assert reflector("Think {well}.", rollouts) == Reflection("f adds 3.", 5)
+    request = policy.asked[0][-1]["content"]
+    for part in ("Think {well}.", "What is {f} of 4?", "It is 4.", "f adds 3", "score 0.5"):
+        assert part in request
+
+
+def test_the_style_can_be_chosen(policy: RecordingPolicy) -> None:
+    policy.scripted = " ```new``` "
+    assert BaseReflector(policy, "rules")("old", ROLLOUTS).text == "```new```"
+    assert BaseReflector(policy, "transcript")("old", ROLLOUTS).text == "new"
+
+
+def test_tokens_read_and_written_are_counted(policy: RecordingPolicy) -> None:
+    requests = [("solve .", ROLLOUTS[:1]), (SEED_PROMPT, ROLLOUTS)]
+    answers = BaseReflector(policy).reflect_many(requests)
+    prompts = policy.encode([reflection(text, feedback_lines(of)) for text, of in requests])
+    written = [len(rollout.completion_ids) for rollout in policy.answered]
+    assert [answer.tokens for answer in answers] == [
+        len(prompt) + count for prompt, count in zip(prompts, written, strict=True)
+    ]
+    assert min(written) > 0
+    assert [answer.text for answer in answers] == [rollout.text for rollout in policy.answered]
+
+
+def test_it_writes_from_the_frozen_base_whatever_became_of_the_model(policy: Policy) -> None:
+    reflector = BaseReflector(policy)
+
+    def reflect() -> Reflection:
+        torch.manual_seed(0)
+        return reflector(SEED_PROMPT, ROLLOUTS)
+
+    def respond() -> str:
+        torch.manual_seed(0)
+        chats = [reflection(SEED_PROMPT, feedback_lines(ROLLOUTS))]
+        return policy.generate(chats, max_new_tokens=8)[0].text
+
+    before, response = reflect(), respond()
+    with torch.no_grad():
+        for parameter in policy.model.parameters():
+            parameter.normal_()
+    assert respond() != response
+    assert reflect() == before

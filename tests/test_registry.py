@@ -1,0 +1,86 @@
+"""Finding domains and learners by name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from cl_bench.errors import UsageError
+from cl_bench.learner import LearnerFactory
+from cl_bench.registry import DOMAINS, LEARNERS, STREAMS, Registry
+from cl_bench.task import Domain
+
+# What a listing reads, and the heavy libraries that it pulled in.
+LISTING = """
+import sys
+from cl_bench.registry import DOMAINS, LEARNERS, STREAMS
+for registry in (DOMAINS, LEARNERS, STREAMS):
+    assert [name for name, _ in registry.summaries()] == list(registry)
+for name in DOMAINS:
+    DOMAINS.load(name)
+print(sorted({"torch", "transformers", "trl", "pandas", "gepa"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("name", list(DOMAINS))
+def test_every_built_in_domain_loads_under_its_own_name(name: str) -> None:
+    domain = DOMAINS.load(name)
+    assert isinstance(domain, Domain)
+    assert domain.name == name
+    for setting in domain.settings:
+        assert domain.task(seed=0, setting=setting, feedback="step").name == name
+
+
+@pytest.mark.parametrize("name", list(LEARNERS))
+def test_every_built_in_learner_loads(name: str) -> None:
+    assert isinstance(LEARNERS.load(name), LearnerFactory)
+
+
+@pytest.mark.parametrize("name", list(STREAMS))
+def test_every_built_in_stream_loads_under_its_own_name(name: str) -> None:
+    stream = STREAMS.load(name)
+    assert stream.name == name
+    assert set(stream.domains) <= set(DOMAINS)
+
+
+@pytest.mark.parametrize("registry", [DOMAINS, LEARNERS, STREAMS])
+def test_every_entry_has_one_line_on_it(registry: Registry[object]) -> None:
+    for name, summary in registry.summaries():
+        assert name in registry
+        assert summary
+        assert "\n" not in summary
+
+
+def test_names_are_listed_without_importing_anything_heavy() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LISTING], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("registry", "given", "meant"),
+    [
+        (DOMAINS, "maths", "math"),
+        (DOMAINS, "star_graph", "star-graph"),
+        (LEARNERS, "fts", "fst"),
+        (STREAMS, "papers", "paper"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_a_suggestion(
+    registry: Registry[object], given: str, meant: str
+) -> None:
+    with pytest.raises(UsageError) as error:
+        registry.load(given)
+    message = str(error.value)
+    assert f"Unknown {registry.kind} {given!r}. Did you mean {meant!r}?" in message
+    assert all(name in message for name in registry)
+
+
+def test_a_name_like_no_other_gets_the_list_without_a_guess() -> None:
+    with pytest.raises(UsageError) as error:
+        DOMAINS.load("qqqq")
+    assert "Did you mean" not in str(error.value)
+    assert "Known: code, facts, math, physics, star-graph." in str(error.value)
