@@ -82,6 +82,11 @@ class FastWeights:
         """The prompt with the highest mean score in the last round, among equals the oldest."""
         return self._population[0].text
 
+    @property
+    def score(self) -> float:
+        """The mean score of `best` in the last round; NaN before any."""
+        return self._population[0].score
+
     def round(self, exercises: Sequence[Exercise]) -> None:
         """Evolve the population once, under the policy's current weights.
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from cl_bench.learner import Batch, LearnerConfig
+    from cl_bench.policy import Policy
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +27,40 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def tiny_policy(tiny_model: Path) -> Policy:
+    """A fresh policy on the tiny model."""
+    import torch
+
+    from cl_bench.policy import Policy
+
+    torch.manual_seed(0)
+    return Policy.load(str(tiny_model))
+
+
+@pytest.fixture
+def small_config() -> LearnerConfig:
+    """Two exercises a step, groups of four, a round every two steps, short responses."""
+    from cl_bench.learner import LearnerConfig
+
+    return LearnerConfig(
+        problems_per_step=2,
+        group_size=4,
+        round_every=2,
+        population=2,
+        proposals=2,
+        reflection_batch=2,
+        round_exercises=2,
+        max_new_tokens=6,
+    )
+
+
+@pytest.fixture
+def batches() -> list[Batch]:
+    """Five steps of two easy math exercises."""
+    from cl_bench.stream import Course, stream
+
+    course = stream("math", steps=5, setting="easy")
+    return Course(course, seed=0, feedback="step", problems_per_step=2).batches(1, 5)

@@ -302,10 +302,13 @@ def test_the_learning_rate_is_constant_and_the_moments_live_between_calls(policy
     list(slow.steps([[scripted("b", [0.0] * 4)]], [ONE]))
     # m / (sqrt(v) + eps) after a zero gradient, with both bias corrections of step two.
     factor = (0.9 / (1 - 0.9**2) * 0.1) / ((0.999 / (1 - 0.999**2) * 0.001) ** 0.5)
+    compared = 0
     for old, new, move in zip(before, policy.model.parameters(), first, strict=True):
+        # Where the first gradient was far above epsilon.
         moved = move.abs() > 0.999 * CONFIG.learning_rate
-        assert moved.any()
         torch.testing.assert_close((new - old)[moved], (factor * move)[moved], rtol=1e-2, atol=1e-6)
+        compared += int(moved.sum())
+    assert compared > 1000
 
 
 def test_the_ledger_counts_what_was_read_and_sampled(policy: Policy, seen: Generations) -> None:
