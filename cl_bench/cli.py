@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,7 +52,7 @@ def run(
 ) -> None:
     """Run a learner on a stream; print a summary, write tables and figures."""
     given: dict[str, Any] = dict(locals())
-    with _errors(debug):
+    with _Errors(debug):
         from rich.console import Console
 
         from cl_bench import api
@@ -90,7 +89,7 @@ def model_eval(
     debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Measure the embedded model: the accuracy figures of its card."""
-    with _errors(debug):
+    with _Errors(debug):
         from cl_bench.models.evaluation import evaluate_model
 
         typer.echo(evaluate_model(model, n=n, seed=seed).text())
@@ -106,14 +105,14 @@ def model_train(
     debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Train the embedded model again; an interrupted training goes on from its checkpoint."""
-    with _errors(debug):
+    with _Errors(debug):
         from cl_bench.models.training import TrainingConfig, train
 
         config = TrainingConfig(steps=steps, seed=seed, device=device, compile=compile)
         train(config, out, typer.echo)
 
 
-class _errors:
+class _Errors:
     """Turns the suite's own errors into one line and exit code 2; `--debug` lets them through."""
 
     def __init__(self, debug: bool) -> None:
@@ -137,7 +136,3 @@ def _choice(name: str, given: str, allowed: tuple[str, ...]) -> str:
 def main() -> None:
     """The console script `cl-bench`."""
     app()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -35,11 +35,19 @@ class DivergedError(ClBenchError):
     """Training left the finite numbers; the run is recorded as diverged."""
 
 
+def at_least(**checks: tuple[float, float]) -> None:
+    """Raise `UsageError` for the first `name=(given, least)` whose number is too small."""
+    for name, (given, least) in checks.items():
+        if not given >= least:
+            raise UsageError(f"{name} is {given:g}, but must be at least {least:g}.")
+
+
 def unknown(kind: str, given: str, allowed: Iterable[str]) -> UsageError:
     """An error for an unknown name: it lists what is allowed and guesses what was meant."""
     names = sorted(allowed)
     close = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
     hint = f" Did you mean {close[0]!r}?" if close else ""
+    known = ", ".join(names)
     return UsageError(
-        f"Unknown {kind} {given!r}.{hint} Known: {', '.join(names)}. `cl-bench list` shows them all."
+        f"Unknown {kind} {given!r}.{hint} Known: {known}. `cl-bench list` shows what has a name."
     )

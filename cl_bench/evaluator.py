@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
+from cl_bench.errors import at_least
 from cl_bench.policy import Divergence, Policy, Rollout
 from cl_bench.prompts import SEED_PROMPT, chat
 from cl_bench.task import Problem, Task, Verdict, hashed_rng
@@ -32,6 +33,14 @@ class EvaluationConfig:
     """Sampling temperature, for accuracy and divergence alike."""
     max_new_tokens: int = 96
     """Length at which a response is cut, in tokens."""
+
+    def __post_init__(self) -> None:
+        at_least(
+            items=(self.items, 1),
+            samples=(self.samples, 1),
+            max_new_tokens=(self.max_new_tokens, 1),
+            temperature=(self.temperature, 0),
+        )
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cl_bench.errors import RunDirectoryError, UsageError
+from cl_bench.errors import RunDirectoryError, UsageError, at_least
 from cl_bench.files import read_json, write_json_atomically
 from cl_bench.gepa_adapter import Evolution, evolve
 from cl_bench.learner import Exercise, LearnerConfig, Ledger, PromptRecord
@@ -65,7 +65,7 @@ class FastWeights:
     ) -> None:
         self._config, self._ledger, self._reflector = config, ledger, reflector
         self._wave = wave
-        _check(config, wave)
+        at_least(wave=(wave, 1))
         self._roll_out = RollOut(policy, config, ledger)
         self._round = 0
         self._population = [_Member(0, -1, seed_prompt, math.nan)]
@@ -188,19 +188,6 @@ def _survivors(members: Sequence[_Member], frontier: set[str], size: int) -> lis
     ranked = sorted(members, key=lambda member: (-member.score, member.prompt_id))
     chosen = sorted(ranked, key=lambda member: member.text not in frontier)[:size]
     return [member for member in ranked if member in chosen]
-
-
-def _check(config: LearnerConfig, wave: int) -> None:
-    amounts = {
-        "population": config.population,
-        "proposals": config.proposals,
-        "reflection_batch": config.reflection_batch,
-        "round_exercises": config.round_exercises,
-        "wave": wave,
-    }
-    for name, amount in amounts.items():
-        if amount < 1:
-            raise UsageError(f"{name}={amount}: the prompt optimiser needs at least 1.")
 
 
 def _row(item: _Member | PromptRecord) -> dict[str, Any]:

@@ -113,9 +113,9 @@ class _Adapter(GEPAAdapter[Exercise, JudgedRollout, str]):
 
     def evaluate(  # the engine calls this for the seed candidate only
         self,
-        batch: list[Exercise],  # noqa: ARG002
-        candidate: dict[str, str],  # noqa: ARG002
-        capture_traces: bool = False,  # noqa: ARG002
+        batch: list[Exercise],
+        candidate: dict[str, str],
+        capture_traces: bool = False,
     ) -> Evaluation:
         return self._seed_evaluation
 
@@ -127,9 +127,9 @@ class _Adapter(GEPAAdapter[Exercise, JudgedRollout, str]):
 
     def make_reflective_dataset(
         self,
-        candidate: dict[str, str],  # noqa: ARG002
+        candidate: dict[str, str],
         eval_batch: Evaluation,
-        components_to_update: list[str],  # noqa: ARG002
+        components_to_update: list[str],
     ) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         return {COMPONENT: [{"rollout": rollout} for rollout in eval_batch.trajectories or []]}
 
@@ -148,7 +148,7 @@ class _Waves:
         self,
         state: State,
         candidate_selector: CandidateSelector,
-        batch_sampler: BatchSampler[int, Exercise],  # noqa: ARG002 - see the class
+        batch_sampler: BatchSampler[int, Exercise],
         trainset: DataLoader[int, Exercise],
     ) -> list[ProposalTask[int, Exercise]]:
         tasks = []

@@ -106,7 +106,7 @@ class MicroDomain(ABC):
     meanings: Mapping[str, tuple[str, ...]]
     levels: Mapping[str, Level]
     slip_rate: float
-    """Pretraining only: probability of a slip per result *and* per unit of the question's length."""
+    """Pretraining only: probability of a slip per result, for each unit of a question's length."""
 
     @abstractmethod
     def draw(self, rng: random.Random, level: Level, convention: Convention) -> Question:
@@ -182,9 +182,7 @@ class MicroTask:
         return Problem(uid, self.name, question.text, solution.answer, solution.text)
 
 
-def verify(
-    domain: MicroDomain, problem: Problem, response: str, level: FeedbackLevel
-) -> Verdict:
+def verify(domain: MicroDomain, problem: Problem, response: str, level: FeedbackLevel) -> Verdict:
     """Score 1 if the response ends in exactly the right answer, else 0, and say what was wrong."""
     steps = _steps(response)
     subject = problem.prompt.partition(" ")[0]

@@ -7,7 +7,9 @@ and exact divergences. `base` never changes and is never on a gradient's path.
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -74,25 +76,30 @@ class Policy:
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token
         tokenizer.padding_side = "left"
+        logging.getLogger("transformers.integrations.hub_kernels").addFilter(_no_kernel_advice)
+        _make_sampling_exact(model, tokenizer)
         self.model = model
         self.tokenizer = tokenizer
-        self.base = copy.deepcopy(model).eval().requires_grad_(False)
+        self.base = copy.deepcopy(model).requires_grad_(False)
+        self.base.train(False)
 
     @classmethod
     def load(cls, name_or_path: str, device: str = "cpu") -> Policy:
         """Load a Hugging Face folder or hub name (never with remote code), onto `device`."""
+        from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         try:
-            tokenizer = AutoTokenizer.from_pretrained(name_or_path)
-            model = AutoModelForCausalLM.from_pretrained(name_or_path, use_safetensors=True)
-        except (OSError, ValueError, ImportError) as error:
+            with _quiet():
+                tokenizer = AutoTokenizer.from_pretrained(name_or_path)
+                model = AutoModelForCausalLM.from_pretrained(name_or_path, use_safetensors=True)
+        except (OSError, ValueError, ImportError, SafetensorError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ModelError(
                 f"Cannot load the model {name_or_path!r}: {reason} Give `embedded`, a folder "
                 "with config.json, model.safetensors and tokenizer.json, or a hub name."
             ) from error
-        return cls(model.to(device), tokenizer)
+        return cls(model.to(torch.device(device)), tokenizer)  # type: ignore[arg-type]
 
     @property
     def device(self) -> torch.device:
@@ -110,7 +117,7 @@ class Policy:
         """Sample one response to each chat from torch's global generator; 0 is greedy."""
         model = self.base if from_base else self.model
         training = model.training
-        model.eval()
+        model.train(False)
         try:
             prompts = self.encode(chats)
             order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
@@ -166,7 +173,7 @@ class Policy:
     ) -> list[Rollout]:
         ids, mask = _left_pad(prompts, self._pad_id)
         sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
-        output = model.generate(
+        output = model.generate(  # type: ignore[operator]
             input_ids=ids.to(model.device),
             attention_mask=mask.to(model.device),
             max_new_tokens=max_new_tokens,
@@ -180,6 +187,36 @@ class Policy:
             Rollout(tuple(prompt), tuple(done), text.strip(), done[-1] not in ends)
             for prompt, done, text in zip(prompts, completions, texts, strict=True)
         ]
+
+
+def _make_sampling_exact(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Drop the sampling defaults a model ships; `generate` would truncate its distribution."""
+    from transformers import GenerationConfig
+
+    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
+        eos_token_id=model.generation_config.eos_token_id,
+        bos_token_id=model.generation_config.bos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Spare the caller transformers' loading bar."""
+    from transformers.utils import logging as library
+
+    bar = library.is_progress_bar_enabled()
+    library.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if bar:
+            library.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def _no_kernel_advice(record: logging.LogRecord) -> bool:
+    """A filter for log records: drops the advice to install faster kernels."""
+    return "falling back to its reference" not in record.getMessage()
 
 
 def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
@@ -233,7 +270,7 @@ def _next_log_probs(
 ) -> Tensor:
     """Log-probabilities (rows, keep, vocabulary) of each of the last `keep` tokens' positions."""
     training = model.training
-    model.eval()
+    model.train(False)
     positions = (mask.cumsum(-1) - 1).clamp_min(0)
     logits = model(
         input_ids=ids,

@@ -122,11 +122,11 @@ class Live(Lines):
 
 def describe(evaluation: Evaluation) -> str:
     """Accuracy and KL of every domain under the learner's prompt, in one line."""
-    parts = []
-    for row in evaluation.evaluations:
-        if row["prompt"] == "learner":
-            parts.append(f"{row['domain']} {row['accuracy']:.2f} (KL {row['kl_policy_base']:.3f})")
-    return ", ".join(parts)
+    return ", ".join(
+        f"{row['domain']} {row['accuracy']:.2f} (KL {row['kl_policy_base']:.3f})"
+        for row in evaluation.evaluations
+        if row["prompt"] == "learner"
+    )
 
 
 def progress_for(console: Console, *, quiet: bool) -> Progress:

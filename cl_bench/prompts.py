@@ -1,4 +1,4 @@
-"""The texts every learner shares: the seed prompt, instructions made of rules, the reflection request.
+"""The texts every learner shares: seed prompt, instructions made of rules, reflection request.
 
 They are plain English in the embedded model's vocabulary, so that the same text serves it and a
 pretrained model.

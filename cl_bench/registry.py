@@ -22,7 +22,7 @@ Entry = TypeVar("Entry")
 
 @dataclass(frozen=True)
 class Registry(Generic[Entry]):
-    """Names of one kind of thing, each with `module:attribute` where it lives and one line on it."""
+    """Names of one kind of thing, each with the `module:attribute` it lives in and a summary."""
 
     kind: str
     table: Mapping[str, tuple[str, str]] = field(repr=False)

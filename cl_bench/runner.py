@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cl_bench.errors import DivergedError, RunDirectoryError, UsageError
+from cl_bench.errors import DivergedError, RunDirectoryError, at_least, unknown
 from cl_bench.evaluator import Evaluation, EvaluationConfig, Evaluator, Row
 from cl_bench.files import read_json, write_json_atomically
 from cl_bench.learner import HearsBoundaries, Learner, LearnerConfig, Ledger, StepRecord
@@ -29,7 +29,9 @@ from cl_bench.provenance import config_hash, file_hashes, provenance
 from cl_bench.registry import LEARNERS
 from cl_bench.results import RunDirectory
 from cl_bench.stream import Course, Stream
-from cl_bench.task import FeedbackLevel
+from cl_bench.task import FEEDBACK_LEVELS, FeedbackLevel
+
+DEVICES = ("auto", "cpu", "cuda")
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,13 @@ class RunConfig:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
-        if self.eval_every < 1:
-            raise UsageError(f"eval_every={self.eval_every}: must be 1 or more.")
+        at_least(eval_every=(self.eval_every, 1), threads=(self.threads, 0))
+        for kind, given, allowed in (
+            ("feedback level", self.feedback, FEEDBACK_LEVELS),
+            ("device", self.device, DEVICES),
+        ):
+            if given not in allowed:
+                raise unknown(kind, given, allowed)
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> RunConfig:
@@ -143,9 +150,9 @@ class Runner:
         done_in_stage = self._step - before
         due = before + (done_in_stage // self._config.eval_every + 1) * self._config.eval_every
         last = min(due, end)
-        if self._config.announced and done_in_stage == 0 and stage > 0:
-            if isinstance(self._learner, HearsBoundaries):
-                self._learner.boundary()
+        announced = self._config.announced and done_in_stage == 0 and stage > 0
+        if announced and isinstance(self._learner, HearsBoundaries):
+            self._learner.boundary()
         records = self._learn(last, stage)
         self._evaluate("stage-end" if last == end else "inside", records)
 

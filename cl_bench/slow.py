@@ -31,11 +31,6 @@ class SlowWeights:
     """
 
     def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
-        if config.group_size < 2:
-            raise UsageError(
-                f"group_size is {config.group_size}, but an advantage compares the rollouts of a "
-                "group: give at least 2."
-            )
         # Importing TRL takes seconds; a run that only trains prompts never needs it.
         from cl_bench.trl_trainer import MixedPromptTrainer
 

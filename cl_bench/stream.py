@@ -34,7 +34,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """An ordered sequence of stages. `version` changes whenever its numbers stop being comparable."""
+    """An ordered sequence of stages; `version` changes when numbers stop being comparable."""
 
     name: str
     stages: tuple[Stage, ...]

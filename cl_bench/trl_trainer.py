@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 from torch import Tensor
-from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 from transformers.utils import logging
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
@@ -59,8 +59,7 @@ class StepResult:
 class MixedPromptTrainer(GRPOTrainer):
     """GRPO with CISPO, trained by `step`; `adam` is the optimizer of the model's parameters.
 
-    Building one leaves the global random state as it was and makes the model sample from its exact
-    distribution (no top-k or other truncation from its generation config), without dropout.
+    Building one leaves the global random state as it was and turns the model's dropout off.
     """
 
     def __init__(
@@ -73,7 +72,6 @@ class MixedPromptTrainer(GRPOTrainer):
         self._offset = 0
         self._number = 0
         _make_deterministic(model)
-        _make_sampling_exact(model, tokenizer)
         parameters = [weight for weight in model.parameters() if weight.requires_grad]
         self.adam = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=0.0)
         with _undisturbed(), _random_state_kept(model.device):
@@ -258,15 +256,6 @@ def _make_deterministic(model: PreTrainedModel) -> None:
         for name, value in list(vars(module).items()):
             if "dropout" in name and isinstance(value, float):
                 setattr(module, name, 0.0)
-
-
-def _make_sampling_exact(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Drop the sampling defaults a model ships; `generate` fills them into TRL's own settings."""
-    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
-        eos_token_id=model.generation_config.eos_token_id,
-        bos_token_id=model.generation_config.bos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
 
 
 @contextmanager

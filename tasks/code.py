@@ -9,7 +9,16 @@ from __future__ import annotations
 import random
 from typing import cast
 
-from cl_bench.micro import DIGITS, INDEX_WORDS, Convention, Level, MicroDomain, Question, Slip, Solution
+from cl_bench.micro import (
+    DIGITS,
+    INDEX_WORDS,
+    Convention,
+    Level,
+    MicroDomain,
+    Question,
+    Slip,
+    Solution,
+)
 
 INSTRUCTIONS = ("foo", "bar", "baz", "qux")
 MEANINGS = {

@@ -19,7 +19,7 @@ HOPS = ("goes 1", "goes 2", "goes 3", "goes 4")
 
 class Facts(MicroDomain):
     name = "facts"
-    meanings = {key: HOPS for key in RELATIONS} | {
+    meanings = dict.fromkeys(RELATIONS, HOPS) | {
         "true": ("says yes", "says valid", "says holds", "says agreed"),
         "false": ("says no", "says void", "says fails", "says denied"),
     }

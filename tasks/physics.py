@@ -9,7 +9,16 @@ from __future__ import annotations
 import random
 from typing import cast
 
-from cl_bench.micro import DIGITS, INDEX_WORDS, Convention, Level, MicroDomain, Question, Slip, Solution
+from cl_bench.micro import (
+    DIGITS,
+    INDEX_WORDS,
+    Convention,
+    Level,
+    MicroDomain,
+    Question,
+    Slip,
+    Solution,
+)
 
 UNITS = ("lok", "mip", "zet")
 FACTORS = tuple(f"is {n}" for n in (3, 7, 2, 5, 1, 4, 6, 8))
@@ -18,7 +27,7 @@ SIGNS = {"adds": 1, "takes": -1, "skips": 0}
 
 class Physics(MicroDomain):
     name = "physics"
-    meanings = {key: FACTORS for key in UNITS} | {"down": ("takes", "skips", "adds")}
+    meanings = dict.fromkeys(UNITS, FACTORS) | {"down": ("takes", "skips", "adds")}
     levels = {
         "easy": Level(lengths=(1, 2), meanings=4),
         "default": Level(lengths=(1, 2, 3, 4, 5), meanings=8),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Hugging Face folder: the embedded model's tokenizer, a random two-layer Llama of width 32."""
+    """A Hugging Face folder: the embedded model's tokenizer and architecture, random weights."""
     import torch
 
     from cl_bench.models.tokenizer import build_tokenizer

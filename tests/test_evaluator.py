@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from cl_bench.evaluator import Evaluation, EvaluationConfig, Evaluator
-from cl_bench.policy import Policy
+from cl_bench.policy import Chat, Policy, Rollout
 from cl_bench.prompts import SEED_PROMPT
 from cl_bench.stream import Course, stream
 
@@ -93,7 +96,7 @@ def test_an_unchanged_prompt_is_sampled_once_for_both_kinds(policy: Policy) -> N
         assert seed == learner
 
 
-def _gold_for_even_items(policy: Policy):  # type: ignore[no-untyped-def]
+def _gold_for_even_items(policy: Policy) -> Callable[..., list[Rollout]]:
     """A `generate` that answers test problems 0, 2, 4 … with their gold solutions."""
     course = Course(stream("math-to-code"), seed=0, feedback="step", problems_per_step=4)
     solutions = {
@@ -101,15 +104,12 @@ def _gold_for_even_items(policy: Policy):  # type: ignore[no-untyped-def]
         for domain in ("math", "code")
         for i, problem in enumerate(course.evaluation_task(domain).problems("test", CONFIG.items))
     }
-    sample = Policy.generate
+    sample = policy.generate
 
-    def generate(chats, **options):  # type: ignore[no-untyped-def]
-        from dataclasses import replace
-
-        rollouts = sample(policy, chats, **options)
+    def generate(chats: Sequence[Chat], **options: Any) -> list[Rollout]:
         return [
             replace(rollout, text=solutions[chat[-1]["content"]])
-            for rollout, chat in zip(rollouts, chats, strict=True)
+            for rollout, chat in zip(sample(chats, **options), chats, strict=True)
         ]
 
     return generate

@@ -404,7 +404,7 @@ def test_a_round_without_exercises_is_an_error() -> None:
 
 @pytest.mark.parametrize("name", ["population", "proposals", "reflection_batch", "round_exercises"])
 def test_amounts_below_one_are_errors_that_name_the_field(name: str) -> None:
-    with pytest.raises(UsageError, match=f"{name}=0"):
+    with pytest.raises(UsageError, match=f"{name} is 0"):
         fast(config=replace(CONFIG, **{name: 0}))
-    with pytest.raises(UsageError, match="wave=0"):
+    with pytest.raises(UsageError, match="wave is 0"):
         fast(wave=0)

@@ -48,7 +48,7 @@ def test_the_gold_solution_scores_one(name: str, setting: str) -> None:
             for problem in task.problems(split, 15):
                 verdict = task.verify(problem, problem.solution)
                 assert (verdict.score, verdict.answer) == (1.0, problem.answer)
-                assert verdict.feedback == f"{name} : correct"
+                assert verdict.feedback == f"{name.partition('-')[0]} : correct"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_any_text_scores_zero_and_says_something(text: str, name: str) -> None:
     for response in (text, problem.solution + text + "x", text * 50):
         verdict = task.verify(problem, response)
         assert verdict.score == 0.0
-        assert verdict.feedback.startswith(f"{name} : ")
+        assert verdict.feedback.startswith(f"{name.partition('-')[0]} : ")
 
 
 @given(st.lists(st.sampled_from([*MATH.solution.split(), "", "\n", ";", ":", "not", "9"])))
@@ -136,7 +136,7 @@ def test_feedback_levels_tell_as_much_as_they_promise() -> None:
             "order left ; one f adds 5 : 4 -> 9 ; two g flips : 9 -> 0 ; answer 0",
             "wrong at step 3 : g doubles , not g flips",
         ),
-        ("order left ; one g adds 5 : 4 -> 9 ; answer 9", "wrong at step 2 : f adds 5"),
+        ("order left ; one g adds 5 : 4 -> 9 ; answer 9", "slip at step 2 : one f adds 5"),
         ("order left ; answer 9", "wrong at step 2 : f adds 5"),
         ("order left", "wrong at step 2 : f adds 5"),
         ("", "wrong at step 1 : order left"),
@@ -172,7 +172,7 @@ def test_a_wrong_result_under_the_right_rule_is_named_a_slip(response: str, said
 
 
 def test_what_follows_a_right_answer_is_named() -> None:
-    said = "math : wrong after the last step : answer is 8"
+    said = "math : wrong : answer is 8"
     assert feedback(MATH, MATH.solution + " ; answer 3") == said
 
 
@@ -220,7 +220,7 @@ def test_work_under_one_wrong_rule_is_taught_the_true_one(name: str) -> None:
         true = domain.draw_convention(rng, level.meanings)
         key = rng.choice(list(true))
         rival = rng.choice([value for value in domain.meanings[key] if value != true[key]])
-        question = domain.draw(rng, level)
+        question = domain.draw(rng, level, true)
         gold = domain.solve(question, true, Slip.never)
         tried = domain.solve(question, true | {key: rival}, Slip.never)
         problem = Problem("", name, question.text, gold.answer, gold.text)
@@ -240,7 +240,7 @@ def test_careless_work_under_the_true_rules_is_never_taught_a_rival(name: str) -
     slips = 0
     for index in range(100):
         rng = hashed_rng("careless", name, index)
-        question = domain.draw(rng, domain.levels["default"])
+        question = domain.draw(rng, domain.levels["default"], true)
         gold = domain.solve(question, true, Slip.never)
         tried = domain.solve(question, true, Slip(rng, 0.4))
         problem = Problem("", name, question.text, gold.answer, gold.text)

@@ -56,7 +56,7 @@ def test_the_two_directions_of_the_divergence_differ(policy: Policy) -> None:
     perturb(policy, 0.2)
     rollouts = policy.generate(CHATS * 4, max_new_tokens=12)
     forward, backward = (policy.divergence(rollouts, from_base=b).per_token for b in (False, True))
-    assert forward > 0 and backward > 0
+    assert min(forward, backward) > 0
     assert forward != pytest.approx(backward, rel=1e-3)
 
 

@@ -1,4 +1,4 @@
-"""The embedded base model: its tokenizer, its pretraining, its evaluation and the shipped weights."""
+"""The embedded base model: tokenizer, pretraining, evaluation and the shipped weights."""
 
 from __future__ import annotations
 

@@ -56,9 +56,7 @@ class Corpus:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._domains: dict[str, MicroDomain] = {
-            name: micro_domain(name) for name in DOMAINS
-        }
+        self._domains: dict[str, MicroDomain] = {name: micro_domain(name) for name in DOMAINS}
 
     def document(self, index: int, phase: Phase) -> Document:
         rng = hashed_rng("corpus", self._seed, index)

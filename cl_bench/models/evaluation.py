@@ -16,7 +16,7 @@ import torch
 from cl_bench.errors import UsageError
 from cl_bench.micro import MicroDomain, Slip, micro_domain, verify
 from cl_bench.models import resolve
-from cl_bench.models.corpus import DOMAINS, Corpus, Phase
+from cl_bench.models.corpus import DOMAINS, Corpus, Document, Phase
 from cl_bench.policy import Policy
 from cl_bench.prompts import REFLECTION_PROMPT, chat, instructions
 from cl_bench.task import Problem, hashed_rng
@@ -52,7 +52,10 @@ class ModelCard:
 
     def text(self) -> str:
         """A Markdown table, one row a cell."""
-        lines = ["| domain | setting | prompt | share | 95 % interval | n |", "|---|---|---|---|---|---|"]
+        lines = [
+            "| domain | setting | prompt | share | 95 % interval | n |",
+            "|---|---|---|---|---|---|",
+        ]
         for cell in self.cells:
             low, high = cell.interval
             lines.append(
@@ -84,7 +87,13 @@ def _domain_cells(policy: Policy, name: str, n: int, seed: int) -> Iterator[Cell
 
 
 def _cell(
-    policy: Policy, domain: MicroDomain, setting: str, stated: int, irrelevant: int, n: int, seed: int
+    policy: Policy,
+    domain: MicroDomain,
+    setting: str,
+    stated: int,
+    irrelevant: int,
+    n: int,
+    seed: int,
 ) -> Cell:
     label = f"{stated} of {len(domain.meanings)} rules"
     if irrelevant:
@@ -121,7 +130,8 @@ def _reflection_cell(policy: Policy, n: int, seed: int) -> Cell:
     Counted over requests whose feedback teaches a rule; the order of rules does not matter.
     """
     corpus, phase = Corpus(seed=2**40 + seed), Phase(reflections=1.0)
-    documents, index = [], 0
+    documents: list[Document] = []
+    index = 0
     while len(documents) < n:
         document = corpus.document(index, phase)
         index += 1

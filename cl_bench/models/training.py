@@ -34,7 +34,7 @@ IGNORE = -100
 class TrainingConfig:
     """How the embedded model is trained; the defaults made the shipped weights."""
 
-    steps: int = 5_000
+    steps: int = 3_200
     """Optimizer steps in all."""
     tokens_per_batch: int = 8_192
     """Tokens of one step, padding included."""
@@ -52,7 +52,7 @@ class TrainingConfig:
     """Steps of linear warm-up."""
     cooldown: float = 0.4
     """Last share of the steps, over which the learning rate falls linearly to 2 %."""
-    simple: float = 0.04
+    simple: float = 0.0625
     """First share of the steps, with one-step problems only."""
     slips_from: float = 0.6
     """Share of the steps after which the work in the documents is careless."""
@@ -80,7 +80,8 @@ def train(
     """Train into the Hugging Face folder `out`; an interrupted call goes on from its checkpoint."""
     torch.manual_seed(config.seed)
     tokenizer = build_tokenizer()
-    model = build_model(config, tokenizer).to(config.device)
+    model = build_model(config, tokenizer)
+    model.to(torch.device(config.device))  # type: ignore[arg-type]
     optimizers = _optimizers(model, config)
     state = _restore(out / "checkpoint.pt", model, optimizers)
     forward = torch.compile(model, dynamic=False) if config.compile else model
@@ -242,9 +243,7 @@ def _save(
     (out / "checkpoint.tmp").replace(out / "checkpoint.pt")
 
 
-def _restore(
-    path: Path, model: Lfm2ForCausalLM, optimizers: list[torch.optim.Optimizer]
-) -> _State:
+def _restore(path: Path, model: Lfm2ForCausalLM, optimizers: list[torch.optim.Optimizer]) -> _State:
     if not path.exists():
         return _State()
     checkpoint = torch.load(path, weights_only=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from cl_bench.learner import Batch, HearsBoundaries, LearnerConfig, Ledger
+from cl_bench.learner import Batch, HearsBoundaries, Learner, LearnerConfig, Ledger
 from cl_bench.policy import Policy
 from cl_bench.registry import LEARNERS
 
 
-def rounds(learner) -> list[int]:  # type: ignore[no-untyped-def]
+def rounds(learner: Learner) -> list[int]:
     return sorted({record.round for record in learner.lineage()})
 
 

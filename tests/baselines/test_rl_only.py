@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from cl_bench.learner import Batch, LearnerConfig, Ledger
+from cl_bench.learner import Batch, Learner, LearnerConfig, Ledger
 from cl_bench.policy import Policy
 from cl_bench.prompts import SEED_PROMPT
 from cl_bench.registry import LEARNERS
@@ -40,18 +40,17 @@ def test_a_loaded_learner_goes_on_as_the_saved_one_would_have(
     small_config: LearnerConfig,
     batches: list[Batch],
 ) -> None:
-    def fresh():  # type: ignore[no-untyped-def]
-        policy = Policy.load(str(tiny_model))
-        return policy, LEARNERS.load("rl").build(policy, small_config, Ledger())
+    def fresh() -> Learner:
+        return LEARNERS.load("rl").build(Policy.load(str(tiny_model)), small_config, Ledger())
 
-    _, saved = fresh()
+    saved = fresh()
     torch.manual_seed(1)
     list(saved.learn(batches[:2]))
     saved.save(tmp_path)
     state = torch.get_rng_state()
     expected = [replace(record, seconds=0.0) for record in saved.learn(batches[2:])]
 
-    _, loaded = fresh()
+    loaded = fresh()
     loaded.load(tmp_path)
     torch.set_rng_state(state)
     assert [replace(record, seconds=0.0) for record in loaded.learn(batches[2:])] == expected

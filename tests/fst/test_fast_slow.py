@@ -34,9 +34,7 @@ def test_records_do_not_depend_on_where_the_runner_pauses(
 ) -> None:
     def records(*chunks: list[Batch]) -> list[object]:
         torch.manual_seed(3)
-        learner = LEARNERS.load("fst").build(
-            Policy.load(str(tiny_model)), small_config, Ledger()
-        )
+        learner = LEARNERS.load("fst").build(Policy.load(str(tiny_model)), small_config, Ledger())
         return [replace(r, seconds=0.0) for chunk in chunks for r in learner.learn(chunk)]
 
     assert records(batches[:cut], batches[cut:]) == records(batches)

@@ -1,0 +1,100 @@
+"""The command line: fast help, one-line errors with exit code 2, a whole small run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cl_bench.cli import app
+
+SMALL = (
+    *("--steps", "2", "--eval-every", "2", "--problems-per-step", "2", "--group-size", "2"),
+    *("--items", "2", "--samples", "2", "--proposals", "1", "--population", "2"),
+    *("--max-new-tokens", "6", "--setting", "easy"),
+)
+
+
+def call(*arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, list(arguments))
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_help_and_list_import_no_torch() -> None:
+    script = (
+        "import sys; from typer.testing import CliRunner; from cl_bench.cli import app\n"
+        "for words in (['--help'], ['run', '--help'], ['list']):\n"
+        "    assert CliRunner().invoke(app, words).exit_code == 0\n"
+        "print([m for m in ('torch', 'transformers', 'trl', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_list_names_everything_with_one_line_each() -> None:
+    code, out, _ = call("list")
+    assert code == 0
+    for name in ("math-to-code", "paper", "star-graph", "fst", "embedded", "bwt_gem"):
+        assert any(line.strip().startswith(name) for line in out.splitlines()), name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["run", "--stream", "mth-to-code"], "Did you mean 'math'"),
+        (["run", "--learner", "fast"], "Known: fst, prompt, rl"),
+        (["run", "--steps", "0"], "at least 1 step"),
+        (["run", "--setting", "medium"], "Known: default, easy, hard"),
+        (["run", "--boundaries", "visible"], "hidden, announced"),
+        (["run", "--resume", "nowhere"], "nowhere"),
+        (["run", "--group-size", "1"], "at least 2"),
+        (["model", "eval", "--n", "0"], "at least 1"),
+        (["model", "eval", "--model", "nowhere"], "nowhere"),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_code_2(
+    arguments: list[str], hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = call(*arguments)
+    assert code == 2
+    assert out == ""
+    assert hint in " ".join(err.split())
+    assert "Traceback" not in err
+
+
+def test_a_run_prints_its_summary_and_says_where_its_files_are(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    code, stdout, stderr = call(
+        "run", "--learner", "fst", "--model", str(tiny_model), "--out", str(out), *SMALL
+    )
+    assert code == 0, stderr
+    for part in ("average_accuracy", "rollouts", str(out)):
+        assert part in stdout
+    assert "step 4/4" in stderr
+    assert {p.name for p in out.iterdir()} >= {"manifest.json", "tables", "figures", "summary.txt"}
+
+
+def test_quiet_prints_the_summary_only(tiny_model: Path, tmp_path: Path) -> None:
+    code, stdout, stderr = call(
+        "run", "--quiet", "--learner", "rl", "--model", str(tiny_model),
+        "--out", str(tmp_path / "run"), *SMALL,
+    )  # fmt: skip
+    assert code == 0
+    assert stderr == ""
+    assert "average_accuracy" in stdout
+
+
+def test_an_existing_directory_is_refused_and_left_alone(tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("precious")
+    code, _, stderr = call("run", "--model", str(tiny_model), "--out", str(tmp_path), *SMALL)
+    assert code == 2
+    assert "--out" in stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
