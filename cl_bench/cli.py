@@ -86,13 +86,18 @@ def model_eval(
     model: Annotated[str, Name(help="embedded or a folder trained by `model train`.")] = "embedded",
     n: Annotated[int, Name("--n", help="Samples per cell.")] = 512,
     seed: Annotated[int, Name(help="Seed of the fresh conventions and of sampling.")] = 1,
+    learners: Annotated[
+        bool, Name("--learners", help="Also what prompt and rl reach; many minutes.")
+    ] = False,
     debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
 ) -> None:
-    """Measure the embedded model: the accuracy figures of its card."""
+    """Measure the embedded model: the figures of its card."""
     with _Errors(debug):
-        from cl_bench.models.evaluation import evaluate_model
+        from cl_bench.models.evaluation import evaluate_learners, evaluate_model
 
         typer.echo(evaluate_model(model, n=n, seed=seed).text())
+        if learners:
+            typer.echo(evaluate_learners(model, seed=seed).text())
 
 
 @model_app.command("train")

@@ -10,9 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 from statistics import NormalDist
+from tempfile import TemporaryDirectory
 
 import torch
 
+from cl_bench.api import Run, run
 from cl_bench.errors import UsageError
 from cl_bench.micro import MicroDomain, Slip, micro_domain, verify
 from cl_bench.models import resolve
@@ -73,6 +75,30 @@ def evaluate_model(model: str, *, n: int = 512, seed: int = 1) -> ModelCard:
     torch.manual_seed(seed)
     cells = [cell for name in DOMAINS for cell in _domain_cells(policy, name, n, seed)]
     return ModelCard((*cells, _reflection_cell(policy, n, seed)))
+
+
+def evaluate_learners(model: str, *, seed: int = 1) -> ModelCard:
+    """What `prompt` and `rl` reach on the model after one default stage of each domain.
+
+    One run each, at the suite's default budget; n counts responses to the stage's test problems.
+    """
+    cells = []
+    with TemporaryDirectory() as folder:
+        for domain in DOMAINS:
+            for learner in ("prompt", "rl"):
+                finished = run(
+                    domain, learner, model=model, seed=seed, out=f"{folder}/{domain}-{learner}"
+                )
+                cells.append(_stage_cell(finished, domain, learner))
+    return ModelCard(tuple(cells))
+
+
+def _stage_cell(finished: Run, domain: str, learner: str) -> Cell:
+    frame = finished.table("evaluations")
+    last = frame[(frame["at"] == "stage-end") & (frame["prompt"] == "learner")].iloc[-1]
+    count = int(last["n_items"] * last["n_samples"])
+    label = f"{learner} after {last['step']} steps"
+    return Cell(domain, "default", label, float(last["accuracy"]), count)
 
 
 def _domain_cells(policy: Policy, name: str, n: int, seed: int) -> Iterator[Cell]:
