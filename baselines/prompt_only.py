@@ -23,6 +23,7 @@ from cl_bench.learner import (
     Ledger,
     PromptRecord,
     StepRecord,
+    first_exercises,
 )
 from cl_bench.policy import Policy
 from cl_bench.reflection import BaseReflector
@@ -35,14 +36,15 @@ class PromptOnly:
 
     def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
         self._fast = FastWeights(policy, BaseReflector(policy), config, ledger)
-        self._every = config.round_every
+        self._every, self._exercises = config.round_every, config.round_exercises
         self._until_round = 0
 
-    def learn(self, batches: Sequence[Batch]) -> Iterator[StepRecord]:
-        for batch in batches:
+    def learn(self, batches: Sequence[Batch], ahead: Sequence[Batch] = ()) -> Iterator[StepRecord]:
+        for done in range(len(batches)):
             started = perf_counter()
             if self._until_round == 0:
-                self._fast.round(batch)
+                coming = (*batches[done:], *ahead)
+                self._fast.round(first_exercises(coming, self._exercises))
                 self._until_round = self._every
             self._until_round -= 1
             reward = self._fast.score

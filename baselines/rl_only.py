@@ -32,7 +32,11 @@ class RLOnly:
     def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
         self._slow = SlowWeights(policy, config, ledger)
 
-    def learn(self, batches: Sequence[Batch]) -> Iterator[StepRecord]:
+    def learn(
+        self,
+        batches: Sequence[Batch],
+        ahead: Sequence[Batch] = (),
+    ) -> Iterator[StepRecord]:
         yield from self._slow.steps(batches, [SEED_PROMPT])
 
     def prompt(self) -> str:

@@ -39,14 +39,14 @@ def run(
     device: Annotated[str, Name(help="auto, cpu or cuda.")] = "auto",
     quiet: Annotated[bool, Name("--quiet", help="Print the summary only.")] = False,
     debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
-    learning_rate: Annotated[float, Name(rich_help_panel=LEARNING)] = 1e-4,
-    problems_per_step: Annotated[int, Name(rich_help_panel=LEARNING)] = 16,
+    learning_rate: Annotated[float, Name(rich_help_panel=LEARNING)] = 3e-4,
+    problems_per_step: Annotated[int, Name(rich_help_panel=LEARNING)] = 8,
     group_size: Annotated[int, Name(rich_help_panel=LEARNING)] = 8,
     round_every: Annotated[int, Name(rich_help_panel=LEARNING)] = 6,
     population: Annotated[int, Name(rich_help_panel=LEARNING)] = 4,
     proposals: Annotated[int, Name(rich_help_panel=LEARNING)] = 5,
     max_new_tokens: Annotated[int, Name(rich_help_panel=LEARNING)] = 96,
-    eval_every: Annotated[int, Name(rich_help_panel=EVALUATION)] = 30,
+    eval_every: Annotated[int, Name(rich_help_panel=EVALUATION)] = 20,
     items: Annotated[int, Name(help="Test problems per domain.", rich_help_panel=EVALUATION)] = 64,
     samples: Annotated[int, Name(help="Responses per item.", rich_help_panel=EVALUATION)] = 4,
 ) -> None:
@@ -103,7 +103,7 @@ def model_eval(
 @model_app.command("train")
 def model_train(
     out: Annotated[Path, Name(help="Folder for the model and its checkpoint.")],
-    steps: Annotated[int, Name(help="Optimizer steps.")] = 6000,
+    steps: Annotated[int, Name(help="Optimizer steps.")] = 4000,
     seed: Annotated[int, Name(help="Seed of weights and documents.")] = 0,
     device: Annotated[str, Name(help="cpu or cuda.")] = "cpu",
     compile: Annotated[bool, Name(help="Compile the training step.")] = True,

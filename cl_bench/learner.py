@@ -6,8 +6,9 @@ task and without its boundaries. It spends from one kind of budget and reports i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from itertools import chain, islice
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
@@ -37,13 +38,18 @@ Batch = Sequence[Exercise]
 """The exercises of one step."""
 
 
+def first_exercises(batches: Iterable[Batch], count: int) -> list[Exercise]:
+    """The first `count` exercises of `batches`, or all if they are fewer."""
+    return list(islice(chain.from_iterable(batches), count))
+
+
 @dataclass(frozen=True)
 class LearnerConfig:
     """What a learner may spend and how it learns; shared by all so that runs compare."""
 
-    learning_rate: float = 1e-4
+    learning_rate: float = 3e-4
     """Step size of AdamW on the slow weights (constant)."""
-    problems_per_step: int = 16
+    problems_per_step: int = 8
     """Exercises in one RL step."""
     group_size: int = 8
     """Rollouts per exercise (G), over which the advantage is normalised."""
@@ -173,8 +179,8 @@ class PromptRecord:
 class Learner(Protocol):
     """What the runner drives.
 
-    `learn` takes one step per batch and yields a record after each; it may look at all the batches
-    it is given (they are the coming steps, in order) but is never told where a task ends.
+    `learn` takes one step per batch of `batches` and yields a record after each. `ahead` are the
+    batches of the steps after those, to look at; nothing tells where a task ends.
     `prompt` is the system prompt it would be evaluated with now. `lineage` returns the prompt
     records since the last call. `save` and `load` write and read the whole state, so that a loaded
     learner goes on exactly as the saved one would have.
@@ -182,7 +188,9 @@ class Learner(Protocol):
 
     name: str
 
-    def learn(self, batches: Sequence[Batch]) -> Iterator[StepRecord]: ...
+    def learn(
+        self, batches: Sequence[Batch], ahead: Sequence[Batch] = ()
+    ) -> Iterator[StepRecord]: ...
 
     def prompt(self) -> str: ...
 

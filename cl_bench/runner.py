@@ -11,6 +11,7 @@ import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from math import ceil
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -48,7 +49,7 @@ class RunConfig:
     """How much the verifier tells the prompt optimiser: none, answer or step."""
     announced: bool = False
     """Whether the learner is told where a task ends."""
-    eval_every: int = 30
+    eval_every: int = 20
     """Training steps between evaluations; stage ends are always evaluated."""
     threads: int = 0
     """Torch threads; 0 leaves torch's own choice."""
@@ -99,6 +100,8 @@ class Runner:
         )
         tasks = {domain: self._course.evaluation_task(domain) for domain in stream.domains}
         self._evaluator = Evaluator(self._policy, tasks, config.evaluation, config.seed)
+        learning = config.learning
+        self._look_ahead = ceil(learning.round_exercises / learning.problems_per_step) - 1
         self._step = 0
         self._part = 0
         self._timing: list[Row] = []
@@ -160,7 +163,9 @@ class Runner:
         started = perf_counter()
         rows: list[Row] = []
         domain = self._stream.stages[stage].domain
-        for record in self._learner.learn(self._course.batches(self._step + 1, last)):
+        now = self._course.batches(self._step + 1, last)
+        ahead = self._course.batches(last + 1, min(last + self._look_ahead, self._stream.steps))
+        for record in self._learner.learn(now, ahead):
             self._step += 1
             rows.append({"step": self._step, "stage": stage + 1, "domain": domain, **_row(record)})
             self._progress.step(self._step, stage, record)

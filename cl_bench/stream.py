@@ -16,7 +16,7 @@ from cl_bench.learner import Batch, Exercise
 from cl_bench.registry import DOMAINS, STREAMS
 from cl_bench.task import Domain, FeedbackLevel, Problem, Task
 
-DEFAULT_STEPS = 120
+DEFAULT_STEPS = 80
 _SEPARATOR = "-to-"
 
 

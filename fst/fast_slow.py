@@ -6,8 +6,8 @@ every problem are spread over the K prompts and share one advantage.
 
 Departures from the paper, whose code is not public:
 - the reflection LM is the run's own frozen base, not a larger model;
-- the optimiser of prompts scores on the exercises of the coming step, so that it sees the stream
-  in the same order as RL and nothing else;
+- the optimiser of prompts scores on the exercises of the next few steps, so that it sees the
+  stream in the same order as RL and nothing else;
 - one epoch per generated batch: the importance ratio is 1 and CISPO's clip does not bite.
 """
 
@@ -26,6 +26,7 @@ from cl_bench.learner import (
     Ledger,
     PromptRecord,
     StepRecord,
+    first_exercises,
 )
 from cl_bench.policy import Policy
 from cl_bench.reflection import BaseReflector
@@ -40,13 +41,13 @@ class FastSlow:
     def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
         self._fast = FastWeights(policy, BaseReflector(policy), config, ledger)
         self._slow = SlowWeights(policy, config, ledger)
-        self._every = config.round_every
+        self._every, self._exercises = config.round_every, config.round_exercises
         self._until_round = 0
 
-    def learn(self, batches: Sequence[Batch]) -> Iterator[StepRecord]:
+    def learn(self, batches: Sequence[Batch], ahead: Sequence[Batch] = ()) -> Iterator[StepRecord]:
         while batches:
             if self._until_round == 0:
-                self._fast.round(batches[0])
+                self._fast.round(first_exercises((*batches, *ahead), self._exercises))
                 self._until_round = self._every
             now, batches = batches[: self._until_round], batches[self._until_round :]
             for record in self._slow.steps(now, self._fast.prompts):

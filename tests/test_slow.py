@@ -372,7 +372,8 @@ def test_building_leaves_the_global_random_state(policy: Policy) -> None:
 def test_sampling_ignores_the_truncation_a_model_ships(policy: Policy, seen: Generations) -> None:
     shipped = policy.model.generation_config
     shipped.top_k, shipped.min_p, shipped.typical_p, shipped.repetition_penalty = 1, 0.9, 0.1, 9.0
-    list(SlowWeights(policy, CONFIG, Ledger()).steps([[by_length("a")] * 4], [ONE]))
+    loaded = Policy(policy.model, policy.tokenizer)
+    list(SlowWeights(loaded, CONFIG, Ledger()).steps([[by_length("a")] * 4], [ONE]))
     assert len({completion[0] for completion in seen.completions}) > 8
 
 

@@ -18,7 +18,7 @@ from cl_bench.prompts import Message, chat, instructions, reflection
 from cl_bench.task import FEEDBACK_LEVELS, Problem, hashed_rng
 
 DOMAINS = ("math", "code", "facts", "physics", "star-graph")
-DOMAIN_WEIGHTS = (23, 23, 23, 21, 10)
+DOMAIN_WEIGHTS = (21, 21, 21, 19, 18)
 LENGTHS: Mapping[str, tuple[int, ...]] = {
     "math": (1, 1, 1, 2, 2, 2, 3, 3, 4, 4, 5, 6),
     "code": (1, 1, 1, 2, 2, 2, 3, 3, 4, 4, 5, 6),

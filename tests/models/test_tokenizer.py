@@ -18,7 +18,6 @@ from cl_bench.task import SPLITS
 TOKENIZER: PreTrainedTokenizerFast = build_tokenizer()
 
 
-
 def ids(text: str) -> list[int]:
     encoded: list[int] = TOKENIZER(text, add_special_tokens=False)["input_ids"]
     return encoded

@@ -1,0 +1,55 @@
+"""Speed of the hot paths on the embedded model, for `tox -e bench`; nothing is asserted."""
+
+from __future__ import annotations
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from cl_bench.learner import LearnerConfig, Ledger
+from cl_bench.models import EMBEDDED, resolve
+from cl_bench.policy import Policy, Rollout
+from cl_bench.prompts import SEED_PROMPT, chat
+from cl_bench.registry import LEARNERS
+from cl_bench.stream import Course, stream
+
+CONFIG = LearnerConfig()
+
+
+@pytest.fixture(scope="module")
+def policy() -> Policy:
+    return Policy.load(resolve(EMBEDDED))
+
+
+@pytest.fixture(scope="module")
+def course() -> Course:
+    return Course(
+        stream("math"), seed=0, feedback="step", problems_per_step=CONFIG.problems_per_step
+    )
+
+
+def sample(policy: Policy, course: Course) -> list[Rollout]:
+    problems = course.evaluation_task("math").problems("test", 128)
+    chats = [chat(SEED_PROMPT, problem.prompt) for problem in problems]
+    return policy.generate(chats, max_new_tokens=CONFIG.max_new_tokens)
+
+
+def test_sampling_128_responses(
+    benchmark: BenchmarkFixture, policy: Policy, course: Course
+) -> None:
+    benchmark.pedantic(sample, (policy, course), rounds=5, warmup_rounds=1)
+
+
+def test_divergence_along_128_responses(
+    benchmark: BenchmarkFixture, policy: Policy, course: Course
+) -> None:
+    rollouts = sample(policy, course)
+    benchmark.pedantic(policy.divergence, (rollouts,), rounds=5, warmup_rounds=1)
+
+
+@pytest.mark.parametrize("learner", ["rl", "prompt", "fst"])
+def test_six_steps(
+    benchmark: BenchmarkFixture, policy: Policy, course: Course, learner: str
+) -> None:
+    driven = LEARNERS.load(learner).build(policy, CONFIG, Ledger())
+    batches = course.batches(1, 6)
+    benchmark.pedantic(lambda: list(driven.learn(batches)), rounds=3, warmup_rounds=1)
