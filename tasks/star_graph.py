@@ -39,7 +39,7 @@ class StarGraph(MicroDomain):
         names = iter(rng.sample(NODES, len(NODES)))
         path, edges = _star(names, rng.choice(level.lengths), level.degree)
         rng.shuffle(edges)
-        listing = " , ".join(f"{parent} {child}" for parent, child in edges)
+        listing = " ".join(f"{child} < {parent}" for parent, child in edges)
         text = f"star : {listing} : {path[0]} to {path[-1]}"
         return Question(text, (tuple(path), tuple(edges), rng.getrandbits(64)), len(path) - 1)
 

@@ -1,4 +1,4 @@
-"""Whole runs of every learner on a tiny random model: tables, resume, status, bad input."""
+"""Whole small runs of every learner: tables, resume, status, bad input."""
 
 from __future__ import annotations
 
@@ -27,19 +27,16 @@ SMALL: dict[str, Any] = {
     "round_exercises": 3,
     "items": 3,
     "samples": 2,
-    "max_new_tokens": 8,
+    "max_new_tokens": 40,
 }
 LEARNERS = ("rl", "prompt", "fst")
 
 
 @pytest.fixture(scope="module")
-def runs(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, cl_bench.Run]:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, cl_bench.Run]:
     """One small finished run of each learner."""
     folder = tmp_path_factory.mktemp("runs")
-    return {
-        name: cl_bench.run(learner=name, model=str(tiny_model), out=folder / name, **SMALL)
-        for name in LEARNERS
-    }
+    return {name: cl_bench.run(learner=name, out=folder / name, **SMALL) for name in LEARNERS}
 
 
 class StopAt(Quiet):
@@ -80,20 +77,20 @@ def test_a_run_evaluates_at_the_start_inside_and_at_the_end_of_every_stage(
 
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_the_same_seed_gives_the_same_tables(
-    runs: dict[str, cl_bench.Run], tiny_model: Path, tmp_path: Path, learner: str
+    runs: dict[str, cl_bench.Run], tmp_path: Path, learner: str
 ) -> None:
-    again = cl_bench.run(learner=learner, model=str(tiny_model), out=tmp_path / "again", **SMALL)
+    again = cl_bench.run(learner=learner, out=tmp_path / "again", **SMALL)
     for table in ("evaluations", "items", "steps", "prompts", "ledger"):
         pd.testing.assert_frame_equal(comparable(again, table), comparable(runs[learner], table))
 
 
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_a_resumed_run_ends_with_the_tables_of_an_uninterrupted_one(
-    runs: dict[str, cl_bench.Run], tiny_model: Path, tmp_path: Path, learner: str
+    runs: dict[str, cl_bench.Run], tmp_path: Path, learner: str
 ) -> None:
     out = tmp_path / "stopped"
     with pytest.raises(KeyboardInterrupt):
-        cl_bench.run(learner=learner, model=str(tiny_model), out=out, progress=StopAt(5), **SMALL)
+        cl_bench.run(learner=learner, out=out, progress=StopAt(5), **SMALL)
     assert cl_bench.Run(out).status == "running"
     resumed = resume(out)
     assert resumed.status == "done"
@@ -140,13 +137,13 @@ def test_a_run_leaves_figures_a_summary_and_its_provenance(runs: dict[str, cl_be
     assert "average_accuracy" in (run.path / "summary.txt").read_text()
     manifest = run.manifest
     assert manifest["config"]["learning"]["group_size"] == 4
-    assert "torch" in manifest["provenance"]["versions"]
+    assert "torch" in manifest["provenance"]["packages"]
     assert "model.safetensors" in manifest["model_files"]
 
 
-def test_a_directory_is_never_overwritten(runs: dict[str, cl_bench.Run], tiny_model: Path) -> None:
+def test_a_directory_is_never_overwritten(runs: dict[str, cl_bench.Run]) -> None:
     with pytest.raises(RunDirectoryError, match="--resume"):
-        cl_bench.run(learner="rl", model=str(tiny_model), out=runs["rl"].path, **SMALL)
+        cl_bench.run(learner="rl", out=runs["rl"].path, **SMALL)
     with pytest.raises(RunDirectoryError, match="done"):
         resume(runs["rl"].path)
 

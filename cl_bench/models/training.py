@@ -34,7 +34,7 @@ IGNORE = -100
 class TrainingConfig:
     """How the embedded model is trained; the defaults made the shipped weights."""
 
-    steps: int = 4_000
+    steps: int = 5_000
     """Optimizer steps in all."""
     tokens_per_batch: int = 8_192
     """Tokens of one step, padding included."""
@@ -52,9 +52,9 @@ class TrainingConfig:
     """Steps of linear warm-up."""
     cooldown: float = 0.4
     """Last share of the steps, over which the learning rate falls linearly to 2 %."""
-    simple: float = 0.05
+    simple: float = 0.04
     """First share of the steps, with one-step problems only."""
-    slips_from: float = 0.5
+    slips_from: float = 0.4
     """Share of the steps after which the work in the documents is careless."""
     seed: int = 0
     """Seed of the initial weights and of every document."""

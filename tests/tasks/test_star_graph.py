@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from cl_bench.micro import Question, Slip, micro_domain
@@ -16,9 +18,10 @@ def graph(prompt: str) -> tuple[dict[str, str], str, str]:
     """Parent of every node, the start and the goal, read from a problem's text."""
     name, listing, ends = prompt.split(" : ")
     assert name == "star"
-    edges = [edge.split() for edge in listing.split(" , ")]
+    edges = re.findall(r"(\S+) < (\S+)", listing)
+    assert " ".join(f"{child} < {parent}" for child, parent in edges) == listing
     start, goal = ends.split(" to ")
-    parents = {child: node for node, child in edges}
+    parents = dict(edges)
     assert len(parents) == len(edges)
     return parents, start, goal
 
