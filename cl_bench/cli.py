@@ -39,7 +39,7 @@ def run(
     device: Annotated[str, Name(help="auto, cpu or cuda.")] = "auto",
     quiet: Annotated[bool, Name("--quiet", help="Print the summary only.")] = False,
     debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
-    learning_rate: Annotated[float, Name(rich_help_panel=LEARNING)] = 3e-4,
+    learning_rate: Annotated[float, Name(rich_help_panel=LEARNING)] = 6e-4,
     problems_per_step: Annotated[int, Name(rich_help_panel=LEARNING)] = 8,
     group_size: Annotated[int, Name(rich_help_panel=LEARNING)] = 8,
     round_every: Annotated[int, Name(rich_help_panel=LEARNING)] = 6,

@@ -47,7 +47,7 @@ def first_exercises(batches: Iterable[Batch], count: int) -> list[Exercise]:
 class LearnerConfig:
     """What a learner may spend and how it learns; shared by all so that runs compare."""
 
-    learning_rate: float = 3e-4
+    learning_rate: float = 6e-4
     """Step size of AdamW on the slow weights (constant)."""
     problems_per_step: int = 8
     """Exercises in one RL step."""
