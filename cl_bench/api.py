@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +91,9 @@ def resume(path: str | Path, *, progress: Progress | None = None) -> Run:
     """Go on with an interrupted run from its last checkpoint."""
     from cl_bench.runner import Runner
 
-    Runner.resume(Path(path), progress or Quiet())
+    unwritten = not (Path(path) / "summary.txt").exists()
+    if not (unwritten and Run(path).status == "done"):
+        Runner.resume(Path(path), progress or Quiet())
     return _finished(Path(path))
 
 
@@ -109,26 +111,26 @@ def configure(**options: Any) -> Any:
     from cl_bench.runner import RunConfig
 
     config = RunConfig()
-    if "seed" in options:
-        config = replace(config, learning=replace(config.learning, seed=options["seed"]))
-    parts: dict[str, dict[str, Any]] = {"": {}, "learning": {}, "evaluation": {}}
-    for name, value in options.items():
-        homes = [part for part in parts if hasattr(getattr(config, part) if part else config, name)]
-        if not homes or name in ("learning", "evaluation"):
-            raise unknown("option", name, _option_names(config))
-        for home in homes:
-            parts[home][name] = value
+    parts: dict[str, Any] = {
+        "": config,
+        "learning": config.learning,
+        "evaluation": config.evaluation,
+    }
+    known = {part: {item.name for item in fields(owner)} for part, owner in parts.items()}
+    known[""] -= {"learning", "evaluation"}
+    for name in options:
+        if not any(name in names for names in known.values()):
+            raise unknown("option", name, set().union(*known.values()))
+    given = {
+        part: {name: value for name, value in options.items() if name in names}
+        for part, names in known.items()
+    }
     return replace(
         config,
-        learning=replace(config.learning, **parts["learning"]),
-        evaluation=replace(config.evaluation, **parts["evaluation"]),
-        **parts[""],
+        learning=replace(config.learning, **given["learning"]),
+        evaluation=replace(config.evaluation, **given["evaluation"]),
+        **given[""],
     )
-
-
-def _option_names(config: Any) -> set[str]:
-    names = {*vars(config), *vars(config.learning), *vars(config.evaluation)}
-    return names - {"learning", "evaluation"}
 
 
 def _finished(path: Path) -> Run:

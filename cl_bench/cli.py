@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cl_bench.errors import ClBenchError
+from cl_bench.errors import ClBenchError, UsageError
 
 app = typer.Typer(
     name="cl-bench",
@@ -26,6 +26,7 @@ Name = typer.Option
 
 @app.command()
 def run(
+    context: typer.Context,
     stream: Annotated[str, Name(help="A stream, or a-to-b over domains.")] = "math-to-code",
     learner: Annotated[str, Name(help="rl, prompt, fst; see `cl-bench list`.")] = "fst",
     model: Annotated[str, Name(help="embedded, a Hugging Face folder or name.")] = "embedded",
@@ -39,14 +40,26 @@ def run(
     device: Annotated[str, Name(help="auto, cpu or cuda.")] = "auto",
     quiet: Annotated[bool, Name("--quiet", help="Print the summary only.")] = False,
     debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
-    learning_rate: Annotated[float, Name(rich_help_panel=LEARNING)] = 6e-4,
-    problems_per_step: Annotated[int, Name(rich_help_panel=LEARNING)] = 8,
-    group_size: Annotated[int, Name(rich_help_panel=LEARNING)] = 8,
-    round_every: Annotated[int, Name(rich_help_panel=LEARNING)] = 6,
-    population: Annotated[int, Name(rich_help_panel=LEARNING)] = 4,
-    proposals: Annotated[int, Name(rich_help_panel=LEARNING)] = 5,
-    max_new_tokens: Annotated[int, Name(rich_help_panel=LEARNING)] = 96,
-    eval_every: Annotated[int, Name(rich_help_panel=EVALUATION)] = 20,
+    learning_rate: Annotated[
+        float, Name(help="Step size of AdamW on the parameters.", rich_help_panel=LEARNING)
+    ] = 6e-4,
+    problems_per_step: Annotated[
+        int, Name(help="Problems in one RL step.", rich_help_panel=LEARNING)
+    ] = 8,
+    group_size: Annotated[int, Name(help="Rollouts per problem.", rich_help_panel=LEARNING)] = 8,
+    round_every: Annotated[
+        int, Name(help="RL steps between two prompt rounds.", rich_help_panel=LEARNING)
+    ] = 6,
+    population: Annotated[int, Name(help="System prompts kept.", rich_help_panel=LEARNING)] = 4,
+    proposals: Annotated[
+        int, Name(help="Rewrites proposed in one round.", rich_help_panel=LEARNING)
+    ] = 5,
+    max_new_tokens: Annotated[
+        int, Name(help="Longest response, in tokens; for evaluation too.", rich_help_panel=LEARNING)
+    ] = 96,
+    eval_every: Annotated[
+        int, Name(help="Steps between evaluations.", rich_help_panel=EVALUATION)
+    ] = 20,
     items: Annotated[int, Name(help="Test problems per domain.", rich_help_panel=EVALUATION)] = 64,
     samples: Annotated[int, Name(help="Responses per item.", rich_help_panel=EVALUATION)] = 4,
 ) -> None:
@@ -60,9 +73,10 @@ def run(
 
         progress = progress_for(Console(stderr=True), quiet=quiet)
         if resume is not None:
+            _refuse_others(context, ("resume", "quiet", "debug"))
             finished = api.resume(resume, progress=progress)
         else:
-            names = ("resume", "quiet", "debug", "boundaries")
+            names = ("context", "resume", "quiet", "debug", "boundaries")
             options = {name: value for name, value in given.items() if name not in names}
             announced = _choice("boundaries", boundaries, ("hidden", "announced")) == "announced"
             finished = api.run(**options, announced=announced, progress=progress)
@@ -130,6 +144,18 @@ class _Errors:
         if isinstance(error, ClBenchError) and not self._debug:
             typer.echo(f"cl-bench: {error}", err=True)
             raise typer.Exit(2) from None
+
+
+def _refuse_others(context: typer.Context, allowed: tuple[str, ...]) -> None:
+    """A resumed run keeps its configuration, so options that would change it are an error."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in allowed and source is not None and source.name == "COMMANDLINE":
+            option = name.replace("_", "-")
+            raise UsageError(
+                f"--{option} cannot go with --resume: a resumed run keeps its configuration. "
+                f"Leave --{option} out, or start a new run without --resume."
+            )
 
 
 def _choice(name: str, given: str, allowed: tuple[str, ...]) -> str:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 
 import torch
 
-from cl_bench.errors import at_least
+from cl_bench.errors import UsageError, at_least
 from cl_bench.policy import Divergence, Policy, Rollout
 from cl_bench.prompts import SEED_PROMPT, chat
 from cl_bench.task import Problem, Task, Verdict, hashed_rng
@@ -39,8 +40,9 @@ class EvaluationConfig:
             items=(self.items, 1),
             samples=(self.samples, 1),
             max_new_tokens=(self.max_new_tokens, 1),
-            temperature=(self.temperature, 0),
         )
+        if not 0 < self.temperature < inf:
+            raise UsageError(f"temperature is {self.temperature}, but must be above 0.")
 
 
 @dataclass(frozen=True)

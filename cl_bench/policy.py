@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Chat = Sequence[Message]
 Item = TypeVar("Item")
 _ROWS = 256
+_LOGITS = 2**26
+"""Numbers in one pass's logits (256 MB); a pass has as many rows as fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +154,10 @@ class Policy:
         other of the two is what the divergence is measured to. Both read the same prompt.
         """
         p, q = (self.base, self.model) if from_base else (self.model, self.base)
+        longest = max(len(rollout.completion_ids) for rollout in rollouts)
+        rows = max(1, min(_ROWS, _LOGITS // (longest * self.model.config.vocab_size)))
         parts = [
-            _divergence(p, q, rows, self._pad_id, temperature)
-            for rows in _chunks(rollouts, _ROWS // 2)
+            _divergence(p, q, part, self._pad_id, temperature) for part in _chunks(rollouts, rows)
         ]
         return Divergence(
             *(torch.cat([getattr(part, name) for part in parts]) for name in Divergence.__slots__)

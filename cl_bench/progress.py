@@ -24,7 +24,11 @@ class Progress(Protocol):
 
     def evaluated(self, step: int, evaluation: Evaluation) -> None: ...
 
-    def finish(self) -> None: ...
+    def stop(self) -> None:
+        """However the run ended: release the terminal."""
+
+    def finish(self) -> None:
+        """The run is complete."""
 
 
 class Quiet:
@@ -37,6 +41,9 @@ class Quiet:
         pass
 
     def evaluated(self, step: int, evaluation: Evaluation) -> None:
+        pass
+
+    def stop(self) -> None:
         pass
 
     def finish(self) -> None:
@@ -69,6 +76,9 @@ class Lines:
         where = f"step {step}/{self._total} [{self._stages[self._stage]}]"
         self._say(f"{where}{shown} | {describe(evaluation)} | {self._left(step)}")
         self._rewards.clear()
+
+    def stop(self) -> None:
+        pass
 
     def finish(self) -> None:
         self._say(f"finished in {time.monotonic() - self._started:.0f} s")
@@ -115,9 +125,8 @@ class Live(Lines):
             reward=f"reward {record.reward:.2f}",
         )
 
-    def finish(self) -> None:
+    def stop(self) -> None:
         self._bar.stop()
-        super().finish()
 
 
 def describe(evaluation: Evaluation) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cl_bench.errors import DivergedError, RunDirectoryError, at_least, unknown
+from cl_bench.errors import DivergedError, RunDirectoryError, UsageError, at_least, unknown
 from cl_bench.evaluator import Evaluation, EvaluationConfig, Evaluator, Row
 from cl_bench.files import read_json, write_json_atomically
 from cl_bench.learner import HearsBoundaries, Learner, LearnerConfig, Ledger, StepRecord
@@ -81,14 +81,17 @@ class Runner:
     """One run in one directory. `start` makes a new one; `resume` goes on with an old one."""
 
     def __init__(
-        self, directory: RunDirectory, stream: Stream, config: RunConfig, progress: Progress
+        self,
+        directory: RunDirectory,
+        stream: Stream,
+        config: RunConfig,
+        policy: Policy,
+        progress: Progress,
     ) -> None:
-        if config.threads:
-            torch.set_num_threads(config.threads)
         self._directory, self._stream, self._config = directory, stream, config
         self._progress = progress
         _seed_everything(config.seed)
-        self._policy = Policy.load(resolve(config.model), _device(config.device))
+        self._policy = policy
         self._ledger = Ledger()
         factory = LEARNERS.load(config.learner)
         self._learner: Learner = factory.build(self._policy, config.learning, self._ledger)
@@ -110,15 +113,18 @@ class Runner:
     def start(
         cls, path: Path, stream: Stream, config: RunConfig, progress: Progress
     ) -> RunDirectory:
-        """Run `stream` from the beginning into the new directory `path`."""
+        """Run `stream` from the beginning into the new directory `path`.
+
+        Names, model and device are checked before anything is written.
+        """
         LEARNERS.load(config.learner)
-        directory = RunDirectory.create(path, _manifest(stream, config))
+        started = perf_counter()
+        policy = _load_policy(config)
+        manifest = _manifest(stream, config) | _identity(config, policy)
+        directory = RunDirectory.create(path, manifest)
         with directory.locked(), _status_kept(directory):
-            runner = cls(directory, stream, config, progress)
-            directory.update_manifest(
-                model_files=file_hashes(Path(resolve(config.model))),
-                device=str(runner._policy.device),
-            )
+            runner = cls(directory, stream, config, policy, progress)
+            runner._time("load", started)
             runner._run()
         return directory
 
@@ -131,18 +137,25 @@ class Runner:
             raise RunDirectoryError(f"The run in {path} is done; there is nothing to resume.")
         config = RunConfig.from_dict(manifest["config"])
         stream = Stream.from_description(manifest["stream"])
+        started = perf_counter()
+        policy = _load_policy(config)
+        _require_same_model(manifest, _identity(config, policy), path)
         with directory.locked(), _status_kept(directory):
-            runner = cls(directory, stream, config, progress)
+            runner = cls(directory, stream, config, policy, progress)
             runner._restore()
+            runner._time("load", started)
             runner._run()
         return directory
 
     def _run(self) -> None:
         self._progress.start(self._stream, self._config.learner, self._step)
-        if self._part == 0:
-            self._evaluate("start", [])
-        while self._step < self._stream.steps:
-            self._advance()
+        try:
+            if self._part == 0:
+                self._evaluate("start", [])
+            while self._step < self._stream.steps:
+                self._advance()
+        finally:
+            self._progress.stop()
         self._progress.finish()
 
     def _advance(self) -> None:
@@ -163,12 +176,18 @@ class Runner:
         started = perf_counter()
         rows: list[Row] = []
         domain = self._stream.stages[stage].domain
+        label = {"stage": stage + 1, "domain": domain}
         now = self._course.batches(self._step + 1, last)
         ahead = self._course.batches(last + 1, min(last + self._look_ahead, self._stream.steps))
-        for record in self._learner.learn(now, ahead):
-            self._step += 1
-            rows.append({"step": self._step, "stage": stage + 1, "domain": domain, **_row(record)})
-            self._progress.step(self._step, stage, record)
+        try:
+            for record in self._learner.learn(now, ahead):
+                self._step += 1
+                rows.append({"step": self._step, **label, **_row(record)})
+                self._progress.step(self._step, stage, record)
+        except DivergedError:
+            # The stretch that diverged is the one a reader wants to see; a resume drops it.
+            self._directory.commit(self._part, self._tables(rows))
+            raise
         self._time("learn", started)
         return rows
 
@@ -188,26 +207,24 @@ class Runner:
             "samples_slow": self._ledger.slow.rollouts,
             "rollouts": self._ledger.rollouts,
         }
-        lineage = self._learner.lineage()
-        ledger = [
-            {"step": self._step, "channel": channel, **spent}
-            for channel, spent in self._ledger.state().items()
-        ]
-        self._directory.commit(
-            self._part,
-            {
-                "evaluations": [row | label for row in evaluation.evaluations],
-                "items": evaluation.items,
-                "steps": steps,
-                "prompts": [{"step": self._step, **asdict(record)} for record in lineage],
-                "ledger": ledger,
-                "timing": self._timing,
-            },
-        )
+        rows = [row | label for row in evaluation.evaluations]
+        tables = self._tables(steps) | {"evaluations": rows, "items": evaluation.items}
+        self._directory.commit(self._part, tables)
         self._timing = []
         self._part += 1
         self._checkpoint()
         self._time("checkpoint", started)
+
+    def _tables(self, steps: list[Row]) -> dict[str, list[Row]]:
+        """The rows since the last commit, but for those of an evaluation."""
+        lineage: list[Row] = [
+            {"step": self._step, **asdict(record)} for record in self._learner.lineage()
+        ]
+        ledger: list[Row] = [
+            {"step": self._step, "channel": channel, **spent}
+            for channel, spent in self._ledger.state().items()
+        ]
+        return {"steps": steps, "prompts": lineage, "ledger": ledger, "timing": self._timing}
 
     def _checkpoint(self) -> None:
         with self._directory.new_checkpoint() as folder:
@@ -260,6 +277,32 @@ def _status_kept(directory: RunDirectory) -> Iterator[None]:
     directory.update_manifest(status="done")
 
 
+def _load_policy(config: RunConfig) -> Policy:
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    return Policy.load(resolve(config.model), _device(config.device))
+
+
+def _identity(config: RunConfig, policy: Policy) -> dict[str, Any]:
+    """What names the model for good: hashes of a folder's files, the revision of a hub model."""
+    return {
+        "model_files": file_hashes(Path(resolve(config.model))),
+        "model_revision": getattr(policy.model.config, "_commit_hash", None),
+        "device": str(policy.device),
+    }
+
+
+def _require_same_model(
+    manifest: Mapping[str, Any], identity: Mapping[str, Any], path: Path
+) -> None:
+    for name in ("model_files", "model_revision"):
+        if manifest[name] != identity[name]:
+            raise RunDirectoryError(
+                f"The model of the run in {path} has changed since it began ({name} differ). "
+                "Give it back its files, or start a new run with another --out."
+            )
+
+
 def _row(record: StepRecord) -> Row:
     return dict(asdict(record))
 
@@ -271,6 +314,8 @@ def _saved_part(folder: Path) -> int:
 def _device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError("device is 'cuda', but torch finds no GPU: give auto or cpu.")
     return name
 
 

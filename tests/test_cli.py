@@ -52,6 +52,7 @@ def test_list_names_everything_with_one_line_each() -> None:
         (["run", "--setting", "medium"], "Known: default, easy, hard"),
         (["run", "--boundaries", "visible"], "hidden, announced"),
         (["run", "--resume", "nowhere"], "nowhere"),
+        (["run", "--resume", "nowhere", "--steps", "9"], "--steps cannot go with --resume"),
         (["run", "--group-size", "1"], "at least 2"),
         (["model", "eval", "--n", "0"], "at least 1"),
         (["model", "eval", "--model", "nowhere"], "nowhere"),

@@ -11,7 +11,7 @@ import pytest
 
 import cl_bench
 from cl_bench.api import resume
-from cl_bench.errors import ModelError, RunDirectoryError, UsageError
+from cl_bench.errors import DivergedError, ModelError, RunDirectoryError, UsageError
 from cl_bench.progress import Quiet
 
 SMALL: dict[str, Any] = {
@@ -154,6 +154,8 @@ def test_a_directory_is_never_overwritten(runs: dict[str, cl_bench.Run]) -> None
         ({"learner": "fts"}, "Did you mean 'fst'"),
         ({"eval_evry": 3}, "Did you mean 'eval_every'"),
         ({"eval_every": 0}, "at least 1"),
+        ({"from_dict": 1}, "Unknown option"),
+        ({"temperature": 0.0}, "above 0"),
         ({"feedback": "all"}, "answer, none, step"),
     ],
 )
@@ -165,10 +167,58 @@ def test_bad_options_are_refused_before_anything_is_written(
     assert not (tmp_path / "none").exists()
 
 
-def test_a_failed_run_says_so_in_its_manifest(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_loaded_leaves_no_directory(
+    tiny_model: Path, tmp_path: Path
+) -> None:
     broken = tmp_path / "model"
     shutil.copytree(tiny_model, broken)
     (broken / "model.safetensors").write_bytes(b"not a model")
     with pytest.raises(ModelError, match="Cannot load"):
         cl_bench.run(learner="rl", model=str(broken), out=tmp_path / "run", **SMALL)
-    assert cl_bench.Run(tmp_path / "run").status == "failed"
+    assert not (tmp_path / "run").exists()
+
+
+class FailAt(Quiet):
+    """Breaks a run at a step with an error."""
+
+    def __init__(self, step: int, error: Exception) -> None:
+        self._step, self._error = step, error
+        self.stopped = False
+
+    def step(self, step: int, stage: int, record: object) -> None:
+        if step == self._step:
+            raise self._error
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(RuntimeError("out of memory"), "failed"), (DivergedError("loss is nan"), "diverged")],
+)
+def test_an_ended_run_says_how_in_its_manifest_and_keeps_its_rows(
+    tiny_model: Path, tmp_path: Path, error: Exception, status: str
+) -> None:
+    progress = FailAt(3, error)
+    out = tmp_path / "run"
+    with pytest.raises(type(error)):
+        cl_bench.run(learner="rl", model=str(tiny_model), out=out, progress=progress, **SMALL)
+    run = cl_bench.Run(out)
+    assert (run.status, progress.stopped) == (status, True)
+    assert str(error) in run.manifest["reason"]
+    assert run.table("steps")["step"].max() == (3 if status == "diverged" else 2)
+    assert resume(out).table("steps")["step"].tolist() == list(range(1, 9))
+
+
+def test_a_resume_with_another_model_in_the_folder_is_refused(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    model, out = tmp_path / "model", tmp_path / "run"
+    shutil.copytree(tiny_model, model)
+    with pytest.raises(KeyboardInterrupt):
+        cl_bench.run(learner="rl", model=str(model), out=out, progress=StopAt(3), **SMALL)
+    config = model / "generation_config.json"
+    config.write_text(config.read_text() + " ")
+    with pytest.raises(RunDirectoryError, match="has changed"):
+        resume(out)

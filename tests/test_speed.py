@@ -36,14 +36,14 @@ def sample(policy: Policy, course: Course) -> list[Rollout]:
 def test_sampling_128_responses(
     benchmark: BenchmarkFixture, policy: Policy, course: Course
 ) -> None:
-    benchmark.pedantic(sample, (policy, course), rounds=5, warmup_rounds=1)
+    benchmark.pedantic(sample, (policy, course), rounds=5, warmup_rounds=1)  # type: ignore[no-untyped-call]
 
 
 def test_divergence_along_128_responses(
     benchmark: BenchmarkFixture, policy: Policy, course: Course
 ) -> None:
     rollouts = sample(policy, course)
-    benchmark.pedantic(policy.divergence, (rollouts,), rounds=5, warmup_rounds=1)
+    benchmark.pedantic(policy.divergence, (rollouts,), rounds=5, warmup_rounds=1)  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize("learner", ["rl", "prompt", "fst"])
@@ -52,4 +52,4 @@ def test_six_steps(
 ) -> None:
     driven = LEARNERS.load(learner).build(policy, CONFIG, Ledger())
     batches = course.batches(1, 6)
-    benchmark.pedantic(lambda: list(driven.learn(batches)), rounds=3, warmup_rounds=1)
+    benchmark.pedantic(lambda: list(driven.learn(batches)), rounds=3, warmup_rounds=1)  # type: ignore[no-untyped-call]
