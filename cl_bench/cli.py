@@ -21,6 +21,7 @@ app.add_typer(model_app, name="model")
 
 LEARNING = "What the learner may spend"
 EVALUATION = "Evaluation"
+NOT_OPTIONS = ("resume", "quiet", "debug", "boundaries")
 Name = typer.Option
 
 
@@ -64,20 +65,21 @@ def run(
     samples: Annotated[int, Name(help="Responses per item.", rich_help_panel=EVALUATION)] = 4,
 ) -> None:
     """Run a learner on a stream; print a summary, write tables and figures."""
+    from rich.console import Console
+
+    from cl_bench import api
+    from cl_bench.progress import progress_for
+
+    out = resume or out or api.default_out(stream, learner, seed)
     given: dict[str, Any] = dict(locals())
-    with _Errors(debug):
-        from rich.console import Console
-
-        from cl_bench import api
-        from cl_bench.progress import progress_for
-
+    with _Errors(debug, interrupted=f"Go on with: cl-bench run --resume {out}"):
         progress = progress_for(Console(stderr=True), quiet=quiet)
         if resume is not None:
             _refuse_others(context, ("resume", "quiet", "debug"))
             finished = api.resume(resume, progress=progress)
         else:
-            names = ("context", "resume", "quiet", "debug", "boundaries")
-            options = {name: value for name, value in given.items() if name not in names}
+            options = {name: given[name] for name in context.params if name not in NOT_OPTIONS}
+            options["out"] = out
             announced = _choice("boundaries", boundaries, ("hidden", "announced")) == "announced"
             finished = api.run(**options, announced=announced, progress=progress)
         typer.echo(finished.summary().text())
@@ -132,15 +134,21 @@ def model_train(
 
 
 class _Errors:
-    """Turns the suite's own errors into one line and exit code 2; `--debug` lets them through."""
+    """Turns the suite's own errors into one line and exit code 2; `--debug` lets them through.
 
-    def __init__(self, debug: bool) -> None:
-        self._debug = debug
+    Ctrl-C ends with exit code 130 and the line `interrupted`.
+    """
+
+    def __init__(self, debug: bool, interrupted: str = "") -> None:
+        self._debug, self._interrupted = debug, interrupted
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, KeyboardInterrupt) and self._interrupted:
+            typer.echo(f"cl-bench: interrupted. {self._interrupted}", err=True)
+            raise typer.Exit(130) from None
         if isinstance(error, ClBenchError) and not self._debug:
             typer.echo(f"cl-bench: {error}", err=True)
             raise typer.Exit(2) from None
