@@ -119,7 +119,7 @@ def model_eval(
 @model_app.command("train")
 def model_train(
     out: Annotated[Path, Name(help="Folder for the model and its checkpoint.")],
-    steps: Annotated[int, Name(help="Optimizer steps.")] = 4000,
+    steps: Annotated[int, Name(help="Optimizer steps.")] = 5000,
     seed: Annotated[int, Name(help="Seed of weights and documents.")] = 0,
     device: Annotated[str, Name(help="cpu or cuda.")] = "cpu",
     compile: Annotated[bool, Name(help="Compile the training step.")] = True,

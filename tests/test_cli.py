@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from cl_bench import cli
 from cl_bench.cli import app
+from cl_bench.models.training import TrainingConfig
+from cl_bench.runner import RunConfig
 
 SMALL = (
     *("--steps", "2", "--eval-every", "2", "--problems-per-step", "2", "--group-size", "2"),
@@ -109,3 +114,15 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     code, _, stderr = call("run", "--out", str(tmp_path / "run"))
     assert code == 130
     assert f"cl-bench run --resume {tmp_path / 'run'}" in " ".join(stderr.split())
+
+
+def test_the_options_defaults_are_those_of_the_python_configurations() -> None:
+    def defaults(function: Callable[..., object]) -> dict[str, object]:
+        return {name: item.default for name, item in signature(function).parameters.items()}
+
+    config = RunConfig()
+    for owner in (config, config.learning, config.evaluation):
+        for name in defaults(cli.run).keys() & vars(owner).keys():
+            assert defaults(cli.run)[name] == getattr(owner, name), name
+    for name in defaults(cli.model_train).keys() & vars(TrainingConfig()).keys():
+        assert defaults(cli.model_train)[name] == getattr(TrainingConfig(), name), name

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
-from statistics import NormalDist
 from tempfile import TemporaryDirectory
 
 import torch
 
 from cl_bench.api import Run, run
 from cl_bench.errors import UsageError
+from cl_bench.metrics.statistics import wilson
 from cl_bench.micro import MicroDomain, Slip, micro_domain, verify
 from cl_bench.models import resolve
 from cl_bench.models.corpus import DOMAINS, Corpus, Document, Phase
@@ -41,9 +41,8 @@ class Cell:
     @property
     def interval(self) -> tuple[float, float]:
         """The Wilson 95 % interval of the share."""
-        z, n, p = NormalDist().inv_cdf(0.975), self.n, self.share
-        centre, spread = p + z * z / (2 * n), z * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
-        return (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
+        low, high = wilson(self.share, self.n)
+        return float(low), float(high)
 
 
 @dataclass(frozen=True)

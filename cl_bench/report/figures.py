@@ -18,9 +18,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
-from numpy.typing import NDArray
 
 from cl_bench.files import replacing
+from cl_bench.metrics.statistics import wilson
 from cl_bench.results import RunDirectory
 
 Stages = Sequence[Mapping[str, Any]]
@@ -49,7 +49,6 @@ _STYLE: Any = {
     "lines.linewidth": 1.7,
     "lines.markersize": 4.5,
 }
-_Z95 = 1.959964
 
 
 def accuracy_figure(evaluations: pd.DataFrame, stages: Stages) -> Figure:
@@ -155,17 +154,6 @@ def write_figures(directory: RunDirectory) -> list[Path]:
             figure.savefig(temporary, format="png", bbox_inches="tight")
         written.append(folder / f"{name}.png")
     return written
-
-
-def wilson(
-    share_N: NDArray[np.float64], count_N: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Lower and upper ends, shape (N,), of the 95 % score interval of proportions (Wilson 1927)."""
-    share, count = np.asarray(share_N, dtype=float), np.asarray(count_N, dtype=float)
-    scale = 1 + _Z95**2 / count
-    centre = (share + _Z95**2 / (2 * count)) / scale
-    half = _Z95 / scale * np.sqrt(share * (1 - share) / count + _Z95**2 / (4 * count**2))
-    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
 
 
 def _draw_stage_costs(axes: Axes, evaluations: pd.DataFrame, stages: Stages) -> None:

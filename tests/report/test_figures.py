@@ -16,7 +16,6 @@ from cl_bench.report.figures import (
     accuracy_figure,
     accuracy_kl_figure,
     rollouts_figure,
-    wilson,
     write_figures,
 )
 from cl_bench.results import RunDirectory
@@ -125,13 +124,6 @@ def test_run_without_evaluations_has_no_figures(make_run: MakeRun) -> None:
 
 def test_run_with_its_first_evaluation_alone_can_be_drawn(make_run: MakeRun) -> None:
     assert len(write_figures(make_run(TWO, rising, last=0))) == 3
-
-
-def test_wilson_interval_equals_known_values() -> None:
-    # Newcombe 1998, Statistics in Medicine 17, table I, method 3: 81/263, 15/148, 0/20, 1/29.
-    low, high = wilson(np.array([81 / 263, 15 / 148, 0, 1 / 29]), np.array([263, 148, 20, 29]))
-    assert low == pytest.approx([0.2553, 0.0624, 0.0, 0.0061], abs=5e-5)
-    assert high == pytest.approx([0.3662, 0.1605, 0.1611, 0.1718], abs=5e-5)
 
 
 def test_colours_differ_for_red_green_blind_readers() -> None:
