@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -136,22 +137,33 @@ def model_train(
 class _Errors:
     """Turns the suite's own errors into one line and exit code 2; `--debug` lets them through.
 
-    Ctrl-C ends with exit code 130 and the line `interrupted`.
+    Ctrl-C and SIGTERM end with exit code 130 and 143 and a line that says how to go on.
     """
 
     def __init__(self, debug: bool, interrupted: str = "") -> None:
         self._debug, self._interrupted = debug, interrupted
 
     def __enter__(self) -> None:
-        pass
+        self._before = signal.signal(signal.SIGTERM, _terminate)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        signal.signal(signal.SIGTERM, self._before)
         if isinstance(error, KeyboardInterrupt) and self._interrupted:
-            typer.echo(f"cl-bench: interrupted. {self._interrupted}", err=True)
-            raise typer.Exit(130) from None
+            terminated = isinstance(error, _Terminated)
+            said = "terminated" if terminated else "interrupted"
+            typer.echo(f"cl-bench: {said}. {self._interrupted}", err=True)
+            raise typer.Exit(143 if terminated else 130) from None
         if isinstance(error, ClBenchError) and not self._debug:
             typer.echo(f"cl-bench: {error}", err=True)
             raise typer.Exit(2) from None
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, as a batch system sends it before it kills: ends a run as Ctrl-C does."""
+
+
+def _terminate(*_: object) -> None:
+    raise _Terminated
 
 
 def _refuse_others(context: typer.Context, allowed: tuple[str, ...]) -> None:

@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from cl_bench.errors import RunDirectoryError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_RUST_ERROR = re.compile(r"os error (\d+)")
+
+
+@contextmanager
+def writing(home: Path) -> Iterator[None]:
+    """Turn what the operating system refuses inside into a `RunDirectoryError`.
+
+    `home` is the run directory. A full disk, an exhausted quota and a limit on the size of files
+    say how to go on; whatever is no error of the operating system passes unchanged.
+    """
+    try:
+        yield
+    except Exception as error:
+        number = _errno(error)
+        if number is None:
+            raise
+        advice = "Free some space" if number in _FULL else "Mend that"
+        raise RunDirectoryError(
+            f"Cannot write to {home}: {os.strerror(number)}. What was recorded before is whole. "
+            f"{advice}, then go on with `cl-bench run --resume {home}`."
+        ) from error
+
+
+def _errno(error: Exception) -> int | None:
+    if isinstance(error, OSError):
+        return error.errno
+    found = _RUST_ERROR.search(str(error))  # safetensors has the number in its message only
+    return int(found[1]) if found else None
 
 
 @contextmanager
@@ -56,6 +89,12 @@ def read_json(path: Path) -> Any:
             f"{path} is damaged: it is not whole JSON ({error}). Files of a run are written whole, "
             "so something else changed it; restore it from a copy or start a run in another --out."
         ) from error
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 (hex) of a file's content."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def flush(path: Path) -> None:

@@ -12,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from cl_bench.files import file_hash
+
 PACKAGES = ("torch", "transformers", "trl", "gepa", "peft", "datasets", "numpy", "pandas")
 """Packages whose version can change a run's numbers."""
 
@@ -46,7 +48,7 @@ def file_hashes(folder: Path) -> dict[str, str]:
     if not folder.is_dir():
         return {}
     files = sorted(file for file in folder.iterdir() if file.suffix in _MODEL_SUFFIXES)
-    return {file.name: _file_hash(file) for file in files if file.is_file()}
+    return {file.name: file_hash(file) for file in files if file.is_file()}
 
 
 def config_hash(mapping: Mapping[str, Any]) -> str:
@@ -56,11 +58,6 @@ def config_hash(mapping: Mapping[str, Any]) -> str:
     """
     text = json.dumps(mapping, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _file_hash(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _version(package: str) -> str | None:

@@ -1,38 +1,41 @@
 """The run directory: one run's manifest, tables and checkpoint, owned by one process.
 
     manifest.json                        configuration, provenance, status
-    tables/<table>/<part, 6 digits>.parquet   raw rows, append-only (see cl_bench.schema)
-    checkpoint/<number>/                 the learner's state; checkpoint/current names the valid one
+    tables/<table>/<part>.parquet        raw rows, append-only (see cl_bench.schema)
+    commits/<part>.json                  SHA-256 of each table's file of that part
+    checkpoint/                          the learner's state (see cl_bench.checkpoint)
     figures/  summary.txt                made from the tables; can be made again
     lock                                 held by the writing process, with its number
 
-Every file is written whole or not at all. A commit is whole when its file of the last table is
-there: readers ignore what an interrupted commit left behind. Locking needs a POSIX system.
+Every file is written whole or not at all. A part is whole when its file in commits/ is there, which
+is written last: readers ignore what an interrupted commit left behind, and refuse a table file that
+is not the one committed. Locking needs a POSIX system.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
+from cl_bench.checkpoint import Checkpoints
 from cl_bench.errors import RunDirectoryError, unknown
-from cl_bench.files import flush, read_json, replacing, write_json_atomically, write_text_atomically
+from cl_bench.files import file_hash, read_json, replacing, write_json_atomically, writing
+from cl_bench.provenance import config_hash
 from cl_bench.schema import SCHEMA_VERSION, TABLES, Row, to_arrow
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_MANIFEST, _LOCK, _CURRENT = "manifest.json", "lock", "current"
-_LAST_TABLE = list(TABLES)[-1]
-_PART_FILES = "[0-9]" * 6 + ".parquet"
+_MANIFEST, _LOCK, _COMMITS = "manifest.json", "lock", "commits"
+_DESCRIBED = ("stream", "config")
+_NUMBER = "[0-9]" * 6
 
 
 class RunDirectory:
@@ -40,6 +43,7 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.checkpoints = Checkpoints(path / "checkpoint")
 
     @classmethod
     def create(cls, path: Path, manifest: Mapping[str, Any]) -> RunDirectory:
@@ -55,7 +59,8 @@ class RunDirectory:
             raise RunDirectoryError(
                 f"Cannot create {path}: {error.strerror}. Give another --out."
             ) from error
-        with directory.locked():  # of two processes that create one path, the second is refused
+        # Of two processes that create one path, the second is refused.
+        with directory.locked(), writing(path):
             directory._refuse_content()
             content = {"schema_version": SCHEMA_VERSION, **manifest}
             write_json_atomically(path / _MANIFEST, content)
@@ -74,7 +79,7 @@ class RunDirectory:
                 "began. Name another directory, or start anew with another --out."
             )
         directory = cls(path)
-        directory._check_version()
+        directory._check_manifest()
         return directory
 
     @property
@@ -90,7 +95,8 @@ class RunDirectory:
 
     def update_manifest(self, **changes: Any) -> None:
         """Replace top-level entries of the manifest, all of them or none."""
-        write_json_atomically(self.path / _MANIFEST, {**self.manifest, **changes})
+        with writing(self.path):
+            write_json_atomically(self.path / _MANIFEST, {**self.manifest, **changes})
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -100,9 +106,10 @@ class RunDirectory:
         """
         with (self.path / _LOCK).open("a+", encoding="utf-8") as file:
             _take_lock(file, self.path)
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+            with suppress(OSError):  # the number is for people; a full disk may refuse it
+                file.truncate(0)
+                file.write(str(os.getpid()))
+                file.flush()
             try:
                 yield
             finally:
@@ -124,82 +131,42 @@ class RunDirectory:
                 "Recorded rows are never replaced; `discard_after` drops those after a checkpoint."
             )
         checked = {table: to_arrow(table, rows.get(table, ())) for table in TABLES}
-        for table, content in checked.items():
-            target = self._part_file(table, part)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(target) as temporary:
-                parquet.write_table(content, temporary)
+        with writing(self.path):
+            hashes = {table: self._write(table, part, checked[table]) for table in TABLES}
+            record = self._record(part)
+            record.parent.mkdir(exist_ok=True)
+            write_json_atomically(record, hashes)
 
     def discard_after(self, part: int) -> None:
         """Delete all parts with a higher number than `part`; -1 deletes every row."""
-        for table in reversed(list(TABLES)):  # the table that makes a commit whole goes first
-            for file in sorted(self._folder(table).glob(_PART_FILES), reverse=True):
+        # A part's record goes before its tables, and the last part goes first.
+        for folder in (self.path / _COMMITS, *(self._folder(table) for table in TABLES)):
+            for file in sorted(folder.glob(f"{_NUMBER}.*"), reverse=True):
                 if int(file.stem) > part:
                     file.unlink()
-            for leftover in self._folder(table).glob(".*.tmp"):  # of a process that was killed
+            for leftover in folder.glob(".*.tmp"):  # of a process that was killed
                 leftover.unlink()
 
     def table(self, name: str) -> pd.DataFrame:
         """All rows of a table in the order they were written; columns as in cl_bench.schema.
 
-        A table without rows is a frame with columns and types. A damaged or missing file is a
-        `RunDirectoryError` with its name.
+        A table without rows is a frame with columns and types. A file that is missing, or is not
+        the one that was committed, is a `RunDirectoryError` with its name.
         """
         _check_table(name)
         schema = TABLES[name]
-        parts = [_read(self._part_file(name, part), schema) for part in self._parts()]
+        parts = [self._read(name, part) for part in self._parts()]
         return pa.concat_tables([schema.empty_table(), *parts]).to_pandas()
-
-    @contextmanager
-    def new_checkpoint(self) -> Iterator[Path]:
-        """A fresh folder to save into; on success it replaces the current checkpoint at once.
-
-        When the body raises, the current checkpoint stays as it was.
-        """
-        home = self.path / "checkpoint"
-        home.mkdir(exist_ok=True)
-        numbers = [int(folder.name) for folder in home.iterdir() if folder.name.isdigit()]
-        target = home / f"{max(numbers, default=0) + 1:06d}"
-        unfinished = target.with_suffix(".unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir()
-        try:
-            yield unfinished
-            for file in [*unfinished.rglob("*"), unfinished]:
-                flush(file)
-            unfinished.rename(target)
-        except BaseException:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            raise
-        flush(home)
-        write_text_atomically(home / _CURRENT, target.name)
-        for folder in home.iterdir():
-            if folder.is_dir() and folder != target:
-                shutil.rmtree(folder)
-
-    def checkpoint(self) -> Path | None:
-        """The current checkpoint's folder; None before the first."""
-        pointer = self.path / "checkpoint" / _CURRENT
-        if not pointer.exists():
-            return None
-        name = pointer.read_text(encoding="utf-8").strip()
-        folder = pointer.with_name(name)
-        if not name.isdigit() or not folder.is_dir():
-            raise RunDirectoryError(
-                f"{pointer} names the checkpoint {name!r}, which is not there. Restore "
-                f"{pointer.parent} from a copy, or start a run with another --out."
-            )
-        return folder
 
     def _refuse_content(self) -> None:
         occupied = self.path.exists() and not self.path.is_dir()
-        if occupied or (self.path.is_dir() and any(p.name != _LOCK for p in self.path.iterdir())):
+        if occupied or (self.path.is_dir() and not all(map(_is_leftover, self.path.iterdir()))):
             raise RunDirectoryError(
                 f"{self.path} already exists and nothing in it is overwritten. Give another --out, "
                 f"or go on with an interrupted run there: `cl-bench run --resume {self.path}`."
             )
 
-    def _check_version(self) -> None:
+    def _check_manifest(self) -> None:
         manifest = self.manifest
         version = manifest.get("schema_version")
         if version != SCHEMA_VERSION:
@@ -208,6 +175,13 @@ class RunDirectory:
                 f"{self.path} has tables of schema version {version!r}; this cl-bench reads "
                 f"version {SCHEMA_VERSION}. Read it with the cl-bench that wrote it ({written})."
             )
+        described = {key: value for key, value in manifest.items() if key in _DESCRIBED}
+        if "config_hash" in manifest and config_hash(described) != manifest["config_hash"]:
+            raise RunDirectoryError(
+                f"{self.path / _MANIFEST} was edited: its stream and configuration are not those "
+                "the run began with (config_hash differs). Restore it from a copy, or start a run "
+                "with another --out."
+            )
 
     def _folder(self, table: str) -> Path:
         return self.path / "tables" / table
@@ -215,10 +189,35 @@ class RunDirectory:
     def _part_file(self, table: str, part: int) -> Path:
         return self._folder(table) / f"{part:06d}.parquet"
 
+    def _record(self, part: int) -> Path:
+        return self.path / _COMMITS / f"{part:06d}.json"
+
     def _parts(self) -> range:
-        """Numbers of the whole commits: 0, 1, …"""
-        files = self._folder(_LAST_TABLE).glob(_PART_FILES)
+        """Numbers of the whole parts: 0, 1, …"""
+        files = (self.path / _COMMITS).glob(f"{_NUMBER}.json")
         return range(max((int(file.stem) + 1 for file in files), default=0))
+
+    def _write(self, table: str, part: int, content: pa.Table) -> str:
+        """Write one table's file of a part and return its hash."""
+        target = self._part_file(table, part)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target) as temporary:
+            parquet.write_table(content, temporary)
+        return file_hash(target)
+
+    def _read(self, table: str, part: int) -> pa.Table:
+        file, schema = self._part_file(table, part), TABLES[table]
+        committed = read_json(self._record(part))
+        try:
+            if file_hash(file) != committed[table]:
+                raise _unreadable(file, "it was cut short or edited after it was committed")
+            content = parquet.ParquetFile(file).read()
+        except (OSError, KeyError, TypeError, pa.ArrowException) as error:
+            raise _unreadable(file, str(error)) from error
+        if not content.schema.equals(schema):
+            names = ", ".join(content.schema.names)
+            raise _unreadable(file, f"its columns are not those of this version, but {names}")
+        return content.cast(schema)
 
 
 def _take_lock(file: TextIO, path: Path) -> None:
@@ -242,18 +241,14 @@ def _check_table(name: str) -> None:
         raise unknown("table", name, TABLES)
 
 
-def _read(file: Path, schema: pa.Schema) -> pa.Table:
-    try:
-        content = parquet.ParquetFile(file).read()
-    except (OSError, pa.ArrowException) as error:
-        raise RunDirectoryError(
-            f"Cannot read the table file {file}: {error}. Restore it from a copy; when the run is "
-            f"unfinished, `cl-bench run --resume {file.parents[2]}` writes parts after its "
-            "checkpoint again."
-        ) from error
-    if not content.schema.equals(schema):
-        raise RunDirectoryError(
-            f"{file} does not have the columns of schema version {SCHEMA_VERSION}: it holds "
-            f"{', '.join(content.schema.names)}. It was changed or belongs to another run."
-        )
-    return content.cast(schema)
+def _is_leftover(path: Path) -> bool:
+    """What a process leaves that was killed before it had written a manifest."""
+    return path.name == _LOCK or (path.name.startswith(f".{_MANIFEST}.") and path.suffix == ".tmp")
+
+
+def _unreadable(file: Path, reason: str) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"Cannot use the table file {file}: {reason}. Restore it from a copy; when the run is "
+        f"unfinished, `cl-bench run --resume {file.parents[2]}` writes parts after its checkpoint "
+        "again."
+    )

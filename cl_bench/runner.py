@@ -7,26 +7,27 @@ A checkpoint follows the rows it belongs to; a resumed run drops rows newer than
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from math import ceil
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 import torch
 
+from cl_bench.collapse import CollapseWatch
 from cl_bench.errors import DivergedError, RunDirectoryError, UsageError, at_least, unknown
 from cl_bench.evaluator import Evaluation, EvaluationConfig, Evaluator, Row
 from cl_bench.files import read_json, write_json_atomically
+from cl_bench.identity import identity, require_same_model, require_same_software
 from cl_bench.learner import HearsBoundaries, Learner, LearnerConfig, Ledger, StepRecord
 from cl_bench.models import resolve
 from cl_bench.policy import Policy
 from cl_bench.progress import Progress
-from cl_bench.provenance import config_hash, file_hashes, provenance
+from cl_bench.provenance import config_hash, provenance
+from cl_bench.random_states import random_states, restore_random_states, seed_everything
 from cl_bench.registry import LEARNERS
 from cl_bench.results import RunDirectory
 from cl_bench.stream import Course, Stream
@@ -90,7 +91,7 @@ class Runner:
     ) -> None:
         self._directory, self._stream, self._config = directory, stream, config
         self._progress = progress
-        _seed_everything(config.seed)
+        seed_everything(config.seed)
         self._policy = policy
         self._ledger = Ledger()
         factory = LEARNERS.load(config.learner)
@@ -104,6 +105,7 @@ class Runner:
         tasks = {domain: self._course.evaluation_task(domain) for domain in stream.domains}
         self._evaluator = Evaluator(self._policy, tasks, config.evaluation, config.seed)
         learning = config.learning
+        self._collapse = CollapseWatch()
         self._look_ahead = ceil(learning.round_exercises / learning.problems_per_step) - 1
         self._step = 0
         self._part = 0
@@ -119,8 +121,8 @@ class Runner:
         """
         LEARNERS.load(config.learner)
         started = perf_counter()
-        policy = _load_policy(config)
-        manifest = _manifest(stream, config) | _identity(config, policy)
+        policy = _load_policy(config, config.threads)
+        manifest = _manifest(stream, config) | identity(config.model, policy)
         directory = RunDirectory.create(path, manifest)
         with directory.locked(), _status_kept(directory):
             runner = cls(directory, stream, config, policy, progress)
@@ -138,8 +140,9 @@ class Runner:
         config = RunConfig.from_dict(manifest["config"])
         stream = Stream.from_description(manifest["stream"])
         started = perf_counter()
-        policy = _load_policy(config)
-        _require_same_model(manifest, _identity(config, policy), path)
+        require_same_software(manifest, provenance(), path)
+        policy = _load_policy(config, manifest["threads"])
+        require_same_model(manifest, identity(config.model, policy), path)
         with directory.locked(), _status_kept(directory):
             runner = cls(directory, stream, config, policy, progress)
             runner._restore()
@@ -154,6 +157,8 @@ class Runner:
                 self._evaluate("start", [])
             while self._step < self._stream.steps:
                 self._advance()
+            # The last checkpoint's time; there are no other rows left.
+            self._directory.commit(self._part, {"timing": self._timing})
         finally:
             self._progress.stop()
         self._progress.finish()
@@ -184,6 +189,7 @@ class Runner:
                 self._step += 1
                 rows.append({"step": self._step, **label, **_row(record)})
                 self._progress.step(self._step, stage, record)
+                self._collapse.see(self._step, record)
         except DivergedError:
             # The stretch that diverged is the one a reader wants to see; a resume drops it.
             self._directory.commit(self._part, self._tables(rows))
@@ -227,14 +233,19 @@ class Runner:
         return {"steps": steps, "prompts": lineage, "ledger": ledger, "timing": self._timing}
 
     def _checkpoint(self) -> None:
-        with self._directory.new_checkpoint() as folder:
+        with self._directory.checkpoints.new() as folder:
             self._learner.save(folder)
-            torch.save(_random_states(), folder / "random.pt")
-            state = {"step": self._step, "part": self._part, "ledger": self._ledger.state()}
+            write_json_atomically(folder / "random.json", random_states())
+            state = {
+                "step": self._step,
+                "part": self._part,
+                "hopeless": self._collapse.hopeless,
+                "ledger": self._ledger.state(),
+            }
             write_json_atomically(folder / "run.json", state)
 
     def _restore(self) -> None:
-        folder = self._directory.checkpoint()
+        folder = self._directory.checkpoints.current()
         self._directory.discard_after(-1 if folder is None else _saved_part(folder) - 1)
         if folder is None:
             return
@@ -242,7 +253,8 @@ class Runner:
         self._step, self._part = state["step"], state["part"]
         self._learner.load(folder)
         self._ledger.restore(state["ledger"])
-        _restore_random_states(torch.load(folder / "random.pt", weights_only=False))
+        self._collapse.hopeless = state["hopeless"]
+        restore_random_states(read_json(folder / "random.json"))
 
     def _time(self, phase: str, started: float) -> None:
         row = {"step": self._step, "phase": phase, "seconds": perf_counter() - started}
@@ -265,42 +277,22 @@ def _manifest(stream: Stream, config: RunConfig) -> dict[str, Any]:
 @contextmanager
 def _status_kept(directory: RunDirectory) -> Iterator[None]:
     """Record in the manifest how the run ended. An interrupted run stays `running`."""
-    directory.update_manifest(status="running")
+    directory.update_manifest(status="running", reason=None)
     try:
         yield
-    except DivergedError as error:
-        directory.update_manifest(status="diverged", reason=str(error))
-        raise
     except Exception as error:
-        directory.update_manifest(status="failed", reason=f"{type(error).__name__}: {error}")
+        diverged = isinstance(error, DivergedError)
+        reason = str(error) if diverged else f"{type(error).__name__}: {error}"
+        with suppress(RunDirectoryError):  # on a full disk the error itself is what counts
+            directory.update_manifest(status="diverged" if diverged else "failed", reason=reason)
         raise
     directory.update_manifest(status="done")
 
 
-def _load_policy(config: RunConfig) -> Policy:
-    if config.threads:
-        torch.set_num_threads(config.threads)
+def _load_policy(config: RunConfig, threads: int) -> Policy:
+    if threads:
+        torch.set_num_threads(threads)
     return Policy.load(resolve(config.model), _device(config.device))
-
-
-def _identity(config: RunConfig, policy: Policy) -> dict[str, Any]:
-    """What names the model for good: hashes of a folder's files, the revision of a hub model."""
-    return {
-        "model_files": file_hashes(Path(resolve(config.model))),
-        "model_revision": getattr(policy.model.config, "_commit_hash", None),
-        "device": str(policy.device),
-    }
-
-
-def _require_same_model(
-    manifest: Mapping[str, Any], identity: Mapping[str, Any], path: Path
-) -> None:
-    for name in ("model_files", "model_revision"):
-        if manifest[name] != identity[name]:
-            raise RunDirectoryError(
-                f"The model of the run in {path} has changed since it began ({name} differ). "
-                "Give it back its files, or start a new run with another --out."
-            )
 
 
 def _row(record: StepRecord) -> Row:
@@ -317,28 +309,3 @@ def _device(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("device is 'cuda', but torch finds no GPU: give auto or cpu.")
     return name
-
-
-def _seed_everything(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
-
-
-def _random_states() -> dict[str, Any]:
-    states: dict[str, Any] = {
-        "python": random.getstate(),
-        "numpy": np.random.get_state(),
-        "torch": torch.get_rng_state(),
-    }
-    if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state_all()
-    return states
-
-
-def _restore_random_states(states: dict[str, Any]) -> None:
-    random.setstate(states["python"])
-    np.random.set_state(states["numpy"])
-    torch.set_rng_state(states["torch"])
-    if "cuda" in states:
-        torch.cuda.set_rng_state_all(states["cuda"])

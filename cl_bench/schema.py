@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from cl_bench.errors import RunDirectoryError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of all tables together; a run directory of another version is not read."""
 
 Row = Mapping[str, object]
@@ -53,8 +53,9 @@ _PROMPT = _column(
     "prompt",
     _TEXT,
     "name",
-    "System prompt: the seed prompt, or the learner's own at this step.",
-    allowed=("seed", "learner"),
+    "System prompt: the seed prompt, the learner's own at this step, or (on a retention domain, "
+    "outside the stream) the seed prompt with each item's own convention stated.",
+    allowed=("seed", "learner", "stated"),
 )
 
 EVALUATIONS = _table(

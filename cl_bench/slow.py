@@ -8,19 +8,19 @@ Each step learns once from what the current weights sampled, so here the ratio i
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_file, load_model, save_file, save_model
 
 from cl_bench.errors import UsageError
+from cl_bench.files import read_json, write_json_atomically
 from cl_bench.learner import Batch, LearnerConfig, Ledger, StepRecord
 from cl_bench.policy import Policy
 
-_WEIGHTS, _OPTIMIZER, _COUNTS = "model.safetensors", "optimizer.pt", "slow.json"
+_WEIGHTS, _OPTIMIZER, _COUNTS = "model.safetensors", "optimizer.safetensors", "slow.json"
 
 
 class SlowWeights:
@@ -59,17 +59,16 @@ class SlowWeights:
     def save(self, folder: Path) -> None:
         """Write weights, optimizer state and counts into the existing `folder`."""
         save_model(self._policy.model, str(folder / _WEIGHTS))
-        torch.save(self._trainer.adam.state_dict(), folder / _OPTIMIZER)
+        save_file(_moments(self._trainer.adam), folder / _OPTIMIZER)
         counts = {"steps": self._steps, "rollouts": self._rollouts}
-        (folder / _COUNTS).write_text(json.dumps(counts))
+        write_json_atomically(folder / _COUNTS, counts)
 
     def load(self, folder: Path) -> None:
         """Take over what `save` wrote, into the policy's model as well."""
         device = self._policy.device
         load_model(self._policy.model, folder / _WEIGHTS, device=str(device))
-        state = torch.load(folder / _OPTIMIZER, map_location=device, weights_only=True)
-        self._trainer.adam.load_state_dict(state)
-        counts = json.loads((folder / _COUNTS).read_text())
+        _restore_moments(self._trainer.adam, load_file(folder / _OPTIMIZER, device=str(device)))
+        counts = read_json(folder / _COUNTS)
         self._steps, self._rollouts = counts["steps"], counts["rollouts"]
 
     def _step(self, batch: Batch, prompts: Sequence[str]) -> StepRecord:
@@ -103,3 +102,17 @@ class SlowWeights:
             completion_tokens=result.generated_tokens / count,
             seconds=seconds,
         )
+
+
+def _moments(adam: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """AdamW's state as named tensors: `<number of the parameter>.<quantity>`."""
+    state = adam.state_dict()["state"]
+    return {f"{n}.{name}": value for n, held in state.items() for name, value in held.items()}
+
+
+def _restore_moments(adam: torch.optim.Optimizer, saved: dict[str, torch.Tensor]) -> None:
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for key, value in saved.items():
+        number, name = key.split(".")
+        state.setdefault(int(number), {})[name] = value
+    adam.load_state_dict({**adam.state_dict(), "state": state})

@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 
 from cl_bench.errors import RunDirectoryError, UsageError
+from cl_bench.files import file_hash
+from cl_bench.provenance import config_hash
 from cl_bench.results import RunDirectory
-from cl_bench.schema import TABLES
+from cl_bench.schema import SCHEMA_VERSION, TABLES
 
 HOLD = """
 import sys, time
@@ -44,7 +46,7 @@ def part_files(directory: RunDirectory) -> dict[str, list[str]]:
 
 def test_created_directory_is_opened_with_its_manifest(directory: RunDirectory) -> None:
     manifest = RunDirectory.open(directory.path).manifest
-    assert manifest == {"schema_version": 1, "seed": 3, "status": "running"}
+    assert manifest == {"schema_version": SCHEMA_VERSION, "seed": 3, "status": "running"}
 
 
 def test_manifest_is_a_copy(directory: RunDirectory) -> None:
@@ -54,7 +56,7 @@ def test_manifest_is_a_copy(directory: RunDirectory) -> None:
 
 def test_manifest_changes_keep_the_rest(directory: RunDirectory) -> None:
     directory.update_manifest(status="done", reason="über")
-    expected = {"schema_version": 1, "seed": 3, "status": "done", "reason": "über"}
+    expected = {"schema_version": SCHEMA_VERSION, "seed": 3, "status": "done", "reason": "über"}
     assert RunDirectory.open(directory.path).manifest == expected
 
 
@@ -102,8 +104,8 @@ def test_damaged_manifest_is_named(directory: RunDirectory, content: str) -> Non
 
 
 def test_other_schema_version_says_what_wrote_it(directory: RunDirectory) -> None:
-    directory.update_manifest(schema_version=2, provenance={"cl_bench": "7.1"})
-    with pytest.raises(RunDirectoryError, match=r"schema version 2; .* reads version 1.*7\.1"):
+    directory.update_manifest(schema_version=1, provenance={"cl_bench": "7.1"})
+    with pytest.raises(RunDirectoryError, match=r"schema version 1; .* reads version 2.*7\.1"):
         RunDirectory.open(directory.path)
 
 
@@ -212,8 +214,7 @@ def test_discarded_parts_are_gone_and_can_be_written_again(
 def test_interrupted_commit_is_not_read_and_can_be_repeated(directory: RunDirectory) -> None:
     directory.commit(0, {"timing": [timing(0)]})
     directory.commit(1, {"timing": [timing(1)], "prompts": []})
-    last = list(TABLES)[-1]
-    (directory.path / "tables" / last / "000001.parquet").unlink()
+    (directory.path / "commits" / "000001.json").unlink()
     assert steps(directory) == [0]
     directory.commit(1, {"timing": [timing(2)]})
     assert steps(directory) == [0, 2]
@@ -234,7 +235,9 @@ def test_truncated_part_is_named(directory: RunDirectory) -> None:
     directory.commit(0, {"timing": [timing(0)]})
     file = directory.path / "tables" / "timing" / "000000.parquet"
     file.write_bytes(file.read_bytes()[:-20])
-    with pytest.raises(RunDirectoryError, match=rf"Cannot read the table file {file}: .*Parquet"):
+    with pytest.raises(
+        RunDirectoryError, match=rf"Cannot use the table file {file}: it was cut short"
+    ):
         directory.table("timing")
 
 
@@ -247,12 +250,39 @@ def test_missing_part_is_named(directory: RunDirectory) -> None:
         directory.table("items")
 
 
-def test_part_with_other_columns_is_named(directory: RunDirectory) -> None:
+def test_edited_part_is_named(directory: RunDirectory) -> None:
+    directory.commit(0, {"timing": [timing(0)]})
+    file = directory.path / "tables" / "timing" / "000000.parquet"
+    pd.DataFrame([timing(0, seconds=2.0)]).to_parquet(file)
+    with pytest.raises(RunDirectoryError, match=rf"{file}: it was cut short or edited"):
+        directory.table("timing")
+
+
+def test_part_of_a_forged_commit_with_other_columns_is_named(directory: RunDirectory) -> None:
     directory.commit(0, {"timing": [timing(0)]})
     file = directory.path / "tables" / "timing" / "000000.parquet"
     pd.DataFrame({"step": [0], "minutes": [1.0]}).to_parquet(file)
-    with pytest.raises(RunDirectoryError, match=rf"{file} does not have .*step, minutes"):
+    record = directory.path / "commits" / "000000.json"
+    hashes = json.loads(record.read_text()) | {"timing": file_hash(file)}
+    record.write_text(json.dumps(hashes))
+    with pytest.raises(RunDirectoryError, match=rf"{file}: its columns .* step, minutes"):
         directory.table("timing")
+
+
+def test_edited_configuration_is_refused(tmp_path: Path) -> None:
+    described = {"stream": {"name": "math"}, "config": {"seed": 1}}
+    manifest = {**described, "config_hash": config_hash(described)}
+    RunDirectory.create(tmp_path / "run", manifest).update_manifest(status="done")
+    directory = RunDirectory.open(tmp_path / "run")
+    directory.update_manifest(config={"seed": 2})
+    with pytest.raises(RunDirectoryError, match=r"manifest\.json was edited.*config_hash"):
+        RunDirectory.open(tmp_path / "run")
+
+
+def test_path_where_a_process_was_killed_before_its_manifest_can_be_used(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text("77")
+    (tmp_path / ".manifest.json.77.tmp").write_text('{"see')
+    assert RunDirectory.create(tmp_path, {"seed": 1}).manifest["seed"] == 1
 
 
 def test_manifest_on_disk_is_readable_json(directory: RunDirectory) -> None:

@@ -1,0 +1,103 @@
+"""Checkpoints of one run: the current one, and a new one that replaces it as a whole.
+
+    checkpoint/<number>/    what was saved, and files.json with the SHA-256 of every file
+    checkpoint/current      the number of the valid one
+
+A folder becomes the current checkpoint only after all its files are on the disk.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cl_bench.errors import RunDirectoryError
+from cl_bench.files import (
+    file_hash,
+    flush,
+    read_json,
+    write_json_atomically,
+    write_text_atomically,
+    writing,
+)
+
+_CURRENT, _HASHES = "current", "files.json"
+
+
+class Checkpoints:
+    """The checkpoints in the folder `home`, which need not exist yet."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    @contextmanager
+    def new(self) -> Iterator[Path]:
+        """A fresh folder to save into; on success it replaces the current checkpoint at once.
+
+        When the body raises, the current checkpoint stays as it was. A full disk, in the body too,
+        is a `RunDirectoryError`.
+        """
+        with writing(self._home.parent):
+            unfinished, target = self._next()
+            try:
+                yield unfinished
+                write_json_atomically(unfinished / _HASHES, _hashes(unfinished))
+                for file in [*unfinished.rglob("*"), unfinished]:
+                    flush(file)
+                unfinished.rename(target)
+            except BaseException:
+                shutil.rmtree(unfinished, ignore_errors=True)
+                raise
+            flush(self._home)
+            write_text_atomically(self._home / _CURRENT, target.name)
+            self._remove_others(target)
+
+    def current(self) -> Path | None:
+        """The current checkpoint's folder; None before the first.
+
+        One whose files are not those that were saved is a `RunDirectoryError` naming the file.
+        """
+        pointer = self._home / _CURRENT
+        if not pointer.exists():
+            return None
+        name = pointer.read_text(encoding="utf-8").strip()
+        folder = pointer.with_name(name)
+        if not name.isdigit() or not folder.is_dir():
+            raise RunDirectoryError(
+                f"{pointer} names the checkpoint {name!r}, which is not there. Restore "
+                f"{self._home} from a copy, or start a run with another --out."
+            )
+        for file, saved in read_json(folder / _HASHES).items():
+            _require_unchanged(folder / file, saved)
+        return folder
+
+    def _next(self) -> tuple[Path, Path]:
+        """An empty folder to save into, and the name it will have."""
+        self._home.mkdir(exist_ok=True)
+        numbers = [int(folder.name) for folder in self._home.iterdir() if folder.name.isdigit()]
+        target = self._home / f"{max(numbers, default=0) + 1:06d}"
+        unfinished = target.with_suffix(".unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir()
+        return unfinished, target
+
+    def _remove_others(self, kept: Path) -> None:
+        for folder in self._home.iterdir():
+            if folder.is_dir() and folder != kept:
+                shutil.rmtree(folder)
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return {str(file.relative_to(folder)): file_hash(file) for file in files}
+
+
+def _require_unchanged(file: Path, saved: str) -> None:
+    if not file.is_file() or file_hash(file) != saved:
+        state = "is not what was saved" if file.is_file() else "is missing"
+        raise RunDirectoryError(
+            f"The checkpoint file {file} {state} (its SHA-256 was {saved[:12]}…). Restore it from "
+            "a copy, or start a run with another --out."
+        )

@@ -1,0 +1,65 @@
+"""What a resumed run must find as it was: model, versions, device, threads.
+
+A run's numbers depend on all of them. A resume takes the recorded number of threads by itself and
+refuses any other difference, because rows made under two of them belong to no single run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cl_bench.errors import RunDirectoryError
+from cl_bench.models import resolve
+from cl_bench.policy import Policy
+from cl_bench.provenance import file_hashes
+from cl_bench.registry import DOMAINS
+
+
+def identity(model: str, policy: Policy) -> dict[str, Any]:
+    """What names the model for good (hashes of a folder's files, a hub model's revision), and
+    where it runs."""
+    return {
+        "model_files": file_hashes(Path(resolve(model))),
+        "model_revision": getattr(policy.model.config, "_commit_hash", None),
+        "device": policy.device.type,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def require_same_model(manifest: Mapping[str, Any], found: Mapping[str, Any], path: Path) -> None:
+    """Raise `RunDirectoryError` if the model or the device is not the one the run began with."""
+    for name in ("model_files", "model_revision"):
+        if manifest[name] != found[name]:
+            raise RunDirectoryError(
+                f"The model of the run in {path} has changed since it began ({name} differ). "
+                "Give it back its files, or start a new run with another --out."
+            )
+    if manifest["device"] != found["device"]:
+        raise RunDirectoryError(
+            f"The run in {path} began on device {manifest['device']!r}, and here it would go on on "
+            f"{found['device']!r}, which gives other numbers. Resume it on a machine like the "
+            "first, or start a new run with another --out."
+        )
+
+
+def require_same_software(manifest: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
+    """Raise `RunDirectoryError` if versions differ: of packages, cl-bench or a domain.
+
+    `now` is what `provenance()` says.
+    """
+    began = manifest["provenance"]
+    pairs = {name: (began["packages"].get(name), v) for name, v in now["packages"].items()}
+    pairs["cl-bench"] = (began["cl_bench"], now["cl_bench"])
+    for stage in manifest["stream"]["stages"]:
+        domain = stage["domain"]
+        pairs[f"domain {domain}"] = (stage["domain_version"], DOMAINS.load(domain).version)
+    differing = [f"{n} {old} (now {new})" for n, (old, new) in pairs.items() if old != new]
+    if differing:
+        raise RunDirectoryError(
+            f"The run in {path} began with other versions: {', '.join(differing)}. Install those "
+            "to go on with it, or start a new run with another --out."
+        )

@@ -1,0 +1,48 @@
+"""The global random generators of Python, numpy and torch, as plain data that JSON can hold."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def seed_everything(seed: int) -> None:
+    """Seed all global generators."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def random_states() -> dict[str, Any]:
+    """The states of all global generators, those of every GPU included."""
+    version, internal, gauss = random.getstate()
+    name, keys, *rest = np.random.get_state(legacy=True)
+    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {
+        "python": [version, list(internal), gauss],
+        "numpy": [name, np.asarray(keys).tolist(), *rest],
+        "torch": _hex(torch.get_rng_state()),
+        "cuda": [_hex(state) for state in gpus],
+    }
+
+
+def restore_random_states(states: dict[str, Any]) -> None:
+    """Take over what `random_states` returned."""
+    version, internal, gauss = states["python"]
+    random.setstate((version, tuple(internal), gauss))
+    name, keys, *rest = states["numpy"]
+    np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
+    torch.set_rng_state(_bytes(states["torch"]))
+    if states["cuda"]:
+        torch.cuda.set_rng_state_all([_bytes(state) for state in states["cuda"]])
+
+
+def _hex(state: torch.Tensor) -> str:
+    return bytes(state.cpu().tolist()).hex()
+
+
+def _bytes(text: str) -> torch.Tensor:
+    return torch.tensor(list(bytes.fromhex(text)), dtype=torch.uint8)
