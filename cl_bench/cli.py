@@ -98,6 +98,25 @@ def list_() -> None:
             typer.echo(f"  {name:<26} {summary}")
 
 
+@app.command()
+def selftest(
+    kills: Annotated[int, Name(help="Random moments at which a run is killed.")] = 100,
+    learner: Annotated[str, Name(help="rl, prompt, fst; see `cl-bench list`.")] = "fst",
+    seed: Annotated[int, Name(help="Seed of the runs and of the moments.")] = 0,
+    device: Annotated[str, Name(help="auto, cpu or cuda.")] = "auto",
+    debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Kill small runs at random moments, resume them, and compare their tables."""
+    with _Errors(debug):
+        from cl_bench.selftest.harness import selftest as kill_and_compare
+
+        outcome = kill_and_compare(
+            kills=kills, learner=learner, seed=seed, device=device, say=typer.echo
+        )
+        typer.echo(outcome.text())
+        raise typer.Exit(0 if outcome.passed else 1)
+
+
 @model_app.command("eval")
 def model_eval(
     model: Annotated[str, Name(help="embedded or a folder trained by `model train`.")] = "embedded",
