@@ -64,6 +64,10 @@ def run(
     ] = 20,
     items: Annotated[int, Name(help="Test problems per domain.", rich_help_panel=EVALUATION)] = 64,
     samples: Annotated[int, Name(help="Responses per item.", rich_help_panel=EVALUATION)] = 4,
+    retention_items: Annotated[
+        int,
+        Name(help="Items of each domain outside the stream; 0: none.", rich_help_panel=EVALUATION),
+    ] = 128,
 ) -> None:
     """Run a learner on a stream; print a summary, write tables and figures."""
     from rich.console import Console

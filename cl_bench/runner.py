@@ -28,7 +28,7 @@ from cl_bench.policy import Policy
 from cl_bench.progress import Progress
 from cl_bench.provenance import config_hash, provenance
 from cl_bench.random_states import random_states, restore_random_states, seed_everything
-from cl_bench.registry import LEARNERS
+from cl_bench.registry import DOMAINS, LEARNERS
 from cl_bench.results import RunDirectory
 from cl_bench.stream import Course, Stream
 from cl_bench.task import FEEDBACK_LEVELS, FeedbackLevel
@@ -103,7 +103,8 @@ class Runner:
             problems_per_step=config.learning.problems_per_step,
         )
         tasks = {domain: self._course.evaluation_task(domain) for domain in stream.domains}
-        self._evaluator = Evaluator(self._policy, tasks, config.evaluation, config.seed)
+        retention = [name for name in DOMAINS.table if name not in tasks]
+        self._evaluator = Evaluator(self._policy, tasks, config.evaluation, config.seed, retention)
         learning = config.learning
         self._collapse = CollapseWatch()
         self._look_ahead = ceil(learning.round_exercises / learning.problems_per_step) - 1
@@ -199,7 +200,9 @@ class Runner:
 
     def _evaluate(self, at: str, steps: list[Row]) -> None:
         started = perf_counter()
-        evaluation = self._evaluator.evaluate(self._step, self._learner.prompt())
+        evaluation = self._evaluator.evaluate(
+            self._step, self._learner.prompt(), retention=at != "inside"
+        )
         self._time("evaluate", started)
         self._progress.evaluated(self._step, evaluation)
         self._commit(at, steps, evaluation)

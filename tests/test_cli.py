@@ -19,7 +19,7 @@ from cl_bench.runner import RunConfig
 SMALL = (
     *("--steps", "2", "--eval-every", "2", "--problems-per-step", "2", "--group-size", "2"),
     *("--items", "2", "--samples", "2", "--proposals", "1", "--population", "2"),
-    *("--max-new-tokens", "6", "--setting", "easy"),
+    *("--max-new-tokens", "6", "--setting", "easy", "--retention-items", "2"),
 )
 
 

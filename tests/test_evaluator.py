@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 import torch
 
-from cl_bench.evaluator import Evaluation, EvaluationConfig, Evaluator
+from cl_bench.evaluator import Evaluation, EvaluationConfig, Evaluator, distinct_problems
 from cl_bench.policy import Chat, Policy, Rollout
 from cl_bench.prompts import SEED_PROMPT
+from cl_bench.registry import DOMAINS
 from cl_bench.stream import Course, stream
 
-CONFIG = EvaluationConfig(items=6, samples=4, max_new_tokens=12)
+CONFIG = EvaluationConfig(items=6, samples=4, max_new_tokens=12, retention_items=10)
+OUTSIDE = ("facts", "star-graph")
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def policy(tiny_model: Path) -> Policy:
 def evaluator(policy: Policy, seed: int = 0) -> Evaluator:
     course = Course(stream("math-to-code"), seed=seed, feedback="step", problems_per_step=4)
     tasks = {domain: course.evaluation_task(domain) for domain in ("math", "code")}
-    return Evaluator(policy, tasks, CONFIG, seed)
+    return Evaluator(policy, tasks, CONFIG, seed, OUTSIDE)
 
 
 def perturb(policy: Policy) -> None:
@@ -94,6 +96,44 @@ def test_an_unchanged_prompt_is_sampled_once_for_both_kinds(policy: Policy) -> N
         seed, learner = dict(cells[domain, "seed"]), dict(cells[domain, "learner"])
         assert seed.pop("prompt") != learner.pop("prompt")
         assert seed == learner
+
+
+def test_retention_items_state_a_convention_of_their_own(policy: Policy) -> None:
+    asked: list[Chat] = []
+    sample = policy.generate
+
+    def generate(chats: Sequence[Chat], **options: Any) -> list[Rollout]:
+        asked.extend(chats)
+        return sample(chats, **options)
+
+    policy.generate = generate  # type: ignore[method-assign]
+    evaluation = evaluator(policy).evaluate(0, SEED_PROMPT, retention=True)
+    stated = [row for row in evaluation.evaluations if row["prompt"] == "stated"]
+    assert [row["domain"] for row in stated] == list(OUTSIDE)
+    assert {(row["n_items"], row["n_samples"]) for row in stated} == {(10, 1)}
+    systems = [chat[0]["content"] for chat in asked if chat[1]["content"].startswith("facts :")]
+    rules = DOMAINS.load("facts").task(seed=0, setting="easy", feedback="none").rules()
+    keys = {rule.split()[0] for rule in rules}
+    for system in systems:
+        assert system.startswith(SEED_PROMPT)
+        assert {rule.split()[0] for rule in system.removeprefix(SEED_PROMPT).split(" ; ")} == keys
+    assert len(set(systems)) > 1
+    uids = [item["uid"] for item in evaluation.items if item["domain"] == "facts"]
+    assert len(set(uids)) == 10
+
+
+def test_retention_is_evaluated_only_when_asked_for(policy: Policy) -> None:
+    evaluation = evaluator(policy).evaluate(0, SEED_PROMPT)
+    assert {row["prompt"] for row in evaluation.evaluations} == {"seed", "learner"}
+
+
+def test_no_test_problem_counts_twice() -> None:
+    task = DOMAINS.load("math").task(seed=0, setting="easy", feedback="none")
+    drawn = [problem.prompt for problem in task.problems("test", 20 * 64)]
+    found = [problem.prompt for problem in distinct_problems(task, 64)]
+    assert len(drawn) > len(found) == len(set(found)) == len(set(drawn))
+    assert found[:5] == list(dict.fromkeys(drawn))[:5]
+    assert len(distinct_problems(task, 3)) == 3
 
 
 def _gold_for_even_items(policy: Policy) -> Callable[..., list[Rollout]]:

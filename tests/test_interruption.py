@@ -19,7 +19,7 @@ from cl_bench.differences import differences
 SMALL = (
     *("--learner", "rl", "--stream", "math", "--steps", "4", "--eval-every", "2"),
     *("--problems-per-step", "2", "--group-size", "2", "--items", "2", "--samples", "2"),
-    *("--max-new-tokens", "6", "--setting", "easy"),
+    *("--max-new-tokens", "6", "--setting", "easy", "--retention-items", "2"),
 )
 COMMAND = (sys.executable, "-c", "from cl_bench.cli import main; main()", "run", *SMALL)
 

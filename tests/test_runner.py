@@ -27,6 +27,7 @@ SMALL: dict[str, Any] = {
     "round_exercises": 3,
     "items": 3,
     "samples": 2,
+    "retention_items": 2,
     "max_new_tokens": 40,
 }
 LEARNERS = ("rl", "prompt", "fst")
@@ -70,8 +71,11 @@ def test_a_run_evaluates_at_the_start_inside_and_at_the_end_of_every_stage(
         [6, 2, "inside"],
         [8, 2, "stage-end"],
     ]
-    assert (frame.groupby("step").size() == 4).all()
-    assert len(run.table("items")) == 5 * 4 * 3 * 2
+    sizes = frame.groupby(["prompt", "step"]).size()
+    assert (sizes["seed"] == 2).all()
+    assert (sizes["learner"] == 2).all()
+    assert sizes["stated"].to_dict() == {0: 3, 4: 3, 8: 3}  # the three domains outside
+    assert len(run.table("items")) == 5 * 4 * 3 * 2 + 3 * 3 * 2
     assert run.table("steps")["step"].tolist() == list(range(1, 9))
 
 
@@ -126,7 +130,7 @@ def test_prompt_only_never_moves_the_weights(runs: dict[str, cl_bench.Run]) -> N
 
 
 def test_rl_only_is_evaluated_under_the_seed_prompt_alone(runs: dict[str, cl_bench.Run]) -> None:
-    frame = runs["rl"].table("evaluations").drop(columns="prompt")
+    frame = runs["rl"].table("evaluations").query("prompt != 'stated'").drop(columns="prompt")
     assert len(frame.drop_duplicates()) == len(frame) / 2
     assert runs["rl"].table("prompts").empty
 

@@ -137,6 +137,7 @@ def rollouts_figure(evaluations: pd.DataFrame, ledger: pd.DataFrame, stages: Sta
 def write_figures(directory: RunDirectory) -> list[Path]:
     """Draw all figures of a run into its `figures/` as PNG; none before the first evaluation."""
     evaluations, ledger = directory.table("evaluations"), directory.table("ledger")
+    evaluations = evaluations[evaluations["prompt"].isin(_PROMPTS)]  # not the retention domains
     stages: Stages = directory.manifest["stream"]["stages"]
     if evaluations.empty:
         return []

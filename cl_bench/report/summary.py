@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from rich import box
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -60,6 +60,9 @@ class Summary:
     """By prompt: acc_I_J, shape (T+1, T), row 0 the base; NaN where nothing was evaluated yet."""
     metrics: Mapping[str, Mapping[str, float | Undefined]]
     """By prompt, then by the names of `METRICS`."""
+    retention: pd.DataFrame
+    """Accuracy on domains outside the stream, whose conventions the prompt states: a column per
+    domain, a row per stage that has ended, from 0, the base model."""
     kl: Mapping[str, float | Undefined]
     """By prompt: KL(policy ‖ base) at the last evaluation, nats per token, mean over domains."""
     spent: Mapping[str, Mapping[str, float]]
@@ -79,6 +82,7 @@ class Summary:
             Text(self._title()),
             _heading("Accuracy on test problems, learner's prompt (seed prompt)"),
             self._accuracy_table(),
+            *self._retention_table(),
             _heading("Over the stream"),
             self._metrics_table(),
             _heading("Spent on learning"),
@@ -100,6 +104,15 @@ class Summary:
             cells = [self._cell(row, column) for column in range(len(names))]
             table.add_row(name, *cells)
         return table
+
+    def _retention_table(self) -> list[RenderableType]:
+        if self.retention.empty:
+            return []
+        table = _table("after stage", *self.retention.columns)
+        names = ["base model", *(f"{number} {name}" for number, name in enumerate(self.stages, 1))]
+        for stage, row in self.retention.iterrows():
+            table.add_row(names[int(stage)], *(f"{share:.1%}" for share in row))
+        return [_heading("Accuracy outside the stream, conventions stated (retention)"), table]
 
     def _cell(self, row: int, column: int) -> str:
         learner, seed = (self.accuracy[prompt][row, column] for prompt in PROMPTS)
@@ -152,6 +165,7 @@ def summarise(directory: RunDirectory) -> Summary:
             prompt: {name: metric(accuracy[prompt]) for name, metric in METRICS.items()}
             for prompt in PROMPTS
         },
+        retention=_retention(evaluations),
         kl={prompt: _last_kl(evaluations, prompt) for prompt in PROMPTS},
         spent=_spent(directory.table("ledger")),
         seconds=_seconds(directory.table("timing")),
@@ -180,6 +194,12 @@ def accuracy_matrix(
         for column, domain in enumerate(stages):
             matrix[stage, column] = found.get((stage, domain), np.nan)
     return matrix
+
+
+def _retention(evaluations: pd.DataFrame) -> pd.DataFrame:
+    rows = evaluations[evaluations["prompt"] == "stated"]
+    domains = rows["domain"].drop_duplicates()
+    return rows.pivot(index="stage", columns="domain", values="accuracy")[domains]
 
 
 def duration(seconds: float) -> str:

@@ -29,6 +29,7 @@ SMALL: Mapping[str, Any] = {
     "round_exercises": 3,
     "items": 3,
     "samples": 2,
+    "retention_items": 2,
     "max_new_tokens": 40,
     "threads": 1,
 }

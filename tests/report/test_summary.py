@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -57,6 +58,24 @@ def test_domain_that_comes_twice_has_two_columns(make_run: MakeRun) -> None:
     )
     assert summary.metrics["learner"]["bwt_gem"] == pytest.approx((0.4 + 0.2) / 2)
     assert "3 math" in summary.text()
+
+
+def test_retention_has_a_column_per_domain_and_a_row_per_stage(make_run: MakeRun) -> None:
+    run = make_run(TWO, scores)
+    rows = run.table("evaluations").query(
+        "domain == 'math' and prompt == 'seed' and at != 'inside'"
+    )
+    stated = rows.assign(domain="physics", prompt="stated", accuracy=[0.9, 0.8, 0.75])
+    run.commit(1, {"evaluations": stated.to_dict("records")})
+    summary = summarise(run)
+    assert summary.retention["physics"].to_dict() == {0: 0.9, 1: 0.8, 2: 0.75}
+    assert "retention" in summary.text()
+    assert re.search(r"2 code +75\.0%", summary.text())
+    assert summary.accuracy["learner"].shape == (3, 2)
+
+
+def test_a_run_without_retention_domains_says_nothing_of_them(make_run: MakeRun) -> None:
+    assert "retention" not in summarise(make_run(TWO, scores)).text()
 
 
 def test_kl_is_the_mean_over_domains_at_the_last_evaluation(make_run: MakeRun) -> None:
