@@ -18,6 +18,7 @@ from torch import Tensor
 
 from cl_bench.errors import ModelError
 from cl_bench.prompts import Message
+from cl_bench.sampling import Sampled, left_pad, sample
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 Chat = Sequence[Message]
 Item = TypeVar("Item")
 _ROWS = 256
+"""Responses sampled at once."""
+_ROWS_SCORED = 32
+"""Responses, of like length, that one pass over whole texts scores."""
 _LOGITS = 2**26
 """Numbers in one pass's logits (256 MB); a pass has as many rows as fit."""
 
@@ -37,6 +41,11 @@ class Rollout:
     completion_ids: tuple[int, ...]
     text: str
     truncated: bool
+
+    @property
+    def length(self) -> int:
+        """Tokens of prompt and response."""
+        return len(self.prompt_ids) + len(self.completion_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +88,6 @@ class Policy:
             tokenizer.pad_token = tokenizer.eos_token
         tokenizer.padding_side = "left"
         logging.getLogger("transformers.integrations.hub_kernels").addFilter(_no_kernel_advice)
-        _make_sampling_exact(model, tokenizer)
         self.model = model
         self.tokenizer = tokenizer
         self.base = copy.deepcopy(model).requires_grad_(False)
@@ -117,21 +125,44 @@ class Policy:
         from_base: bool = False,
     ) -> list[Rollout]:
         """Sample one response to each chat from torch's global generator; 0 is greedy."""
+        prompts = self.encode(chats)
+        sampled = self.continue_tokens(
+            prompts, max_new_tokens=max_new_tokens, temperature=temperature, from_base=from_base
+        )
+        texts = self.tokenizer.batch_decode([s.tokens for s in sampled], skip_special_tokens=True)
+        return [
+            Rollout(tuple(prompt), tuple(done.tokens), text.strip(), not done.ended)
+            for prompt, done, text in zip(prompts, sampled, texts, strict=True)
+        ]
+
+    def continue_tokens(
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        max_new_tokens: int,
+        temperature: float = 1.0,
+        from_base: bool = False,
+    ) -> list[Sampled]:
+        """`generate` for prompts given as token ids."""
         model = self.base if from_base else self.model
         training = model.training
         model.train(False)
+        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+        found: dict[int, Sampled] = {}
         try:
-            prompts = self.encode(chats)
-            order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-            rollouts: list[Rollout | None] = [None] * len(prompts)
             for chunk in _chunks(order, _ROWS):
-                rows = [prompts[i] for i in chunk]
-                sampled = self._sample(model, rows, max_new_tokens, temperature)
-                for i, rollout in zip(chunk, sampled, strict=True):
-                    rollouts[i] = rollout
+                sampled = sample(
+                    model,
+                    [prompts[i] for i in chunk],
+                    pad=self._pad_id,
+                    ends=_end_ids(model, self.tokenizer),
+                    max_new_tokens=max_new_tokens,
+                    temperature=temperature,
+                )
+                found.update(zip(chunk, sampled, strict=True))
         finally:
             model.train(training)
-        return [rollout for rollout in rollouts if rollout is not None]
+        return [found[i] for i in range(len(prompts))]
 
     def encode(self, chats: Sequence[Chat]) -> list[list[int]]:
         """Token ids of the chats, up to where the assistant begins."""
@@ -155,52 +186,23 @@ class Policy:
         """
         p, q = (self.base, self.model) if from_base else (self.model, self.base)
         longest = max(len(rollout.completion_ids) for rollout in rollouts)
-        rows = max(1, min(_ROWS, _LOGITS // (longest * self.model.config.vocab_size)))
+        rows = max(1, min(_ROWS_SCORED, _LOGITS // (longest * self.model.config.vocab_size)))
+        order = sorted(range(len(rollouts)), key=lambda i: rollouts[i].length)
         parts = [
-            _divergence(p, q, part, self._pad_id, temperature) for part in _chunks(rollouts, rows)
+            _divergence(p, q, [rollouts[i] for i in part], self._pad_id, temperature)
+            for part in _chunks(order, rows)
         ]
+        back = torch.tensor(order).argsort()
         return Divergence(
-            *(torch.cat([getattr(part, name) for part in parts]) for name in Divergence.__slots__)
+            *(
+                torch.cat([getattr(part, name) for part in parts])[back]
+                for name in Divergence.__slots__
+            )
         )
 
     @property
     def _pad_id(self) -> int:
         return int(self.tokenizer.pad_token_id)
-
-    def _sample(
-        self,
-        model: PreTrainedModel,
-        prompts: Sequence[Sequence[int]],
-        max_new_tokens: int,
-        temperature: float,
-    ) -> list[Rollout]:
-        ids, mask = _left_pad(prompts, self._pad_id)
-        sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
-        output = model.generate(  # type: ignore[operator]
-            input_ids=ids.to(model.device),
-            attention_mask=mask.to(model.device),
-            max_new_tokens=max_new_tokens,
-            pad_token_id=self._pad_id,
-            **(sampling if temperature > 0 else {"do_sample": False}),
-        )
-        ends = _end_ids(model, self.tokenizer)
-        completions = [_until(row, ends) for row in output[:, ids.shape[1] :].tolist()]
-        texts = self.tokenizer.batch_decode(completions, skip_special_tokens=True)
-        return [
-            Rollout(tuple(prompt), tuple(done), text.strip(), done[-1] not in ends)
-            for prompt, done, text in zip(prompts, completions, texts, strict=True)
-        ]
-
-
-def _make_sampling_exact(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Drop the sampling defaults a model ships; `generate` would truncate its distribution."""
-    from transformers import GenerationConfig
-
-    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
-        eos_token_id=model.generation_config.eos_token_id,
-        bos_token_id=model.generation_config.bos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
 
 
 @contextmanager
@@ -228,24 +230,6 @@ def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[
     return {end for end in (*listed, tokenizer.eos_token_id) if end is not None}
 
 
-def _until(ids: list[int], ends: set[int]) -> list[int]:
-    """`ids` up to and with the first end token."""
-    for place, token in enumerate(ids):
-        if token in ends:
-            return ids[: place + 1]
-    return ids
-
-
-def _left_pad(rows: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
-    width = max(len(row) for row in rows)
-    ids = torch.full((len(rows), width), pad)
-    mask = torch.zeros((len(rows), width), dtype=torch.long)
-    for place, row in enumerate(rows):
-        ids[place, width - len(row) :] = torch.tensor(row)
-        mask[place, width - len(row) :] = 1
-    return ids, mask
-
-
 def _divergence(
     p: PreTrainedModel,
     q: PreTrainedModel,
@@ -253,7 +237,7 @@ def _divergence(
     pad: int,
     temperature: float,
 ) -> Divergence:
-    ids, mask = _left_pad([(*r.prompt_ids, *r.completion_ids) for r in rollouts], pad)
+    ids, mask = left_pad([(*r.prompt_ids, *r.completion_ids) for r in rollouts], pad)
     ids, mask = ids.to(p.device), mask.to(p.device)
     keep = max(len(r.completion_ids) for r in rollouts)
     sampled = torch.zeros((len(rollouts), keep), dtype=torch.bool, device=p.device)

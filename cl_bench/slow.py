@@ -37,7 +37,7 @@ class SlowWeights:
         self._policy = policy
         self._ledger = ledger
         self._group_size = config.group_size
-        self._trainer = MixedPromptTrainer(policy.model, policy.tokenizer, config)
+        self._trainer = MixedPromptTrainer(policy, config)
         self._steps = 0
         self._rollouts = 0
 

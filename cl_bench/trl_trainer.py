@@ -4,8 +4,9 @@ Sampling, advantages, the CISPO loss and the training loop are TRL's. What is ch
 
 - rollout number n of a step reads `prompts[(n + offset) % K]`; rewards are still normalised over
   the exercise's whole group, so one advantage per rollout spans all prompts;
-- rows are scored in short passes sorted by length, each padded only to its own longest row, and
-  rows with advantage 0 skip the backward pass. Both leave the gradient as it was: the loss is a sum
+- responses come from `Policy.continue_tokens`, which reads a group's prompts once;
+- rows go through the loss in short passes sorted by length, each padded only to its own longest
+  row, and rows with advantage 0 not at all. Both leave the gradient as it was: the loss is a sum
   over rows divided by the step's tokens;
 - a quantity that is not finite raises `DivergedError` before it reaches the weights.
 
@@ -21,7 +22,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle, islice
 from typing import Any, cast
 
@@ -29,13 +30,14 @@ import numpy as np
 import torch
 from datasets import Dataset
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+from transformers import PreTrainedModel, TrainerCallback
 from transformers.utils import logging
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from cl_bench.errors import DivergedError
 from cl_bench.learner import Batch, Exercise, LearnerConfig
+from cl_bench.policy import Policy
 from cl_bench.prompts import chat
 
 _ROWS_PER_PASS = 32
@@ -47,7 +49,7 @@ Rows = dict[str, Tensor]
 class StepResult:
     """What one step measured: `reward_N` in the order of its rollouts, and the rest as sums."""
 
-    reward_N: list[float]
+    reward_N: list[float] = field(default_factory=list)
     prompt_tokens: int = 0
     generated_tokens: int = 0
     entropy: float = 0.0
@@ -62,12 +64,10 @@ class MixedPromptTrainer(GRPOTrainer):
     Building one leaves the global random state as it was and turns the model's dropout off.
     """
 
-    def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, config: LearnerConfig
-    ) -> None:
-        self._policy_model, self._policy_tokenizer = model, tokenizer
-        self._group_size, self._learning_rate = config.group_size, config.learning_rate
-        self._result = StepResult([])
+    def __init__(self, policy: Policy, config: LearnerConfig) -> None:
+        model, tokenizer = policy.model, policy.tokenizer
+        self._policy, self._config = policy, config
+        self._result = StepResult()
         self._prompts: Sequence[str] = ()
         self._offset = 0
         self._number = 0
@@ -93,13 +93,13 @@ class MixedPromptTrainer(GRPOTrainer):
         self._prompts, self._offset, self._number = prompts, offset, number
         self._metrics["train"].clear()
         self.train_dataset = [{"prompt": chat("", e.prompt), "exercise": e} for e in batch]
-        self._resize(len(batch) * self._group_size)
-        training = self._policy_model.training
+        self._resize(len(batch) * self._config.group_size)
+        training = self._policy.model.training
         try:
             with _undisturbed():
                 self.train()
         finally:
-            self._policy_model.train(training)
+            self._policy.model.train(training)
         return self._result
 
     def check(self, value: float, name: str) -> None:
@@ -107,7 +107,7 @@ class MixedPromptTrainer(GRPOTrainer):
         if not math.isfinite(value):
             raise DivergedError(
                 f"Step {self._number} diverged: its {name} is {value} (learning_rate was "
-                f"{self._learning_rate:g}). Every quantity of a step must be finite; lower "
+                f"{self._config.learning_rate:g}). Every quantity of a step must be finite; lower "
                 "`learning_rate` and run again."
             )
 
@@ -139,25 +139,35 @@ class MixedPromptTrainer(GRPOTrainer):
             raise
         return outputs
 
+    def _generate_single_turn(
+        self, prompt_ids: list[list[int]], *_: Any, **__: Any
+    ) -> tuple[list[list[int]], None]:
+        sampled = self._policy.continue_tokens(
+            prompt_ids,
+            max_new_tokens=self._config.max_new_tokens,
+            temperature=self._config.temperature,
+        )
+        self._result = StepResult(
+            prompt_tokens=sum(map(len, prompt_ids)),
+            generated_tokens=sum(len(row.tokens) for row in sampled),
+            entropy=sum(row.entropy for row in sampled),
+        )
+        return [row.tokens for row in sampled], None
+
     def _judge(
         self, completion_ids: list[list[int]], exercise: Sequence[Exercise], **_: object
     ) -> list[float | None]:
-        texts = self._policy_tokenizer.batch_decode(completion_ids, skip_special_tokens=True)
+        texts = self._policy.tokenizer.batch_decode(completion_ids, skip_special_tokens=True)
         pairs = zip(exercise, texts, strict=True)
         rewards = [float(item.judge(text.strip()).score) for item, text in pairs]
         # TRL would give such a rollout advantage 0 and go on.
         self.check(sum(rewards), "reward")
-        self._result = StepResult(rewards)
+        self._result.reward_N = rewards
         return list(rewards)
 
     def _compute_loss(self, model: torch.nn.Module, inputs: Rows) -> Tensor:
         """TRL's loss over `inputs`, in passes whose gradients add up; the last one is returned."""
-        self._result.prompt_tokens = int(inputs["prompt_mask"].sum())
-        self._result.generated_tokens = int(inputs["completion_mask"].sum())
-        moving, still = _passes(inputs)
-        with torch.no_grad():
-            for rows in still:
-                self._pass_loss(model, rows)
+        moving = _passes(inputs)
         loss = torch.zeros((), device=inputs["advantages"].device)
         for rows in moving[:-1]:
             part = self._pass_loss(model, rows)
@@ -168,13 +178,11 @@ class MixedPromptTrainer(GRPOTrainer):
         return loss
 
     def _pass_loss(self, model: torch.nn.Module, rows: Rows) -> Tensor:
-        vars(self._policy_model)["forward"] = self._fused_forward
+        vars(self._policy.model)["forward"] = self._fused_forward
         try:
             loss: Tensor = super()._compute_loss(model, rows)  # type: ignore[no-untyped-call]
         finally:
-            del vars(self._policy_model)["forward"]
-        entropy = self._metrics["train"]["entropy"][-1]
-        self._result.entropy += entropy * int(rows["completion_mask"].sum())
+            del vars(self._policy.model)["forward"]
         return loss
 
 
@@ -224,20 +232,17 @@ def _arguments(config: LearnerConfig, device: torch.device) -> GRPOConfig:
     )
 
 
-def _passes(inputs: Rows) -> tuple[list[Rows], list[Rows]]:
-    """The rows with an advantage (at least one row) and those without, as passes by length."""
+def _passes(inputs: Rows) -> list[Rows]:
+    """The rows with an advantage (at least one row), as passes by length."""
     order = (inputs["prompt_mask"].sum(1) + inputs["completion_mask"].sum(1)).argsort()
     moves = inputs["advantages"][order] != 0
     if not moves.any():
         moves[0] = True
-    moving, still = (
-        [
-            _take(inputs, places[n : n + _ROWS_PER_PASS])
-            for n in range(0, len(places), _ROWS_PER_PASS)
-        ]
-        for places in (order[moves], order[~moves])
-    )
-    return moving, still
+    places = order[moves]
+    return [
+        _take(inputs, places[first : first + _ROWS_PER_PASS])
+        for first in range(0, len(places), _ROWS_PER_PASS)
+    ]
 
 
 def _take(inputs: Rows, places: Tensor) -> Rows:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from cl_bench.errors import DivergedError, UsageError
 from cl_bench.learner import Exercise, LearnerConfig, Ledger
 from cl_bench.policy import Policy
 from cl_bench.prompts import chat
+from cl_bench.sampling import Sampled
 from cl_bench.slow import SlowWeights
 from cl_bench.task import Verdict
 from cl_bench.trl_trainer import MixedPromptTrainer
@@ -40,7 +41,7 @@ def policy(tiny_model: Path) -> Policy:
 
 @dataclass
 class Generations:
-    """What reached `generate` and what left it, one entry a rollout, padding removed."""
+    """What was sampled from and what was sampled, one entry a rollout."""
 
     prompts: list[tuple[int, ...]] = field(default_factory=list)
     completions: list[tuple[int, ...]] = field(default_factory=list)
@@ -49,19 +50,15 @@ class Generations:
 @pytest.fixture
 def seen(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> Generations:
     seen = Generations()
-    generate = cast(Callable[..., Tensor], policy.model.generate)
+    continue_tokens = policy.continue_tokens
 
-    def record(*, input_ids: Tensor, attention_mask: Tensor, **kwargs: Any) -> Tensor:
-        output = generate(input_ids=input_ids, attention_mask=attention_mask, **kwargs)
-        ends = policy.model.generation_config.eos_token_id
-        for ids, mask, done in zip(input_ids, attention_mask, output, strict=True):
-            seen.prompts.append(tuple(ids[mask.bool()].tolist()))
-            new = done[len(ids) :].tolist()
-            stops = [place for place, token in enumerate(new) if token in ends]
-            seen.completions.append(tuple(new[: stops[0] + 1] if stops else new))
-        return output
+    def record(prompts: Sequence[Sequence[int]], **options: Any) -> list[Sampled]:
+        sampled = continue_tokens(prompts, **options)
+        seen.prompts.extend(tuple(prompt) for prompt in prompts)
+        seen.completions.extend(tuple(row.tokens) for row in sampled)
+        return sampled
 
-    monkeypatch.setattr(policy.model, "generate", record)
+    monkeypatch.setattr(policy, "continue_tokens", record)
     return seen
 
 
@@ -213,7 +210,7 @@ def test_a_step_without_signal_has_no_gradient_and_leaves_the_weights(policy: Po
 
 def test_the_ratio_weighs_each_token_up_to_the_cap_and_carries_no_gradient(policy: Policy) -> None:
     config = LearnerConfig(group_size=2, max_new_tokens=7, temperature=0.8, ratio_cap=2.0)
-    trainer = MixedPromptTrainer(policy.model, policy.tokenizer, config)
+    trainer = MixedPromptTrainer(policy, config)
     trainer.step([by_length("a")], [ONE], offset=0, number=1)
     seen = Generations([(5, 6, 7), (5, 6)], [(20, 21), (22, 23, 24)])
     model = copy.deepcopy(policy.model)
@@ -372,8 +369,7 @@ def test_building_leaves_the_global_random_state(policy: Policy) -> None:
 def test_sampling_ignores_the_truncation_a_model_ships(policy: Policy, seen: Generations) -> None:
     shipped = policy.model.generation_config
     shipped.top_k, shipped.min_p, shipped.typical_p, shipped.repetition_penalty = 1, 0.9, 0.1, 9.0
-    loaded = Policy(policy.model, policy.tokenizer)
-    list(SlowWeights(loaded, CONFIG, Ledger()).steps([[by_length("a")] * 4], [ONE]))
+    list(SlowWeights(policy, CONFIG, Ledger()).steps([[by_length("a")] * 4], [ONE]))
     assert len({completion[0] for completion in seen.completions}) > 8
 
 
