@@ -20,6 +20,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution
 from importlib.metadata import distributions as installed
+from typing import Any
 
 from cl_bench.errors import PluginError
 
@@ -28,7 +29,7 @@ ENTRY_NAME = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
 """What a plug-in may be called; besides, `-to-` is what joins the domains of a stream's name."""
 STREAM_SEPARATOR = "-to-"
 
-Contract = Callable[[object, str], str]
+Contract = Callable[[Any, str], str]
 """What is wrong with the object that has this full name; empty if nothing is."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
+from math import isfinite
 from numbers import Real
 from typing import Any
 
@@ -199,16 +200,16 @@ def _metrics(acc_I_J: NDArray[np.float64]) -> dict[str, float | Undefined]:
 def _plugin_metric(name: str, acc_I_J: NDArray[np.float64]) -> float | Undefined:
     """The value of another package's metric; one that fails is undefined and breaks no report."""
     try:
-        value = PLUGIN_METRICS.load(name).function(acc_I_J.copy())
+        value: Any = PLUGIN_METRICS.load(name).function(acc_I_J.copy())
+        if isinstance(value, Undefined):
+            return value
+        if isinstance(value, Real) and isfinite(float(value)):
+            return float(value)
+        return Undefined(one_line(f"gave {value!r}, which is no finite number"))
     except PluginError as error:
         return Undefined(f"broken: {error.reason}")
     except Exception as error:  # noqa: BLE001 - foreign code
         return Undefined(one_line(f"raised {type(error).__name__}: {error}"))
-    if isinstance(value, Undefined):
-        return value
-    if isinstance(value, Real) and np.isfinite(float(value)):
-        return float(value)
-    return Undefined(one_line(f"gave {value!r}, which is no finite number"))
 
 
 def _last_kl(evaluations: pd.DataFrame, prompt: str) -> float | Undefined:
