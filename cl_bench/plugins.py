@@ -82,6 +82,11 @@ def discovered(group: str) -> Mapping[str, Plugin]:
     return _discovered().get(group, {})
 
 
+def search_again() -> None:
+    """Forget what was found, for a session in which a package was installed meanwhile."""
+    _discovered.cache_clear()
+
+
 def one_line(text: str) -> str:
     """`text` on one line and without control characters."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in _spaced(text))

@@ -141,10 +141,13 @@ def _trial(factory: LearnerFactory, model: str, state: Path) -> Evidence:
         spent, random_states = first.ledger.state(), randomness.states()
         records = first.learn(course[BEFORE:-1], course[-1:])
     saved = first.outcome(records)
-    loaded = _resumed(factory, model, state, spent, random_states)
+    second = Session(factory, model)
+    # Of the second building: the first may import libraries, some of which draw when imported.
+    disturbed = second.disturbed
+    loaded = _resumed(second, state, spent, random_states)
     return Evidence(
         name=getattr(first.learner, "name", None),
-        disturbed=first.disturbed,
+        disturbed=disturbed,
         counts=first.counts,
         records=first.records,
         prompts=first.prompts,
@@ -160,15 +163,13 @@ def _trial(factory: LearnerFactory, model: str, state: Path) -> Evidence:
 
 
 def _resumed(
-    factory: LearnerFactory,
-    model: str,
+    second: Session,
     state: Path,
     spent: dict[str, dict[str, float]],
     random_states: randomness.States,
 ) -> Outcome:
-    """A fresh learner, loaded as a resumed run loads it, after the remaining steps."""
+    """The fresh learner `second`, loaded as a resumed run loads it, after the remaining steps."""
     course = batches(Watch(), BEFORE + AFTER + 1, CONFIG.problems_per_step)
-    second = Session(factory, model)
     with _boundary("While a fresh one loaded what it had saved"):
         second.learner.load(state)
     second.ledger.restore(spent)
