@@ -1,4 +1,4 @@
-"""`cl-bench new`: a small working package with a domain or a learner, made from cl_bench/templates."""
+"""`cl-bench new`: a small working package with a domain or a learner, from cl_bench/templates."""
 
 from __future__ import annotations
 
