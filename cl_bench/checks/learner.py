@@ -205,7 +205,7 @@ def _resume(evidence: Evidence) -> Iterator[str]:
     for part in ("prompt", "records", "lineage", "spent"):
         one, two = _shown(saved, part), _shown(loaded, part)
         if one != two:
-            name = {"spent": "amounts in the ledger"}.get(part, part)
+            name = {"prompt": "prompts", "spent": "amounts in the ledger"}.get(part, part)
             yield f"{told}the {name} differ, {shortened(one)} and {shortened(two)}.{advice}"
 
 
