@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,7 +85,7 @@ def test_each_kind_is_found_under_the_name_of_its_package(install: Install) -> N
     assert "acme-lab/toy" in DOMAINS
     assert list(DOMAINS)[-1] == "acme-lab/toy"
     assert DOMAINS.load("acme-lab/toy").name == "acme-lab/toy"
-    assert PLUGIN_METRICS.load("acme-more/best").function([1, 3, 2]) == 3  # type: ignore[list-item]
+    assert PLUGIN_METRICS.load("acme-more/best").function([1, 3, 2]) == 3
     assert dict(DOMAINS.summaries())["acme-lab/toy"] == "what the module says . (acme-lab 1.2)"
     assert listing()["metrics"][-1] == ("acme-more/best", "what the metric says (acme-more 1.2)")
 
@@ -95,7 +96,7 @@ def test_an_unknown_name_is_answered_with_those_of_plug_ins_too(install: Install
         LEARNERS.load("acme-lab/bandits")
 
 
-BROKEN: list[tuple[Registry[object], str, str]] = [
+BROKEN: list[tuple[Registry[Any], str, str]] = [
     (DOMAINS, "x = acme_needs:DOMAIN", "No module named 'not_installed_here'"),
     (DOMAINS, "x = acme_leaves:DOMAIN", "SystemExit: 3"),
     (DOMAINS, "x = acme_module:MISSING", "has no attribute 'MISSING'"),

@@ -203,7 +203,8 @@ def _plugin_metric(name: str, acc_I_J: NDArray[np.float64]) -> float | Undefined
         value: Any = PLUGIN_METRICS.load(name).function(acc_I_J.copy())
         if isinstance(value, Undefined):
             return value
-        if isinstance(value, Real) and isfinite(float(value)):
+        number = isinstance(value, Real) and not isinstance(value, bool)
+        if number and isfinite(float(value)):
             return float(value)
         return Undefined(one_line(f"gave {value!r}, which is no finite number"))
     except PluginError as error:

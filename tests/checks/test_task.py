@@ -114,7 +114,7 @@ class Unseeded(Sound):
 class DrawsAtOnce(Sound):
     def problems(self, split: Split, n: int, start: int = 0) -> list[Any]:
         rng = hashed_rng(split, self.seed, n)
-        problems = []
+        problems: list[Any] = []
         while len(problems) < n:
             prompt = self.prompt(rng)
             if split_of(prompt) == split:
