@@ -69,7 +69,7 @@ def run(
     retention_items: Annotated[
         int,
         Name(help="Items of each domain outside the stream; 0: none.", rich_help_panel=EVALUATION),
-    ] = 128,
+    ] = 64,
 ) -> None:
     """Run a learner on a stream; print a summary, write tables and figures."""
     from rich.console import Console
