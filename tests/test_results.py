@@ -12,7 +12,7 @@ import pytest
 
 from cl_bench.errors import RunDirectoryError, UsageError
 from cl_bench.results import RunDirectory
-from cl_bench.schema import TABLES
+from cl_bench.schema import SCHEMA_VERSION, TABLES
 
 HOLD = """
 import sys, time
@@ -44,7 +44,7 @@ def part_files(directory: RunDirectory) -> dict[str, list[str]]:
 
 def test_created_directory_is_opened_with_its_manifest(directory: RunDirectory) -> None:
     manifest = RunDirectory.open(directory.path).manifest
-    assert manifest == {"schema_version": 1, "seed": 3, "status": "running"}
+    assert manifest == {"schema_version": SCHEMA_VERSION, "seed": 3, "status": "running"}
 
 
 def test_manifest_is_a_copy(directory: RunDirectory) -> None:
@@ -54,7 +54,12 @@ def test_manifest_is_a_copy(directory: RunDirectory) -> None:
 
 def test_manifest_changes_keep_the_rest(directory: RunDirectory) -> None:
     directory.update_manifest(status="done", reason="über")
-    expected = {"schema_version": 1, "seed": 3, "status": "done", "reason": "über"}
+    expected = {
+        "schema_version": SCHEMA_VERSION,
+        "seed": 3,
+        "status": "done",
+        "reason": "über",
+    }
     assert RunDirectory.open(directory.path).manifest == expected
 
 
@@ -102,8 +107,10 @@ def test_damaged_manifest_is_named(directory: RunDirectory, content: str) -> Non
 
 
 def test_other_schema_version_says_what_wrote_it(directory: RunDirectory) -> None:
-    directory.update_manifest(schema_version=2, provenance={"cl_bench": "7.1"})
-    with pytest.raises(RunDirectoryError, match=r"schema version 2; .* reads version 1.*7\.1"):
+    directory.update_manifest(schema_version=99, provenance={"cl_bench": "7.1"})
+    with pytest.raises(
+        RunDirectoryError, match=rf"schema version 99; .* reads version {SCHEMA_VERSION}.*7\.1"
+    ):
         RunDirectory.open(directory.path)
 
 
