@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib import import_module
@@ -18,7 +18,6 @@ from cl_bench.errors import UsageError
 from cl_bench.prompts import Message
 from cl_bench.reflection import Style
 from cl_bench.reflectors.outside import Answer, AttemptError, patience
-from cl_bench.reflectors.redaction import one_line
 from cl_bench.reflectors.spec import ReflectionLM, check_url
 
 MAX_REPLY_TOKENS = 4_096
@@ -123,16 +122,23 @@ def failure(openai: Any, error: Any, timeout: float) -> AttemptError:
     """What an error of either client means; LiteLLM's are kinds of the openai package's."""
     if isinstance(error, openai.APITimeoutError):
         return AttemptError(f"no answer within {timeout:g} s")
-    if isinstance(error, openai.APIConnectionError):
-        return AttemptError(
-            "no connection to the endpoint", one_line(str(error.__cause__ or error))
-        )
+    causes = [*_causes(error)]
+    if any(isinstance(cause, OSError | openai.APIConnectionError) for cause in causes):
+        return AttemptError("no connection to the endpoint", str(causes[-1]))
     if not isinstance(error, openai.APIStatusError):
         return AttemptError(f"an error of the client ({type(error).__name__})", str(error))
     status = error.status_code
-    patient, wait = patience(_retry_after(error.response.headers))
+    headers = getattr(error, "litellm_response_headers", None) or error.response.headers
+    patient, wait = patience(_retry_after(headers))
     again = patient and (status in _AGAIN or status >= 500)
     return AttemptError(f"HTTP status {status}", str(error.message), again=again, wait=wait)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what led to it: LiteLLM calls a refused connection an HTTP status 500."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -22,7 +22,7 @@ from cl_bench.reflectors.journal import Call, Entry
 from cl_bench.reflectors.redaction import one_line, redacted
 from cl_bench.reflectors.spec import ReflectionLM
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 """Seconds between attempts: doubled from the first to the longest, where nobody asks for other."""
 _LONGEST_WAIT = 120.0
 """Seconds; an endpoint that asks for a longer wait has failed for good."""
@@ -139,7 +139,7 @@ class OutsideReflector:
 def _pause(failure: AttemptError, attempt: int) -> float:
     if failure.wait is not None:
         return failure.wait
-    return float(min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE))
+    return float(min(FIRST_PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE))
 
 
 def patience(wait: float | None) -> tuple[bool, float | None]:
