@@ -92,9 +92,9 @@ class Record:
     def append(self, entry: Entry) -> None:
         """Add a whole line and put it on the disk."""
         self._open()
-        line = json.dumps(asdict(entry), ensure_ascii=False, allow_nan=False) + "\n"
+        line = json.dumps(asdict(entry), allow_nan=False) + "\n"
         with self.path.open("ab") as file:
-            file.write(line.encode("utf-8", "backslashreplace"))
+            file.write(line.encode("ascii"))
             file.flush()
             os.fsync(file.fileno())
 

@@ -51,7 +51,7 @@ class ReflectionLM:
         name, *url = _URL.split(rest, maxsplit=1) if takes_url else [rest]
         if takes_name != bool(name.strip()) or (colon and not takes_name):
             raise UsageError(
-                f"The reflection LM {kind!r} {'needs' if takes_name else 'takes no'} name. "
+                f"The reflection LM {kind!r} {'needs a' if takes_name else 'takes no'} name. "
                 f"Write {_FORMS[kind]}."
             )
         if url:
