@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from cl_bench.errors import UsageError, at_least
+from cl_bench.reflectors.spec import ReflectionLM
 from cl_bench.task import Verdict
 
 if TYPE_CHECKING:
     from cl_bench.policy import Policy
+    from cl_bench.reflectors.journal import Journal
 
 Channel = Literal["slow", "fast"]
 
@@ -71,6 +73,14 @@ class LearnerConfig:
     """Length at which a rollout is cut, in tokens."""
     seed: int = 0
     """Seed of the optimiser of prompts."""
+    reflection_lm: str = "base"
+    """Who rewrites prompts: base, oracle, local:NAME, openai:MODEL[@URL] or litellm:NAME[@URL]."""
+    reflection_timeout: float = 60.0
+    """Seconds that an endpoint may be silent before an attempt counts as failed."""
+    reflection_retries: int = 3
+    """Further attempts after a failed reflection, before it is skipped and counted."""
+    reflection_token_budget: int = 0
+    """Tokens that reflection may read and write in a run, checked before a call; 0 is no limit."""
 
     def __post_init__(self) -> None:
         at_least(
@@ -82,8 +92,11 @@ class LearnerConfig:
             reflection_batch=(self.reflection_batch, 1),
             round_exercises=(self.round_exercises, 1),
             max_new_tokens=(self.max_new_tokens, 1),
+            reflection_retries=(self.reflection_retries, 0),
+            reflection_token_budget=(self.reflection_token_budget, 0),
         )
-        for name in ("learning_rate", "ratio_cap", "temperature"):
+        ReflectionLM.parse(self.reflection_lm)
+        for name in ("learning_rate", "ratio_cap", "temperature", "reflection_timeout"):
             if not 0 < getattr(self, name) < inf:
                 raise UsageError(f"{name} is {getattr(self, name)}, but must be above 0.")
 
@@ -102,6 +115,10 @@ class Spend:
     """Rewrites asked of the reflection LM."""
     reflection_tokens: int = 0
     """Tokens read and written by the reflection LM."""
+    reflection_failures: int = 0
+    """Rewrites skipped: no usable text after all attempts, or no tokens left to ask with."""
+    reflection_repeats: int = 0
+    """Rewrites skipped because they equalled a prompt at hand."""
     optimizer_steps: int = 0
     """Updates of the parameters."""
     seconds: float = 0.0
@@ -114,6 +131,8 @@ class Ledger:
 
     slow: Spend = field(default_factory=Spend)
     fast: Spend = field(default_factory=Spend)
+    journal: Journal | None = field(default=None, repr=False, compare=False)
+    """The run's record of calls to a reflection LM outside it; None keeps no record."""
 
     def add(self, channel: Channel, **amounts: float) -> None:
         """Add `amounts` (fields of `Spend`) to a channel."""

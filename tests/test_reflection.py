@@ -148,3 +148,13 @@ def test_it_writes_from_the_frozen_base_whatever_became_of_the_model(policy: Pol
             parameter.normal_()
     assert respond() != response
     assert reflect() == before
+
+
+def test_an_unusable_reply_is_sampled_anew_a_bounded_number_of_times(
+    policy: RecordingPolicy,
+) -> None:
+    policy.scripted = " "
+    answer = BaseReflector(policy, retries=2)(SEED_PROMPT, ROLLOUTS)
+    assert answer == Reflection("", 3 * 5)  # three attempts at five tokens
+    policy.scripted = "f adds 3 ;"
+    assert BaseReflector(policy, retries=2)(SEED_PROMPT, ROLLOUTS).tokens == 5
