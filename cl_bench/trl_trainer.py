@@ -5,9 +5,10 @@ Sampling, advantages, the CISPO loss and the training loop are TRL's. What is ch
 - rollout number n of a step reads `prompts[(n + offset) % K]`; rewards are still normalised over
   the exercise's whole group, so one advantage per rollout spans all prompts;
 - responses come from `Policy.continue_tokens`, which reads a group's prompts once;
-- rows go through the loss in short passes sorted by length, each padded only to its own longest
+- rows go through the loss in short passes sorted by prompt, each padded only to its own longest
   row, and rows with advantage 0 not at all. Both leave the gradient as it was: the loss is a sum
   over rows divided by the step's tokens;
+- where a pass's logits are few, its prompts are read once each; else TRL's fused head saves memory;
 - a quantity that is not finite raises `DivergedError` before it reaches the weights.
 
 Completions cut at `max_new_tokens` stay in the loss, as is TRL's default.
@@ -39,8 +40,11 @@ from cl_bench.errors import DivergedError
 from cl_bench.learner import Batch, Exercise, LearnerConfig
 from cl_bench.policy import Policy
 from cl_bench.prompts import chat
+from cl_bench.shared_prefix import response_log_probs
 
 _ROWS_PER_PASS = 32
+_LOGITS = 2**26
+"""Numbers in one pass's logits up to which they are held at once (256 MB)."""
 
 Rows = dict[str, Tensor]
 
@@ -185,6 +189,20 @@ class MixedPromptTrainer(GRPOTrainer):
             del vars(self._policy.model)["forward"]
         return loss
 
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        logits_to_keep: int,
+        **rest: Any,
+    ) -> Any:
+        rows = (model, input_ids, attention_mask, logits_to_keep)
+        numbers = len(input_ids) * logits_to_keep * model.config.get_text_config().vocab_size
+        if numbers > _LOGITS or self.aux_loss_enabled:
+            return super()._get_per_token_logps_and_entropies(*rows, **rest)
+        return (*response_log_probs(*rows, self._config.temperature), None)
+
 
 class _FiniteGradient(TrainerCallback):
     """Stops training before a gradient that is not finite reaches the weights."""
@@ -233,8 +251,9 @@ def _arguments(config: LearnerConfig, device: torch.device) -> GRPOConfig:
 
 
 def _passes(inputs: Rows) -> list[Rows]:
-    """The rows with an advantage (at least one row), as passes by length."""
-    order = (inputs["prompt_mask"].sum(1) + inputs["completion_mask"].sum(1)).argsort()
+    """The rows with an advantage (at least one row), as passes of like prompts."""
+    prompts, places = torch.unique(inputs["prompt_ids"], dim=0, return_inverse=True)
+    order = (inputs["prompt_mask"].sum(1) * len(prompts) + places).argsort(stable=True)
     moves = inputs["advantages"][order] != 0
     if not moves.any():
         moves[0] = True

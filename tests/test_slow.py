@@ -169,9 +169,11 @@ def test_prompts_and_batches_are_those_of_the_call_and_a_step_waits_until_it_is_
     assert seen.prompts[-1] == tuple(policy.encode([chat(TWO, by_length("d").prompt)])[0])
 
 
+@pytest.mark.parametrize("logits", [2**26, 0], ids=["prompts shared", "fused head"])
 def test_the_gradient_is_the_hand_written_one_with_one_advantage_over_the_mixed_group(
-    policy: Policy, seen: Generations
+    policy: Policy, seen: Generations, logits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("cl_bench.trl_trainer._LOGITS", logits)
     # The first exercise pays one prompt only: within a prompt all its rewards are equal, so
     # advantages taken per prompt would all be 0. The second has none, the third is uneven.
     rewards = [[1.0, 0.0, 1.0, 0.0], [1.0] * 4, [0.1, 0.9, 0.4, 0.0]]

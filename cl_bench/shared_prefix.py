@@ -1,0 +1,52 @@
+"""Log-probabilities of responses, with each different prompt read once for all its responses.
+
+The rollouts of a group repeat their prompt. Its cache is copied to the rows that share it, on the
+gradient's path, so that gradients are those of whole texts read row by row.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def response_log_probs(
+    model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int, temperature: float
+) -> tuple[Tensor, Tensor]:
+    """Log-probability of every response token, and the entropy (nats, no gradient) of its
+    distribution; both (rows, keep).
+
+    `ids` and `mask` are (rows, length): a prompt padded on the left, then `keep` tokens of a
+    response padded on the right. What stands at padding means nothing.
+    """
+    prompts, places = torch.unique(
+        torch.stack([ids[:, :-keep], mask[:, :-keep]], dim=1), dim=0, return_inverse=True
+    )
+    responses = ids[:, -keep:]
+    positions = (mask.cumsum(-1) - 1).clamp_min(0)
+    read = model(
+        input_ids=prompts[:, 0],
+        attention_mask=prompts[:, 1],
+        position_ids=(prompts[:, 1].cumsum(-1) - 1).clamp_min(0),
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    read.past_key_values.reorder_cache(cast(torch.LongTensor, places))
+    rest = model(
+        input_ids=responses,
+        attention_mask=mask,
+        position_ids=positions[:, -keep:],
+        past_key_values=read.past_key_values,
+        use_cache=True,
+    )
+    logits = torch.cat([read.logits[places], rest.logits[:, :-1]], dim=1).float()
+    log_prob = torch.log_softmax(logits / temperature, dim=-1)
+    chosen = log_prob.gather(-1, responses[..., None])[..., 0]
+    with torch.no_grad():
+        entropy = -(log_prob.exp() * log_prob).sum(-1)
+    return chosen, entropy
