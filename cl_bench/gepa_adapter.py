@@ -74,7 +74,9 @@ def evolve(
         trainset=list(exercises),
         valset=list(validation),
         adapter=_Adapter(roll_out, scored[0]),
-        reflection_strategy=Rewriter(reflector, ledger, log),
+        reflection_strategy=Rewriter(
+            reflector, ledger, log, fits=lambda text: roll_out.fits(text, exercises)
+        ),
         acceptance_criterion=Acceptance(log),
         sampling_strategy=_Waves(config, wave, seed),
         stop_callbacks=MaxCandidateProposalsStopper(ceil(config.proposals / wave)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +14,12 @@ from gepa.strategies.acceptance import StrictImprovementAcceptance
 
 from cl_bench.learner import Ledger
 from cl_bench.reflection import BatchReflector, Reflection, Reflector, Request
+from cl_bench.text import well_formed
 
 COMPONENT = "system_prompt"
 """The one component of a gepa candidate."""
 MAX_PROMPT_CHARACTERS = 4_000
-"""A rewrite longer than this is a failed reflection."""
+"""A rewrite longer than this is a failed reflection, as is one that `fits` refuses."""
 _log = logging.getLogger(__name__)
 
 State = GEPAState[str, int]
@@ -44,14 +45,17 @@ class RoundLog:
     unchanged: int = 0
     """Rewrites equal to a text in the pool, or to another one of the same wave."""
     failed: int = 0
-    """Reflections that raised, or whose text was empty or too long."""
+    """Reflections that raised, or whose text was empty or too long, for the context too."""
 
 
 class Rewriter:
     """gepa's reflection LM: asks the reflector and lets only new, usable texts through."""
 
-    def __init__(self, reflector: Reflector, ledger: Ledger, log: RoundLog) -> None:
+    def __init__(
+        self, reflector: Reflector, ledger: Ledger, log: RoundLog, fits: Callable[[str], bool]
+    ) -> None:
         self._reflector, self._ledger, self._log = reflector, ledger, log
+        self._fits = fits
 
     def reflect(
         self,
@@ -69,7 +73,7 @@ class Rewriter:
         wave: set[str] = set()
         proposals = []
         for reflection in self._ask(requests):
-            text = reflection.text.strip() if reflection else ""
+            text = well_formed(reflection.text.strip()) if reflection else ""
             fresh = self._is_fresh(text, wave)
             wave.add(text)
             # gepa drops a proposal without texts before it is rolled out.
@@ -106,7 +110,7 @@ class Rewriter:
             return None
 
     def _is_fresh(self, text: str, wave: set[str]) -> bool:
-        if not text or len(text) > MAX_PROMPT_CHARACTERS:
+        if not text or len(text) > MAX_PROMPT_CHARACTERS or not self._fits(text):
             self._log.failed += 1
             return False
         if text in self._log.pool or text in wave:

@@ -18,11 +18,12 @@ from typing import Any
 import torch
 
 from cl_bench.collapse import CollapseWatch
-from cl_bench.errors import DivergedError, RunDirectoryError, UsageError, at_least, unknown
+from cl_bench.errors import DivergedError, RunDirectoryError, UsageError, unknown
 from cl_bench.evaluator import Evaluation, EvaluationConfig, Evaluator, Row
 from cl_bench.files import read_json, write_json_atomically
 from cl_bench.identity import identity, require_same_model, require_same_software
 from cl_bench.learner import HearsBoundaries, Learner, LearnerConfig, Ledger, StepRecord
+from cl_bench.limits import COUNTS, SEEDS, settle
 from cl_bench.models import resolve
 from cl_bench.policy import Policy
 from cl_bench.progress import Progress
@@ -60,7 +61,12 @@ class RunConfig:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
-        at_least(eval_every=(self.eval_every, 1), threads=(self.threads, 0))
+        settle(
+            self,
+            whole={"seed": SEEDS, "eval_every": COUNTS, "threads": (0, 1024)},
+            texts=("learner", "model"),
+            flags=("announced",),
+        )
         for kind, given, allowed in (
             ("feedback level", self.feedback, FEEDBACK_LEVELS),
             ("device", self.device, DEVICES),
