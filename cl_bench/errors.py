@@ -14,6 +14,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from cl_bench.text import printable
+
 
 class ClBenchError(Exception):
     """Base of every error that cl-bench raises on purpose."""
@@ -48,6 +50,7 @@ def unknown(kind: str, given: object, allowed: Iterable[str]) -> UsageError:
     close = difflib.get_close_matches(str(given)[:100], names, n=1, cutoff=0.5)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     known = ", ".join(names)
+    shown = printable(repr(given), 100)
     return UsageError(
-        f"Unknown {kind} {given!r}.{hint} Known: {known}. `cl-bench list` shows what has a name."
+        f"Unknown {kind} {shown}.{hint} Known: {known}. `cl-bench list` shows what has a name."
     )

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from cl_bench.admission import require_room, require_unedited
 from cl_bench.collapse import CollapseWatch
 from cl_bench.errors import DivergedError, RunDirectoryError, UsageError, unknown
 from cl_bench.evaluator import Evaluation, EvaluationConfig, Evaluator, Row
@@ -102,12 +103,7 @@ class Runner:
         self._ledger = Ledger()
         factory = LEARNERS.load(config.learner)
         self._learner: Learner = factory.build(self._policy, config.learning, self._ledger)
-        self._course = Course(
-            stream,
-            seed=config.seed,
-            feedback=config.feedback,
-            problems_per_step=config.learning.problems_per_step,
-        )
+        self._course = _course(stream, config)
         tasks = {domain: self._course.evaluation_task(domain) for domain in stream.domains}
         retention = [name for name in DOMAINS.table if name not in tasks]
         self._evaluator = Evaluator(self._policy, tasks, config.evaluation, config.seed, retention)
@@ -129,6 +125,9 @@ class Runner:
         LEARNERS.load(config.learner)
         started = perf_counter()
         policy = _load_policy(config, config.threads)
+        learning, evaluation = config.learning, config.evaluation
+        longest = max(learning.max_new_tokens, evaluation.max_new_tokens)
+        require_room(policy, _course(stream, config), longest)
         manifest = _manifest(stream, config) | identity(config.model, policy)
         directory = RunDirectory.create(path, manifest)
         with directory.locked(), _status_kept(directory):
@@ -142,6 +141,7 @@ class Runner:
         """Go on with the interrupted run in `path` from its last checkpoint."""
         directory = RunDirectory.open(path)
         manifest = directory.manifest
+        require_unedited(manifest, path)
         if manifest["status"] == "done":
             raise RunDirectoryError(f"The run in {path} is done; there is nothing to resume.")
         config = RunConfig.from_dict(manifest["config"])
@@ -268,6 +268,15 @@ class Runner:
     def _time(self, phase: str, started: float) -> None:
         row = {"step": self._step, "phase": phase, "seconds": perf_counter() - started}
         self._timing.append(row)
+
+
+def _course(stream: Stream, config: RunConfig) -> Course:
+    return Course(
+        stream,
+        seed=config.seed,
+        feedback=config.feedback,
+        problems_per_step=config.learning.problems_per_step,
+    )
 
 
 def _manifest(stream: Stream, config: RunConfig) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from cl_bench.errors import RunDirectoryError
 from cl_bench.metrics.continual import average_accuracy, bwt_gem, forgetting_max
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.results import RunDirectory
+from cl_bench.text import printable
 
 PROMPTS = ("learner", "seed")
 METRICS: Mapping[str, Callable[[ArrayLike], float | Undefined]] = {
@@ -79,7 +80,7 @@ class Summary:
 
     def __rich__(self) -> Group:
         return Group(
-            Text(self._title()),
+            Text(printable(self._title())),
             _heading("Accuracy on test problems, learner's prompt (seed prompt)"),
             self._accuracy_table(),
             *self._retention_table(),
@@ -98,7 +99,7 @@ class Summary:
         return f"{title}: {self.status}{'' if self.evaluated_step == self.steps else reached}"
 
     def _accuracy_table(self) -> Table:
-        names = [f"{number} {domain}" for number, domain in enumerate(self.stages, 1)]
+        names = [f"{number} {printable(domain)}" for number, domain in enumerate(self.stages, 1)]
         table = _table("after stage", *names)
         for row, name in enumerate(["base model", *names]):
             cells = [self._cell(row, column) for column in range(len(names))]
@@ -248,7 +249,7 @@ def _heading(text: str) -> Text:
 
 
 def _reason(values: Sequence[float | Undefined]) -> str:
-    return next((str(value) for value in values if isinstance(value, Undefined)), "")
+    return next((printable(str(value)) for value in values if isinstance(value, Undefined)), "")
 
 
 def _whole(amount: float) -> str:
