@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from cl_bench.errors import RunDirectoryError
 from cl_bench.prompts import SEED_PROMPT, chat
-from cl_bench.provenance import config_hash
 from cl_bench.stream import Course
 
 if TYPE_CHECKING:
@@ -16,7 +15,8 @@ if TYPE_CHECKING:
 
 _PROBLEMS = 256
 """Problems of each split whose length stands for all of them."""
-_ADVICE = "Restore it from a copy, or start a new run with another --out."
+_NEEDED = ("stream", "config", "config_hash", "status")
+_STATUSES = ("running", "done", "diverged", "failed")
 
 
 def require_room(policy: Policy, course: Course, max_new_tokens: int) -> None:
@@ -28,19 +28,12 @@ def require_room(policy: Policy, course: Course, max_new_tokens: int) -> None:
         policy.require_room(chats, max_new_tokens)
 
 
-def require_unedited(manifest: Mapping[str, Any], path: Path) -> None:
-    """Raise `RunDirectoryError` if stream or configuration are not those the run began with."""
-    try:
-        described = {name: manifest[name] for name in ("stream", "config")}
-        same = config_hash(described) == manifest["config_hash"]
-        config = described["config"]
-        same = same and all(config[n] == manifest[n] for n in ("learner", "model", "seed"))
-        known = manifest["status"] in ("running", "done", "diverged", "failed")
-    except (KeyError, TypeError, ValueError) as error:
+def require_whole(manifest: Mapping[str, Any], path: Path) -> None:
+    """Raise `RunDirectoryError` if the manifest of the run in `path` lacks what a resume needs."""
+    missing = [name for name in _NEEDED if name not in manifest]
+    if missing or manifest["status"] not in _STATUSES:
+        said = f"it has no {', no '.join(missing)}" if missing else f"status {manifest['status']!r}"
         raise RunDirectoryError(
-            f"{path / 'manifest.json'} was edited or is damaged: {error!r}. {_ADVICE}"
-        ) from error
-    if not (same and known):
-        what = "its stream or configuration no longer has the hash that it names"
-        said = what if not same else f"its status is {manifest['status']!r}"
-        raise RunDirectoryError(f"{path / 'manifest.json'} was edited: {said}. {_ADVICE}")
+            f"{path / 'manifest.json'} was edited or is damaged: {said}. Restore it from a copy, "
+            "or start a new run with another --out."
+        )

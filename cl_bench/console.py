@@ -10,7 +10,6 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -69,10 +68,10 @@ def _traceback_kept(error: Exception) -> str:
 class OneLineGroup(TyperGroup):
     """A command group whose usage errors are one line, too."""
 
-    def main(self, args: Sequence[str] | None = None, **options: Any) -> Any:
+    def main(self, *args: Any, **options: Any) -> Any:
         standalone = options.pop("standalone_mode", True)
         try:
-            code = super().main(args, standalone_mode=False, **options)
+            code = super().main(*args, **{**options, "standalone_mode": False})
         except USAGE_ERROR as error:
             if not standalone:
                 raise
@@ -93,5 +92,5 @@ def _refuse_usage(error: Any) -> int:
         typer.echo(error.ctx.get_help(), err=True)
         return 2
     command = error.ctx.command_path if error.ctx else "cl-bench"
-    say(f"{error.format_message().rstrip('.')}. `{command} --help` shows what is allowed.")
+    say(f"{error.format_message().rstrip('.?')}. `{command} --help` shows what is allowed.")
     return 2

@@ -16,6 +16,9 @@ from collections.abc import Iterable
 
 from cl_bench.text import printable
 
+_KINDS = ("stream", "domain", "learner", "metric", "model")
+_LISTED = " `cl-bench list` shows what has a name."
+
 
 class ClBenchError(Exception):
     """Base of every error that cl-bench raises on purpose."""
@@ -52,5 +55,5 @@ def unknown(kind: str, given: object, allowed: Iterable[str]) -> UsageError:
     known = ", ".join(names)
     shown = printable(repr(given), 100)
     return UsageError(
-        f"Unknown {kind} {shown}.{hint} Known: {known}. `cl-bench list` shows what has a name."
+        f"Unknown {kind} {shown}.{hint} Known: {known}.{_LISTED if kind in _KINDS else ''}"
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from math import isfinite
 from numbers import Integral, Real
+from typing import cast
 
 from cl_bench.errors import UsageError
 from cl_bench.text import printable
@@ -51,22 +51,24 @@ def settle(
 
 def whole_number(name: str, given: object, bounds: tuple[int, int]) -> int:
     """`given` as an `int`; anything but a whole number within `bounds` is a `UsageError`."""
-    if isinstance(given, Integral) and not isinstance(given, bool):
-        if bounds[0] <= given <= bounds[1]:
-            return int(given)
+    if isinstance(given, bool) or not isinstance(given, Integral):
+        raise _refused(name, repr(given), f"a whole number, {_between(*bounds)}")
+    number = int(given)
+    if not bounds[0] <= number <= bounds[1]:
         raise _refused(name, str(given), _between(*bounds))
-    raise _refused(name, repr(given), f"a whole number, {_between(*bounds)}")
+    return number
 
 
 def real_number(name: str, given: object, bounds: Bounds) -> float:
-    """`given` as a `float`; anything but a number within `bounds` is a `UsageError`."""
-    if isinstance(given, Real) and not isinstance(given, bool):
-        if isfinite(given) and bounds[0] <= given <= bounds[1]:
-            return float(given)
-        # Nobody types 1e-30: to a user the least rate is "above 0".
-        least = "above 0" if bounds[0] == RATES[0] else f"at least {bounds[0]:g}"
-        raise _refused(name, str(given), f"{least} and at most {bounds[1]:g}")
-    raise _refused(name, repr(given), f"a number, {_between(*bounds)}")
+    """`given` as a `float`; anything but a finite number within `bounds` is a `UsageError`."""
+    # Nobody types 1e-30: to a user the least rate is "above 0".
+    least = "above 0" if bounds[0] == RATES[0] else f"at least {bounds[0]:g}"
+    allowed = f"{least} and at most {bounds[1]:g}"
+    if isinstance(given, bool) or not isinstance(given, Real):
+        raise _refused(name, repr(given), f"a number, {allowed}")
+    if not bounds[0] <= cast(float, given) <= bounds[1]:  # NaN is neither
+        raise _refused(name, str(given), allowed)
+    return float(given)
 
 
 def a_text(name: str, given: object) -> str:
@@ -83,7 +85,7 @@ def _flag(name: str, given: object) -> bool:
     return given
 
 
-def _between(least: float, most: float) -> str:
+def _between(least: int, most: int) -> str:
     return f"at least {least:,} and at most {most:,}"
 
 

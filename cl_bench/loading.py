@@ -72,9 +72,10 @@ def _load(name: str, offline: bool) -> tuple[PreTrainedModel, PreTrainedTokenize
     config = AutoConfig.from_pretrained(name, **safe)
     _require_causal(name, config.to_dict())
     tokenizer = AutoTokenizer.from_pretrained(name, **safe)
-    model, report = AutoModelForCausalLM.from_pretrained(
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
         name, use_safetensors=True, output_loading_info=True, **safe
     )
+    model, report = loaded
     _require_all_weights(name, report)
     return model, tokenizer
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from cl_bench.admission import require_room, require_unedited
+from cl_bench.admission import require_room, require_whole
 from cl_bench.collapse import CollapseWatch
 from cl_bench.errors import DivergedError, RunDirectoryError, UsageError, unknown
 from cl_bench.evaluator import Evaluation, EvaluationConfig, Evaluator, Row
@@ -141,7 +141,7 @@ class Runner:
         """Go on with the interrupted run in `path` from its last checkpoint."""
         directory = RunDirectory.open(path)
         manifest = directory.manifest
-        require_unedited(manifest, path)
+        require_whole(manifest, path)
         if manifest["status"] == "done":
             raise RunDirectoryError(f"The run in {path} is done; there is nothing to resume.")
         config = RunConfig.from_dict(manifest["config"])
