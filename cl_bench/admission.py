@@ -14,16 +14,15 @@ if TYPE_CHECKING:
     from cl_bench.policy import Policy
 
 _PROBLEMS = 256
-"""Problems of each split whose length stands for all of them."""
+"""Problems of a domain whose length stands for all of them."""
 _NEEDED = ("stream", "config", "config_hash", "status")
 _STATUSES = ("running", "done", "diverged", "failed")
 
 
 def require_room(policy: Policy, course: Course, max_new_tokens: int) -> None:
-    """Raise `UsageError` if the seed prompt with a problem of `course` exceeds the context."""
+    """Raise `UsageError` if a training problem under the seed prompt exceeds the context."""
     for domain in course.stream.domains:
-        task = course.evaluation_task(domain)
-        problems = [*task.problems("test", _PROBLEMS), *task.problems("train", _PROBLEMS)]
+        problems = course.evaluation_task(domain).problems("train", _PROBLEMS)
         chats = [chat(SEED_PROMPT, problem.prompt) for problem in problems]
         policy.require_room(chats, max_new_tokens)
 

@@ -244,7 +244,15 @@ def _trial() -> Facts:
     from cl_bench.api import run
 
     with TemporaryDirectory() as folder:
-        done = run("math", "fst", steps=2, eval_every=2, items=16, out=Path(folder) / "trial")
+        done = run(
+            "math",
+            "fst",
+            steps=2,
+            eval_every=2,
+            items=4,
+            retention_items=0,
+            out=Path(folder) / "trial",
+        )
         steps, timing = done.table("steps"), done.table("timing")
     seconds = timing.groupby("phase")["seconds"].sum()
     return {

@@ -103,6 +103,22 @@ class Evaluator:
         }
         self._base_rollouts: dict[tuple[str, str], list[Rollout]] = {}
 
+    def require_room(self) -> None:
+        """Raise `UsageError` if an item with the seed prompt, or its own, exceeds the context."""
+        chats = [
+            *(
+                chat(SEED_PROMPT, p.prompt)
+                for problems in self._problems.values()
+                for p in problems
+            ),
+            *(
+                chat(i.system, i.problem.prompt)
+                for items in self._retention.values()
+                for i in items
+            ),
+        ]
+        self._policy.require_room(chats, self._config.max_new_tokens)
+
     def evaluate(self, step: int, learner_prompt: str, *, retention: bool = False) -> Evaluation:
         """All domains under both prompts, and with `retention` the domains outside the stream.
 

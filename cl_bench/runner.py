@@ -104,9 +104,7 @@ class Runner:
         factory = LEARNERS.load(config.learner)
         self._learner: Learner = factory.build(self._policy, config.learning, self._ledger)
         self._course = _course(stream, config)
-        tasks = {domain: self._course.evaluation_task(domain) for domain in stream.domains}
-        retention = [name for name in DOMAINS.table if name not in tasks]
-        self._evaluator = Evaluator(self._policy, tasks, config.evaluation, config.seed, retention)
+        self._evaluator = _evaluator(policy, self._course, config)
         learning = config.learning
         self._collapse = CollapseWatch()
         self._look_ahead = ceil(learning.round_exercises / learning.problems_per_step) - 1
@@ -125,9 +123,9 @@ class Runner:
         LEARNERS.load(config.learner)
         started = perf_counter()
         policy = _load_policy(config, config.threads)
-        learning, evaluation = config.learning, config.evaluation
-        longest = max(learning.max_new_tokens, evaluation.max_new_tokens)
-        require_room(policy, _course(stream, config), longest)
+        course = _course(stream, config)
+        require_room(policy, course, config.learning.max_new_tokens)
+        _evaluator(policy, course, config).require_room()
         manifest = _manifest(stream, config) | identity(config.model, policy)
         directory = RunDirectory.create(path, manifest)
         with directory.locked(), _status_kept(directory):
@@ -277,6 +275,12 @@ def _course(stream: Stream, config: RunConfig) -> Course:
         feedback=config.feedback,
         problems_per_step=config.learning.problems_per_step,
     )
+
+
+def _evaluator(policy: Policy, course: Course, config: RunConfig) -> Evaluator:
+    tasks = {domain: course.evaluation_task(domain) for domain in course.stream.domains}
+    retention = [name for name in DOMAINS.table if name not in tasks]
+    return Evaluator(policy, tasks, config.evaluation, config.seed, retention)
 
 
 def _manifest(stream: Stream, config: RunConfig) -> dict[str, Any]:

@@ -174,15 +174,19 @@ def _configure(folder: Path, **changes: object) -> None:
 
 def _lay_out_runs(folder: Path) -> None:
     described = {"stream": stream("math").describe(), "config": asdict(RunConfig())}
-    manifest = {
+    manifest: dict[str, object] = {
         **described,
         "config_hash": config_hash(described),
         "status": "running",
     }
     for name in ("old", "edited", "status", "stripped", "torn"):
         RunDirectory.create(folder / name, manifest)
-    other = {"old": {"schema_version": 0}, "status": {"status": "finished"}}
-    for name, change in (other | {"edited": {"config": asdict(RunConfig(seed=1))}}).items():
+    changes: dict[str, dict[str, object]] = {
+        "old": {"schema_version": 0},
+        "status": {"status": "finished"},
+        "edited": {"config": asdict(RunConfig(seed=1))},
+    }
+    for name, change in changes.items():
         _edit(folder / name, manifest | change)
     _edit(folder / "stripped", {"status": "running"})
     (folder / "torn" / "manifest.json").write_text(json.dumps(manifest)[:200])

@@ -25,7 +25,7 @@ FIELDS = [
     for item in fields(config)
     if item.name not in ("learning", "evaluation")
 ]
-NEVER = (None, [1], {}, object(), math.nan, math.inf, -math.inf, b"x", 1j)
+NEVER: tuple[object, ...] = (None, [1], {}, object(), math.nan, math.inf, -math.inf, b"x", 1j)
 WRONG: dict[str, tuple[Any, ...]] = {
     "int": (*NEVER, -1, 2**64, 10**400, 1.5, 3.0, "8", True),
     "float": (*NEVER, -1, -1e-9, 1e300, 10**400, "0.1", True),
@@ -58,7 +58,7 @@ def test_numbers_of_other_libraries_and_paths_become_plain_data() -> None:
     plain = asdict(config)
     assert (plain["seed"], type(plain["seed"])) == (5, int)
     assert plain["model"] == "some/model"
-    learning = LearnerConfig(learning_rate=np.float32(0.5), ratio_cap=5)
+    learning = LearnerConfig(learning_rate=np.float32(0.5), ratio_cap=5)  # type: ignore[arg-type]
     assert (learning.learning_rate, type(learning.learning_rate)) == (0.5, float)
     assert type(learning.ratio_cap) is float
 
