@@ -111,12 +111,13 @@ def test_without_a_connection_the_hub_is_tried_once_and_quickly(
 
 
 def test_the_context_comes_from_the_configuration_and_may_be_unknown(tiny_policy: Policy) -> None:
-    assert tiny_policy.context == 512
+    contexts = [tiny_policy.context]
     tiny_policy.model.config.max_position_embeddings = 0
-    assert tiny_policy.context is None
+    contexts.append(tiny_policy.context)
     assert tiny_policy.fits(chat("", "math " * 1_000), 10_000)
     tiny_policy.model.config.n_positions = 64
-    assert tiny_policy.context == 64
+    contexts.append(tiny_policy.context)
+    assert contexts == [512, None, 64]
 
 
 def test_a_prompt_may_fill_the_context_to_the_last_token_but_not_beyond(
