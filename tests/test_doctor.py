@@ -105,7 +105,12 @@ def test_more_threads_than_cores_is_a_note_that_stops_nothing(
 def test_the_trial_times_two_real_steps(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small: dict[str, Any] = {"problems_per_step": 2, "group_size": 2, "proposals": 1, "max_new_tokens": 6}
+    small: dict[str, Any] = {
+        "problems_per_step": 2,
+        "group_size": 2,
+        "proposals": 1,
+        "max_new_tokens": 6,
+    }
     monkeypatch.setattr("cl_bench.api.run", partial(api.run, model=str(tiny_model), **small))
     facts = examine(trial=True).facts["the default run"]
     assert 0 < facts["seconds of RL per step"] <= facts["seconds of both steps"]
