@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cl_bench.api import Run, run
+    from cl_bench.checks import check_learner, check_task
 
-__all__ = ["Run", "__version__", "run"]
+__all__ = ["Run", "__version__", "check_learner", "check_task", "run"]
 __version__ = version("cl-bench")
 
 
@@ -24,4 +25,8 @@ def __getattr__(name: str) -> Any:
         from cl_bench import api
 
         return getattr(api, name)
+    if name in ("check_learner", "check_task"):
+        from cl_bench import checks
+
+        return getattr(checks, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

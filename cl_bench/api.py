@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cl_bench.report.summary import Summary
+
+_LONGEST_NAME = 90
+"""Characters of a stream's or learner's name in a directory's name."""
 
 
 class Run:
@@ -100,8 +104,12 @@ def resume(path: str | Path, *, progress: Progress | None = None) -> Run:
 
 
 def default_out(stream: str, learner: str, seed: int) -> Path:
-    """`results/<stream>-<learner>-<seed>`, numbered on if that exists."""
-    first = Path("results") / f"{stream}-{learner}-{seed}"
+    """`results/<stream>-<learner>-<seed>`, numbered on if that exists.
+
+    Whatever could lead out of `results` or is too long for a file's name is replaced or cut.
+    """
+    names = "-".join(re.sub(r"[^\w.+-]", "_", name)[:_LONGEST_NAME] for name in (stream, learner))
+    first = Path("results") / f"{names}-{seed}"
     path, number = first, 2
     while path.exists():
         path, number = first.with_name(f"{first.name}.{number}"), number + 1

@@ -22,6 +22,8 @@ app = typer.Typer(
 )
 model_app = typer.Typer(help="The embedded base model: measure it, train it again.")
 app.add_typer(model_app, name="model")
+new_app = typer.Typer(help="Write the skeleton of a package that adds to cl-bench.")
+app.add_typer(new_app, name="new")
 
 LEARNING = "What the learner may spend"
 EVALUATION = "Evaluation"
@@ -182,6 +184,29 @@ def model_train(
 
         config = TrainingConfig(steps=steps, seed=seed, device=device, compile=compile)
         train(config, out, typer.echo)
+
+
+NewName = Annotated[str, typer.Argument(help="colours, or acme/colours in the package acme.")]
+NewFolder = Annotated[Path | None, Name(help="New folder [./PACKAGE].")]
+
+
+@new_app.command("task")
+def new_task(name: NewName, out: NewFolder = None) -> None:
+    """A package with a domain of its own, and its test."""
+    _new("task", name, out)
+
+
+@new_app.command("learner")
+def new_learner(name: NewName, out: NewFolder = None) -> None:
+    """A package with a learner of its own, and its test."""
+    _new("learner", name, out)
+
+
+def _new(kind: str, name: str, out: Path | None) -> None:
+    with _Errors(debug=False):
+        from cl_bench.skeletons import write
+
+        typer.echo(write(kind, name, out))
 
 
 class _Errors:

@@ -2,6 +2,7 @@
 
     ClBenchError
     ├── UsageError        what the user asked for does not exist or cannot work
+    │   └── PluginError   what the user asked for belongs to an installed package and is broken
     ├── RunDirectoryError a run directory is locked, damaged or belongs to something else
     ├── ModelError        a model folder or name that cannot be used
     └── DivergedError     training produced a loss or weights that are not finite
@@ -26,6 +27,17 @@ class ClBenchError(Exception):
 
 class UsageError(ClBenchError):
     """The request names something unknown or asks for something impossible."""
+
+
+class PluginError(UsageError):
+    """A plug-in was asked for that cannot be used; `reason` says why, in one line."""
+
+    def __init__(self, kind: str, name: str, origin: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"The {kind} {name!r} of the package {origin} is broken: {reason.rstrip('.')}. Mend or "
+            f"update that package, or name another {kind}; `cl-bench list` shows which work."
+        )
 
 
 class RunDirectoryError(ClBenchError):

@@ -1,5 +1,6 @@
-"""Finding domains and learners by name: literal lazy tables, read once at the start of a run.
+"""Finding domains, streams, learners and metrics by name, once at the start of a run.
 
+What is built in stands in literal lazy tables; other packages add to them (see cl_bench.plugins).
 Nothing is imported before it is asked for, and nothing here is used inside a learning loop.
 """
 
@@ -8,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
-from cl_bench.errors import unknown
+from cl_bench import contracts
+from cl_bench.errors import RunDirectoryError, unknown
+from cl_bench.plugins import Contract, Plugin, discovered
 
 if TYPE_CHECKING:
     from cl_bench.learner import LearnerFactory
+    from cl_bench.metrics import Metric
     from cl_bench.stream import Stream
     from cl_bench.task import Domain
 
@@ -22,27 +27,49 @@ Entry = TypeVar("Entry")
 
 @dataclass(frozen=True)
 class Registry(Generic[Entry]):
-    """Names of one kind of thing, each with the `module:attribute` it lives in and a summary."""
+    """Names of one kind of thing, each with the `module:attribute` it lives in and a summary.
+
+    Plug-ins of the entry-point `group` follow the `table`, held to `contract` when loaded.
+    """
 
     kind: str
     table: Mapping[str, tuple[str, str]] = field(repr=False)
+    group: str = ""
+    contract: Contract = field(default=lambda found, name: "", repr=False)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.table)
+        yield from self.table
+        yield from discovered(self.group)
 
     def __contains__(self, name: str) -> bool:
-        return name in self.table
+        return name in self.table or self.plugin(name) is not None
 
     def load(self, name: str) -> Entry:
-        """Import the entry called `name`; an unknown name is a `UsageError` with a suggestion."""
-        if name not in self.table:
-            raise unknown(self.kind, name, self.table)
-        module, _, attribute = self.table[name][0].partition(":")
-        return cast(Entry, getattr(import_module(module), attribute))
+        """Import the entry called `name`; an unknown name is a `UsageError` with a suggestion.
+
+        A plug-in that cannot be used is a `PluginError`.
+        """
+        if name in self.table:
+            module, _, attribute = self.table[name][0].partition(":")
+            return cast(Entry, getattr(import_module(module), attribute))
+        plugin = self.plugin(name)
+        if plugin is None:
+            raise unknown(self.kind, name, self)
+        return cast(Entry, plugin.load(self.kind, self.contract))
+
+    def plugin(self, name: str) -> Plugin | None:
+        """The plug-in of that full name, broken or not; None for what is built in or unknown."""
+        return discovered(self.group).get(name) if "/" in name else None
 
     def summaries(self) -> list[tuple[str, str]]:
-        """Each name with its line, without importing anything."""
-        return [(name, summary) for name, (_, summary) in self.table.items()]
+        """Each name with its line. What is built in is not imported for that; plug-ins are."""
+        return [
+            *((name, summary) for name, (_, summary) in self.table.items()),
+            *(
+                (name, plugin.summary(self.kind, self.contract))
+                for name, plugin in discovered(self.group).items()
+            ),
+        ]
 
 
 DOMAINS: Registry[Domain] = Registry(
@@ -69,6 +96,8 @@ DOMAINS: Registry[Domain] = Registry(
             "paths in nested star graphs; hidden: only the search back from the goal works",
         ),
     },
+    "cl_bench.tasks",
+    contracts.domain_fault,
 )
 
 STREAMS: Registry[Stream] = Registry(
@@ -84,6 +113,8 @@ STREAMS: Registry[Stream] = Registry(
         ),
         "all": ("cl_bench.tasks.streams:ALL", "all five domains in turn"),
     },
+    "cl_bench.streams",
+    contracts.stream_fault,
 )
 
 LEARNERS: Registry[LearnerFactory] = Registry(
@@ -102,4 +133,32 @@ LEARNERS: Registry[LearnerFactory] = Registry(
             "fast-slow training: GEPA rounds and RL steps interleaved",
         ),
     },
+    "cl_bench.learners",
+    contracts.learner_fault,
 )
+
+PLUGIN_METRICS: Registry[Metric] = Registry(
+    "metric", {}, "cl_bench.metrics", contracts.metric_fault
+)
+"""Metrics of other packages; those built in are `cl_bench.metrics.METRICS`."""
+
+
+def plugins_used(stream: Stream, learner: str) -> dict[str, str]:
+    """Name and version of every package whose code determines the numbers of such a run."""
+    plugins = [
+        STREAMS.plugin(stream.name),
+        *map(DOMAINS.plugin, stream.domains),
+        LEARNERS.plugin(learner),
+    ]
+    return {plugin.package: plugin.version for plugin in plugins if plugin is not None}
+
+
+def require_same_plugins(path: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """`RunDirectoryError` unless the run in `path` finds the plug-ins that it began with."""
+    for package, version in before.items():
+        if now.get(package) != version:
+            found = now.get(package, "not installed")
+            raise RunDirectoryError(
+                f"The run in {path} was begun with {package} {version}, which is now {found}. "
+                f"`pip install {package}=={version}`, or start a new run with another --out."
+            )

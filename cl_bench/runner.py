@@ -30,7 +30,7 @@ from cl_bench.policy import Policy
 from cl_bench.progress import Progress
 from cl_bench.provenance import config_hash, provenance
 from cl_bench.random_states import random_states, restore_random_states, seed_everything
-from cl_bench.registry import DOMAINS, LEARNERS
+from cl_bench.registry import DOMAINS, LEARNERS, plugins_used, require_same_plugins
 from cl_bench.results import RunDirectory
 from cl_bench.stream import Course, Stream
 from cl_bench.task import FEEDBACK_LEVELS, FeedbackLevel
@@ -144,6 +144,8 @@ class Runner:
             raise RunDirectoryError(f"The run in {path} is done; there is nothing to resume.")
         config = RunConfig.from_dict(manifest["config"])
         stream = Stream.from_description(manifest["stream"])
+        plugins = plugins_used(stream, config.learner)
+        require_same_plugins(path, manifest.get("plugins", {}), plugins)
         started = perf_counter()
         require_same_software(manifest, provenance(), path)
         policy = _load_policy(config, manifest["threads"])
@@ -292,6 +294,7 @@ def _manifest(stream: Stream, config: RunConfig) -> dict[str, Any]:
         "seed": config.seed,
         "config_hash": config_hash(described),
         "status": "running",
+        "plugins": plugins_used(stream, config.learner),
         "provenance": provenance(),
     }
 

@@ -6,19 +6,19 @@ the runner and the tables; only a stream with announced boundaries tells of them
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
 from typing import Any
 
-from cl_bench.errors import unknown
+from cl_bench.errors import UsageError, at_least, unknown
 from cl_bench.learner import Batch, Exercise
 from cl_bench.limits import COUNTS, a_text, whole_number
+from cl_bench.plugins import STREAM_SEPARATOR as _SEPARATOR
 from cl_bench.registry import DOMAINS, STREAMS
 from cl_bench.task import Domain, FeedbackLevel, Problem, Task
 
 DEFAULT_STEPS = 80
-_SEPARATOR = "-to-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Stream:
 
 
 def stream(name: str, *, steps: int | None = None, setting: str | None = None) -> Stream:
-    """A named stream, or `a-to-b(-to-c…)` over known domains.
+    """A named stream, or `a-to-b(-to-c…)` over known domains, a stream's name first.
 
     `steps` and `setting` replace those of every stage.
     """
@@ -91,21 +91,70 @@ def stream(name: str, *, steps: int | None = None, setting: str | None = None) -
         replace(stage, steps=steps or stage.steps, setting=setting or stage.setting)
         for stage in found.stages
     )
+    require_stages(stages)
+    return replace(found, stages=stages)
+
+
+def require_stages(stages: Sequence[Stage]) -> None:
+    """`UsageError` for the first stage whose domain or setting does not exist."""
     for stage in stages:
         levels = DOMAINS.load(stage.domain).settings
         if stage.setting not in levels:
             raise unknown(f"setting of {stage.domain}", stage.setting, levels)
-    return replace(found, stages=stages)
+        at_least(steps=(stage.steps, 1))
 
 
 def _parse(name: str) -> Stream:
-    domains = name.split(_SEPARATOR)
-    if not re.search(_SEPARATOR, name) and name not in DOMAINS:
+    if name in DOMAINS:
+        return Stream(name, (Stage(name, DEFAULT_STEPS),))
+    ways = readings(name, DOMAINS)
+    if len(ways) > 1:
+        both = " or ".join(", then ".join(way) for way in ways)
+        raise UsageError(
+            f"The stream name {name!r} can be read in two ways: {both}. Name the stream you mean "
+            "in a package of your own (entry points `cl_bench.streams`)."
+        )
+    if ways:
+        return Stream(name, tuple(Stage(domain, DEFAULT_STEPS) for domain in ways[0]))
+    if _SEPARATOR not in name:
         raise unknown("stream", name, [*STREAMS, *DOMAINS, "a-to-b over known domains"])
-    for domain in domains:
-        if domain not in DOMAINS:
-            raise unknown(f"domain (in the stream {name!r})", domain, DOMAINS)
-    return Stream(name, tuple(Stage(domain, DEFAULT_STEPS) for domain in domains))
+    raise unknown(f"domain (in the stream {name!r})", _unread(name), DOMAINS)
+
+
+def readings(name: str, domains: Iterable[str]) -> list[tuple[str, ...]]:
+    """The ways to read `name` as domains joined by `-to-`, at most two of them.
+
+    A domain's package may itself be called `seq-to-seq`, so that cutting at every `-to-` is not
+    enough.
+    """
+    known = set(domains)
+    words = name.split(_SEPARATOR)
+    longest = 1 + max(domain.count(_SEPARATOR) for domain in known)
+    ways: list[list[tuple[str, ...]]] = [[()], *([] for _ in words)]
+    for end in range(1, len(words) + 1):
+        for start in range(max(0, end - longest), end):
+            domain = _SEPARATOR.join(words[start:end])
+            if domain in known:
+                ways[end] += [(*way, domain) for way in ways[start]]
+        ways[end] = ways[end][:2]
+    return ways[-1]
+
+
+def _unread(name: str) -> str:
+    """The part of a stream's name that is no domain, as far as can be told."""
+    words = name.split(_SEPARATOR)
+    known = set(DOMAINS)
+    start = max(
+        (n for n in range(len(words)) if readings(_SEPARATOR.join(words[:n]), known)), default=0
+    )
+    ends = range(start + 1, min(len(words), start + 8) + 1)
+    rest = [_SEPARATOR.join(words[start:end]) for end in ends]
+    # The shortest, unless a longer one resembles a known name more closely.
+    return max(rest, key=lambda text: (_likeness(text, known), -len(text)))
+
+
+def _likeness(text: str, known: Iterable[str]) -> float:
+    return max(SequenceMatcher(None, text, name).ratio() for name in known)
 
 
 class Course:

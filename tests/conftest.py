@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import venv
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -64,3 +69,29 @@ def batches() -> list[Batch]:
 
     course = stream("math", steps=5, setting="easy")
     return Course(course, seed=0, feedback="step", problems_per_step=2).batches(1, 5)
+
+
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., CompletedProcess[str]]:
+    """An environment of its own that sees the packages of this one: runs its Python.
+
+    `outside("-m", "pip", "--version", cwd=folder)`; what is installed there stays there.
+    """
+    folder = tmp_path_factory.mktemp("outside")
+    venv.create(folder, with_pip=False, symlinks=True)
+    (home,) = folder.glob("lib/python*/site-packages")
+    seen = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+    # addsitedir, unlike a line with a path, also follows the .pth files of editable installs.
+    lines = [f"import site; site.addsitedir({path!r})" for path in seen]
+    (home / "seen.pth").write_text("\n".join(lines))
+
+    def call(*arguments: str, cwd: Path = folder) -> CompletedProcess[str]:
+        return subprocess.run(
+            [str(folder / "bin" / "python"), *arguments],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return call

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
+from math import isfinite
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -15,9 +17,11 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cl_bench.errors import RunDirectoryError
+from cl_bench.errors import PluginError, RunDirectoryError
 from cl_bench.metrics.continual import average_accuracy, bwt_gem, forgetting_max
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.plugins import one_line
+from cl_bench.registry import PLUGIN_METRICS
 from cl_bench.results import RunDirectory
 from cl_bench.text import printable
 
@@ -27,7 +31,7 @@ METRICS: Mapping[str, Callable[[ArrayLike], float | Undefined]] = {
     "bwt_gem": bwt_gem,
     "forgetting_max": forgetting_max,
 }
-"""The metrics of an accuracy matrix that a summary shows."""
+"""The built-in metrics of an accuracy matrix that a summary shows; those of plug-ins follow."""
 
 _WIDTH = 100
 _SPENT = {
@@ -60,7 +64,7 @@ class Summary:
     accuracy: Mapping[str, NDArray[np.float64]]
     """By prompt: acc_I_J, shape (T+1, T), row 0 the base; NaN where nothing was evaluated yet."""
     metrics: Mapping[str, Mapping[str, float | Undefined]]
-    """By prompt, then by the names of `METRICS`."""
+    """By prompt, then by the names of `METRICS` and of the plug-ins' metrics."""
     retention: pd.DataFrame
     """Accuracy on domains outside the stream, whose conventions the prompt states: a column per
     domain, a row per stage that has ended, from 0, the base model."""
@@ -121,7 +125,7 @@ class Summary:
 
     def _metrics_table(self) -> Table:
         table = _table("", "learner's prompt", "seed prompt", "")
-        for name in METRICS:
+        for name in self.metrics[PROMPTS[0]]:
             values = [self.metrics[prompt][name] for prompt in PROMPTS]
             table.add_row(name, *(f"{value:.3f}" for value in values), _reason(values))
         divergences = [self.kl[prompt] for prompt in PROMPTS]
@@ -162,10 +166,7 @@ def summarise(directory: RunDirectory) -> Summary:
         evaluated_step=None if evaluations.empty else int(evaluations["step"].max()),
         stages=stages,
         accuracy=accuracy,
-        metrics={
-            prompt: {name: metric(accuracy[prompt]) for name, metric in METRICS.items()}
-            for prompt in PROMPTS
-        },
+        metrics={prompt: _metrics(accuracy[prompt]) for prompt in PROMPTS},
         retention=_retention(evaluations),
         kl={prompt: _last_kl(evaluations, prompt) for prompt in PROMPTS},
         spent=_spent(directory.table("ledger")),
@@ -210,6 +211,27 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, left = divmod(minutes, 60)
     return f"{hours} h {left:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def _metrics(acc_I_J: NDArray[np.float64]) -> dict[str, float | Undefined]:
+    built_in = {name: metric(acc_I_J) for name, metric in METRICS.items()}
+    return built_in | {name: _plugin_metric(name, acc_I_J) for name in PLUGIN_METRICS}
+
+
+def _plugin_metric(name: str, acc_I_J: NDArray[np.float64]) -> float | Undefined:
+    """The value of another package's metric; one that fails is undefined and breaks no report."""
+    try:
+        value: Any = PLUGIN_METRICS.load(name).function(acc_I_J.copy())
+        if isinstance(value, Undefined):
+            return value
+        number = isinstance(value, Real) and not isinstance(value, bool)
+        if number and isfinite(float(value)):
+            return float(value)
+        return Undefined(one_line(f"gave {value!r}, which is no finite number"))
+    except PluginError as error:
+        return Undefined(f"broken: {error.reason}")
+    except Exception as error:  # noqa: BLE001 - foreign code
+        return Undefined(one_line(f"raised {type(error).__name__}: {error}"))
 
 
 def _last_kl(evaluations: pd.DataFrame, prompt: str) -> float | Undefined:

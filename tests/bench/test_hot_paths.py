@@ -1,4 +1,4 @@
-"""Speed of the hot paths on the embedded model, for `tox -e bench`; nothing is asserted."""
+"""The hot paths of a run, one by one."""
 
 from __future__ import annotations
 
@@ -6,25 +6,12 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from cl_bench.learner import LearnerConfig, Ledger
-from cl_bench.models import EMBEDDED, resolve
 from cl_bench.policy import Policy, Rollout
 from cl_bench.prompts import SEED_PROMPT, chat
 from cl_bench.registry import LEARNERS
-from cl_bench.stream import Course, stream
+from cl_bench.stream import Course
 
 CONFIG = LearnerConfig()
-
-
-@pytest.fixture(scope="module")
-def policy() -> Policy:
-    return Policy.load(resolve(EMBEDDED))
-
-
-@pytest.fixture(scope="module")
-def course() -> Course:
-    return Course(
-        stream("math"), seed=0, feedback="step", problems_per_step=CONFIG.problems_per_step
-    )
 
 
 def sample(policy: Policy, course: Course) -> list[Rollout]:
@@ -46,6 +33,7 @@ def test_divergence_along_128_responses(
     benchmark.pedantic(policy.divergence, (rollouts,), rounds=5, warmup_rounds=1)  # type: ignore[no-untyped-call]
 
 
+@pytest.mark.benchmark(group="six steps of a learner")
 @pytest.mark.parametrize("learner", ["rl", "prompt", "fst"])
 def test_six_steps(
     benchmark: BenchmarkFixture, policy: Policy, course: Course, learner: str

@@ -4,10 +4,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cl_bench import plugins
 from cl_bench.errors import RunDirectoryError
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.summary import duration, summarise
@@ -174,3 +176,43 @@ def test_torch_is_not_imported() -> None:
     code = "import sys, cl_bench.report.summary; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ("matrix[-1].min()", "0.600"),
+        ("1", "1.000"),
+        ("Undefined('too early')", "undefined: too early"),
+        ("float('nan')", "undefined: gave nan, which is no finite number"),
+        ("True", "undefined: gave True, which is no finite number"),
+        ("'high'", "undefined: gave 'high', which is no finite number"),
+        ("1 / 0", "undefined: raised ZeroDivisionError: division by zero"),
+        ("matrix.fill(0)", "undefined: gave None, which is no finite number"),
+        ("absent[", "undefined: broken: SyntaxError"),
+    ],
+)
+def test_metric_of_a_plug_in_is_shown_and_breaks_no_summary(
+    body: str, shown: str, make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"metric_{abs(hash(body))}"
+    (tmp_path / f"{name}.py").write_text(
+        "from cl_bench.metrics import Metric, Undefined\n"
+        f"METRIC = Metric('a summary', lambda matrix: {body})\n"
+    )
+    metadata = tmp_path / "acme-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(f"[cl_bench.metrics]\nmine = {name}:METRIC\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    plugins.search_again()
+    try:
+        summary = summarise(make_run(TWO, scores))
+    finally:
+        monkeypatch.undo()
+        plugins.search_again()
+    value = summary.metrics["learner"]["acme/mine"]
+    assert (str(value) if isinstance(value, Undefined) else f"{value:.3f}").startswith(shown)
+    (line,) = (line for line in summary.text().splitlines() if line.startswith("acme/mine"))
+    assert line.split()[1] == shown.partition(":")[0]
+    assert summary.metrics["learner"]["average_accuracy"] == pytest.approx(0.7)

@@ -1,0 +1,191 @@
+"""Plug-ins: domains, streams, learners and metrics that other packages bring.
+
+A package offers them as entry points, in the groups of `GROUPS`:
+
+    [project.entry-points."cl_bench.tasks"]
+    colours = "acme_streams.colours:DOMAIN"
+
+The full name is the distribution's normalised name, a slash and the entry point's own name:
+`acme-streams/colours`. The installed packages are searched once, when a name is asked for that is
+not built in; a plug-in's code is imported when it is loaded or listed. A plug-in that cannot be
+used is broken: loading it is a `PluginError` with the reason, everything else goes on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution
+from importlib.metadata import distributions as installed
+from typing import Any
+
+from cl_bench.errors import PluginError
+
+GROUPS = ("cl_bench.tasks", "cl_bench.streams", "cl_bench.learners", "cl_bench.metrics")
+ENTRY_NAME = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
+"""What a plug-in may be called; besides, `-to-` is what joins the domains of a stream's name."""
+STREAM_SEPARATOR = "-to-"
+
+Contract = Callable[[Any, str], str]
+"""What is wrong with the object that has this full name; empty if nothing is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One entry point of an installed package."""
+
+    name: str
+    """Full name: `acme-streams/colours`."""
+    package: str
+    """The distribution's normalised name."""
+    version: str
+    value: str
+    """Where the object lives: `module:attribute`."""
+    fault: str = ""
+    """Why it cannot be loaded, as far as that shows without importing it."""
+
+    @property
+    def origin(self) -> str:
+        """Package and version, for people."""
+        return f"{self.package} {self.version}"
+
+    def load(self, kind: str, contract: Contract) -> object:
+        """Import the object and hold it to its contract; `PluginError` says what is wrong."""
+        error: BaseException | None = None
+        fault, found = self.fault, None
+        if not fault:
+            try:
+                found = EntryPoint(self.name, self.value, "").load()
+                fault = contract(found, self.name)
+            except (Exception, SystemExit) as raised:  # noqa: BLE001 - foreign code
+                fault, error = f"{type(raised).__name__}: {raised}", raised
+        if fault:
+            raise PluginError(kind, self.name, self.origin, one_line(fault)) from error
+        return found
+
+    def summary(self, kind: str, contract: Contract) -> str:
+        """One line for a listing; that of a broken plug-in says why it is broken."""
+        try:
+            text = _summary_of(self.load(kind, contract), self.value)
+        except PluginError as error:
+            text = f"broken: {error.reason}"
+        except Exception as error:  # noqa: BLE001 - foreign code
+            text = f"broken: its summary raises {type(error).__name__}: {error}"
+        return f"{one_line(text)} ({self.origin})"
+
+
+def discovered(group: str) -> Mapping[str, Plugin]:
+    """The plug-ins of a group by full name, sorted; of installed packages, read once."""
+    return _discovered().get(group, {})
+
+
+def search_again() -> None:
+    """Forget what was found, for a session in which a package was installed meanwhile."""
+    _discovered.cache_clear()
+
+
+def one_line(text: str) -> str:
+    """`text` on one line and without control characters."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in _spaced(text))
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.split())
+
+
+@cache
+def _discovered() -> dict[str, dict[str, Plugin]]:
+    found: dict[str, list[Plugin]] = {group: [] for group in GROUPS}
+    for package, owner in sorted(_packages().items()):
+        for group, plugin in _plugins(package, owner):
+            found[group].append(plugin)
+    return {group: _by_name(plugins) for group, plugins in found.items()}
+
+
+def _packages() -> dict[str, Distribution]:
+    """Normalised name to distribution, of the installed packages that offer something."""
+    names = set()
+    for candidate in installed():
+        # A damaged leftover of an uninstall has no name.
+        if _offers(candidate) and (name := _name_of(candidate)):
+            names.add(name)
+    active = {}
+    for name in names:
+        try:
+            active[name] = distribution(name)  # of two copies on the path the first is the one
+        except PackageNotFoundError:
+            continue
+    return active
+
+
+def _offers(candidate: Distribution) -> bool:
+    return any(f"[{group}]" in _entry_points_text(candidate) for group in GROUPS)
+
+
+def _entry_points_text(candidate: Distribution) -> str:
+    try:
+        return candidate.read_text("entry_points.txt") or ""
+    except (OSError, UnicodeError):
+        return ""
+
+
+def _name_of(candidate: Distribution) -> str:
+    name: str | None = candidate.metadata["Name"]
+    return re.sub(r"[-_.]+", "-", name or "").lower()
+
+
+def _plugins(package: str, owner: Distribution) -> Iterator[tuple[str, Plugin]]:
+    try:
+        points = [point for point in owner.entry_points if point.group in GROUPS]
+    except Exception as error:  # noqa: BLE001 - a file that anybody may have written
+        text = _entry_points_text(owner)
+        for group in GROUPS:
+            if f"[{group}]" in text:
+                fault = f"its entry_points.txt cannot be read ({error})"
+                yield group, Plugin(f"{package}/?", package, owner.version, "", fault)
+        return
+    for point in points:
+        name = f"{package}/{point.name}"
+        yield point.group, Plugin(name, package, owner.version, point.value, _name_fault(point))
+
+
+def _name_fault(point: EntryPoint) -> str:
+    if not ENTRY_NAME.fullmatch(point.name):
+        return (
+            f"the entry point is called {point.name!r}; a name consists of letters and digits, "
+            "with single hyphens, dots or underscores between them"
+        )
+    if point.group == "cl_bench.tasks" and STREAM_SEPARATOR in point.name:
+        return (
+            f"a domain cannot be called {point.name!r}: {STREAM_SEPARATOR!r} joins the domains of "
+            "a stream's name"
+        )
+    return ""
+
+
+def _by_name(plugins: Iterable[Plugin]) -> dict[str, Plugin]:
+    """Plug-ins by name; where several have one name, a broken one in their place."""
+    chosen: dict[str, Plugin] = {}
+    for plugin in sorted(plugins, key=lambda item: item.name):
+        other = chosen.get(plugin.name)
+        if other is None or other.value == plugin.value:
+            chosen[plugin.name] = plugin
+            continue
+        fault = other.fault or f"two entry points have this name: {other.value} and {plugin.value}"
+        chosen[plugin.name] = Plugin(
+            plugin.name, plugin.package, plugin.version, other.value, fault
+        )
+    return chosen
+
+
+def _summary_of(found: object, value: str) -> str:
+    """What the object says of itself, else the first line of its module's docstring."""
+    said = getattr(found, "summary", None)
+    if isinstance(said, str) and said:
+        return said
+    module, _, _ = value.partition(":")
+    doc = (import_module(module.strip()).__doc__ or "").strip()
+    return doc.partition("\n")[0] or "no description: its module has no docstring"

@@ -1,0 +1,70 @@
+"""choose between three fixed system prompts by what each has earned; frozen parameters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from math import nan
+from pathlib import Path
+from time import perf_counter
+
+from cl_bench.learner import (
+    Batch,
+    Learner,
+    LearnerConfig,
+    LearnerFactory,
+    Ledger,
+    PromptRecord,
+    StepRecord,
+)
+from cl_bench.policy import Policy
+from cl_bench.prompts import SEED_PROMPT
+from cl_bench.rollouts import RollOut
+
+ARMS = (SEED_PROMPT, "answer with a digit .", "think of every colour .")
+
+
+class Bandit:
+    """Every step tries the prompt with the fewest tries, and remembers the mean of each."""
+
+    name = "cl-bench-example/bandit"
+
+    def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
+        self._roll_out = RollOut(policy, config, ledger)
+        self._ledger = ledger
+        self._tries = [0] * len(ARMS)
+        self._earned = [0.0] * len(ARMS)
+
+    def learn(self, batches: Sequence[Batch], ahead: Sequence[Batch] = ()) -> Iterator[StepRecord]:
+        for batch in batches:
+            started = perf_counter()
+            arm = self._tries.index(min(self._tries))
+            (rollouts,) = self._roll_out([(ARMS[arm], batch)])
+            reward = sum(rollout.verdict.score for rollout in rollouts) / len(rollouts)
+            self._tries[arm] += 1
+            self._earned[arm] += reward
+            seconds = perf_counter() - started
+            self._ledger.add("fast", seconds=seconds)
+            yield StepRecord(reward, nan, nan, nan, nan, nan, seconds)
+
+    def prompt(self) -> str:
+        means = [
+            earned / max(tries, 1) for earned, tries in zip(self._earned, self._tries, strict=True)
+        ]
+        return ARMS[means.index(max(means))]
+
+    def lineage(self) -> list[PromptRecord]:
+        return []
+
+    def save(self, folder: Path) -> None:
+        (folder / "bandit.json").write_text(json.dumps([self._tries, self._earned]))
+
+    def load(self, folder: Path) -> None:
+        self._tries, self._earned = json.loads((folder / "bandit.json").read_text())
+
+
+def _build(policy: Policy, config: LearnerConfig, ledger: Ledger) -> Learner:
+    return Bandit(policy, config, ledger)
+
+
+BANDIT = LearnerFactory(_build)
