@@ -3,7 +3,7 @@
 The paper's baseline (arXiv 2605.12484, "GEPA"): the same prompt optimiser on the same schedule as
 in fast-slow training, without the RL steps between its rounds. Departures from the paper: rounds
 come every T steps of the stream, so that the learner meets the stream at the others' pace; the
-reflection LM is the frozen base instead of a larger model.
+reflection LM is by default the frozen base instead of a larger model.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from cl_bench.learner import (
     first_exercises,
 )
 from cl_bench.policy import Policy
-from cl_bench.reflection import BaseReflector
+from cl_bench.reflectors.factory import build_reflector
 
 
 class PromptOnly:
@@ -35,7 +35,8 @@ class PromptOnly:
     name = "prompt"
 
     def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
-        self._fast = FastWeights(policy, BaseReflector(policy), config, ledger)
+        reflector = build_reflector(policy, config, ledger)
+        self._fast = FastWeights(policy, reflector, config, ledger)
         self._every, self._exercises = config.round_every, config.round_exercises
         self._until_round = 0
 

@@ -77,18 +77,25 @@ def run(
     """Run `learner` on `stream` and return the finished run.
 
     `steps` and `setting` replace those of every stage. `options` are any fields of `RunConfig`,
-    `LearnerConfig` or `EvaluationConfig` (`eval_every=60`, `population=8`, `items=128`, …).
+    `LearnerConfig` or `EvaluationConfig` (`eval_every=60`, `population=8`, `items=128`, …), and
+    `record` and `replay`: the file to record calls to a reflection LM in (by default the run's own
+    reflections.jsonl), and the file or run directory to answer them from, asking nobody.
     Raises `UsageError` for unknown names and `RunDirectoryError` if `out` exists.
     """
     from cl_bench import stream as streams
+    from cl_bench.reflectors.journal import journal_for
+    from cl_bench.reflectors.spec import ReflectionLM
     from cl_bench.registry import LEARNERS
     from cl_bench.runner import Runner
 
     LEARNERS.load(a_text("learner", learner))
+    calls = {name: options.pop(name, None) for name in ("record", "replay")}
     config = configure(learner=learner, model=model, seed=seed, **options)
     course = streams.stream(a_text("stream", stream), steps=steps, setting=setting)
     path = Path(a_text("out", out)) if out is not None else default_out(stream, learner, seed)
-    Runner.start(path, course, config, progress or Quiet())
+    outside = ReflectionLM.parse(config.learning.reflection_lm).outside
+    journal = journal_for(path, outside=outside, **calls)
+    Runner.start(path, course, config, progress or Quiet(), journal)
     return _finished(path)
 
 

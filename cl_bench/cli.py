@@ -26,6 +26,7 @@ new_app = typer.Typer(help="Write the skeleton of a package that adds to cl-benc
 app.add_typer(new_app, name="new")
 
 LEARNING = "What the learner may spend"
+REFLECTION = "Who rewrites prompts (learners prompt and fst)"
 EVALUATION = "Evaluation"
 BOUNDARIES = ("hidden", "announced")
 NOT_OPTIONS = ("resume", "quiet", "debug", "boundaries")
@@ -65,6 +66,30 @@ def run(
     max_new_tokens: Annotated[
         int, Name(help="Longest response, in tokens; for evaluation too.", rich_help_panel=LEARNING)
     ] = 96,
+    reflection_lm: Annotated[
+        str,
+        Name(
+            help="base, oracle, local:NAME, openai:MODEL[@URL] or litellm:NAME[@URL].",
+            rich_help_panel=REFLECTION,
+        ),
+    ] = "base",
+    reflection_timeout: Annotated[
+        float, Name(help="Seconds an endpoint may be silent.", rich_help_panel=REFLECTION)
+    ] = 60.0,
+    reflection_retries: Annotated[
+        int, Name(help="Further attempts after a failed one.", rich_help_panel=REFLECTION)
+    ] = 3,
+    reflection_token_budget: Annotated[
+        int, Name(help="Tokens it may read and write; 0: no limit.", rich_help_panel=REFLECTION)
+    ] = 0,
+    record: Annotated[
+        Path | None,
+        Name(help="File for its calls [reflections.jsonl in --out].", rich_help_panel=REFLECTION),
+    ] = None,
+    replay: Annotated[
+        Path | None,
+        Name(help="Answer its calls from this file or run.", rich_help_panel=REFLECTION),
+    ] = None,
     eval_every: Annotated[
         int, Name(help="Steps between evaluations.", rich_help_panel=EVALUATION)
     ] = 20,
@@ -73,7 +98,7 @@ def run(
     retention_items: Annotated[
         int,
         Name(help="Items of each domain outside the stream; 0: none.", rich_help_panel=EVALUATION),
-    ] = 128,
+    ] = 64,
 ) -> None:
     """Run a learner on a stream; print a summary, write tables and figures."""
     from rich.console import Console

@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from cl_bench.errors import ClBenchError
+from cl_bench.reflectors.redaction import redacted
 from cl_bench.text import one_line
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
@@ -28,7 +29,7 @@ _LIMIT = 1_000
 
 def say(line: str) -> None:
     """Print a line on stderr, after the program's name, harmless whatever it holds."""
-    typer.echo(f"cl-bench: {one_line(line, _LIMIT)}", err=True)
+    typer.echo(f"cl-bench: {one_line(redacted(line), _LIMIT)}", err=True)
 
 
 def report(error: Exception, resumable: Path | None = None) -> int:
@@ -55,8 +56,8 @@ def _begun(path: Path | None) -> bool:
 
 
 def _traceback_kept(error: Exception) -> str:
-    """Write the traceback to a new temporary file and say where it is."""
-    text = "".join(traceback.format_exception(error))
+    """Write the traceback, without keys, to a new temporary file and say where it is."""
+    text = redacted("".join(traceback.format_exception(error)))
     with suppress(OSError):
         number, path = tempfile.mkstemp(prefix="cl-bench-traceback-", suffix=".txt")
         with os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace") as file:

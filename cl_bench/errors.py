@@ -5,7 +5,9 @@
     │   └── PluginError   what the user asked for belongs to an installed package and is broken
     ├── RunDirectoryError a run directory is locked, damaged or belongs to something else
     ├── ModelError        a model folder or name that cannot be used
-    └── DivergedError     training produced a loss or weights that are not finite
+    ├── DivergedError     training produced a loss or weights that are not finite
+    ├── ReflectionError   a rewrite could not be had; counted, and the run goes on without it
+    └── ReplayError       a replayed run asks what its record does not hold
 
 Every message says what was given, what is allowed and what to type next.
 """
@@ -50,6 +52,22 @@ class ModelError(ClBenchError):
 
 class DivergedError(ClBenchError):
     """Training left the finite numbers; the run is recorded as diverged."""
+
+
+class ReflectionError(ClBenchError):
+    """A reflection LM gave no usable rewrite.
+
+    `reason` names the kind of failure in a few words that repeat from call to call, `detail` what
+    was special this time; `tokens` were spent all the same.
+    """
+
+    def __init__(self, reason: str, detail: str = "", *, tokens: int = 0) -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason, self.detail, self.tokens = reason, detail, tokens
+
+
+class ReplayError(ClBenchError):
+    """A replayed run asks its reflection LM what the record does not hold."""
 
 
 def at_least(**checks: tuple[float, float]) -> None:

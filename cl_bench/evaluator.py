@@ -31,7 +31,7 @@ class EvaluationConfig:
     """Different test problems of each domain of the stream; fewer where a domain has fewer."""
     samples: int = 4
     """Responses sampled to each problem; accuracy is their mean (mean@4 in the paper)."""
-    retention_items: int = 128
+    retention_items: int = 64
     """Problems of each domain outside the stream, one response each; 0 evaluates none."""
     temperature: float = 1.0
     """Sampling temperature, for accuracy and divergence alike."""

@@ -20,6 +20,7 @@ from cl_bench.gepa_adapter import Evolution, evolve
 from cl_bench.learner import Exercise, LearnerConfig, Ledger, PromptRecord
 from cl_bench.prompts import SEED_PROMPT
 from cl_bench.reflection import Reflector
+from cl_bench.rewriter import Rewriter
 from cl_bench.rollouts import RollOut
 from cl_bench.task import hashed_rng
 
@@ -48,11 +49,6 @@ class FastWeights:
     faster, fewer let later proposals build on earlier ones; 1 is classic GEPA.
     """
 
-    unchanged: int = 0
-    """Rewrites so far that equalled a prompt at hand and were skipped, after the reflection."""
-    failed: int = 0
-    """Reflections so far that raised, or gave an empty or overlong text."""
-
     def __init__(
         self,
         policy: Policy,
@@ -63,8 +59,8 @@ class FastWeights:
         *,
         wave: int = 2,
     ) -> None:
-        self._config, self._ledger, self._reflector = config, ledger, reflector
-        self._wave = wave
+        self._config, self._ledger, self._wave = config, ledger, wave
+        self._rewriter = Rewriter(reflector, ledger, token_budget=config.reflection_token_budget)
         at_least(wave=(wave, 1))
         self._roll_out = RollOut(policy, config, ledger)
         self._round = 0
@@ -103,9 +99,8 @@ class FastWeights:
             [member.text for member in by_age],
             exercises,
             self._roll_out,
-            self._reflector,
+            self._rewriter,
             self._config,
-            self._ledger,
             seed=hashed_rng("gepa", self._config.seed, number).getrandbits(32),
             wave=self._wave,
         )
@@ -123,8 +118,6 @@ class FastWeights:
         state = {
             "round": self._round,
             "next_id": self._next_id,
-            "unchanged": self.unchanged,
-            "failed": self.failed,
             "population": [_row(member) for member in self._population],
             "lineage": [_row(record) for record in self._lineage],
         }
@@ -138,14 +131,14 @@ class FastWeights:
         try:
             population = [_Member(**_fields(row)) for row in state["population"]]
             lineage = [PromptRecord(**_fields(row)) for row in state["lineage"]]
-            numbers = [int(state[name]) for name in ("round", "next_id", "unchanged", "failed")]
+            numbers = [int(state[name]) for name in ("round", "next_id")]
         except (ValueError, KeyError, TypeError) as error:
             raise RunDirectoryError(
                 f"{path} holds no saved prompts ({error!r}). Give a folder that "
                 "`FastWeights.save` wrote, or start the run again without `--resume`."
             ) from error
         self._population, self._lineage = population, lineage
-        self._round, self._next_id, self.unchanged, self.failed = numbers
+        self._round, self._next_id = numbers
 
     def _settle(self, evolution: Evolution) -> None:
         """Number the round's new prompts, record all candidates and keep at most K."""
@@ -164,8 +157,6 @@ class FastWeights:
         frontier = {evolution.texts[candidate] for candidate in evolution.frontier}
         self._population = _survivors(list(members.values()), frontier, self._config.population)
         self._record([*members.values(), *rejected])
-        self.unchanged += evolution.log.unchanged
-        self.failed += evolution.log.failed
 
     def _record(self, members: Sequence[_Member]) -> None:
         kept = {member.prompt_id for member in self._population}

@@ -26,9 +26,9 @@ from gepa.strategies.batch_sampler import BatchSampler
 from gepa.strategies.proposal_sampling import ProposalTask
 from gepa.utils import MaxCandidateProposalsStopper
 
-from cl_bench.learner import Exercise, LearnerConfig, Ledger
-from cl_bench.reflection import JudgedRollout, Reflector
-from cl_bench.rewriter import COMPONENT, Acceptance, Rewriter, RoundLog, State
+from cl_bench.learner import Exercise, LearnerConfig
+from cl_bench.reflection import JudgedRollout
+from cl_bench.rewriter import COMPONENT, Acceptance, Rewriter, RoundLog, State, faults_escape
 from cl_bench.rollouts import RollOut
 
 Evaluation = EvaluationBatch[JudgedRollout, str]
@@ -52,9 +52,8 @@ def evolve(
     population: Sequence[str],
     exercises: Sequence[Exercise],
     roll_out: RollOut,
-    reflector: Reflector,
+    rewriter: Rewriter,
     config: LearnerConfig,
-    ledger: Ledger,
     *,
     seed: int,
     wave: int,
@@ -67,24 +66,24 @@ def evolve(
     """
     validation = exercises[: config.round_exercises]
     scored = [*map(_evaluation, roll_out([(text, validation) for text in population]))]
-    log = RoundLog(pool=set(population))
+    log = rewriter.log = RoundLog(pool=set(population))
+    rewriter.fits = lambda text: roll_out.fits(text, exercises)
     warm_start = _WarmStart([*zip(population[1:], scored[1:], strict=True)])
-    result: GEPAResult[str, int] = optimize(
-        seed_candidate={COMPONENT: population[0]},
-        trainset=list(exercises),
-        valset=list(validation),
-        adapter=_Adapter(roll_out, scored[0]),
-        reflection_strategy=Rewriter(
-            reflector, ledger, log, fits=lambda text: roll_out.fits(text, exercises)
-        ),
-        acceptance_criterion=Acceptance(log),
-        sampling_strategy=_Waves(config, wave, seed),
-        stop_callbacks=MaxCandidateProposalsStopper(ceil(config.proposals / wave)),
-        callbacks=[cast(GEPACallback, warm_start)],
-        logger=_Silence(),
-        track_best_outputs=False,
-        seed=seed,
-    )
+    with faults_escape():
+        result: GEPAResult[str, int] = optimize(
+            seed_candidate={COMPONENT: population[0]},
+            trainset=list(exercises),
+            valset=list(validation),
+            adapter=_Adapter(roll_out, scored[0]),
+            reflection_strategy=rewriter,
+            acceptance_criterion=Acceptance(log),
+            sampling_strategy=_Waves(config, wave, seed),
+            stop_callbacks=MaxCandidateProposalsStopper(ceil(config.proposals / wave)),
+            callbacks=[cast(GEPACallback, warm_start)],
+            logger=_Silence(),
+            track_best_outputs=False,
+            seed=seed,
+        )
     means = result.val_aggregate_scores
     texts = [candidate[COMPONENT] for candidate in result.candidates]
     if texts[: len(population)] != list(population):

@@ -16,14 +16,17 @@ from cl_bench.errors import RunDirectoryError
 from cl_bench.models import resolve
 from cl_bench.policy import Policy
 from cl_bench.provenance import file_hashes
+from cl_bench.reflectors.spec import ReflectionLM
 from cl_bench.registry import DOMAINS
 
 
-def identity(model: str, policy: Policy) -> dict[str, Any]:
-    """What names the model for good (hashes of a folder's files, a hub model's revision), and
-    where it runs."""
+def identity(model: str, reflection_lm: str, policy: Policy) -> dict[str, Any]:
+    """What names the models for good (hashes of a folder's files, a hub model's revision), and
+    where the run takes place."""
+    lm = ReflectionLM.parse(reflection_lm)
     return {
         "model_files": file_hashes(Path(resolve(model))),
+        "reflection_files": file_hashes(Path(resolve(lm.name))) if lm.kind == "local" else {},
         "model_revision": getattr(policy.model.config, "_commit_hash", None),
         "device": policy.device.type,
         "threads": torch.get_num_threads(),
@@ -32,10 +35,10 @@ def identity(model: str, policy: Policy) -> dict[str, Any]:
 
 def require_same_model(manifest: Mapping[str, Any], found: Mapping[str, Any], path: Path) -> None:
     """Raise `RunDirectoryError` if the model or the device is not the one the run began with."""
-    for name in ("model_files", "model_revision"):
+    for name in ("model_files", "model_revision", "reflection_files"):
         if manifest[name] != found[name]:
             raise RunDirectoryError(
-                f"The model of the run in {path} has changed since it began ({name} differ). "
+                f"A model of the run in {path} has changed since it began ({name} differ). "
                 "Give it back its files, or start a new run with another --out."
             )
     if manifest["device"] != found["device"]:

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from cl_bench.limits import COUNTS, RATES, SEEDS, TEMPERATURES, settle
+from cl_bench.reflectors.spec import ReflectionLM
 from cl_bench.task import Verdict
 
 if TYPE_CHECKING:
     from cl_bench.policy import Policy
+    from cl_bench.reflectors.journal import Journal
 
 Channel = Literal["slow", "fast"]
 
@@ -70,6 +72,14 @@ class LearnerConfig:
     """Length at which a rollout is cut, in tokens."""
     seed: int = 0
     """Seed of the optimiser of prompts."""
+    reflection_lm: str = "base"
+    """Who rewrites prompts: base, oracle, local:NAME, openai:MODEL[@URL] or litellm:NAME[@URL]."""
+    reflection_timeout: float = 60.0
+    """Seconds that an endpoint may be silent before an attempt counts as failed."""
+    reflection_retries: int = 3
+    """Further attempts after a failed reflection, before it is skipped and counted."""
+    reflection_token_budget: int = 0
+    """Tokens that reflection may read and write in a run, checked before a call; 0 is no limit."""
 
     def __post_init__(self) -> None:
         settle(
@@ -84,9 +94,18 @@ class LearnerConfig:
                 "round_exercises": (1, 100_000),
                 "max_new_tokens": COUNTS,
                 "seed": SEEDS,
+                "reflection_retries": (0, 1_000),
+                "reflection_token_budget": (0, 10**15),
             },
-            real={"learning_rate": RATES, "ratio_cap": RATES, "temperature": TEMPERATURES},
+            real={
+                "learning_rate": RATES,
+                "ratio_cap": RATES,
+                "temperature": TEMPERATURES,
+                "reflection_timeout": RATES,
+            },
+            texts=("reflection_lm",),
         )
+        ReflectionLM.parse(self.reflection_lm)
 
 
 @dataclass(slots=True)
@@ -103,6 +122,10 @@ class Spend:
     """Rewrites asked of the reflection LM."""
     reflection_tokens: int = 0
     """Tokens read and written by the reflection LM."""
+    reflection_failures: int = 0
+    """Rewrites skipped: no usable text after all attempts, or no tokens left to ask with."""
+    reflection_repeats: int = 0
+    """Rewrites skipped because they equalled a prompt at hand."""
     optimizer_steps: int = 0
     """Updates of the parameters."""
     seconds: float = 0.0
@@ -115,6 +138,8 @@ class Ledger:
 
     slow: Spend = field(default_factory=Spend)
     fast: Spend = field(default_factory=Spend)
+    journal: Journal | None = field(default=None, repr=False, compare=False)
+    """The run's record of calls to a reflection LM outside it; None keeps no record."""
 
     def add(self, channel: Channel, **amounts: float) -> None:
         """Add `amounts` (fields of `Spend`) to a channel."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cl_bench.metrics import METRICS
+from cl_bench.reflectors.spec import KINDS
 from cl_bench.registry import DOMAINS, LEARNERS, PLUGIN_METRICS, STREAMS
 
 Listing = dict[str, list[tuple[str, str]]]
@@ -21,6 +22,7 @@ def listing() -> Listing:
             ("embedded", "the small base model shipped with cl-bench; no network, no GPU"),
             ("FOLDER or NAME", "any Hugging Face causal LM with a chat template"),
         ],
+        "reflection LMs": [*KINDS.items()],
         "metrics": [
             *((name, metric.summary) for name, metric in METRICS.items()),
             *PLUGIN_METRICS.summaries(),

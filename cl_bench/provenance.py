@@ -9,6 +9,7 @@ import platform
 import subprocess
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ PACKAGES = ("torch", "transformers", "trl", "gepa", "peft", "datasets", "numpy",
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SOURCES = ("cl_bench", "tasks", "baselines", "fst", "pyproject.toml")
+_PACKAGES = ("cl_bench", "cl_bench.tasks", "cl_bench.baselines", "cl_bench.fst")
 _MODEL_SUFFIXES = {".safetensors", ".bin", ".json", ".jinja", ".model", ".txt"}
 
 
@@ -26,18 +28,37 @@ def provenance() -> dict[str, Any]:
     """Plain data for a manifest; what cannot be found out is None, and nothing raises.
 
     `git_commit` and `git_dirty` are there when cl-bench runs from its own checkout; dirty means
-    that its source folders differ from the commit, in new files too.
+    that its source folders differ from the commit, in new files too. `source_hash` names the code
+    wherever it is installed: equal hashes, equal code.
     """
     commit, dirty = _commit(_ROOT)
     return {
         "cl_bench": _version("cl-bench"),
         "git_commit": commit,
         "git_dirty": dirty,
+        "source_hash": _source_hash(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu_count": _cpu_count(),
         "packages": {name: _version(name) for name in PACKAGES},
     }
+
+
+def _source_hash() -> str:
+    """SHA-256 (hex) over the names and contents of cl-bench's Python files, by import name."""
+    files: dict[str, Path] = {}
+    for package in _PACKAGES:
+        spec = find_spec(package)
+        if spec is None or spec.origin is None:
+            continue
+        home = Path(spec.origin).parent
+        for file in home.rglob("*.py"):
+            # In an installed copy the other packages lie inside the first one.
+            files[f"{package}/{file.relative_to(home).as_posix()}".replace("/", ".")] = file
+    digest = hashlib.sha256()
+    for name, file in sorted(files.items()):
+        digest.update(f"{name} {file_hash(file)}\n".encode())
+    return digest.hexdigest()
 
 
 def file_hashes(folder: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
+from cl_bench.errors import ReflectionError
 from cl_bench.prompts import Message, chat, reflection
 from cl_bench.task import Verdict
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 Style = Literal["rules", "transcript"]
 
-_ROOM = {"rules": 64, "transcript": 512}
+MAX_PROMPT_CHARACTERS = 4_000
+"""A rewrite longer than this is a failed reflection."""
+ROOM: dict[Style, int] = {"rules": 64, "transcript": 512}
 """Tokens that a rewrite may add to the current instructions."""
 _LANGUAGE = re.compile(r"\A[\w+-]*\n")
 _FENCE = "```"
@@ -72,7 +75,8 @@ class Reflector(Protocol):
     """Proposes new instructions.
 
     It gets the current ones and at least one rollout made under them, and must not change either.
-    It may raise: the prompt optimiser then goes on without that rewrite and counts the failure.
+    When it cannot, it raises `ReflectionError`: the prompt optimiser then goes on without that
+    rewrite and counts the failure. Any other error is taken for a fault and stops the run.
     """
 
     def __call__(self, current: str, rollouts: Sequence[JudgedRollout], /) -> Reflection: ...
@@ -91,39 +95,78 @@ class BaseReflector:
     `style` is how it is asked: "rules" sends only the verifier's lines, as the embedded model was
     trained to read them; "transcript" sends problems, responses and feedback in plain English.
     None takes what the tokenizer's config says under `reflection_style`, else "transcript".
+    `retries` is how often an unusable reply is sampled anew.
     """
 
-    def __init__(self, policy: Policy, style: Style | None = None) -> None:
-        self._policy = policy
-        declared = policy.tokenizer.init_kwargs.get("reflection_style")
-        self.style: Style = style or ("rules" if declared == "rules" else "transcript")
+    def __init__(self, policy: Policy, style: Style | None = None, *, retries: int = 0) -> None:
+        self._policy, self._retries = policy, retries
+        self.style: Style = style or declared_style(policy)
 
     def __call__(self, current: str, rollouts: Sequence[JudgedRollout]) -> Reflection:
         return self.reflect_many([(current, rollouts)])[0]
 
     def reflect_many(self, requests: Sequence[Request]) -> list[Reflection]:
         """All requests in one padded generation, cut where the longest one has to be cut."""
+        answers = self._sample(requests)
+        for _ in range(self._retries):
+            again = [place for place, answer in enumerate(answers) if fault_of(answer.text)]
+            if not again:
+                break
+            sampled = self._sample([requests[place] for place in again])
+            for place, answer in zip(again, sampled, strict=True):
+                answers[place] = Reflection(answer.text, answers[place].tokens + answer.tokens)
+        return answers
+
+    def _sample(self, requests: Sequence[Request]) -> list[Reflection]:
         lengths = self._policy.tokenizer(
             [current for current, _ in requests], add_special_tokens=False
         )["input_ids"]
+        chats = [request_messages(self.style, current, rollouts) for current, rollouts in requests]
+        room = max(map(len, lengths)) + ROOM[self.style]
+        if not all(self._policy.fits(asked, room) for asked in chats):
+            raise ReflectionError("a request longer than the context")
         replies = self._policy.generate(
-            [self._messages(current, rollouts) for current, rollouts in requests],
-            max_new_tokens=max(map(len, lengths)) + _ROOM[self.style],
+            chats,
+            max_new_tokens=room,
             temperature=1.0,
             from_base=True,
         )
         return [
-            Reflection(self._read(reply.text), len(reply.prompt_ids) + len(reply.completion_ids))
+            Reflection(
+                read_reply(self.style, reply.text),
+                len(reply.prompt_ids) + len(reply.completion_ids),
+            )
             for reply in replies
         ]
 
-    def _messages(self, current: str, rollouts: Sequence[JudgedRollout]) -> list[Message]:
-        if self.style == "rules":
-            return reflection(current, feedback_lines(rollouts))
-        return chat("", _REQUEST.format(current=current, transcript=_transcript(rollouts)))
 
-    def _read(self, reply: str) -> str:
-        return reply.strip() if self.style == "rules" else fenced(reply)
+def declared_style(policy: Policy) -> Style:
+    """How the policy's model was trained to be asked, by its tokenizer's config."""
+    declared = policy.tokenizer.init_kwargs.get("reflection_style")
+    return "rules" if declared == "rules" else "transcript"
+
+
+def request_messages(
+    style: Style, current: str, rollouts: Sequence[JudgedRollout]
+) -> list[Message]:
+    """What a reflection LM is asked, in the given style."""
+    if style == "rules":
+        return reflection(current, feedback_lines(rollouts))
+    return chat("", _REQUEST.format(current=current, transcript=_transcript(rollouts)))
+
+
+def read_reply(style: Style, reply: str) -> str:
+    """The new instructions in a reply."""
+    return reply.strip() if style == "rules" else fenced(reply)
+
+
+def fault_of(text: str) -> str:
+    """Why `text` cannot be used as instructions, in a few words; empty when it can."""
+    if not text.strip():
+        return "an empty text"
+    if len(text.strip()) > MAX_PROMPT_CHARACTERS:
+        return f"a text of more than {MAX_PROMPT_CHARACTERS:,} characters"
+    return ""
 
 
 def feedback_lines(rollouts: Sequence[JudgedRollout]) -> list[str]:

@@ -1,9 +1,14 @@
-"""Rewrites of system prompts on their way into gepa's pool: which are tried, which are accepted."""
+"""Rewrites of system prompts on their way into gepa's pool: which are tried, which are accepted.
+
+A rewrite that cannot be had is counted, logged once for each reason, and never scored. Only a
+`ReflectionError` counts as one; any other error is a fault of somebody's code and stops the run.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,14 +17,14 @@ from gepa.proposer.base import CandidateProposal
 from gepa.proposer.reflective_mutation.reflection_lm import ReflectionJob, ReflectionProposal
 from gepa.strategies.acceptance import StrictImprovementAcceptance
 
+from cl_bench.errors import ReflectionError
 from cl_bench.learner import Ledger
-from cl_bench.reflection import BatchReflector, Reflection, Reflector, Request
+from cl_bench.reflection import BatchReflector, Reflection, Reflector, Request, fault_of
+from cl_bench.reflectors.redaction import one_line
 from cl_bench.text import well_formed
 
 COMPONENT = "system_prompt"
 """The one component of a gepa candidate."""
-MAX_PROMPT_CHARACTERS = 4_000
-"""A rewrite longer than this is a failed reflection, as is one that `fits` refuses."""
 _log = logging.getLogger(__name__)
 
 State = GEPAState[str, int]
@@ -38,24 +43,25 @@ class Trial:
 class RoundLog:
     """What happened to the rewrites of one round."""
 
-    pool: set[str]
+    pool: set[str] = field(default_factory=set)
     """Texts scored on the validation set so far."""
     trials: list[Trial] = field(default_factory=list)
     """In the order in which they were proposed."""
-    unchanged: int = 0
-    """Rewrites equal to a text in the pool, or to another one of the same wave."""
-    failed: int = 0
-    """Reflections that raised, or whose text was empty or too long, for the context too."""
 
 
 class Rewriter:
-    """gepa's reflection LM: asks the reflector and lets only new, usable texts through."""
+    """gepa's reflection LM: asks the reflector and lets only new, usable texts through.
 
-    def __init__(
-        self, reflector: Reflector, ledger: Ledger, log: RoundLog, fits: Callable[[str], bool]
-    ) -> None:
-        self._reflector, self._ledger, self._log = reflector, ledger, log
-        self._fits = fits
+    It lives as long as a run; `log`, and `fits`, which says whether the context has room for a
+    prompt, are replaced at the start of every round. `token_budget` is what the ledger's reflection
+    tokens may reach before nobody is asked any more; 0 is no limit.
+    """
+
+    def __init__(self, reflector: Reflector, ledger: Ledger, *, token_budget: int = 0) -> None:
+        self._reflector, self._ledger, self._budget = reflector, ledger, token_budget
+        self._warned: set[str] = set()
+        self.log = RoundLog()
+        self.fits: Callable[[str], bool] = bool
 
     def reflect(
         self,
@@ -70,53 +76,78 @@ class Rewriter:
             (candidate[COMPONENT], [record["rollout"] for record in dataset[COMPONENT]])
             for candidate, dataset, _ in jobs
         ]
-        wave: set[str] = set()
-        proposals = []
-        for reflection in self._ask(requests):
-            text = well_formed(reflection.text.strip()) if reflection else ""
-            fresh = self._is_fresh(text, wave)
-            wave.add(text)
-            # gepa drops a proposal without texts before it is rolled out.
-            proposals.append((ReflectionProposal({COMPONENT: text} if fresh else {}), self))
+        with _past_gepa():
+            wave: set[str] = set()
+            proposals = []
+            for reflection in self._ask(requests):
+                text = reflection.text if reflection else ""
+                fresh = bool(text) and self._is_fresh(text, wave)
+                wave.add(text)
+                # gepa drops a proposal without texts before it is rolled out.
+                proposals.append((ReflectionProposal({COMPONENT: text} if fresh else {}), self))
         return proposals
 
     def _ask(self, requests: Sequence[Request]) -> list[Reflection | None]:
-        """A reflection per request, None where the reflector raised: a failure is never scored."""
-        self._ledger.add("fast", reflection_calls=len(requests))
+        """A usable reflection per request, None where there is none."""
         if isinstance(self._reflector, BatchReflector):
-            answers = self._ask_together(self._reflector, requests)
-        else:
-            answers = [self._ask_one(request) for request in requests]
-        self._ledger.add("fast", reflection_tokens=sum(a.tokens for a in answers if a))
-        return answers
+            return self._ask_together(self._reflector, requests)
+        return [self._ask_one(self._reflector, request) for request in requests]
 
     def _ask_together(
         self, reflector: BatchReflector, requests: Sequence[Request]
     ) -> list[Reflection | None]:
         try:
-            return [
-                reflection
-                for reflection, _ in zip(reflector.reflect_many(requests), requests, strict=True)
-            ]
-        except Exception:  # noqa: BLE001 - foreign code
-            _log.debug("A wave of reflections failed.", exc_info=True)
+            self._spend_calls(len(requests))
+            answers = reflector.reflect_many(requests)
+        except ReflectionError as error:
+            for _ in requests:
+                self._failed(error)
+            self._ledger.add("fast", reflection_tokens=error.tokens)
             return [None] * len(requests)
+        if len(answers) != len(requests):
+            raise RuntimeError(
+                f"{type(reflector).__name__}.reflect_many gave {len(answers)} reflections to "
+                f"{len(requests)} requests; it has to give one each, in order."
+            )
+        return [self._usable(answer) for answer in answers]
 
-    def _ask_one(self, request: Request) -> Reflection | None:
+    def _ask_one(self, reflector: Reflector, request: Request) -> Reflection | None:
         try:
-            return self._reflector(*request)
-        except Exception:  # noqa: BLE001 - foreign code
-            _log.debug("A reflection failed.", exc_info=True)
+            self._spend_calls(1)
+            return self._usable(reflector(*request))
+        except ReflectionError as error:
+            self._failed(error)
+            self._ledger.add("fast", reflection_tokens=error.tokens)
             return None
 
+    def _spend_calls(self, calls: int) -> None:
+        if 0 < self._budget <= self._ledger.fast.reflection_tokens:
+            raise ReflectionError(f"the budget of {self._budget:,} reflection tokens is spent")
+        self._ledger.add("fast", reflection_calls=calls)
+
+    def _usable(self, reflection: Reflection) -> Reflection | None:
+        """The one place that decides whether a text can be a prompt of this run."""
+        self._ledger.add("fast", reflection_tokens=reflection.tokens)
+        text = well_formed(reflection.text.strip())
+        fault = fault_of(text) or ("" if self.fits(text) else "a text too long for the context")
+        if fault:
+            self._failed(ReflectionError(fault))
+        return None if fault else Reflection(text, reflection.tokens)
+
+    def _failed(self, error: ReflectionError) -> None:
+        self._ledger.add("fast", reflection_failures=1)
+        if error.reason not in self._warned:
+            self._warned.add(error.reason)
+            _log.warning(
+                "A reflection failed and was skipped: %s (said once; all are counted)",
+                one_line(str(error)),
+            )
+
     def _is_fresh(self, text: str, wave: set[str]) -> bool:
-        if not text or len(text) > MAX_PROMPT_CHARACTERS or not self._fits(text):
-            self._log.failed += 1
-            return False
-        if text in self._log.pool or text in wave:
-            self._log.unchanged += 1
-            return False
-        return True
+        repeated = text in self.log.pool or text in wave
+        if repeated:
+            self._ledger.add("fast", reflection_repeats=1)
+        return not repeated
 
 
 class Acceptance(StrictImprovementAcceptance):
@@ -133,3 +164,28 @@ class Acceptance(StrictImprovementAcceptance):
         if accepted:
             self._log.pool.add(text)
         return accepted
+
+
+class _Escape(BaseException):
+    """Carries an error through gepa, which repeats and then drops what a reflection raises."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+@contextmanager
+def _past_gepa() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise _Escape(error) from error
+
+
+@contextmanager
+def faults_escape() -> Iterator[None]:
+    """Around a call of gepa: an error that a reflector did not raise as a failure gets out."""
+    try:
+        yield
+    except _Escape as escape:
+        raise escape.error from None

@@ -30,6 +30,7 @@ from cl_bench.policy import Policy
 from cl_bench.progress import Progress
 from cl_bench.provenance import config_hash, provenance
 from cl_bench.random_states import random_states, restore_random_states, seed_everything
+from cl_bench.reflectors.journal import Journal, described, journal_again
 from cl_bench.registry import DOMAINS, LEARNERS, plugins_used, require_same_plugins
 from cl_bench.results import RunDirectory
 from cl_bench.stream import Course, Stream
@@ -95,12 +96,13 @@ class Runner:
         config: RunConfig,
         policy: Policy,
         progress: Progress,
+        journal: Journal | None = None,
     ) -> None:
         self._directory, self._stream, self._config = directory, stream, config
         self._progress = progress
         seed_everything(config.seed)
         self._policy = policy
-        self._ledger = Ledger()
+        self._ledger = Ledger(journal=journal)
         factory = LEARNERS.load(config.learner)
         self._learner: Learner = factory.build(self._policy, config.learning, self._ledger)
         self._course = _course(stream, config)
@@ -114,22 +116,26 @@ class Runner:
 
     @classmethod
     def start(
-        cls, path: Path, stream: Stream, config: RunConfig, progress: Progress
+        cls,
+        path: Path,
+        stream: Stream,
+        config: RunConfig,
+        progress: Progress,
+        journal: Journal | None = None,
     ) -> RunDirectory:
         """Run `stream` from the beginning into the new directory `path`.
 
-        Names, model and device are checked before anything is written.
+        Names, models, device and reflection LM are checked before anything is written. `journal`
+        records or answers the calls to a reflection LM outside the run.
         """
         LEARNERS.load(config.learner)
         started = perf_counter()
         policy = _load_policy(config, config.threads)
-        course = _course(stream, config)
-        require_room(policy, course, config.learning.max_new_tokens)
-        _evaluator(policy, course, config).require_room()
-        manifest = _manifest(stream, config) | identity(config.model, policy)
-        directory = RunDirectory.create(path, manifest)
+        runner = cls(RunDirectory(path), stream, config, policy, progress, journal)
+        runner._require_room()
+        manifest = _manifest(stream, config) | _identity(config, policy)
+        directory = RunDirectory.create(path, manifest | {"journal": described(journal, path)})
         with directory.locked(), _status_kept(directory):
-            runner = cls(directory, stream, config, policy, progress)
             runner._time("load", started)
             runner._run()
         return directory
@@ -149,13 +155,18 @@ class Runner:
         started = perf_counter()
         require_same_software(manifest, provenance(), path)
         policy = _load_policy(config, manifest["threads"])
-        require_same_model(manifest, identity(config.model, policy), path)
+        require_same_model(manifest, _identity(config, policy), path)
+        journal = journal_again(manifest.get("journal"), path)
+        runner = cls(directory, stream, config, policy, progress, journal)
         with directory.locked(), _status_kept(directory):
-            runner = cls(directory, stream, config, policy, progress)
             runner._restore()
             runner._time("load", started)
             runner._run()
         return directory
+
+    def _require_room(self) -> None:
+        require_room(self._policy, self._course, self._config.learning.max_new_tokens)
+        self._evaluator.require_room()
 
     def _run(self) -> None:
         self._progress.start(self._stream, self._config.learner, self._step)
@@ -318,6 +329,10 @@ def _load_policy(config: RunConfig, threads: int) -> Policy:
     if threads:
         torch.set_num_threads(threads)
     return Policy.load(resolve(config.model), _device(config.device))
+
+
+def _identity(config: RunConfig, policy: Policy) -> dict[str, Any]:
+    return identity(config.model, config.learning.reflection_lm, policy)
 
 
 def _row(record: StepRecord) -> Row:

@@ -187,6 +187,8 @@ LEDGER = _table(
     _column("generated_tokens", _INTEGER, "tokens", "Tokens sampled in those responses."),
     _column("reflection_calls", _INTEGER, "calls", "Rewrites asked of the reflection LM."),
     _column("reflection_tokens", _INTEGER, "tokens", "Tokens the reflection LM read and wrote."),
+    _column("reflection_failures", _INTEGER, "rewrites", "Rewrites skipped: no usable text."),
+    _column("reflection_repeats", _INTEGER, "rewrites", "Rewrites equal to a prompt at hand."),
     _column("optimizer_steps", _INTEGER, "updates", "Updates of the parameters."),
     _column("seconds", _REAL, "seconds", "Wall time of the channel."),
 )

@@ -5,7 +5,7 @@ current parameters gives a population of K prompts; T RL steps follow, in which 
 every problem are spread over the K prompts and share one advantage.
 
 Departures from the paper, whose code is not public:
-- the reflection LM is the run's own frozen base, not a larger model;
+- the reflection LM is by default the run's own frozen base, not a larger model;
 - the optimiser of prompts scores on the exercises of the next few steps, so that it sees the
   stream in the same order as RL and nothing else;
 - one epoch per generated batch: the importance ratio is 1 and CISPO's clip does not bite.
@@ -29,7 +29,7 @@ from cl_bench.learner import (
     first_exercises,
 )
 from cl_bench.policy import Policy
-from cl_bench.reflection import BaseReflector
+from cl_bench.reflectors.factory import build_reflector
 from cl_bench.slow import SlowWeights
 
 
@@ -39,7 +39,8 @@ class FastSlow:
     name = "fst"
 
     def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
-        self._fast = FastWeights(policy, BaseReflector(policy), config, ledger)
+        reflector = build_reflector(policy, config, ledger)
+        self._fast = FastWeights(policy, reflector, config, ledger)
         self._slow = SlowWeights(policy, config, ledger)
         self._every, self._exercises = config.round_every, config.round_exercises
         self._until_round = 0

@@ -78,6 +78,7 @@ CASES: dict[str, list[str]] = {
     "an unknown learner": ["run", "--learner", "fts"],
     "an unknown setting": ["run", "--setting", "medium"],
     "an unknown feedback level": ["run", "--feedback", "steps"],
+    "an unknown reflection LM": ["run", "--reflection-lm", "opnai:gpt"],
     "unknown boundaries": ["run", "--boundaries", "visible"],
     "an unknown device": ["run", "--device", "tpu"],
     "a name with terminal escapes": ["run", "--stream", "\x1b]0;owned\x07math"],

@@ -9,11 +9,11 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
-from cl_bench.errors import RunDirectoryError, UsageError
+from cl_bench.errors import ReflectionError, RunDirectoryError, UsageError
 from cl_bench.fast import FastWeights
 from cl_bench.learner import Exercise, LearnerConfig, Ledger, PromptRecord
 from cl_bench.policy import Chat, Policy, Rollout
@@ -233,25 +233,29 @@ def test_an_unchanged_rewrite_is_skipped_and_never_rolled_out(text: str) -> None
     policy, ledger = ScriptedPolicy(), Ledger()
     channel = fast(policy, says(text, text, text), ledger=ledger)
     channel.round(exercises("aaaa"))
-    assert (channel.unchanged, channel.failed, ledger.fast.reflection_calls) == (3, 0, 3)
+    assert ledger.fast.reflection_calls == ledger.fast.reflection_repeats == 3
+    assert ledger.fast.reflection_failures == 0
     assert ledger.rollouts == 4 + 3 * 2
     assert [record.text for record in channel.lineage()] == [SEED]
 
 
 def test_equal_rewrites_of_one_wave_are_tried_once() -> None:
-    channel = fast(reflector=says("a", "a", "a"), wave=3)
+    ledger = Ledger()
+    channel = fast(reflector=says("a", "a", "a"), ledger=ledger, wave=3)
     channel.round(exercises("aaaa"))
-    assert (channel.prompts, channel.unchanged) == (["a", SEED], 2)
+    assert (channel.prompts, ledger.fast.reflection_repeats) == (["a", SEED], 2)
 
 
-@pytest.mark.parametrize("text", ["", "  \n", "a " * 2001, "a " * 300, RuntimeError("no answer")])
+@pytest.mark.parametrize(
+    "text", ["", "  \n", "a " * 2001, "a " * 300, ReflectionError("no answer")]
+)
 def test_a_failed_reflection_is_counted_never_scored_and_the_round_goes_on(
     text: str | Exception,
 ) -> None:
     policy, ledger = ScriptedPolicy(room=400), Ledger()
     channel = fast(policy, says(text, "a"), ledger=ledger)
     channel.round(exercises("aaaa"))
-    assert (channel.failed, channel.unchanged) == (1, 0)
+    assert (ledger.fast.reflection_failures, ledger.fast.reflection_repeats) == (1, 0)
     assert policy.seen == {SEED, "a"}
     assert channel.prompts == ["a", SEED]
     answered = 1 if isinstance(text, Exception) else 2
@@ -278,13 +282,57 @@ def test_a_batch_reflector_answers_a_wave_at_once() -> None:
     assert channel.best == f"{SEED} a"
 
 
-@pytest.mark.parametrize("answers", [0, 2])
-def test_a_batch_reflector_that_answers_too_few_fails_the_wave(answers: int) -> None:
+def test_a_failure_of_a_batch_reflector_fails_the_wave() -> None:
+    def fail(_: Sequence[Request]) -> list[Reflection]:
+        raise ReflectionError("no answer", tokens=5)
+
     ledger = Ledger()
-    reflector = Together(lambda _: [Reflection("a", REFLECTION_TOKENS)] * answers)
-    channel = fast(reflector=reflector, ledger=ledger, wave=3)
+    channel = fast(reflector=Together(fail), ledger=ledger, wave=3)
     channel.round(exercises("aaaa"))
-    assert (channel.prompts, channel.failed, ledger.fast.reflection_calls) == ([SEED], 3, 3)
+    assert channel.prompts == [SEED]
+    assert ledger.fast.reflection_calls == ledger.fast.reflection_failures == 3
+    assert ledger.fast.reflection_tokens == 5
+
+
+@pytest.mark.parametrize("answers", [0, 2])
+def test_a_batch_reflector_that_answers_too_few_is_a_fault_that_stops_the_round(
+    answers: int,
+) -> None:
+    reflector = Together(lambda _: [Reflection("a", REFLECTION_TOKENS)] * answers)
+    with pytest.raises(RuntimeError, match=f"gave {answers} reflections to 3 requests"):
+        fast(reflector=reflector, wave=3).round(exercises("aaaa"))
+
+
+def test_any_other_error_of_a_reflector_reaches_the_caller_at_once() -> None:
+    ledger = Ledger()
+    channel = fast(reflector=says(KeyError("typo")), ledger=ledger)
+    with pytest.raises(KeyError, match="typo"):
+        channel.round(exercises("aaaa"))
+    assert (channel.prompts, channel.lineage()) == ([SEED], [])
+    assert (ledger.fast.reflection_calls, ledger.fast.reflection_failures) == (1, 0)
+
+
+def test_each_reason_of_failure_is_logged_once_and_harmlessly(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    busy = [ReflectionError("busy", f"\x1b[31mrequest {number}\n") for number in range(4)]
+    channel = fast(reflector=says(busy[0], "", *busy[1:]), config=replace(CONFIG, proposals=5))
+    channel.round(exercises("aaaaaaaaaa"))
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert "busy: [31mrequest 0 (said once" in caplog.messages[0]
+    assert "an empty text" in caplog.messages[1]
+
+
+def test_when_the_token_budget_is_spent_nobody_is_asked_any_more() -> None:
+    config = replace(CONFIG, reflection_token_budget=2 * REFLECTION_TOKENS)
+    ledger = Ledger()
+    channel = fast(reflector=says("x", "y"), config=config, ledger=ledger)
+    channel.round(exercises("aaaa"))
+    assert (ledger.fast.reflection_calls, ledger.fast.reflection_failures) == (2, 1)
+    resumed = fast(reflector=says(AssertionError("asked")), config=config, ledger=ledger)
+    resumed.round(exercises("aaaa"))
+    assert (ledger.fast.reflection_calls, ledger.fast.reflection_failures) == (2, 4)
+    assert ledger.fast.reflection_tokens == 2 * REFLECTION_TOKENS
 
 
 def test_a_minibatch_without_a_fault_asks_for_no_rewrite() -> None:
@@ -360,7 +408,6 @@ def test_a_loaded_channel_goes_on_as_the_saved_one(tmp_path: Path) -> None:
     loaded = fast(copy.deepcopy(policy))
     loaded.load(tmp_path / "step-3")
     assert (loaded.prompts, loaded.best) == (channel.prompts, channel.best)
-    assert (loaded.unchanged, loaded.failed) == (channel.unchanged, channel.failed)
     assert several_rounds(loaded, 3) == several_rounds(channel, 3)
     assert repr(loaded.lineage()) == repr(channel.lineage())  # as text: NaN is not equal to NaN
 
@@ -383,7 +430,7 @@ def test_a_round_prints_nothing_and_leaves_no_file_and_no_random_state(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     state = random.getstate()
-    several_rounds(fast(ScriptedPolicy(luck=0.3), says("a", RuntimeError("no"), "b")), 2)
+    several_rounds(fast(ScriptedPolicy(luck=0.3), says("a", ReflectionError("no"), "b")), 2)
     assert capfd.readouterr() == ("", "")
     assert list(tmp_path.iterdir()) == []
     assert random.getstate() == state
@@ -409,7 +456,8 @@ def test_a_round_without_exercises_is_an_error() -> None:
 
 @pytest.mark.parametrize("name", ["population", "proposals", "reflection_batch", "round_exercises"])
 def test_amounts_below_one_are_errors_that_name_the_field(name: str) -> None:
+    nothing: dict[str, Any] = {name: 0}
     with pytest.raises(UsageError, match=f"{name} is 0"):
-        fast(config=replace(CONFIG, **{name: 0}))
+        fast(config=replace(CONFIG, **nothing))
     with pytest.raises(UsageError, match="wave is 0"):
         fast(wave=0)

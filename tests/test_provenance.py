@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -39,7 +40,7 @@ def copy(tmp_path: Path) -> Path:
     source = Path(cl_bench.__file__).parent
     target = tmp_path / "copy"
     (target / "cl_bench").mkdir(parents=True)
-    for name in ("__init__.py", "provenance.py"):
+    for name in ("__init__.py", "errors.py", "files.py", "provenance.py"):
         shutil.copy(source / name, target / "cl_bench")
     return target
 
@@ -96,6 +97,35 @@ def test_checkout_without_commits_has_none(copy: Path) -> None:
 def test_missing_git_does_not_raise(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert provenance()["git_commit"] is None
+
+
+def test_source_hash_names_the_code_however_it_is_installed(tmp_path: Path) -> None:
+    root = Path(cl_bench.provenance.__file__).parents[1]
+    if not (root / "tasks").is_dir():  # an installed copy: its packages lie in one another
+        root = tmp_path / "checkout"
+        shutil.copytree(Path(cl_bench.provenance.__file__).parent, root / "cl_bench")
+        for name in ("tasks", "baselines", "fst"):
+            shutil.move(root / "cl_bench" / name, root / name)
+    installed = tmp_path / "installed" / "cl_bench"
+    shutil.copytree(root / "cl_bench", installed)
+    for name in ("tasks", "baselines", "fst"):
+        shutil.copytree(root / name, installed / name)
+    code = "from cl_bench.provenance import provenance; print(provenance()['source_hash'])"
+
+    def hashed() -> str:
+        command = [sys.executable, "-c", code]
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONPATH": str(installed.parent)},
+            cwd=tmp_path,
+        ).stdout.strip()
+
+    assert hashed() == provenance()["source_hash"]
+    (installed / "tasks" / "math.py").write_text("DOMAIN = None\n")
+    assert hashed() != provenance()["source_hash"]
 
 
 def test_files_of_a_model_are_hashed_and_others_left_out(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cl_bench.errors import ReflectionError
 from cl_bench.policy import Chat, Policy, Rollout
 from cl_bench.prompts import SEED_PROMPT, reflection
 from cl_bench.reflection import (
@@ -62,6 +63,8 @@ class RecordingPolicy(Policy):
 def policy(tiny_model: Path) -> RecordingPolicy:
     loaded = RecordingPolicy.load(str(tiny_model))
     assert isinstance(loaded, RecordingPolicy)
+    # The tiny model spells plain English in bytes; a whole transcript is longer than its context.
+    loaded.model.config.max_position_embeddings = 8_192
     return loaded
 
 
@@ -112,6 +115,14 @@ def test_any_other_tokenizer_asks_with_the_whole_transcript(policy: RecordingPol
         assert part in request
 
 
+def test_a_request_that_does_not_fit_into_the_context_is_a_failed_reflection(
+    policy: RecordingPolicy,
+) -> None:
+    policy.model.config.max_position_embeddings = 512
+    with pytest.raises(ReflectionError, match="longer than the context"):
+        BaseReflector(policy, "transcript")("old", ROLLOUTS)
+
+
 def test_the_style_can_be_chosen(policy: RecordingPolicy) -> None:
     policy.scripted = " ```new``` "
     assert BaseReflector(policy, "rules")("old", ROLLOUTS).text == "```new```"
@@ -148,3 +159,13 @@ def test_it_writes_from_the_frozen_base_whatever_became_of_the_model(policy: Pol
             parameter.normal_()
     assert respond() != response
     assert reflect() == before
+
+
+def test_an_unusable_reply_is_sampled_anew_a_bounded_number_of_times(
+    policy: RecordingPolicy,
+) -> None:
+    policy.scripted = " "
+    answer = BaseReflector(policy, retries=2)(SEED_PROMPT, ROLLOUTS)
+    assert answer == Reflection("", 3 * 5)  # three attempts at five tokens
+    policy.scripted = "f adds 3 ;"
+    assert BaseReflector(policy, retries=2)(SEED_PROMPT, ROLLOUTS).tokens == 5

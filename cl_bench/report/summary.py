@@ -92,6 +92,7 @@ class Summary:
             self._metrics_table(),
             _heading("Spent on learning"),
             self._spent_table(),
+            *map(Text, self._failures()),
             Text(self._time_line()),
         )
 
@@ -140,6 +141,11 @@ class Summary:
             show = duration if name == "seconds" else _whole
             table.add_row(label, show(slow), show(fast), show(slow + fast))
         return table
+
+    def _failures(self) -> list[str]:
+        """A line if a reflection failed: numbers of a run that lacked rewrites compare badly."""
+        failed, asked = (self.spent["fast"][f"reflection_{n}"] for n in ("failures", "calls"))
+        return [f"{_whole(failed)} rewrites failed ({_whole(asked)} asked)."] if failed else []
 
     def _time_line(self) -> str:
         total = sum(self.seconds.values())
@@ -249,7 +255,9 @@ def _spent(ledger: pd.DataFrame) -> dict[str, dict[str, float]]:
     """The last row of each channel; zeros before the first."""
     last = ledger.sort_values("step", kind="stable").groupby("channel").last()
     return {
-        channel: {name: float(last[name].get(channel, 0)) for name in _SPENT}
+        channel: {
+            name: float(last[name].get(channel, 0)) for name in (*_SPENT, "reflection_failures")
+        }
         for channel in ("slow", "fast")
     }
 

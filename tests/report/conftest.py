@@ -86,8 +86,10 @@ def _evaluations(stages: Stages, accuracy: Cell, every: int, kl: Cell, last: int
 def _ledger(step: int) -> list[Row]:
     slow = {"rollouts": 10, "prompt_tokens": 100, "generated_tokens": 50, "optimizer_steps": 1}
     fast = {"rollouts": 5, "prompt_tokens": 40, "generated_tokens": 20, "optimizer_steps": 0}
-    slow |= {"reflection_calls": 0, "reflection_tokens": 0}
+    unspent = ("calls", "tokens", "failures", "repeats")
+    slow |= {f"reflection_{name}": 0 for name in unspent}
     fast |= {"reflection_calls": 2, "reflection_tokens": 30}
+    fast |= {"reflection_failures": 0, "reflection_repeats": 1}
     spent_slow = {name: step * each for name, each in slow.items()}
     spent_fast = {name: step * each for name, each in fast.items()}
     return [
