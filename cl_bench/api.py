@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.errors import unknown
+from cl_bench.limits import a_text
 from cl_bench.progress import Progress, Quiet
 from cl_bench.results import RunDirectory
 
@@ -87,11 +88,11 @@ def run(
     from cl_bench.registry import LEARNERS
     from cl_bench.runner import Runner
 
-    LEARNERS.load(learner)
+    LEARNERS.load(a_text("learner", learner))
     calls = {name: options.pop(name, None) for name in ("record", "replay")}
     config = configure(learner=learner, model=model, seed=seed, **options)
-    course = streams.stream(stream, steps=steps, setting=setting)
-    path = Path(out) if out is not None else default_out(stream, learner, seed)
+    course = streams.stream(a_text("stream", stream), steps=steps, setting=setting)
+    path = Path(a_text("out", out)) if out is not None else default_out(stream, learner, seed)
     outside = ReflectionLM.parse(config.learning.reflection_lm).outside
     journal = journal_for(path, outside=outside, **calls)
     Runner.start(path, course, config, progress or Quiet(), journal)
@@ -102,8 +103,9 @@ def resume(path: str | Path, *, progress: Progress | None = None) -> Run:
     """Go on with an interrupted run from its last checkpoint."""
     from cl_bench.runner import Runner
 
+    path = a_text("path", path)
     unwritten = not (Path(path) / "summary.txt").exists()
-    if not (unwritten and Run(path).status == "done"):
+    if not (unwritten and Run(path).manifest.get("status") == "done"):
         Runner.resume(Path(path), progress or Quiet())
     return _finished(Path(path))
 

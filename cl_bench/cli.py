@@ -8,10 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from cl_bench.errors import ClBenchError, UsageError
+from cl_bench.console import USAGE_ERROR, OneLineGroup, report, say
+from cl_bench.errors import UsageError, unknown
+from cl_bench.text import printable
 
 app = typer.Typer(
     name="cl-bench",
+    cls=OneLineGroup,
     help="Continual-learning benchmarks for language models: run a learner on a stream of tasks.",
     no_args_is_help=True,
     add_completion=False,
@@ -25,6 +28,7 @@ app.add_typer(new_app, name="new")
 LEARNING = "What the learner may spend"
 REFLECTION = "Who rewrites prompts (learners prompt and fst)"
 EVALUATION = "Evaluation"
+BOUNDARIES = ("hidden", "announced")
 NOT_OPTIONS = ("resume", "quiet", "debug", "boundaries")
 Name = typer.Option
 
@@ -102,9 +106,10 @@ def run(
     from cl_bench import api
     from cl_bench.progress import progress_for
 
-    out = resume or out or api.default_out(stream, learner, seed)
+    with _Errors(debug):
+        out = resume or out or api.default_out(stream, learner, seed)
     given: dict[str, Any] = dict(locals())
-    with _Errors(debug, interrupted=f"Go on with: cl-bench run --resume {out}"):
+    with _Errors(debug, f"Go on with: cl-bench run --resume {out}", out):
         progress = progress_for(Console(stderr=True), quiet=quiet)
         if resume is not None:
             _refuse_others(context, ("resume", "quiet", "debug"))
@@ -112,10 +117,12 @@ def run(
         else:
             options = {name: given[name] for name in context.params if name not in NOT_OPTIONS}
             options["out"] = out
-            announced = _choice("boundaries", boundaries, ("hidden", "announced")) == "announced"
+            if boundaries not in BOUNDARIES:
+                raise unknown("--boundaries", boundaries, BOUNDARIES)
+            announced = boundaries == "announced"
             finished = api.run(**options, announced=announced, progress=progress)
         typer.echo(finished.summary().text())
-        typer.echo(f"\nTables, figures and summary: {finished.path}")
+        typer.echo(f"\nTables, figures and summary: {printable(str(finished.path))}")
 
 
 @app.command("list")
@@ -123,10 +130,30 @@ def list_() -> None:
     """Streams, tasks, learners, models and metrics, one line each."""
     from cl_bench.listing import listing
 
-    for kind, entries in listing().items():
-        typer.echo(f"{kind}:")
-        for name, summary in entries:
-            typer.echo(f"  {name:<26} {summary}")
+    with _Errors(debug=False):
+        for kind, entries in listing().items():
+            typer.echo(f"{kind}:")
+            for name, summary in entries:
+                typer.echo(f"  {printable(name):<26} {printable(summary)}")
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, Name("--json", help="Print JSON, for machines.")] = False,
+    trial: Annotated[
+        bool, Name("--trial", help="Also make and time two steps of the default run.")
+    ] = False,
+    debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Whether a run can work here: versions, device, threads, memory, disk; exit code 1 if not."""
+    with _Errors(debug):
+        import json
+
+        from cl_bench.doctor import examine
+
+        found = examine(trial=trial)
+        typer.echo(json.dumps(found.data(), indent=2) if as_json else found.text())
+    raise typer.Exit(0 if found.works else 1)
 
 
 @app.command()
@@ -208,13 +235,13 @@ def _new(kind: str, name: str, out: Path | None) -> None:
 
 
 class _Errors:
-    """Turns the suite's own errors into one line and exit code 2; `--debug` lets them through.
+    """Turns errors into one line and an exit code (see `report`); `--debug` lets them through.
 
     Ctrl-C and SIGTERM end with exit code 130 and 143 and a line that says how to go on.
     """
 
-    def __init__(self, debug: bool, interrupted: str = "") -> None:
-        self._debug, self._interrupted = debug, interrupted
+    def __init__(self, debug: bool, interrupted: str = "", out: Path | None = None) -> None:
+        self._debug, self._interrupted, self._out = debug, interrupted, out
 
     def __enter__(self) -> None:
         self._before = signal.signal(signal.SIGTERM, _terminate)
@@ -224,11 +251,12 @@ class _Errors:
         if isinstance(error, KeyboardInterrupt) and self._interrupted:
             terminated = isinstance(error, _Terminated)
             said = "terminated" if terminated else "interrupted"
-            typer.echo(f"cl-bench: {said}. {self._interrupted}", err=True)
+            say(f"{said}. {self._interrupted}")
             raise typer.Exit(143 if terminated else 130) from None
-        if isinstance(error, ClBenchError) and not self._debug:
-            typer.echo(f"cl-bench: {error}", err=True)
-            raise typer.Exit(2) from None
+        if isinstance(error, BrokenPipeError | typer.Exit | typer.Abort | USAGE_ERROR):
+            return  # typer's to handle
+        if isinstance(error, Exception) and not self._debug:
+            raise typer.Exit(report(error, self._out)) from None
 
 
 class _Terminated(KeyboardInterrupt):
@@ -249,12 +277,6 @@ def _refuse_others(context: typer.Context, allowed: tuple[str, ...]) -> None:
                 f"--{option} cannot go with --resume: a resumed run keeps its configuration. "
                 f"Leave --{option} out, or start a new run without --resume."
             )
-
-
-def _choice(name: str, given: str, allowed: tuple[str, ...]) -> str:
-    if given not in allowed:
-        raise typer.BadParameter(f"{given!r} is not one of {', '.join(allowed)}", param_hint=name)
-    return given
 
 
 def main() -> None:

@@ -17,6 +17,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from cl_bench.text import printable
+
+_KINDS = ("stream", "domain", "learner", "metric", "model")
+_LISTED = " `cl-bench list` shows what has a name."
+
 
 class ClBenchError(Exception):
     """Base of every error that cl-bench raises on purpose."""
@@ -72,12 +77,13 @@ def at_least(**checks: tuple[float, float]) -> None:
             raise UsageError(f"{name} is {given:g}, but must be at least {least:g}.")
 
 
-def unknown(kind: str, given: str, allowed: Iterable[str]) -> UsageError:
+def unknown(kind: str, given: object, allowed: Iterable[str]) -> UsageError:
     """An error for an unknown name: it lists what is allowed and guesses what was meant."""
     names = sorted(allowed)
-    close = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(given)[:100], names, n=1, cutoff=0.5)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     known = ", ".join(names)
+    shown = printable(repr(given), 100)
     return UsageError(
-        f"Unknown {kind} {given!r}.{hint} Known: {known}. `cl-bench list` shows what has a name."
+        f"Unknown {kind} {shown}.{hint} Known: {known}.{_LISTED if kind in _KINDS else ''}"
     )

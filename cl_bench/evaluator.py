@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from math import inf
 
 import torch
 
-from cl_bench.errors import UsageError, at_least
+from cl_bench.limits import COUNTS, TEMPERATURES, settle
 from cl_bench.policy import Divergence, Policy, Rollout
 from cl_bench.prompts import SEED_PROMPT, chat, instructions
 from cl_bench.registry import DOMAINS
@@ -40,14 +39,16 @@ class EvaluationConfig:
     """Length at which a response is cut, in tokens."""
 
     def __post_init__(self) -> None:
-        at_least(
-            items=(self.items, 1),
-            samples=(self.samples, 1),
-            retention_items=(self.retention_items, 0),
-            max_new_tokens=(self.max_new_tokens, 1),
+        settle(
+            self,
+            whole={
+                "items": (1, 100_000),
+                "samples": (1, 10_000),
+                "retention_items": (0, 100_000),
+                "max_new_tokens": COUNTS,
+            },
+            real={"temperature": TEMPERATURES},
         )
-        if not 0 < self.temperature < inf:
-            raise UsageError(f"temperature is {self.temperature}, but must be above 0.")
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,22 @@ class Evaluator:
             if config.retention_items
         }
         self._base_rollouts: dict[tuple[str, str], list[Rollout]] = {}
+
+    def require_room(self) -> None:
+        """Raise `UsageError` if an item with the seed prompt, or its own, exceeds the context."""
+        chats = [
+            *(
+                chat(SEED_PROMPT, p.prompt)
+                for problems in self._problems.values()
+                for p in problems
+            ),
+            *(
+                chat(i.system, i.problem.prompt)
+                for items in self._retention.values()
+                for i in items
+            ),
+        ]
+        self._policy.require_room(chats, self._config.max_new_tokens)
 
     def evaluate(self, step: int, learner_prompt: str, *, retention: bool = False) -> Evaluation:
         """All domains under both prompts, and with `retention` the domains outside the stream.

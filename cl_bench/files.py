@@ -72,10 +72,20 @@ def write_json_atomically(path: Path, value: object) -> None:
     """Write `value` as indented JSON, replacing the file as a whole.
 
     NaN and infinity are no JSON: they raise ValueError, other unknown values TypeError, and the
-    file stays as it was.
+    file stays as it was. Lone surrogates (of a file name that is no UTF-8) are written as escapes.
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    if not _is_utf8(text):
+        text = json.dumps(value, indent=2, allow_nan=False)
     write_text_atomically(path, text + "\n")
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_json(path: Path) -> Any:

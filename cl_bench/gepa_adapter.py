@@ -67,6 +67,7 @@ def evolve(
     validation = exercises[: config.round_exercises]
     scored = [*map(_evaluation, roll_out([(text, validation) for text in population]))]
     log = rewriter.log = RoundLog(pool=set(population))
+    rewriter.fits = lambda text: roll_out.fits(text, exercises)
     warm_start = _WarmStart([*zip(population[1:], scored[1:], strict=True)])
     with faults_escape():
         result: GEPAResult[str, int] = optimize(

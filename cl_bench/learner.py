@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from itertools import chain, islice
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
-from cl_bench.errors import UsageError, at_least
+from cl_bench.limits import COUNTS, RATES, SEEDS, TEMPERATURES, settle
 from cl_bench.reflectors.spec import ReflectionLM
 from cl_bench.task import Verdict
 
@@ -83,22 +82,30 @@ class LearnerConfig:
     """Tokens that reflection may read and write in a run, checked before a call; 0 is no limit."""
 
     def __post_init__(self) -> None:
-        at_least(
-            problems_per_step=(self.problems_per_step, 1),
-            group_size=(self.group_size, 2),
-            round_every=(self.round_every, 1),
-            population=(self.population, 1),
-            proposals=(self.proposals, 1),
-            reflection_batch=(self.reflection_batch, 1),
-            round_exercises=(self.round_exercises, 1),
-            max_new_tokens=(self.max_new_tokens, 1),
-            reflection_retries=(self.reflection_retries, 0),
-            reflection_token_budget=(self.reflection_token_budget, 0),
+        settle(
+            self,
+            whole={
+                "problems_per_step": (1, 10_000),
+                "group_size": (2, 10_000),
+                "round_every": COUNTS,
+                "population": (1, 1_000),
+                "proposals": (1, 10_000),
+                "reflection_batch": (1, 1_000),
+                "round_exercises": (1, 100_000),
+                "max_new_tokens": COUNTS,
+                "seed": SEEDS,
+                "reflection_retries": (0, 1_000),
+                "reflection_token_budget": (0, 10**15),
+            },
+            real={
+                "learning_rate": RATES,
+                "ratio_cap": RATES,
+                "temperature": TEMPERATURES,
+                "reflection_timeout": RATES,
+            },
+            texts=("reflection_lm",),
         )
         ReflectionLM.parse(self.reflection_lm)
-        for name in ("learning_rate", "ratio_cap", "temperature", "reflection_timeout"):
-            if not 0 < getattr(self, name) < inf:
-                raise UsageError(f"{name} is {getattr(self, name)}, but must be above 0.")
 
 
 @dataclass(slots=True)

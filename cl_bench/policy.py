@@ -9,22 +9,25 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
 
-from cl_bench.errors import ModelError
+from cl_bench.errors import UsageError
+from cl_bench.loading import load
 from cl_bench.prompts import Message
 from cl_bench.sampling import Sampled, left_pad, sample
+from cl_bench.templates import settle_template
+from cl_bench.text import well_formed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Chat = Sequence[Message]
 Item = TypeVar("Item")
+_CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len")
 _ROWS = 256
 """Responses sampled at once."""
 _ROWS_SCORED = 32
@@ -79,11 +82,7 @@ class Policy:
     """The model being trained (`model`), its frozen start (`base`) and their tokenizer."""
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-        if tokenizer.chat_template is None:
-            raise ModelError(
-                f"The tokenizer of {tokenizer.name_or_path!r} has no chat template. Use an "
-                "instruction-tuned model, or set `chat_template` in its tokenizer_config.json."
-            )
+        settle_template(tokenizer)
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token
         tokenizer.padding_side = "left"
@@ -96,20 +95,24 @@ class Policy:
     @classmethod
     def load(cls, name_or_path: str, device: str = "cpu") -> Policy:
         """Load a Hugging Face folder or hub name (never with remote code), onto `device`."""
-        from safetensors import SafetensorError
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        try:
-            with _quiet():
-                tokenizer = AutoTokenizer.from_pretrained(name_or_path)
-                model = AutoModelForCausalLM.from_pretrained(name_or_path, use_safetensors=True)
-        except (OSError, ValueError, ImportError, SafetensorError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise ModelError(
-                f"Cannot load the model {name_or_path!r}: {reason} Give `embedded`, a folder "
-                "with config.json, model.safetensors and tokenizer.json, or a hub name."
-            ) from error
+        model, tokenizer = load(name_or_path)
         return cls(model.to(torch.device(device)), tokenizer)  # type: ignore[arg-type]
+
+    @property
+    def context(self) -> int | None:
+        """The longest prompt and response together, in tokens; None when the model names none."""
+        config = self.model.config.get_text_config()
+        lengths = (getattr(config, name, None) for name in _CONTEXT_NAMES)
+        return next((n for n in lengths if isinstance(n, int) and n > 0), None)
+
+    def require_room(self, chats: Sequence[Chat], max_new_tokens: int) -> None:
+        """Raise `UsageError` if the longest of `chats` and a response exceed the context."""
+        self._require_room(self.encode(chats), max_new_tokens)
+
+    def fits(self, chat: Chat, max_new_tokens: int, share: float = 1.0) -> bool:
+        """Whether `chat` and a response of that length stay within a share of the context."""
+        needed = len(self.encode([chat])[0]) + max_new_tokens
+        return self.context is None or needed <= share * self.context
 
     @property
     def device(self) -> torch.device:
@@ -124,7 +127,10 @@ class Policy:
         temperature: float = 1.0,
         from_base: bool = False,
     ) -> list[Rollout]:
-        """Sample one response to each chat from torch's global generator; 0 is greedy."""
+        """Sample one response to each chat from torch's global generator; 0 is greedy.
+
+        Prompts that leave no room for `max_new_tokens` in the context are a `UsageError`.
+        """
         prompts = self.encode(chats)
         sampled = self.continue_tokens(
             prompts, max_new_tokens=max_new_tokens, temperature=temperature, from_base=from_base
@@ -144,6 +150,7 @@ class Policy:
         from_base: bool = False,
     ) -> list[Sampled]:
         """`generate` for prompts given as token ids."""
+        self._require_room(prompts, max_new_tokens)
         model = self.base if from_base else self.model
         training = model.training
         model.train(False)
@@ -172,7 +179,8 @@ class Policy:
             )
             for chat in chats
         ]
-        ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        whole = [well_formed(str(text)) for text in texts]
+        ids: list[list[int]] = self.tokenizer(whole, add_special_tokens=False)["input_ids"]
         return ids
 
     @torch.no_grad()
@@ -204,19 +212,14 @@ class Policy:
     def _pad_id(self) -> int:
         return int(self.tokenizer.pad_token_id)
 
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Spare the caller transformers' loading bar."""
-    from transformers.utils import logging as library
-
-    bar = library.is_progress_bar_enabled()
-    library.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        if bar:
-            library.enable_progress_bar()  # type: ignore[no-untyped-call]
+    def _require_room(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> None:
+        longest = max(map(len, prompts), default=0)
+        if self.context is not None and longest + max_new_tokens > self.context:
+            raise UsageError(
+                f"A prompt of {longest} tokens and max_new_tokens={max_new_tokens} do not fit into "
+                f"the model's context of {self.context} tokens: lower max_new_tokens, shorten the "
+                "prompt, or take a model with a longer context."
+            )
 
 
 def _no_kernel_advice(record: logging.LogRecord) -> bool:

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from cl_bench.text import printable
+
 if TYPE_CHECKING:
     from cl_bench.evaluator import Evaluation
     from cl_bench.learner import StepRecord
@@ -90,7 +92,7 @@ class Lines:
         return f"{spent:.0f} s, {spent / done * (self._total - step):.0f} s left"
 
     def _say(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
 
 class Live(Lines):
@@ -112,7 +114,7 @@ class Live(Lines):
     def start(self, stream: Stream, learner: str, step: int) -> None:
         super().start(stream, learner, step)
         self._bar.update(
-            self._task, total=stream.steps, completed=step, description=self._stages[0]
+            self._task, total=stream.steps, completed=step, description=printable(self._stages[0])
         )
         self._bar.start()
 
@@ -121,7 +123,7 @@ class Live(Lines):
         self._bar.update(
             self._task,
             completed=step,
-            description=self._stages[stage],
+            description=printable(self._stages[stage]),
             reward=f"reward {record.reward:.2f}",
         )
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
+from cl_bench.errors import ReflectionError
 from cl_bench.prompts import Message, chat, reflection
 from cl_bench.task import Verdict
 
@@ -120,9 +121,13 @@ class BaseReflector:
         lengths = self._policy.tokenizer(
             [current for current, _ in requests], add_special_tokens=False
         )["input_ids"]
+        chats = [request_messages(self.style, current, rollouts) for current, rollouts in requests]
+        room = max(map(len, lengths)) + ROOM[self.style]
+        if not all(self._policy.fits(asked, room) for asked in chats):
+            raise ReflectionError("a request longer than the context")
         replies = self._policy.generate(
-            [request_messages(self.style, current, rollouts) for current, rollouts in requests],
-            max_new_tokens=max(map(len, lengths)) + ROOM[self.style],
+            chats,
+            max_new_tokens=room,
             temperature=1.0,
             from_base=True,
         )

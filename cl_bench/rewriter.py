@@ -7,7 +7,7 @@ A rewrite that cannot be had is counted, logged once for each reason, and never 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +21,7 @@ from cl_bench.errors import ReflectionError
 from cl_bench.learner import Ledger
 from cl_bench.reflection import BatchReflector, Reflection, Reflector, Request, fault_of
 from cl_bench.reflectors.redaction import one_line
+from cl_bench.text import well_formed
 
 COMPONENT = "system_prompt"
 """The one component of a gepa candidate."""
@@ -51,14 +52,16 @@ class RoundLog:
 class Rewriter:
     """gepa's reflection LM: asks the reflector and lets only new, usable texts through.
 
-    It lives as long as a run; `log` is replaced at the start of every round. `token_budget` is
-    what the ledger's reflection tokens may reach before nobody is asked any more; 0 is no limit.
+    It lives as long as a run; `log`, and `fits`, which says whether the context has room for a
+    prompt, are replaced at the start of every round. `token_budget` is what the ledger's reflection
+    tokens may reach before nobody is asked any more; 0 is no limit.
     """
 
     def __init__(self, reflector: Reflector, ledger: Ledger, *, token_budget: int = 0) -> None:
         self._reflector, self._ledger, self._budget = reflector, ledger, token_budget
         self._warned: set[str] = set()
         self.log = RoundLog()
+        self.fits: Callable[[str], bool] = bool
 
     def reflect(
         self,
@@ -77,7 +80,7 @@ class Rewriter:
             wave: set[str] = set()
             proposals = []
             for reflection in self._ask(requests):
-                text = reflection.text.strip() if reflection else ""
+                text = reflection.text if reflection else ""
                 fresh = bool(text) and self._is_fresh(text, wave)
                 wave.add(text)
                 # gepa drops a proposal without texts before it is rolled out.
@@ -125,10 +128,11 @@ class Rewriter:
     def _usable(self, reflection: Reflection) -> Reflection | None:
         """The one place that decides whether a text can be a prompt of this run."""
         self._ledger.add("fast", reflection_tokens=reflection.tokens)
-        fault = fault_of(reflection.text)
+        text = well_formed(reflection.text.strip())
+        fault = fault_of(text) or ("" if self.fits(text) else "a text too long for the context")
         if fault:
             self._failed(ReflectionError(fault))
-        return None if fault else reflection
+        return None if fault else Reflection(text, reflection.tokens)
 
     def _failed(self, error: ReflectionError) -> None:
         self._ledger.add("fast", reflection_failures=1)

@@ -19,6 +19,14 @@ class RollOut:
     def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
         self._policy, self._config, self._ledger = policy, config, ledger
 
+    def fits(self, system: str, exercises: Sequence[Exercise]) -> bool:
+        """Whether `system` leaves room in the context for exercises such as these.
+
+        A quarter of the context is kept free, because other tasks may have longer ones.
+        """
+        longest = max((exercise.prompt for exercise in exercises), key=len)
+        return self._policy.fits(chat(system, longest), self._config.max_new_tokens, share=0.75)
+
     def __call__(
         self, items: Sequence[tuple[str, Sequence[Exercise]]]
     ) -> list[list[JudgedRollout]]:

@@ -17,12 +17,14 @@ from typing import Any
 
 import torch
 
+from cl_bench.admission import require_room, require_whole
 from cl_bench.collapse import CollapseWatch
-from cl_bench.errors import DivergedError, RunDirectoryError, UsageError, at_least, unknown
+from cl_bench.errors import DivergedError, RunDirectoryError, UsageError, unknown
 from cl_bench.evaluator import Evaluation, EvaluationConfig, Evaluator, Row
 from cl_bench.files import read_json, write_json_atomically
 from cl_bench.identity import identity, require_same_model, require_same_software
 from cl_bench.learner import HearsBoundaries, Learner, LearnerConfig, Ledger, StepRecord
+from cl_bench.limits import COUNTS, SEEDS, settle
 from cl_bench.models import resolve
 from cl_bench.policy import Policy
 from cl_bench.progress import Progress
@@ -61,7 +63,12 @@ class RunConfig:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
-        at_least(eval_every=(self.eval_every, 1), threads=(self.threads, 0))
+        settle(
+            self,
+            whole={"seed": SEEDS, "eval_every": COUNTS, "threads": (0, 1024)},
+            texts=("learner", "model"),
+            flags=("announced",),
+        )
         for kind, given, allowed in (
             ("feedback level", self.feedback, FEEDBACK_LEVELS),
             ("device", self.device, DEVICES),
@@ -98,15 +105,8 @@ class Runner:
         self._ledger = Ledger(journal=journal)
         factory = LEARNERS.load(config.learner)
         self._learner: Learner = factory.build(self._policy, config.learning, self._ledger)
-        self._course = Course(
-            stream,
-            seed=config.seed,
-            feedback=config.feedback,
-            problems_per_step=config.learning.problems_per_step,
-        )
-        tasks = {domain: self._course.evaluation_task(domain) for domain in stream.domains}
-        retention = [name for name in DOMAINS.table if name not in tasks]
-        self._evaluator = Evaluator(self._policy, tasks, config.evaluation, config.seed, retention)
+        self._course = _course(stream, config)
+        self._evaluator = _evaluator(policy, self._course, config)
         learning = config.learning
         self._collapse = CollapseWatch()
         self._look_ahead = ceil(learning.round_exercises / learning.problems_per_step) - 1
@@ -132,6 +132,7 @@ class Runner:
         started = perf_counter()
         policy = _load_policy(config, config.threads)
         runner = cls(RunDirectory(path), stream, config, policy, progress, journal)
+        runner._require_room()
         manifest = _manifest(stream, config) | _identity(config, policy)
         directory = RunDirectory.create(path, manifest | {"journal": described(journal, path)})
         with directory.locked(), _status_kept(directory):
@@ -144,6 +145,7 @@ class Runner:
         """Go on with the interrupted run in `path` from its last checkpoint."""
         directory = RunDirectory.open(path)
         manifest = directory.manifest
+        require_whole(manifest, path)
         if manifest["status"] == "done":
             raise RunDirectoryError(f"The run in {path} is done; there is nothing to resume.")
         config = RunConfig.from_dict(manifest["config"])
@@ -161,6 +163,10 @@ class Runner:
             runner._time("load", started)
             runner._run()
         return directory
+
+    def _require_room(self) -> None:
+        require_room(self._policy, self._course, self._config.learning.max_new_tokens)
+        self._evaluator.require_room()
 
     def _run(self) -> None:
         self._progress.start(self._stream, self._config.learner, self._step)
@@ -273,6 +279,21 @@ class Runner:
     def _time(self, phase: str, started: float) -> None:
         row = {"step": self._step, "phase": phase, "seconds": perf_counter() - started}
         self._timing.append(row)
+
+
+def _course(stream: Stream, config: RunConfig) -> Course:
+    return Course(
+        stream,
+        seed=config.seed,
+        feedback=config.feedback,
+        problems_per_step=config.learning.problems_per_step,
+    )
+
+
+def _evaluator(policy: Policy, course: Course, config: RunConfig) -> Evaluator:
+    tasks = {domain: course.evaluation_task(domain) for domain in course.stream.domains}
+    retention = [name for name in DOMAINS.table if name not in tasks]
+    return Evaluator(policy, tasks, config.evaluation, config.seed, retention)
 
 
 def _manifest(stream: Stream, config: RunConfig) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from numbers import Integral, Real
 import pyarrow as pa
 
 from cl_bench.errors import RunDirectoryError
+from cl_bench.text import well_formed
 
 SCHEMA_VERSION = 2
 """Version of all tables together; a run directory of another version is not read."""
@@ -216,8 +217,8 @@ TABLES: Mapping[str, pa.Schema] = {
 def to_arrow(table: str, rows: Sequence[Row]) -> pa.Table:
     """Rows as an Arrow table; `RunDirectoryError` names the table and column of a wrong value.
 
-    A row holds exactly the table's columns. Whole numbers are taken for real columns, nothing else
-    is converted; NaN is a real number, None only goes where null is allowed.
+    A row holds exactly the table's columns. Only whole numbers are converted, for real columns, and
+    lone surrogates, to U+FFFD; NaN is a real number, None only goes where null is allowed.
     """
     schema = TABLES[table]
     for row in rows:
@@ -251,6 +252,7 @@ def _array(table: str, field: pa.Field, values: Sequence[object]) -> pa.Array:
                 f"{' or None' if field.nullable else ''}, not {value!r} "
                 f"({type(value).__name__}). See docs/tables.md."
             )
+    values = [well_formed(value) if isinstance(value, str) else value for value in values]
     try:
         return pa.array(values, type=field.type)
     except (pa.ArrowInvalid, OverflowError, UnicodeEncodeError) as error:

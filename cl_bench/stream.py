@@ -13,6 +13,7 @@ from typing import Any
 
 from cl_bench.errors import UsageError, at_least, unknown
 from cl_bench.learner import Batch, Exercise
+from cl_bench.limits import COUNTS, a_text, whole_number
 from cl_bench.plugins import STREAM_SEPARATOR as _SEPARATOR
 from cl_bench.registry import DOMAINS, STREAMS
 from cl_bench.task import Domain, FeedbackLevel, Problem, Task
@@ -82,8 +83,10 @@ def stream(name: str, *, steps: int | None = None, setting: str | None = None) -
     `steps` and `setting` replace those of every stage.
     """
     found = STREAMS.load(name) if name in STREAMS else _parse(name)
-    if steps is not None and steps < 1:
-        raise UsageError(f"--steps {steps}: a stage needs at least 1 step.")
+    if steps is not None:
+        steps = whole_number("steps", steps, COUNTS)
+    if setting is not None:
+        setting = a_text("setting", setting)
     stages = tuple(
         replace(stage, steps=steps or stage.steps, setting=setting or stage.setting)
         for stage in found.stages

@@ -53,9 +53,9 @@ def test_list_names_everything_with_one_line_each() -> None:
     [
         (["run", "--stream", "mth-to-code"], "Did you mean 'math'"),
         (["run", "--learner", "fast"], "Known: fst, prompt, rl"),
-        (["run", "--steps", "0"], "at least 1 step"),
+        (["run", "--steps", "0"], "steps is 0, but must be at least 1"),
         (["run", "--setting", "medium"], "Known: default, easy, hard"),
-        (["run", "--boundaries", "visible"], "hidden, announced"),
+        (["run", "--boundaries", "visible"], "announced, hidden"),
         (["run", "--resume", "nowhere"], "nowhere"),
         (["run", "--resume", "nowhere", "--steps", "9"], "--steps cannot go with --resume"),
         (["run", "--group-size", "1"], "at least 2"),

@@ -31,6 +31,7 @@ class ScriptedPolicy:
 
     forgotten: set[str] = field(default_factory=set)
     luck: float = 0.0
+    room: int = 1_000_000
     rng: random.Random = field(default_factory=lambda: random.Random(0))
     calls: list[list[str]] = field(default_factory=list)
 
@@ -45,6 +46,10 @@ class ScriptedPolicy:
         assert (max_new_tokens, temperature, from_base) == (96, 1.0, False)
         self.calls.append([chat[0]["content"] for chat in chats])
         return [self._respond(*(message["content"] for message in chat)) for chat in chats]
+
+    def fits(self, chat: Chat, max_new_tokens: int, share: float = 1.0) -> bool:
+        words = sum(len(message["content"].split()) for message in chat)
+        return words + max_new_tokens <= share * self.room
 
     def _respond(self, system: str, user: str) -> Rollout:
         words = set(system.split()) - self.forgotten
@@ -241,11 +246,13 @@ def test_equal_rewrites_of_one_wave_are_tried_once() -> None:
     assert (channel.prompts, ledger.fast.reflection_repeats) == (["a", SEED], 2)
 
 
-@pytest.mark.parametrize("text", ["", "  \n", "a " * 2001, ReflectionError("no answer")])
+@pytest.mark.parametrize(
+    "text", ["", "  \n", "a " * 2001, "a " * 300, ReflectionError("no answer")]
+)
 def test_a_failed_reflection_is_counted_never_scored_and_the_round_goes_on(
     text: str | Exception,
 ) -> None:
-    policy, ledger = ScriptedPolicy(), Ledger()
+    policy, ledger = ScriptedPolicy(room=400), Ledger()
     channel = fast(policy, says(text, "a"), ledger=ledger)
     channel.round(exercises("aaaa"))
     assert (ledger.fast.reflection_failures, ledger.fast.reflection_repeats) == (1, 0)

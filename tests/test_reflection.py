@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cl_bench.errors import ReflectionError
 from cl_bench.policy import Chat, Policy, Rollout
 from cl_bench.prompts import SEED_PROMPT, reflection
 from cl_bench.reflection import (
@@ -62,6 +63,8 @@ class RecordingPolicy(Policy):
 def policy(tiny_model: Path) -> RecordingPolicy:
     loaded = RecordingPolicy.load(str(tiny_model))
     assert isinstance(loaded, RecordingPolicy)
+    # The tiny model spells plain English in bytes; a whole transcript is longer than its context.
+    loaded.model.config.max_position_embeddings = 8_192
     return loaded
 
 
@@ -110,6 +113,14 @@ def test_any_other_tokenizer_asks_with_the_whole_transcript(policy: RecordingPol
     request = policy.asked[0][-1]["content"]
     for part in ("Think {well}.", "What is {f} of 4?", "It is 4.", "f adds 3", "score 0.5"):
         assert part in request
+
+
+def test_a_request_that_does_not_fit_into_the_context_is_a_failed_reflection(
+    policy: RecordingPolicy,
+) -> None:
+    policy.model.config.max_position_embeddings = 512
+    with pytest.raises(ReflectionError, match="longer than the context"):
+        BaseReflector(policy, "transcript")("old", ROLLOUTS)
 
 
 def test_the_style_can_be_chosen(policy: RecordingPolicy) -> None:

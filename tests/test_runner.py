@@ -159,7 +159,7 @@ def test_a_directory_is_never_overwritten(runs: dict[str, cl_bench.Run]) -> None
         ({"eval_evry": 3}, "Did you mean 'eval_every'"),
         ({"eval_every": 0}, "at least 1"),
         ({"from_dict": 1}, "Unknown option"),
-        ({"temperature": 0.0}, "above 0"),
+        ({"temperature": 0.0}, "at least 0.01"),
         ({"feedback": "all"}, "answer, none, step"),
     ],
 )
@@ -177,7 +177,7 @@ def test_a_model_that_cannot_be_loaded_leaves_no_directory(
     broken = tmp_path / "model"
     shutil.copytree(tiny_model, broken)
     (broken / "model.safetensors").write_bytes(b"not a model")
-    with pytest.raises(ModelError, match="Cannot load"):
+    with pytest.raises(ModelError, match="are damaged"):
         cl_bench.run(learner="rl", model=str(broken), out=tmp_path / "run", **SMALL)
     assert not (tmp_path / "run").exists()
 

@@ -100,7 +100,6 @@ def test_real_columns_take_whole_numbers_and_nan() -> None:
         ("uid", None),
         ("answer", 8),
         ("prompt", "evolved"),
-        ("answer", "\ud800"),
     ],
 )
 def test_wrong_values_name_the_table_and_the_column(column: str, value: object) -> None:
@@ -131,3 +130,8 @@ def test_torch_is_not_imported() -> None:
     code = "import sys, cl_bench.schema; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_lone_surrogates_become_replacement_characters_and_pairs_are_joined() -> None:
+    table = to_arrow("items", [{**ITEM, "answer": "a\ud800\ud83d\ude00\x00"}])
+    assert table["answer"].to_pylist() == ["a\ufffd😀\x00"]

@@ -41,7 +41,7 @@ def test_a_single_domain_is_a_stream_of_one_stage() -> None:
     [
         ("maht-to-code", {}, "Did you mean 'math'"),
         ("papr", {}, "Did you mean 'paper'"),
-        ("math-to-code", {"steps": 0}, "at least 1 step"),
+        ("math-to-code", {"steps": 0}, "steps is 0, but must be at least 1"),
         ("math-to-code", {"setting": "eazy"}, "Did you mean 'easy'"),
     ],
 )

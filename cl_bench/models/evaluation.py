@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from cl_bench.api import Run, run
-from cl_bench.errors import UsageError
+from cl_bench.limits import COUNTS, SEEDS, whole_number
 from cl_bench.metrics.statistics import wilson
 from cl_bench.micro import MicroDomain, Slip, micro_domain, verify
 from cl_bench.models import resolve
@@ -68,8 +68,8 @@ class ModelCard:
 
 def evaluate_model(model: str, *, n: int = 512, seed: int = 1) -> ModelCard:
     """Sample `n` responses in every cell of the card."""
-    if n < 1:
-        raise UsageError(f"--n {n}: at least 1 sample per cell is needed.")
+    n = whole_number("n", n, COUNTS)
+    seed = whole_number("seed", seed, SEEDS)
     policy = Policy.load(resolve(model))
     torch.manual_seed(seed)
     cells = [cell for name in DOMAINS for cell in _domain_cells(policy, name, n, seed)]

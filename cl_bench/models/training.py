@@ -23,11 +23,14 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import Lfm2Config, Lfm2ForCausalLM, PreTrainedTokenizerFast
 
+from cl_bench.errors import UsageError, unknown
+from cl_bench.limits import COUNTS, RATES, settle
 from cl_bench.models.corpus import Corpus, Document, Phase
 from cl_bench.models.tokenizer import build_tokenizer
 
 BUCKETS = (64, 96, 128, 192, 256)
 IGNORE = -100
+DEVICES = ("cpu", "cuda")
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,19 @@ class TrainingConfig:
     checkpoint_minutes: float = 5.0
     """Minutes between checkpoints."""
 
+    def __post_init__(self) -> None:
+        shapes = {"width": (2, 8192), "layers": (2, 256), "heads": (1, 256)}
+        counts = {"steps": COUNTS, "tokens_per_batch": (256, 10_000_000), "warmup": COUNTS}
+        settle(
+            self,
+            whole={**counts, **shapes, "seed": (0, 2**62)},
+            real={"muon_lr": RATES, "adam_lr": RATES, "checkpoint_minutes": (0.0, RATES[1])}
+            | {"cooldown": (1e-6, 1.0), "simple": (0.0, 1.0), "slips_from": (0.0, 1.0)},
+            flags=("compile",),
+        )
+        if self.device not in DEVICES:
+            raise unknown("device", self.device, DEVICES)
+
 
 @dataclass
 class _State:
@@ -78,6 +94,7 @@ def train(
     config: TrainingConfig, out: Path, report: Callable[[str], None] = print
 ) -> PreTrainedTokenizerFast:
     """Train into the Hugging Face folder `out`; an interrupted call goes on from its checkpoint."""
+    _require_place(out, config.device)
     torch.manual_seed(config.seed)
     tokenizer = build_tokenizer()
     model = build_model(config, tokenizer)
@@ -102,6 +119,16 @@ def train(
             _save(out, model, tokenizer, optimizers, state)
             saved = time.monotonic()
     return tokenizer
+
+
+def _require_place(out: Path, device: str) -> None:
+    """Fail now and not after an hour, when the first checkpoint is written."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("device is 'cuda', but torch finds no GPU: give cpu.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"Cannot create {out}: {error.strerror}. Give another --out.") from error
 
 
 def build_model(config: TrainingConfig, tokenizer: PreTrainedTokenizerFast) -> Lfm2ForCausalLM:

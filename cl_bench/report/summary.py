@@ -23,6 +23,7 @@ from cl_bench.metrics.undefined import Undefined
 from cl_bench.plugins import one_line
 from cl_bench.registry import PLUGIN_METRICS
 from cl_bench.results import RunDirectory
+from cl_bench.text import printable
 
 PROMPTS = ("learner", "seed")
 METRICS: Mapping[str, Callable[[ArrayLike], float | Undefined]] = {
@@ -83,7 +84,7 @@ class Summary:
 
     def __rich__(self) -> Group:
         return Group(
-            Text(self._title()),
+            Text(printable(self._title())),
             _heading("Accuracy on test problems, learner's prompt (seed prompt)"),
             self._accuracy_table(),
             *self._retention_table(),
@@ -103,7 +104,7 @@ class Summary:
         return f"{title}: {self.status}{'' if self.evaluated_step == self.steps else reached}"
 
     def _accuracy_table(self) -> Table:
-        names = [f"{number} {domain}" for number, domain in enumerate(self.stages, 1)]
+        names = [f"{number} {printable(domain)}" for number, domain in enumerate(self.stages, 1)]
         table = _table("after stage", *names)
         for row, name in enumerate(["base model", *names]):
             cells = [self._cell(row, column) for column in range(len(names))]
@@ -278,7 +279,7 @@ def _heading(text: str) -> Text:
 
 
 def _reason(values: Sequence[float | Undefined]) -> str:
-    return next((str(value) for value in values if isinstance(value, Undefined)), "")
+    return next((printable(str(value)) for value in values if isinstance(value, Undefined)), "")
 
 
 def _whole(amount: float) -> str:

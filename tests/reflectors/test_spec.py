@@ -41,7 +41,7 @@ def test_the_label_leaves_out_the_place() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "Known: base, litellm, local, openai, oracle"),
+        ("", "a text of at least one character"),
         ("opnai:m", "Did you mean 'openai'"),
         ("gpt-x", "Unknown reflection LM"),
         ("local", "'local' needs a name. Write local:NAME"),

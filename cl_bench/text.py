@@ -1,0 +1,40 @@
+"""Texts of models, files and users made safe: to print on a terminal, to store as UTF-8."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_JOINERS = "\u200c\u200d"
+"""Invisible, but part of the spelling of several scripts and of emoji."""
+
+
+def printable(text: str, limit: int | None = None) -> str:
+    """`text` as one harmless line: what a terminal would obey or hide is written as an escape.
+
+    Control characters (hence every ANSI sequence), bidirectional overrides, line separators,
+    invisible and unassigned characters and lone surrogates become `\\x1b` or `\\u202e`; all other
+    Unicode stays. Of a text longer than `limit` characters, the first `limit - 1` and `…` are
+    taken before anything is escaped.
+    """
+    if limit is not None and len(text) > limit:
+        text = text[: limit - 1] + "…"
+    return text if text.isprintable() else "".join(map(_harmless, text))
+
+
+def one_line(text: str, limit: int | None = None) -> str:
+    """`printable`, with every run of white space, line ends included, as one space."""
+    return printable(" ".join(text.split()), limit)
+
+
+def well_formed(text: str) -> str:
+    """`text` as UTF-8 can hold it: surrogate pairs are joined, lone surrogates become U+FFFD."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _harmless(character: str) -> str:
+    kept = character.isprintable() or character in _JOINERS
+    if kept or unicodedata.category(character) == "Zs":
+        return character
+    return character.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,294 @@
+"""Bad input: what each prints, its exit code, and that nothing is written.
+
+docs/bad-input.md is made from the cases below by running them, and held to them by a test:
+
+    python tests/test_bad_input.py > docs/bad-input.md
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import tempfile
+from collections.abc import Iterator
+from contextlib import chdir
+from dataclasses import asdict
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from typer.testing import CliRunner
+
+from cl_bench.cli import app
+from cl_bench.models import EMBEDDED_FOLDER
+from cl_bench.provenance import config_hash
+from cl_bench.results import RunDirectory
+from cl_bench.runner import RunConfig
+from cl_bench.schema import SCHEMA_VERSION
+from cl_bench.stream import stream
+from cl_bench.text import printable
+
+PAGE = Path(__file__).parents[1] / "docs" / "bad-input.md"
+HEAD = """\
+# Bad input
+
+What the command line says when it cannot do what it is asked: one line on stderr, exit code 2,
+nothing written, and a traceback only with `--debug`. Generated from the cases in
+`tests/test_bad_input.py`, which run every line of it; edit them and type
+`python tests/test_bad_input.py > docs/bad-input.md`.
+
+An exception that nobody expected is a bug: exit code 1, one line with its type and message and the
+name of the file that holds its traceback; a run that had begun can be resumed.
+
+| what is wrong | `cl-bench …` | what it prints |
+|---|---|---|
+"""
+
+MODELS = {
+    "a folder without a tokenizer": "no-tokenizer",
+    "a tokenizer without a chat template": "no-chat-template",
+    "a chat template that is no template": "broken-template",
+    "a chat template that drops the user's message": "deaf-template",
+    "a folder without weights": "no-weights",
+    "weights in a pickle": "pickle",
+    "truncated weights": "truncated",
+    "weights that are too few for the configuration": "too-few",
+    "weights of another shape": "other-shape",
+    "a configuration that is no JSON": "broken-config",
+    "a tokenizer file that is no JSON": "broken-tokenizer",
+    "a model that needs code of its own": "own-code",
+    "a masked language model": "masked",
+    "an encoder-decoder": "encoder-decoder",
+    "a model of images": "images",
+    "a LoRA adapter": "adapter",
+    "a folder of GGUF files": "gguf",
+    "a GGUF file": "gguf/model.gguf",
+    "a single safetensors file": "whole/model.safetensors",
+    "an empty folder": "empty",
+    "a folder that is not there": "./nowhere",
+}
+CASES: dict[str, list[str]] = {
+    "an unknown command": ["rnu"],
+    "an unknown option": ["run", "--step", "5"],
+    "an argument too many": ["run", "math-to-code"],
+    "an unknown stream": ["run", "--stream", "mth-to-code"],
+    "an unknown domain in a stream": ["run", "--stream", "math-to-cod"],
+    "an unknown learner": ["run", "--learner", "fts"],
+    "an unknown setting": ["run", "--setting", "medium"],
+    "an unknown feedback level": ["run", "--feedback", "steps"],
+    "an unknown reflection LM": ["run", "--reflection-lm", "opnai:gpt"],
+    "unknown boundaries": ["run", "--boundaries", "visible"],
+    "an unknown device": ["run", "--device", "tpu"],
+    "a name with terminal escapes": ["run", "--stream", "\x1b]0;owned\x07math"],
+    "an empty name": ["run", "--stream", ""],
+    "a seed that is no number": ["run", "--seed", "one"],
+    "a negative seed": ["run", "--seed", "-1"],
+    "a seed of more than 63 bits": ["run", "--seed", str(2**63)],
+    "no steps": ["run", "--steps", "0"],
+    "no test problems": ["run", "--items", "0"],
+    "far too many test problems": ["run", "--items", str(10**9)],
+    "a fraction of a sample": ["run", "--samples", "1.5"],
+    "groups of one": ["run", "--group-size", "1"],
+    "no problems in a step": ["run", "--problems-per-step", "0"],
+    "no prompts": ["run", "--population", "0"],
+    "a negative count": ["run", "--proposals", "-2"],
+    "no room for a response": ["run", "--max-new-tokens", "0"],
+    "evaluation never": ["run", "--eval-every", "0"],
+    "a learning rate of zero": ["run", "--learning-rate", "0"],
+    "a negative learning rate": ["run", "--learning-rate", "-1e-3"],
+    "a learning rate that is not a number": ["run", "--learning-rate", "nan"],
+    "an infinite learning rate": ["run", "--learning-rate", "inf"],
+    "a response longer than the context": ["run", "--max-new-tokens", "500"],
+    "an output that is a file": ["run", "--out", "file"],
+    "an output under a file": ["run", "--out", "file/run"],
+    "an output that holds something": ["run", "--out", "models"],
+    "an output name that is too long": ["run", "--out", "x" * 300],
+    "a run that is not there": ["run", "--resume", "runs/nowhere"],
+    "a file as a run": ["run", "--resume", "file"],
+    "a folder that is no run": ["run", "--resume", "models"],
+    "a run of another schema version": ["run", "--resume", "runs/old"],
+    "an edited configuration": ["run", "--resume", "runs/edited"],
+    "an edited status": ["run", "--resume", "runs/status"],
+    "a manifest without its configuration": ["run", "--resume", "runs/stripped"],
+    "a manifest cut short": ["run", "--resume", "runs/torn"],
+    "an option that a resumed run cannot change": ["run", "--resume", "runs/old", "--steps", "9"],
+    "a misspelt model": ["run", "--model", "embeded"],
+    "an empty model name": ["run", "--model", ""],
+    "a hub name without a connection": ["run", "--model", "owner/model"],
+    "a name that no model can have": ["run", "--model", "my model"],
+    **{what: ["run", "--model", _path] for what, name in MODELS.items()
+       for _path in [name if name.startswith(".") else f"models/{name}"]},
+    "no samples for the card": ["model", "eval", "--n", "0"],
+    "a card of an unknown model": ["model", "eval", "--model", "./nowhere"],
+    "training for no steps": ["model", "train", "--out", "new", "--steps", "0"],
+    "training into a file": ["model", "train", "--out", "file"],
+    "training on an unknown device": ["model", "train", "--out", "new", "--device", "tpu"],
+}  # fmt: skip
+
+
+def lay_out(folder: Path) -> None:
+    """The files that the cases name."""
+    (folder / "file").write_text("precious")
+    models = folder / "models"
+    for name in MODELS.values():
+        if "." not in name and name not in ("adapter", "gguf", "empty"):
+            _model(models / name)
+    _model(models / "whole")
+    (models / "no-tokenizer" / "tokenizer.json").unlink()
+    (models / "no-chat-template" / "chat_template.jinja").unlink()
+    (models / "broken-template" / "chat_template.jinja").write_text("{% for x %}")
+    (models / "deaf-template" / "chat_template.jinja").write_text("hello")
+    for name in ("no-weights", "pickle", "truncated"):
+        (models / name / "model.safetensors").unlink()
+    (models / "pickle" / "pytorch_model.bin").write_bytes(b"\x80\x04.")
+    weights = (EMBEDDED_FOLDER / "model.safetensors").read_bytes()
+    (models / "truncated" / "model.safetensors").write_bytes(weights[:100_000])
+    (models / "broken-config" / "config.json").write_text('{"model_type": ')
+    (models / "broken-tokenizer" / "tokenizer.json").write_text("{")
+    layers = ["conv", "full_attention"] * 3
+    _configure(models / "too-few", num_hidden_layers=6, layer_types=layers)
+    _configure(models / "other-shape", hidden_size=64)
+    _configure(models / "own-code", model_type="x", auto_map={"AutoConfig": "x.X"})
+    (models / "own-code" / "x.py").write_text("open('executed', 'w')")
+    _configure(models / "masked", model_type="bert", architectures=["BertForMaskedLM"])
+    _configure(models / "encoder-decoder", model_type="t5", is_encoder_decoder=True)
+    _configure(models / "images", model_type="vit", architectures=["ViTModel"])
+    for name in ("adapter", "gguf", "empty"):
+        (models / name).mkdir()
+    (models / "adapter" / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+    (models / "gguf" / "model.gguf").write_bytes(b"GGUF")
+    _lay_out_runs(folder / "runs")
+
+
+def _model(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for file in EMBEDDED_FOLDER.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+
+
+def _configure(folder: Path, **changes: object) -> None:
+    config = json.loads((folder / "config.json").read_text()) | changes
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def _lay_out_runs(folder: Path) -> None:
+    described = {"stream": stream("math").describe(), "config": asdict(RunConfig())}
+    manifest: dict[str, object] = {
+        **described,
+        "config_hash": config_hash(described),
+        "status": "running",
+    }
+    for name in ("old", "edited", "status", "stripped", "torn"):
+        RunDirectory.create(folder / name, manifest)
+    changes: dict[str, dict[str, object]] = {
+        "old": {"schema_version": 0},
+        "status": {"status": "finished"},
+        "edited": {"config": asdict(RunConfig(seed=1))},
+    }
+    for name, change in changes.items():
+        _edit(folder / name, manifest | change)
+    _edit(folder / "stripped", {"status": "running"})
+    (folder / "torn" / "manifest.json").write_text(json.dumps(manifest)[:200])
+
+
+def _edit(run: Path, manifest: dict[str, object]) -> None:
+    version = {"schema_version": SCHEMA_VERSION}
+    (run / "manifest.json").write_text(json.dumps(version | manifest))
+
+
+def call(arguments: list[str]) -> tuple[int, str, str]:
+    with patch("huggingface_hub.constants.HF_HUB_OFFLINE", True):
+        result = CliRunner().invoke(app, arguments)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def row(what: str, arguments: list[str], said: str) -> str:
+    command = " ".join(shlex.quote(_shown(word)) for word in arguments)
+    message = re.sub(r"schema version \d+|version \d+", "version N", said.strip())
+    cells = (what, f"`{command}`", f"`` {message} ``")
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _shown(word: str) -> str:
+    return printable(word) if len(word) < 100 else f"{word[:9]}…"
+
+
+def contents(folder: Path) -> dict[Path, bytes | None]:
+    files = (Path(home, name) for home, _, names in os.walk(folder) for name in names)
+    return {file: file.read_bytes() for file in files} | dict.fromkeys(folder.rglob("*/"))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("bad-input")
+    lay_out(folder)
+    with chdir(folder):
+        yield folder
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize("what", CASES)
+def test_it_prints_the_documented_line_and_exits_with_2(what: str) -> None:
+    code, out, err = call(CASES[what])
+    assert (code, out) == (2, "")
+    assert err.startswith("cl-bench: ")
+    assert err.count("\n") == 1
+    assert err == printable(err.removesuffix("\n")) + "\n"
+    assert row(what, CASES[what], err) in PAGE.read_text(encoding="utf-8").splitlines()
+
+
+def test_nothing_was_written_or_executed(place: Path) -> None:
+    before = contents(place)
+    for arguments in CASES.values():
+        call(arguments)
+    assert contents(place) == before
+    assert not (place / "executed").exists()
+
+
+def test_the_page_documents_these_cases_and_no_others() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert page.startswith(HEAD)
+    documented = [line.split(" | ")[0] for line in page.removeprefix(HEAD).splitlines()]
+    assert documented == [f"| {what}" for what in CASES]
+
+
+@pytest.mark.usefixtures("place")
+def test_debug_shows_the_traceback() -> None:
+    result = CliRunner().invoke(app, ["run", "--model", "embeded", "--debug"])
+    assert type(result.exception).__name__ == "ModelError"
+
+
+@pytest.mark.usefixtures("place")
+def test_an_unexpected_exception_is_one_line_with_exit_code_1_and_keeps_its_traceback() -> None:
+    with patch("cl_bench.api.run", side_effect=KeyError("\x1b[31mnobody\nexpected this")):
+        code, out, err = call(["run", "--out", "new"])
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "unexpected KeyError: '\\x1b[31mnobody\\nexpected this'" in err.replace("\\\\", "\\")
+    assert "--resume" not in err
+    found = re.search(r"its traceback is in (\S+)\.", err)
+    assert found
+    kept = Path(found[1])
+    assert "Traceback (most recent call last)" in kept.read_text()
+    kept.unlink()
+
+
+@pytest.mark.usefixtures("place")
+def test_a_file_that_cannot_be_used_is_one_line_with_its_name() -> None:
+    with patch("cl_bench.api.run", side_effect=PermissionError(13, "Permission denied", "mine")):
+        code, _, err = call(["run", "--out", "new"])
+    assert code == 2
+    assert err.startswith("cl-bench: mine: Permission denied.")
+
+
+def _write_page() -> None:
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        lay_out(Path(folder))
+        print(HEAD, end="")
+        for what, arguments in CASES.items():
+            print(row(what, arguments, call(arguments)[2]))
+
+
+if __name__ == "__main__":
+    _write_page()
