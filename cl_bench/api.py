@@ -125,7 +125,7 @@ def default_out(stream: str, learner: str, seed: int) -> Path:
 
 def configure(**options: Any) -> Any:
     """A `RunConfig` from flat options, each given to the part that has a field of its name."""
-    from cl_bench.runner import RunConfig
+    from cl_bench.run_config import RunConfig
 
     config = RunConfig()
     parts: dict[str, Any] = {

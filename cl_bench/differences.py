@@ -37,7 +37,9 @@ def _differing_columns(one: pd.DataFrame, other: pd.DataFrame) -> list[str]:
 def _describe(one: pd.Series, other: pd.Series) -> str:
     unequal = (one != other) & ~(one.isna() & other.isna())
     first = unequal.idxmax()
-    text = f"{int(unequal.sum())} of {len(one)} rows, first {one[first]!r} and {other[first]!r}"
+    shown = repr if one.dtype.kind == "O" else str
+    pair = f"{shown(one[first])} and {shown(other[first])}"
+    text = f"{int(unequal.sum())} of {len(one)} rows, first {pair}"
     if one.dtype.kind in "if":
         text += f", at most {float((one - other).abs().max()):.3g} apart"
     return text

@@ -7,9 +7,9 @@ A checkpoint follows the rows it belongs to; a resumed run drops rows newer than
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from math import ceil
 from pathlib import Path
 from time import perf_counter
@@ -19,12 +19,11 @@ import torch
 
 from cl_bench.admission import require_room, require_whole
 from cl_bench.collapse import CollapseWatch
-from cl_bench.errors import DivergedError, RunDirectoryError, UsageError, unknown
-from cl_bench.evaluator import Evaluation, EvaluationConfig, Evaluator, Row
+from cl_bench.errors import DivergedError, RunDirectoryError, UsageError
+from cl_bench.evaluator import Evaluation, Evaluator, Row
 from cl_bench.files import read_json, write_json_atomically
 from cl_bench.identity import identity, require_same_model, require_same_software
-from cl_bench.learner import HearsBoundaries, Learner, LearnerConfig, Ledger, StepRecord
-from cl_bench.limits import COUNTS, SEEDS, settle
+from cl_bench.learner import HearsBoundaries, Learner, Ledger, StepRecord
 from cl_bench.models import resolve
 from cl_bench.policy import Policy
 from cl_bench.progress import Progress
@@ -33,57 +32,8 @@ from cl_bench.random_states import random_states, restore_random_states, seed_ev
 from cl_bench.reflectors.journal import Journal, described, journal_again
 from cl_bench.registry import DOMAINS, LEARNERS, plugins_used, require_same_plugins
 from cl_bench.results import RunDirectory
+from cl_bench.run_config import RunConfig
 from cl_bench.stream import Course, Stream
-from cl_bench.task import FEEDBACK_LEVELS, FeedbackLevel
-
-DEVICES = ("auto", "cpu", "cuda")
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """Everything that determines a run's numbers besides its stream."""
-
-    learner: str = "fst"
-    """Name of the learner in the registry."""
-    model: str = "embedded"
-    """`embedded`, a Hugging Face folder or a hub name."""
-    seed: int = 0
-    """Seed of the conventions, the problems and every random choice."""
-    feedback: FeedbackLevel = "step"
-    """How much the verifier tells the prompt optimiser: none, answer or step."""
-    announced: bool = False
-    """Whether the learner is told where a task ends."""
-    eval_every: int = 20
-    """Training steps between evaluations; stage ends are always evaluated."""
-    threads: int = 0
-    """Torch threads; 0 leaves torch's own choice."""
-    device: str = "auto"
-    """`cpu`, `cuda` or `auto` (CUDA if there is one)."""
-    learning: LearnerConfig = field(default_factory=LearnerConfig)
-    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
-
-    def __post_init__(self) -> None:
-        settle(
-            self,
-            whole={"seed": SEEDS, "eval_every": COUNTS, "threads": (0, 1024)},
-            texts=("learner", "model"),
-            flags=("announced",),
-        )
-        for kind, given, allowed in (
-            ("feedback level", self.feedback, FEEDBACK_LEVELS),
-            ("device", self.device, DEVICES),
-        ):
-            if given not in allowed:
-                raise unknown(kind, given, allowed)
-
-    @classmethod
-    def from_dict(cls, saved: Mapping[str, Any]) -> RunConfig:
-        """The configuration that `asdict` turned into `saved`."""
-        parts = {
-            "learning": LearnerConfig(**saved["learning"]),
-            "evaluation": EvaluationConfig(**saved["evaluation"]),
-        }
-        return cls(**{**saved, **parts})
 
 
 class Runner:

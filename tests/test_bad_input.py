@@ -25,7 +25,7 @@ from cl_bench.cli import app
 from cl_bench.models import EMBEDDED_FOLDER
 from cl_bench.provenance import config_hash
 from cl_bench.results import RunDirectory
-from cl_bench.runner import RunConfig
+from cl_bench.run_config import RunConfig
 from cl_bench.schema import SCHEMA_VERSION
 from cl_bench.stream import stream
 from cl_bench.text import printable

@@ -79,7 +79,7 @@ def test_lost_checkpoint_is_named(directory: RunDirectory) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"), [("cut", "is not what was saved"), ("lost", "missing")]
+    ("damage", "said"), [("cut", "is not what was saved"), ("lost", "is missing")]
 )
 def test_damaged_checkpoint_file_is_named(directory: RunDirectory, damage: str, said: str) -> None:
     with directory.checkpoints.new() as folder:

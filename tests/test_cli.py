@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from cl_bench import cli
 from cl_bench.cli import app
 from cl_bench.models.training import TrainingConfig
-from cl_bench.runner import RunConfig
+from cl_bench.run_config import RunConfig
 
 SMALL = (
     *("--steps", "2", "--eval-every", "2", "--problems-per-step", "2", "--group-size", "2"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import signal
 import subprocess
@@ -69,7 +68,11 @@ def test_a_signal_ends_a_run_in_one_line_and_it_can_be_resumed(
 ) -> None:
     out = tmp_path / "run"
     with subprocess.Popen(
-        arguments(tiny_model, out), stderr=subprocess.PIPE, text=True, env={**os.environ}
+        arguments(tiny_model, out),
+        stderr=subprocess.PIPE,
+        text=True,
+        # A process in a shell's background is born deaf to Ctrl-C.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:

@@ -16,7 +16,7 @@ from cl_bench.evaluator import EvaluationConfig
 from cl_bench.learner import LearnerConfig
 from cl_bench.limits import a_text, real_number, whole_number
 from cl_bench.models.training import TrainingConfig
-from cl_bench.runner import RunConfig
+from cl_bench.run_config import RunConfig
 
 CONFIGS = (RunConfig, LearnerConfig, EvaluationConfig, TrainingConfig)
 FIELDS = [

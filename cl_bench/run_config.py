@@ -1,0 +1,62 @@
+"""The resolved configuration of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cl_bench.errors import unknown
+from cl_bench.evaluator import EvaluationConfig
+from cl_bench.learner import LearnerConfig
+from cl_bench.limits import COUNTS, SEEDS, settle
+from cl_bench.task import FEEDBACK_LEVELS, FeedbackLevel
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that determines a run's numbers besides its stream."""
+
+    learner: str = "fst"
+    """Name of the learner in the registry."""
+    model: str = "embedded"
+    """`embedded`, a Hugging Face folder or a hub name."""
+    seed: int = 0
+    """Seed of the conventions, the problems and every random choice."""
+    feedback: FeedbackLevel = "step"
+    """How much the verifier tells the prompt optimiser: none, answer or step."""
+    announced: bool = False
+    """Whether the learner is told where a task ends."""
+    eval_every: int = 20
+    """Training steps between evaluations; stage ends are always evaluated."""
+    threads: int = 0
+    """Torch threads; 0 leaves torch's own choice."""
+    device: str = "auto"
+    """`cpu`, `cuda` or `auto` (CUDA if there is one)."""
+    learning: LearnerConfig = field(default_factory=LearnerConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    def __post_init__(self) -> None:
+        settle(
+            self,
+            whole={"seed": SEEDS, "eval_every": COUNTS, "threads": (0, 1024)},
+            texts=("learner", "model"),
+            flags=("announced",),
+        )
+        for kind, given, allowed in (
+            ("feedback level", self.feedback, FEEDBACK_LEVELS),
+            ("device", self.device, DEVICES),
+        ):
+            if given not in allowed:
+                raise unknown(kind, given, allowed)
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> RunConfig:
+        """The configuration that `asdict` turned into `saved`."""
+        parts = {
+            "learning": LearnerConfig(**saved["learning"]),
+            "evaluation": EvaluationConfig(**saved["evaluation"]),
+        }
+        return cls(**{**saved, **parts})
