@@ -20,7 +20,14 @@ SMALL = (
     *("--problems-per-step", "2", "--group-size", "2", "--items", "2", "--samples", "2"),
     *("--max-new-tokens", "6", "--setting", "easy", "--retention-items", "2"),
 )
-COMMAND = (sys.executable, "-c", "from cl_bench.cli import main; main()", "run", *SMALL)
+# A process in a shell's background is born deaf to Ctrl-C.
+SCRIPT = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from cl_bench.cli import main
+main()
+"""
+COMMAND = (sys.executable, "-c", SCRIPT, "run", *SMALL)
 
 
 def arguments(model: Path, out: Path, *more: str) -> list[str]:
@@ -71,8 +78,6 @@ def test_a_signal_ends_a_run_in_one_line_and_it_can_be_resumed(
         arguments(tiny_model, out),
         stderr=subprocess.PIPE,
         text=True,
-        # A process in a shell's background is born deaf to Ctrl-C.
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:
