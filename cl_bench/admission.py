@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 _PROBLEMS = 256
 """Problems of a domain whose length stands for all of them."""
-_NEEDED = ("stream", "config", "config_hash", "status")
+_NEEDED = (
+    *("stream", "config", "config_hash", "status", "provenance", "plugins", "device", "threads"),
+    *("model_files", "model_revision", "reflection_files"),
+)
 _STATUSES = ("running", "done", "diverged", "failed")
 
 

@@ -135,6 +135,7 @@ def configure(**options: Any) -> Any:
     }
     known = {part: {item.name for item in fields(owner)} for part, owner in parts.items()}
     known[""] -= {"learning", "evaluation"}
+    options = {name: _absolute(name, value) for name, value in options.items()}
     for name in options:
         if not any(name in names for names in known.values()):
             raise unknown("option", name, set().union(*known.values()))
@@ -150,10 +151,20 @@ def configure(**options: Any) -> Any:
     )
 
 
+def _absolute(option: str, value: Any) -> Any:
+    """A folder of a model by its whole path: a run may be resumed from elsewhere."""
+    prefix = {"model": "", "reflection_lm": "local:"}.get(option)
+    if prefix is None or not isinstance(value, str) or not value.startswith(prefix):
+        return value
+    name = value.removeprefix(prefix)
+    return prefix + str(Path(name).resolve()) if name and Path(name).is_dir() else value
+
+
 def _finished(path: Path) -> Run:
     from cl_bench.files import write_text_atomically
 
     finished = Run(path)
-    finished.write_figures()
-    write_text_atomically(path / "summary.txt", finished.summary().text() + "\n")
+    with RunDirectory.open(path).locked():
+        finished.write_figures()
+        write_text_atomically(path / "summary.txt", finished.summary().text() + "\n")
     return finished

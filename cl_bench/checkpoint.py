@@ -69,9 +69,20 @@ class Checkpoints:
                 f"{pointer} names the checkpoint {name!r}, which is not there. Restore "
                 f"{self._home} from a copy, or start a run with another --out."
             )
-        for file, saved in read_json(folder / _HASHES).items():
-            _require_unchanged(folder / file, saved)
+        hashes = read_json(folder / _HASHES)
+        if not isinstance(hashes, dict):
+            raise RunDirectoryError(
+                f"{folder / _HASHES} is damaged: it names no files. Restore it from a copy."
+            )
+        for file, saved in hashes.items():
+            _require_unchanged(folder / file, str(saved))
         return folder
+
+    def sweep(self) -> None:
+        """Delete everything but the current checkpoint."""
+        current = self.current()
+        if current is not None:
+            self._remove_others(current)
 
     def _next(self) -> tuple[Path, Path]:
         """An empty folder to save into, and the name it will have."""

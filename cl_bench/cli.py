@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cl_bench.console import USAGE_ERROR, OneLineGroup, report, say
+from cl_bench.console import USAGE_ERROR, OneLineGroup, begun, report, say
 from cl_bench.errors import UsageError, unknown
 from cl_bench.text import printable
 
@@ -74,7 +74,7 @@ def run(
         ),
     ] = "base",
     reflection_timeout: Annotated[
-        float, Name(help="Seconds an endpoint may be silent.", rich_help_panel=REFLECTION)
+        float, Name(help="Seconds an endpoint has for an answer.", rich_help_panel=REFLECTION)
     ] = 60.0,
     reflection_retries: Annotated[
         int, Name(help="Further attempts after a failed one.", rich_help_panel=REFLECTION)
@@ -251,7 +251,7 @@ class _Errors:
         if isinstance(error, KeyboardInterrupt) and self._interrupted:
             terminated = isinstance(error, _Terminated)
             said = "terminated" if terminated else "interrupted"
-            say(f"{said}. {self._interrupted}")
+            say(f"{said}. {self._interrupted if begun(self._out) else 'Nothing was written.'}")
             raise typer.Exit(143 if terminated else 130) from None
         if isinstance(error, BrokenPipeError | typer.Exit | typer.Abort | USAGE_ERROR):
             return  # typer's to handle

@@ -41,7 +41,7 @@ def report(error: Exception, resumable: Path | None = None) -> int:
         where = f"{error.filename}: " if error.filename else ""
         say(f"{where}{error.strerror}. Give another path, or mend that one; --debug shows more.")
         return 2
-    again = f" Go on with: cl-bench run --resume {resumable}" if _begun(resumable) else ""
+    again = f" Go on with: cl-bench run --resume {resumable}" if begun(resumable) else ""
     say(
         f"unexpected {type(error).__name__}: {one_line(str(error), 300)}. This is a bug in "
         f"cl-bench or in a plug-in; {_traceback_kept(error)}.{again}"
@@ -49,7 +49,8 @@ def report(error: Exception, resumable: Path | None = None) -> int:
     return 1
 
 
-def _begun(path: Path | None) -> bool:
+def begun(path: Path | None) -> bool:
+    """Whether there is a run in `path`."""
     with suppress(OSError):
         return path is not None and (path / "manifest.json").exists()
     return False

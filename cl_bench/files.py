@@ -93,7 +93,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise RunDirectoryError(f"Cannot read {path}: {error.strerror}.") from error
+        raise RunDirectoryError(
+            f"Cannot read {path}: {error.strerror}. Restore it from a copy."
+        ) from error
     except ValueError as error:
         raise RunDirectoryError(
             f"{path} is damaged: it is not whole JSON ({error}). Files of a run are written whole, "

@@ -50,13 +50,15 @@ def require_same_model(manifest: Mapping[str, Any], found: Mapping[str, Any], pa
 
 
 def require_same_software(manifest: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
-    """Raise `RunDirectoryError` if versions differ: of packages, cl-bench or a domain.
+    """Raise `RunDirectoryError` if versions differ: of packages, Python, cl-bench or a domain.
 
     `now` is what `provenance()` says.
     """
     began = manifest["provenance"]
     pairs = {name: (began["packages"].get(name), v) for name, v in now["packages"].items()}
-    pairs["cl-bench"] = (began["cl_bench"], now["cl_bench"])
+    others = {"cl_bench": "cl-bench", "python": "Python", "source_hash": "code"}
+    for name, label in others.items():
+        pairs[label] = (began[name], now[name])
     for stage in manifest["stream"]["stages"]:
         domain = stage["domain"]
         pairs[f"domain {domain}"] = (stage["domain_version"], DOMAINS.load(domain).version)

@@ -75,7 +75,7 @@ class LearnerConfig:
     reflection_lm: str = "base"
     """Who rewrites prompts: base, oracle, local:NAME, openai:MODEL[@URL] or litellm:NAME[@URL]."""
     reflection_timeout: float = 60.0
-    """Seconds that an endpoint may be silent before an attempt counts as failed."""
+    """Seconds after which an attempt to ask an endpoint counts as failed."""
     reflection_retries: int = 3
     """Further attempts after a failed reflection, before it is skipped and counted."""
     reflection_token_budget: int = 0

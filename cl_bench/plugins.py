@@ -23,6 +23,7 @@ from importlib.metadata import distributions as installed
 from typing import Any
 
 from cl_bench.errors import PluginError
+from cl_bench.text import one_line
 
 GROUPS = ("cl_bench.tasks", "cl_bench.streams", "cl_bench.learners", "cl_bench.metrics")
 ENTRY_NAME = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
@@ -60,7 +61,9 @@ class Plugin:
             try:
                 found = EntryPoint(self.name, self.value, "").load()
                 fault = contract(found, self.name)
-            except (Exception, SystemExit) as raised:  # noqa: BLE001 - foreign code
+            except KeyboardInterrupt:
+                raise
+            except BaseException as raised:  # noqa: BLE001 - foreign code
                 fault, error = f"{type(raised).__name__}: {raised}", raised
         if fault:
             raise PluginError(kind, self.name, self.origin, one_line(fault)) from error
@@ -85,15 +88,6 @@ def discovered(group: str) -> Mapping[str, Plugin]:
 def search_again() -> None:
     """Forget what was found, for a session in which a package was installed meanwhile."""
     _discovered.cache_clear()
-
-
-def one_line(text: str) -> str:
-    """`text` on one line and without control characters."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in _spaced(text))
-
-
-def _spaced(text: str) -> str:
-    return " ".join(text.split())
 
 
 @cache

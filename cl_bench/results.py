@@ -69,6 +69,8 @@ class RunDirectory:
     @classmethod
     def open(cls, path: Path) -> RunDirectory:
         """An existing run directory; missing, damaged or foreign ones are a `RunDirectoryError`."""
+        if path.is_file():
+            raise RunDirectoryError(f"{path} is a file. A run is a directory: give its path.")
         if not path.is_dir():
             raise RunDirectoryError(
                 f"There is no run directory {path}. `cl-bench run --out {path}` makes one."
@@ -144,8 +146,18 @@ class RunDirectory:
             for file in sorted(folder.glob(f"{_NUMBER}.*"), reverse=True):
                 if int(file.stem) > part:
                     file.unlink()
-            for leftover in folder.glob(".*.tmp"):  # of a process that was killed
-                leftover.unlink()
+
+    def verify(self, part: int) -> None:
+        """Raise `RunDirectoryError` unless all rows up to that part are as they were committed."""
+        for number in range(part + 1):
+            for table in TABLES:
+                self._read(table, number)
+
+    def sweep(self) -> None:
+        """Delete what killed processes left: temporary files and checkpoints not current."""
+        self.checkpoints.sweep()
+        for leftover in self.path.rglob(".*.tmp"):
+            leftover.unlink()
 
     def table(self, name: str) -> pd.DataFrame:
         """All rows of a table in the order they were written; columns as in cl_bench.schema.
@@ -197,6 +209,16 @@ class RunDirectory:
         files = (self.path / _COMMITS).glob(f"{_NUMBER}.json")
         return range(max((int(file.stem) + 1 for file in files), default=0))
 
+    def _hashes(self, part: int) -> dict[str, str]:
+        """By table, what was committed as that part."""
+        record = self._record(part)
+        found = read_json(record)
+        if not isinstance(found, dict) or found.keys() != TABLES.keys():
+            raise RunDirectoryError(
+                f"{record} is damaged: it does not name the tables. Restore it from a copy."
+            )
+        return found
+
     def _write(self, table: str, part: int, content: pa.Table) -> str:
         """Write one table's file of a part and return its hash."""
         target = self._part_file(table, part)
@@ -207,12 +229,11 @@ class RunDirectory:
 
     def _read(self, table: str, part: int) -> pa.Table:
         file, schema = self._part_file(table, part), TABLES[table]
-        committed = read_json(self._record(part))
         try:
-            if file_hash(file) != committed[table]:
+            if file_hash(file) != self._hashes(part)[table]:
                 raise _unreadable(file, "it was cut short or edited after it was committed")
             content = parquet.ParquetFile(file).read()
-        except (OSError, KeyError, TypeError, pa.ArrowException) as error:
+        except (OSError, pa.ArrowException) as error:
             raise _unreadable(file, str(error)) from error
         if not content.schema.equals(schema):
             names = ", ".join(content.schema.names)

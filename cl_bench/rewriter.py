@@ -20,7 +20,7 @@ from gepa.strategies.acceptance import StrictImprovementAcceptance
 from cl_bench.errors import ReflectionError
 from cl_bench.learner import Ledger
 from cl_bench.reflection import BatchReflector, Reflection, Reflector, Request, fault_of
-from cl_bench.reflectors.redaction import one_line
+from cl_bench.reflectors.redaction import short_line
 from cl_bench.text import well_formed
 
 COMPONENT = "system_prompt"
@@ -140,7 +140,7 @@ class Rewriter:
             self._warned.add(error.reason)
             _log.warning(
                 "A reflection failed and was skipped: %s (said once; all are counted)",
-                one_line(str(error)),
+                short_line(str(error)),
             )
 
     def _is_fresh(self, text: str, wave: set[str]) -> bool:

@@ -58,7 +58,7 @@ class Runner:
         self._course = _course(stream, config)
         self._evaluator = _evaluator(policy, self._course, config)
         learning = config.learning
-        self._collapse = CollapseWatch()
+        self._collapse = CollapseWatch(policy.model.config.get_text_config().vocab_size)
         self._look_ahead = ceil(learning.round_exercises / learning.problems_per_step) - 1
         self._step = 0
         self._part = 0
@@ -94,7 +94,17 @@ class Runner:
     def resume(cls, path: Path, progress: Progress) -> RunDirectory:
         """Go on with the interrupted run in `path` from its last checkpoint."""
         directory = RunDirectory.open(path)
-        manifest = directory.manifest
+        with directory.locked():
+            runner = cls._of(directory, progress)
+            with _status_kept(directory):
+                runner._run()
+        return directory
+
+    @classmethod
+    def _of(cls, directory: RunDirectory, progress: Progress) -> Runner:
+        """The runner of an interrupted run, at its last checkpoint; nothing has changed yet but
+        that what came after the checkpoint is gone."""
+        path, manifest = directory.path, directory.manifest
         require_whole(manifest, path)
         if manifest["status"] == "done":
             raise RunDirectoryError(f"The run in {path} is done; there is nothing to resume.")
@@ -108,11 +118,9 @@ class Runner:
         require_same_model(manifest, _identity(config, policy), path)
         journal = journal_again(manifest.get("journal"), path)
         runner = cls(directory, stream, config, policy, progress, journal)
-        with directory.locked(), _status_kept(directory):
-            runner._restore()
-            runner._time("load", started)
-            runner._run()
-        return directory
+        runner._restore()
+        runner._time("load", started)
+        return runner
 
     def _require_room(self) -> None:
         require_room(self._policy, self._course, self._config.learning.max_new_tokens)
@@ -158,21 +166,29 @@ class Runner:
                 rows.append({"step": self._step, **label, **_row(record)})
                 self._progress.step(self._step, stage, record)
                 self._collapse.see(self._step, record)
-        except DivergedError:
-            # The stretch that diverged is the one a reader wants to see; a resume drops it.
-            self._directory.commit(self._part, self._tables(rows))
-            raise
+        except DivergedError as error:
+            raise self._diverged(error, rows, self._step + 1) from error
         self._time("learn", started)
         return rows
 
     def _evaluate(self, at: str, steps: list[Row]) -> None:
         started = perf_counter()
-        evaluation = self._evaluator.evaluate(
-            self._step, self._learner.prompt(), retention=at != "inside"
-        )
+        try:
+            evaluation = self._evaluator.evaluate(
+                self._step, self._learner.prompt(), retention=at != "inside"
+            )
+        except DivergedError as error:
+            raise self._diverged(error, steps, self._step) from error
         self._time("evaluate", started)
         self._progress.evaluated(self._step, evaluation)
         self._commit(at, steps, evaluation)
+
+    def _diverged(self, error: DivergedError, rows: list[Row], step: int) -> DivergedError:
+        """Write the stretch that diverged, which a reader wants to see; a resume drops it."""
+        self._directory.commit(self._part, self._tables(rows))
+        text = str(error)
+        named = text if text.startswith("Step ") else f"Step {step} diverged: {text}."
+        return DivergedError(named)
 
     def _commit(self, at: str, steps: list[Row], evaluation: Evaluation) -> None:
         """Write the rows since the last evaluation point, then a checkpoint that includes them."""
@@ -216,7 +232,10 @@ class Runner:
 
     def _restore(self) -> None:
         folder = self._directory.checkpoints.current()
-        self._directory.discard_after(-1 if folder is None else _saved_part(folder) - 1)
+        last = -1 if folder is None else _saved_part(folder) - 1
+        self._directory.verify(last)
+        self._directory.discard_after(last)
+        self._directory.sweep()
         if folder is None:
             return
         state = read_json(folder / "run.json")

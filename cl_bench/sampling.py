@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
-from cl_bench.errors import ModelError
+from cl_bench.errors import DivergedError, ModelError
 
 if TYPE_CHECKING:
     from transformers import Cache, PreTrainedModel
@@ -48,8 +48,21 @@ def sample(
     """A response to each prompt (token ids, at least one), from torch's global generator.
 
     `ends` are the tokens that end a response; temperature 0 is greedy. `model` must be in
-    evaluation mode; one whose state is no `Cache` of transformers is a `ModelError`.
+    evaluation mode; one whose state is no `Cache` of transformers is a `ModelError`, and logits
+    that are not finite are a `DivergedError`.
     """
+    # Through the module, where `cl_bench.checks` counts what any code samples.
+    return _respond(model, prompts, pad, ends, max_new_tokens, temperature)
+
+
+def _respond(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    pad: int,
+    ends: Collection[int],
+    max_new_tokens: int,
+    temperature: float,
+) -> list[Sampled]:
     batch = _Batch(model, prompts, pad)
     sampled = [Sampled() for _ in prompts]
     stops = torch.tensor(sorted(ends), device=model.device)
@@ -96,7 +109,8 @@ class _Batch:
         )
         self._cache = _reorderable(output.past_key_values, model)
         self.logits = output.logits[:, -1]
-        self._take([place[tuple(prompt)] for prompt in prompts])
+        if len(different) < len(prompts):
+            self._take([place[tuple(prompt)] for prompt in prompts])
 
     def keep(self, places: Sequence[int]) -> None:
         """Drop all rows but those at `places`."""
@@ -138,6 +152,8 @@ def _draw(logits: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
         tokens = logits.argmax(-1)
         return tokens, torch.zeros(len(tokens))
     log_prob = torch.log_softmax(logits.float() / temperature, dim=-1)
+    if log_prob.isnan().any():  # before `multinomial`, which on a GPU would end the process
+        raise DivergedError("the policy's distribution over the next token is not finite")
     prob = log_prob.exp()
     entropy = -torch.where(prob > 0, prob * log_prob, 0.0).sum(-1)
     return torch.multinomial(prob, 1)[:, 0], entropy

@@ -48,5 +48,6 @@ def response_log_probs(
     log_prob = torch.log_softmax(logits / temperature, dim=-1)
     chosen = log_prob.gather(-1, responses[..., None])[..., 0]
     with torch.no_grad():
-        entropy = -(log_prob.exp() * log_prob).sum(-1)
+        prob = log_prob.exp()
+        entropy = -torch.where(prob > 0, prob * log_prob, 0.0).sum(-1)
     return chosen, entropy

@@ -67,7 +67,7 @@ class SlowWeights:
         """Take over what `save` wrote, into the policy's model as well."""
         device = self._policy.device
         load_model(self._policy.model, folder / _WEIGHTS, device=str(device))
-        _restore_moments(self._trainer.adam, load_file(folder / _OPTIMIZER, device=str(device)))
+        _restore_moments(self._trainer.adam, load_file(folder / _OPTIMIZER))
         counts = read_json(folder / _COUNTS)
         self._steps, self._rollouts = counts["steps"], counts["rollouts"]
 

@@ -135,22 +135,21 @@ class MixedPromptTrainer(GRPOTrainer):
             row | {"prompt": chat(system, row["exercise"].prompt)}
             for row, system in zip(inputs, systems, strict=False)
         ]
-        try:
-            outputs: Rows = super()._generate_and_score_completions(mixed)
-        except RuntimeError as error:
-            if "probability tensor" in str(error):
-                self.check(math.nan, "sampling distribution")
-            raise
+        outputs: Rows = super()._generate_and_score_completions(mixed)
         return outputs
 
     def _generate_single_turn(
         self, prompt_ids: list[list[int]], *_: Any, **__: Any
     ) -> tuple[list[list[int]], None]:
-        sampled = self._policy.continue_tokens(
-            prompt_ids,
-            max_new_tokens=self._config.max_new_tokens,
-            temperature=self._config.temperature,
-        )
+        try:
+            sampled = self._policy.continue_tokens(
+                prompt_ids,
+                max_new_tokens=self._config.max_new_tokens,
+                temperature=self._config.temperature,
+            )
+        except DivergedError:
+            self.check(math.nan, "sampling distribution")
+            raise
         self._result = StepResult(
             prompt_tokens=sum(map(len, prompt_ids)),
             generated_tokens=sum(len(row.tokens) for row in sampled),

@@ -13,6 +13,7 @@ import cl_bench
 from cl_bench.api import resume
 from cl_bench.errors import DivergedError, ModelError, RunDirectoryError, UsageError
 from cl_bench.progress import Quiet
+from cl_bench.results import RunDirectory
 
 SMALL: dict[str, Any] = {
     "stream": "math-to-code",
@@ -213,6 +214,87 @@ def test_an_ended_run_says_how_in_its_manifest_and_keeps_its_rows(
     assert str(error) in run.manifest["reason"]
     assert run.table("steps")["step"].max() == (3 if status == "diverged" else 2)
     assert resume(out).table("steps")["step"].tolist() == list(range(1, 9))
+
+
+@pytest.mark.parametrize("learner", ["rl", "fst"])
+def test_a_learning_rate_that_breaks_the_weights_is_a_divergence_with_its_step(
+    tmp_path: Path, learner: str
+) -> None:
+    options = {**SMALL, "eval_every": 1, "steps": 8, "group_size": 8, "learning_rate": 1e12}
+    with pytest.raises(DivergedError, match=r"Step \d+ diverged: "):
+        cl_bench.run(learner=learner, out=tmp_path / "run", **options)
+    run = cl_bench.Run(tmp_path / "run")
+    assert run.status == "diverged"
+    assert "diverged" in run.manifest["reason"]
+    assert len(run.table("steps")) > 0
+
+
+def interrupted(out: Path, step: int, **options: Any) -> RunDirectory:
+    with pytest.raises(KeyboardInterrupt):
+        cl_bench.run(learner="rl", out=out, progress=StopAt(step), **{**SMALL, **options})
+    return RunDirectory.open(out)
+
+
+def test_a_resume_refuses_edited_rows_before_it_learns_and_changes_no_status(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    directory = interrupted(tmp_path / "run", 5, model=str(tiny_model))
+    directory.update_manifest(status="failed", reason="as it was")
+    file = directory.path / "tables" / "steps" / "000001.parquet"
+    whole = file.read_bytes()
+    file.write_bytes(whole + b" ")
+    with pytest.raises(RunDirectoryError, match=f"{file}: it was cut short or edited"):
+        resume(directory.path)
+    assert (directory.manifest["status"], directory.manifest["reason"]) == ("failed", "as it was")
+    file.write_bytes(whole)
+    (directory.path / "commits" / "000001.json").unlink()
+    with pytest.raises(RunDirectoryError, match=r"commits/000001\.json"):
+        resume(directory.path)
+
+
+@pytest.mark.parametrize("name", ["source_hash", "python", "cl_bench"])
+def test_a_resume_under_other_code_is_refused(tiny_model: Path, tmp_path: Path, name: str) -> None:
+    directory = interrupted(tmp_path / "run", 2, model=str(tiny_model))
+    began = directory.manifest["provenance"]
+    directory.update_manifest(provenance={**began, name: "another"})
+    with pytest.raises(RunDirectoryError, match=r"began with other versions: .* another "):
+        resume(directory.path)
+
+
+def test_a_resume_sweeps_what_killed_processes_left(tiny_model: Path, tmp_path: Path) -> None:
+    directory = interrupted(tmp_path / "run", 5, model=str(tiny_model))
+    (directory.path / "figures").mkdir()
+    left = [
+        directory.path / ".manifest.json.99.tmp",
+        directory.path / "figures" / ".accuracy.png.99.tmp",
+        directory.path / "checkpoint" / ".current.99.tmp",
+        directory.path / "checkpoint" / "000099.unfinished",
+    ]
+    for path in left:
+        path.mkdir() if path.suffix == ".unfinished" else path.write_text("half")
+    resume(directory.path)
+    assert [path for path in left if path.exists()] == []
+
+
+def test_a_run_on_a_folder_s_model_can_be_resumed_from_elsewhere(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_model, tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    directory = interrupted(tmp_path / "run", 2, model="model")
+    monkeypatch.chdir("/")
+    assert resume(directory.path).status == "done"
+
+
+def test_a_second_process_cannot_resume_what_another_one_writes(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    directory = interrupted(tmp_path / "run", 2, model=str(tiny_model))
+    with (
+        RunDirectory.open(directory.path).locked(),
+        pytest.raises(RunDirectoryError, match="is being written by another process"),
+    ):
+        resume(directory.path)
 
 
 def test_a_resume_with_another_model_in_the_folder_is_refused(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -19,8 +19,13 @@ class TooSlow(BaseException):
     """Out of time. No `Exception`, so that a verifier which catches those does not swallow it."""
 
 
-def hostile_texts(problem: Problem, marker: Path) -> Iterator[tuple[str, str]]:
-    """What each text is, and the text. Those with code make the file `marker` if they are run."""
+def hostile_texts(
+    problem: Problem, marker: Path, answers: Collection[str] = ()
+) -> Iterator[tuple[str, str]]:
+    """What each text is, and the text. Those with code make the file `marker` if they are run.
+
+    `answers` are those of other problems, among which the right one is hidden.
+    """
     code = f"__import__('pathlib').Path({str(marker)!r}).touch()"
     texts = [
         ("an empty response", ""),
@@ -43,6 +48,10 @@ def hostile_texts(problem: Problem, marker: Path) -> Iterator[tuple[str, str]]:
         ("the prompt itself", problem.prompt),
         ("the prompt, twice", f"{problem.prompt}\n{problem.prompt}"),
     ]
+    others = sorted(set(answers) - {problem.answer})
+    if others:
+        guesses = [*others, problem.answer, *reversed(others)]
+        texts.append(("every answer at once", " ; ".join(f"answer {guess}" for guess in guesses)))
     right = {problem.answer.strip(), problem.solution.strip()}
     return ((label, text) for label, text in texts if text.strip() not in right or not text)
 

@@ -169,7 +169,12 @@ def _ledger(evidence: Evidence) -> Iterator[str]:
             if amount < 0:
                 yield f"The ledger's {channel} {name} is {amount!r}; nothing is ever given back."
     steps = evidence.ledger.slow.optimizer_steps + evidence.ledger.fast.optimizer_steps
-    if evidence.weights_changed and steps == 0:
+    if evidence.meter.updates > steps:
+        yield (
+            f"Optimizers made {evidence.meter.updates} steps, but {steps} are reported: "
+            "ledger.add('slow', optimizer_steps=1) after each."
+        )
+    elif evidence.weights_changed and steps == 0:
         yield (
             "The model's weights changed, but no optimizer step is reported: "
             "ledger.add('slow', optimizer_steps=1) after each."

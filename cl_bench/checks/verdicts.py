@@ -53,10 +53,11 @@ def hostile(domain: Domain, setting: str, problems: Sequence[Problem]) -> Iterat
     """Hostile texts score 0, and are neither run, nor raise, nor take long."""
     with tempfile.TemporaryDirectory() as folder:
         marker = Path(folder) / "executed"
+        answers = {problem.answer for problem in problems}
         for level in FEEDBACK_LEVELS:
             task = domain.task(seed=0, setting=setting, feedback=level)
             for problem in problems:
-                for label, text in hostile_texts(problem, marker):
+                for label, text in hostile_texts(problem, marker, answers):
                     verdict = _verdict(task, problem, label, text)
                     if marker.exists():
                         yield (

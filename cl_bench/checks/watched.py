@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from cl_bench import sampling
 from cl_bench.learner import Batch, Exercise
 from cl_bench.task import Verdict, content_hash
 
@@ -89,8 +92,15 @@ class Meter:
     sampled: int = 0
     """Tokens of those responses up to and with the end token."""
 
+    updates: int = 0
+    """Steps of any torch optimizer."""
+
+    def count_update(self, *_: object) -> None:
+        """Add one step of an optimizer."""
+        self.updates += 1
+
     def count(self, prompts: Sequence[Sequence[int]], sampled: Sequence[Sampled]) -> None:
-        """Add what one call of `Policy.continue_tokens` did."""
+        """Add what one call of `cl_bench.sampling.sample` did."""
         self.rows += len(sampled)
         self.read += sum(map(len, prompts))
         self.sampled += sum(len(row.tokens) for row in sampled)
@@ -110,14 +120,20 @@ class Meter:
 
 @contextmanager
 def metered(policy: Policy) -> Iterator[Meter]:
-    """Count what policies sample, and what models of this policy's class generate by themselves."""
+    """Count what is sampled, what models of this policy's class generate, and every update."""
     meter = Meter()
-    # On the classes, because a copy of a model with a patch of its own would run the original.
-    with _patched(type(policy), "continue_tokens", _counting(policy, meter)):
-        kind: Any = type(policy.model)
-        counted = _counting_generate(kind.generate, meter, _end_tokens(policy))
-        with _patched(kind, "generate", counted):
+    hook = register_optimizer_step_post_hook(meter.count_update)
+    # On the class, because a copy of a model with a patch of its own would run the original.
+    kind: Any = type(policy.model)
+    counted = _counting_generate(kind.generate, meter, _end_tokens(policy))
+    try:
+        with (
+            _patched(sampling, "_respond", _counting(meter)),
+            _patched(kind, "generate", counted),
+        ):
             yield meter
+    finally:
+        hook.remove()
 
 
 @contextmanager
@@ -134,11 +150,11 @@ def _patched(owner: Any, name: str, value: Any) -> Iterator[None]:
             setattr(owner, name, own)
 
 
-def _counting(policy: Policy, meter: Meter) -> Callable[..., list[Sampled]]:
-    original = type(policy).continue_tokens
+def _counting(meter: Meter) -> Callable[..., list[Sampled]]:
+    original = sampling._respond
 
-    def counted(self: Policy, prompts: Sequence[Sequence[int]], **options: Any) -> list[Sampled]:
-        sampled = original(self, prompts, **options)
+    def counted(model: Any, prompts: Sequence[Sequence[int]], *rest: Any) -> list[Sampled]:
+        sampled = original(model, prompts, *rest)
         meter.count(prompts, sampled)
         return sampled
 

@@ -31,18 +31,11 @@ class LocalModel:
         self, messages: Sequence[Message], current: str, *, number: int, attempt: int
     ) -> Answer:
         room = ROOM[self.style] + len(self._lm.tokenizer(current)["input_ids"])
-        self._require_room(messages, room)
+        if not self._lm.fits(list(messages), room):
+            raise AttemptError("a request longer than the context", again=False)
         device = self._lm.device
         cards = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=cards):
             torch.manual_seed(hashed_rng("reflect", self._seed, number, attempt).getrandbits(32))
             (reply,) = self._lm.generate([messages], max_new_tokens=room, from_base=True)
         return Answer(reply.text, len(reply.prompt_ids) + len(reply.completion_ids))
-
-    def _require_room(self, messages: Sequence[Message], room: int) -> None:
-        longest = getattr(self._lm.base.config, "max_position_embeddings", None)
-        needed = len(self._lm.encode([messages])[0]) + room
-        if longest is not None and needed > longest:
-            raise AttemptError(
-                "a request longer than the context", f"{needed} of {longest} tokens", again=False
-            )

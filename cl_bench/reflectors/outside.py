@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
+from math import inf
+from threading import TIMEOUT_MAX, Thread
 from typing import Protocol
 
 from cl_bench.errors import ReflectionError
@@ -19,7 +22,7 @@ from cl_bench.reflection import (
     request_messages,
 )
 from cl_bench.reflectors.journal import Call, Entry
-from cl_bench.reflectors.redaction import one_line, redacted
+from cl_bench.reflectors.redaction import redacted, short_line
 from cl_bench.reflectors.spec import ReflectionLM
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
@@ -78,6 +81,7 @@ class OutsideReflector:
     ) -> None:
         self._endpoint, self._model, self._style = endpoint, lm.label, style
         self._attempts, self._ledger = config.reflection_retries + 1, ledger
+        self._deadline = config.reflection_timeout if lm.kind != "local" else inf
 
     def __call__(self, current: str, rollouts: Sequence[JudgedRollout]) -> Reflection:
         messages = request_messages(self._style, current, rollouts)
@@ -116,8 +120,8 @@ class OutsideReflector:
             attempts=attempt,
             seconds=time.perf_counter() - started,
             outcome="failed" if failure else "answered",
-            reason=one_line(failure.reason) if failure else "",
-            detail=one_line(failure.detail) if failure else "",
+            reason=short_line(failure.reason) if failure else "",
+            detail=short_line(failure.detail) if failure else "",
         )
 
     def _attempt(
@@ -126,14 +130,42 @@ class OutsideReflector:
         """What went wrong, if anything, and what was answered, if anything."""
         if self._endpoint is None:
             raise AssertionError("a replayed run makes no calls")
+        endpoint, number = self._endpoint, call.number
+
+        def ask() -> Answer:
+            return endpoint.ask(call.messages, current, number=number, attempt=attempt)
+
         try:
-            answer = self._endpoint.ask(call.messages, current, number=call.number, attempt=attempt)
+            answer = _within(self._deadline, ask)
         except AttemptError as failure:
             return failure, None
         # Half a surrogate pair is valid JSON, but no text that a table or a tokenizer takes.
         text = redacted(answer.text).encode("utf-8", "replace").decode("utf-8")
         fault = fault_of(read_reply(self._style, text))
         return (AttemptError(fault) if fault else None), Answer(text, answer.tokens)
+
+
+def _within(seconds: float, ask: Callable[[], Answer]) -> Answer:
+    """What `ask` returns or raises, or an `AttemptError` when it takes longer.
+
+    A client's own timeout is that of silence: an endpoint that trickles would never meet it. What
+    is left behind waits in a thread that does not keep the process alive.
+    """
+    if seconds == inf:
+        return ask()
+    future: Future[Answer] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(ask())
+        except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
+            future.set_exception(error)
+
+    Thread(target=work, daemon=True).start()
+    try:
+        return future.result(timeout=min(seconds, TIMEOUT_MAX))
+    except TimeoutError:
+        raise AttemptError(f"no answer within {seconds:g} s") from None
 
 
 def _pause(failure: AttemptError, attempt: int) -> float:

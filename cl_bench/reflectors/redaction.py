@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 
+from cl_bench.text import one_line
+
 _SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)S?\Z", re.IGNORECASE)
 _SHORTEST = 8
 """A shorter value is no key; hiding it would mutilate texts (`OPENAI_API_KEY=none`)."""
@@ -21,8 +23,7 @@ def redacted(text: str) -> str:
     return text
 
 
-def one_line(text: str) -> str:
+def short_line(text: str) -> str:
     """A foreign text as one short, printable line without keys, and URLs without their query."""
     bare = _QUERY.sub(r"\g<url>", _IN_URL.sub(r"\g<scheme>", redacted(text)))
-    line = " ".join("".join(c if c.isprintable() else " " for c in bare).split())
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+    return one_line(bare, _LONGEST)

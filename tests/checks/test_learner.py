@@ -26,6 +26,7 @@ from cl_bench.learner import (
 )
 from cl_bench.policy import Policy, Rollout
 from cl_bench.prompts import SEED_PROMPT, chat
+from cl_bench.sampling import sample
 
 
 class Sound:
@@ -230,7 +231,26 @@ class DrawsWhenLoaded(Sound):
         return f"{SEED_PROMPT} {self.rng.random()}"
 
 
+class SamplesBehindTheScenes(Sound):
+    """Looks at responses that it neither judges nor reports, past the policy."""
+
+    def step(self, batch: Batch) -> Any:
+        model = self.policy.model.train(False)
+        sample(model, [(5, 6)] * 3, pad=0, ends={1}, max_new_tokens=2, temperature=1.0)
+        return super().step(batch)
+
+
+class UpdatesBehindTheScenes(Sound):
+    def step(self, batch: Batch) -> Any:
+        weights = [*self.policy.model.parameters()][:1]
+        for _ in range(2):
+            torch.optim.SGD(weights, lr=0.0).step()
+        return super().step(batch)
+
+
 FAULTS: Sequence[tuple[type[Sound], str, str]] = [
+    (SamplesBehindTheScenes, "rollouts", "generated 25 responses, but the ledger has 10 rollouts"),
+    (UpdatesBehindTheScenes, "ledger", "Optimizers made 10 steps, but 5 are reported"),
     (Nameless, "name", "The learner's name is None"),
     (SeedsWhenBuilt, "building", "seeds the global generator of random and torch"),
     (Raises, "runs", "raised ValueError: no step today."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -233,6 +234,18 @@ class RewardsThePrompt(Sound):
         return self.verdict("even" if "toy" in response else response.removeprefix("answer "))
 
 
+class AnyAnswerWillDo(Sound):
+    """Every third problem is odd, and its verifier looks for the right word anywhere."""
+
+    def problem(self, split: Split, index: int) -> Any:
+        answer = "odd" if index % 3 == 1 else "even"
+        return replace(super().problem(split, index), answer=answer, solution=f"answer {answer}")
+
+    def verify(self, problem: Problem, response: str) -> Any:
+        found = f"answer {problem.answer}" in response.split(" ; ")
+        return Verdict(float(found), "toy : what is it ?", None)
+
+
 # The rule that each breaks, and what it is told.
 FAULTS: Sequence[tuple[Any, str, str]] = [
     (Nameless(), "domain", "Its name is ''"),
@@ -267,6 +280,7 @@ FAULTS: Sequence[tuple[Any, str, str]] = [
     (Slow(), "hostile text", "The verdict on a hundred thousand brackets takes longer than 1 s"),
     (Evaluates(), "hostile text", "The verifier ran a response (code"),
     (RewardsThePrompt(), "hostile text", "the prompt itself scores 1.0"),
+    (AnyAnswerWillDo(), "hostile text", "every answer at once scores 1.0"),
 ]
 # A module's variables, by which a second process finds them.
 vars().update({f"FAULTY_{place}": fault[0] for place, fault in enumerate(FAULTS)})

@@ -22,6 +22,8 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     content_type: str = "application/json"
+    trickle: float = 0.0
+    """Seconds for which the body is preceded by a space every tenth."""
 
 
 def completion(text: str | None, *, tokens: int | None = 30) -> str:
@@ -107,8 +109,11 @@ class _Handler(BaseHTTPRequestHandler):
             for name, value in reply.headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Type", reply.content_type)
-            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Content-Length", str(len(content) + round(10 * reply.trickle)))
             self.end_headers()
+            for _ in range(round(10 * reply.trickle)):
+                self.wfile.write(b" ")
+                time.sleep(0.1)
             self.wfile.write(content)
         except OSError:
             pass  # the client did not wait

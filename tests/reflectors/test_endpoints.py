@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from importlib.util import find_spec
@@ -91,6 +92,14 @@ def test_a_silent_endpoint_is_given_up_after_the_timeout(
     asked = reflector(tiny_policy, spec, reflection_timeout=0.2, reflection_retries=1)
     assert fails(asked).reason == "no answer within 0.2 s"
     assert len(server.requests) == 2
+
+
+def test_an_endpoint_that_trickles_is_given_up_after_the_timeout(
+    spec: str, server: Server, tiny_policy: Policy
+) -> None:
+    server.says(replace(server.completion("late"), trickle=3.0))
+    asked = reflector(tiny_policy, spec, reflection_timeout=0.5, reflection_retries=0)
+    assert fails(asked).reason == "no answer within 0.5 s"
 
 
 @pytest.mark.parametrize(
