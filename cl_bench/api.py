@@ -135,7 +135,6 @@ def configure(**options: Any) -> Any:
     }
     known = {part: {item.name for item in fields(owner)} for part, owner in parts.items()}
     known[""] -= {"learning", "evaluation"}
-    options = {name: _absolute(name, value) for name, value in options.items()}
     for name in options:
         if not any(name in names for names in known.values()):
             raise unknown("option", name, set().union(*known.values()))
@@ -149,15 +148,6 @@ def configure(**options: Any) -> Any:
         evaluation=replace(config.evaluation, **given["evaluation"]),
         **given[""],
     )
-
-
-def _absolute(option: str, value: Any) -> Any:
-    """A folder of a model by its whole path: a run may be resumed from elsewhere."""
-    prefix = {"model": "", "reflection_lm": "local:"}.get(option)
-    if prefix is None or not isinstance(value, str) or not value.startswith(prefix):
-        return value
-    name = value.removeprefix(prefix)
-    return prefix + str(Path(name).resolve()) if name and Path(name).is_dir() else value
 
 
 def _finished(path: Path) -> Run:

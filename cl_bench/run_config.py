@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from cl_bench.errors import unknown
 from cl_bench.evaluator import EvaluationConfig
 from cl_bench.learner import LearnerConfig
 from cl_bench.limits import COUNTS, SEEDS, settle
+from cl_bench.models import EMBEDDED
 from cl_bench.task import FEEDBACK_LEVELS, FeedbackLevel
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -51,6 +53,12 @@ class RunConfig:
         ):
             if given not in allowed:
                 raise unknown(kind, given, allowed)
+
+    def anywhere(self) -> RunConfig:
+        """The same, with a model's folder by its whole path: a run may be resumed elsewhere."""
+        if self.model == EMBEDDED or not Path(self.model).is_dir():
+            return self
+        return replace(self, model=str(Path(self.model).resolve()))
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> RunConfig:

@@ -81,6 +81,7 @@ class Runner:
         LEARNERS.load(config.learner)
         started = perf_counter()
         policy = _load_policy(config, config.threads)
+        config = config.anywhere()
         runner = cls(RunDirectory(path), stream, config, policy, progress, journal)
         runner._require_room()
         manifest = _manifest(stream, config) | _identity(config, policy)

@@ -1,12 +1,17 @@
 """What the benchmarks share: the embedded model and one course of math problems.
 
-Nothing is asserted about seconds; ratios within one group of one run are what counts.
+Nothing is asserted about seconds. What the suite promises are ratios within one run, and those are
+asserted here: a contestant's median over ours.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, cast
+
 import pytest
 import torch
+from pytest_benchmark.fixture import BenchmarkFixture
 
 from cl_bench.learner import LearnerConfig
 from cl_bench.models import EMBEDDED, resolve
@@ -26,3 +31,26 @@ def course() -> Course:
     """80 steps of math at the default sizes."""
     size = LearnerConfig().problems_per_step
     return Course(stream("math"), seed=0, feedback="step", problems_per_step=size)
+
+
+@pytest.fixture(scope="session")
+def medians() -> dict[str, float]:
+    """Median seconds of the contestants measured so far, by name."""
+    return {}
+
+
+@pytest.fixture
+def slower_than_ours(
+    benchmark: BenchmarkFixture, medians: dict[str, float]
+) -> Callable[[str, float], None]:
+    """Called after a contestant was measured: it must take `times` as long as ours or longer.
+
+    Nothing is asserted where ours was not measured in the same session.
+    """
+
+    def compare(ours: str, times: float) -> None:
+        ratio = cast(Any, benchmark).stats.stats.median / medians.get(ours, float("nan"))
+        benchmark.extra_info["times ours"] = round(ratio, 3)
+        assert not ratio < times
+
+    return compare

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -47,7 +47,11 @@ def measure(
 
 @GROUP
 def test_ours(
-    benchmark: BenchmarkFixture, policy: Policy, course: Course, problems: list[Problem]
+    benchmark: BenchmarkFixture,
+    policy: Policy,
+    course: Course,
+    problems: list[Problem],
+    medians: dict[str, float],
 ) -> None:
     chats = [chat(SEED_PROMPT, problem.prompt) for problem in problems]
 
@@ -55,11 +59,16 @@ def test_ours(
         return [rollout.text for rollout in policy.generate(chats, max_new_tokens=LONGEST)]
 
     measure(benchmark, course, problems, respond)
+    medians["evaluation"] = cast(Any, benchmark).stats.stats.median
 
 
 @GROUP
 def test_generate_problem_by_problem(
-    benchmark: BenchmarkFixture, policy: Policy, course: Course, problems: list[Problem]
+    benchmark: BenchmarkFixture,
+    policy: Policy,
+    course: Course,
+    problems: list[Problem],
+    slower_than_ours: Callable[[str, float], None],
 ) -> None:
     tokenizer, model = policy.tokenizer, policy.model.train(False)
     prompts = policy.encode([chat(SEED_PROMPT, problem.prompt) for problem in problems])
@@ -79,6 +88,7 @@ def test_generate_problem_by_problem(
         return texts
 
     measure(benchmark, course, problems, respond, rounds=3)
+    slower_than_ours("evaluation", 3.0)
 
 
 @GROUP
@@ -89,6 +99,7 @@ def test_lm_evaluation_harness(
     policy: Policy,
     course: Course,
     problems: list[Problem],
+    slower_than_ours: Callable[[str, float], None],
     batch_size: int,
 ) -> None:
     pytest.importorskip("lm_eval", reason="needs `pip install 'cl-bench[bench]'`")
@@ -113,3 +124,4 @@ def test_lm_evaluation_harness(
         return list(harness.generate_until(requests, disable_tqdm=True))
 
     measure(benchmark, course, problems, respond, rounds=3)
+    slower_than_ours("evaluation", 0.0)

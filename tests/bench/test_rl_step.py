@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from datasets import Dataset
@@ -23,24 +24,32 @@ ROUNDS = 5
 
 
 @pytest.mark.benchmark(group="six RL steps")
-def test_ours(benchmark: BenchmarkFixture, policy: Policy, course: Course) -> None:
+def test_ours(
+    benchmark: BenchmarkFixture, policy: Policy, course: Course, medians: dict[str, float]
+) -> None:
     slow = SlowWeights(policy, CONFIG, Ledger())
 
     def steps() -> None:
         assert len(list(slow.steps(course.batches(1, STEPS), [SEED_PROMPT]))) == STEPS
 
     benchmark.pedantic(steps, rounds=ROUNDS, warmup_rounds=1)  # type: ignore[no-untyped-call]
+    medians["rl step"] = cast(Any, benchmark).stats.stats.median
 
 
 @pytest.mark.benchmark(group="six RL steps")
 @pytest.mark.filterwarnings("ignore")
 def test_stock_trl(
-    benchmark: BenchmarkFixture, policy: Policy, course: Course, tmp_path: Path
+    benchmark: BenchmarkFixture,
+    policy: Policy,
+    course: Course,
+    tmp_path: Path,
+    slower_than_ours: Callable[[str, float], None],
 ) -> None:
     def fresh() -> tuple[tuple[GRPOTrainer], dict[str, Any]]:
         return (stock_trainer(policy, course, tmp_path),), {}
 
     benchmark.pedantic(GRPOTrainer.train, setup=fresh, rounds=ROUNDS, warmup_rounds=1)  # type: ignore[no-untyped-call]
+    slower_than_ours("rl step", 1.0)
 
 
 def stock_trainer(policy: Policy, course: Course, folder: Path) -> GRPOTrainer:
