@@ -138,14 +138,17 @@ def _grid(text: str) -> tuple[list[list[str]], list[int]]:
 def _names(grid: list[list[str]]) -> tuple[bool, bool]:
     """Whether the first column, and the first row, are names.
 
-    Above words, the shape decides: of a matrix with a row more than columns, each line of names
-    takes one away.
+    Numbers are names only where they count up or where the corner above them is empty: a header
+    over a matrix without its base row must not lose a column of accuracies.
     """
     row, column = grid[0], [line[0] for line in grid]
     rows_over = len(grid) - len(row)
     words_above = _words(row[1:] or row)
-    if words_above and rows_over in (1, 2):
-        return rows_over == 1, True
+    if words_above and rows_over == 2:
+        return False, True
+    counted = _counts(column[1:]) or any(_words([cell]) for cell in column[1:])
+    if words_above and rows_over == 1 and (row[0] == "" or counted):
+        return True, True
     frame = row[0] == "" and _counts(column[1:]) and _counts(row[1:])
     from_base = _words(column[:1]) and _counts(column[1:], least=1)
     named_rows = frame or _words(column) or (rows_over == 0 and (from_base or _counts(column)))

@@ -53,16 +53,18 @@ def asymptote(
     Least squares of R − R0 = (A − R0) / (1 + (C_mid / C)^B) with 0 ≤ R0 ≤ A ≤ 1 and B > 0, four
     parameters. Khatri et al. 2025 (ScaleRL, arXiv 2510.13786), FST's claim 2. `acc_S_P`, shape
     (S, P) or (P,), are validation accuracies from 0 to 1 of S seeds, whose mean is fitted, at
-    `samples_P` samples. The interval at `level` is the percentile bootstrap over seeds; with one
-    seed over the fit's residuals, which says nothing of other seeds and is too narrow where
-    neighbouring points err alike. Undefined under 6 points, or when A sits on its bound: then the
+    `samples_P` samples. The interval at `level` is the percentile bootstrap over seeds, too narrow
+    for few; with one seed over the fit's residuals, which says nothing of other seeds and is too
+    narrow where neighbouring points err alike. Undefined under 6 points, or when A sits on its bound: then the
     curve does not show where it ends.
     """
     curves = np.atleast_2d(np.array(acc_S_P, dtype=np.float64))
     curves, samples = real_array("acc_S_P", curves, "SP"), real_array("samples_P", samples_P, "P")
     if curves.shape[1:] != samples.shape:
         raise ValueError(f"samples_P has the shape ({curves.shape[1]},); got {samples.shape}.")
-    undefined = missing(acc_S_P=curves, samples_P=samples) or _too_few(samples)
+    undefined = missing(acc_S_P=curves, samples_P=samples)
+    if len(samples) < LEAST_POINTS:
+        undefined = Undefined(f"needs at least {LEAST_POINTS} points, got {len(samples)}")
     if undefined is not None:
         return undefined
     growing("samples_P", samples)
@@ -87,12 +89,6 @@ def asymptote(
         residual=float(np.sqrt(np.mean(np.square(_curve(best, samples) - mean)))),
         resampled="seeds" if len(curves) > 1 else "residuals",
     )
-
-
-def _too_few(samples_P: Array) -> Undefined | None:
-    if len(samples_P) < LEAST_POINTS:
-        return Undefined(f"needs at least {LEAST_POINTS} points, got {len(samples_P)}")
-    return None
 
 
 def _on_bound(best: Array, fitted_P: Array) -> Undefined | None:

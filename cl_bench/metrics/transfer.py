@@ -31,7 +31,9 @@ def intransigence(acc_I_J: ArrayLike, single_J: ArrayLike) -> float | Undefined:
     tasks = np.arange(matrix.shape[1])
     needed = np.zeros(matrix.shape, dtype=bool)
     needed[tasks + 1, tasks] = True
-    undefined = missing_cells(matrix, needed) or missing(single_J=single)
+    undefined = missing_cells(matrix, needed)
+    if undefined is None:
+        undefined = missing(single_J=single)
     if undefined is not None:
         return undefined
     return float((single - matrix[tasks + 1, tasks]).mean())
