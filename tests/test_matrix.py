@@ -77,7 +77,7 @@ def test_a_missing_cell_makes_metrics_undefined_with_its_name(gap: str, tmp_path
 def test_percentages_are_read_when_they_are_said_to_be(tmp_path: Path) -> None:
     text = "10,20\n90,30\n40,80\n"
     assert read(text, tmp_path, percent=True).acc_I_J == pytest.approx(np.array(ACC_I_J))
-    with pytest.raises(UsageError, match="holds 90, .* add --percent"):
+    with pytest.raises(UsageError, match=r"holds 90, .* add --percent"):
         read(text, tmp_path)
     with pytest.raises(UsageError, match="leave --percent out"):
         read(PLAIN, tmp_path, percent=True)
@@ -166,3 +166,11 @@ def test_the_command_imports_no_torch_and_no_pandas(tmp_path: Path) -> None:
         [sys.executable, "-c", script, str(file)], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_the_readme_shows_what_the_command_prints(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("## Metrics of your own runs")[2].partition("\n## ")[0]
+    shown = section.partition("```text\n")[2].partition("\n```")[0]
+    matrix, _, printed = shown.partition("\n\n")
+    assert read(matrix, tmp_path).text() == printed

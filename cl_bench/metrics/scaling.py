@@ -55,8 +55,8 @@ def asymptote(
     (S, P) or (P,), are validation accuracies from 0 to 1 of S seeds, whose mean is fitted, at
     `samples_P` samples. The interval at `level` is the percentile bootstrap over seeds, too narrow
     for few; with one seed over the fit's residuals, which says nothing of other seeds and is too
-    narrow where neighbouring points err alike. Undefined under 6 points, or when A sits on its bound: then the
-    curve does not show where it ends.
+    narrow where neighbouring points err alike. Undefined under 6 points, or when A sits on its
+    bound: then the curve does not show where it ends.
     """
     curves = np.atleast_2d(np.array(acc_S_P, dtype=np.float64))
     curves, samples = real_array("acc_S_P", curves, "SP"), real_array("samples_P", samples_P, "P")

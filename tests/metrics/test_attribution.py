@@ -39,7 +39,7 @@ def test_the_parts_add_up_and_transposing_swaps_the_channels(cells: tuple[int, .
 
 
 def test_missing_cells_are_named_by_weights_and_prompt() -> None:
-    value = channel_attribution([[0.1, None], [0.2, 0.3]])  # type: ignore[list-item]
+    value = channel_attribution([[0.1, np.nan], [0.2, 0.3]])
     assert value == Undefined("missing accuracy of base weights, evolved prompt")
     with pytest.raises(ValueError, match=r"\(2, 2\)"):
         channel_attribution([[0.1, 0.2]])

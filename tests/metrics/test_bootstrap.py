@@ -82,10 +82,10 @@ def test_pairing_by_item_takes_away_what_makes_items_hard() -> None:
 
 def test_the_generator_decides_and_the_global_one_is_left_alone() -> None:
     score = np.random.default_rng(3).random((4, 20))
-    before = np.random.get_state()[1]
+    before = str(np.random.get_state())
     assert bootstrap_mean(score, generator(7)) == bootstrap_mean(score, generator(7))
     assert bootstrap_mean(score, generator(7)) != bootstrap_mean(score, generator(8))
-    np.testing.assert_array_equal(np.random.get_state()[1], before)
+    assert str(np.random.get_state()) == before
 
 
 @given(scores)
@@ -148,7 +148,8 @@ def test_an_aggregate_says_k_of_n_and_leaves_failed_seeds_out() -> None:
     seeds: dict[int, float | Undefined] = {0: 0.8, 1: Undefined("diverged at step 70"), 2: 0.6}
     found = over_seeds(seeds, generator())
     assert isinstance(found, Estimate)
-    assert (found.value, found.seeds, found.of_seeds) == (pytest.approx(0.7), 2, 3)
+    assert found.value == pytest.approx(0.7)
+    assert (found.seeds, found.of_seeds) == (2, 3)
     assert str(found) == "0.700 [0.600, 0.800], 2 of 3 seeds"
 
 

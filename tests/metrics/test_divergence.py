@@ -54,7 +54,7 @@ def test_it_is_undefined_where_nothing_is_common(
 
 
 def test_a_negative_divergence_is_an_error() -> None:
-    with pytest.raises(ValueError, match="at least 0; got -0.1"):
+    with pytest.raises(ValueError, match=r"at least 0; got -0\.1"):
         kl_at_matched_accuracy([0, 1], [0, -0.1], [0, 1], [0, 1])
 
 

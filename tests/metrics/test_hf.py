@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 
 import evaluate
 import numpy as np
@@ -17,12 +16,11 @@ ACC_I_J = [[0.10, 0.20, 0.30], [0.80, 0.25, 0.35], [0.60, 0.90, 0.50], [0.40, 0.
 
 
 @pytest.fixture(autouse=True)
-def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a metric asked for the network")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    yield
 
 
 @pytest.mark.parametrize("name", METRICS)

@@ -51,7 +51,7 @@ def test_effective_rank_of_equal_directions_is_their_number() -> None:
 
 
 @given(arrays(np.int64, (4, 3), elements=st.integers(-9, 9)).filter(lambda a: bool(a.any())))
-def test_effective_rank_is_from_1_to_the_rank_and_blind_to_scale(feature: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_effective_rank_is_from_1_to_the_rank_and_blind_to_scale(feature: np.ndarray) -> None:
     value = effective_rank(feature)
     assert isinstance(value, float)
     assert 1 - 1e-9 <= value <= np.linalg.matrix_rank(feature) + 1e-6

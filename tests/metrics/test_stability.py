@@ -40,7 +40,8 @@ def test_min_accuracy_is_the_worst_of_each_finished_task_after_its_own_stage() -
 
 
 def test_stability_gap_is_the_dip_below_both_ends_of_a_stage() -> None:
-    # stage 2: task 1 dips to 0.30 below min(0.80, 0.70); stage 3: to 0.50 below 0.60, 0.40 below 0.80
+    # stage 2: task 1 dips to 0.30, below 0.70 at its end; stage 3: task 1 to 0.50, below 0.60, and
+    # task 2 to 0.40, below 0.80
     assert stability_gap(ACC, STAGE) == pytest.approx((0.40 + 0.10 + 0.40) / 3)
 
 

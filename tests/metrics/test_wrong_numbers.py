@@ -34,7 +34,7 @@ def test_forgetting_is_not_clipped_at_zero() -> None:
 
 def test_the_best_of_forgetting_does_not_include_the_final_row() -> None:
     # with the final row the maximum would be 0.75 and the value 0
-    assert forgetting_max([[0, 0], [0.25, 0], [0.75, 0.8]]) == pytest.approx(-0.5)
+    assert forgetting_max([[0.0, 0.0], [0.25, 0.0], [0.75, 0.8]]) == pytest.approx(-0.5)
 
 
 @pytest.mark.parametrize("name", NAMES)
