@@ -25,7 +25,7 @@ def listing() -> Listing:
             ("FOLDER or NAME", "any Hugging Face causal LM with a chat template"),
         ],
         "reflection LMs": [*KINDS.items()],
-        "metrics": [
+        "metrics of one accuracy matrix": [
             *((name, metric.summary) for name, metric in METRICS.items()),
             *PLUGIN_METRICS.summaries(),
         ],

@@ -87,7 +87,8 @@ def test_each_kind_is_found_under_the_name_of_its_package(install: Install) -> N
     assert DOMAINS.load("acme-lab/toy").name == "acme-lab/toy"
     assert PLUGIN_METRICS.load("acme-more/best").function([1, 3, 2]) == 3
     assert dict(DOMAINS.summaries())["acme-lab/toy"] == "what the module says . (acme-lab 1.2)"
-    assert listing()["metrics"][-1] == ("acme-more/best", "what the metric says (acme-more 1.2)")
+    listed = listing()["metrics of one accuracy matrix"][-1]
+    assert listed == ("acme-more/best", "what the metric says (acme-more 1.2)")
 
 
 def test_an_unknown_name_is_answered_with_those_of_plug_ins_too(install: Install) -> None:

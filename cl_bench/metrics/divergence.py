@@ -43,10 +43,10 @@ def kl_at_matched_accuracy(
     evenly, its lower end left out: there both are the base. Undefined if the ranges do not
     overlap, if a given level is outside, or if the reference has no divergence.
     """
-    learner = _trajectory("", acc_P, kl_P)
+    learner = _trajectory(acc_P=acc_P, kl_P=kl_P)
     if isinstance(learner, Undefined):
         return learner
-    reference = _trajectory("reference_", reference_acc_Q, reference_kl_Q)
+    reference = _trajectory(reference_acc_Q=reference_acc_Q, reference_kl_Q=reference_kl_Q)
     if isinstance(reference, Undefined):
         return reference
     levels = _levels(learner[0], reference[0], level_L)
@@ -91,13 +91,14 @@ def _kl_at(level_L: Array, acc_P: Array, kl_P: Array) -> Array:
     return np.array(found)
 
 
-def _trajectory(prefix: str, acc_P: ArrayLike, kl_P: ArrayLike) -> tuple[Array, Array] | Undefined:
-    acc = real_array(f"{prefix}acc", acc_P, "P")
-    kl = real_array(f"{prefix}kl", kl_P, "P")
-    same_shape(**{f"{prefix}acc": acc, f"{prefix}kl": kl})
-    undefined = missing(**{f"{prefix}acc": acc, f"{prefix}kl": kl})
+def _trajectory(**named: ArrayLike) -> tuple[Array, Array] | Undefined:
+    """Accuracies and divergences, in this order and under the names that messages shall use."""
+    arrays = {name: real_array(name, values, name[-1]) for name, values in named.items()}
+    same_shape(**arrays)
+    undefined = missing(**arrays)
     if undefined is not None:
         return undefined
+    acc, kl = arrays.values()
     if kl.min() < 0:
-        raise ValueError(f"{prefix}kl is a divergence and at least 0; got {kl.min():g}.")
+        raise ValueError(f"{[*named][1]} is a divergence and at least 0; got {kl.min():g}.")
     return acc, kl

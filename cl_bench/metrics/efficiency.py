@@ -20,7 +20,7 @@ def samples_to_reach(acc_P: ArrayLike, samples_P: ArrayLike, level: float) -> fl
     accuracies and the samples spent by then; 0 samples is the base model. No interpolation: the
     result is one of `samples_P`. Undefined, with the best accuracy, if the level is never reached.
     """
-    checked = _curve("", acc_P, samples_P)
+    checked = _curve(acc_P=acc_P, samples_P=samples_P)
     if isinstance(checked, Undefined):
         return checked
     acc, samples = checked
@@ -42,7 +42,7 @@ def sample_efficiency(
     reaches that level). Tiwari et al. 2026 (FST), claim 1: 3.0 on CodeIO against RL. Undefined if
     the learner never gets there, or if no training was needed.
     """
-    reference = _curve("reference_", reference_acc_Q, reference_samples_Q)
+    reference = _curve(reference_acc_Q=reference_acc_Q, reference_samples_Q=reference_samples_Q)
     if isinstance(reference, Undefined):
         return reference
     peak = float(reference[0].max())
@@ -83,12 +83,13 @@ def normalised_accuracy(
     return normalised
 
 
-def _curve(prefix: str, acc_P: ArrayLike, samples_P: ArrayLike) -> tuple[Array, Array] | Undefined:
-    acc = real_array(f"{prefix}acc", acc_P, "P")
-    samples = real_array(f"{prefix}samples", samples_P, "P")
-    same_shape(**{f"{prefix}acc": acc, f"{prefix}samples": samples})
-    undefined = missing(**{f"{prefix}acc": acc, f"{prefix}samples": samples})
+def _curve(**named: ArrayLike) -> tuple[Array, Array] | Undefined:
+    """Accuracies and samples, in this order and under the names that messages shall use."""
+    arrays = {name: real_array(name, values, name[-1]) for name, values in named.items()}
+    same_shape(**arrays)
+    undefined = missing(**arrays)
     if undefined is not None:
         return undefined
-    growing(f"{prefix}samples", samples)
+    acc, samples = arrays.values()
+    growing([*named][1], samples)
     return acc, samples

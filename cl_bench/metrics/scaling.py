@@ -58,18 +58,12 @@ def asymptote(
     narrow where neighbouring points err alike. Undefined under 6 points, or when A sits on its
     bound: then the curve does not show where it ends.
     """
-    curves = np.atleast_2d(np.array(acc_S_P, dtype=np.float64))
-    curves, samples = real_array("acc_S_P", curves, "SP"), real_array("samples_P", samples_P, "P")
-    if curves.shape[1:] != samples.shape:
-        raise ValueError(f"samples_P has the shape ({curves.shape[1]},); got {samples.shape}.")
+    curves, samples = _arrays(acc_S_P, samples_P)
     undefined = missing(acc_S_P=curves, samples_P=samples)
     if len(samples) < LEAST_POINTS:
         undefined = Undefined(f"needs at least {LEAST_POINTS} points, got {len(samples)}")
     if undefined is not None:
         return undefined
-    growing("samples_P", samples)
-    if curves.min() < 0 or curves.max() > 1:
-        raise ValueError(f"acc_S_P holds accuracies from 0 to 1; got {curves.max():g}.")
     mean = curves.mean(axis=0)
     best = _fit(mean, samples, _starts(mean, samples))
     undefined = _on_bound(best, _curve(best, samples))
@@ -89,6 +83,19 @@ def asymptote(
         residual=float(np.sqrt(np.mean(np.square(_curve(best, samples) - mean)))),
         resampled="seeds" if len(curves) > 1 else "residuals",
     )
+
+
+def _arrays(acc_S_P: ArrayLike, samples_P: ArrayLike) -> tuple[Array, Array]:
+    """Both as arrays, (S, P) and (P,); `ValueError` if they cannot be a learning curve."""
+    curves = real_array("acc_S_P", np.atleast_2d(np.array(acc_S_P, dtype=np.float64)), "SP")
+    samples = real_array("samples_P", samples_P, "P")
+    if curves.shape[1:] != samples.shape:
+        raise ValueError(f"samples_P has the shape ({curves.shape[1]},); got {samples.shape}.")
+    growing("samples_P", samples)
+    outside = curves[(curves < 0) | (curves > 1)]
+    if len(outside):
+        raise ValueError(f"acc_S_P holds accuracies from 0 to 1; got {outside[0]:g}.")
+    return curves, samples
 
 
 def _on_bound(best: Array, fitted_P: Array) -> Undefined | None:

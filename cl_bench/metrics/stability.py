@@ -18,7 +18,7 @@ def min_accuracy(acc_E_J: ArrayLike, stage_E: ArrayLike) -> float | Undefined:
     when a later stage was evaluated at its end only: a dip within it would not show. A minimum of
     noisy scores is biased downwards, more so with more evaluations.
     """
-    checked = _evaluations(acc_E_J, stage_E)
+    checked = _evaluations(acc_E_J, stage_E, own_ends=False)
     if isinstance(checked, Undefined):
         return checked
     acc, stage = checked
@@ -33,7 +33,7 @@ def stability_gap(acc_E_J: ArrayLike, stage_E: ArrayLike) -> float | Undefined:
     R[s, j] the accuracy at the end of stage s: what evaluation at stage ends alone misses. The
     phenomenon is De Lange et al. 2023, the number ours. Arguments and caveats as `min_accuracy`.
     """
-    checked = _evaluations(acc_E_J, stage_E)
+    checked = _evaluations(acc_E_J, stage_E, own_ends=True)
     if isinstance(checked, Undefined):
         return checked
     acc, stage = checked
@@ -82,7 +82,10 @@ def general_ability_delta(acc_I_D: ArrayLike) -> float | Undefined:
     return float((acc[-1] - acc[0]).mean()) if undefined is None else undefined
 
 
-def _evaluations(acc_E_J: ArrayLike, stage_E: ArrayLike) -> tuple[Array, Array] | Undefined:
+def _evaluations(
+    acc_E_J: ArrayLike, stage_E: ArrayLike, own_ends: bool
+) -> tuple[Array, Array] | Undefined:
+    """Both arrays checked; `own_ends` says whether a task's accuracy at its own end is read."""
     acc = real_array("acc_E_J", acc_E_J, "EJ")
     stage = real_array("stage_E", stage_E, "E")
     same_shape(rows_of_acc_E_J=acc[:, :1].ravel(), stage_E=stage)
@@ -98,8 +101,11 @@ def _evaluations(acc_E_J: ArrayLike, stage_E: ArrayLike) -> tuple[Array, Array] 
         return Undefined(f"no evaluation at the end of stage {counts.index(0) + 1}")
     if 1 in counts[1:]:
         return Undefined(f"needs evaluations inside stage {counts.index(1, 1) + 1}")
-    for task in range(tasks - 1):
-        lost = np.flatnonzero(np.isnan(acc[:, task]) & (stage > task))
-        if len(lost):
-            return Undefined(f"missing acc_E_J[{lost[0]}, {task}]")
+    needed = stage[:, None] > np.arange(1, tasks + 1)
+    if own_ends:
+        ends = np.cumsum(counts) + int((stage == 0).sum()) - 1
+        needed[ends, np.arange(tasks)] = True
+    lost = np.argwhere(np.isnan(acc) & needed & (np.arange(tasks) < tasks - 1))
+    if len(lost):
+        return Undefined(f"missing acc_E_J[{lost[0][0]}, {lost[0][1]}]")
     return acc, stage

@@ -78,5 +78,6 @@ def _area(curve_J_P: Array, samples_P: Array) -> Array:
 
 def _shares(**arrays: Array) -> None:
     for name, array in arrays.items():
-        if array.min() < 0 or array.max() > 1:
-            raise ValueError(f"{name} holds accuracies from 0 to 1; got {array.max():g}.")
+        outside = array[(array < 0) | (array > 1)]
+        if len(outside):
+            raise ValueError(f"{name} holds accuracies from 0 to 1; got {outside[0]:g}.")

@@ -11,6 +11,8 @@ end        3     0.60    0.80    0.90
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -59,12 +61,23 @@ def test_both_are_undefined_without_evaluations_inside_a_later_stage() -> None:
         assert metric([[0.1], [0.9]], [0, 1]) == Undefined("needs at least 2 stages, got 1")
 
 
-def test_only_evaluations_that_are_read_can_be_missing() -> None:
-    unread = ACC.copy()
-    unread[0] = unread[1, 1:] = unread[2, 2] = np.nan
-    assert min_accuracy(unread, STAGE) == pytest.approx(0.35)
-    unread[2, 0] = np.nan
-    assert min_accuracy(unread, STAGE) == Undefined("missing acc_E_J[2, 0]")
+# Which cells [evaluation, task] each reads, from its formula: the later stages, and for the gap
+# also where a later stage starts from.
+LATER = {(2, 0), (3, 0), (4, 0), (5, 0), (4, 1), (5, 1)}
+READ = [(min_accuracy, LATER), (stability_gap, LATER | {(1, 0), (3, 1)})]
+
+
+@pytest.mark.parametrize(("metric", "read"), READ)
+def test_a_missing_evaluation_makes_it_undefined_exactly_where_it_is_read(
+    metric: Callable[..., object], read: set[tuple[int, int]]
+) -> None:
+    for evaluation, task in np.ndindex(ACC.shape):
+        acc = ACC.copy()
+        acc[evaluation, task] = np.nan
+        if (evaluation, task) in read:
+            assert metric(acc, STAGE) == Undefined(f"missing acc_E_J[{evaluation}, {task}]")
+        else:
+            assert metric(acc, STAGE) == metric(ACC, STAGE)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_samples_that_do_not_grow_are_an_error(samples: list[int]) -> None:
 
 
 def test_percentages_are_an_error_because_the_formula_counts_to_1() -> None:
-    with pytest.raises(ValueError, match="from 0 to 1; got 50"):
+    with pytest.raises(ValueError, match="from 0 to 1; got 20"):
         forward_transfer_auc([[0, 20, 50]], [[0, 0, 0]], SAMPLES)
 
 
