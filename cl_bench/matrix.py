@@ -47,7 +47,8 @@ class OwnMatrix:
     def text(self) -> str:
         """The metrics, a line each; the reason where one is undefined."""
         tasks = printable(", ".join(self.tasks), 200)
-        lines = [f"{len(self.tasks)} tasks ({tasks}), in shares of 1"]
+        count = len(self.tasks)
+        lines = [f"{count} task{'s' if count > 1 else ''} ({tasks}), in shares of 1"]
         for name, value in self.metrics().items():
             note = METRICS[name].summary if name in METRICS else ""
             note = value.reason if isinstance(value, Undefined) else note
