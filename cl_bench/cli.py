@@ -138,6 +138,21 @@ def list_() -> None:
 
 
 @app.command()
+def metrics(
+    matrix: Annotated[str, typer.Argument(help="CSV file of an accuracy matrix; - for stdin.")],
+    percent: Annotated[bool, Name("--percent", help="Cells go from 0 to 100.")] = False,
+    as_json: Annotated[bool, Name("--json", help="Print JSON, for machines.")] = False,
+    debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """The metrics of an accuracy matrix of your own: a row for the base model, one per stage."""
+    with _Errors(debug):
+        from cl_bench.matrix import read_matrix
+
+        own = read_matrix(matrix, percent=percent)
+        typer.echo(own.json() if as_json else own.text())
+
+
+@app.command()
 def doctor(
     as_json: Annotated[bool, Name("--json", help="Print JSON, for machines.")] = False,
     trial: Annotated[

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cl_bench.metrics import METRICS
+from collections.abc import Mapping
+
+from cl_bench.metrics import METRICS, OTHER_METRICS, STATISTICS, Measure
 from cl_bench.reflectors.spec import KINDS
 from cl_bench.registry import DOMAINS, LEARNERS, PLUGIN_METRICS, STREAMS
 
@@ -23,8 +25,14 @@ def listing() -> Listing:
             ("FOLDER or NAME", "any Hugging Face causal LM with a chat template"),
         ],
         "reflection LMs": [*KINDS.items()],
-        "metrics": [
+        "metrics of one accuracy matrix": [
             *((name, metric.summary) for name, metric in METRICS.items()),
             *PLUGIN_METRICS.summaries(),
         ],
+        "metrics of other inputs": _measures(OTHER_METRICS),
+        "statistics": _measures(STATISTICS),
     }
+
+
+def _measures(measures: Mapping[str, Measure]) -> list[tuple[str, str]]:
+    return [(name, f"{of.summary}; takes {of.takes}") for name, of in measures.items()]

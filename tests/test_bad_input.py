@@ -69,6 +69,12 @@ MODELS = {
     "an empty folder": "empty",
     "a folder that is not there": "./nowhere",
 }
+MATRICES = {
+    "percent": "10,20\n90,30\n40,80\n",
+    "square": "0.9,0.3\n0.4,0.8\n",
+    "words": "0.1,0.2\n0.9,high\n0.4,0.8\n",
+    "short": "0.1,0.2\n0.9\n0.4,0.8\n",
+}
 CASES: dict[str, list[str]] = {
     "an unknown command": ["rnu"],
     "an unknown option": ["run", "--step", "5"],
@@ -122,6 +128,12 @@ CASES: dict[str, list[str]] = {
        for _path in [name if name.startswith(".") else f"models/{name}"]},
     "no samples for the card": ["model", "eval", "--n", "0"],
     "a card of an unknown model": ["model", "eval", "--model", "./nowhere"],
+    "a matrix of percentages": ["metrics", "matrices/percent.csv"],
+    "a matrix without the base model's row": ["metrics", "matrices/square.csv"],
+    "a matrix with a cell that is no number": ["metrics", "matrices/words.csv"],
+    "a matrix with a line too short": ["metrics", "matrices/short.csv"],
+    "a model as a matrix": ["metrics", "models/whole/model.safetensors"],
+    "a matrix that is not there": ["metrics", "matrices/nowhere.csv"],
     "training for no steps": ["model", "train", "--out", "new", "--steps", "0"],
     "training into a file": ["model", "train", "--out", "file"],
     "training on an unknown device": ["model", "train", "--out", "new", "--device", "tpu"],
@@ -160,6 +172,9 @@ def lay_out(folder: Path) -> None:
     (models / "adapter" / "adapter_config.json").write_text('{"peft_type": "LORA"}')
     (models / "gguf" / "model.gguf").write_bytes(b"GGUF")
     _lay_out_runs(folder / "runs")
+    (folder / "matrices").mkdir()
+    for name, text in MATRICES.items():
+        (folder / "matrices" / f"{name}.csv").write_text(text)
 
 
 def _model(folder: Path) -> None:

@@ -12,12 +12,10 @@ matrix of another shape, or with infinite values, is a `ValueError`.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from cl_bench.metrics.arrays import Array, accuracy_matrix, missing_cells, seen
 from cl_bench.metrics.undefined import Undefined
-
-Matrix = NDArray[np.float64]
-Cells = NDArray[np.bool_]
 
 
 def average_accuracy(acc_I_J: ArrayLike) -> float | Undefined:
@@ -25,10 +23,10 @@ def average_accuracy(acc_I_J: ArrayLike) -> float | Undefined:
 
     1/T Σ_j R[T, j]. Lopez-Paz & Ranzato 2017 (GEM), "average accuracy".
     """
-    matrix = _matrix(acc_I_J)
+    matrix = accuracy_matrix(acc_I_J)
     needed = np.zeros(matrix.shape, dtype=bool)
     needed[-1] = True
-    undefined = _undefined(matrix, needed)
+    undefined = missing_cells(matrix, needed)
     return float(matrix[-1].mean()) if undefined is None else undefined
 
 
@@ -37,13 +35,13 @@ def anytime_average_accuracy(acc_I_J: ArrayLike) -> float | Undefined:
 
     1/T Σ_i (1/i Σ_{j≤i} R[i, j]). "Average incremental / anytime accuracy" of the surveys.
     """
-    matrix = _matrix(acc_I_J)
-    seen = _seen(matrix)
-    undefined = _undefined(matrix, seen)
+    matrix = accuracy_matrix(acc_I_J)
+    cells = seen(matrix)
+    undefined = missing_cells(matrix, cells)
     if undefined is not None:
         return undefined
     stages = np.arange(1, matrix.shape[1] + 1)
-    return float((np.where(seen, matrix, 0.0)[1:].sum(axis=1) / stages).mean())
+    return float((np.where(cells, matrix, 0.0)[1:].sum(axis=1) / stages).mean())
 
 
 def bwt_gem(acc_I_J: ArrayLike) -> float | Undefined:
@@ -51,7 +49,7 @@ def bwt_gem(acc_I_J: ArrayLike) -> float | Undefined:
 
     1/(T−1) Σ_{j<T} (R[T, j] − R[j, j]). Lopez-Paz & Ranzato 2017 (GEM), equation 3.
     """
-    changes = _changes_since_learned(_matrix(acc_I_J))
+    changes = _changes_since_learned(accuracy_matrix(acc_I_J))
     return changes if isinstance(changes, Undefined) else float(changes.mean())
 
 
@@ -60,7 +58,7 @@ def bwt_trace(acc_I_J: ArrayLike) -> float | Undefined:
 
     1/T Σ_{j<T} (R[T, j] − R[j, j]). Wang et al. 2023 (TRACE).
     """
-    changes = _changes_since_learned(_matrix(acc_I_J))
+    changes = _changes_since_learned(accuracy_matrix(acc_I_J))
     return changes if isinstance(changes, Undefined) else float(changes.sum() / (len(changes) + 1))
 
 
@@ -70,11 +68,11 @@ def fwt_base(acc_I_J: ArrayLike) -> float | Undefined:
     1/(T−1) Σ_{j≥2} (R[j−1, j] − R[0, j]). GEM, equation 4, with the base model's score as b_j
     in place of a randomly initialised model's.
     """
-    matrix = _matrix(acc_I_J)
+    matrix = accuracy_matrix(acc_I_J)
     later = np.arange(1, matrix.shape[1])
     needed = np.zeros(matrix.shape, dtype=bool)
     needed[later, later] = needed[0, later] = True
-    undefined = _undefined(matrix, needed, least=2)
+    undefined = missing_cells(matrix, needed, least=2)
     if undefined is not None:
         return undefined
     return float((matrix[later, later] - matrix[0, later]).mean())
@@ -85,10 +83,10 @@ def forgetting_max(acc_I_J: ArrayLike) -> float | Undefined:
 
     1/(T−1) Σ_{j<T} (max_{j≤l<T} R[l, j] − R[T, j]). Chaudhry et al. 2018, equation 3.
     """
-    matrix = _matrix(acc_I_J)
-    needed = _seen(matrix)
+    matrix = accuracy_matrix(acc_I_J)
+    needed = seen(matrix)
     needed[:, -1] = False
-    undefined = _undefined(matrix, needed, least=2)
+    undefined = missing_cells(matrix, needed, least=2)
     if undefined is not None:
         return undefined
     best_J = np.where(needed, matrix, -np.inf)[:-1, :-1].max(axis=0)
@@ -100,46 +98,17 @@ def forgetting_first(acc_I_J: ArrayLike) -> float | Undefined:
 
     1/(T−1) Σ_{j<T} (R[j, j] − R[T, j]). The variant of the Avalanche library.
     """
-    changes = _changes_since_learned(_matrix(acc_I_J))
-    return changes if isinstance(changes, Undefined) else float(-changes.mean())
+    changes = _changes_since_learned(accuracy_matrix(acc_I_J))
+    return changes if isinstance(changes, Undefined) else float(0 - changes.mean())
 
 
-def _changes_since_learned(matrix: Matrix) -> Matrix | Undefined:
+def _changes_since_learned(matrix: Array) -> Array | Undefined:
     """R[T, j] − R[j, j] for every j < T, shape (T−1,)."""
     earlier = np.arange(matrix.shape[1] - 1)
     needed = np.zeros(matrix.shape, dtype=bool)
     needed[-1, :-1] = needed[earlier + 1, earlier] = True
-    undefined = _undefined(matrix, needed, least=2)
+    undefined = missing_cells(matrix, needed, least=2)
     if undefined is not None:
         return undefined
-    changes: Matrix = matrix[-1, :-1] - matrix[earlier + 1, earlier]
+    changes: Array = matrix[-1, :-1] - matrix[earlier + 1, earlier]
     return changes
-
-
-def _matrix(acc_I_J: ArrayLike) -> Matrix:
-    matrix = np.array(acc_I_J, dtype=np.float64)
-    if matrix.ndim != 2 or matrix.shape[1] == 0 or matrix.shape[0] != matrix.shape[1] + 1:
-        raise ValueError(
-            f"An accuracy matrix has the shape (T+1, T), the base model's row and one row a stage; "
-            f"got {matrix.shape}. Put missing cells in as NaN; with seeds, call once for each."
-        )
-    if np.isinf(matrix).any():
-        raise ValueError("An accuracy matrix holds finite values or NaN for missing; got infinity.")
-    return matrix
-
-
-def _seen(matrix: Matrix) -> Cells:
-    """Where a stage has been trained through that is not before the task's own."""
-    tasks = matrix.shape[1]
-    return np.tri(tasks + 1, tasks, k=-1, dtype=bool)
-
-
-def _undefined(matrix: Matrix, needed: Cells, least: int = 1) -> Undefined | None:
-    """Why nothing can be computed: under `least` stages, or NaN in a needed cell; else None."""
-    if matrix.shape[1] < least:
-        return Undefined(f"needs at least {least} stages, got {matrix.shape[1]}")
-    places = np.argwhere(needed & np.isnan(matrix))
-    if not len(places):
-        return None
-    cells = ", ".join(f"R[{i}, {j + 1}]" for i, j in places)
-    return Undefined(f"missing {'cell' if len(places) == 1 else 'cells'} {cells}")

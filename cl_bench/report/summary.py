@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from io import StringIO
-from math import isfinite
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -18,13 +15,12 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cl_bench.errors import PluginError, RunDirectoryError
-from cl_bench.metrics import Metric
+from cl_bench.errors import RunDirectoryError
 from cl_bench.metrics.continual import average_accuracy, bwt_gem, forgetting_max
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.registry import PLUGIN_METRICS
+from cl_bench.plugin_metrics import plugin_metrics
 from cl_bench.results import RunDirectory
-from cl_bench.text import one_line, printable
+from cl_bench.text import printable
 
 PROMPTS = ("learner", "seed")
 METRICS: Mapping[str, Callable[[ArrayLike], float | Undefined]] = {
@@ -221,25 +217,8 @@ def duration(seconds: float) -> str:
 
 
 def _metrics(acc_I_J: NDArray[np.float64]) -> dict[str, float | Undefined]:
-    values = {name: metric(acc_I_J) for name, metric in METRICS.items()}
-    for name in PLUGIN_METRICS:
-        with suppress(PluginError):  # a broken one has no place here; `cl-bench list` says why
-            values[name] = _plugin_metric(PLUGIN_METRICS.load(name), acc_I_J)
-    return values
-
-
-def _plugin_metric(metric: Metric, acc_I_J: NDArray[np.float64]) -> float | Undefined:
-    """The value of another package's metric; one that fails is undefined and breaks no report."""
-    try:
-        value: Any = metric.function(acc_I_J.copy())
-        if isinstance(value, Undefined):
-            return value
-        number = isinstance(value, Real) and not isinstance(value, bool)
-        if number and isfinite(float(value)):
-            return float(value)
-        return Undefined(one_line(f"gave {value!r}, which is no finite number"))
-    except Exception as error:  # noqa: BLE001 - foreign code
-        return Undefined(one_line(f"raised {type(error).__name__}: {error}"))
+    built_in = {name: metric(acc_I_J) for name, metric in METRICS.items()}
+    return built_in | plugin_metrics(acc_I_J)
 
 
 def _last_kl(evaluations: pd.DataFrame, prompt: str) -> float | Undefined:

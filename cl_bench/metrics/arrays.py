@@ -1,0 +1,88 @@
+"""What metrics ask of their arrays: a shape, finite values, and NaN (or None) where one is missing.
+
+A wrong shape or an infinite value is the caller's mistake and a `ValueError`; a missing value is
+data, and `Undefined` with its name.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cl_bench.metrics.undefined import Undefined
+
+Array = NDArray[np.float64]
+Cells = NDArray[np.bool_]
+
+_NAMED = 5
+"""Missing values that are named one by one; of more, their number is said too."""
+
+
+def accuracy_matrix(acc_I_J: ArrayLike) -> Array:
+    """A copy of the matrix as floats; `ValueError` unless its shape is (T+1, T) and none is ±∞."""
+    matrix = np.array(acc_I_J, dtype=np.float64)
+    if matrix.ndim != 2 or matrix.shape[1] == 0 or matrix.shape[0] != matrix.shape[1] + 1:
+        raise ValueError(
+            f"An accuracy matrix has the shape (T+1, T), the base model's row and one row a stage; "
+            f"got {matrix.shape}. Put missing cells in as NaN; with seeds, call once for each."
+        )
+    if np.isinf(matrix).any():
+        raise ValueError("An accuracy matrix holds finite values or NaN for missing; got infinity.")
+    return matrix
+
+
+def seen(matrix: Array) -> Cells:
+    """Where a stage has been trained through that is not before the task's own."""
+    tasks = matrix.shape[1]
+    return np.tri(tasks + 1, tasks, k=-1, dtype=bool)
+
+
+def missing_cells(matrix: Array, needed: Cells, least: int = 1) -> Undefined | None:
+    """Why nothing can be computed: under `least` stages, or NaN in a needed cell; else None."""
+    if matrix.shape[1] < least:
+        return Undefined(f"needs at least {least} stages, got {matrix.shape[1]}")
+    places = np.argwhere(needed & np.isnan(matrix))
+    if not len(places):
+        return None
+    cells = ", ".join(f"R[{i}, {j + 1}]" for i, j in places)
+    return Undefined(f"missing {'cell' if len(places) == 1 else 'cells'} {cells}")
+
+
+def real_array(name: str, values: ArrayLike, axes: str) -> Array:
+    """A copy as floats; `ValueError` unless it has the `axes` (one letter each) and no ±∞."""
+    array = np.array(values, dtype=np.float64)
+    if array.ndim != len(axes):
+        shape = f"({', '.join(axes)}{',' if len(axes) == 1 else ''})"
+        raise ValueError(f"{name} has the shape {shape if axes else '()'}; got {array.shape}.")
+    if np.isinf(array).any():
+        raise ValueError(f"{name} holds finite values or NaN for missing; got infinity.")
+    return array
+
+
+def same_shape(**arrays: Array) -> None:
+    """`ValueError` unless all arrays have one shape; it names them."""
+    if len({array.shape for array in arrays.values()}) > 1:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise ValueError(f"These need one shape and are paired value by value; got {shapes}.")
+
+
+def missing(**arrays: Array) -> Undefined | None:
+    """`Undefined` naming the missing or absent values, with indices from 0; None if all are there.
+
+    `missing(single_J=array)` says `missing single_J[2]`.
+    """
+    for name, array in arrays.items():
+        if array.size == 0:
+            return Undefined(f"{name} is empty")
+        places = np.argwhere(np.isnan(array))
+        if len(places):
+            named = [f"{name}{list(map(int, place)) or ''}" for place in places[:_NAMED]]
+            more = f" and {len(places) - _NAMED} more" if len(places) > _NAMED else ""
+            return Undefined(f"missing {', '.join(named)}{more}")
+    return None
+
+
+def growing(name: str, samples_P: Array) -> None:
+    """`ValueError` unless the numbers of samples are at least 0 and each is above the last."""
+    if samples_P.size and (samples_P[0] < 0 or (np.diff(samples_P) <= 0).any()):
+        raise ValueError(f"{name} must be at least 0 and grow from point to point.")

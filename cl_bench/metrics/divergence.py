@@ -1,0 +1,104 @@
+"""How far from its base model a learner goes for the accuracy it reaches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cl_bench.metrics.arrays import Array, missing, real_array, same_shape
+from cl_bench.metrics.undefined import Undefined
+
+LEVELS = 10
+"""Accuracy levels at which two trajectories are compared, unless others are given."""
+
+
+@dataclass(frozen=True, eq=False)
+class MatchedKl:
+    """The divergence of a learner and of a reference at the same accuracies."""
+
+    ratio: float
+    """Sum over levels of the learner's KL over that of the reference's; below 1 is nearer."""
+    level_L: Array
+    """Accuracies, shape (L,)."""
+    learner_kl_L: Array
+    """KL of the learner when it first reached each level, in the unit given."""
+    reference_kl_L: Array
+
+
+def kl_at_matched_accuracy(
+    acc_P: ArrayLike,
+    kl_P: ArrayLike,
+    reference_acc_Q: ArrayLike,
+    reference_kl_Q: ArrayLike,
+    level_L: ArrayLike | None = None,
+) -> MatchedKl | Undefined:
+    """KL to the base at common accuracies, as a ratio learner / reference; below 1 is nearer.
+
+    Tiwari et al. 2026 (FST), claim 3. The arrays are trajectories in order of training, shapes
+    (P,) and (Q,): accuracy, and KL(policy ‖ base) ≥ 0 of one direction and unit. A trajectory's KL
+    at a level is where its running maximum of accuracy crosses it, interpolated linearly between
+    the evaluations around. Unless `level_L` is given, the levels divide the range that both reach
+    evenly, its lower end left out: there both are the base. Undefined if the ranges do not
+    overlap, if a given level is outside, or if the reference has no divergence.
+    """
+    learner = _trajectory(acc_P=acc_P, kl_P=kl_P)
+    if isinstance(learner, Undefined):
+        return learner
+    reference = _trajectory(reference_acc_Q=reference_acc_Q, reference_kl_Q=reference_kl_Q)
+    if isinstance(reference, Undefined):
+        return reference
+    levels = _levels(learner[0], reference[0], level_L)
+    if isinstance(levels, Undefined):
+        return levels
+    kl, reference_kl = _kl_at(levels, *learner), _kl_at(levels, *reference)
+    if not reference_kl.sum():
+        return Undefined("the reference has a KL of 0 at every common level")
+    return MatchedKl(float(kl.sum() / reference_kl.sum()), levels, kl, reference_kl)
+
+
+def _levels(acc_P: Array, reference_acc_Q: Array, level_L: ArrayLike | None) -> Array | Undefined:
+    low = max(acc_P[0], reference_acc_Q[0])
+    high = min(acc_P.max(), reference_acc_Q.max())
+    if high <= low:
+        return Undefined(
+            f"no common accuracies: the learner goes from {acc_P[0]:.4g} to {acc_P.max():.4g}, "
+            f"the reference from {reference_acc_Q[0]:.4g} to {reference_acc_Q.max():.4g}"
+        )
+    if level_L is None:
+        return np.linspace(low, high, LEVELS + 1)[1:]
+    levels = real_array("level_L", level_L, "L")
+    undefined = missing(level_L=levels)
+    if undefined is not None:
+        return undefined
+    outside = levels[(levels < low) | (levels > high)]
+    if len(outside):
+        return Undefined(f"level {outside[0]:.4g} is outside {low:.4g} to {high:.4g}, common range")
+    return levels
+
+
+def _kl_at(level_L: Array, acc_P: Array, kl_P: Array) -> Array:
+    """KL where the trajectory first reaches each level, between two evaluations linearly."""
+    found = []
+    for level in level_L:
+        after = int((acc_P >= level).argmax())
+        if after == 0:
+            found.append(kl_P[0])
+            continue
+        share = (level - acc_P[after - 1]) / (acc_P[after] - acc_P[after - 1])
+        found.append(kl_P[after - 1] + share * (kl_P[after] - kl_P[after - 1]))
+    return np.array(found)
+
+
+def _trajectory(**named: ArrayLike) -> tuple[Array, Array] | Undefined:
+    """Accuracies and divergences, in this order and under the names that messages shall use."""
+    arrays = {name: real_array(name, values, name[-1]) for name, values in named.items()}
+    same_shape(**arrays)
+    undefined = missing(**arrays)
+    if undefined is not None:
+        return undefined
+    acc, kl = arrays.values()
+    if kl.min() < 0:
+        raise ValueError(f"{[*named][1]} is a divergence and at least 0; got {kl.min():g}.")
+    return acc, kl

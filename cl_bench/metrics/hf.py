@@ -1,0 +1,51 @@
+"""The matrix metrics as `evaluate.Metric` objects. They need no network.
+
+    from cl_bench.metrics.hf import load
+
+    metric = load("bwt_gem")
+    metric.compute(accuracies=acc_I_J)              # {"bwt_gem": -0.3}
+
+or a row at a time, the base model's first: `metric.add(accuracies=row_J)` after every stage, then
+`metric.compute()`. Values are those of `cl_bench.metrics`, `Undefined` with its reason included.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import datasets
+import evaluate
+
+from cl_bench.errors import unknown
+from cl_bench.metrics import METRICS, Undefined
+
+
+class MatrixMetric(evaluate.Metric):  # type: ignore[misc]  # evaluate ships no types
+    """One metric of `METRICS`, named by `config_name`, or `all` of them."""
+
+    def __init__(self, config_name: str = "all", **options: Any) -> None:
+        if config_name != "all" and config_name not in METRICS:
+            raise unknown("metric", config_name, ["all", *METRICS])
+        super().__init__(config_name=config_name, **{"keep_in_memory": True, **options})
+
+    def _info(self) -> evaluate.MetricInfo:
+        row = datasets.Sequence(datasets.Value("float64"))
+        documentation = {name: metric.function.__doc__ for name, metric in METRICS.items()}
+        return evaluate.MetricInfo(
+            description=documentation.get(self.config_name) or "All metrics of one matrix.",
+            citation="",
+            inputs_description=(
+                "accuracies: one row per stage, the base model's first; shares of 1, NaN or None "
+                "where a cell is missing."
+            ),
+            features=datasets.Features({"accuracies": row}),
+        )
+
+    def _compute(self, *, accuracies: Any, **_: Any) -> dict[str, float | Undefined]:
+        names = METRICS if self.config_name == "all" else [self.config_name]
+        return {name: METRICS[name].function(accuracies) for name in names}
+
+
+def load(name: str = "all", **options: Any) -> MatrixMetric:
+    """The metric of that name, or all; an unknown name is a `UsageError` with a suggestion."""
+    return MatrixMetric(name, **options)
