@@ -173,7 +173,7 @@ def test_prompts_and_batches_are_those_of_the_call_and_a_step_waits_until_it_is_
 def test_the_gradient_is_the_hand_written_one_with_one_advantage_over_the_mixed_group(
     policy: Policy, seen: Generations, logits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cl_bench.trl_trainer._LOGITS", logits)
+    monkeypatch.setattr("cl_bench.trl_trainer.MOST_LOGITS", logits)
     # The first exercise pays one prompt only: within a prompt all its rewards are equal, so
     # advantages taken per prompt would all be 0. The second has none, the third is uneven.
     rewards = [[1.0, 0.0, 1.0, 0.0], [1.0] * 4, [0.1, 0.9, 0.4, 0.0]]
