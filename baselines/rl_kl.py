@@ -1,13 +1,13 @@
 """RL with a KL penalty to the base: is fast-slow training just regularisation?
 
-The `rl` baseline with GRPO's penalty (Shao et al., arXiv 2402.03300, eq. 3 and 4): the loss of each
-sampled token gains kl_beta * (r - log r - 1), r = base probability / policy probability. It is the
-published form, by TRL's own code, and an unbiased estimate of D_KL(policy ‖ base) that is never
-negative. Known of it: as a loss, its expected gradient at a ratio of 1 is that of
-D_KL(base ‖ policy), which also vanishes only where the two agree.
-
-Departures from the paper: CISPO in place of the clipped surrogate, as in `rl`; the base is the
-frozen start of the run and is never renewed.
+The `rl` baseline with the KL penalty of GRPO (Shao et al., arXiv 2402.03300, eq. 3 and 4): the loss
+of each sampled token gains kl_beta * (r - log r - 1), r = base probability / policy probability, by
+TRL's own code. Departures from the source:
+- the penalty is multiplied by the importance ratio (DeepSeek-V3.2, arXiv 2512.02556),
+  TRL's default. Its value stays; its expected gradient becomes that of D_KL(policy ‖ base), which
+  is the divergence that the evaluator measures, where GRPO's own has that of D_KL(base ‖ policy);
+- CISPO in place of the clipped surrogate, as in `rl`;
+- the base is the frozen start of the run, `policy.base`, and is never renewed.
 """
 
 from __future__ import annotations

@@ -64,8 +64,10 @@ class MixedPromptTrainer(GRPOTrainer):
     """GRPO with CISPO, trained by `step`; `adam` is the optimizer of the model's parameters.
 
     Building one leaves the global random state as it was and turns the model's dropout off.
-    `kl_beta` weighs GRPO's penalty (arXiv 2402.03300, eq. 4) on each sampled token, which adds
-    kl_beta * (r - log r - 1), r = base probability / probability, to the token's loss.
+    `kl_beta` weighs a penalty on each sampled token, GRPO's estimate of the divergence to the base
+    (arXiv 2402.03300, eq. 4), r - log r - 1 with r = base probability / probability, times the
+    importance ratio (arXiv 2512.02556), which at its value of 1 still has a gradient:
+    that of the loss is then, in expectation, the gradient of D_KL(policy ‖ base).
     """
 
     def __init__(self, policy: Policy, config: LearnerConfig, *, kl_beta: float = 0.0) -> None:
@@ -240,6 +242,7 @@ def _arguments(config: LearnerConfig, device: torch.device) -> GRPOConfig:
         loss_type="cispo",
         epsilon_high=config.ratio_cap,
         beta=0.0,
+        use_bias_correction_kl=True,
         scale_rewards="group",
     )
 

@@ -200,6 +200,38 @@ def test_the_gradient_is_the_hand_written_one_with_one_advantage_over_the_mixed_
     assert record.seconds > 0
 
 
+@pytest.mark.parametrize("rows", [1, 100])
+def test_the_penalty_adds_grpos_estimate_for_every_token_and_leaves_the_base_out(
+    policy: Policy, seen: Generations, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vocabulary = policy.model.config.vocab_size
+    limit = rows * CONFIG.max_new_tokens * vocabulary
+    monkeypatch.setattr("cl_bench.shared_prefix.MOST_LOGITS", limit)
+    with torch.no_grad():
+        for weight in policy.model.parameters():
+            weight.mul_(1.05)
+    model = copy.deepcopy(policy.model)
+    base = {name: weight.clone() for name, weight in policy.base.state_dict().items()}
+    # The second group has no advantage, and the penalty all the same.
+    rewards = [[1.0, 0.0, 0.3, 0.0], [1.0] * 4]
+    batch = [scripted(f"e{place}", group) for place, group in enumerate(rewards)]
+    given = gradients_of(policy.model)
+    (record,) = SlowWeights(policy, CONFIG, Ledger(), kl_beta=0.7).steps([batch], [ONE, TWO])
+
+    loss, _ = hand_written_loss(model, seen, rewards)
+    policy_log_probs, _ = score_by_hand(model, seen, CONFIG.temperature)
+    base_log_probs, _ = score_by_hand(policy.base, seen, CONFIG.temperature)
+    new = torch.cat(policy_log_probs)
+    gap, ratio = torch.cat(base_log_probs) - new, (new - new.detach()).exp()
+    penalty = (ratio * (gap.exp() - gap - 1)).mean()
+    assert float(penalty.detach()) > 1e-4
+    (loss + 0.7 * penalty).backward()  # type: ignore[no-untyped-call]
+    assert_same_gradients(given, model)
+    assert record.loss == pytest.approx(float((loss + 0.7 * penalty).detach()), rel=1e-3, abs=1e-6)
+    assert all(torch.equal(weight, base[n]) for n, weight in policy.base.state_dict().items())
+    assert all(weight.grad is None for weight in policy.base.parameters())
+
+
 def test_a_step_without_signal_has_no_gradient_and_leaves_the_weights(policy: Policy) -> None:
     (record,) = SlowWeights(policy, CONFIG, Ledger()).steps(
         [[scripted("a", [1.0] * 4), scripted("b", [0.0] * 4)]], [ONE, TWO]

@@ -36,6 +36,7 @@ CONFIG = LearnerConfig(
     proposals=2,
     reflection_batch=2,
     round_exercises=4,
+    consecutive_rounds=2,
     max_new_tokens=6,
 )
 
