@@ -26,7 +26,8 @@ new_app = typer.Typer(help="Write the skeleton of a package that adds to cl-benc
 app.add_typer(new_app, name="new")
 
 LEARNING = "What the learner may spend"
-REFLECTION = "Who rewrites prompts (learners prompt and fst)"
+REFLECTION = "Who rewrites prompts (learners that have prompts)"
+VARIANTS = "For single learners"
 EVALUATION = "Evaluation"
 BOUNDARIES = ("hidden", "announced")
 NOT_OPTIONS = ("resume", "quiet", "debug", "boundaries")
@@ -66,6 +67,13 @@ def run(
     max_new_tokens: Annotated[
         int, Name(help="Longest response, in tokens; for evaluation too.", rich_help_panel=LEARNING)
     ] = 96,
+    consecutive_rounds: Annotated[
+        int, Name(help="Rounds: prompt-then-rl, rl-then-prompt.", rich_help_panel=VARIANTS)
+    ] = 14,
+    kl_beta: Annotated[float, Name(help="KL penalty of rl-kl.", rich_help_panel=VARIANTS)] = 0.04,
+    replay_share: Annotated[
+        float, Name(help="Share of past problems in rl-replay.", rich_help_panel=VARIANTS)
+    ] = 0.25,
     reflection_lm: Annotated[
         str,
         Name(

@@ -64,7 +64,8 @@ class FastWeights:
         at_least(wave=(wave, 1))
         self._roll_out = RollOut(policy, config, ledger)
         self._round = 0
-        self._population = [_Member(0, -1, seed_prompt, math.nan)]
+        self._seed = _Member(0, -1, seed_prompt, math.nan)
+        self._population = [self._seed]
         self._next_id = 1
         self._lineage: list[PromptRecord] = []
 
@@ -107,6 +108,10 @@ class FastWeights:
         self._round = number
         self._settle(evolution)
         self._ledger.add("fast", seconds=time.perf_counter() - started)
+
+    def restart(self) -> None:
+        """Go back to the seed prompt alone; rounds and new prompts are numbered on."""
+        self._population = [self._seed]
 
     def lineage(self) -> list[PromptRecord]:
         """The candidates of all rounds since the last call: of each, the old, then the new."""

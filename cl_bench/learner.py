@@ -72,6 +72,14 @@ class LearnerConfig:
     """Length at which a rollout is cut, in tokens."""
     seed: int = 0
     """Seed of the optimiser of prompts."""
+    consecutive_rounds: int = 14
+    """Rounds in a row (prompt-then-rl, rl-then-prompt); `fst` makes 14 in a stage of 80 steps."""
+    kl_beta: float = 0.04
+    """Weight of the KL penalty to the base, per token (rl-kl); 0 is none."""
+    replay_share: float = 0.25
+    """Share of a step's exercises that are past ones (rl-replay); 0 is none."""
+    replay_size: int = 256
+    """Past exercises kept to choose from (rl-replay)."""
     reflection_lm: str = "base"
     """Who rewrites prompts: base, oracle, local:NAME, openai:MODEL[@URL] or litellm:NAME[@URL]."""
     reflection_timeout: float = 60.0
@@ -93,6 +101,8 @@ class LearnerConfig:
                 "reflection_batch": (1, 1_000),
                 "round_exercises": (1, 100_000),
                 "max_new_tokens": COUNTS,
+                "consecutive_rounds": (1, 10_000),
+                "replay_size": COUNTS,
                 "seed": SEEDS,
                 "reflection_retries": (0, 1_000),
                 "reflection_token_budget": (0, 10**15),
@@ -101,6 +111,8 @@ class LearnerConfig:
                 "learning_rate": RATES,
                 "ratio_cap": RATES,
                 "temperature": TEMPERATURES,
+                "kl_beta": (0.0, RATES[1]),
+                "replay_share": (0.0, 0.9),
                 "reflection_timeout": RATES,
             },
             texts=("reflection_lm",),
@@ -235,6 +247,28 @@ class HearsBoundaries(Protocol):
     """
 
     def boundary(self) -> None: ...
+
+
+Find = Callable[[str], Exercise]
+"""Gives the exercise of a key, out of the steps taken so far; `RunDirectoryError` for others."""
+
+
+@runtime_checkable
+class RecallsExercises(Protocol):
+    """An optional ability: to learn from exercises of earlier steps, after a resume too.
+
+    An exercise cannot be saved, but its key can. `recall` is called once after `load`, with what
+    finds the exercise of a key.
+    """
+
+    def recall(self, find: Find) -> None: ...
+
+
+def load_learner(learner: Learner, folder: Path, find: Find) -> None:
+    """`load`, and `recall` for a learner that has it: what a resume has to do."""
+    learner.load(folder)
+    if isinstance(learner, RecallsExercises):
+        learner.recall(find)
 
 
 @dataclass(frozen=True)

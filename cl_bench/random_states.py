@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,21 @@ def restore_random_states(states: dict[str, Any]) -> None:
     torch.set_rng_state(_bytes(states["torch"]))
     if states["cuda"]:
         torch.cuda.set_rng_state_all([_bytes(state) for state in states["cuda"]])
+
+
+@contextmanager
+def random_states_kept(device: torch.device) -> Iterator[None]:
+    """Undo, at the end, whatever is drawn from or done to the global generators inside.
+
+    Of the GPUs', that of `device`.
+    """
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
 
 
 def _hex(state: torch.Tensor) -> str:

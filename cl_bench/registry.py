@@ -132,6 +132,26 @@ LEARNERS: Registry[LearnerFactory] = Registry(
             "cl_bench.fst.fast_slow:FST",
             "fast-slow training: GEPA rounds and RL steps interleaved",
         ),
+        "fst-distill": (
+            "cl_bench.fst.distill:FST_DISTILL",
+            "GEPA rounds interleaved with distilling the prompted policy into the unprompted",
+        ),
+        "rl-then-prompt": (
+            "cl_bench.baselines.rl_then_prompt:RL_THEN_PROMPT",
+            "RL as in rl; at every evaluation, GEPA rounds on its checkpoint",
+        ),
+        "prompt-then-rl": (
+            "cl_bench.baselines.prompt_then_rl:PROMPT_THEN_RL",
+            "GEPA rounds at the beginning, then RL under the best prompt, frozen",
+        ),
+        "rl-kl": (
+            "cl_bench.baselines.rl_kl:RL_KL",
+            "RL with a KL penalty to the base (GRPO's, weight kl_beta)",
+        ),
+        "rl-replay": (
+            "cl_bench.baselines.rl_replay:RL_REPLAY",
+            "RL with a share of past exercises in each step (replay_share)",
+        ),
     },
     "cl_bench.learners",
     contracts.learner_fault,

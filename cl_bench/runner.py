@@ -23,7 +23,7 @@ from cl_bench.errors import DivergedError, RunDirectoryError, UsageError
 from cl_bench.evaluator import Evaluation, Evaluator, Row
 from cl_bench.files import read_json, write_json_atomically
 from cl_bench.identity import identity, require_same_model, require_same_software
-from cl_bench.learner import HearsBoundaries, Learner, Ledger, StepRecord
+from cl_bench.learner import HearsBoundaries, Learner, Ledger, StepRecord, load_learner
 from cl_bench.models import resolve
 from cl_bench.policy import Policy
 from cl_bench.progress import Progress
@@ -241,7 +241,7 @@ class Runner:
             return
         state = read_json(folder / "run.json")
         self._step, self._part = state["step"], state["part"]
-        self._learner.load(folder)
+        load_learner(self._learner, folder, self._course.past(self._step))
         self._ledger.restore(state["ledger"])
         self._collapse.hopeless = state["hopeless"]
         restore_random_states(read_json(folder / "random.json"))

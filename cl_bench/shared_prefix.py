@@ -1,4 +1,4 @@
-"""Log-probabilities of responses, with each different prompt read once for all its responses.
+"""What a model says of responses, with each different prompt read once for all its responses.
 
 The rollouts of a group repeat their prompt. Its cache is copied to the rows that share it, on the
 gradient's path, so that gradients are those of whole texts read row by row.
@@ -14,12 +14,12 @@ from torch import Tensor
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+MOST_LOGITS = 2**26
+"""Numbers in one pass's logits up to which they are held at once (256 MB)."""
 
-def response_log_probs(
-    model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int, temperature: float
-) -> tuple[Tensor, Tensor]:
-    """Log-probability of every response token, and the entropy (nats, no gradient) of its
-    distribution; both (rows, keep).
+
+def response_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int) -> Tensor:
+    """The logits from which each response token is drawn: (rows, keep, vocabulary), in float32.
 
     `ids` and `mask` are (rows, length): a prompt padded on the left, then `keep` tokens of a
     response padded on the right. What stands at padding means nothing.
@@ -44,10 +44,29 @@ def response_log_probs(
         past_key_values=read.past_key_values,
         use_cache=True,
     )
-    logits = torch.cat([read.logits[places], rest.logits[:, :-1]], dim=1).float()
-    log_prob = torch.log_softmax(logits / temperature, dim=-1)
-    chosen = log_prob.gather(-1, responses[..., None])[..., 0]
+    return torch.cat([read.logits[places], rest.logits[:, :-1]], dim=1).float()
+
+
+def response_log_probs(
+    model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int, temperature: float
+) -> tuple[Tensor, Tensor]:
+    """Log-probability of every response token, and the entropy (nats, no gradient) of its
+    distribution; both (rows, keep), from rows as in `response_logits`."""
+    log_prob = torch.log_softmax(response_logits(model, ids, mask, keep) / temperature, dim=-1)
+    chosen = log_prob.gather(-1, ids[:, -keep:, None])[..., 0]
     with torch.no_grad():
         prob = log_prob.exp()
         entropy = -torch.where(prob > 0, prob * log_prob, 0.0).sum(-1)
     return chosen, entropy
+
+
+@torch.no_grad()
+def frozen_log_probs(
+    model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int, temperature: float
+) -> Tensor:
+    """The first of `response_log_probs` without gradient, a few rows at a time."""
+    rows = max(1, MOST_LOGITS // (keep * model.config.get_text_config().vocab_size))
+    parts = [slice(first, first + rows) for first in range(0, len(ids), rows)]
+    return torch.cat(
+        [response_log_probs(model, ids[p], mask[p], keep, temperature)[0] for p in parts]
+    )

@@ -12,32 +12,33 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import torch
-from safetensors.torch import load_file, load_model, save_file, save_model
-
 from cl_bench.errors import UsageError
 from cl_bench.files import read_json, write_json_atomically
 from cl_bench.learner import Batch, LearnerConfig, Ledger, StepRecord
+from cl_bench.optimizer import load_weights, save_weights
 from cl_bench.policy import Policy
 
-_WEIGHTS, _OPTIMIZER, _COUNTS = "model.safetensors", "optimizer.safetensors", "slow.json"
+_COUNTS = "slow.json"
 
 
 class SlowWeights:
     """Trains `policy.model` in place with AdamW at a constant learning rate.
 
     Reads from `config`: learning_rate, group_size, ratio_cap, temperature, max_new_tokens. The
-    moments of AdamW live as long as this object and travel with `save` and `load`.
+    moments of AdamW live as long as this object and travel with `save` and `load`. With `kl_beta`
+    the loss has a penalty on leaving `policy.base`: see `MixedPromptTrainer`.
     """
 
-    def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
+    def __init__(
+        self, policy: Policy, config: LearnerConfig, ledger: Ledger, *, kl_beta: float = 0.0
+    ) -> None:
         # Importing TRL takes seconds; a run that only trains prompts never needs it.
         from cl_bench.trl_trainer import MixedPromptTrainer
 
         self._policy = policy
         self._ledger = ledger
         self._group_size = config.group_size
-        self._trainer = MixedPromptTrainer(policy, config)
+        self._trainer = MixedPromptTrainer(policy, config, kl_beta=kl_beta)
         self._steps = 0
         self._rollouts = 0
 
@@ -58,16 +59,13 @@ class SlowWeights:
 
     def save(self, folder: Path) -> None:
         """Write weights, optimizer state and counts into the existing `folder`."""
-        save_model(self._policy.model, str(folder / _WEIGHTS))
-        save_file(_moments(self._trainer.adam), folder / _OPTIMIZER)
+        save_weights(self._policy.model, self._trainer.adam, folder)
         counts = {"steps": self._steps, "rollouts": self._rollouts}
         write_json_atomically(folder / _COUNTS, counts)
 
     def load(self, folder: Path) -> None:
         """Take over what `save` wrote, into the policy's model as well."""
-        device = self._policy.device
-        load_model(self._policy.model, folder / _WEIGHTS, device=str(device))
-        _restore_moments(self._trainer.adam, load_file(folder / _OPTIMIZER))
+        load_weights(self._policy.model, self._trainer.adam, folder)
         counts = read_json(folder / _COUNTS)
         self._steps, self._rollouts = counts["steps"], counts["rollouts"]
 
@@ -102,17 +100,3 @@ class SlowWeights:
             completion_tokens=result.generated_tokens / count,
             seconds=seconds,
         )
-
-
-def _moments(adam: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """AdamW's state as named tensors: `<number of the parameter>.<quantity>`."""
-    state = adam.state_dict()["state"]
-    return {f"{n}.{name}": value for n, held in state.items() for name, value in held.items()}
-
-
-def _restore_moments(adam: torch.optim.Optimizer, saved: dict[str, torch.Tensor]) -> None:
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for key, value in saved.items():
-        number, name = key.split(".")
-        state.setdefault(int(number), {})[name] = value
-    adam.load_state_dict({**adam.state_dict(), "state": state})

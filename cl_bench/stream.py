@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import Any
 
-from cl_bench.errors import UsageError, at_least, unknown
-from cl_bench.learner import Batch, Exercise
+from cl_bench.errors import RunDirectoryError, UsageError, at_least, unknown
+from cl_bench.learner import Batch, Exercise, Find
 from cl_bench.limits import COUNTS, a_text, whole_number
 from cl_bench.plugins import STREAM_SEPARATOR as _SEPARATOR
 from cl_bench.registry import DOMAINS, STREAMS
@@ -184,6 +184,22 @@ class Course:
     def batches(self, first: int, last: int) -> list[Batch]:
         """The batches of steps `first` … `last` (1-based, inclusive)."""
         return [self._batch(step) for step in range(first, last + 1)]
+
+    def past(self, last: int) -> Find:
+        """What finds an exercise of the steps 1 … `last` by its key."""
+
+        def find(key: str) -> Exercise:
+            step = key.partition(".")[0]
+            taken = step.isdecimal() and 1 <= int(step) <= last
+            found = [e for e in (self._batch(int(step)) if taken else []) if e.key == key]
+            if not found:
+                raise RunDirectoryError(
+                    f"No exercise of the steps 1 to {last} has the key {key!r}: the checkpoint is "
+                    "damaged or of another stream. Start the run again with another --out."
+                )
+            return found[0]
+
+        return find
 
     def evaluation_task(self, domain: str) -> Task:
         """The task of `domain` in this stream: the same convention and setting as in training."""

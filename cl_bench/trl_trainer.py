@@ -9,6 +9,7 @@ Sampling, advantages, the CISPO loss and the training loop are TRL's. What is ch
   row, and rows with advantage 0 not at all. Both leave the gradient as it was: the loss is a sum
   over rows divided by the step's tokens;
 - where a pass's logits are few, its prompts are read once each; else TRL's fused head saves memory;
+- with a KL penalty the reference is `policy.base`, of which no second copy is loaded;
 - a quantity that is not finite raises `DivergedError` before it reaches the weights.
 
 Completions cut at `max_new_tokens` stay in the loss, as is TRL's default.
@@ -18,7 +19,6 @@ from __future__ import annotations
 
 import gc
 import math
-import random
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,6 @@ from dataclasses import dataclass, field
 from itertools import cycle, islice
 from typing import Any, cast
 
-import numpy as np
 import torch
 from datasets import Dataset
 from torch import Tensor
@@ -36,15 +35,14 @@ from transformers.utils import logging
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from cl_bench.errors import DivergedError
 from cl_bench.learner import Batch, Exercise, LearnerConfig
+from cl_bench.optimizer import adamw, finite_sampling, require_finite
 from cl_bench.policy import Policy
 from cl_bench.prompts import chat
-from cl_bench.shared_prefix import response_log_probs
+from cl_bench.random_states import random_states_kept
+from cl_bench.shared_prefix import MOST_LOGITS, frozen_log_probs, response_log_probs
 
 _ROWS_PER_PASS = 32
-_LOGITS = 2**26
-"""Numbers in one pass's logits up to which they are held at once (256 MB)."""
 
 Rows = dict[str, Tensor]
 
@@ -66,9 +64,13 @@ class MixedPromptTrainer(GRPOTrainer):
     """GRPO with CISPO, trained by `step`; `adam` is the optimizer of the model's parameters.
 
     Building one leaves the global random state as it was and turns the model's dropout off.
+    `kl_beta` weighs a penalty on each sampled token, GRPO's estimate of the divergence to the base
+    (arXiv 2402.03300, eq. 4), r - log r - 1 with r = base probability / probability, times the
+    importance ratio (arXiv 2512.02556), which at its value of 1 still has a gradient:
+    that of the loss is then, in expectation, the gradient of D_KL(policy ‖ base).
     """
 
-    def __init__(self, policy: Policy, config: LearnerConfig) -> None:
+    def __init__(self, policy: Policy, config: LearnerConfig, *, kl_beta: float = 0.0) -> None:
         model, tokenizer = policy.model, policy.tokenizer
         self._policy, self._config = policy, config
         self._result = StepResult()
@@ -76,9 +78,8 @@ class MixedPromptTrainer(GRPOTrainer):
         self._offset = 0
         self._number = 0
         _make_deterministic(model)
-        parameters = [weight for weight in model.parameters() if weight.requires_grad]
-        self.adam = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=0.0)
-        with _undisturbed(), _random_state_kept(model.device):
+        self.adam = adamw(model, config.learning_rate)
+        with _undisturbed(), random_states_kept(model.device):
             super().__init__(
                 model=model,
                 reward_funcs=self._judge,
@@ -91,6 +92,8 @@ class MixedPromptTrainer(GRPOTrainer):
         # TRL patches `forward` on the instance, and a deep copy of a model so patched would run
         # this model's weights; outside of the loss the patch is taken off.
         self._fused_forward = vars(model).pop("forward")
+        # Set afterwards, because TRL would load a reference of its own.
+        self.beta, self.ref_model = kl_beta, policy.base if kl_beta else None
 
     def step(self, batch: Batch, prompts: Sequence[str], *, offset: int, number: int) -> StepResult:
         """Sample, judge and learn from `batch` once; `number` names the step in errors."""
@@ -108,12 +111,7 @@ class MixedPromptTrainer(GRPOTrainer):
 
     def check(self, value: float, name: str) -> None:
         """Raise `DivergedError` unless `value` is finite."""
-        if not math.isfinite(value):
-            raise DivergedError(
-                f"Step {self._number} diverged: its {name} is {value} (learning_rate was "
-                f"{self._config.learning_rate:g}). Every quantity of a step must be finite; lower "
-                "`learning_rate` and run again."
-            )
+        require_finite(value, name, step=self._number, learning_rate=self._config.learning_rate)
 
     def _resize(self, rows: int) -> None:
         """Make a step as large as its batch: TRL reads the size in these three places."""
@@ -141,15 +139,12 @@ class MixedPromptTrainer(GRPOTrainer):
     def _generate_single_turn(
         self, prompt_ids: list[list[int]], *_: Any, **__: Any
     ) -> tuple[list[list[int]], None]:
-        try:
+        with finite_sampling(self._number, self._config.learning_rate):
             sampled = self._policy.continue_tokens(
                 prompt_ids,
                 max_new_tokens=self._config.max_new_tokens,
                 temperature=self._config.temperature,
             )
-        except DivergedError:
-            self.check(math.nan, "sampling distribution")
-            raise
         self._result = StepResult(
             prompt_tokens=sum(map(len, prompt_ids)),
             generated_tokens=sum(len(row.tokens) for row in sampled),
@@ -170,7 +165,7 @@ class MixedPromptTrainer(GRPOTrainer):
 
     def _compute_loss(self, model: torch.nn.Module, inputs: Rows) -> Tensor:
         """TRL's loss over `inputs`, in passes whose gradients add up; the last one is returned."""
-        moving = _passes(inputs)
+        moving = _passes(inputs, still_rows=self.beta > 0)
         loss = torch.zeros((), device=inputs["advantages"].device)
         for rows in moving[:-1]:
             part = self._pass_loss(model, rows)
@@ -197,8 +192,10 @@ class MixedPromptTrainer(GRPOTrainer):
         **rest: Any,
     ) -> Any:
         rows = (model, input_ids, attention_mask, logits_to_keep)
+        if model is self.ref_model:
+            return frozen_log_probs(*rows, self._config.temperature), None, None
         numbers = len(input_ids) * logits_to_keep * model.config.get_text_config().vocab_size
-        if numbers > _LOGITS or self.aux_loss_enabled:
+        if numbers > MOST_LOGITS or self.aux_loss_enabled:
             return super()._get_per_token_logps_and_entropies(*rows, **rest)
         return (*response_log_probs(*rows, self._config.temperature), None)
 
@@ -245,15 +242,19 @@ def _arguments(config: LearnerConfig, device: torch.device) -> GRPOConfig:
         loss_type="cispo",
         epsilon_high=config.ratio_cap,
         beta=0.0,
+        use_bias_correction_kl=True,
         scale_rewards="group",
     )
 
 
-def _passes(inputs: Rows) -> list[Rows]:
-    """The rows with an advantage (at least one row), as passes of like prompts."""
+def _passes(inputs: Rows, *, still_rows: bool = False) -> list[Rows]:
+    """The rows with an advantage (at least one row), as passes of like prompts.
+
+    With `still_rows` those without one as well.
+    """
     prompts, places = torch.unique(inputs["prompt_ids"], dim=0, return_inverse=True)
     order = (inputs["prompt_mask"].sum(1) * len(prompts) + places).argsort(stable=True)
-    moves = inputs["advantages"][order] != 0
+    moves = (inputs["advantages"][order] != 0) | still_rows
     if not moves.any():
         moves[0] = True
     places = order[moves]
@@ -297,13 +298,3 @@ def _undisturbed() -> Iterator[None]:
     finally:
         gc.unfreeze()
         logging.set_verbosity(verbosity)
-
-
-@contextmanager
-def _random_state_kept(device: torch.device) -> Iterator[None]:
-    """Undo the seeding of every global generator that building a trainer does."""
-    python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        yield
-    random.setstate(python)
-    np.random.set_state(numpy)

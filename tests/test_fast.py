@@ -372,6 +372,19 @@ def test_the_lineage_tells_every_candidate_once_with_parent_score_and_fate() -> 
     assert channel.lineage() == []
 
 
+def test_a_restart_begins_at_the_seed_and_numbers_on() -> None:
+    channel = fast(reflector=says("b", "c", "d", "e"), config=replace(CONFIG, proposals=1))
+    channel.round(exercises("bcde"))
+    assert channel.prompts == ["b", SEED]
+    channel.restart()
+    assert (channel.prompts, channel.best) == ([SEED], SEED)
+    assert math.isnan(channel.score)
+    channel.round(exercises("bcde"))
+    assert channel.prompts == ["c", SEED]
+    found = [(r.round, r.prompt_id, r.parent_id, r.text) for r in channel.lineage()]
+    assert found == [(1, 0, -1, SEED), (1, 1, 0, "b"), (2, 0, -1, SEED), (2, 2, 0, "c")]
+
+
 def test_prompt_numbers_are_unique_over_the_run() -> None:
     channel = fast(ScriptedPolicy(luck=0.4), config=replace(CONFIG, population=2))
     for _ in range(6):

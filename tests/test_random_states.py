@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import random
+from contextlib import suppress
 
 import numpy as np
 import torch
 
-from cl_bench.random_states import random_states, restore_random_states, seed_everything
+from cl_bench.random_states import (
+    random_states,
+    random_states_kept,
+    restore_random_states,
+    seed_everything,
+)
 
 
 def draws() -> tuple[object, ...]:
@@ -34,3 +40,14 @@ def test_seeds_differ() -> None:
     assert draws() != first
     seed_everything(1)
     assert draws() == first
+
+
+def test_what_happens_inside_leaves_no_trace_even_if_it_fails() -> None:
+    seed_everything(3)
+    expected = draws()
+    seed_everything(3)
+    with suppress(ValueError), random_states_kept(torch.device("cpu")):
+        seed_everything(9)
+        draws()
+        raise ValueError
+    assert draws() == expected

@@ -103,6 +103,19 @@ def test_a_resumed_run_ends_with_the_tables_of_an_uninterrupted_one(
         pd.testing.assert_frame_equal(comparable(resumed, table), comparable(runs[learner], table))
 
 
+def test_a_resumed_run_replays_the_past_exercises_of_an_uninterrupted_one(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    options = SMALL | {"learner": "rl-replay", "model": str(tiny_model), "replay_share": 0.5}
+    options |= {"stream": "math", "steps": 6, "retention_items": 0, "max_new_tokens": 6}
+    whole = cl_bench.run(out=tmp_path / "whole", **options)
+    with pytest.raises(KeyboardInterrupt):
+        cl_bench.run(out=tmp_path / "stopped", progress=StopAt(5), **options)
+    resumed = resume(tmp_path / "stopped")
+    for table in ("evaluations", "items", "steps", "prompts", "ledger"):
+        pd.testing.assert_frame_equal(comparable(resumed, table), comparable(whole, table))
+
+
 def test_learners_meet_the_same_base_model_and_test_items(runs: dict[str, cl_bench.Run]) -> None:
     starts = []
     for run in runs.values():

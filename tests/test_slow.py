@@ -173,7 +173,7 @@ def test_prompts_and_batches_are_those_of_the_call_and_a_step_waits_until_it_is_
 def test_the_gradient_is_the_hand_written_one_with_one_advantage_over_the_mixed_group(
     policy: Policy, seen: Generations, logits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cl_bench.trl_trainer._LOGITS", logits)
+    monkeypatch.setattr("cl_bench.trl_trainer.MOST_LOGITS", logits)
     # The first exercise pays one prompt only: within a prompt all its rewards are equal, so
     # advantages taken per prompt would all be 0. The second has none, the third is uneven.
     rewards = [[1.0, 0.0, 1.0, 0.0], [1.0] * 4, [0.1, 0.9, 0.4, 0.0]]
@@ -198,6 +198,38 @@ def test_the_gradient_is_the_hand_written_one_with_one_advantage_over_the_mixed_
     assert record.reward == pytest.approx(sum(map(sum, rewards)) / 12)
     assert record.signal == pytest.approx(2 / 3)
     assert record.seconds > 0
+
+
+@pytest.mark.parametrize("rows", [1, 100])
+def test_the_penalty_adds_grpos_estimate_for_every_token_and_leaves_the_base_out(
+    policy: Policy, seen: Generations, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vocabulary = policy.model.config.vocab_size
+    limit = rows * CONFIG.max_new_tokens * vocabulary
+    monkeypatch.setattr("cl_bench.shared_prefix.MOST_LOGITS", limit)
+    with torch.no_grad():
+        for weight in policy.model.parameters():
+            weight.mul_(1.05)
+    model = copy.deepcopy(policy.model)
+    base = {name: weight.clone() for name, weight in policy.base.state_dict().items()}
+    # The second group has no advantage, and the penalty all the same.
+    rewards = [[1.0, 0.0, 0.3, 0.0], [1.0] * 4]
+    batch = [scripted(f"e{place}", group) for place, group in enumerate(rewards)]
+    given = gradients_of(policy.model)
+    (record,) = SlowWeights(policy, CONFIG, Ledger(), kl_beta=0.7).steps([batch], [ONE, TWO])
+
+    loss, _ = hand_written_loss(model, seen, rewards)
+    policy_log_probs, _ = score_by_hand(model, seen, CONFIG.temperature)
+    base_log_probs, _ = score_by_hand(policy.base, seen, CONFIG.temperature)
+    new = torch.cat(policy_log_probs)
+    gap, ratio = torch.cat(base_log_probs) - new, (new - new.detach()).exp()
+    penalty = (ratio * (gap.exp() - gap - 1)).mean()
+    assert float(penalty.detach()) > 1e-4
+    (loss + 0.7 * penalty).backward()  # type: ignore[no-untyped-call]
+    assert_same_gradients(given, model)
+    assert record.loss == pytest.approx(float((loss + 0.7 * penalty).detach()), rel=1e-3, abs=1e-6)
+    assert all(torch.equal(weight, base[n]) for n, weight in policy.base.state_dict().items())
+    assert all(weight.grad is None for weight in policy.base.parameters())
 
 
 def test_a_step_without_signal_has_no_gradient_and_leaves_the_weights(policy: Policy) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cl_bench.errors import UsageError
+from cl_bench.errors import RunDirectoryError, UsageError
 from cl_bench.stream import Course, Stream, stream
 
 
@@ -89,3 +89,15 @@ def test_an_exercise_is_judged_by_its_own_task() -> None:
     assert exercise.prompt == problem.prompt
     assert exercise.judge(problem.solution).score == 1.0
     assert exercise.judge("nonsense").score == 0.0
+
+
+def test_an_exercise_of_a_step_taken_is_found_by_its_key_and_no_other() -> None:
+    made = course("math-to-code", 3)
+    find = made.past(4)
+    for batch in made.batches(1, 4):
+        for exercise in batch:
+            assert find(exercise.key).prompt == exercise.prompt
+    later = made.batches(5, 5)[0][0].key
+    for key in (later, "0.0", "1.9", "x", "", "-1.0"):
+        with pytest.raises(RunDirectoryError, match=r"steps 1 to 4 has the key .*--out"):
+            find(key)

@@ -16,7 +16,14 @@ from torch import Tensor
 from cl_bench.checks import randomness
 from cl_bench.checks.fault import describe
 from cl_bench.checks.watched import Meter, Watch, batches, metered
-from cl_bench.learner import Batch, Learner, LearnerConfig, LearnerFactory, Ledger
+from cl_bench.learner import (
+    Batch,
+    Learner,
+    LearnerConfig,
+    LearnerFactory,
+    Ledger,
+    load_learner,
+)
 from cl_bench.policy import Policy
 
 BEFORE, AFTER = 2, 3
@@ -29,6 +36,7 @@ CONFIG = LearnerConfig(
     proposals=2,
     reflection_batch=2,
     round_exercises=4,
+    consecutive_rounds=2,
     max_new_tokens=6,
 )
 
@@ -171,8 +179,9 @@ def _resumed(
 ) -> Outcome:
     """The fresh learner `second`, loaded as a resumed run loads it, after the remaining steps."""
     course = batches(Watch(), BEFORE + AFTER + 1, CONFIG.problems_per_step)
+    taken = {exercise.key: exercise for batch in course[:BEFORE] for exercise in batch}
     with _boundary("While a fresh one loaded what it had saved"):
-        second.learner.load(state)
+        load_learner(second.learner, state, taken.__getitem__)
     second.ledger.restore(spent)
     randomness.restore(random_states)
     return second.outcome(second.learn(course[BEFORE:-1], course[-1:]))

@@ -26,6 +26,7 @@ from cl_bench.learner import (
 )
 from cl_bench.policy import Policy, Rollout
 from cl_bench.prompts import SEED_PROMPT, chat
+from cl_bench.registry import LEARNERS
 from cl_bench.sampling import sample
 
 
@@ -279,7 +280,7 @@ FAULTS: Sequence[tuple[type[Sound], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize("name", ["rl", "prompt", "fst"])
+@pytest.mark.parametrize("name", list(LEARNERS.table))
 def test_every_built_in_learner_is_sound(name: str) -> None:
     assert check_learner(name) == []
 
@@ -305,5 +306,7 @@ def test_what_is_no_factory_is_a_fault() -> None:
 
 
 def test_an_unknown_name_is_refused() -> None:
-    with pytest.raises(UsageError, match="Known: fst, prompt, rl"):
+    with pytest.raises(
+        UsageError, match="Known: fst, fst-distill, prompt, prompt-then-rl, rl, rl-kl"
+    ):
         check_learner("fts")

@@ -1,0 +1,79 @@
+"""Prompt, then RL: the optimiser runs once, then RL under its best prompt. Is interleaving needed?
+
+The parts of fast-slow training (Tiwari et al., arXiv 2605.12484) one after the other: GEPA rounds
+on the base model, as many in a row as `consecutive_rounds` says; from then on RL as in `rl`, under
+the best prompt they found, which stays as it is. Departures from fast-slow training:
+- no round ever sees trained parameters, and RL has one prompt, not K;
+- all rounds score on the same exercises, the first `round_exercises`, as classic GEPA does
+  (arXiv 2507.19457); how far the runner looks ahead then makes no difference;
+- where boundaries are hidden it cannot know of a new task and keeps the first task's prompt. Where
+  they are announced, the rounds are made again, from the population at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from cl_bench.fast import FastWeights
+from cl_bench.files import read_json, write_json_atomically
+from cl_bench.learner import (
+    Batch,
+    Learner,
+    LearnerConfig,
+    LearnerFactory,
+    Ledger,
+    PromptRecord,
+    StepRecord,
+    first_exercises,
+)
+from cl_bench.policy import Policy
+from cl_bench.reflectors.factory import build_reflector
+from cl_bench.slow import SlowWeights
+
+
+class PromptThenRL:
+    """Rounds of the prompt optimiser, then one RL step per batch under the prompt they found."""
+
+    name = "prompt-then-rl"
+
+    def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
+        reflector = build_reflector(policy, config, ledger)
+        self._fast = FastWeights(policy, reflector, config, ledger)
+        self._slow = SlowWeights(policy, config, ledger)
+        self._rounds, self._exercises = config.consecutive_rounds, config.round_exercises
+        self._evolved = False
+
+    def learn(self, batches: Sequence[Batch], ahead: Sequence[Batch] = ()) -> Iterator[StepRecord]:
+        if batches and not self._evolved:
+            exercises = first_exercises((*batches, *ahead), self._exercises)
+            for _ in range(self._rounds):
+                self._fast.round(exercises)
+            self._evolved = True
+        yield from self._slow.steps(batches, [self._fast.best])
+
+    def boundary(self) -> None:
+        self._evolved = False
+
+    def prompt(self) -> str:
+        return self._fast.best
+
+    def lineage(self) -> list[PromptRecord]:
+        return self._fast.lineage()
+
+    def save(self, folder: Path) -> None:
+        self._slow.save(folder)
+        self._fast.save(folder)
+        write_json_atomically(folder / "schedule.json", {"evolved": self._evolved})
+
+    def load(self, folder: Path) -> None:
+        self._slow.load(folder)
+        self._fast.load(folder)
+        self._evolved = read_json(folder / "schedule.json")["evolved"]
+
+
+def _build(policy: Policy, config: LearnerConfig, ledger: Ledger) -> Learner:
+    return PromptThenRL(policy, config, ledger)
+
+
+PROMPT_THEN_RL = LearnerFactory(_build)

@@ -1,0 +1,121 @@
+"""RL with replay: part of each step's exercises are past ones. Does that prevent forgetting?
+
+Experience replay (Rolnick et al., arXiv 1811.11682) for RL with verifiable rewards. Past exercises
+come from a reservoir that is a uniform sample of all exercises trained on (Vitter 1985, algorithm
+R). Departures from the source:
+- exercises are replayed, not trajectories: responses are sampled from the current policy, so that
+  learning stays on-policy and there is nothing to correct for;
+- boundaries are hidden, so "past" is everything trained on, of the task at hand too;
+- past exercises take the place of the last of a step's new ones, so that a step costs what a step
+  of `rl` costs. A step's reward is the mean over both kinds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import floor
+from pathlib import Path
+from random import Random
+
+from cl_bench.errors import RunDirectoryError
+from cl_bench.files import read_json, write_json_atomically
+from cl_bench.learner import (
+    Batch,
+    Exercise,
+    Find,
+    Learner,
+    LearnerConfig,
+    LearnerFactory,
+    Ledger,
+    PromptRecord,
+    StepRecord,
+)
+from cl_bench.policy import Policy
+from cl_bench.prompts import SEED_PROMPT
+from cl_bench.slow import SlowWeights
+from cl_bench.task import hashed_rng
+
+_FILE = "replay.json"
+
+
+class RLWithReplay:
+    """One RL step per batch, part of which is replaced by exercises of earlier steps."""
+
+    name = "rl-replay"
+
+    def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
+        self._slow = SlowWeights(policy, config, ledger)
+        self._share, self._size, self._seed = config.replay_share, config.replay_size, config.seed
+        self._reservoir: list[Exercise] = []
+        self._seen = 0
+        """New exercises trained on."""
+        self._trained = 0
+        """All exercises trained on."""
+        self._steps = 0
+        self._missing: list[str] = []
+        """Keys of the reservoir that was loaded, until `recall` brings their exercises."""
+
+    def learn(self, batches: Sequence[Batch], ahead: Sequence[Batch] = ()) -> Iterator[StepRecord]:
+        if self._missing:
+            raise RunDirectoryError(
+                f"The learner was loaded without the {len(self._missing)} past exercises it keeps: "
+                "call `recall` after `load`, as `cl_bench.learner.load_learner` does."
+            )
+        for batch in batches:
+            yield from self._slow.steps([self._mixed(batch)], [SEED_PROMPT])
+
+    def recall(self, find: Find) -> None:
+        self._reservoir = [find(key) for key in self._missing]
+        self._missing = []
+
+    def prompt(self) -> str:
+        return SEED_PROMPT
+
+    def lineage(self) -> list[PromptRecord]:
+        return []
+
+    def save(self, folder: Path) -> None:
+        self._slow.save(folder)
+        state = {
+            "reservoir": [exercise.key for exercise in self._reservoir],
+            "seen": self._seen,
+            "trained": self._trained,
+            "steps": self._steps,
+        }
+        write_json_atomically(folder / _FILE, state)
+
+    def load(self, folder: Path) -> None:
+        self._slow.load(folder)
+        state = read_json(folder / _FILE)
+        self._reservoir, self._missing = [], state["reservoir"]
+        self._seen, self._trained, self._steps = state["seen"], state["trained"], state["steps"]
+
+    def _mixed(self, batch: Batch) -> Batch:
+        """The exercises of the next step; the new ones among them enter the reservoir."""
+        self._steps += 1
+        rng = hashed_rng("replay", self._seed, self._steps)
+        # Rounded over the run: a share of a quarter of two exercises is one in every second step.
+        before, after = (
+            floor(self._share * n) for n in (self._trained, self._trained + len(batch))
+        )
+        past = rng.sample(self._reservoir, min(after - before, len(self._reservoir)))
+        new = batch[: len(batch) - len(past)]
+        for exercise in new:
+            self._keep(exercise, rng)
+        self._trained += len(batch)
+        return [*new, *past]
+
+    def _keep(self, exercise: Exercise, rng: Random) -> None:
+        """Algorithm R: the n-th exercise enters with probability size / n, in a random place."""
+        self._seen += 1
+        if len(self._reservoir) < self._size:
+            self._reservoir.append(exercise)
+        elif (place := rng.randrange(self._seen)) < self._size:
+            self._reservoir[place] = exercise
+
+
+def _build(policy: Policy, config: LearnerConfig, ledger: Ledger) -> Learner:
+    return RLWithReplay(policy, config, ledger)
+
+
+RL_REPLAY = LearnerFactory(_build)

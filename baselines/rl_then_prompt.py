@@ -1,0 +1,99 @@
+"""RL, then prompt: what GEPA adds to an RL checkpoint. How much of fast-slow training is that?
+
+The parts of fast-slow training (Tiwari et al., arXiv 2605.12484) the other way round: RL as in
+`rl`, and prompts evolved on its checkpoint only. A learner is not told where its stream ends, so
+every checkpoint is treated as if it were the last: whenever `learn` comes to the end of its
+batches, which is when a learner may be evaluated, a fresh population is evolved from the seed
+prompt on the current parameters, by `consecutive_rounds` rounds. Its best is the prompt to be
+evaluated with, and RL never reads it. The alternative, RL for a set number of steps and then
+rounds, would have to be told the length of the stream, and would be measured at one point only.
+
+Departures from fast-slow training, and what follows from them:
+- The rounds draw from random generators of their own: the parameters are, bit by bit, those of `rl`
+  at the same seed, so that the two differ by the prompt alone.
+- All rounds score on the last `round_exercises` exercises that RL met, or on as many as that
+  call of `learn` had.
+- The ledger counts the rounds of every checkpoint. Those of one are a fair price for one result, so
+  divide the prompts' rollouts by the number of evaluations, or give `eval_every` the length of the
+  stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from cl_bench.fast import FastWeights
+from cl_bench.files import read_json, write_json_atomically
+from cl_bench.learner import (
+    Batch,
+    Exercise,
+    Learner,
+    LearnerConfig,
+    LearnerFactory,
+    Ledger,
+    PromptRecord,
+    StepRecord,
+)
+from cl_bench.policy import Policy
+from cl_bench.prompts import SEED_PROMPT
+from cl_bench.random_states import random_states_kept
+from cl_bench.reflectors.factory import build_reflector
+from cl_bench.slow import SlowWeights
+from cl_bench.task import hashed_rng
+
+
+class RLThenPrompt:
+    """One RL step per batch; after the last of a call, rounds that RL never hears of."""
+
+    name = "rl-then-prompt"
+
+    def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
+        reflector = build_reflector(policy, config, ledger)
+        self._fast = FastWeights(policy, reflector, config, ledger)
+        self._slow = SlowWeights(policy, config, ledger)
+        self._device, self._config = policy.device, config
+        self._steps = 0
+
+    def learn(self, batches: Sequence[Batch], ahead: Sequence[Batch] = ()) -> Iterator[StepRecord]:
+        met = [exercise for batch in batches for exercise in batch]
+        for record in self._slow.steps(batches, [SEED_PROMPT]):
+            self._steps += 1
+            batches = batches[1:]
+            if not batches:
+                # Before the record, because a caller may not ask for anything after it.
+                self._evolve(met[-self._config.round_exercises :])
+            yield record
+
+    def prompt(self) -> str:
+        return self._fast.best
+
+    def lineage(self) -> list[PromptRecord]:
+        return self._fast.lineage()
+
+    def save(self, folder: Path) -> None:
+        self._slow.save(folder)
+        self._fast.save(folder)
+        write_json_atomically(folder / "schedule.json", {"steps": self._steps})
+
+    def load(self, folder: Path) -> None:
+        self._slow.load(folder)
+        self._fast.load(folder)
+        self._steps = read_json(folder / "schedule.json")["steps"]
+
+    def _evolve(self, exercises: Sequence[Exercise]) -> None:
+        self._fast.restart()
+        with random_states_kept(self._device):
+            rng = hashed_rng("rl-then-prompt", self._config.seed, self._steps)
+            torch.manual_seed(rng.getrandbits(63))
+            for _ in range(self._config.consecutive_rounds):
+                self._fast.round(exercises)
+
+
+def _build(policy: Policy, config: LearnerConfig, ledger: Ledger) -> Learner:
+    return RLThenPrompt(policy, config, ledger)
+
+
+RL_THEN_PROMPT = LearnerFactory(_build)
