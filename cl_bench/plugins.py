@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
+from importlib import import_module, invalidate_caches
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution
 from importlib.metadata import distributions as installed
 from typing import Any
@@ -87,6 +87,7 @@ def discovered(group: str) -> Mapping[str, Plugin]:
 
 def search_again() -> None:
     """Forget what was found, for a session in which a package was installed meanwhile."""
+    invalidate_caches()  # importlib's own, which go by a folder's time and may miss a change
     _discovered.cache_clear()
 
 
