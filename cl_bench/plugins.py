@@ -128,7 +128,10 @@ def _entry_points_text(candidate: Distribution) -> str:
 
 
 def _name_of(candidate: Distribution) -> str:
-    name: str | None = candidate.metadata["Name"]
+    try:
+        name: str | None = candidate.metadata["Name"]
+    except KeyError:  # as newer versions of importlib.metadata say it
+        name = None
     return re.sub(r"[-_.]+", "-", name or "").lower()
 
 

@@ -319,7 +319,7 @@ def test_each_reason_of_failure_is_logged_once_and_harmlessly(
     channel = fast(reflector=says(busy[0], "", *busy[1:]), config=replace(CONFIG, proposals=5))
     channel.round(exercises("aaaaaaaaaa"))
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
-    assert "busy: [31mrequest 0 (said once" in caplog.messages[0]
+    assert "busy: \\x1b[31mrequest 0 (said once" in caplog.messages[0]
     assert "an empty text" in caplog.messages[1]
 
 

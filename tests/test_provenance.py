@@ -39,9 +39,8 @@ def copy(tmp_path: Path) -> Path:
     """A folder with a copy of the package's own modules, in no checkout."""
     source = Path(cl_bench.__file__).parent
     target = tmp_path / "copy"
-    (target / "cl_bench").mkdir(parents=True)
-    for name in ("__init__.py", "errors.py", "files.py", "provenance.py"):
-        shutil.copy(source / name, target / "cl_bench")
+    left_out = shutil.ignore_patterns("embedded", "__pycache__")
+    shutil.copytree(source, target / "cl_bench", ignore=left_out)
     return target
 
 
