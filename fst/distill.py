@@ -18,66 +18,18 @@ what was distilled.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-
 from cl_bench.distill import SelfDistillation
-from cl_bench.fast import FastWeights
-from cl_bench.files import read_json, write_json_atomically
-from cl_bench.learner import (
-    Batch,
-    Learner,
-    LearnerConfig,
-    LearnerFactory,
-    Ledger,
-    PromptRecord,
-    StepRecord,
-    first_exercises,
-)
+from cl_bench.learner import Learner, LearnerConfig, LearnerFactory, Ledger
 from cl_bench.policy import Policy
-from cl_bench.reflectors.factory import build_reflector
+
+from .fast_slow import FastSlow
 
 
-class FastSlowDistill:
+class FastSlowDistill(FastSlow):
     """A round of the prompt optimiser, then T steps that distil its prompts, and again."""
 
     name = "fst-distill"
-
-    def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
-        reflector = build_reflector(policy, config, ledger)
-        self._fast = FastWeights(policy, reflector, config, ledger)
-        self._slow = SelfDistillation(policy, config, ledger)
-        self._every, self._exercises = config.round_every, config.round_exercises
-        self._until_round = 0
-
-    def learn(self, batches: Sequence[Batch], ahead: Sequence[Batch] = ()) -> Iterator[StepRecord]:
-        while batches:
-            if self._until_round == 0:
-                self._fast.round(first_exercises((*batches, *ahead), self._exercises))
-                self._until_round = self._every
-            now, batches = batches[: self._until_round], batches[self._until_round :]
-            for record in self._slow.steps(now, self._fast.prompts):
-                self._until_round -= 1
-                yield record
-
-    def boundary(self) -> None:
-        self._until_round = 0
-
-    def prompt(self) -> str:
-        return self._fast.best
-
-    def lineage(self) -> list[PromptRecord]:
-        return self._fast.lineage()
-
-    def save(self, folder: Path) -> None:
-        self._slow.save(folder)
-        self._fast.save(folder)
-        write_json_atomically(folder / "schedule.json", {"until_round": self._until_round})
-
-    def load(self, folder: Path) -> None:
-        self._slow.load(folder)
-        self._fast.load(folder)
-        self._until_round = read_json(folder / "schedule.json")["until_round"]
+    trainer = SelfDistillation
 
 
 def _build(policy: Policy, config: LearnerConfig, ledger: Ledger) -> Learner:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import ClassVar, Protocol
 
 from cl_bench.fast import FastWeights
 from cl_bench.files import read_json, write_json_atomically
@@ -33,15 +34,29 @@ from cl_bench.reflectors.factory import build_reflector
 from cl_bench.slow import SlowWeights
 
 
+class Trainer(Protocol):
+    """Parameters trained on exercises under several system prompts, one step a batch."""
+
+    def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None: ...
+
+    def steps(self, batches: Sequence[Batch], prompts: Sequence[str]) -> Iterator[StepRecord]: ...
+
+    def save(self, folder: Path) -> None: ...
+
+    def load(self, folder: Path) -> None: ...
+
+
 class FastSlow:
     """A round of the prompt optimiser, then T RL steps under its prompts, and again."""
 
     name = "fst"
+    trainer: ClassVar[type[Trainer]] = SlowWeights
+    """What takes the steps."""
 
     def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
         reflector = build_reflector(policy, config, ledger)
         self._fast = FastWeights(policy, reflector, config, ledger)
-        self._slow = SlowWeights(policy, config, ledger)
+        self._slow: Trainer = self.trainer(policy, config, ledger)
         self._every, self._exercises = config.round_every, config.round_exercises
         self._until_round = 0
 
