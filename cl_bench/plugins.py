@@ -28,6 +28,8 @@ from cl_bench.text import one_line
 GROUPS = ("cl_bench.tasks", "cl_bench.streams", "cl_bench.learners", "cl_bench.metrics")
 ENTRY_NAME = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
 """What a plug-in may be called; besides, `-to-` is what joins the domains of a stream's name."""
+PLACE = re.compile(r"[\w.]+\s*:\s*[\w.]+(?:\s*\[.*\])?")
+"""Where an entry point's object lives: `module:attribute`."""
 STREAM_SEPARATOR = "-to-"
 
 Contract = Callable[[Any, str], str]
@@ -136,31 +138,42 @@ def _name_of(candidate: Distribution) -> str:
 
 
 def _plugins(package: str, owner: Distribution) -> Iterator[tuple[str, Plugin]]:
-    try:
-        points = [point for point in owner.entry_points if point.group in GROUPS]
-    except Exception as error:  # noqa: BLE001 - a file that anybody may have written
-        text = _entry_points_text(owner)
-        for group in GROUPS:
-            if f"[{group}]" in text:
-                fault = f"its entry_points.txt cannot be read ({error})"
-                yield group, Plugin(f"{package}/?", package, owner.version, "", fault)
-        return
-    for point in points:
-        name = f"{package}/{point.name}"
-        yield point.group, Plugin(name, package, owner.version, point.value, _name_fault(point))
+    for group, name, value in _entries(_entry_points_text(owner)):
+        fault = _fault(group, name, value)
+        yield group, Plugin(f"{package}/{name}", package, owner.version, value, fault)
 
 
-def _name_fault(point: EntryPoint) -> str:
-    if not ENTRY_NAME.fullmatch(point.name):
+def _entries(text: str) -> Iterator[tuple[str, str, str]]:
+    """Group, name and place of every entry point of ours in the text of an entry_points.txt.
+
+    Read here, since readers differ: `importlib_metadata`, which takes the standard library's place
+    once anything imports it, refuses all of a package's entry points for one that is malformed.
+    A line without `=` is an entry called `?`.
+    """
+    group = ""
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("[") and line.endswith("]"):
+            group = line[1:-1].strip()
+        elif group in GROUPS and line and not line.startswith(("#", ";")):
+            name, equals, value = line.partition("=")
+            yield (group, name.strip(), value.strip()) if equals else (group, "?", line)
+
+
+def _fault(group: str, name: str, value: str) -> str:
+    if name == "?":
+        return f"its entry_points.txt cannot be read: {value!r} is not 'name = module:attribute'"
+    if not ENTRY_NAME.fullmatch(name):
         return (
-            f"the entry point is called {point.name!r}; a name consists of letters and digits, "
+            f"the entry point is called {name!r}; a name consists of letters and digits, "
             "with single hyphens, dots or underscores between them"
         )
-    if point.group == "cl_bench.tasks" and STREAM_SEPARATOR in point.name:
+    if group == "cl_bench.tasks" and STREAM_SEPARATOR in name:
         return (
-            f"a domain cannot be called {point.name!r}: {STREAM_SEPARATOR!r} joins the domains of "
+            f"a domain cannot be called {name!r}: {STREAM_SEPARATOR!r} joins the domains of "
             "a stream's name"
         )
+    if not PLACE.fullmatch(value):
+        return f"{value!r} is not a place; write module:attribute"
     return ""
 
 

@@ -101,7 +101,8 @@ BROKEN: list[tuple[Registry[Any], str, str]] = [
     (DOMAINS, "x = acme_needs:DOMAIN", "No module named 'not_installed_here'"),
     (DOMAINS, "x = acme_leaves:DOMAIN", "SystemExit: 3"),
     (DOMAINS, "x = acme_module:MISSING", "has no attribute 'MISSING'"),
-    (DOMAINS, "x = not a place", "AttributeError"),
+    (DOMAINS, "x = not a place", "'not a place' is not a place; write module:attribute"),
+    (DOMAINS, "x = acme_module", "'acme_module' is not a place; write module:attribute"),
     (DOMAINS, "x = acme_module:Toy", "it is the class Toy; offer an instance"),
     (DOMAINS, "x = acme_module:STREAM", "it is of type Stream; offer a Domain"),
     (DOMAINS, "x = acme_module:SHORT", "it calls itself 'toy', but tables and commands name it"),
@@ -152,6 +153,18 @@ def test_a_file_of_entry_points_that_cannot_be_read_hurts_nobody(install: Instal
     summaries = dict(LEARNERS.summaries())
     assert "entry_points.txt cannot be read" in summaries["acme-lab/?"]
     assert "other/fine" in summaries
+
+
+def test_a_malformed_entry_hurts_no_other_of_its_package_whoever_reads_the_metadata(
+    install: Install,
+) -> None:
+    # LiteLLM imports importlib_metadata, whose reader is stricter than the standard library's.
+    pytest.importorskip("importlib_metadata")
+    lines = "[cl_bench.learners]\n# a remark\nx = not a place\nfine = acme_module:LEARNER\n"
+    install("acme-lab", f"[console_scripts]\nthing\n{lines}")
+    summaries = dict(LEARNERS.summaries())
+    assert summaries["acme-lab/x"].startswith("broken: 'not a place' is not a place")
+    assert summaries["acme-lab/fine"] == "what the module says . (acme-lab 1.2)"
 
 
 def test_a_leftover_without_a_name_and_a_second_copy_are_passed_over(
