@@ -20,7 +20,7 @@ from cl_bench.metrics.continual import average_accuracy, bwt_gem, forgetting_max
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plugin_metrics import plugin_metrics
 from cl_bench.results import RunDirectory
-from cl_bench.text import printable
+from cl_bench.text import duration, printable
 
 PROMPTS = ("learner", "seed")
 METRICS: Mapping[str, Callable[[ArrayLike], float | Undefined]] = {
@@ -205,15 +205,6 @@ def _retention(evaluations: pd.DataFrame) -> pd.DataFrame:
     rows = evaluations[evaluations["prompt"] == "stated"]
     domains = rows["domain"].drop_duplicates()
     return rows.pivot(index="stage", columns="domain", values="accuracy")[domains]
-
-
-def duration(seconds: float) -> str:
-    """Wall time for people: `8.4 s`, `3 min 12 s`, `1 h 05 min`."""
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, left = divmod(minutes, 60)
-    return f"{hours} h {left:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
 def _metrics(acc_I_J: NDArray[np.float64]) -> dict[str, float | Undefined]:

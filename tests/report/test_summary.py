@@ -12,8 +12,9 @@ import pytest
 from cl_bench import plugins
 from cl_bench.errors import RunDirectoryError
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.summary import duration, summarise
+from cl_bench.report.summary import summarise
 from cl_bench.results import RunDirectory
+from cl_bench.text import duration
 
 MakeRun = Callable[..., RunDirectory]
 TWO = [("math", 20), ("code", 20)]

@@ -1,0 +1,157 @@
+"""Calibration: the settings with which each learner goes into the comparison.
+
+Every learner has six trials, and a trial is two runs on streams whose conventions (seeds) no other
+run uses. In a stage every trial of a learner that trains parameters spends `SAMPLES` rollouts: with
+twice as many problems in a step a stage has half as many steps. A trial's score is the mean over
+its runs of `anytime_average_accuracy` under the learner's own prompt: what has been learned and
+kept, on average over the stage ends. A run that diverged scores 0. The best score wins; among equal
+ones the trial that comes first in the table.
+
+`cl-bench calibrate` makes the runs, writes the table of all trials to results/calibration/ and what
+was chosen to claims/settings.json, from which `cl-bench reproduce` takes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cl_bench.errors import RunDirectoryError, unknown
+from cl_bench.files import write_json_atomically, write_text_atomically
+from cl_bench.sweep.cell import Cell
+from cl_bench.sweep.pool import make_missing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SAMPLES = 5_120
+"""Rollouts of slow weights in a stage."""
+GROUP_SIZE = 8
+COURSES = (("math-to-facts", 1000), ("code-to-physics", 1001))
+"""Stream and seed of the runs of a trial; the final runs use other seeds."""
+LEARNERS = ("rl", "prompt", "fst", "fst-distill")
+SETTINGS = Path(__file__).with_name("settings.json")
+
+_SLOW = [
+    {"learning_rate": rate, "problems_per_step": problems}
+    for rate, problems in product((3e-4, 6e-4, 9e-4), (8, 16))
+]
+_FAST = [
+    {"proposals": proposals, "round_exercises": exercises}
+    for proposals, exercises in product((3, 5, 8), (16, 32))
+]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One setting of one learner, and the runs that try it."""
+
+    learner: str
+    number: int
+    """From 1, in the order of the table."""
+    options: Mapping[str, Any]
+    cells: tuple[Cell, ...]
+
+
+def trials(learners: Sequence[str] = LEARNERS) -> list[Trial]:
+    """The trials of these learners; `UsageError` for one that has none."""
+    for learner in learners:
+        if learner not in LEARNERS:
+            raise unknown("learner to calibrate", learner, LEARNERS)
+    return [
+        _trial(learner, number, options)
+        for learner in learners
+        for number, options in enumerate(_FAST if learner == "prompt" else _SLOW, 1)
+    ]
+
+
+def steps_for(samples: int, options: Mapping[str, Any]) -> int:
+    """Training steps that spend `samples` rollouts of slow weights under these options."""
+    return samples // (GROUP_SIZE * int(options.get("problems_per_step", 8)))
+
+
+def calibrate(
+    folder: Path,
+    *,
+    jobs: int,
+    say: Callable[[str], None],
+    learners: Sequence[str] = LEARNERS,
+) -> pd.DataFrame:
+    """Make the runs of all trials in `folder` that are missing there, and return their table.
+
+    A run that failed is a `RunDirectoryError`: a table with holes would choose among fewer trials.
+    """
+    planned = trials(learners)
+    # Course by course, so that an interrupted calibration has whole trials of one course.
+    by_course = zip(*(trial.cells for trial in planned), strict=True)
+    outcomes = make_missing([c for course in by_course for c in course], folder, jobs=jobs, say=say)
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    if failed:
+        raise RunDirectoryError(
+            f"{len(failed)} of the runs failed, the first of them {failed[0].cell.name}: "
+            f"{failed[0].reason}. Mend that and give the same command; finished runs are kept."
+        )
+    return table(planned, folder)
+
+
+def table(planned: Sequence[Trial], folder: Path) -> pd.DataFrame:
+    """One row per trial: learner, trial, its options, the score of each run and their mean."""
+    import pandas as pd
+
+    rows = []
+    for trial in planned:
+        scores = [_score(folder / cell.name) for cell in trial.cells]
+        named = {
+            f"{cell.stream}, seed {cell.seed}": s
+            for cell, s in zip(trial.cells, scores, strict=True)
+        }
+        options = {**_SLOW[0], **_FAST[0]}.keys()
+        rows.append(
+            {"learner": trial.learner, "trial": trial.number}
+            | {name: trial.options.get(name) for name in options}
+            | {"steps": trial.cells[0].steps}
+            | named
+            | {"score": sum(scores) / len(scores)}
+        )
+    return pd.DataFrame(rows)
+
+
+def choose(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """By learner the options of its best trial."""
+    planned = {(trial.learner, trial.number): trial.options for trial in trials()}
+    best = table.loc[table.groupby("learner", sort=False)["score"].idxmax()]
+    pairs = zip(best["learner"], best["trial"], strict=True)
+    return {learner: dict(planned[learner, number]) for learner, number in pairs}
+
+
+def write(table: pd.DataFrame, out: Path) -> None:
+    """Write the table of trials and what it chooses into the folder `out`."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_text_atomically(out / "trials.csv", table.to_csv(index=False, float_format="%.6g"))
+    write_json_atomically(out / "settings.json", choose(table))
+
+
+def _trial(learner: str, number: int, options: Mapping[str, Any]) -> Trial:
+    steps = steps_for(SAMPLES, options)
+    measured = {"eval_every": steps, "retention_items": 0, "threads": 1}
+    cells = tuple(
+        Cell(stream, learner, seed, steps, {**options, **measured}) for stream, seed in COURSES
+    )
+    return Trial(learner, number, options, cells)
+
+
+def _score(path: Path) -> float:
+    from cl_bench.api import Run
+    from cl_bench.metrics import anytime_average_accuracy
+    from cl_bench.metrics.undefined import Undefined
+
+    run = Run(path)
+    if run.status == "diverged":
+        return 0.0
+    score = anytime_average_accuracy(run.summary().accuracy["learner"])
+    if isinstance(score, Undefined):
+        raise RunDirectoryError(f"{path} is {run.status}: {score.reason}. Calibrate again.")
+    return score

@@ -1,0 +1,172 @@
+"""Makes the runs of a sweep that are missing, several at a time, each process with one thread.
+
+Finished runs are reused and unfinished ones resumed. A run that fails is told and the others go on;
+one that diverged is a result like any other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+from cl_bench.errors import RunDirectoryError
+from cl_bench.files import read_json
+from cl_bench.sweep.cell import Cell, as_json
+from cl_bench.text import duration
+
+_ONE_THREAD = {
+    **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")},
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+FINISHED = ("done", "diverged")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a cell."""
+
+    cell: Cell
+    status: str
+    """done, diverged or failed."""
+    reason: str
+    seconds: float
+
+
+def status(cell: Cell, folder: Path) -> str:
+    """The status of a cell's run in `folder`; `missing` if there is none."""
+    try:
+        return str(read_json(folder / cell.name / "manifest.json")["status"])
+    except (RunDirectoryError, KeyError, TypeError):
+        return "missing"
+
+
+def with_starts(cells: Iterable[Cell]) -> list[Cell]:
+    """The different cells, each after the one it starts from."""
+    ordered: dict[Cell, None] = {}
+    for cell in cells:
+        chain = [cell]
+        while (before := chain[-1].start) is not None:
+            chain.append(before)
+        ordered.update(dict.fromkeys(reversed(chain)))
+    return list(ordered)
+
+
+def make_missing(
+    cells: Sequence[Cell],
+    folder: Path,
+    *,
+    jobs: int,
+    say: Callable[[str], None],
+    known: Collection[str] = (),
+) -> list[Outcome]:
+    """Make the runs of `cells` that are not finished in `folder`; those called `known` count as so.
+
+    Returns one outcome for each run that was made or tried now, in the order in which they ended.
+    Cells whose start failed fail too. An interrupt ends the workers, whose runs can be resumed.
+    """
+    wanted = [cell for cell in with_starts(cells) if cell.name not in known]
+    left = [cell for cell in wanted if status(cell, folder) not in FINISHED]
+    if len(left) < len(wanted):
+        say(f"{len(wanted) - len(left)} of {len(wanted)} runs are finished already")
+    if not left:
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    return _make(left, folder, min(jobs, len(left)), say)
+
+
+def _make(
+    left: Sequence[Cell], folder: Path, jobs: int, say: Callable[[str], None]
+) -> list[Outcome]:
+    began = monotonic()
+    outcomes: list[Outcome] = []
+    workers = _Workers(folder)
+    threads = ThreadPoolExecutor(jobs)
+    try:
+        futures: dict[Cell, Future[Outcome]] = {}
+        for cell in left:  # a cell's start comes before it, so waiting for one cannot block all
+            before = futures.get(cell.start) if cell.start else None
+            futures[cell] = threads.submit(workers.make, cell, before)
+        for ended in as_completed(futures.values()):
+            outcomes.append(ended.result())
+            say(_line(outcomes, len(left), monotonic() - began))
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+        workers.end()
+    return outcomes
+
+
+class _Workers:
+    """The processes that make runs, one for each thread that asks."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._mine = threading.local()
+        self._all: list[subprocess.Popen[str]] = []
+
+    def make(self, cell: Cell, before: Future[Outcome] | None) -> Outcome:
+        """Have the cell made once `before`, the run it starts from, has ended."""
+        began = monotonic()
+        if before is not None and before.result().status != "done":
+            return Outcome(cell, "failed", f"{before.result().cell.name} left no model", 0.0)
+        worker = self._worker()
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        try:
+            worker.stdin.write(as_json(cell) + "\n")
+            worker.stdin.flush()
+            answer = worker.stdout.readline()
+        except (OSError, ValueError):
+            answer = ""
+        if not answer:
+            code = worker.wait()
+            found = {"status": "failed", "reason": f"its process ended with exit code {code}"}
+        else:
+            found = json.loads(answer)
+        return Outcome(cell, found["status"], found["reason"], monotonic() - began)
+
+    def end(self) -> None:
+        """End all processes; a run that one is making can be resumed."""
+        for worker in self._all:
+            worker.terminate()
+        for worker in self._all:
+            worker.wait()
+            for stream in (worker.stdin, worker.stdout):
+                assert stream is not None
+                with suppress(OSError):
+                    stream.close()
+
+    def _worker(self) -> subprocess.Popen[str]:
+        """This thread's process, alive."""
+        worker: subprocess.Popen[str] | None = getattr(self._mine, "worker", None)
+        if worker is None or worker.poll() is not None:
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "cl_bench.sweep.worker", str(self._folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=os.environ | _ONE_THREAD,
+            )
+            self._all.append(worker)
+            self._mine.worker = worker
+        return worker
+
+
+def _line(outcomes: Sequence[Outcome], total: int, seconds: float) -> str:
+    """One line of progress about the run that ended last."""
+    last = outcomes[-1]
+    left = duration(seconds / len(outcomes) * (total - len(outcomes)))
+    reason = f" ({last.reason})" if last.reason else ""
+    return (
+        f"[{len(outcomes)}/{total}] {last.cell.name}: {last.status}{reason} "
+        f"after {duration(last.seconds)}; about {left} left"
+    )
