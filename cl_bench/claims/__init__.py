@@ -1,1 +1,1 @@
-"""The claims of fast-slow training, each with its rule, its runs, its measurement and its figure."""
+"""The claims of fast-slow training: rule, runs, measurement and figure of each."""

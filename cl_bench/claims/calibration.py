@@ -35,11 +35,11 @@ COURSES = (("math-to-facts", 1000), ("code-to-physics", 1001))
 LEARNERS = ("rl", "prompt", "fst", "fst-distill")
 SETTINGS = Path(__file__).with_name("settings.json")
 
-_SLOW = [
+_SLOW: list[dict[str, Any]] = [
     {"learning_rate": rate, "problems_per_step": problems}
     for rate, problems in product((3e-4, 6e-4, 9e-4), (8, 16))
 ]
-_FAST = [
+_FAST: list[dict[str, Any]] = [
     {"proposals": proposals, "round_exercises": exercises}
     for proposals, exercises in product((3, 5, 8), (16, 32))
 ]

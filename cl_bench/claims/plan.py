@@ -1,0 +1,164 @@
+"""The runs that the claims need, at two budgets.
+
+Cells are named by what they contain, so that claims share runs. Seeds are fresh: neither
+development nor calibration has used them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cl_bench.claims.calibration import SETTINGS, steps_for
+from cl_bench.errors import UsageError, unknown
+from cl_bench.files import read_json
+from cl_bench.sweep.cell import Cell
+
+FIRST_SEED = 100
+SINGLE_DOMAINS = ("facts", "code", "math")
+"""Domains of the claims that average over single runs, as the paper has them."""
+KL_DOMAINS = (*SINGLE_DOMAINS, "physics")
+ORIGINS = ("math", "physics")
+"""Where the models of the plasticity probe come from."""
+PROBE = "facts"
+STREAM = "facts-to-code-to-physics"
+STREAM_LEARNERS = ("rl", "prompt", "fst")
+EVALUATIONS = 12
+"""Evaluations in a single run, besides the one before training."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much the runs of a reproduction may cost."""
+
+    name: str
+    seeds: int
+    """Seeds of every comparison, unless others are asked for."""
+    single_samples: int
+    """RL rollouts in a single run."""
+    stage_samples: int
+    """RL rollouts in a stage of the stream, and in a plasticity probe."""
+    items: int
+    """Test problems per domain."""
+
+
+BUDGETS: Mapping[str, Budget] = {
+    "small": Budget("small", seeds=2, single_samples=2_560, stage_samples=2_560, items=32),
+    "full": Budget("full", seeds=6, single_samples=7_680, stage_samples=5_120, items=64),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cells of the claims' runs under one budget, for some seeds, on one model."""
+
+    budget: Budget
+    seeds: tuple[int, ...]
+    settings: Mapping[str, Mapping[str, Any]]
+    """By learner the options that calibration chose; a learner without any takes those of rl."""
+    model: str = "embedded"
+
+    def single(self, domain: str, learner: str, seed: int, **options: Any) -> Cell:
+        """A run on one domain."""
+        samples = self.budget.single_samples
+        steps = steps_for(samples, self._settings(learner))
+        every = max(1, steps // EVALUATIONS)
+        kept = {"keep_stage_models": True} if self._is_origin(domain, learner) else {}
+        return self._cell(domain, learner, seed, samples, {"eval_every": every, **kept, **options})
+
+    def stream(self, learner: str, seed: int, **options: Any) -> Cell:
+        """A run on facts → code → physics, evaluated four times in each stage."""
+        samples = self.budget.stage_samples
+        every = max(1, steps_for(samples, self._settings(learner)) // 4)
+        return self._cell(STREAM, learner, seed, samples, {"eval_every": every, **options})
+
+    def probe(self, origin: Cell | None, seed: int) -> Cell:
+        """Fresh RL on the probe's domain, from a run's last model or from the base."""
+        samples = self.budget.stage_samples
+        every = max(1, steps_for(samples, self._settings("rl")) // 4)
+        options = {"eval_every": every, "retention_items": 0, "probes": False}
+        return self._cell(PROBE, "rl", seed, samples, options, origin)
+
+    def _is_origin(self, domain: str, learner: str) -> bool:
+        return domain in ORIGINS and learner in ("rl", "fst")
+
+    def _settings(self, learner: str) -> Mapping[str, Any]:
+        return self.settings.get(learner, self.settings["rl"])
+
+    def _cell(
+        self,
+        stream: str,
+        learner: str,
+        seed: int,
+        samples: int,
+        options: Mapping[str, Any],
+        start: Cell | None = None,
+    ) -> Cell:
+        settings = self._settings(learner)
+        every = {"items": self.budget.items, "threads": 1}
+        return Cell(
+            stream,
+            learner,
+            seed,
+            steps_for(samples, settings),
+            {**settings, **every, **options},
+            start,
+            self.model,
+        )
+
+
+def plan(budget: str, seeds: int | None = None, model: str = "embedded") -> Plan:
+    """The plan of a named budget, with the settings that calibration chose."""
+    if budget not in BUDGETS:
+        raise unknown("budget", budget, BUDGETS)
+    found = BUDGETS[budget]
+    count = found.seeds if seeds is None else seeds
+    if count < 1:
+        raise UsageError(f"seeds is {count}, but must be at least 1; verdicts need at least 6.")
+    fresh = tuple(range(FIRST_SEED, FIRST_SEED + count))
+    return Plan(found, fresh, read_json(SETTINGS), model)
+
+
+def cells(plan: Plan, claims: Sequence[int]) -> list[Cell]:
+    """The different runs that these claims need, seed by seed."""
+    for claim in claims:
+        if claim not in _NEEDS:
+            raise unknown("claim", claim, map(str, _NEEDS))
+    wanted = [c for seed in plan.seeds for claim in claims for c in _NEEDS[claim](plan, seed)]
+    return list(dict.fromkeys(wanted))
+
+
+_Needs = Callable[[Plan, int], list[Cell]]
+"""The runs of a claim for one seed."""
+
+
+def _singles(domains: Sequence[str], learners: Sequence[str]) -> _Needs:
+    return lambda plan, seed: [plan.single(d, name, seed) for d in domains for name in learners]
+
+
+def _streams(learners: Sequence[str]) -> _Needs:
+    return lambda plan, seed: [plan.stream(name, seed) for name in learners]
+
+
+def _probes(plan: Plan, seed: int) -> list[Cell]:
+    origins = _singles(ORIGINS, ("rl", "fst"))(plan, seed)
+    return [*origins, plan.probe(None, seed), *(plan.probe(origin, seed) for origin in origins)]
+
+
+def _both(first: _Needs, second: _Needs) -> _Needs:
+    return lambda plan, seed: [*first(plan, seed), *second(plan, seed)]
+
+
+_NEEDS: Mapping[int, _Needs] = {
+    1: _singles(SINGLE_DOMAINS, ("rl", "fst")),
+    2: _singles(SINGLE_DOMAINS, ("rl", "fst")),
+    3: _singles(KL_DOMAINS, ("rl", "fst")),
+    4: _both(_singles(SINGLE_DOMAINS, ("rl", "fst")), _streams(("rl", "fst"))),
+    5: _probes,
+    6: _streams(STREAM_LEARNERS),
+    7: _singles(("star-graph",), ("rl", "fst")),
+    8: _singles(SINGLE_DOMAINS, ("fst",)),
+    9: _singles(SINGLE_DOMAINS, ("prompt", "fst")),
+    10: _singles((PROBE,), ("fst", "fst-distill")),
+}
