@@ -1,0 +1,138 @@
+"""Ablations: what fast-slow training is made of, taken away or changed one thing at a time.
+
+Every variation runs the stream of claim 6 beside the reference, fast-slow training as calibrated,
+with equal seeds; the learners that answer a question people asked of the paper are variations too.
+Only descriptive: nothing here has a verdict, and with few seeds the intervals are rough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cl_bench.claims.plan import STREAM, Plan
+from cl_bench.metrics import anytime_average_accuracy, average_accuracy, forgetting_max, over_seeds
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.summary import accuracy_matrix
+from cl_bench.sweep.cell import Cell
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from cl_bench.claims.data import Data
+    from cl_bench.metrics.bootstrap import Estimate
+
+SEEDS = 3
+"""Seeds of the ablations, the first of the plan's: they explain, and cost as much as the claims."""
+STAGES = tuple(STREAM.split("-to-"))
+
+
+@dataclass(frozen=True)
+class Variation:
+    """One change, and the question that it answers."""
+
+    name: str
+    question: str
+    learner: str = "fst"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+REFERENCE = Variation("fst", "the reference: T = 6, K = 4, feedback by step, the base reflects")
+VARIATIONS = (
+    REFERENCE,
+    Variation("K = 1", "does a population matter?", options={"population": 1}),
+    Variation("one prompt a group", "do mixed groups matter?", options={"mixed_groups": False}),
+    Variation("no refill", "do weak prompts in the population hurt?", options={"refill": False}),
+    Variation("T = 2", "do more frequent rounds help?", options={"round_every": 2}),
+    Variation("T = 20", "do rarer rounds hurt?", options={"round_every": 20}),
+    Variation("feedback: answer", "must feedback name the step?", options={"feedback": "answer"}),
+    Variation("feedback: none", "is feedback needed at all?", options={"feedback": "none"}),
+    Variation("oracle reflector", "is reflection the limit?", options={"reflection_lm": "oracle"}),
+    Variation("rl", "parameters alone", "rl"),
+    Variation("prompt", "prompts alone", "prompt"),
+    Variation("prompt-then-rl", "is interleaving needed?", "prompt-then-rl"),
+    Variation("rl-then-prompt", "how much is GEPA on an RL checkpoint?", "rl-then-prompt"),
+    Variation("rl-kl", "is it just regularisation?", "rl-kl"),
+    Variation("rl-replay", "does replay do the same?", "rl-replay"),
+)
+
+
+def cells(plan: Plan) -> list[Cell]:
+    """The runs of all variations, seed by seed; some are the claims' own."""
+    return [cell(plan, change, seed) for seed in plan.seeds[:SEEDS] for change in VARIATIONS]
+
+
+def cell(plan: Plan, variation: Variation, seed: int) -> Cell:
+    """The run of a variation for one seed."""
+    return plan.stream(variation.learner, seed, **variation.options)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One quantity of one variation: its mean, and its paired difference from the reference."""
+
+    variation: Variation
+    quantity: str
+    value: Estimate | Undefined
+    difference: Estimate | Undefined
+
+
+def rows(data: Data, plan: Plan) -> list[Row]:
+    """Every quantity of every variation, with intervals over the seeds of the ablations."""
+    seeds = plan.seeds[:SEEDS]
+    found = []
+    for name, measure in QUANTITIES.items():
+        reference = {seed: measure(data, cell(plan, REFERENCE, seed)) for seed in seeds}
+        for variation in VARIATIONS:
+            value = {seed: measure(data, cell(plan, variation, seed)) for seed in seeds}
+            gain = {seed: _minus(value[seed], reference[seed]) for seed in seeds}
+            found.append(Row(variation, name, _mean(value), _mean(gain)))
+    return found
+
+
+def _mean(value_by_seed: Mapping[int, float | Undefined]) -> Estimate | Undefined:
+    return over_seeds(value_by_seed, np.random.default_rng(0))
+
+
+def _minus(value: float | Undefined, other: float | Undefined) -> float | Undefined:
+    if isinstance(value, Undefined):
+        return value
+    return other if isinstance(other, Undefined) else value - other
+
+
+def _of_matrix(
+    metric: Callable[[ArrayLike], float | Undefined], prompt: str = "learner"
+) -> _Measure:
+    def measure(data: Data, cell: Cell) -> float | Undefined:
+        table = data.table("evaluations", cell)
+        if isinstance(table, Undefined):
+            return table
+        return metric(accuracy_matrix(table, STAGES, prompt))
+
+    return measure
+
+
+def _kl_at_end(data: Data, cell: Cell) -> float | Undefined:
+    """KL(policy ‖ base) under the learner's own prompt, mean over the stream's domains."""
+    values = []
+    for domain in STAGES:
+        curve = data.curve(cell, domain)
+        if isinstance(curve, Undefined):
+            return curve
+        values.append(float(curve["kl_policy_base"].iloc[-1]))
+    return sum(values) / len(values)
+
+
+_Measure = Callable[["Data", Cell], "float | Undefined"]
+
+QUANTITIES: Mapping[str, _Measure] = {
+    "average_accuracy": _of_matrix(average_accuracy),
+    "anytime_average_accuracy": _of_matrix(anytime_average_accuracy),
+    "forgetting_max": _of_matrix(forgetting_max),
+    "average_accuracy, seed prompt": _of_matrix(average_accuracy, "seed"),
+    "KL(policy ‖ base), nats/token": _kl_at_end,
+}
+"""What is compared, by its name; own prompts unless said otherwise, at the end of the stream."""
