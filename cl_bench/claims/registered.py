@@ -162,7 +162,8 @@ CLAIMS: tuple[Claim, ...] = (
         "In one uninterrupted run, fast-slow training learns the later tasks and RL does not",
         "Stream facts → code → physics, boundaries hidden. Accuracy (own prompt) normalised: minus "
         "the base, over the best that any learner of the comparison (rl, prompt, fst) reached in "
-        "that task's own stage, same seed, minus the base.",
+        "that task's own stage, same seed, minus the base. Undefined on a task on which none of them "
+        "gained 0.05 over the base: a share of next to nothing says nothing.",
         (
             _row("CodeIO after its stage, share of peak", RL="≈ 10", FST="≈ 95"),
             _row("CodeIO after its stage, accuracy", RL="20.7", FST="37.7"),
@@ -198,7 +199,7 @@ CLAIMS: tuple[Claim, ...] = (
         "zero-reward",
         "Fast-slow training escapes a zero reward sooner",
         "Single runs on star-graph, where the base scores about 0. Onset: the training samples at "
-        "which the mean training reward of ten successive steps first reaches 0.1; if never, all "
+        "which the mean training reward of 640 successive samples first reaches 0.1; if never, all "
         "samples of the run.",
         (
             _row("first step with a signal", FST="≈ 50", RL="≈ 250"),
@@ -208,7 +209,7 @@ CLAIMS: tuple[Claim, ...] = (
             Statement("7a", "onset of RL over onset of fast-slow training", 1.0, 1.5, "ratio"),
             Statement(
                 "7b",
-                "mean training reward of the last ten steps, fast-slow training minus RL",
+                "mean training reward of the last 640 samples, fast-slow training minus RL",
                 0.0,
                 0.05,
             ),
