@@ -2,60 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cl_bench.claims import measures_ood, measures_plasticity
-from cl_bench.claims.by_seed import Columns
-from cl_bench.claims.plan import ORIGINS, PROBE, SINGLE_DOMAINS
+from cl_bench.claims.look import percent, sheet
+from cl_bench.claims.measure import BySeed
+from cl_bench.claims.panels import bars
+from cl_bench.claims.plan import ORIGINS, PROBE, SINGLE_DOMAINS, Plan
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from cl_bench.claims.data import Data
-    from cl_bench.claims.plan import Plan
 
 _BARS = ("base", "rl", "fst")
 
 
 def outside(data: Data, plan: Plan) -> Figure:
     """Claim 4: accuracy on the five sets that a single run was not trained on, per domain."""
-    return _bars(
-        plan,
-        SINGLE_DOMAINS,
-        "trained on",
-        "accuracy outside of the trained domain",
-        lambda domain, seed: measures_ood.columns(data, plan, domain, seed),
-    )
+    panels = {f"trained on {d}": measures_ood.compared(data, plan, d) for d in SINGLE_DOMAINS}
+    return _draw(panels, "accuracy on what was not trained")
 
 
 def plasticity(data: Data, plan: Plan) -> Figure:
     """Claim 5: what fresh RL reaches from the base and from trained models, per origin."""
-    return _bars(
-        plan,
-        ORIGINS,
-        "after",
-        f"accuracy on {PROBE} after fresh RL",
-        lambda origin, seed: measures_plasticity.columns(data, plan, origin, seed),
-    )
+    panels = {f"after {o}": measures_plasticity.compared(data, plan, o) for o in ORIGINS}
+    return _draw(panels, f"accuracy on {PROBE} after fresh RL")
 
 
-def _bars(
-    plan: Plan,
-    places: Sequence[str],
-    title: str,
-    quantity: str,
-    columns: Callable[[str, int], Columns],
-) -> Figure:
-    from cl_bench.claims.panels import bars, panels, percent
-
-    titles = [f"{title} {place}" for place in places]
-    with panels(titles, (1.2 + 2.2 * len(places), 3.2), sharey=True) as (figure, axes):
-        for panel, place in zip(axes, places, strict=True):
-            rows = [columns(place, seed) for seed in plan.seeds]
-            bars(panel, {name: [row[name] for row in rows] for name in _BARS})
-        axes[0].set_ylim(bottom=0)
+def _draw(panels: Mapping[str, Mapping[str, BySeed]], quantity: str) -> Figure:
+    with sheet(1, len(panels), sharey=True) as (figure, axes):
+        for panel, (title, values) in zip(axes, panels.items(), strict=True):
+            bars(panel, {name: values[name] for name in _BARS})
+            panel.set_title(title)
         axes[0].set_ylabel(quantity)
         percent(axes[0])
-        figure.supxlabel("bars: mean over seeds; lines: 95 % interval; dots: seeds", fontsize=8)
+        figure.supxlabel("mean over seeds, 95 % interval, and the seeds as dots", fontsize=8)
     return figure

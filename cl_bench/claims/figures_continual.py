@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cl_bench.claims.look import legend, no_runs, percent, sheet
 from cl_bench.claims.measures_continual import LAST, STAGES, normalised_curves
-from cl_bench.claims.plan import STREAM_LEARNERS
+from cl_bench.claims.panels import Curve, curves
+from cl_bench.claims.plan import STREAM_LEARNERS, Plan
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:
@@ -14,8 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from cl_bench.claims.data import Data
-    from cl_bench.claims.plan import Plan
-    from cl_bench.metrics.arrays import Array
 
 
 def draw(data: Data, plan: Plan) -> Figure:
@@ -24,40 +24,33 @@ def draw(data: Data, plan: Plan) -> Figure:
     Stages are counted as parts of the run, because learners spend their samples in steps of
     different sizes.
     """
-    from cl_bench.claims.panels import legend, panels, percent
-
-    titles = [f"{domain} (trained in stage {stage})" for stage, domain in enumerate(STAGES, 1)]
-    shared = {"stacked": True, "sharex": True}
-    with panels(titles, (7.0, 6.6), **shared) as (figure, axes):
-        for stage, (domain, panel) in enumerate(zip(STAGES, axes, strict=True), 1):
+    with sheet(LAST, 1, sharex=True) as (figure, axes):
+        for panel, (domain, stage) in zip(axes, STAGES.items(), strict=True):
             _draw_domain(data, plan, domain, panel)
-            panel.axvspan(stage - 1, stage, color="#dfe7f1", zorder=-2, lw=0)
-            percent(panel)
+            panel.axvspan(stage - 1, stage, color="#e3eaf3", zorder=-2, lw=0)
+            panel.set_title(f"{domain} (trained in the shaded stage)")
         axes[-1].set_xticks(range(LAST + 1))
-        axes[-1].set_xlim(0, LAST)
+        axes[-1].set_xlim(-0.02, LAST + 0.02)
         axes[-1].set_xlabel("stages trained through")
-        figure.supylabel("accuracy, own prompt: share of the peak above the base", fontsize=9)
-        legend(figure, axes)
+        axes[LAST // 2].set_ylabel("gain over the base, own prompt: share of the best in the stage")
+        legend(figure, STREAM_LEARNERS)
     return figure
 
 
 def _draw_domain(data: Data, plan: Plan, domain: str, panel: Axes) -> None:
-    from cl_bench.claims.panels import lines, say
-
-    by_seed = [normalised_curves(data, plan, domain, seed) for seed in plan.seeds]
-    if all(isinstance(curves, Undefined) for curves in by_seed):
-        say(panel)
+    percent(panel)
+    found = [normalised_curves(data, plan, domain, seed) for seed in plan.seeds]
+    if all(isinstance(of_seed, Undefined) for of_seed in found):
+        no_runs(panel)
+        return
     for learner in STREAM_LEARNERS:
-        lines(
-            panel,
-            learner,
-            [c if isinstance(c, Undefined) else _points(c[learner]) for c in by_seed],
+        curves(
+            panel, learner, [c if isinstance(c, Undefined) else _points(c[learner]) for c in found]
         )
-    for level in (0.0, 1.0):
-        panel.axhline(level, color="#888888", lw=0.8, ls=":", zorder=-1)
+    panel.autoscale(axis="y")  # a later stage can push a domain below the base
 
 
-def _points(curve: pd.DataFrame) -> tuple[Array, Array]:
+def _points(curve: pd.DataFrame) -> Curve:
     """How many stages were trained through, and the share of the peak, at every evaluation."""
-    steps = curve["step"].to_numpy(float)
-    return steps / steps.max() * LAST, curve["normalised"].to_numpy(float)
+    step = curve["step"].to_numpy(float)
+    return step / step[-1] * LAST, curve["normalised"].to_numpy(float)

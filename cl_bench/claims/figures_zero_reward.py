@@ -2,56 +2,74 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from cl_bench.claims.look import colour, legend, no_runs, percent, sheet, thousands
 from cl_bench.claims.measures_zero_reward import (
     DOMAIN,
     LEARNERS,
     LEVEL,
     WINDOW,
+    Runs,
     Training,
     recent,
-    training,
+    trainings,
 )
+from cl_bench.claims.panels import Curve, curves
+from cl_bench.claims.plan import Plan
+from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from cl_bench.claims.data import Data
-    from cl_bench.claims.plan import Plan
-    from cl_bench.metrics.arrays import Array
+
+_RING: Any = {"marker": "o", "ls": "none", "ms": 7, "mfc": "white", "mew": 1.4}
 
 
 def draw(data: Data, plan: Plan) -> Figure:
-    """Means of ten successive steps of both, against training samples."""
-    from cl_bench.claims.panels import legend, lines, panels, percent, say
+    """Both against training samples, as means of up to ten successive steps; onsets are marked."""
+    from matplotlib.lines import Line2D
 
-    runs = {
-        learner: [training(data, plan.single(DOMAIN, learner, seed)) for seed in plan.seeds]
-        for learner in LEARNERS
-    }
-    titles = [f"reward on {DOMAIN}", "gradient norm"]
-    with panels(titles, (7.6, 3.5)) as (figure, axes):
-        reward, gradient = axes
-        for learner, found in runs.items():
-            lines(reward, learner, [_recent(run, "reward_T") for run in found])
-            lines(gradient, learner, [_recent(run, "grad_norm_T") for run in found])
-        reward.axhline(LEVEL, color="#888888", lw=0.8, ls=":")
-        reward.set_ylabel(f"mean reward of {WINDOW} steps")
-        gradient.set_ylabel(f"mean norm of {WINDOW} steps, before clipping")
-        percent(reward)
-        for panel in axes:
+    runs = trainings(data, plan)
+    with sheet(1, 2) as (figure, axes):
+        for panel, column in zip(axes, ("reward_T", "grad_norm_T"), strict=True):
+            drawn = [
+                curves(panel, learner, [_smooth(run, column) for run in runs[learner].values()])
+                for learner in LEARNERS
+            ]
+            if not any(drawn):
+                no_runs(panel)
             panel.set_xlabel("training samples")
-            if not panel.get_legend_handles_labels()[0]:
-                say(panel)
-        reward.set_ylim(-0.02, 1.02)
+            thousands(panel)
+        reward, gradient = axes
+        reward.set(title=f"reward on {DOMAIN}", ylabel=f"mean of {WINDOW} steps")
+        percent(reward)
+        _draw_onsets(runs, reward)
+        gradient.set(title="gradient norm before clipping", ylabel=f"mean of {WINDOW} steps")
         gradient.set_ylim(bottom=0)
-        legend(figure, axes)
+        ring = Line2D([], [], color="#555555", label="onset of a seed", **_RING)
+        legend(figure, LEARNERS, [ring])
     return figure
 
 
-def _recent(run: Training | Undefined, quantity: str) -> tuple[Array, Array] | Undefined:
+def _draw_onsets(runs: Runs, panel: Axes) -> None:
+    """A ring for every run that reached the level, where the measure says that it did."""
+    panel.axhline(LEVEL, color="#888888", lw=0.9, ls=":")
+    for learner, by_seed in runs.items():
+        there = [run.reached for run in by_seed.values() if not isinstance(run, Undefined)]
+        at = [samples for samples in there if samples is not None]
+        panel.plot(at, [LEVEL] * len(at), color=colour(learner), **_RING)
+
+
+def _smooth(run: Training | Undefined, column: str) -> Curve | Undefined:
+    """The mean of the last ten steps at every step; of all so far, where there are fewer."""
     if isinstance(run, Undefined):
         return run
-    return run.samples_T[WINDOW - 1 :], recent(getattr(run, quantity))
+    value_T: Array = getattr(run, column)
+    first = np.cumsum(value_T[: WINDOW - 1]) / np.arange(1, WINDOW)
+    return run.samples_T, np.concatenate([first, recent(value_T)])

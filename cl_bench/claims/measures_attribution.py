@@ -3,78 +3,90 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING
 
-from cl_bench.claims.by_seed import Columns, Value, detail, mean, measured
-from cl_bench.claims.measure import Measured
-from cl_bench.claims.plan import SINGLE_DOMAINS
+from cl_bench.claims.measure import BySeed, Measured, detail, generator, mean_over, measured
+from cl_bench.claims.plan import SINGLE_DOMAINS, Plan
 from cl_bench.metrics import channel_attribution
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:
     from cl_bench.claims.data import Data
-    from cl_bench.claims.plan import Plan
 
 WEIGHTS = ("base", "trained")
 PROMPTS = {"seed": "seed", "evolved": "learner"}
 """Names of the prompts, and what the tables call them."""
+GAINS = ("slow", "fast", "joint", "interaction", "difference to the better")
 
 
-def accuracies(data: Data, plan: Plan, domain: str, seed: int) -> dict[str, Value]:
+def slow(data: Data, plan: Plan) -> Measured:
+    """8a: trained parameters alone, under the seed prompt; its details are the four cells."""
+    return _measure(data, plan, "slow", accuracies)
+
+
+def fast(data: Data, plan: Plan) -> Measured:
+    """8b: the evolved prompt alone, with the base's parameters; its details are the four cells."""
+    return _measure(data, plan, "fast", accuracies)
+
+
+def both(data: Data, plan: Plan) -> Measured:
+    """8c: both minus the better of the two alone, seed by seed and domain by domain."""
+    return _measure(data, plan, "difference to the better", gains)
+
+
+def accuracies(data: Data, plan: Plan, domain: str) -> Mapping[str, BySeed]:
     """The 2x2 at the end of fast-slow training: `base + seed` to `trained + evolved`."""
-    cell = plan.single(domain, "fst", seed)
+    cells = {seed: plan.single(domain, "fst", seed) for seed in plan.seeds}
     return {
-        f"{weights} + {name}": data.cell_accuracy(cell, domain, prompt=prompt, weights=weights)
+        f"{weights} + {name}": {
+            seed: data.cell_accuracy(cell, domain, prompt=prompt, weights=weights)
+            for seed, cell in cells.items()
+        }
         for weights in WEIGHTS
         for name, prompt in PROMPTS.items()
     }
 
 
-def gains(data: Data, plan: Plan, domain: str, seed: int) -> dict[str, Value]:
-    """What each channel gains over the base under the seed prompt, for one seed.
+def gains(data: Data, plan: Plan, domain: str) -> Mapping[str, BySeed]:
+    """What each channel gains over the base under the seed prompt.
 
-    `slow`, `fast`, `joint` and `interaction` as in `channel_attribution`; `over the better`: both
-    channels minus the better of the two alone. All are undefined if one of the four cells is.
+    `slow`, `fast`, `joint` and `interaction` as in `channel_attribution`, and both channels minus
+    the better of the two alone. A seed without one of the four cells has none of them.
     """
-    names = ("slow", "fast", "joint", "interaction", "over the better")
-    cells = []
-    for name, value in accuracies(data, plan, domain, seed).items():
+    cells = accuracies(data, plan, domain)
+    found = {seed: _gains({name: cells[name][seed] for name in cells}) for seed in plan.seeds}
+    return {
+        gain: {
+            seed: row if isinstance(row, Undefined) else row[gain] for seed, row in found.items()
+        }
+        for gain in GAINS
+    }
+
+
+def _gains(cells: Mapping[str, float | Undefined]) -> Mapping[str, float] | Undefined:
+    known = []
+    for name, value in cells.items():
         if isinstance(value, Undefined):
-            return dict.fromkeys(names, Undefined(f"{name}: {value.reason}"))
-        cells.append(value)
-    found = channel_attribution([cells[:2], cells[2:]])
+            return Undefined(f"{name}: {value.reason}")
+        known.append(value)
+    found = channel_attribution([known[:2], known[2:]])
     if isinstance(found, Undefined):
-        return dict.fromkeys(names, found)
+        return found
     better = found.joint - max(found.slow, found.fast)
     values = (found.slow, found.fast, found.joint, found.interaction, better)
-    return dict(zip(names, values, strict=True))
+    return dict(zip(GAINS, values, strict=True))
 
 
-def slow(data: Data, plan: Plan) -> Measured:
-    """8a: trained parameters alone, under the seed prompt."""
-    return _gain(data, plan, "slow")
-
-
-def fast(data: Data, plan: Plan) -> Measured:
-    """8b: the evolved prompt alone, with the base's parameters."""
-    return _gain(data, plan, "fast")
-
-
-def both(data: Data, plan: Plan) -> Measured:
-    """8c: both minus the better of the two alone, chosen seed by seed and domain by domain."""
-    return _gain(data, plan, "over the better")
-
-
-def _gain(data: Data, plan: Plan, name: str) -> Measured:
-    def over_domains(seed: int) -> Value:
-        return mean({domain: gains(data, plan, domain, seed)[name] for domain in SINGLE_DOMAINS})
-
-    def columns(domain: str, seed: int) -> Columns:
-        return accuracies(data, plan, domain, seed) | gains(data, plan, domain, seed)
-
-    details = [detail(domain, plan.seeds, partial(columns, domain)) for domain in SINGLE_DOMAINS]
-    return measured(plan.seeds, over_domains, details)
+def _measure(
+    data: Data,
+    plan: Plan,
+    gain: str,
+    columns: Callable[[Data, Plan, str], Mapping[str, BySeed]],
+) -> Measured:
+    rng = generator()
+    by_domain = {domain: gains(data, plan, domain)[gain] for domain in SINGLE_DOMAINS}
+    details = [detail(domain, columns(data, plan, domain), rng) for domain in SINGLE_DOMAINS]
+    return measured(mean_over(by_domain), details, rng)
 
 
 MEASURES: Mapping[str, Callable[[Data, Plan], Measured]] = {"8a": slow, "8b": fast, "8c": both}

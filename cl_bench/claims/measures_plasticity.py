@@ -2,89 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from cl_bench.claims.by_seed import Columns, Value, detail, mean, measured, minus
-from cl_bench.claims.measure import Detail, Measured
-from cl_bench.claims.plan import ORIGINS, PROBE
+from cl_bench.claims.measure import (
+    BySeed,
+    Detail,
+    Measured,
+    detail,
+    difference,
+    generator,
+    mean_over,
+    measured,
+)
+from cl_bench.claims.plan import ORIGINS, PROBE, Plan
 from cl_bench.metrics import plasticity_ratio
 from cl_bench.metrics.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:
     from cl_bench.claims.data import Data
-    from cl_bench.claims.plan import Plan
+    from cl_bench.sweep.cell import Cell
 
 LEARNERS = ("rl", "fst")
 """Whose models the probes start from, besides the base."""
 
 
-def columns(data: Data, plan: Plan, origin: str, seed: int) -> Columns:
-    """What the probe reaches from the base and after each learner on `origin`, for one seed.
-
-    Accuracy at the probe's end under the seed prompt. The probe from the base is one run for all
-    origins.
-    """
-    starts = {
-        "base": None,
-        **{learner: plan.single(origin, learner, seed) for learner in LEARNERS},
-    }
-    reached = {
-        name: data.cell_accuracy(plan.probe(start, seed), PROBE, prompt="seed")
-        for name, start in starts.items()
-    }
-    return reached | {
-        "fst - rl": minus(reached["fst"], reached["rl"]),
-        "fst - base": minus(reached["fst"], reached["base"]),
-    }
-
-
 def against_rl(data: Data, plan: Plan) -> Measured:
     """5a: from fast-slow training minus from RL, mean over the origins."""
-    return _difference(data, plan, "fst - rl")
+    return _measure(data, plan, "difference")
 
 
 def against_base(data: Data, plan: Plan) -> Measured:
     """5b: from fast-slow training minus from the base, mean over the origins."""
-    return _difference(data, plan, "fst - base")
+    return _measure(data, plan, "difference to base")
 
 
-def _difference(data: Data, plan: Plan, column: str) -> Measured:
-    def over_origins(seed: int) -> Value:
-        by_origin = {name: columns(data, plan, name, seed)[column] for name in ORIGINS}
-        return mean({f"after {name}": value for name, value in by_origin.items()})
+def compared(data: Data, plan: Plan, origin: str) -> Mapping[str, BySeed]:
+    """What the probe reaches from the base and after each learner on `origin`, and differences.
 
-    details = [line for origin in ORIGINS for line in _details(data, plan, origin)]
-    return measured(plan.seeds, over_origins, details)
-
-
-def _details(data: Data, plan: Plan, origin: str) -> list[Detail]:
-    of_seed = partial(columns, data, plan, origin)
-    rows = [of_seed(seed) for seed in plan.seeds]
-    ratios = {learner: _ratio(rows, learner) for learner in LEARNERS}
-    return [
-        detail(f"after {origin}", plan.seeds, of_seed),
-        Detail(f"after {origin}, over what the base reaches", ratios, "ratio"),
-    ]
+    The probe from the base is one run for all origins.
+    """
+    base = reached(data, plan, lambda _: None)
+    rl = reached(data, plan, lambda seed: plan.single(origin, "rl", seed))
+    fst = reached(data, plan, lambda seed: plan.single(origin, "fst", seed))
+    differences = {"difference": difference(fst, rl), "difference to base": difference(fst, base)}
+    return {"base": base, "rl": rl, "fst": fst, **differences}
 
 
-def _ratio(rows: Sequence[Columns], learner: str) -> Estimate | Undefined:
-    """The plasticity ratio over the seeds that have both probes; a ratio of means."""
+def reached(data: Data, plan: Plan, start: Callable[[int], Cell | None]) -> BySeed:
+    """Accuracy of the probes from each seed's start at their end, under the seed prompt."""
+    probes = {seed: plan.probe(start(seed), seed) for seed in plan.seeds}
+    return {seed: data.cell_accuracy(cell, PROBE, prompt="seed") for seed, cell in probes.items()}
+
+
+def _measure(data: Data, plan: Plan, column: str) -> Measured:
+    rng = generator()
+    found = {f"after {origin}": compared(data, plan, origin) for origin in ORIGINS}
+    details = []
+    for what, values in found.items():
+        ratios = {learner: _ratio(values[learner], values["base"]) for learner in LEARNERS}
+        details.append(detail(what, values, rng))
+        details.append(Detail(f"{what}, plasticity ratio", ratios, "ratio"))
+    return measured(mean_over({w: values[column] for w, values in found.items()}), details, rng)
+
+
+def _ratio(after: BySeed, base: BySeed) -> Estimate | Undefined:
+    """The plasticity ratio over the seeds that have both probes."""
     pairs = []
-    for row in rows:
-        after, base = row[learner], row["base"]
-        if not isinstance(after, Undefined) and not isinstance(base, Undefined):
-            pairs.append((after, base))
+    for seed, value in after.items():
+        from_base = base[seed]
+        if not isinstance(value, Undefined) and not isinstance(from_base, Undefined):
+            pairs.append((value, from_base))
     if not pairs:
         return Undefined("no seed has both probes")
     after_S, base_S = zip(*pairs, strict=True)
     ratio = plasticity_ratio(after_S, base_S)
     if isinstance(ratio, Undefined):
         return ratio
-    interval = Undefined("a ratio of means over seeds, given without an interval")
-    return Estimate(ratio, interval, len(pairs), len(rows))
+    return Estimate(ratio, Undefined("a ratio of means over seeds"), len(pairs), len(after))
 
 
 MEASURES: Mapping[str, Callable[[Data, Plan], Measured]] = {

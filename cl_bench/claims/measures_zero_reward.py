@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import log2
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cl_bench.claims.by_seed import (
-    Columns,
-    Value,
+from cl_bench.claims.measure import (
+    BySeed,
+    Measured,
     detail,
-    estimate,
-    log2_ratio,
+    difference,
+    generator,
     measured,
-    minus,
-    ratio_estimate,
 )
-from cl_bench.claims.measure import Detail, Measured
+from cl_bench.claims.plan import Plan
+from cl_bench.metrics import over_seeds
 from cl_bench.metrics.arrays import Array, missing
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:
     from cl_bench.claims.data import Data
-    from cl_bench.claims.plan import Plan
     from cl_bench.sweep.cell import Cell
 
 DOMAIN = "star-graph"
@@ -49,14 +48,9 @@ class Training:
     grad_norm_T: Array
 
     @property
-    def recent_reward(self) -> Array:
-        """Mean reward of the ten steps up to each one, from the tenth on; shape (T - 9,)."""
-        return recent(self.reward_T)
-
-    @property
     def reached(self) -> float | None:
         """Samples by the end of the first ten steps with a mean reward of 0.1, if there are any."""
-        found = self.recent_reward >= LEVEL - _ROUNDING
+        found = recent(self.reward_T) >= LEVEL - _ROUNDING
         return float(self.samples_T[found.argmax() + WINDOW - 1]) if found.any() else None
 
     @property
@@ -65,19 +59,65 @@ class Training:
         return float(self.samples_T[-1]) if self.reached is None else self.reached
 
     @property
-    def first_signal(self) -> Value:
-        """Samples at the end of the first step in which the rewards of a group differ."""
+    def first_signal(self) -> float | Undefined:
+        """Samples by the end of the first step in which the rewards of a group differ."""
         found = self.signal_T > 0
         if not found.any():
             return Undefined("no step had a training signal")
         return float(self.samples_T[found.argmax()])
 
+    @property
+    def last_reward(self) -> float:
+        """Mean reward of the last ten steps."""
+        return float(self.reward_T[-WINDOW:].mean())
 
-def recent(value_T: Array) -> Array:
-    """Mean of every ten successive values, shape (T - 9,)."""
-    windows = np.lib.stride_tricks.sliding_window_view(value_T, WINDOW)
-    mean: Array = windows.mean(axis=1)
-    return mean
+    @property
+    def mean_gradient(self) -> float | Undefined:
+        """Mean norm of the gradient before clipping; undefined if a step's is missing."""
+        undefined = missing(grad_norm_T=self.grad_norm_T)
+        return float(self.grad_norm_T.mean()) if undefined is None else undefined
+
+
+Runs = Mapping[str, Mapping[int, Training | Undefined]]
+"""By learner and seed."""
+
+
+def onset(data: Data, plan: Plan) -> Measured:
+    """7a: training samples at the onset of RL over those of fast-slow training, log2."""
+    rng = generator()
+    runs = trainings(data, plan)
+    onsets = _each(runs, lambda run: run.onset)
+    signals = _each(runs, lambda run: run.first_signal)
+    norms = _each(runs, lambda run: run.mean_gradient)
+    details = [
+        detail(f"mean reward of {WINDOW} steps first at {LEVEL}", onsets, rng, "samples"),
+        detail("first step with a training signal", signals, rng, "samples"),
+        detail(
+            "gradient norm, FST over RL",
+            {"ratio": _log2_ratio(norms["fst"], norms["rl"])},
+            rng,
+            "ratio",
+        ),
+    ]
+    ratio = _log2_ratio(onsets["rl"], onsets["fst"])
+    return measured(ratio, details, rng, [*_never(runs), *_norms(norms, rng)])
+
+
+def last_reward(data: Data, plan: Plan) -> Measured:
+    """7b: mean training reward of the last ten steps, fast-slow training minus RL."""
+    rng = generator()
+    rewards = _each(trainings(data, plan), lambda run: run.last_reward)
+    more = difference(rewards["fst"], rewards["rl"])
+    columns = {**rewards, "difference": more}
+    return measured(more, [detail(f"reward of the last {WINDOW} steps", columns, rng)], rng)
+
+
+def trainings(data: Data, plan: Plan) -> Runs:
+    """The single runs on star-graph."""
+    return {
+        learner: {s: training(data, plan.single(DOMAIN, learner, s)) for s in plan.seeds}
+        for learner in LEARNERS
+    }
 
 
 def training(data: Data, cell: Cell) -> Training | Undefined:
@@ -88,96 +128,70 @@ def training(data: Data, cell: Cell) -> Training | Undefined:
     if isinstance(evaluations, Undefined):
         return evaluations
     if len(steps) < WINDOW:
-        return Undefined(f"{cell.name} has {len(steps)} training steps, fewer than {WINDOW}")
-    if evaluations.empty or not evaluations["samples_slow"].max():
-        return Undefined(f"{cell.name} spent no training samples")
+        return Undefined(f"run {cell.name} has {len(steps)} training steps, fewer than {WINDOW}")
+    if not evaluations["samples_slow"].max() > 0:
+        return Undefined(f"run {cell.name} spent no training samples")
     steps = steps.sort_values("step")
     reward_T = steps["reward"].to_numpy(float)
     undefined = missing(reward_T=reward_T)
     if undefined is not None:
         return undefined
     last = evaluations.loc[evaluations["step"].idxmax()]
-    per_step = last["samples_slow"] / last["step"]
     return Training(
-        steps["step"].to_numpy(float) * per_step,
+        steps["step"].to_numpy(float) * last["samples_slow"] / last["step"],
         reward_T,
         steps["signal"].to_numpy(float),
         steps["grad_norm"].to_numpy(float),
     )
 
 
-def columns(
-    data: Data, plan: Plan, seed: int, quantity: Callable[[Training], Value]
-) -> dict[str, Value]:
-    """By learner a quantity of its training, for one seed."""
-    found: dict[str, Value] = {}
-    for learner in LEARNERS:
-        run = training(data, plan.single(DOMAIN, learner, seed))
-        found[learner] = run if isinstance(run, Undefined) else quantity(run)
-    return found
+def recent(value_T: Array) -> Array:
+    """Mean of every ten successive values, shape (T - 9,)."""
+    windows = np.lib.stride_tricks.sliding_window_view(value_T, WINDOW)
+    mean: Array = windows.mean(axis=1)
+    return mean
 
 
-def onset(data: Data, plan: Plan) -> Measured:
-    """7a: training samples at the onset of RL over those of fast-slow training, log2."""
-
-    def of_seed(seed: int) -> Value:
-        samples = columns(data, plan, seed, lambda run: run.onset)
-        return log2_ratio(samples["rl"], samples["fst"])
-
-    def line(what: str, quantity: Callable[[Training], Value]) -> Detail:
-        return detail(what, plan.seeds, lambda seed: columns(data, plan, seed, quantity), "samples")
-
-    details = [
-        line(f"mean reward of {WINDOW} steps first at {LEVEL}", lambda run: run.onset),
-        line("first step with a training signal", lambda run: run.first_signal),
-        _gradients(data, plan),
-    ]
-    return measured(plan.seeds, of_seed, details, _notes(data, plan))
+def _each(runs: Runs, quantity: Callable[[Training], float | Undefined]) -> Mapping[str, BySeed]:
+    return {
+        learner: {s: r if isinstance(r, Undefined) else quantity(r) for s, r in by_seed.items()}
+        for learner, by_seed in runs.items()
+    }
 
 
-def last_reward(data: Data, plan: Plan) -> Measured:
-    """7b: mean training reward of the last ten steps, fast-slow training minus RL."""
-
-    def of_seed(seed: int) -> Columns:
-        reward = columns(data, plan, seed, lambda run: float(run.recent_reward[-1]))
-        return reward | {"difference": minus(reward["fst"], reward["rl"])}
-
-    line = detail(f"mean reward of the last {WINDOW} steps", plan.seeds, of_seed)
-    return measured(plan.seeds, lambda seed: of_seed(seed)["difference"], [line])
+def _log2_ratio(first: BySeed, second: BySeed) -> BySeed:
+    """log2 of first over second, seed by seed."""
+    logs = [{seed: _log2(value) for seed, value in values.items()} for values in (first, second)]
+    return difference(*logs)
 
 
-def _gradients(data: Data, plan: Plan) -> Detail:
-    def of_seed(seed: int) -> Value:
-        norms = columns(data, plan, seed, _mean_gradient)
-        return log2_ratio(norms["fst"], norms["rl"])
-
-    ratio = ratio_estimate({seed: of_seed(seed) for seed in plan.seeds})
-    return Detail("gradient norm, mean over the run", {"fst / rl": ratio}, "ratio")
+def _log2(value: float | Undefined) -> float | Undefined:
+    if isinstance(value, Undefined):
+        return value
+    return log2(value) if value > 0 else Undefined(f"{value:g} has no ratio")
 
 
-def _mean_gradient(run: Training) -> Value:
-    undefined = missing(grad_norm_T=run.grad_norm_T)
-    return float(run.grad_norm_T.mean()) if undefined is None else undefined
-
-
-def _notes(data: Data, plan: Plan) -> list[str]:
-    """How many runs never got there, and the gradient norms themselves."""
+def _never(runs: Runs) -> list[str]:
+    """How many runs have no onset."""
     notes = []
-    for learner in LEARNERS:
-        found = [training(data, plan.single(DOMAIN, learner, seed)) for seed in plan.seeds]
-        runs = [run for run in found if not isinstance(run, Undefined)]
-        never = sum(run.reached is None for run in runs)
+    for learner, by_seed in runs.items():
+        there = [run for run in by_seed.values() if not isinstance(run, Undefined)]
+        never = sum(run.reached is None for run in there)
         if never:
             notes.append(
-                f"{never} of {len(runs)} runs of {learner} never reached a mean reward of {LEVEL} "
+                f"{never} of {len(there)} runs of {learner} never reached a mean reward of {LEVEL} "
                 "and count with all their samples"
             )
-    norms = {seed: columns(data, plan, seed, _mean_gradient) for seed in plan.seeds}
-    for learner in LEARNERS:
-        norm = estimate({seed: row[learner] for seed, row in norms.items()})
-        if not isinstance(norm, Undefined):
-            notes.append(f"gradient norm of {learner}, mean over the run: {norm}")
     return notes
+
+
+def _norms(norms: Mapping[str, BySeed], rng: np.random.Generator) -> list[str]:
+    means = {learner: over_seeds(by_seed, rng) for learner, by_seed in norms.items()}
+    return [
+        f"gradient norm of {learner}, mean over the run: {mean}"
+        for learner, mean in means.items()
+        if not isinstance(mean, Undefined)
+    ]
 
 
 MEASURES: Mapping[str, Callable[[Data, Plan], Measured]] = {"7a": onset, "7b": last_reward}
