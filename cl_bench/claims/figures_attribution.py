@@ -49,7 +49,7 @@ def _draw_domain(acc_W_P: Array, panel: Axes) -> None:
         return
     panel.imshow(acc_W_P, cmap="Blues", vmin=0, vmax=1)
     for (row, column), value in np.ndenumerate(acc_W_P):
-        text = "no runs" if np.isnan(value) else f"{100 * value:.1f} %"
+        text = "—" if np.isnan(value) else f"{100 * value:.1f} %"
         panel.text(
             column, row, text, ha="center", va="center", color="white" if value > 0.6 else "#222222"
         )

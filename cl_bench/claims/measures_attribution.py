@@ -20,18 +20,18 @@ GAINS = ("slow", "fast", "joint", "interaction", "difference to the better")
 
 
 def slow(data: Data, plan: Plan) -> Measured:
-    """8a: trained parameters alone, under the seed prompt; its details are the four cells."""
-    return _measure(data, plan, "slow", accuracies)
+    """8a: trained parameters alone, under the seed prompt."""
+    return _measure(data, plan, "slow")
 
 
 def fast(data: Data, plan: Plan) -> Measured:
-    """8b: the evolved prompt alone, with the base's parameters; its details are the four cells."""
-    return _measure(data, plan, "fast", accuracies)
+    """8b: the evolved prompt alone, with the base's parameters."""
+    return _measure(data, plan, "fast")
 
 
 def both(data: Data, plan: Plan) -> Measured:
     """8c: both minus the better of the two alone, seed by seed and domain by domain."""
-    return _measure(data, plan, "difference to the better", gains)
+    return _measure(data, plan, "difference to the better")
 
 
 def accuracies(data: Data, plan: Plan, domain: str) -> Mapping[str, BySeed]:
@@ -47,14 +47,14 @@ def accuracies(data: Data, plan: Plan, domain: str) -> Mapping[str, BySeed]:
     }
 
 
-def gains(data: Data, plan: Plan, domain: str) -> Mapping[str, BySeed]:
-    """What each channel gains over the base under the seed prompt.
+def gains(cells: Mapping[str, BySeed]) -> Mapping[str, BySeed]:
+    """What each channel gains over the base under the seed prompt, from the four accuracies.
 
     `slow`, `fast`, `joint` and `interaction` as in `channel_attribution`, and both channels minus
-    the better of the two alone. A seed without one of the four cells has none of them.
+    the better of the two alone. A seed without one of the four has none of them.
     """
-    cells = accuracies(data, plan, domain)
-    found = {seed: _gains({name: cells[name][seed] for name in cells}) for seed in plan.seeds}
+    seeds = next(iter(cells.values()))
+    found = {seed: _gains({name: cells[name][seed] for name in cells}) for seed in seeds}
     return {
         gain: {
             seed: row if isinstance(row, Undefined) else row[gain] for seed, row in found.items()
@@ -77,16 +77,14 @@ def _gains(cells: Mapping[str, float | Undefined]) -> Mapping[str, float] | Unde
     return dict(zip(GAINS, values, strict=True))
 
 
-def _measure(
-    data: Data,
-    plan: Plan,
-    gain: str,
-    columns: Callable[[Data, Plan, str], Mapping[str, BySeed]],
-) -> Measured:
+def _measure(data: Data, plan: Plan, gain: str) -> Measured:
+    """The mean of a gain over domains; beside single channels the accuracies, else all gains."""
     rng = generator()
-    by_domain = {domain: gains(data, plan, domain)[gain] for domain in SINGLE_DOMAINS}
-    details = [detail(domain, columns(data, plan, domain), rng) for domain in SINGLE_DOMAINS]
-    return measured(mean_over(by_domain), details, rng)
+    cells = {domain: accuracies(data, plan, domain) for domain in SINGLE_DOMAINS}
+    gained = {domain: gains(of_domain) for domain, of_domain in cells.items()}
+    shown = cells if gain in ("slow", "fast") else gained
+    details = [detail(domain, values, rng) for domain, values in shown.items()]
+    return measured(mean_over({d: values[gain] for d, values in gained.items()}), details, rng)
 
 
 MEASURES: Mapping[str, Callable[[Data, Plan], Measured]] = {"8a": slow, "8b": fast, "8c": both}

@@ -8,7 +8,9 @@ from typing import Any
 import pandas as pd
 
 from cl_bench.claims.data import Data
+from cl_bench.claims.measure import Detail
 from cl_bench.claims.plan import BUDGETS, Plan
+from cl_bench.metrics.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.sweep.cell import Cell
 
@@ -18,6 +20,7 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "fst": {"learning_rate": 3e-4, "problems_per_step": 16},
 }
 GROUP_SIZE = 8
+Row = dict[str, object]
 
 
 def make_plan(budget: str = "small", seeds: Sequence[int] = (100, 101)) -> Plan:
@@ -53,6 +56,11 @@ class Runs(Data):
         return self._tables[name, cell.name].copy()
 
 
+def means(line: Detail) -> dict[str, float]:
+    """The means of a line of details that have a value."""
+    return {name: found.value for name, found in line.values.items() if isinstance(found, Estimate)}
+
+
 def row(
     step: int,
     domain: str,
@@ -64,7 +72,7 @@ def row(
     weights: str = "trained",
     test_set: str = "stream",
     samples: int = 0,
-) -> dict[str, object]:
+) -> Row:
     """A row of `evaluations` with the columns that the measures read."""
     return {
         "step": step,
@@ -80,9 +88,7 @@ def row(
     }
 
 
-def on_stream(
-    cell: Cell, accuracy: Callable[[str, int], float], parts: int
-) -> list[dict[str, object]]:
+def on_stream(cell: Cell, accuracy: Callable[[str, int], float], parts: int) -> list[Row]:
     """The rows of a run on facts → code → physics, evaluated `parts` times in every stage.
 
     `accuracy(domain, point)` under the run's own prompt, point 0 being before training.
