@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cl_bench.claims.look import no_runs, sheet
+from cl_bench.claims.look import sheet
 from cl_bench.claims.measure import generator
 from cl_bench.claims.measures_attribution import PROMPTS, WEIGHTS, accuracies
 from cl_bench.claims.plan import SINGLE_DOMAINS, Plan
@@ -45,7 +45,7 @@ def _draw_domain(acc_W_P: Array, panel: Axes) -> None:
     panel.set(xlim=(-0.5, 1.5), ylim=(1.5, -0.5))
     panel.set_xticks(range(2), [f"{prompt}\nprompt" for prompt in PROMPTS])
     if np.isnan(acc_W_P).all():
-        no_runs(panel)
+        panel.text(0.5, 0.5, "no runs", ha="center", color="#777777")
         return
     panel.imshow(acc_W_P, cmap="Blues", vmin=0, vmax=1)
     for (row, column), value in np.ndenumerate(acc_W_P):

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cl_bench.claims import measures_ood, measures_plasticity
-from cl_bench.claims.look import percent, sheet
+from cl_bench.claims.look import sheet
 from cl_bench.claims.measure import BySeed
-from cl_bench.claims.panels import bars
+from cl_bench.claims.panels import bars, percent, say_where_empty
 from cl_bench.claims.plan import ORIGINS, PROBE, SINGLE_DOMAINS, Plan
 
 if TYPE_CHECKING:
@@ -38,5 +38,7 @@ def _draw(panels: Mapping[str, Mapping[str, BySeed]], quantity: str) -> Figure:
             panel.set_title(title)
         axes[0].set_ylabel(quantity)
         percent(axes[0])
+        axes[0].set_ylim(bottom=0)
+        say_where_empty(axes)
         figure.supxlabel("mean over seeds, 95 % interval, and the seeds as dots", fontsize=8)
     return figure

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cl_bench.claims.look import legend, no_runs, percent, sheet
+from cl_bench.claims.look import legend, sheet
+from cl_bench.claims.measure import Trajectory
 from cl_bench.claims.measures_continual import LAST, STAGES, normalised_curves
-from cl_bench.claims.panels import Curve, curves
+from cl_bench.claims.panels import counted_curves, percent, say_where_empty
 from cl_bench.claims.plan import STREAM_LEARNERS, Plan
 from cl_bench.metrics.undefined import Undefined
 
@@ -33,24 +34,20 @@ def draw(data: Data, plan: Plan) -> Figure:
         axes[-1].set_xlim(-0.02, LAST + 0.02)
         axes[-1].set_xlabel("stages trained through")
         axes[LAST // 2].set_ylabel("gain over the base, own prompt: share of the best in the stage")
+        say_where_empty(axes)
         legend(figure, STREAM_LEARNERS)
     return figure
 
 
 def _draw_domain(data: Data, plan: Plan, domain: str, panel: Axes) -> None:
-    percent(panel)
     found = [normalised_curves(data, plan, domain, seed) for seed in plan.seeds]
-    if all(isinstance(of_seed, Undefined) for of_seed in found):
-        no_runs(panel)
-        return
     for learner in STREAM_LEARNERS:
-        curves(
-            panel, learner, [c if isinstance(c, Undefined) else _points(c[learner]) for c in found]
-        )
-    panel.autoscale(axis="y")  # a later stage can push a domain below the base
+        seeds = [of if isinstance(of, Undefined) else _points(of[learner]) for of in found]
+        counted_curves(panel, learner, seeds)
+    percent(panel)
 
 
-def _points(curve: pd.DataFrame) -> Curve:
+def _points(curve: pd.DataFrame) -> Trajectory:
     """How many stages were trained through, and the share of the peak, at every evaluation."""
     step = curve["step"].to_numpy(float)
     return step / step[-1] * LAST, curve["normalised"].to_numpy(float)

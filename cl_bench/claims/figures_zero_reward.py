@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cl_bench.claims.look import colour, legend, no_runs, percent, sheet, thousands
+from cl_bench.claims.look import colour, legend, sheet
+from cl_bench.claims.measure import Trajectory
 from cl_bench.claims.measures_zero_reward import (
     DOMAIN,
     LEARNERS,
@@ -17,7 +18,7 @@ from cl_bench.claims.measures_zero_reward import (
     recent,
     trainings,
 )
-from cl_bench.claims.panels import Curve, curves
+from cl_bench.claims.panels import counted_curves, percent, say_where_empty
 from cl_bench.claims.plan import Plan
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.undefined import Undefined
@@ -38,18 +39,17 @@ def draw(data: Data, plan: Plan) -> Figure:
     runs = trainings(data, plan)
     with sheet(1, 2) as (figure, axes):
         for panel, column in zip(axes, ("reward_T", "grad_norm_T"), strict=True):
-            drawn = [
-                curves(panel, learner, [_smooth(run, column) for run in runs[learner].values()])
-                for learner in LEARNERS
-            ]
-            if not any(drawn):
-                no_runs(panel)
+            for learner, by_seed in runs.items():
+                counted_curves(panel, learner, [_smooth(run, column) for run in by_seed.values()])
             panel.set_xlabel("training samples")
-            thousands(panel)
+            panel.xaxis.set_major_formatter("{x:,.0f}")
+            panel.set_xlim(left=0)
+        say_where_empty(axes)
         reward, gradient = axes
         reward.set(title=f"reward on {DOMAIN}", ylabel=f"mean of {WINDOW} steps")
-        percent(reward)
         _draw_onsets(runs, reward)
+        percent(reward)
+        reward.set_ylim(bottom=0)
         gradient.set(title="gradient norm before clipping", ylabel=f"mean of {WINDOW} steps")
         gradient.set_ylim(bottom=0)
         ring = Line2D([], [], color="#555555", label="onset of a seed", **_RING)
@@ -66,7 +66,7 @@ def _draw_onsets(runs: Runs, panel: Axes) -> None:
         panel.plot(at, [LEVEL] * len(at), color=colour(learner), **_RING)
 
 
-def _smooth(run: Training | Undefined, column: str) -> Curve | Undefined:
+def _smooth(run: Training | Undefined, column: str) -> Trajectory | Undefined:
     """The mean of the last ten steps at every step; of all so far, where there are fewer."""
     if isinstance(run, Undefined):
         return run

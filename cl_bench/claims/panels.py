@@ -1,4 +1,4 @@
-"""What the claims' figures draw over seeds: bars with their values, and curves with their mean."""
+"""What claims 4 to 7 draw over seeds: bars with their values, and curves that count their seeds."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cl_bench.claims.look import colour, label, marker, no_runs
-from cl_bench.claims.measure import BySeed, generator
+from cl_bench.claims.look import colour, curves, label
+from cl_bench.claims.measure import BySeed, Trajectory, generator
 from cl_bench.metrics import over_seeds
-from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.bootstrap import Interval
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Curve = tuple[Array, Array]
-"""Where its points are, and their values."""
 _MARKERS = 12
-"""About how many markers a curve has."""
+"""About how many markers a mean has."""
 
 
 def bars(axes: Axes, values: Mapping[str, BySeed]) -> None:
@@ -30,8 +27,6 @@ def bars(axes: Axes, values: Mapping[str, BySeed]) -> None:
     """
     rng = generator()
     means = {name: over_seeds(by_seed, rng) for name, by_seed in values.items()}
-    if all(isinstance(mean, Undefined) for mean in means.values()):
-        no_runs(axes)
     for place, (name, mean) in enumerate(means.items()):
         if isinstance(mean, Undefined):
             continue
@@ -50,21 +45,29 @@ def bars(axes: Axes, values: Mapping[str, BySeed]) -> None:
     axes.grid(visible=False, axis="x")
 
 
-def curves(axes: Axes, learner: str, of_seeds: Sequence[Curve | Undefined]) -> bool:
-    """A thin line for every seed and a thick one for their mean; whether there was any.
+def counted_curves(axes: Axes, learner: str, seeds: Sequence[Trajectory | Undefined]) -> None:
+    """The curves of a learner; at their mean's end stands of how many seeds, where not of all."""
+    mean = curves(axes, learner, seeds)
+    if mean is None:
+        return
+    x_P, y_P = mean
+    axes.lines[-1].set_markevery(max(1, len(x_P) // _MARKERS))
+    known = sum(not isinstance(seed, Undefined) for seed in seeds)
+    if known < len(seeds):
+        end = (float(x_P[-1]), float(y_P[-1]))
+        text = f"{known} of {len(seeds)}"
+        axes.annotate(text, end, (4, -3), textcoords="offset points", color=colour(learner))
 
-    At the mean's end stands how many seeds it rests on, where some have no curve. There is no mean
-    of curves that have different points.
-    """
-    look = {"color": colour(learner)}
-    known = [curve for curve in of_seeds if not isinstance(curve, Undefined)]
-    for x, y in known:
-        axes.plot(x, y, lw=0.7, alpha=0.4, **look)
-    if known and all(np.array_equal(x, known[0][0]) for x, _ in known):
-        x, mean = known[0][0], np.mean([y for _, y in known], axis=0)
-        between = max(1, len(x) // _MARKERS)
-        axes.plot(x, mean, lw=2.2, marker=marker(learner), markevery=between, **look)
-        if len(known) < len(of_seeds):
-            counted = f"{len(known)} of {len(of_seeds)}"
-            axes.annotate(counted, (x[-1], mean[-1]), (4, -3), textcoords="offset points", **look)
-    return bool(known)
+
+def say_where_empty(panels: Sequence[Axes]) -> None:
+    """Write into every panel without lines that there are no runs."""
+    for axes in panels:
+        if not axes.lines:
+            axes.text(0.5, 0.5, "no runs", transform=axes.transAxes, ha="center", color="#777777")
+
+
+def percent(axes: Axes) -> None:
+    """Show shares upwards in percent."""
+    from matplotlib.ticker import PercentFormatter
+
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import pytest
 
@@ -36,9 +37,12 @@ def make_runs(plan: Plan) -> Runs:
     for seed in plan.seeds:
         for learner, by_domain in CURVES.items():
             cell = plan.stream(learner, seed)
-            rows = on_stream(cell, lambda name, point, of=by_domain: of[name][point], 2)
-            runs.add(cell, evaluations=rows)
+            runs.add(cell, evaluations=on_stream(cell, partial(_at, by_domain), 2))
     return runs
+
+
+def _at(by_domain: Mapping[str, tuple[float, ...]], domain: str, point: int) -> float:
+    return by_domain[domain][point]
 
 
 @pytest.mark.parametrize("budget", ["small", "full"])
