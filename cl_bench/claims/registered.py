@@ -162,8 +162,8 @@ CLAIMS: tuple[Claim, ...] = (
         "In one uninterrupted run, fast-slow training learns the later tasks and RL does not",
         "Stream facts → code → physics, boundaries hidden. Accuracy (own prompt) normalised: minus "
         "the base, over the best that any learner of the comparison (rl, prompt, fst) reached in "
-        "that task's own stage, same seed, minus the base. Undefined on a task on which none of them "
-        "gained 0.05 over the base: a share of next to nothing says nothing.",
+        "that task's own stage, same seed, minus the base. Undefined on a task on which none of "
+        "them gained 0.05 over the base: a share of next to nothing says nothing.",
         (
             _row("CodeIO after its stage, share of peak", RL="≈ 10", FST="≈ 95"),
             _row("CodeIO after its stage, accuracy", RL="20.7", FST="37.7"),

@@ -1,0 +1,75 @@
+"""Figure of claim 7: training reward and gradient norm where the base earns no reward."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cl_bench.claims.look import colour, legend, sheet
+from cl_bench.claims.measure import Trajectory
+from cl_bench.claims.measures_zero_reward import (
+    DOMAIN,
+    LEARNERS,
+    LEVEL,
+    WINDOW,
+    Runs,
+    Training,
+    recent,
+    trainings,
+)
+from cl_bench.claims.panels import counted_curves, percent, say_where_empty
+from cl_bench.claims.plan import Plan
+from cl_bench.metrics.arrays import Array
+from cl_bench.metrics.undefined import Undefined
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from cl_bench.claims.data import Data
+
+_RING: Any = {"marker": "o", "ls": "none", "ms": 7, "mfc": "white", "mew": 1.4}
+
+
+def draw(data: Data, plan: Plan) -> Figure:
+    """Both against training samples, as means of up to ten successive steps; onsets are marked."""
+    from matplotlib.lines import Line2D
+
+    runs = trainings(data, plan)
+    with sheet(1, 2) as (figure, axes):
+        for panel, column in zip(axes, ("reward_T", "grad_norm_T"), strict=True):
+            for learner, by_seed in runs.items():
+                counted_curves(panel, learner, [_smooth(run, column) for run in by_seed.values()])
+            panel.set_xlabel("training samples")
+            panel.xaxis.set_major_formatter("{x:,.0f}")
+            panel.set_xlim(left=0)
+        say_where_empty(axes)
+        reward, gradient = axes
+        reward.set(title=f"reward on {DOMAIN}", ylabel=f"mean of {WINDOW} steps")
+        _draw_onsets(runs, reward)
+        percent(reward)
+        reward.set_ylim(bottom=0)
+        gradient.set(title="gradient norm before clipping", ylabel=f"mean of {WINDOW} steps")
+        gradient.set_ylim(bottom=0)
+        ring = Line2D([], [], color="#555555", label="onset of a seed", **_RING)
+        legend(figure, LEARNERS, [ring])
+    return figure
+
+
+def _draw_onsets(runs: Runs, panel: Axes) -> None:
+    """A ring for every run that reached the level, where the measure says that it did."""
+    panel.axhline(LEVEL, color="#888888", lw=0.9, ls=":")
+    for learner, by_seed in runs.items():
+        there = [run.reached for run in by_seed.values() if not isinstance(run, Undefined)]
+        at = [samples for samples in there if samples is not None]
+        panel.plot(at, [LEVEL] * len(at), color=colour(learner), **_RING)
+
+
+def _smooth(run: Training | Undefined, column: str) -> Trajectory | Undefined:
+    """The mean of the last ten steps at every step; of all so far, where there are fewer."""
+    if isinstance(run, Undefined):
+        return run
+    value_T: Array = getattr(run, column)
+    first = np.cumsum(value_T[: WINDOW - 1]) / np.arange(1, WINDOW)
+    return run.samples_T, np.concatenate([first, recent(value_T)])

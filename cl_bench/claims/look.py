@@ -1,0 +1,113 @@
+"""How the claims' figures look: one colour, marker and name for each learner everywhere.
+
+matplotlib is imported when a figure is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cl_bench.claims.measure import Trajectory
+from cl_bench.metrics.undefined import Undefined
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+LEARNERS = ("rl", "prompt", "fst", "fst-distill")
+"""The learners of the claims, in the order of legends; `base` has a look too."""
+
+_LOOKS = {
+    "base": ("base", "#555555", "X"),
+    "rl": ("RL", "#0072B2", "s"),
+    "prompt": ("prompt-only", "#E69F00", "^"),
+    "fst": ("FST", "#009E73", "o"),
+    "fst-distill": ("FST-distill", "#CC79A7", "D"),
+}
+"""Name, colour (Okabe and Ito's; RL and prompts as in a run's own figures) and marker."""
+
+
+def label(learner: str) -> str:
+    """What readers call the learner."""
+    return _LOOKS[learner][0]
+
+
+def colour(learner: str) -> str:
+    """The learner's colour, the same in all figures."""
+    return _LOOKS[learner][1]
+
+
+def marker(learner: str) -> str:
+    """The learner's marker, so that colour is never the only difference."""
+    return _LOOKS[learner][2]
+
+
+@contextmanager
+def sheet(rows: int, columns: int, **options: Any) -> Iterator[tuple[Figure, list[Axes]]]:
+    """A figure and its panels row by row, in the suite's style; draw inside the `with`."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from cl_bench.report.figures import STYLE
+
+    with rc_context(STYLE):
+        figure = Figure(figsize=(8.0, 0.6 + 2.8 * rows))
+        FigureCanvasAgg(figure)
+        yield figure, figure.subplots(rows, columns, squeeze=False, **options).ravel().tolist()
+
+
+def curves(
+    axes: Axes, learner: str, seeds: Sequence[Trajectory | Undefined], *, dashed: bool = False
+) -> Trajectory | None:
+    """Draw a thin line for every seed that has one and a thick one for their mean; return it.
+
+    A dashed mean stands alone, without its seeds. The mean is taken over seeds at each evaluation,
+    of both coordinates; there is none if seeds have different numbers of evaluations.
+    """
+    there = [seed for seed in seeds if not isinstance(seed, Undefined)]
+    for x_P, y_P in [] if dashed else there:
+        axes.plot(x_P, y_P, color=colour(learner), lw=0.6, alpha=0.3)
+    if len({len(x_P) for x_P, _ in there}) != 1:
+        return None
+    mean = (np.mean([x_P for x_P, _ in there], axis=0), np.mean([y for _, y in there], axis=0))
+    dashes = {"dashes": (4, 2), "lw": 1.4} if dashed else {"marker": marker(learner)}
+    axes.plot(*mean, color=colour(learner), **dashes)
+    return mean
+
+
+def legend(figure: Figure, learners: Sequence[str], more: Sequence[Line2D] = ()) -> None:
+    """The learners' looks, and `more` handles, below all panels."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=colour(name), marker=marker(name), label=label(name))
+        for name in learners
+    ]
+    thin = Line2D([], [], color="#555555", lw=0.6, label="single seeds")
+    figure.legend(handles=[*handles, *more, thin], loc="outside lower center", ncols=6)
+
+
+def finish(panels: Sequence[Axes], *, percent: bool = True, samples: bool = True) -> None:
+    """Set the axes of panels once all is drawn, and say in those without lines that there are no
+    runs.
+
+    Both axes begin at 0. `percent`: accuracies upwards; `samples`: numbers of samples across.
+    """
+    from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
+
+    for axes in panels:
+        if not axes.lines:
+            axes.text(0.5, 0.5, "no runs", transform=axes.transAxes, ha="center", color="#777777")
+        axes.set_xlim(left=0)
+        axes.set_ylim(bottom=0)
+        if percent:
+            axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        if samples:
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+            axes.xaxis.set_major_locator(MaxNLocator(4))

@@ -1,0 +1,161 @@
+"""Claim 6: who learns the later tasks of one uninterrupted stream, and who keeps the first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cl_bench.claims.measure import (
+    BySeed,
+    Detail,
+    Measured,
+    detail,
+    difference,
+    generator,
+    mean_over,
+    measured,
+)
+from cl_bench.claims.plan import STREAM, STREAM_LEARNERS, Plan
+from cl_bench.metrics import average_accuracy, normalised_accuracy
+from cl_bench.metrics.arrays import Array
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.plugins import STREAM_SEPARATOR
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cl_bench.claims.data import Data
+    from cl_bench.sweep.cell import Cell
+
+STAGES = {name: number for number, name in enumerate(STREAM.split(STREAM_SEPARATOR), 1)}
+"""By domain the number of its own stage."""
+LAST = len(STAGES)
+FIRST_DOMAIN, *LATER_DOMAINS = STAGES
+
+Curves = Mapping[str, "pd.DataFrame"]
+"""By learner its evaluations on a domain, in order, with the column `normalised`."""
+
+
+def later_tasks(data: Data, plan: Plan) -> Measured:
+    """6a: normalised, at the end of the task's own stage, mean of the later tasks."""
+    return _measure(data, plan, {name: STAGES[name] for name in LATER_DOMAINS}, "after its stage")
+
+
+def first_task(data: Data, plan: Plan) -> Measured:
+    """6b: normalised, on the first task at the end of the run."""
+    return _measure(data, plan, {FIRST_DOMAIN: LAST}, "at the end")
+
+
+def average(data: Data, plan: Plan) -> Measured:
+    """6c: `average_accuracy` of the run's accuracy matrix: of accuracies, not normalised."""
+    rng = generator()
+    values = {name: on_stream(data, plan, name, average_accuracy) for name in STREAM_LEARNERS}
+    more = difference(values["fst"], values["rl"])
+    line = detail("average accuracy at the end", {**values, "difference": more}, rng)
+    ends = [_accuracies(data, plan, domain, LAST, "at the end", rng) for domain in STAGES]
+    return measured(more, [line, *ends], rng)
+
+
+def on_stream(
+    data: Data, plan: Plan, learner: str, metric: Callable[[ArrayLike], float | Undefined]
+) -> BySeed:
+    """A metric of the accuracy matrices of a learner's runs on the stream."""
+    cells = {seed: plan.stream(learner, seed) for seed in plan.seeds}
+    found = {seed: accuracy_matrix(data, cell) for seed, cell in cells.items()}
+    return {
+        seed: matrix if isinstance(matrix, Undefined) else metric(matrix)
+        for seed, matrix in found.items()
+    }
+
+
+def accuracy_matrix(data: Data, cell: Cell) -> Array | Undefined:
+    """R[i, j] of a run on the stream under its own prompts, shape (T+1, T); NaN where missing."""
+    acc_I_J = np.full((LAST + 1, LAST), np.nan)
+    for place, domain in enumerate(STAGES):
+        curve = data.curve(cell, domain)
+        if isinstance(curve, Undefined):
+            return curve
+        ends = curve[curve["at"] != "inside"]
+        acc_I_J[ends["stage"], place] = ends["accuracy"]
+    return acc_I_J
+
+
+def normalised_curves(data: Data, plan: Plan, domain: str, seed: int) -> Curves | Undefined:
+    """The curves of all learners on a domain, with the share of the gain.
+
+    (accuracy − base) / (peak − base): the base is step 0, which is the same for all learners, the
+    peak the best of all of them in the domain's own stage. Undefined if one of them has no run, as
+    the best of fewer would flatter the others.
+    """
+    import pandas as pd
+
+    curves = {}
+    for learner in STREAM_LEARNERS:
+        curve = data.curve(plan.stream(learner, seed), domain)
+        if isinstance(curve, Undefined):
+            return curve
+        if curve["at"].iloc[0] != "start":
+            return Undefined(f"{learner} has no evaluation of {domain} before training")
+        curves[learner] = curve
+    # Learners may have been evaluated at different points, hence one row with those of all.
+    joined = pd.concat(curves)
+    acc, inside = joined["accuracy"].to_numpy(), joined["stage"] == STAGES[domain]
+    share = normalised_accuracy(acc[None], acc[0], inside)
+    if isinstance(share, Undefined):
+        return share
+    joined["normalised"] = share[0]
+    return {learner: joined.loc[learner] for learner in STREAM_LEARNERS}
+
+
+def shares(data: Data, plan: Plan, domain: str, stage: int) -> Mapping[str, BySeed]:
+    """By learner the normalised accuracy on a domain at a stage's end."""
+    curves = {seed: normalised_curves(data, plan, domain, seed) for seed in plan.seeds}
+    return {
+        learner: {
+            seed: found if isinstance(found, Undefined) else _at_end(found[learner], stage)
+            for seed, found in curves.items()
+        }
+        for learner in STREAM_LEARNERS
+    }
+
+
+def _at_end(curve: pd.DataFrame, stage: int) -> float | Undefined:
+    rows = curve[(curve["at"] == "stage-end") & (curve["stage"] == stage)]
+    if rows.empty:
+        return Undefined(f"no evaluation at the end of stage {stage}")
+    return float(rows["normalised"].iloc[0])
+
+
+def _measure(data: Data, plan: Plan, stages: Mapping[str, int], when: str) -> Measured:
+    """Normalised, fast-slow training minus RL, mean over domains at the ends of these stages."""
+    rng = generator()
+    gains, details = {}, []
+    for domain, stage in stages.items():
+        values = shares(data, plan, domain, stage)
+        gains[domain] = difference(values["fst"], values["rl"])
+        columns = {**values, "difference": gains[domain]}
+        details.append(detail(f"{domain} {when}, share of the peak", columns, rng))
+        details.append(_accuracies(data, plan, domain, stage, when, rng))
+    return measured(mean_over(gains), details, rng)
+
+
+def _accuracies(
+    data: Data, plan: Plan, domain: str, stage: int, when: str, rng: np.random.Generator
+) -> Detail:
+    def of(learner: str) -> BySeed:
+        cells = {seed: plan.stream(learner, seed) for seed in plan.seeds}
+        return {s: data.cell_accuracy(cell, domain, at=stage) for s, cell in cells.items()}
+
+    values = {learner: of(learner) for learner in STREAM_LEARNERS}
+    columns = {**values, "difference": difference(values["fst"], values["rl"])}
+    return detail(f"{domain} {when}, accuracy", columns, rng)
+
+
+MEASURES: Mapping[str, Callable[[Data, Plan], Measured]] = {
+    "6a": later_tasks,
+    "6b": first_task,
+    "6c": average,
+}

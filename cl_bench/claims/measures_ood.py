@@ -1,0 +1,91 @@
+"""Claim 4: what a run was not trained on, at its end and without the evolved prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal
+
+from cl_bench.claims.measure import (
+    BySeed,
+    Measured,
+    detail,
+    difference,
+    generator,
+    mean_over,
+    measured,
+)
+from cl_bench.claims.measures_continual import on_stream
+from cl_bench.claims.plan import KL_DOMAINS, SINGLE_DOMAINS, Plan
+from cl_bench.metrics import forgetting_max
+
+if TYPE_CHECKING:
+    from cl_bench.claims.data import Data
+
+DOMAINS = (*KL_DOMAINS, "star-graph")
+"""All of the suite's own; a single run is asked about those that it does not train on."""
+
+
+def against_rl(data: Data, plan: Plan) -> Measured:
+    """4a: fast-slow training minus RL, mean over the domains of single runs."""
+    return _measure(data, plan, "difference")
+
+
+def against_base(data: Data, plan: Plan) -> Measured:
+    """4b: fast-slow training minus the base, mean over the domains of single runs."""
+    return _measure(data, plan, "difference to base")
+
+
+def forgetting(data: Data, plan: Plan) -> Measured:
+    """4c: `forgetting_max` of RL minus that of fast-slow training, on the stream, own prompts."""
+    rng = generator()
+    values = {name: on_stream(data, plan, name, forgetting_max) for name in ("rl", "fst")}
+    less = difference(values["rl"], values["fst"])
+    line = detail("forgetting on the stream", {**values, "difference": less}, rng)
+    return measured(less, [line], rng)
+
+
+def compared(data: Data, plan: Plan, domain: str) -> Mapping[str, BySeed]:
+    """The base, both learners and the differences of single runs on a domain.
+
+    The base is step 0 of the fast-slow run, which that of RL equals.
+    """
+    base = outside(data, plan, domain, "fst", "start")
+    rl, fst = (outside(data, plan, domain, learner) for learner in ("rl", "fst"))
+    differences = {"difference": difference(fst, rl), "difference to base": difference(fst, base)}
+    return {"base": base, "rl": rl, "fst": fst, **differences}
+
+
+def outside(
+    data: Data, plan: Plan, trained: str, learner: str, at: Literal["start", "end"] = "end"
+) -> BySeed:
+    """Mean accuracy of single runs over the five sets that they were not trained on.
+
+    These are the other four domains under prompts that state each problem's convention, and the
+    trained domain's hardest setting under the seed prompt, with equal weight. A seed without rows
+    of one of them has no mean.
+    """
+    cells = {seed: plan.single(trained, learner, seed) for seed in plan.seeds}
+
+    def asked(domain: str, test_set: str, prompt: str) -> BySeed:
+        return {
+            seed: data.cell_accuracy(cell, domain, at=at, prompt=prompt, test_set=test_set)
+            for seed, cell in cells.items()
+        }
+
+    others = [domain for domain in DOMAINS if domain != trained]
+    sets = {domain: asked(domain, "retention", "stated") for domain in others}
+    return mean_over({**sets, f"{trained}, hardest setting": asked(trained, "harder", "seed")})
+
+
+def _measure(data: Data, plan: Plan, column: str) -> Measured:
+    rng = generator()
+    found = {f"trained on {name}": compared(data, plan, name) for name in SINGLE_DOMAINS}
+    details = [detail(what, values, rng) for what, values in found.items()]
+    return measured(mean_over({w: values[column] for w, values in found.items()}), details, rng)
+
+
+MEASURES: Mapping[str, Callable[[Data, Plan], Measured]] = {
+    "4a": against_rl,
+    "4b": against_base,
+    "4c": forgetting,
+}

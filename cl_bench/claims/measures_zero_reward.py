@@ -1,0 +1,197 @@
+"""Claim 7: when training first earns a reward on a domain where the base earns none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import log2
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cl_bench.claims.measure import (
+    BySeed,
+    Measured,
+    detail,
+    difference,
+    generator,
+    measured,
+)
+from cl_bench.claims.plan import Plan
+from cl_bench.metrics import over_seeds
+from cl_bench.metrics.arrays import Array, missing
+from cl_bench.metrics.undefined import Undefined
+
+if TYPE_CHECKING:
+    from cl_bench.claims.data import Data
+    from cl_bench.sweep.cell import Cell
+
+DOMAIN = "star-graph"
+LEARNERS = ("rl", "fst")
+WINDOW = 10
+"""Successive steps whose mean reward is looked at."""
+LEVEL = 0.1
+"""Mean reward that counts as having begun to learn."""
+_ROUNDING = 1e-9
+"""What a mean of ten may lack of the level by its arithmetic."""
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """The training steps of a run, in order."""
+
+    samples_T: Array
+    """Training samples spent by the end of each step."""
+    reward_T: Array
+    signal_T: Array
+    """Share of the step's groups whose rewards differ."""
+    grad_norm_T: Array
+
+    @property
+    def reached(self) -> float | None:
+        """Samples by the end of the first ten steps with a mean reward of 0.1, if there are any."""
+        found = recent(self.reward_T) >= LEVEL - _ROUNDING
+        return float(self.samples_T[found.argmax() + WINDOW - 1]) if found.any() else None
+
+    @property
+    def onset(self) -> float:
+        """Samples at which the mean reward of ten steps first is 0.1; all, if it never is."""
+        return float(self.samples_T[-1]) if self.reached is None else self.reached
+
+    @property
+    def first_signal(self) -> float | Undefined:
+        """Samples by the end of the first step in which the rewards of a group differ."""
+        found = self.signal_T > 0
+        if not found.any():
+            return Undefined("no step had a training signal")
+        return float(self.samples_T[found.argmax()])
+
+    @property
+    def last_reward(self) -> float:
+        """Mean reward of the last ten steps."""
+        return float(self.reward_T[-WINDOW:].mean())
+
+    @property
+    def mean_gradient(self) -> float | Undefined:
+        """Mean norm of the gradient before clipping; undefined if a step's is missing."""
+        undefined = missing(grad_norm_T=self.grad_norm_T)
+        return float(self.grad_norm_T.mean()) if undefined is None else undefined
+
+
+Runs = Mapping[str, Mapping[int, Training | Undefined]]
+"""By learner and seed."""
+
+
+def onset(data: Data, plan: Plan) -> Measured:
+    """7a: training samples at the onset of RL over those of fast-slow training, log2."""
+    rng = generator()
+    runs = trainings(data, plan)
+    onsets = _each(runs, lambda run: run.onset)
+    signals = _each(runs, lambda run: run.first_signal)
+    norms = _each(runs, lambda run: run.mean_gradient)
+    details = [
+        detail(f"mean reward of {WINDOW} steps first at {LEVEL}", onsets, rng, "samples"),
+        detail("first step with a training signal", signals, rng, "samples"),
+        detail(
+            "gradient norm, FST over RL",
+            {"ratio": _log2_ratio(norms["fst"], norms["rl"])},
+            rng,
+            "ratio",
+        ),
+    ]
+    ratio = _log2_ratio(onsets["rl"], onsets["fst"])
+    return measured(ratio, details, rng, [*_never(runs), *_norms(norms, rng)])
+
+
+def last_reward(data: Data, plan: Plan) -> Measured:
+    """7b: mean training reward of the last ten steps, fast-slow training minus RL."""
+    rng = generator()
+    rewards = _each(trainings(data, plan), lambda run: run.last_reward)
+    more = difference(rewards["fst"], rewards["rl"])
+    columns = {**rewards, "difference": more}
+    return measured(more, [detail(f"reward of the last {WINDOW} steps", columns, rng)], rng)
+
+
+def trainings(data: Data, plan: Plan) -> Runs:
+    """The single runs on star-graph."""
+    return {
+        learner: {s: training(data, plan.single(DOMAIN, learner, s)) for s in plan.seeds}
+        for learner in LEARNERS
+    }
+
+
+def training(data: Data, cell: Cell) -> Training | Undefined:
+    """The training steps of a run; undefined with less than ten, or with a reward missing."""
+    steps, evaluations = data.table("steps", cell), data.table("evaluations", cell)
+    if isinstance(steps, Undefined):
+        return steps
+    if isinstance(evaluations, Undefined):
+        return evaluations
+    if len(steps) < WINDOW:
+        return Undefined(f"run {cell.name} has {len(steps)} training steps, fewer than {WINDOW}")
+    if not evaluations["samples_slow"].max() > 0:
+        return Undefined(f"run {cell.name} spent no training samples")
+    steps = steps.sort_values("step")
+    reward_T = steps["reward"].to_numpy(float)
+    undefined = missing(reward_T=reward_T)
+    if undefined is not None:
+        return undefined
+    last = evaluations.loc[evaluations["step"].idxmax()]
+    return Training(
+        steps["step"].to_numpy(float) * last["samples_slow"] / last["step"],
+        reward_T,
+        steps["signal"].to_numpy(float),
+        steps["grad_norm"].to_numpy(float),
+    )
+
+
+def recent(value_T: Array) -> Array:
+    """Mean of every ten successive values, shape (T - 9,)."""
+    windows = np.lib.stride_tricks.sliding_window_view(value_T, WINDOW)
+    mean: Array = windows.mean(axis=1)
+    return mean
+
+
+def _each(runs: Runs, quantity: Callable[[Training], float | Undefined]) -> Mapping[str, BySeed]:
+    return {
+        learner: {s: r if isinstance(r, Undefined) else quantity(r) for s, r in by_seed.items()}
+        for learner, by_seed in runs.items()
+    }
+
+
+def _log2_ratio(first: BySeed, second: BySeed) -> BySeed:
+    """log2 of first over second, seed by seed."""
+    logs = [{seed: _log2(value) for seed, value in values.items()} for values in (first, second)]
+    return difference(*logs)
+
+
+def _log2(value: float | Undefined) -> float | Undefined:
+    if isinstance(value, Undefined):
+        return value
+    return log2(value) if value > 0 else Undefined(f"{value:g} has no ratio")
+
+
+def _never(runs: Runs) -> list[str]:
+    """How many runs have no onset."""
+    notes = []
+    for learner, by_seed in runs.items():
+        there = [run for run in by_seed.values() if not isinstance(run, Undefined)]
+        never = sum(run.reached is None for run in there)
+        if never:
+            notes.append(
+                f"{never} of {len(there)} runs of {learner} never reached a mean reward of {LEVEL} "
+                "and count with all their samples"
+            )
+    return notes
+
+
+def _norms(norms: Mapping[str, BySeed], rng: np.random.Generator) -> list[str]:
+    means = {learner: over_seeds(by_seed, rng) for learner, by_seed in norms.items()}
+    return [
+        f"gradient norm of {learner}, mean over the run: {mean}"
+        for learner, mean in means.items()
+        if not isinstance(mean, Undefined)
+    ]
+
+
+MEASURES: Mapping[str, Callable[[Data, Plan], Measured]] = {"7a": onset, "7b": last_reward}
