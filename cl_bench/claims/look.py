@@ -102,12 +102,13 @@ def finish(panels: Sequence[Axes], *, percent: bool = True, samples: bool = True
     from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
     for axes in panels:
-        if not axes.lines:
-            axes.text(0.5, 0.5, "no runs", transform=axes.transAxes, ha="center", color="#777777")
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)
         if percent:
             axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        if samples:
+        if not axes.lines:
+            axes.text(0.5, 0.5, "no runs", transform=axes.transAxes, ha="center", color="#777777")
+            axes.set_xticks([])
+        elif samples:
             axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
             axes.xaxis.set_major_locator(MaxNLocator(4))
