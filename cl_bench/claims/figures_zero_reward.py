@@ -15,7 +15,6 @@ from cl_bench.claims.measures_zero_reward import (
     WINDOW,
     Runs,
     Training,
-    recent,
     trainings,
 )
 from cl_bench.claims.panels import counted_curves, percent, say_where_empty
@@ -33,7 +32,7 @@ _RING: Any = {"marker": "o", "ls": "none", "ms": 7, "mfc": "white", "mew": 1.4}
 
 
 def draw(data: Data, plan: Plan) -> Figure:
-    """Both against training samples, as means of up to ten successive steps; onsets are marked."""
+    """Both against training samples, as means of the last 640 samples; onsets are marked."""
     from matplotlib.lines import Line2D
 
     runs = trainings(data, plan)
@@ -46,11 +45,11 @@ def draw(data: Data, plan: Plan) -> Figure:
             panel.set_xlim(left=0)
         say_where_empty(axes)
         reward, gradient = axes
-        reward.set(title=f"reward on {DOMAIN}", ylabel=f"mean of {WINDOW} steps")
+        reward.set(title=f"reward on {DOMAIN}", ylabel=f"mean of {WINDOW} samples")
         _draw_onsets(runs, reward)
         percent(reward)
         reward.set_ylim(bottom=0)
-        gradient.set(title="gradient norm before clipping", ylabel=f"mean of {WINDOW} steps")
+        gradient.set(title="gradient norm before clipping", ylabel=f"mean of {WINDOW} samples")
         gradient.set_ylim(bottom=0)
         ring = Line2D([], [], color="#555555", label="onset of a seed", **_RING)
         legend(figure, LEARNERS, [ring])
@@ -67,9 +66,9 @@ def _draw_onsets(runs: Runs, panel: Axes) -> None:
 
 
 def _smooth(run: Training | Undefined, column: str) -> Trajectory | Undefined:
-    """The mean of the last ten steps at every step; of all so far, where there are fewer."""
+    """The mean of the last window at every step; of all so far, where there are fewer."""
     if isinstance(run, Undefined):
         return run
     value_T: Array = getattr(run, column)
-    first = np.cumsum(value_T[: WINDOW - 1]) / np.arange(1, WINDOW)
-    return run.samples_T, np.concatenate([first, recent(value_T)])
+    first = np.cumsum(value_T[: run.window - 1]) / np.arange(1, run.window)
+    return run.samples_T, np.concatenate([first, run.recent(value_T)])

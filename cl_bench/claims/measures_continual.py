@@ -34,6 +34,8 @@ STAGES = {name: number for number, name in enumerate(STREAM.split(STREAM_SEPARAT
 """By domain the number of its own stage."""
 LAST = len(STAGES)
 FIRST_DOMAIN, *LATER_DOMAINS = STAGES
+LEAST_GAIN = 0.05
+"""Accuracy over the base that the best learner needs, for shares of it to say anything."""
 
 Curves = Mapping[str, "pd.DataFrame"]
 """By learner its evaluations on a domain, in order, with the column `normalised`."""
@@ -102,7 +104,10 @@ def normalised_curves(data: Data, plan: Plan, domain: str, seed: int) -> Curves 
         curves[learner] = curve
     # Learners may have been evaluated at different points, hence one row with those of all.
     joined = pd.concat(curves)
-    acc, inside = joined["accuracy"].to_numpy(), joined["stage"] == STAGES[domain]
+    acc, inside = joined["accuracy"].to_numpy(), (joined["stage"] == STAGES[domain]).to_numpy()
+    gain = acc[inside].max(initial=acc[0]) - acc[0]
+    if inside.any() and gain < LEAST_GAIN:
+        return Undefined(f"no learner gained {LEAST_GAIN} on {domain}; the best gained {gain:.3f}")
     share = normalised_accuracy(acc[None], acc[0], inside)
     if isinstance(share, Undefined):
         return share

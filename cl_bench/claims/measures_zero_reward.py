@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 DOMAIN = "star-graph"
 LEARNERS = ("rl", "fst")
-WINDOW = 10
-"""Successive steps whose mean reward is looked at."""
+WINDOW = 640
+"""Successive training samples whose mean reward is looked at: ten steps of 8 × 8."""
 LEVEL = 0.1
 """Mean reward that counts as having begun to learn."""
 _ROUNDING = 1e-9
-"""What a mean of ten may lack of the level by its arithmetic."""
+"""What a mean may lack of the level by its arithmetic."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,14 +48,25 @@ class Training:
     grad_norm_T: Array
 
     @property
+    def window(self) -> int:
+        """Steps that spend `WINDOW` samples, at least one."""
+        return max(1, round(WINDOW / float(self.samples_T[0])))
+
+    def recent(self, value_T: Array) -> Array:
+        """Mean of every window of successive steps, shape (T - window + 1,)."""
+        windows = np.lib.stride_tricks.sliding_window_view(value_T, self.window)
+        mean: Array = windows.mean(axis=1)
+        return mean
+
+    @property
     def reached(self) -> float | None:
-        """Samples by the end of the first ten steps with a mean reward of 0.1, if there are any."""
-        found = recent(self.reward_T) >= LEVEL - _ROUNDING
-        return float(self.samples_T[found.argmax() + WINDOW - 1]) if found.any() else None
+        """Samples by the end of the first window with a mean reward of 0.1, if there is any."""
+        found = self.recent(self.reward_T) >= LEVEL - _ROUNDING
+        return float(self.samples_T[found.argmax() + self.window - 1]) if found.any() else None
 
     @property
     def onset(self) -> float:
-        """Samples at which the mean reward of ten steps first is 0.1; all, if it never is."""
+        """Samples at which the mean reward of a window first is 0.1; all, if it never is."""
         return float(self.samples_T[-1]) if self.reached is None else self.reached
 
     @property
@@ -68,8 +79,8 @@ class Training:
 
     @property
     def last_reward(self) -> float:
-        """Mean reward of the last ten steps."""
-        return float(self.reward_T[-WINDOW:].mean())
+        """Mean reward of the last window."""
+        return float(self.recent(self.reward_T)[-1])
 
     @property
     def mean_gradient(self) -> float | Undefined:
@@ -90,7 +101,7 @@ def onset(data: Data, plan: Plan) -> Measured:
     signals = _each(runs, lambda run: run.first_signal)
     norms = _each(runs, lambda run: run.mean_gradient)
     details = [
-        detail(f"mean reward of {WINDOW} steps first at {LEVEL}", onsets, rng, "samples"),
+        detail(f"mean reward of {WINDOW} samples first at {LEVEL}", onsets, rng, "samples"),
         detail("first step with a training signal", signals, rng, "samples"),
         detail(
             "gradient norm, FST over RL",
@@ -104,12 +115,12 @@ def onset(data: Data, plan: Plan) -> Measured:
 
 
 def last_reward(data: Data, plan: Plan) -> Measured:
-    """7b: mean training reward of the last ten steps, fast-slow training minus RL."""
+    """7b: mean training reward of the last window, fast-slow training minus RL."""
     rng = generator()
     rewards = _each(trainings(data, plan), lambda run: run.last_reward)
     more = difference(rewards["fst"], rewards["rl"])
     columns = {**rewards, "difference": more}
-    return measured(more, [detail(f"reward of the last {WINDOW} steps", columns, rng)], rng)
+    return measured(more, [detail(f"reward of the last {WINDOW} samples", columns, rng)], rng)
 
 
 def trainings(data: Data, plan: Plan) -> Runs:
@@ -121,16 +132,15 @@ def trainings(data: Data, plan: Plan) -> Runs:
 
 
 def training(data: Data, cell: Cell) -> Training | Undefined:
-    """The training steps of a run; undefined with less than ten, or with a reward missing."""
+    """The training steps of a run; undefined with less than a window, or with a reward missing."""
     steps, evaluations = data.table("steps", cell), data.table("evaluations", cell)
     if isinstance(steps, Undefined):
         return steps
     if isinstance(evaluations, Undefined):
         return evaluations
-    if len(steps) < WINDOW:
-        return Undefined(f"run {cell.name} has {len(steps)} training steps, fewer than {WINDOW}")
-    if not evaluations["samples_slow"].max() > 0:
-        return Undefined(f"run {cell.name} spent no training samples")
+    spent = evaluations["samples_slow"].max()
+    if spent < WINDOW:
+        return Undefined(f"run {cell.name} spent {spent} training samples, fewer than {WINDOW}")
     steps = steps.sort_values("step")
     reward_T = steps["reward"].to_numpy(float)
     undefined = missing(reward_T=reward_T)
@@ -143,13 +153,6 @@ def training(data: Data, cell: Cell) -> Training | Undefined:
         steps["signal"].to_numpy(float),
         steps["grad_norm"].to_numpy(float),
     )
-
-
-def recent(value_T: Array) -> Array:
-    """Mean of every ten successive values, shape (T - 9,)."""
-    windows = np.lib.stride_tricks.sliding_window_view(value_T, WINDOW)
-    mean: Array = windows.mean(axis=1)
-    return mean
 
 
 def _each(runs: Runs, quantity: Callable[[Training], float | Undefined]) -> Mapping[str, BySeed]:

@@ -143,13 +143,13 @@ def test_a_task_that_nobody_learned_has_no_share() -> None:
     runs = make_runs(plan)
     for learner in CURVES:
         cell = plan.stream(learner, 100)
-        rows = on_stream(cell, lambda name, _: 0.2 if name == "physics" else 0.5, 2)
+        rows = on_stream(cell, lambda name, p: 0.2 + 0.01 * p if name == "physics" else 0.5, 2)
         runs.add(cell, evaluations=rows)
 
     value = MEASURES["6a"](runs, plan).value_by_seed[100]
 
     assert isinstance(value, Undefined)
-    assert "no learner rose above the base (0.5)" in value.reason
+    assert value.reason == "code: no learner gained 0.05 on code; the best gained 0.000"
 
 
 def test_missing_stage_ends_are_named() -> None:

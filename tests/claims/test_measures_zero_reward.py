@@ -10,9 +10,10 @@ from cl_bench.claims.plan import Plan
 from cl_bench.metrics import Undefined
 from tests.claims.synthetic_stages import Runs, make_plan, means, row, training
 
-# A step of RL is 64 training samples, one of fast-slow training 128 (see SETTINGS).
+# A step of RL is 64 training samples, one of fast-slow training 128 (see SETTINGS): the window of
+# 640 samples has ten steps there and five here.
 RL = [0.0] * 29 + [0.5] * 11  # the mean of ten is 0.1 with the second 0.5: step 31
-FST = [0.0] * 9 + [1.0] + [0.5] * 10  # the mean of the first ten is 0.1: step 10
+FST = [0.0] * 9 + [0.5] * 11  # the mean of steps 6 to 10 is 0.1: step 10
 
 
 def make_runs(plan: Plan, rl: Sequence[float] = RL, fst: Sequence[float] = FST) -> Runs:
@@ -25,7 +26,7 @@ def make_runs(plan: Plan, rl: Sequence[float] = RL, fst: Sequence[float] = FST) 
 
 
 @pytest.mark.parametrize("budget", ["small", "full"])
-def test_onset_is_where_ten_steps_first_have_a_mean_of_a_tenth(budget: str) -> None:
+def test_onset_is_where_640_samples_first_have_a_mean_of_a_tenth(budget: str) -> None:
     plan = make_plan(budget)
 
     measured = MEASURES["7a"](make_runs(plan), plan)
@@ -37,7 +38,7 @@ def test_onset_is_where_ten_steps_first_have_a_mean_of_a_tenth(budget: str) -> N
     assert not any("never" in note for note in measured.notes)
 
 
-def test_reward_of_the_last_ten_steps() -> None:
+def test_reward_of_the_last_640_samples() -> None:
     plan = make_plan()
 
     measured = MEASURES["7b"](make_runs(plan, rl=[1.0] * 30 + [0.25] * 5 + [0.35] * 5), plan)
@@ -133,7 +134,7 @@ def test_why_a_seed_has_no_value(statement: str) -> None:
     )
     runs.lose(lost)
     runs.diverge(diverged)
-    runs.add(short, **training(short, [0.5] * 9))
+    runs.add(short, **training(short, [0.5] * 4))
     runs.add(unpaid, evaluations=[row(20, "star-graph", 0.5)])
     runs.add(holed, **training(holed, [0.5] * 19 + [nan]))
 
@@ -142,8 +143,8 @@ def test_why_a_seed_has_no_value(statement: str) -> None:
     assert measured.value_by_seed == {
         100: Undefined(f"run {lost.name} is missing"),
         101: Undefined(f"run {diverged.name} diverged at step 7"),
-        102: Undefined(f"run {short.name} has 9 training steps, fewer than 10"),
-        103: Undefined(f"run {unpaid.name} spent no training samples"),
+        102: Undefined(f"run {short.name} spent 512 training samples, fewer than 640"),
+        103: Undefined(f"run {unpaid.name} spent 0 training samples, fewer than 640"),
         104: Undefined("missing reward_T[19]"),
     }
     assert isinstance(measured.estimate, Undefined)
