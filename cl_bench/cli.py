@@ -107,6 +107,13 @@ def run(
         int,
         Name(help="Items of each domain outside the stream; 0: none.", rich_help_panel=EVALUATION),
     ] = 64,
+    probes: Annotated[
+        bool,
+        Name(
+            help="At stage ends also ask the base, and problems of the hardest setting.",
+            rich_help_panel=EVALUATION,
+        ),
+    ] = True,
 ) -> None:
     """Run a learner on a stream; print a summary, write tables and figures."""
     from rich.console import Console

@@ -176,7 +176,7 @@ class Runner:
         started = perf_counter()
         try:
             evaluation = self._evaluator.evaluate(
-                self._step, self._learner.prompt(), retention=at != "inside"
+                self._step, self._learner.prompt(), boundary=at != "inside"
             )
         except DivergedError as error:
             raise self._diverged(error, steps, self._step) from error
@@ -261,9 +261,8 @@ def _course(stream: Stream, config: RunConfig) -> Course:
 
 
 def _evaluator(policy: Policy, course: Course, config: RunConfig) -> Evaluator:
-    tasks = {domain: course.evaluation_task(domain) for domain in course.stream.domains}
-    retention = [name for name in DOMAINS.table if name not in tasks]
-    return Evaluator(policy, tasks, config.evaluation, config.seed, retention)
+    outside = [name for name in DOMAINS.table if name not in course.stream.domains]
+    return Evaluator(policy, course, config.evaluation, outside)
 
 
 def _manifest(stream: Stream, config: RunConfig) -> dict[str, Any]:
