@@ -34,7 +34,7 @@ _CHANNELS = {
     "fast": ("prompts (fast weights)", "#E69F00"),
 }
 _PROMPTS = {"seed": "seed prompt", "learner": "learner's prompt"}
-_STYLE: Any = {
+STYLE: Any = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#888888",
     "axes.grid": True,
@@ -50,6 +50,7 @@ _STYLE: Any = {
     "lines.linewidth": 1.7,
     "lines.markersize": 4.5,
 }
+"""Settings of matplotlib under which every figure of the suite is drawn."""
 
 
 def accuracy_figure(evaluations: pd.DataFrame, stages: Stages) -> Figure:
@@ -59,7 +60,7 @@ def accuracy_figure(evaluations: pd.DataFrame, stages: Stages) -> Figure:
     item count as one observation, which is the cautious choice.
     """
     evaluations = stream_rows(evaluations)
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(8.0, 3.9))
         axes = figure.add_subplot()
         _shade(axes, stages)
@@ -86,7 +87,7 @@ def accuracy_kl_figure(evaluations: pd.DataFrame) -> Figure:
     One panel per prompt; a ring marks the first evaluation, a large marker the last.
     """
     evaluations = stream_rows(evaluations)
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(8.0, 3.9))
         panels = figure.subplots(1, 2, sharex=True, sharey=True)
         finite = evaluations["kl_policy_base"].replace([np.inf, -np.inf], np.nan).dropna()
@@ -119,7 +120,7 @@ def rollouts_figure(evaluations: pd.DataFrame, ledger: pd.DataFrame, stages: Sta
     optimiser spent.
     """
     evaluations = stream_rows(evaluations)
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(8.0, 3.9))
         left, right = figure.subplots(1, 2)
         _draw_stage_costs(left, evaluations, stages)

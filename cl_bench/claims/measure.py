@@ -1,0 +1,158 @@
+"""What a measure is: the value that the runs give a statement, seed by seed, and what lies behind.
+
+A measure reads the tables of a plan's runs and nothing else. Its random numbers come from
+`generator()`, so that the same tables give the same interval. A value that cannot be had is
+`Undefined` with its reason: a missing, failed or diverged run is never left out and never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+
+from cl_bench.metrics import over_seeds
+from cl_bench.metrics.arrays import Array
+from cl_bench.metrics.bootstrap import Estimate, Interval
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.sweep.cell import Cell
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BySeed = Mapping[int, float | Undefined]
+"""One value per seed."""
+Scale = Literal["accuracy", "nats", "ratio", "samples"]
+
+
+class Curves(Protocol):
+    """What most measures need of the runs' tables, `cl_bench.claims.data.Data`."""
+
+    def curve(
+        self, cell: Cell, domain: str, *, prompt: str = "learner"
+    ) -> pd.DataFrame | Undefined:
+        """Rows of `evaluations` of the trained model on a domain of the stream, by step."""
+
+
+@dataclass(frozen=True)
+class Detail:
+    """What one domain, origin or cell of the comparison shows."""
+
+    what: str
+    """`code`, `after math`, …"""
+    values: Mapping[str, Estimate | Undefined]
+    """By learner, or `difference`, `ratio`, …: the mean over seeds. Ratios are no logarithms here,
+    their mean is the geometric one."""
+    scale: Scale
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the runs say of one statement."""
+
+    value_by_seed: BySeed
+    """On the statement's scale, log2 for ratios; empty where only a fit over all seeds has one."""
+    estimate: Estimate | Undefined
+    """Mean over seeds and its interval, on the same scale."""
+    details: tuple[Detail, ...]
+    notes: tuple[str, ...] = ()
+    """What a reader has to know beside the numbers."""
+
+
+def generator() -> np.random.Generator:
+    """The random numbers of one measure, always the same."""
+    return np.random.default_rng(0)
+
+
+def measured(
+    value_by_seed: BySeed,
+    details: Sequence[Detail],
+    rng: np.random.Generator,
+    notes: Sequence[str] = (),
+) -> Measured:
+    """A measure whose estimate is the mean over seeds."""
+    return Measured(value_by_seed, over_seeds(value_by_seed, rng), tuple(details), tuple(notes))
+
+
+def detail(
+    what: str, values: Mapping[str, BySeed], rng: np.random.Generator, scale: Scale = "accuracy"
+) -> Detail:
+    """The means over seeds of values that were measured seed by seed; ratios come as log2."""
+    means = {name: over_seeds(by_seed, rng) for name, by_seed in values.items()}
+    if scale == "ratio":
+        means = {name: as_ratio(mean) for name, mean in means.items()}
+    return Detail(what, means, scale)
+
+
+def compared(
+    what: str, first: tuple[str, BySeed], second: tuple[str, BySeed], rng: np.random.Generator
+) -> Detail:
+    """The accuracies of two learners, each with its name, and their difference first − second."""
+    values = {**dict((first, second)), "difference": difference(first[1], second[1])}
+    return detail(what, values, rng)
+
+
+def as_ratio(estimate: Estimate | Undefined) -> Estimate | Undefined:
+    """An estimate of a mean log2 ratio as one of the geometric mean of the ratios."""
+    if isinstance(estimate, Undefined):
+        return estimate
+    interval = estimate.interval
+    if not isinstance(interval, Undefined):
+        interval = Interval(2**interval.low, 2**interval.high, interval.level)
+    return replace(estimate, value=2**estimate.value, interval=interval)
+
+
+def each_seed(seeds: Sequence[int], value: Callable[[int], float | Undefined]) -> BySeed:
+    """The value of every seed."""
+    return {seed: value(seed) for seed in seeds}
+
+
+def difference(first: BySeed, second: BySeed) -> BySeed:
+    """First minus second, seed by seed; undefined where one is, with the first reason."""
+    return {seed: _minus(first[seed], second[seed]) for seed in first}
+
+
+def mean_over(parts: Mapping[str, BySeed]) -> BySeed:
+    """The mean over domains (or origins, …), seed by seed.
+
+    A seed without a value in one of them has no mean: the reason says where and why.
+    """
+    seeds = next(iter(parts.values()))
+    return {seed: _mean({name: values[seed] for name, values in parts.items()}) for seed in seeds}
+
+
+def trajectory(
+    data: Curves, cell: Cell, domain: str, *columns: str, prompt: str = "learner"
+) -> tuple[Array, ...] | Undefined:
+    """Columns of a run's evaluations on a domain, each of shape (P,), in the order of steps.
+
+    Undefined with the run's reason, or naming the first value that is not finite.
+    """
+    curve = data.curve(cell, domain, prompt=prompt)
+    if isinstance(curve, Undefined):
+        return curve
+    if curve.empty:
+        return Undefined(f"run {cell.name} was not evaluated on {domain} (prompt: {prompt})")
+    values = tuple(curve[column].to_numpy(dtype=np.float64) for column in columns)
+    for column, value_P in zip(columns, values, strict=True):
+        if not np.isfinite(value_P).all():
+            step = curve["step"].to_numpy()[~np.isfinite(value_P)][0]
+            return Undefined(f"{column} of run {cell.name} is not finite at step {step}")
+    return values
+
+
+def _minus(first: float | Undefined, second: float | Undefined) -> float | Undefined:
+    if isinstance(first, Undefined):
+        return first
+    return second if isinstance(second, Undefined) else first - second
+
+
+def _mean(values: Mapping[str, float | Undefined]) -> float | Undefined:
+    found = []
+    for name, value in values.items():
+        if isinstance(value, Undefined):
+            return Undefined(f"{name}: {value.reason}")
+        found.append(value)
+    return sum(found) / len(found)
