@@ -17,10 +17,10 @@ LEARNERS = ("rl", "prompt", "fst", "fst-distill")
 """The learners of the claims, in the order of legends; `base` has a look too."""
 
 _LOOKS = {
-    "base": ("the base model", "#555555", "X"),
+    "base": ("base", "#555555", "X"),
     "rl": ("RL", "#0072B2", "s"),
     "prompt": ("prompt-only", "#E69F00", "^"),
-    "fst": ("fast-slow training", "#009E73", "o"),
+    "fst": ("FST", "#009E73", "o"),
     "fst-distill": ("FST-distill", "#CC79A7", "D"),
 }
 """Name, colour (Okabe and Ito's; RL and prompts as in a run's own figures) and marker."""

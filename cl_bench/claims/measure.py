@@ -7,7 +7,7 @@ A measure reads the tables of a plan's runs and nothing else. Its random numbers
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 BySeed = Mapping[int, float | Undefined]
 """One value per seed."""
+Trajectory = tuple[Array, Array]
+"""Two columns of a learning curve, such as accuracies and samples."""
 Scale = Literal["accuracy", "nats", "ratio", "samples"]
 
 
@@ -86,14 +88,6 @@ def detail(
     return Detail(what, means, scale)
 
 
-def compared(
-    what: str, first: tuple[str, BySeed], second: tuple[str, BySeed], rng: np.random.Generator
-) -> Detail:
-    """The accuracies of two learners, each with its name, and their difference first − second."""
-    values = {**dict((first, second)), "difference": difference(first[1], second[1])}
-    return detail(what, values, rng)
-
-
 def as_ratio(estimate: Estimate | Undefined) -> Estimate | Undefined:
     """An estimate of a mean log2 ratio as one of the geometric mean of the ratios."""
     if isinstance(estimate, Undefined):
@@ -102,11 +96,6 @@ def as_ratio(estimate: Estimate | Undefined) -> Estimate | Undefined:
     if not isinstance(interval, Undefined):
         interval = Interval(2**interval.low, 2**interval.high, interval.level)
     return replace(estimate, value=2**estimate.value, interval=interval)
-
-
-def each_seed(seeds: Sequence[int], value: Callable[[int], float | Undefined]) -> BySeed:
-    """The value of every seed."""
-    return {seed: value(seed) for seed in seeds}
 
 
 def difference(first: BySeed, second: BySeed) -> BySeed:
@@ -124,23 +113,37 @@ def mean_over(parts: Mapping[str, BySeed]) -> BySeed:
 
 
 def trajectory(
-    data: Curves, cell: Cell, domain: str, *columns: str, prompt: str = "learner"
-) -> tuple[Array, ...] | Undefined:
-    """Columns of a run's evaluations on a domain, each of shape (P,), in the order of steps.
+    data: Curves, cell: Cell, domain: str, first: str, second: str, *, prompt: str = "learner"
+) -> Trajectory | Undefined:
+    """Two columns of a run's evaluations on a domain, each of shape (P,), in the order of steps.
 
     Undefined with the run's reason, or naming the first value that is not finite.
     """
     curve = data.curve(cell, domain, prompt=prompt)
     if isinstance(curve, Undefined):
         return curve
-    if curve.empty:
-        return Undefined(f"run {cell.name} was not evaluated on {domain} (prompt: {prompt})")
-    values = tuple(curve[column].to_numpy(dtype=np.float64) for column in columns)
-    for column, value_P in zip(columns, values, strict=True):
-        if not np.isfinite(value_P).all():
-            step = curve["step"].to_numpy()[~np.isfinite(value_P)][0]
+    for column in (first, second):
+        broken_P = ~np.isfinite(curve[column].to_numpy(dtype=np.float64))
+        if broken_P.any():
+            step = curve["step"].to_numpy()[broken_P][0]
             return Undefined(f"{column} of run {cell.name} is not finite at step {step}")
-    return values
+    return curve[first].to_numpy(dtype=np.float64), curve[second].to_numpy(dtype=np.float64)
+
+
+def both(
+    data: Curves,
+    cells: tuple[Cell, Cell],
+    domain: str,
+    first: str,
+    second: str,
+    *,
+    prompt: str = "learner",
+) -> tuple[Trajectory, Trajectory] | Undefined:
+    """The trajectories of two runs; undefined, with its reason, if one of them is."""
+    one, other = (trajectory(data, cell, domain, first, second, prompt=prompt) for cell in cells)
+    if isinstance(one, Undefined):
+        return one
+    return other if isinstance(other, Undefined) else (one, other)
 
 
 def _minus(first: float | Undefined, second: float | Undefined) -> float | Undefined:

@@ -37,7 +37,7 @@ from cl_bench.metrics.plasticity import (
     update_norm,
     weight_distance,
 )
-from cl_bench.metrics.scaling import asymptote
+from cl_bench.metrics.scaling import asymptote, asymptote_difference
 from cl_bench.metrics.stability import (
     general_ability_delta,
     min_accuracy,
@@ -57,6 +57,7 @@ __all__ = [
     "Undefined",
     "anytime_average_accuracy",
     "asymptote",
+    "asymptote_difference",
     "average_accuracy",
     "bootstrap_mean",
     "bwt_gem",
@@ -167,6 +168,11 @@ OTHER_METRICS: Mapping[str, Measure] = {
         sample_efficiency,
     ),
     "asymptote": Measure("accuracy that a fitted sigmoid approaches", _CURVE, asymptote),
+    "asymptote_difference": Measure(
+        "how much higher a learner's fitted sigmoids end than another's",
+        "two arrays of tasks × seeds × points, the samples of both",
+        asymptote_difference,
+    ),
     "kl_at_matched_accuracy": Measure(
         "KL to the base at equal accuracy, against a reference",
         "accuracy and KL trajectories of learner and reference",

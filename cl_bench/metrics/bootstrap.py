@@ -69,9 +69,9 @@ def bootstrap_mean(
     if undefined is not None:
         return undefined
     seeds = len(score)
-    interval: Interval | Undefined = _ONE_SEED
+    interval: Interval | Undefined = ONE_SEED
     if seeds > 1:
-        interval = _percentile(_means(score, generator, resamples, same_items), level)
+        interval = percentile(_means(score, generator, resamples, same_items), level)
     return Estimate(float(score.mean()), interval, seeds, seeds)
 
 
@@ -124,10 +124,10 @@ def stratified_bootstrap(
         return value
     seeds, tasks = score.shape
     if seeds == 1:
-        return Estimate(value, _ONE_SEED, seeds, seeds)
+        return Estimate(value, ONE_SEED, seeds, seeds)
     draws = generator.integers(seeds, size=(resamples, seeds, tasks))
     values = [statistic(score[draw, np.arange(tasks)]) for draw in draws]
-    return Estimate(value, _percentile(np.array(values, float), level), seeds, seeds)
+    return Estimate(value, percentile(np.array(values, float), level), seeds, seeds)
 
 
 def over_seeds(
@@ -155,10 +155,11 @@ def over_seeds(
     return Estimate(found.value, found.interval, found.seeds, total)
 
 
-_ONE_SEED = Undefined("one seed shows no interval over seeds")
+ONE_SEED = Undefined("one seed shows no interval over seeds")
 
 
-def _percentile(value_R: Array, level: float) -> Interval:
+def percentile(value_R: Array, level: float) -> Interval:
+    """The middle `level` of the values of all resamples, shape (R,)."""
     low, high = np.quantile(value_R, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high), level)
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from cl_bench.metrics import sigmoid
 from cl_bench.metrics.arrays import Array, growing, missing, real_array
+from cl_bench.metrics.bootstrap import ONE_SEED, Estimate, Interval, percentile
 from cl_bench.metrics.undefined import Undefined
 
 LEAST_POINTS = 6
-_ON_BOUND = 1e-4
-_LEAST_RISE = 1e-3
-"""Accuracy by which a fitted curve must rise over the points, to be more than noise's shadow."""
-_STEEPEST = 20.0
-"""Largest exponent B; a steeper curve is a step that no evaluation schedule resolves."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +36,27 @@ class Asymptote:
     resampled: str
     """What the interval resamples: `seeds`, or with one seed the `residuals` of its points."""
 
+    def at(self, samples_P: ArrayLike) -> Array:
+        """The fitted accuracies at these samples."""
+        spent = np.asarray(samples_P, dtype=np.float64)
+        share = self.start / self.asymptote if self.asymptote else 0.0
+        parameters = [self.asymptote, share, np.log(self.midpoint), self.exponent]
+        return sigmoid.curve(np.array(parameters), spent)
+
+
+@dataclass(frozen=True)
+class AsymptoteDifference:
+    """How much higher a learner's curves are heading than another's, over tasks and for each."""
+
+    mean: Estimate | Undefined
+    """A of the first − A of the second, mean over the tasks for which both are defined; undefined
+    without any."""
+    difference_J: tuple[Estimate | Undefined, ...]
+    first_J: tuple[Asymptote | Undefined, ...]
+    second_J: tuple[Asymptote | Undefined, ...]
+    on_bound: float
+    """Share of the resampled curves, of the tasks that count, whose A is at a bound, R0 or 1."""
+
 
 def asymptote(
     acc_S_P: ArrayLike,
@@ -58,105 +76,178 @@ def asymptote(
     narrow where neighbouring points err alike. Undefined under 6 points, or when A sits on its
     bound: then the curve does not show where it ends.
     """
-    curves, samples = _arrays(acc_S_P, samples_P)
-    undefined = missing(acc_S_P=curves, samples_P=samples)
-    if len(samples) < LEAST_POINTS:
-        undefined = Undefined(f"needs at least {LEAST_POINTS} points, got {len(samples)}")
+    curves = np.atleast_2d(np.array(acc_S_P, dtype=np.float64))
+    acc, samples = _checked("acc_S_P", curves, "samples_P", samples_P)
+    undefined = missing(acc_S_P=acc, samples_P=samples)
     if undefined is not None:
         return undefined
-    mean = curves.mean(axis=0)
-    best = _fit(mean, samples, _starts(mean, samples))
-    undefined = _on_bound(best, _curve(best, samples))
+    drawn_R_S = generator.integers(len(acc), size=(resamples, len(acc)))
+    fitted = _fitted(acc, samples, drawn_R_S, generator)
+    return _described(fitted, level)
+
+
+def asymptote_difference(
+    first_J_S_P: ArrayLike,
+    first_samples_P: ArrayLike,
+    second_J_S_Q: ArrayLike,
+    second_samples_Q: ArrayLike,
+    generator: np.random.Generator,
+    *,
+    resamples: int = 200,
+    level: float = 0.95,
+) -> AsymptoteDifference | Undefined:
+    """How much higher a learner's curves are heading than another's, mean over tasks.
+
+    A of the first minus A of the second (see `asymptote`) over the tasks for which both are
+    defined. `first_J_S_P`, shape (J, S, P), are accuracies on J tasks with S seeds at
+    `first_samples_P`; `second_J_S_Q` those of the other learner, the same tasks and seeds, at its
+    own samples. The interval at `level` is the percentile bootstrap over seeds, paired: one draw
+    of seeds serves both learners and all tasks. A resampled curve that does not level off counts
+    with A = 1, one that does not rise with A = R0. One seed has no interval.
+    """
+    first, first_samples = _checked("first_J_S_P", first_J_S_P, "first_samples_P", first_samples_P)
+    second, second_samples = _checked(
+        "second_J_S_Q", second_J_S_Q, "second_samples_Q", second_samples_Q
+    )
+    if first.shape[:2] != second.shape[:2]:
+        shapes = f"first_J_S_P {first.shape}, second_J_S_Q {second.shape}"
+        raise ValueError(f"Both need the same tasks and seeds, the first two axes; got {shapes}.")
+    undefined = missing(
+        first_J_S_P=first,
+        first_samples_P=first_samples,
+        second_J_S_Q=second,
+        second_samples_Q=second_samples,
+    )
     if undefined is not None:
         return undefined
-    draws = _resample(curves, _curve(best, samples), generator, resamples)
-    ends = [_fit(draw, samples, [best])[0] for draw in draws]
-    low, high = np.quantile(ends, [(1 - level) / 2, (1 + level) / 2])
-    top, share, log_mid, exponent = best
-    return Asymptote(
-        asymptote=float(top),
-        low=float(low),
-        high=float(high),
-        start=float(top * share),
-        midpoint=float(np.exp(log_mid)),
-        exponent=float(exponent),
-        residual=float(np.sqrt(np.mean(np.square(_curve(best, samples) - mean)))),
-        resampled="seeds" if len(curves) > 1 else "residuals",
+    seeds = first.shape[1]
+    drawn_R_S = generator.integers(seeds, size=(resamples, seeds))
+    pairs = [
+        (
+            _fitted(first_S_P, first_samples, drawn_R_S, generator),
+            _fitted(second_S_Q, second_samples, drawn_R_S, generator),
+        )
+        for first_S_P, second_S_Q in zip(first, second, strict=True)
+    ]
+    return _compared(pairs, level)
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """The parameters fitted to a mean curve, and A of its resamples."""
+
+    best: Array
+    acc_S_P: Array
+    samples_P: Array
+    top_R: Array
+    on_bound_R: Array
+
+
+_Pair = tuple[_Fit | Undefined, _Fit | Undefined]
+"""The fits of both learners on one task."""
+
+
+def _fitted(
+    acc_S_P: Array, samples_P: Array, drawn_R_S: NDArray[np.int64], generator: np.random.Generator
+) -> _Fit | Undefined:
+    """The fit of the mean over seeds and, starting from it, those of the resamples."""
+    if len(samples_P) < LEAST_POINTS:
+        return Undefined(f"needs at least {LEAST_POINTS} points, got {len(samples_P)}")
+    mean_P = acc_S_P.mean(axis=0)
+    best = sigmoid.fit(mean_P, samples_P)
+    undefined = sigmoid.on_bound(best, samples_P)
+    if undefined is not None:
+        return undefined
+    if len(acc_S_P) > 1:
+        drawn_R_P = acc_S_P[drawn_R_S].mean(axis=1)
+    else:
+        drawn_R_P = _residual_draws(
+            mean_P, sigmoid.curve(best, samples_P), len(drawn_R_S), generator
+        )
+    again = [sigmoid.fit(drawn_P, samples_P, [best]) for drawn_P in drawn_R_P]
+    return _Fit(
+        best,
+        acc_S_P,
+        samples_P,
+        top_R=np.array([sigmoid.top(found, samples_P) for found in again]),
+        on_bound_R=np.array([sigmoid.on_bound(found, samples_P) is not None for found in again]),
     )
 
 
-def _arrays(acc_S_P: ArrayLike, samples_P: ArrayLike) -> tuple[Array, Array]:
-    """Both as arrays, (S, P) and (P,); `ValueError` if they cannot be a learning curve."""
-    curves = real_array("acc_S_P", np.atleast_2d(np.array(acc_S_P, dtype=np.float64)), "SP")
-    samples = real_array("samples_P", samples_P, "P")
-    if curves.shape[1:] != samples.shape:
-        raise ValueError(f"samples_P has the shape ({curves.shape[1]},); got {samples.shape}.")
-    growing("samples_P", samples)
-    outside = curves[(curves < 0) | (curves > 1)]
-    if len(outside):
-        raise ValueError(f"acc_S_P holds accuracies from 0 to 1; got {outside[0]:g}.")
-    return curves, samples
-
-
-def _on_bound(best: Array, fitted_P: Array) -> Undefined | None:
-    if best[0] > 1 - _ON_BOUND:
-        return Undefined("the fitted asymptote is at its bound, 1: the curve does not level off")
-    if best[1] > 1 - _ON_BOUND or np.ptp(fitted_P) < _LEAST_RISE:
-        return Undefined("the fitted asymptote is at its bound, R0: the curve does not rise")
-    return None
-
-
-def _curve(parameters: Array, samples_P: Array) -> Array:
-    """R at the samples for (A, R0 / A, ln C_mid, B); the bounds of these make a box."""
-    top, share, log_mid, exponent = parameters
-    with np.errstate(divide="ignore", over="ignore"):
-        gained = 1 / (1 + np.exp(exponent * (log_mid - np.log(samples_P))))
-    curve: Array = top * (share + (1 - share) * gained)
-    return curve
-
-
-def _bounds(samples_P: Array) -> tuple[Array, Array]:
-    spent = samples_P[samples_P > 0]
-    low, high = np.log(spent[0]) - np.log(10), np.log(spent[-1]) + np.log(100)
-    return np.array([0, 0, low, 0.01]), np.array([1, 1, high, _STEEPEST])
-
-
-def _starts(acc_P: Array, samples_P: Array) -> list[Array]:
-    """Twelve first guesses, because the squared error has several minima."""
-    spent = samples_P[samples_P > 0]
-    top = min(max(float(acc_P.max()), 0.01), 0.99)
-    share = min(max(float(acc_P[0]) / top, 0.01), 0.99)
-    middles = np.log(np.quantile(spent, [0.1, 0.3, 0.6, 0.95]))
-    return [np.array([top, share, middle, b]) for middle, b in product(middles, (0.7, 2, 5))]
-
-
-def _fit(acc_P: Array, samples_P: Array, starts: list[Array]) -> Array:
-    """The parameters with the least squared error reached from any start."""
-    from scipy.optimize import least_squares
-
-    low, high = _bounds(samples_P)
-    fits = [
-        least_squares(
-            lambda parameters: _curve(parameters, samples_P) - acc_P,
-            np.clip(start, low + 1e-6, high - 1e-6),
-            bounds=(low, high),
-            x_scale=[0.1, 0.1, 1, 1],
-        )
-        for start in starts
-    ]
-    best: Array = min(fits, key=lambda fit: float(fit.cost)).x
-    return best
-
-
-def _resample(
-    curve_S_P: Array, fitted_P: Array, generator: np.random.Generator, resamples: int
+def _residual_draws(
+    acc_P: Array, fitted_P: Array, resamples: int, generator: np.random.Generator
 ) -> Array:
-    """Curves to fit again, shape (resamples, P), within 0 to 1."""
-    seeds, points = curve_S_P.shape
-    if seeds > 1:
-        drawn_R_S = generator.integers(seeds, size=(resamples, seeds))
-        return np.array([curve_S_P[drawn].mean(axis=0) for drawn in drawn_R_S])
-    residuals = curve_S_P[0] - fitted_P
-    drawn_R_P = generator.integers(points, size=(resamples, points))
+    """Curves to fit again for a single seed, shape (resamples, P), within 0 to 1."""
+    residuals = acc_P - fitted_P
+    drawn_R_P = generator.integers(len(acc_P), size=(resamples, len(acc_P)))
     curves: Array = np.clip(fitted_P + (residuals - residuals.mean())[drawn_R_P], 0, 1)
     return curves
+
+
+def _described(fit: _Fit | Undefined, level: float) -> Asymptote | Undefined:
+    if isinstance(fit, Undefined):
+        return fit
+    top, share, log_mid, exponent = fit.best
+    interval = percentile(fit.top_R, level)
+    distance_P = sigmoid.curve(fit.best, fit.samples_P) - fit.acc_S_P.mean(axis=0)
+    return Asymptote(
+        asymptote=float(top),
+        low=interval.low,
+        high=interval.high,
+        start=float(top * share),
+        midpoint=float(np.exp(log_mid)),
+        exponent=float(exponent),
+        residual=float(np.sqrt(np.mean(np.square(distance_P)))),
+        resampled="seeds" if len(fit.acc_S_P) > 1 else "residuals",
+    )
+
+
+def _compared(pairs: Sequence[_Pair], level: float) -> AsymptoteDifference:
+    by_task = [_minus([pair], level) for pair in pairs]
+    told = zip(pairs, by_task, strict=True)
+    defined = [pair for pair, found in told if isinstance(found, Estimate)]
+    on_bound = [fit.on_bound_R for pair in defined for fit in pair if isinstance(fit, _Fit)]
+    mean = _minus(defined or pairs, level)
+    if isinstance(mean, Undefined):
+        mean = Undefined(f"no task has both asymptotes: {mean.reason}")
+    return AsymptoteDifference(
+        mean,
+        tuple(by_task),
+        tuple(_described(first, level) for first, _ in pairs),
+        tuple(_described(second, level) for _, second in pairs),
+        float(np.mean(on_bound)) if on_bound else 0.0,
+    )
+
+
+def _minus(pairs: Sequence[_Pair], level: float) -> Estimate | Undefined:
+    """First minus second in A, mean over these tasks; the first reason if a fit is undefined."""
+    values, drawn = [], []
+    for first, second in pairs:
+        if isinstance(first, Undefined):
+            return first
+        if isinstance(second, Undefined):
+            return second
+        values.append(first.best[0] - second.best[0])
+        drawn.append(first.top_R - second.top_R)
+        seeds = len(first.acc_S_P)
+    interval: Interval | Undefined = ONE_SEED
+    if seeds > 1:
+        interval = percentile(np.mean(drawn, axis=0), level)
+    return Estimate(float(np.mean(values)), interval, seeds, seeds)
+
+
+def _checked(
+    name: str, acc: ArrayLike, samples_name: str, samples: ArrayLike
+) -> tuple[Array, Array]:
+    """Both as arrays, (…, S, P) and (P,); `ValueError` if they cannot be learning curves."""
+    curves = real_array(name, acc, name.partition("_")[2].replace("_", ""))
+    samples_P = real_array(samples_name, samples, samples_name[-1])
+    if curves.shape[-1:] != samples_P.shape:
+        raise ValueError(
+            f"{samples_name} has the shape ({curves.shape[-1]},); got {samples_P.shape}."
+        )
+    growing(samples_name, samples_P)
+    outside = curves[(curves < 0) | (curves > 1)]
+    if len(outside):
+        raise ValueError(f"{name} holds accuracies from 0 to 1; got {outside[0]:g}.")
+    return curves, samples_P

@@ -35,6 +35,7 @@ EXAMPLES: dict[str, list[Any]] = {
     "samples_to_reach": [RISING, SAMPLES, 0.3],
     "sample_efficiency": [RISING, SAMPLES, SLOWER, SAMPLES],
     "asymptote": [RISING, SAMPLES, 0],
+    "asymptote_difference": [[[RISING]], SAMPLES, [[SLOWER]], SAMPLES, 0],
     "kl_at_matched_accuracy": [RISING, KL, SLOWER, KL],
     "plasticity_ratio": [[0.1, 0.2], [0.2, 0.2]],
     "channel_attribution": [[[0.1, 0.2], [0.3, 0.5]]],
@@ -54,7 +55,8 @@ EXAMPLES: dict[str, list[Any]] = {
     "rescore_noise_floor": [[0.5, 1.0, 0.0], [0.5, 0.5, 0.25]],
 }
 TAKES_A_GENERATOR = {
-    "asymptote", "bootstrap_mean", "paired_bootstrap", "stratified_bootstrap", "over_seeds",
+    "asymptote", "asymptote_difference", "bootstrap_mean", "paired_bootstrap",
+    "stratified_bootstrap", "over_seeds",
 }  # fmt: skip
 
 
