@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cl_bench.cli_errors import Errors
+from cl_bench.cli_reproduce import calibrate, reproduce
 from cl_bench.console import OneLineGroup
 from cl_bench.errors import UsageError, unknown
 from cl_bench.text import printable
@@ -203,6 +204,10 @@ def selftest(
         )
         typer.echo(outcome.text())
         raise typer.Exit(0 if outcome.passed else 1)
+
+
+app.command()(reproduce)
+app.command()(calibrate)
 
 
 @model_app.command("eval")

@@ -23,7 +23,7 @@ import pyarrow.parquet as parquet
 
 from cl_bench.claims.tables import FLOAT32, RUNS, TABLES, THINNED, row_of, table_of, table_schema
 from cl_bench.errors import RunDirectoryError
-from cl_bench.files import file_hash, read_json, replacing, write_json_atomically, writing
+from cl_bench.files import file_hash, read_json, replacing, write_json_atomically
 from cl_bench.results import RunDirectory
 from cl_bench.schema import SCHEMA_VERSION
 from cl_bench.sweep.cell import Cell
@@ -104,7 +104,7 @@ def _write(archive: Archive, out: Path) -> None:
     files = {"runs": pa.Table.from_pylist(rows, schema=RUNS)}
     files |= {name: _joined(name, archive.tables[name]) for name in TABLES}
     out.mkdir(parents=True, exist_ok=True)
-    with writing(out), ExitStack() as places:
+    with ExitStack() as places:
         manifest = places.enter_context(replacing(out / _MANIFEST))
         hashes = {}
         for name, table in files.items():

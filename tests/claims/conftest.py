@@ -31,7 +31,7 @@ def make_run(tmp_path: Path) -> MakeRun:
 
     Returns the sweep's folder. `accuracy` is a function of (step, domain, prompt). Every domain of
     the stream is evaluated every `eval_every` steps of the cell under both prompts; at step 0 and
-    stage ends by the base as well, with half that accuracy. Of `items` problems with two samples
+    stage ends by the base as well, with half that accuracy. A step spends 64 rollouts. Of `items` problems with two samples
     each the first answers of all are right and the second ones wrong. The run took 7 s.
     """
 
@@ -80,7 +80,9 @@ def _evaluations(cell: Cell, accuracy: Accuracy) -> Iterator[Row]:
                 for prompt in ("seed", "learner"):
                     score = accuracy(step, domain, prompt) / (1 if weights == "trained" else 2)
                     named: Row = {"domain": domain, "prompt": prompt, "weights": weights}
-                    yield _row("evaluations", **place, **named, accuracy=score, test_set="stream")
+                    spent = dict.fromkeys(("samples_slow", "rollouts"), 64 * step)
+                    named |= {"accuracy": score, "test_set": "stream", **spent}
+                    yield _row("evaluations", **place, **named)
 
 
 def _items(row: Row, count: int) -> Iterator[Row]:

@@ -156,6 +156,6 @@ def test_what_cannot_be_written_leaves_the_archive_as_it_was(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("cl_bench.claims.archive.write_json_atomically", full)
-    with pytest.raises(RunDirectoryError, match="No space left on device"):
+    with pytest.raises(OSError, match="No space left on device"):
         write_archive([cell(100), cell(101)], folder, archive)
     assert content(archive) == before
