@@ -31,8 +31,9 @@ def make_run(tmp_path: Path) -> MakeRun:
 
     Returns the sweep's folder. `accuracy` is a function of (step, domain, prompt). Every domain of
     the stream is evaluated every `eval_every` steps of the cell under both prompts; at step 0 and
-    stage ends by the base as well, with half that accuracy. A step spends 64 rollouts. Of `items` problems with two samples
-    each the first answers of all are right and the second ones wrong. The run took 7 s.
+    stage ends by the base as well, with half that accuracy. A step spends 64 rollouts.
+    Of `items` problems with two samples each the first answers are right and the second ones wrong.
+    The run took 7 s.
     """
 
     def make(
