@@ -49,6 +49,9 @@ def run(
     feedback: Annotated[str, Name(help="none, answer or step.")] = "step",
     boundaries: Annotated[str, Name(help="hidden or announced.")] = "hidden",
     device: Annotated[str, Name(help="auto, cpu or cuda.")] = "auto",
+    keep_stage_models: Annotated[
+        bool, Name("--keep-stage-models", help="Keep the model of every stage's end.")
+    ] = False,
     quiet: Annotated[bool, Name("--quiet", help="Print the summary only.")] = False,
     debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
     learning_rate: Annotated[
