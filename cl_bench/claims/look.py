@@ -9,9 +9,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from cl_bench.claims.measure import Trajectory
+from cl_bench.metrics.undefined import Undefined
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 LEARNERS = ("rl", "prompt", "fst", "fst-distill")
 """The learners of the claims, in the order of legends; `base` has a look too."""
@@ -56,12 +62,26 @@ def sheet(rows: int, columns: int, **options: Any) -> Iterator[tuple[Figure, lis
         yield figure, figure.subplots(rows, columns, squeeze=False, **options).ravel().tolist()
 
 
-def no_runs(axes: Axes) -> None:
-    """Say in the middle of a panel that there is nothing to draw."""
-    axes.text(0.5, 0.5, "no runs", transform=axes.transAxes, ha="center", color="#777777")
+def curves(
+    axes: Axes, learner: str, seeds: Sequence[Trajectory | Undefined], *, dashed: bool = False
+) -> Trajectory | None:
+    """Draw a thin line for every seed that has one and a thick one for their mean; return it.
+
+    A dashed mean stands alone, without its seeds. The mean is taken over seeds at each evaluation,
+    of both coordinates; there is none if seeds have different numbers of evaluations.
+    """
+    there = [seed for seed in seeds if not isinstance(seed, Undefined)]
+    for x_P, y_P in [] if dashed else there:
+        axes.plot(x_P, y_P, color=colour(learner), lw=0.6, alpha=0.3)
+    if len({len(x_P) for x_P, _ in there}) != 1:
+        return None
+    mean = (np.mean([x_P for x_P, _ in there], axis=0), np.mean([y for _, y in there], axis=0))
+    dashes = {"dashes": (4, 2), "lw": 1.4} if dashed else {"marker": marker(learner)}
+    axes.plot(*mean, color=colour(learner), **dashes)
+    return mean
 
 
-def legend(figure: Figure, learners: Sequence[str], more: Sequence[Any] = ()) -> None:
+def legend(figure: Figure, learners: Sequence[str], more: Sequence[Line2D] = ()) -> None:
     """The learners' looks, and `more` handles, below all panels."""
     from matplotlib.lines import Line2D
 
@@ -69,21 +89,26 @@ def legend(figure: Figure, learners: Sequence[str], more: Sequence[Any] = ()) ->
         Line2D([], [], color=colour(name), marker=marker(name), label=label(name))
         for name in learners
     ]
-    figure.legend(handles=[*handles, *more], loc="outside lower center", ncols=5)
+    thin = Line2D([], [], color="#555555", lw=0.6, label="single seeds")
+    figure.legend(handles=[*handles, *more, thin], loc="outside lower center", ncols=6)
 
 
-def percent(axes: Axes) -> None:
-    """Accuracies from 0 up, shown in percent."""
-    from matplotlib.ticker import PercentFormatter
+def finish(panels: Sequence[Axes], *, percent: bool = True, samples: bool = True) -> None:
+    """Set the axes of panels once all is drawn, and say in those without lines that there are no
+    runs.
 
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.set_ylim(bottom=0)
+    Both axes begin at 0. `percent`: accuracies upwards; `samples`: numbers of samples across.
+    """
+    from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
-
-def thousands(axes: Axes) -> None:
-    """Numbers of samples on the horizontal axis, with separators."""
-    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
-
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    axes.xaxis.set_major_locator(MaxNLocator(4))
-    axes.set_xlim(left=0)
+    for axes in panels:
+        axes.set_xlim(left=0)
+        axes.set_ylim(bottom=0)
+        if percent:
+            axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        if not axes.lines:
+            axes.text(0.5, 0.5, "no runs", transform=axes.transAxes, ha="center", color="#777777")
+            axes.set_xticks([])
+        elif samples:
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+            axes.xaxis.set_major_locator(MaxNLocator(4))

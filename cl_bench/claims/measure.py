@@ -35,7 +35,7 @@ class Curves(Protocol):
     def curve(
         self, cell: Cell, domain: str, *, prompt: str = "learner"
     ) -> pd.DataFrame | Undefined:
-        """Rows of `evaluations` of the trained model on a domain of the stream, by step."""
+        """Rows of `evaluations` of the trained model on a domain of the stream."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,7 @@ def trajectory(
     curve = data.curve(cell, domain, prompt=prompt)
     if isinstance(curve, Undefined):
         return curve
+    curve = curve.sort_values("step")
     for column in (first, second):
         broken_P = ~np.isfinite(curve[column].to_numpy(dtype=np.float64))
         if broken_P.any():

@@ -25,6 +25,19 @@ def curve(parameters: Array, samples_P: Array) -> Array:
     return values
 
 
+def _slopes(parameters: Array, samples_P: Array) -> Array:
+    """The derivatives of `curve` by its parameters, shape (P, 4)."""
+    top, share, log_mid, exponent = parameters
+    with np.errstate(divide="ignore", over="ignore"):
+        before = log_mid - np.log(samples_P)
+        gained = 1 / (1 + np.exp(exponent * before))
+    before = np.where(samples_P > 0, before, 0)  # there nothing is gained, whatever the slope
+    steep = -top * (1 - share) * gained * (1 - gained)
+    return np.stack(
+        [share + (1 - share) * gained, top * (1 - gained), steep * exponent, steep * before], axis=1
+    )
+
+
 def fit(acc_P: Array, samples_P: Array, starts: list[Array] | None = None) -> Array:
     """The parameters with the least squared error reached from any start, by default twelve."""
     from scipy.optimize import least_squares
@@ -34,6 +47,7 @@ def fit(acc_P: Array, samples_P: Array, starts: list[Array] | None = None) -> Ar
         least_squares(
             lambda parameters: curve(parameters, samples_P) - acc_P,
             np.clip(start, low + 1e-6, high - 1e-6),
+            jac=lambda parameters: _slopes(parameters, samples_P),
             bounds=(low, high),
             x_scale=[0.1, 0.1, 1, 1],
         )

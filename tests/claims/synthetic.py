@@ -1,1 +1,119 @@
-X = 3
+"""Runs that were never made: tables whose every number a test has written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from cl_bench.claims.measure import Measured
+from cl_bench.claims.plan import BUDGETS, Plan
+from cl_bench.metrics.bootstrap import Estimate
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.sweep.cell import Cell
+
+Rule = Callable[[str, str, int, float], float]
+"""A value from domain, learner, seed and the share of the run that is done."""
+
+
+class Synthetic:
+    """Tables of single runs, in the place of `cl_bench.claims.data.Data`; rows in no order."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._curves: dict[tuple[str, str, str], pd.DataFrame | Undefined] = {}
+
+    def add(
+        self,
+        domain: str,
+        learner: str,
+        seed: int,
+        accuracy: Sequence[float],
+        *,
+        prompts: Sequence[str] = ("learner", "seed"),
+        **given: object,
+    ) -> None:
+        """A run; by default 100 samples and 150 rollouts from one evaluation to the next.
+
+        `given` are other columns: step, samples, rollouts, kl, entropy.
+        """
+        points = np.arange(len(accuracy))
+        columns: dict[str, object] = {
+            "step": points * 10,
+            "samples": points * 100,
+            "rollouts": points * 150,
+        }
+        columns |= {"kl": points * 0.01, "entropy": points * 0.0}
+        assert given.keys() <= columns.keys(), given
+        names = {"samples": "samples_slow", "kl": "kl_policy_base"}
+        frame = pd.DataFrame({**columns, **given, "accuracy": accuracy}).rename(columns=names)
+        cell = self.plan.single(domain, learner, seed)
+        for prompt in prompts:
+            self._curves[cell.name, domain, prompt] = frame.sample(frac=1, random_state=seed)
+
+    def lose(self, domain: str, learner: str, seed: int, reason: str) -> None:
+        """A run that failed or diverged."""
+        cell = self.plan.single(domain, learner, seed)
+        for prompt in ("learner", "seed"):
+            self._curves[cell.name, domain, prompt] = Undefined(f"run {cell.name} {reason}")
+
+    def curve(
+        self, cell: Cell, domain: str, *, prompt: str = "learner"
+    ) -> pd.DataFrame | Undefined:
+        missing = Undefined(f"run {cell.name} is missing")
+        return self._curves.get((cell.name, domain, prompt), missing)
+
+
+def plan_of(budget: str = "small", seeds: int = 2) -> Plan:
+    """A plan in which fast-slow training has half as many steps as the others."""
+    settings = {"rl": {"problems_per_step": 8}, "fst": {"problems_per_step": 16}}
+    return Plan(BUDGETS[budget], tuple(range(100, 100 + seeds)), settings)
+
+
+def filled(
+    plan: Plan,
+    domains: Sequence[str],
+    learners: Sequence[str],
+    accuracy: Rule,
+    kl: Rule = lambda _domain, _learner, _seed, share: share / 10,
+) -> Synthetic:
+    """Whole runs, evaluated when the plan's would be; prompt-only spends no training samples."""
+    data = Synthetic(plan)
+    for domain in domains:
+        for learner in learners:
+            for seed in plan.seeds:
+                cell = plan.single(domain, learner, seed)
+                step = [*range(0, cell.steps, cell.options["eval_every"]), cell.steps]
+                share = np.array(step) / cell.steps
+                spent = share * plan.budget.single_samples
+                fast = {"prompt": 0.5, "fst": 1.5, "fst-distill": 1.5}.get(learner, 1.0)
+                data.add(
+                    domain,
+                    learner,
+                    seed,
+                    [accuracy(domain, learner, seed, done) for done in share],
+                    samples=spent * (learner != "prompt"),
+                    rollouts=spent * fast,
+                    kl=[kl(domain, learner, seed, done) for done in share],
+                    entropy=0.6 - 0.2 * share,
+                    step=step,
+                )
+    return data
+
+
+def value(estimate: Estimate | Undefined) -> float:
+    """The value of an estimate that has one."""
+    assert isinstance(estimate, Estimate), estimate
+    return estimate.value
+
+
+def shown(measured: Measured, what: str, name: str) -> float:
+    """The value of a detail's column."""
+    return value(next(d for d in measured.details if d.what == what).values[name])
+
+
+def reason(found: object) -> str:
+    """Why a value is undefined."""
+    assert isinstance(found, Undefined), found
+    return found.reason

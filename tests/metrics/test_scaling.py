@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cl_bench.metrics import Undefined, asymptote
-from cl_bench.metrics.scaling import Asymptote
+from cl_bench.metrics import Undefined, asymptote, asymptote_difference
+from cl_bench.metrics.bootstrap import Estimate, Interval
+from cl_bench.metrics.scaling import Asymptote, AsymptoteDifference
 
 SAMPLES = np.arange(0, 1001, 50.0)
 Array = np.typing.NDArray[np.float64]
@@ -80,3 +81,97 @@ def test_missing_points_and_percentages_are_told() -> None:
     assert value == Undefined("missing acc_S_P[0, 3]")
     with pytest.raises(ValueError, match="from 0 to 1"):
         asymptote(80 * curve(0.8, 0.1, 200, 2.0), SAMPLES, np.random.default_rng(0))
+
+
+def pairs(*tops: tuple[float, float], shifts: tuple[float, ...] = (0.0, 0.02, 0.05)) -> list[Array]:
+    """For both learners tasks × seeds × points: curves with these asymptotes, seeds shifted."""
+    return [
+        np.array([[curve(both[which], 0.1, 100, 2.0) + shift for shift in shifts] for both in tops])
+        for which in (0, 1)
+    ]
+
+
+def compare(first: Array, second: Array, samples: Array = SAMPLES) -> AsymptoteDifference:
+    random = np.random.default_rng(0)
+    value = asymptote_difference(first, SAMPLES, second, samples, random, resamples=40)
+    assert isinstance(value, AsymptoteDifference), value
+    return value
+
+
+def test_the_difference_of_asymptotes_is_a_mean_over_tasks() -> None:
+    found = compare(*pairs((0.8, 0.5), (0.6, 0.5)))
+    assert isinstance(found.mean, Estimate)
+    assert found.mean.value == pytest.approx((0.3 + 0.1) / 2, abs=1e-4)
+    by_task = [task for task in found.difference_J if isinstance(task, Estimate)]
+    assert [task.value for task in by_task] == pytest.approx([0.3, 0.1], abs=1e-4)
+    tops = [fit.asymptote for fit in found.second_J if isinstance(fit, Asymptote)]
+    assert tops == pytest.approx([0.5 + 0.07 / 3] * 2, abs=1e-4)
+    assert found.on_bound == 0
+    assert (found.mean.seeds, found.mean.of_seeds) == (3, 3)
+
+
+def test_what_moves_both_learners_on_a_seed_cancels_out_of_the_difference() -> None:
+    found = compare(*pairs((0.8, 0.5)))
+    assert isinstance(found.mean, Estimate)
+    assert isinstance(found.mean.interval, Interval)
+    assert found.mean.interval.high - found.mean.interval.low < 1e-3
+    (first,) = found.first_J
+    assert isinstance(first, Asymptote)
+    assert first.high - first.low > 0.02
+
+
+def test_the_learners_may_be_evaluated_at_other_samples() -> None:
+    first, second = pairs((0.8, 0.5))
+    found = compare(first, second[:, :, ::2], SAMPLES[::2])
+    assert isinstance(found.mean, Estimate)
+    assert found.mean.value == pytest.approx(0.3, abs=1e-4)
+
+
+def test_a_task_without_both_asymptotes_does_not_count() -> None:
+    first, second = pairs((0.8, 0.5), (0.6, 0.5))
+    second[1] = 0.3
+    found = compare(first, second)
+    assert isinstance(found.mean, Estimate)
+    assert found.mean.value == pytest.approx(0.3, abs=1e-4)
+    flat = Undefined("the fitted asymptote is at its bound, R0: the curve does not rise")
+    assert found.difference_J[1] == found.second_J[1] == flat
+    none = compare(first[1:], second[1:])
+    assert none.mean == Undefined(f"no task has both asymptotes: {flat.reason}")
+
+
+def test_a_resampled_curve_that_does_not_level_off_counts_with_its_bound() -> None:
+    first, second = pairs((0.8, 0.5), shifts=(0.0, 0.0, 0.0, 0.0))
+    first[0, 0] = np.linspace(0.1, 1.0, len(SAMPLES))
+    found = compare(first, second)
+    assert isinstance(found.first_J[0], Asymptote)
+    assert found.first_J[0].asymptote < 0.95
+    assert 0 < found.on_bound < 0.5
+    assert found.first_J[0].high == pytest.approx(1)
+
+
+def test_a_resampled_curve_that_does_not_rise_counts_with_where_it_starts() -> None:
+    flat, rising = np.full(len(SAMPLES), 0.3), curve(0.9, 0.3, 100, 2.0)
+    value = fit(np.array([flat, flat, rising]))
+    assert value.low == pytest.approx(0.3, abs=2e-3)
+
+
+def test_one_seed_has_a_difference_and_no_interval() -> None:
+    found = compare(*pairs((0.8, 0.5), shifts=(0.0,)))
+    assert isinstance(found.mean, Estimate)
+    assert found.mean.value == pytest.approx(0.3, abs=1e-4)
+    assert found.mean.interval == Undefined("one seed shows no interval over seeds")
+
+
+def test_other_tasks_or_seeds_are_a_mistake_of_the_caller() -> None:
+    first, second = pairs((0.8, 0.5), (0.6, 0.5))
+    with pytest.raises(ValueError, match="the same tasks and seeds"):
+        compare(first, second[:1])
+    with pytest.raises(ValueError, match=r"second_samples_Q has the shape \(21,\)"):
+        compare(first, second, SAMPLES[:5])
+    with pytest.raises(ValueError, match="second_J_S_Q holds accuracies from 0 to 1; got"):
+        compare(first, 100 * second)
+
+
+def test_a_fitted_curve_can_be_drawn() -> None:
+    acc = curve(0.8, 0.1, 200, 2.0)
+    np.testing.assert_allclose(fit(acc).at(SAMPLES), acc, atol=1e-4)

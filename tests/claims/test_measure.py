@@ -1,0 +1,85 @@
+"""What all measures share."""
+
+from __future__ import annotations
+
+import pytest
+
+from cl_bench.claims.measure import (
+    BySeed,
+    as_ratio,
+    detail,
+    difference,
+    generator,
+    mean_over,
+    measured,
+    trajectory,
+)
+from cl_bench.claims.measures import MEASURES
+from cl_bench.claims.registered import CLAIMS
+from cl_bench.metrics import Undefined
+from cl_bench.metrics.bootstrap import Estimate, Interval
+
+from .synthetic import Synthetic, filled, plan_of
+
+GONE = Undefined("the run is missing")
+
+
+def test_the_registered_statements_of_these_claims_have_measures() -> None:
+    registered = [s.id for c in CLAIMS if c.number in (1, 2, 3, 9, 10) for s in c.statements]
+    assert [statement for statement in MEASURES if statement in registered] == registered
+
+
+def test_a_seed_without_a_value_in_one_domain_has_no_mean() -> None:
+    parts: dict[str, BySeed] = {"facts": {0: 0.2, 1: 0.4}, "code": {0: 0.6, 1: GONE}}
+    assert mean_over(parts) == {0: pytest.approx(0.4), 1: Undefined("code: the run is missing")}
+
+
+def test_a_difference_is_undefined_where_either_side_is() -> None:
+    other = Undefined("it diverged")
+    found = difference({0: 0.5, 1: GONE, 2: 0.5, 3: GONE}, {0: 0.2, 1: 0.2, 2: other, 3: other})
+    assert found == {0: pytest.approx(0.3), 1: GONE, 2: other, 3: GONE}
+
+
+def test_ratios_are_shown_as_geometric_means() -> None:
+    shown = detail("code", {"ratio": {0: 1.0, 1: 3.0}}, generator(), "ratio").values["ratio"]
+    assert isinstance(shown, Estimate)
+    assert shown.value == pytest.approx(4)
+    assert isinstance(shown.interval, Interval)
+    assert (shown.interval.low, shown.interval.high) == pytest.approx((2, 8))
+    assert as_ratio(GONE) == GONE
+    one = as_ratio(Estimate(-1.0, GONE, 1, 2))
+    assert one == Estimate(0.5, GONE, 1, 2)
+
+
+def test_an_estimate_counts_the_seeds_without_a_value_and_is_the_same_again() -> None:
+    by_seed: BySeed = {0: 0.1, 1: 0.5, 2: GONE}
+    first, second = (measured(by_seed, [], generator()) for _ in range(2))
+    assert first == second
+    assert first.value_by_seed == by_seed
+    assert isinstance(first.estimate, Estimate)
+    assert (first.estimate.seeds, first.estimate.of_seeds) == (2, 3)
+    assert first.estimate.value == pytest.approx(0.3)
+    nothing = measured({0: GONE, 1: GONE}, [], generator())
+    assert nothing.estimate == Undefined("0 of 2 seeds have a value; the run is missing")
+
+
+def test_a_trajectory_is_in_the_order_of_steps() -> None:
+    data = Synthetic(plan_of())
+    data.add("facts", "rl", 100, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    found = trajectory(data, data.plan.single("facts", "rl", 100), "facts", "accuracy", "rollouts")
+    assert not isinstance(found, Undefined)
+    assert list(found[0]) == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    assert list(found[1]) == [0, 150, 300, 450, 600, 750]
+
+
+@pytest.mark.parametrize("statement", ["1a", "1b", "2b", "3a", "3b", "9a", "9b", "10a", "10b"])
+def test_measures_do_not_depend_on_the_order_in_which_runs_were_made(statement: str) -> None:
+    domains, learners = ("facts", "code", "math", "physics"), ("rl", "prompt", "fst", "fst-distill")
+    speed = {"rl": 1.0, "prompt": 0.5, "fst": 2.0, "fst-distill": 0.8}
+
+    def rule(domain: str, learner: str, seed: int, share: float) -> float:
+        return 0.1 + 0.1 * speed[learner] * share + 0.01 * (seed - 100) + len(domain) / 100
+
+    one = filled(plan_of(), domains, learners, rule)
+    other = filled(plan_of(), domains[::-1], learners[::-1], rule)
+    assert MEASURES[statement](one, one.plan) == MEASURES[statement](other, other.plan)

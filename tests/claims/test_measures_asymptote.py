@@ -1,0 +1,112 @@
+"""Claim 2a on sigmoids whose asymptotes are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cl_bench.claims.measures import MEASURES
+from cl_bench.claims.plan import SINGLE_DOMAINS
+from cl_bench.metrics import Undefined
+from cl_bench.metrics.bootstrap import Estimate, Interval
+
+from .synthetic import Synthetic, filled, plan_of, reason, shown, value
+
+TOPS = {"facts": (0.8, 0.5), "code": (0.6, 0.5), "math": (0.55, 0.4)}
+"""A of fast-slow training and of RL: 0.3, 0.1 and 0.15 apart."""
+APART = (0.3 + 0.1 + 0.15) / 3
+
+
+def rule(domain: str, learner: str, seed: int, share: float) -> float:
+    """A sigmoid that has half of its gain after a tenth of the run; seed 101 is 0.02 higher."""
+    top = TOPS[domain][learner == "rl"] - 0.1
+    gained = 1 / (1 + (0.1 / share) ** 2) if share else 0.0
+    return 0.1 + top * gained + 0.02 * (seed - 100)
+
+
+@pytest.mark.parametrize("budget", ["small", "full"])
+def test_the_value_is_the_mean_difference_of_the_fitted_asymptotes(budget: str) -> None:
+    data = filled(plan_of(budget), SINGLE_DOMAINS, ("rl", "fst"), rule)
+    found = MEASURES["2a"](data, data.plan)
+    assert found.value_by_seed == {}
+    assert value(found.estimate) == pytest.approx(APART, abs=1e-4)
+    assert shown(found, "facts", "fst") == pytest.approx(0.81, abs=1e-4)
+    assert shown(found, "code", "rl") == pytest.approx(0.51, abs=1e-4)
+    assert shown(found, "math", "difference") == pytest.approx(0.15, abs=1e-4)
+    assert found.notes == ()
+
+
+def test_seeds_that_move_both_learners_alike_do_not_widen_the_interval() -> None:
+    data = filled(plan_of(seeds=3), SINGLE_DOMAINS, ("rl", "fst"), rule)
+    found = MEASURES["2a"](data, data.plan)
+    assert isinstance(found.estimate, Estimate)
+    assert isinstance(found.estimate.interval, Interval)
+    assert found.estimate.interval.high - found.estimate.interval.low < 1e-3
+    alone = found.details[0].values["fst"]
+    assert isinstance(alone, Estimate)
+    assert isinstance(alone.interval, Interval)
+    assert alone.interval.high - alone.interval.low > 0.02
+
+
+def test_the_interval_is_the_same_again_whatever_the_order_of_rows() -> None:
+    data = filled(plan_of(), SINGLE_DOMAINS, ("rl", "fst"), rule)
+    again = filled(plan_of(), SINGLE_DOMAINS[::-1], ("fst", "rl"), rule)
+    assert MEASURES["2a"](data, data.plan) == MEASURES["2a"](again, again.plan)
+
+
+def test_a_domain_without_an_asymptote_does_not_count_and_is_told() -> None:
+    data = filled(
+        plan_of(),
+        SINGLE_DOMAINS,
+        ("rl", "fst"),
+        lambda d, name, s, share: 0.2 if (d, name) == ("facts", "rl") else rule(d, name, s, share),
+    )
+    found = MEASURES["2a"](data, data.plan)
+    assert value(found.estimate) == pytest.approx((0.1 + 0.15) / 2, abs=1e-4)
+    why = "the fitted asymptote is at its bound, R0: the curve does not rise"
+    assert found.details[0].values["rl"] == Undefined(why)
+    assert shown(found, "facts", "fst") == pytest.approx(0.81, abs=1e-4)
+    assert found.notes == (f"facts does not count: {why}",)
+
+
+def test_without_any_asymptote_the_value_is_undefined_and_the_fits_are_shown() -> None:
+    data = filled(
+        plan_of(),
+        SINGLE_DOMAINS,
+        ("rl", "fst"),
+        lambda d, name, s, share: 0.2 if name == "rl" else rule(d, name, s, share),
+    )
+    found = MEASURES["2a"](data, data.plan)
+    assert "no task has both asymptotes" in reason(found.estimate)
+    assert shown(found, "math", "fst") == pytest.approx(0.56, abs=1e-4)
+
+
+def test_a_seed_without_one_of_its_runs_is_left_out_and_counted() -> None:
+    data = filled(plan_of(seeds=3), SINGLE_DOMAINS, ("rl", "fst"), rule)
+    data.lose("code", "rl", 102, "diverged at step 3")
+    found = MEASURES["2a"](data, data.plan)
+    assert str(found.estimate).endswith("2 of 3 seeds")
+    assert shown(found, "facts", "fst") == pytest.approx(0.81, abs=1e-4)
+    (note,) = found.notes
+    assert note.startswith("seed 102 is left out: code: run code-rl-102-")
+    assert note.endswith("diverged at step 3")
+    missing = MEASURES["2a"](Synthetic(data.plan), data.plan)
+    assert reason(missing.estimate).startswith("no seed has all its runs; seed 100 is left out")
+    assert missing.value_by_seed == {}
+    assert missing.details == ()
+
+
+def test_one_seed_has_asymptotes_and_no_interval() -> None:
+    data = filled(plan_of(seeds=1), SINGLE_DOMAINS, ("rl", "fst"), rule)
+    found = MEASURES["2a"](data, data.plan)
+    assert value(found.estimate) == pytest.approx(APART, abs=1e-4)
+    for estimate in (found.estimate, *found.details[0].values.values()):
+        assert isinstance(estimate, Estimate)
+        assert estimate.interval == Undefined("one seed shows no interval over seeds")
+
+
+def test_runs_that_were_evaluated_elsewhere_have_no_mean() -> None:
+    data = filled(plan_of(), SINGLE_DOMAINS, ("rl", "fst"), rule)
+    data.add("math", "rl", 101, list(np.linspace(0.1, 0.5, 9)))
+    found = MEASURES["2a"](data, data.plan)
+    assert found.estimate == Undefined("runs of rl were evaluated at different numbers of samples")

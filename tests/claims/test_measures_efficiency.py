@@ -1,0 +1,116 @@
+"""Claim 1 on learning curves that can be read by eye."""
+
+from __future__ import annotations
+
+from math import log2
+
+import numpy as np
+import pytest
+
+from cl_bench.claims.measures import MEASURES
+from cl_bench.claims.plan import SINGLE_DOMAINS
+
+from .synthetic import Synthetic, filled, plan_of, reason, shown, value
+
+RL = [0.1, 0.2, 0.3, 0.5, 0.4]
+"""Its peak after 300 samples."""
+FST = [0.1, 0.5, 0.6, 0.6, 0.6]
+"""There after 100."""
+
+
+def runs() -> Synthetic:
+    """RL needs 3 times the samples on facts and code, as many on math; 2 × and 2/3 the rollouts."""
+    data = Synthetic(plan_of(seeds=2))
+    for seed in data.plan.seeds:
+        for domain in SINGLE_DOMAINS:
+            data.add(domain, "rl", seed, RL, rollouts=[0, 100, 200, 300, 400])
+        for domain in ("facts", "code"):
+            data.add(domain, "fst", seed, FST)
+        data.add("math", "fst", seed, [0.1, 0.2, 0.3, 0.5, 0.6])
+    return data
+
+
+def test_the_value_of_a_seed_is_the_mean_logarithm_over_domains() -> None:
+    data = runs()
+    found = MEASURES["1a"](data, data.plan)
+    assert found.value_by_seed == pytest.approx({100: 2 * log2(3) / 3, 101: 2 * log2(3) / 3})
+    assert value(found.estimate) == pytest.approx(2 * log2(3) / 3)
+    assert shown(found, "facts", "ratio") == pytest.approx(3)
+    assert shown(found, "math", "ratio") == pytest.approx(1)
+    assert shown(found, "facts, until RL's peak", "rl") == 300
+    assert shown(found, "facts, until RL's peak", "fst") == 100
+    assert found.notes == ()
+
+
+def test_rollouts_count_those_of_the_prompt_optimiser_too() -> None:
+    data = runs()
+    found = MEASURES["1b"](data, data.plan)
+    assert shown(found, "facts", "ratio") == pytest.approx(300 / 150)
+    assert shown(found, "math", "ratio") == pytest.approx(300 / 450)
+    expected = (2 * log2(2) + log2(2 / 3)) / 3
+    assert found.value_by_seed == pytest.approx({100: expected, 101: expected})
+
+
+def test_a_learner_that_never_gets_there_counts_with_all_its_samples_and_is_told() -> None:
+    data = runs()
+    data.add("facts", "fst", 100, [0.1, 0.2, 0.3, 0.4, 0.49])
+    found = MEASURES["1a"](data, data.plan)
+    assert found.value_by_seed[100] == pytest.approx((log2(3 / 4) + log2(3)) / 3)
+    assert found.value_by_seed[101] == pytest.approx(2 * log2(3) / 3)
+    (note,) = found.notes
+    assert note.startswith("1 of 6 runs of fast-slow training never reached RL's peak and count")
+    samples = next(d for d in found.details if d.what == "facts, until RL's peak").values["fst"]
+    assert (
+        str(samples) == "100.000 (undefined: one seed shows no interval over seeds), 1 of 2 seeds"
+    )
+
+
+def test_where_rl_never_rises_above_the_base_the_seed_has_no_ratio() -> None:
+    data = runs()
+    data.add("code", "rl", 101, [0.3, 0.2, 0.3, 0.1, 0.2])
+    found = MEASURES["1a"](data, data.plan)
+    assert reason(found.value_by_seed[101]) == "code: RL's peak (0.3) is the base model's score"
+    assert found.value_by_seed[100] == pytest.approx(2 * log2(3) / 3)
+
+
+def test_fast_slow_training_at_the_level_before_any_sample_has_no_ratio() -> None:
+    data = runs()
+    data.add("code", "fst", 101, [0.5, 0.6, 0.6, 0.6, 0.6])
+    found = MEASURES["1a"](data, data.plan)
+    assert "RL's peak (0.5) with 0 samples" in reason(found.value_by_seed[101])
+
+
+def test_missing_and_diverged_runs_leave_their_seed_without_a_value() -> None:
+    data = runs()
+    data.lose("math", "fst", 100, "diverged at step 7")
+    found = MEASURES["1a"](data, data.plan)
+    assert reason(found.value_by_seed[100]).startswith("math: run math-fst-100-")
+    assert reason(found.value_by_seed[100]).endswith("diverged at step 7")
+    assert str(found.estimate).endswith("1 of 2 seeds")
+    nothing = Synthetic(data.plan)
+    empty = MEASURES["1a"](nothing, nothing.plan)
+    assert "is missing" in reason(empty.value_by_seed[101])
+    assert "0 of 2 seeds have a value" in reason(empty.estimate)
+
+
+def test_an_accuracy_that_is_not_finite_is_named_by_run_and_step() -> None:
+    data = runs()
+    data.add("facts", "rl", 100, [0.1, 0.2, np.nan, 0.5, 0.4])
+    found = MEASURES["1a"](data, data.plan)
+    assert reason(found.value_by_seed[100]).startswith("facts: accuracy of run facts-rl-100-")
+    assert reason(found.value_by_seed[100]).endswith("is not finite at step 20")
+
+
+@pytest.mark.parametrize("budget", ["small", "full"])
+def test_learners_with_other_steps_are_compared_by_samples(budget: str) -> None:
+    plan = plan_of(budget, seeds=3)
+    assert plan.single("facts", "rl", 100).steps == 2 * plan.single("facts", "fst", 100).steps
+    rising = {"rl": 1.0, "fst": 2.0}
+    data = filled(
+        plan,
+        SINGLE_DOMAINS,
+        ("rl", "fst"),
+        lambda _domain, learner, _seed, share: 0.1 + 0.4 * min(1.0, rising[learner] * share),
+    )
+    found = MEASURES["1a"](data, plan)
+    assert found.value_by_seed == pytest.approx(dict.fromkeys(plan.seeds, 1.0))
