@@ -32,7 +32,7 @@ def call(*arguments: str) -> tuple[int, str, str]:
 def test_help_and_list_import_no_torch() -> None:
     script = (
         "import sys; from typer.testing import CliRunner; from cl_bench.cli import app\n"
-        "for words in (['--help'], ['run', '--help'], ['list']):\n"
+        "for words in (['--help'], ['run', '--help'], ['reproduce', '--help'], ['list']):\n"
         "    assert CliRunner().invoke(app, words).exit_code == 0\n"
         "print([m for m in ('torch', 'transformers', 'trl', 'pandas') if m in sys.modules])"
     )

@@ -7,8 +7,9 @@ its runs of `anytime_average_accuracy` under the learner's own prompt: what has 
 kept, on average over the stage ends. A run that diverged scores 0. The best score wins; among equal
 ones the trial that comes first in the table.
 
-`cl-bench calibrate` makes the runs, writes the table of all trials to results/calibration/ and what
-was chosen to claims/settings.json, from which `cl-bench reproduce` takes it.
+`cl-bench calibrate` makes the runs and writes trials.csv, the table of all trials, and what was
+chosen, settings.json, to results/calibration/. A copy of the latter beside this file is what
+`cl-bench reproduce` takes.
 """
 
 from __future__ import annotations

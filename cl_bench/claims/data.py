@@ -1,22 +1,84 @@
-"""The tables of a sweep's runs, as the measures of the claims read them."""
+"""What the claims are measured on: the tables of a sweep's runs, from wherever they are kept."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+import pyarrow as pa
+
+from cl_bench.claims.archive import Archive
+from cl_bench.claims.tables import RUNS, TABLES, missing_row, row_of, table_of
+from cl_bench.errors import unknown
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.results import RunDirectory
 from cl_bench.sweep.cell import Cell
+from cl_bench.sweep.pool import FINISHED
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+class Source(Protocol):
+    """Where runs are kept."""
+
+    @property
+    def rows(self) -> Mapping[str, Mapping[str, Any]]:
+        """By a cell's name its row of `RUNS`."""
+        ...
+
+    def table(self, name: str, cell: str) -> pa.Table:
+        """One of `TABLES` of a cell whose run is finished."""
+        ...
+
+
 class Data:
-    """The tidy tables of a sweep's runs; whoever has some gives them in `table`."""
+    """The tidy tables of a sweep's runs; a run that several sources have comes from the first one
+    where it is finished."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._sources = sources
+        self._frames: dict[tuple[str, str], pd.DataFrame] = {}
+
+    @classmethod
+    def of_runs(cls, cells: Iterable[Cell], folder: Path) -> Data:
+        """From the run directories `folder/<cell.name>`; each may be missing."""
+        return cls([_Directories(cells, folder)])
+
+    @classmethod
+    def of_archive(cls, path: Path) -> Data:
+        """From the Parquet files that `write_archive` made."""
+        return cls([Archive.read(path)])
+
+    def merged(self, other: Data) -> Data:
+        """Both; a run that is finished in both comes from this one."""
+        return Data([*self._sources, *other._sources])
+
+    def runs(self, cells: Iterable[Cell] | None = None) -> pd.DataFrame:
+        """One row per cell, with the columns of `RUNS`; all that are known, or these ones."""
+        if cells is None:
+            names = dict.fromkeys(name for source in self._sources for name in source.rows)
+            rows = [self._row(name)[0] for name in names]
+        else:
+            rows = [self._row(cell.name)[0] or missing_row(cell) for cell in cells]
+        return pa.Table.from_pylist(rows, schema=RUNS).to_pandas()
 
     def table(self, name: str, cell: Cell) -> pd.DataFrame | Undefined:
-        """One table of the cell's run; Undefined, with the reason, if that is not complete."""
-        return Undefined(f"run {cell.name} is missing")
+        """One of `TABLES` of the cell's run, its rows in the order they were written.
+
+        `Undefined` with the reason if the run is missing, unfinished, failed or diverged.
+        """
+        if name not in TABLES:
+            raise unknown("table", name, TABLES)
+        row, source = self._row(cell.name)
+        if row.get("status") != "done" or source is None:
+            return _why_not(cell.name, row)
+        if (name, cell.name) not in self._frames:
+            self._frames[name, cell.name] = source.table(name, cell.name).to_pandas()
+        return self._frames[name, cell.name].copy()
 
     def curve(
         self, cell: Cell, domain: str, *, prompt: str = "learner"
@@ -42,10 +104,10 @@ class Data:
         if isinstance(at, int):
             found = rows[(rows["stage"] == at) & (rows["at"] == "stage-end")]
         else:
-            last = (rows["step"] == rows["step"].max()) & (rows["at"] == "stage-end")
-            found = rows[rows["at"] == "start"] if at == "start" else rows[last]
+            found = rows[rows["at"] == "start"] if at == "start" else _last(rows)
         if found.empty:
-            return Undefined(f"run {cell.name} has no accuracy on {domain} at {at}")
+            where = f"the end of stage {at}" if isinstance(at, int) else f"its {at}"
+            return Undefined(f"run {cell.name} has no accuracy on {domain} at {where}")
         return float(found["accuracy"].iloc[-1])
 
     def _evaluations(
@@ -58,7 +120,44 @@ class Data:
         for column, value in wanted.items():
             rows = rows[rows[column] == value]
         if rows.empty:
-            return Undefined(
-                f"run {cell.name} was not evaluated on {domain} ({test_set}, {prompt})"
-            )
+            asked = f"{domain} ({test_set}, {prompt} prompt, {weights} weights)"
+            return Undefined(f"run {cell.name} was not evaluated on {asked}")
         return rows
+
+    def _row(self, name: str) -> tuple[Mapping[str, Any], Source | None]:
+        """The cell's row and the source it is from; the first finished one, if there is any."""
+        having = [(source.rows[name], source) for source in self._sources if name in source.rows]
+        having.sort(key=lambda found: _RANK.get(found[0]["status"], 1))
+        return having[0] if having else ({}, None)
+
+
+_RANK = {**dict.fromkeys(FINISHED, 0), "missing": 2}
+
+
+class _Directories:
+    """Runs in the directories that a sweep leaves."""
+
+    def __init__(self, cells: Iterable[Cell], folder: Path) -> None:
+        self._cells, self._folder = tuple(cells), folder
+
+    @cached_property
+    def rows(self) -> Mapping[str, Mapping[str, Any]]:
+        return {cell.name: row_of(cell, self._folder) for cell in self._cells}
+
+    def table(self, name: str, cell: str) -> pa.Table:
+        return table_of(name, RunDirectory.open(self._folder / cell))
+
+
+def _last(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the last stage's end."""
+    return rows[(rows["step"] == rows["step"].max()) & (rows["at"] == "stage-end")]
+
+
+def _why_not(cell: str, row: Mapping[str, Any]) -> Undefined:
+    status = row.get("status", "missing")
+    reason = row.get("reason") or ""
+    if status == "diverged":
+        step = re.match(r"Step (\d+) ", reason)
+        return Undefined(f"run {cell} diverged" + (f" at step {step[1]}" if step else ""))
+    said = {"missing": "is missing", "running": "is unfinished"}.get(status, status)
+    return Undefined(f"run {cell} {said}" + (f": {reason}" if reason else ""))

@@ -108,8 +108,16 @@ class Plan:
         )
 
 
-def plan(budget: str, seeds: int | None = None, model: str = "embedded") -> Plan:
-    """The plan of a named budget, with the settings that calibration chose."""
+def plan(
+    budget: str,
+    seeds: int | None = None,
+    model: str = "embedded",
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Plan:
+    """The plan of a named budget, with the settings that calibration chose unless others are given.
+
+    `UsageError` for an unknown budget or no seeds.
+    """
     if budget not in BUDGETS:
         raise unknown("budget", budget, BUDGETS)
     found = BUDGETS[budget]
@@ -117,7 +125,7 @@ def plan(budget: str, seeds: int | None = None, model: str = "embedded") -> Plan
     if count < 1:
         raise UsageError(f"seeds is {count}, but must be at least 1; verdicts need at least 6.")
     fresh = tuple(range(FIRST_SEED, FIRST_SEED + count))
-    return Plan(found, fresh, read_json(SETTINGS), model)
+    return Plan(found, fresh, read_json(SETTINGS) if settings is None else settings, model)
 
 
 def cells(plan: Plan, claims: Sequence[int]) -> list[Cell]:

@@ -1,0 +1,99 @@
+"""A page as what it says: Markdown and HTML are two ways to write the same blocks.
+
+Texts in blocks are plain; whoever writes them escapes. Only `Prose` holds Markdown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from cl_bench.claims.rule import Verdict
+
+
+@dataclass(frozen=True)
+class Code:
+    """A name or value as it is written."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link to a heading of the same page."""
+
+    text: str
+    anchor: str
+
+
+@dataclass(frozen=True)
+class Break:
+    """The end of a line inside a cell or paragraph."""
+
+
+Inline: TypeAlias = str | Verdict | Code | Link | Break
+Text: TypeAlias = Inline | Sequence[Inline]
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading; level 1 is the page's title."""
+
+    level: int
+    text: str
+    anchor: str
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A paragraph."""
+
+    text: Text
+
+
+@dataclass(frozen=True)
+class Bullets:
+    """A list; without items there is nothing."""
+
+    items: Sequence[Text]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; the first cell of a row is its heading."""
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Text]]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure, by its name among the page's drawings."""
+
+    name: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Prose:
+    """Text that is Markdown already; the HTML page shows HTML in it as text."""
+
+    markdown: str
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Blocks that show when the reader asks."""
+
+    title: str
+    blocks: Sequence[Block]
+
+
+Block: TypeAlias = Heading | Paragraph | Bullets | Table | Picture | Prose | Folded
+
+
+def inlines(text: Text) -> Sequence[Inline]:
+    """The parts of a text, in order."""
+    return [text] if isinstance(text, str | Code | Link | Break) else text

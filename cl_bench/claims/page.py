@@ -1,0 +1,224 @@
+"""The page of a reproduction: what it says of every claim, for whoever writes it down.
+
+The claims that failed come first. Every number stands beside its interval, its seeds and the rule
+that judged it; a value that is undefined says why.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from cl_bench.claims import rule, wording
+from cl_bench.claims.blocks import (
+    Block,
+    Break,
+    Bullets,
+    Folded,
+    Heading,
+    Inline,
+    Link,
+    Paragraph,
+    Picture,
+    Prose,
+    Table,
+)
+from cl_bench.claims.drawings import Drawing, name_of
+from cl_bench.claims.how import how_it_was_run
+from cl_bench.claims.judged import JudgedClaim, JudgedStatement
+from cl_bench.claims.look import LEARNERS, label
+from cl_bench.claims.measure import Detail
+from cl_bench.claims.plan import Plan
+from cl_bench.claims.registered import Claim
+from cl_bench.claims.rule import Verdict
+from cl_bench.metrics.undefined import Undefined
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TITLE = "The claims of fast-slow training, reproduced"
+_PAPER = "Tiwari et al., arXiv 2605.12484, with Qwen3-8B"
+_ORDER = (Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE, Verdict.REPRODUCED)
+_SEEDS_FOR_ALL = 6
+"""Seeds with which every verdict can be reached."""
+
+
+def page(
+    judged: Sequence[JudgedClaim],
+    plan: Plan,
+    runs: pd.DataFrame,
+    drawings: Mapping[str, Drawing],
+    findings: str = "",
+) -> list[Block]:
+    """The whole page; `runs` has a row for every planned run, `findings` is Markdown."""
+    blocks: list[Block] = [
+        Heading(1, TITLE, "top"),
+        Paragraph(
+            f"What the paper on fast-slow training claims ({_PAPER}), tried again on a small model "
+            f"and tasks with conventions of their own. Model {plan.model}, "
+            f"{_count(len(plan.seeds), 'seed')}, budget {plan.budget.name}. Claims, rules and runs "
+            "were registered before the runs were made. What should agree with the paper is the "
+            "direction of an effect, not its size."
+        ),
+        *_headline(judged, plan),
+    ]
+    if findings.strip():
+        blocks += [Heading(2, "Findings", "findings"), Prose(findings)]
+    for one in judged:
+        blocks += _claim(one, drawings)
+    blocks += [Heading(2, "How a statement is judged", "rule"), Prose((rule.__doc__ or "").strip())]
+    return [*blocks, *how_it_was_run(plan, runs)]
+
+
+def _headline(judged: Sequence[JudgedClaim], plan: Plan) -> Iterator[Block]:
+    counts = Counter(one.verdict for one in judged)
+    said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _ORDER)
+    yield Heading(2, "Verdicts", "verdicts")
+    yield Paragraph(f"Of {_count(len(judged), 'claim')}: {said}.")
+    if len(plan.seeds) < _SEEDS_FOR_ALL:
+        yield Paragraph(
+            f"With {_count(len(plan.seeds), 'seed')} not every verdict can be reached: "
+            f"“{Verdict.REPRODUCED}” takes {_SEEDS_FOR_ALL} seeds, “{Verdict.NOT_REPRODUCED}” "
+            f"{rule.LEAST_SEEDS}."
+        )
+    ordered = sorted(judged, key=lambda one: (_ORDER.index(one.verdict), one.claim.number))
+    columns = ("claim", "verdict", "ours (95 % interval over seeds)", "seeds", "the paper")
+    yield Table("Those that failed first", columns, [_headline_row(one) for one in ordered])
+
+
+def _headline_row(one: JudgedClaim) -> list[Sequence[Inline]]:
+    claim = one.claim
+    ours = [
+        f"{each.statement.id}: {wording.of_statement(each.statement, each.judgement.estimate)}"
+        for each in one.primary
+    ]
+    seeds = [wording.seeds(each.judgement.estimate) for each in one.primary]
+    return [
+        [Link(f"{claim.number}. {claim.title}", _anchor(claim))],
+        [one.verdict],
+        _lines(ours),
+        _lines(seeds),
+        _lines([f"{figure.what}: {_pairs(figure.values)}" for figure in claim.paper]),
+    ]
+
+
+def _claim(one: JudgedClaim, drawings: Mapping[str, Drawing]) -> Iterator[Block]:
+    claim = one.claim
+    yield Heading(2, f"{claim.number}. {claim.title}", _anchor(claim))
+    yield Paragraph(["Verdict: ", one.verdict, "."])
+    yield Paragraph(claim.definition)
+    yield _paper_table(claim)
+    yield _statements_table(one.statements)
+    if name_of(claim) in drawings:
+        yield Picture(name_of(claim), f"Figure of claim {claim.number}: {claim.title}.")
+    yield from _details(one.statements)
+    notes = dict.fromkeys(note for each in one.statements for note in each.measured.notes)
+    if notes:
+        yield Paragraph("Notes:")
+        yield Bullets(list(notes))
+    if any(each.measured.value_by_seed for each in one.statements):
+        yield Folded("Values by seed", list(_by_seed(one.statements)))
+
+
+def _paper_table(claim: Claim) -> Table:
+    names = list(dict.fromkeys(name for figure in claim.paper for name, _ in figure.values))
+    rows = [
+        [figure.what, *(dict(figure.values).get(name, wording.NOTHING) for name in names)]
+        for figure in claim.paper
+    ]
+    return Table(f"The paper ({_PAPER}); percent unless said otherwise", ["", *names], rows)
+
+
+def _statements_table(statements: Sequence[JudgedStatement]) -> Table:
+    columns = ("", "statement", "decides", "rule", "value (95 % interval)", "p", "seeds")
+    more = ("seeds needed", "verdict", "why")
+    return Table("Ours", [*columns, *more], [_statement_row(each) for each in statements])
+
+
+def _statement_row(each: JudgedStatement) -> list[Inline]:
+    statement, judgement = each.statement, each.judgement
+    return [
+        statement.id,
+        statement.text,
+        "yes" if statement.primary else "no",
+        wording.rule(statement),
+        wording.of_statement(statement, judgement.estimate),
+        wording.number(judgement.p, ".3g"),
+        wording.seeds(judgement.estimate),
+        wording.number(judgement.seeds_needed, "d"),
+        judgement.verdict,
+        judgement.reason,
+    ]
+
+
+def _details(statements: Sequence[JudgedStatement]) -> Iterator[Table]:
+    """One table for each set of details; statements that share theirs share the table."""
+    shared: dict[str, tuple[list[str], Sequence[Detail]]] = {}
+    for each in statements:
+        if each.measured.details:
+            key = repr(each.measured.details)
+            shared.setdefault(key, ([], each.measured.details))[0].append(each.statement.id)
+    for ids, details in shared.values():
+        names = list(dict.fromkeys(name for detail in details for name in detail.values))
+        yield Table(
+            f"Behind {' and '.join(ids)}: means over seeds (95 % interval)",
+            ["", *(_heading(name) for name in names)],
+            [_detail_row(detail, names) for detail in details],
+        )
+
+
+def _detail_row(detail: Detail, names: Sequence[str]) -> list[str]:
+    cells = [
+        wording.of_detail(name, detail.scale, detail.values[name]) if name in detail.values else ""
+        for name in names
+    ]
+    return [detail.what, *cells]
+
+
+def _heading(name: str) -> str:
+    """A learner by what readers call it, anything else as it is."""
+    return label(name) if name in (*LEARNERS, "base") else name
+
+
+def _by_seed(statements: Sequence[JudgedStatement]) -> Iterator[Block]:
+    by_id = {each.statement.id: each for each in statements if each.measured.value_by_seed}
+    seeds = sorted({seed for each in by_id.values() for seed in each.measured.value_by_seed})
+    missing = Undefined("the statement has no value for this seed")
+    rows = [
+        [str(seed)]
+        + [
+            wording.of_seed(each.statement, each.measured.value_by_seed.get(seed, missing))
+            for each in by_id.values()
+        ]
+        for seed in seeds
+    ]
+    yield Table("", ["seed", *by_id], rows)
+    yield Bullets(
+        [
+            f"{name}, seed {seed}: {value.reason}"
+            for name, each in by_id.items()
+            for seed, value in each.measured.value_by_seed.items()
+            if isinstance(value, Undefined)
+        ]
+    )
+
+
+def _anchor(claim: Claim) -> str:
+    return f"claim-{claim.number}"
+
+
+def _lines(texts: Sequence[str]) -> list[Inline]:
+    """The texts, each on a line of its own."""
+    parted: list[Inline] = []
+    for text in texts:
+        parted += [Break(), text] if parted else [text]
+    return parted
+
+
+def _pairs(values: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -1,0 +1,171 @@
+"""The claims from beginning to end: their runs, their verdicts, the page about them.
+
+    plan → the runs that are missing → tables, the archive's included → verdicts → page
+
+`rebuild` makes the page from an archive alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cl_bench.claims import archive as archives
+from cl_bench.claims import wording
+from cl_bench.claims.archive import Archive, write_archive
+from cl_bench.claims.data import Data
+from cl_bench.claims.drawings import draw
+from cl_bench.claims.judged import JudgedClaim, judge_claims
+from cl_bench.claims.page import page
+from cl_bench.claims.plan import BUDGETS, Plan, cells, plan
+from cl_bench.claims.registered import CLAIMS
+from cl_bench.claims.write_html import html
+from cl_bench.claims.write_markdown import markdown
+from cl_bench.errors import RunDirectoryError, at_least
+from cl_bench.files import replacing, write_text_atomically
+from cl_bench.sweep.cell import Cell
+from cl_bench.sweep.pool import FINISHED, Outcome, make_missing, status, with_starts
+
+ALL = tuple(claim.number for claim in CLAIMS)
+FINDINGS = "findings.md"
+"""In an archive's folder: what people found out about the results, in Markdown, with headings of
+level 3 and below. The page includes it."""
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What came of the claims, and where the page about them is."""
+
+    judged: tuple[JudgedClaim, ...]
+    markdown: Path
+    html: Path
+    failed: tuple[Outcome, ...] = ()
+    """Runs that were tried now and failed."""
+
+    def text(self) -> str:
+        """The verdicts as lines, for a terminal."""
+        return "\n".join(line for one in self.judged for line in _lines(one))
+
+
+def reproduce(
+    claims: Sequence[int] = ALL,
+    *,
+    folder: Path,
+    out: Path,
+    jobs: int,
+    say: Callable[[str], None],
+    seeds: int | None = None,
+    budget: str = "small",
+    archive: Path | None = None,
+) -> Reproduction:
+    """Make the runs of these claims that are missing in `folder`, judge them, write the page.
+
+    Runs that are finished in `archive` are not made again, and all of them are packed into it. A
+    run that fails leaves its values undefined; the same call tries it again. Raises `UsageError`
+    for an unknown claim or budget and for numbers that are too small.
+    """
+    at_least(jobs=(jobs, 1))
+    planned = plan(budget, seeds)
+    wanted = cells(planned, claims)
+    known = _known(wanted, folder, archive)
+    outcomes = make_missing(wanted, folder, jobs=jobs, say=say, known=known)
+    data = Data.of_runs(wanted, folder)
+    if archive is not None:
+        write_archive(wanted, folder, archive, plan=_as_dict(planned))
+        data = data.merged(Data.of_archive(archive))
+    failed = tuple(outcome for outcome in outcomes if outcome.status == "failed")
+    return _write(claims, planned, data, out, _findings(archive), failed)
+
+
+def rebuild(
+    archive: Path,
+    out: Path,
+    claims: Sequence[int] = ALL,
+    *,
+    seeds: int | None = None,
+    budget: str | None = None,
+) -> Reproduction:
+    """Write the page from an archive alone, under the plan that it was written with.
+
+    `seeds` and `budget` replace those of that plan.
+    """
+    saved = Archive.read(archive).plan
+    planned = plan(budget or "small", seeds) if saved is None else _from_dict(saved, archive)
+    if saved is not None and (budget or seeds is not None):
+        count = len(planned.seeds) if seeds is None else seeds
+        planned = plan(budget or planned.budget.name, count, planned.model, planned.settings)
+    return _write(claims, planned, Data.of_archive(archive), out, _findings(archive))
+
+
+def _write(
+    claims: Sequence[int],
+    planned: Plan,
+    data: Data,
+    out: Path,
+    findings: str,
+    failed: tuple[Outcome, ...] = (),
+) -> Reproduction:
+    from cl_bench.claims.figures import FIGURES
+    from cl_bench.claims.measures import MEASURES
+
+    chosen = [claim for claim in CLAIMS if claim.number in claims]
+    runs = data.runs(cells(planned, claims))
+    judged = judge_claims(chosen, data, planned, MEASURES)
+    drawings = draw(chosen, FIGURES, data, planned)
+    blocks = page(judged, planned, runs, drawings, findings)
+    pictures = out / "claims"
+    pictures.mkdir(parents=True, exist_ok=True)
+    for name, drawing in drawings.items():
+        for kind, content in (("png", drawing.png), ("svg", drawing.svg)):
+            with replacing(pictures / f"{name}.{kind}") as temporary:
+                temporary.write_bytes(content)
+    written = Reproduction(tuple(judged), out / "claims.md", out / "claims.html", failed)
+    write_text_atomically(written.markdown, markdown(blocks, pictures.name))
+    write_text_atomically(written.html, html(blocks, drawings))
+    return written
+
+
+def _known(wanted: Sequence[Cell], folder: Path, archive: Path | None) -> set[str]:
+    """The archive's cells, but for those whose model a run that is missing here starts from."""
+    known = archives.known_cells(archive) if archive is not None else set()
+    for cell in reversed(with_starts(wanted)):  # a cell comes before the one it starts from
+        missing = cell.name not in known and status(cell, folder) not in FINISHED
+        if missing and cell.start is not None:
+            known.discard(cell.start.name)
+    return known
+
+
+def _findings(archive: Path | None) -> str:
+    file = archive / FINDINGS if archive is not None else None
+    return file.read_text(encoding="utf-8") if file is not None and file.exists() else ""
+
+
+def _as_dict(planned: Plan) -> dict[str, Any]:
+    settings = {learner: dict(options) for learner, options in planned.settings.items()}
+    return {
+        "budget": planned.budget.name,
+        "seeds": list(planned.seeds),
+        "settings": settings,
+        "model": planned.model,
+    }
+
+
+def _from_dict(saved: Mapping[str, Any], archive: Path) -> Plan:
+    try:
+        budget, seeds = BUDGETS[saved["budget"]], tuple(map(int, saved["seeds"]))
+        return Plan(budget, seeds, saved["settings"], saved["model"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunDirectoryError(
+            f"{archive / 'manifest.json'} holds no plan that this cl-bench knows ({error!r}). "
+            "Restore it from a copy, or pack the runs again with --archive."
+        ) from error
+
+
+def _lines(one: JudgedClaim) -> Iterator[str]:
+    yield f"{one.claim.number:>2}  {one.verdict:<15} {one.claim.title}"
+    for each in one.primary:
+        estimate = each.judgement.estimate
+        value = wording.of_statement(each.statement, estimate)
+        yield f"{'':20}{each.statement.id} {value}, {wording.seeds(estimate)} seeds"

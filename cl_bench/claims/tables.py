@@ -1,0 +1,113 @@
+"""The tables of a sweep's runs as the claims read them.
+
+They are the same whether they come from run directories or from an archive, so that a page made
+from either has the same bytes: `items` holds one mean score per test problem instead of every
+response, and only of the start and the stages' ends; some columns are float32.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from cl_bench import schema
+from cl_bench.results import RunDirectory
+from cl_bench.sweep.cell import Cell
+
+TABLES = ("evaluations", "steps", "prompts", "ledger", "items")
+"""The tables of `cl_bench.schema` that are kept."""
+FLOAT32: Mapping[str, tuple[str, ...]] = {
+    "evaluations": ("completion_tokens",),
+    "steps": ("signal", "loss", "grad_norm", "entropy", "completion_tokens", "seconds"),
+    "ledger": ("seconds",),
+    "items": ("score",),
+}
+"""Columns whose rounding to float32 no verdict sees: accuracy, reward and KL stay float64."""
+THINNED = (
+    "items: the mean score over the samples of a problem, at the start and at stage ends; "
+    "no answers. timing: only its sum, in runs."
+)
+_OF_A_SAMPLE = ("sample", "score", "answer", "completion_tokens")
+_PACKAGES = ("torch", "transformers", "trl")
+_CODE = ("cl_bench", "git_commit", "git_dirty", "source_hash")
+
+RUNS = pa.schema(
+    [pa.field(name, pa.string(), nullable=False) for name in ("cell", "stream", "learner")]
+    + [pa.field("seed", pa.int64(), nullable=False)]
+    + [pa.field("start", pa.string())]
+    + [pa.field("steps", pa.int64(), nullable=False)]
+    + [pa.field(name, pa.string(), nullable=False) for name in ("model", "options", "status")]
+    + [pa.field("reason", pa.string())]
+    + [pa.field(name, pa.bool_() if name == "git_dirty" else pa.string()) for name in _CODE]
+    + [pa.field(name, pa.string()) for name in _PACKAGES]
+    + [pa.field("threads", pa.int64()), pa.field("seconds", pa.float64())]
+)
+"""One row per run: the cell, how the run ended, the code and packages that made it, its threads and
+its wall time in seconds."""
+
+
+def table_schema(name: str) -> pa.Schema:
+    """The columns of a kept table, without that of the cell."""
+    fields = schema.TABLES[name]
+    if name == "items":
+        fields = [field for field in fields if field.name == "score" or _is_key(field.name)]
+    single = FLOAT32.get(name, ())
+    return pa.schema(
+        [
+            pa.field(field.name, pa.float32() if field.name in single else field.type)
+            for field in fields
+        ]
+    )
+
+
+def table_of(name: str, run: RunDirectory) -> pa.Table:
+    """A kept table of a run, from its directory."""
+    frame = run.table(name)
+    if name == "items":
+        evaluations = run.table("evaluations")
+        ends = evaluations["step"][evaluations["at"] != "inside"]
+        keys = [column for column in frame.columns if _is_key(column)]
+        kept = frame[frame["step"].isin(ends)]
+        frame = kept.groupby(keys, sort=False)["score"].mean().reset_index()
+    kept_schema = table_schema(name)
+    table = pa.Table.from_pandas(frame[kept_schema.names], schema=kept_schema, preserve_index=False)
+    return table.replace_schema_metadata(None)
+
+
+def missing_row(cell: Cell) -> dict[str, Any]:
+    """The row of `RUNS` of a cell without a run: status `missing`."""
+    row: dict[str, Any] = dict.fromkeys(RUNS.names)
+    row |= {name: getattr(cell, name) for name in ("stream", "learner", "seed", "steps", "model")}
+    options = json.dumps(dict(cell.options), sort_keys=True)
+    start = cell.start.name if cell.start else None
+    return row | {"cell": cell.name, "start": start, "options": options, "status": "missing"}
+
+
+def row_of(cell: Cell, folder: Path) -> dict[str, Any]:
+    """The cell's row of `RUNS`, from its run in `folder`, which may be missing.
+
+    A directory that is no readable run is a `RunDirectoryError`.
+    """
+    path = folder / cell.name
+    if not (path / "manifest.json").exists():
+        return missing_row(cell)
+    run = RunDirectory.open(path)
+    manifest = run.manifest
+    found = manifest.get("provenance") or {}
+    packages = found.get("packages") or {}
+    return (
+        missing_row(cell)
+        | {name: found.get(name) for name in _CODE}
+        | {name: packages.get(name) for name in _PACKAGES}
+        | {"status": manifest["status"], "reason": manifest.get("reason")}
+        | {"threads": manifest.get("threads"), "seconds": run.table("timing")["seconds"].sum()}
+    )
+
+
+def _is_key(column: str) -> bool:
+    """Whether a column of `items` tells problems apart, and not samples."""
+    return column not in _OF_A_SAMPLE

@@ -1,0 +1,131 @@
+"""A page's blocks as one HTML file that needs nothing else: no script, no font, no network."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from pathlib import Path
+
+from cl_bench.claims.blocks import (
+    Block,
+    Break,
+    Bullets,
+    Code,
+    Folded,
+    Heading,
+    Inline,
+    Link,
+    Paragraph,
+    Picture,
+    Prose,
+    Table,
+    Text,
+    inlines,
+)
+from cl_bench.claims.drawings import Drawing
+from cl_bench.claims.rule import Verdict
+from cl_bench.text import printable
+
+_STYLE = Path(__file__).with_name("page.css")
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_MARKS = {
+    Verdict.REPRODUCED: ("yes", "✓"),
+    Verdict.NOT_REPRODUCED: ("no", "✗"),
+    Verdict.INCONCLUSIVE: ("open", "?"),
+}
+"""By verdict the class of its mark and a sign before its words."""
+_MANY = 4
+"""A table with more columns is scrolled rather than squeezed on a narrow screen."""
+
+
+def html(blocks: Sequence[Block], drawings: Mapping[str, Drawing]) -> str:
+    """The page, with its drawings inside it."""
+    title = next((block.text for block in blocks if isinstance(block, Heading)), "")
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{_escaped(title)}</title>\n"
+        f"<style>\n{_STYLE.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n<main>\n"
+        + "".join(text for block in blocks for text in _block(block, drawings))
+        + "</main>\n</body>\n</html>\n"
+    )
+
+
+def _block(block: Block, drawings: Mapping[str, Drawing]) -> Iterator[str]:
+    match block:
+        case Heading(level, text, anchor):
+            yield f'<h{level} id="{_escaped(anchor)}">{_escaped(text)}</h{level}>\n'
+        case Paragraph(text):
+            yield f"<p>{_text(text)}</p>\n"
+        case Bullets(items):
+            listed = "".join(f"<li>{_text(item)}</li>\n" for item in items)
+            yield f"<ul>\n{listed}</ul>\n" if listed else ""
+        case Table():
+            yield _table(block)
+        case Picture(name, alt):
+            source = b64encode(drawings[name].svg).decode("ascii")
+            image = f'<img alt="{_escaped(alt)}" src="data:image/svg+xml;base64,{source}">'
+            yield f'<figure class="wide" tabindex="0">{image}</figure>\n'
+        case Prose(markdown):
+            yield f'<div class="prose">\n{prose(markdown)}</div>\n'
+        case Folded(title, inner):
+            yield f"<details><summary>{_escaped(title)}</summary>\n"
+            for one in inner:
+                yield from _block(one, drawings)
+            yield "</details>\n"
+
+
+def _table(table: Table) -> str:
+    caption = f"<caption>{_escaped(table.caption)}</caption>\n" if table.caption else ""
+    heads = "".join(f'<th scope="col">{_escaped(column)}</th>' for column in table.columns)
+    rows = "".join(f"<tr>{_row(row)}</tr>\n" for row in table.rows)
+    many = ' class="many"' if len(table.columns) > _MANY else ""
+    return (
+        f'<div class="wide" tabindex="0">\n<table{many}>\n{caption}'
+        f"<thead><tr>{heads}</tr></thead>\n"
+        f"<tbody>\n{rows}</tbody>\n</table>\n</div>\n"
+    )
+
+
+def _row(cells: Sequence[Text]) -> str:
+    first, *rest = map(_text, cells)
+    return f'<th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in rest)
+
+
+def _text(text: Text) -> str:
+    return "".join(map(_inline, inlines(text)))
+
+
+def _inline(part: Inline) -> str:
+    match part:
+        case Verdict():
+            kind, sign = _MARKS[part]
+            return f'<strong class="verdict {kind}">{sign} {part}</strong>'
+        case Code(text):
+            return f"<code>{_escaped(text)}</code>"
+        case Link(text, anchor):
+            return f'<a href="#{_escaped(anchor)}">{_escaped(text)}</a>'
+        case Break():
+            return "<br>"
+        case str():
+            return _escaped(part)
+
+
+def prose(markdown: str) -> str:
+    """Markdown as HTML. HTML in it is shown as text, images from elsewhere are not loaded, and its
+    headings stand below those of the page."""
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = parser.parse(markdown)
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{max(3, int(token.tag[1:]))}"
+    return str(parser.renderer.render(tokens, parser.options, {}))
+
+
+def _escaped(text: str) -> str:
+    return escape(printable(text))

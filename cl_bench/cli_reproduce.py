@@ -1,0 +1,120 @@
+"""The commands `reproduce` and `calibrate`. Imports lazily."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cl_bench.cli_errors import Errors
+from cl_bench.console import say
+from cl_bench.errors import UsageError, unknown
+from cl_bench.text import printable
+
+Name = typer.Option
+_AGAIN = "Finished runs are kept; the same command goes on."
+
+Jobs = Annotated[int | None, Name(help="Runs made at a time (one per core).")]
+Quiet = Annotated[bool, Name("--quiet", help="Print the outcome only.")]
+Debug = Annotated[bool, Name("--debug", help="Show tracebacks.")]
+
+
+def reproduce(
+    claims: Annotated[str | None, Name(help="Numbers, as in 1,3 (all ten).")] = None,
+    seeds: Annotated[int | None, Name(help="Seeds; verdicts need six (the budget's).")] = None,
+    budget: Annotated[str | None, Name(help="small or full (small).")] = None,
+    jobs: Jobs = None,
+    runs: Annotated[Path, Name(help="Directory for the runs.")] = Path("results/runs"),
+    out: Annotated[Path, Name(help="Directory for the page.")] = Path("reports"),
+    source: Annotated[
+        Path | None, Name("--from", help="Make the page from this archive, and no run.")
+    ] = None,
+    archive: Annotated[
+        Path | None, Name(help="Pack the runs into this directory; use those in it.")
+    ] = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Try the claims of fast-slow training again; print verdicts, write a page about them."""
+    with Errors(debug, _AGAIN):
+        from cl_bench.claims import reproduce as claimed
+
+        chosen = claimed.ALL if claims is None else _claims(claims, claimed.ALL)
+        if source is None:
+            done = claimed.reproduce(
+                chosen,
+                folder=runs,
+                out=out,
+                jobs=_jobs(jobs),
+                say=_teller(quiet),
+                seeds=seeds,
+                budget=budget or "small",
+                archive=archive,
+            )
+        elif archive is not None:
+            raise UsageError(
+                "--from makes no runs, so there is nothing to pack: leave --archive out."
+            )
+        else:
+            done = claimed.rebuild(source, out, chosen, seeds=seeds, budget=budget)
+        typer.echo(done.text())
+        typer.echo(f"\nThe page: {printable(str(done.html))} and {printable(str(done.markdown))}")
+        if done.failed:
+            first = done.failed[0]
+            say(
+                f"{len(done.failed)} runs failed, the first of them {first.cell.name}: "
+                f"{first.reason}. The same command tries them again."
+            )
+            raise typer.Exit(1)
+
+
+def calibrate(
+    learners: Annotated[
+        str | None, Name(help="Names, as in rl,fst (all that have trials).")
+    ] = None,
+    jobs: Jobs = None,
+    runs: Annotated[Path, Name(help="Directory for the runs.")] = Path("results/calibration-runs"),
+    out: Annotated[Path, Name(help="Directory for trials.csv and settings.json.")] = Path(
+        "results/calibration"
+    ),
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Choose each learner's settings, with equally many trials on conventions of their own."""
+    with Errors(debug, _AGAIN):
+        from cl_bench.claims import calibration
+
+        chosen = calibration.LEARNERS if learners is None else _words(learners)
+        found = calibration.calibrate(runs, jobs=_jobs(jobs), say=_teller(quiet), learners=chosen)
+        calibration.write(found, out)
+        typer.echo(found.to_string(index=False))
+        typer.echo(f"\nTrials and chosen settings: {printable(str(out))}")
+
+
+def _claims(given: str, known: tuple[int, ...]) -> list[int]:
+    """The claims' numbers, in order."""
+    names = {str(number): number for number in known}
+    for word in _words(given):
+        if word not in names:
+            raise unknown("claim", word, names)
+    return sorted({names[word] for word in _words(given)})
+
+
+def _words(given: str) -> list[str]:
+    return list(dict.fromkeys(word.strip() for word in given.split(",")))
+
+
+def _jobs(given: int | None) -> int:
+    from cl_bench.errors import at_least
+    from cl_bench.machine import cores
+
+    jobs = cores() if given is None else given
+    at_least(jobs=(jobs, 1))
+    return jobs
+
+
+def _teller(quiet: bool) -> Callable[[str], None]:
+    """Where a sweep's progress goes: to stderr, or nowhere."""
+    return (lambda _: None) if quiet else say

@@ -1,0 +1,154 @@
+"""Calibration: equal trials and samples for all learners, and the first best one is chosen."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from cl_bench.claims import calibration
+from cl_bench.claims.calibration import GROUP_SIZE, LEARNERS, SAMPLES, choose, table, trials, write
+from cl_bench.cli import app
+from cl_bench.errors import RunDirectoryError, UsageError
+from cl_bench.results import RunDirectory
+from cl_bench.schema import TABLES
+from cl_bench.sweep.cell import Cell
+from cl_bench.sweep.pool import Outcome
+
+
+def test_every_learner_has_six_trials_of_two_runs_on_conventions_of_their_own() -> None:
+    planned = trials()
+    assert Counter(trial.learner for trial in planned) == dict.fromkeys(LEARNERS, 6)
+    runs = [cell for trial in planned for cell in trial.cells]
+    assert len({cell.name for cell in runs}) == len(runs) == 4 * 6 * 2
+    assert {(cell.stream, cell.seed) for cell in runs} == set(calibration.COURSES)
+    assert all(trial.options for trial in planned)
+
+
+def test_every_trial_spends_equal_samples() -> None:
+    for trial in trials():
+        for cell in trial.cells:
+            problems = int(cell.options.get("problems_per_step", 8))
+            assert cell.steps * GROUP_SIZE * problems == SAMPLES
+            assert cell.options["eval_every"] == cell.steps
+
+
+def test_an_unknown_learner_has_no_trials() -> None:
+    with pytest.raises(UsageError, match="Unknown learner to calibrate 'rl-kl'"):
+        trials(["rl", "rl-kl"])
+
+
+def scores(*of_rl: float, prompt: Sequence[float] = (0, 0, 0, 0, 0, 0)) -> pd.DataFrame:
+    rows = [("rl", number, score) for number, score in enumerate(of_rl, 1)]
+    rows += [("prompt", number, score) for number, score in enumerate(prompt, 1)]
+    return pd.DataFrame(rows, columns=["learner", "trial", "score"])
+
+
+def test_the_best_trial_is_chosen_and_among_equal_ones_the_first() -> None:
+    options = {(trial.learner, trial.number): trial.options for trial in trials()}
+    chosen = choose(scores(0.1, 0.5, 0.3, 0.5, 0.2, 0.4, prompt=[0, 0, 0, 0, 0, 0.1]))
+    assert chosen == {"rl": options["rl", 2], "prompt": options["prompt", 6]}
+    assert choose(scores(0, 0, 0, 0, 0, 0))["rl"] == options["rl", 1]
+
+
+def run(cell: Cell, folder: Path, accuracy: Sequence[Sequence[float]], status: str) -> None:
+    """A run of two stages with this accuracy matrix, whose first row is the base."""
+    first, second = cell.stream.split("-to-")
+    kinds = {"int64": 0, "double": 0.0, "string": ""}
+    neutral = {field.name: kinds[str(field.type)] for field in TABLES["evaluations"]}
+    rows = [
+        neutral
+        | {"step": stage, "stage": stage, "at": "stage-end" if stage else "start"}
+        | {"domain": domain, "prompt": prompt, "test_set": "stream", "weights": "trained"}
+        | {"accuracy": score}
+        for stage, scored in enumerate(accuracy)
+        for domain, score in zip((first, second), scored, strict=True)
+        for prompt in ("seed", "learner")
+    ]
+    manifest = {
+        "stream": {
+            "name": cell.stream,
+            "stages": [{"domain": name, "steps": 1} for name in (first, second)],
+        },
+        "learner": cell.learner,
+        "model": "embedded",
+        "seed": cell.seed,
+        "status": status,
+    }
+    RunDirectory.create(folder / cell.name, manifest).commit(0, {"evaluations": rows})
+
+
+def test_a_trials_score_is_the_mean_of_its_runs_and_a_diverged_one_scores_zero(
+    tmp_path: Path,
+) -> None:
+    planned = trials(["rl"])[:2]
+    for trial, status in zip(planned, ("done", "diverged"), strict=True):
+        # After stage 1: 0.6. After stage 2: (0.4 + 0.8) / 2. Their mean is 0.6.
+        run(trial.cells[0], tmp_path, [[0, 0], [0.6, 0.1], [0.4, 0.8]], "done")
+        # After stage 1: 0.2. After stage 2: 0.4. Their mean is 0.3.
+        run(trial.cells[1], tmp_path, [[0, 0], [0.2, 0.1], [0.3, 0.5]], status)
+    found = table(planned, tmp_path)
+    assert found["score"].tolist() == pytest.approx([0.45, 0.3])
+    assert found["math-to-facts, seed 1000"].tolist() == pytest.approx([0.6, 0.6])
+    assert found["code-to-physics, seed 1001"].tolist() == pytest.approx([0.3, 0.0])
+    write(found, tmp_path / "out")
+    kept = json.loads((tmp_path / "out" / "settings.json").read_text())
+    assert kept == {"rl": dict(planned[0].options)}
+    assert pd.read_csv(tmp_path / "out" / "trials.csv")["trial"].tolist() == [1, 2]
+
+
+def test_an_unfinished_run_leaves_no_table_with_holes(tmp_path: Path) -> None:
+    planned = trials(["rl"])[:1]
+    for cell in planned[0].cells:
+        run(cell, tmp_path, [[0, 0], [0.6, 0.1]], "running")
+    with pytest.raises(RunDirectoryError, match="is running"):
+        table(planned, tmp_path)
+
+
+def test_the_command_makes_the_trials_and_prints_their_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pool(cells: Sequence[Cell], folder: Path, **_: object) -> list[Outcome]:
+        for cell in cells:
+            run(cell, folder, [[0, 0], [0.6, 0.1], [0.4, 0.8]], "done")
+        return [Outcome(cell, "done", "", 1.0) for cell in cells]
+
+    monkeypatch.setattr(calibration, "make_missing", pool)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["calibrate", "--learners", "rl", "--jobs", "1"])
+    assert result.exit_code == 0, result.stderr
+    assert "Trials and chosen settings: results/calibration" in result.stdout
+    assert len(pd.read_csv("results/calibration/trials.csv")) == 6
+
+
+def test_a_failed_run_ends_calibration_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pool(cells: Sequence[Cell], _: Path, **__: object) -> list[Outcome]:
+        return [Outcome(cells[0], "failed", "OSError: no room", 1.0)]
+
+    monkeypatch.setattr(calibration, "make_missing", pool)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["calibrate", "--learners", "rl"])
+    assert result.exit_code == 2
+    assert "1 of the runs failed" in " ".join(result.stderr.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [(("--learners", "rl,sgd"), "Unknown learner to calibrate 'sgd'"), (("--jobs", "0"), "jobs")],
+)
+def test_bad_input_is_one_line(
+    arguments: tuple[str, ...], hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["calibrate", *arguments])
+    assert result.exit_code == 2
+    assert hint in result.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,254 @@
+"""The page: what stands where, in which words, and that nothing in it is obeyed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from html.parser import HTMLParser
+
+import pytest
+from matplotlib.figure import Figure
+
+from cl_bench.claims.blocks import Block, Bullets, Code, Folded, Heading, Paragraph, Picture, Table
+from cl_bench.claims.data import Data
+from cl_bench.claims.drawings import Drawing, draw, drawing
+from cl_bench.claims.judged import JudgedClaim, judge_claims
+from cl_bench.claims.look import label
+from cl_bench.claims.measure import Detail, Measured, generator, measured
+from cl_bench.claims.page import page
+from cl_bench.claims.plan import BUDGETS, Plan, cells
+from cl_bench.claims.registered import CLAIMS, Claim
+from cl_bench.claims.rule import Verdict
+from cl_bench.claims.write_html import html
+from cl_bench.claims.write_markdown import escaped, markdown
+from cl_bench.metrics.bootstrap import Estimate, Interval
+from cl_bench.metrics.undefined import Undefined
+
+PLAN = Plan(BUDGETS["full"], tuple(range(100, 106)), {"rl": {"learning_rate": 6e-4}, "fst": {}})
+HOSTILE = "<script>alert(1)</script> | [x](javascript:alert(1)) `code` *star* \x1b[31m&amp;"
+
+
+def claims(*numbers: int) -> list[Claim]:
+    return [claim for claim in CLAIMS if claim.number in numbers]
+
+
+def judged(values: Mapping[int, float | Sequence[float | Undefined]]) -> list[JudgedClaim]:
+    """The claims, each of whose statements has these values by seed (or one for all seeds)."""
+
+    def measure(number: int) -> Measured:
+        given = values[number]
+        listed = given if isinstance(given, Sequence) else [given] * len(PLAN.seeds)
+        by_seed = dict(zip(PLAN.seeds, listed, strict=True))
+        interval = Interval(0.41, 0.48, 0.95)
+        shown: Mapping[str, Estimate | Undefined] = {
+            "fst": Estimate(0.45, interval, 6, 6),
+            "rl": Undefined("no runs of rl"),
+            "difference": Estimate(-0.031, Interval(-0.04, -0.02, 0.95), 5, 6),
+        }
+        details = (Detail("code", shown, "accuracy"),)
+        return measured(by_seed, details, generator(), ["a note"])
+
+    chosen = claims(*values)
+    table = {
+        statement.id: lambda _data, _plan, number=claim.number: measure(number)
+        for claim in chosen
+        for statement in claim.statements
+    }
+    return judge_claims(chosen, Data([]), PLAN, table)
+
+
+def written(
+    found: Sequence[JudgedClaim],
+    drawings: Mapping[str, Drawing] | None = None,
+    findings: str = "",
+) -> tuple[str, str]:
+    """The page as Markdown and as HTML."""
+    runs = Data([]).runs(cells(PLAN, [one.claim.number for one in found]))
+    blocks = page(found, PLAN, runs, drawings or {}, findings)
+    return markdown(blocks, "claims"), html(blocks, drawings or {})
+
+
+def test_what_failed_comes_first_then_what_is_open() -> None:
+    found = judged({1: 1.0, 2: -0.05, 3: [1.0, -1.0] * 3, 10: 0.05})
+    assert [one.verdict for one in found] == [
+        Verdict.REPRODUCED,
+        Verdict.NOT_REPRODUCED,
+        Verdict.INCONCLUSIVE,
+        Verdict.REPRODUCED,
+    ]
+    text, _ = written(found)
+    headline = text.split("## Verdicts")[1].split("\n## ")[0]
+    assert "Of 4 claims: 1 not reproduced, 1 inconclusive, 2 reproduced." in headline
+    rows = re.findall(r"\[(\d+)\. .*\*\*(.*?)\*\*", headline)
+    assert rows == [
+        ("2", "not reproduced"),
+        ("3", "inconclusive"),
+        ("1", "reproduced"),
+        ("10", "reproduced"),
+    ]
+
+
+def test_a_claims_section_has_its_numbers_in_the_readers_units() -> None:
+    text, _ = written(judged({1: 1.0, 10: [0.05, 0.03, 0.05, 0.03, 0.05, 0.03]}))
+    section = text.split("## 1. ")[1].split("## 10. ")[0]
+    assert "| times fewer samples | 3.0 | 1.4 | 3.0 |" in section
+    assert "&gt; 1.00×, at least 1.10×" in section
+    assert "2.00× [2.00, 2.00]" in section  # log2 ratio 1
+    assert "| 0.0312 | 6 of 6 |" in section
+    row = "| code | 45.0 % [41.0, 48.0] | — (no runs of rl) | −3.1 points [−4.0, −2.0], 5 of 6 |"
+    assert row in section
+    assert f"|  | {label('fst')} | {label('rl')} | difference |" in section
+    assert "Behind 1a and 1b" in section
+    assert "- a note" in section
+    last = text.split("## 10. ")[1]
+    assert "| 10a | accuracy, fast-slow training minus FST-distill | yes |" in last
+    assert "+4.0 points [+3." in last
+    assert "| 100 | +5.0 points | +0.050 nats |" in last
+
+
+def test_a_seed_without_a_value_stands_there_with_its_reason() -> None:
+    values: list[float | Undefined] = [
+        0.05,
+        Undefined("run facts-fst-101 diverged at step 3"),
+        0.05,
+        0.05,
+        0.05,
+        0.05,
+    ]
+    text, _ = written(judged({10: values}))
+    assert "| 101 | — | — |" in text
+    assert "- 10a, seed 101: run facts-fst-101 diverged at step 3" in text
+    assert "5 of 6" in text
+
+
+def test_how_it_was_run_lists_settings_and_every_run_that_is_not_done() -> None:
+    text, _ = written(judged({10: 0.05}))
+    section = text.split("## How it was run")[1]
+    assert "Seeds 100, 101, 102, 103, 104, 105" in section
+    assert "| rl | 0.0006 |" in section
+    assert "12 runs were planned: 12 missing." in section
+    assert "Runs that are not done (12)" in section
+    for cell in cells(PLAN, [10]):
+        assert f"`{cell.name}` | missing" in section
+
+
+class Page(HTMLParser):
+    """Collects tags, attributes and anchors, and fails on a tag that is closed wrongly."""
+
+    VOID = ("meta", "br", "img")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def values(self, name: str) -> list[str]:
+        return [value or "" for key, value in self.attributes if key == name]
+
+
+def a_figure() -> Figure:
+    figure = Figure(figsize=(1, 1))
+    figure.add_subplot().plot([0, 1], [0, 1])
+    return figure
+
+
+def a_drawing() -> Drawing:
+    return drawing(a_figure())
+
+
+def test_the_html_is_one_file_that_loads_nothing_and_runs_nothing() -> None:
+    _, text = written(judged({10: 0.05}), {"10-distillation": a_drawing()})
+    found = Page(text)
+    assert not {"script", "link", "iframe", "object"} & set(found.tags)
+    assert found.values("src")
+    assert all(s.startswith("data:image/svg") for s in found.values("src"))
+    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in found.values("content")
+    assert not [name for name, _ in found.attributes if name.startswith("on")]
+    links = found.values("href")
+    assert links
+    assert all(link.removeprefix("#") in found.values("id") for link in links)
+    assert len(found.values("id")) == len(set(found.values("id")))
+    assert "prefers-color-scheme: dark" in text
+    assert "@media print" in text
+    assert "✓ reproduced" in text
+    assert all(found.values("alt"))
+
+
+def test_texts_from_tables_and_findings_are_not_obeyed() -> None:
+    blocks: list[Block] = [
+        Heading(1, HOSTILE, "top"),
+        Paragraph(["before ", Code(HOSTILE)]),
+        Bullets([HOSTILE]),
+        Table(HOSTILE, [HOSTILE, "b"], [[HOSTILE, HOSTILE]]),
+        Folded(HOSTILE, [Paragraph(HOSTILE)]),
+    ]
+    shown = html(blocks, {})
+    assert "<script" not in shown
+    assert "javascript:alert(1)" in shown
+    assert "\x1b" not in shown
+    assert not Page(shown).values("href")
+    plain = markdown(blocks, "claims")
+    assert "\x1b" not in plain
+    outside = re.sub(r"`[^`\n]*`", "", plain)
+    assert "<script" not in outside
+    assert not re.search(r"(?<!\\)\]\(javascript", outside)
+    row = [line for line in plain.splitlines() if line.startswith("| &lt;script")][-1]
+    assert len(re.findall(r"(?<!\\)\|", row)) == 3
+
+
+def test_findings_are_markdown_without_html_below_the_pages_headings() -> None:
+    findings = f"# Top\n\n**Bold** {HOSTILE}\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"
+    text, shown = written(judged({10: 0.05}), findings=findings)
+    assert "## Findings\n\n# Top" in text
+    assert "<h3>Top</h3>" in shown
+    assert "<strong>Bold</strong>" in shown
+    assert "<td>1</td>" in shown
+    assert "<script" not in shown
+    assert not [link for link in Page(shown).values("href") if not link.startswith("#")]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1.84× [1.2, 2.6]", "1.84× [1.2, 2.6]"),
+        ("a|b*c", "a\\|b\\*c"),
+        ("keep_stage_models", "keep_stage_models"),
+        ("_x_", "\\_x\\_"),
+        ("[a](b) [c]: d", "[a\\](b) [c\\]: d"),
+        ("1 < 2 & 3", "1 &lt; 2 &amp; 3"),
+    ],
+)
+def test_markdown_escapes_no_more_than_it_has_to(text: str, expected: str) -> None:
+    assert escaped(text) == expected
+
+
+def test_few_seeds_are_told_before_the_verdicts() -> None:
+    few = Plan(BUDGETS["small"], (100, 101), PLAN.settings)
+    runs = Data([]).runs(cells(few, [10]))
+    text = markdown(page(judged({10: 0.05}), few, runs, {}), "claims")
+    assert "With 2 seeds not every verdict can be reached" in text
+    assert "not every verdict" not in written(judged({10: 0.05}))[0]
+
+
+def test_drawings_have_the_same_bytes_every_time() -> None:
+    assert a_drawing() == a_drawing()
+    (chosen,) = claims(10)
+    figures = {10: lambda _data, _plan: a_figure()}
+    drawn = draw([chosen], figures, Data([]), PLAN)
+    assert drawn == {"10-distillation": a_drawing()}
+    assert drawn["10-distillation"].png.startswith(b"\x89PNG")
+    assert b"<dc:date>" not in drawn["10-distillation"].svg
+    picture = [Picture("10-distillation", "a line")]
+    assert "![a line](claims/10-distillation.png)" in markdown(picture, "claims")

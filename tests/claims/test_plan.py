@@ -1,0 +1,108 @@
+"""The plan: equal samples for all learners, shared runs, fresh seeds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cl_bench.claims import plan as planning
+from cl_bench.claims.calibration import COURSES, GROUP_SIZE
+from cl_bench.claims.plan import BUDGETS, FIRST_SEED, Plan, cells
+from cl_bench.claims.registered import CLAIMS
+from cl_bench.errors import UsageError
+from cl_bench.sweep.cell import Cell
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "rl": {"learning_rate": 6e-4, "problems_per_step": 8},
+    "prompt": {"proposals": 5},
+    "fst": {"learning_rate": 9e-4, "problems_per_step": 16},
+}
+EVERY = [claim.number for claim in CLAIMS]
+
+
+def planned(budget: str = "small", seeds: int = 2) -> Plan:
+    return Plan(BUDGETS[budget], tuple(range(FIRST_SEED, FIRST_SEED + seeds)), SETTINGS)
+
+
+def samples(cell: Cell) -> int:
+    """RL rollouts of a stage."""
+    return cell.steps * GROUP_SIZE * int(cell.options.get("problems_per_step", 8))
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_learners_spend_equal_samples_whatever_the_problems_in_a_step(budget: str) -> None:
+    chosen = planned(budget)
+    for cell in cells(chosen, EVERY):
+        probe_or_stream = "-to-" in cell.stream or cell.options.get("probes") is False
+        expected = chosen.budget.stage_samples if probe_or_stream else chosen.budget.single_samples
+        assert samples(cell) == expected, cell.name
+    rl, fst = (chosen.single("code", name, 100) for name in ("rl", "fst"))
+    assert rl.steps == 2 * fst.steps
+
+
+def test_a_learner_without_settings_takes_those_of_rl() -> None:
+    cell = planned().single("facts", "fst-distill", 100)
+    assert cell.options["learning_rate"] == 6e-4
+
+
+def test_claims_share_runs() -> None:
+    chosen = planned()
+    singles = cells(chosen, [1])
+    assert len(singles) == 2 * 3 * 2
+    assert cells(chosen, [1, 2]) == singles
+    assert len(cells(chosen, [1, 3])) == 2 * 4 * 2
+    assert set(cells(chosen, [8])) < set(singles)
+    together = cells(chosen, EVERY)
+    assert len({cell.name for cell in together}) == len(together)
+    # Per seed: 4 domains + star-graph by rl and fst, prompt on 3, distill, 3 streams, 5 probes.
+    assert len(together) == 2 * (10 + 3 + 1 + 3 + 5)
+
+
+def test_probes_start_from_runs_that_keep_their_models() -> None:
+    probes = [cell for cell in cells(planned(), [5]) if cell.options.get("probes") is False]
+    origins = [probe.start for probe in probes]
+    assert origins.count(None) == 2
+    assert {(o.stream, o.learner) for o in origins if o} == {
+        (domain, learner) for domain in ("math", "physics") for learner in ("rl", "fst")
+    }
+    assert all(origin.options["keep_stage_models"] for origin in origins if origin)
+
+
+def test_runs_are_evaluated_inside_and_at_their_end() -> None:
+    for cell in cells(planned("full"), EVERY):
+        assert cell.steps % cell.options["eval_every"] == 0, cell.name
+        assert cell.steps // cell.options["eval_every"] >= 4
+
+
+def test_seeds_are_fresh_and_counted_from_the_first() -> None:
+    seeds = {cell.seed for cell in cells(planned("full", 6), EVERY)}
+    assert seeds == set(range(100, 106))
+    assert not seeds & {seed for _, seed in COURSES}
+
+
+def test_the_plan_reads_what_calibration_chose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "settings.json").write_text(json.dumps(SETTINGS))
+    monkeypatch.setattr(planning, "SETTINGS", tmp_path / "settings.json")
+    assert planning.plan("small", 2) == planned()
+    assert planning.plan("full").seeds == tuple(range(100, 106))
+    assert planning.plan("small", settings={"rl": {}}).settings == {"rl": {}}
+
+
+@pytest.mark.parametrize("claims", [[11], [1, 0]])
+def test_an_unknown_claim_is_an_error(claims: list[int]) -> None:
+    with pytest.raises(UsageError, match=f"Unknown claim {max(claims, key=lambda c: c != 1)}"):
+        cells(planned(), claims)
+
+
+@pytest.mark.parametrize(
+    ("budget", "seeds", "hint"),
+    [("medium", 2, "Known: full, small"), ("small", 0, "seeds is 0, but must be at least 1")],
+)
+def test_an_unknown_budget_and_no_seeds_are_errors(budget: str, seeds: int, hint: str) -> None:
+    with pytest.raises(UsageError, match=hint):
+        planning.plan(budget, seeds, settings=SETTINGS)

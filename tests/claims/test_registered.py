@@ -1,0 +1,43 @@
+"""The register: its page is up to date, its statements can be told apart and judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cl_bench.claims.registered import CLAIMS, markdown
+
+RULES = Path(__file__).parents[2] / "docs" / "claims-rules.md"
+
+
+@pytest.mark.skipif(not RULES.exists(), reason="only in a checkout")
+def test_the_page_of_rules_is_up_to_date() -> None:
+    assert RULES.read_text(encoding="utf-8") == markdown()
+
+
+def test_claims_are_numbered_and_named_once() -> None:
+    assert [claim.number for claim in CLAIMS] == list(range(1, 11))
+    assert len({claim.name for claim in CLAIMS}) == len(CLAIMS)
+
+
+def test_every_statement_has_an_id_of_its_own_after_its_claim() -> None:
+    ids = [statement.id for claim in CLAIMS for statement in claim.statements]
+    assert len(set(ids)) == len(ids)
+    for claim in CLAIMS:
+        letters = [one.id.removeprefix(str(claim.number)) for one in claim.statements]
+        assert letters == list("abc"[: len(letters)])
+
+
+def test_every_claim_can_be_decided_and_shows_the_papers_figures() -> None:
+    for claim in CLAIMS:
+        assert any(statement.primary for statement in claim.statements), claim.number
+        assert all(figure.values for figure in claim.paper), claim.number
+        assert claim.paper, claim.number
+
+
+def test_a_margin_is_never_easier_than_the_value_without_an_effect() -> None:
+    for claim in CLAIMS:
+        for statement in claim.statements:
+            assert statement.margin >= statement.null, statement.id
+            assert statement.scale != "ratio" or statement.null > 0, statement.id

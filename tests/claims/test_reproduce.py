@@ -1,0 +1,240 @@
+"""From runs to the page: what is made, what is reused, what the page and the command say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cl_bench.claims import archive, plan, reproduce
+from cl_bench.claims.rule import Verdict
+from cl_bench.cli import app
+from cl_bench.errors import UsageError
+from cl_bench.files import write_json_atomically
+from cl_bench.sweep.cell import Cell
+from cl_bench.sweep.pool import Outcome, with_starts
+
+MakeRun = Callable[..., Path]
+SETTINGS = {
+    "rl": {"learning_rate": 6e-4, "problems_per_step": 8},
+    "prompt": {"proposals": 5},
+    "fst": {"learning_rate": 9e-4, "problems_per_step": 8},
+}
+
+
+def accuracy(cell: Cell) -> Callable[[int, str, str], float]:
+    """Fast-slow training reaches 0.9 and a little more with every seed, the others 0.5."""
+    top = 0.9 + (cell.seed - 100) / 100 if cell.learner == "fst" else 0.5
+    return lambda step, *_: 0.1 + (top - 0.1) * min(1.0, 2 * step / cell.steps)
+
+
+class Sweep:
+    """Stands in for the pool: writes synthetic runs, and notes which."""
+
+    def __init__(self, make_run: MakeRun) -> None:
+        self._make_run = make_run
+        self.made: list[Cell] = []
+        self.failing: set[str] = set()
+
+    def __call__(
+        self,
+        cells: Sequence[Cell],
+        folder: Path,
+        *,
+        jobs: int,
+        say: Callable[[str], None],
+        known: Collection[str] = (),
+    ) -> list[Outcome]:
+        outcomes = []
+        for cell in with_starts(cells):
+            if cell.name in known or (folder / cell.name).exists():
+                continue
+            self.made.append(cell)
+            failed = cell.name in self.failing
+            status, reason = ("failed", "OSError: no room") if failed else ("done", "")
+            self._make_run(cell, accuracy(cell), folder=folder, status=status, reason=reason)
+            outcomes.append(Outcome(cell, status, reason, 1.0))
+        say(f"{len(outcomes)} runs made")
+        return outcomes
+
+
+@pytest.fixture
+def sweep(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Sweep:
+    """A pool of synthetic runs, and settings as if calibration had chosen them."""
+    write_json_atomically(tmp_path / "settings.json", SETTINGS)
+    monkeypatch.setattr(plan, "SETTINGS", tmp_path / "settings.json")
+    monkeypatch.chdir(tmp_path)
+    found = Sweep(make_run)
+    monkeypatch.setattr(reproduce, "make_missing", found)
+    return found
+
+
+def call(*arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, ["reproduce", *arguments])
+    return result.exit_code, result.stdout, " ".join(result.stderr.split())
+
+
+def made(claims: Sequence[int], folder: Path, **options: Any) -> reproduce.Reproduction:
+    """A reproduction, with two seeds."""
+    out = options.pop("out", folder / "reports")
+    options = {"jobs": 1, "say": lambda _: None, **options}
+    return reproduce.reproduce(claims, folder=folder / "runs", out=out, **options)
+
+
+def test_verdicts_and_page_follow_from_the_runs(sweep: Sweep, tmp_path: Path) -> None:
+    done = made([10, 9], tmp_path, seeds=6)
+    assert [one.claim.number for one in done.judged] == [9, 10]
+    assert done.judged[1].verdict is Verdict.REPRODUCED
+    # 0.9 to 0.95 against 0.5, mean over seeds
+    (statement,) = done.judged[1].primary
+    assert statement.judgement.p == 2 / 2**6
+    assert "10a +42.5 points" in done.text()
+    page = done.markdown.read_text()
+    assert "10a: +42.5 points" in page
+    assert (done.markdown.parent / "claims" / "10-distillation.png").exists()
+    assert "![Figure of claim 10" in page
+    assert "claims/10-distillation.png" in page
+    assert "c" * 12 in page
+    assert len(sweep.made) == 6 * 3 * 2 + 6  # three domains × two learners, and fst-distill
+
+
+def test_finished_runs_are_used_again(sweep: Sweep, tmp_path: Path) -> None:
+    made([10], tmp_path)
+    assert len(sweep.made) == 4
+    made([10], tmp_path, seeds=3)
+    assert [cell.seed for cell in sweep.made[4:]] == [102, 102]
+
+
+@pytest.mark.usefixtures("sweep")
+def test_the_page_has_the_same_bytes_from_runs_and_from_their_archive(tmp_path: Path) -> None:
+    store = tmp_path / "archive"
+    done = made([10], tmp_path, archive=store)
+    again = reproduce.rebuild(store, tmp_path / "again", [10])
+    for kind in ("markdown", "html"):
+        assert getattr(done, kind).read_bytes() == getattr(again, kind).read_bytes()
+    pictures = sorted((tmp_path / "reports" / "claims").iterdir())
+    assert len(pictures) == 2
+    for picture in pictures:
+        assert picture.read_bytes() == (tmp_path / "again" / "claims" / picture.name).read_bytes()
+
+
+def test_archived_runs_are_not_made_again_and_stay_in_the_archive(
+    sweep: Sweep, tmp_path: Path
+) -> None:
+    store = tmp_path / "archive"
+    made([10], tmp_path, archive=store)
+    sweep.made.clear()
+    elsewhere = tmp_path / "elsewhere"
+    done = made([10, 9], elsewhere, archive=store)
+    again = done.judged[1].statements[0]
+    assert {cell.learner for cell in sweep.made} == {"prompt", "fst"}
+    assert not any(cell.stream == "facts" and cell.learner == "fst" for cell in sweep.made)
+    assert again.measured.value_by_seed == pytest.approx({100: 0.4, 101: 0.41})
+    assert len(archive.known_cells(store)) == 2 * (3 * 2 + 1)
+
+
+def test_a_missing_probe_has_its_archived_origin_made_again(sweep: Sweep, tmp_path: Path) -> None:
+    planned = plan.plan("small", 1)
+    origin = planned.single("math", "rl", 100)
+    probe = planned.probe(origin, 100)
+    store = tmp_path / "archive"
+    sweep([origin], tmp_path / "there", jobs=1, say=lambda _: None)
+    archive.write_archive([origin], tmp_path / "there", store)
+    known = reproduce._known([origin, probe], tmp_path / "here", store)
+    assert known == set()
+    sweep([probe], tmp_path / "there", jobs=1, say=lambda _: None)
+    archive.write_archive([origin, probe], tmp_path / "there", store)
+    known = reproduce._known([origin, probe], tmp_path / "here", store)
+    assert known == {origin.name, probe.name}
+
+
+def test_a_failed_run_is_named_on_the_page_and_by_the_command(sweep: Sweep, tmp_path: Path) -> None:
+    cell = plan.plan("small").single("facts", "fst", 101)
+    sweep.failing.add(cell.name)
+    code, stdout, stderr = call("--claims", "10", "--jobs", "1", "--out", "page")
+    assert code == 1
+    assert f"1 runs failed, the first of them {cell.name}: OSError: no room" in stderr
+    assert re.search(r"^10  inconclusive ", stdout, re.MULTILINE)
+    page = (tmp_path / "page" / "claims.md").read_text()
+    assert f"`{cell.name}` | failed | OSError: no room" in page
+    assert f"10a, seed 101: facts: run {cell.name} failed: OSError: no room" in page
+
+
+def test_the_command_packs_an_archive_and_rebuilds_the_page_from_it(
+    sweep: Sweep, tmp_path: Path
+) -> None:
+    code, stdout, stderr = call("--claims", "10", "--archive", "kept", "--seeds", "3")
+    assert code == 0, stderr
+    assert stderr.endswith("runs made")
+    assert "The page: reports/claims.html and reports/claims.md" in stdout
+    (tmp_path / "kept" / "findings.md").write_text("### Claim 10\n\nIt *holds*.\n")
+    sweep.made.clear()
+    code, again, stderr = call("--claims", "10", "--from", "kept", "--out", "other", "--quiet")
+    assert (code, stderr) == (0, "")
+    assert again.replace("other/", "reports/") == stdout
+    assert sweep.made == []
+    page = (tmp_path / "other" / "claims.html").read_text()
+    assert "<h3>Claim 10</h3>\n<p>It <em>holds</em>.</p>" in page
+    assert "3 seeds" in page
+
+
+@pytest.mark.usefixtures("sweep")
+def test_a_rebuild_may_take_fewer_seeds_than_the_archive_has(tmp_path: Path) -> None:
+    made([10], tmp_path, archive=tmp_path / "archive")
+    fewer = reproduce.rebuild(tmp_path / "archive", tmp_path / "page", [10], seeds=1)
+    (one,) = fewer.judged
+    assert set(one.statements[0].measured.value_by_seed) == {100}
+    other = reproduce.rebuild(tmp_path / "archive", tmp_path / "page", [10], budget="full")
+    assert "is missing" in other.judged[0].statements[0].judgement.reason
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("--claims", "11"), "Unknown claim '11'"),
+        (("--claims", "one"), "Unknown claim 'one'"),
+        (("--claims", ""), "Unknown claim ''"),
+        (("--budget", "medium"), "Known: full, small"),
+        (("--seeds", "0"), "seeds is 0, but must be at least 1"),
+        (("--jobs", "0"), "jobs is 0, but must be at least 1"),
+        (("--from", "nowhere"), "There is no archive of runs in nowhere"),
+        (("--from", "nowhere", "--archive", "kept"), "leave --archive out"),
+    ],
+)
+def test_bad_input_is_one_line(
+    sweep: Sweep, tmp_path: Path, arguments: tuple[str, ...], hint: str
+) -> None:
+    code, stdout, stderr = call(*arguments)
+    assert (code, stdout) == (2, "")
+    assert hint in stderr
+    assert sweep.made == []
+    assert [path.name for path in tmp_path.iterdir()] == ["settings.json"]
+
+
+@pytest.mark.usefixtures("sweep")
+def test_an_archive_of_an_unknown_plan_is_one_error(tmp_path: Path) -> None:
+    archive.write_archive([], tmp_path, tmp_path / "archive", plan={"budget": "huge"})
+    code, _, stderr = call("--from", "archive")
+    assert code == 2
+    assert "holds no plan that this cl-bench knows (KeyError('huge'))" in stderr
+
+
+@pytest.mark.usefixtures("sweep")
+def test_ctrl_c_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reproduce, "make_missing", interrupted)
+    code, _, stderr = call("--claims", "10")
+    assert code == 130
+    assert stderr == "cl-bench: interrupted. Finished runs are kept; the same command goes on."
+
+
+@pytest.mark.usefixtures("sweep")
+def test_from_python_too_no_jobs_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="jobs is 0"):
+        made([10], tmp_path, jobs=0)

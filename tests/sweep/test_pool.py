@@ -1,0 +1,186 @@
+"""The pool: makes what is missing, reuses what is finished, resumes what was killed, and lets one
+run's failure be one run's failure."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cl_bench.api import Run
+from cl_bench.errors import DivergedError, RunDirectoryError
+from cl_bench.files import write_json_atomically
+from cl_bench.sweep import worker
+from cl_bench.sweep.cell import Cell, as_json
+from cl_bench.sweep.pool import make_missing, status, with_starts
+
+SMALL = {
+    "eval_every": 1,
+    "problems_per_step": 2,
+    "group_size": 2,
+    "items": 2,
+    "samples": 1,
+    "max_new_tokens": 6,
+    "setting": "easy",
+    "retention_items": 0,
+    "threads": 1,
+}
+
+
+def silent(_: str) -> None:
+    """Nobody listens."""
+
+
+def small(seed: int, model: Path, start: Cell | None = None, **options: Any) -> Cell:
+    return Cell("math", "rl", seed, 2, {**SMALL, **options}, start, str(model))
+
+
+@pytest.mark.slow
+def test_runs_are_made_resumed_reused_and_fail_alone(tiny_model: Path, tmp_path: Path) -> None:
+    killed = small(1, tiny_model)
+    origin = small(2, tiny_model, keep_stage_models=True)
+    broken = small(3, tiny_model, items=0)
+    cells = [killed, broken, small(2, tiny_model, origin), small(3, tiny_model, broken)]
+    _kill_after_the_first_checkpoint(killed, tmp_path)
+    assert status(killed, tmp_path) == "running"
+
+    lines: list[str] = []
+    outcomes = make_missing(cells, tmp_path, jobs=2, say=lines.append)
+    found = {outcome.cell: outcome for outcome in outcomes}
+    assert len(found) == len(outcomes) == 5
+    assert {cell: one.status for cell, one in found.items()} == {
+        killed: "done",
+        origin: "done",
+        broken: "failed",
+        cells[2]: "done",
+        cells[3]: "failed",
+    }
+    assert "items is 0" in found[broken].reason
+    assert found[cells[3]].reason == f"{broken.name} left no model"
+    assert [line[:5] for line in lines] == [f"[{n}/5]" for n in range(1, 6)]
+    after = Run(tmp_path / cells[2].name).manifest["config"]["model"]
+    assert after == str(tmp_path / origin.name / "models" / "stage-1")
+
+    again = make_missing(cells[:1] + cells[2:3], tmp_path, jobs=2, say=lines.append)
+    assert again == []
+    assert lines[-1] == "3 of 3 runs are finished already"
+
+
+def _kill_after_the_first_checkpoint(cell: Cell, folder: Path) -> None:
+    """Leave the cell's run as a machine does that loses power at step 1 of 2."""
+    script = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from cl_bench.checkpoint import Checkpoints\n"
+        "from cl_bench.sweep.cell import from_json\n"
+        "from cl_bench.sweep.worker import make\n"
+        "kept = Checkpoints._remove_others\n"
+        "def last(self, target):\n"
+        "    kept(self, target)\n"
+        "    if int(target.name) == 1: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "Checkpoints._remove_others = last\n"
+        "make(from_json(sys.argv[1]), Path(sys.argv[2]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, as_json(cell), str(folder)],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+@pytest.fixture
+def processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Workers that die when they are asked for seed 13, and do every other run at once."""
+    fake = tmp_path / "fake"
+    fake.mkdir()
+    (fake / "worker.py").write_text(
+        "import json, sys\n"
+        "for line in sys.stdin:\n"
+        "    cell = json.loads(line)\n"
+        "    if cell['seed'] == 13: sys.exit(7)\n"
+        "    print(json.dumps({'status': 'done', 'reason': ''}), flush=True)\n"
+    )
+    real = subprocess.Popen
+
+    def started(command: Sequence[str], **options: Any) -> subprocess.Popen[str]:
+        assert command[1:3] == ["-m", "cl_bench.sweep.worker"]
+        return real([sys.executable, str(fake / "worker.py")], **options)
+
+    monkeypatch.setattr(subprocess, "Popen", started)
+    return tmp_path / "runs"
+
+
+def test_a_worker_that_dies_fails_its_run_only(processes: Path) -> None:
+    cells = [Cell("math", "rl", seed, 1) for seed in (12, 13, 14, 15)]
+    outcomes = make_missing(cells, processes, jobs=1, say=silent)
+    assert [(one.cell.seed, one.status) for one in outcomes] == [
+        (12, "done"),
+        (13, "failed"),
+        (14, "done"),
+        (15, "done"),
+    ]
+    assert outcomes[1].reason == "its process ended with exit code 7"
+
+
+def test_known_and_finished_runs_are_not_made(processes: Path) -> None:
+    cells = [Cell("math", "rl", seed, 1) for seed in (1, 2, 3)]
+    for cell, found in ((cells[0], "diverged"), (cells[1], "failed")):
+        (processes / cell.name).mkdir(parents=True)
+        write_json_atomically(processes / cell.name / "manifest.json", {"status": found})
+    lines: list[str] = []
+    outcomes = make_missing(cells, processes, jobs=3, say=lines.append, known={cells[2].name})
+    assert [outcome.cell for outcome in outcomes] == [cells[1]]
+    assert lines[0] == "1 of 2 runs are finished already"
+
+
+def test_an_interrupt_ends_the_workers(processes: Path) -> None:
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_missing([Cell("math", "rl", 1, 1)], processes, jobs=1, say=interrupted)
+
+
+def test_cells_follow_those_they_start_from() -> None:
+    first = Cell("math", "rl", 1, 1)
+    second = Cell("code", "rl", 1, 1, start=first)
+    third = Cell("facts", "rl", 1, 1, start=second)
+    assert with_starts([third, first, second]) == [first, second, third]
+
+
+def test_a_run_without_a_readable_manifest_is_missing(tmp_path: Path) -> None:
+    cell = Cell("math", "rl", 1, 1)
+    assert status(cell, tmp_path) == "missing"
+    for content in ("{", "[]", "{}"):
+        (tmp_path / cell.name).mkdir(exist_ok=True)
+        (tmp_path / cell.name / "manifest.json").write_text(content)
+        assert status(cell, tmp_path) == "missing"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (DivergedError("Step 2 diverged"), {"status": "diverged", "reason": "Step 2 diverged"}),
+        (
+            RunDirectoryError("is locked"),
+            {"status": "failed", "reason": "RunDirectoryError: is locked"},
+        ),
+        (ZeroDivisionError("by"), {"status": "failed", "reason": "ZeroDivisionError: by"}),
+    ],
+)
+def test_a_worker_says_what_came_of_a_run(
+    error: Exception, expected: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(**_: object) -> Run:
+        raise error
+
+    monkeypatch.setattr("cl_bench.api.run", failing)
+    assert worker.make(Cell("math", "rl", 1, 1), tmp_path) == expected
