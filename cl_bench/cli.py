@@ -74,6 +74,12 @@ def run(
     replay_share: Annotated[
         float, Name(help="Share of past problems in rl-replay.", rich_help_panel=VARIANTS)
     ] = 0.25,
+    mixed_groups: Annotated[
+        bool, Name(help="Spread a problem's rollouts over prompts.", rich_help_panel=VARIANTS)
+    ] = True,
+    refill: Annotated[
+        bool, Name(help="Fill the Pareto frontier up to --population.", rich_help_panel=VARIANTS)
+    ] = True,
     reflection_lm: Annotated[
         str,
         Name(
