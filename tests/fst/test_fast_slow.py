@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -46,7 +47,7 @@ def test_a_loaded_learner_goes_on_as_the_saved_one_would_have(
     tmp_path: Path,
     small_config: LearnerConfig,
     batches: list[Batch],
-    ablation: dict[str, bool],
+    ablation: dict[str, Any],
 ) -> None:
     build, config = LEARNERS.load("fst").build, replace(small_config, **ablation)
     saved = build(Policy.load(str(tiny_model)), config, Ledger())
