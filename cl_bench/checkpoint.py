@@ -16,8 +16,8 @@ from pathlib import Path
 from cl_bench.errors import RunDirectoryError
 from cl_bench.files import (
     file_hash,
-    flush,
     read_json,
+    replacing_folder,
     write_json_atomically,
     write_text_atomically,
     writing,
@@ -40,17 +40,10 @@ class Checkpoints:
         is a `RunDirectoryError`.
         """
         with writing(self._home.parent):
-            unfinished, target = self._next()
-            try:
+            target = self._next()
+            with replacing_folder(target) as unfinished:
                 yield unfinished
                 write_json_atomically(unfinished / _HASHES, _hashes(unfinished))
-                for file in [*unfinished.rglob("*"), unfinished]:
-                    flush(file)
-                unfinished.rename(target)
-            except BaseException:
-                shutil.rmtree(unfinished, ignore_errors=True)
-                raise
-            flush(self._home)
             write_text_atomically(self._home / _CURRENT, target.name)
             self._remove_others(target)
 
@@ -84,15 +77,11 @@ class Checkpoints:
         if current is not None:
             self._remove_others(current)
 
-    def _next(self) -> tuple[Path, Path]:
-        """An empty folder to save into, and the name it will have."""
+    def _next(self) -> Path:
+        """The next checkpoint's folder, which does not exist yet."""
         self._home.mkdir(exist_ok=True)
         numbers = [int(folder.name) for folder in self._home.iterdir() if folder.name.isdigit()]
-        target = self._home / f"{max(numbers, default=0) + 1:06d}"
-        unfinished = target.with_suffix(".unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir()
-        return unfinished, target
+        return self._home / f"{max(numbers, default=0) + 1:06d}"
 
     def _remove_others(self, kept: Path) -> None:
         for folder in self._home.iterdir():

@@ -48,6 +48,9 @@ def run(
     feedback: Annotated[str, Name(help="none, answer or step.")] = "step",
     boundaries: Annotated[str, Name(help="hidden or announced.")] = "hidden",
     device: Annotated[str, Name(help="auto, cpu or cuda.")] = "auto",
+    keep_stage_models: Annotated[
+        bool, Name("--keep-stage-models", help="Keep the model of every stage's end.")
+    ] = False,
     quiet: Annotated[bool, Name("--quiet", help="Print the summary only.")] = False,
     debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
     learning_rate: Annotated[
@@ -113,6 +116,13 @@ def run(
         int,
         Name(help="Items of each domain outside the stream; 0: none.", rich_help_panel=EVALUATION),
     ] = 64,
+    probes: Annotated[
+        bool,
+        Name(
+            help="At stage ends also ask the base, and problems of the hardest setting.",
+            rich_help_panel=EVALUATION,
+        ),
+    ] = True,
 ) -> None:
     """Run a learner on a stream; print a summary, write tables and figures."""
     from rich.console import Console

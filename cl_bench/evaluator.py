@@ -1,26 +1,48 @@
-"""Scores a policy on every domain of a stream, under the seed prompt and under the learner's own,
-and on domains outside of the stream under prompts that state what to do.
+"""Scores a policy on every domain of a stream, under the seed prompt and under the learner's own.
 
-For each domain and prompt: accuracy as the mean of `samples` responses to each test problem, both
-divergences from the base model, token-exact (see `Policy.divergence`), and the policy's entropy.
-Nothing here touches the random state of training.
+For each set of test problems and prompt: accuracy as the mean of `samples` responses to each
+problem, both divergences from the base model, token-exact (see `Policy.divergence`), and the
+policy's entropy. At the start and at every stage's end these are asked as well:
+
+- domains outside of the stream, under prompts that state what to do (retention);
+- the stream's domains in their hardest setting, under the seed prompt (harder);
+- the base model, for the stream's own problems under both prompts. With the policy's rows these are
+  the 2x2 of weights and prompts, which tells what each channel gained.
+
+The base's responses do not depend on the step. Under a prompt they are those that step 0 gives,
+where the policy is the base: its rows are copied there, and sampled with that step's seed where
+there is nothing to copy (another prompt, a resumed run). So the base under the seed prompt is row 0
+of the accuracy matrix. Nothing here touches the random state of training.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
+from cl_bench.errors import UsageError
 from cl_bench.limits import COUNTS, TEMPERATURES, settle
 from cl_bench.policy import Divergence, Policy, Rollout
-from cl_bench.prompts import SEED_PROMPT, chat, instructions
+from cl_bench.problem_sets import Item, ProblemSet, harder_set, retention_set, stream_set
+from cl_bench.prompts import SEED_PROMPT, Message, chat
 from cl_bench.registry import DOMAINS
-from cl_bench.task import Domain, Problem, Task, Verdict, hashed_rng
+from cl_bench.stream import Course
+from cl_bench.task import Verdict, hashed_rng
+from cl_bench.views import is_stream_row
 
 Row = dict[str, object]
+Scored = tuple[Row, list[Row]]
+"""The evaluation row and the item rows of one set of problems."""
+Kept = TypeVar("Kept")
+_DIVERGENCES = tuple(
+    name + unit for name in ("kl_policy_base", "kl_base_policy") for unit in ("", "_sequence")
+)
+_ELSEWHERE = ""
+"""Names the prompts of sets whose prompts never change."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +59,9 @@ class EvaluationConfig:
     """Sampling temperature, for accuracy and divergence alike."""
     max_new_tokens: int = 96
     """Length at which a response is cut, in tokens."""
+    probes: bool = True
+    """Whether the start and every stage's end also ask the base model under both prompts, and the
+    stream's domains in their hardest setting."""
 
     def __post_init__(self) -> None:
         settle(
@@ -48,6 +73,7 @@ class EvaluationConfig:
                 "max_new_tokens": COUNTS,
             },
             real={"temperature": TEMPERATURES},
+            flags=("probes",),
         )
 
 
@@ -59,124 +85,147 @@ class Evaluation:
     items: list[Row]
 
     def accuracy(self, domain: str, prompt: str = "learner") -> float:
-        """Accuracy on a domain under the seed prompt or the learner's."""
-        for row in self.evaluations:
+        """The policy's accuracy on a domain of the stream, under either prompt."""
+        for row in filter(is_stream_row, self.evaluations):
             if row["domain"] == domain and row["prompt"] == prompt:
                 return float(str(row["accuracy"]))
         raise KeyError(f"{domain} under the {prompt} prompt was not evaluated")
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """A test problem with its system prompt and its verifier."""
-
-    system: str
-    problem: Problem
-    verify: Callable[[Problem, str], Verdict]
-
-
 class Evaluator:
     """Evaluates one policy on fixed test problems, again and again.
 
-    `tasks` are the stream's, by domain. `retention` names domains outside of it: each of their
-    items has a convention of its own, drawn from `seed` and stated in its system prompt, so that
-    they ask whether the policy still follows instructions. Base responses depend on the system
-    prompt alone, so those to the last few prompts are kept.
+    They are those of the stream of `course`, and of the domains outside of it that `retention`
+    names. What the base answers depends on the system prompt alone, so its responses to the last
+    few prompts are kept.
     """
 
     def __init__(
         self,
         policy: Policy,
-        tasks: Mapping[str, Task],
+        course: Course,
         config: EvaluationConfig,
-        seed: int,
         retention: Sequence[str] = (),
     ) -> None:
-        self._policy, self._tasks, self._config, self._seed = policy, tasks, config, seed
-        self._problems = {
-            domain: distinct_problems(task, config.items) for domain, task in tasks.items()
-        }
-        self._retention = {
-            domain: _retention_items(DOMAINS.load(domain), seed, config.retention_items)
+        self._policy, self._config, self._seed = policy, config, course.seed
+        count, samples, domains = config.items, config.samples, course.stream.domains
+        self._stream = [stream_set(course, domain, count, samples) for domain in domains]
+        hardest = [harder_set(course, DOMAINS.load(name), count, samples) for name in domains]
+        self._harder = [problems for problems in hardest if problems and config.probes]
+        self._retention = [
+            retention_set(DOMAINS.load(domain), course.seed, config.retention_items)
             for domain in retention
             if config.retention_items
-        }
+        ]
         self._base_rollouts: dict[tuple[str, str], list[Rollout]] = {}
+        self._base_scores: dict[tuple[str, str], Scored] = {}
 
     def require_room(self) -> None:
         """Raise `UsageError` if an item with the seed prompt, or its own, exceeds the context."""
-        chats = [
-            *(
-                chat(SEED_PROMPT, p.prompt)
-                for problems in self._problems.values()
-                for p in problems
-            ),
-            *(
-                chat(i.system, i.problem.prompt)
-                for items in self._retention.values()
-                for i in items
-            ),
-        ]
-        self._policy.require_room(chats, self._config.max_new_tokens)
+        self._require_room([s.under(SEED_PROMPT) for s in self._stream] + self._retention)
+        try:
+            self._require_room([s.under(SEED_PROMPT) for s in self._harder])
+        except UsageError as error:
+            advice = "It is of the hardest setting; --no-probes (probes=False) leaves that out."
+            raise UsageError(f"{error} {advice}") from error
 
-    def evaluate(self, step: int, learner_prompt: str, *, retention: bool = False) -> Evaluation:
-        """All domains under both prompts, and with `retention` the domains outside the stream.
+    def _require_room(self, sets: Sequence[ProblemSet]) -> None:
+        for problems in sets:
+            chats = [_chat(item) for item in problems.items]
+            self._policy.require_room(chats, self._config.max_new_tokens)
 
-        `step` only selects the sampling seed and labels rows.
+    def evaluate(self, step: int, learner_prompt: str, *, boundary: bool = False) -> Evaluation:
+        """The stream's domains under both prompts; with `boundary` everything (see above).
+
+        `step` selects the sampling seed and labels rows; at step 0 the policy is the base.
         """
-        rows: list[tuple[Row, list[Row]]] = []
-        for domain, task in self._tasks.items():
-            scored: dict[str, tuple[Row, list[Row]]] = {}
-            for kind, prompt in (("seed", SEED_PROMPT), ("learner", learner_prompt)):
-                if prompt not in scored:
-                    items = [_Item(prompt, p, task.verify) for p in self._problems[domain]]
-                    with self._sampling_seed(step, domain, kind):
-                        scored[prompt] = self._score(domain, prompt, items, self._config.samples)
-                rows.append(_labelled(scored[prompt], step, domain, kind))
-        for domain, items in self._retention.items() if retention else ():
-            with self._sampling_seed(step, domain, "stated"):
-                rows.append(
-                    _labelled(self._score(domain, "", items, 1), step, domain, "stated"),
-                )
+        rows: list[Scored] = []
+        for problems in self._stream:
+            rows += self._of_stream(problems, step, learner_prompt, boundary)
+        for problems, kind in self._elsewhere() if boundary else ():
+            scored = self._of_policy(problems, step, kind, _ELSEWHERE)
+            rows.append(_labelled(scored, step, problems, kind, "trained"))
         return Evaluation([row for row, _ in rows], [item for _, items in rows for item in items])
 
-    def _score(
-        self, domain: str, prompt: str, items: Sequence[_Item], samples: int
-    ) -> tuple[Row, list[Row]]:
-        """The evaluation row and the item rows of one domain; `prompt` names the base responses."""
-        repeated = [item for item in items for _ in range(samples)]
-        rollouts = self._sample(repeated, from_base=False)
-        verdicts = [
-            item.verify(item.problem, rollout.text)
-            for item, rollout in zip(repeated, rollouts, strict=True)
-        ]
-        temperature = self._config.temperature
-        forward = self._policy.divergence(rollouts[::samples], temperature=temperature)
-        backward = self._policy.divergence(
-            self._from_base(domain, prompt, items), from_base=True, temperature=temperature
-        )
-        counts = {"n_items": len(items), "n_samples": samples}
-        summary = self._summary(rollouts, verdicts, forward, backward) | counts
-        return summary, _item_rows(repeated, rollouts, verdicts, samples)
+    def _elsewhere(self) -> Iterator[tuple[ProblemSet, str]]:
+        """The sets that are asked at boundaries only, with the name of their prompt."""
+        for problems in self._harder:
+            yield problems.under(SEED_PROMPT), "seed"
+        for problems in self._retention:
+            yield problems, "stated"
 
-    def _from_base(self, domain: str, prompt: str, items: Sequence[_Item]) -> list[Rollout]:
-        key = (domain, prompt)
+    def _of_stream(
+        self, problems: ProblemSet, step: int, learner_prompt: str, boundary: bool
+    ) -> list[Scored]:
+        """The rows of one domain under both prompts, which are sampled once if they are equal."""
+        prompts = {"seed": SEED_PROMPT, "learner": learner_prompt}
+        with_base = boundary and self._config.probes
+        trained: dict[str, Scored] = {}
+        base: dict[str, Scored] = {}
+        for kind, prompt in prompts.items():
+            if prompt in trained:
+                continue
+            asked = problems.under(prompt)
+            trained[prompt] = self._of_policy(asked, step, kind, prompt)
+            if with_base:
+                copied = _as_base(trained[prompt]) if step == 0 else None
+                base[prompt] = self._of_base(asked, kind, prompt, copied)
+        return [
+            _labelled(scored[prompt], step, problems, kind, weights)
+            for weights, scored in (("trained", trained), ("base", base))
+            for kind, prompt in prompts.items()
+            if scored
+        ]
+
+    def _of_policy(self, asked: ProblemSet, step: int, kind: str, prompt: str) -> Scored:
+        """The policy's responses, scored; `prompt` names the base's that it is compared with."""
+        with self._sampling_seed(step, asked.key, kind):
+            rollouts = self._sample(_repeated(asked), from_base=False)
+        forward = self._measure(rollouts[:: asked.samples], from_base=False)
+        backward = self._measure(self._from_base(asked, prompt), from_base=True)
+        return self._scored(asked, rollouts, forward, backward)
+
+    def _of_base(self, asked: ProblemSet, kind: str, prompt: str, copied: Scored | None) -> Scored:
+        """The base's responses, scored: those of step 0, or what that step would have given."""
+        key = (asked.key, prompt)
+        if copied is not None:
+            self._base_scores[key] = copied
+        elif key not in self._base_scores:
+            with self._sampling_seed(0, asked.key, kind):
+                rollouts = self._sample(_repeated(asked), from_base=True)
+            own = self._measure(rollouts[:: asked.samples], from_base=True)
+            self._base_scores[key] = _as_base(self._scored(asked, rollouts, own, own))
+        scored = self._base_scores[key]
+        self._forget(self._base_scores)
+        return scored
+
+    def _from_base(self, asked: ProblemSet, prompt: str) -> list[Rollout]:
+        """One response of the base to each problem."""
+        key = (asked.key, prompt)
         if key not in self._base_rollouts:
             # Seeded apart from the step, so that a resumed run samples the same ones.
-            with self._sampling_seed("base", domain, prompt):
-                self._base_rollouts[key] = self._sample(items, from_base=True)
-            evolved = [key for key in self._base_rollouts if key[1] not in ("", SEED_PROMPT)]
-            for old in evolved[: -4 * len(self._tasks)]:
-                del self._base_rollouts[old]
+            with self._sampling_seed("base", *key):
+                self._base_rollouts[key] = self._sample(asked.items, from_base=True)
+            self._forget(self._base_rollouts)
         return self._base_rollouts[key]
 
-    def _sample(self, items: Sequence[_Item], *, from_base: bool) -> list[Rollout]:
+    def _forget(self, kept: dict[tuple[str, str], Kept]) -> None:
+        """Drop what belongs to prompts that the learner has left, but for the last few."""
+        evolved = [key for key in kept if key[1] not in (_ELSEWHERE, SEED_PROMPT)]
+        for old in evolved[: -4 * len(self._stream)]:
+            del kept[old]
+
+    def _sample(self, items: Sequence[Item], *, from_base: bool) -> list[Rollout]:
         return self._policy.generate(
-            [chat(item.system, item.problem.prompt) for item in items],
+            [_chat(item) for item in items],
             max_new_tokens=self._config.max_new_tokens,
             temperature=self._config.temperature,
             from_base=from_base,
         )
+
+    def _measure(self, rollouts: Sequence[Rollout], *, from_base: bool) -> Divergence:
+        temperature = self._config.temperature
+        return self._policy.divergence(rollouts, from_base=from_base, temperature=temperature)
 
     @contextmanager
     def _sampling_seed(self, *parts: object) -> Iterator[None]:
@@ -186,16 +235,23 @@ class Evaluator:
             torch.manual_seed(hashed_rng("evaluation", self._seed, *parts).getrandbits(63))
             yield
 
-    def _summary(
+    def _scored(
         self,
+        asked: ProblemSet,
         rollouts: Sequence[Rollout],
-        verdicts: Sequence[Verdict],
         forward: Divergence,
         backward: Divergence,
-    ) -> Row:
+    ) -> Scored:
+        repeated = _repeated(asked)
+        verdicts = [
+            item.verify(item.problem, rollout.text)
+            for item, rollout in zip(repeated, rollouts, strict=True)
+        ]
         count = len(rollouts)
-        return {
+        summary: Row = {
             "accuracy": sum(verdict.score for verdict in verdicts) / count,
+            "n_items": len(asked.items),
+            "n_samples": asked.samples,
             "kl_policy_base": forward.per_token,
             "kl_policy_base_sequence": forward.per_sequence,
             "kl_policy_base_tokens": int(forward.tokens_N.sum()),
@@ -206,45 +262,32 @@ class Evaluator:
             "completion_tokens": sum(len(r.completion_ids) for r in rollouts) / count,
             "temperature": self._config.temperature,
         }
+        return summary, _item_rows(repeated, rollouts, verdicts, asked.samples)
 
 
-def distinct_problems(task: Task, count: int) -> list[Problem]:
-    """The first `count` test problems with different texts; fewer if the task has no more.
-
-    A task draws its problems with replacement, and counting one twice would make intervals over
-    items too narrow. The search ends after 20 draws for each problem asked for.
-    """
-    found: dict[str, Problem] = {}
-    for start in range(0, 20 * count, count):
-        for problem in task.problems("test", count, start):
-            found.setdefault(problem.prompt, problem)
-        if len(found) >= count:
-            break
-    return list(found.values())[:count]
+def _chat(item: Item) -> list[Message]:
+    return chat(item.system, item.problem.prompt)
 
 
-def _retention_items(domain: Domain, seed: int, count: int) -> list[_Item]:
-    """Test problems in the easiest setting, each of a task of its own, whose rules are stated."""
-    setting = next(iter(domain.settings))
-    items = []
-    for number in range(count):
-        convention = hashed_rng("retention", domain.name, seed, number).getrandbits(63)
-        task = domain.task(seed=convention, setting=setting, feedback="none")
-        problem = task.problems("test", 1)[0]
-        named = replace(problem, uid=f"retention/{number}/{problem.uid}")
-        items.append(_Item(instructions(task.rules()), named, task.verify))
-    return items
+def _repeated(asked: ProblemSet) -> list[Item]:
+    return [item for item in asked.items for _ in range(asked.samples)]
 
 
-def _labelled(
-    scored: tuple[Row, list[Row]], step: int, domain: str, prompt: str
-) -> tuple[Row, list[Row]]:
-    label: Row = {"step": step, "domain": domain, "prompt": prompt}
+def _as_base(scored: Scored) -> Scored:
+    """What the policy scored at step 0 as the base's: against itself, on these responses alone."""
+    row, items = scored
+    divergences = dict.fromkeys(_DIVERGENCES, 0.0)
+    tokens = {"kl_base_policy_tokens": row["kl_policy_base_tokens"]}
+    return row | divergences | tokens, items
+
+
+def _labelled(scored: Scored, step: int, problems: ProblemSet, prompt: str, weights: str) -> Scored:
+    label = {"step": step, **problems.label, "prompt": prompt, "weights": weights}
     return label | scored[0], [label | row for row in scored[1]]
 
 
 def _item_rows(
-    items: Sequence[_Item],
+    items: Sequence[Item],
     rollouts: Sequence[Rollout],
     verdicts: Sequence[Verdict],
     samples: int,

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,35 @@ def replacing(path: Path) -> Iterator[Path]:
         flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+UNFINISHED = ".unfinished"
+"""Ends the names of folders that are being written or dropped."""
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """A fresh folder beside `path`; on success it becomes `path`, with all its files on the disk.
+
+    When the body raises, `path` stays as it was. A process that is killed leaves folders whose
+    names end in `UNFINISHED`, and may leave no `path`, but never one that is not whole.
+    """
+    unfinished, old = (path.with_name(f"{path.name}{x}{UNFINISHED}") for x in ("", ".old"))
+    for folder in (unfinished, old):
+        shutil.rmtree(folder, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        for file in [*unfinished.rglob("*"), unfinished]:
+            flush(file)
+        if path.exists():
+            path.rename(old)
+        unfinished.rename(path)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    flush(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text_atomically(path: Path, text: str) -> None:

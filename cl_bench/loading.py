@@ -56,7 +56,7 @@ def load(name_or_path: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         _require_hub_name(name_or_path)
         offline = not _hub_answers()
     try:
-        with _quiet():
+        with quiet():
             return _load(name_or_path, offline)
     except ModelError:
         raise
@@ -228,8 +228,8 @@ def _explained(name: str, error: Exception, offline: bool) -> ModelError:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Spare the caller the libraries' loading bar, reports and notes of retries."""
+def quiet() -> Iterator[None]:
+    """Spare the caller the libraries' bars, reports and notes of retries."""
     from transformers.utils import logging as library
 
     hub = logging.getLogger("huggingface_hub")

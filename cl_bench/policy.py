@@ -10,13 +10,14 @@ import copy
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
 
 from cl_bench.errors import UsageError
-from cl_bench.loading import load
+from cl_bench.loading import load, quiet
 from cl_bench.prompts import Message
 from cl_bench.sampling import Sampled, left_pad, sample
 from cl_bench.templates import settle_template
@@ -97,6 +98,12 @@ class Policy:
         """Load a Hugging Face folder or hub name (never with remote code), onto `device`."""
         model, tokenizer = load(name_or_path)
         return cls(model.to(torch.device(device)), tokenizer)  # type: ignore[arg-type]
+
+    def save_model(self, folder: Path) -> None:
+        """Write model and tokenizer, its chat template too, into `folder` for `load` to read."""
+        with quiet():
+            self.model.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
 
     @property
     def context(self) -> int | None:

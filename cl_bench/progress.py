@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from cl_bench.text import printable
+from cl_bench.views import is_stream_row
 
 if TYPE_CHECKING:
     from cl_bench.evaluator import Evaluation
@@ -136,7 +137,7 @@ def describe(evaluation: Evaluation) -> str:
     return ", ".join(
         f"{row['domain']} {row['accuracy']:.2f} (KL {row['kl_policy_base']:.3f})"
         for row in evaluation.evaluations
-        if row["prompt"] == "learner"
+        if is_stream_row(row) and row["prompt"] == "learner"
     )
 
 

@@ -4,6 +4,7 @@
     tables/<table>/<part>.parquet        raw rows, append-only (see cl_bench.schema)
     commits/<part>.json                  SHA-256 of each table's file of that part
     checkpoint/                          the learner's state (see cl_bench.checkpoint)
+    models/stage-<n>/                    the policy at stage n's end, if the run keeps it
     figures/  summary.txt                made from the tables; can be made again
     lock                                 held by the writing process, with its number
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,14 +28,22 @@ import pyarrow.parquet as parquet
 
 from cl_bench.checkpoint import Checkpoints
 from cl_bench.errors import RunDirectoryError, unknown
-from cl_bench.files import file_hash, read_json, replacing, write_json_atomically, writing
+from cl_bench.files import (
+    UNFINISHED,
+    file_hash,
+    read_json,
+    replacing,
+    replacing_folder,
+    write_json_atomically,
+    writing,
+)
 from cl_bench.provenance import config_hash
 from cl_bench.schema import SCHEMA_VERSION, TABLES, Row, to_arrow
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_MANIFEST, _LOCK, _COMMITS = "manifest.json", "lock", "commits"
+_MANIFEST, _LOCK, _COMMITS, _MODELS = "manifest.json", "lock", "commits", "models"
 _DESCRIBED = ("stream", "config")
 _NUMBER = "[0-9]" * 6
 
@@ -153,9 +163,21 @@ class RunDirectory:
             for table in TABLES:
                 self._read(table, number)
 
+    @contextmanager
+    def stage_model(self, stage: int) -> Iterator[Path]:
+        """A fresh folder for the model of a stage's end; on success it is `models/stage-<n>`.
+
+        One that a resumed run writes again replaces the one before.
+        """
+        with writing(self.path), replacing_folder(self.path / _MODELS / f"stage-{stage}") as folder:
+            yield folder
+
     def sweep(self) -> None:
-        """Delete what killed processes left: temporary files and checkpoints not current."""
+        """Delete what killed processes left: temporary files, checkpoints not current and
+        half-written models."""
         self.checkpoints.sweep()
+        for folder in (self.path / _MODELS).glob(f"*{UNFINISHED}"):
+            shutil.rmtree(folder)
         for leftover in self.path.rglob(".*.tmp"):
             leftover.unlink()
 

@@ -37,6 +37,8 @@ class RunConfig:
     """Torch threads; 0 leaves torch's own choice."""
     device: str = "auto"
     """`cpu`, `cuda` or `auto` (CUDA if there is one)."""
+    keep_stage_models: bool = False
+    """Whether the model of every stage's end is kept, as a Hugging Face folder of the run."""
     learning: LearnerConfig = field(default_factory=LearnerConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
@@ -45,7 +47,7 @@ class RunConfig:
             self,
             whole={"seed": SEEDS, "eval_every": COUNTS, "threads": (0, 1024)},
             texts=("learner", "model"),
-            flags=("announced",),
+            flags=("announced", "keep_stage_models"),
         )
         for kind, given, allowed in (
             ("feedback level", self.feedback, FEEDBACK_LEVELS),

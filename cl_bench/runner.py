@@ -2,7 +2,8 @@
 
     for every evaluation point:  learner.learn(batches) → Evaluator → tables → checkpoint
 
-A checkpoint follows the rows it belongs to; a resumed run drops rows newer than its checkpoint.
+A checkpoint follows the rows, and the model of a stage's end, that it belongs to; a resumed run
+drops rows newer than its checkpoint and writes such a model again.
 """
 
 from __future__ import annotations
@@ -176,7 +177,7 @@ class Runner:
         started = perf_counter()
         try:
             evaluation = self._evaluator.evaluate(
-                self._step, self._learner.prompt(), retention=at != "inside"
+                self._step, self._learner.prompt(), boundary=at != "inside"
             )
         except DivergedError as error:
             raise self._diverged(error, steps, self._step) from error
@@ -200,6 +201,9 @@ class Runner:
             "samples_slow": self._ledger.slow.rollouts,
             "rollouts": self._ledger.rollouts,
         }
+        if at == "stage-end" and self._config.keep_stage_models:
+            with self._directory.stage_model(int(label["stage"])) as folder:
+                self._policy.save_model(folder)
         rows = [row | label for row in evaluation.evaluations]
         tables = self._tables(steps) | {"evaluations": rows, "items": evaluation.items}
         self._directory.commit(self._part, tables)
@@ -261,9 +265,8 @@ def _course(stream: Stream, config: RunConfig) -> Course:
 
 
 def _evaluator(policy: Policy, course: Course, config: RunConfig) -> Evaluator:
-    tasks = {domain: course.evaluation_task(domain) for domain in course.stream.domains}
-    retention = [name for name in DOMAINS.table if name not in tasks]
-    return Evaluator(policy, tasks, config.evaluation, config.seed, retention)
+    outside = [name for name in DOMAINS.table if name not in course.stream.domains]
+    return Evaluator(policy, course, config.evaluation, outside)
 
 
 def _manifest(stream: Stream, config: RunConfig) -> dict[str, Any]:

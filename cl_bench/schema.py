@@ -17,10 +17,13 @@ import pyarrow as pa
 from cl_bench.errors import RunDirectoryError
 from cl_bench.text import well_formed
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of all tables together; a run directory of another version is not read."""
 
 Row = Mapping[str, object]
+
+TEST_SETS = ("stream", "retention", "harder")
+WEIGHTS = ("trained", "base")
 
 _INTEGER, _REAL, _TEXT = pa.int64(), pa.float64(), pa.string()
 
@@ -58,10 +61,27 @@ _PROMPT = _column(
     "outside the stream) the seed prompt with each item's own convention stated.",
     allowed=("seed", "learner", "stated"),
 )
+_TEST_SET = _column(
+    "test_set",
+    _TEXT,
+    "name",
+    "Which test problems: the stream's own, those of its domains in their hardest setting, or "
+    "those of domains outside the stream.",
+    allowed=TEST_SETS,
+)
+_SETTING = _column("setting", _TEXT, "name", "Difficulty of the problems, a setting of the domain.")
+_WEIGHTS = _column(
+    "weights",
+    _TEXT,
+    "name",
+    "Whose responses are scored: those of the policy in training or of the frozen base model.",
+    allowed=WEIGHTS,
+)
 
 EVALUATIONS = _table(
     "evaluations",
-    "One row per evaluation point, domain and prompt.",
+    "One row per evaluation point, domain, test set, prompt and weights. In rows of weights `base` "
+    "the policy is the base itself: its divergences are 0.",
     _STEP,
     _STAGE,
     _column(
@@ -72,7 +92,10 @@ EVALUATIONS = _table(
         allowed=("start", "inside", "stage-end"),
     ),
     _DOMAIN,
+    _TEST_SET,
+    _SETTING,
     _PROMPT,
+    _WEIGHTS,
     _column("accuracy", _REAL, "share", "Mean score over items and samples (mean@n_samples)."),
     _column("n_items", _INTEGER, "items", "Test problems that were scored."),
     _column("n_samples", _INTEGER, "responses/item", "Responses sampled to each test problem."),
@@ -119,7 +142,10 @@ ITEMS = _table(
     "One row per sampled response of an evaluation.",
     _STEP,
     _DOMAIN,
+    _TEST_SET,
+    _SETTING,
     _PROMPT,
+    _WEIGHTS,
     _column("uid", _TEXT, "identifier", "Test problem, by an identifier that every run shares."),
     _column("sample", _INTEGER, "number", "Which of the responses to this problem, from 0."),
     _column("score", _REAL, "share", "The verifier's score of the response, from 0 to 1."),

@@ -166,10 +166,12 @@ class Course:
     def __init__(
         self, stream: Stream, *, seed: int, feedback: FeedbackLevel, problems_per_step: int
     ) -> None:
-        self.stream = stream
+        self.stream, self.seed = stream, seed
         self._size = problems_per_step
-        self._seed, self._feedback = seed, feedback
-        self._tasks: list[Task] = [self._task(stage) for stage in stream.stages]
+        self._feedback = feedback
+        self._tasks: list[Task] = [
+            self.task(stage.domain, stage.setting) for stage in stream.stages
+        ]
         self._ends = _cumulative([stage.steps for stage in stream.stages])
         self._taken = _steps_before(stream.stages)
 
@@ -203,8 +205,19 @@ class Course:
 
     def evaluation_task(self, domain: str) -> Task:
         """The task of `domain` in this stream: the same convention and setting as in training."""
-        places = [i for i, stage in enumerate(self.stream.stages) if stage.domain == domain]
-        return self._tasks[places[0]]
+        return self._tasks[self._first_stage(domain)]
+
+    def evaluation_setting(self, domain: str) -> str:
+        """The setting of `evaluation_task`: that of the domain's first stage."""
+        return self.stream.stages[self._first_stage(domain)].setting
+
+    def task(self, domain: str, setting: str) -> Task:
+        """The task of `domain` that belongs to the course's seed, in any setting."""
+        found: Domain = DOMAINS.load(domain)
+        return found.task(seed=self.seed, setting=setting, feedback=self._feedback)
+
+    def _first_stage(self, domain: str) -> int:
+        return next(i for i, stage in enumerate(self.stream.stages) if stage.domain == domain)
 
     def _batch(self, step: int) -> Batch:
         stage = self.stage_of(step)
@@ -213,10 +226,6 @@ class Course:
         task = self._tasks[stage]
         problems = task.problems("train", self._size, start)
         return [_exercise(task, problem, f"{step}.{i}") for i, problem in enumerate(problems)]
-
-    def _task(self, stage: Stage) -> Task:
-        domain: Domain = DOMAINS.load(stage.domain)
-        return domain.task(seed=self._seed, setting=stage.setting, feedback=self._feedback)
 
 
 def _exercise(task: Task, problem: Problem, key: str) -> Exercise:

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from cl_bench.evaluator import Evaluation, EvaluationConfig, Evaluator, distinct_problems
+from cl_bench.errors import UsageError
+from cl_bench.evaluator import Evaluation, EvaluationConfig, Evaluator
 from cl_bench.policy import Chat, Policy, Rollout
-from cl_bench.prompts import SEED_PROMPT
+from cl_bench.problem_sets import distinct_problems
+from cl_bench.prompts import SEED_PROMPT, chat
 from cl_bench.registry import DOMAINS
 from cl_bench.stream import Course, stream
 
@@ -25,10 +27,12 @@ def policy(tiny_model: Path) -> Policy:
     return Policy.load(str(tiny_model))
 
 
-def evaluator(policy: Policy, seed: int = 0) -> Evaluator:
-    course = Course(stream("math-to-code"), seed=seed, feedback="step", problems_per_step=4)
-    tasks = {domain: course.evaluation_task(domain) for domain in ("math", "code")}
-    return Evaluator(policy, tasks, CONFIG, seed, OUTSIDE)
+def evaluator(
+    policy: Policy, setting: str = "default", config: EvaluationConfig = CONFIG
+) -> Evaluator:
+    named = stream("math-to-code", setting=setting)
+    course = Course(named, seed=0, feedback="step", problems_per_step=4)
+    return Evaluator(policy, course, config, OUTSIDE)
 
 
 def perturb(policy: Policy) -> None:
@@ -37,8 +41,28 @@ def perturb(policy: Policy) -> None:
             parameter.add_(0.05 * torch.randn_like(parameter))
 
 
-def rows(evaluation: Evaluation) -> dict[tuple[object, object], dict[str, object]]:
-    return {(row["domain"], row["prompt"]): row for row in evaluation.evaluations}
+def rows(
+    evaluation: Evaluation, test_set: str = "stream", weights: str = "trained"
+) -> dict[tuple[object, object], dict[str, object]]:
+    return {
+        (row["domain"], row["prompt"]): row
+        for row in evaluation.evaluations
+        if (row["test_set"], row["weights"]) == (test_set, weights)
+    }
+
+
+def scores(evaluation: Evaluation, domain: str, prompt: str, weights: str) -> list[object]:
+    """Of every response to the stream's problems: which it is to, and what it scored."""
+    wanted = {"domain": domain, "prompt": prompt, "weights": weights, "test_set": "stream"}
+    return [
+        (item["uid"], item["sample"], item["score"], item["answer"], item["completion_tokens"])
+        for item in evaluation.items
+        if wanted.items() <= item.items()
+    ]
+
+
+def without(row: dict[str, object], *columns: str) -> dict[str, object]:
+    return {name: value for name, value in row.items() if name not in columns}
 
 
 def test_every_domain_is_scored_under_both_prompts(policy: Policy) -> None:
@@ -107,10 +131,12 @@ def test_retention_items_state_a_convention_of_their_own(policy: Policy) -> None
         return sample(chats, **options)
 
     policy.generate = generate  # type: ignore[method-assign]
-    evaluation = evaluator(policy).evaluate(0, SEED_PROMPT, retention=True)
+    evaluation = evaluator(policy).evaluate(0, SEED_PROMPT, boundary=True)
     stated = [row for row in evaluation.evaluations if row["prompt"] == "stated"]
     assert [row["domain"] for row in stated] == list(OUTSIDE)
     assert {(row["n_items"], row["n_samples"]) for row in stated} == {(10, 1)}
+    labels = {(row["test_set"], row["setting"], row["weights"]) for row in stated}
+    assert labels == {("retention", "easy", "trained")}
     systems = [chat[0]["content"] for chat in asked if chat[1]["content"].startswith("facts :")]
     rules = DOMAINS.load("facts").task(seed=0, setting="easy", feedback="none").rules()
     keys = {rule.split()[0] for rule in rules}
@@ -122,9 +148,144 @@ def test_retention_items_state_a_convention_of_their_own(policy: Policy) -> None
     assert len(set(uids)) == 10
 
 
-def test_retention_is_evaluated_only_when_asked_for(policy: Policy) -> None:
+def test_a_point_inside_a_stage_has_the_stream_s_rows_alone(policy: Policy) -> None:
     evaluation = evaluator(policy).evaluate(0, SEED_PROMPT)
-    assert {row["prompt"] for row in evaluation.evaluations} == {"seed", "learner"}
+    for row in (*evaluation.evaluations, *evaluation.items):
+        assert row["prompt"] in ("seed", "learner")
+        assert (row["test_set"], row["weights"]) == ("stream", "trained")
+        assert row["setting"] == "default"
+
+
+def test_a_stage_end_has_every_cell_of_weights_and_prompts(policy: Policy) -> None:
+    evaluation = evaluator(policy).evaluate(3, "other instructions", boundary=True)
+    cells = {(d, p) for d in ("math", "code") for p in ("seed", "learner")}
+    asked = CONFIG.items * CONFIG.samples
+    for weights in ("trained", "base"):
+        assert set(rows(evaluation, weights=weights)) == cells
+        for domain, prompt in cells:
+            assert len(scores(evaluation, domain, prompt, weights)) == asked
+    entropies = {row["entropy"] for row in rows(evaluation, weights="base").values()}
+    assert len(entropies) == len(cells)
+
+
+@pytest.mark.parametrize("prompt", [SEED_PROMPT, "other instructions"])
+def test_at_the_start_the_base_scores_what_the_policy_scores(policy: Policy, prompt: str) -> None:
+    evaluation = evaluator(policy).evaluate(0, prompt, boundary=True)
+    trained, base = rows(evaluation), rows(evaluation, weights="base")
+    assert trained.keys() == base.keys()
+    for cell, row in trained.items():
+        other = ("weights", "kl_base_policy_tokens")
+        assert without(row, *other) == without(base[cell], *other)
+        domain, kind = map(str, cell)
+        assert scores(evaluation, domain, kind, "trained") == scores(
+            evaluation, domain, kind, "base"
+        )
+
+
+def test_the_base_s_rows_do_not_depend_on_the_policy_the_step_or_what_came_before(
+    policy: Policy,
+) -> None:
+    whole, resumed = evaluator(policy), evaluator(policy)
+    start = whole.evaluate(0, "other instructions", boundary=True)
+    perturb(policy)
+    for evaluation in (
+        whole.evaluate(4, "other instructions", boundary=True),
+        resumed.evaluate(4, "other instructions", boundary=True),
+    ):
+        for cell, row in rows(start, weights="base").items():
+            again = rows(evaluation, weights="base")[cell]
+            assert without(row, "step") == without(again, "step")
+            assert again["kl_policy_base"] == again["kl_base_policy"] == 0.0
+            assert again["kl_policy_base_tokens"] == again["kl_base_policy_tokens"]
+            assert scores(evaluation, *map(str, cell), "base") == scores(
+                start, *map(str, cell), "base"
+            )
+    assert rows(whole.evaluate(4, "x", boundary=True)) != rows(start, weights="base")
+
+
+def test_the_base_is_scored_on_what_the_base_answers(policy: Policy) -> None:
+    asked: list[tuple[int, bool]] = []
+    sample = policy.generate
+
+    def generate(chats: Sequence[Chat], **options: Any) -> list[Rollout]:
+        asked.append((len(chats), options["from_base"]))
+        return sample(chats, **options)
+
+    policy.generate = generate  # type: ignore[method-assign]
+    used = evaluator(policy)
+    used.evaluate(0, SEED_PROMPT, boundary=True)
+    scored = (CONFIG.items * CONFIG.samples, True)
+    assert scored not in asked  # the policy's are the base's
+    used.evaluate(4, "other instructions", boundary=True)
+    assert asked.count(scored) == 2  # each domain under the learner's prompt
+    used.evaluate(8, "other instructions", boundary=True)
+    assert asked.count(scored) == 2
+    resumed = evaluator(policy)
+    resumed.evaluate(8, SEED_PROMPT, boundary=True)
+    assert asked.count(scored) == 4
+
+
+def test_the_hardest_setting_is_asked_of_the_policy_under_the_seed_prompt(policy: Policy) -> None:
+    asked: list[tuple[Chat, bool]] = []
+    sample = policy.generate
+
+    def generate(chats: Sequence[Chat], **options: Any) -> list[Rollout]:
+        asked.extend((chat, options["from_base"]) for chat in chats)
+        return sample(chats, **options)
+
+    policy.generate = generate  # type: ignore[method-assign]
+    evaluation = evaluator(policy).evaluate(2, "other instructions", boundary=True)
+    harder = [row for row in evaluation.evaluations if row["test_set"] == "harder"]
+    assert [row["domain"] for row in harder] == ["math", "code"]
+    for row in harder:
+        assert (row["setting"], row["prompt"], row["weights"]) == ("hard", "seed", "trained")
+        assert (row["n_items"], row["n_samples"]) == (CONFIG.items, CONFIG.samples)
+    task = DOMAINS.load("math").task(seed=0, setting="hard", feedback="none")
+    texts = {problem.prompt: problem.uid for problem in distinct_problems(task, CONFIG.items)}
+    systems = {chat[0]["content"] for chat, _ in asked if chat[-1]["content"] in texts}
+    assert systems == {SEED_PROMPT}
+    items = [i for i in evaluation.items if (i["test_set"], i["domain"]) == ("harder", "math")]
+    assert {item["uid"] for item in items} == set(texts.values())
+    assert len(items) == CONFIG.items * CONFIG.samples
+
+
+def test_a_stream_in_the_hardest_setting_has_no_harder_problems(policy: Policy) -> None:
+    evaluation = evaluator(policy, setting="hard").evaluate(2, SEED_PROMPT, boundary=True)
+    assert {row["test_set"] for row in evaluation.evaluations} == {"stream", "retention"}
+    settings = {row["domain"]: row["setting"] for row in evaluation.evaluations}
+    assert settings == {"math": "hard", "code": "hard", "facts": "easy", "star-graph": "easy"}
+
+
+def test_without_probes_retention_is_left(policy: Policy) -> None:
+    config = replace(CONFIG, probes=False)
+    evaluation = evaluator(policy, config=config).evaluate(2, SEED_PROMPT, boundary=True)
+    assert {row["test_set"] for row in evaluation.evaluations} == {"stream", "retention"}
+    assert {row["weights"] for row in evaluation.evaluations} == {"trained"}
+
+
+def test_accuracy_is_that_of_the_policy_on_the_stream(policy: Policy) -> None:
+    policy.generate = _gold_for_even_items(policy)  # type: ignore[method-assign]
+    found = evaluator(policy).evaluate(2, "other instructions", boundary=True)
+    assert rows(found, "harder")["math", "seed"]["accuracy"] == 0.0
+    assert found.accuracy("math") == found.accuracy("math", "seed") == 0.5
+    for row in found.evaluations:
+        if (row["test_set"], row["weights"]) != ("stream", "trained"):
+            row["accuracy"] = 0.25
+    reordered = replace(found, evaluations=found.evaluations[::-1])
+    assert reordered.accuracy("math") == reordered.accuracy("math", "seed") == 0.5
+    with pytest.raises(KeyError, match="facts"):
+        found.accuracy("facts", "stated")
+
+
+def test_hard_problems_without_room_say_how_to_leave_them_out(policy: Policy) -> None:
+    task = DOMAINS.load("math").task(seed=0, setting="hard", feedback="none")
+    chats = [chat(SEED_PROMPT, p.prompt) for p in distinct_problems(task, CONFIG.items)]
+    hardest = max(map(len, policy.encode(chats)))
+    limit = policy.context or 0
+    config = replace(CONFIG, max_new_tokens=limit - hardest + 1, retention_items=0)
+    with pytest.raises(UsageError, match=r"do not fit .* --no-probes"):
+        evaluator(policy, "easy", config).require_room()
+    evaluator(policy, "easy", replace(config, probes=False)).require_room()
 
 
 def test_no_test_problem_counts_twice() -> None:
@@ -148,7 +309,7 @@ def _gold_for_even_items(policy: Policy) -> Callable[..., list[Rollout]]:
 
     def generate(chats: Sequence[Chat], **options: Any) -> list[Rollout]:
         return [
-            replace(rollout, text=solutions[chat[-1]["content"]])
+            replace(rollout, text=solutions.get(chat[-1]["content"], "answer nothing"))
             for rollout, chat in zip(sample(chats, **options), chats, strict=True)
         ]
 

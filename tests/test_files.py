@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from cl_bench.errors import RunDirectoryError
-from cl_bench.files import read_json, replacing, write_json_atomically, write_text_atomically
+from cl_bench.files import (
+    read_json,
+    replacing,
+    replacing_folder,
+    write_json_atomically,
+    write_text_atomically,
+)
 
 
 def test_text_replaces_the_old_content_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -78,3 +84,41 @@ def test_bytes_that_are_no_text_name_the_file(tmp_path: Path) -> None:
 def test_missing_json_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(RunDirectoryError, match=r"Cannot read .*run\.json: No such file"):
         read_json(tmp_path / "run.json")
+
+
+def test_folder_replaces_the_old_one_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "models" / "stage-1"
+    for names in (("config", "weights"), ("config",)):
+        with replacing_folder(path) as folder:
+            assert list(folder.iterdir()) == []
+            for name in names:
+                (folder / name).write_text(name)
+        assert sorted(file.name for file in path.iterdir()) == list(names)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_failure_while_writing_keeps_the_old_folder(tmp_path: Path) -> None:
+    path = tmp_path / "stage-1"
+    path.mkdir()
+    (path / "weights").write_text("old")
+
+    def fail_halfway() -> None:
+        with replacing_folder(path) as folder:
+            (folder / "weights").write_text("ne")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail_halfway()
+    assert (path / "weights").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_folder_can_be_written_over_what_a_killed_process_left(tmp_path: Path) -> None:
+    path = tmp_path / "stage-1"
+    for left in ("stage-1.unfinished", "stage-1.old.unfinished"):
+        (tmp_path / left).mkdir()
+        (tmp_path / left / "weights").write_text("half")
+    with replacing_folder(path) as folder:
+        (folder / "config").write_text("whole")
+    assert list(tmp_path.iterdir()) == [path]
+    assert [file.name for file in path.iterdir()] == ["config"]

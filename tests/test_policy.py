@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from cl_bench.errors import ModelError
+from cl_bench.models import resolve
 from cl_bench.policy import Policy, Rollout
 from cl_bench.prompts import chat
 
@@ -124,3 +125,25 @@ def _by_hand(policy: Policy, rollout: Rollout) -> tuple[float, float]:
         log_q = policy.base(input_ids=ids).logits[0, start:-1].double().log_softmax(-1)
     kl = (log_p.exp() * (log_p - log_q)).sum()
     return float(kl), float(-(log_p.exp() * log_p).sum())
+
+
+@pytest.mark.parametrize("name", ["tiny", "embedded"])
+def test_saved_model_is_loaded_with_its_weights_template_and_tokenizer(
+    name: str, tiny_model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    policy = Policy.load(str(tiny_model) if name == "tiny" else resolve("embedded"))
+    with torch.no_grad():
+        for parameter in policy.model.parameters():
+            parameter.add_(0.01)
+    policy.save_model(tmp_path / "model")
+    again = Policy.load(str(tmp_path / "model"))
+    assert capfd.readouterr() == ("", "")
+    asked = [chat("add the rules .", "math : one f : 3")]
+    assert again.encode(asked) == policy.encode(asked)
+    kept = {key: policy.tokenizer.init_kwargs.get(key) for key in ("reflection_style", "eos_token")}
+    assert {key: again.tokenizer.init_kwargs.get(key) for key in kept} == kept
+    ids = torch.tensor(policy.encode(asked))
+    with torch.no_grad():
+        for other in (again.model, again.base):
+            assert torch.equal(other(ids).logits, policy.model(ids).logits)
+        assert not torch.equal(policy.base(ids).logits, policy.model(ids).logits)

@@ -105,7 +105,9 @@ def test_damaged_manifest_is_named(directory: RunDirectory, content: str) -> Non
 
 def test_other_schema_version_says_what_wrote_it(directory: RunDirectory) -> None:
     directory.update_manifest(schema_version=1, provenance={"cl_bench": "7.1"})
-    with pytest.raises(RunDirectoryError, match=r"schema version 1; .* reads version 2.*7\.1"):
+    with pytest.raises(
+        RunDirectoryError, match=rf"version 1; .* reads version {SCHEMA_VERSION}.*7\.1"
+    ):
         RunDirectory.open(directory.path)
 
 

@@ -14,6 +14,7 @@ from cl_bench.api import resume
 from cl_bench.errors import DivergedError, ModelError, RunDirectoryError, UsageError
 from cl_bench.progress import Quiet
 from cl_bench.results import RunDirectory
+from cl_bench.views import stream_rows
 
 SMALL: dict[str, Any] = {
     "stream": "math-to-code",
@@ -72,11 +73,14 @@ def test_a_run_evaluates_at_the_start_inside_and_at_the_end_of_every_stage(
         [6, 2, "inside"],
         [8, 2, "stage-end"],
     ]
-    sizes = frame.groupby(["prompt", "step"]).size()
-    assert (sizes["seed"] == 2).all()
-    assert (sizes["learner"] == 2).all()
-    assert sizes["stated"].to_dict() == {0: 3, 4: 3, 8: 3}  # the three domains outside
-    assert len(run.table("items")) == 5 * 4 * 3 * 2 + 3 * 3 * 2
+    sizes = frame.groupby(["test_set", "weights", "prompt", "step"]).size()
+    for prompt in ("seed", "learner"):
+        assert sizes["stream", "trained", prompt].to_dict() == dict.fromkeys((0, 2, 4, 6, 8), 2)
+        assert sizes["stream", "base", prompt].to_dict() == {0: 2, 4: 2, 8: 2}
+    assert sizes["harder", "trained", "seed"].to_dict() == {0: 2, 4: 2, 8: 2}
+    assert sizes["retention", "trained", "stated"].to_dict() == {0: 3, 4: 3, 8: 3}
+    assert sizes.sum() == 5 * 4 + 3 * (4 + 2 + 3)
+    assert len(run.table("items")) == (5 * 4 + 3 * (4 + 2)) * 3 * 2 + 3 * 3 * 2
     assert run.table("steps")["step"].tolist() == list(range(1, 9))
 
 
@@ -140,11 +144,13 @@ def test_the_ledger_counts_each_channel(runs: dict[str, cl_bench.Run]) -> None:
 
 def test_prompt_only_never_moves_the_weights(runs: dict[str, cl_bench.Run]) -> None:
     assert (runs["prompt"].table("evaluations")["kl_policy_base"] == 0.0).all()
-    assert (runs["rl"].table("evaluations").query("step > 0")["kl_policy_base"] > 0.0).all()
+    rl = runs["rl"].table("evaluations").query("step > 0")
+    assert (rl.query("weights == 'trained'")["kl_policy_base"] > 0.0).all()
+    assert (rl.query("weights == 'base'")["kl_policy_base"] == 0.0).all()
 
 
 def test_rl_only_is_evaluated_under_the_seed_prompt_alone(runs: dict[str, cl_bench.Run]) -> None:
-    frame = runs["rl"].table("evaluations").query("prompt != 'stated'").drop(columns="prompt")
+    frame = stream_rows(runs["rl"].table("evaluations")).drop(columns="prompt")
     assert len(frame.drop_duplicates()) == len(frame) / 2
     assert runs["rl"].table("prompts").empty
 

@@ -17,7 +17,10 @@ PAGE = Path(__file__).parents[1] / "docs" / "tables.md"
 ITEM: dict[str, object] = {
     "step": 30,
     "domain": "math",
+    "test_set": "stream",
+    "setting": "default",
     "prompt": "seed",
+    "weights": "trained",
     "uid": "math/test/0",
     "sample": 0,
     "score": 1.0,
@@ -100,6 +103,9 @@ def test_real_columns_take_whole_numbers_and_nan() -> None:
         ("uid", None),
         ("answer", 8),
         ("prompt", "evolved"),
+        ("test_set", "easier"),
+        ("weights", "frozen"),
+        ("setting", None),
     ],
 )
 def test_wrong_values_name_the_table_and_the_column(column: str, value: object) -> None:

@@ -22,6 +22,7 @@ from cl_bench.models.corpus import DOMAINS, Corpus, Document, Phase
 from cl_bench.policy import Policy
 from cl_bench.prompts import REFLECTION_PROMPT, chat, instructions
 from cl_bench.task import Problem, hashed_rng
+from cl_bench.views import stream_rows
 
 SETTINGS = ("easy", "default", "hard")
 IRRELEVANT = 4
@@ -93,7 +94,7 @@ def evaluate_learners(model: str, *, seed: int = 1) -> ModelCard:
 
 
 def _stage_cell(finished: Run, domain: str, learner: str) -> Cell:
-    frame = finished.table("evaluations")
+    frame = stream_rows(finished.table("evaluations"))
     last = frame[(frame["at"] == "stage-end") & (frame["prompt"] == "learner")].iloc[-1]
     count = int(last["n_items"] * last["n_samples"])
     label = f"{learner} after {last['step']} steps"

@@ -22,6 +22,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 from cl_bench.files import replacing
 from cl_bench.metrics.statistics import wilson
 from cl_bench.results import RunDirectory
+from cl_bench.views import stream_rows
 
 Stages = Sequence[Mapping[str, Any]]
 """The stages of a manifest's stream: each has a `domain` and its `steps`."""
@@ -57,6 +58,7 @@ def accuracy_figure(evaluations: pd.DataFrame, stages: Stages) -> Figure:
     Bands are Wilson 95 % intervals over items, for the learner's prompt. Several samples of one
     item count as one observation, which is the cautious choice.
     """
+    evaluations = stream_rows(evaluations)
     with rc_context(_STYLE):
         figure = Figure(figsize=(8.0, 3.9))
         axes = figure.add_subplot()
@@ -83,6 +85,7 @@ def accuracy_kl_figure(evaluations: pd.DataFrame) -> Figure:
 
     One panel per prompt; a ring marks the first evaluation, a large marker the last.
     """
+    evaluations = stream_rows(evaluations)
     with rc_context(_STYLE):
         figure = Figure(figsize=(8.0, 3.9))
         panels = figure.subplots(1, 2, sharex=True, sharey=True)
@@ -115,6 +118,7 @@ def rollouts_figure(evaluations: pd.DataFrame, ledger: pd.DataFrame, stages: Sta
     Left, solid lines count every rollout, dotted ones those of RL alone: the gap is what the prompt
     optimiser spent.
     """
+    evaluations = stream_rows(evaluations)
     with rc_context(_STYLE):
         figure = Figure(figsize=(8.0, 3.9))
         left, right = figure.subplots(1, 2)
@@ -137,7 +141,6 @@ def rollouts_figure(evaluations: pd.DataFrame, ledger: pd.DataFrame, stages: Sta
 def write_figures(directory: RunDirectory) -> list[Path]:
     """Draw all figures of a run into its `figures/` as PNG; none before the first evaluation."""
     evaluations, ledger = directory.table("evaluations"), directory.table("ledger")
-    evaluations = evaluations[evaluations["prompt"].isin(_PROMPTS)]  # not the retention domains
     stages: Stages = directory.manifest["stream"]["stages"]
     if evaluations.empty:
         return []

@@ -16,11 +16,13 @@ from rich.table import Table
 from rich.text import Text
 
 from cl_bench.errors import RunDirectoryError
+from cl_bench.metrics.attribution import ChannelAttribution
 from cl_bench.metrics.continual import average_accuracy, bwt_gem, forgetting_max
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plugin_metrics import plugin_metrics
 from cl_bench.results import RunDirectory
 from cl_bench.text import duration, printable
+from cl_bench.views import attributions, probe_accuracy, stream_rows
 
 PROMPTS = ("learner", "seed")
 METRICS: Mapping[str, Callable[[ArrayLike], float | Undefined]] = {
@@ -65,6 +67,11 @@ class Summary:
     retention: pd.DataFrame
     """Accuracy on domains outside the stream, whose conventions the prompt states: a column per
     domain, a row per stage that has ended, from 0, the base model."""
+    harder: pd.DataFrame
+    """The same on the stream's domains in their hardest setting, under the seed prompt; without
+    those that the stream has in it."""
+    attribution: Mapping[str, ChannelAttribution | Undefined]
+    """By domain, the gains of each channel at the last stage's end; empty without probes."""
     kl: Mapping[str, float | Undefined]
     """By prompt: KL(policy ‖ base) at the last evaluation, nats per token, mean over domains."""
     spent: Mapping[str, Mapping[str, float]]
@@ -84,7 +91,9 @@ class Summary:
             Text(printable(self._title())),
             _heading("Accuracy on test problems, learner's prompt (seed prompt)"),
             self._accuracy_table(),
-            *self._retention_table(),
+            *self._probe(self.retention, "outside the stream, conventions stated (retention)"),
+            *self._probe(self.harder, "in the hardest setting, seed prompt (harder)"),
+            *self._attribution_table(),
             _heading("Over the stream"),
             self._metrics_table(),
             _heading("Spent on learning"),
@@ -108,14 +117,26 @@ class Summary:
             table.add_row(name, *cells)
         return table
 
-    def _retention_table(self) -> list[RenderableType]:
-        if self.retention.empty:
+    def _probe(self, accuracy: pd.DataFrame, what: str) -> list[RenderableType]:
+        if accuracy.empty:
             return []
-        table = _table("after stage", *self.retention.columns)
+        table = _table("after stage", *map(printable, accuracy.columns))
         names = ["base model", *(f"{number} {name}" for number, name in enumerate(self.stages, 1))]
-        for stage, row in self.retention.iterrows():
-            table.add_row(names[int(stage)], *(f"{share:.1%}" for share in row))
-        return [_heading("Accuracy outside the stream, conventions stated (retention)"), table]
+        for stage, row in accuracy.iterrows():
+            table.add_row(printable(names[int(stage)]), *(f"{share:.1%}" for share in row))
+        return [_heading(f"Accuracy {what}"), table]
+
+    def _attribution_table(self) -> list[RenderableType]:
+        if not self.attribution:
+            return []
+        channels = ("slow", "fast", "joint", "interaction")
+        table = _table("domain", *channels)
+        for domain, gains in self.attribution.items():
+            undefined = isinstance(gains, Undefined)
+            cells = ["—" if undefined else f"{getattr(gains, name):+.3f}" for name in channels]
+            table.add_row(printable(domain), *cells)
+        title = "Gains over the base: trained weights (slow), learner's prompt (fast), both (joint)"
+        return [_heading(title), table]
 
     def _cell(self, row: int, column: int) -> str:
         learner, seed = (self.accuracy[prompt][row, column] for prompt in PROMPTS)
@@ -170,7 +191,9 @@ def summarise(directory: RunDirectory) -> Summary:
         stages=stages,
         accuracy=accuracy,
         metrics={prompt: _metrics(accuracy[prompt]) for prompt in PROMPTS},
-        retention=_retention(evaluations),
+        retention=probe_accuracy(evaluations, "retention"),
+        harder=probe_accuracy(evaluations, "harder"),
+        attribution=attributions(evaluations),
         kl={prompt: _last_kl(evaluations, prompt) for prompt in PROMPTS},
         spent=_spent(directory.table("ledger")),
         seconds=_seconds(directory.table("timing")),
@@ -185,7 +208,8 @@ def accuracy_matrix(
     Columns are stages: a domain that comes twice has two equal ones. NaN where no evaluation is.
     Two evaluations of one cell are a `RunDirectoryError`.
     """
-    rows = evaluations[(evaluations["prompt"] == prompt) & (evaluations["at"] != "inside")]
+    rows = stream_rows(evaluations)
+    rows = rows[(rows["prompt"] == prompt) & (rows["at"] != "inside")]
     doubled = rows[rows.duplicated(["stage", "domain"])]
     if not doubled.empty:
         first = doubled.iloc[0]
@@ -201,19 +225,14 @@ def accuracy_matrix(
     return matrix
 
 
-def _retention(evaluations: pd.DataFrame) -> pd.DataFrame:
-    rows = evaluations[evaluations["prompt"] == "stated"]
-    domains = rows["domain"].drop_duplicates()
-    return rows.pivot(index="stage", columns="domain", values="accuracy")[domains]
-
-
 def _metrics(acc_I_J: NDArray[np.float64]) -> dict[str, float | Undefined]:
     built_in = {name: metric(acc_I_J) for name, metric in METRICS.items()}
     return built_in | plugin_metrics(acc_I_J)
 
 
 def _last_kl(evaluations: pd.DataFrame, prompt: str) -> float | Undefined:
-    rows = evaluations[evaluations["prompt"] == prompt]
+    rows = stream_rows(evaluations)
+    rows = rows[rows["prompt"] == prompt]
     last = rows[rows["step"] == rows["step"].max()]
     if last.empty:
         return Undefined("no evaluation yet")

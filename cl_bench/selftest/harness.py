@@ -13,7 +13,7 @@ from typing import Any
 from cl_bench.api import Run
 from cl_bench.differences import differences
 from cl_bench.errors import ClBenchError, at_least
-from cl_bench.files import read_json
+from cl_bench.files import file_hash, read_json
 from cl_bench.selftest.victim import Plan, is_complete, live
 
 SMALL: Mapping[str, Any] = {
@@ -32,6 +32,7 @@ SMALL: Mapping[str, Any] = {
     "retention_items": 2,
     "max_new_tokens": 40,
     "threads": 1,
+    "keep_stage_models": True,
 }
 """Two stages of four steps, with an evaluation every two and a round every three."""
 _IMPORTED_ONCE = (
@@ -142,8 +143,19 @@ class _SelfTest:
         return found
 
     def _compare(self, what: str, path: Path) -> list[str]:
-        found = differences(Run(self._folder / "reference"), Run(path))
+        reference = self._folder / "reference"
+        found = differences(Run(reference), Run(path)) + _differing_models(reference, path)
         self._say(f"{what}: {'equal tables' if not found else 'DIFFERENT tables'}")
         for line in found:
             self._say(f"  {line}")
         return found
+
+
+def _differing_models(one: Path, other: Path) -> list[str]:
+    """A line for every file of the stages' models that two runs do not share."""
+    mine, theirs = (
+        {str(file.relative_to(run)): file_hash(file) for file in run.glob("models/*/*")}
+        for run in (one, other)
+    )
+    names = sorted(mine.keys() | theirs.keys())
+    return [f"{name}: other content" for name in names if mine.get(name) != theirs.get(name)]

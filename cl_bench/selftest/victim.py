@@ -21,6 +21,8 @@ _PLACES = {
     ("policy.py", "load"): "loading the model",
     ("runner.py", "_restore"): "restoring",
     ("runner.py", "_checkpoint"): "writing a checkpoint",
+    ("results.py", "stage_model"): "writing a stage's model",
+    ("policy.py", "save_model"): "writing a stage's model",
     ("results.py", "commit"): "writing tables",
     ("results.py", "create"): "writing the manifest",
     ("results.py", "update_manifest"): "writing the manifest",

@@ -9,9 +9,9 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from cl_bench.evaluator import distinct_problems
 from cl_bench.learner import LearnerConfig
 from cl_bench.policy import Policy
+from cl_bench.problem_sets import distinct_problems
 from cl_bench.prompts import SEED_PROMPT, chat
 from cl_bench.stream import Course
 from cl_bench.task import Problem

@@ -99,6 +99,9 @@ def _ledger(step: int) -> list[Row]:
 
 
 _REST: Row = {
+    "test_set": "stream",
+    "setting": "default",
+    "weights": "trained",
     "n_items": 64,
     "n_samples": 4,
     "kl_policy_base_sequence": 0.0,

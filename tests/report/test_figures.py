@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
@@ -95,6 +96,24 @@ def test_rollouts_figure_counts_from_the_start_of_each_stage(make_run: MakeRun) 
     assert [x for x, _ in math_slow] == [x for x, _ in code_slow] == [0, 100, 200]
     assert [y for _, y in code_all] == pytest.approx([0.3, 0.4, 0.5])
     assert spent.get_ylim()[1] >= 600
+
+
+def test_figures_leave_out_the_base_and_other_problems(make_run: MakeRun) -> None:
+    run = make_run(TWO, rising)
+    alone = run.table("evaluations")
+    others = [
+        alone.assign(weights="base", accuracy=0.99),
+        alone.assign(test_set="harder", accuracy=0.01),
+        alone.assign(test_set="retention", domain="facts", prompt="stated"),
+    ]
+    whole, ledger = pd.concat([alone, *others]), run.table("ledger")
+    for draw in (
+        lambda frame: accuracy_figure(frame, STAGES),
+        accuracy_kl_figure,
+        lambda frame: rollouts_figure(frame, ledger, STAGES),
+    ):
+        for one, other in zip(draw(whole).axes, draw(alone).axes, strict=True):
+            assert curves(one) == curves(other)
 
 
 def test_stage_that_was_not_reached_is_not_drawn(make_run: MakeRun) -> None:

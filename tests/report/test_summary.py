@@ -11,6 +11,7 @@ import pytest
 
 from cl_bench import plugins
 from cl_bench.errors import RunDirectoryError
+from cl_bench.metrics.attribution import ChannelAttribution
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.summary import summarise
 from cl_bench.results import RunDirectory
@@ -68,13 +69,48 @@ def test_retention_has_a_column_per_domain_and_a_row_per_stage(make_run: MakeRun
     rows = run.table("evaluations").query(
         "domain == 'math' and prompt == 'seed' and at != 'inside'"
     )
-    stated = rows.assign(domain="physics", prompt="stated", accuracy=[0.9, 0.8, 0.75])
+    stated = rows.assign(
+        domain="physics", test_set="retention", prompt="stated", accuracy=[0.9, 0.8, 0.75]
+    )
     run.commit(1, {"evaluations": stated.to_dict("records")})
     summary = summarise(run)
     assert summary.retention["physics"].to_dict() == {0: 0.9, 1: 0.8, 2: 0.75}
     assert "retention" in summary.text()
     assert re.search(r"2 code +75\.0%", summary.text())
     assert summary.accuracy["learner"].shape == (3, 2)
+
+
+def test_harder_problems_and_gains_by_channel_are_shown_and_change_nothing_else(
+    make_run: MakeRun,
+) -> None:
+    run = make_run(TWO, scores)
+    alone = summarise(run)
+    rows = run.table("evaluations").query("at != 'inside'")
+    base = rows.assign(weights="base", accuracy=0.05, kl_policy_base=0.0)
+    harder = rows.query("prompt == 'seed' and domain == 'code'")
+    harder = harder.assign(test_set="harder", setting="hard", accuracy=[0.25, 0.5, 0.375])
+    run.commit(1, {"evaluations": [*base.to_dict("records"), *harder.to_dict("records")]})
+    summary = summarise(run)
+    assert summary.harder.to_dict() == {"code": {0: 0.25, 1: 0.5, 2: 0.375}}
+    math = summary.attribution["math"]
+    assert isinstance(math, ChannelAttribution)
+    # math at step 40: 0.6 under the learner's prompt, 0.3 under the seed prompt; the base 0.05
+    assert (math.slow, math.fast, math.joint) == pytest.approx((0.25, 0.0, 0.55))
+    text = summary.text()
+    assert re.search(
+        r"hardest setting.*\n.*code\n.*\n.*25\.0%\n1 math +50\.0%\n2 code +37\.5%", text
+    )
+    assert re.search(r"math +\+0\.250 +\+0\.000 +\+0\.550 +\+0\.300\n", text)
+    for prompt in ("learner", "seed"):
+        np.testing.assert_array_equal(summary.accuracy[prompt], alone.accuracy[prompt])
+        assert summary.metrics[prompt] == alone.metrics[prompt]
+    assert summary.kl == alone.kl
+
+
+def test_a_run_without_probes_says_nothing_of_them(make_run: MakeRun) -> None:
+    text = summarise(make_run(TWO, scores)).text()
+    assert "hardest" not in text
+    assert "Gains" not in text
 
 
 def test_a_run_without_retention_domains_says_nothing_of_them(make_run: MakeRun) -> None:
