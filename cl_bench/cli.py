@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cl_bench.console import USAGE_ERROR, OneLineGroup, begun, report, say
+from cl_bench.cli_errors import Errors
+from cl_bench.cli_plasticity import plasticity
+from cl_bench.console import OneLineGroup
 from cl_bench.errors import UsageError, unknown
 from cl_bench.text import printable
 
@@ -130,10 +131,10 @@ def run(
     from cl_bench import api
     from cl_bench.progress import progress_for
 
-    with _Errors(debug):
+    with Errors(debug):
         out = resume or out or api.default_out(stream, learner, seed)
     given: dict[str, Any] = dict(locals())
-    with _Errors(debug, f"Go on with: cl-bench run --resume {out}", out):
+    with Errors(debug, f"Go on with: cl-bench run --resume {out}", out):
         progress = progress_for(Console(stderr=True), quiet=quiet)
         if resume is not None:
             _refuse_others(context, ("resume", "quiet", "debug"))
@@ -154,7 +155,7 @@ def list_() -> None:
     """Streams, tasks, learners, models and metrics, one line each."""
     from cl_bench.listing import listing
 
-    with _Errors(debug=False):
+    with Errors(debug=False):
         for kind, entries in listing().items():
             typer.echo(f"{kind}:")
             for name, summary in entries:
@@ -169,7 +170,7 @@ def metrics(
     debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """The metrics of an accuracy matrix of your own: a row for the base model, one per stage."""
-    with _Errors(debug):
+    with Errors(debug):
         from cl_bench.matrix import read_matrix
 
         own = read_matrix(matrix, percent=percent)
@@ -185,7 +186,7 @@ def doctor(
     debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Whether a run can work here: versions, device, threads, memory, disk; exit code 1 if not."""
-    with _Errors(debug):
+    with Errors(debug):
         import json
 
         from cl_bench.doctor import examine
@@ -204,7 +205,7 @@ def selftest(
     debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Kill small runs at random moments, resume them, and compare their tables."""
-    with _Errors(debug):
+    with Errors(debug):
         from cl_bench.selftest.harness import selftest as kill_and_compare
 
         outcome = kill_and_compare(
@@ -212,6 +213,9 @@ def selftest(
         )
         typer.echo(outcome.text())
         raise typer.Exit(0 if outcome.passed else 1)
+
+
+app.command()(plasticity)
 
 
 @model_app.command("eval")
@@ -225,7 +229,7 @@ def model_eval(
     debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Measure the embedded model: the figures of its card."""
-    with _Errors(debug):
+    with Errors(debug):
         from cl_bench.models.evaluation import evaluate_learners, evaluate_model
 
         typer.echo(evaluate_model(model, n=n, seed=seed).text())
@@ -243,7 +247,7 @@ def model_train(
     debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Train the embedded model again; an interrupted training goes on from its checkpoint."""
-    with _Errors(debug):
+    with Errors(debug):
         from cl_bench.models.training import TrainingConfig, train
 
         config = TrainingConfig(steps=steps, seed=seed, device=device, compile=compile)
@@ -267,43 +271,10 @@ def new_learner(name: NewName, out: NewFolder = None) -> None:
 
 
 def _new(kind: str, name: str, out: Path | None) -> None:
-    with _Errors(debug=False):
+    with Errors(debug=False):
         from cl_bench.skeletons import write
 
         typer.echo(write(kind, name, out))
-
-
-class _Errors:
-    """Turns errors into one line and an exit code (see `report`); `--debug` lets them through.
-
-    Ctrl-C and SIGTERM end with exit code 130 and 143 and a line that says how to go on.
-    """
-
-    def __init__(self, debug: bool, interrupted: str = "", out: Path | None = None) -> None:
-        self._debug, self._interrupted, self._out = debug, interrupted, out
-
-    def __enter__(self) -> None:
-        self._before = signal.signal(signal.SIGTERM, _terminate)
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        signal.signal(signal.SIGTERM, self._before)
-        if isinstance(error, KeyboardInterrupt) and self._interrupted:
-            terminated = isinstance(error, _Terminated)
-            said = "terminated" if terminated else "interrupted"
-            say(f"{said}. {self._interrupted if begun(self._out) else 'Nothing was written.'}")
-            raise typer.Exit(143 if terminated else 130) from None
-        if isinstance(error, BrokenPipeError | typer.Exit | typer.Abort | USAGE_ERROR):
-            return  # typer's to handle
-        if isinstance(error, Exception) and not self._debug:
-            raise typer.Exit(report(error, self._out)) from None
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, as a batch system sends it before it kills: ends a run as Ctrl-C does."""
-
-
-def _terminate(*_: object) -> None:
-    raise _Terminated
 
 
 def _refuse_others(context: typer.Context, allowed: tuple[str, ...]) -> None:
