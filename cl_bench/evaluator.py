@@ -110,8 +110,8 @@ class Evaluator:
         self._policy, self._config, self._seed = policy, config, course.seed
         count, samples, domains = config.items, config.samples, course.stream.domains
         self._stream = [stream_set(course, domain, count, samples) for domain in domains]
-        hardest = [harder_set(course, DOMAINS.load(name), count, samples) for name in domains]
-        self._harder = [problems for problems in hardest if problems and config.probes]
+        hardest = (harder_set(course, DOMAINS.load(name), count, samples) for name in domains)
+        self._harder = [problems for problems in hardest if problems] if config.probes else []
         self._retention = [
             retention_set(DOMAINS.load(domain), course.seed, config.retention_items)
             for domain in retention
@@ -274,7 +274,7 @@ def _repeated(asked: ProblemSet) -> list[Item]:
 
 
 def _as_base(scored: Scored) -> Scored:
-    """What the policy scored at step 0 as the base's: against itself, on these responses alone."""
+    """The same as the base's own: measured against itself, on these responses alone."""
     row, items = scored
     divergences = dict.fromkeys(_DIVERGENCES, 0.0)
     tokens = {"kl_base_policy_tokens": row["kl_policy_base_tokens"]}

@@ -38,7 +38,8 @@ from cl_bench.files import (
     writing,
 )
 from cl_bench.provenance import config_hash
-from cl_bench.schema import SCHEMA_VERSION, TABLES, Row, to_arrow
+from cl_bench.rows import Row, to_arrow
+from cl_bench.schema import SCHEMA_VERSION, TABLES
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -195,14 +195,15 @@ class Runner:
     def _commit(self, at: str, steps: list[Row], evaluation: Evaluation) -> None:
         """Write the rows since the last evaluation point, then a checkpoint that includes them."""
         started = perf_counter()
+        stage = self._course.stage_of(self._step) + 1 if self._step else 0
         label = {
-            "stage": self._course.stage_of(self._step) + 1 if self._step else 0,
+            "stage": stage,
             "at": at,
             "samples_slow": self._ledger.slow.rollouts,
             "rollouts": self._ledger.rollouts,
         }
         if at == "stage-end" and self._config.keep_stage_models:
-            with self._directory.stage_model(int(label["stage"])) as folder:
+            with self._directory.stage_model(stage) as folder:
                 self._policy.save_model(folder)
         rows = [row | label for row in evaluation.evaluations]
         tables = self._tables(steps) | {"evaluations": rows, "items": evaluation.items}

@@ -1,4 +1,4 @@
-"""The tidy tables of a run: their columns, types, units and meaning, and how rows are checked.
+"""The tidy tables of a run: their columns, types, units and meaning (`cl_bench.rows` checks rows).
 
 Raw rows are written once and never changed; every metric and figure is computed from them. The
 version counts up whenever a column changes its name, type or meaning. docs/tables.md is made from
@@ -10,22 +10,16 @@ this file:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Integral, Real
 
 import pyarrow as pa
-
-from cl_bench.errors import RunDirectoryError
-from cl_bench.text import well_formed
 
 SCHEMA_VERSION = 3
 """Version of all tables together; a run directory of another version is not read."""
 
-Row = Mapping[str, object]
-
 TEST_SETS = ("stream", "retention", "harder")
 WEIGHTS = ("trained", "base")
 
-_INTEGER, _REAL, _TEXT = pa.int64(), pa.float64(), pa.string()
+INTEGER, REAL, TEXT = pa.int64(), pa.float64(), pa.string()
 
 
 def _column(
@@ -46,16 +40,12 @@ def _table(name: str, description: str, *columns: pa.Field) -> pa.Schema:
     return pa.schema(columns, metadata=metadata)
 
 
-_STEP = _column(
-    "step", _INTEGER, "step", "Training step of the whole stream; 0 is before training."
-)
-_STAGE = _column(
-    "stage", _INTEGER, "number", "Stage that the step belongs to, from 1; 0 at step 0."
-)
-_DOMAIN = _column("domain", _TEXT, "name", "Domain of the test problems, by its registry name.")
+_STEP = _column("step", INTEGER, "step", "Training step of the whole stream; 0 is before training.")
+_STAGE = _column("stage", INTEGER, "number", "Stage that the step belongs to, from 1; 0 at step 0.")
+_DOMAIN = _column("domain", TEXT, "name", "Domain of the test problems, by its registry name.")
 _PROMPT = _column(
     "prompt",
-    _TEXT,
+    TEXT,
     "name",
     "System prompt: the seed prompt, the learner's own at this step, or (on a retention domain, "
     "outside the stream) the seed prompt with each item's own convention stated.",
@@ -63,16 +53,16 @@ _PROMPT = _column(
 )
 _TEST_SET = _column(
     "test_set",
-    _TEXT,
+    TEXT,
     "name",
     "Which test problems: the stream's own, those of its domains in their hardest setting, or "
     "those of domains outside the stream.",
     allowed=TEST_SETS,
 )
-_SETTING = _column("setting", _TEXT, "name", "Difficulty of the problems, a setting of the domain.")
+_SETTING = _column("setting", TEXT, "name", "Difficulty of the problems, a setting of the domain.")
 _WEIGHTS = _column(
     "weights",
-    _TEXT,
+    TEXT,
     "name",
     "Whose responses are scored: those of the policy in training or of the frozen base model.",
     allowed=WEIGHTS,
@@ -86,7 +76,7 @@ EVALUATIONS = _table(
     _STAGE,
     _column(
         "at",
-        _TEXT,
+        TEXT,
         "name",
         "Place of the evaluation: before training, inside a stage, or at the end of one.",
         allowed=("start", "inside", "stage-end"),
@@ -96,42 +86,42 @@ EVALUATIONS = _table(
     _SETTING,
     _PROMPT,
     _WEIGHTS,
-    _column("accuracy", _REAL, "share", "Mean score over items and samples (mean@n_samples)."),
-    _column("n_items", _INTEGER, "items", "Test problems that were scored."),
-    _column("n_samples", _INTEGER, "responses/item", "Responses sampled to each test problem."),
+    _column("accuracy", REAL, "share", "Mean score over items and samples (mean@n_samples)."),
+    _column("n_items", INTEGER, "items", "Test problems that were scored."),
+    _column("n_samples", INTEGER, "responses/item", "Responses sampled to each test problem."),
     _column(
         "kl_policy_base",
-        _REAL,
+        REAL,
         "nats/token",
         "KL(policy ‖ base) on responses of the policy, exact over the vocabulary, mean per token.",
     ),
     _column(
         "kl_policy_base_sequence",
-        _REAL,
+        REAL,
         "nats/sequence",
         "KL(policy ‖ base) on responses of the policy, summed over a response, mean of responses.",
     ),
-    _column("kl_policy_base_tokens", _INTEGER, "tokens", "Tokens that kl_policy_base averages."),
+    _column("kl_policy_base_tokens", INTEGER, "tokens", "Tokens that kl_policy_base averages."),
     _column(
         "kl_base_policy",
-        _REAL,
+        REAL,
         "nats/token",
         "KL(base ‖ policy) on responses of the base, exact over the vocabulary, mean per token.",
     ),
     _column(
         "kl_base_policy_sequence",
-        _REAL,
+        REAL,
         "nats/sequence",
         "KL(base ‖ policy) on responses of the base, summed over a response, mean of responses.",
     ),
-    _column("kl_base_policy_tokens", _INTEGER, "tokens", "Tokens that kl_base_policy averages."),
-    _column("entropy", _REAL, "nats/token", "Mean token entropy of the policy on its responses."),
-    _column("completion_tokens", _REAL, "tokens", "Mean length of the policy's responses."),
-    _column("temperature", _REAL, "number", "Sampling temperature of responses and divergences."),
-    _column("samples_slow", _INTEGER, "rollouts", "RL rollouts spent on learning so far."),
+    _column("kl_base_policy_tokens", INTEGER, "tokens", "Tokens that kl_base_policy averages."),
+    _column("entropy", REAL, "nats/token", "Mean token entropy of the policy on its responses."),
+    _column("completion_tokens", REAL, "tokens", "Mean length of the policy's responses."),
+    _column("temperature", REAL, "number", "Sampling temperature of responses and divergences."),
+    _column("samples_slow", INTEGER, "rollouts", "RL rollouts spent on learning so far."),
     _column(
         "rollouts",
-        _INTEGER,
+        INTEGER,
         "rollouts",
         "All rollouts spent on learning so far, the prompt optimiser's included.",
     ),
@@ -146,17 +136,17 @@ ITEMS = _table(
     _SETTING,
     _PROMPT,
     _WEIGHTS,
-    _column("uid", _TEXT, "identifier", "Test problem, by an identifier that every run shares."),
-    _column("sample", _INTEGER, "number", "Which of the responses to this problem, from 0."),
-    _column("score", _REAL, "share", "The verifier's score of the response, from 0 to 1."),
+    _column("uid", TEXT, "identifier", "Test problem, by an identifier that every run shares."),
+    _column("sample", INTEGER, "number", "Which of the responses to this problem, from 0."),
+    _column("score", REAL, "share", "The verifier's score of the response, from 0 to 1."),
     _column(
         "answer",
-        _TEXT,
+        TEXT,
         "text",
         "Answer read out of the response; null when none could be read.",
         nullable=True,
     ),
-    _column("completion_tokens", _INTEGER, "tokens", "Length of the response."),
+    _column("completion_tokens", INTEGER, "tokens", "Length of the response."),
 )
 
 STEPS = _table(
@@ -164,33 +154,33 @@ STEPS = _table(
     "One row per training step; NaN where a learner has no such quantity.",
     _STEP,
     _STAGE,
-    _column("domain", _TEXT, "name", "Domain the stream trained on; the learner is not told."),
-    _column("reward", _REAL, "share", "Mean score of the step's rollouts."),
-    _column("signal", _REAL, "share", "Share of groups whose rewards differ (advantage not zero)."),
-    _column("loss", _REAL, "number", "Policy loss; its value alone means little."),
-    _column("grad_norm", _REAL, "number", "Norm of the gradient before clipping."),
-    _column("entropy", _REAL, "nats/token", "Mean token entropy of the policy."),
-    _column("completion_tokens", _REAL, "tokens", "Mean length of a rollout."),
-    _column("seconds", _REAL, "seconds", "Wall time of the step."),
+    _column("domain", TEXT, "name", "Domain the stream trained on; the learner is not told."),
+    _column("reward", REAL, "share", "Mean score of the step's rollouts."),
+    _column("signal", REAL, "share", "Share of groups whose rewards differ (advantage not zero)."),
+    _column("loss", REAL, "number", "Policy loss; its value alone means little."),
+    _column("grad_norm", REAL, "number", "Norm of the gradient before clipping."),
+    _column("entropy", REAL, "nats/token", "Mean token entropy of the policy."),
+    _column("completion_tokens", REAL, "tokens", "Mean length of a rollout."),
+    _column("seconds", REAL, "seconds", "Wall time of the step."),
 )
 
 PROMPTS = _table(
     "prompts",
     "One row per candidate prompt and round of the prompt optimiser: the lineage.",
     _STEP,
-    _column("round", _INTEGER, "number", "Round of the prompt optimiser, from 1."),
-    _column("prompt_id", _INTEGER, "identifier", "The prompt, unique in a run; 0 is the seed."),
-    _column("parent_id", _INTEGER, "identifier", "Prompt it was rewritten from; -1 for the seed."),
-    _column("text", _TEXT, "text", "The prompt itself."),
+    _column("round", INTEGER, "number", "Round of the prompt optimiser, from 1."),
+    _column("prompt_id", INTEGER, "identifier", "The prompt, unique in a run; 0 is the seed."),
+    _column("parent_id", INTEGER, "identifier", "Prompt it was rewritten from; -1 for the seed."),
+    _column("text", TEXT, "text", "The prompt itself."),
     _column(
         "score",
-        _REAL,
+        REAL,
         "share",
         "Mean score on the round's exercises; NaN if it was not scored on all of them.",
     ),
     _column(
         "fate",
-        _TEXT,
+        TEXT,
         "name",
         "In the population after the round; pruned from it; or never better than its parent.",
         allowed=("kept", "dropped", "rejected"),
@@ -203,30 +193,28 @@ LEDGER = _table(
     _STEP,
     _column(
         "channel",
-        _TEXT,
+        TEXT,
         "name",
         "What spent it: slow weights (parameters) or fast weights (prompts).",
         allowed=("slow", "fast"),
     ),
-    _column("rollouts", _INTEGER, "rollouts", "Responses sampled for learning; not evaluation."),
-    _column("prompt_tokens", _INTEGER, "tokens", "Tokens read for those responses."),
-    _column("generated_tokens", _INTEGER, "tokens", "Tokens sampled in those responses."),
-    _column("reflection_calls", _INTEGER, "calls", "Rewrites asked of the reflection LM."),
-    _column("reflection_tokens", _INTEGER, "tokens", "Tokens the reflection LM read and wrote."),
-    _column("reflection_failures", _INTEGER, "rewrites", "Rewrites skipped: no usable text."),
-    _column("reflection_repeats", _INTEGER, "rewrites", "Rewrites equal to a prompt at hand."),
-    _column("optimizer_steps", _INTEGER, "updates", "Updates of the parameters."),
-    _column("seconds", _REAL, "seconds", "Wall time of the channel."),
+    _column("rollouts", INTEGER, "rollouts", "Responses sampled for learning; not evaluation."),
+    _column("prompt_tokens", INTEGER, "tokens", "Tokens read for those responses."),
+    _column("generated_tokens", INTEGER, "tokens", "Tokens sampled in those responses."),
+    _column("reflection_calls", INTEGER, "calls", "Rewrites asked of the reflection LM."),
+    _column("reflection_tokens", INTEGER, "tokens", "Tokens the reflection LM read and wrote."),
+    _column("reflection_failures", INTEGER, "rewrites", "Rewrites skipped: no usable text."),
+    _column("reflection_repeats", INTEGER, "rewrites", "Rewrites equal to a prompt at hand."),
+    _column("optimizer_steps", INTEGER, "updates", "Updates of the parameters."),
+    _column("seconds", REAL, "seconds", "Wall time of the channel."),
 )
 
 TIMING = _table(
     "timing",
     "One row per stretch of wall time, by what the run was doing.",
     _STEP,
-    _column(
-        "phase", _TEXT, "name", "What the time went to: learn, evaluate, checkpoint and so on."
-    ),
-    _column("seconds", _REAL, "seconds", "Wall time of this stretch."),
+    _column("phase", TEXT, "name", "What the time went to: learn, evaluate, checkpoint and so on."),
+    _column("seconds", REAL, "seconds", "Wall time of this stretch."),
 )
 
 TABLES: Mapping[str, pa.Schema] = {
@@ -238,62 +226,6 @@ TABLES: Mapping[str, pa.Schema] = {
     "timing": TIMING,
 }
 """Every table of a run directory, by name."""
-
-
-def to_arrow(table: str, rows: Sequence[Row]) -> pa.Table:
-    """Rows as an Arrow table; `RunDirectoryError` names the table and column of a wrong value.
-
-    A row holds exactly the table's columns. Only whole numbers are converted, for real columns, and
-    lone surrogates, to U+FFFD; NaN is a real number, None only goes where null is allowed.
-    """
-    schema = TABLES[table]
-    for row in rows:
-        _check_names(table, schema, row)
-    columns = [_array(table, field, [row[field.name] for row in rows]) for field in schema]
-    return pa.Table.from_arrays(columns, schema=schema)
-
-
-def _check_names(table: str, schema: pa.Schema, row: Row) -> None:
-    missing = [name for name in schema.names if name not in row]
-    extra = [name for name in row if name not in schema.names]
-    if missing or extra:
-        said = [
-            f"{text}: {', '.join(names)}"
-            for text, names in (("missing", missing), ("unknown", extra))
-            if names
-        ]
-        raise RunDirectoryError(
-            f"A row of the table {table!r} has the wrong columns ({'; '.join(said)}). "
-            f"Allowed, all of them: {', '.join(schema.names)}; see docs/tables.md."
-        )
-
-
-def _array(table: str, field: pa.Field, values: Sequence[object]) -> pa.Array:
-    choices = allowed_values(field)
-    for value in values:
-        if not _fits(value, field) or (choices and value not in choices):
-            wanted = " or ".join(repr(choice) for choice in choices) or str(field.type)
-            raise RunDirectoryError(
-                f"Column {field.name!r} of the table {table!r} takes {wanted}"
-                f"{' or None' if field.nullable else ''}, not {value!r} "
-                f"({type(value).__name__}). See docs/tables.md."
-            )
-    values = [well_formed(value) if isinstance(value, str) else value for value in values]
-    try:
-        return pa.array(values, type=field.type)
-    except (pa.ArrowInvalid, OverflowError, UnicodeEncodeError) as error:
-        raise RunDirectoryError(
-            f"Column {field.name!r} of the table {table!r} cannot hold a value: {error}."
-        ) from error
-
-
-def _fits(value: object, field: pa.Field) -> bool:
-    if value is None:
-        return bool(field.nullable)
-    if field.type == _TEXT:
-        return isinstance(value, str)
-    number = Integral if field.type == _INTEGER else Real
-    return isinstance(value, number) and not isinstance(value, bool)
 
 
 def allowed_values(field: pa.Field) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cl_bench import cli
+from cl_bench.api import Run
 from cl_bench.cli import app
 from cl_bench.models.training import TrainingConfig
 from cl_bench.run_config import RunConfig
@@ -99,6 +100,17 @@ def test_quiet_prints_the_summary_only(tiny_model: Path, tmp_path: Path) -> None
     assert code == 0
     assert stderr == ""
     assert "average_accuracy" in stdout
+
+
+def test_probes_can_be_left_out_and_stage_models_kept(tiny_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    options = ("--no-probes", "--keep-stage-models", "--stream", "math", "--learner", "rl")
+    code, _, stderr = call("run", *SMALL, *options, "--model", str(tiny_model), "--out", str(out))
+    assert code == 0, stderr
+    rows = Run(out).table("evaluations")
+    assert set(rows["test_set"]) == {"stream", "retention"}
+    assert set(rows["weights"]) == {"trained"}
+    assert [folder.name for folder in (out / "models").iterdir()] == ["stage-1"]
 
 
 def test_an_existing_directory_is_refused_and_left_alone(tiny_model: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ TINY = {
     "items": 2,
     "samples": 1,
     "max_new_tokens": 8,
+    "probes": False,
     "retention_items": 0,
 }
 

@@ -23,7 +23,7 @@ from rich.console import Console
 from cl_bench.progress import Lines
 from cl_bench.reflection import JudgedRollout, feedback_lines, fenced
 from cl_bench.registry import DOMAINS
-from cl_bench.schema import to_arrow
+from cl_bench.rows import to_arrow
 from cl_bench.stream import Stage, Stream
 from cl_bench.task import FEEDBACK_LEVELS, Problem, Task, Verdict
 from cl_bench.text import printable

@@ -87,7 +87,7 @@ def _step_row(record: Any) -> dict[str, object]:
 
 
 def _unfit(table: str, rows: list[dict[str, Any]]) -> Iterator[str]:
-    from cl_bench.schema import to_arrow
+    from cl_bench.rows import to_arrow
 
     try:
         to_arrow(table, rows)
