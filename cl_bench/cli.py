@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cl_bench.cli_errors import Errors
+from cl_bench.cli_plasticity import plasticity
 from cl_bench.cli_reproduce import calibrate, reproduce
 from cl_bench.console import OneLineGroup
 from cl_bench.errors import UsageError, unknown
@@ -78,6 +79,12 @@ def run(
     replay_share: Annotated[
         float, Name(help="Share of past problems in rl-replay.", rich_help_panel=VARIANTS)
     ] = 0.25,
+    mixed_groups: Annotated[
+        bool, Name(help="Spread a problem's rollouts over prompts.", rich_help_panel=VARIANTS)
+    ] = True,
+    refill: Annotated[
+        bool, Name(help="Fill the Pareto frontier up to --population.", rich_help_panel=VARIANTS)
+    ] = True,
     reflection_lm: Annotated[
         str,
         Name(
@@ -211,6 +218,7 @@ def selftest(
 
 app.command()(reproduce)
 app.command()(calibrate)
+app.command()(plasticity)
 
 
 @model_app.command("eval")

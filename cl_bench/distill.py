@@ -13,7 +13,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice
 from math import nan
 from pathlib import Path
 
@@ -31,7 +30,7 @@ from cl_bench.optimizer import (
     save_weights,
 )
 from cl_bench.policy import Policy
-from cl_bench.prompts import SEED_PROMPT, chat
+from cl_bench.prompts import SEED_PROMPT, chat, in_turn
 from cl_bench.sampling import Sampled, left_pad
 from cl_bench.shared_prefix import MOST_LOGITS, response_logits
 
@@ -52,8 +51,8 @@ class _Lesson:
 class SelfDistillation:
     """Trains `policy.model` in place with AdamW at a constant learning rate.
 
-    Reads from `config`: learning_rate, group_size, temperature, max_new_tokens. The moments of
-    AdamW live as long as this object and travel with `save` and `load`.
+    Reads from `config`: learning_rate, group_size, mixed_groups, temperature, max_new_tokens. The
+    moments of AdamW live as long as this object and travel with `save` and `load`.
     """
 
     def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
@@ -66,10 +65,11 @@ class SelfDistillation:
         """One optimizer step per batch, in order; each is taken when its record is asked for.
 
         The student reads the seed prompt and answers every exercise G times; over those responses
-        the teacher's `prompts` are spread evenly. A record's loss is the divergence in nats a
-        token, its reward what the student's responses score, from which nothing is learned (hence
-        no signal). Raises `DivergedError` when the loss, the gradient or a reward is not finite;
-        the weights are then those before that step.
+        the teacher's `prompts` are spread evenly; without `config.mixed_groups` one is read over
+        all of an exercise, and exercises take them in turn. A record's loss is the divergence in
+        nats a token, its reward what the student's responses score, from which nothing is learned
+        (hence no signal). Raises `DivergedError` when the loss, the gradient or a reward is not
+        finite; the weights are then those before that step.
         """
         chosen = tuple(prompts)
         if not chosen or not all(batches):
@@ -136,10 +136,9 @@ class SelfDistillation:
 
     def _teachers(self, exercises: Sequence[Exercise], prompts: Sequence[str]) -> list[list[int]]:
         """What the teacher reads before each response: the prompts in turn, over the whole run."""
-        systems = islice(cycle(prompts), self._rollouts % len(prompts), None)
-        chats = [
-            chat(system, item.prompt) for item, system in zip(exercises, systems, strict=False)
-        ]
+        rollouts = range(self._rollouts, self._rollouts + len(exercises))
+        systems = in_turn(prompts, rollouts, run=self._config.prompt_run)
+        chats = [chat(system, item.prompt) for item, system in zip(exercises, systems, strict=True)]
         self._policy.require_room(chats, self._config.max_new_tokens)
         return self._policy.encode(chats)
 

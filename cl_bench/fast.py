@@ -45,6 +45,10 @@ class _Member:
 class FastWeights:
     """A population of at most K distinct system prompts.
 
+    A round keeps the Pareto frontier over the exercises that score it, pruned of what is redundant
+    (to a single prompt, if that one is best on all). Unless `config.refill` is off, the next-best
+    prompts by mean fill it up to K.
+
     `wave` is how many proposals of a round share their generations: more of them make a round
     faster, fewer let later proposals build on earlier ones; 1 is classic GEPA.
     """
@@ -160,7 +164,12 @@ class FastWeights:
             else:
                 rejected.append(member)
         frontier = {evolution.texts[candidate] for candidate in evolution.frontier}
-        self._population = _survivors(list(members.values()), frontier, self._config.population)
+        self._population = _survivors(
+            list(members.values()),
+            frontier,
+            self._config.population,
+            refill=self._config.refill,
+        )
         self._record([*members.values(), *rejected])
 
     def _record(self, members: Sequence[_Member]) -> None:
@@ -179,9 +188,13 @@ class FastWeights:
             )
 
 
-def _survivors(members: Sequence[_Member], frontier: set[str], size: int) -> list[_Member]:
-    """The `size` members to keep, best mean first: the frontier, refilled from the others."""
+def _survivors(
+    members: Sequence[_Member], frontier: set[str], size: int, *, refill: bool
+) -> list[_Member]:
+    """The `size` members to keep, best mean first: the frontier, with `refill` then the others."""
     ranked = sorted(members, key=lambda member: (-member.score, member.prompt_id))
+    if not refill:
+        return [member for member in ranked if member.text in frontier][:size]
     chosen = sorted(ranked, key=lambda member: member.text not in frontier)[:size]
     return [member for member in ranked if member in chosen]
 

@@ -80,6 +80,10 @@ class LearnerConfig:
     """Share of a step's exercises that are past ones (rl-replay); 0 is none."""
     replay_size: int = 256
     """Past exercises kept to choose from (rl-replay)."""
+    mixed_groups: bool = True
+    """Whether an exercise's rollouts are spread over the population, or all read one prompt."""
+    refill: bool = True
+    """Whether next-best prompts by mean join a Pareto frontier of fewer than K prompts."""
     reflection_lm: str = "base"
     """Who rewrites prompts: base, oracle, local:NAME, openai:MODEL[@URL] or litellm:NAME[@URL]."""
     reflection_timeout: float = 60.0
@@ -116,8 +120,14 @@ class LearnerConfig:
                 "reflection_timeout": RATES,
             },
             texts=("reflection_lm",),
+            flags=("mixed_groups", "refill"),
         )
         ReflectionLM.parse(self.reflection_lm)
+
+    @property
+    def prompt_run(self) -> int:
+        """Rollouts in a row that read the same system prompt, before the next one's turn."""
+        return 1 if self.mixed_groups else self.group_size
 
 
 @dataclass(slots=True)

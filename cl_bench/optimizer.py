@@ -12,7 +12,9 @@ from safetensors.torch import load_file, load_model, save_file, save_model
 
 from cl_bench.errors import DivergedError
 
-_WEIGHTS, _OPTIMIZER = "model.safetensors", "optimizer.safetensors"
+WEIGHTS = "model.safetensors"
+"""The file of a checkpoint that holds the parameters."""
+_OPTIMIZER = "optimizer.safetensors"
 
 
 def adamw(model: torch.nn.Module, learning_rate: float) -> torch.optim.AdamW:
@@ -23,16 +25,21 @@ def adamw(model: torch.nn.Module, learning_rate: float) -> torch.optim.AdamW:
 
 def save_weights(model: torch.nn.Module, adam: torch.optim.Optimizer, folder: Path) -> None:
     """Write weights and optimizer state into the existing `folder`."""
-    save_model(model, str(folder / _WEIGHTS))
+    save_model(model, str(folder / WEIGHTS))
     save_file(_moments(adam), folder / _OPTIMIZER)
 
 
 def load_weights(model: torch.nn.Module, adam: torch.optim.Optimizer, folder: Path) -> None:
     """Take over what `save_weights` wrote, onto the device where `model` is."""
-    device = str(next(model.parameters()).device)
-    load_model(model, folder / _WEIGHTS, device=device)
+    load_parameters(model, folder)
     # AdamW moves its moments to the weights' device, and keeps its counters on the CPU.
     _restore_moments(adam, load_file(folder / _OPTIMIZER))
+
+
+def load_parameters(model: torch.nn.Module, folder: Path) -> None:
+    """Take over the parameters alone, for what will not go on with this training."""
+    device = str(next(model.parameters()).device)
+    load_model(model, folder / WEIGHTS, device=device)
 
 
 def require_finite(value: float, name: str, *, step: int, learning_rate: float) -> None:

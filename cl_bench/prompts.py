@@ -28,6 +28,11 @@ def chat(system: str, user: str) -> list[Message]:
     return [*head, {"role": "user", "content": user}]
 
 
+def in_turn(prompts: Sequence[str], rollouts: range, *, run: int = 1) -> list[str]:
+    """The system prompt of each rollout of those numbers: `run` in a row read the same one."""
+    return [prompts[number // run % len(prompts)] for number in rollouts]
+
+
 def reflection(current: str, feedback: Sequence[str]) -> list[Message]:
     """Ask for better instructions, given the current ones and what verifiers said of rollouts."""
     said = " ".join(f"feedback : {line}" for line in feedback)

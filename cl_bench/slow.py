@@ -24,9 +24,10 @@ _COUNTS = "slow.json"
 class SlowWeights:
     """Trains `policy.model` in place with AdamW at a constant learning rate.
 
-    Reads from `config`: learning_rate, group_size, ratio_cap, temperature, max_new_tokens. The
-    moments of AdamW live as long as this object and travel with `save` and `load`. With `kl_beta`
-    the loss has a penalty on leaving `policy.base`: see `MixedPromptTrainer`.
+    Reads from `config`: learning_rate, group_size, mixed_groups, ratio_cap, temperature,
+    max_new_tokens. The moments of AdamW live as long as this object and travel with `save` and
+    `load`. With `kl_beta` the loss has a penalty on leaving `policy.base`: see
+    `MixedPromptTrainer`.
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class SlowWeights:
         """One optimizer step per batch, in order; each is taken when its record is asked for.
 
         The G rollouts of an exercise are spread over the system `prompts`: their counts differ by
-        at most one, in a group and over the whole run. Raises `DivergedError` when the loss, the
-        gradient or a reward is not finite; the weights are then those before that step.
+        at most one, in a group and over the whole run. Without `config.mixed_groups` all G read
+        one prompt, and exercises take the prompts in turn over the whole run. Raises
+        `DivergedError` when the loss, the gradient or a reward is not finite; the weights are then
+        those before that step.
         """
         chosen = tuple(prompts)
         if not chosen or not all(batches):
@@ -72,9 +75,7 @@ class SlowWeights:
     def _step(self, batch: Batch, prompts: Sequence[str]) -> StepRecord:
         start = time.perf_counter()
         # Going on where the last step ended, so that over a run no prompt is used more.
-        result = self._trainer.step(
-            batch, prompts, offset=self._rollouts % len(prompts), number=self._steps + 1
-        )
+        result = self._trainer.step(batch, prompts, before=self._rollouts, number=self._steps + 1)
         seconds = time.perf_counter() - start
         count = len(result.reward_N)
         self._steps += 1

@@ -2,8 +2,8 @@
 
 Sampling, advantages, the CISPO loss and the training loop are TRL's. What is changed:
 
-- rollout number n of a step reads `prompts[(n + offset) % K]`; rewards are still normalised over
-  the exercise's whole group, so one advantage per rollout spans all prompts;
+- rollout n of a run (without `mixed_groups`: the group of exercise n) reads `prompts[n % K]`;
+  rewards are normalised over the exercise's whole group, whatever its prompts;
 - responses come from `Policy.continue_tokens`, which reads a group's prompts once;
 - rows go through the loss in short passes sorted by prompt, each padded only to its own longest
   row, and rows with advantage 0 not at all. Both leave the gradient as it was: the loss is a sum
@@ -24,7 +24,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import cycle, islice
 from typing import Any, cast
 
 import torch
@@ -38,7 +37,7 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from cl_bench.learner import Batch, Exercise, LearnerConfig
 from cl_bench.optimizer import adamw, finite_sampling, require_finite
 from cl_bench.policy import Policy
-from cl_bench.prompts import chat
+from cl_bench.prompts import chat, in_turn
 from cl_bench.random_states import random_states_kept
 from cl_bench.shared_prefix import MOST_LOGITS, frozen_log_probs, response_log_probs
 
@@ -75,7 +74,7 @@ class MixedPromptTrainer(GRPOTrainer):
         self._policy, self._config = policy, config
         self._result = StepResult()
         self._prompts: Sequence[str] = ()
-        self._offset = 0
+        self._before = 0
         self._number = 0
         _make_deterministic(model)
         self.adam = adamw(model, config.learning_rate)
@@ -95,9 +94,9 @@ class MixedPromptTrainer(GRPOTrainer):
         # Set afterwards, because TRL would load a reference of its own.
         self.beta, self.ref_model = kl_beta, policy.base if kl_beta else None
 
-    def step(self, batch: Batch, prompts: Sequence[str], *, offset: int, number: int) -> StepResult:
-        """Sample, judge and learn from `batch` once; `number` names the step in errors."""
-        self._prompts, self._offset, self._number = prompts, offset, number
+    def step(self, batch: Batch, prompts: Sequence[str], *, before: int, number: int) -> StepResult:
+        """Learn from `batch` once, `before` rollouts into the run; `number` names it in errors."""
+        self._prompts, self._before, self._number = prompts, before, number
         self._metrics["train"].clear()
         self.train_dataset = [{"prompt": chat("", e.prompt), "exercise": e} for e in batch]
         self._resize(len(batch) * self._config.group_size)
@@ -128,12 +127,13 @@ class MixedPromptTrainer(GRPOTrainer):
         """Tell nobody."""
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> Rows:
-        systems = islice(cycle(self._prompts), self._offset, None)
-        mixed = [
+        rollouts = range(self._before, self._before + len(inputs))
+        systems = in_turn(self._prompts, rollouts, run=self._config.prompt_run)
+        prompted = [
             row | {"prompt": chat(system, row["exercise"].prompt)}
-            for row, system in zip(inputs, systems, strict=False)
+            for row, system in zip(inputs, systems, strict=True)
         ]
-        outputs: Rows = super()._generate_and_score_completions(mixed)
+        outputs: Rows = super()._generate_and_score_completions(prompted)
         return outputs
 
     def _generate_single_turn(

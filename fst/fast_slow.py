@@ -2,7 +2,9 @@
 
 Tiwari et al., "Learning, Fast and Slow", arXiv 2605.12484. One cycle: a light GEPA round under the
 current parameters gives a population of K prompts; T RL steps follow, in which the rollouts of
-every problem are spread over the K prompts and share one advantage.
+every problem are spread over the K prompts and share one advantage. Two options are ablations of
+that: without `mixed_groups` each problem's rollouts read one prompt, problems taking them in turn;
+without `refill` the population is the Pareto frontier alone, which may be one prompt.
 
 Departures from the paper, whose code is not public:
 - the reflection LM is by default the run's own frozen base, not a larger model;

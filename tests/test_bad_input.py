@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 
 from cl_bench.cli import app
 from cl_bench.models import EMBEDDED_FOLDER
-from cl_bench.provenance import config_hash
+from cl_bench.provenance import config_hash, file_hashes
 from cl_bench.results import RunDirectory
 from cl_bench.run_config import RunConfig
 from cl_bench.schema import SCHEMA_VERSION
@@ -134,6 +134,14 @@ CASES: dict[str, list[str]] = {
     "a matrix with a line too short": ["metrics", "matrices/short.csv"],
     "a model as a matrix": ["metrics", "models/whole/model.safetensors"],
     "a matrix that is not there": ["metrics", "matrices/nowhere.csv"],
+    "a probe on an unknown domain": ["plasticity", "runs/bare", "--probe", "fact"],
+    "a probe of no steps": ["plasticity", "runs/bare", "--probe", "facts", "--steps", "0"],
+    "probes by nobody": ["plasticity", "runs/bare", "--probe", "facts", "--jobs", "0"],
+    "seeds that are no numbers": ["plasticity", "runs/bare", "--probe", "facts", "--seeds", "1,x"],
+    "a probe of no run": ["plasticity", "runs/nowhere", "--probe", "facts"],
+    "a probe of a damaged run": ["plasticity", "runs/status", "--probe", "facts"],
+    "a probe of a run without models": ["plasticity", "runs/bare", "--probe", "facts"],
+    "probes of runs of two models": ["plasticity", "runs/bare", "runs/two", "--probe", "facts"],
     "training for no steps": ["model", "train", "--out", "new", "--steps", "0"],
     "training into a file": ["model", "train", "--out", "file"],
     "training on an unknown device": ["model", "train", "--out", "new", "--device", "tpu"],
@@ -195,13 +203,19 @@ def _lay_out_runs(folder: Path) -> None:
         "config_hash": config_hash(described),
         "status": "running",
     }
-    for name in ("old", "edited", "status", "stripped", "torn"):
+    for name in ("old", "edited", "status", "stripped", "torn", "bare", "two"):
         RunDirectory.create(folder / name, manifest)
     changes: dict[str, dict[str, object]] = {
         "old": {"schema_version": 0},
         "status": {"status": "finished"},
         "edited": {"config": asdict(RunConfig(seed=1))},
     }
+    whole = manifest | {
+        **{name: {} for name in ("provenance", "plugins", "reflection_files")},
+        **dict.fromkeys(("device", "threads", "model_revision")),
+        "model_files": file_hashes(EMBEDDED_FOLDER),
+    }
+    changes |= {"bare": whole, "two": whole | {"model_files": {"model.safetensors": "0"}}}
     for name, change in changes.items():
         _edit(folder / name, manifest | change)
     _edit(folder / "stripped", {"status": "running"})

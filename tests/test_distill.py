@@ -67,13 +67,18 @@ def tables(model: torch.nn.Module, prompt: Sequence[int], response: Sequence[int
 
 
 def by_hand(
-    policy: Policy, seen: Responses, exercises: Sequence[Exercise], prompts: Sequence[str]
+    policy: Policy,
+    seen: Responses,
+    exercises: Sequence[Exercise],
+    prompts: Sequence[str],
+    mixed: bool = True,
 ) -> tuple[Tensor, torch.nn.Module]:
-    """Reverse KL a token, one row at a time; rollout n is read under prompt n, in turn."""
+    """Reverse KL a token, one row at a time; rollout (or exercise) n is read under prompt n."""
     model: torch.nn.Module = copy.deepcopy(policy.base).requires_grad_(True)
     total, tokens = torch.zeros(()), 0
     for number, (read, response) in enumerate(seen):
-        system = prompts[number % len(prompts)]
+        turn = number if mixed else number // CONFIG.group_size
+        system = prompts[turn % len(prompts)]
         item = exercises[number // CONFIG.group_size]
         assert read == tuple(policy.encode([chat(SEED_PROMPT, item.prompt)])[0])
         student = tables(model, read, response)
@@ -96,17 +101,18 @@ def gradients_of(model: torch.nn.Module) -> dict[str, Tensor]:
     return sums
 
 
-@pytest.mark.parametrize("rows", [32, 3])
+@pytest.mark.parametrize(("rows", "mixed"), [(32, True), (3, True), (32, False)])
 def test_the_gradient_is_that_of_the_reverse_divergence_with_a_still_teacher(
-    policy: Policy, seen: Responses, rows: int, monkeypatch: pytest.MonkeyPatch
+    policy: Policy, seen: Responses, rows: int, mixed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cl_bench.distill._ROWS_PER_PASS", rows)
     given = gradients_of(policy.model)
     batch = [exercise("a", lambda text: float(len(text) % 2)), exercise("b"), exercise("c")]
     prompts = [SEED_PROMPT, TWO, THREE]
-    (record,) = SelfDistillation(policy, CONFIG, Ledger()).steps([batch], prompts)
+    config = replace(CONFIG, mixed_groups=mixed)
+    (record,) = SelfDistillation(policy, config, Ledger()).steps([batch], prompts)
 
-    loss, model = by_hand(policy, seen, batch, prompts)
+    loss, model = by_hand(policy, seen, batch, prompts, mixed)
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss.item() > 1e-3
     assert record.loss == pytest.approx(loss.item(), rel=1e-4)

@@ -199,6 +199,32 @@ def test_the_frontier_is_kept_before_higher_means_and_refilled_by_mean(
     assert channel.prompts == kept
 
 
+@pytest.mark.parametrize(
+    ("rewrites", "kept"),
+    [
+        (SPECIALISTS, ["a b c d", "e f"]),
+        (("a b c d", "e f", "a b c d e f"), ["a b c d e f"]),
+        (("x", "y", "z"), [SEED]),
+    ],
+)
+def test_without_refill_only_the_frontier_is_kept_even_if_it_is_one_prompt(
+    rewrites: tuple[str, ...], kept: list[str]
+) -> None:
+    config = replace(CONFIG, reflection_batch=6, round_exercises=6, refill=False)
+    channel = fast(reflector=says(*rewrites), config=config, wave=3)
+    channel.round(exercises("abcdef"))
+    assert channel.prompts == kept
+    fates = {record.text: record.fate for record in channel.lineage()}
+    assert [text for text in fates if fates[text] == "kept"] == sorted(kept, key=[*fates].index)
+
+
+def test_without_refill_a_frontier_of_more_than_k_prompts_keeps_the_best_means() -> None:
+    config = replace(CONFIG, reflection_batch=6, round_exercises=6, refill=False, population=2)
+    channel = fast(reflector=says("a b c", "d e", "f"), config=config, wave=3)
+    channel.round(exercises("abcdef"))
+    assert channel.prompts == ["a b c", "d e"]
+
+
 def test_equal_scores_go_to_the_older_prompt() -> None:
     channel = fast(reflector=says("x a", "y a"), config=replace(CONFIG, population=1), wave=3)
     channel.round(exercises("aaaa"))
@@ -413,12 +439,13 @@ def test_the_same_seed_gives_the_same_populations_and_another_seed_others() -> N
     assert runs[0] == runs[1] != runs[2]
 
 
-def test_a_loaded_channel_goes_on_as_the_saved_one(tmp_path: Path) -> None:
-    policy = ScriptedPolicy(luck=0.3)
-    channel = fast(policy)
+@pytest.mark.parametrize("refill", [True, False])
+def test_a_loaded_channel_goes_on_as_the_saved_one(tmp_path: Path, refill: bool) -> None:
+    policy, config = ScriptedPolicy(luck=0.3), replace(CONFIG, refill=refill)
+    channel = fast(policy, config=config)
     several_rounds(channel, 3)
     channel.save(tmp_path / "step-3")
-    loaded = fast(copy.deepcopy(policy))
+    loaded = fast(copy.deepcopy(policy), config=config)
     loaded.load(tmp_path / "step-3")
     assert (loaded.prompts, loaded.best) == (channel.prompts, channel.best)
     assert several_rounds(loaded, 3) == several_rounds(channel, 3)

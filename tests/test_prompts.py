@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cl_bench.prompts import REFLECTION_PROMPT, SEED_PROMPT, chat, instructions, reflection
+from cl_bench.prompts import REFLECTION_PROMPT, SEED_PROMPT, chat, in_turn, instructions, reflection
 from cl_bench.registry import DOMAINS
 
 
@@ -43,3 +43,8 @@ def test_a_reflection_shows_the_instructions_and_then_every_verdict() -> None:
             "feedback : math : wrong at step 1 : order left",
         },
     ]
+
+
+def test_prompts_are_read_in_turn_one_rollout_or_several_at_a_time() -> None:
+    assert in_turn("abc", range(4, 8)) == ["b", "c", "a", "b"]
+    assert in_turn("abc", range(4, 12), run=4) == ["b"] * 4 + ["c"] * 4

@@ -6,7 +6,7 @@ import copy
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -27,6 +27,7 @@ from cl_bench.task import Verdict
 from cl_bench.trl_trainer import MixedPromptTrainer
 
 CONFIG = LearnerConfig(learning_rate=1e-2, group_size=4, max_new_tokens=7, temperature=0.8)
+APART = replace(CONFIG, mixed_groups=False)
 ONE, TWO, THREE = "solve step by step .", "a second , longer prompt ;", "third"
 
 
@@ -150,6 +151,20 @@ def test_every_group_is_spread_evenly_over_the_prompts(
     assert max(total.values()) - min(total[s] for s in systems) <= 1
 
 
+@pytest.mark.parametrize("systems", [(ONE,), (ONE, TWO), (ONE, TWO, THREE)])
+def test_a_group_apart_reads_one_prompt_and_exercises_take_them_in_turn_over_the_run(
+    policy: Policy, seen: Generations, systems: tuple[str, ...]
+) -> None:
+    batches = [[by_length(f"b{b} e{e}") for e in range(size)] for b, size in enumerate((4, 1, 2))]
+    slow = SlowWeights(policy, APART, Ledger())
+    assert len(list(slow.steps(batches, systems))) == 3
+    flat = [item for batch in batches for item in batch]
+    read = [systems[place % len(systems)] for place in range(7)]
+    chats = [chat(system, item.prompt) for system, item in zip(read, flat, strict=True)]
+    encoded = [tuple(ids) for ids in policy.encode(chats)]
+    assert seen.prompts == [ids for ids in encoded for _ in range(APART.group_size)]
+
+
 def test_prompts_and_batches_are_those_of_the_call_and_a_step_waits_until_it_is_asked_for(
     policy: Policy, seen: Generations
 ) -> None:
@@ -169,17 +184,25 @@ def test_prompts_and_batches_are_those_of_the_call_and_a_step_waits_until_it_is_
     assert seen.prompts[-1] == tuple(policy.encode([chat(TWO, by_length("d").prompt)])[0])
 
 
-@pytest.mark.parametrize("logits", [2**26, 0], ids=["prompts shared", "fused head"])
-def test_the_gradient_is_the_hand_written_one_with_one_advantage_over_the_mixed_group(
-    policy: Policy, seen: Generations, logits: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("logits", "config"),
+    [(2**26, CONFIG), (0, CONFIG), (2**26, APART)],
+    ids=["prompts shared", "fused head", "groups apart"],
+)
+def test_the_gradient_is_the_hand_written_one_with_one_advantage_over_the_group(
+    policy: Policy,
+    seen: Generations,
+    logits: int,
+    config: LearnerConfig,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("cl_bench.trl_trainer.MOST_LOGITS", logits)
-    # The first exercise pays one prompt only: within a prompt all its rewards are equal, so
+    # In a mixed group the first exercise pays one prompt only: within it all rewards are equal, so
     # advantages taken per prompt would all be 0. The second has none, the third is uneven.
     rewards = [[1.0, 0.0, 1.0, 0.0], [1.0] * 4, [0.1, 0.9, 0.4, 0.0]]
     batch = [scripted(f"e{place}", group) for place, group in enumerate(rewards)]
     given = gradients_of(policy.model)
-    slow = SlowWeights(policy, CONFIG, Ledger())
+    slow = SlowWeights(policy, config, Ledger())
     (record,) = slow.steps([batch], [ONE, TWO])
 
     assert advantages(rewards[0])[:2] == pytest.approx([0.8658754, -0.8658754])
@@ -245,7 +268,7 @@ def test_a_step_without_signal_has_no_gradient_and_leaves_the_weights(policy: Po
 def test_the_ratio_weighs_each_token_up_to_the_cap_and_carries_no_gradient(policy: Policy) -> None:
     config = LearnerConfig(group_size=2, max_new_tokens=7, temperature=0.8, ratio_cap=2.0)
     trainer = MixedPromptTrainer(policy, config)
-    trainer.step([by_length("a")], [ONE], offset=0, number=1)
+    trainer.step([by_length("a")], [ONE], before=0, number=1)
     seen = Generations([(5, 6, 7), (5, 6)], [(20, 21), (22, 23, 24)])
     model = copy.deepcopy(policy.model)
     log_probs, _ = score_by_hand(model, seen, config.temperature)
@@ -295,12 +318,13 @@ def test_passes_and_their_order_do_not_change_the_gradient(
         torch.testing.assert_close(gradient, sums[1][1][name], rtol=1e-3, atol=1e-5 * scale)
 
 
+@pytest.mark.parametrize("config", [CONFIG, APART], ids=["mixed groups", "groups apart"])
 def test_a_loaded_run_goes_on_exactly_as_the_saved_one(
-    policy: Policy, tiny_model: Path, tmp_path: Path
+    policy: Policy, tiny_model: Path, tmp_path: Path, config: LearnerConfig
 ) -> None:
     batches = [[by_length(f"b{b} e{e}") for e in range(2)] for b in range(4)]
     systems = [ONE, TWO, THREE]
-    slow = SlowWeights(policy, CONFIG, Ledger())
+    slow = SlowWeights(policy, config, Ledger())
     list(slow.steps(batches[:2], systems))
     slow.save(tmp_path)
     state = torch.get_rng_state()
@@ -308,7 +332,7 @@ def test_a_loaded_run_goes_on_exactly_as_the_saved_one(
 
     fresh = Policy.load(str(tiny_model))
     fresh.model.generation_config.eos_token_id = policy.model.generation_config.eos_token_id
-    again = SlowWeights(fresh, CONFIG, Ledger())
+    again = SlowWeights(fresh, config, Ledger())
     again.load(tmp_path)
     torch.set_rng_state(state)
     resumed = list(again.steps(batches[2:], systems))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -40,18 +41,23 @@ def test_records_do_not_depend_on_where_the_runner_pauses(
     assert records(batches[:cut], batches[cut:]) == records(batches)
 
 
+@pytest.mark.parametrize("ablation", [{}, {"mixed_groups": False}, {"refill": False}])
 def test_a_loaded_learner_goes_on_as_the_saved_one_would_have(
-    tiny_model: Path, tmp_path: Path, small_config: LearnerConfig, batches: list[Batch]
+    tiny_model: Path,
+    tmp_path: Path,
+    small_config: LearnerConfig,
+    batches: list[Batch],
+    ablation: dict[str, Any],
 ) -> None:
-    build = LEARNERS.load("fst").build
-    saved = build(Policy.load(str(tiny_model)), small_config, Ledger())
+    build, config = LEARNERS.load("fst").build, replace(small_config, **ablation)
+    saved = build(Policy.load(str(tiny_model)), config, Ledger())
     torch.manual_seed(1)
     list(saved.learn(batches[:3]))
     saved.save(tmp_path)
     state = torch.get_rng_state()
     expected = [replace(record, seconds=0.0) for record in saved.learn(batches[3:])]
 
-    loaded = build(Policy.load(str(tiny_model)), small_config, Ledger())
+    loaded = build(Policy.load(str(tiny_model)), config, Ledger())
     loaded.load(tmp_path)
     torch.set_rng_state(state)
     assert [replace(record, seconds=0.0) for record in loaded.learn(batches[3:])] == expected

@@ -1,0 +1,57 @@
+"""The command `cl-bench plasticity`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cl_bench.cli_errors import Errors
+from cl_bench.errors import UsageError
+from cl_bench.text import printable
+
+Name = typer.Option
+
+
+def plasticity(
+    runs: Annotated[list[Path], typer.Argument(help="Runs made with --keep-stage-models.")],
+    probe: Annotated[str, Name(help="Domain on which every model learns anew.")],
+    steps: Annotated[int | None, Name(help="Steps of a probe; else the domain's.")] = None,
+    seeds: Annotated[str | None, Name(help="Seeds such as 0,1,2; else each run's own.")] = None,
+    jobs: Annotated[int | None, Name(help="Probes at a time; else one a core.")] = None,
+    out: Annotated[Path, Name(help="Directory of the probes and the table.")] = Path(
+        "results/plasticity"
+    ),
+    quiet: Annotated[bool, Name("--quiet", help="Print the table only.")] = False,
+    debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Can trained models still learn? Fresh RL from those that runs kept, and from their base."""
+    go_on = "Finished probes are kept; go on with the same command."
+    with Errors(debug, go_on):
+        from cl_bench.machine import cores
+        from cl_bench.plasticity.probes import probe_plasticity
+
+        found = probe_plasticity(
+            runs,
+            probe,
+            out=out,
+            jobs=cores() if jobs is None else jobs,
+            say=lambda line: None if quiet else typer.echo(printable(line), err=True),
+            steps=steps,
+            seeds=_numbers(seeds),
+        )
+        typer.echo(found.text())
+        files = ", ".join(printable(str(path)) for path in found.write(out))
+        typer.echo(f"\nThe table: {files}; the probes: {printable(str(out / 'runs'))}")
+        if found.failed:
+            raise typer.Exit(1)
+
+
+def _numbers(text: str | None) -> list[int]:
+    try:
+        return [int(word) for word in text.split(",")] if text is not None else []
+    except ValueError:
+        raise UsageError(
+            f"--seeds is {text!r}, but must be whole numbers joined by commas, such as 0,1,2."
+        ) from None

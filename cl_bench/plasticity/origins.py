@@ -1,0 +1,121 @@
+"""The models that are probed: those that runs kept of their stages' ends, and their base."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cl_bench.admission import require_whole
+from cl_bench.errors import RunDirectoryError, UsageError
+from cl_bench.files import UNFINISHED, file_hash, replacing_folder, writing
+from cl_bench.models import resolve
+from cl_bench.provenance import file_hashes
+from cl_bench.results import RunDirectory
+from cl_bench.run_config import RunConfig
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A run whose models are probed."""
+
+    path: Path
+    """As it was given."""
+    learner: str
+    stream: str
+    config: RunConfig
+    stages: tuple[str, ...]
+    """The domain of every stage."""
+    models: Mapping[int, Path]
+    """By the number of a stage, from 1, the folder of the model at its end."""
+
+
+def origins(paths: Sequence[Path], folder: Path) -> list[Origin]:
+    """The runs at `paths`, each once; they must have started from one base model.
+
+    A finished run that kept no models has that of its last checkpoint written below `folder`.
+    Raises `RunDirectoryError` for what is no run or has no models, `UsageError` for other bases.
+    """
+    different: dict[Path, Path] = {}
+    for path in paths:
+        different.setdefault(path.resolve(), path)
+    directories = [RunDirectory.open(path) for path in different.values()]
+    for directory in directories:
+        require_whole(directory.manifest, directory.path)
+    if not directories:
+        raise UsageError("Give at least one run directory to probe the models of.")
+    _require_one_base(directories)
+    return [_origin(directory, folder) for directory in directories]
+
+
+def _origin(directory: RunDirectory, folder: Path) -> Origin:
+    manifest = directory.manifest
+    config = RunConfig.from_dict(manifest["config"])
+    stages = tuple(str(stage["domain"]) for stage in manifest["stream"]["stages"])
+    kept = _kept(directory.path)
+    return Origin(
+        path=directory.path,
+        learner=config.learner,
+        stream=str(manifest["stream"]["name"]),
+        config=config,
+        stages=stages,
+        models=kept or {len(stages): _from_checkpoint(directory, manifest, config, folder)},
+    )
+
+
+def _require_one_base(directories: Sequence[RunDirectory]) -> None:
+    """Base models are one if their files are; hub models if name and revision are."""
+    manifests = [(directory.path, directory.manifest) for directory in directories]
+    (path, first), *others = manifests
+    model = str(first["config"]["model"])
+    for other, manifest in others:
+        if _base(manifest) != _base(first):
+            raise UsageError(
+                f"The runs {path} ({model}) and {other} ({manifest['config']['model']}) started "
+                "from different base models, so their plasticity does not compare. Probe them by "
+                "a command each."
+            )
+    if file_hashes(Path(resolve(model))) != first["model_files"]:
+        raise RunDirectoryError(
+            f"The base model of the run {path}, {model}, is not what it was when the run began. "
+            "Give it back its files: the probes compare with it."
+        )
+
+
+def _base(manifest: Mapping[str, Any]) -> object:
+    return manifest["model_files"] or (manifest["config"]["model"], manifest["model_revision"])
+
+
+def _kept(path: Path) -> dict[int, Path]:
+    folders = (path / "models").glob("stage-*")
+    whole = [folder for folder in folders if not folder.name.endswith(UNFINISHED)]
+    numbered = {int(folder.name.partition("-")[2]): folder.resolve() for folder in whole}
+    return dict(sorted(numbered.items()))
+
+
+def _from_checkpoint(
+    directory: RunDirectory, manifest: Mapping[str, Any], config: RunConfig, folder: Path
+) -> Path:
+    """The folder with the model of a finished run's last checkpoint, written unless it is there."""
+    from cl_bench.optimizer import WEIGHTS, load_parameters
+    from cl_bench.policy import Policy
+
+    done = manifest["status"] == "done"
+    checkpoint = directory.checkpoints.current() if done else None
+    if checkpoint is None or not (checkpoint / WEIGHTS).is_file():
+        lacking = "its checkpoint holds no weights" if done else f"it is {manifest['status']}"
+        raise RunDirectoryError(
+            f"The run {directory.path} kept no models, and {lacking}, so there is nothing to "
+            "probe. Make it again: cl-bench run --keep-stage-models."
+        )
+    # Named by the content, so that a run made again in the same place is probed anew.
+    content = file_hash(checkpoint / WEIGHTS)[:12]
+    target = folder.resolve() / f"{directory.path.resolve().name}-{content}"
+    if not target.is_dir():
+        policy = Policy.load(resolve(config.model))
+        load_parameters(policy.model, checkpoint)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with writing(folder), replacing_folder(target) as unfinished:
+            policy.save_model(unfinished)
+    return target
