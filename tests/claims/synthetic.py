@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from cl_bench.claims.data import Data
 from cl_bench.claims.measure import Measured
 from cl_bench.claims.plan import BUDGETS, Plan
 from cl_bench.metrics.bootstrap import Estimate
@@ -17,10 +18,11 @@ Rule = Callable[[str, str, int, float], float]
 """A value from domain, learner, seed and the share of the run that is done."""
 
 
-class Synthetic:
-    """Tables of single runs, in the place of `cl_bench.claims.data.Data`; rows in no order."""
+class Synthetic(Data):
+    """Curves of single runs; rows in no order."""
 
     def __init__(self, plan: Plan) -> None:
+        super().__init__([])
         self.plan = plan
         self._curves: dict[tuple[str, str, str], pd.DataFrame | Undefined] = {}
 
