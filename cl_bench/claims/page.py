@@ -67,7 +67,8 @@ def page(
         blocks += [Heading(2, "Findings", "findings"), Prose(findings)]
     for one in judged:
         blocks += _claim(one, drawings)
-    blocks += [Heading(2, "How a statement is judged", "rule"), Prose((rule.__doc__ or "").strip())]
+    _, _, rules = (rule.__doc__ or "").partition("\n\n")  # the heading says the first line
+    blocks += [Heading(2, "How a statement is judged", "rule"), Prose(rules.strip())]
     return [*blocks, *how_it_was_run(plan, runs)]
 
 
