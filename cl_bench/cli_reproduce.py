@@ -34,6 +34,7 @@ def reproduce(
     archive: Annotated[
         Path | None, Name(help="Pack the runs into this directory; use those in it.")
     ] = None,
+    ablations: Annotated[bool, Name("--ablations", help="Make their runs too; hours.")] = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -52,10 +53,12 @@ def reproduce(
                 seeds=seeds,
                 budget=budget or "small",
                 archive=archive,
+                ablate=ablations,
             )
-        elif archive is not None:
+        elif archive is not None or ablations:
             raise UsageError(
-                "--from makes no runs, so there is nothing to pack: leave --archive out."
+                "--from makes no runs, so there is nothing to pack or to ablate: leave --archive "
+                "and --ablations out."
             )
         else:
             done = claimed.rebuild(source, out, chosen, seeds=seeds, budget=budget)

@@ -50,8 +50,10 @@ def page(
     runs: pd.DataFrame,
     drawings: Mapping[str, Drawing],
     findings: str = "",
+    ablations: Sequence[Block] = (),
 ) -> list[Block]:
-    """The whole page; `runs` has a row for every planned run, `findings` is Markdown."""
+    """The whole page; `runs` has a row for every planned run, `findings` is Markdown, `ablations`
+    the section about them."""
     blocks: list[Block] = [
         Heading(1, TITLE, "top"),
         Paragraph(
@@ -67,6 +69,7 @@ def page(
         blocks += [Heading(2, "Findings", "findings"), Prose(findings)]
     for one in judged:
         blocks += _claim(one, drawings)
+    blocks += ablations
     _, _, rules = (rule.__doc__ or "").partition("\n\n")  # the heading says the first line
     blocks += [Heading(2, "How a statement is judged", "rule"), Prose(rules.strip())]
     return [*blocks, *how_it_was_run(plan, runs)]

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cl_bench.claims import ablations, wording
 from cl_bench.claims import archive as archives
-from cl_bench.claims import wording
 from cl_bench.claims.archive import Archive, write_archive
 from cl_bench.claims.data import Data
 from cl_bench.claims.drawings import draw
 from cl_bench.claims.judged import JudgedClaim, judge_claims
 from cl_bench.claims.page import page
+from cl_bench.claims.page_ablations import ablation_section
 from cl_bench.claims.plan import BUDGETS, Plan, cells, plan
 from cl_bench.claims.registered import CLAIMS
 from cl_bench.claims.write_html import html
@@ -59,16 +60,20 @@ def reproduce(
     seeds: int | None = None,
     budget: str = "small",
     archive: Path | None = None,
+    ablate: bool = False,
 ) -> Reproduction:
     """Make the runs of these claims that are missing in `folder`, judge them, write the page.
 
-    Runs that are finished in `archive` are not made again, and all of them are packed into it. A
-    run that fails leaves its values undefined; the same call tries it again. Raises `UsageError`
-    for an unknown claim or budget and for numbers that are too small.
+    With `ablate` the runs of the ablations too. Runs that are finished in `archive` are not made
+    again, and all of them are packed into it. A run that fails leaves its values undefined; the
+    same call tries it again. Raises `UsageError` for an unknown claim or budget and for numbers
+    that are too small.
     """
     at_least(jobs=(jobs, 1))
     planned = plan(budget, seeds)
     wanted = cells(planned, claims)
+    if ablate:
+        wanted = list(dict.fromkeys([*wanted, *ablations.cells(planned)]))
     known = _known(wanted, folder, archive)
     outcomes = make_missing(wanted, folder, jobs=jobs, say=say, known=known)
     data = Data.of_runs(wanted, folder)
@@ -111,10 +116,15 @@ def _write(
     from cl_bench.claims.measures import MEASURES
 
     chosen = [claim for claim in CLAIMS if claim.number in claims]
-    runs = data.runs(cells(planned, claims))
+    wanted, ablated = cells(planned, claims), ablations.cells(planned)
+    more = [cell for cell in ablated if cell not in wanted]
+    if all(status == "missing" for status in data.runs(more)["status"]):
+        more, ablated = [], []  # the claims' own runs are no ablations
+    runs = data.runs([*wanted, *more])
     judged = judge_claims(chosen, data, planned, MEASURES)
     drawings = draw(chosen, FIGURES, data, planned)
-    blocks = page(judged, planned, runs, drawings, findings)
+    section = ablation_section(ablations.rows(data, planned)) if ablated else []
+    blocks = page(judged, planned, runs, drawings, findings, section)
     pictures = out / "claims"
     pictures.mkdir(parents=True, exist_ok=True)
     for name, drawing in drawings.items():

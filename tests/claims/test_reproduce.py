@@ -102,6 +102,19 @@ def test_verdicts_and_page_follow_from_the_runs(sweep: Sweep, tmp_path: Path) ->
     assert len(sweep.made) == 6 * 3 * 2 + 6  # three domains × two learners, and fst-distill
 
 
+def test_ablations_are_made_when_asked_for_and_shown_from_their_archive(
+    sweep: Sweep, tmp_path: Path
+) -> None:
+    assert "Ablations" not in made([6], tmp_path).markdown.read_text()
+    store = tmp_path / "archive"
+    done = made([6], tmp_path, ablate=True, archive=store)
+    changed = {cell.options.get("population") for cell in sweep.made}
+    assert 1 in changed
+    assert "| K = 1 | does a population matter?" in done.markdown.read_text()
+    again = reproduce.rebuild(store, tmp_path / "again", [6])
+    assert again.markdown.read_bytes() == done.markdown.read_bytes()
+
+
 def test_finished_runs_are_used_again(sweep: Sweep, tmp_path: Path) -> None:
     made([10], tmp_path)
     assert len(sweep.made) == 4
@@ -202,7 +215,8 @@ def test_a_rebuild_may_take_fewer_seeds_than_the_archive_has(tmp_path: Path) -> 
         (("--seeds", "0"), "seeds is 0, but must be at least 1"),
         (("--jobs", "0"), "jobs is 0, but must be at least 1"),
         (("--from", "nowhere"), "There is no archive of runs in nowhere"),
-        (("--from", "nowhere", "--archive", "kept"), "leave --archive out"),
+        (("--from", "nowhere", "--archive", "kept"), "leave --archive and --ablations out"),
+        (("--from", "nowhere", "--ablations"), "leave --archive and --ablations out"),
     ],
 )
 def test_bad_input_is_one_line(
