@@ -26,6 +26,7 @@ from cl_bench.claims.write_html import html
 from cl_bench.claims.write_markdown import markdown
 from cl_bench.errors import RunDirectoryError, at_least
 from cl_bench.files import replacing, write_text_atomically
+from cl_bench.metrics.undefined import Undefined
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.pool import FINISHED, Outcome, make_missing, status, with_starts
 
@@ -178,4 +179,5 @@ def _lines(one: JudgedClaim) -> Iterator[str]:
     for each in one.primary:
         estimate = each.judgement.estimate
         value = wording.of_statement(each.statement, estimate)
-        yield f"{'':20}{each.statement.id} {value}, {wording.seeds(estimate)} seeds"
+        seeds = "" if isinstance(estimate, Undefined) else f", {wording.seeds(estimate)} seeds"
+        yield f"{'':20}{each.statement.id} {value}{seeds}"

@@ -30,8 +30,8 @@ def make_run(tmp_path: Path) -> MakeRun:
     """Writes the run of a cell: `make_run(cell, accuracy, status=…, reason=…, items=…)`.
 
     Returns the sweep's folder. `accuracy` is a function of (step, domain, prompt). Every domain of
-    the stream is evaluated every `eval_every` steps of the cell under both prompts; at step 0 and
-    stage ends by the base as well, with half that accuracy. A step spends 64 rollouts.
+    the stream is evaluated every `eval_every` steps and at stage ends under both prompts; there and
+    at step 0 by the base as well, with half that accuracy. A step spends 64 rollouts.
     Of `items` problems with two samples each the first answers are right and the second ones wrong.
     The run took 7 s.
     """
@@ -72,7 +72,8 @@ def make_run(tmp_path: Path) -> MakeRun:
 def _evaluations(cell: Cell, accuracy: Accuracy) -> Iterator[Row]:
     domains = cell.stream.split("-to-")
     total = cell.steps * len(domains)
-    for step in range(0, total + 1, cell.options["eval_every"]):
+    ends = range(0, total + 1, cell.steps)
+    for step in sorted({*range(0, total, cell.options["eval_every"]), *ends}):
         end = step % cell.steps == 0
         at = "start" if step == 0 else "stage-end" if end else "inside"
         place: Row = {"step": step, "stage": -(-step // cell.steps), "at": at}
