@@ -41,3 +41,11 @@ def test_a_margin_is_never_easier_than_the_value_without_an_effect() -> None:
         for statement in claim.statements:
             assert statement.margin >= statement.null, statement.id
             assert statement.scale != "ratio" or statement.null > 0, statement.id
+
+
+def test_every_statement_has_a_measure_and_every_claim_a_figure() -> None:
+    from cl_bench.claims.figures import FIGURES
+    from cl_bench.claims.measures import MEASURES
+
+    assert [*MEASURES] == [s.id for claim in CLAIMS for s in claim.statements]
+    assert [*FIGURES] == [claim.number for claim in CLAIMS]
