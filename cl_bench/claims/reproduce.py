@@ -18,6 +18,7 @@ from cl_bench.claims.archive import Archive, write_archive
 from cl_bench.claims.data import Data
 from cl_bench.claims.drawings import draw
 from cl_bench.claims.judged import JudgedClaim, judge_claims
+from cl_bench.claims.noise import noise_section
 from cl_bench.claims.page import page
 from cl_bench.claims.page_ablations import ablation_section
 from cl_bench.claims.plan import BUDGETS, Plan, cells, plan
@@ -124,8 +125,9 @@ def _write(
     runs = data.runs([*wanted, *more])
     judged = judge_claims(chosen, data, planned, MEASURES)
     drawings = draw(chosen, FIGURES, data, planned)
-    section = ablation_section(ablations.rows(data, planned)) if ablated else []
-    blocks = page(judged, planned, runs, drawings, findings, section)
+    more_sections = ablation_section(ablations.rows(data, planned)) if ablated else []
+    blocks = page(judged, planned, runs, drawings, findings, more_sections)
+    blocks += noise_section(data, planned)
     pictures = out / "claims"
     pictures.mkdir(parents=True, exist_ok=True)
     for name, drawing in drawings.items():

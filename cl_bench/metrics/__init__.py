@@ -18,7 +18,12 @@ from cl_bench.metrics.bootstrap import (
     paired_bootstrap,
     stratified_bootstrap,
 )
-from cl_bench.metrics.comparison import permutation_test, rescore_noise_floor, seeds_needed
+from cl_bench.metrics.comparison import (
+    permutation_test,
+    rescore_noise_floor,
+    sampling_noise_floor,
+    seeds_needed,
+)
 from cl_bench.metrics.continual import (
     anytime_average_accuracy,
     average_accuracy,
@@ -83,6 +88,7 @@ __all__ = [
     "rescore_noise_floor",
     "sample_efficiency",
     "samples_to_reach",
+    "sampling_noise_floor",
     "seeds_needed",
     "stability_gap",
     "stratified_bootstrap",
@@ -251,6 +257,11 @@ STATISTICS: Mapping[str, Measure] = {
         "how far two scorings of one checkpoint differ",
         "item scores of both scorings",
         rescore_noise_floor,
+    ),
+    "sampling_noise_floor": Measure(
+        "the same floor from the samples of one scoring",
+        "mean scores of items, samples of each",
+        sampling_noise_floor,
     ),
 }
 """How sure a number is, and whether two differ."""

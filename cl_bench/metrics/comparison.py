@@ -128,6 +128,28 @@ def rescore_noise_floor(
     return NoiseFloor(float(difference.mean()), floor, len(difference))
 
 
+def sampling_noise_floor(
+    mean_N: ArrayLike, samples: int, *, level: float = 0.95
+) -> float | Undefined:
+    """The same floor from one scoring with several samples of each item, verdicts being 0 or 1.
+
+    z · √(2 Σ m (1 − m) / (samples − 1)) / N. `mean_N`, shape (N,), holds the mean verdict m of
+    `samples` responses to each item, and m (1 − m) / (samples − 1) is the unbiased estimate of its
+    variance; two scorings have twice that. Undefined with one sample, which shows no spread.
+    """
+    mean = real_array("mean_N", mean_N, "N")
+    undefined = missing(mean_N=mean)
+    if undefined is not None:
+        return undefined
+    if samples < 2:
+        return Undefined("needs at least 2 samples of each item, got 1")
+    if mean.min() < 0 or mean.max() > 1:
+        raise ValueError("mean_N holds means of verdicts from 0 to 1.")
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    variance = 2 * (mean * (1 - mean)).sum() / (samples - 1)
+    return z * float(np.sqrt(variance)) / len(mean)
+
+
 def _flipped(difference_S: Array) -> Array:
     """The mean of the differences under every choice of signs, shape (2^S,)."""
     sums = np.zeros(1)

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from cl_bench.metrics import Undefined, permutation_test, rescore_noise_floor, seeds_needed
+from cl_bench.metrics import (
+    Undefined,
+    permutation_test,
+    rescore_noise_floor,
+    sampling_noise_floor,
+    seeds_needed,
+)
 from cl_bench.metrics.comparison import NoiseFloor, PermutationTest
 
 # Darwin's maize in eighths of an inch, the differences that Fisher tested (1935, section 21)
@@ -123,3 +129,27 @@ def test_scoring_twice_stays_under_the_floor_19_times_in_20() -> None:
 def test_the_noise_floor_of_nothing_is_undefined() -> None:
     assert rescore_noise_floor([0.5], [0.5]) == Undefined("needs at least 2 items, got 1")
     assert rescore_noise_floor([0.5, np.nan], [0, 0]) == Undefined("missing first_N[1]")
+
+
+def test_the_floor_of_samples_by_hand() -> None:
+    # m (1 - m) of three items: 0.25, 0.1875, 0; √(2 · 0.4375 / 3) / 3 · 1.96
+    found = sampling_noise_floor([0.5, 0.75, 1.0], 4)
+    assert found == pytest.approx(1.959964 * (2 * 0.4375 / 3) ** 0.5 / 3)
+
+
+def test_the_floor_of_samples_is_what_scoring_again_shows() -> None:
+    draw = np.random.default_rng(5)
+    chance_N = draw.random(64)
+    scored = draw.binomial(4, chance_N, size=(4_000, 64)) / 4
+    between = np.abs(np.diff(scored.mean(axis=1)))
+    floors = [sampling_noise_floor(once, 4) for once in scored[:200]]
+    floor = np.mean([value for value in floors if not isinstance(value, Undefined)])
+    assert np.quantile(between, 0.95) == pytest.approx(floor, rel=0.05)
+
+
+def test_one_sample_shows_no_noise_and_a_mean_is_a_share() -> None:
+    assert sampling_noise_floor([1.0, 0.0], 1) == Undefined(
+        "needs at least 2 samples of each item, got 1"
+    )
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        sampling_noise_floor([1.5], 4)

@@ -53,6 +53,7 @@ EXAMPLES: dict[str, list[Any]] = {
     "permutation_test": [[0.9, 0.8], [0.1, 0.2]],
     "seeds_needed": [[0.1, 0.2, 0.15]],
     "rescore_noise_floor": [[0.5, 1.0, 0.0], [0.5, 0.5, 0.25]],
+    "sampling_noise_floor": [[0.5, 1.0, 0.0], 4],
 }
 TAKES_A_GENERATOR = {
     "asymptote", "asymptote_difference", "bootstrap_mean", "paired_bootstrap",
