@@ -67,9 +67,9 @@ def reproduce(
     """Make the runs of these claims that are missing in `folder`, judge them, write the page.
 
     With `ablate` the runs of the ablations too. Runs that are finished in `archive` are not made
-    again, and all of them are packed into it. A run that fails leaves its values undefined; the
-    same call tries it again. Raises `UsageError` for an unknown claim or budget and for numbers
-    that are too small.
+    again, and all of them are packed into it, also when interrupted. A run that fails leaves its
+    values undefined; the same call tries it again. Raises `UsageError` for an unknown claim or
+    budget and for numbers that are too small.
     """
     at_least(jobs=(jobs, 1))
     planned = plan(budget, seeds)
@@ -77,10 +77,13 @@ def reproduce(
     if ablate:
         wanted = list(dict.fromkeys([*wanted, *ablations.cells(planned)]))
     known = _known(wanted, folder, archive)
-    outcomes = make_missing(wanted, folder, jobs=jobs, say=say, known=known)
+    try:
+        outcomes = make_missing(wanted, folder, jobs=jobs, say=say, known=known)
+    finally:  # when interrupted, too: what is finished is worth keeping
+        if archive is not None:
+            write_archive(wanted, folder, archive, plan=_as_dict(planned))
     data = Data.of_runs(wanted, folder)
     if archive is not None:
-        write_archive(wanted, folder, archive, plan=_as_dict(planned))
         data = data.merged(Data.of_archive(archive))
     failed = tuple(outcome for outcome in outcomes if outcome.status == "failed")
     return _write(claims, planned, data, out, _findings(archive), failed)

@@ -150,6 +150,21 @@ def test_archived_runs_are_not_made_again_and_stay_in_the_archive(
     assert len(archive.known_cells(store)) == 2 * (3 * 2 + 1)
 
 
+def test_an_interrupted_reproduction_packs_what_is_finished(
+    sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(cells: Sequence[Cell], *arguments: Any, **options: Any) -> list[Outcome]:
+        sweep(cells[:3], *arguments, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reproduce, "make_missing", interrupted)
+    store = tmp_path / "archive"
+    with pytest.raises(KeyboardInterrupt):
+        made([10], tmp_path, archive=store)
+    assert archive.known_cells(store) == {cell.name for cell in sweep.made}
+    assert len(sweep.made) == 3
+
+
 def test_a_missing_probe_has_its_archived_origin_made_again(sweep: Sweep, tmp_path: Path) -> None:
     planned = plan.plan("small", 1)
     origin = planned.single("math", "rl", 100)
