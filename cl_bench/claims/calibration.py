@@ -137,7 +137,7 @@ def write(table: pd.DataFrame, out: Path) -> None:
 
 def _trial(learner: str, number: int, options: Mapping[str, Any]) -> Trial:
     steps = steps_for(SAMPLES, options)
-    measured = {"eval_every": steps, "retention_items": 0, "threads": 1}
+    measured = {"eval_every": steps, "retention_items": 0, "probes": False, "threads": 1}
     cells = tuple(
         Cell(stream, learner, seed, steps, {**options, **measured}) for stream, seed in COURSES
     )
