@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +22,8 @@ PACKAGES = ("torch", "transformers", "trl", "gepa", "peft", "datasets", "numpy",
 _ROOT = Path(__file__).resolve().parents[1]
 _SOURCES = ("cl_bench", "tasks", "baselines", "fst", "pyproject.toml")
 _PACKAGES = ("cl_bench", "cl_bench.tasks", "cl_bench.baselines", "cl_bench.fst")
+_NOT_IN_A_RUN = ("checks", "claims", "plasticity", "report", "selftest", "sweep", "templates")
+"""Folders of cl_bench whose code changes no number of a run."""
 _MODEL_SUFFIXES = {".safetensors", ".bin", ".json", ".jinja", ".model", ".txt"}
 
 
@@ -29,7 +32,8 @@ def provenance() -> dict[str, Any]:
 
     `git_commit` and `git_dirty` are there when cl-bench runs from its own checkout; dirty means
     that its source folders differ from the commit, in new files too. `source_hash` names the code
-    wherever it is installed: equal hashes, equal code.
+    that makes a run's numbers wherever it is installed: equal hashes, equal code. It is read once in
+    a process, whose modules stay as they were loaded whatever happens to their files.
     """
     commit, dirty = _commit(_ROOT)
     return {
@@ -44,8 +48,9 @@ def provenance() -> dict[str, Any]:
     }
 
 
+@cache
 def _source_hash() -> str:
-    """SHA-256 (hex) over the names and contents of cl-bench's Python files, by import name."""
+    """SHA-256 (hex) over names and contents of the Python files that a run uses, by import name."""
     files: dict[str, Path] = {}
     for package in _PACKAGES:
         spec = find_spec(package)
@@ -53,6 +58,8 @@ def _source_hash() -> str:
             continue
         home = Path(spec.origin).parent
         for file in home.rglob("*.py"):
+            if file.relative_to(home).parts[0] in _NOT_IN_A_RUN or file.name.startswith("cli"):
+                continue
             # In an installed copy the other packages lie inside the first one.
             files[f"{package}/{file.relative_to(home).as_posix()}".replace("/", ".")] = file
     digest = hashlib.sha256()

@@ -123,6 +123,9 @@ def test_source_hash_names_the_code_however_it_is_installed(tmp_path: Path) -> N
         ).stdout.strip()
 
     assert hashed() == provenance()["source_hash"]
+    (installed / "claims" / "page.py").write_text("TITLE = 'reworded'\n")
+    (installed / "cli.py").write_text("")
+    assert hashed() == provenance()["source_hash"]  # of what makes a run's numbers
     (installed / "tasks" / "math.py").write_text("DOMAIN = None\n")
     assert hashed() != provenance()["source_hash"]
 

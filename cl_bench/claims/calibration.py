@@ -1,11 +1,12 @@
 """Calibration: the settings with which each learner goes into the comparison.
 
-Every learner has six trials, and a trial is two runs on streams whose conventions (seeds) no other
-run uses. In a stage every trial of a learner that trains parameters spends `SAMPLES` rollouts: with
-twice as many problems in a step a stage has half as many steps. A trial's score is the mean over
-its runs of `anytime_average_accuracy` under the learner's own prompt: what has been learned and
-kept, on average over the stage ends. A run that diverged scores 0. The best score wins; among equal
-ones the trial that comes first in the table.
+Every learner has eight trials: a grid of six, and two more beyond the edge of the grid at which its
+best one was found. A trial is two runs on streams whose conventions (seeds) no other run uses. In a
+stage every trial of a learner that trains parameters spends `SAMPLES` rollouts: with twice as many
+problems in a step a stage has half as many steps. A trial's score is the mean over its runs of
+`anytime_average_accuracy` under the learner's own prompt: what has been learned and kept, on
+average over the stage ends. A run that diverged scores 0. The best score wins; among equal ones the
+trial that comes first in the table.
 
 `cl-bench calibrate` makes the runs and writes trials.csv, the table of all trials, and what was
 chosen, settings.json, to results/calibration/. A copy of the latter beside this file is what
@@ -36,14 +37,32 @@ COURSES = (("math-to-facts", 1000), ("code-to-physics", 1001))
 LEARNERS = ("rl", "prompt", "fst", "fst-distill")
 SETTINGS = Path(__file__).with_name("settings.json")
 
-_SLOW: list[dict[str, Any]] = [
-    {"learning_rate": rate, "problems_per_step": problems}
-    for rate, problems in product((3e-4, 6e-4, 9e-4), (8, 16))
-]
+
+def _rates(*rates: float) -> list[dict[str, Any]]:
+    return [
+        {"learning_rate": rate, "problems_per_step": problems}
+        for rate, problems in product(rates, (8, 16))
+    ]
+
+
+_SLOW = _rates(3e-4, 6e-4, 9e-4)
 _FAST: list[dict[str, Any]] = [
     {"proposals": proposals, "round_exercises": exercises}
     for proposals, exercises in product((3, 5, 8), (16, 32))
 ]
+
+
+_GRIDS: Mapping[str, list[dict[str, Any]]] = {
+    "rl": [*_SLOW, *_rates(1.2e-3)],
+    "prompt": [
+        *_FAST,
+        {"proposals": 2, "round_exercises": 16},
+        {"proposals": 3, "round_exercises": 8},
+    ],
+    "fst": [*_SLOW, *_rates(1.5e-4)],
+    "fst-distill": [*_SLOW, *_rates(1.5e-4)],
+}
+"""By learner its trials: the grid, then the two beyond its edge."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +84,7 @@ def trials(learners: Sequence[str] = LEARNERS) -> list[Trial]:
     return [
         _trial(learner, number, options)
         for learner in learners
-        for number, options in enumerate(_FAST if learner == "prompt" else _SLOW, 1)
+        for number, options in enumerate(_GRIDS[learner], 1)
     ]
 
 

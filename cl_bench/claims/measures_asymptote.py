@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,8 @@ from cl_bench.metrics.scaling import Asymptote, AsymptoteDifference
 from cl_bench.metrics.undefined import Undefined
 
 _LEVEL = 0.95
+FARTHEST = 0.1
+"""Accuracy by which A may exceed the best of the mean trajectory and still be called measured."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,15 +37,39 @@ class Fits:
 def asymptote_above_rl(data: Curves, plan: Plan) -> Measured:
     """2a: A of fast-slow training minus A of RL.
 
-    Only seeds count that have the runs of both learners on all domains, because one draw of seeds
-    serves them all.
+    Undefined unless all fits are defined and none extrapolates by more than `FARTHEST`. Only seeds
+    count that have the runs of both learners on all domains, because one draw of seeds serves them
+    all.
     """
     fits = fit(data, plan)
     if isinstance(fits, Undefined):
         return Measured({}, fits, ())
     total = len(plan.seeds)
     details = tuple(_detail(fits, *numbered, total) for numbered in enumerate(SINGLE_DOMAINS))
-    return Measured({}, _of(fits.found.mean, total), details, tuple(_notes(fits)))
+    faults = list(_faults(fits))
+    mean = Undefined("; ".join(faults)) if faults else fits.found.mean
+    return Measured({}, _of(mean, total), details, tuple(_notes(fits)))
+
+
+def _faults(fits: Fits) -> Iterator[str]:
+    """By domain and learner, why a fit does not count."""
+    for learner, (acc_J_S_P, _), fitted_J in (
+        ("fst", fits.fst, fits.found.first_J),
+        ("rl", fits.rl, fits.found.second_J),
+    ):
+        for domain, acc_S_P, fitted in zip(SINGLE_DOMAINS, acc_J_S_P, fitted_J, strict=True):
+            fault = _fault(fitted, float(acc_S_P.mean(axis=0).max()))
+            if fault:
+                yield f"{domain}, {learner}: {fault}"
+
+
+def _fault(fitted: Asymptote | Undefined, best: float) -> str:
+    """Why a fit does not show where the curve ends; empty if it does."""
+    if isinstance(fitted, Undefined):
+        return fitted.reason
+    if fitted.asymptote > best + FARTHEST:
+        return f"A = {fitted.asymptote:.3f} extrapolates from the best mean accuracy, {best:.3f}"
+    return ""
 
 
 def fit(data: Curves, plan: Plan) -> Fits | Undefined:
@@ -107,12 +133,7 @@ def _of(estimate: Estimate | Undefined, total: int) -> Estimate | Undefined:
 
 
 def _notes(fits: Fits) -> list[str]:
-    without = [
-        f"{domain} does not count: {found.reason}"
-        for domain, found in zip(SINGLE_DOMAINS, fits.found.difference_J, strict=True)
-        if isinstance(found, Undefined)
-    ]
-    notes = [*_told(fits.left_out), *without]
+    notes = _told(fits.left_out)
     if fits.found.on_bound:
         share = f"{fits.found.on_bound:.1%} of the fits behind the interval"
         notes.append(f"{share} have their asymptote at a bound, the start or 100 %")

@@ -78,9 +78,9 @@ class Training:
         return float(self.samples_T[found.argmax()])
 
     @property
-    def last_reward(self) -> float:
-        """Mean reward of the last window."""
-        return float(self.recent(self.reward_T)[-1])
+    def mean_reward(self) -> float:
+        """Mean reward of all steps."""
+        return float(self.reward_T.mean())
 
     @property
     def mean_gradient(self) -> float | Undefined:
@@ -114,13 +114,13 @@ def onset(data: Data, plan: Plan) -> Measured:
     return measured(ratio, details, rng, [*_never(runs), *_norms(norms, rng)])
 
 
-def last_reward(data: Data, plan: Plan) -> Measured:
-    """7b: mean training reward of the last window, fast-slow training minus RL."""
+def mean_reward(data: Data, plan: Plan) -> Measured:
+    """7b: mean training reward over the whole run, fast-slow training minus RL."""
     rng = generator()
-    rewards = _each(trainings(data, plan), lambda run: run.last_reward)
+    rewards = _each(trainings(data, plan), lambda run: run.mean_reward)
     more = difference(rewards["fst"], rewards["rl"])
     columns = {**rewards, "difference": more}
-    return measured(more, [detail(f"reward of the last {WINDOW} samples", columns, rng)], rng)
+    return measured(more, [detail("reward of the whole run", columns, rng)], rng)
 
 
 def trainings(data: Data, plan: Plan) -> Runs:
@@ -197,4 +197,4 @@ def _norms(norms: Mapping[str, BySeed], rng: np.random.Generator) -> list[str]:
     ]
 
 
-MEASURES: Mapping[str, Callable[[Data, Plan], Measured]] = {"7a": onset, "7b": last_reward}
+MEASURES: Mapping[str, Callable[[Data, Plan], Measured]] = {"7a": onset, "7b": mean_reward}

@@ -3,10 +3,16 @@
 A statement says that a value, one per seed, is greater than `null`, and which `margin` an effect
 has to reach to be worth claiming (for "no worse than" both are the same negative number).
 
-- **reproduced**: the 95 % interval lies above `null`, the mean is at least `margin`, and the exact
-  sign-flip test over seeds against `null` has p < 0.05, which takes at least six seeds;
-- **not reproduced**: the 95 % interval lies below `margin`, with at least five seeds;
+- **reproduced**: the 95 % interval lies above `null`, the exact sign-flip test over seeds against
+  `null` has p < 0.05, the mean is at least `margin`, and every seed of the plan has a value;
+- **not reproduced**: the 95 % interval lies below `margin`, and the exact sign-flip test against
+  `margin` has p < 0.05: whatever effect there is, it is smaller than one worth claiming;
 - **inconclusive**: everything else, and a value that is undefined.
+
+Both verdicts take at least six seeds, the fewest with which that test can reach 0.05; the interval
+alone is too narrow with so few. A run that failed or diverged leaves its seed without a value, so
+it can prevent “reproduced” and never help it. Where only a fit over all seeds has a value, there is
+no test, and with six seeds the interval decides.
 
 A claim is reproduced when all of its primary statements are, not reproduced when one of them is
 not, and inconclusive otherwise. Secondary statements are judged and shown, and decide nothing.
@@ -25,7 +31,7 @@ from cl_bench.metrics import permutation_test, seeds_needed
 from cl_bench.metrics.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
 
-LEAST_SEEDS = 5
+LEAST_SEEDS = 6
 LEVEL = 0.05
 
 
@@ -80,13 +86,9 @@ def judge(
     """
     null, margin = bounds(statement)
     values = [value for value in value_by_seed.values() if not isinstance(value, Undefined)]
-    beyond = np.array(values) - null
-    test = (
-        permutation_test(beyond, np.zeros(len(beyond))) if values else Undefined("no seed values")
-    )
-    p = test if isinstance(test, Undefined) else test.p
-    needed = seeds_needed(beyond) if values else Undefined("no seed values")
-    verdict, reason = _verdict(estimate, null, margin, p)
+    p, p_margin = (_p(values, against) for against in (null, margin))
+    needed = seeds_needed(np.array(values) - null) if values else _NO_VALUES
+    verdict, reason = _verdict(estimate, (null, margin), (p, p_margin))
     return Judgement(verdict, reason, estimate, p, needed)
 
 
@@ -106,24 +108,52 @@ def combine(verdicts: Sequence[Verdict]) -> Verdict:
     return Verdict.INCONCLUSIVE
 
 
+_NO_VALUES = Undefined("no value of a single seed")
+
+
+def _p(values: Sequence[float], against: float) -> float | Undefined:
+    """Two-sided p of the exact sign-flip test of the mean of `values` against a number."""
+    if not values:
+        return _NO_VALUES
+    test = permutation_test(np.array(values) - against, np.zeros(len(values)))
+    return test if isinstance(test, Undefined) else test.p
+
+
 def _verdict(
-    estimate: Estimate | Undefined, null: float, margin: float, p: float | Undefined
+    estimate: Estimate | Undefined,
+    bounds: tuple[float, float],
+    p_values: tuple[float | Undefined, float | Undefined],
 ) -> tuple[Verdict, str]:
+    """The verdict and its reason; `bounds` and `p_values` are for `null` and `margin`."""
     if isinstance(estimate, Undefined):
         return Verdict.INCONCLUSIVE, estimate.reason
-    interval = estimate.interval
+    interval, (null, margin) = estimate.interval, bounds
     if isinstance(interval, Undefined):
         return Verdict.INCONCLUSIVE, interval.reason
     if estimate.seeds < LEAST_SEEDS:
         return Verdict.INCONCLUSIVE, f"{estimate.seeds} seeds; at least {LEAST_SEEDS} can decide"
-    if interval.high < margin:
-        return Verdict.NOT_REPRODUCED, "the interval lies below the margin"
+    against_null, against_margin = p_values
+    if interval.high < margin and not _in_doubt(against_margin):
+        below = "the interval lies below the margin"
+        smaller = "there is an effect, but it is smaller than the margin"
+        return Verdict.NOT_REPRODUCED, smaller if interval.low > null else below
     doubts = {
-        "the interval holds the value without an effect": interval.low <= null,
+        "the interval holds the value without an effect": interval.low <= null <= interval.high,
+        "the interval lies below the value without an effect, the test is in doubt": (
+            interval.high < null
+        ),
         "an effect, but its mean is below the margin": estimate.value < margin,
-        f"the exact test over seeds has p = {p:.2g}": not isinstance(p, Undefined) and p >= LEVEL,
+        f"the exact test over seeds has p = {against_null:.2g}": _in_doubt(against_null),
+        f"{estimate.seeds} of {estimate.of_seeds} seeds have a value": (
+            estimate.seeds < estimate.of_seeds
+        ),
     }
     for reason, applies in doubts.items():
         if applies:
             return Verdict.INCONCLUSIVE, reason
     return Verdict.REPRODUCED, "the interval lies above the value without an effect"
+
+
+def _in_doubt(p: float | Undefined) -> bool:
+    """Whether a test was made and did not reach the level."""
+    return not isinstance(p, Undefined) and p >= LEVEL

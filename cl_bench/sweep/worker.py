@@ -43,6 +43,9 @@ def _run(cell: Cell, folder: Path) -> Run:
 
 def main(folder: Path) -> None:
     """Answer cells from the standard input until it ends."""
+    from cl_bench.provenance import provenance
+
+    provenance()  # what is recorded of all runs is the code that this process has loaded
     answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no answer
     for line in sys.stdin:
         outcome = make(from_json(line), folder)

@@ -21,11 +21,11 @@ from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.pool import Outcome
 
 
-def test_every_learner_has_six_trials_of_two_runs_on_conventions_of_their_own() -> None:
+def test_every_learner_has_eight_trials_of_two_runs_on_conventions_of_their_own() -> None:
     planned = trials()
-    assert Counter(trial.learner for trial in planned) == dict.fromkeys(LEARNERS, 6)
+    assert Counter(trial.learner for trial in planned) == dict.fromkeys(LEARNERS, 8)
     runs = [cell for trial in planned for cell in trial.cells]
-    assert len({cell.name for cell in runs}) == len(runs) == 4 * 6 * 2
+    assert len({cell.name for cell in runs}) == len(runs) == 4 * 8 * 2
     assert {(cell.stream, cell.seed) for cell in runs} == set(calibration.COURSES)
     assert all(trial.options for trial in planned)
 
@@ -123,7 +123,7 @@ def test_the_command_makes_the_trials_and_prints_their_table(
     result = CliRunner().invoke(app, ["calibrate", "--learners", "rl", "--jobs", "1"])
     assert result.exit_code == 0, result.stderr
     assert "Trials and chosen settings: results/calibration" in result.stdout
-    assert len(pd.read_csv("results/calibration/trials.csv")) == 6
+    assert len(pd.read_csv("results/calibration/trials.csv")) == 8
 
 
 def test_a_failed_run_ends_calibration_in_one_line(

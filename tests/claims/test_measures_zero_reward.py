@@ -38,13 +38,16 @@ def test_onset_is_where_640_samples_first_have_a_mean_of_a_tenth(budget: str) ->
     assert not any("never" in note for note in measured.notes)
 
 
-def test_reward_of_the_last_640_samples() -> None:
+def test_reward_of_the_whole_run() -> None:
     plan = make_plan()
 
-    measured = MEASURES["7b"](make_runs(plan, rl=[1.0] * 30 + [0.25] * 5 + [0.35] * 5), plan)
+    measured = MEASURES["7b"](make_runs(plan, rl=[0.0] * 30 + [0.4] * 10), plan)
 
-    assert measured.value_by_seed == pytest.approx(dict.fromkeys(plan.seeds, 0.5 - 0.3))
-    assert means(measured.details[0]) == pytest.approx({"rl": 0.3, "fst": 0.5, "difference": 0.2})
+    fst = 11 * 0.5 / 20
+    assert measured.value_by_seed == pytest.approx(dict.fromkeys(plan.seeds, fst - 0.1))
+    assert means(measured.details[0]) == pytest.approx(
+        {"rl": 0.1, "fst": fst, "difference": fst - 0.1}
+    )
 
 
 def test_ten_times_a_tenth_is_a_tenth_whatever_rounding_says() -> None:

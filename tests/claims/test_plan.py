@@ -10,9 +10,10 @@ import pytest
 
 from cl_bench.claims import plan as planning
 from cl_bench.claims.calibration import COURSES, GROUP_SIZE
-from cl_bench.claims.plan import BUDGETS, FIRST_SEED, Plan, cells
+from cl_bench.claims.plan import BUDGETS, SEEDS, Plan, cells
 from cl_bench.claims.registered import CLAIMS
 from cl_bench.errors import UsageError
+from cl_bench.micro import micro_domain
 from cl_bench.sweep.cell import Cell
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -24,7 +25,7 @@ EVERY = [claim.number for claim in CLAIMS]
 
 
 def planned(budget: str = "small", seeds: int = 2) -> Plan:
-    return Plan(BUDGETS[budget], tuple(range(FIRST_SEED, FIRST_SEED + seeds)), SETTINGS)
+    return Plan(BUDGETS[budget], SEEDS[:seeds], SETTINGS)
 
 
 def samples(cell: Cell) -> int:
@@ -79,8 +80,38 @@ def test_runs_are_evaluated_inside_and_at_their_end() -> None:
 
 def test_seeds_are_fresh_and_counted_from_the_first() -> None:
     seeds = {cell.seed for cell in cells(planned("full", 6), EVERY)}
-    assert seeds == set(range(100, 106))
+    assert seeds == set(SEEDS[:6])
     assert not seeds & {seed for _, seed in COURSES}
+
+
+def test_seeds_of_claims_calibration_and_development_share_no_convention() -> None:
+    others = [0, 1, 2, 3, 4, 5, 77, *(seed for _, seed in COURSES)]
+    for name in planning.KL_DOMAINS:
+        domain = micro_domain(name)
+        rules = {
+            seed: tuple(domain.task(seed=seed, setting="default", feedback="none").rules())
+            for seed in (*SEEDS, *others)
+        }
+        mine = [rules[seed] for seed in SEEDS]
+        assert len(set(mine)) == len(SEEDS), name
+        assert not set(mine) & {rules[seed] for seed in others}, name
+
+
+def test_all_learners_are_evaluated_after_the_same_samples() -> None:
+    for budget in BUDGETS:
+        chosen = planned(budget)
+        for make in (chosen.stream, lambda name, seed, p=chosen: p.single("code", name, seed)):
+            grids = {
+                tuple(samples(cell) * done // cell.steps for done in evaluated(cell))
+                for cell in (make("rl", 100), make("fst", 100))
+            }
+            assert len(grids) == 1, budget
+
+
+def evaluated(cell: Cell) -> list[int]:
+    """The steps of a stage after which there is an evaluation."""
+    every = int(cell.options["eval_every"])
+    return sorted({*range(every, cell.steps, every), cell.steps})
 
 
 def test_the_plan_reads_what_calibration_chose(
@@ -89,7 +120,7 @@ def test_the_plan_reads_what_calibration_chose(
     (tmp_path / "settings.json").write_text(json.dumps(SETTINGS))
     monkeypatch.setattr(planning, "SETTINGS", tmp_path / "settings.json")
     assert planning.plan("small", 2) == planned()
-    assert planning.plan("full").seeds == tuple(range(100, 106))
+    assert planning.plan("full").seeds == SEEDS[:6]
     assert planning.plan("small", settings={"rl": {}}).settings == {"rl": {}}
 
 
@@ -101,7 +132,11 @@ def test_an_unknown_claim_is_an_error(claims: list[int]) -> None:
 
 @pytest.mark.parametrize(
     ("budget", "seeds", "hint"),
-    [("medium", 2, "Known: full, small"), ("small", 0, "seeds is 0, but must be at least 1")],
+    [
+        ("medium", 2, "Known: full, small"),
+        ("small", 0, "seeds is 0, but must be from 1 to 20"),
+        ("small", 21, "seeds is 21"),
+    ],
 )
 def test_an_unknown_budget_and_no_seeds_are_errors(budget: str, seeds: int, hint: str) -> None:
     with pytest.raises(UsageError, match=hint):

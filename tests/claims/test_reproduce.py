@@ -28,7 +28,7 @@ SETTINGS = {
 
 def accuracy(cell: Cell) -> Callable[[int, str, str], float]:
     """Fast-slow training reaches 0.9 and a little more with every seed, the others 0.5."""
-    top = 0.9 + (cell.seed - 100) / 100 if cell.learner == "fst" else 0.5
+    top = 0.9 + plan.SEEDS.index(cell.seed) / 100 if cell.learner == "fst" else 0.5
     return lambda step, *_: 0.1 + (top - 0.1) * min(1.0, 2 * step / cell.steps)
 
 
@@ -119,7 +119,7 @@ def test_finished_runs_are_used_again(sweep: Sweep, tmp_path: Path) -> None:
     made([10], tmp_path)
     assert len(sweep.made) == 4
     made([10], tmp_path, seeds=3)
-    assert [cell.seed for cell in sweep.made[4:]] == [102, 102]
+    assert [cell.seed for cell in sweep.made[4:]] == [103, 103]
 
 
 @pytest.mark.usefixtures("sweep")
@@ -146,7 +146,7 @@ def test_archived_runs_are_not_made_again_and_stay_in_the_archive(
     again = done.judged[1].statements[0]
     assert {cell.learner for cell in sweep.made} == {"prompt", "fst"}
     assert not any(cell.stream == "facts" and cell.learner == "fst" for cell in sweep.made)
-    assert again.measured.value_by_seed == pytest.approx({100: 0.4, 101: 0.41})
+    assert again.measured.value_by_seed == pytest.approx({100: 0.4, 102: 0.41})
     assert len(archive.known_cells(store)) == 2 * (3 * 2 + 1)
 
 
@@ -181,7 +181,7 @@ def test_a_missing_probe_has_its_archived_origin_made_again(sweep: Sweep, tmp_pa
 
 
 def test_a_failed_run_is_named_on_the_page_and_by_the_command(sweep: Sweep, tmp_path: Path) -> None:
-    cell = plan.plan("small").single("facts", "fst", 101)
+    cell = plan.plan("small").single("facts", "fst", 102)
     sweep.failing.add(cell.name)
     code, stdout, stderr = call("--claims", "10", "--jobs", "1", "--out", "page")
     assert code == 1
@@ -189,7 +189,7 @@ def test_a_failed_run_is_named_on_the_page_and_by_the_command(sweep: Sweep, tmp_
     assert re.search(r"^10  inconclusive ", stdout, re.MULTILINE)
     page = (tmp_path / "page" / "claims.md").read_text()
     assert f"`{cell.name}` | failed | OSError: no room" in page
-    assert f"10a, seed 101: facts: run {cell.name} failed: OSError: no room" in page
+    assert f"10a, seed 102: facts: run {cell.name} failed: OSError: no room" in page
 
 
 def test_the_command_packs_an_archive_and_rebuilds_the_page_from_it(
@@ -227,7 +227,7 @@ def test_a_rebuild_may_take_fewer_seeds_than_the_archive_has(tmp_path: Path) -> 
         (("--claims", "one"), "Unknown claim 'one'"),
         (("--claims", ""), "Unknown claim ''"),
         (("--budget", "medium"), "Known: full, small"),
-        (("--seeds", "0"), "seeds is 0, but must be at least 1"),
+        (("--seeds", "0"), "seeds is 0, but must be from 1 to 20"),
         (("--jobs", "0"), "jobs is 0, but must be at least 1"),
         (("--from", "nowhere"), "There is no archive of runs in nowhere"),
         (("--from", "nowhere", "--archive", "kept"), "leave --archive and --ablations out"),
