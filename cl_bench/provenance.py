@@ -32,8 +32,8 @@ def provenance() -> dict[str, Any]:
 
     `git_commit` and `git_dirty` are there when cl-bench runs from its own checkout; dirty means
     that its source folders differ from the commit, in new files too. `source_hash` names the code
-    that makes a run's numbers wherever it is installed: equal hashes, equal code. It is read once in
-    a process, whose modules stay as they were loaded whatever happens to their files.
+    that makes a run's numbers wherever it is installed: equal hashes, equal code. It is read once
+    in a process, whose modules stay as they were loaded whatever happens to their files.
     """
     commit, dirty = _commit(_ROOT)
     return {

@@ -152,3 +152,13 @@ def test_bad_input_is_one_line(
     assert result.exit_code == 2
     assert hint in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_settings_in_use_are_what_the_committed_trials_choose() -> None:
+    committed = Path(__file__).parents[2] / "results" / "calibration"
+    found = pd.read_csv(committed / "trials.csv")
+    assert Counter(found["learner"]) == dict.fromkeys(LEARNERS, 8)
+    assert choose(found) == json.loads(calibration.SETTINGS.read_text())
+    assert choose(found) == json.loads((committed / "settings.json").read_text())
+    runs = found[[column for column in found if "seed" in column]]
+    assert found["score"].to_numpy() == pytest.approx(runs.mean(axis=1).to_numpy(), abs=1e-5)
