@@ -61,11 +61,16 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first cell of a row is its heading."""
+    """A table."""
 
     caption: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Text]]
+    heading: int = 0
+    """Which cell of a row, from 0, is the row's heading."""
+    stacked: bool = False
+    """Whether a row's cells stand below one another, each with its column's name, where the screen
+    is too narrow for them beside one another."""
 
 
 @dataclass(frozen=True)

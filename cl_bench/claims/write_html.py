@@ -81,18 +81,31 @@ def _block(block: Block, drawings: Mapping[str, Drawing]) -> Iterator[str]:
 def _table(table: Table) -> str:
     caption = f"<caption>{_escaped(table.caption)}</caption>\n" if table.caption else ""
     heads = "".join(f'<th scope="col">{_escaped(column)}</th>' for column in table.columns)
-    rows = "".join(f"<tr>{_row(row)}</tr>\n" for row in table.rows)
-    many = ' class="many"' if len(table.columns) > _MANY else ""
+    rows = "".join(f"<tr>{_row(table, row)}</tr>\n" for row in table.rows)
+    kinds = {"many": len(table.columns) > _MANY, "stacked": table.stacked}
+    named = " ".join(name for name, applies in kinds.items() if applies)
+    kind = f' class="{named}"' if named else ""
     return (
-        f'<div class="wide" tabindex="0">\n<table{many}>\n{caption}'
+        f'<div class="wide" tabindex="0">\n<table{kind}>\n{caption}'
         f"<thead><tr>{heads}</tr></thead>\n"
         f"<tbody>\n{rows}</tbody>\n</table>\n</div>\n"
     )
 
 
-def _row(cells: Sequence[Text]) -> str:
-    first, *rest = map(_text, cells)
-    return f'<th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in rest)
+def _row(table: Table, cells: Sequence[Text]) -> str:
+    return "".join(
+        f'<th scope="row">{_text(cell)}</th>'
+        if place == table.heading
+        else f"<td{_named(table.columns[place])}>{_text(cell)}</td>"
+        if table.stacked
+        else f"<td>{_text(cell)}</td>"
+        for place, cell in enumerate(cells)
+    )
+
+
+def _named(column: str) -> str:
+    """The attribute that says beside a stacked cell what it is."""
+    return f' data-column="{_escaped(column)}"'
 
 
 def _text(text: Text) -> str:
