@@ -20,6 +20,13 @@ class Code:
 
 
 @dataclass(frozen=True)
+class Strong:
+    """Words that must not be missed."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Link:
     """A link to a heading of the same page."""
 
@@ -32,7 +39,7 @@ class Break:
     """The end of a line inside a cell or paragraph."""
 
 
-Inline: TypeAlias = str | Verdict | Code | Link | Break
+Inline: TypeAlias = str | Verdict | Code | Strong | Link | Break
 Text: TypeAlias = Inline | Sequence[Inline]
 
 
@@ -101,4 +108,4 @@ Block: TypeAlias = Heading | Paragraph | Bullets | Table | Picture | Prose | Fol
 
 def inlines(text: Text) -> Sequence[Inline]:
     """The parts of a text, in order."""
-    return [text] if isinstance(text, str | Code | Link | Break) else text
+    return [text] if isinstance(text, str | Code | Strong | Link | Break) else text

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.claims.blocks import Block, Code, Folded, Heading, Inline, Link, Paragraph, Table
+from cl_bench.claims.blocks import (
+    Block,
+    Code,
+    Folded,
+    Heading,
+    Inline,
+    Link,
+    Paragraph,
+    Strong,
+    Table,
+)
 from cl_bench.claims.page_settings import settings_section, shown
 from cl_bench.claims.plan import Plan
 from cl_bench.claims.spending import Spending, spending_section
@@ -79,8 +89,8 @@ def mixed(runs: pd.DataFrame) -> Iterator[Block]:
             listed = ", ".join(f"{_cut(name)}: {count} runs" for name, count in counts.items())
             yield Paragraph(
                 [
-                    f"Warning: these runs mix different {what} {listed}). Learners or seeds may "
-                    "differ for that reason alone. ",
+                    Strong(f"Warning: the judged runs mix different {what} {listed})."),
+                    " Learners or seeds may differ for that reason alone. ",
                     Link("What made the runs.", "made"),
                 ]
             )

@@ -98,8 +98,8 @@ def _measure(data: Curves, plan: Plan, prompt: str) -> Measured:
         for average in (mean, median)
     )
     details = [line for domain in KL_DOMAINS for line in _details(domain, found[domain], rng)]
-    over_domains = {"mean ratio": value_by_seed, "median ratio": medians}
-    details.append(detail("over the domains of a seed", over_domains, rng, "ratio"))
+    for name, by_seed in (("mean", value_by_seed), ("median", medians)):
+        details.append(detail(f"{name} over domains", {"ratio": by_seed}, rng, "ratio"))
     return measured(value_by_seed, details, rng, _notes(pairs, found))
 
 

@@ -48,7 +48,7 @@ def _table(caption: str, cells: Sequence[Sequence[str]], variations: Sequence[Va
         [variation.name, variation.question, *words]
         for variation, words in zip(variations, cells, strict=True)
     ]
-    return Table(caption, ["variation", "question", *QUANTITIES], rows)
+    return Table(caption, ["variation", "question", *QUANTITIES], rows, stacked=True)
 
 
 def _words(row: Row, quantity: str, *, difference: bool = False) -> str:

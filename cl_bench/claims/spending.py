@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import TYPE_CHECKING
 
-from cl_bench.claims.blocks import Block, Heading, Inline, Link, Paragraph, Table
+from cl_bench.claims.blocks import Block, Heading, Link, Paragraph, Table
 from cl_bench.claims.look import LEARNERS, called, label, place
 from cl_bench.claims.wording import NOTHING
 from cl_bench.metrics.undefined import Undefined
@@ -88,17 +88,18 @@ def spending_section(found: Spending) -> list[Block]:
 
 def costs_differ(found: Spending) -> Paragraph:
     """For the top of the page: equal training samples are not equal costs."""
-    text: list[Inline] = ["Comparisons are at equal training samples, not at equal cost"]
     told = []
     for which in (SINGLE, STREAM):
         times = [
-            f"{label(learner)} {ratio:.2f} times"
+            f"{label(learner)} {ratio:.2f} times as many"
             for learner in LEARNERS
             if learner != "rl" and (ratio := _against_rl(found, (which, learner))) is not None
         ]
-        told += [f"in a {which} {', '.join(times)}"] if times else []
-    text.append(f": of RL's rollouts {'; '.join(told)} are spent. " if told else ". ")
-    return Paragraph([*text, Link("What the runs spent.", ANCHOR)] if found else text)
+        told += [f"{', '.join(times)} in a {which}"] if times else []
+    text = "Learners that train parameters have equal training samples, not equal costs"
+    if told:
+        text += f". Against all rollouts of RL: {'; '.join(told)}"
+    return Paragraph([f"{text}. ", Link("What the runs spent.", ANCHOR)] if found else f"{text}.")
 
 
 def _mean(data: Data, cells: Sequence[Cell]) -> Spent | None:

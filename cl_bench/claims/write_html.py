@@ -19,6 +19,7 @@ from cl_bench.claims.blocks import (
     Paragraph,
     Picture,
     Prose,
+    Strong,
     Table,
     Text,
     inlines,
@@ -119,6 +120,8 @@ def _inline(part: Inline) -> str:
             return f'<strong class="verdict {kind}">{sign} {part}</strong>'
         case Code(text):
             return f"<code>{_escaped(text)}</code>"
+        case Strong(text):
+            return f"<strong>{_escaped(text)}</strong>"
         case Link(text, anchor):
             return f'<a href="#{_escaped(anchor)}">{_escaped(text)}</a>'
         case Break():
