@@ -35,6 +35,7 @@ from cl_bench.claims.registered import Claim
 from cl_bench.claims.registration import said
 from cl_bench.claims.rule import Verdict
 from cl_bench.claims.spending import costs_differ, spending
+from cl_bench.metrics.bootstrap import ONE_SEED
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def _statement_row(each: JudgedStatement) -> list[Inline]:
         "yes" if statement.primary else "no",
         wording.number(judgement.p, ".3g"),
         wording.number(judgement.seeds_needed, "d"),
-        judgement.reason,
+        "one seed" if judgement.reason == ONE_SEED.reason else judgement.reason,
     ]
 
 

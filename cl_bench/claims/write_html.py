@@ -81,7 +81,7 @@ def _block(block: Block, drawings: Mapping[str, Drawing]) -> Iterator[str]:
 
 def _table(table: Table) -> str:
     caption = f"<caption>{_escaped(table.caption)}</caption>\n" if table.caption else ""
-    heads = "".join(f'<th scope="col">{_escaped(column)}</th>' for column in table.columns)
+    heads = "".join(f'<th scope="col">{_broken(column)}</th>' for column in table.columns)
     rows = "".join(f"<tr>{_row(table, row)}</tr>\n" for row in table.rows)
     kinds = {"many": len(table.columns) > _MANY, "stacked": table.stacked}
     named = " ".join(name for name, applies in kinds.items() if applies)
@@ -91,6 +91,11 @@ def _table(table: Table) -> str:
         f"<thead><tr>{heads}</tr></thead>\n"
         f"<tbody>\n{rows}</tbody>\n</table>\n</div>\n"
     )
+
+
+def _broken(column: str) -> str:
+    """A column's name, which may be broken after an underscore."""
+    return _escaped(column).replace("_", "_<wbr>")
 
 
 def _row(table: Table, cells: Sequence[Text]) -> str:

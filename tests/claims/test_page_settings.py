@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from cl_bench.claims.plan import BUDGETS, Plan
 from cl_bench.learner import LearnerConfig
 
 SMALLEST = min(one.options["learning_rate"] for one in calibration.trials(["fst"]))
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "rl": {"learning_rate": 6e-4, "problems_per_step": 8},
     "prompt": {"proposals": 5, "round_exercises": 1_000},
     "fst": {"learning_rate": SMALLEST, "problems_per_step": 16},

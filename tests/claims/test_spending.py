@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cl_bench.claims.blocks import Link, Paragraph, Table
+from cl_bench.claims.blocks import Paragraph, Table
 from cl_bench.claims.spending import Spent, costs_differ, spending, spending_section
+from cl_bench.claims.write_markdown import markdown
 from cl_bench.sweep.cell import Cell
 from tests.claims.synthetic_stages import Row, Runs, make_plan
 
@@ -63,10 +64,10 @@ def test_the_page_says_what_more_was_spent_than_by_rl() -> None:
     assert isinstance(table, Table)
     assert [row[1] for row in table.rows] == ["RL", "FST"]
     assert table.rows[1][2:] == ["2 of 2", "100", "80", "180", "1.80×", "2,700", "7"]
-    top = costs_differ(found)
-    assert "equal training samples, not equal costs" in top.text[0]
-    assert "Against all rollouts of RL: FST 1.80 times as many in a single run." in top.text[0]
-    assert isinstance(top.text[1], Link)
+    top = markdown([costs_differ(found)], "")
+    assert "equal training samples, not equal costs" in top
+    assert "Against all rollouts of RL: FST 1.80 times as many in a single run." in top
+    assert "[What the runs spent.](#spent)" in top
 
 
 @pytest.mark.parametrize("cells", [[], [PLAN.stream("rl", 100)]])
