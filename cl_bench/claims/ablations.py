@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cl_bench.claims.measure import Scale
 from cl_bench.claims.plan import STREAM, Plan
 from cl_bench.metrics import anytime_average_accuracy, average_accuracy, forgetting_max, over_seeds
 from cl_bench.metrics.undefined import Undefined
@@ -40,6 +41,7 @@ class Variation:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+_KEEPS = "(boundaries are hidden: it keeps the first task's prompt, so only in part)"
 REFERENCE = Variation("fst", "the reference: T = 6, K = 4, feedback by step, the base reflects")
 VARIATIONS = (
     REFERENCE,
@@ -53,7 +55,7 @@ VARIATIONS = (
     Variation("oracle reflector", "is reflection the limit?", options={"reflection_lm": "oracle"}),
     Variation("rl", "parameters alone", "rl"),
     Variation("prompt", "prompts alone", "prompt"),
-    Variation("prompt-then-rl", "is interleaving needed?", "prompt-then-rl"),
+    Variation("prompt-then-rl", f"is interleaving needed? {_KEEPS}", "prompt-then-rl"),
     Variation("rl-then-prompt", "how much is GEPA on an RL checkpoint?", "rl-then-prompt"),
     Variation("rl-kl", "is it just regularisation?", "rl-kl"),
     Variation("rl-replay", "does replay do the same?", "rl-replay"),
@@ -84,7 +86,8 @@ def rows(data: Data, plan: Plan) -> list[Row]:
     """Every quantity of every variation, with intervals over the seeds of the ablations."""
     seeds = plan.seeds[:SEEDS]
     found = []
-    for name, measure in QUANTITIES.items():
+    for name, quantity in QUANTITIES.items():
+        measure = quantity.measure
         reference = {seed: measure(data, cell(plan, REFERENCE, seed)) for seed in seeds}
         for variation in VARIATIONS:
             value = {seed: measure(data, cell(plan, variation, seed)) for seed in seeds}
@@ -126,13 +129,29 @@ def _kl_at_end(data: Data, cell: Cell) -> float | Undefined:
     return sum(values) / len(values)
 
 
+def _rollouts(data: Data, cell: Cell) -> float | Undefined:
+    """All rollouts spent on learning, the prompt optimiser's included."""
+    table = data.table("evaluations", cell)
+    return table if isinstance(table, Undefined) else float(table["rollouts"].max())
+
+
 _Measure = Callable[["Data", Cell], "float | Undefined"]
 
-QUANTITIES: Mapping[str, _Measure] = {
-    "average_accuracy": _of_matrix(average_accuracy),
-    "anytime_average_accuracy": _of_matrix(anytime_average_accuracy),
-    "forgetting_max": _of_matrix(forgetting_max),
-    "average_accuracy, seed prompt": _of_matrix(average_accuracy, "seed"),
-    "KL(policy ‖ base), nats/token": _kl_at_end,
+
+@dataclass(frozen=True)
+class Quantity:
+    """What is measured of a run, and its unit."""
+
+    measure: _Measure
+    scale: Scale = "accuracy"
+
+
+QUANTITIES: Mapping[str, Quantity] = {
+    "average_accuracy": Quantity(_of_matrix(average_accuracy)),
+    "anytime_average_accuracy": Quantity(_of_matrix(anytime_average_accuracy)),
+    "forgetting_max": Quantity(_of_matrix(forgetting_max), "points"),
+    "average_accuracy, seed prompt": Quantity(_of_matrix(average_accuracy, "seed")),
+    "KL(policy ‖ base), nats/token": Quantity(_kl_at_end, "nats"),
+    "all rollouts": Quantity(_rollouts, "samples"),
 }
 """What is compared, by its name; own prompts unless said otherwise, at the end of the stream."""

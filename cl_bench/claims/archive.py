@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class Archive:
     """By table, then by cell; cells whose runs did not finish have none."""
     plan: Mapping[str, Any] | None
     """Budget, seeds, settings and model of the plan it was written with."""
+    registered: Mapping[str, Any] | None = None
+    """The `registration` of rules and plan when it was begun."""
 
     @classmethod
     def read(cls, path: Path) -> Archive:
@@ -53,7 +55,7 @@ class Archive:
         runs = _read(path, "runs", manifest)
         tables = {name: _by_cell(_read(path, name, manifest)) for name in TABLES}
         rows = {row["cell"]: row for row in runs.to_pylist()}
-        return cls(rows, tables, manifest.get("plan"))
+        return cls(rows, tables, manifest.get("plan"), manifest.get("registered"))
 
     def table(self, name: str, cell: str) -> pa.Table:
         """One of `TABLES` of a finished run; without rows where it has none."""
@@ -75,14 +77,20 @@ def known_cells(path: Path) -> set[str]:
 
 
 def write_archive(
-    cells: Iterable[Cell], folder: Path, out: Path, *, plan: Mapping[str, Any] | None = None
+    cells: Iterable[Cell],
+    folder: Path,
+    out: Path,
+    *,
+    plan: Mapping[str, Any] | None = None,
+    registered: Mapping[str, Any] | None = None,
 ) -> None:
     """Pack the runs of `cells` in `folder` into `out`, or add them to the archive there.
 
+    `registered` is kept when the archive is begun and never changed afterwards.
     A run on this machine takes the place of the archived one, except that an unfinished or failed
     one never replaces a finished one. Cells of which nothing is on this machine stay as they are.
     """
-    old = Archive.read(out) if exists(out) else EMPTY
+    old = Archive.read(out) if exists(out) else replace(EMPTY, registered=registered)
     here = {cell.name: row_of(cell, folder) for cell in cells}
     rows = dict(old.rows)
     tables = {name: dict(old.tables[name]) for name in TABLES}
@@ -95,7 +103,8 @@ def write_archive(
             run = RunDirectory.open(folder / cell)
             for name in TABLES:
                 tables[name][cell] = table_of(name, run)
-    _write(Archive(rows, tables, old.plan if plan is None else plan), out)
+    chosen = old.plan if plan is None else plan
+    _write(Archive(rows, tables, chosen, old.registered), out)
 
 
 def _write(archive: Archive, out: Path) -> None:
@@ -126,6 +135,7 @@ def _description(archive: Archive, rows: list[Mapping[str, Any]]) -> dict[str, A
         "status": dict(sorted(Counter(str(row["status"]) for row in rows).items())),
         "code": [{**dict(zip(_CODE, key, strict=True)), "cells": n} for key, n in ordered],
         "plan": archive.plan,
+        "registered": archive.registered,
     }
 
 

@@ -20,6 +20,13 @@ class Code:
 
 
 @dataclass(frozen=True)
+class Strong:
+    """Words that must not be missed."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Link:
     """A link to a heading of the same page."""
 
@@ -32,7 +39,7 @@ class Break:
     """The end of a line inside a cell or paragraph."""
 
 
-Inline: TypeAlias = str | Verdict | Code | Link | Break
+Inline: TypeAlias = str | Verdict | Code | Strong | Link | Break
 Text: TypeAlias = Inline | Sequence[Inline]
 
 
@@ -61,11 +68,16 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first cell of a row is its heading."""
+    """A table."""
 
     caption: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Text]]
+    heading: int = 0
+    """Which cell of a row, from 0, is the row's heading."""
+    stacked: bool = False
+    """Whether a row's cells stand below one another, each with its column's name, where the screen
+    is too narrow for them beside one another."""
 
 
 @dataclass(frozen=True)
@@ -96,4 +108,4 @@ Block: TypeAlias = Heading | Paragraph | Bullets | Table | Picture | Prose | Fol
 
 def inlines(text: Text) -> Sequence[Inline]:
     """The parts of a text, in order."""
-    return [text] if isinstance(text, str | Code | Link | Break) else text
+    return [text] if isinstance(text, str | Code | Strong | Link | Break) else text

@@ -2,37 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.claims.blocks import Block, Code, Folded, Heading, Inline, Paragraph, Table
+from cl_bench.claims.blocks import (
+    Block,
+    Code,
+    Folded,
+    Heading,
+    Inline,
+    Link,
+    Paragraph,
+    Strong,
+    Table,
+)
+from cl_bench.claims.page_settings import settings_section, shown
 from cl_bench.claims.plan import Plan
-from cl_bench.claims.wording import NOTHING
+from cl_bench.claims.spending import Spending, spending_section
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.sweep.pool import FINISHED
 from cl_bench.text import duration
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cl_bench.claims.data import Data
+    from cl_bench.sweep.cell import Cell
+
 _STATUS = ("done", "diverged", "failed", "running", "missing")
 _CODE = ("cl_bench", "git_commit", "git_dirty", "source_hash", "torch", "transformers", "trl")
 _HASH = 12
 """Characters shown of a hash."""
+_TEST_SETS = {
+    "stream": "the stream's domains",
+    "retention": "domains outside the stream",
+    "harder": "a domain's hardest setting",
+}
 
 
-def how_it_was_run(plan: Plan, runs: pd.DataFrame) -> Iterator[Block]:
-    """The section; `runs` has a row for every planned run."""
+def how_it_was_run(
+    plan: Plan, data: Data, needed: Sequence[Cell], runs: pd.DataFrame, spent: Spending
+) -> Iterator[Block]:
+    """The section; `runs` has a row for every planned run, `needed` are the claims' own."""
     budget = plan.budget
     seeds = ", ".join(map(str, plan.seeds))
     yield Heading(2, "How it was run", "runs")
     yield Paragraph(
         f"Budget {budget.name}: {budget.single_samples:,} RL rollouts in a single run, "
         f"{budget.stage_samples:,} in a stage of the stream, {budget.items} test problems per "
-        f"domain. Seeds {seeds}; neither development nor calibration used them. "
-        f"Model: {plan.model}."
+        f"domain. Seeds {seeds}. Model: {plan.model}."
     )
-    yield _settings(plan)
+    yield from _asked(data, needed)
+    yield from settings_section(plan, list(runs["learner"].unique()))
+    yield from spending_section(spent)
     counts = runs["status"].value_counts().to_dict()
     said = ", ".join(f"{counts[status]} {status}" for status in _STATUS if status in counts)
+    yield Heading(3, "The runs", "made")
     yield Paragraph(
         f"{len(runs)} runs were planned: {said}. Those that were made took "
         f"{duration(float(runs['seconds'].sum()))} of wall time together."
@@ -41,21 +66,63 @@ def how_it_was_run(plan: Plan, runs: pd.DataFrame) -> Iterator[Block]:
     yield from _not_done(runs)
 
 
-def _settings(plan: Plan) -> Table:
-    names = list(dict.fromkeys(name for options in plan.settings.values() for name in options))
-    rows: list[list[Inline]] = [
-        [learner, *(_shown(options.get(name)) for name in names)]
-        for learner, options in plan.settings.items()
+def with_failures(runs: pd.DataFrame, failed: Mapping[str, str]) -> pd.DataFrame:
+    """The runs with the reasons of those that could not be made; what left nothing has no other."""
+    found = runs.astype({"reason": object})
+    unfinished = found["cell"].isin(list(failed)) & ~found["status"].isin(FINISHED)
+    found.loc[unfinished, "status"] = "failed"
+    found.loc[unfinished, "reason"] = found.loc[unfinished, "cell"].map(dict(failed))
+    return found
+
+
+def mixed(runs: pd.DataFrame) -> Iterator[Block]:
+    """A warning where the runs behind the verdicts were not made by one code and of one model."""
+    made = runs[runs["status"].isin(FINISHED)]
+    unprobed = made[made["start"].isna()]  # a probe has the model of the run it starts from
+    for what, column in (
+        ("code (source hashes", made["source_hash"]),
+        ("models (hashes of their files", unprobed["model_hash"]),
+        ("models (names", unprobed["model"]),
+    ):
+        counts = column.fillna("unknown").value_counts().sort_index()
+        if len(counts) > 1:
+            listed = ", ".join(f"{_cut(name)}: {count} runs" for name, count in counts.items())
+            yield Paragraph(
+                [
+                    Strong(f"Warning: the judged runs mix different {what} {listed})."),
+                    " Learners or seeds may differ for that reason alone. ",
+                    Link("What made the runs.", "made"),
+                ]
+            )
+
+
+def _asked(data: Data, cells: Sequence[Cell]) -> Iterator[Block]:
+    """How many problems and samples an accuracy rests on."""
+    sizes: dict[str, set[tuple[int, int]]] = {}
+    for cell in cells:
+        rows = data.table("evaluations", cell)
+        if not isinstance(rows, Undefined):
+            distinct = rows[["test_set", "n_items", "n_samples"]].drop_duplicates()
+            for test_set, items, samples in distinct.itertuples(index=False):
+                sizes.setdefault(test_set, set()).add((items, samples))
+    said = [
+        f"{words} {' or '.join(f'{items} × {samples}' for items, samples in sorted(sizes[name]))}"
+        for name, words in _TEST_SETS.items()
+        if name in sizes
     ]
-    return Table("Settings of each learner, chosen by calibration", ["learner", *names], rows)
+    if said:
+        yield Paragraph(
+            "One accuracy rests on so many problems × samples of each: "
+            f"{', '.join(said)}. Divergence and entropy rest on the first sample of each problem."
+        )
 
 
 def _code(runs: pd.DataFrame) -> Table:
     """What code and packages made the runs, and how many each."""
-    made = runs[runs["status"] != "missing"]
+    made = runs[runs["status"].isin([*FINISHED, "running"]) | runs["source_hash"].notna()]
     counts = made.astype(dict.fromkeys(_CODE, object)).groupby(list(_CODE), dropna=False).size()
     rows: list[list[Inline]] = [
-        [*(_shown(_cut(value)) for value in key), str(count)] for key, count in counts.items()
+        [*(shown(_cut(value)) for value in key), str(count)] for key, count in counts.items()
     ]
     columns = (
         "cl-bench",
@@ -75,7 +142,7 @@ def _not_done(runs: pd.DataFrame) -> Iterator[Block]:
     if left.empty:
         return
     rows: list[list[Inline]] = [
-        [Code(row["cell"]), row["status"], _shown(row["reason"])] for row in left.to_dict("records")
+        [Code(row["cell"]), row["status"], shown(row["reason"])] for row in left.to_dict("records")
     ]
     columns = ("run", "status", "reason")
     yield Folded(f"Runs that are not done ({len(left)})", [Table("", columns, rows)])
@@ -84,9 +151,3 @@ def _not_done(runs: pd.DataFrame) -> Iterator[Block]:
 def _cut(value: Any) -> Any:
     """A hash by its first characters."""
     return value[:_HASH] if isinstance(value, str) and len(value) >= 40 else value
-
-
-def _shown(value: Any) -> str:
-    if value is None or value != value:  # NaN, as pandas has for what is not known
-        return NOTHING
-    return ("no", "yes")[value] if isinstance(value, bool) else str(value)

@@ -37,6 +37,16 @@ def label(learner: str) -> str:
     return _LOOKS[learner][0]
 
 
+def called(learner: str) -> str:
+    """The same; any other name, such as a variation's, as it is."""
+    return label(learner) if learner in _LOOKS else learner
+
+
+def place(learner: str) -> tuple[int, str]:
+    """Where the learner stands among others: those of the claims first, in their order."""
+    return LEARNERS.index(learner) if learner in LEARNERS else len(LEARNERS), learner
+
+
 def colour(learner: str) -> str:
     """The learner's colour, the same in all figures."""
     return _LOOKS[learner][1]

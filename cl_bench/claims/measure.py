@@ -26,7 +26,8 @@ BySeed = Mapping[int, float | Undefined]
 """One value per seed."""
 Trajectory = tuple[Array, Array]
 """Two columns of a learning curve, such as accuracies and samples."""
-Scale = Literal["accuracy", "nats", "ratio", "samples"]
+Scale = Literal["accuracy", "points", "nats", "ratio", "samples"]
+"""Unit of a detail; `points` are differences of accuracies."""
 
 
 class Curves(Protocol):

@@ -82,8 +82,11 @@ def _measure(data: Data, plan: Plan, gain: str) -> Measured:
     rng = generator()
     cells = {domain: accuracies(data, plan, domain) for domain in SINGLE_DOMAINS}
     gained = {domain: gains(of_domain) for domain, of_domain in cells.items()}
-    shown = cells if gain in ("slow", "fast") else gained
-    details = [detail(domain, values, rng) for domain, values in shown.items()]
+    single = gain in ("slow", "fast")
+    details = [
+        detail(domain, values, rng, "accuracy" if single else "points")
+        for domain, values in (cells if single else gained).items()
+    ]
     return measured(mean_over({d: values[gain] for d, values in gained.items()}), details, rng)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import mean, median
 
 import numpy as np
 
@@ -48,6 +49,11 @@ class Matched:
             ratio = np.log2(self.rl) - np.log2(self.fst)
         return float(np.clip(ratio, -LARGEST, LARGEST))
 
+    @property
+    def clipped(self) -> bool:
+        """Whether the ratio is at its bound, or would lie beyond it."""
+        return abs(self.log_ratio) >= LARGEST
+
 
 Pairs = Mapping[str, Mapping[int, Pair | Undefined]]
 """By domain and seed; undefined where a run is."""
@@ -87,8 +93,13 @@ def _measure(data: Curves, plan: Plan, prompt: str) -> Measured:
         domain: {s: p if isinstance(p, Undefined) else match(p) for s, p in by_seed.items()}
         for domain, by_seed in pairs.items()
     }
-    value_by_seed = {seed: _value(pairs, found, seed) for seed in plan.seeds}
+    value_by_seed, medians = (
+        {seed: _value(pairs, found, seed, average) for seed in plan.seeds}
+        for average in (mean, median)
+    )
     details = [line for domain in KL_DOMAINS for line in _details(domain, found[domain], rng)]
+    for name, by_seed in (("mean", value_by_seed), ("median", medians)):
+        details.append(detail(f"{name} over domains", {"ratio": by_seed}, rng, "ratio"))
     return measured(value_by_seed, details, rng, _notes(pairs, found))
 
 
@@ -98,14 +109,17 @@ def _pair(data: Curves, plan: Plan, domain: str, seed: int, prompt: str) -> Pair
     return found if isinstance(found, Undefined) else Pair(*found)
 
 
-def _value(pairs: Pairs, found: Found, seed: int) -> float | Undefined:
-    """The mean over the domains with common accuracies; none if a run of any domain is missing."""
+def _value(
+    pairs: Pairs, found: Found, seed: int, average: Callable[[Sequence[float]], float]
+) -> float | Undefined:
+    """The average of the logarithms over the domains with common accuracies; none if a run of any
+    domain is missing."""
     for domain, by_seed in pairs.items():
         pair = by_seed[seed]
         if isinstance(pair, Undefined):
             return Undefined(f"{domain}: {pair.reason}")
     ratios = [m.log_ratio for m in (by[seed] for by in found.values()) if isinstance(m, Matched)]
-    return sum(ratios) / len(ratios) if ratios else Undefined("no domain has common accuracies")
+    return average(ratios) if ratios else Undefined("no domain has common accuracies")
 
 
 def _details(
@@ -123,9 +137,20 @@ def _details(
 
 
 def _notes(pairs: Pairs, found: Found) -> list[str]:
-    """How many pairs of runs are there and have nothing to compare."""
+    """How many pairs of runs have nothing to compare, and how many count with the bound."""
     there = [(d, s) for d, by in pairs.items() for s, p in by.items() if isinstance(p, Pair)]
     without = sum(isinstance(found[domain][seed], Undefined) for domain, seed in there)
-    if not without:
-        return []
-    return [f"{without} of {len(there)} pairs of runs have no common accuracies and are left out"]
+    pairs_of_runs = f"of {len(there)} pairs of runs"
+    notes = []
+    if without:
+        notes.append(f"{without} {pairs_of_runs} have no common accuracies and are left out")
+    clipped = sum(
+        isinstance(m, Matched) and m.clipped for by in found.values() for m in by.values()
+    )
+    if clipped:
+        bound = f"{2**LARGEST:.0f}"
+        notes.append(
+            f"{clipped} {pairs_of_runs} have a ratio of {bound} or more, or of 1/{bound} or less, "
+            "and count with that bound: it weighs in the mean over domains, less in the median"
+        )
+    return notes

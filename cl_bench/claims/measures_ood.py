@@ -40,7 +40,7 @@ def forgetting(data: Data, plan: Plan) -> Measured:
     rng = generator()
     values = {name: on_stream(data, plan, name, forgetting_max) for name in ("rl", "fst")}
     less = difference(values["rl"], values["fst"])
-    line = detail("forgetting on the stream", {**values, "difference": less}, rng)
+    line = detail("forgetting on the stream", {**values, "difference": less}, rng, "points")
     return measured(less, [line], rng)
 
 

@@ -18,6 +18,7 @@ from cl_bench.claims.measure import (
     measured,
 )
 from cl_bench.claims.plan import Plan
+from cl_bench.claims.wording import of_detail
 from cl_bench.metrics import over_seeds
 from cl_bench.metrics.arrays import Array, missing
 from cl_bench.metrics.undefined import Undefined
@@ -191,7 +192,7 @@ def _never(runs: Runs) -> list[str]:
 def _norms(norms: Mapping[str, BySeed], rng: np.random.Generator) -> list[str]:
     means = {learner: over_seeds(by_seed, rng) for learner, by_seed in norms.items()}
     return [
-        f"gradient norm of {learner}, mean over the run: {mean}"
+        f"gradient norm of {learner}, mean over the run: {of_detail('', 'plain', mean)}"
         for learner, mean in means.items()
         if not isinstance(mean, Undefined)
     ]

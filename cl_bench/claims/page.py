@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cl_bench.claims import rule, wording
 from cl_bench.claims.blocks import (
@@ -23,46 +23,65 @@ from cl_bench.claims.blocks import (
     Picture,
     Prose,
     Table,
+    Text,
 )
 from cl_bench.claims.drawings import Drawing, name_of
-from cl_bench.claims.how import how_it_was_run
+from cl_bench.claims.how import how_it_was_run, mixed, with_failures
 from cl_bench.claims.judged import JudgedClaim, JudgedStatement
-from cl_bench.claims.look import LEARNERS, label
+from cl_bench.claims.look import called
 from cl_bench.claims.measure import Detail
-from cl_bench.claims.plan import Plan
+from cl_bench.claims.plan import Plan, cells
 from cl_bench.claims.registered import Claim
+from cl_bench.claims.registration import said
 from cl_bench.claims.rule import Verdict
+from cl_bench.claims.spending import costs_differ, spending
+from cl_bench.metrics.bootstrap import ONE_SEED
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from cl_bench.claims.data import Data
 
 TITLE = "The claims of fast-slow training, reproduced"
 _PAPER = "Tiwari et al., arXiv 2605.12484, with Qwen3-8B"
 _ORDER = (Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE, Verdict.REPRODUCED)
 _SEEDS_FOR_ALL = 6
 """Seeds with which every verdict can be reached."""
+_COUNTED = "; where a row says k of n, its columns may rest on different seeds"
 
 
 def page(
     judged: Sequence[JudgedClaim],
     plan: Plan,
+    data: Data,
     runs: pd.DataFrame,
     drawings: Mapping[str, Drawing],
     findings: str = "",
     ablations: Sequence[Block] = (),
+    *,
+    failed: Mapping[str, str] | None = None,
+    registered: Mapping[str, Any] | None = None,
 ) -> list[Block]:
-    """The whole page; `runs` has a row for every planned run, `findings` is Markdown, `ablations`
-    the section about them."""
+    """The whole page.
+
+    `runs` has a row for every planned run, `findings` is Markdown, `ablations` the section about
+    them. `failed` has by a run's name why it could not be made now, `registered` is the
+    `registration` that the runs' archive was begun with.
+    """
+    runs = with_failures(runs, failed or {})
+    needed = cells(plan, [one.claim.number for one in judged])
+    spent = spending(data, needed)
     blocks: list[Block] = [
         Heading(1, TITLE, "top"),
         Paragraph(
             f"What the paper on fast-slow training claims ({_PAPER}), tried again on a small model "
             f"and tasks with conventions of their own. Model {plan.model}, "
-            f"{_count(len(plan.seeds), 'seed')}, budget {plan.budget.name}. Claims, rules and runs "
-            "were registered before the runs were made. What should agree with the paper is the "
-            "direction of an effect, not its size."
+            f"{_count(len(plan.seeds), 'seed')}, budget {plan.budget.name}. What should agree with "
+            "the paper is the direction of an effect, not its size."
         ),
+        costs_differ(spent),
+        *mixed(runs[runs["cell"].isin([cell.name for cell in needed])]),
         *_headline(judged, plan),
     ]
     if findings.strip():
@@ -71,8 +90,9 @@ def page(
         blocks += _claim(one, drawings)
     blocks += ablations
     _, _, rules = (rule.__doc__ or "").partition("\n\n")  # the heading says the first line
-    blocks += [Heading(2, "How a statement is judged", "rule"), Prose(rules.strip())]
-    return [*blocks, *how_it_was_run(plan, runs)]
+    blocks += [Heading(2, "How a statement is judged", "rule"), Paragraph(said(registered, plan))]
+    blocks += [Prose(rules.strip())]
+    return [*blocks, *how_it_was_run(plan, data, needed, runs, spent)]
 
 
 def _headline(judged: Sequence[JudgedClaim], plan: Plan) -> Iterator[Block]:
@@ -86,25 +106,31 @@ def _headline(judged: Sequence[JudgedClaim], plan: Plan) -> Iterator[Block]:
             f"“{Verdict.REPRODUCED}” takes {_SEEDS_FOR_ALL} seeds, “{Verdict.NOT_REPRODUCED}” "
             f"{rule.LEAST_SEEDS}."
         )
+    if len(plan.seeds) == 1:
+        yield Paragraph("One seed shows no interval over seeds, so values stand alone.")
     ordered = sorted(judged, key=lambda one: (_ORDER.index(one.verdict), one.claim.number))
-    columns = ("claim", "verdict", "ours (95 % interval over seeds)", "seeds", "the paper")
-    yield Table("Those that failed first", columns, [_headline_row(one) for one in ordered])
+    columns = ("verdict", "claim", "ours", "the paper")
+    rows = [_headline_row(one) for one in ordered]
+    caption = "Those that failed first; ours with 95 % intervals over seeds"
+    yield Table(caption, columns, rows, heading=1, stacked=True)
 
 
-def _headline_row(one: JudgedClaim) -> list[Sequence[Inline]]:
+def _headline_row(one: JudgedClaim) -> list[Text]:
     claim = one.claim
-    ours = [
-        f"{each.statement.id}: {wording.of_statement(each.statement, each.judgement.estimate)}"
-        for each in one.primary
-    ]
-    seeds = [wording.seeds(each.judgement.estimate) for each in one.primary]
     return [
-        [Link(f"{claim.number}. {claim.title}", _anchor(claim))],
-        [one.verdict],
-        _lines(ours),
-        _lines(seeds),
+        one.verdict,
+        Link(f"{claim.number}. {claim.title}", _anchor(claim)),
+        _lines([_in_short(each) for each in one.primary]),
         _lines([f"{figure.what}: {_pairs(figure.values)}" for figure in claim.paper]),
     ]
+
+
+def _in_short(each: JudgedStatement) -> str:
+    """What a statement's value is, the value and its seeds."""
+    statement, estimate = each.statement, each.judgement.estimate
+    value = wording.of_statement(statement, estimate)
+    counted = "" if isinstance(estimate, Undefined) else f", {wording.seeds(estimate)} seeds"
+    return f"{statement.id} {wording.short(statement)}: {value}{counted}"
 
 
 def _claim(one: JudgedClaim, drawings: Mapping[str, Drawing]) -> Iterator[Block]:
@@ -135,24 +161,25 @@ def _paper_table(claim: Claim) -> Table:
 
 
 def _statements_table(statements: Sequence[JudgedStatement]) -> Table:
-    columns = ("", "statement", "decides", "rule", "value (95 % interval)", "p", "seeds")
-    more = ("seeds needed", "verdict", "why")
-    return Table("Ours", [*columns, *more], [_statement_row(each) for each in statements])
+    columns = ("", "verdict", "statement", "value (95 % interval)", "seeds", "rule", "decides")
+    more = ("p", "seeds needed", "why")
+    rows = [_statement_row(each) for each in statements]
+    return Table("Ours", [*columns, *more], rows, stacked=True)
 
 
 def _statement_row(each: JudgedStatement) -> list[Inline]:
     statement, judgement = each.statement, each.judgement
     return [
         statement.id,
-        statement.text,
-        "yes" if statement.primary else "no",
-        wording.rule(statement),
-        wording.of_statement(statement, judgement.estimate),
-        wording.number(judgement.p, ".3g"),
-        wording.seeds(judgement.estimate),
-        wording.number(judgement.seeds_needed, "d"),
         judgement.verdict,
-        judgement.reason,
+        statement.text,
+        wording.of_statement(statement, judgement.estimate),
+        wording.seeds(judgement.estimate),
+        wording.rule(statement),
+        "yes" if statement.primary else "no",
+        wording.number(judgement.p, ".3g"),
+        wording.number(judgement.seeds_needed, "d"),
+        "one seed" if judgement.reason == ONE_SEED.reason else judgement.reason,
     ]
 
 
@@ -165,24 +192,29 @@ def _details(statements: Sequence[JudgedStatement]) -> Iterator[Table]:
             shared.setdefault(key, ([], each.measured.details))[0].append(each.statement.id)
     for ids, details in shared.values():
         names = list(dict.fromkeys(name for detail in details for name in detail.values))
+        counted = _COUNTED if any(map(_is_counted, details)) else ""
         yield Table(
-            f"Behind {' and '.join(ids)}: means over seeds (95 % interval)",
-            ["", *(_heading(name) for name in names)],
+            f"Behind {' and '.join(ids)}: means over seeds (95 % interval){counted}",
+            ["", *map(called, names)],
             [_detail_row(detail, names) for detail in details],
         )
 
 
 def _detail_row(detail: Detail, names: Sequence[str]) -> list[str]:
-    cells = [
-        wording.of_detail(name, detail.scale, detail.values[name]) if name in detail.values else ""
+    counted = _is_counted(detail)
+    shown = [
+        wording.of_detail(name, detail.scale, detail.values[name], counted=counted)
+        if name in detail.values
+        else ""
         for name in names
     ]
-    return [detail.what, *cells]
+    return [detail.what, *shown]
 
 
-def _heading(name: str) -> str:
-    """A learner by what readers call it, anything else as it is."""
-    return label(name) if name in (*LEARNERS, "base") else name
+def _is_counted(detail: Detail) -> bool:
+    """Whether the columns of a line may rest on different seeds."""
+    found = [value for value in detail.values.values() if not isinstance(value, Undefined)]
+    return any(value.seeds != value.of_seeds for value in found)
 
 
 def _by_seed(statements: Sequence[JudgedStatement]) -> Iterator[Block]:

@@ -29,7 +29,10 @@ def ablation_section(rows: Sequence[Row]) -> list[Block]:
             f"One thing changed at a time, on the stream {STREAM}, with the first {SEEDS} seeds: "
             "means over seeds with 95 % intervals, own prompts unless said otherwise, at the end "
             "of the stream. They describe and explain; no rule judges them, and with so few seeds "
-            "intervals are rough."
+            "intervals are rough. Training samples are equal, all rollouts are not: T, for one, "
+            "changes how many the prompt optimiser spends. Only rl, prompt and fst were calibrated "
+            "for themselves: all variations of fst have its settings, the other learners those of "
+            "rl, not tuned."
         ),
         _table("What was measured", values, [*VARIATIONS]),
         _table(
@@ -45,10 +48,10 @@ def _table(caption: str, cells: Sequence[Sequence[str]], variations: Sequence[Va
         [variation.name, variation.question, *words]
         for variation, words in zip(variations, cells, strict=True)
     ]
-    return Table(caption, ["variation", "question", *QUANTITIES], rows)
+    return Table(caption, ["variation", "question", *QUANTITIES], rows, stacked=True)
 
 
 def _words(row: Row, quantity: str, *, difference: bool = False) -> str:
-    scale = "nats" if quantity.startswith("KL") else "accuracy"
     name = "difference" if difference else quantity
-    return wording.of_detail(name, scale, row.difference if difference else row.value)
+    value = row.difference if difference else row.value
+    return wording.of_detail(name, QUANTITIES[quantity].scale, value)

@@ -23,6 +23,7 @@ from cl_bench.claims.page import page
 from cl_bench.claims.page_ablations import ablation_section
 from cl_bench.claims.plan import BUDGETS, Plan, cells, plan
 from cl_bench.claims.registered import CLAIMS
+from cl_bench.claims.registration import registration
 from cl_bench.claims.write_html import html
 from cl_bench.claims.write_markdown import markdown
 from cl_bench.errors import RunDirectoryError, at_least
@@ -81,12 +82,13 @@ def reproduce(
         outcomes = make_missing(wanted, folder, jobs=jobs, say=say, known=known)
     finally:  # when interrupted, too: what is finished is worth keeping
         if archive is not None:
-            write_archive(wanted, folder, archive, plan=_as_dict(planned))
+            first = registration(planned)
+            write_archive(wanted, folder, archive, plan=_as_dict(planned), registered=first)
     data = Data.of_runs(wanted, folder)
     if archive is not None:
         data = data.merged(Data.of_archive(archive))
     failed = tuple(outcome for outcome in outcomes if outcome.status == "failed")
-    return _write(claims, planned, data, out, _findings(archive), failed)
+    return _write(claims, planned, data, out, archive, failed)
 
 
 def rebuild(
@@ -106,7 +108,7 @@ def rebuild(
     if saved is not None and (budget or seeds is not None):
         count = len(planned.seeds) if seeds is None else seeds
         planned = plan(budget or planned.budget.name, count, planned.model, planned.settings)
-    return _write(claims, planned, Data.of_archive(archive), out, _findings(archive))
+    return _write(claims, planned, Data.of_archive(archive), out, archive)
 
 
 def _write(
@@ -114,7 +116,7 @@ def _write(
     planned: Plan,
     data: Data,
     out: Path,
-    findings: str,
+    archive: Path | None,
     failed: tuple[Outcome, ...] = (),
 ) -> Reproduction:
     from cl_bench.claims.figures import FIGURES
@@ -129,7 +131,17 @@ def _write(
     judged = judge_claims(chosen, data, planned, MEASURES)
     drawings = draw(chosen, FIGURES, data, planned)
     more_sections = ablation_section(ablations.rows(data, planned)) if ablated else []
-    blocks = page(judged, planned, runs, drawings, findings, more_sections)
+    blocks = page(
+        judged,
+        planned,
+        data,
+        runs,
+        drawings,
+        _findings(archive),
+        more_sections,
+        failed={outcome.cell.name: outcome.reason for outcome in failed},
+        registered=Archive.read(archive).registered if archive is not None else None,
+    )
     blocks += noise_section(data, planned)
     pictures = out / "claims"
     pictures.mkdir(parents=True, exist_ok=True)
@@ -185,4 +197,4 @@ def _lines(one: JudgedClaim) -> Iterator[str]:
         estimate = each.judgement.estimate
         value = wording.of_statement(each.statement, estimate)
         seeds = "" if isinstance(estimate, Undefined) else f", {wording.seeds(estimate)} seeds"
-        yield f"{'':20}{each.statement.id} {value}{seeds}"
+        yield f"{'':20}{each.statement.id} {value}{seeds} ({wording.short(each.statement)})"

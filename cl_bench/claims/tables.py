@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from cl_bench import schema
+from cl_bench.provenance import config_hash
 from cl_bench.results import RunDirectory
 from cl_bench.sweep.cell import Cell
 
@@ -43,11 +44,11 @@ RUNS = pa.schema(
     + [pa.field(name, pa.string(), nullable=False) for name in ("model", "options", "status")]
     + [pa.field("reason", pa.string())]
     + [pa.field(name, pa.bool_() if name == "git_dirty" else pa.string()) for name in _CODE]
-    + [pa.field(name, pa.string()) for name in _PACKAGES]
+    + [pa.field(name, pa.string()) for name in (*_PACKAGES, "model_hash")]
     + [pa.field("threads", pa.int64()), pa.field("seconds", pa.float64())]
 )
-"""One row per run: the cell, how the run ended, the code and packages that made it, its threads and
-its wall time in seconds."""
+"""One row per run: the cell, how the run ended, the code and packages that made it, a hash of the
+files or the revision of the model it began with, its threads and its wall time in seconds."""
 
 
 def table_schema(name: str) -> pa.Schema:
@@ -104,8 +105,15 @@ def row_of(cell: Cell, folder: Path) -> dict[str, Any]:
         | {name: found.get(name) for name in _CODE}
         | {name: packages.get(name) for name in _PACKAGES}
         | {"status": manifest["status"], "reason": manifest.get("reason")}
+        | {"model_hash": _model_hash(manifest)}
         | {"threads": manifest.get("threads"), "seconds": run.table("timing")["seconds"].sum()}
     )
+
+
+def _model_hash(manifest: Mapping[str, Any]) -> str | None:
+    """One name for all files of a run's model, or its revision; None where neither is known."""
+    found = {name: manifest.get(name) for name in ("model_files", "model_revision")}
+    return config_hash(found) if any(found.values()) else None
 
 
 def _is_key(column: str) -> bool:

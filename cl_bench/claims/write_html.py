@@ -19,6 +19,7 @@ from cl_bench.claims.blocks import (
     Paragraph,
     Picture,
     Prose,
+    Strong,
     Table,
     Text,
     inlines,
@@ -80,19 +81,37 @@ def _block(block: Block, drawings: Mapping[str, Drawing]) -> Iterator[str]:
 
 def _table(table: Table) -> str:
     caption = f"<caption>{_escaped(table.caption)}</caption>\n" if table.caption else ""
-    heads = "".join(f'<th scope="col">{_escaped(column)}</th>' for column in table.columns)
-    rows = "".join(f"<tr>{_row(row)}</tr>\n" for row in table.rows)
-    many = ' class="many"' if len(table.columns) > _MANY else ""
+    heads = "".join(f'<th scope="col">{_broken(column)}</th>' for column in table.columns)
+    rows = "".join(f"<tr>{_row(table, row)}</tr>\n" for row in table.rows)
+    kinds = {"many": len(table.columns) > _MANY, "stacked": table.stacked}
+    named = " ".join(name for name, applies in kinds.items() if applies)
+    kind = f' class="{named}"' if named else ""
     return (
-        f'<div class="wide" tabindex="0">\n<table{many}>\n{caption}'
+        f'<div class="wide" tabindex="0">\n<table{kind}>\n{caption}'
         f"<thead><tr>{heads}</tr></thead>\n"
         f"<tbody>\n{rows}</tbody>\n</table>\n</div>\n"
     )
 
 
-def _row(cells: Sequence[Text]) -> str:
-    first, *rest = map(_text, cells)
-    return f'<th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in rest)
+def _broken(column: str) -> str:
+    """A column's name, which may be broken after an underscore."""
+    return _escaped(column).replace("_", "_<wbr>")
+
+
+def _row(table: Table, cells: Sequence[Text]) -> str:
+    return "".join(
+        f'<th scope="row">{_text(cell)}</th>'
+        if place == table.heading
+        else f"<td{_named(table.columns[place])}>{_text(cell)}</td>"
+        if table.stacked
+        else f"<td>{_text(cell)}</td>"
+        for place, cell in enumerate(cells)
+    )
+
+
+def _named(column: str) -> str:
+    """The attribute that says beside a stacked cell what it is."""
+    return f' data-column="{_escaped(column)}"'
 
 
 def _text(text: Text) -> str:
@@ -106,6 +125,8 @@ def _inline(part: Inline) -> str:
             return f'<strong class="verdict {kind}">{sign} {part}</strong>'
         case Code(text):
             return f"<code>{_escaped(text)}</code>"
+        case Strong(text):
+            return f"<strong>{_escaped(text)}</strong>"
         case Link(text, anchor):
             return f'<a href="#{_escaped(anchor)}">{_escaped(text)}</a>'
         case Break():

@@ -17,6 +17,7 @@ from cl_bench.claims.blocks import (
     Paragraph,
     Picture,
     Prose,
+    Strong,
     Table,
     Text,
     inlines,
@@ -76,6 +77,8 @@ def _inline(part: Inline) -> str:
         case Code():
             # No back quote or bar can be escaped inside code.
             return f"`{printable(part.text).replace('`', chr(39)).replace('|', '¦')}`"
+        case Strong():
+            return f"**{escaped(part.text)}**"
         case Link():
             return f"[{escaped(part.text)}](#{part.anchor})"
         case Break():

@@ -52,6 +52,8 @@ def make_run(tmp_path: Path) -> MakeRun:
             "reason": reason,
             "threads": 1,
             "provenance": _PROVENANCE,
+            "model_files": {"model.safetensors": "e" * 64},
+            "model_revision": None,
         }
         directory = RunDirectory.create(home / cell.name, manifest)
         rows = list(_evaluations(cell, accuracy))
@@ -84,6 +86,7 @@ def _evaluations(cell: Cell, accuracy: Accuracy) -> Iterator[Row]:
                     named: Row = {"domain": domain, "prompt": prompt, "weights": weights}
                     spent = dict.fromkeys(("samples_slow", "rollouts"), 64 * step)
                     named |= {"accuracy": score, "test_set": "stream", **spent}
+                    named |= {"n_items": 2, "n_samples": 2}
                     yield _row("evaluations", **place, **named)
 
 

@@ -92,6 +92,25 @@ def test_the_section_has_what_was_measured_and_the_differences() -> None:
     assert rl[2] == "−30.0 points [−30.0, −30.0]"
 
 
+def test_rollouts_stand_beside_what_they_bought() -> None:
+    plan = make_plan(seeds=[100])
+    runs = Runs()
+    for name, spent in (("fst", 3_000), ("T = 2", 9_000)):
+        cell = ablations.cell(plan, variation(name), 100)
+        rows = on_stream(cell, lambda *_: 0.5, 2)
+        for row in rows:
+            row["rollouts"] = spent * int(str(row["step"])) // (3 * cell.steps)
+            row["kl_policy_base"] = 0.1
+        runs.add(cell, evaluations=rows)
+    _, _, measured, changes = ablation_section(ablations.rows(runs, plan))
+    assert isinstance(measured, Table)
+    assert isinstance(changes, Table)
+    assert measured.columns[-1] == "all rollouts"
+    assert measured.rows[0][-1] == "3,000"
+    assert next(row for row in changes.rows if row[0] == "T = 2")[-1] == "+6,000"
+    assert next(row for row in measured.rows if row[0] == "fst")[4] == "0.0 points"  # forgetting
+
+
 def test_without_any_run_there_is_no_section() -> None:
     plan = make_plan(seeds=[100])
     assert ablation_section(ablations.rows(Runs(), plan)) == []

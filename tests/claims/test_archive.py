@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from cl_bench.claims.archive import known_cells, write_archive
+from cl_bench.claims.archive import Archive, known_cells, write_archive
 from cl_bench.claims.data import Data
 from cl_bench.claims.tables import TABLES
 from cl_bench.errors import RunDirectoryError
@@ -109,6 +109,22 @@ def test_the_manifest_says_what_is_there_and_what_was_left_out(
     assert manifest["code"][0]["git_commit"] == "c" * 40
     assert "no answers" in manifest["left_out"]
     assert manifest["plan"] == {"budget": "small"}
+
+
+def test_what_was_registered_when_it_was_begun_stays(make_run: MakeRun, archive: Path) -> None:
+    folder = make_run(cell(100))
+    write_archive([cell(100)], folder, archive, registered={"rules": "a"})
+    write_archive([cell(100)], folder, archive, registered={"rules": "b"})
+    assert Archive.read(archive).registered == {"rules": "a"}
+
+
+def test_an_archive_begun_without_rules_does_not_get_later_ones(
+    make_run: MakeRun, archive: Path
+) -> None:
+    folder = make_run(cell(100))
+    write_archive([cell(100)], folder, archive)
+    write_archive([cell(100)], folder, archive, registered={"rules": "b"})
+    assert Archive.read(archive).registered is None
 
 
 @pytest.mark.parametrize("file", [*TABLES, "runs"])

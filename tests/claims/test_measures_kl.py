@@ -79,7 +79,21 @@ def test_a_learner_that_never_left_the_base_counts_with_the_largest_ratio(
     found = MEASURES["3a"](data, data.plan)
     assert found.value_by_seed[100] == pytest.approx((bound + 2 + 1 + 1) / 4)
     data.add("facts", learner, 100, UP, kl=[0, 1e-9, 1e-9])
-    assert MEASURES["3a"](data, data.plan).value_by_seed == pytest.approx(found.value_by_seed)
+    again = MEASURES["3a"](data, data.plan)
+    assert again.value_by_seed == pytest.approx(found.value_by_seed)
+    for measured in (found, again):
+        (note,) = measured.notes
+        assert note.startswith("1 of 8 pairs of runs have a ratio of 1024 or more, or of 1/1024")
+
+
+def test_the_median_over_domains_stands_beside_the_mean() -> None:
+    data = runs()
+    for seed in data.plan.seeds:
+        data.add("facts", "fst", seed, UP, kl=[0, 0, 0])
+    found = MEASURES["3a"](data, data.plan)
+    # Logarithms of the domains: 10 (the bound), 1, 2, 1.
+    assert shown(found, "mean over domains", "ratio") == pytest.approx(2**3.5)
+    assert shown(found, "median over domains", "ratio") == pytest.approx(2**1.5)
 
 
 def test_a_missing_diverged_or_infinite_run_is_not_taken_for_one_without_common_accuracies() -> (

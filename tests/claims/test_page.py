@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
 
+from cl_bench.claims import wording
 from cl_bench.claims.blocks import Block, Bullets, Code, Folded, Heading, Paragraph, Picture, Table
 from cl_bench.claims.data import Data
 from cl_bench.claims.drawings import Drawing, draw, drawing
@@ -18,10 +20,11 @@ from cl_bench.claims.measure import Detail, Measured, generator, measured
 from cl_bench.claims.page import page
 from cl_bench.claims.plan import BUDGETS, Plan, cells
 from cl_bench.claims.registered import CLAIMS, Claim
+from cl_bench.claims.registration import registration
 from cl_bench.claims.rule import Verdict
 from cl_bench.claims.write_html import html
 from cl_bench.claims.write_markdown import escaped, markdown
-from cl_bench.metrics.bootstrap import Estimate, Interval
+from cl_bench.metrics.bootstrap import ONE_SEED, Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 
 PLAN = Plan(BUDGETS["full"], tuple(range(100, 106)), {"rl": {"learning_rate": 6e-4}, "fst": {}})
@@ -61,10 +64,12 @@ def written(
     found: Sequence[JudgedClaim],
     drawings: Mapping[str, Drawing] | None = None,
     findings: str = "",
+    **more: Any,
 ) -> tuple[str, str]:
     """The page as Markdown and as HTML."""
-    runs = Data([]).runs(cells(PLAN, [one.claim.number for one in found]))
-    blocks = page(found, PLAN, runs, drawings or {}, findings)
+    data = Data([])
+    runs = data.runs(cells(PLAN, [one.claim.number for one in found]))
+    blocks = page(found, PLAN, data, runs, drawings or {}, findings, **more)
     return markdown(blocks, "claims"), html(blocks, drawings or {})
 
 
@@ -79,13 +84,35 @@ def test_what_failed_comes_first_then_what_is_open() -> None:
     text, _ = written(found)
     headline = text.split("## Verdicts")[1].split("\n## ")[0]
     assert "Of 4 claims: 1 not reproduced, 1 inconclusive, 2 reproduced." in headline
-    rows = re.findall(r"\[(\d+)\. .*\*\*(.*?)\*\*", headline)
+    rows = re.findall(r"\| \*\*(.*?)\*\* \| \[(\d+)\. ", headline)
     assert rows == [
-        ("2", "not reproduced"),
-        ("3", "inconclusive"),
-        ("1", "reproduced"),
-        ("10", "reproduced"),
+        ("not reproduced", "2"),
+        ("inconclusive", "3"),
+        ("reproduced", "1"),
+        ("reproduced", "10"),
     ]
+    assert "| 2a FST − RL, fitted asymptote: −5.0 points [−5.0, −5.0], 6 of 6 seeds |" in headline
+
+
+def test_a_row_says_what_it_is_about_where_a_screen_is_too_narrow_for_columns() -> None:
+    _, text = written(judged({10: 0.05}))
+    headline = text.split("Those that failed first")[1].split("</table>")[0]
+    assert headline.index("✓ reproduced") < headline.index("FST-distill levels off")
+    assert '<td data-column="verdict">' in headline
+    assert '<th scope="row"><a href="#claim-10">' in headline
+    assert '<td data-column="ours">10a FST − FST-distill, plateau of accuracy: +5.0' in headline
+
+
+def test_long_names_of_columns_may_be_broken() -> None:
+    table = Table("", ["a", "average_accuracy"], [["b", "1"]], stacked=True)
+    text = html([Heading(1, "Top", "top"), table], {})
+    assert '<th scope="col">average_<wbr>accuracy</th>' in text
+    assert '<td data-column="average_accuracy">1</td>' in text
+    assert "wbr" in Page(text).tags
+
+
+def test_every_statement_has_a_short_name() -> None:
+    assert list(wording.SHORT) == [each.id for one in CLAIMS for each in one.statements]
 
 
 def test_a_claims_section_has_its_numbers_in_the_readers_units() -> None:
@@ -94,14 +121,17 @@ def test_a_claims_section_has_its_numbers_in_the_readers_units() -> None:
     assert "| times fewer samples | 3.0 | 1.4 | 3.0 |" in section
     assert "&gt; 1.00×, at least 1.10×" in section
     assert "2.00× [2.00, 2.00]" in section  # log2 ratio 1
-    assert "| 0.0312 | 6 of 6 |" in section
-    row = "| code | 45.0 % [41.0, 48.0] | — (no runs of rl) | −3.1 points [−4.0, −2.0], 5 of 6 |"
-    assert row in section
+    assert "| 6 of 6 | &gt; 1.00×, at least 1.10× | yes | 0.0312 |" in section
+    # The difference lacks a seed, so every column says on how many it rests.
+    row = "| code | 45.0 % [41.0, 48.0], 6 of 6 | — (no runs of rl) | "
+    assert row + "−3.1 points [−4.0, −2.0], 5 of 6 |" in section
+    assert "where a row says k of n, its columns may rest on different seeds" in section
     assert f"|  | {label('fst')} | {label('rl')} | difference |" in section
     assert "Behind 1a and 1b" in section
     assert "- a note" in section
     last = text.split("## 10. ")[1]
-    assert "| 10a | accuracy, fast-slow training minus FST-distill | yes |" in last
+    row = "| 10a | **reproduced** | accuracy, fast-slow training minus FST-distill | +4.0 points"
+    assert row in last
     assert "+4.0 points [+3." in last
     assert "| 100 | +5.0 points | +0.050 nats |" in last
 
@@ -125,7 +155,7 @@ def test_how_it_was_run_lists_settings_and_every_run_that_is_not_done() -> None:
     text, _ = written(judged({10: 0.05}))
     section = text.split("## How it was run")[1]
     assert "Seeds 100, 101, 102, 103, 104, 105" in section
-    assert "| rl | 0.0006 |" in section
+    assert "| learning rate | 0.0006 | 0.0006 |" in section
     assert "12 runs were planned: 12 missing." in section
     assert "Runs that are not done (12)" in section
     for cell in cells(PLAN, [10]):
@@ -135,7 +165,7 @@ def test_how_it_was_run_lists_settings_and_every_run_that_is_not_done() -> None:
 class Page(HTMLParser):
     """Collects tags, attributes and anchors, and fails on a tag that is closed wrongly."""
 
-    VOID = ("meta", "br", "img")
+    VOID = ("meta", "br", "img", "wbr")
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -237,9 +267,43 @@ def test_markdown_escapes_no_more_than_it_has_to(text: str, expected: str) -> No
 def test_few_seeds_are_told_before_the_verdicts() -> None:
     few = Plan(BUDGETS["small"], (100, 101), PLAN.settings)
     runs = Data([]).runs(cells(few, [10]))
-    text = markdown(page(judged({10: 0.05}), few, runs, {}), "claims")
+    text = markdown(page(judged({10: 0.05}), few, Data([]), runs, {}), "claims")
     assert "With 2 seeds not every verdict can be reached" in text
     assert "not every verdict" not in written(judged({10: 0.05}))[0]
+
+
+def test_one_seed_is_told_once_and_not_beside_every_value() -> None:
+    one = Plan(BUDGETS["small"], (100,), PLAN.settings)
+    estimate = Estimate(0.031, ONE_SEED, 1, 1)
+    (claim,) = claims(10)
+
+    def measure(*_: object) -> Measured:
+        details = (Detail("code", {"fst": estimate, "rl": estimate}, "accuracy"),)
+        return Measured({100: 0.031}, estimate, details)
+
+    found = judge_claims([claim], Data([]), one, {"10a": measure, "10b": measure})
+    blocks = page(found, one, Data([]), Data([]).runs(cells(one, [10])), {})
+    text = markdown(blocks, "claims")
+    assert text.lower().count("one seed shows no interval") == 1
+    assert "10a FST − FST-distill, plateau of accuracy: +3.1 points, 1 of 1 seeds |" in text
+    assert "| code | 3.1 % | 3.1 % |" in text
+
+
+def test_a_run_that_could_not_be_made_has_its_reason_on_the_page() -> None:
+    lost = PLAN.single("facts", "fst", 101).name
+    text, _ = written(judged({10: 0.05}), failed={lost: "its process ended with exit code −9"})
+    assert f"| `{lost}` | failed | its process ended with exit code −9 |" in text
+    assert "12 runs were planned: 1 failed, 11 missing." in text
+
+
+def test_the_page_says_whether_the_rules_are_those_of_the_archive() -> None:
+    first = registration(PLAN)
+    assert "Rules and plan are as registered" in written(judged({10: 0.05}), registered=first)[0]
+    changed = {**first, "rules": "0" * 64}
+    text, _ = written(judged({10: 0.05}), registered=changed)
+    assert "had the hash 000000000000, now" in text
+    assert "registered before" not in text
+    assert "No archive keeps the rules" in written(judged({10: 0.05}))[0]
 
 
 def test_drawings_have_the_same_bytes_every_time() -> None:

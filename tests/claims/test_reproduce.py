@@ -93,8 +93,9 @@ def test_verdicts_and_page_follow_from_the_runs(sweep: Sweep, tmp_path: Path) ->
     (statement,) = done.judged[1].primary
     assert statement.judgement.p == 2 / 2**6
     assert "10a +42.5 points" in done.text()
+    assert "(FST − FST-distill, plateau of accuracy)" in done.text()
     page = done.markdown.read_text()
-    assert "10a: +42.5 points" in page
+    assert "10a FST − FST-distill, plateau of accuracy: +42.5 points" in page
     assert (done.markdown.parent / "claims" / "10-distillation.png").exists()
     assert "![Figure of claim 10" in page
     assert "claims/10-distillation.png" in page
@@ -178,6 +179,20 @@ def test_a_missing_probe_has_its_archived_origin_made_again(sweep: Sweep, tmp_pa
     archive.write_archive([origin, probe], tmp_path / "there", store)
     known = reproduce._known([origin, probe], tmp_path / "here", store)
     assert known == {origin.name, probe.name}
+
+
+@pytest.mark.usefixtures("sweep")
+def test_the_page_tells_when_plan_or_seeds_changed_after_the_archive_was_begun(
+    tmp_path: Path,
+) -> None:
+    store = tmp_path / "archive"
+    first = made([10], tmp_path, archive=store).markdown.read_text()
+    assert "Rules and plan are as registered when the runs' archive was begun" in first
+    more = made([10], tmp_path, archive=store, seeds=3).markdown.read_text()
+    added = plan.plan("small", 3).seeds[-1]
+    assert f"seeds {added} were added later" in more
+    other = reproduce.rebuild(store, tmp_path / "page", [10], budget="full").markdown.read_text()
+    assert "budget, model or settings had the hash" in other
 
 
 def test_a_failed_run_is_named_on_the_page_and_by_the_command(sweep: Sweep, tmp_path: Path) -> None:

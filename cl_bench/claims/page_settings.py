@@ -1,0 +1,154 @@
+"""The part of the page about settings: those in effect, and how calibration came to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import Any
+
+from cl_bench.claims import calibration
+from cl_bench.claims.blocks import Block, Paragraph, Table
+from cl_bench.claims.look import called, place
+from cl_bench.claims.plan import PROBE, Plan
+from cl_bench.claims.wording import NOTHING
+from cl_bench.learner import LearnerConfig
+
+_WORDS = {
+    "learning_rate": "learning rate",
+    "problems_per_step": "problems in a step",
+    "group_size": "rollouts of a problem (G)",
+    "ratio_cap": "upper clip of the importance ratio",
+    "kl_beta": "weight of the KL penalty",
+    "replay_share": "share of past problems",
+    "replay_size": "past problems kept",
+    "round_every": "steps between rounds (T)",
+    "consecutive_rounds": "rounds in a row",
+    "population": "prompts kept (K)",
+    "proposals": "rewrites proposed in a round",
+    "round_exercises": "problems that score a round",
+    "reflection_batch": "rollouts behind a rewrite",
+    "reflection_lm": "who rewrites",
+    "mixed_groups": "several prompts in a group",
+    "refill": "population refilled",
+    "temperature": "sampling temperature",
+    "max_new_tokens": "longest response, tokens",
+}
+"""The settings that the page shows, in its order, and what they are called."""
+_ALL = {"problems_per_step", "temperature", "max_new_tokens"}
+_DISTILL = {"learning_rate", "group_size"}
+_SLOW = {*_DISTILL, "ratio_cap"}
+_ROUNDS = {
+    "population",
+    "proposals",
+    "round_exercises",
+    "reflection_batch",
+    "reflection_lm",
+    "refill",
+}
+_FAST = {*_ROUNDS, "round_every"}
+_IN_A_ROW = {*_ROUNDS, "consecutive_rounds"}
+_USED = {
+    "rl": _SLOW,
+    "rl-kl": {*_SLOW, "kl_beta"},
+    "rl-replay": {*_SLOW, "replay_share", "replay_size"},
+    "prompt": _FAST,
+    "fst": {*_SLOW, *_FAST, "mixed_groups"},
+    "fst-distill": {*_DISTILL, *_FAST, "mixed_groups"},
+    "prompt-then-rl": {*_SLOW, *_IN_A_ROW},
+    "rl-then-prompt": {*_SLOW, *_IN_A_ROW},
+}
+"""By learner the settings that it reads; all, for a learner that is not named."""
+
+
+def settings_section(plan: Plan, learners: Sequence[str]) -> list[Block]:
+    """The settings of these learners, defaults included, and what calibration tried."""
+    ordered = sorted(dict.fromkeys([*learners, *plan.settings]), key=place)
+    rows = [[_words(name), *(_shown(plan, each, name) for each in ordered)] for name in _WORDS]
+    used = [row for row in rows if set(row[1:]) != {NOTHING}]
+    return [
+        Table(
+            f"Settings in effect, defaults included; {NOTHING}: not used by the learner",
+            ["setting", *map(called, ordered)],
+            [
+                ["chosen by", *(_origin(plan, each) for each in ordered)],
+                *used,
+                *_pace(plan, ordered),
+            ],
+        ),
+        *_calibration(plan),
+    ]
+
+
+def _origin(plan: Plan, learner: str) -> str:
+    return "calibration" if learner in plan.settings else "settings of rl, not tuned"
+
+
+def _shown(plan: Plan, learner: str, name: str) -> str:
+    if name not in _ALL | _USED.get(learner, set(_WORDS)):
+        return NOTHING
+    return shown(getattr(_config(plan, learner), name))
+
+
+def _config(plan: Plan, learner: str) -> LearnerConfig:
+    known = {field.name for field in fields(LearnerConfig)}
+    given = _single(plan, learner).items()
+    return LearnerConfig(**{name: value for name, value in given if name in known})
+
+
+def _single(plan: Plan, learner: str) -> dict[str, Any]:
+    return dict(plan.single(PROBE, learner, plan.seeds[0]).options)
+
+
+def _pace(plan: Plan, learners: Sequence[str]) -> Iterator[list[str]]:
+    """Steps, and how far apart evaluations are."""
+    seed = plan.seeds[0]
+    for what, cells in (
+        ("single run", [plan.single(PROBE, learner, seed) for learner in learners]),
+        ("stage of the stream", [plan.stream(learner, seed) for learner in learners]),
+    ):
+        yield [f"steps in a {what}", *(str(cell.steps) for cell in cells)]
+        yield [f"evaluated every … steps, {what}", *(str(c.options["eval_every"]) for c in cells)]
+
+
+def _calibration(plan: Plan) -> Iterator[Block]:
+    """What was tried for every setting that was chosen, and where in it the chosen one lies."""
+    rows: list[list[str]] = []
+    for learner in sorted(plan.settings, key=place):
+        if learner in calibration.LEARNERS:
+            options = [trial.options for trial in calibration.trials((learner,))]
+            for name, chosen in plan.settings[learner].items():
+                tried = sorted({one[name] for one in options if name in one})
+                listed = ", ".join(map(shown, tried))
+                rows.append(
+                    [called(learner), _words(name), shown(chosen), listed, _where(chosen, tried)]
+                )
+    if not rows:
+        return
+    columns = ("learner", "setting", "chosen", "tried", "chosen is")
+    yield Table("What calibration chose, and among what", columns, rows)
+    edges = sum("edge" in row[-1] for row in rows)
+    if edges:
+        yield Paragraph(
+            f"{edges} of the chosen settings lie at the edge of what was tried: beyond it "
+            "there may be better ones, for that learner."
+        )
+
+
+def _where(chosen: Any, tried: Sequence[Any]) -> str:
+    if chosen not in tried:
+        return "not among them"
+    if len(tried) < 3:
+        return f"one of {len(tried)}"
+    edges = {tried[0]: "the smallest: at the edge", tried[-1]: "the largest: at the edge"}
+    return edges.get(chosen, "inside")
+
+
+def shown(value: Any) -> str:
+    """A setting's value as the page writes it."""
+    if value is None or value != value:  # NaN, as pandas has for what is not known
+        return NOTHING
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
+
+
+def _words(name: str) -> str:
+    return _WORDS.get(name, name)

@@ -1,0 +1,78 @@
+"""How the page says that runs are not alike, are missing, and how much an accuracy rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from cl_bench.claims.blocks import Block, Paragraph
+from cl_bench.claims.data import Data
+from cl_bench.claims.how import how_it_was_run, mixed, with_failures
+from cl_bench.claims.write_markdown import markdown
+from cl_bench.sweep.cell import Cell
+from tests.claims.synthetic_stages import make_plan
+
+PLAN = make_plan(seeds=[100, 101])
+CELLS = [PLAN.single("facts", learner, seed) for learner in ("rl", "fst") for seed in PLAN.seeds]
+
+
+def runs(**columns: object) -> pd.DataFrame:
+    """Four finished runs of one code and model, but for these columns."""
+    found = Data([]).runs(CELLS).astype({"source_hash": object, "model_hash": object})
+    alike = {"status": "done", "source_hash": "5" * 64, "model_hash": "e" * 64}
+    return found.assign(**{**alike, **columns})
+
+
+def text(blocks: list[Block]) -> str:
+    return markdown(blocks, "claims")
+
+
+def test_runs_of_one_code_and_model_are_nothing_to_warn_of() -> None:
+    assert list(mixed(runs())) == []
+
+
+def test_runs_of_several_codes_are_a_warning_with_their_numbers() -> None:
+    codes = ["a" * 64, "5" * 64, "5" * 64, None]
+    (block,) = mixed(runs(source_hash=codes))
+    said = text([block])
+    assert "**Warning: the judged runs mix different code" in said
+    assert "555555555555: 2 runs, aaaaaaaaaaaa: 1 runs, unknown: 1 runs" in said
+
+
+def test_runs_that_are_not_judged_do_not_count() -> None:
+    codes = ["a" * 64, *["5" * 64] * 3]
+    assert list(mixed(runs(source_hash=codes, status=["failed", *["done"] * 3]))) == []
+
+
+def test_other_files_of_a_model_of_the_same_name_are_a_warning_but_not_a_probes_start() -> None:
+    hashes = ["a" * 64, *["e" * 64] * 3]
+    (block,) = mixed(runs(model_hash=hashes))
+    assert "mix different models (hashes of their files" in text([block])
+    assert list(mixed(runs(model_hash=hashes, start=["math-rl", None, None, None]))) == []
+
+
+def test_a_reason_reaches_the_runs_that_left_none_but_no_finished_one() -> None:
+    found = with_failures(
+        runs(status=["missing", "running", "done", "diverged"]),
+        {cell.name: "no room" for cell in CELLS},
+    )
+    assert list(found["status"]) == ["failed", "failed", "done", "diverged"]
+    assert list(found["reason"])[:2] == ["no room", "no room"]
+    assert found["reason"][2] != "no room"
+
+
+def test_problems_and_samples_are_those_of_the_evaluations(
+    make_run: Callable[[Cell], Path],
+) -> None:
+    folder = make_run(CELLS[0])
+    data = Data.of_runs(CELLS, folder)
+    said = text(list(how_it_was_run(PLAN, data, CELLS, data.runs(CELLS), {})))
+    assert "problems × samples of each: the stream's domains 2 × 2." in said
+    assert "4 runs were planned: 1 done, 3 missing." in said
+
+
+def test_without_runs_there_is_no_such_sentence() -> None:
+    blocks = list(how_it_was_run(PLAN, Data([]), CELLS, Data([]).runs(CELLS), {}))
+    assert not [b for b in blocks if isinstance(b, Paragraph) and "problems × samples" in str(b)]
