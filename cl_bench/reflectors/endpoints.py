@@ -47,15 +47,17 @@ class OpenAIEndpoint:
         key = os.environ.get("OPENAI_API_KEY", "").strip()
         if not key and not url:
             raise _missing_key(lm, "OPENAI_API_KEY")
-        self._client = self._openai.OpenAI(
+        client = self._openai.OpenAI(
             api_key=key or _NO_KEY, base_url=url or None, timeout=timeout, max_retries=0
         )
+        # Imports what it needs now, not in the first attempt, which has a deadline.
+        self._chat = client.chat.completions.with_raw_response
 
     def ask(
         self, messages: Sequence[Message], current: str, *, number: int, attempt: int
     ) -> Answer:
         try:
-            reply = self._client.chat.completions.with_raw_response.create(
+            reply = self._chat.create(
                 model=self._name,
                 messages=list(messages),
                 max_completion_tokens=MAX_REPLY_TOKENS,

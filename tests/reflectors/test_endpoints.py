@@ -55,7 +55,7 @@ def short_pauses(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 def reflector(
     policy: Policy, spec: str, *, ledger: Ledger | None = None, **options: Any
 ) -> Reflector:
-    options = {"reflection_retries": 1, "reflection_timeout": 5.0} | options
+    options = {"reflection_retries": 1, "reflection_timeout": 60.0} | options
     return build_reflector(policy, LearnerConfig(reflection_lm=spec, **options), ledger or Ledger())
 
 
