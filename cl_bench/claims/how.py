@@ -13,7 +13,7 @@ from cl_bench.text import duration
 if TYPE_CHECKING:
     import pandas as pd
 
-_STATUS = ("done", "diverged", "failed", "running", "missing")
+_STATUS = ("done", "diverged", "no start", "failed", "running", "missing")
 _CODE = ("cl_bench", "git_commit", "git_dirty", "source_hash", "torch", "transformers", "trl")
 _HASH = 12
 """Characters shown of a hash."""
@@ -52,7 +52,7 @@ def _settings(plan: Plan) -> Table:
 
 def _code(runs: pd.DataFrame) -> Table:
     """What code and packages made the runs, and how many each."""
-    made = runs[runs["status"] != "missing"]
+    made = runs[runs["cl_bench"].notna()]
     counts = made.astype(dict.fromkeys(_CODE, object)).groupby(list(_CODE), dropna=False).size()
     rows: list[list[Inline]] = [
         [*(_shown(_cut(value)) for value in key), str(count)] for key, count in counts.items()

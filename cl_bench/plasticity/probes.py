@@ -18,7 +18,8 @@ from cl_bench.registry import DOMAINS
 from cl_bench.results import RunDirectory
 from cl_bench.stream import stream
 from cl_bench.sweep.cell import Cell
-from cl_bench.sweep.pool import make_missing, status
+from cl_bench.sweep.pool import make_missing
+from cl_bench.sweep.state import status
 from cl_bench.views import stream_rows
 
 _OF_LEARNING = (

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cl_bench.claims import plan as planning
@@ -13,6 +14,8 @@ from cl_bench.claims.calibration import COURSES, GROUP_SIZE
 from cl_bench.claims.plan import BUDGETS, SEEDS, Plan, cells
 from cl_bench.claims.registered import CLAIMS
 from cl_bench.errors import UsageError
+from cl_bench.metrics import permutation_test
+from cl_bench.metrics.comparison import PermutationTest
 from cl_bench.micro import micro_domain
 from cl_bench.sweep.cell import Cell
 
@@ -141,3 +144,13 @@ def test_an_unknown_claim_is_an_error(claims: list[int]) -> None:
 def test_an_unknown_budget_and_no_seeds_are_errors(budget: str, seeds: int, hint: str) -> None:
     with pytest.raises(UsageError, match=hint):
         planning.plan(budget, seeds, settings=SETTINGS)
+
+
+def test_there_are_as_many_seeds_as_the_exact_test_can_take() -> None:
+    most = len(SEEDS)
+    assert planning.plan("small", most, settings=SETTINGS).seeds == SEEDS
+    found = permutation_test(np.arange(most) + 1.0, np.zeros(most))
+    assert isinstance(found, PermutationTest)
+    assert found.p == 2 / 2**most
+    with pytest.raises(ValueError, match="too many"):
+        permutation_test(np.ones(most + 1), np.zeros(most + 1))
