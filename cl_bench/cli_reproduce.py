@@ -77,7 +77,7 @@ def reproduce(
 
 def calibrate(
     learners: Annotated[
-        str | None, Name(help="Names, as in rl,fst (all that have trials).")
+        str | None, Name(help="Names, as in rl,fst (all that have trials); the others keep theirs.")
     ] = None,
     jobs: Jobs = None,
     runs: Annotated[Path, Name(help="Directory for the runs.")] = Path("results/calibration-runs"),
@@ -94,9 +94,10 @@ def calibrate(
         chosen = (
             calibration.LEARNERS if learners is None else _words("--learners", learners, "rl,fst")
         )
+        calibration.kept_rows(out, chosen)  # what cannot be kept is told before the runs are made
         found = calibration.calibrate(runs, jobs=_jobs(jobs), say=_teller(quiet), learners=chosen)
-        calibration.write(found, out)
-        typer.echo(found.to_string(index=False))
+        written = calibration.write(found, out)
+        typer.echo(written.to_string(index=False))
         typer.echo(f"\nTrials and chosen settings: {printable(str(out))}")
 
 

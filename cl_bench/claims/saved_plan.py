@@ -27,7 +27,8 @@ def from_dict(saved: Mapping[str, Any], archive: Path) -> Plan:
     """The plan that an archive's manifest holds; `RunDirectoryError` if it is none."""
     try:
         budget, seeds = BUDGETS[saved["budget"]], tuple(map(int, saved["seeds"]))
-        return Plan(budget, seeds, saved["settings"], saved["model"])
+        settings = {learner: dict(saved["settings"][learner]) for learner in saved["settings"]}
+        return Plan(budget, seeds, settings, saved["model"])
     except (KeyError, TypeError, ValueError) as error:
         raise RunDirectoryError(
             f"{archive / 'manifest.json'} holds no plan that this cl-bench knows ({error!r}). "

@@ -26,6 +26,7 @@ SETTINGS = {
     "rl": {"learning_rate": 6e-4, "problems_per_step": 8},
     "prompt": {"proposals": 5},
     "fst": {"learning_rate": 9e-4, "problems_per_step": 8},
+    "fst-distill": {"learning_rate": 6e-4, "problems_per_step": 8},
 }
 
 
