@@ -116,8 +116,8 @@ def _words(option: str, given: str, example: str) -> list[str]:
     words = [word.strip() for word in given.split(",")]
     if "" in words:
         raise UsageError(
-            f"{option} is {printable(repr(given), 100)}, but must be joined by commas with "
-            f"something between them, such as {example}."
+            f"{option} is {printable(repr(given), 100)}, but must be a list joined by commas, "
+            f"such as {example}."
         )
     return list(dict.fromkeys(words))
 

@@ -184,7 +184,8 @@ def kept_rows(out: Path, learners: Collection[str]) -> list[dict[Hashable, Any]]
             raise _unusable(file, f"it has trials of {learner!r}, which is not calibrated")
         if not _are_todays(rows, str(learner)):
             raise _unusable(file, f"its trials of {learner} are not those that calibration makes")
-    return others.to_dict("records")
+    records: list[dict[Hashable, Any]] = others.to_dict("records")
+    return records
 
 
 def _are_todays(rows: pd.DataFrame, learner: str) -> bool:
@@ -192,7 +193,7 @@ def _are_todays(rows: pd.DataFrame, learner: str) -> bool:
     tried = rows[list(_COLUMNS)].astype(object).where(rows[list(_COLUMNS)].notna(), None)
     asked = [_label(trial) for trial in trials([learner])]
     labels = tried.drop(columns="score").to_dict("records")
-    return labels == asked and tried["score"].notna().all()
+    return bool(labels == asked and tried["score"].notna().all())
 
 
 def _unusable(file: Path, reason: str) -> RunDirectoryError:

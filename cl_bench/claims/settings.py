@@ -45,7 +45,8 @@ def read_settings(file: Path) -> Settings:
             f"{','.join(lacking)}` adds them to results/calibration/settings.json; copy that file "
             "there."
         )
-    return found
+    settings: Settings = found
+    return settings
 
 
 def options_of(learner: str, settings: Settings) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ from cl_bench.sweep.pool import Outcome
 from cl_bench.sweep.state import with_starts
 
 MakeRun = Callable[..., Path]
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "rl": {"learning_rate": 6e-4, "problems_per_step": 8},
     "prompt": {"proposals": 5},
     "fst": {"learning_rate": 9e-4, "problems_per_step": 8},
@@ -336,7 +336,7 @@ def test_the_page_that_counts_is_only_written_by_the_full_budget(tmp_path: Path)
         (("--claims", "11"), "Unknown claim '11'"),
         (("--claims", "one"), "Unknown claim 'one'"),
         (("--claims", "11"), "Known: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10."),
-        (("--claims", ","), "--claims is ',', but must be joined by commas with something between"),
+        (("--claims", ","), "--claims is ',', but must be a list joined by commas, such as 1,3."),
         (("--claims", ""), "such as 1,3."),
         (("--claims", "1,,3"), "--claims is '1,,3'"),
         (("--budget", "medium"), "Known: full, small"),
