@@ -19,6 +19,12 @@ def plasticity(
     probe: Annotated[str, Name(help="Domain on which every model learns anew.")],
     steps: Annotated[int | None, Name(help="Steps of a probe; else the domain's.")] = None,
     seeds: Annotated[str | None, Name(help="Seeds such as 0,1,2; else each run's own.")] = None,
+    learning_rate: Annotated[
+        float | None, Name(help="Of all probes; else the first run's.")
+    ] = None,
+    problems_per_step: Annotated[
+        int | None, Name(help="Of all probes; else the first run's.")
+    ] = None,
     jobs: Annotated[int | None, Name(help="Probes at a time; else one a core.")] = None,
     out: Annotated[Path, Name(help="Directory of the probes and the table.")] = Path(
         "results/plasticity"
@@ -40,6 +46,8 @@ def plasticity(
             say=lambda line: None if quiet else typer.echo(printable(line), err=True),
             steps=steps,
             seeds=_numbers(seeds),
+            learning_rate=learning_rate,
+            problems_per_step=problems_per_step,
         )
         typer.echo(found.text())
         files = ", ".join(printable(str(path)) for path in found.write(out))

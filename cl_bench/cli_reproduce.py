@@ -27,12 +27,14 @@ def reproduce(
     budget: Annotated[str | None, Name(help="small or full (small).")] = None,
     jobs: Jobs = None,
     runs: Annotated[Path, Name(help="Directory for the runs.")] = Path("results/runs"),
-    out: Annotated[Path, Name(help="Directory for the page.")] = Path("reports"),
+    out: Annotated[
+        Path | None, Name(help="Directory for the page (reports; reports/small for small).")
+    ] = None,
     source: Annotated[
         Path | None, Name("--from", help="Make the page from this archive, and no run.")
     ] = None,
     archive: Annotated[
-        Path | None, Name(help="Pack the runs into this directory; use those in it.")
+        Path | None, Name(help="Pack the runs into this directory, kept under one plan; use those.")
     ] = None,
     ablations: Annotated[bool, Name("--ablations", help="Make their runs too; hours.")] = False,
     quiet: Quiet = False,
@@ -75,7 +77,7 @@ def reproduce(
 
 def calibrate(
     learners: Annotated[
-        str | None, Name(help="Names, as in rl,fst (all that have trials).")
+        str | None, Name(help="Names, as in rl,fst (all that have trials); the others keep theirs.")
     ] = None,
     jobs: Jobs = None,
     runs: Annotated[Path, Name(help="Directory for the runs.")] = Path("results/calibration-runs"),
@@ -89,24 +91,35 @@ def calibrate(
     with Errors(debug, _AGAIN):
         from cl_bench.claims import calibration
 
-        chosen = calibration.LEARNERS if learners is None else _words(learners)
+        chosen = (
+            calibration.LEARNERS if learners is None else _words("--learners", learners, "rl,fst")
+        )
+        calibration.kept_rows(out, chosen)  # what cannot be kept is told before the runs are made
         found = calibration.calibrate(runs, jobs=_jobs(jobs), say=_teller(quiet), learners=chosen)
-        calibration.write(found, out)
-        typer.echo(found.to_string(index=False))
+        written = calibration.write(found, out)
+        typer.echo(written.to_string(index=False))
         typer.echo(f"\nTrials and chosen settings: {printable(str(out))}")
 
 
 def _claims(given: str, known: tuple[int, ...]) -> list[int]:
     """The claims' numbers, in order."""
     names = {str(number): number for number in known}
-    for word in _words(given):
+    words = _words("--claims", given, "1,3")
+    for word in words:
         if word not in names:
             raise unknown("claim", word, names)
-    return sorted({names[word] for word in _words(given)})
+    return sorted(names[word] for word in words)
 
 
-def _words(given: str) -> list[str]:
-    return list(dict.fromkeys(word.strip() for word in given.split(",")))
+def _words(option: str, given: str, example: str) -> list[str]:
+    """The different words of a list joined by commas."""
+    words = [word.strip() for word in given.split(",")]
+    if "" in words:
+        raise UsageError(
+            f"{option} is {printable(repr(given), 100)}, but must be a list joined by commas, "
+            f"such as {example}."
+        )
+    return list(dict.fromkeys(words))
 
 
 def _jobs(given: int | None) -> int:

@@ -4,6 +4,8 @@
     ├── UsageError        what the user asked for does not exist or cannot work
     │   └── PluginError   what the user asked for belongs to an installed package and is broken
     ├── RunDirectoryError a run directory is locked, damaged or belongs to something else
+    │   ├── LockedError         another process is writing to it now
+    │   └── OtherSoftwareError  its run began with software that is not this one
     ├── ModelError        a model folder or name that cannot be used
     ├── DivergedError     training produced a loss or weights that are not finite
     ├── ReflectionError   a rewrite could not be had; counted, and the run goes on without it
@@ -15,6 +17,7 @@ Every message says what was given, what is allowed and what to type next.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 from cl_bench.text import printable
@@ -44,6 +47,14 @@ class PluginError(UsageError):
 
 class RunDirectoryError(ClBenchError):
     """A run directory cannot be created, read or continued."""
+
+
+class LockedError(RunDirectoryError):
+    """Another process is writing to the run directory."""
+
+
+class OtherSoftwareError(RunDirectoryError):
+    """The run began with other versions than those that are installed."""
 
 
 class ModelError(ClBenchError):
@@ -79,7 +90,7 @@ def at_least(**checks: tuple[float, float]) -> None:
 
 def unknown(kind: str, given: object, allowed: Iterable[str]) -> UsageError:
     """An error for an unknown name: it lists what is allowed and guesses what was meant."""
-    names = sorted(allowed)
+    names = sorted(allowed, key=_by_number)
     close = difflib.get_close_matches(str(given)[:100], names, n=1, cutoff=0.5)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     known = ", ".join(names)
@@ -87,3 +98,9 @@ def unknown(kind: str, given: object, allowed: Iterable[str]) -> UsageError:
     return UsageError(
         f"Unknown {kind} {shown}.{hint} Known: {known}.{_LISTED if kind in _KINDS else ''}"
     )
+
+
+def _by_number(name: str) -> list[tuple[int, str]]:
+    """A key that sorts whole numbers in names by value: 2 before 10."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(int(part), "") if odd % 2 else (-1, part) for odd, part in enumerate(parts)]

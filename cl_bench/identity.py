@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from cl_bench.errors import RunDirectoryError
+from cl_bench.errors import OtherSoftwareError, RunDirectoryError
 from cl_bench.models import resolve
 from cl_bench.policy import Policy
 from cl_bench.provenance import file_hashes
@@ -50,7 +50,7 @@ def require_same_model(manifest: Mapping[str, Any], found: Mapping[str, Any], pa
 
 
 def require_same_software(manifest: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
-    """Raise `RunDirectoryError` if versions differ: of packages, Python, cl-bench or a domain.
+    """Raise `OtherSoftwareError` if versions differ: of packages, Python, cl-bench or a domain.
 
     `now` is what `provenance()` says.
     """
@@ -64,7 +64,7 @@ def require_same_software(manifest: Mapping[str, Any], now: Mapping[str, Any], p
         pairs[f"domain {domain}"] = (stage["domain_version"], DOMAINS.load(domain).version)
     differing = [f"{n} {old} (now {new})" for n, (old, new) in pairs.items() if old != new]
     if differing:
-        raise RunDirectoryError(
+        raise OtherSoftwareError(
             f"The run in {path} began with other versions: {', '.join(differing)}. Install those "
             "to go on with it, or start a new run with another --out."
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from cl_bench import contracts
-from cl_bench.errors import RunDirectoryError, unknown
+from cl_bench.errors import OtherSoftwareError, RunDirectoryError, unknown
 from cl_bench.plugins import Contract, Plugin, discovered
 
 if TYPE_CHECKING:
@@ -178,7 +178,8 @@ def require_same_plugins(path: Path, before: Mapping[str, str], now: Mapping[str
     for package, version in before.items():
         if now.get(package) != version:
             found = now.get(package, "not installed")
-            raise RunDirectoryError(
+            kind = OtherSoftwareError if package in now else RunDirectoryError
+            raise kind(
                 f"The run in {path} was begun with {package} {version}, which is now {found}. "
                 f"`pip install {package}=={version}`, or start a new run with another --out."
             )

@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from cl_bench.checkpoint import Checkpoints
-from cl_bench.errors import RunDirectoryError, unknown
+from cl_bench.errors import LockedError, OtherSoftwareError, RunDirectoryError, unknown
 from cl_bench.files import (
     UNFINISHED,
     file_hash,
@@ -113,7 +113,7 @@ class RunDirectory:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Own the directory inside: a second writer gets a `RunDirectoryError`.
+        """Own the directory inside: a second writer gets a `LockedError`.
 
         The lock goes with the process, however that ends.
         """
@@ -206,7 +206,7 @@ class RunDirectory:
         version = manifest.get("schema_version")
         if version != SCHEMA_VERSION:
             written = (manifest.get("provenance") or {}).get("cl_bench", "another version")
-            raise RunDirectoryError(
+            raise OtherSoftwareError(
                 f"{self.path} has tables of schema version {version!r}; this cl-bench reads "
                 f"version {SCHEMA_VERSION}. Read it with the cl-bench that wrote it ({written})."
             )
@@ -270,7 +270,7 @@ def _take_lock(file: TextIO, path: Path) -> None:
     except BlockingIOError:
         file.seek(0)
         owner = file.read().strip() or "unknown, it is just starting"
-        raise RunDirectoryError(
+        raise LockedError(
             f"{path} is being written by another process (pid {owner}). Wait for it or stop it, "
             "or give another --out."
         ) from None

@@ -142,6 +142,13 @@ CASES: dict[str, list[str]] = {
     "a probe of a damaged run": ["plasticity", "runs/status", "--probe", "facts"],
     "a probe of a run without models": ["plasticity", "runs/bare", "--probe", "facts"],
     "probes of runs of two models": ["plasticity", "runs/bare", "runs/two", "--probe", "facts"],
+    "probes that learn nothing": [
+        "plasticity", "runs/bare", "--probe", "facts", "--learning-rate", "0"],
+    "an unknown claim": ["reproduce", "--claims", "1,11"],
+    "no claims between commas": ["reproduce", "--claims", ","],
+    "more seeds than the exact test takes": ["reproduce", "--seeds", "21"],
+    "an archive that is not there": ["reproduce", "--from", "nowhere"],
+    "a learner that has no trials": ["calibrate", "--learners", "rl-kl"],
     "training for no steps": ["model", "train", "--out", "new", "--steps", "0"],
     "training into a file": ["model", "train", "--out", "file"],
     "training on an unknown device": ["model", "train", "--out", "new", "--device", "tpu"],

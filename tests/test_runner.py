@@ -11,7 +11,14 @@ import pytest
 
 import cl_bench
 from cl_bench.api import resume
-from cl_bench.errors import DivergedError, ModelError, RunDirectoryError, UsageError
+from cl_bench.errors import (
+    DivergedError,
+    LockedError,
+    ModelError,
+    OtherSoftwareError,
+    RunDirectoryError,
+    UsageError,
+)
 from cl_bench.progress import Quiet
 from cl_bench.results import RunDirectory
 from cl_bench.views import stream_rows
@@ -276,7 +283,7 @@ def test_a_resume_under_other_code_is_refused(tiny_model: Path, tmp_path: Path, 
     directory = interrupted(tmp_path / "run", 2, model=str(tiny_model))
     began = directory.manifest["provenance"]
     directory.update_manifest(provenance={**began, name: "another"})
-    with pytest.raises(RunDirectoryError, match=r"began with other versions: .* another "):
+    with pytest.raises(OtherSoftwareError, match=r"began with other versions: .* another "):
         resume(directory.path)
 
 
@@ -311,7 +318,7 @@ def test_a_second_process_cannot_resume_what_another_one_writes(
     directory = interrupted(tmp_path / "run", 2, model=str(tiny_model))
     with (
         RunDirectory.open(directory.path).locked(),
-        pytest.raises(RunDirectoryError, match="is being written by another process"),
+        pytest.raises(LockedError, match="is being written by another process"),
     ):
         resume(directory.path)
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -27,7 +28,7 @@ from cl_bench.files import file_hash, read_json, replacing, write_json_atomicall
 from cl_bench.results import RunDirectory
 from cl_bench.schema import SCHEMA_VERSION
 from cl_bench.sweep.cell import Cell
-from cl_bench.sweep.pool import FINISHED
+from cl_bench.sweep.state import FINISHED
 
 VERSION = 1
 """Counts up whenever files or columns of an archive change their meaning."""
@@ -70,10 +71,10 @@ def exists(path: Path) -> bool:
     return (path / _MANIFEST).exists()
 
 
-def known_cells(path: Path) -> set[str]:
-    """The names of the cells whose runs are finished in an archive; none where there is none."""
-    archive = Archive.read(path) if exists(path) else EMPTY
-    return {name for name, row in archive.rows.items() if row["status"] in FINISHED}
+def known_cells(path: Path) -> dict[str, str]:
+    """The status of every cell whose run is finished in an archive; none where there is none."""
+    rows = Archive.read(path).rows if exists(path) else {}
+    return {name: row["status"] for name, row in rows.items() if row["status"] in FINISHED}
 
 
 def write_archive(
@@ -83,15 +84,17 @@ def write_archive(
     *,
     plan: Mapping[str, Any] | None = None,
     registered: Mapping[str, Any] | None = None,
+    failures: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Pack the runs of `cells` in `folder` into `out`, or add them to the archive there.
 
     `registered` is kept when the archive is begun and never changed afterwards.
     A run on this machine takes the place of the archived one, except that an unfinished or failed
     one never replaces a finished one. Cells of which nothing is on this machine stay as they are.
+    `failures` has, by name, why a cell could not be made now.
     """
     old = Archive.read(out) if exists(out) else replace(EMPTY, registered=registered)
-    here = {cell.name: row_of(cell, folder) for cell in cells}
+    here = {cell.name: row_of(cell, folder, failures) for cell in cells}
     rows = dict(old.rows)
     tables = {name: dict(old.tables[name]) for name in TABLES}
     for cell, row in here.items():

@@ -8,14 +8,15 @@ problems in a step a stage has half as many steps. A trial's score is the mean o
 average over the stage ends. A run that diverged scores 0. The best score wins; among equal ones the
 trial that comes first in the table.
 
-`cl-bench calibrate` makes the runs and writes trials.csv, the table of all trials, and what was
-chosen, settings.json, to results/calibration/. A copy of the latter beside this file is what
-`cl-bench reproduce` takes.
+`cl-bench calibrate` makes the runs and writes trials.csv, the table of all trials, and what that
+table chooses, settings.json, to results/calibration/. Rows of learners that are not calibrated
+again stay in the table. A copy of settings.json beside this file is what `cl-bench reproduce`
+takes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -50,7 +51,9 @@ _FAST: list[dict[str, Any]] = [
     {"proposals": proposals, "round_exercises": exercises}
     for proposals, exercises in product((3, 5, 8), (16, 32))
 ]
-
+_OPTIONS = tuple({**_SLOW[0], **_FAST[0]})
+_COLUMNS = ("learner", "trial", *_OPTIONS, "steps", "score")
+_TABLE = "trials.csv"
 
 _GRIDS: Mapping[str, list[dict[str, Any]]] = {
     "rl": [*_SLOW, *_rates(1.2e-3)],
@@ -128,14 +131,7 @@ def table(planned: Sequence[Trial], folder: Path) -> pd.DataFrame:
             f"{cell.stream}, seed {cell.seed}": s
             for cell, s in zip(trial.cells, scores, strict=True)
         }
-        options = {**_SLOW[0], **_FAST[0]}.keys()
-        rows.append(
-            {"learner": trial.learner, "trial": trial.number}
-            | {name: trial.options.get(name) for name in options}
-            | {"steps": trial.cells[0].steps}
-            | named
-            | {"score": sum(scores) / len(scores)}
-        )
+        rows.append(_label(trial) | named | {"score": sum(scores) / len(scores)})
     return pd.DataFrame(rows)
 
 
@@ -147,11 +143,71 @@ def choose(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     return {learner: dict(planned[learner, number]) for learner, number in pairs}
 
 
-def write(table: pd.DataFrame, out: Path) -> None:
-    """Write the table of trials and what it chooses into the folder `out`."""
+def write(table: pd.DataFrame, out: Path) -> pd.DataFrame:
+    """Write the table of trials and what it chooses into the folder `out`; return that table.
+
+    Learners that only the trials.csv there has keep their rows. Settings are chosen from the table
+    as it is written, rounded to six digits, so that whoever reads it chooses the same.
+    """
+    import pandas as pd
+
+    rows = [*table.to_dict("records"), *kept_rows(out, set(table["learner"]))]
+    rows.sort(key=lambda row: (LEARNERS.index(str(row["learner"])), row["trial"]))
+    text = pd.DataFrame(rows).to_csv(index=False, float_format="%.6g")
     out.mkdir(parents=True, exist_ok=True)
-    write_text_atomically(out / "trials.csv", table.to_csv(index=False, float_format="%.6g"))
-    write_json_atomically(out / "settings.json", choose(table))
+    write_text_atomically(out / _TABLE, text)
+    written = pd.read_csv(out / _TABLE)
+    write_json_atomically(out / SETTINGS.name, choose(written))
+    return written
+
+
+def kept_rows(out: Path, learners: Collection[str]) -> list[dict[Hashable, Any]]:
+    """The rows of the trials.csv in `out`, if there is one, about others than these learners.
+
+    `RunDirectoryError` unless every learner in them has just the trials that it has today.
+    """
+    import pandas as pd
+
+    file = out / _TABLE
+    if not file.exists():
+        return []
+    try:
+        found = pd.read_csv(file)
+    except (ValueError, OSError) as error:
+        raise _unusable(file, str(error)) from error
+    lacking = [column for column in _COLUMNS if column not in found]
+    if lacking:
+        raise _unusable(file, f"it has no column {', '.join(lacking)}")
+    others = found[~found["learner"].isin(learners)]
+    for learner, rows in others.groupby("learner", dropna=False):
+        if learner not in LEARNERS:
+            raise _unusable(file, f"it has trials of {learner!r}, which is not calibrated")
+        if not _are_todays(rows, str(learner)):
+            raise _unusable(file, f"its trials of {learner} are not those that calibration makes")
+    records: list[dict[Hashable, Any]] = others.to_dict("records")
+    return records
+
+
+def _are_todays(rows: pd.DataFrame, learner: str) -> bool:
+    """Whether these are all trials of a learner, each with its options, steps and a score."""
+    tried = rows[list(_COLUMNS)].astype(object).where(rows[list(_COLUMNS)].notna(), None)
+    asked = [_label(trial) for trial in trials([learner])]
+    labels = tried.drop(columns="score").to_dict("records")
+    return bool(labels == asked and tried["score"].notna().all())
+
+
+def _unusable(file: Path, reason: str) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"{file} is no table of trials that can be kept: {reason}. Restore it from a copy, "
+        "calibrate those learners again as well (--learners), or give another --out."
+    )
+
+
+def _label(trial: Trial) -> dict[str, Any]:
+    """A trial's row in the table, without its scores."""
+    options = {name: trial.options.get(name) for name in _OPTIONS}
+    label = {"learner": trial.learner, "trial": trial.number}
+    return label | options | {"steps": trial.cells[0].steps}
 
 
 def _trial(learner: str, number: int, options: Mapping[str, Any]) -> Trial:

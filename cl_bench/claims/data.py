@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import pyarrow as pa
@@ -16,7 +17,7 @@ from cl_bench.errors import unknown
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.results import RunDirectory
 from cl_bench.sweep.cell import Cell
-from cl_bench.sweep.pool import FINISHED
+from cl_bench.sweep.state import FINISHED, NO_START, why_no_start
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,9 +45,17 @@ class Data:
         self._frames: dict[tuple[str, str], pd.DataFrame] = {}
 
     @classmethod
-    def of_runs(cls, cells: Iterable[Cell], folder: Path) -> Data:
-        """From the run directories `folder/<cell.name>`; each may be missing."""
-        return cls([_Directories(cells, folder)])
+    def of_runs(
+        cls,
+        cells: Iterable[Cell],
+        folder: Path,
+        failures: Mapping[str, str] = MappingProxyType({}),
+    ) -> Data:
+        """From the run directories `folder/<cell.name>`; each may be missing.
+
+        `failures` has, by name, why a cell could not be made.
+        """
+        return cls([_Directories(cells, folder, failures)])
 
     @classmethod
     def of_archive(cls, path: Path) -> Data:
@@ -63,18 +72,19 @@ class Data:
             names = dict.fromkeys(name for source in self._sources for name in source.rows)
             rows = [self._row(name)[0] for name in names]
         else:
-            rows = [self._row(cell.name)[0] or missing_row(cell) for cell in cells]
+            rows = [self._of(cell)[0] for cell in cells]
         return pa.Table.from_pylist(rows, schema=RUNS).to_pandas()
 
     def table(self, name: str, cell: Cell) -> pd.DataFrame | Undefined:
         """One of `TABLES` of the cell's run, its rows in the order they were written.
 
-        `Undefined` with the reason if the run is missing, unfinished, failed or diverged.
+        `Undefined` with the reason if the run is missing, unfinished, failed or diverged, or if
+        the one it starts from diverged.
         """
         if name not in TABLES:
             raise unknown("table", name, TABLES)
-        row, source = self._row(cell.name)
-        if row.get("status") != "done" or source is None:
+        row, source = self._of(cell)
+        if row["status"] != "done" or source is None:
             return _why_not(cell.name, row)
         if (name, cell.name) not in self._frames:
             self._frames[name, cell.name] = source.table(name, cell.name).to_pandas()
@@ -124,6 +134,16 @@ class Data:
             return Undefined(f"run {cell.name} was not evaluated on {asked}")
         return rows
 
+    def _of(self, cell: Cell) -> tuple[Mapping[str, Any], Source | None]:
+        """The cell's row and the source it is from; what has no start has a status that says so."""
+        row, source = self._row(cell.name)
+        row = row or missing_row(cell)
+        if row["status"] in FINISHED or cell.start is None:
+            return row, source
+        why = why_no_start(cell, self._of(cell.start)[0]["status"])
+        lost = {} if why is None else {"status": NO_START, "reason": why}
+        return {**row, **lost}, source
+
     def _row(self, name: str) -> tuple[Mapping[str, Any], Source | None]:
         """The cell's row and the source it is from; the first finished one, if there is any."""
         having = [(source.rows[name], source) for source in self._sources if name in source.rows]
@@ -137,12 +157,12 @@ _RANK = {**dict.fromkeys(FINISHED, 0), "missing": 2}
 class _Directories:
     """Runs in the directories that a sweep leaves."""
 
-    def __init__(self, cells: Iterable[Cell], folder: Path) -> None:
-        self._cells, self._folder = tuple(cells), folder
+    def __init__(self, cells: Iterable[Cell], folder: Path, failures: Mapping[str, str]) -> None:
+        self._cells, self._folder, self._failures = tuple(cells), folder, failures
 
     @cached_property
     def rows(self) -> Mapping[str, Mapping[str, Any]]:
-        return {cell.name: row_of(cell, self._folder) for cell in self._cells}
+        return {cell.name: row_of(cell, self._folder, self._failures) for cell in self._cells}
 
     def table(self, name: str, cell: str) -> pa.Table:
         return table_of(name, RunDirectory.open(self._folder / cell))
@@ -154,10 +174,10 @@ def _last(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _why_not(cell: str, row: Mapping[str, Any]) -> Undefined:
-    status = row.get("status", "missing")
-    reason = row.get("reason") or ""
+    status, reason = row["status"], row["reason"] or ""
     if status == "diverged":
         step = re.match(r"Step (\d+) ", reason)
         return Undefined(f"run {cell} diverged" + (f" at step {step[1]}" if step else ""))
-    said = {"missing": "is missing", "running": "is unfinished"}.get(status, status)
+    words = {"missing": "is missing", "running": "is unfinished", NO_START: "has no start"}
+    said = words.get(status, status)
     return Undefined(f"run {cell} {said}" + (f": {reason}" if reason else ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.claims.blocks import (
@@ -20,7 +20,7 @@ from cl_bench.claims.page_settings import settings_section, shown
 from cl_bench.claims.plan import Plan
 from cl_bench.claims.spending import Spending, spending_section
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.sweep.pool import FINISHED
+from cl_bench.sweep.state import FINISHED
 from cl_bench.text import duration
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cl_bench.claims.data import Data
     from cl_bench.sweep.cell import Cell
 
-_STATUS = ("done", "diverged", "failed", "running", "missing")
+_STATUS = ("done", "diverged", "no start", "failed", "running", "missing")
 _CODE = ("cl_bench", "git_commit", "git_dirty", "source_hash", "torch", "transformers", "trl")
 _HASH = 12
 """Characters shown of a hash."""
@@ -64,15 +64,6 @@ def how_it_was_run(
     )
     yield _code(runs)
     yield from _not_done(runs)
-
-
-def with_failures(runs: pd.DataFrame, failed: Mapping[str, str]) -> pd.DataFrame:
-    """The runs with the reasons of those that could not be made; what left nothing has no other."""
-    found = runs.astype({"reason": object})
-    unfinished = found["cell"].isin(list(failed)) & ~found["status"].isin(FINISHED)
-    found.loc[unfinished, "status"] = "failed"
-    found.loc[unfinished, "reason"] = found.loc[unfinished, "cell"].map(dict(failed))
-    return found
 
 
 def mixed(runs: pd.DataFrame) -> Iterator[Block]:
@@ -119,7 +110,7 @@ def _asked(data: Data, cells: Sequence[Cell]) -> Iterator[Block]:
 
 def _code(runs: pd.DataFrame) -> Table:
     """What code and packages made the runs, and how many each."""
-    made = runs[runs["status"].isin([*FINISHED, "running"]) | runs["source_hash"].notna()]
+    made = runs[runs["cl_bench"].notna()]
     counts = made.astype(dict.fromkeys(_CODE, object)).groupby(list(_CODE), dropna=False).size()
     rows: list[list[Inline]] = [
         [*(shown(_cut(value)) for value in key), str(count)] for key, count in counts.items()

@@ -26,7 +26,7 @@ from cl_bench.claims.blocks import (
     Text,
 )
 from cl_bench.claims.drawings import Drawing, name_of
-from cl_bench.claims.how import how_it_was_run, mixed, with_failures
+from cl_bench.claims.how import how_it_was_run, mixed
 from cl_bench.claims.judged import JudgedClaim, JudgedStatement
 from cl_bench.claims.look import called
 from cl_bench.claims.measure import Detail
@@ -60,16 +60,13 @@ def page(
     findings: str = "",
     ablations: Sequence[Block] = (),
     *,
-    failed: Mapping[str, str] | None = None,
     registered: Mapping[str, Any] | None = None,
 ) -> list[Block]:
     """The whole page.
 
     `runs` has a row for every planned run, `findings` is Markdown, `ablations` the section about
-    them. `failed` has by a run's name why it could not be made now, `registered` is the
-    `registration` that the runs' archive was begun with.
+    them, `registered` the `registration` that the runs' archive was begun with.
     """
-    runs = with_failures(runs, failed or {})
     needed = cells(plan, [one.claim.number for one in judged])
     spent = spending(data, needed)
     blocks: list[Block] = [

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cl_bench.claims.calibration import SETTINGS, steps_for
+from cl_bench.claims.settings import Settings, options_of, read_settings
 from cl_bench.errors import UsageError, unknown
-from cl_bench.files import read_json
 from cl_bench.sweep.cell import Cell
 
 SEEDS = (
@@ -59,8 +59,8 @@ class Plan:
 
     budget: Budget
     seeds: tuple[int, ...]
-    settings: Mapping[str, Mapping[str, Any]]
-    """By learner the options that calibration chose; a learner without any takes those of rl."""
+    settings: Settings
+    """By learner the options that calibration chose (see `settings.INHERITS` for the others)."""
     model: str = "embedded"
 
     def single(self, domain: str, learner: str, seed: int, **options: Any) -> Cell:
@@ -88,7 +88,7 @@ class Plan:
         return domain in ORIGINS and learner in ("rl", "fst")
 
     def _settings(self, learner: str) -> Mapping[str, Any]:
-        return self.settings.get(learner, self.settings["rl"])
+        return options_of(learner, self.settings)
 
     def _cell(
         self,
@@ -116,11 +116,12 @@ def plan(
     budget: str,
     seeds: int | None = None,
     model: str = "embedded",
-    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    settings: Settings | None = None,
 ) -> Plan:
     """The plan of a named budget, with the settings that calibration chose unless others are given.
 
-    `UsageError` for an unknown budget or no seeds.
+    `UsageError` for an unknown budget, no seeds or too many; `RunDirectoryError` for settings that
+    are missing.
     """
     if budget not in BUDGETS:
         raise unknown("budget", budget, BUDGETS)
@@ -131,7 +132,7 @@ def plan(
             f"seeds is {count}, but must be from 1 to {len(SEEDS)}; verdicts need at least 6."
         )
     chosen = SEEDS[:count]
-    return Plan(found, chosen, read_json(SETTINGS) if settings is None else settings, model)
+    return Plan(found, chosen, read_settings(SETTINGS) if settings is None else settings, model)
 
 
 def cells(plan: Plan, claims: Sequence[int]) -> list[Cell]:

@@ -7,10 +7,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cl_bench.claims import ablations, wording
 from cl_bench.claims import archive as archives
@@ -21,16 +20,18 @@ from cl_bench.claims.judged import JudgedClaim, judge_claims
 from cl_bench.claims.noise import noise_section
 from cl_bench.claims.page import page
 from cl_bench.claims.page_ablations import ablation_section
-from cl_bench.claims.plan import BUDGETS, Plan, cells, plan
+from cl_bench.claims.plan import Plan, cells, plan
 from cl_bench.claims.registered import CLAIMS
 from cl_bench.claims.registration import registration
+from cl_bench.claims.saved_plan import as_dict, from_dict, joined
 from cl_bench.claims.write_html import html
 from cl_bench.claims.write_markdown import markdown
-from cl_bench.errors import RunDirectoryError, at_least
+from cl_bench.errors import at_least
 from cl_bench.files import replacing, write_text_atomically
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.sweep.cell import Cell
-from cl_bench.sweep.pool import FINISHED, Outcome, make_missing, status, with_starts
+from cl_bench.sweep.pool import Outcome, make_missing
+from cl_bench.sweep.state import SETTLED, status, with_starts
 
 ALL = tuple(claim.number for claim in CLAIMS)
 FINDINGS = "findings.md"
@@ -57,9 +58,9 @@ def reproduce(
     claims: Sequence[int] = ALL,
     *,
     folder: Path,
-    out: Path,
     jobs: int,
     say: Callable[[str], None],
+    out: Path | None = None,
     seeds: int | None = None,
     budget: str = "small",
     archive: Path | None = None,
@@ -68,32 +69,37 @@ def reproduce(
     """Make the runs of these claims that are missing in `folder`, judge them, write the page.
 
     With `ablate` the runs of the ablations too. Runs that are finished in `archive` are not made
-    again, and all of them are packed into it, also when interrupted. A run that fails leaves its
-    values undefined; the same call tries it again. Raises `UsageError` for an unknown claim or
-    budget and for numbers that are too small.
+    again, and all of them are packed into it, also when interrupted; its plan is then for their
+    seeds too. A run that fails leaves its values undefined; the same call tries it again. The page
+    is in `out`, by default `page_folder(budget)`. Raises `UsageError` for an unknown claim or
+    budget, for numbers that are too small, and for an archive kept under another plan.
     """
     at_least(jobs=(jobs, 1))
     planned = plan(budget, seeds)
+    kept = planned if archive is None else joined(planned, archive)
     wanted = cells(planned, claims)
     if ablate:
         wanted = list(dict.fromkeys([*wanted, *ablations.cells(planned)]))
     known = _known(wanted, folder, archive)
+    failures: dict[str, str] = {}
     try:
         outcomes = make_missing(wanted, folder, jobs=jobs, say=say, known=known)
+        failed = tuple(outcome for outcome in outcomes if outcome.status == "failed")
+        failures |= {outcome.cell.name: outcome.reason for outcome in failed}
     finally:  # when interrupted, too: what is finished is worth keeping
         if archive is not None:
             first = registration(planned)
-            write_archive(wanted, folder, archive, plan=_as_dict(planned), registered=first)
-    data = Data.of_runs(wanted, folder)
+            saved = as_dict(kept)
+            write_archive(wanted, folder, archive, plan=saved, registered=first, failures=failures)
+    data = Data.of_runs(wanted, folder, failures)
     if archive is not None:
         data = data.merged(Data.of_archive(archive))
-    failed = tuple(outcome for outcome in outcomes if outcome.status == "failed")
     return _write(claims, planned, data, out, archive, failed)
 
 
 def rebuild(
     archive: Path,
-    out: Path,
+    out: Path | None = None,
     claims: Sequence[int] = ALL,
     *,
     seeds: int | None = None,
@@ -101,10 +107,11 @@ def rebuild(
 ) -> Reproduction:
     """Write the page from an archive alone, under the plan that it was written with.
 
-    `seeds` and `budget` replace those of that plan.
+    `seeds` and `budget` replace those of that plan. The page is in `out`, by default
+    `page_folder` of the plan's budget.
     """
     saved = Archive.read(archive).plan
-    planned = plan(budget or "small", seeds) if saved is None else _from_dict(saved, archive)
+    planned = plan(budget or "small", seeds) if saved is None else from_dict(saved, archive)
     if saved is not None and (budget or seeds is not None):
         count = len(planned.seeds) if seeds is None else seeds
         planned = plan(budget or planned.budget.name, count, planned.model, planned.settings)
@@ -115,7 +122,7 @@ def _write(
     claims: Sequence[int],
     planned: Plan,
     data: Data,
-    out: Path,
+    folder: Path | None,
     archive: Path | None,
     failed: tuple[Outcome, ...] = (),
 ) -> Reproduction:
@@ -139,10 +146,10 @@ def _write(
         drawings,
         _findings(archive),
         more_sections,
-        failed={outcome.cell.name: outcome.reason for outcome in failed},
         registered=Archive.read(archive).registered if archive is not None else None,
     )
     blocks += noise_section(data, planned)
+    out = page_folder(planned.budget.name) if folder is None else folder
     pictures = out / "claims"
     pictures.mkdir(parents=True, exist_ok=True)
     for name, drawing in drawings.items():
@@ -155,40 +162,23 @@ def _write(
     return written
 
 
-def _known(wanted: Sequence[Cell], folder: Path, archive: Path | None) -> set[str]:
-    """The archive's cells, but for those whose model a run that is missing here starts from."""
-    known = archives.known_cells(archive) if archive is not None else set()
+def page_folder(budget: str) -> Path:
+    """Where the page of a budget goes if nobody says: a small one beside that which counts."""
+    return Path("reports") if budget == "full" else Path("reports") / budget
+
+
+def _known(wanted: Sequence[Cell], folder: Path, archive: Path | None) -> dict[str, str]:
+    """The status of the archive's cells, but for those whose model a missing run starts from."""
+    known = archives.known_cells(archive) if archive is not None else {}
     for cell in reversed(with_starts(wanted)):  # a cell comes before the one it starts from
-        missing = cell.name not in known and status(cell, folder) not in FINISHED
-        if missing and cell.start is not None:
-            known.discard(cell.start.name)
+        if cell.start is not None and status(cell, folder, known) not in SETTLED:
+            known.pop(cell.start.name, None)
     return known
 
 
 def _findings(archive: Path | None) -> str:
     file = archive / FINDINGS if archive is not None else None
     return file.read_text(encoding="utf-8") if file is not None and file.exists() else ""
-
-
-def _as_dict(planned: Plan) -> dict[str, Any]:
-    settings = {learner: dict(options) for learner, options in planned.settings.items()}
-    return {
-        "budget": planned.budget.name,
-        "seeds": list(planned.seeds),
-        "settings": settings,
-        "model": planned.model,
-    }
-
-
-def _from_dict(saved: Mapping[str, Any], archive: Path) -> Plan:
-    try:
-        budget, seeds = BUDGETS[saved["budget"]], tuple(map(int, saved["seeds"]))
-        return Plan(budget, seeds, saved["settings"], saved["model"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunDirectoryError(
-            f"{archive / 'manifest.json'} holds no plan that this cl-bench knows ({error!r}). "
-            "Restore it from a copy, or pack the runs again with --archive."
-        ) from error
 
 
 def _lines(one: JudgedClaim) -> Iterator[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ from cl_bench import schema
 from cl_bench.provenance import config_hash
 from cl_bench.results import RunDirectory
 from cl_bench.sweep.cell import Cell
+from cl_bench.sweep.state import FINISHED
 
 TABLES = ("evaluations", "steps", "prompts", "ledger", "items")
 """The tables of `cl_bench.schema` that are kept."""
@@ -34,6 +36,7 @@ THINNED = (
 )
 _OF_A_SAMPLE = ("sample", "score", "answer", "completion_tokens")
 _PACKAGES = ("torch", "transformers", "trl")
+_NONE: Mapping[str, str] = MappingProxyType({})
 _CODE = ("cl_bench", "git_commit", "git_dirty", "source_hash")
 
 RUNS = pa.schema(
@@ -88,12 +91,20 @@ def missing_row(cell: Cell) -> dict[str, Any]:
     return row | {"cell": cell.name, "start": start, "options": options, "status": "missing"}
 
 
-def row_of(cell: Cell, folder: Path) -> dict[str, Any]:
+def row_of(cell: Cell, folder: Path, failures: Mapping[str, str] = _NONE) -> dict[str, Any]:
     """The cell's row of `RUNS`, from its run in `folder`, which may be missing.
 
-    A directory that is no readable run is a `RunDirectoryError`.
+    `failures` has, by the name of a cell that could not be made, the reason: more than the run's
+    directory may know, if there is one. A directory that is no readable run is a
+    `RunDirectoryError`.
     """
-    path = folder / cell.name
+    row = _recorded(cell, folder / cell.name)
+    if cell.name in failures and row["status"] not in FINISHED:
+        row |= {"status": "failed", "reason": failures[cell.name]}
+    return row
+
+
+def _recorded(cell: Cell, path: Path) -> dict[str, Any]:
     if not (path / "manifest.json").exists():
         return missing_row(cell)
     run = RunDirectory.open(path)

@@ -33,18 +33,20 @@ _DOWN = ("mlp.down_proj", "mlp.c_proj", "feed_forward.w2", "fc2", "dense_4h_to_h
 """How the layers end that read the hidden units of a feed-forward block."""
 
 
-def internals_of(origin: Origin, domain: str, seed: int) -> dict[Path | None, Internals]:
+def internals_of(
+    origin: Origin, domain: str, seed: int, items: int
+) -> dict[Path | None, Internals]:
     """By its folder, each model of a run, and under None its base.
 
-    Measured where the model has read a test problem of `domain` under the seed prompt: as many of
-    them as the run was evaluated on.
+    Measured where the model has read a test problem of `domain` under the seed prompt, `items` of
+    them.
     """
     config = origin.config
     on = "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
     base = Policy.load(resolve(config.model), on)
     course = Course(stream(domain), seed=seed, feedback="none", problems_per_step=1)
-    items = stream_set(course, domain, config.evaluation.items, samples=1).items
-    prompts = base.encode([chat(SEED_PROMPT, item.problem.prompt) for item in items])
+    problems = stream_set(course, domain, items, samples=1).items
+    prompts = base.encode([chat(SEED_PROMPT, item.problem.prompt) for item in problems])
     parameters = _parameters(base.model)
     found: dict[Path | None, Internals] = {None: _internals(base.model, prompts, parameters)}
     for folder in origin.models.values():

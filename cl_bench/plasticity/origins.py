@@ -9,11 +9,12 @@ from typing import Any
 
 from cl_bench.admission import require_whole
 from cl_bench.errors import RunDirectoryError, UsageError
-from cl_bench.files import UNFINISHED, file_hash, replacing_folder, writing
+from cl_bench.files import file_hash, replacing_folder, writing
 from cl_bench.models import resolve
 from cl_bench.provenance import file_hashes
 from cl_bench.results import RunDirectory
 from cl_bench.run_config import RunConfig
+from cl_bench.stage_models import stage_models
 
 
 @dataclass(frozen=True)
@@ -88,10 +89,7 @@ def _base(manifest: Mapping[str, Any]) -> object:
 
 
 def _kept(path: Path) -> dict[int, Path]:
-    folders = (path / "models").glob("stage-*")
-    whole = [folder for folder in folders if not folder.name.endswith(UNFINISHED)]
-    numbered = {int(folder.name.partition("-")[2]): folder.resolve() for folder in whole}
-    return dict(sorted(numbered.items()))
+    return {stage: folder.resolve() for stage, folder in stage_models(path).items()}
 
 
 def _from_checkpoint(

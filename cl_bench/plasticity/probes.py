@@ -3,68 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from cl_bench.errors import RunDirectoryError, at_least
 from cl_bench.limits import SEEDS, whole_number
+from cl_bench.metrics.bootstrap import (
+    ONE_SEED,
+    RESAMPLES,
+    Estimate,
+    Interval,
+    over_seeds,
+    percentile,
+)
 from cl_bench.metrics.plasticity import plasticity_ratio
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.models import resolve
 from cl_bench.plasticity.origins import Origin, origins
+from cl_bench.plasticity.probe import Probe, departures, options_of
 from cl_bench.plasticity.table import Internals, Plasticity, Row
 from cl_bench.provenance import file_hashes
 from cl_bench.registry import DOMAINS
 from cl_bench.results import RunDirectory
+from cl_bench.run_config import RunConfig
 from cl_bench.stream import stream
 from cl_bench.sweep.cell import Cell
-from cl_bench.sweep.pool import make_missing, status
+from cl_bench.sweep.pool import make_missing
+from cl_bench.sweep.state import status
 from cl_bench.views import stream_rows
-
-_OF_LEARNING = (
-    "learning_rate",
-    "problems_per_step",
-    "group_size",
-    "ratio_cap",
-    "temperature",
-    "max_new_tokens",
-)
-"""Settings of RL that a probe takes over from the run."""
-
-
-@dataclass(frozen=True)
-class Probe:
-    """What the probes of one command share."""
-
-    domain: str
-    steps: int
-    seeds: tuple[int, ...]
-    """Empty: those of the runs themselves."""
-
-    def seeds_of(self, origin: Origin) -> tuple[int, ...]:
-        """The seeds with which a run's models are probed."""
-        return self.seeds or (origin.config.seed,)
-
-    def cell(self, origin: Origin, model: Path | None, seed: int) -> Cell:
-        """The run of RL from `model`, or from the base that `origin` started from (None)."""
-        config = origin.config
-        options = {name: getattr(config.learning, name) for name in _OF_LEARNING}
-        measured = {"items": config.evaluation.items, "samples": config.evaluation.samples}
-        once = {"eval_every": self.steps, "retention_items": 0, "probes": False}
-        where = {"threads": 1, "device": config.device}
-        return Cell(
-            self.domain,
-            "rl",
-            seed,
-            self.steps,
-            {**options, **measured, **once, **where},
-            model=config.model if model is None else str(model),
-        )
-
-    def cells(self, origin: Origin) -> list[Cell]:
-        """All runs that a run's models need: by seed the base's, then those of the stages."""
-        models = (None, *origin.models.values())
-        return [self.cell(origin, m, seed) for seed in self.seeds_of(origin) for m in models]
 
 
 def probe_plasticity(
@@ -76,23 +43,28 @@ def probe_plasticity(
     say: Callable[[str], None],
     steps: int | None = None,
     seeds: Sequence[int] = (),
+    learning_rate: float | None = None,
+    problems_per_step: int | None = None,
 ) -> Plasticity:
     """Probe the models that the runs at `paths` kept, by RL on `domain`, and compare with the base.
 
-    Every probe takes `steps` steps (those of the domain's own stream by default) with the settings
-    of RL that its run had. It is made in `out`/runs unless it is finished there. `seeds` are of the
-    probes; without any each run's own.
+    Every probe takes `steps` steps (those of the domain's own stream by default) with one setting:
+    that of the first run, but for a `learning_rate` and `problems_per_step` that are given. It is
+    made in `out`/runs unless it is finished there. `seeds` are of the probes; without any each
+    run's own.
     """
     from cl_bench.plasticity.internals import internals_of
 
     at_least(jobs=(jobs, 1))
     DOMAINS.load(domain)
-    planned = Probe(
-        domain,
-        stream(domain, steps=steps).steps,
-        tuple(dict.fromkeys(whole_number("seeds", seed, SEEDS) for seed in seeds)),
-    )
+    length = stream(domain, steps=steps).steps
+    different = tuple(dict.fromkeys(whole_number("seeds", seed, SEEDS) for seed in seeds))
+    options_of(RunConfig(), learning_rate, problems_per_step)  # before a model is written
     given = origins(paths, out / "models")
+    options = options_of(given[0].config, learning_rate, problems_per_step)
+    planned = Probe(domain, length, different, options)
+    for line in departures(planned, given):
+        say(f"{line}; all probes learn alike, with the settings of {given[0].path} or those given")
     cells = list(dict.fromkeys(cell for origin in given for cell in planned.cells(origin)))
     folder = out / "runs"
     for cell in cells:
@@ -102,9 +74,10 @@ def probe_plasticity(
     reached = {cell.name: final_accuracy(cell, folder, failed) for cell in cells}
     found = []
     for origin in given:
-        diagnosed = internals_of(origin, domain, planned.seeds_of(origin)[0])
+        items = planned.options["items"]
+        diagnosed = internals_of(origin, domain, planned.seeds_of(origin)[0], items)
         found += rows(planned, origin, reached, diagnosed)
-    return Plasticity(domain, planned.steps, found, failed)
+    return Plasticity(planned, given[0].path, found, failed)
 
 
 def rows(
@@ -118,6 +91,7 @@ def rows(
     `reached` has the final accuracy of every probe by its name, `diagnosed` the internals of every
     model by its folder, and of the base under None.
     """
+    rng = np.random.default_rng(0)
     seeds = probe.seeds_of(origin)
     base_S = [reached[probe.cell(origin, None, seed).name] for seed in seeds]
     found = []
@@ -128,9 +102,9 @@ def rows(
                 origin=origin,
                 stage=stage,
                 seeds=seeds,
-                accuracy=_mean(after_S),
-                base_accuracy=_mean(base_S),
-                ratio=_ratio(after_S, base_S),
+                accuracy=_mean(after_S, rng),
+                base_accuracy=_mean(base_S, rng),
+                ratio=_ratio(after_S, base_S, rng),
                 internals=diagnosed[model],
                 base_internals=diagnosed[None],
                 trained_before=probe.domain in origin.stages[:stage],
@@ -151,18 +125,36 @@ def final_accuracy(cell: Cell, folder: Path, failed: Mapping[str, str]) -> float
 
 
 def _ratio(
-    after_S: Sequence[float | Undefined], base_S: Sequence[float | Undefined]
-) -> float | Undefined:
-    """`plasticity_ratio` over the seeds; a seed without an accuracy leaves none."""
-    numbers = [[a for a in of if not isinstance(a, Undefined)] for of in (after_S, base_S)]
+    after_S: Sequence[float | Undefined],
+    base_S: Sequence[float | Undefined],
+    rng: np.random.Generator,
+) -> Estimate | Undefined:
+    """`plasticity_ratio` and its interval over the seeds, of which a resample draws pairs.
+
+    A seed without an accuracy leaves none.
+    """
     missing = _missing([*after_S, *base_S])
-    return plasticity_ratio(*numbers) if missing is None else missing
+    if missing is not None:
+        return missing
+    after, base = (np.array(of, float) for of in (after_S, base_S))
+    ratio = plasticity_ratio(after, base)
+    if isinstance(ratio, Undefined):
+        return ratio
+    seeds = len(after)
+    draw = rng.integers(seeds, size=(RESAMPLES, seeds))
+    after_R, base_R = after[draw].mean(axis=1), base[draw].mean(axis=1)
+    interval: Interval | Undefined = ONE_SEED
+    if seeds > 1:
+        hopeless = Undefined("the probe from the base model reaches 0 with some seeds")
+        interval = hopeless if (base_R == 0).any() else percentile(after_R / base_R, 0.95)
+    return Estimate(ratio, interval, seeds, seeds)
 
 
-def _mean(accuracy_S: Sequence[float | Undefined]) -> float | Undefined:
-    numbers = [a for a in accuracy_S if not isinstance(a, Undefined)]
+def _mean(
+    accuracy_S: Sequence[float | Undefined], rng: np.random.Generator
+) -> Estimate | Undefined:
     missing = _missing(accuracy_S)
-    return sum(numbers) / len(numbers) if missing is None else missing
+    return over_seeds(dict(enumerate(accuracy_S)), rng) if missing is None else missing
 
 
 def _missing(values: Sequence[float | Undefined]) -> Undefined | None:

@@ -15,8 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from cl_bench.files import write_text_atomically
+from cl_bench.metrics.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plasticity.origins import Origin
+from cl_bench.plasticity.probe import Probe
 from cl_bench.text import printable
 
 DEAD_BELOW = 0.01
@@ -38,17 +40,17 @@ class Internals:
 
 @dataclass(frozen=True)
 class Row:
-    """What was found of one model; accuracies are means over the seeds."""
+    """What was found of one model; accuracies are means over the seeds, with their intervals."""
 
     origin: Origin
     stage: int
     """The stage, from 1, at whose end the run had this model."""
     seeds: tuple[int, ...]
-    accuracy: float | Undefined
+    accuracy: Estimate | Undefined
     """What fresh RL reaches from the model."""
-    base_accuracy: float | Undefined
+    base_accuracy: Estimate | Undefined
     """What it reaches from the base."""
-    ratio: float | Undefined
+    ratio: Estimate | Undefined
     internals: Internals
     base_internals: Internals
     trained_before: bool
@@ -72,8 +74,9 @@ class Row:
 class Plasticity:
     """The probes of one command."""
 
-    domain: str
-    steps: int
+    probe: Probe
+    settings_of: Path
+    """The run whose settings the probes have, but for those that were given."""
     rows: Sequence[Row]
     failed: Mapping[str, str]
     """By its name, why a probe could not be made."""
@@ -89,27 +92,39 @@ class Plasticity:
         """The rows with numbers at full precision; an undefined one is empty, its reason noted."""
         file = StringIO()
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["probe", "steps", *_COLUMNS])
+        options = self.probe.options
+        shared: dict[str, object] = {"probe": self.probe.domain, "steps": self.probe.steps}
+        shared |= {"samples": self.probe.samples} | {name: options[name] for name in _SETTINGS}
+        writer.writerow([*shared, *_COLUMNS])
         for row in self.rows:
-            cells = (_cell(read(row)) for read in _COLUMNS.values())
-            writer.writerow([printable(self.domain), self.steps, *cells])
+            values = (*shared.values(), *(read(row) for read in _COLUMNS.values()))
+            writer.writerow(map(_cell, values))
         return file.getvalue()
 
     def write(self, out: Path) -> list[Path]:
         """Write `<domain>.txt` and `<domain>.csv` into the existing folder `out`."""
-        name = re.sub(r"[^\w.+-]", "_", self.domain)
+        name = re.sub(r"[^\w.+-]", "_", self.probe.domain)
         texts = {out / f"{name}.txt": self.text() + "\n", out / f"{name}.csv": self.csv()}
         for path, text in texts.items():
             write_text_atomically(path, text)
         return list(texts)
 
     def _probed(self) -> tuple[Text, Table]:
-        table = _table("run", "after stage", "accuracy", "from base", "ratio")
+        table = _table("run", "after stage", "seeds", "accuracy", "from base", "ratio")
         for row in self.rows:
-            numbers = (f"{row.accuracy:.1%}", f"{row.base_accuracy:.1%}", f"{row.ratio:.3f}")
-            table.add_row(*_names(row), *numbers)
-        title = f"Plasticity: RL on {self.domain} for {self.steps} steps from each model"
-        return Text(printable(title)), table
+            numbers = (_percent(row.accuracy), _percent(row.base_accuracy), _ratio(row.ratio))
+            table.add_row(*_names(row), ",".join(map(str, row.seeds)), *numbers)
+        probe, options = self.probe, self.probe.options
+        a_step = f"{options['problems_per_step']} problems × {options['group_size']} a step"
+        rate = f"learning rate {options['learning_rate']:g}"
+        lines = [
+            f"Plasticity: RL on {probe.domain} for {probe.steps} steps from each model",
+            f"Every probe: {probe.samples:,} samples, {a_step}, {rate}",
+            f"Other settings: those of {self.settings_of}",
+        ]
+        if any(len(row.seeds) > 1 for row in self.rows):
+            lines.append("Means over the seeds [95 % interval over them]")
+        return Text("\n".join(map(printable, lines))), table
 
     def _diagnosed(self) -> tuple[Text, Table]:
         table = _table("run", "after stage", "dead units", "effective rank", "‖θ − θ0‖")
@@ -136,18 +151,55 @@ def _names(row: Row) -> tuple[str, str]:
 def _table(*headings: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="", show_edge=False)
     for place, heading in enumerate(headings):
-        numbers = place > 1
+        numbers = place > 1 and heading != "seeds"
         table.add_column(
             heading, justify="right" if numbers else "left", no_wrap=numbers, overflow="fold"
         )
     return table
 
 
+def _percent(value: Estimate | Undefined) -> str:
+    return _shown(value, "{:.1%}", lambda end: f"{100 * end:.0f}")
+
+
+def _ratio(value: Estimate | Undefined) -> str:
+    return _shown(value, "{:.3f}", lambda end: f"{end:.2f}")
+
+
+def _shown(value: Estimate | Undefined, mean: str, end: Callable[[float], str]) -> str:
+    """A value, and its interval, rounded more, where it has one."""
+    if isinstance(value, Undefined):
+        return mean.format(value)
+    ends = value.interval
+    within = "" if isinstance(ends, Undefined) else f" [{end(ends.low)}, {end(ends.high)}]"
+    return mean.format(value.value) + within
+
+
+def _ends(name: str, read: Callable[[Row], Estimate | Undefined]) -> dict[str, _Read]:
+    """The columns of a value and of the ends of its interval."""
+
+    def end(which: str) -> _Read:
+        def read_end(row: Row) -> object:
+            value = read(row)
+            ends = value if isinstance(value, Undefined) else value.interval
+            return ends if isinstance(ends, Undefined) else getattr(ends, which)
+
+        return read_end
+
+    def mean(row: Row) -> object:
+        value = read(row)
+        return value if isinstance(value, Undefined) else value.value
+
+    return {name: mean, f"{name}_low": end("low"), f"{name}_high": end("high")}
+
+
 def _cell(value: object) -> str:
     return "" if isinstance(value, Undefined) else printable(str(value))
 
 
-_COLUMNS: Mapping[str, Callable[[Row], object]] = {
+_SETTINGS = ("learning_rate", "problems_per_step", "group_size")
+_Read = Callable[[Row], object]
+_COLUMNS: Mapping[str, _Read] = {
     "seeds": lambda row: " ".join(map(str, row.seeds)),
     "run": lambda row: row.origin.path,
     "stream": lambda row: row.origin.stream,
@@ -155,9 +207,9 @@ _COLUMNS: Mapping[str, Callable[[Row], object]] = {
     "run_seed": lambda row: row.origin.config.seed,
     "stage": lambda row: row.stage,
     "domain": lambda row: row.origin.stages[row.stage - 1],
-    "accuracy": lambda row: row.accuracy,
-    "base_accuracy": lambda row: row.base_accuracy,
-    "plasticity_ratio": lambda row: row.ratio,
+    **_ends("accuracy", lambda row: row.accuracy),
+    **_ends("base_accuracy", lambda row: row.base_accuracy),
+    **_ends("plasticity_ratio", lambda row: row.ratio),
     "diagnostic_dead_units": lambda row: row.internals.dead_units,
     "diagnostic_base_dead_units": lambda row: row.base_internals.dead_units,
     "diagnostic_effective_rank": lambda row: row.internals.effective_rank,

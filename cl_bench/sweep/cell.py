@@ -14,6 +14,7 @@ from typing import Any
 
 from cl_bench.errors import RunDirectoryError
 from cl_bench.provenance import config_hash
+from cl_bench.stage_models import stage_models
 
 _LONGEST_NAME = 60
 """Characters of stream and learner in a directory's name."""
@@ -65,14 +66,14 @@ class Cell:
     def _model(self, folder: Path) -> str:
         if self.start is None:
             return self.model
-        models = folder / self.start.name / "models"
-        stages = sorted(models.glob("stage-*"), key=lambda path: int(path.name.partition("-")[2]))
-        if not stages:
+        origin = folder / self.start.name
+        models = stage_models(origin)
+        if not models:
             raise RunDirectoryError(
-                f"{models} holds no model to start {self.name} from: the run {self.start.name} "
-                "kept none. Make it again with keep_stage_models."
+                f"{origin / 'models'} holds no model to start {self.name} from: the run "
+                f"{self.start.name} kept none. Make it again with keep_stage_models."
             )
-        return str(stages[-1])
+        return str(models[max(models)])
 
 
 def as_json(cell: Cell) -> str:

@@ -1,7 +1,7 @@
 """Makes the runs of a sweep that are missing, several at a time, each process with one thread.
 
 Finished runs are reused and unfinished ones resumed. A run that fails is told and the others go on;
-one that diverged is a result like any other.
+one that diverged is a result like any other, and nothing that starts from it is made.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from types import MappingProxyType
 
-from cl_bench.errors import RunDirectoryError
-from cl_bench.files import read_json
 from cl_bench.sweep.cell import Cell, as_json
+from cl_bench.sweep.state import NO_START, SETTLED, status, why_no_start, with_starts
 from cl_bench.text import duration
 
 _ONE_THREAD = {
@@ -28,7 +28,7 @@ _ONE_THREAD = {
     "OMP_WAIT_POLICY": "PASSIVE",
     "TOKENIZERS_PARALLELISM": "false",
 }
-FINISHED = ("done", "diverged")
+_WORKER = (sys.executable, "-m", "cl_bench.sweep.worker")
 
 
 @dataclass(frozen=True)
@@ -37,28 +37,11 @@ class Outcome:
 
     cell: Cell
     status: str
-    """done, diverged or failed."""
+    """done, diverged, no start (its start diverged, so that it can never be made) or failed."""
     reason: str
     seconds: float
-
-
-def status(cell: Cell, folder: Path) -> str:
-    """The status of a cell's run in `folder`; `missing` if there is none."""
-    try:
-        return str(read_json(folder / cell.name / "manifest.json")["status"])
-    except (RunDirectoryError, KeyError, TypeError):
-        return "missing"
-
-
-def with_starts(cells: Iterable[Cell]) -> list[Cell]:
-    """The different cells, each after the one it starts from."""
-    ordered: dict[Cell, None] = {}
-    for cell in cells:
-        chain = [cell]
-        while (before := chain[-1].start) is not None:
-            chain.append(before)
-        ordered.update(dict.fromkeys(reversed(chain)))
-    return list(ordered)
+    note: str = ""
+    """What else there is to tell; mostly nothing."""
 
 
 def make_missing(
@@ -67,17 +50,22 @@ def make_missing(
     *,
     jobs: int,
     say: Callable[[str], None],
-    known: Collection[str] = (),
+    known: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Outcome]:
-    """Make the runs of `cells` that are not finished in `folder`; those called `known` count as so.
+    """Make the runs of `cells` that are not settled in `folder`, nor by the statuses in `known`.
 
     Returns one outcome for each run that was made or tried now, in the order in which they ended.
-    Cells whose start failed fail too. An interrupt ends the workers, whose runs can be resumed.
+    Cells whose start failed fail too; those whose start diverged have none and are not tried. An
+    interrupt ends the workers, whose runs can be resumed.
     """
     wanted = [cell for cell in with_starts(cells) if cell.name not in known]
-    left = [cell for cell in wanted if status(cell, folder) not in FINISHED]
-    if len(left) < len(wanted):
-        say(f"{len(wanted) - len(left)} of {len(wanted)} runs are finished already")
+    states = {cell: status(cell, folder, known) for cell in wanted}
+    left = [cell for cell, state in states.items() if state not in SETTLED]
+    without = sum(state == NO_START for state in states.values())
+    if finished := len(wanted) - len(left) - without:
+        say(f"{finished} of {len(wanted)} runs are finished already")
+    if without:
+        say(f"{without} of {len(wanted)} runs cannot be made: those they start from diverged")
     if not left:
         return []
     folder.mkdir(parents=True, exist_ok=True)
@@ -116,8 +104,11 @@ class _Workers:
     def make(self, cell: Cell, before: Future[Outcome] | None) -> Outcome:
         """Have the cell made once `before`, the run it starts from, has ended."""
         began = monotonic()
-        if before is not None and before.result().status != "done":
-            return Outcome(cell, "failed", f"{before.result().cell.name} left no model", 0.0)
+        start = None if before is None else before.result()
+        if start is not None and (why := why_no_start(cell, start.status)) is not None:
+            return Outcome(cell, NO_START, why, 0.0)
+        if start is not None and start.status != "done":
+            return Outcome(cell, "failed", f"{start.cell.name} left no model", 0.0)
         worker = self._worker()
         assert worker.stdin is not None
         assert worker.stdout is not None
@@ -132,7 +123,8 @@ class _Workers:
             found = {"status": "failed", "reason": f"its process ended with exit code {code}"}
         else:
             found = json.loads(answer)
-        return Outcome(cell, found["status"], found["reason"], monotonic() - began)
+        note = found.get("note", "")
+        return Outcome(cell, found["status"], found["reason"], monotonic() - began, note)
 
     def end(self) -> None:
         """End all processes; a run that one is making can be resumed."""
@@ -150,7 +142,7 @@ class _Workers:
         worker: subprocess.Popen[str] | None = getattr(self._mine, "worker", None)
         if worker is None or worker.poll() is not None:
             worker = subprocess.Popen(
-                [sys.executable, "-m", "cl_bench.sweep.worker", str(self._folder)],
+                [*_WORKER, str(self._folder), str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -165,7 +157,8 @@ def _line(outcomes: Sequence[Outcome], total: int, seconds: float) -> str:
     """One line of progress about the run that ended last."""
     last = outcomes[-1]
     left = duration(seconds / len(outcomes) * (total - len(outcomes)))
-    reason = f" ({last.reason})" if last.reason else ""
+    told = "; ".join(filter(None, (last.reason, last.note)))
+    reason = f" ({told})" if told else ""
     return (
         f"[{len(outcomes)}/{total}] {last.cell.name}: {last.status}{reason} "
         f"after {duration(last.seconds)}; about {left} left"

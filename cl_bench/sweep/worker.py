@@ -1,50 +1,108 @@
 """A worker process of a sweep: makes one run after another, each asked for by a line of its input.
 
-    python -m cl_bench.sweep.worker FOLDER
+    python -m cl_bench.sweep.worker FOLDER PARENT
 
 A line is a cell; the answer is a line with the run's status, or `failed` and why. An interrupted
-run goes on from its checkpoint. One process makes many runs because importing the libraries takes
-as long as a short run does. The end of the input ends the worker.
+run goes on from its checkpoint; one that began with other software is set aside and made anew. One
+process makes many runs because importing the libraries takes as long as a short run does. The end
+of the input ends the worker, and so does the end of the process PARENT, whatever it is doing: runs
+can be killed at any moment.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Thread
+from time import monotonic, sleep
 
 from cl_bench.sweep.cell import Cell, from_json
+from cl_bench.sweep.state import FINISHED, status
 
-if TYPE_CHECKING:
-    from cl_bench.api import Run
+LOCK_WAIT = 30.0
+"""Seconds to wait for a run that another process writes: one that lost its parent ends in less."""
+_POLL = 1.0
+"""Seconds from one look at the parent, or at a locked run, to the next."""
 
 
 def make(cell: Cell, folder: Path) -> dict[str, str]:
-    """Make or finish the cell's run; what came of it. Only an interrupt escapes."""
+    """Make or finish the cell's run; what came of it. Only an interrupt escapes.
+
+    `status` and `reason`; `note` if there is something else to tell.
+    """
     from cl_bench.errors import DivergedError
 
+    notes: list[str] = []
     try:
-        return {"status": _run(cell, folder).status, "reason": ""}
+        found = {"status": _when_free(cell, folder, notes.append), "reason": ""}
     except DivergedError as error:
-        return {"status": "diverged", "reason": str(error)}
+        found = {"status": "diverged", "reason": str(error)}
     except Exception as error:  # noqa: BLE001 - one run's failure must not end the others
-        return {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+        found = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+    return found | ({"note": "; ".join(notes)} if notes else {})
 
 
-def _run(cell: Cell, folder: Path) -> Run:
+def end_with(parent: int) -> None:
+    """From now on end this process, at once, when its parent is not the process `parent`."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            sleep(_POLL)
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
+
+
+def _when_free(cell: Cell, folder: Path, tell: Callable[[str], None]) -> str:
+    """The status of the cell's run, made once no other process writes it."""
+    from cl_bench.errors import LockedError
+
+    deadline = monotonic() + LOCK_WAIT
+    while True:
+        try:
+            return _run(cell, folder, tell)
+        except LockedError:
+            if monotonic() >= deadline:
+                raise
+            sleep(_POLL)
+
+
+def _run(cell: Cell, folder: Path, tell: Callable[[str], None]) -> str:
     from cl_bench import api
+    from cl_bench.errors import OtherSoftwareError
 
     path = folder / cell.name
+    if (found := status(cell, folder)) in FINISHED:  # the process that held it finished it
+        return found
     if (path / "manifest.json").exists():
-        return api.resume(path)
-    return api.run(**cell.arguments(folder))
+        try:
+            return api.resume(path).status
+        except OtherSoftwareError:
+            aside = _set_aside(path)
+        tell(f"the unfinished run that was there began with other software: it is now {aside.name}")
+    return api.run(**cell.arguments(folder)).status
 
 
-def main(folder: Path) -> None:
-    """Answer cells from the standard input until it ends."""
+def _set_aside(path: Path) -> Path:
+    """Give a run directory another name in its folder, and return that."""
+    from cl_bench.results import RunDirectory
+
+    names = (path.with_name(f"{path.name}.stale-{number}") for number in count(1))
+    aside = next(name for name in names if not name.exists())
+    with RunDirectory(path).locked():
+        path.rename(aside)
+    return aside
+
+
+def main(folder: Path, parent: int) -> None:
+    """Answer cells from the standard input until it ends, or the process `parent` does."""
     from cl_bench.provenance import provenance
 
+    end_with(parent)
     provenance()  # what is recorded of all runs is the code that this process has loaded
     answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no answer
     for line in sys.stdin:
@@ -54,6 +112,6 @@ def main(folder: Path) -> None:
 
 if __name__ == "__main__":
     try:
-        main(Path(sys.argv[1]))
+        main(Path(sys.argv[1]), int(sys.argv[2]))
     except KeyboardInterrupt:  # the sweep says how to go on
         sys.exit(130)

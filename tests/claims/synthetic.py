@@ -69,7 +69,8 @@ class Synthetic(Data):
 
 def plan_of(budget: str = "small", seeds: int = 2) -> Plan:
     """A plan in which fast-slow training has half as many steps as the others."""
-    settings = {"rl": {"problems_per_step": 8}, "fst": {"problems_per_step": 16}}
+    same = {name: {"problems_per_step": 8} for name in ("rl", "prompt", "fst-distill")}
+    settings = {**same, "fst": {"problems_per_step": 16}}
     return Plan(BUDGETS[budget], tuple(range(100, 100 + seeds)), settings)
 
 

@@ -90,11 +90,26 @@ def test_an_unfinished_run_is_listed_but_never_replaces_a_finished_one(
         cell(102).name: "diverged",
     }
     assert data.cell_accuracy(cell(100), "facts") == 0.04
-    assert known_cells(archive) == {cell(100).name, cell(102).name}
+    assert known_cells(archive) == {cell(100).name: "done", cell(102).name: "diverged"}
+
+
+def test_a_cell_that_could_not_be_made_is_kept_with_its_reason(
+    make_run: MakeRun, archive: Path
+) -> None:
+    folder = make_run(cell(100))
+    make_run(cell(101), status="running")
+    failures = dict.fromkeys((cell(n).name for n in (100, 101, 102)), "ModelError: gone")
+    write_archive([cell(n) for n in (100, 101, 102, 103)], folder, archive, failures=failures)
+    runs = Data.of_archive(archive).runs([cell(n) for n in (100, 101, 102, 103)])
+    assert runs["status"].tolist() == ["done", "failed", "failed", "missing"]
+    assert runs["reason"].tolist()[1:3] == ["ModelError: gone"] * 2
+    make_run(cell(102))
+    write_archive([cell(102)], folder, archive)
+    assert known_cells(archive) == {cell(100).name: "done", cell(102).name: "done"}
 
 
 def test_no_archive_knows_no_cells(archive: Path) -> None:
-    assert known_cells(archive) == set()
+    assert known_cells(archive) == {}
     with pytest.raises(RunDirectoryError, match=r"holds no manifest\.json"):
         Data.of_archive(archive)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -126,6 +127,87 @@ def test_the_command_makes_the_trials_and_prints_their_table(
     assert len(pd.read_csv("results/calibration/trials.csv")) == 8
 
 
+COMMITTED = Path(__file__).parents[2] / "results" / "calibration"
+
+
+@pytest.fixture
+def recalibrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the committed trials, and a pool in which all runs score (0.6 + 0.6) / 2."""
+
+    def pool(cells: Sequence[Cell], folder: Path, **_: object) -> list[Outcome]:
+        for cell in cells:
+            run(cell, folder, [[0, 0], [0.6, 0.1], [0.4, 0.8]], "done")
+        return []
+
+    monkeypatch.setattr(calibration, "make_missing", pool)
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(COMMITTED, tmp_path / "out")
+    return tmp_path / "out"
+
+
+def test_calibrating_some_learners_leaves_the_others_trials_and_settings(
+    recalibrated: Path,
+) -> None:
+    result = CliRunner().invoke(app, ["calibrate", "--learners", "fst,rl", "--out", "out"])
+    assert result.exit_code == 0, result.stderr
+    before, after = (pd.read_csv(of / "trials.csv") for of in (COMMITTED, recalibrated))
+    assert after["learner"].tolist() == before["learner"].tolist()
+    assert after["trial"].tolist() == before["trial"].tolist()
+    again = after["learner"].isin(["rl", "fst"])
+    assert (after["score"][again] == 0.6).all()
+    assert after[~again].equals(before[~again])
+    kept = json.loads((COMMITTED / "settings.json").read_text())
+    chosen = json.loads((recalibrated / "settings.json").read_text())
+    first = {name: dict(trials([name])[0].options) for name in ("rl", "fst")}
+    assert chosen == kept | first
+    assert list(chosen) == list(LEARNERS)
+
+
+def test_settings_are_chosen_from_the_table_as_it_is_written(tmp_path: Path) -> None:
+    found = pd.DataFrame(
+        [
+            {"learner": "rl", "trial": trial, "score": score}
+            for trial, score in ((1, 0.5), (2, 0.5000000001), (3, 0.4))
+        ]
+    )
+    write(found, tmp_path)
+    chosen = json.loads((tmp_path / "settings.json").read_text())
+    assert (
+        chosen == choose(pd.read_csv(tmp_path / "trials.csv")) == {"rl": dict(trials()[0].options)}
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "hint"),
+    [
+        ("prompt,8,", "prompt,9,", "its trials of prompt are not those that calibration makes"),
+        ("fst,2,0.0003", "fst,2,0.0004", "its trials of fst are not those"),
+        ("fst-distill,", "sgd,", "it has trials of 'sgd', which is not calibrated"),
+        (",0.613770\n", ",\n", "its trials of fst-distill are not those"),
+        ("score", "points", "it has no column score"),
+    ],
+)
+def test_a_table_that_cannot_be_kept_is_refused_before_any_run(
+    recalibrated: Path, old: str, new: str, hint: str
+) -> None:
+    text = (COMMITTED / "trials.csv").read_text().replace("0.61377\n", "0.613770\n")
+    assert old in text
+    (recalibrated / "trials.csv").write_text(text.replace(old, new))
+    result = CliRunner().invoke(app, ["calibrate", "--learners", "rl", "--out", "out"])
+    assert result.exit_code == 2
+    assert hint in " ".join(result.stderr.split())
+    assert not (recalibrated.parent / "results").exists()
+
+
+def test_trials_that_are_made_again_may_be_of_an_older_grid(recalibrated: Path) -> None:
+    lines = (COMMITTED / "trials.csv").read_text().splitlines(keepends=True)
+    older = [line for line in lines if not line.startswith(("rl,7", "rl,8"))]
+    (recalibrated / "trials.csv").write_text("".join(older))
+    result = CliRunner().invoke(app, ["calibrate", "--learners", "rl", "--out", "out"])
+    assert result.exit_code == 0, result.stderr
+    assert len(pd.read_csv(recalibrated / "trials.csv")) == len(lines) - 1
+
+
 def test_a_failed_run_ends_calibration_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,7 +224,11 @@ def test_a_failed_run_ends_calibration_in_one_line(
 
 @pytest.mark.parametrize(
     ("arguments", "hint"),
-    [(("--learners", "rl,sgd"), "Unknown learner to calibrate 'sgd'"), (("--jobs", "0"), "jobs")],
+    [
+        (("--learners", "rl,sgd"), "Unknown learner to calibrate 'sgd'"),
+        (("--learners", ","), "--learners is ','"),
+        (("--jobs", "0"), "jobs"),
+    ],
 )
 def test_bad_input_is_one_line(
     arguments: tuple[str, ...], hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -155,10 +241,9 @@ def test_bad_input_is_one_line(
 
 
 def test_the_settings_in_use_are_what_the_committed_trials_choose() -> None:
-    committed = Path(__file__).parents[2] / "results" / "calibration"
-    found = pd.read_csv(committed / "trials.csv")
+    found = pd.read_csv(COMMITTED / "trials.csv")
     assert Counter(found["learner"]) == dict.fromkeys(LEARNERS, 8)
     assert choose(found) == json.loads(calibration.SETTINGS.read_text())
-    assert choose(found) == json.loads((committed / "settings.json").read_text())
+    assert choose(found) == json.loads((COMMITTED / "settings.json").read_text())
     runs = found[[column for column in found if "seed" in column]]
     assert found["score"].to_numpy() == pytest.approx(runs.mean(axis=1).to_numpy(), abs=1e-5)

@@ -140,3 +140,24 @@ def test_of_two_sources_the_finished_run_counts(make_run: MakeRun, tmp_path: Pat
     assert both.runs([OTHER, CELL])["status"].tolist() == ["missing", "done"]
     alone = Data.of_runs([CELL], failed)
     assert alone.table("steps", CELL) == Undefined(f"run {CELL.name} failed: no")
+
+
+def test_a_cell_that_could_not_be_made_has_its_reason(make_run: MakeRun) -> None:
+    folder = make_run(CELL, rising)
+    failures = dict.fromkeys((CELL.name, OTHER.name), "ModelError: gone")
+    data = Data.of_runs([CELL, OTHER], folder, failures)
+    assert data.runs()["status"].tolist() == ["done", "failed"]
+    expected = Undefined(f"run {OTHER.name} failed: ModelError: gone")
+    assert data.cell_accuracy(OTHER, "code") == expected
+
+
+def test_what_starts_from_a_diverged_run_says_so_from_runs_and_archive(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    after = Cell("facts", "rl", 100, 4, {"eval_every": 2}, start=CELL)
+    folder = make_run(CELL, status="diverged", reason="Step 3 diverged: nan.")
+    write_archive([CELL, after], folder, tmp_path / "archive", failures={after.name: "no model"})
+    why = f"it starts from {CELL.name}, which diverged"
+    for data in (Data.of_runs([CELL, after], folder), Data.of_archive(tmp_path / "archive")):
+        assert data.runs([after])[["status", "reason"]].values.tolist() == [["no start", why]]
+        assert data.table("steps", after) == Undefined(f"run {after.name} has no start: {why}")

@@ -9,7 +9,7 @@ import pandas as pd
 
 from cl_bench.claims.blocks import Block, Paragraph
 from cl_bench.claims.data import Data
-from cl_bench.claims.how import how_it_was_run, mixed, with_failures
+from cl_bench.claims.how import how_it_was_run, mixed
 from cl_bench.claims.write_markdown import markdown
 from cl_bench.sweep.cell import Cell
 from tests.claims.synthetic_stages import make_plan
@@ -51,16 +51,6 @@ def test_other_files_of_a_model_of_the_same_name_are_a_warning_but_not_a_probes_
     (block,) = mixed(runs(model_hash=hashes))
     assert "mix different models (hashes of their files" in text([block])
     assert list(mixed(runs(model_hash=hashes, start=["math-rl", None, None, None]))) == []
-
-
-def test_a_reason_reaches_the_runs_that_left_none_but_no_finished_one() -> None:
-    found = with_failures(
-        runs(status=["missing", "running", "done", "diverged"]),
-        {cell.name: "no room" for cell in CELLS},
-    )
-    assert list(found["status"]) == ["failed", "failed", "done", "diverged"]
-    assert list(found["reason"])[:2] == ["no room", "no room"]
-    assert found["reason"][2] != "no room"
 
 
 def test_problems_and_samples_are_those_of_the_evaluations(

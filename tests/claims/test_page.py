@@ -27,7 +27,11 @@ from cl_bench.claims.write_markdown import escaped, markdown
 from cl_bench.metrics.bootstrap import ONE_SEED, Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 
-PLAN = Plan(BUDGETS["full"], tuple(range(100, 106)), {"rl": {"learning_rate": 6e-4}, "fst": {}})
+PLAN = Plan(
+    BUDGETS["full"],
+    tuple(range(100, 106)),
+    {"rl": {"learning_rate": 6e-4}, "fst": {}, "prompt": {}, "fst-distill": {}},
+)
 HOSTILE = "<script>alert(1)</script> | [x](javascript:alert(1)) `code` *star* \x1b[31m&amp;"
 
 
@@ -91,7 +95,7 @@ def test_what_failed_comes_first_then_what_is_open() -> None:
         ("reproduced", "1"),
         ("reproduced", "10"),
     ]
-    assert "| 2a FST − RL, fitted asymptote: −5.0 points [−5.0, −5.0], 6 of 6 seeds |" in headline
+    assert "| 2a FST − RL, fitted asymptote: −5.0 points [−5.0, −5.0], 6 of 6 seeds" in headline
 
 
 def test_a_row_says_what_it_is_about_where_a_screen_is_too_narrow_for_columns() -> None:
@@ -155,7 +159,7 @@ def test_how_it_was_run_lists_settings_and_every_run_that_is_not_done() -> None:
     text, _ = written(judged({10: 0.05}))
     section = text.split("## How it was run")[1]
     assert "Seeds 100, 101, 102, 103, 104, 105" in section
-    assert "| learning rate | 0.0006 | 0.0006 |" in section
+    assert "| learning rate | 0.0006 | — | 0.0006 | 0.0006 |" in section
     assert "12 runs were planned: 12 missing." in section
     assert "Runs that are not done (12)" in section
     for cell in cells(PLAN, [10]):
@@ -287,13 +291,6 @@ def test_one_seed_is_told_once_and_not_beside_every_value() -> None:
     assert text.lower().count("one seed shows no interval") == 1
     assert "10a FST − FST-distill, plateau of accuracy: +3.1 points, 1 of 1 seeds |" in text
     assert "| code | 3.1 % | 3.1 % |" in text
-
-
-def test_a_run_that_could_not_be_made_has_its_reason_on_the_page() -> None:
-    lost = PLAN.single("facts", "fst", 101).name
-    text, _ = written(judged({10: 0.05}), failed={lost: "its process ended with exit code −9"})
-    assert f"| `{lost}` | failed | its process ended with exit code −9 |" in text
-    assert "12 runs were planned: 1 failed, 11 missing." in text
 
 
 def test_the_page_says_whether_the_rules_are_those_of_the_archive() -> None:

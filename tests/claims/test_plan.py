@@ -6,13 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cl_bench.claims import plan as planning
 from cl_bench.claims.calibration import COURSES, GROUP_SIZE
 from cl_bench.claims.plan import BUDGETS, SEEDS, Plan, cells
 from cl_bench.claims.registered import CLAIMS
-from cl_bench.errors import UsageError
+from cl_bench.claims.settings import INHERITS
+from cl_bench.errors import RunDirectoryError, UsageError
+from cl_bench.metrics import permutation_test
+from cl_bench.metrics.comparison import PermutationTest
 from cl_bench.micro import micro_domain
 from cl_bench.sweep.cell import Cell
 
@@ -20,6 +24,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "rl": {"learning_rate": 6e-4, "problems_per_step": 8},
     "prompt": {"proposals": 5},
     "fst": {"learning_rate": 9e-4, "problems_per_step": 16},
+    "fst-distill": {"learning_rate": 3e-4, "problems_per_step": 16},
 }
 EVERY = [claim.number for claim in CLAIMS]
 
@@ -44,9 +49,14 @@ def test_learners_spend_equal_samples_whatever_the_problems_in_a_step(budget: st
     assert rl.steps == 2 * fst.steps
 
 
-def test_a_learner_without_settings_takes_those_of_rl() -> None:
-    cell = planned().single("facts", "fst-distill", 100)
-    assert cell.options["learning_rate"] == 6e-4
+def test_every_learner_has_settings_of_its_own_or_those_that_a_table_gives_it() -> None:
+    rates = {
+        learner: planned().stream(learner, 100).options["learning_rate"]
+        for learner in ("rl", "fst", "fst-distill", *INHERITS)
+    }
+    assert rates == {"rl": 6e-4, "fst": 9e-4, "fst-distill": 3e-4} | dict.fromkeys(INHERITS, 6e-4)
+    with pytest.raises(RunDirectoryError, match="no settings for the learner sgd; there are for"):
+        planned().single("facts", "sgd", 100)
 
 
 def test_claims_share_runs() -> None:
@@ -141,3 +151,13 @@ def test_an_unknown_claim_is_an_error(claims: list[int]) -> None:
 def test_an_unknown_budget_and_no_seeds_are_errors(budget: str, seeds: int, hint: str) -> None:
     with pytest.raises(UsageError, match=hint):
         planning.plan(budget, seeds, settings=SETTINGS)
+
+
+def test_there_are_as_many_seeds_as_the_exact_test_can_take() -> None:
+    most = len(SEEDS)
+    assert planning.plan("small", most, settings=SETTINGS).seeds == SEEDS
+    found = permutation_test(np.arange(most) + 1.0, np.zeros(most))
+    assert isinstance(found, PermutationTest)
+    assert found.p == 2 / 2**most
+    with pytest.raises(ValueError, match="too many"):
+        permutation_test(np.ones(most + 1), np.zeros(most + 1))

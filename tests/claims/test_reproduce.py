@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from cl_bench.claims import archive, plan, reproduce
+from cl_bench.claims import archive, plan, reproduce, saved_plan
+from cl_bench.claims.archive import Archive
+from cl_bench.claims.plan import Plan
 from cl_bench.claims.rule import Verdict
 from cl_bench.cli import app
 from cl_bench.errors import UsageError
 from cl_bench.files import write_json_atomically
 from cl_bench.sweep.cell import Cell
-from cl_bench.sweep.pool import Outcome, with_starts
+from cl_bench.sweep.pool import Outcome
+from cl_bench.sweep.state import with_starts
 
 MakeRun = Callable[..., Path]
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "rl": {"learning_rate": 6e-4, "problems_per_step": 8},
     "prompt": {"proposals": 5},
     "fst": {"learning_rate": 9e-4, "problems_per_step": 8},
+    "fst-distill": {"learning_rate": 6e-4, "problems_per_step": 8},
 }
 
 
@@ -39,6 +43,9 @@ class Sweep:
         self._make_run = make_run
         self.made: list[Cell] = []
         self.failing: set[str] = set()
+        self.diverging: set[str] = set()
+        self.traceless: set[str] = set()
+        """Cells that fail before they have a directory."""
 
     def __call__(
         self,
@@ -47,16 +54,19 @@ class Sweep:
         *,
         jobs: int,
         say: Callable[[str], None],
-        known: Collection[str] = (),
+        known: Mapping[str, str],
     ) -> list[Outcome]:
         outcomes = []
         for cell in with_starts(cells):
             if cell.name in known or (folder / cell.name).exists():
                 continue
             self.made.append(cell)
-            failed = cell.name in self.failing
+            failed = cell.name in self.failing | self.traceless
             status, reason = ("failed", "OSError: no room") if failed else ("done", "")
-            self._make_run(cell, accuracy(cell), folder=folder, status=status, reason=reason)
+            if cell.name in self.diverging:
+                status, reason = "diverged", "Step 3 diverged: its loss is nan."
+            if cell.name not in self.traceless:
+                self._make_run(cell, accuracy(cell), folder=folder, status=status, reason=reason)
             outcomes.append(Outcome(cell, status, reason, 1.0))
         say(f"{len(outcomes)} runs made")
         return outcomes
@@ -162,7 +172,7 @@ def test_an_interrupted_reproduction_packs_what_is_finished(
     store = tmp_path / "archive"
     with pytest.raises(KeyboardInterrupt):
         made([10], tmp_path, archive=store)
-    assert archive.known_cells(store) == {cell.name for cell in sweep.made}
+    assert archive.known_cells(store) == {cell.name: "done" for cell in sweep.made}
     assert len(sweep.made) == 3
 
 
@@ -171,14 +181,26 @@ def test_a_missing_probe_has_its_archived_origin_made_again(sweep: Sweep, tmp_pa
     origin = planned.single("math", "rl", 100)
     probe = planned.probe(origin, 100)
     store = tmp_path / "archive"
-    sweep([origin], tmp_path / "there", jobs=1, say=lambda _: None)
+    sweep([origin], tmp_path / "there", jobs=1, say=lambda _: None, known={})
     archive.write_archive([origin], tmp_path / "there", store)
     known = reproduce._known([origin, probe], tmp_path / "here", store)
-    assert known == set()
-    sweep([probe], tmp_path / "there", jobs=1, say=lambda _: None)
+    assert known == {}
+    sweep([probe], tmp_path / "there", jobs=1, say=lambda _: None, known={})
     archive.write_archive([origin, probe], tmp_path / "there", store)
     known = reproduce._known([origin, probe], tmp_path / "here", store)
-    assert known == {origin.name, probe.name}
+    assert known == {origin.name: "done", probe.name: "done"}
+
+
+def test_an_archived_origin_that_diverged_settles_its_probes(sweep: Sweep, tmp_path: Path) -> None:
+    planned = plan.plan("small", 1)
+    origin = planned.single("math", "rl", 100)
+    probe = planned.probe(origin, 100)
+    sweep.diverging.add(origin.name)
+    store = tmp_path / "archive"
+    sweep([origin], tmp_path / "there", jobs=1, say=lambda _: None, known={})
+    archive.write_archive([origin], tmp_path / "there", store)
+    known = reproduce._known([origin, probe], tmp_path / "here", store)
+    assert known == {origin.name: "diverged"}
 
 
 @pytest.mark.usefixtures("sweep")
@@ -207,18 +229,52 @@ def test_a_failed_run_is_named_on_the_page_and_by_the_command(sweep: Sweep, tmp_
     assert f"10a, seed 102: facts: run {cell.name} failed: OSError: no room" in page
 
 
+def test_a_run_that_left_nothing_is_on_the_page_with_its_reason(
+    sweep: Sweep, tmp_path: Path
+) -> None:
+    lost = plan.plan("small").single("facts", "fst", 102)
+    sweep.traceless.add(lost.name)
+    store = tmp_path / "archive"
+    done = made([10], tmp_path, archive=store)
+    again = reproduce.rebuild(store, tmp_path / "again", [10])
+    assert f"`{lost.name}` | failed | OSError: no room" in done.markdown.read_text()
+    assert again.markdown.read_bytes() == done.markdown.read_bytes()
+
+
+def test_probes_of_a_diverged_origin_are_on_the_page_with_that_reason(
+    sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = plan.plan("small")
+    origin = planned.single("math", "rl", 102)
+    probe = planned.probe(origin, 102)
+    sweep.diverging.add(origin.name)
+
+    def without(cells: Sequence[Cell], *arguments: Any, **options: Any) -> list[Outcome]:
+        made = sweep([cell for cell in cells if cell != probe], *arguments, **options)
+        return [*made, Outcome(probe, "no start", "", 0.0)]
+
+    monkeypatch.setattr(reproduce, "make_missing", without)
+    done = made([5], tmp_path)
+    assert done.failed == ()
+    page = done.markdown.read_text()
+    why = f"it starts from {origin.name}, which diverged"
+    assert f"`{probe.name}` | no start | {why}" in page
+    assert f"run {probe.name} has no start: {why}" in page
+    assert "1 diverged, 1 no start." in page
+
+
 def test_the_command_packs_an_archive_and_rebuilds_the_page_from_it(
     sweep: Sweep, tmp_path: Path
 ) -> None:
     code, stdout, stderr = call("--claims", "10", "--archive", "kept", "--seeds", "3")
     assert code == 0, stderr
     assert stderr.endswith("runs made")
-    assert "The page: reports/claims.html and reports/claims.md" in stdout
+    assert "The page: reports/small/claims.html and reports/small/claims.md" in stdout
     (tmp_path / "kept" / "findings.md").write_text("### Claim 10\n\nIt *holds*.\n")
     sweep.made.clear()
     code, again, stderr = call("--claims", "10", "--from", "kept", "--out", "other", "--quiet")
     assert (code, stderr) == (0, "")
-    assert again.replace("other/", "reports/") == stdout
+    assert again.replace("other/", "reports/small/") == stdout
     assert sweep.made == []
     page = (tmp_path / "other" / "claims.html").read_text()
     assert "<h3>Claim 10</h3>\n<p>It <em>holds</em>.</p>" in page
@@ -235,14 +291,72 @@ def test_a_rebuild_may_take_fewer_seeds_than_the_archive_has(tmp_path: Path) -> 
     assert "is missing" in other.judged[0].statements[0].judgement.reason
 
 
+@pytest.mark.usefixtures("sweep")
+def test_an_archive_keeps_its_plan_and_takes_more_seeds(tmp_path: Path) -> None:
+    store = tmp_path / "archive"
+    made([10], tmp_path, seeds=3, archive=store)
+    one = made([7], tmp_path, seeds=1, archive=store)
+    assert set(one.judged[0].statements[0].measured.value_by_seed) == {100}
+    kept = Archive.read(store).plan
+    assert kept is not None
+    assert (kept["budget"], kept["seeds"]) == ("small", [100, 102, 103])
+    made([10], tmp_path, seeds=4, archive=store)
+    again = reproduce.rebuild(store, tmp_path / "page", [10])
+    values = again.judged[0].statements[0].measured.value_by_seed
+    assert sorted(values) == [100, 102, 103, 104]
+    assert values[104] == pytest.approx(0.43)
+
+
+def test_an_archive_of_another_plan_is_refused_before_any_run(sweep: Sweep, tmp_path: Path) -> None:
+    call("--claims", "10", "--archive", "kept", "--seeds", "1")
+    before = (tmp_path / "kept" / "manifest.json").read_bytes()
+    sweep.made.clear()
+    code, _, stderr = call("--claims", "7", "--budget", "full", "--archive", "kept")
+    assert code == 2
+    assert "kept under the budget small, and the budget given is full" in stderr
+    assert "Go on with it by --budget small, or give another --archive" in stderr
+    changed = SETTINGS | {"rl": {"learning_rate": 3e-4, "problems_per_step": 8}}
+    write_json_atomically(tmp_path / "settings.json", changed)
+    code, _, stderr = call("--claims", "7", "--archive", "kept")
+    assert code == 2
+    assert "under other settings than cl-bench takes now: learning_rate of rl 0.0006" in stderr
+    assert "(now 0.0003). Give another --archive" in stderr
+    assert sweep.made == []
+    assert (tmp_path / "kept" / "manifest.json").read_bytes() == before
+
+
+def test_an_archive_of_another_model_is_refused(tmp_path: Path) -> None:
+    kept = Plan(plan.BUDGETS["small"], (100,), SETTINGS, "other")
+    archive.write_archive([], tmp_path, tmp_path / "kept", plan=saved_plan.as_dict(kept))
+    given = Plan(kept.budget, (101,), SETTINGS)
+    with pytest.raises(UsageError, match="has runs of the model other, and the model now is embed"):
+        saved_plan.joined(given, tmp_path / "kept")
+
+
+@pytest.mark.usefixtures("sweep")
+def test_the_page_that_counts_is_only_written_by_the_full_budget(tmp_path: Path) -> None:
+    assert call("--claims", "10", "--seeds", "1", "--budget", "full", "--archive", "full")[0] == 0
+    page = (tmp_path / "reports" / "claims.md").read_bytes()
+    assert call("--claims", "10", "--seeds", "1")[0] == 0
+    assert (tmp_path / "reports" / "claims.md").read_bytes() == page
+    assert (tmp_path / "reports" / "small" / "claims.html").exists()
+    (tmp_path / "reports" / "claims.md").unlink()
+    assert call("--from", "full", "--claims", "10")[0] == 0
+    assert (tmp_path / "reports" / "claims.md").read_bytes() == page
+
+
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
         (("--claims", "11"), "Unknown claim '11'"),
         (("--claims", "one"), "Unknown claim 'one'"),
-        (("--claims", ""), "Unknown claim ''"),
+        (("--claims", "11"), "Known: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10."),
+        (("--claims", ","), "--claims is ',', but must be a list joined by commas, such as 1,3."),
+        (("--claims", ""), "such as 1,3."),
+        (("--claims", "1,,3"), "--claims is '1,,3'"),
         (("--budget", "medium"), "Known: full, small"),
         (("--seeds", "0"), "seeds is 0, but must be from 1 to 20"),
+        (("--seeds", "21"), "seeds is 21, but must be from 1 to 20"),
         (("--jobs", "0"), "jobs is 0, but must be at least 1"),
         (("--from", "nowhere"), "There is no archive of runs in nowhere"),
         (("--from", "nowhere", "--archive", "kept"), "leave --archive and --ablations out"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,8 @@ from cl_bench.plasticity.origins import Origin
 from cl_bench.run_config import RunConfig
 
 
-def origin(base: Path, model: Path, items: int = 4) -> Origin:
+def origin(base: Path, model: Path) -> Origin:
     config = RunConfig(model=str(base), device="cpu")
-    config = replace(config, evaluation=replace(config.evaluation, items=items))
     return Origin(Path("run"), "rl", "math", config, ("math",), {1: model})
 
 
@@ -49,7 +47,7 @@ def test_units_that_are_switched_off_are_dead_and_the_base_s_are_not(
 ) -> None:
     name = "model.layers.1.feed_forward.w3.weight"
     after = changed(loud, tmp_path / "after", name, slice(0, 3), 0.0)
-    found = internals_of(origin(loud, after), "math", seed=0)
+    found = internals_of(origin(loud, after), "math", 0, 4)
     units = sum(
         weight.shape[0]
         for name, weight in load(str(loud))[0].named_parameters()
@@ -63,7 +61,7 @@ def test_the_distance_is_that_of_what_was_changed(tiny_model: Path, tmp_path: Pa
     name = "model.embedding_norm.weight"
     before = load(str(tiny_model))[0].get_parameter(name).detach()
     after = changed(tiny_model, tmp_path / "after", name, slice(0, 4), 3.0)
-    found = internals_of(origin(tiny_model, after), "math", seed=0)
+    found = internals_of(origin(tiny_model, after), "math", 0, 4)
     expected = float((3.0 - before[:4]).norm())
     assert expected > 1
     assert found[after].weight_distance == pytest.approx(expected, rel=1e-6)
@@ -74,7 +72,7 @@ def test_features_of_one_problem_have_rank_one_and_of_several_at_most_their_numb
     tiny_model: Path,
 ) -> None:
     ranks = [
-        internals_of(origin(tiny_model, tiny_model, items), "math", seed=0)[None].effective_rank
+        internals_of(origin(tiny_model, tiny_model), "math", 0, items)[None].effective_rank
         for items in (1, 4)
     ]
     assert ranks[0] == pytest.approx(1)
@@ -88,7 +86,7 @@ def test_a_model_without_known_blocks_and_one_that_is_not_finite_have_no_numbers
     name = "model.embedding_norm.weight"
     after = changed(tiny_model, tmp_path / "after", name, slice(0, 1), float("inf"))
     monkeypatch.setattr("cl_bench.plasticity.internals._DOWN", ("nothing",))
-    found = internals_of(origin(tiny_model, after), "math", seed=0)
+    found = internals_of(origin(tiny_model, after), "math", 0, 4)
     assert found[None].dead_units == Undefined("no feed-forward layer of a known kind")
     assert isinstance(found[after].effective_rank, Undefined)
     assert found[after].weight_distance == Undefined(f"{name} is not finite")

@@ -12,10 +12,13 @@ from typer.testing import CliRunner
 
 import cl_bench
 from cl_bench.cli import app
+from cl_bench.errors import UsageError
 from cl_bench.files import read_json, write_json_atomically
+from cl_bench.metrics.bootstrap import ONE_SEED, Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plasticity.origins import Origin
-from cl_bench.plasticity.probes import Probe, final_accuracy, probe_plasticity, rows
+from cl_bench.plasticity.probe import Probe, departures, options_of
+from cl_bench.plasticity.probes import final_accuracy, probe_plasticity, rows
 from cl_bench.plasticity.table import Internals
 from cl_bench.results import RunDirectory
 from cl_bench.run_config import RunConfig
@@ -24,26 +27,39 @@ from cl_bench.sweep.pool import Outcome
 from cl_bench.views import stream_rows
 
 CONFIG = RunConfig(model="base", seed=5)
+OPTIONS = options_of(CONFIG)
 A = Origin(Path("a"), "rl", "math", CONFIG, ("math", "code"), {1: Path("a/1"), 2: Path("a/2")})
 B = replace(A, path=Path("b"), learner="fst", models={1: Path("b/1")})
 
 
 def test_all_probes_of_equal_runs_share_their_base_budget_and_settings() -> None:
-    probe = Probe("facts", 20, ())
+    probe = Probe("facts", 20, (), OPTIONS)
     cells = [*probe.cells(A), *probe.cells(B)]
     assert [cell.model for cell in cells] == ["base", "a/1", "a/2", "base", "b/1"]
     assert len({cell.name for cell in cells}) == 4
     assert {(c.stream, c.learner, c.seed, c.steps) for c in cells} == {("facts", "rl", 5, 20)}
     assert len({str(cell.options) for cell in cells}) == 1
-    assert [cell.seed for cell in Probe("facts", 20, (8, 9)).cells(B)] == [8, 8, 9, 9]
+    assert [cell.seed for cell in Probe("facts", 20, (8, 9), OPTIONS).cells(B)] == [8, 8, 9, 9]
 
 
-def test_a_run_with_other_settings_of_rl_has_a_base_of_its_own() -> None:
-    probe = Probe("facts", 20, ())
-    other = replace(A.config, learning=replace(A.config.learning, learning_rate=1e-3))
-    (first, *_), (second, *_) = (probe.cells(origin) for origin in (A, replace(A, config=other)))
-    assert first.name != second.name
-    assert (first.options["learning_rate"], second.options["learning_rate"]) == (6e-4, 1e-3)
+def test_a_run_with_other_settings_of_rl_is_probed_with_the_same_and_that_is_told() -> None:
+    learning = replace(CONFIG.learning, learning_rate=1e-3, problems_per_step=16)
+    other = replace(B, config=replace(CONFIG, learning=learning))
+    probe = Probe("facts", 20, (), OPTIONS)
+    assert probe.samples == 20 * 8 * 8
+    assert {str(cell.options) for cell in probe.cells(other)} == {str(probe.cells(A)[0].options)}
+    assert probe.cells(other)[0] == probe.cells(A)[0]
+    (told,) = departures(probe, [A, other])
+    assert told.startswith("b learned with learning_rate 0.001 (the probes: 0.0006), problems_per_")
+    assert told.endswith("step 16 (the probes: 8)")
+
+
+def test_settings_can_be_given() -> None:
+    options = options_of(CONFIG, 1e-4, 16)
+    assert options == OPTIONS | {"learning_rate": 1e-4, "problems_per_step": 16}
+    assert Probe("facts", 20, (), options).samples == 20 * 16 * 8
+    with pytest.raises(UsageError, match="learning_rate is -1"):
+        options_of(CONFIG, -1)
 
 
 def reached(probe: Probe, **accuracy_S: list[float | Undefined]) -> dict[str, float | Undefined]:
@@ -57,17 +73,46 @@ def reached(probe: Probe, **accuracy_S: list[float | Undefined]) -> dict[str, fl
 
 
 def test_the_ratio_is_of_means_over_seeds_and_a_missing_one_leaves_it_undefined() -> None:
-    probe = Probe("code", 20, (0, 1))
+    probe = Probe("code", 20, (0, 1), OPTIONS)
     diverged = Undefined("the probe x diverged")
     found = reached(probe, base=[0.5, 0.75], first=[0.25, 0.5], second=[0.6, diverged])
     none = Internals(0.0, 1.0, 0.0)
     diagnosed: dict[Path | None, Internals] = {None: none, **dict.fromkeys(A.models.values(), none)}
     first, second = rows(probe, A, found, diagnosed)
-    assert (first.accuracy, first.base_accuracy, first.ratio) == (0.375, 0.625, 0.6)
-    assert (second.accuracy, second.base_accuracy, second.ratio) == (diverged, 0.625, diverged)
+    means = [estimate(value) for value in (first.accuracy, first.base_accuracy, first.ratio)]
+    assert [mean.value for mean in means] == [0.375, 0.625, 0.6]
+    # With two seeds a resample is one of them, both or the other: 1/4, 1/2, 1/4.
+    ends = [mean.interval for mean in means]
+    assert ends == [
+        Interval(0.25, 0.5, 0.95),
+        Interval(0.5, 0.75, 0.95),
+        Interval(0.5, 0.5 / 0.75, 0.95),
+    ]
+    assert (second.accuracy, second.ratio) == (diverged, diverged)
+    assert estimate(second.base_accuracy).value == 0.625
     assert [row.trained_before for row in (first, second)] == [False, True]
     (zero, _) = rows(probe, A, reached(probe, base=[0, 0], first=[0, 1], second=[0, 0]), diagnosed)
     assert zero.ratio == Undefined("the probe from the base model reaches 0")
+    some = reached(probe, base=[0, 1], first=[0, 1], second=[0, 0])
+    ratio = estimate(rows(probe, A, some, diagnosed)[0].ratio)
+    reason = Undefined("the probe from the base model reaches 0 with some seeds")
+    assert (ratio.value, ratio.interval) == (1, reason)
+
+
+def test_one_seed_shows_no_interval() -> None:
+    probe = Probe("code", 20, (0,), OPTIONS)
+    none = Internals(0.0, 1.0, 0.0)
+    diagnosed: dict[Path | None, Internals] = {None: none, **dict.fromkeys(A.models.values(), none)}
+    (row, _) = rows(probe, A, reached(probe, base=[0.5], first=[0.4], second=[0.4]), diagnosed)
+    assert [(estimate(v).value, estimate(v).interval) for v in (row.accuracy, row.ratio)] == [
+        (0.4, ONE_SEED),
+        (0.8, ONE_SEED),
+    ]
+
+
+def estimate(value: Estimate | Undefined) -> Estimate:
+    assert isinstance(value, Estimate)
+    return value
 
 
 def row(step: int, at: str, accuracy: float, **other: str) -> dict[str, object]:
@@ -94,7 +139,7 @@ def row(step: int, at: str, accuracy: float, **other: str) -> dict[str, object]:
 def test_the_final_accuracy_is_the_trained_policy_s_on_the_stream_s_problems(
     tmp_path: Path,
 ) -> None:
-    cell = Probe("facts", 2, ()).cell(A, None, 5)
+    cell = Probe("facts", 2, (), OPTIONS).cell(A, None, 5)
     assert final_accuracy(cell, tmp_path, {}) == Undefined(f"the probe {cell.name} is missing")
     directory = RunDirectory.create(tmp_path / cell.name, {"status": "done"})
     directory.commit(
@@ -129,9 +174,12 @@ def test_the_command_probes_every_model_once_and_writes_its_table(
 ) -> None:
     out = tmp_path / "out"
     words = [str(keeping), "--probe", "facts", "--steps", "1", "--jobs", "1", "--out", str(out)]
+    words += ["--problems-per-step", "1"]
     code, text, progress = call(*words)
     assert code == 0, progress
     assert "[3/3] facts-rl-0-" in progress
+    assert "learned with problems_per_step 2 (the probes: 1); all probes learn alike" in progress
+    assert "Every probe: 8 samples, 1 problems × 8 a step, learning rate 0.0006" in text
     made = {run.manifest["model"]: run for run in map(cl_bench.Run, (out / "runs").iterdir())}
     base = read_json(keeping / "manifest.json")["model"]
     stages = [str(keeping.resolve() / "models" / f"stage-{n}") for n in (1, 2)]
@@ -167,6 +215,8 @@ def _other_models_are_refused(words: list[str], manifest: Path) -> None:
     [
         (["--probe", "math-to-code"], "Unknown domain 'math-to-code'"),
         (["--probe", "facts", "--seeds", "-1"], "seeds is -1, but must be at least 0"),
+        (["--probe", "facts", "--learning-rate", "0"], "learning_rate is 0"),
+        (["--probe", "facts", "--problems-per-step", "0"], "problems_per_step is 0"),
         (["nowhere", "--probe", "facts"], "There is no run directory nowhere"),
     ],
 )
@@ -191,7 +241,7 @@ def test_a_probe_that_fails_is_told_and_the_others_count(
 
     monkeypatch.setattr("cl_bench.plasticity.probes.make_missing", make)
     found = probe_plasticity([keeping], "facts", out=tmp_path, jobs=1, say=print, steps=1)
-    assert [row.ratio for row in found.rows[:1]] == [2.0]
+    assert estimate(found.rows[0].ratio).value == 2.0
     assert isinstance(found.rows[1].ratio, Undefined)
     assert "failed: OSError: no room" in " ".join(found.text().split())
     assert call(str(keeping), "--probe", "facts", "--out", str(tmp_path / "other"))[0] == 1

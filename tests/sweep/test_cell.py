@@ -92,6 +92,6 @@ def test_a_cell_after_another_starts_from_its_last_model(tmp_path: Path) -> None
     with pytest.raises(RunDirectoryError, match=f"the run {ORIGIN.name} kept none"):
         after.arguments(tmp_path)
     models = tmp_path / ORIGIN.name / "models"
-    for stage in (1, 2, 10):
+    for stage in ("1", "2", "10", "11.unfinished", "10.old.unfinished"):
         (models / f"stage-{stage}").mkdir(parents=True)
     assert after.arguments(tmp_path)["model"] == str(models / "stage-10")

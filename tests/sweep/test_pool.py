@@ -14,11 +14,10 @@ from typing import Any
 import pytest
 
 from cl_bench.api import Run
-from cl_bench.errors import DivergedError, RunDirectoryError
 from cl_bench.files import write_json_atomically
-from cl_bench.sweep import worker
 from cl_bench.sweep.cell import Cell, as_json
-from cl_bench.sweep.pool import make_missing, status, with_starts
+from cl_bench.sweep.pool import make_missing
+from cl_bench.sweep.state import status
 
 SMALL = {
     "eval_every": 1,
@@ -98,7 +97,10 @@ def _kill_after_the_first_checkpoint(cell: Cell, folder: Path) -> None:
 
 @pytest.fixture
 def processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Workers that die when they are asked for seed 13, and do every other run at once."""
+    """Workers that die when they are asked for seed 13, and do every other run at once.
+
+    The run of seed 14 diverges, and there is something to tell about that of seed 15.
+    """
     fake = tmp_path / "fake"
     fake.mkdir()
     (fake / "worker.py").write_text(
@@ -106,12 +108,15 @@ def processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "for line in sys.stdin:\n"
         "    cell = json.loads(line)\n"
         "    if cell['seed'] == 13: sys.exit(7)\n"
-        "    print(json.dumps({'status': 'done', 'reason': ''}), flush=True)\n"
+        "    status = 'diverged' if cell['seed'] == 14 else 'done'\n"
+        "    note = {'note': 'it was set aside'} if cell['seed'] == 15 else {}\n"
+        "    print(json.dumps({'status': status, 'reason': '', **note}), flush=True)\n"
     )
     real = subprocess.Popen
 
     def started(command: Sequence[str], **options: Any) -> subprocess.Popen[str]:
         assert command[1:3] == ["-m", "cl_bench.sweep.worker"]
+        assert command[4] == str(os.getpid())
         return real([sys.executable, str(fake / "worker.py")], **options)
 
     monkeypatch.setattr(subprocess, "Popen", started)
@@ -120,23 +125,25 @@ def processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_worker_that_dies_fails_its_run_only(processes: Path) -> None:
     cells = [Cell("math", "rl", seed, 1) for seed in (12, 13, 14, 15)]
-    outcomes = make_missing(cells, processes, jobs=1, say=silent)
+    lines: list[str] = []
+    outcomes = make_missing(cells, processes, jobs=1, say=lines.append)
     assert [(one.cell.seed, one.status) for one in outcomes] == [
         (12, "done"),
         (13, "failed"),
-        (14, "done"),
+        (14, "diverged"),
         (15, "done"),
     ]
     assert outcomes[1].reason == "its process ended with exit code 7"
+    assert f"{cells[3].name}: done (it was set aside) after" in lines[3]
 
 
 def test_known_and_finished_runs_are_not_made(processes: Path) -> None:
     cells = [Cell("math", "rl", seed, 1) for seed in (1, 2, 3)]
-    for cell, found in ((cells[0], "diverged"), (cells[1], "failed")):
-        (processes / cell.name).mkdir(parents=True)
-        write_json_atomically(processes / cell.name / "manifest.json", {"status": found})
+    recorded(cells[0], processes, "diverged")
+    recorded(cells[1], processes, "failed")
     lines: list[str] = []
-    outcomes = make_missing(cells, processes, jobs=3, say=lines.append, known={cells[2].name})
+    known = {cells[2].name: "done"}
+    outcomes = make_missing(cells, processes, jobs=3, say=lines.append, known=known)
     assert [outcome.cell for outcome in outcomes] == [cells[1]]
     assert lines[0] == "1 of 2 runs are finished already"
 
@@ -149,38 +156,28 @@ def test_an_interrupt_ends_the_workers(processes: Path) -> None:
         make_missing([Cell("math", "rl", 1, 1)], processes, jobs=1, say=interrupted)
 
 
-def test_cells_follow_those_they_start_from() -> None:
-    first = Cell("math", "rl", 1, 1)
-    second = Cell("code", "rl", 1, 1, start=first)
-    third = Cell("facts", "rl", 1, 1, start=second)
-    assert with_starts([third, first, second]) == [first, second, third]
+def test_what_starts_from_a_diverged_run_is_settled_and_not_tried(processes: Path) -> None:
+    origin = Cell("math", "rl", 14, 1)
+    after = Cell("facts", "rl", 14, 1, start=origin)
+    last = Cell("code", "rl", 14, 1, start=after)
+    outcomes = make_missing([last], processes, jobs=1, say=silent)
+    assert [one.status for one in outcomes] == ["diverged", "no start", "no start"]
+    assert outcomes[1].reason == f"it starts from {origin.name}, which diverged"
+    assert outcomes[2].reason == f"it starts from {after.name}, which has no start itself"
+
+    recorded(origin, processes, "diverged")
+    lines: list[str] = []
+    assert make_missing([last], processes, jobs=1, say=lines.append) == []
+    assert lines == [
+        "1 of 3 runs are finished already",
+        "2 of 3 runs cannot be made: those they start from diverged",
+    ]
+    elsewhere = processes.with_name("elsewhere")
+    known = {origin.name: "diverged"}
+    assert make_missing([after], elsewhere, jobs=1, say=silent, known=known) == []
 
 
-def test_a_run_without_a_readable_manifest_is_missing(tmp_path: Path) -> None:
-    cell = Cell("math", "rl", 1, 1)
-    assert status(cell, tmp_path) == "missing"
-    for content in ("{", "[]", "{}"):
-        (tmp_path / cell.name).mkdir(exist_ok=True)
-        (tmp_path / cell.name / "manifest.json").write_text(content)
-        assert status(cell, tmp_path) == "missing"
-
-
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (DivergedError("Step 2 diverged"), {"status": "diverged", "reason": "Step 2 diverged"}),
-        (
-            RunDirectoryError("is locked"),
-            {"status": "failed", "reason": "RunDirectoryError: is locked"},
-        ),
-        (ZeroDivisionError("by"), {"status": "failed", "reason": "ZeroDivisionError: by"}),
-    ],
-)
-def test_a_worker_says_what_came_of_a_run(
-    error: Exception, expected: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def failing(**_: object) -> Run:
-        raise error
-
-    monkeypatch.setattr("cl_bench.api.run", failing)
-    assert worker.make(Cell("math", "rl", 1, 1), tmp_path) == expected
+def recorded(cell: Cell, folder: Path, state: str) -> None:
+    """Write a run's directory with this status and nothing else."""
+    (folder / cell.name).mkdir(parents=True)
+    write_json_atomically(folder / cell.name / "manifest.json", {"status": state})

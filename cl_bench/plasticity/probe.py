@@ -1,0 +1,91 @@
+"""The probe: one run of RL, with one setting for all models that are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cl_bench.plasticity.origins import Origin
+from cl_bench.run_config import RunConfig
+from cl_bench.sweep.cell import Cell
+
+_OF_LEARNING = (
+    "learning_rate",
+    "problems_per_step",
+    "group_size",
+    "ratio_cap",
+    "temperature",
+    "max_new_tokens",
+)
+"""Settings of RL that a probe takes from a run."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What all probes of one command share, so that they compare: domain, budget, settings."""
+
+    domain: str
+    steps: int
+    seeds: tuple[int, ...]
+    """Empty: those of the runs themselves."""
+    options: Mapping[str, Any]
+    """Options of `cl_bench.run`: the settings of RL, on what its outcome is scored, and where."""
+
+    @property
+    def samples(self) -> int:
+        """Rollouts that one probe learns from."""
+        return int(self.steps * self.options["problems_per_step"] * self.options["group_size"])
+
+    def seeds_of(self, origin: Origin) -> tuple[int, ...]:
+        """The seeds with which a run's models are probed."""
+        return self.seeds or (origin.config.seed,)
+
+    def cell(self, origin: Origin, model: Path | None, seed: int) -> Cell:
+        """The run of RL from `model`, or from the base that `origin` started from (None)."""
+        once = {"eval_every": self.steps, "retention_items": 0, "probes": False}
+        return Cell(
+            self.domain,
+            "rl",
+            seed,
+            self.steps,
+            {**self.options, **once},
+            model=origin.config.model if model is None else str(model),
+        )
+
+    def cells(self, origin: Origin) -> list[Cell]:
+        """All runs that a run's models need: by seed the base's, then those of the stages."""
+        models = (None, *origin.models.values())
+        return [self.cell(origin, m, seed) for seed in self.seeds_of(origin) for m in models]
+
+
+def options_of(
+    config: RunConfig, learning_rate: float | None = None, problems_per_step: int | None = None
+) -> dict[str, Any]:
+    """The options of a probe: those of a run, but for what is given.
+
+    `UsageError` for a number that is out of its range.
+    """
+    own = config.learning
+    learning = replace(
+        own,
+        learning_rate=own.learning_rate if learning_rate is None else learning_rate,
+        problems_per_step=own.problems_per_step if problems_per_step is None else problems_per_step,
+    )
+    measured = {"items": config.evaluation.items, "samples": config.evaluation.samples}
+    settings = {name: getattr(learning, name) for name in _OF_LEARNING}
+    return {**settings, **measured, "threads": 1, "device": config.device}
+
+
+def departures(probe: Probe, origins: Sequence[Origin]) -> Iterator[str]:
+    """A line for every run that learned with other settings of RL than its probes do."""
+    for origin in origins:
+        own = options_of(origin.config)
+        other = [
+            f"{name} {own[name]} (the probes: {probe.options[name]})"
+            for name in _OF_LEARNING
+            if own[name] != probe.options[name]
+        ]
+        if other:
+            yield f"{origin.path} learned with {', '.join(other)}"
