@@ -10,6 +10,7 @@ from cl_bench.claims import calibration
 from cl_bench.claims.blocks import Block, Paragraph, Table
 from cl_bench.claims.look import called, place
 from cl_bench.claims.plan import PROBE, Plan
+from cl_bench.claims.settings import INHERITS
 from cl_bench.claims.wording import NOTHING
 from cl_bench.learner import LearnerConfig
 
@@ -80,7 +81,9 @@ def settings_section(plan: Plan, learners: Sequence[str]) -> list[Block]:
 
 
 def _origin(plan: Plan, learner: str) -> str:
-    return "calibration" if learner in plan.settings else "settings of rl, not tuned"
+    if learner in plan.settings:
+        return "calibration"
+    return f"settings of {INHERITS[learner]}, not tuned"
 
 
 def _shown(plan: Plan, learner: str, name: str) -> str:
