@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from cl_bench.claims.measure import Scale
+from cl_bench.claims.measure import Scale, difference, generator
 from cl_bench.claims.plan import STREAM, Plan
 from cl_bench.metrics import anytime_average_accuracy, average_accuracy, forgetting_max, over_seeds
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.plugins import STREAM_SEPARATOR
 from cl_bench.report.summary import accuracy_matrix
 from cl_bench.sweep.cell import Cell
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 SEEDS = 3
 """Seeds of the ablations, the first of the plan's: they explain, and cost as much as the claims."""
-STAGES = tuple(STREAM.split("-to-"))
+STAGES = tuple(STREAM.split(STREAM_SEPARATOR))
 
 
 @dataclass(frozen=True)
@@ -91,19 +90,9 @@ def rows(data: Data, plan: Plan) -> list[Row]:
         reference = {seed: measure(data, cell(plan, REFERENCE, seed)) for seed in seeds}
         for variation in VARIATIONS:
             value = {seed: measure(data, cell(plan, variation, seed)) for seed in seeds}
-            gain = {seed: _minus(value[seed], reference[seed]) for seed in seeds}
-            found.append(Row(variation, name, _mean(value), _mean(gain)))
+            means = (over_seeds(v, generator()) for v in (value, difference(value, reference)))
+            found.append(Row(variation, name, *means))
     return found
-
-
-def _mean(value_by_seed: Mapping[int, float | Undefined]) -> Estimate | Undefined:
-    return over_seeds(value_by_seed, np.random.default_rng(0))
-
-
-def _minus(value: float | Undefined, other: float | Undefined) -> float | Undefined:
-    if isinstance(value, Undefined):
-        return value
-    return other if isinstance(other, Undefined) else value - other
 
 
 def _of_matrix(

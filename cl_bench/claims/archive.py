@@ -22,7 +22,16 @@ import pyarrow as pa
 import pyarrow.compute as compute
 import pyarrow.parquet as parquet
 
-from cl_bench.claims.tables import FLOAT32, RUNS, TABLES, THINNED, row_of, table_of, table_schema
+from cl_bench.claims.tables import (
+    CODE,
+    FLOAT32,
+    RUNS,
+    TABLES,
+    THINNED,
+    row_of,
+    table_of,
+    table_schema,
+)
 from cl_bench.errors import RunDirectoryError
 from cl_bench.files import file_hash, read_json, replacing, write_json_atomically
 from cl_bench.results import RunDirectory
@@ -33,7 +42,6 @@ from cl_bench.sweep.state import FINISHED
 VERSION = 1
 """Counts up whenever files or columns of an archive change their meaning."""
 _MANIFEST = "manifest.json"
-_CODE = ("cl_bench", "git_commit", "git_dirty", "source_hash")
 
 
 @dataclass(frozen=True)
@@ -127,7 +135,7 @@ def _write(archive: Archive, out: Path) -> None:
 
 
 def _description(archive: Archive, rows: list[Mapping[str, Any]]) -> dict[str, Any]:
-    code = Counter(tuple(row[name] for name in _CODE) for row in rows)
+    code = Counter(tuple(row[name] for name in CODE) for row in rows)
     ordered = sorted(code.items(), key=str)
     return {
         "archive_version": VERSION,
@@ -136,7 +144,7 @@ def _description(archive: Archive, rows: list[Mapping[str, Any]]) -> dict[str, A
         "float32": {name: list(columns) for name, columns in FLOAT32.items()},
         "cells": len(rows),
         "status": dict(sorted(Counter(str(row["status"]) for row in rows).items())),
-        "code": [{**dict(zip(_CODE, key, strict=True)), "cells": n} for key, n in ordered],
+        "code": [{**dict(zip(CODE, key, strict=True)), "cells": n} for key, n in ordered],
         "plan": archive.plan,
         "registered": archive.registered,
     }

@@ -37,7 +37,7 @@ THINNED = (
 _OF_A_SAMPLE = ("sample", "score", "answer", "completion_tokens")
 _PACKAGES = ("torch", "transformers", "trl")
 _NONE: Mapping[str, str] = MappingProxyType({})
-_CODE = ("cl_bench", "git_commit", "git_dirty", "source_hash")
+CODE = ("cl_bench", "git_commit", "git_dirty", "source_hash")
 
 RUNS = pa.schema(
     [pa.field(name, pa.string(), nullable=False) for name in ("cell", "stream", "learner")]
@@ -46,7 +46,7 @@ RUNS = pa.schema(
     + [pa.field("steps", pa.int64(), nullable=False)]
     + [pa.field(name, pa.string(), nullable=False) for name in ("model", "options", "status")]
     + [pa.field("reason", pa.string())]
-    + [pa.field(name, pa.bool_() if name == "git_dirty" else pa.string()) for name in _CODE]
+    + [pa.field(name, pa.bool_() if name == "git_dirty" else pa.string()) for name in CODE]
     + [pa.field(name, pa.string()) for name in (*_PACKAGES, "model_hash")]
     + [pa.field("threads", pa.int64()), pa.field("seconds", pa.float64())]
 )
@@ -113,7 +113,7 @@ def _recorded(cell: Cell, path: Path) -> dict[str, Any]:
     packages = found.get("packages") or {}
     return (
         missing_row(cell)
-        | {name: found.get(name) for name in _CODE}
+        | {name: found.get(name) for name in CODE}
         | {name: packages.get(name) for name in _PACKAGES}
         | {"status": manifest["status"], "reason": manifest.get("reason")}
         | {"model_hash": _model_hash(manifest)}
