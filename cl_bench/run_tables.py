@@ -1,0 +1,75 @@
+"""Runs as whoever reads them sees them: a manifest and tables, wherever they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from cl_bench.errors import ClBenchError, RunDirectoryError
+from cl_bench.results import RunDirectory
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MANIFEST = "manifest.json"
+
+
+class RunTables(Protocol):
+    """One run, to be read."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is kept."""
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """Its configuration, provenance and status (see docs/tables.md)."""
+
+    def table(self, name: str) -> pd.DataFrame:
+        """All rows of one of `cl_bench.schema.TABLES`; columns and types as there."""
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """Something that looks like a run and cannot be read."""
+
+    path: Path
+    reason: str
+
+
+def open_run(path: Path) -> RunTables:
+    """The run at `path`; what is no readable run is a `RunDirectoryError` with the reason."""
+    return RunDirectory.open(path)
+
+
+def find_runs(paths: Iterable[Path]) -> tuple[list[RunTables], list[Unreadable]]:
+    """All runs at or anywhere below the paths, sorted by path, each once; and what is unreadable.
+
+    A path without any run is a `RunDirectoryError`.
+    """
+    runs: dict[Path, RunTables] = {}
+    broken: dict[Path, Unreadable] = {}
+    for path in paths:
+        found = list(_places(path))
+        if not found:
+            raise RunDirectoryError(
+                f"There is no run at or below {path}. `cl-bench run --out {path / 'NAME'}` "
+                "makes one."
+            )
+        for place in found:
+            try:
+                runs[place.resolve()] = open_run(place)
+            except ClBenchError as error:
+                broken[place.resolve()] = Unreadable(place, str(error))
+    return [runs[key] for key in sorted(runs)], [broken[key] for key in sorted(broken)]
+
+
+def _places(path: Path) -> Iterator[Path]:
+    """Where runs lie at or below `path`; what lies inside a run is no run of its own."""
+    if (path / _MANIFEST).is_file():
+        yield path
+    elif path.is_dir():
+        for inner in sorted(path.iterdir()):
+            yield from _places(inner)
