@@ -188,10 +188,13 @@ class RunDirectory:
         A table without rows is a frame with columns and types. A file that is missing, or is not
         the one that was committed, is a `RunDirectoryError` with its name.
         """
+        return self.raw(name).to_pandas()
+
+    def raw(self, name: str) -> pa.Table:
+        """A table as it was written, held against its hashes like `table`."""
         _check_table(name)
-        schema = TABLES[name]
         parts = [self._read(name, part) for part in self._parts()]
-        return pa.concat_tables([schema.empty_table(), *parts]).to_pandas()
+        return pa.concat_tables([TABLES[name].empty_table(), *parts])
 
     def _refuse_content(self) -> None:
         occupied = self.path.exists() and not self.path.is_dir()
@@ -210,13 +213,7 @@ class RunDirectory:
                 f"{self.path} has tables of schema version {version!r}; this cl-bench reads "
                 f"version {SCHEMA_VERSION}. Read it with the cl-bench that wrote it ({written})."
             )
-        described = {key: value for key, value in manifest.items() if key in _DESCRIBED}
-        if "config_hash" in manifest and config_hash(described) != manifest["config_hash"]:
-            raise RunDirectoryError(
-                f"{self.path / _MANIFEST} was edited: its stream and configuration are not those "
-                "the run began with (config_hash differs). Restore it from a copy, or start a run "
-                "with another --out."
-            )
+        require_unedited(manifest, self.path / _MANIFEST)
 
     def _folder(self, table: str) -> Path:
         return self.path / "tables" / table
@@ -262,6 +259,19 @@ class RunDirectory:
             names = ", ".join(content.schema.names)
             raise _unreadable(file, f"its columns are not those of this version, but {names}")
         return content.cast(schema)
+
+
+def require_unedited(manifest: Mapping[str, Any], file: Path) -> None:
+    """Raise `RunDirectoryError` if stream or configuration are not those the run began with.
+
+    `file` is where the manifest was read.
+    """
+    described = {key: value for key, value in manifest.items() if key in _DESCRIBED}
+    if "config_hash" in manifest and config_hash(described) != manifest["config_hash"]:
+        raise RunDirectoryError(
+            f"{file} was edited: its stream and configuration are not those the run began with "
+            "(config_hash differs). Restore it from a copy, or start a run with another --out."
+        )
 
 
 def _take_lock(file: TextIO, path: Path) -> None:
