@@ -112,6 +112,8 @@ class Case:
 
     def rows(self, table: str, where: pd.Series, reason: str | Callable[[Any], str]) -> None:
         """A finding for the rows of a table for which `where` is true; `reason` may read a row."""
+        if not where.any():
+            return
         rows = self.tables[table][where]
         if callable(reason):
             reasons: Any = [reason(row) for _, row in rows.head(10).iterrows()]

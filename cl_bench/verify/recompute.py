@@ -17,7 +17,7 @@ _SET = ["domain", "test_set", "setting"]
 
 def recomputed(case: Case) -> None:
     """Accuracy, counts and lengths are those of the items, and every item has its evaluation."""
-    frame = _with_items(case)
+    frame = case.with_items
     asked = frame["scored"].notna()
     case.rows("evaluations", ~asked & _keeps_items(case, frame), "there are no items of this row")
     _require(case, frame[asked], "accuracy", "score", "the mean score of its items")
@@ -32,7 +32,7 @@ def recomputed(case: Case) -> None:
 
 def whole(case: Case) -> None:
     """Where every response is right or wrong, accuracy counts whole responses."""
-    frame = _with_items(case)
+    frame = case.with_items
     count = frame["n_items"] * frame["n_samples"]
     right = frame["accuracy"] * count
     broken = frame["binary"].eq(True) & ((right - right.round()).abs() > 1e-6 * count)
