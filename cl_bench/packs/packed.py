@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from cl_bench.errors import OtherSoftwareError, unknown
+from cl_bench.migrations import tables_of, upgrade, version_of
 from cl_bench.packs import container
 from cl_bench.packs.decode import Undecodable, decoded
 from cl_bench.packs.layout import FINISHED, MANIFEST, PACK, PACK_VERSION, member
 from cl_bench.results import require_unedited
-from cl_bench.schema import SCHEMA_VERSION, TABLES
+from cl_bench.schema import TABLES
 from cl_bench.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +44,7 @@ class PackedRun:
         names = container.names(path)
         contents = _contents(path, names)
         manifest = _json(path, MANIFEST, hashed(path, MANIFEST, contents))
-        _require_same_version(path, contents, manifest)
+        _require_tables(path, contents, manifest)
         if manifest.get("status") not in FINISHED:
             raise container.no_pack(
                 path, f"its run is not finished (status {printable(repr(manifest.get('status')), 40)})"
@@ -58,12 +60,15 @@ class PackedRun:
 
     def _read(self, name: str) -> pa.Table:
         schema = TABLES[name]
+        if member(name) not in self.contents["members"]:
+            return schema.empty_table()  # of a later version than the run's
         try:
-            table = decoded(hashed(self.path, member(name), self.contents))
-        except Undecodable as error:
+            content = decoded(hashed(self.path, member(name), self.contents))
+            table = upgrade(self.manifest, name, content)
+        except (Undecodable, pa.ArrowException, ValueError) as error:
             raise container.no_pack(self.path, f"cannot be read: {error}", member(name)) from error
         if not table.schema.equals(schema):
-            columns = printable(", ".join(table.schema.names), 300)
+            columns = printable(", ".join(content.schema.names), 300)
             reason = f"has other columns or types than those of its schema version: {columns}"
             raise container.no_pack(self.path, reason, member(name))
         return table.cast(schema)
@@ -101,9 +106,8 @@ def _is_entry(entry: object) -> bool:
 
 
 def _require_members(path: Path, names: frozenset[str], members: Mapping[str, Any]) -> None:
-    """The members are those that pack.json names and those that a run has."""
-    needed = {MANIFEST, *map(member, TABLES)}
-    for name in sorted({*members, *needed, *names} - {PACK}):
+    """The members are those that pack.json names."""
+    for name in sorted({MANIFEST, *members, *names} - {PACK}):
         shown = printable(name, 100)
         if name not in names:
             raise container.no_pack(path, "is missing", shown)
@@ -111,15 +115,20 @@ def _require_members(path: Path, names: frozenset[str], members: Mapping[str, An
             raise container.no_pack(path, f"has no hash in {PACK}", shown)
 
 
-def _require_same_version(
+def _require_tables(
     path: Path, contents: Mapping[str, Any], manifest: Mapping[str, Any]
 ) -> None:
-    said, run = contents.get("schema_version"), manifest.get("schema_version")
-    if said != run or run != SCHEMA_VERSION:
-        raise OtherSoftwareError(
-            f"{path} has tables of schema version {printable(repr(said), 40)}; this cl-bench reads "
-            f"version {SCHEMA_VERSION}."
-        )
+    """The tables are those of the schema version, and that is the run's."""
+    version = version_of(manifest, path)
+    if contents.get("schema_version") != version:
+        said = printable(repr(contents.get("schema_version")), 40)
+        reason = f"names the schema version {said}, but the run's is {version}"
+        raise container.no_pack(path, reason, PACK)
+    tables = {member(name) for name in tables_of(version)}
+    if missing := sorted(tables - contents["members"].keys()):
+        raise container.no_pack(path, "is missing", missing[0])
+    if others := sorted(contents["members"].keys() - tables - {MANIFEST}):
+        raise container.no_pack(path, f"is no table of schema version {version}", others[0])
 
 
 def _json(path: Path, name: str, content: bytes) -> dict[str, Any]:

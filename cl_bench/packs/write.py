@@ -12,13 +12,13 @@ from typing import Any
 from cl_bench.errors import RunDirectoryError
 from cl_bench.files import replacing, writing
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.migrations import tables_of, version_of
 from cl_bench.packs import container
 from cl_bench.packs.decode import encoded
 from cl_bench.packs.layout import LEFT_OUT, MANIFEST, PACK, PACK_VERSION, member, require_finished
 from cl_bench.results import RunDirectory
 from cl_bench.run_metrics import METRIC_VERSION, run_metrics
 from cl_bench.run_tables import RunTables
-from cl_bench.schema import TABLES
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ def pack(run: RunDirectory) -> Pack:
     """
     manifest = run.manifest
     require_finished(manifest, run.path)
-    tables = {name: run.raw(name) for name in TABLES}
+    tables = {name: run.raw(name) for name in tables_of(version_of(manifest, run.path))}
     members = {MANIFEST: _read(run.path / MANIFEST)}
     members |= {member(name): encoded(table) for name, table in tables.items()}
     entries = {name: _entry(content) for name, content in members.items()}
