@@ -26,7 +26,7 @@ def track(
     with Errors(debug):
         from cl_bench.run_tables import find_runs
         from cl_bench.trackers import chosen, tracker
-        from cl_bench.trackers.history import send
+        from cl_bench.trackers.history import name_of, send
 
         names = chosen(to)
         found, broken = find_runs(runs)
@@ -34,7 +34,7 @@ def track(
             typer.echo(f"left out: {printable(place.reason)}", err=True)
         if not found:
             raise RunDirectoryError(f"None of the runs can be read: {broken[0].reason}")
-        folders = {run.path: out / run.path.resolve().name for run in found}
+        folders = {run.path: out / name_of(run) for run in found}
         if "tensorboard" in names:
             _require_new(list(folders.values()))
         for run in found:

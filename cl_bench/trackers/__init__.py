@@ -13,7 +13,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from cl_bench.errors import ClBenchError, UsageError, unknown
+from cl_bench.errors import UsageError, unknown
 
 PROJECT = "cl-bench"
 """Project or experiment that runs are tracked in, unless the tool's own settings name another."""
@@ -28,10 +28,6 @@ _QUIET = {
     "WANDB_ERROR_REPORTING": "false",
 }
 """What asks the libraries for that; what the environment says already stays."""
-
-
-class TrackerError(ClBenchError):
-    """A tracker cannot be used; a run goes on without it."""
 
 
 @dataclass(frozen=True)

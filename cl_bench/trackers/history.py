@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from cl_bench.errors import TrackerError
 from cl_bench.reflectors.redaction import short_line
 from cl_bench.run_metrics import run_metrics
 from cl_bench.run_tables import RunTables
 from cl_bench.text import printable
-from cl_bench.trackers import Started, TrackedRun, Tracker, TrackerError, hush
+from cl_bench.trackers import Started, TrackedRun, Tracker, hush
 from cl_bench.trackers.values import NAMES, Entry, config_of, entries, summary
 
 
@@ -29,12 +30,17 @@ def tracked_run(run: RunTables, folder: Path) -> TrackedRun:
     """What trackers are told of a run; `folder` is for files of their own."""
     manifest = run.manifest
     return TrackedRun(
-        name=printable(run.path.resolve().name),
+        name=name_of(run),
         stream=str(manifest["stream"]["name"]),
         learner=str(manifest["learner"]),
         config=config_of(manifest),
         folder=str(folder.resolve()),
     )
+
+
+def name_of(run: RunTables) -> str:
+    """That of its directory, or of the file that it is packed in."""
+    return printable(run.path.resolve().name.removesuffix(".zip"))
 
 
 def send(run: RunTables, name: str, tracker: Tracker, folder: Path) -> Started:
@@ -58,7 +64,7 @@ def send(run: RunTables, name: str, tracker: Tracker, folder: Path) -> Started:
     except Exception as error:
         raise TrackerError(
             f"{name} did not take the run {run.path}: "
-            f"{short_line(f'{type(error).__name__}: {error}')}. Mend that and send it again; what "
-            "was sent up to there stays."
+            f"{short_line(f'{type(error).__name__}: {error}').rstrip('.')}. Mend that and send it "
+            "again; what was sent up to there stays."
         ) from error
     return started

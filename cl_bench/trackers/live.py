@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from cl_bench.progress import Both, Progress, Quiet
 from cl_bench.reflectors.redaction import short_line
 from cl_bench.results import RunDirectory
+from cl_bench.text import printable
 from cl_bench.trackers import TRACKERS, TrackedRun, installed
 from cl_bench.trackers.history import history, summary_of, tracked_run
 from cl_bench.trackers.process import TrackerProcess
@@ -37,6 +38,7 @@ class Tracking(Quiet):
         self._path, self._names, self._say = path, names, say
         self._processes: list[TrackerProcess] = []
         self._said: set[str] = set()
+        self._broken = False
 
     def start(self, stream: Stream, learner: str, step: int) -> None:
         """Start the trackers, and send what the tables hold already."""
@@ -44,16 +46,15 @@ class Tracking(Quiet):
             directory = RunDirectory.open(self._path)
             for name in self._names:
                 self._begin(name, tracked_run(directory, self._path / FOLDER / name))
-            for entry in history(directory):
-                self._send(entry)
+            self._send(history(directory))
 
     def step(self, step: int, stage: int, record: StepRecord) -> None:
-        self._send(of_step({"step": step, "stage": stage + 1, **asdict(record)}))
+        with self._harmless():
+            self._send([of_step({"step": step, "stage": stage + 1, **asdict(record)})])
 
     def recorded(self, tables: Tables) -> None:
         with self._harmless():
-            for entry in entries(tables):
-                self._send(entry)
+            self._send(entries(tables))
 
     def close(self) -> None:
         """Send how the run ended, and wait for the trackers."""
@@ -65,7 +66,7 @@ class Tracking(Quiet):
             found = directory.manifest["status"]
             status = found if found != "running" else status
             if status == "done":
-                self._send(summary_of(directory))
+                self._send([summary_of(directory)])
         for process in self._processes:
             process.end(status)
         until = monotonic() + _PATIENCE.get(status, _OTHERWISE)
@@ -82,10 +83,12 @@ class Tracking(Quiet):
         except OSError as error:
             _warn(name, str(error))
 
-    def _send(self, entry: Entry) -> None:
-        for process in self._processes:
-            process.send(entry)
-        self._report()
+    def _send(self, sent: Iterable[Entry]) -> None:
+        if self._processes and not self._broken:
+            for entry in sent:
+                for process in self._processes:
+                    process.send(entry)
+            self._report()
 
     def _report(self) -> None:
         """Say once where each tracked run is, and once what failed."""
@@ -95,22 +98,24 @@ class Tracking(Quiet):
                 self._say(f"tracked by {process.name}: {process.where}")
             if process.failure and f"{process.name} failed" not in self._said:
                 self._said.add(f"{process.name} failed")
-                _warn(process.name, f"{process.failure}; see {process.log}")
+                _warn(process.name, process.failure, f"; see {process.log}")
 
     @contextmanager
     def _harmless(self) -> Iterator[None]:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - no fault of tracking may end a run
-            _warn("all", f"{type(error).__name__}: {error}")
+            self._broken = True
+            _warn(", ".join(self._names), f"{type(error).__name__}: {error}")
 
 
-def _warn(name: str, reason: str) -> None:
+def _warn(name: str, reason: str, more: str = "") -> None:
     _log.warning(
-        "The tracker %s is off, and the run goes on without it (%s). `cl-bench track` can send "
+        "The tracker %s is off, and the run goes on without it (%s%s). `cl-bench track` can send "
         "its tables afterwards.",
         name,
-        short_line(reason),
+        short_line(reason).rstrip("."),
+        printable(more),
     )
 
 

@@ -146,5 +146,6 @@ def _by_round(row: Row) -> tuple[int, float, int]:
 
 
 def _finite(values: Mapping[str, Any]) -> dict[str, float]:
-    """What is a finite number; a learner without a quantity has NaN for it."""
-    return {name: float(value) for name, value in values.items() if math.isfinite(value)}
+    """What is a finite number; a learner without a quantity has NaN for it, an old run null."""
+    known = {name: value for name, value in values.items() if value is not None}
+    return {name: float(value) for name, value in known.items() if math.isfinite(value)}
