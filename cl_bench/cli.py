@@ -12,6 +12,7 @@ from cl_bench.cli_export import export
 from cl_bench.cli_new import new_app
 from cl_bench.cli_plasticity import plasticity
 from cl_bench.cli_reproduce import calibrate, reproduce
+from cl_bench.cli_results import results_app, submit
 from cl_bench.cli_track import track as track_recorded
 from cl_bench.console import OneLineGroup
 from cl_bench.errors import UsageError, unknown
@@ -28,6 +29,7 @@ app = typer.Typer(
 model_app = typer.Typer(help="The embedded base model: measure it, train it again.")
 app.add_typer(model_app, name="model")
 app.add_typer(new_app, name="new")
+app.add_typer(results_app, name="results")
 
 LEARNING = "What the learner may spend"
 REFLECTION = "Who rewrites prompts (learners that have prompts)"
@@ -228,6 +230,7 @@ def selftest(
 app.command()(reproduce)
 app.command()(calibrate)
 app.command()(plasticity)
+app.command()(submit)
 app.command("track")(track_recorded)
 app.command()(export)
 

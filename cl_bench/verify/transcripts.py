@@ -64,7 +64,7 @@ def system_prompts(case: Case) -> None:
     other = seed & frame["system_prompt"].ne(SEED_PROMPT)
     case.rows("transcripts", other, "system_prompt is not the seed prompt")
     born = prompts.groupby("text")["step"].min()
-    step = frame["system_prompt"].map(born)
+    step = frame["system_prompt"].map(born.to_dict()).astype(float)
     unknown = step.isna() | (step > frame["step"])
     unknown &= ~seed & frame["system_prompt"].ne(SEED_PROMPT)
     case.rows("transcripts", unknown, "system_prompt is no prompt that the learner had by then")
