@@ -105,8 +105,9 @@ class Tracking(Quiet):
         try:
             yield
         except Exception as error:  # noqa: BLE001 - no fault of tracking may end a run
+            if not self._broken:
+                _warn(", ".join(self._names), f"{type(error).__name__}: {error}")
             self._broken = True
-            _warn(", ".join(self._names), f"{type(error).__name__}: {error}")
 
 
 def _warn(name: str, reason: str, more: str = "") -> None:

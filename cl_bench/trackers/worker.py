@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -66,16 +67,14 @@ class Sender:
 
 def main() -> None:
     """Serve until the entries end, then leave."""
-    lines = sys.stdin
-    with _answers() as answers:
-        code = _serve(lines, answers)
+    code = _serve(sys.stdin, _answers())
     # Threads of a library that wait for a server would keep the process.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
 
 
-def _serve(lines: TextIO, answers: TextIO) -> int:
+def _serve(lines: TextIO, answers: int) -> int:
     setup = json.loads(lines.readline())
     hush()
     sender: Sender | None = None
@@ -104,13 +103,13 @@ def _pass_on(lines: Iterator[str], sender: Sender) -> str:
     return status
 
 
-def _answers() -> TextIO:
+def _answers() -> int:
     """The pipe to the run; whatever a library prints goes to the log from now on."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    answers = os.dup(1)
     os.dup2(2, 1)
     return answers
 
 
-def _say(answers: TextIO, **message: str) -> None:
-    answers.write(json.dumps(message) + "\n")
-    answers.flush()
+def _say(answers: int, **message: str) -> None:
+    with suppress(OSError):  # the run may be gone, and what it handed over is sent all the same
+        os.write(answers, (json.dumps(message) + "\n").encode())
