@@ -16,7 +16,6 @@ from cl_bench.claims.plan import STREAM, Plan
 from cl_bench.metrics import anytime_average_accuracy, average_accuracy, forgetting_max, over_seeds
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plugins import STREAM_SEPARATOR
-from cl_bench.report.summary import accuracy_matrix
 from cl_bench.sweep.cell import Cell
 
 if TYPE_CHECKING:
@@ -99,10 +98,8 @@ def _of_matrix(
     metric: Callable[[ArrayLike], float | Undefined], prompt: str = "learner"
 ) -> _Measure:
     def measure(data: Data, cell: Cell) -> float | Undefined:
-        table = data.table("evaluations", cell)
-        if isinstance(table, Undefined):
-            return table
-        return metric(accuracy_matrix(table, STAGES, prompt))
+        matrix = data.accuracy_matrix(cell, STAGES, prompt=prompt)
+        return matrix if isinstance(matrix, Undefined) else metric(matrix)
 
     return measure
 
