@@ -65,7 +65,7 @@ def _ended(side: Side) -> str:
 
 def _metrics(found: Comparison, width: int) -> list[RenderableType]:
     """A row for every metric with a difference; below, why the others have none."""
-    table = _table("", "A", "B", "B − A", "p", "seeds needed", "", wrap=width < _ROOMY)
+    table = _table("", "A", "B", "B − A", "p", "seeds\nneeded", "", wrap=width < _ROOMY)
     reasons: dict[str, list[str]] = {}
     for name, column in found.columns.items():
         of = found.differences[name]
