@@ -87,7 +87,7 @@ def test_one_run_against_another_has_no_interval_and_says_so(tmp_path: Path) -> 
 
 def test_a_run_that_did_not_end_well_has_no_numbers(tmp_path: Path) -> None:
     one, other = sides(tmp_path, rl=[0.3, 0.5], fst=[0.4])
-    write_run(other / "1", seed=1, status="diverged", reason="Step 3 diverged.", last=20)
+    write_run(other / "1", seed=1, status="diverged", reason="Step 3 diverged.", items=10)
     found = compare(one, other)
     of = found.differences["average_accuracy"].difference
     assert isinstance(of, Estimate)
