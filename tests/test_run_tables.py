@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 from cl_bench.errors import RunDirectoryError
+from cl_bench.packs.write import pack
 from cl_bench.results import RunDirectory
+from cl_bench.run_metrics import run_metrics
 from cl_bench.run_tables import RunTables, Selective, find_runs, open_run, rows_of
 from cl_bench.schema import TABLES
 from tests.report.synthetic_runs import write_run
@@ -115,6 +117,17 @@ def test_rows_are_the_same_of_a_run_that_can_only_be_read_whole(tmp_path: Path) 
     assert set(rows_of(run, "items", ("uid",), first=True)) == set(
         rows_of(plain, "items", ("uid",), first=True)
     )
+
+
+def test_a_packed_run_gives_the_same_rows(tmp_path: Path) -> None:
+    run = open_run(write_run(tmp_path / "run", parts=3))
+    pack(run).write(tmp_path / "run.zip")
+    packed = open_run(tmp_path / "run.zip")
+    for name, columns in (("evaluations", ("accuracy", "step")), ("items", ("uid", "score"))):
+        assert rows_of(packed, name, columns) == rows_of(run, name, columns)
+    asked = [set(rows_of(of, "items", ("uid",), first=True)) for of in (run, packed)]
+    assert asked[0] == asked[1]
+    assert run_metrics(packed) == run_metrics(run)
 
 
 def test_an_edited_table_is_refused_by_its_name_however_it_is_read(tmp_path: Path) -> None:
