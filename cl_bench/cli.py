@@ -7,9 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from cl_bench.cli_compare import compare
 from cl_bench.cli_errors import Errors
 from cl_bench.cli_plasticity import plasticity
 from cl_bench.cli_reproduce import calibrate, reproduce
+from cl_bench.cli_results import results_app, submit
+from cl_bench.cli_show import show
 from cl_bench.console import OneLineGroup
 from cl_bench.errors import UsageError, unknown
 from cl_bench.text import printable
@@ -26,6 +29,7 @@ model_app = typer.Typer(help="The embedded base model: measure it, train it agai
 app.add_typer(model_app, name="model")
 new_app = typer.Typer(help="Write the skeleton of a package that adds to cl-bench.")
 app.add_typer(new_app, name="new")
+app.add_typer(results_app, name="results")
 
 LEARNING = "What the learner may spend"
 REFLECTION = "Who rewrites prompts (learners that have prompts)"
@@ -222,6 +226,9 @@ def selftest(
 app.command()(reproduce)
 app.command()(calibrate)
 app.command()(plasticity)
+app.command()(compare)
+app.command()(show)
+app.command()(submit)
 
 
 @model_app.command("eval")

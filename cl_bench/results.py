@@ -40,6 +40,7 @@ from cl_bench.schema import SCHEMA_VERSION, TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 _MANIFEST, _LOCK, _MODELS = "manifest.json", "lock", "models"
 _DESCRIBED = ("stream", "config")
@@ -51,6 +52,7 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = Checkpoints(path / "checkpoint")
+        self._reader: Parts | None = None
 
     @classmethod
     def create(cls, path: Path, manifest: Mapping[str, Any]) -> RunDirectory:
@@ -174,7 +176,23 @@ class RunDirectory:
         A table without rows is a frame with columns and types. A file that is missing, or is not
         the one that was committed, is a `RunDirectoryError` with its name.
         """
-        return self._parts().table(name).to_pandas()
+        return self._parts().table(name).to_pandas(use_threads=False)
+
+    def select(
+        self, name: str, columns: Sequence[str] | None = None, *, first: bool = False
+    ) -> pa.Table:
+        """As `table`, but an Arrow table of these columns only, in the schema's order; quicker.
+
+        With `first` only the rows of the first part, which holds the whole first evaluation.
+        """
+        if self._reader is None:
+            self._reader = self._parts()
+        return self._reader.table(name, columns, first=first)
+
+    def raw(self, name: str) -> pa.Table:
+        """A table as it was written, in the columns of its own schema version; hashes are held
+        against the files as in `table`."""
+        return self._parts().raw(name)
 
     def _refuse_content(self) -> None:
         occupied = self.path.exists() and not self.path.is_dir()
@@ -187,13 +205,7 @@ class RunDirectory:
     def _check_manifest(self) -> None:
         manifest = self.manifest
         version_of(manifest, self.path)
-        described = {key: value for key, value in manifest.items() if key in _DESCRIBED}
-        if "config_hash" in manifest and config_hash(described) != manifest["config_hash"]:
-            raise RunDirectoryError(
-                f"{self.path / _MANIFEST} was edited: its stream and configuration are not those "
-                "the run began with (config_hash differs). Restore it from a copy, or start a run "
-                "with another --out."
-            )
+        require_unedited(manifest, self.path / _MANIFEST)
 
     def _parts(self) -> Parts:
         return Parts(self.path, self.manifest)
@@ -201,6 +213,19 @@ class RunDirectory:
     def _parts_to_write(self) -> Parts:
         self.require_own_version()
         return self._parts()
+
+
+def require_unedited(manifest: Mapping[str, Any], file: Path) -> None:
+    """Raise `RunDirectoryError` if stream or configuration are not those the run began with.
+
+    `file` is where the manifest was read.
+    """
+    described = {key: value for key, value in manifest.items() if key in _DESCRIBED}
+    if "config_hash" in manifest and config_hash(described) != manifest["config_hash"]:
+        raise RunDirectoryError(
+            f"{file} was edited: its stream and configuration are not those the run began with "
+            "(config_hash differs). Restore it from a copy, or start a run with another --out."
+        )
 
 
 def _take_lock(file: TextIO, path: Path) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from cl_bench.errors import ClBenchError, RunDirectoryError
 from cl_bench.results import RunDirectory
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
-_MANIFEST = "manifest.json"
+_MANIFEST, _PACKED = "manifest.json", ".zip"
+_ARCHIVED = "runs.parquet"
+"""Stands beside the manifest of an archive of claims (`cl_bench.claims.archive`)."""
 
 
 class RunTables(Protocol):
@@ -31,6 +34,30 @@ class RunTables(Protocol):
         """All rows of one of `cl_bench.schema.TABLES`; columns and types as there."""
 
 
+@runtime_checkable
+class Selective(Protocol):
+    """A run of which a part of a table can be read, which is quicker than a whole frame."""
+
+    def select(
+        self, name: str, columns: Sequence[str] | None = None, *, first: bool = False
+    ) -> pa.Table:
+        """These columns of a table, or all, in the schema's order; with `first` at least the rows
+        of the first evaluation, and perhaps no others."""
+
+
+def rows_of(
+    run: RunTables, name: str, columns: Sequence[str], *, first: bool = False
+) -> list[tuple[Any, ...]]:
+    """Some columns of a table as tuples, in the order they were written; `first` as above."""
+    if isinstance(run, Selective):
+        table = run.select(name, columns, first=first)
+        values = [table.column(column).to_pylist() for column in columns]
+    else:
+        frame = run.table(name)
+        values = [frame[column].tolist() for column in columns]
+    return list(zip(*values, strict=True))
+
+
 @dataclass(frozen=True)
 class Unreadable:
     """Something that looks like a run and cannot be read."""
@@ -40,14 +67,23 @@ class Unreadable:
 
 
 def open_run(path: Path) -> RunTables:
-    """The run at `path`; what is no readable run is a `RunDirectoryError` with the reason."""
+    """The run at `path`, a run directory or a packed run (`cl-bench submit`).
+
+    What is no readable run is a `RunDirectoryError` with the reason.
+    """
+    if path.is_file():
+        from cl_bench.packs.packed import PackedRun
+
+        return PackedRun.open(path)
     return RunDirectory.open(path)
 
 
 def find_runs(paths: Iterable[Path]) -> tuple[list[RunTables], list[Unreadable]]:
     """All runs at or anywhere below the paths, sorted by path, each once; and what is unreadable.
 
-    A path without any run is a `RunDirectoryError`.
+    Runs are run directories and packed runs: files that end in .zip, or that are given. Archives
+    of claims, which hold parts of many runs, are left out. A path without any run is a
+    `RunDirectoryError`.
     """
     runs: dict[Path, RunTables] = {}
     broken: dict[Path, Unreadable] = {}
@@ -69,7 +105,11 @@ def find_runs(paths: Iterable[Path]) -> tuple[list[RunTables], list[Unreadable]]
 def _places(path: Path) -> Iterator[Path]:
     """Where runs lie at or below `path`; what lies inside a run is no run of its own."""
     if (path / _MANIFEST).is_file():
-        yield path
+        if not (path / _ARCHIVED).is_file():
+            yield path
     elif path.is_dir():
         for inner in sorted(path.iterdir()):
-            yield from _places(inner)
+            if inner.is_dir() or inner.suffix == _PACKED:
+                yield from _places(inner)
+    elif path.is_file():
+        yield path
