@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from cl_bench.claims.rule import Statement
+from cl_bench.claims.rule import Statement, Verdict
 from cl_bench.metrics.bootstrap import ONE_SEED, Estimate
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.pages.blocks import Mark
 
 Words: TypeAlias = Callable[[float], str]
 NOTHING = "—"
@@ -55,6 +56,18 @@ SHORT: Mapping[str, str] = {
     "10b": "FST − FST-distill, plateau of entropy",
 }
 """By a statement's id what its value is, for those who have not read the claim."""
+
+
+_MARKS = {
+    Verdict.REPRODUCED: ("✓", "yes"),
+    Verdict.NOT_REPRODUCED: ("✗", "no"),
+    Verdict.INCONCLUSIVE: ("?", "open"),
+}
+
+
+def marked(verdict: Verdict) -> Mark:
+    """A verdict as a page shows it."""
+    return Mark(verdict, *_MARKS[verdict])
 
 
 def of_statement(statement: Statement, estimate: Estimate | Undefined) -> str:
