@@ -21,14 +21,13 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
 from cl_bench.files import replacing
 from cl_bench.metrics.statistics import wilson
+from cl_bench.pages.look import MARKERS, PALETTE
 from cl_bench.results import RunDirectory
 from cl_bench.views import stream_rows
 
 Stages = Sequence[Mapping[str, Any]]
 """The stages of a manifest's stream: each has a `domain` and its `steps`."""
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555")
-MARKERS = "osD^vPX"
 _CHANNELS = {
     "slow": ("RL (slow weights)", "#0072B2"),
     "fast": ("prompts (fast weights)", "#E69F00"),
