@@ -38,6 +38,7 @@ from cl_bench.pages.blocks import (
     Text,
 )
 from cl_bench.pages.drawings import Drawing
+from cl_bench.pages.numbers import NOTHING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,7 +153,7 @@ def _claim(one: JudgedClaim, drawings: Mapping[str, Drawing]) -> Iterator[Block]
 def _paper_table(claim: Claim) -> Table:
     names = list(dict.fromkeys(name for figure in claim.paper for name, _ in figure.values))
     rows = [
-        [figure.what, *(dict(figure.values).get(name, wording.NOTHING) for name in names)]
+        [figure.what, *(dict(figure.values).get(name, NOTHING) for name in names)]
         for figure in claim.paper
     ]
     return Table(f"The paper ({_PAPER}); percent unless said otherwise", ["", *names], rows)

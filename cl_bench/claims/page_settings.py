@@ -10,7 +10,7 @@ from cl_bench.claims import calibration
 from cl_bench.claims.look import called, place
 from cl_bench.claims.plan import PROBE, Plan
 from cl_bench.claims.settings import INHERITS
-from cl_bench.claims.wording import NOTHING
+from cl_bench.pages.numbers import NOTHING
 from cl_bench.learner import LearnerConfig
 from cl_bench.pages.blocks import Block, Paragraph, Table
 
