@@ -60,9 +60,17 @@ def heading(name: str, column: Column) -> str:
 
 
 def value_cell(
-    column: Column, value: Estimate | Undefined, bars: Scale | None, look: Look, note: str
+    column: Column,
+    value: Estimate | Undefined,
+    bars: Scale | None,
+    ranks: Ranks | Undefined | None,
+    look: Look,
+    note: str,
 ) -> str:
-    """A value over its bar and its interval; `note` is what a dash refers to, HTML already."""
+    """A value over its bar and its interval; `note` is what a dash refers to, HTML already.
+
+    The script shows the metric's ranks while its column is sorted.
+    """
     name = escaped(column.title)
     if isinstance(value, Undefined):
         return f'<td data-column="{name}">{NOTHING}{note}</td>'
@@ -76,7 +84,9 @@ def value_cell(
         parts.append(f'<small class="ends">[{escaped(ends)}]</small>')
     if value.seeds < value.of_seeds:
         parts.append(f'<small class="ends">{value.seeds} of {value.of_seeds}</small>')
-    return f'<td data-column="{name}" data-value="{value.value!r}">{"".join(parts)}</td>'
+    ranked = f' data-rank="{ranks.best} {ranks.worst} {ranks.of}"' if isinstance(ranks, Ranks) else ""
+    value_of = f'data-value="{value.value!r}"{ranked}'
+    return f'<td data-column="{name}" {value_of}>{"".join(parts)}</td>'
 
 
 def rank_cell(ranks: Ranks | Undefined | None, look: Look) -> str:

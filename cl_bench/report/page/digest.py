@@ -14,8 +14,9 @@ import numpy as np
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.attribution import ChannelAttribution, channel_attribution
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.page.turnover import Turnover, turnovers
-from cl_bench.run_tables import RunTables
+from cl_bench.report.page.turnover import ITEM_COLUMNS, Turnover, turnovers
+from cl_bench.run_tables import RunTables, select
+from cl_bench.schema import TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +36,12 @@ class Subject(NamedTuple):
     setting: str
     prompt: str
     weights: str
+
+
+_EVALUATED = (
+    *Subject._fields,
+    *("step", "stage", "at", "accuracy", "n_items", "kl_policy_base", "samples_slow", "rollouts"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,9 +135,9 @@ def digest(run: RunTables, name: str) -> Digest:
         (str(stage["domain"]), str(stage.get("setting", "")), int(stage["steps"]))
         for stage in manifest["stream"]["stages"]
     )
-    evaluations = run.table("evaluations")
+    evaluations = select(run, "evaluations", _EVALUATED)
     points = evaluations.drop_duplicates("step").sort_values("step")
-    timing = run.table("timing")
+    timing = select(run, "timing", ("phase", "seconds"))
     return Digest(
         name=name,
         manifest=manifest,
@@ -141,16 +148,16 @@ def digest(run: RunTables, name: str) -> Digest:
         samples_E=points["samples_slow"].to_numpy(),
         rollouts_E=points["rollouts"].to_numpy(),
         lines=_lines(evaluations, points["step"].tolist()),
-        steps=_steps(run.table("steps")),
+        steps=_steps(select(run, "steps", ("step", *CURVES))),
         lineage=_lineage(run.table("prompts")),
         spent=_spent(run.table("ledger")),
         phases=_totals(timing["phase"].tolist(), timing["seconds"].tolist()),
         turnover=turnovers(
-            run.table("items"),
+            select(run, "items", ITEM_COLUMNS),
             list(dict.fromkeys(domain for domain, _, _ in stages)),
             points["step"][points["at"] != "inside"].tolist(),
         ),
-        transcripts=run.table("transcripts").to_dict("records"),
+        transcripts=_transcripts(run),
     )
 
 
@@ -194,6 +201,10 @@ def _spent(ledger: pd.DataFrame) -> dict[str, dict[str, float]]:
         str(row["channel"]): {name: float(row[name]) for name in columns}
         for row in last[["channel", *columns]].to_dict("records")
     }
+
+
+def _transcripts(run: RunTables) -> list[dict[str, Any]]:
+    return run.table("transcripts").to_dict("records") if "transcripts" in TABLES else []
 
 
 def _totals(names: Sequence[str], seconds: Sequence[float]) -> dict[str, float]:

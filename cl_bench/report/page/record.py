@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from cl_bench.metrics.statistics import wilson
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.page.digest import Digest, Lineage, Line, Subject
 from cl_bench.report.page.shared import Shared
 from cl_bench.report.page.turnover import Turnover
-from cl_bench.run_metrics import RUN_METRICS
 
 PARTS = ("core", "prompts", "steps", "transcripts")
 """The parts of a record, those that a page keeps longest first."""
@@ -77,12 +77,16 @@ _COMMON = ("stream", "config", "provenance", "model_files", "reflection_files", 
 
 
 def _line(subject: Subject, line: Line) -> dict[str, Any]:
-    return {
+    found = {
         **subject._asdict(),
         "items": line.n_items,
         "accuracy": rounded(line.accuracy_E),
         "kl": rounded(line.kl_E),
     }
+    if subject.test_set == "stream" and subject.weights == "trained":
+        low, high = wilson(line.accuracy_E, np.full(len(line.accuracy_E), max(line.n_items, 1)))
+        found |= {"low": rounded(low, 3), "high": rounded(high, 3)}
+    return found
 
 
 def _metric(value: float | Undefined) -> float | None | str:

@@ -14,6 +14,8 @@ from cl_bench.views import stream_rows
 if TYPE_CHECKING:
     import pandas as pd
 
+ITEM_COLUMNS = ("step", "domain", "test_set", "prompt", "weights", "uid", "score")
+"""The columns of `items` that are read."""
 SOLVED = 0.5
 """A problem counts as solved if the mean score of its responses is at least this."""
 
@@ -47,7 +49,7 @@ def turnovers(
 ) -> dict[str, Turnover]:
     """By domain, its problems at these steps, under the learner's prompt.
 
-    `items` is the table. Left out is a domain whose problems are not the same at all points.
+    `items` is the table, or `ITEM_COLUMNS` of it. Left out is a domain whose problems are not the same at all points.
     """
     found = {}
     rows = items[items["step"].isin(steps)]

@@ -1,0 +1,175 @@
+"""The leaderboard's tables as HTML that can be read, and printed, without any script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from urllib.parse import quote
+
+from cl_bench.metrics.bootstrap import Estimate
+from cl_bench.metrics.ranks import Ranks
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.pages.look import Look, learner_look
+from cl_bench.pages.write_html import escaped
+from cl_bench.report.leaderboard import Board, Column, Overall, Row
+from cl_bench.report.page.board_record import DrawnBoard, label
+from cl_bench.report.page.cells import Scale, heading, rank_cell, scale, swatch, value_cell
+
+RANKED_BY = "average_accuracy"
+"""The metric whose ranks stand in the rank column until the reader sorts by another."""
+_FEW = 6
+"""So many seeds are listed; more are folded."""
+_SIGNS = {"done": "", "running": "…", "diverged": "✗", "failed": "✗", "missing": "–"}
+
+
+class Footnotes:
+    """Why numbers are missing: each reason once, by a letter."""
+
+    def __init__(self, anchor: str) -> None:
+        self._anchor = anchor
+        self._reasons: dict[str, str] = {}
+
+    def mark(self, reason: str) -> str:
+        """The reference that stands beside a dash."""
+        mark = self._reasons.setdefault(reason, _letters(len(self._reasons)))
+        return f'<sup><a href="#{self._anchor}-{mark}">{mark}</a></sup>'
+
+    def text(self) -> str:
+        """All reasons, for below the table."""
+        notes = "".join(
+            f'<li id="{self._anchor}-{mark}"><sup>{mark}</sup> {escaped(reason)}</li>\n'
+            for reason, mark in self._reasons.items()
+        )
+        return f'<ul class="footnotes">\n{notes}</ul>\n' if notes else ""
+
+
+def board_table(drawn: DrawnBoard, names: Mapping[str, str]) -> str:
+    """A board's rows, best average accuracy first, with footnotes.
+
+    `names` are the runs' names on the page, by path.
+    """
+    board, notes = drawn.board, Footnotes(drawn.anchor)
+    scales = {name: scale(row.values[name] for row in board.rows) for name in board.columns}
+    rows = []
+    for place, (row, look) in enumerate(zip(board.rows, drawn.looks, strict=True)):
+        cells = _metric_cells(board.columns, row.values, row.ranks, scales, look, notes)
+        rows.append(
+            f'<tr id="{drawn.anchor}-{place}"{_filters(board, row, look)}>'
+            f"{rank_cell(row.ranks.get(RANKED_BY), look)}"
+            f'<th scope="row" data-value="{place}">{_named(row, look)}</th>'
+            f"{_seeds_cell(row, names)}{cells}</tr>\n"
+        )
+    caption = f"{escaped(board.stream)}: means over seeds, with 95 % intervals over seeds"
+    return _table(caption, board.columns, rows, seeds=True) + notes.text()
+
+
+def overall_table(overall: Overall, anchor: str, boards: Sequence[DrawnBoard]) -> str:
+    """The learners that were run on all of several streams."""
+    looks = {
+        row.label: (label(row, look), row, look)
+        for place in overall.boards
+        for row, look in zip(boards[place].board.rows, boards[place].looks, strict=True)
+    }
+    notes = Footnotes(anchor)
+    scales = {name: scale(row.values[name] for row in overall.rows) for name in overall.columns}
+    rows = []
+    for place, row in enumerate(overall.rows):
+        shown, found, look = looks.get(row.label, (row.label, None, learner_look(row.label)))
+        cells = _metric_cells(overall.columns, row.values, row.ranks, scales, look, notes)
+        learner = found.learner if found else row.label
+        rows.append(
+            f'<tr data-learner="{escaped(learner)}" data-model="{escaped(overall.model)}" '
+            f'data-text="{escaped(f"{shown} {learner} {overall.model}".lower())}">'
+            f"{rank_cell(row.ranks.get(RANKED_BY), look)}"
+            f'<th scope="row" data-value="{place}">{swatch(look)} {escaped(shown)}</th>{cells}</tr>\n'
+        )
+    caption = "All streams: means over streams, then over seeds, with 95 % intervals over seeds"
+    return _table(caption, overall.columns, rows, seeds=False) + notes.text()
+
+
+def listed(items: Iterable[str], kind: str = "") -> str:
+    """A list of plain texts; nothing for none."""
+    inner = "".join(f"<li>{escaped(item)}</li>\n" for item in items)
+    named = f' class="{kind}"' if kind else ""
+    return f"<ul{named}>\n{inner}</ul>\n" if inner else ""
+
+
+def run_link(name: str, text: str) -> str:
+    """A link that opens a run's own page."""
+    return f'<a href="#run={escape(_address(name))}">{escaped(text)}</a>'
+
+
+def _address(name: str) -> str:
+    return quote(name.encode("utf-8", "surrogatepass"), safe="/")
+
+
+def _table(caption: str, columns: Mapping[str, Column], rows: Sequence[str], *, seeds: bool) -> str:
+    heads = "".join(heading(name, column) for name, column in columns.items())
+    seeds_head = '<th scope="col">seeds</th>' if seeds else ""
+    return (
+        f'<div class="wide" tabindex="0" role="region" aria-label="{caption}">\n'
+        f'<table class="board"><caption>{caption}</caption>\n'
+        f'<thead><tr><th scope="col" data-sort="rank" data-better="lower">'
+        f'<span class="name">rank</span></th>'
+        f'<th scope="col">learner</th>{seeds_head}{heads}</tr></thead>\n'
+        f"<tbody>\n{''.join(rows)}</tbody></table>\n</div>\n"
+    )
+
+
+def _metric_cells(
+    columns: Mapping[str, Column],
+    values: Mapping[str, Estimate | Undefined],
+    ranks: Mapping[str, Ranks | Undefined],
+    scales: Mapping[str, Scale | None],
+    look: Look,
+    notes: Footnotes,
+) -> str:
+    cells = []
+    for name, column in columns.items():
+        value = values[name]
+        note = notes.mark(value.reason) if isinstance(value, Undefined) else ""
+        cells.append(value_cell(column, value, scales[name], ranks.get(name), look, note))
+    return "".join(cells)
+
+
+def _filters(board: Board, row: Row, look: Look) -> str:
+    """What the page's filters look at."""
+    status = " ".join(sorted(set(row.status.values())))
+    words = (label(row, look), row.learner, board.stream, board.model, status, *row.flags)
+    return (
+        f' data-stream="{escaped(board.stream)}" data-learner="{escaped(row.learner)}"'
+        f' data-model="{escaped(board.model)}" data-status="{escaped(status)}"'
+        f' data-text="{escaped(" ".join(words).lower())}"'
+    )
+
+
+def _named(row: Row, look: Look) -> str:
+    settings = f'<small class="settings">{escaped(row.settings)}</small>' if row.settings else ""
+    flags = "".join(f'<small class="flag">{escaped(flag)}</small>' for flag in row.flags)
+    return f'{swatch(look)} <span class="learner">{escaped(look.label)}</span>{settings}{flags}'
+
+
+def _seeds_cell(row: Row, names: Mapping[str, str]) -> str:
+    done = sum(status == "done" for status in row.status.values())
+    seeds = ", ".join(_seed(row, seed, names) for seed in row.seeds)
+    counted = f"{done} of {len(row.seeds)}"
+    kind = " open" if len(row.seeds) <= _FEW else ""
+    return (
+        f'<td class="seeds" data-column="seeds" data-value="{done}">'
+        f"<details{kind}><summary>{counted}</summary>{seeds}</details></td>"
+    )
+
+
+def _seed(row: Row, seed: int, names: Mapping[str, str]) -> str:
+    status, path = row.status[seed], row.runs.get(seed)
+    text = run_link(names[str(path)], str(seed)) if str(path) in names else str(seed)
+    if status == "done":
+        return f"<span>{text}</span>"
+    why = f"{status}: {row.reasons[seed]}" if row.reasons.get(seed) else status
+    return f'<span title="{escaped(why)}">{text}&nbsp;{_SIGNS[status]}&nbsp;{status}</span>'
+
+
+def _letters(number: int) -> str:
+    """a, b, … z, aa, ab, …"""
+    first, last = divmod(number, 26)
+    return (_letters(first - 1) if first else "") + chr(ord("a") + last)
