@@ -9,6 +9,7 @@ import typer
 
 from cl_bench.cli_errors import Errors
 from cl_bench.cli_plasticity import plasticity
+from cl_bench.cli_report import report
 from cl_bench.cli_reproduce import calibrate, reproduce
 from cl_bench.console import OneLineGroup
 from cl_bench.errors import UsageError, unknown
@@ -219,6 +220,7 @@ def selftest(
 app.command()(reproduce)
 app.command()(calibrate)
 app.command()(plasticity)
+app.command()(report)
 
 
 @model_app.command("eval")

@@ -43,11 +43,9 @@ class Drawn:
     kl: Mapping[str, Band]
     """KL(policy ‖ base) of the same, nats per token."""
     average: Band
-    """Accuracy, mean over the domains."""
+    """Accuracy, mean over the stages: the curve that sample efficiency is computed from."""
     divergence: Band
-    """KL, mean over the domains."""
-    current: Band
-    """Accuracy on the domain of the stage that the evaluation belongs to; the first one's at 0."""
+    """KL, mean over the stages."""
     end_E: tuple[bool, ...]
     """Whether the evaluation is the start or the end of a stage."""
     gains: Band | None
@@ -72,9 +70,7 @@ def drawn(
         {d: _stack(runs, places, d, name) for d in runs[0].domains}
         for name in ("accuracy_E", "kl_E")
     )
-    stage = runs[0].stage_E[places[0]].astype(int)
-    own = [runs[0].stages[max(number, 1) - 1][0] for number in stage]
-    current = np.stack([accuracy[name][:, e] for e, name in enumerate(own)], axis=1)
+    own = [domain for domain, _, _ in runs[0].stages]
     band = _banded(generator)
     return Drawn(
         seeds=tuple(s for s, one in digests.items() if one in runs),
@@ -85,9 +81,8 @@ def drawn(
         ),
         accuracy={domain: band(values) for domain, values in accuracy.items()},
         kl={domain: band(values) for domain, values in kl.items()},
-        average=band(np.mean([*accuracy.values()], axis=0)),
-        divergence=band(np.mean([*kl.values()], axis=0)),
-        current=band(current),
+        average=band(np.mean([accuracy[domain] for domain in own], axis=0)),
+        divergence=band(np.mean([kl[domain] for domain in own], axis=0)),
         end_E=tuple(runs[0].end_E[place] for place in places[0]),
         gains=_gains(runs, band),
         spent=_spent(runs),

@@ -24,6 +24,8 @@ class DrawnBoard:
     """Its name in links."""
     rows: Sequence[Drawn | None]
     """Beside `board.rows`; None for a row without finished runs."""
+    stages: Sequence[tuple[str, int]]
+    """Domain and steps of every stage."""
 
     @property
     def looks(self) -> list[Look]:
@@ -34,11 +36,6 @@ class DrawnBoard:
             seen[row.learner] = seen.get(row.learner, -1) + 1
             looks.append(learner_look(row.learner, seen[row.learner]))
         return looks
-
-    @property
-    def stages(self) -> list[tuple[str, int]]:
-        """Domain and steps of every stage."""
-        return [(domain, steps) for domain, _, _, steps in self.board.key.stages]
 
     @property
     def reference(self) -> int | None:
@@ -90,7 +87,6 @@ def _row(drawn: Drawn) -> dict[str, Any]:
         "kl": {domain: {"mean": rounded(band.mean_P)} for domain, band in drawn.kl.items()},
         "average": _band(drawn.average),
         "divergence": _band(drawn.divergence),
-        "current": _band(drawn.current),
         "gains": None if drawn.gains is None else _band(drawn.gains),
         "spent": {
             what: {name: rounded([value])[0] for name, value in parts.items()}

@@ -6,17 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from urllib.parse import quote
 
-from cl_bench.metrics.bootstrap import Estimate
-from cl_bench.metrics.ranks import Ranks
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.pages.look import Look, learner_look
 from cl_bench.pages.write_html import escaped
-from cl_bench.report.leaderboard import Board, Column, Overall, Row
+from cl_bench.report.leaderboard import Board, Column, Overall, OverallRow, Row
 from cl_bench.report.page.board_record import DrawnBoard, label
 from cl_bench.report.page.cells import Scale, heading, rank_cell, scale, swatch, value_cell
+from cl_bench.report.page.columns import RANKED_BY, parted
 
-RANKED_BY = "average_accuracy"
-"""The metric whose ranks stand in the rank column until the reader sorts by another."""
 _FEW = 6
 """So many seeds are listed; more are folded."""
 _SIGNS = {"done": "", "running": "…", "diverged": "✗", "failed": "✗", "missing": "–"}
@@ -44,23 +41,40 @@ class Footnotes:
 
 
 def board_table(drawn: DrawnBoard, names: Mapping[str, str]) -> str:
-    """A board's rows, best average accuracy first, with footnotes.
+    """A board's rows, best average accuracy first, with footnotes; less asked numbers are folded.
 
     `names` are the runs' names on the page, by path.
     """
-    board, notes = drawn.board, Footnotes(drawn.anchor)
-    scales = {name: scale(row.values[name] for row in board.rows) for name in board.columns}
+    notes = Footnotes(drawn.anchor)
+    main, more = parted(drawn.board.columns)
+    caption = f"{escaped(drawn.board.stream)}: means over seeds, with 95 % intervals over seeds"
+    tables = _of_columns(drawn, main, caption, notes, names)
+    if more:
+        others = _of_columns(drawn, more, f"{escaped(drawn.board.stream)}: more numbers", notes, {})
+        tables += f"<details><summary>More numbers</summary>\n{others}</details>\n"
+    return tables + notes.text()
+
+
+def _of_columns(
+    drawn: DrawnBoard,
+    columns: Mapping[str, Column],
+    caption: str,
+    notes: Footnotes,
+    names: Mapping[str, str],
+) -> str:
+    """The table of some columns; with the seeds if there are `names` of their runs."""
+    scales = {name: scale(row.values[name] for row in drawn.board.rows) for name in columns}
     rows = []
-    for place, (row, look) in enumerate(zip(board.rows, drawn.looks, strict=True)):
-        cells = _metric_cells(board.columns, row.values, row.ranks, scales, look, notes)
+    for place, (row, look) in enumerate(zip(drawn.board.rows, drawn.looks, strict=True)):
+        cells = _metric_cells(columns, row, scales, look, notes)
+        anchor = f' id="{drawn.anchor}-{place}"' if names else ""
         rows.append(
-            f'<tr id="{drawn.anchor}-{place}"{_filters(board, row, look)}>'
+            f"<tr{anchor}{_filters(drawn.board, row, look)}>"
             f"{rank_cell(row.ranks.get(RANKED_BY), look)}"
             f'<th scope="row" data-value="{place}">{_named(row, look)}</th>'
-            f"{_seeds_cell(row, names)}{cells}</tr>\n"
+            f"{_seeds_cell(row, names) if names else ''}{cells}</tr>\n"
         )
-    caption = f"{escaped(board.stream)}: means over seeds, with 95 % intervals over seeds"
-    return _table(caption, board.columns, rows, seeds=True) + notes.text()
+    return _table(caption, columns, rows, seeds=bool(names))
 
 
 def overall_table(overall: Overall, anchor: str, boards: Sequence[DrawnBoard]) -> str:
@@ -75,13 +89,14 @@ def overall_table(overall: Overall, anchor: str, boards: Sequence[DrawnBoard]) -
     rows = []
     for place, row in enumerate(overall.rows):
         shown, found, look = looks.get(row.label, (row.label, None, learner_look(row.label)))
-        cells = _metric_cells(overall.columns, row.values, row.ranks, scales, look, notes)
+        cells = _metric_cells(overall.columns, row, scales, look, notes)
         learner = found.learner if found else row.label
         rows.append(
             f'<tr data-learner="{escaped(learner)}" data-model="{escaped(overall.model)}" '
             f'data-text="{escaped(f"{shown} {learner} {overall.model}".lower())}">'
             f"{rank_cell(row.ranks.get(RANKED_BY), look)}"
-            f'<th scope="row" data-value="{place}">{swatch(look)} {escaped(shown)}</th>{cells}</tr>\n'
+            f'<th scope="row" data-value="{place}">{swatch(look)} {escaped(shown)}</th>'
+            f"{cells}</tr>\n"
         )
     caption = "All streams: means over streams, then over seeds, with 95 % intervals over seeds"
     return _table(caption, overall.columns, rows, seeds=False) + notes.text()
@@ -108,7 +123,7 @@ def _table(caption: str, columns: Mapping[str, Column], rows: Sequence[str], *, 
     seeds_head = '<th scope="col">seeds</th>' if seeds else ""
     return (
         f'<div class="wide" tabindex="0" role="region" aria-label="{caption}">\n'
-        f'<table class="board"><caption>{caption}</caption>\n'
+        f'<table class="board {"streamed" if seeds else "overall"}"><caption>{caption}</caption>\n'
         f'<thead><tr><th scope="col" data-sort="rank" data-better="lower">'
         f'<span class="name">rank</span></th>'
         f'<th scope="col">learner</th>{seeds_head}{heads}</tr></thead>\n'
@@ -118,17 +133,16 @@ def _table(caption: str, columns: Mapping[str, Column], rows: Sequence[str], *, 
 
 def _metric_cells(
     columns: Mapping[str, Column],
-    values: Mapping[str, Estimate | Undefined],
-    ranks: Mapping[str, Ranks | Undefined],
+    row: Row | OverallRow,
     scales: Mapping[str, Scale | None],
     look: Look,
     notes: Footnotes,
 ) -> str:
     cells = []
     for name, column in columns.items():
-        value = values[name]
+        value = row.values[name]
         note = notes.mark(value.reason) if isinstance(value, Undefined) else ""
-        cells.append(value_cell(column, value, scales[name], ranks.get(name), look, note))
+        cells.append(value_cell(name, column, value, scales[name], row.ranks.get(name), look, note))
     return "".join(cells)
 
 

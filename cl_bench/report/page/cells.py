@@ -12,6 +12,7 @@ from cl_bench.pages.look import Look
 from cl_bench.pages.numbers import NOTHING, shown, unit_name
 from cl_bench.pages.write_html import escaped
 from cl_bench.report.leaderboard import Column
+from cl_bench.report.page.columns import short
 
 SPENT = ("rollouts", "tokens", "seconds")
 """Units of what was spent, which have no bars."""
@@ -54,12 +55,14 @@ def heading(name: str, column: Column) -> str:
     better = f'<abbr title="{column.better} is better">{sign}</abbr>' if sign else ""
     small = " ".join(part for part in (escaped(unit), better) if part)
     return (
-        f'<th scope="col" data-sort="{escaped(name)}" data-better="{column.better}">'
-        f'<span class="name">{escaped(column.title)}</span> <small>{small}</small></th>'
+        f'<th scope="col" data-sort="{escaped(name)}" data-better="{column.better}" '
+        f'title="{escaped(column.title)}"><span class="name">{escaped(short(name, column))}</span> '
+        f"<small>{small}</small></th>"
     )
 
 
 def value_cell(
+    name: str,
     column: Column,
     value: Estimate | Undefined,
     bars: Scale | None,
@@ -71,9 +74,9 @@ def value_cell(
 
     The script shows the metric's ranks while its column is sorted.
     """
-    name = escaped(column.title)
+    title = escaped(short(name, column))
     if isinstance(value, Undefined):
-        return f'<td data-column="{name}">{NOTHING}{note}</td>'
+        return f'<td data-column="{title}"><div>{NOTHING}{note}</div></td>'
     unit = unit_of(column)
     parts = [f'<span class="value">{escaped(shown(value.value, unit))}</span>']
     interval = value.interval if isinstance(value.interval, Interval) else None
@@ -84,20 +87,22 @@ def value_cell(
         parts.append(f'<small class="ends">[{escaped(ends)}]</small>')
     if value.seeds < value.of_seeds:
         parts.append(f'<small class="ends">{value.seeds} of {value.of_seeds}</small>')
-    ranked = f' data-rank="{ranks.best} {ranks.worst} {ranks.of}"' if isinstance(ranks, Ranks) else ""
+    ranked = (
+        f' data-rank="{ranks.best} {ranks.worst} {ranks.of}"' if isinstance(ranks, Ranks) else ""
+    )
     value_of = f'data-value="{value.value!r}"{ranked}'
-    return f'<td data-column="{name}" {value_of}>{"".join(parts)}</td>'
+    return f'<td data-column="{title}" {value_of}><div>{"".join(parts)}</div></td>'
 
 
 def rank_cell(ranks: Ranks | Undefined | None, look: Look) -> str:
     """A rank interval, with a bar over all ranks."""
     if ranks is None or isinstance(ranks, Undefined):
-        return f'<td class="rank" data-column="rank">{NOTHING}</td>'
+        return f'<td class="rank" data-column="rank"><div>{NOTHING}</div></td>'
     text = escaped(str(ranks))
     return (
         f'<td class="rank" data-column="rank" data-value="{ranks.best + ranks.worst}">'
-        f'<span class="value">{text}</span>{_rank_bar(ranks, look)}'
-        f"<small>of {ranks.of}</small></td>"
+        f'<div><span class="value">{text}</span>{_rank_bar(ranks, look)}'
+        f"<small>of {ranks.of}</small></div></td>"
     )
 
 

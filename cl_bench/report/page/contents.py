@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from cl_bench.report.leaderboard import Board, Leaderboard, Problem, leaderboard
 from cl_bench.report.page.bands import drawn
 from cl_bench.report.page.board_record import DrawnBoard
 from cl_bench.report.page.digest import Digest, digest
+from cl_bench.report.plasticity_tables import PlasticityTable
 from cl_bench.run_metrics import run_metrics
 from cl_bench.run_tables import RunTables, Unreadable
 
@@ -39,17 +41,32 @@ class Contents:
     leaderboard: Leaderboard
     boards: Sequence[DrawnBoard]
     """Beside `leaderboard.boards`."""
+    titles: Sequence[str]
+    """Of the boards, each once."""
     runs: Sequence[ShownRun]
     """By name."""
     names: Mapping[str, str]
     """The names of runs on the page, by path."""
     problems: Sequence[Problem]
     """Of the leaderboard, and tables that could not be read."""
+    top: Path
+    """The folder that all runs lie below."""
+
+    def local(self, text: str) -> str:
+        """The text with paths as they are below `top`, so that it names no machine's folders."""
+        return text.replace(f"{self.top}{os.sep}", "")
 
 
-def contents(runs: Sequence[RunTables], unreadable: Sequence[Unreadable]) -> Contents:
-    """Read all runs and rank them; same tables, same contents."""
-    found = leaderboard(runs, unreadable)
+def contents(
+    runs: Sequence[RunTables],
+    unreadable: Sequence[Unreadable] = (),
+    tables: Sequence[PlasticityTable] = (),
+) -> Contents:
+    """Read all runs and rank them; same tables, same contents.
+
+    `tables` are those of `cl-bench plasticity` beside the runs.
+    """
+    found = leaderboard(runs, unreadable, tables)
     names = run_names([run.path for run in runs])
     digests: dict[str, Digest] = {}
     damaged: list[Problem] = []
@@ -67,9 +84,11 @@ def contents(runs: Sequence[RunTables], unreadable: Sequence[Unreadable]) -> Con
             _drawn(board, anchor, digests)
             for board, anchor in zip(found.boards, anchors, strict=True)
         ],
+        titles=_titles(found.boards),
         runs=_shown(runs, found, digests, problems),
         names={path: name for path, name in names.items() if path in digests},
         problems=problems,
+        top=common_folder([run.path for run in (*runs, *unreadable)]),
     )
 
 
@@ -77,16 +96,24 @@ def run_names(paths: Sequence[Path]) -> dict[str, str]:
     """By path, what a page calls each run: its place below the folder that all have in common."""
     if not paths:
         return {}
-    top = Path(os.path.commonpath([path.absolute().parent for path in paths]))
+    top = common_folder(paths)
     return {str(path): path.absolute().relative_to(top).as_posix() for path in paths}
 
 
-def _drawn(board: Board, anchor: str, digests: Mapping[str, Digest]) -> DrawnBoard:
-    def of(paths: Mapping[int, Path]) -> dict[int, Digest]:
-        return {seed: digests[str(p)] for seed, p in paths.items() if str(p) in digests}
+def common_folder(paths: Sequence[Path]) -> Path:
+    """The folder that everything lies below."""
+    return Path(os.path.commonpath([path.absolute().parent for path in paths]))
 
-    rows = [drawn(of(row.runs), lambda: np.random.default_rng(0)) for row in board.rows]
-    return DrawnBoard(board, anchor, rows)
+
+def _drawn(board: Board, anchor: str, digests: Mapping[str, Digest]) -> DrawnBoard:
+    of_rows = [
+        {seed: digests[str(path)] for seed, path in row.runs.items() if str(path) in digests}
+        for row in board.rows
+    ]
+    rows = [drawn(of_row, lambda: np.random.default_rng(0)) for of_row in of_rows]
+    known = next((one for of_row in of_rows for one in of_row.values()), None)
+    stages = [(domain, steps) for domain, _, steps in known.stages] if known else []
+    return DrawnBoard(board, anchor, rows, stages)
 
 
 def _shown(
@@ -121,12 +148,26 @@ def _shown(
     return sorted(shown, key=lambda one: one.digest.name)
 
 
+def _titles(boards: Sequence[Board]) -> list[str]:
+    """Streams, with what else tells boards apart: the model, the budget, at last a number."""
+    titles = [board.stream for board in boards]
+    models = len({board.model for board in boards}) > 1
+    if models:
+        titles = [f"{title}, {board.model}" for title, board in zip(titles, boards, strict=True)]
+    if len({*titles}) < len(titles):
+        titles = [f"{title}, {board.budget}" for title, board in zip(titles, boards, strict=True)]
+    return [
+        title if titles.count(title) == 1 else f"{title} ({titles[: place + 1].count(title)})"
+        for place, title in enumerate(titles)
+    ]
+
+
 def _anchors(boards: Sequence[Board]) -> list[str]:
     """A name for links to each board: `math-to-code`, and `math-to-code-2` for a second one."""
-    taken: dict[str, int] = {}
-    anchors = []
+    anchors: list[str] = []
     for board in boards:
-        name = re.sub(r"[^a-z0-9]+", "-", board.key.stream.lower()).strip("-")[:60] or "board"
-        taken[name] = taken.get(name, 0) + 1
-        anchors.append(f"board-{name}" if taken[name] == 1 else f"board-{name}-{taken[name]}")
+        words = re.sub(r"[^a-z0-9]+", "-", board.key.stream.lower()).strip("-")[:60]
+        name = f"board-{words}".strip("-")
+        others = (f"{name}-{number}" for number in count(2))
+        anchors.append(next(each for each in chain([name], others) if each not in anchors))
     return anchors

@@ -7,25 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.attribution import ChannelAttribution, channel_attribution
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.page.turnover import ITEM_COLUMNS, Turnover, turnovers
-from cl_bench.run_tables import RunTables, select
+from cl_bench.report.page.turnover import Turnover, turnovers
+from cl_bench.run_tables import RunTables, rows_of
 from cl_bench.schema import TABLES
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 PROMPTS = ("learner", "seed")
 CHANNELS = ("slow", "fast")
 TOKENS = ("prompt_tokens", "generated_tokens", "reflection_tokens")
 CURVES = ("reward", "signal", "entropy", "grad_norm", "completion_tokens", "loss")
 """Columns of the table `steps` that are drawn."""
+TRANSCRIBED = (
+    *("stage", "domain", "prompt", "uid", "system_prompt", "problem"),
+    *("response", "score", "answer", "feedback", "reference"),
+)
+"""Columns of the table `transcripts` that are shown."""
 
 
 class Subject(NamedTuple):
@@ -38,10 +40,22 @@ class Subject(NamedTuple):
     weights: str
 
 
-_EVALUATED = (
-    *Subject._fields,
-    *("step", "stage", "at", "accuracy", "n_items", "kl_policy_base", "samples_slow", "rollouts"),
-)
+class _Evaluated(NamedTuple):
+    """A row of `evaluations`; the first columns are those of a `Subject`."""
+
+    domain: str
+    test_set: str
+    setting: str
+    prompt: str
+    weights: str
+    step: int
+    stage: int
+    at: str
+    accuracy: float
+    n_items: int
+    kl_policy_base: float
+    samples_slow: int
+    rollouts: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,80 +149,81 @@ def digest(run: RunTables, name: str) -> Digest:
         (str(stage["domain"]), str(stage.get("setting", "")), int(stage["steps"]))
         for stage in manifest["stream"]["stages"]
     )
-    evaluations = select(run, "evaluations", _EVALUATED)
-    points = evaluations.drop_duplicates("step").sort_values("step")
-    timing = select(run, "timing", ("phase", "seconds"))
+    evaluated = [_Evaluated(*row) for row in rows_of(run, "evaluations", _Evaluated._fields)]
+    points = sorted({row.step: row for row in evaluated}.values(), key=lambda row: row.step)
+    ends = tuple(row.at != "inside" for row in points)
+    steps = [row.step for row in points]
     return Digest(
         name=name,
         manifest=manifest,
         stages=stages,
-        step_E=points["step"].to_numpy(),
-        stage_E=points["stage"].to_numpy(),
-        end_E=tuple(place != "inside" for place in points["at"]),
-        samples_E=points["samples_slow"].to_numpy(),
-        rollouts_E=points["rollouts"].to_numpy(),
-        lines=_lines(evaluations, points["step"].tolist()),
-        steps=_steps(select(run, "steps", ("step", *CURVES))),
-        lineage=_lineage(run.table("prompts")),
-        spent=_spent(run.table("ledger")),
-        phases=_totals(timing["phase"].tolist(), timing["seconds"].tolist()),
+        step_E=np.array(steps, dtype=np.int64),
+        stage_E=np.array([row.stage for row in points], dtype=np.int64),
+        end_E=ends,
+        samples_E=np.array([row.samples_slow for row in points], dtype=np.float64),
+        rollouts_E=np.array([row.rollouts for row in points], dtype=np.float64),
+        lines=_lines(evaluated, steps),
+        steps=_steps(run),
+        lineage=_lineage(run),
+        spent=_spent(run),
+        phases=_phases(run),
         turnover=turnovers(
-            select(run, "items", ITEM_COLUMNS),
+            run,
             list(dict.fromkeys(domain for domain, _, _ in stages)),
-            points["step"][points["at"] != "inside"].tolist(),
+            [step for step, end in zip(steps, ends, strict=True) if end],
         ),
         transcripts=_transcripts(run),
     )
 
 
-def _lines(evaluations: pd.DataFrame, steps: Sequence[int]) -> dict[Subject, Line]:
+def _lines(evaluated: Sequence[_Evaluated], steps: Sequence[int]) -> dict[Subject, Line]:
     place = {step: number for number, step in enumerate(steps)}
-    subjects = zip(*(evaluations[name].tolist() for name in Subject._fields), strict=True)
-    numbers = zip(
-        *(evaluations[n].tolist() for n in ("step", "accuracy", "kl_policy_base", "n_items")),
-        strict=True,
-    )
     lines: dict[Subject, Line] = {}
-    for subject, (step, accuracy, kl, items) in zip(subjects, numbers, strict=True):
-        key = Subject(*subject)
-        if key not in lines:
-            lines[key] = Line(*(np.full(len(steps), np.nan) for _ in range(2)), int(items))
-        lines[key].accuracy_E[place[step]] = accuracy
-        lines[key].kl_E[place[step]] = kl
+    for row in evaluated:
+        subject = Subject(*row[: len(Subject._fields)])
+        if subject not in lines:
+            empty = (np.full(len(steps), np.nan) for _ in range(2))
+            lines[subject] = Line(*empty, row.n_items)
+        lines[subject].accuracy_E[place[row.step]] = row.accuracy
+        lines[subject].kl_E[place[row.step]] = row.kl_policy_base
     return lines
 
 
-def _steps(steps: pd.DataFrame) -> dict[str, Sequence[float]]:
-    return {name: steps[name].tolist() for name in ("step", *CURVES)}
+def _steps(run: RunTables) -> dict[str, Sequence[float]]:
+    names = ("step", *CURVES)
+    rows = rows_of(run, "steps", names)
+    return dict(zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True))
 
 
-def _lineage(prompts: pd.DataFrame) -> Lineage:
+def _lineage(run: RunTables) -> Lineage:
     columns = ("step", "round", "prompt_id", "parent_id", "text", "score", "fate")
     known: dict[int, tuple[int, str]] = {}
     rounds: dict[tuple[int, int], list[tuple[int, float, str]]] = {}
-    rows = zip(*(prompts[name].tolist() for name in columns), strict=True)
-    for step, number, prompt, parent, text, score, fate in rows:
+    for step, number, prompt, parent, text, score, fate in rows_of(run, "prompts", columns):
         known[prompt] = (parent, text)
         rounds.setdefault((step, number), []).append((prompt, score, fate))
     return Lineage(known, tuple(Round(*key, tuple(found)) for key, found in rounds.items()))
 
 
-def _spent(ledger: pd.DataFrame) -> dict[str, dict[str, float]]:
+def _spent(run: RunTables) -> dict[str, dict[str, float]]:
     """The last row of each channel."""
-    last = ledger.sort_values("step", kind="stable").drop_duplicates("channel", keep="last")
     columns = ("rollouts", *TOKENS, "reflection_calls", "optimizer_steps")
+    rows = sorted(rows_of(run, "ledger", ("step", "channel", *columns)), key=lambda row: row[0])
     return {
-        str(row["channel"]): {name: float(row[name]) for name in columns}
-        for row in last[["channel", *columns]].to_dict("records")
+        channel: dict(zip(columns, map(float, amounts), strict=True))
+        for _, channel, *amounts in rows
     }
 
 
-def _transcripts(run: RunTables) -> list[dict[str, Any]]:
-    return run.table("transcripts").to_dict("records") if "transcripts" in TABLES else []
-
-
-def _totals(names: Sequence[str], seconds: Sequence[float]) -> dict[str, float]:
+def _phases(run: RunTables) -> dict[str, float]:
     total: dict[str, float] = {}
-    for name, spent in zip(names, seconds, strict=True):
-        total[name] = total.get(name, 0.0) + spent
+    for phase, seconds in rows_of(run, "timing", ("phase", "seconds")):
+        total[phase] = total.get(phase, 0.0) + seconds
     return total
+
+
+def _transcripts(run: RunTables) -> list[dict[str, Any]]:
+    if "transcripts" not in TABLES:
+        return []
+    rows = rows_of(run, "transcripts", TRANSCRIBED)
+    return [dict(zip(TRANSCRIBED, row, strict=True)) for row in rows]

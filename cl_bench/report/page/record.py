@@ -19,7 +19,7 @@ import numpy as np
 
 from cl_bench.metrics.statistics import wilson
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.page.digest import Digest, Lineage, Line, Subject
+from cl_bench.report.page.digest import Digest, Line, Lineage, Subject
 from cl_bench.report.page.shared import Shared
 from cl_bench.report.page.turnover import Turnover
 
@@ -89,7 +89,7 @@ def _line(subject: Subject, line: Line) -> dict[str, Any]:
     return found
 
 
-def _metric(value: float | Undefined) -> float | None | str:
+def _metric(value: float | Undefined) -> float | str | None:
     """A number; a reason where there is none."""
     return value.reason if isinstance(value, Undefined) else rounded([value], 6)[0]
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import pairwise
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as compute
 
 from cl_bench.metrics.arrays import Array
-from cl_bench.views import stream_rows
+from cl_bench.run_tables import RunTables, Selective
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-ITEM_COLUMNS = ("step", "domain", "test_set", "prompt", "weights", "uid", "score")
-"""The columns of `items` that are read."""
 SOLVED = 0.5
 """A problem counts as solved if the mean score of its responses is at least this."""
+_COLUMNS = ("step", "domain", "test_set", "prompt", "weights", "uid", "score")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,34 +38,45 @@ class Turnover:
                 int((before & ~after).sum()),
                 int((~before & ~after).sum()),
             )
-            for before, after in zip(solved[:-1], solved[1:], strict=True)
+            for before, after in pairwise(solved)
         ]
 
 
-def turnovers(
-    items: pd.DataFrame, domains: Sequence[str], steps: Sequence[int]
-) -> dict[str, Turnover]:
+def turnovers(run: RunTables, domains: Sequence[str], steps: Sequence[int]) -> dict[str, Turnover]:
     """By domain, its problems at these steps, under the learner's prompt.
 
-    `items` is the table, or `ITEM_COLUMNS` of it. Left out is a domain whose problems are not the same at all points.
+    Left out is a domain whose problems are not the same at all points.
     """
+    rows = _asked(run, steps)
     found = {}
-    rows = items[items["step"].isin(steps)]
-    rows = stream_rows(rows[rows["prompt"] == "learner"])
     for domain in domains:
-        turnover = _of_domain(rows[rows["domain"] == domain])
+        turnover = _of_domain(rows.filter(compute.equal(rows["domain"], domain)))
         if turnover is not None:
             found[domain] = turnover
     return found
 
 
-def _of_domain(rows: pd.DataFrame) -> Turnover | None:
-    names, uids = rows["uid"].factorize()
+def _asked(run: RunTables, steps: Sequence[int]) -> pa.Table:
+    """Responses of the policy under the learner's prompt to the stream's problems."""
+    if isinstance(run, Selective):
+        items = run.select("items", _COLUMNS)
+    else:
+        items = pa.Table.from_pandas(run.table("items")[list(_COLUMNS)], preserve_index=False)
+    wanted = {"prompt": "learner", "test_set": "stream", "weights": "trained"}
+    chosen = compute.is_in(items["step"], value_set=pa.array(steps, pa.int64()))
+    for column, value in wanted.items():
+        chosen = compute.and_(chosen, compute.equal(items[column], value))
+    return items.filter(chosen)
+
+
+def _of_domain(rows: pa.Table) -> Turnover | None:
+    coded = rows["uid"].combine_chunks().dictionary_encode()
+    uid, uids = coded.indices.to_numpy(), coded.dictionary.to_pylist()
     steps, step = np.unique(rows["step"].to_numpy(), return_inverse=True)
     shape = (len(steps), len(uids))
-    count, total = np.zeros(shape), np.zeros(shape)
-    np.add.at(count, (step, names), 1)
-    np.add.at(total, (step, names), rows["score"].to_numpy())
-    if not count.size or not count.all():
+    if not len(uids):
         return None
-    return Turnover(tuple(steps.tolist()), tuple(uids), total / count)
+    cell = step * shape[1] + uid
+    count = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
+    total = np.bincount(cell, rows["score"].to_numpy(), shape[0] * shape[1]).reshape(shape)
+    return Turnover(tuple(steps.tolist()), tuple(uids), total / count) if count.all() else None

@@ -4,7 +4,7 @@ const PATTERNS = ["solid", "striped", "dotted", "open"];
 
 /** Stacked bars. `rows`: [{label, look?, parts: {name: amount}}]; `names`: words for the parts. */
 function stacked({ title, rows, names, write: shown }) {
-  const total = (row) => Object.values(row.parts).reduce((sum, each) => sum + (each ?? 0), 0);
+  const total = (row) => sum(Object.values(row.parts));
   const most = Math.max(...rows.map(total), 0);
   const kinds = Object.keys(names);
   const lines = rows.map((row) => {
@@ -51,7 +51,7 @@ const FOREST = { left: 120, right: 14, top: 8, row: 16, gap: 10, bottom: 36 };
 function forest(spec, width) {
   const side = { ...FOREST, left: Math.min(FOREST.left, width * 0.34) };
   const heights = spec.groups.map((group) => group.items.length * side.row + side.gap);
-  const height = heights.reduce((sum, each) => sum + each, side.top + side.bottom);
+  const height = side.top + sum(heights) + side.bottom;
   const across = linear(spec.x.domain, [side.left, width - side.right]);
   const svg = draw("svg", {
     class: "chart",

@@ -60,7 +60,7 @@ const SHARE_AXIS = { label: "accuracy, %", domain: [0, 1], format: (value) => wr
 const shareTick = { ...SHARE_AXIS, format: (value) => plain(100 * value, 0) };
 
 function stepAxis(stages) {
-  const total = stages.reduce((sum, stage) => sum + stage.steps, 0);
+  const total = sum(stages.map((stage) => stage.steps));
   return { label: "training step", domain: [0, total], format: (value) => String(value), whole: true };
 }
 
@@ -108,16 +108,11 @@ function matricesFigure(rows, stages) {
 }
 
 function klFigure(rows) {
-  const furthest = Math.max(...rows.flatMap((row) => row.divergence.mean), 1e-4);
   const spec = {
     title: "Accuracy against distance from the base model",
     height: 280,
-    x: {
-      label: "KL(policy ‖ base), nats/token",
-      domain: [0, furthest * 1.05],
-      format: (value) => String(Number(value.toPrecision(3))),
-    },
-    y: { ...shareTick, label: "accuracy, mean over domains, %" },
+    x: klAxis(rows.flatMap((row) => row.divergence.mean)),
+    y: { ...shareTick, label: "average accuracy, %" },
     lines: rows.map((row) => ({
       label: row.label,
       look: row.look,
@@ -132,22 +127,22 @@ function klFigure(rows) {
 
 function efficiencyFigure(board, rows) {
   const reference = board.rows[board.reference];
-  const peak = reference?.step ? Math.max(...reference.current.mean) : null;
+  const peak = reference?.step ? Math.max(...reference.average.mean) : null;
   const specs = [
     ["samples", "training samples (RL rollouts)"],
     ["rollouts", "all rollouts, the prompt optimiser’s too"],
   ].map(([axis, label]) => ({
-    title: `Accuracy on the current stage against ${label}`,
+    title: `Average accuracy against ${label}`,
     x: {
       label,
       domain: [0, Math.max(...rows.flatMap((row) => row[axis]), 1)],
-      format: compact,
+      format: briefly,
     },
-    y: { ...shareTick, label: "accuracy on the current stage’s domain, %" },
+    y: { ...shareTick, label: "average accuracy, %" },
     levels: peak === null ? [] : [{ y: peak, label: `best of ${reference.label}` }],
     lines: rows
       .filter((row) => row[axis].at(-1) > 0)
-      .map((row) => bandLine(row, row[axis], row.current)),
+      .map((row) => bandLine(row, row[axis], row.average)),
   }));
   return figure("Sample efficiency", specs.map(plotted), {
     note: "dashed: the level that learners are matched at, the reference’s best.",

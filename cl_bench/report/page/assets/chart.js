@@ -1,7 +1,7 @@
 // Line charts as SVG: axes with units, shaded stages, means with bands and thin single seeds.
 
 const MARKER = page.markers;
-const MARGIN = { left: 44, right: 14, top: 30, bottom: 36 };
+const MARGIN = { left: 44, right: 14, top: 36, bottom: 36 };
 const MOST_MARKERS = 16;
 
 /** The class of a look's colour. */
@@ -16,7 +16,10 @@ const hue = (look) => `k${look.colour}`;
  */
 function chart(spec, width) {
   const height = spec.height ?? 230;
-  const across = linear(spec.x.domain, [MARGIN.left, width - MARGIN.right]);
+  const across = (spec.x.floor ? logarithmic : linear)(
+    spec.x.domain,
+    [MARGIN.left, width - MARGIN.right],
+  );
   const up = linear(spec.y.domain, [height - MARGIN.bottom, MARGIN.top]);
   const svg = draw("svg", {
     class: "chart",
@@ -43,6 +46,36 @@ function linear([low, high], [from, to]) {
   return (value) => Number((from + ((value - low) / span) * (to - from)).toFixed(1));
 }
 
+/** A logarithmic axis, on which 0 stands where its domain begins. */
+function logarithmic([low, high], ends) {
+  const place = linear([Math.log(low), Math.log(high)], ends);
+  return (value) => place(Math.log(Math.max(value, low)));
+}
+
+/** The axis of divergences of `values`: logarithmic where they span more than a factor of 20. */
+function klAxis(values) {
+  const known = values.filter((value) => value > 0);
+  const label = "KL(policy ‖ base), nats/token";
+  const format = (value) => String(Number(value.toPrecision(3)));
+  const most = Math.max(...known, 1e-4);
+  const least = Math.min(...known, most);
+  if (most / least < 20) return { label, domain: [0, most * 1.05], format };
+  const floor = 10 ** Math.floor(Math.log10(least));
+  return {
+    label: `${label}, logarithmic`,
+    domain: [floor, most * 1.2],
+    floor,
+    format: (value) => (value <= floor ? `≤ ${format(floor)}` : format(value)),
+  };
+}
+
+/** Powers of ten from `low` to `high`. */
+function powers([low, high]) {
+  const found = [];
+  for (let value = low; value <= high * 1.001; value *= 10) found.push(Number(value.toPrecision(3)));
+  return found;
+}
+
 /** The stages as bands with their names above. */
 function ground(spec, across, height) {
   const found = [];
@@ -59,7 +92,7 @@ function ground(spec, across, height) {
       }),
       draw(
         "text",
-        { class: "tick middle", x: (left + right) / 2, y: MARGIN.top + 11 },
+        { class: "tick middle", x: (left + right) / 2, y: MARGIN.top - 6 },
         fitted(stage.name, place, right - left),
       ),
     );
@@ -88,8 +121,8 @@ function axes(spec, across, up, width, height) {
     );
   }
   const count = Math.max(2, Math.floor((width - MARGIN.left - MARGIN.right) / 70));
-  for (const value of ticks(...spec.x.domain, count, spec.x.whole)) {
-    if (value < spec.x.domain[0]) continue;
+  const places = spec.x.floor ? powers(spec.x.domain) : ticks(...spec.x.domain, count, spec.x.whole);
+  for (const value of places) {
     const x = across(value);
     found.push(
       draw("path", { class: "axis", d: `M${x} ${bottom}v4` }),

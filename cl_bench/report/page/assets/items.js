@@ -11,7 +11,7 @@ function itemSection(turnover, stages) {
     make(
       "p",
       {},
-      "A column is a test problem, a row an evaluation; the darker, the more of its responses were " +
+      "A column is a test problem, a row an evaluation; the stronger its colour, the more of its responses were " +
         "right under the learner’s prompt. Problems are ordered by when they were solved.",
     ),
     names.map((name) => strip(name, turnover[name], stages)),
@@ -23,10 +23,7 @@ function strip(name, { shares, counts }, stages) {
   const key = (place) => shares.map((row) => row[place]).join("");
   order.sort((one, other) => (key(one) < key(other) ? 1 : key(one) > key(other) ? -1 : one - other));
   const moments = ["before", ...stages.map((stage, place) => `after ${place + 1} ${stage.name}`)];
-  const rows = shares.map((row, place) => [
-    moments[place] ?? String(place),
-    place ? changeWords(counts[place - 1]) : "",
-  ]);
+  const rows = counts.map((each, place) => [moments[place + 1] ?? String(place), changeWords(each)]);
   return make(
     "div",
     { class: "strip" },

@@ -4,6 +4,7 @@ const tables = [...document.querySelectorAll("table.board, table.runs")];
 const drawnRows = new Map();
 const controls = document.getElementById("controls");
 const runPlace = document.getElementById("run");
+const { title } = document;
 let openRun = "";
 let scrolled = 0;
 
@@ -59,6 +60,7 @@ async function apply() {
 async function changeRun(name) {
   if (!openRun) scrolled = window.scrollY;
   openRun = name;
+  document.title = name ? visible(name) : title;
   if (name) {
     await showRun(name, runPlace);
     window.scrollTo(0, 0);

@@ -25,6 +25,9 @@ function compact(value) {
   return plain(value, 0);
 }
 
+/** The same where decimals that are 0 only take room. */
+const briefly = (value) => compact(value).replace(/\.0+(?=\D|$)|(\.\d*?)0+(?=\D|$)/, "$1");
+
 function duration(seconds) {
   if (seconds === null || seconds === undefined) return NOTHING;
   if (seconds < 59.95) return `${plain(seconds, 1)} s`;
@@ -49,6 +52,7 @@ function write(value, unit) {
   return (WRITE[unit] ?? ((other) => (other === null ? NOTHING : String(other))))(value);
 }
 
+const sum = (values) => values.reduce((total, each) => total + (each ?? 0), 0);
 const percent = (value) => (value === null ? NOTHING : `${plain(100 * value, 1)} %`);
 
 /** Round numbers from `low` to `high`, about `count` of them. */

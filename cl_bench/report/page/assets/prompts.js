@@ -104,16 +104,22 @@ function candidate(lineage, id, score, fate, known) {
 
 /** Scores of the kept prompts over the run; the line joins the best of each round. */
 function scoreFigure(lineage, stages) {
-  const best = lineage.rounds.map((round) => {
+  const best = lineage.rounds.map((round, place) => {
     const scores = round.candidates.filter(([, s, fate]) => fate === "kept" && s !== null);
-    return [round.step, scores.length ? Math.max(...scores.map(([, score]) => score)) : null];
+    return [place + 1, scores.length ? Math.max(...scores.map(([, score]) => score)) : null];
   });
+  const ends = stages.map((_, place) => sum(stages.slice(0, place + 1).map((stage) => stage.steps)));
+  const within = (stage) => (round) => round.step <= ends[stage] && round.step > (ends[stage - 1] ?? -1);
+  const counted = stages.map(({ name }, place) => ({
+    name,
+    steps: lineage.rounds.filter(within(place)).length,
+  }));
   const spec = {
     title: "Best score of the population, by round",
     height: 180,
-    x: stepAxis(stages),
+    x: { ...stepAxis(counted), label: "round of the prompt optimiser" },
     y: { ...shareTick, label: "score of the best prompt, %" },
-    stages,
+    stages: counted,
     lines: [{ label: "best prompt", look: CHANNEL_LOOKS.fast, points: best }],
   };
   return figure("Scores of prompts", [plotted(spec)], { numbers: () => lineNumbers(spec) });

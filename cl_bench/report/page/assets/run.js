@@ -80,7 +80,7 @@ function metricTable(core) {
     const unitName = { share: "%", points: "points", "nats/token": "nats/token" }[unit] ?? "";
     return [title, known ? write(value, unit) : NOTHING, known ? unitName : (value ?? "")];
   });
-  return makeTable(null, ["metric", "value", ""], rows, "plain numbers");
+  return makeTable(null, ["metric", "value", ""], rows, "plain numbers metrics");
 }
 
 /** The lines of the stream's own problems: [{domain, place, line}]. */
@@ -164,14 +164,9 @@ function runMatrices(core, stages, prompt) {
 function runKl(core) {
   const lines = ["learner", "seed"].map((prompt) => ownLines(core, prompt));
   const every = lines.flat().flatMap(({ line }) => line.kl.filter((value) => value !== null));
-  const furthest = Math.max(...every, 1e-4);
   const specs = ["learner", "seed"].map((prompt, number) => ({
     title: `Accuracy against KL under ${SAID[prompt]}`,
-    x: {
-      label: "KL(policy ‖ base), nats/token",
-      domain: [0, furthest * 1.05],
-      format: (value) => String(Number(value.toPrecision(3))),
-    },
+    x: klAxis(every),
     y: { ...shareTick, label: `under ${SAID[prompt]}: accuracy, %` },
     lines: lines[number].map(({ domain, place, line }) => ({
       label: domain,

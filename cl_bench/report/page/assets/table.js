@@ -25,10 +25,13 @@ function makeSortable(table) {
   }
 }
 
+/** The place of the column that is sorted by this name, or -1. */
+const columnOf = (heads, name) => heads.findIndex((head) => name && head.dataset.sort === name);
+
 /** Sort a table's rows by the column of this name, best first; without it, as they came. */
 function sortTable(table, state) {
   const heads = [...table.tHead.rows[0].cells];
-  const place = heads.findIndex((head) => head.dataset.sort === state.sort);
+  const place = columnOf(heads, state.sort);
   const body = table.tBodies[0];
   const rows = [...body.rows];
   for (const row of rows) row.dataset.came ??= String(rows.indexOf(row));
@@ -53,10 +56,10 @@ function sortTable(table, state) {
 /** Show in the rank column the ranks by the metric that is sorted by. */
 function showRanks(table, state) {
   const heads = [...table.tHead.rows[0].cells];
-  const place = heads.findIndex((head) => head.dataset.sort === state.sort);
-  const first = heads.findIndex((head) => head.dataset.sort === "rank");
+  const place = columnOf(heads, state.sort);
+  const first = columnOf(heads, "rank");
   if (first < 0) return;
-  const chosen = place >= 0 && place !== first ? place : heads.findIndex((h) => h.dataset.sort === "average_accuracy");
+  const chosen = place >= 0 && place !== first ? place : columnOf(heads, page.rankedBy);
   for (const row of table.tBodies[0].rows) {
     const ranks = row.cells[chosen]?.dataset.rank;
     fillRank(row.cells[first], ranks ? ranks.split(" ").map(Number) : null, row);
@@ -65,7 +68,7 @@ function showRanks(table, state) {
 
 function fillRank(cell, ranks, row) {
   if (!ranks) {
-    cell.replaceChildren(NOTHING);
+    cell.firstElementChild.replaceChildren(NOTHING);
     delete cell.dataset.value;
     return;
   }
@@ -80,6 +83,7 @@ function fillRank(cell, ranks, row) {
     draw("path", { class: "ground", d: marks }),
     draw("path", { class: "rank-line stroke", d: line }),
   );
-  cell.replaceChildren(make("span", { class: "value" }, best < worst ? `${best}–${worst}` : best), bar, make("small", {}, `of ${of}`));
+  const shown = make("span", { class: "value" }, best < worst ? `${best}–${worst}` : best);
+  cell.firstElementChild.replaceChildren(shown, bar, make("small", {}, `of ${of}`));
   cell.dataset.value = String(best + worst);
 }
