@@ -21,7 +21,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
 from cl_bench.files import replacing
 from cl_bench.metrics.statistics import wilson
-from cl_bench.pages.look import MARKERS, PALETTE
+from cl_bench.pages.look import domain_look
 from cl_bench.results import RunDirectory
 from cl_bench.views import stream_rows
 
@@ -229,10 +229,9 @@ def _rows(evaluations: pd.DataFrame, domain: str, prompt: str) -> pd.DataFrame:
 
 def _looks(evaluations: pd.DataFrame) -> list[tuple[str, str, str]]:
     """Domain, colour and marker, in the order in which domains appear."""
-    return [
-        (domain, PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)])
-        for place, domain in enumerate(evaluations["domain"].drop_duplicates())
-    ]
+    domains = enumerate(evaluations["domain"].drop_duplicates())
+    looks = [domain_look(domain, place) for place, domain in domains]
+    return [(look.label, look.colour, look.marker) for look in looks]
 
 
 def _same_prompts(evaluations: pd.DataFrame) -> bool:
