@@ -33,8 +33,9 @@ class Drawn:
     """One row of a board, over the seeds whose runs are done."""
 
     seeds: tuple[int, ...]
-    step_E: Array
-    """Steps of the evaluations that all seeds have."""
+    share_E: Array
+    """Share of the stream's steps done at the evaluations that all seeds have: learners that
+    take larger steps have fewer of them."""
     samples_E: Array
     """Training samples spent by then, mean over seeds."""
     rollouts_E: Array
@@ -74,7 +75,7 @@ def drawn(
     band = _banded(generator)
     return Drawn(
         seeds=tuple(s for s, one in digests.items() if one in runs),
-        step_E=np.array(steps),
+        share_E=np.array(steps) / sum(steps for _, _, steps in runs[0].stages),
         samples_E=np.mean([run.samples_E[p] for run, p in zip(runs, places, strict=True)], axis=0),
         rollouts_E=np.mean(
             [run.rollouts_E[p] for run, p in zip(runs, places, strict=True)], axis=0

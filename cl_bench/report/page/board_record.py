@@ -25,7 +25,7 @@ class DrawnBoard:
     rows: Sequence[Drawn | None]
     """Beside `board.rows`; None for a row without finished runs."""
     stages: Sequence[tuple[str, int]]
-    """Domain and steps of every stage."""
+    """Domain of every stage, and the steps that one of the runs trained on it."""
 
     @property
     def looks(self) -> list[Look]:
@@ -52,9 +52,10 @@ def label(row: Row, look: Look) -> str:
 
 def board_record(drawn: DrawnBoard) -> dict[str, Any]:
     """The board's figures."""
+    total = sum(steps for _, steps in drawn.stages)
     return {
         "anchor": drawn.anchor,
-        "stages": drawn.stages,
+        "stages": [[domain, steps / total] for domain, steps in drawn.stages],
         "domains": list(dict.fromkeys(domain for domain, _ in drawn.stages)),
         "reference": drawn.reference,
         "rows": [
@@ -79,7 +80,7 @@ def look_record(look: Look) -> dict[str, Any]:
 def _row(drawn: Drawn) -> dict[str, Any]:
     return {
         "seeds": drawn.seeds,
-        "step": rounded(drawn.step_E),
+        "share": rounded(drawn.share_E),
         "samples": rounded(drawn.samples_E, 6),
         "rollouts": rounded(drawn.rollouts_E, 6),
         "end": [int(end) for end in drawn.end_E],

@@ -69,10 +69,12 @@ def value_cell(
     ranks: Ranks | Undefined | None,
     look: Look,
     note: str,
+    seeds: int,
 ) -> str:
     """A value over its bar and its interval; `note` is what a dash refers to, HTML already.
 
-    The script shows the metric's ranks while its column is sorted.
+    How many seeds it rests on is said where they are not the row's `seeds`. The script shows the
+    metric's ranks while its column is sorted.
     """
     title = escaped(short(name, column))
     if isinstance(value, Undefined):
@@ -85,7 +87,7 @@ def value_cell(
     if interval is not None and column.unit not in SPENT:
         ends = f"{shown(interval.low, unit)}, {shown(interval.high, unit)}"
         parts.append(f'<small class="ends">[{escaped(ends)}]</small>')
-    if value.seeds < value.of_seeds:
+    if value.seeds != seeds:
         parts.append(f'<small class="ends">{value.seeds} of {value.of_seeds}</small>')
     ranked = (
         f' data-rank="{ranks.best} {ranks.worst} {ranks.of}"' if isinstance(ranks, Ranks) else ""
@@ -101,8 +103,8 @@ def rank_cell(ranks: Ranks | Undefined | None, look: Look) -> str:
     text = escaped(str(ranks))
     return (
         f'<td class="rank" data-column="rank" data-value="{ranks.best + ranks.worst}">'
-        f'<div><span class="value">{text}</span>{_rank_bar(ranks, look)}'
-        f"<small>of {ranks.of}</small></div></td>"
+        f'<div><span class="value">{text} <small>of {ranks.of}</small></span>'
+        f"{_rank_bar(ranks, look)}</div></td>"
     )
 
 

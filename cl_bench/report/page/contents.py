@@ -149,13 +149,16 @@ def _shown(
 
 
 def _titles(boards: Sequence[Board]) -> list[str]:
-    """Streams, with what else tells boards apart: the model, the budget, at last a number."""
-    titles = [board.stream for board in boards]
-    models = len({board.model for board in boards}) > 1
-    if models:
-        titles = [f"{title}, {board.model}" for title, board in zip(titles, boards, strict=True)]
-    if len({*titles}) < len(titles):
-        titles = [f"{title}, {board.budget}" for title, board in zip(titles, boards, strict=True)]
+    """Streams, each with what tells it from others of its name: version, model, budget, number."""
+    titles = [board.key.stream for board in boards]
+    for tell in (lambda b: f"version {b.key.version}", lambda b: b.model, lambda b: b.budget):
+        alike: dict[str, set[str]] = {}
+        for title, board in zip(titles, boards, strict=True):
+            alike.setdefault(title, set()).add(tell(board))
+        titles = [
+            f"{title}, {tell(board)}" if len(alike[title]) > 1 else title
+            for title, board in zip(titles, boards, strict=True)
+        ]
     return [
         title if titles.count(title) == 1 else f"{title} ({titles[: place + 1].count(title)})"
         for place, title in enumerate(titles)

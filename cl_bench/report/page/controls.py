@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from cl_bench.pages.look import learner_look
 from cl_bench.pages.write_html import escaped
 from cl_bench.report.entries import STATUSES
+from cl_bench.report.page.columns import short
 from cl_bench.report.page.contents import Contents
 
 
@@ -20,7 +21,7 @@ def controls(contents: Contents) -> str:
         "model": [(board.model, board.model) for board in boards],
         "status": [(s, s) for s in STATUSES if any(s in row.status.values() for row in rows)],
     }
-    columns = {name: column.title for board in boards for name, column in board.columns.items()}
+    columns = {n: short(n, column) for board in boards for n, column in board.columns.items()}
     choices["sort"] = [("rank", "rank"), *columns.items()]
     inner = "".join(_choice(name, options) for name, options in choices.items())
     return (
@@ -46,9 +47,12 @@ def _choice(name: str, options: Iterable[tuple[str, str]]) -> str:
 
 def contents_list(contents: Contents) -> str:
     boards = zip(contents.boards, contents.titles, strict=True)
-    links = [(f"#{one.anchor}", title) for one, title in boards]
+    links = [(f"#{one.anchor}", title) for one, title in boards if len(one.board.rows) > 1]
+    alone = len(contents.boards) - len(links)
     if contents.leaderboard.overall:
         links.insert(0, ("#overall", "All streams"))
+    if alone:
+        links.append(("#alone", f"Boards of one row ({alone})"))
     links += [("#runs", "Runs"), ("#problems", "Problems"), ("#reading", "How to read this page")]
     inner = "".join(f'<li><a href="{href}">{escaped(text)}</a></li>\n' for href, text in links)
     return f'<nav aria-label="Contents"><ul>\n{inner}</ul></nav>\n'

@@ -69,6 +69,8 @@ def _sheet(rows: int, columns: int, height: float, **options: Any) -> Iterator[t
 
 
 def _accuracy(board: DrawnBoard, seen: Seen) -> Figure:
+    from matplotlib.ticker import PercentFormatter
+
     domains = list(dict.fromkeys(domain for domain, _ in board.stages))
     across = min(len(domains), 2)
     down = -(-len(domains) // across)
@@ -76,9 +78,10 @@ def _accuracy(board: DrawnBoard, seen: Seen) -> Figure:
         for axes, domain in zip(panels.flat, domains, strict=False):
             _shade(axes, board.stages)
             for _, look, drawn in seen:
-                _curve(axes, look, drawn.step_E, drawn.accuracy[domain])
+                _curve(axes, look, drawn.share_E, drawn.accuracy[domain])
             axes.set_title(f"accuracy on {domain}", pad=14)
-            axes.set_xlabel("training step of the stream")
+            axes.set_xlabel("share of the training")
+            axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
             _percent(axes)
         for axes in panels.flat[len(domains) :]:
             axes.set_visible(False)
@@ -212,9 +215,9 @@ def _curve(axes: Axes, look: Look, across: Any, band: Band) -> None:
 
 
 def _shade(axes: Axes, stages: Sequence[tuple[str, int]]) -> None:
-    start = 0
+    start, total = 0.0, sum(steps for _, steps in stages)
     for number, (domain, steps) in enumerate(stages):
-        end = start + steps
+        end = start + steps / total
         axes.axvspan(start, end, color="#eef1f5" if number % 2 else "#f9fafb", zorder=-2, lw=0)
         if number:
             axes.axvline(start, color="#888888", lw=0.8, zorder=-1)

@@ -15,7 +15,7 @@ from typing import Any
 from cl_bench.pages.look import MARKERS
 from cl_bench.pages.write_html import document, escaped, shared_style
 from cl_bench.report.leaderboard import Column
-from cl_bench.report.page.board_record import board_record
+from cl_bench.report.page.board_record import DrawnBoard, board_record
 from cl_bench.report.page.boards import board_table, listed, overall_table
 from cl_bench.report.page.cells import MARKER_PATHS, unit_of
 from cl_bench.report.page.columns import RANKED_BY
@@ -90,23 +90,39 @@ def _overall(contents: Contents) -> Iterable[str]:
         return
     yield '<section id="overall">\n<h2>All streams</h2>\n'
     for number, one in enumerate(contents.leaderboard.overall):
-        streams = ", ".join(contents.leaderboard.boards[place].stream for place in one.boards)
-        yield f"<p>Model {escaped(one.model)}; streams: {escaped(streams)}.</p>\n"
+        streams = ", ".join(contents.leaderboard.boards[place].key.stream for place in one.boards)
+        yield f"<h3>{escaped(one.model)}</h3>\n"
+        yield f'<p class="facts">Streams: {escaped(streams or "none")}.</p>\n'
         yield overall_table(one, f"overall-{number}", contents.boards)
         yield listed(one.notes, "notes")
     yield "</section>\n"
 
 
 def _boards(contents: Contents) -> Iterable[str]:
-    for place, drawn in enumerate(contents.boards):
-        board = drawn.board
-        yield f'<section class="board-section" id="{drawn.anchor}">\n'
-        yield f"<h2>{escaped(contents.titles[place])}</h2>\n"
-        yield f'<p class="facts">Model {escaped(board.model)}; {escaped(board.budget)}.</p>\n'
-        yield board_table(drawn, contents.names)
-        yield listed(board.notes, "notes")
-        yield f"<details><summary>What these runs have in common</summary>{listed(board.words)}"
-        yield f'</details>\n<div class="figures" id="{drawn.anchor}-figures"></div>\n</section>\n'
+    boards = list(zip(contents.boards, contents.titles, strict=True))
+    for drawn, title in boards:
+        if len(drawn.board.rows) > 1:
+            yield f'<section class="board-section" id="{drawn.anchor}">\n<h2>{escaped(title)}</h2>\n'
+            yield f"{_board(drawn, contents)}</section>\n"
+    alone = [(drawn, title) for drawn, title in boards if len(drawn.board.rows) == 1]
+    if alone:
+        yield '<section id="alone">\n<h2>Boards of one row</h2>\n'
+        yield "<p>Runs that compare with no other learner’s, so that there is nothing to rank.</p>\n"
+        for drawn, title in alone:
+            yield f'<details class="board-section" id="{drawn.anchor}">'
+            yield f"<summary>{escaped(title)}</summary>\n{_board(drawn, contents)}</details>\n"
+        yield "</section>\n"
+
+
+def _board(drawn: DrawnBoard, contents: Contents) -> str:
+    board = drawn.board
+    return (
+        f'<p class="facts">Model {escaped(board.model)}; {escaped(board.budget)}.</p>\n'
+        f"{board_table(drawn, contents.names)}{listed(board.notes, 'notes')}"
+        "<details><summary>What these runs have in common</summary>"
+        f"{listed(board.words)}</details>\n"
+        f'<div class="figures" id="{drawn.anchor}-figures"></div>\n'
+    )
 
 
 def _data(

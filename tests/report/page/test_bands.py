@@ -68,7 +68,9 @@ def test_seeds_with_other_evaluations_share_the_common_ones(tmp_path: Path) -> N
 def test_a_domain_that_comes_twice_counts_twice_in_the_average(tmp_path: Path) -> None:
     stages = (("math", 10), ("code", 10), ("math", 10))
     accuracy = {"math": 0.75, "code": 0.0}
-    row = found({0: read(tmp_path, 0, stages=stages, accuracy=lambda _s, d, _p: accuracy.get(d, 0))})
+    row = found(
+        {0: read(tmp_path, 0, stages=stages, accuracy=lambda _s, d, _p: accuracy.get(d, 0))}
+    )
     assert row.average.mean_P.tolist() == [0.5] * 4
 
 
@@ -98,14 +100,18 @@ def test_rows_without_probes_or_items_have_neither_gains_nor_changes(tmp_path: P
 
 def test_a_divergence_that_is_not_finite_is_missing_in_its_curve(tmp_path: Path) -> None:
     run = read(tmp_path, 0, kl=lambda step, *_: np.inf if step == 30 else 0.0)
-    assert np.isnan(found({0: run}).divergence.mean_P).tolist() == [False, False, False, True, False]
+    assert np.isnan(found({0: run}).divergence.mean_P).tolist() == [
+        False,
+        False,
+        False,
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("seeds", [2, 5])
 def test_the_same_seeds_give_the_same_intervals(tmp_path: Path, seeds: int) -> None:
-    runs = {
-        seed: read(tmp_path, seed, accuracy=lambda *_, s=seed: s / 8) for seed in range(seeds)
-    }
+    runs = {seed: read(tmp_path, seed, accuracy=lambda *_, s=seed: s / 8) for seed in range(seeds)}
     one, other = found(runs).average, found(runs).average
     assert np.array_equal(one.low_P, other.low_P)  # type: ignore[arg-type]
     assert np.array_equal(one.high_P, other.high_P)  # type: ignore[arg-type]

@@ -19,7 +19,9 @@ STAGES = (("math", 20), ("code", 20))
 
 
 def read(folder: Path, **fields: Any) -> Digest:
-    return digest(Kept(open_run(write_run(folder / "run", **{"stages": STAGES, **fields}))), "a/run")
+    return digest(
+        Kept(open_run(write_run(folder / "run", **{"stages": STAGES, **fields}))), "a/run"
+    )
 
 
 def by_step(values: dict[int, float]) -> Any:
@@ -68,7 +70,9 @@ def test_gains_without_probes_or_a_stages_end_say_so(tmp_path: Path) -> None:
 
 def test_items_that_were_kept_gained_and_lost_are_counted(tmp_path: Path) -> None:
     # 4 problems × 2 responses; the first ones are right: 1 of 4, then 3, then 2
-    found = read(tmp_path, items=4, samples=2, accuracy=by_step({0: 0.25, 10: 1, 20: 0.75, 30: 1, 40: 0.5}))
+    found = read(
+        tmp_path, items=4, samples=2, accuracy=by_step({0: 0.25, 10: 1, 20: 0.75, 30: 1, 40: 0.5})
+    )
     math = found.turnover["math"]
     assert math.step_E == (0, 20, 40)
     assert math.share_E_P.tolist() == [[1, 0, 0, 0], [1, 1, 1, 0], [1, 1, 0, 0]]

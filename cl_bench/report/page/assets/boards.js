@@ -26,12 +26,12 @@ const SPENT = {
 /** Draw all figures of a board into its place; `shown` are the ids of the rows to draw. */
 function drawBoard(board, shown) {
   const place = document.getElementById(`${board.anchor}-figures`);
-  const rows = board.rows.filter((row) => shown.has(row.row) && row.step);
+  const rows = board.rows.filter((row) => shown.has(row.row) && row.share);
   if (!rows.length) {
     place.replaceChildren(make("p", { class: "quiet" }, "No finished run to draw."));
     return;
   }
-  const stages = board.stages.map(([name, steps]) => ({ name, steps }));
+  const stages = board.stages.map(([name, share]) => ({ name, steps: share }));
   place.replaceChildren(
     legend(rows, rows.some((row) => row.average.seeds) ? ["thin: single seeds"] : []),
     accuracyFigure(board, rows, stages),
@@ -64,13 +64,16 @@ function stepAxis(stages) {
   return { label: "training step", domain: [0, total], format: (value) => String(value), whole: true };
 }
 
+/** Learners take steps of different sizes, so that a board's axis is the share of all steps. */
+const shareAxis = { label: "share of the training, %", domain: [0, 1], format: (x) => plain(100 * x, 0) };
+
 function accuracyFigure(board, rows, stages) {
   const specs = board.domains.map((domain) => ({
     title: `Accuracy on ${domain} over the run`,
-    x: stepAxis(stages),
+    x: shareAxis,
     y: { ...shareTick, label: `${domain}: accuracy, %` },
     stages,
-    lines: rows.map((row) => bandLine(row, row.step, row.accuracy[domain])),
+    lines: rows.map((row) => bandLine(row, row.share, row.accuracy[domain])),
   }));
   return figure("Accuracy over the run", specs.map(plotted), {
     note: "on each domain’s test problems, under the learner’s own prompt; shaded: stages of training; bands: 95 % over seeds.",
@@ -78,9 +81,8 @@ function accuracyFigure(board, rows, stages) {
   });
 }
 
-/** Places of the start and of every stage's end among a row's evaluations; the first may come
- * twice only if a run was evaluated so. */
-const endPlaces = (row) => row.step.map((_, place) => place).filter((place) => row.end[place]);
+/** Places of the start and of every stage's end among the evaluations of a row or a run. */
+const endPlaces = ({ end }) => end.map((_, place) => place).filter((place) => end[place]);
 
 function matricesFigure(rows, stages) {
   const means = (bands) => Object.fromEntries(Object.entries(bands).map(([d, b]) => [d, b.mean]));
@@ -127,7 +129,7 @@ function klFigure(rows) {
 
 function efficiencyFigure(board, rows) {
   const reference = board.rows[board.reference];
-  const peak = reference?.step ? Math.max(...reference.average.mean) : null;
+  const peak = reference?.share ? Math.max(...reference.average.mean) : null;
   const specs = [
     ["samples", "training samples (RL rollouts)"],
     ["rollouts", "all rollouts, the prompt optimiser’s too"],

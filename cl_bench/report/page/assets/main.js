@@ -18,7 +18,7 @@ function applyFilters(state) {
     }
   }
   document.getElementById("overall")?.toggleAttribute("hidden", Boolean(state.stream || state.status));
-  for (const section of document.querySelectorAll("section.board-section")) {
+  for (const section of document.querySelectorAll(".board-section")) {
     section.hidden = ![...section.querySelectorAll("table.board tbody tr")].some((row) => !row.hidden);
   }
   controls.querySelector("output").textContent = shown === all ? `${all} rows` : `${shown} of ${all} rows`;
