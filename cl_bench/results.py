@@ -40,7 +40,7 @@ from cl_bench.files import (
 from cl_bench.provenance import config_hash
 from cl_bench.rows import Row, to_arrow
 from cl_bench.schema import SCHEMA_VERSION, TABLES
-from cl_bench.table_files import read_part
+from cl_bench.table_files import parts_in, read_part, some_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,7 +165,7 @@ class RunDirectory:
         """Raise `RunDirectoryError` unless all rows up to that part are as they were committed."""
         for number in range(part + 1):
             for table in TABLES:
-                self._read(table, number, TABLES[table].names)
+                self._read(table, number, TABLES[table])
 
     @contextmanager
     def stage_model(self, stage: int) -> Iterator[Path]:
@@ -201,11 +201,10 @@ class RunDirectory:
         With `first` only the rows of the first part, which holds the whole first evaluation.
         """
         _check_table(name)
-        fields = (field for field in TABLES[name] if columns is None or field.name in columns)
-        wanted = pa.schema(list(fields))
+        wanted = TABLES[name] if columns is None else some_columns(TABLES[name], tuple(columns))
         chosen = self._parts()[: 1 if first else None]
-        parts = [self._read(name, part, wanted.names) for part in chosen]
-        return pa.concat_tables([wanted.empty_table(), *parts])
+        parts = [self._read(name, part, wanted) for part in chosen]
+        return parts[0] if len(parts) == 1 else pa.concat_tables([wanted.empty_table(), *parts])
 
     def _refuse_content(self) -> None:
         occupied = self.path.exists() and not self.path.is_dir()
@@ -243,8 +242,7 @@ class RunDirectory:
 
     def _parts(self) -> range:
         """Numbers of the whole parts: 0, 1, …"""
-        files = (self.path / _COMMITS).glob(f"{_NUMBER}.json")
-        return range(max((int(file.stem) + 1 for file in files), default=0))
+        return range(parts_in(self.path / _COMMITS))
 
     def _hash(self, part: int, table: str) -> str:
         """What was committed as that part of the table; a part's record is read once."""
@@ -270,9 +268,9 @@ class RunDirectory:
             parquet.write_table(content, temporary)
         return file_hash(target)
 
-    def _read(self, table: str, part: int, columns: Sequence[str]) -> pa.Table:
+    def _read(self, table: str, part: int, wanted: pa.Schema) -> pa.Table:
         file = self._part_file(table, part)
-        return read_part(file, TABLES[table], lambda: self._hash(part, table), columns)
+        return read_part(file, TABLES[table], lambda: self._hash(part, table), wanted)
 
 
 def _take_lock(file: TextIO, path: Path) -> None:

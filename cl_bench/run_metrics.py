@@ -68,7 +68,7 @@ class Measured:
         self.manifest: Mapping[str, Any] = run.manifest
         self._frames: dict[str, pd.DataFrame] = {}
 
-    @property
+    @cached_property
     def stages(self) -> tuple[str, ...]:
         """The domain of every stage."""
         return tuple(stage["domain"] for stage in self.manifest["stream"]["stages"])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+import re
+from collections.abc import Callable
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,14 +14,16 @@ import pyarrow.parquet as parquet
 
 from cl_bench.errors import RunDirectoryError
 
+_RECORD = re.compile(r"([0-9]{6})\.json")
+
 
 def read_part(
     file: Path,
     schema: pa.Schema,
     committed: Callable[[], str],
-    columns: Sequence[str],
+    wanted: pa.Schema,
 ) -> pa.Table:
-    """These columns of all rows of a Parquet file whose columns are those of `schema`.
+    """The columns of `wanted` of a Parquet file whose columns are those of `schema`.
 
     A file whose SHA-256 is not the `committed` one, that is damaged, or that has other columns than
     `schema`, is a `RunDirectoryError` with its name. It is read from the disk once, so that what
@@ -31,12 +36,28 @@ def read_part(
         stored = parquet.ParquetFile(pa.BufferReader(raw))
         found = stored.schema_arrow
         if found.equals(schema):
-            content = stored.read(columns=columns, use_threads=False)
-            return content.cast(pa.schema(map(schema.field, columns)))
+            content = stored.read(columns=wanted.names, use_threads=False)
+            return pa.Table.from_arrays(content.columns, schema=wanted)
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(file, str(error)) from error
     names = ", ".join(found.names)
     raise _unreadable(file, f"its columns are not those of this version, but {names}")
+
+
+def parts_in(commits: Path) -> int:
+    """One more than the highest number of a record in the folder of commits; 0 without any."""
+    try:
+        names = os.listdir(commits)  # noqa: PTH208 - many times faster than a glob
+    except FileNotFoundError:
+        return 0
+    found = (_RECORD.fullmatch(name) for name in names)
+    return max((int(match[1]) + 1 for match in found if match), default=0)
+
+
+@cache
+def some_columns(schema: pa.Schema, names: tuple[str, ...]) -> pa.Schema:
+    """The columns of a table's schema that are named, in its order."""
+    return pa.schema([field for field in schema if field.name in names])
 
 
 def _unreadable(file: Path, reason: str) -> RunDirectoryError:
