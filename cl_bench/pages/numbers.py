@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from cl_bench.text import duration
-
 NOTHING = "—"
 """Stands where a number would."""
 
@@ -32,13 +30,21 @@ def compact(value: float) -> str:
     return plain(value, ".0f")
 
 
+def brief_time(seconds: float) -> str:
+    """Wall time in one unit: `8.4 s`, `3.2 min`, `1.1 h`."""
+    for size, unit in ((3600.0, "h"), (60.0, "min")):
+        if seconds >= 0.9995 * size:
+            return f"{plain(seconds / size, '.1f')} {unit}"
+    return f"{plain(seconds, '.1f')} s"
+
+
 _BY_UNIT: Mapping[str, tuple[Callable[[float], str], str]] = {
     "share": (lambda value: plain(100 * value, ".1f"), "%"),
     "points": (lambda value: signed(100 * value, ".1f"), "points"),
-    "nats/token": (lambda value: plain(value, ".4f"), "nats/token"),
+    "nats/token": (lambda value: plain(value, ".3f"), "nats/token"),
     "ratio": (lambda value: plain(value, ".2f"), "×"),
     "times": (lambda value: plain(value, ".2f"), "×"),
-    "seconds": (duration, ""),
+    "seconds": (brief_time, ""),
     "rollouts": (compact, ""),
     "tokens": (compact, ""),
 }

@@ -40,10 +40,13 @@ def test_what_rounds_to_zero_has_no_sign() -> None:
     [
         (0.71234, "share", "71.2"),
         (-0.031, "points", "−3.1"),
-        (0.02614, "nats/token", "0.0261"),
+        (0.02614, "nats/token", "0.026"),
         (1.8449, "ratio", "1.84"),
         (17_181, "rollouts", "17.2k"),
-        (3_912.0, "seconds", "1 h 05 min"),
+        (3_912.0, "seconds", "1.1 h"),
+        (212.0, "seconds", "3.5 min"),
+        (59.9, "seconds", "59.9 s"),
+        (59.99, "seconds", "1.0 min"),
         (1234.5678, "furlongs", "1235"),
     ],
 )

@@ -46,7 +46,7 @@ def board_table(drawn: DrawnBoard, names: Mapping[str, str]) -> str:
     `names` are the runs' names on the page, by path.
     """
     notes = Footnotes(drawn.anchor)
-    main, more = parted(drawn.board.columns)
+    main, more = parted(drawn.board)
     caption = f"{escaped(drawn.board.stream)}: means over seeds, with 95 % intervals over seeds"
     tables = _of_columns(drawn, main, caption, notes, names)
     if more:
@@ -74,7 +74,8 @@ def _of_columns(
             f'<th scope="row" data-value="{place}">{_named(row, look)}</th>'
             f"{_seeds_cell(row, names) if names else ''}{cells}</tr>\n"
         )
-    return _table(caption, columns, rows, seeds=bool(names))
+    kind = "streamed" if names else "more"
+    return _table(caption, columns, rows, kind=kind, seeds=bool(names))
 
 
 def overall_table(overall: Overall, anchor: str, boards: Sequence[DrawnBoard]) -> str:
@@ -95,11 +96,13 @@ def overall_table(overall: Overall, anchor: str, boards: Sequence[DrawnBoard]) -
             f'<tr data-learner="{escaped(learner)}" data-model="{escaped(overall.model)}" '
             f'data-text="{escaped(f"{shown} {learner} {overall.model}".lower())}">'
             f"{rank_cell(row.ranks.get(RANKED_BY), look)}"
-            f'<th scope="row" data-value="{place}">{swatch(look)} {escaped(shown)}</th>'
-            f"{cells}</tr>\n"
+            f'<th scope="row" data-value="{place}">'
+            f'<span class="learner">{swatch(look)} {escaped(shown)}</span></th>'
+            f'<td class="seeds" data-column="seeds">{_seeds_of(row)} of '
+            f"{len(row.per_seed[RANKED_BY])}</td>{cells}</tr>\n"
         )
     caption = "All streams: means over streams, then over seeds, with 95 % intervals over seeds"
-    return _table(caption, overall.columns, rows, seeds=False) + notes.text()
+    return _table(caption, overall.columns, rows, kind="overall", seeds=True) + notes.text()
 
 
 def listed(items: Iterable[str], kind: str = "") -> str:
@@ -118,12 +121,14 @@ def _address(name: str) -> str:
     return quote(name.encode("utf-8", "surrogatepass"), safe="/")
 
 
-def _table(caption: str, columns: Mapping[str, Column], rows: Sequence[str], *, seeds: bool) -> str:
+def _table(
+    caption: str, columns: Mapping[str, Column], rows: Sequence[str], *, kind: str, seeds: bool
+) -> str:
     heads = "".join(heading(name, column) for name, column in columns.items())
     seeds_head = '<th scope="col">seeds</th>' if seeds else ""
     return (
         f'<div class="wide" tabindex="0" role="region" aria-label="{caption}">\n'
-        f'<table class="board {"streamed" if seeds else "overall"}"><caption>{caption}</caption>\n'
+        f'<table class="board {kind}"><caption>{caption}</caption>\n'
         f'<thead><tr><th scope="col" data-sort="rank" data-better="lower">'
         f'<span class="name">rank</span></th>'
         f'<th scope="col">learner</th>{seeds_head}{heads}</tr></thead>\n'
@@ -138,12 +143,20 @@ def _metric_cells(
     look: Look,
     notes: Footnotes,
 ) -> str:
+    seeds = _seeds_of(row)
     cells = []
     for name, column in columns.items():
         value = row.values[name]
         note = notes.mark(value.reason) if isinstance(value, Undefined) else ""
-        cells.append(value_cell(name, column, value, scales[name], row.ranks.get(name), look, note))
+        ranks = row.ranks.get(name)
+        cells.append(value_cell(name, column, value, scales[name], ranks, look, note, seeds))
     return "".join(cells)
+
+
+def _seeds_of(row: Row | OverallRow) -> int:
+    """Seeds that the row's average accuracy rests on, and most of its other numbers."""
+    value = row.values[RANKED_BY]
+    return 0 if isinstance(value, Undefined) else value.seeds
 
 
 def _filters(board: Board, row: Row, look: Look) -> str:
@@ -160,7 +173,8 @@ def _filters(board: Board, row: Row, look: Look) -> str:
 def _named(row: Row, look: Look) -> str:
     settings = f'<small class="settings">{escaped(row.settings)}</small>' if row.settings else ""
     flags = "".join(f'<small class="flag">{escaped(flag)}</small>' for flag in row.flags)
-    return f'{swatch(look)} <span class="learner">{escaped(look.label)}</span>{settings}{flags}'
+    name = f'<span class="learner">{swatch(look)} {escaped(look.label)}</span>'
+    return f"{name}{settings}{flags}"
 
 
 def _seeds_cell(row: Row, names: Mapping[str, str]) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from cl_bench.report.leaderboard import Column
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.leaderboard import Board, Column
 
 RANKED_BY = "average_accuracy"
 """The metric whose ranks stand in the rank column until the reader sorts by another."""
@@ -33,7 +32,12 @@ def short(name: str, column: Column) -> str:
     return _SHORT.get(name, column.title)
 
 
-def parted(columns: Mapping[str, Column]) -> tuple[dict[str, Column], dict[str, Column]]:
-    """The columns at first sight, and the others."""
-    main = {name: columns[name] for name in MAIN if name in columns}
-    return main, {name: column for name, column in columns.items() if name not in main}
+def parted(board: Board) -> tuple[dict[str, Column], dict[str, Column]]:
+    """The columns at first sight, and the others; one in which no row has a value is no sight."""
+    known = {
+        name
+        for name in board.columns
+        if any(not isinstance(row.values[name], Undefined) for row in board.rows)
+    } | {RANKED_BY}
+    main = {name: board.columns[name] for name in MAIN if name in board.columns and name in known}
+    return main, {name: column for name, column in board.columns.items() if name not in main}

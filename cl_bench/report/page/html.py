@@ -102,12 +102,12 @@ def _boards(contents: Contents) -> Iterable[str]:
     boards = list(zip(contents.boards, contents.titles, strict=True))
     for drawn, title in boards:
         if len(drawn.board.rows) > 1:
-            yield f'<section class="board-section" id="{drawn.anchor}">\n<h2>{escaped(title)}</h2>\n'
-            yield f"{_board(drawn, contents)}</section>\n"
+            yield f'<section class="board-section" id="{drawn.anchor}">\n'
+            yield f"<h2>{escaped(title)}</h2>\n{_board(drawn, contents)}</section>\n"
     alone = [(drawn, title) for drawn, title in boards if len(drawn.board.rows) == 1]
     if alone:
         yield '<section id="alone">\n<h2>Boards of one row</h2>\n'
-        yield "<p>Runs that compare with no other learner’s, so that there is nothing to rank.</p>\n"
+        yield "<p>Runs that compare with no other learner’s: there is nothing to rank.</p>\n"
         for drawn, title in alone:
             yield f'<details class="board-section" id="{drawn.anchor}">'
             yield f"<summary>{escaped(title)}</summary>\n{_board(drawn, contents)}</details>\n"

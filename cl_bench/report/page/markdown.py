@@ -72,7 +72,7 @@ def _board(drawn: DrawnBoard, title: str, drawings: Mapping[str, Drawing]) -> It
     board = drawn.board
     yield Heading(2, title, drawn.anchor)
     yield Paragraph(f"Model {board.model}; {board.budget}.")
-    main, more = parted(board.columns)
+    main, more = parted(board)
     yield _table(drawn, main, "Means over seeds [95 % intervals over seeds]")
     if more:
         yield Folded("More numbers", [_table(drawn, more, "")])

@@ -32,7 +32,7 @@ def test_a_mean_has_its_interval_between_the_seeds_extremes(tmp_path: Path) -> N
     row = found({seed: read(tmp_path, seed) for seed in (0, 1, 2)})
     band = row.accuracy["math"]
     assert row.seeds == (0, 1, 2)
-    assert row.step_E.tolist() == [0, 10, 20, 30, 40]
+    assert row.share_E.tolist() == [0, 0.25, 0.5, 0.75, 1]
     assert band.mean_P.tolist() == [0.5] * 5
     assert band.seeds_S_P[:, 0].tolist() == [0.25, 0.5, 0.75]
     assert band.low_P is not None
@@ -60,7 +60,7 @@ def test_only_finished_runs_are_drawn(tmp_path: Path) -> None:
 
 def test_seeds_with_other_evaluations_share_the_common_ones(tmp_path: Path) -> None:
     row = found({0: read(tmp_path, 0, every=10), 1: read(tmp_path, 1, every=20)})
-    assert row.step_E.tolist() == [0, 20, 40]
+    assert row.share_E.tolist() == [0, 0.5, 1]
     assert row.end_E == (True, True, True)
     assert row.average.mean_P.tolist() == [0.375] * 3
 

@@ -42,7 +42,7 @@ function stacked({ title, rows, names, write: shown }) {
   );
 }
 
-const FOREST = { left: 120, right: 14, top: 8, row: 16, gap: 10, bottom: 36 };
+const FOREST = { left: 150, right: 14, top: 8, row: 16, gap: 10, bottom: 36 };
 
 /**
  * Dots with intervals. `groups`: [{label, items: [{label, look, value, low?, high?, seeds?}]}];
@@ -65,7 +65,8 @@ function forest(spec, width) {
   let top = side.top;
   for (const [place, group] of spec.groups.entries()) {
     const middle = top + (heights[place] - side.gap) / 2 + 4;
-    const name = group.label.length > 20 ? `${group.label.slice(0, 19)}…` : group.label;
+    const room = Math.floor((side.left - 12) / 6.2);
+    const name = group.label.length > room ? `${group.label.slice(0, room - 1)}…` : group.label;
     svg.append(draw("text", { class: "row-name end", x: side.left - 10, y: middle }, name));
     for (const [number, item] of group.items.entries()) {
       svg.append(forestItem(item, across, top + (number + 0.5) * side.row, spec.x));

@@ -28,20 +28,20 @@ function compact(value) {
 /** The same where decimals that are 0 only take room. */
 const briefly = (value) => compact(value).replace(/\.0+(?=\D|$)|(\.\d*?)0+(?=\D|$)/, "$1");
 
+/** Wall time in one unit. */
 function duration(seconds) {
   if (seconds === null || seconds === undefined) return NOTHING;
-  if (seconds < 59.95) return `${plain(seconds, 1)} s`;
-  const minutes = Math.floor(Math.round(seconds) / 60);
-  const two = (number) => String(number).padStart(2, "0");
-  if (minutes < 60) return `${minutes} min ${two(Math.round(seconds) % 60)} s`;
-  return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
+  for (const [size, unit] of [[3600, "h"], [60, "min"]]) {
+    if (seconds >= 0.9995 * size) return `${plain(seconds / size, 1)} ${unit}`;
+  }
+  return `${plain(seconds, 1)} s`;
 }
 
 /** How values of a unit are written. */
 const WRITE = {
   share: (value) => plain(value === null ? null : 100 * value, 1),
   points: (value) => signed(value === null ? null : 100 * value, 1),
-  "nats/token": (value) => plain(value, 4),
+  "nats/token": (value) => plain(value, 3),
   ratio: (value) => plain(value, 2),
   rollouts: compact,
   tokens: compact,

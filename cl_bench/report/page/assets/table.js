@@ -83,7 +83,8 @@ function fillRank(cell, ranks, row) {
     draw("path", { class: "ground", d: marks }),
     draw("path", { class: "rank-line stroke", d: line }),
   );
-  const shown = make("span", { class: "value" }, best < worst ? `${best}–${worst}` : best);
-  cell.firstElementChild.replaceChildren(shown, bar, make("small", {}, `of ${of}`));
+  const text = best < worst ? `${best}–${worst} ` : `${best} `;
+  const shown = make("span", { class: "value" }, text, make("small", {}, `of ${of}`));
+  cell.firstElementChild.replaceChildren(shown, bar);
   cell.dataset.value = String(best + worst);
 }
