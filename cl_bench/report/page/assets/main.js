@@ -72,13 +72,18 @@ async function changeRun(name) {
 }
 
 function listen() {
-  let waiting = 0;
+  let [waiting, changes] = [0, {}];
   controls.hidden = false;
   controls.addEventListener("submit", (event) => event.preventDefault());
   controls.addEventListener("input", (event) => {
     const { name, value } = event.target;
     clearTimeout(waiting);
-    waiting = setTimeout(() => changeState({ [name]: value.trim() }), name === "text" ? 150 : 0);
+    changes[name] = value.trim();
+    const change = () => {
+      changeState(changes);
+      changes = {};
+    };
+    waiting = setTimeout(change, name === "text" ? 150 : 0);
   });
   controls.querySelector("button").addEventListener("click", () => {
     changeState(Object.fromEntries(KEYS.map((key) => [key, ""])));

@@ -1,5 +1,10 @@
 // Matrices as heat maps: tables whose cells are shaded, so that every number can be read.
 
+/** Shares of shading, in percent, above which dark ground needs white ink (DEEP) and, in the dark
+ * scheme, light ground black ink (MIDDLING), so that every contrast is 4.5 at least. */
+const DEEP = { accuracy: 76, divergence: 74 };
+const MIDDLING = 55;
+
 /**
  * A heat map. `values`: rows of numbers or null; `top` is the darkest value; `seen(row, column)`
  * says whether a cell belongs to a task that had been trained by then.
@@ -7,11 +12,11 @@
 function heatMap({ title, rows, columns, values, top, write: shown, kind, seen }) {
   const cells = values.map((row, number) =>
     row.map((value, column) => {
-      const share = value === null ? 0 : Math.min(1, Math.max(0, value / (top || 1)));
-      const deep = share > 0.76 ? " deep" : share > 0.54 ? " middling" : "";
+      const share = Math.round(100 * Math.min(1, Math.max(0, (value ?? 0) / (top || 1))));
+      const deep = share > DEEP[kind] ? " deep" : share > MIDDLING ? " middling" : "";
       const outline = seen?.(number, column) ? " trained" : "";
       const cell = make("td", { class: `heat${deep}${outline}` }, shown(value));
-      cell.style.setProperty("--share", `${Math.round(100 * share)}%`);
+      cell.style.setProperty("--share", `${share}%`);
       return cell;
     }),
   );

@@ -4,7 +4,8 @@ const SAID = { learner: "the learner’s prompt", seed: "the seed prompt" };
 
 /** The section of a run's transcripts; `kept` is its part `transcripts`. */
 function transcriptSection(kept, stages) {
-  const prompts = [...new Set(kept.problems.flatMap((p) => p.responses.map((r) => r[1])))];
+  const found = new Set(kept.problems.flatMap((p) => p.responses.map((r) => r[1])));
+  const prompts = Object.keys(SAID).filter((prompt) => found.has(prompt));
   const shown = make("div", {});
   const choose = (prompt) =>
     shown.replaceChildren(...kept.problems.map((problem) => transcript(problem, kept, stages, prompt)));
@@ -25,7 +26,7 @@ function transcriptSection(kept, stages) {
 }
 
 function promptChoice(prompts, choose) {
-  const options = prompts.map((prompt) => make("option", { value: prompt }, SAID[prompt] ?? prompt));
+  const options = prompts.map((prompt) => make("option", { value: prompt }, SAID[prompt]));
   const select = make("select", { id: "transcript-prompt" }, options);
   select.addEventListener("change", () => choose(select.value));
   return make("p", {}, make("label", { for: "transcript-prompt" }, "Responses under "), select);
@@ -39,7 +40,7 @@ function transcript(problem, kept, stages, prompt) {
     { class: "transcript" },
     make("h4", {}, `${problem.domain} `, make("small", { class: "quiet" }, problem.uid)),
     make("p", { class: "said problem", dir: "auto" }, problem.problem),
-    right ? make("p", { class: "quiet" }, right) : null,
+    right ? make("p", { class: "judged" }, right) : null,
     make("div", { class: "side" }, responses.map((response) => said(response, kept, stages))),
   );
 }
@@ -49,7 +50,7 @@ function said([stage, , system, response, score, answer, feedback], kept, stages
   const sign = score >= 1 ? "✓ right" : score > 0 ? `${percent(score)} right` : "✗ wrong";
   return make(
     "div",
-    { class: `response ${score >= 1 ? "yes" : "no"}` },
+    { class: `response ${score >= 1 ? "right" : "wrong"}` },
     make("p", { class: "when" }, make("strong", {}, when)),
     make("p", { class: "said", dir: "auto" }, response),
     make(
