@@ -7,10 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from cl_bench.cli_compare import compare
 from cl_bench.cli_errors import Errors
 from cl_bench.cli_plasticity import plasticity
 from cl_bench.cli_report import report
 from cl_bench.cli_reproduce import calibrate, reproduce
+from cl_bench.cli_show import show
 from cl_bench.console import OneLineGroup
 from cl_bench.errors import UsageError, unknown
 from cl_bench.text import printable
@@ -119,6 +121,9 @@ def run(
         int,
         Name(help="Items of each domain outside the stream; 0: none.", rich_help_panel=EVALUATION),
     ] = 64,
+    transcripts: Annotated[
+        int, Name(help="Responses per domain kept in full; 0: none.", rich_help_panel=EVALUATION)
+    ] = 3,
     probes: Annotated[
         bool,
         Name(
@@ -221,6 +226,8 @@ app.command()(reproduce)
 app.command()(calibrate)
 app.command()(plasticity)
 app.command()(report)
+app.command()(compare)
+app.command()(show)
 
 
 @model_app.command("eval")

@@ -24,6 +24,7 @@ def efficiencies(
     reference: Mapping[int, Entry] | None,
     seeds: Sequence[int],
     axis: Axis,
+    who: str = REFERENCE,
 ) -> dict[int, float | Undefined]:
     """By seed, `sample_efficiency` of a row of a board against the reference's run of that seed.
 
@@ -32,11 +33,12 @@ def efficiencies(
     stage that is claim 1 of Tiwari et al. 2026 (FST), on a longer one its end is the run's
     `average_accuracy`. The level is the highest that the reference's own curve reaches, and the
     value the reference's samples when it first got there over the learner's. Of points with equal
-    samples, as where a learner improves its prompts between RL steps, the best counts.
+    samples, as where a learner improves its prompts between RL steps, the best counts. `who` is the
+    reference by the name that messages use.
     """
     if reference is None:
-        return dict.fromkeys(seeds, Undefined(f"no run of {REFERENCE} to compare with"))
-    return {seed: _of_seed(own.get(seed), reference.get(seed), axis) for seed in seeds}
+        return dict.fromkeys(seeds, Undefined(f"no run of {who} to compare with"))
+    return {seed: _of_seed(own.get(seed), reference.get(seed), axis, who) for seed in seeds}
 
 
 def log_ratios(by_seed: BySeed, own: Mapping[int, Entry]) -> BySeed:
@@ -57,17 +59,19 @@ def log_ratios(by_seed: BySeed, own: Mapping[int, Entry]) -> BySeed:
     }
 
 
-def _of_seed(own: Entry | None, reference: Entry | None, axis: Axis) -> float | Undefined:
+def _of_seed(
+    own: Entry | None, reference: Entry | None, axis: Axis, called: str
+) -> float | Undefined:
     if reference is None:
-        return Undefined(f"no run of {REFERENCE} with this seed")
+        return Undefined(f"no run of {called} with this seed")
     if own is None:
         return Undefined("there is no run")
-    for entry, who in ((own, ""), (reference, f"{REFERENCE}: ")):
+    for entry, who in ((own, ""), (reference, f"{called}: ")):
         if not entry.curves:
             value = entry.value("average_accuracy")
             return Undefined(f"{who}{value.reason if isinstance(value, Undefined) else ''}")
     curves = [_best_by_samples(*entry.curves[axis]) for entry in (own, reference)]
-    for (_, samples), who in zip(curves, ("the learner", REFERENCE), strict=True):
+    for (_, samples), who in zip(curves, ("the learner", called), strict=True):
         if samples[-1] == 0:
             return Undefined(f"{who} spends no {_AXES[axis]}")
     return sample_efficiency(*curves[0], *curves[1])

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from cl_bench.errors import ClBenchError
 from cl_bench.learner import LearnerConfig
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.undefined import Undefined
@@ -19,6 +20,8 @@ from cl_bench.run_tables import RunTables
 Status = Literal["done", "diverged", "failed", "running", "missing"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
+DAMAGED = (ClBenchError, KeyError, TypeError, ValueError, AttributeError)
+"""What reading a run raises whose files are not what a run writes."""
 _AXES: tuple[Axis, ...] = get_args(Axis)
 _NO_SETTING = ("seed",)
 

@@ -23,7 +23,7 @@ from cl_bench.report.board import (
 from cl_bench.report.columns import Column, columns
 from cl_bench.report.comparability import Key
 from cl_bench.report.efficiency import REFERENCE
-from cl_bench.report.entries import Entry, Status, read_entry
+from cl_bench.report.entries import DAMAGED, Entry, Status, read_entry
 from cl_bench.report.grouping import Group, code_note, groups, notes_elsewhere, rows_of_group
 from cl_bench.report.overall import overall
 from cl_bench.report.plasticity_tables import PlasticityTable, find_tables, ratios
@@ -43,9 +43,6 @@ __all__ = [
     "leaderboard",
     "leaderboard_of",
 ]
-
-_DAMAGED = (ClBenchError, KeyError, TypeError, ValueError, AttributeError)
-"""What reading a run raises whose files are not what a run writes."""
 
 
 def leaderboard_of(paths: Iterable[Path]) -> Leaderboard:
@@ -86,7 +83,7 @@ def _entries(
             continue
         try:
             entries.append(read_entry(run))
-        except _DAMAGED as error:
+        except DAMAGED as error:
             said = str(error) if isinstance(error, ClBenchError) else _described(error)
             problems.append(Problem(run.path, "unreadable", said))
     return entries, problems

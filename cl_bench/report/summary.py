@@ -20,7 +20,7 @@ from cl_bench.metrics.attribution import ChannelAttribution
 from cl_bench.metrics.continual import average_accuracy, bwt_gem, forgetting_max
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plugin_metrics import plugin_metrics
-from cl_bench.results import RunDirectory
+from cl_bench.run_tables import RunTables
 from cl_bench.text import duration, printable
 from cl_bench.views import attributions, probe_accuracy, stream_rows
 
@@ -163,7 +163,8 @@ class Summary:
     def _failures(self) -> list[str]:
         """A line if a reflection failed: numbers of a run that lacked rewrites compare badly."""
         failed, asked = (self.spent["fast"][f"reflection_{n}"] for n in ("failures", "calls"))
-        return [f"{_whole(failed)} rewrites failed ({_whole(asked)} asked)."] if failed else []
+        said = f"{_whole(failed)} rewrites failed ({_whole(asked)} asked)."
+        return [said] if failed > 0 else []  # NaN: an old run, which did not count them
 
     def _time_line(self) -> str:
         total = sum(self.seconds.values())
@@ -173,7 +174,7 @@ class Summary:
         return f"Time: {duration(total)}, of it {', '.join(shares)}."
 
 
-def summarise(directory: RunDirectory) -> Summary:
+def summarise(directory: RunTables) -> Summary:
     """The summary of a run, finished or not: what is missing is `Undefined` with its reason."""
     manifest = directory.manifest
     evaluations = directory.table("evaluations")
