@@ -148,7 +148,8 @@ def bootstrap_band(
     if seeds == 1:
         return ONE_SEED
     share = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples) / seeds
-    low, high = np.quantile(share @ value, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    mean_P_R = np.ascontiguousarray((share @ value).T)
+    low, high = np.quantile(mean_P_R, [(1 - level) / 2, (1 + level) / 2], axis=1)
     return low, high
 
 

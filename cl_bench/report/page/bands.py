@@ -72,7 +72,18 @@ def drawn(
         for name in ("accuracy_E", "kl_E")
     )
     own = [domain for domain, _, _ in runs[0].stages]
-    band = _banded(generator)
+    gains, changes = _gains(runs), _changes(runs)
+    bands = _bands(
+        {
+            **{("accuracy", domain): values for domain, values in accuracy.items()},
+            **{("kl", domain): values for domain, values in kl.items()},
+            ("average", ""): np.mean([accuracy[domain] for domain in own], axis=0),
+            ("divergence", ""): np.mean([kl[domain] for domain in own], axis=0),
+            **({} if gains is None else {("gains", ""): gains}),
+            **({} if changes is None else {("changes", ""): changes}),
+        },
+        generator,
+    )
     return Drawn(
         seeds=tuple(s for s, one in digests.items() if one in runs),
         share_E=np.array(steps) / sum(steps for _, _, steps in runs[0].stages),
@@ -80,25 +91,32 @@ def drawn(
         rollouts_E=np.mean(
             [run.rollouts_E[p] for run, p in zip(runs, places, strict=True)], axis=0
         ),
-        accuracy={domain: band(values) for domain, values in accuracy.items()},
-        kl={domain: band(values) for domain, values in kl.items()},
-        average=band(np.mean([accuracy[domain] for domain in own], axis=0)),
-        divergence=band(np.mean([kl[domain] for domain in own], axis=0)),
+        accuracy={domain: bands["accuracy", domain] for domain in accuracy},
+        kl={domain: bands["kl", domain] for domain in kl},
+        average=bands["average", ""],
+        divergence=bands["divergence", ""],
         end_E=tuple(runs[0].end_E[place] for place in places[0]),
-        gains=_gains(runs, band),
+        gains=bands.get(("gains", "")),
         spent=_spent(runs),
-        changes=_changes(runs, band),
+        changes=bands.get(("changes", "")),
     )
 
 
-def _banded(generator: Callable[[], np.random.Generator]) -> Callable[[Array], Band]:
-    def band(value_S_P: Array) -> Band:
-        finite = np.where(np.isfinite(value_S_P), value_S_P, np.nan)
-        ends = bootstrap_band(finite, generator())
-        low, high = (None, None) if isinstance(ends, Undefined) else ends
-        return Band(finite, finite.mean(axis=0), low, high)
-
-    return band
+def _bands(
+    curves: Mapping[tuple[str, str], Array], generator: Callable[[], np.random.Generator]
+) -> dict[tuple[str, str], Band]:
+    """The bands of several curves, shape (S, P) each, of the same seeds, in one bootstrap."""
+    together = np.concatenate([*curves.values()], axis=1)
+    value_S_P = np.where(np.isfinite(together), together, np.nan)
+    mean_P, ends = value_S_P.mean(axis=0), bootstrap_band(value_S_P, generator())
+    low_P, high_P = (None, None) if isinstance(ends, Undefined) else ends
+    found, start = {}, 0
+    for name, curve in curves.items():
+        own = slice(start, start + curve.shape[1])
+        start = own.stop
+        low, high = (None if all_P is None else all_P[own] for all_P in (low_P, high_P))
+        found[name] = Band(value_S_P[:, own], mean_P[own], low, high)
+    return found
 
 
 def _stack(runs: Sequence[Digest], places: Sequence[Array], domain: str, name: str) -> Array:
@@ -110,14 +128,15 @@ def _stack(runs: Sequence[Digest], places: Sequence[Array], domain: str, name: s
     return np.array(rows)
 
 
-def _gains(runs: Sequence[Digest], band: Callable[[Array], Band]) -> Band | None:
+def _gains(runs: Sequence[Digest]) -> Array | None:
+    """Of `GAINS`, mean over domains, shape (S, 3)."""
     values = []
     for run in runs:
         found = [run.attribution(domain) for domain in run.domains]
         if any(isinstance(gains, Undefined) for gains in found):
             return None
         values.append([np.mean([getattr(gains, name) for gains in found]) for name in GAINS])
-    return band(np.array(values))
+    return np.array(values)
 
 
 def _spent(runs: Sequence[Digest]) -> dict[str, dict[str, float]]:
@@ -131,7 +150,8 @@ def _spent(runs: Sequence[Digest]) -> dict[str, dict[str, float]]:
     return {"rollouts": rollouts, "tokens": tokens, "seconds": seconds}
 
 
-def _changes(runs: Sequence[Digest], band: Callable[[Array], Band]) -> Band | None:
+def _changes(runs: Sequence[Digest]) -> Array | None:
+    """Shares gained, then lost, in every stage, shape (S, 2 T)."""
     values = []
     for run in runs:
         if set(run.turnover) != set(run.domains):
@@ -143,4 +163,4 @@ def _changes(runs: Sequence[Digest], band: Callable[[Array], Band]) -> Band | No
         values.append([*share[:, 1], *share[:, 2]])
     if len({len(row) for row in values}) != 1:
         return None
-    return band(np.array(values))
+    return np.array(values)

@@ -11,7 +11,6 @@ from cl_bench.pages.drawings import Drawing
 from cl_bench.pages.write_markdown import markdown
 from cl_bench.report.page.contents import Contents, contents
 from cl_bench.report.page.html import html
-from cl_bench.report.page.kept import Kept
 from cl_bench.report.page.markdown import blocks
 from cl_bench.report.plasticity_tables import find_tables
 from cl_bench.run_tables import find_runs
@@ -38,7 +37,7 @@ def report(paths: Iterable[Path], out: Path, *, figures: bool = True) -> Report:
     """
     given = list(paths)
     runs, unreadable = find_runs(given)
-    found = contents([Kept(run) for run in runs], unreadable, find_tables(given))
+    found = contents(runs, unreadable, find_tables(given))
     drawings: Mapping[str, Drawing] = {}
     if figures:
         from cl_bench.report.page.drawings import draw

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
 
-from cl_bench.errors import ClBenchError
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.leaderboard import Board, Leaderboard, Problem, leaderboard
+from cl_bench.report.leaderboard import DAMAGED, Board, Leaderboard, Problem, leaderboard
 from cl_bench.report.page.bands import drawn
 from cl_bench.report.page.board_record import DrawnBoard
-from cl_bench.report.page.digest import Digest, digest
+from cl_bench.report.page.digest import READ, Digest, digest
+from cl_bench.report.page.kept import Kept
 from cl_bench.report.plasticity_tables import PlasticityTable
 from cl_bench.run_metrics import run_metrics
 from cl_bench.run_tables import RunTables, Unreadable
@@ -66,17 +66,11 @@ def contents(
 
     `tables` are those of `cl-bench plasticity` beside the runs.
     """
-    found = leaderboard(runs, unreadable, tables)
-    names = run_names([run.path for run in runs])
-    digests: dict[str, Digest] = {}
-    damaged: list[Problem] = []
-    for run in runs:
-        try:
-            digests[str(run.path)] = digest(run, names[str(run.path)])
-        except ClBenchError as error:
-            damaged.append(Problem(run.path, "unreadable", str(error)))
-    known = {problem.path for problem in found.problems if problem.kind == "unreadable"}
-    problems = [*found.problems, *(one for one in damaged if one.path not in known)]
+    reading = _Reading(runs)
+    found = leaderboard(reading, unreadable, tables)
+    known = {str(problem.path) for problem in found.problems if problem.kind == "unreadable"}
+    problems = [*found.problems, *(one for one in reading.damaged if str(one.path) not in known)]
+    digests = {path: one for path, one in reading.digests.items() if path not in known}
     anchors = _anchors(found.boards)
     return Contents(
         leaderboard=found,
@@ -86,10 +80,32 @@ def contents(
         ],
         titles=_titles(found.boards),
         runs=_shown(runs, found, digests, problems),
-        names={path: name for path, name in names.items() if path in digests},
+        names={path: one.name for path, one in digests.items()},
         problems=problems,
         top=common_folder([run.path for run in (*runs, *unreadable)]),
     )
+
+
+class _Reading:
+    """Runs to be ranked one after the other, each of which is digested before the next comes: so
+    its tables are read once, and those of one run at a time are in memory."""
+
+    def __init__(self, runs: Sequence[RunTables]) -> None:
+        self._runs = runs
+        self._names = run_names([run.path for run in runs])
+        self.digests: dict[str, Digest] = {}
+        """By path."""
+        self.damaged: list[Problem] = []
+
+    def __iter__(self) -> Iterator[RunTables]:
+        for run in self._runs:
+            kept = Kept(run, READ)
+            yield kept
+            path = str(run.path)
+            try:
+                self.digests[path] = digest(kept, self._names[path])
+            except DAMAGED as error:
+                self.damaged.append(Problem(run.path, "unreadable", str(error)))
 
 
 def run_names(paths: Sequence[Path]) -> dict[str, str]:

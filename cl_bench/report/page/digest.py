@@ -14,9 +14,8 @@ import numpy as np
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.attribution import ChannelAttribution, channel_attribution
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.page.turnover import Turnover, turnovers
+from cl_bench.report.page.turnover import ITEM_COLUMNS, Turnover, turnovers
 from cl_bench.run_tables import RunTables, rows_of
-from cl_bench.schema import TABLES
 
 PROMPTS = ("learner", "seed")
 CHANNELS = ("slow", "fast")
@@ -142,6 +141,22 @@ class Digest:
         )
 
 
+_STEPS = ("step", *CURVES)
+_PROMPTS = ("step", "round", "prompt_id", "parent_id", "text", "score", "fate")
+_SPENT = ("rollouts", *TOKENS, "reflection_calls", "optimizer_steps")
+_TIMING = ("phase", "seconds")
+READ: Mapping[str, Sequence[str]] = {
+    "evaluations": _Evaluated._fields,
+    "items": ITEM_COLUMNS,
+    "steps": _STEPS,
+    "prompts": _PROMPTS,
+    "ledger": ("step", "channel", *_SPENT),
+    "timing": _TIMING,
+    "transcripts": TRANSCRIBED,
+}
+"""By table, the columns that a digest reads."""
+
+
 def digest(run: RunTables, name: str) -> Digest:
     """The digest of a run, finished or not."""
     manifest = run.manifest
@@ -190,16 +205,14 @@ def _lines(evaluated: Sequence[_Evaluated], steps: Sequence[int]) -> dict[Subjec
 
 
 def _steps(run: RunTables) -> dict[str, Sequence[float]]:
-    names = ("step", *CURVES)
-    rows = rows_of(run, "steps", names)
-    return dict(zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True))
+    rows = rows_of(run, "steps", _STEPS)
+    return dict(zip(_STEPS, zip(*rows, strict=True) if rows else [()] * len(_STEPS), strict=True))
 
 
 def _lineage(run: RunTables) -> Lineage:
-    columns = ("step", "round", "prompt_id", "parent_id", "text", "score", "fate")
     known: dict[int, tuple[int, str]] = {}
     rounds: dict[tuple[int, int], list[tuple[int, float, str]]] = {}
-    for step, number, prompt, parent, text, score, fate in rows_of(run, "prompts", columns):
+    for step, number, prompt, parent, text, score, fate in rows_of(run, "prompts", _PROMPTS):
         known[prompt] = (parent, text)
         rounds.setdefault((step, number), []).append((prompt, score, fate))
     return Lineage(known, tuple(Round(*key, tuple(found)) for key, found in rounds.items()))
@@ -207,23 +220,20 @@ def _lineage(run: RunTables) -> Lineage:
 
 def _spent(run: RunTables) -> dict[str, dict[str, float]]:
     """The last row of each channel."""
-    columns = ("rollouts", *TOKENS, "reflection_calls", "optimizer_steps")
-    rows = sorted(rows_of(run, "ledger", ("step", "channel", *columns)), key=lambda row: row[0])
+    rows = sorted(rows_of(run, "ledger", READ["ledger"]), key=lambda row: row[0])
     return {
-        channel: dict(zip(columns, map(float, amounts), strict=True))
+        channel: dict(zip(_SPENT, map(float, amounts), strict=True))
         for _, channel, *amounts in rows
     }
 
 
 def _phases(run: RunTables) -> dict[str, float]:
     total: dict[str, float] = {}
-    for phase, seconds in rows_of(run, "timing", ("phase", "seconds")):
+    for phase, seconds in rows_of(run, "timing", _TIMING):
         total[phase] = total.get(phase, 0.0) + seconds
     return total
 
 
 def _transcripts(run: RunTables) -> list[dict[str, Any]]:
-    if "transcripts" not in TABLES:
-        return []
     rows = rows_of(run, "transcripts", TRANSCRIBED)
     return [dict(zip(TRANSCRIBED, row, strict=True)) for row in rows]

@@ -1,4 +1,4 @@
-"""A run whose small tables are read once, though leaderboard and page both ask for them."""
+"""A run whose tables are read once, though leaderboard and page both ask for them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from cl_bench.run_tables import RunTables, Selective
+from cl_bench.schema import TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_LARGE = ("items", "transcripts")
-"""Tables that are read anew each time: a thousand runs of them would fill the memory."""
 
 
 class Kept:
     """A run as `RunTables` and `Selective`, of which what was read is kept."""
 
-    def __init__(self, run: RunTables) -> None:
-        self._run = run
+    def __init__(self, run: RunTables, ahead: Mapping[str, Sequence[str]] | None = None) -> None:
+        """`ahead` are columns of tables that are read with those first asked for."""
+        self._run, self._ahead = run, ahead or {}
         self._tables: dict[str, pa.Table] = {}
 
     @property
@@ -42,21 +41,19 @@ class Kept:
     def select(
         self, name: str, columns: Sequence[str] | None = None, *, first: bool = False
     ) -> pa.Table:
-        """Columns of a table, as `Selective.select`."""
-        if name in _LARGE or first:
-            return self._read(name, columns, first)
-        if name not in self._tables:
-            self._tables[name] = self._read(name, None, first=False)
-        table = self._tables[name]
-        return table if columns is None else table.select(_in_order(table, columns))
+        """Columns of a table, as `Selective.select`; the first rows alone are not kept."""
+        wanted = TABLES[name].names if columns is None else columns
+        if first:
+            return self._read(name, wanted, first=True)
+        known = self._tables.get(name)
+        if known is None or not set(wanted) <= set(known.column_names):
+            more = (*wanted, *self._ahead.get(name, ()), *(known.column_names if known else ()))
+            known = self._tables[name] = self._read(name, more)
+        return known.select([column for column in known.column_names if column in wanted])
 
-    def _read(self, name: str, columns: Sequence[str] | None, first: bool) -> pa.Table:
+    def _read(self, name: str, columns: Sequence[str], *, first: bool = False) -> pa.Table:
         if isinstance(self._run, Selective):
             return self._run.select(name, columns, first=first)
-        table = pa.Table.from_pandas(self._run.table(name), preserve_index=False)
-        return table if columns is None else table.select(_in_order(table, columns))
-
-
-def _in_order(table: pa.Table, columns: Sequence[str]) -> list[str]:
-    """These columns in the order of the table's."""
-    return [name for name in table.column_names if name in columns]
+        frame = self._run.table(name)
+        ordered = [column for column in frame if column in columns]
+        return pa.Table.from_pandas(frame[ordered], preserve_index=False)

@@ -15,7 +15,8 @@ from cl_bench.run_tables import RunTables, Selective
 
 SOLVED = 0.5
 """A problem counts as solved if the mean score of its responses is at least this."""
-_COLUMNS = ("step", "domain", "test_set", "prompt", "weights", "uid", "score")
+ITEM_COLUMNS = ("step", "domain", "test_set", "prompt", "weights", "uid", "score")
+"""Of the table `items`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +60,9 @@ def turnovers(run: RunTables, domains: Sequence[str], steps: Sequence[int]) -> d
 def _asked(run: RunTables, steps: Sequence[int]) -> pa.Table:
     """Responses of the policy under the learner's prompt to the stream's problems."""
     if isinstance(run, Selective):
-        items = run.select("items", _COLUMNS)
+        items = run.select("items", ITEM_COLUMNS)
     else:
-        items = pa.Table.from_pandas(run.table("items")[list(_COLUMNS)], preserve_index=False)
+        items = pa.Table.from_pandas(run.table("items")[list(ITEM_COLUMNS)], preserve_index=False)
     wanted = {"prompt": "learner", "test_set": "stream", "weights": "trained"}
     chosen = compute.is_in(items["step"], value_set=pa.array(steps, pa.int64()))
     for column, value in wanted.items():
