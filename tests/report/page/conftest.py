@@ -29,6 +29,7 @@ def write_all(folder: Path) -> Path:
                     stages=stages,
                     seed=seed,
                     items=32,
+                    transcripts=2,
                     accuracy=lambda s, d, p, lift=lift: min(1, rising(s, d, p) + lift),
                     kl=lambda step, _d, _p, place=place: step / 1000 / (1 + place),
                 )
@@ -46,6 +47,10 @@ def write_all(folder: Path) -> Path:
         learner=hostile.NAME,
         seed=0,
         texts=(hostile.TEXTS, f"{hostile.TEXTS} more", f"other {hostile.TEXTS}"),
+        transcripts=1,
+        words=dict.fromkeys(
+            ("system_prompt", "problem", "response", "feedback", "reference"), hostile.TEXTS
+        ),
         manifest={"model": hostile.NAME},
         stream={"name": hostile.NAME},
     )

@@ -136,3 +136,12 @@ def test_small_tables_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert read_names == ["ledger"]
     assert kept.manifest is kept.manifest
     assert kept.table("ledger").shape == whole.to_pandas().shape
+
+
+def test_transcripts_are_those_of_the_table(tmp_path: Path) -> None:
+    rows = read(tmp_path, items=2, transcripts=1, accuracy=lambda step, *_: step / 40).transcripts
+    assert len(rows) == 2 * 2 * 3  # domains, prompts, moments
+    chosen = [row for row in rows if row["domain"] == "code" and row["prompt"] == "learner"]
+    assert [(row["stage"], row["score"]) for row in chosen] == [(0, 0.0), (1, 1.0), (2, 1.0)]
+    assert [row["feedback"] for row in chosen] == ["the sum is wrong", "", ""]
+    assert {row["uid"] for row in chosen} == {"code/stream/0/0"}
