@@ -12,6 +12,7 @@ from cl_bench.cli_errors import Errors
 from cl_bench.cli_plasticity import plasticity
 from cl_bench.cli_report import report
 from cl_bench.cli_reproduce import calibrate, reproduce
+from cl_bench.cli_results import results_app, submit
 from cl_bench.cli_show import show
 from cl_bench.console import OneLineGroup
 from cl_bench.errors import UsageError, unknown
@@ -29,6 +30,7 @@ model_app = typer.Typer(help="The embedded base model: measure it, train it agai
 app.add_typer(model_app, name="model")
 new_app = typer.Typer(help="Write the skeleton of a package that adds to cl-bench.")
 app.add_typer(new_app, name="new")
+app.add_typer(results_app, name="results")
 
 LEARNING = "What the learner may spend"
 REFLECTION = "Who rewrites prompts (learners that have prompts)"
@@ -228,6 +230,7 @@ app.command()(plasticity)
 app.command()(report)
 app.command()(compare)
 app.command()(show)
+app.command()(submit)
 
 
 @model_app.command("eval")

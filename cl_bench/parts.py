@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from cl_bench.errors import RunDirectoryError, unknown
+from cl_bench.errors import DamagedError, RunDirectoryError, unknown
 from cl_bench.files import file_hash, read_json, replacing, write_json_atomically, writing
 from cl_bench.migrations import tables_of, upgrade, version_of
 from cl_bench.rows import Row, to_arrow
@@ -94,6 +94,14 @@ class Parts:
             return parts[0]
         return pa.concat_tables([_some(TABLES[name], names).empty_table(), *parts])
 
+    def raw(self, name: str) -> pa.Table:
+        """As `table`, but in the columns that the run's own version wrote."""
+        require_table(name)
+        if name not in tables_of(self._version) or not self.numbers():
+            return TABLES[name].empty_table()
+        stored = [self._stored(name, part) for part in self.numbers()]
+        return pa.concat_tables([file.read(use_threads=False) for file in stored])
+
     def read(self, table: str, part: int, columns: tuple[str, ...] | None = None) -> pa.Table:
         """One table's rows of a part; a file that is not what was committed is an error.
 
@@ -104,25 +112,31 @@ class Parts:
         wanted = _some(schema, columns)
         if table not in tables_of(self._version):
             return wanted.empty_table()
-        file = self._file(table, part)
+        stored = self._stored(table, part)
+        found = stored.schema_arrow
         try:
-            raw = file.read_bytes()
-            if self._is_another(raw, table, part):
-                raise _unreadable(file, "it was cut short or edited after it was committed")
-            stored = parquet.ParquetFile(pa.BufferReader(raw))
-            found = stored.schema_arrow
             if found.equals(schema):
                 content = stored.read(columns=wanted.names, use_threads=False)
                 return pa.Table.from_arrays(content.columns, schema=wanted)
             upgraded = upgrade(self._manifest, table, stored.read(use_threads=False))
         except (OSError, pa.ArrowException, ValueError) as error:
-            raise _unreadable(file, str(error)) from error
+            raise _unreadable(self._file(table, part), str(error)) from error
         if not upgraded.schema.equals(schema):
             names = ", ".join(found.names)
-            raise _unreadable(
-                file, f"its columns are not those of schema version {self._version}, but {names}"
-            )
+            reason = f"its columns are not those of schema version {self._version}, but {names}"
+            raise _unreadable(self._file(table, part), reason)
         return upgraded.cast(schema).select(wanted.names)
+
+    def _stored(self, table: str, part: int) -> parquet.ParquetFile:
+        """The file of a part, if it is the one that was committed."""
+        file = self._file(table, part)
+        try:
+            raw = file.read_bytes()
+            if self._is_another(raw, table, part):
+                raise _unreadable(file, "it was cut short or edited after it was committed")
+            return parquet.ParquetFile(pa.BufferReader(raw))
+        except (OSError, pa.ArrowException) as error:
+            raise _unreadable(file, str(error)) from error
 
     def _folder(self, table: str) -> Path:
         return self._home / "tables" / table
@@ -172,9 +186,10 @@ def require_table(name: str) -> None:
         raise unknown("table", name, TABLES)
 
 
-def _unreadable(file: Path, reason: str) -> RunDirectoryError:
-    return RunDirectoryError(
+def _unreadable(file: Path, reason: str) -> DamagedError:
+    message = (
         f"Cannot use the table file {file}: {reason}. Restore it from a copy; when the run is "
         f"unfinished, `cl-bench run --resume {file.parents[2]}` writes parts after its checkpoint "
         "again."
     )
+    return DamagedError(message, file.relative_to(file.parents[2]).as_posix(), reason)

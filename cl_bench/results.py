@@ -189,6 +189,11 @@ class RunDirectory:
             self._reader = self._parts()
         return self._reader.table(name, columns, first=first)
 
+    def raw(self, name: str) -> pa.Table:
+        """A table as it was written, in the columns of its own schema version; hashes are held
+        against the files as in `table`."""
+        return self._parts().raw(name)
+
     def _refuse_content(self) -> None:
         occupied = self.path.exists() and not self.path.is_dir()
         if occupied or (self.path.is_dir() and not all(map(_is_leftover, self.path.iterdir()))):
@@ -200,13 +205,7 @@ class RunDirectory:
     def _check_manifest(self) -> None:
         manifest = self.manifest
         version_of(manifest, self.path)
-        described = {key: value for key, value in manifest.items() if key in _DESCRIBED}
-        if "config_hash" in manifest and config_hash(described) != manifest["config_hash"]:
-            raise RunDirectoryError(
-                f"{self.path / _MANIFEST} was edited: its stream and configuration are not those "
-                "the run began with (config_hash differs). Restore it from a copy, or start a run "
-                "with another --out."
-            )
+        require_unedited(manifest, self.path / _MANIFEST)
 
     def _parts(self) -> Parts:
         return Parts(self.path, self.manifest)
@@ -214,6 +213,19 @@ class RunDirectory:
     def _parts_to_write(self) -> Parts:
         self.require_own_version()
         return self._parts()
+
+
+def require_unedited(manifest: Mapping[str, Any], file: Path) -> None:
+    """Raise `RunDirectoryError` if stream or configuration are not those the run began with.
+
+    `file` is where the manifest was read.
+    """
+    described = {key: value for key, value in manifest.items() if key in _DESCRIBED}
+    if "config_hash" in manifest and config_hash(described) != manifest["config_hash"]:
+        raise RunDirectoryError(
+            f"{file} was edited: its stream and configuration are not those the run began with "
+            "(config_hash differs). Restore it from a copy, or start a run with another --out."
+        )
 
 
 def _take_lock(file: TextIO, path: Path) -> None:

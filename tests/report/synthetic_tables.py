@@ -55,6 +55,8 @@ class Synthetic:
     """Other rollouts of a step."""
     probes: bool = True
     """Whether the base model and a retention domain were asked at boundaries."""
+    harder: bool = False
+    """Whether the hardest setting was asked there; `accuracy` gets it as the prompt `harder`."""
     config: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the configuration; those of its parts as `learning.learning_rate`."""
     manifest: Mapping[str, Any] = field(default_factory=dict)
@@ -126,12 +128,17 @@ def _askings(spec: Synthetic, step: int) -> Iterator[tuple[str, str, str, str]]:
             yield domain, "stream", prompt, "trained"
             if boundary:
                 yield domain, "stream", prompt, "base"
+        if boundary and spec.harder:
+            yield domain, "harder", "seed", "trained"
     if boundary:
         yield "star-graph", "retention", "stated", "trained"
 
 
-def _scored(spec: Synthetic, step: int, domain: str, prompt: str, weights: str) -> float:
-    return spec.share(spec.accuracy(0 if weights == "base" else step, domain, prompt))
+def _scored(
+    spec: Synthetic, step: int, domain: str, test_set: str, prompt: str, weights: str
+) -> float:
+    asked = "harder" if test_set == "harder" else prompt
+    return spec.share(spec.accuracy(0 if weights == "base" else step, domain, asked))
 
 
 def _evaluation(
@@ -148,7 +155,7 @@ def _evaluation(
         "setting": "default",
         "prompt": prompt,
         "weights": weights,
-        "accuracy": _scored(spec, step, domain, prompt, weights),
+        "accuracy": _scored(spec, step, domain, test_set, prompt, weights),
         "n_items": spec.items or 64,
         "n_samples": spec.samples,
         "kl_policy_base": divergence,
@@ -168,7 +175,9 @@ def _evaluation(
 def _items(
     spec: Synthetic, step: int, domain: str, test_set: str, prompt: str, weights: str
 ) -> Iterator[Row]:
-    right = round(_scored(spec, step, domain, prompt, weights) * spec.items * spec.samples)
+    right = round(
+        _scored(spec, step, domain, test_set, prompt, weights) * spec.items * spec.samples
+    )
     label = {
         "step": step,
         "domain": domain,
@@ -214,7 +223,7 @@ def _learned(spec: Synthetic, step: int) -> Iterator[Row]:
             "step": done,
             "stage": stage,
             "domain": domain,
-            "reward": spec.accuracy(done, domain, "learner"),
+            "reward": spec.accuracy(step, domain, "learner"),
             "signal": 0.5,
             "loss": 0.1,
             "grad_norm": 1.0,
