@@ -10,6 +10,7 @@ import typer
 from cl_bench.cli_compare import compare
 from cl_bench.cli_errors import Errors
 from cl_bench.cli_plasticity import plasticity
+from cl_bench.cli_report import report
 from cl_bench.cli_reproduce import calibrate, reproduce
 from cl_bench.cli_results import results_app, submit
 from cl_bench.cli_show import show
@@ -226,6 +227,7 @@ def selftest(
 app.command()(reproduce)
 app.command()(calibrate)
 app.command()(plasticity)
+app.command()(report)
 app.command()(compare)
 app.command()(show)
 app.command()(submit)
