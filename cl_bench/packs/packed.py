@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as compute
 
 from cl_bench.errors import OtherSoftwareError, unknown
 from cl_bench.migrations import tables_of, upgrade, version_of
@@ -55,9 +56,21 @@ class PackedRun:
 
     def table(self, name: str) -> pd.DataFrame:
         """All rows of a table; columns and types as in `cl_bench.schema`."""
+        return self.select(name).to_pandas(use_threads=False)
+
+    def select(
+        self, name: str, columns: Sequence[str] | None = None, *, first: bool = False
+    ) -> pa.Table:
+        """As `table`, but an Arrow table of these columns only, in the schema's order; with `first`
+        only the rows of the first step."""
         if name not in TABLES:
             raise unknown("table", name, TABLES)
-        return self._read(name).to_pandas()
+        table = self._read(name)
+        if first and len(table):
+            table = table.filter(compute.equal(table["step"], compute.min(table["step"])))
+        if columns is None:
+            return table
+        return table.select([column for column in table.schema.names if column in columns])
 
     def _read(self, name: str) -> pa.Table:
         schema = TABLES[name]
