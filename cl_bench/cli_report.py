@@ -24,11 +24,14 @@ def report(
     """Rank runs and write a page about them: leaderboard, figures, every run, from tables alone."""
     with Errors(debug):
         from cl_bench.report.page.build import report as make
+        from cl_bench.report.page.words import counted
 
         done = make(runs, out, figures=figures)
-        boards = len(done.contents.boards)
-        typer.echo(
-            f"{len(done.contents.runs)} runs on {boards} board{'' if boards == 1 else 's'}, "
-            f"{len(done.contents.problems)} problems, {len(done.figures)} figure files."
+        found = done.contents
+        what = (
+            f"{counted(len(found.runs), 'run')} on {counted(len(found.boards), 'board')}",
+            counted(len(found.problems), "problem"),
+            counted(len(done.figures), "figure file"),
         )
+        typer.echo(f"{', '.join(what)}.")
         typer.echo(f"The page: {printable(str(done.html))} and {printable(str(done.markdown))}")

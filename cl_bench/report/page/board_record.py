@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cl_bench.pages.look import Look, learner_look
-from cl_bench.report.leaderboard import Board, Row
+from cl_bench.report.leaderboard import Board, Overall, Row
 from cl_bench.report.page.bands import Band, Drawn
 from cl_bench.report.page.record import rounded
 
@@ -48,6 +48,23 @@ class DrawnBoard:
 def label(row: Row, look: Look) -> str:
     """What readers call a row: the learner's name, and its settings where it has several."""
     return f"{look.label} ({row.settings})" if row.settings else look.label
+
+
+class OverallLook(NamedTuple):
+    """How a row over several boards is shown: as on the first of them."""
+
+    label: str
+    learner: str
+    look: Look
+
+
+def overall_looks(overall: Overall, boards: Sequence[DrawnBoard]) -> dict[str, OverallLook]:
+    """By a row's own label."""
+    known: dict[str, OverallLook] = {}
+    for place in overall.boards:
+        for row, look in zip(boards[place].board.rows, boards[place].looks, strict=True):
+            known.setdefault(row.label, OverallLook(label(row, look), row.learner, look))
+    return known
 
 
 def board_record(drawn: DrawnBoard) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from html import escape
 from urllib.parse import quote
 
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.pages.look import Look, learner_look
+from cl_bench.pages.look import Look
 from cl_bench.pages.write_html import escaped
 from cl_bench.report.leaderboard import Board, Column, Overall, OverallRow, Row
-from cl_bench.report.page.board_record import DrawnBoard, label
+from cl_bench.report.page.board_record import DrawnBoard, label, overall_looks
 from cl_bench.report.page.cells import Scale, heading, rank_cell, scale, swatch, value_cell
 from cl_bench.report.page.columns import RANKED_BY, parted
 
@@ -80,29 +80,30 @@ def _of_columns(
 
 def overall_table(overall: Overall, anchor: str, boards: Sequence[DrawnBoard]) -> str:
     """The learners that were run on all of several streams."""
-    looks = {
-        row.label: (label(row, look), row, look)
-        for place in overall.boards
-        for row, look in zip(boards[place].board.rows, boards[place].looks, strict=True)
-    }
+    known = overall_looks(overall, boards)
     notes = Footnotes(anchor)
     scales = {name: scale(row.values[name] for row in overall.rows) for name in overall.columns}
     rows = []
     for place, row in enumerate(overall.rows):
-        shown, found, look = looks.get(row.label, (row.label, None, learner_look(row.label)))
+        shown, learner, look = known[row.label]
         cells = _metric_cells(overall.columns, row, scales, look, notes)
-        learner = found.learner if found else row.label
         rows.append(
             f'<tr data-learner="{escaped(learner)}" data-model="{escaped(overall.model)}" '
             f'data-text="{escaped(f"{shown} {learner} {overall.model}".lower())}">'
             f"{rank_cell(row.ranks.get(RANKED_BY), look)}"
             f'<th scope="row" data-value="{place}">'
             f'<span class="learner">{swatch(look)} {escaped(shown)}</span></th>'
-            f'<td class="seeds" data-column="seeds">{_seeds_of(row)} of '
+            f'<td class="seeds" data-column="seeds">{seeds_of(row)} of '
             f"{len(row.per_seed[RANKED_BY])}</td>{cells}</tr>\n"
         )
     caption = "All streams: means over streams, then over seeds, with 95 % intervals over seeds"
     return _table(caption, overall.columns, rows, kind="overall", seeds=True) + notes.text()
+
+
+def seeds_of(row: Row | OverallRow) -> int:
+    """Seeds that the row's average accuracy rests on, and most of its other numbers."""
+    value = row.values[RANKED_BY]
+    return 0 if isinstance(value, Undefined) else value.seeds
 
 
 def listed(items: Iterable[str], kind: str = "") -> str:
@@ -143,7 +144,7 @@ def _metric_cells(
     look: Look,
     notes: Footnotes,
 ) -> str:
-    seeds = _seeds_of(row)
+    seeds = seeds_of(row)
     cells = []
     for name, column in columns.items():
         value = row.values[name]
@@ -151,12 +152,6 @@ def _metric_cells(
         ranks = row.ranks.get(name)
         cells.append(value_cell(name, column, value, scales[name], ranks, look, note, seeds))
     return "".join(cells)
-
-
-def _seeds_of(row: Row | OverallRow) -> int:
-    """Seeds that the row's average accuracy rests on, and most of its other numbers."""
-    value = row.values[RANKED_BY]
-    return 0 if isinstance(value, Undefined) else value.seeds
 
 
 def _filters(board: Board, row: Row, look: Look) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
@@ -109,11 +110,15 @@ class _Reading:
 
 
 def run_names(paths: Sequence[Path]) -> dict[str, str]:
-    """By path, what a page calls each run: its place below the folder that all have in common."""
+    """By path, what a page calls each run: its place below the folder that all have in common,
+    without the suffix of a packed run."""
     if not paths:
         return {}
     top = common_folder(paths)
-    return {str(path): path.absolute().relative_to(top).as_posix() for path in paths}
+    whole = {str(path): path.absolute().relative_to(top).as_posix() for path in paths}
+    short = {path: name.removesuffix(".zip") for path, name in whole.items()}
+    taken = Counter(short.values())
+    return {path: name if taken[name] == 1 else whole[path] for path, name in short.items()}
 
 
 def common_folder(paths: Sequence[Path]) -> Path:

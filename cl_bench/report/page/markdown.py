@@ -22,7 +22,8 @@ from cl_bench.pages.drawings import Drawing
 from cl_bench.pages.look import learner_look
 from cl_bench.pages.numbers import NOTHING, shown, unit_name
 from cl_bench.report.leaderboard import Column, Overall, Row
-from cl_bench.report.page.board_record import DrawnBoard, label
+from cl_bench.report.page.board_record import DrawnBoard, label, overall_looks
+from cl_bench.report.page.boards import seeds_of
 from cl_bench.report.page.cells import SPENT, unit_of
 from cl_bench.report.page.columns import RANKED_BY, parted, short
 from cl_bench.report.page.contents import Contents
@@ -55,16 +56,18 @@ def _overall(overall: Overall, contents: Contents) -> Iterator[Block]:
     streams = ", ".join(contents.leaderboard.boards[place].stream for place in overall.boards)
     yield Heading(2, f"All streams, {overall.model}", "overall")
     yield Paragraph(f"Means over streams: {streams}.")
+    known = overall_looks(overall, contents.boards)
     rows = [
         [
             _rank(row.ranks.get(RANKED_BY)),
-            row.label,
-            *(_value(column, row.values[name]) for name, column in overall.columns.items()),
+            known[row.label].label,
+            f"{seeds_of(row)} of {len(row.per_seed[RANKED_BY])}",
+            *(_value(c, row.values[name], seeds_of(row)) for name, c in overall.columns.items()),
         ]
         for row in overall.rows
     ]
     heads = [_heading(name, column) for name, column in overall.columns.items()]
-    yield Table("", ["rank", "learner", *heads], rows, heading=1)
+    yield Table("", ["rank", "learner", "seeds", *heads], rows, heading=1)
     yield Bullets(overall.notes)
 
 
@@ -98,7 +101,7 @@ def _table(drawn: DrawnBoard, columns: Mapping[str, Column], caption: str) -> Ta
             _rank(row.ranks.get(RANKED_BY)),
             label(row, look),
             _seeds(row),
-            *(_value(column, row.values[name]) for name, column in columns.items()),
+            *(_value(c, row.values[name], seeds_of(row)) for name, c in columns.items()),
         ]
         for row, look in zip(drawn.board.rows, drawn.looks, strict=True)
     ]
@@ -149,21 +152,23 @@ def _problems(contents: Contents) -> Iterator[Block]:
 def _heading(name: str, column: Column) -> str:
     unit = unit_name(unit_of(column))
     arrow = {"higher": "↑", "lower": "↓"}.get(column.better, "")
-    return " ".join(part for part in (f"{short(name, column)},", unit, arrow) if part).rstrip(",")
+    named = f"{short(name, column)}, {unit}" if unit else short(name, column)
+    return f"{named} {arrow}".rstrip()
 
 
 def _rank(ranks: Ranks | Undefined | None) -> str:
     return NOTHING if ranks is None or isinstance(ranks, Undefined) else str(ranks)
 
 
-def _value(column: Column, value: Estimate | Undefined) -> str:
+def _value(column: Column, value: Estimate | Undefined, seeds: int) -> str:
+    """With its interval; how many seeds it rests on where they are not the row's `seeds`."""
     if isinstance(value, Undefined):
         return NOTHING
     unit = unit_of(column)
     text = shown(value.value, unit)
     if isinstance(value.interval, Interval) and column.unit not in SPENT:
         text += f" [{shown(value.interval.low, unit)}, {shown(value.interval.high, unit)}]"
-    return text if value.seeds == value.of_seeds else f"{text}, {value.seeds} of {value.of_seeds}"
+    return text if value.seeds == seeds else f"{text}, {value.seeds} of {value.of_seeds}"
 
 
 def _seeds(row: Row) -> str:
