@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from cl_bench.errors import ClBenchError, RunDirectoryError
 from cl_bench.results import RunDirectory
@@ -29,6 +29,27 @@ class RunTables(Protocol):
 
     def table(self, name: str) -> pd.DataFrame:
         """All rows of one of `cl_bench.schema.TABLES`; columns and types as there."""
+
+
+@runtime_checkable
+class Selective(Protocol):
+    """A run of which a part of a table can be read, which is quicker than all of it."""
+
+    def select(
+        self, name: str, columns: Sequence[str] | None = None, *, first: bool = False
+    ) -> pd.DataFrame:
+        """These columns of a table, or all; with `first`, only the first rows, which hold the whole
+        first evaluation."""
+
+
+def select(
+    run: RunTables, name: str, columns: Sequence[str] | None = None, *, first: bool = False
+) -> pd.DataFrame:
+    """As `Selective.select`, of any run; one that is not selective gives all rows."""
+    if isinstance(run, Selective):
+        return run.select(name, columns, first=first)
+    frame = run.table(name)
+    return frame if columns is None else frame[[name for name in frame if name in columns]]
 
 
 @dataclass(frozen=True)

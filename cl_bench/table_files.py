@@ -1,0 +1,51 @@
+"""Reading the file of one part of a table, and refusing one that is not what was committed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as parquet
+
+from cl_bench.errors import RunDirectoryError
+
+
+def read_part(
+    file: Path,
+    schema: pa.Schema,
+    committed: Callable[[], str],
+    columns: Sequence[str] | None = None,
+) -> pa.Table:
+    """The rows of a Parquet file, or some columns of them in the order of `schema`.
+
+    A file whose SHA-256 is not the `committed` one, that is damaged, or that has other columns than
+    `schema`, is a `RunDirectoryError` with its name. It is read from the disk once, so that what
+    was checked is what is used, and without threads, whose start takes longer than such a file.
+    """
+    try:
+        raw = file.read_bytes()
+        if sha256(raw).hexdigest() != committed():
+            raise _unreadable(file, "it was cut short or edited after it was committed")
+        stored = parquet.ParquetFile(pa.BufferReader(raw))
+        found = stored.schema_arrow
+        if found.equals(schema):
+            content = stored.read(columns=columns, use_threads=False)
+            return content.cast(schema if columns is None else _part_of(schema, content))
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(file, str(error)) from error
+    names = ", ".join(found.names)
+    raise _unreadable(file, f"its columns are not those of this version, but {names}")
+
+
+def _part_of(schema: pa.Schema, content: pa.Table) -> pa.Schema:
+    return pa.schema([schema.field(name) for name in content.column_names])
+
+
+def _unreadable(file: Path, reason: str) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"Cannot use the table file {file}: {reason}. Restore it from a copy; when the run is "
+        f"unfinished, `cl-bench run --resume {file.parents[2]}` writes parts after its checkpoint "
+        "again."
+    )
