@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from cl_bench.cli_check import check
 from cl_bench.cli_errors import Errors
 from cl_bench.cli_plasticity import plasticity
+from cl_bench.cli_reference import reference
 from cl_bench.cli_reproduce import calibrate, reproduce
 from cl_bench.console import OneLineGroup
 from cl_bench.errors import UsageError, unknown
@@ -219,6 +221,8 @@ def selftest(
 app.command()(reproduce)
 app.command()(calibrate)
 app.command()(plasticity)
+app.command()(check)
+app.add_typer(reference, name="reference")
 
 
 @model_app.command("eval")

@@ -90,7 +90,8 @@ def answer(question: Question, differences: Differences) -> Check:
     check = described(question, differences)
     interval = differences.interval(question.level)
     if isinstance(interval, Undefined):
-        return replace(check, interval=interval, reason=interval.reason, needed=2)
+        said = f"{interval.reason}; at least 2 seeds are needed"
+        return replace(check, interval=interval, reason=said, needed=2)
     verdict = judged(differences.mean, interval, question)
     check = replace(check, verdict=verdict, interval=interval)
     return with_needed(check, question, differences)

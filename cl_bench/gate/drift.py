@@ -47,8 +47,7 @@ def drift_checks(paired: Paired, policy: Policy) -> Iterator[Check]:
     for quantity, rule in policy.trajectories.items():
         if paired.pairs:
             course = _Course(paired, quantity)
-            yield course.checked(course.mean(rule, policy.level))
-            yield course.checked(course.every_point(rule, policy.level))
+            yield from course.checks(rule, policy.level)
 
 
 class _Course:
@@ -65,13 +64,22 @@ class _Course:
         self._reference_S_P = _at(theirs, self._points)
         self._identical = all(pair.identical for pair in paired.pairs)
 
-    def mean(self, rule: TrajectoryRule, level: float) -> Check:
+    def checks(self, rule: TrajectoryRule, level: float) -> Iterator[Check]:
+        """Both questions; undecided where no point has a value in all runs."""
+        if self._points:
+            yield self._unless_lost(self._mean(rule, level))
+            yield self._unless_lost(self._every_point(rule, level))
+        else:
+            lost = f"no evaluation has a value of {self._quantity} in all runs"
+            yield Check(self._paired.case, f"{self._quantity}, every point", INCONCLUSIVE, lost)
+
+    def _mean(self, rule: TrajectoryRule, level: float) -> Check:
         """The mean drift over all points."""
         differences = self._differences(list(range(len(self._points))))
         question = self._question("mean drift", rule, rule.mean, differences, level)
         return identical(question, differences) if self._identical else answer(question, differences)
 
-    def every_point(self, rule: TrajectoryRule, level: float) -> Check:
+    def _every_point(self, rule: TrajectoryRule, level: float) -> Check:
         """The drift at the point that is worst beside its tolerance."""
         spread = 1 - (1 - level) / len(self._points)
         found = [self._point(place, rule, spread) for place in range(len(self._points))]
@@ -84,9 +92,9 @@ class _Course:
             said = f"{beyond} of {len(found)} points beyond the tolerance; worst: {where}"
         else:
             said = f"all {len(found)} points within the tolerance; nearest to it: {where}"
-        return replace(worst, reason=f"{said}. {worst.reason}" if worst.reason else said)
+        return replace(worst, reason=f"{said}: {worst.reason}" if worst.reason else said)
 
-    def checked(self, check: Check) -> Check:
+    def _unless_lost(self, check: Check) -> Check:
         """The same, undecided if it would pass although points are missing."""
         if not self._lost or check.verdict == REGRESS:
             return check
@@ -105,7 +113,8 @@ class _Course:
         if margin >= -SLACK:
             return replace(check, verdict=PASS, interval=interval), margin
         if isinstance(interval, Undefined):
-            return replace(check, interval=interval, reason=interval.reason), margin
+            said = f"{interval.reason}; at least 2 seeds are needed"
+            return replace(check, interval=interval, reason=said, needed=2), margin
         verdict = judged(differences.mean, interval, question)
         check = replace(check, verdict=verdict, interval=interval)
         return with_needed(check, question, differences), margin

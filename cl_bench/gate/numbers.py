@@ -33,28 +33,23 @@ def presence(paired: Paired, policy: Policy) -> Check:
                 f"{paired.case}: {lacking}. Make those runs, or set missing_seeds = "
                 f'"inconclusive" in {policy.source}.'
             )
-        return Check(
-            paired.case, "finished", INCONCLUSIVE, lacking, needed=paired.seeds
-        )
+        return Check(paired.case, "finished", INCONCLUSIVE, lacking, needed=paired.seeds)
     return Check(paired.case, "finished", PASS, f"all {paired.seeds} seeds are done")
 
 
-def number_checks(paired: Paired, policy: Policy) -> Iterator[Check]:
-    """A check for every metric of the policy that the runs of a case have."""
+def number_checks(paired: Paired, policy: Policy) -> Iterator[Check | str]:
+    """For every metric of the policy a check, or why the runs of a case have no such number."""
     for name, rule in policy.metrics.items():
-        check = _check(paired, name, rule, policy.level)
-        if check is not None:
-            yield check
+        yield _check(paired, name, rule, policy.level)
 
 
-def _check(paired: Paired, name: str, rule: MetricRule, level: float) -> Check | None:
-    """None where the metric is undefined in all runs alike, as transfer is with one stage."""
+def _check(paired: Paired, name: str, rule: MetricRule, level: float) -> Check | str:
     metric = RUN_METRICS[name]
     ours = {pair.seed: metric.value(pair.candidate) for pair in paired.pairs}
     theirs = {pair.seed: metric.value(pair.reference) for pair in paired.pairs}
     lost = [*_lost("candidate", ours), *_lost("reference", theirs)]
     if len(lost) == len(ours) + len(theirs):
-        return None
+        return f"{paired.case}: {name} is undefined in all runs, so not checked; {lost[0]}"
     if lost:
         return Check(paired.case, name, INCONCLUSIVE, "; ".join(lost), unit=metric.unit)
     candidate, reference = _values(ours), _values(theirs)

@@ -14,12 +14,12 @@ from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS
 from cl_bench.gate.words import COLUMNS, cells, conclusion
 from cl_bench.text import printable
 
-_WIDTH = 110
+_WIDTH = 120
 _STYLES = {PASS: "green", REGRESS: "bold red", INCONCLUSIVE: "yellow"}
 
 
 def text(report: Report) -> str:
-    """The report as plain text, at most 110 columns wide."""
+    """The report as plain text, at most 120 columns wide."""
     console = Console(file=StringIO(), width=_WIDTH, color_system=None, force_terminal=False)
     with console.capture() as capture:
         console.print(renderable(report))
@@ -44,7 +44,7 @@ def _case(coverage: Coverage, checks: list[Check]) -> list[RenderableType]:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="", show_edge=False)
     for place, column in enumerate(COLUMNS):
         last = place == len(COLUMNS) - 1
-        table.add_column(column, justify="left" if place == 0 or last else "right")
+        table.add_column(column, justify="left" if place == 0 or last else "right", no_wrap=not place)
     for check in checks:
         *numbers, verdict = cells(check)
         table.add_row(*map(printable, numbers), Text(verdict, style=_STYLES[check.verdict]))
