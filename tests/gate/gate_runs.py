@@ -19,17 +19,21 @@ def noisy_run(
     noise: int = 0,
     drop: float = 0.0,
     spread: float = 0.0,
+    dip: tuple[int, str, float] | None = None,
     **fields: Any,
 ) -> Path:
     """A run whose verdicts are drawn, `drop` below `rising` after training has begun.
 
-    Runs of one `noise` are equal but for what `drop` changes; `spread` moves a whole run.
+    Runs of one `noise` are equal but for what `drop` changes; `spread` moves a whole run, and
+    `dip` lowers one evaluation of the learner's prompt: a step, a domain and how far.
     """
     rng = np.random.default_rng([seed, noise])
     lift = spread * rng.standard_normal()
 
     def accuracy(step: int, domain: str, prompt: str) -> float:
-        return rising(step, domain, prompt) + (lift - drop if step else 0.0)
+        dipped = dip is not None and (step, domain) == dip[:2] and prompt == "learner"
+        lost = dip[2] if dip and dipped else 0.0
+        return rising(step, domain, prompt) + (lift - drop - lost if step else 0.0)
 
     run = Synthetic(seed=seed, accuracy=accuracy, probes=False, **fields)
     directory = RunDirectory.open(write_run(path, run))
