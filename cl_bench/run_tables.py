@@ -12,6 +12,7 @@ from cl_bench.results import RunDirectory
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 _MANIFEST = "manifest.json"
 
@@ -33,23 +34,26 @@ class RunTables(Protocol):
 
 @runtime_checkable
 class Selective(Protocol):
-    """A run of which a part of a table can be read, which is quicker than all of it."""
+    """A run of which a part of a table can be read, which is quicker than a whole frame."""
 
     def select(
         self, name: str, columns: Sequence[str] | None = None, *, first: bool = False
-    ) -> pd.DataFrame:
-        """These columns of a table, or all; with `first`, only the first rows, which hold the whole
-        first evaluation."""
+    ) -> pa.Table:
+        """These columns of a table, or all, in the schema's order; with `first` at least the rows
+        of the first evaluation, and perhaps no others."""
 
 
-def select(
-    run: RunTables, name: str, columns: Sequence[str] | None = None, *, first: bool = False
-) -> pd.DataFrame:
-    """As `Selective.select`, of any run; one that is not selective gives all rows."""
+def rows_of(
+    run: RunTables, name: str, columns: Sequence[str], *, first: bool = False
+) -> list[tuple[Any, ...]]:
+    """Some columns of a table as tuples, in the order they were written; `first` as above."""
     if isinstance(run, Selective):
-        return run.select(name, columns, first=first)
-    frame = run.table(name)
-    return frame if columns is None else frame[[name for name in frame if name in columns]]
+        table = run.select(name, columns, first=first)
+        values = [table.column(column).to_pylist() for column in columns]
+    else:
+        frame = run.table(name)
+        values = [frame[column].tolist() for column in columns]
+    return list(zip(*values, strict=True))
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ def read_part(
     file: Path,
     schema: pa.Schema,
     committed: Callable[[], str],
-    columns: Sequence[str] | None = None,
+    columns: Sequence[str],
 ) -> pa.Table:
-    """The rows of a Parquet file, or some columns of them in the order of `schema`.
+    """These columns of all rows of a Parquet file whose columns are those of `schema`.
 
     A file whose SHA-256 is not the `committed` one, that is damaged, or that has other columns than
     `schema`, is a `RunDirectoryError` with its name. It is read from the disk once, so that what
@@ -32,15 +32,11 @@ def read_part(
         found = stored.schema_arrow
         if found.equals(schema):
             content = stored.read(columns=columns, use_threads=False)
-            return content.cast(schema if columns is None else _part_of(schema, content))
+            return content.cast(pa.schema(map(schema.field, columns)))
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(file, str(error)) from error
     names = ", ".join(found.names)
     raise _unreadable(file, f"its columns are not those of this version, but {names}")
-
-
-def _part_of(schema: pa.Schema, content: pa.Table) -> pa.Schema:
-    return pa.schema([schema.field(name) for name in content.column_names])
 
 
 def _unreadable(file: Path, reason: str) -> RunDirectoryError:

@@ -42,6 +42,7 @@ from cl_bench.metrics.plasticity import (
     update_norm,
     weight_distance,
 )
+from cl_bench.metrics.ranks import rank_intervals
 from cl_bench.metrics.scaling import asymptote, asymptote_difference
 from cl_bench.metrics.stability import (
     general_ability_delta,
@@ -86,6 +87,7 @@ __all__ = [
     "permutation_test",
     "plasticity_ratio",
     "probability_of_improvement",
+    "rank_intervals",
     "rescore_noise_floor",
     "sample_efficiency",
     "samples_to_reach",
@@ -250,6 +252,11 @@ STATISTICS: Mapping[str, Measure] = {
         "how often a seed of one learner beats one of another",
         "two arrays of seeds × tasks",
         probability_of_improvement,
+    ),
+    "rank_intervals": Measure(
+        "places that the means of compared learners may have",
+        "a value or Undefined by seed for each learner",
+        rank_intervals,
     ),
     "permutation_test": Measure(
         "exact test of equal means, and the smallest p it can reach",
