@@ -104,6 +104,7 @@ def resume(path: str | Path, *, progress: Progress | None = None) -> Run:
     from cl_bench.runner import Runner
 
     path = a_text("path", path)
+    RunDirectory.open(Path(path)).require_own_version()
     unwritten = not (Path(path) / "summary.txt").exists()
     if not (unwritten and Run(path).manifest.get("status") == "done"):
         Runner.resume(Path(path), progress or Quiet())

@@ -120,6 +120,9 @@ def run(
         int,
         Name(help="Items of each domain outside the stream; 0: none.", rich_help_panel=EVALUATION),
     ] = 64,
+    transcripts: Annotated[
+        int, Name(help="Responses per domain kept in full; 0: none.", rich_help_panel=EVALUATION)
+    ] = 3,
     probes: Annotated[
         bool,
         Name(

@@ -9,7 +9,7 @@ from cl_bench.api import Run
 if TYPE_CHECKING:
     import pandas as pd
 
-TABLES = ("evaluations", "items", "steps", "prompts", "ledger")
+TABLES = ("evaluations", "items", "steps", "prompts", "ledger", "transcripts")
 """What a run's numbers are; `timing`, and the columns of seconds, are a machine's."""
 _CLOCK = "seconds"
 

@@ -5,6 +5,7 @@
     │   └── PluginError   what the user asked for belongs to an installed package and is broken
     ├── RunDirectoryError a run directory is locked, damaged or belongs to something else
     │   ├── LockedError         another process is writing to it now
+    │   ├── DamagedError        one of its files is not what was written
     │   └── OtherSoftwareError  its run began with software that is not this one
     ├── ModelError        a model folder or name that cannot be used
     ├── DivergedError     training produced a loss or weights that are not finite
@@ -51,6 +52,15 @@ class RunDirectoryError(ClBenchError):
 
 class LockedError(RunDirectoryError):
     """Another process is writing to the run directory."""
+
+
+class DamagedError(RunDirectoryError):
+    """A file of a run is not what was written: `file` names it (empty: the whole), `reason` says
+    what is wrong with it."""
+
+    def __init__(self, message: str, file: str, reason: str) -> None:
+        super().__init__(message)
+        self.file, self.reason = file, reason
 
 
 class OtherSoftwareError(RunDirectoryError):

@@ -25,22 +25,17 @@ from typing import TypeVar
 import torch
 
 from cl_bench.errors import UsageError
+from cl_bench.evaluation_rows import Row, Scored, repeated, score
 from cl_bench.limits import COUNTS, TEMPERATURES, settle
 from cl_bench.policy import Divergence, Policy, Rollout
 from cl_bench.problem_sets import Item, ProblemSet, harder_set, retention_set, stream_set
 from cl_bench.prompts import SEED_PROMPT, Message, chat
 from cl_bench.registry import DOMAINS
 from cl_bench.stream import Course
-from cl_bench.task import Verdict, hashed_rng
+from cl_bench.task import hashed_rng
 from cl_bench.views import is_stream_row
 
-Row = dict[str, object]
-Scored = tuple[Row, list[Row]]
-"""The evaluation row and the item rows of one set of problems."""
 Kept = TypeVar("Kept")
-_DIVERGENCES = tuple(
-    name + unit for name in ("kl_policy_base", "kl_base_policy") for unit in ("", "_sequence")
-)
 _ELSEWHERE = ""
 """Names the prompts of sets whose prompts never change."""
 
@@ -59,6 +54,9 @@ class EvaluationConfig:
     """Sampling temperature, for accuracy and divergence alike."""
     max_new_tokens: int = 96
     """Length at which a response is cut, in tokens."""
+    transcripts: int = 3
+    """Problems of each domain of the stream whose first response is kept in full, at the start and
+    at every stage's end; 0 keeps none. No response is sampled for it."""
     probes: bool = True
     """Whether the start and every stage's end also ask the base model under both prompts, and the
     stream's domains in their hardest setting."""
@@ -71,6 +69,7 @@ class EvaluationConfig:
                 "samples": (1, 10_000),
                 "retention_items": (0, 100_000),
                 "max_new_tokens": COUNTS,
+                "transcripts": (0, 100_000),
             },
             real={"temperature": TEMPERATURES},
             flags=("probes",),
@@ -79,10 +78,11 @@ class EvaluationConfig:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One evaluation point: rows for the tables `evaluations` and `items`."""
+    """One evaluation point: rows for the tables of these names."""
 
     evaluations: list[Row]
     items: list[Row]
+    transcripts: list[Row]
 
     def accuracy(self, domain: str, prompt: str = "learner") -> float:
         """The policy's accuracy on a domain of the stream, under either prompt."""
@@ -139,13 +139,15 @@ class Evaluator:
 
         `step` selects the sampling seed and labels rows; at step 0 the policy is the base.
         """
-        rows: list[Scored] = []
+        found: list[Scored] = []
         for problems in self._stream:
-            rows += self._of_stream(problems, step, learner_prompt, boundary)
+            found += self._of_stream(problems, step, learner_prompt, boundary)
+        told = [row for scored in found for row in scored.transcripts] if boundary else []
         for problems, kind in self._elsewhere() if boundary else ():
             scored = self._of_policy(problems, step, kind, _ELSEWHERE)
-            rows.append(_labelled(scored, step, problems, kind, "trained"))
-        return Evaluation([row for row, _ in rows], [item for _, items in rows for item in items])
+            found.append(scored.labelled(_label(step, problems, kind, "trained")))
+        items = [row for scored in found for row in scored.items]
+        return Evaluation([scored.evaluation for scored in found], items, told)
 
     def _elsewhere(self) -> Iterator[tuple[ProblemSet, str]]:
         """The sets that are asked at boundaries only, with the name of their prompt."""
@@ -168,10 +170,10 @@ class Evaluator:
             asked = problems.under(prompt)
             trained[prompt] = self._of_policy(asked, step, kind, prompt)
             if with_base:
-                copied = _as_base(trained[prompt]) if step == 0 else None
+                copied = trained[prompt].as_base() if step == 0 else None
                 base[prompt] = self._of_base(asked, kind, prompt, copied)
         return [
-            _labelled(scored[prompt], step, problems, kind, weights)
+            scored[prompt].labelled(_label(step, problems, kind, weights))
             for weights, scored in (("trained", trained), ("base", base))
             for kind, prompt in prompts.items()
             if scored
@@ -180,7 +182,7 @@ class Evaluator:
     def _of_policy(self, asked: ProblemSet, step: int, kind: str, prompt: str) -> Scored:
         """The policy's responses, scored; `prompt` names the base's that it is compared with."""
         with self._sampling_seed(step, asked.key, kind):
-            rollouts = self._sample(_repeated(asked), from_base=False)
+            rollouts = self._sample(repeated(asked), from_base=False)
         forward = self._measure(rollouts[:: asked.samples], from_base=False)
         backward = self._measure(self._from_base(asked, prompt), from_base=True)
         return self._scored(asked, rollouts, forward, backward)
@@ -192,9 +194,9 @@ class Evaluator:
             self._base_scores[key] = copied
         elif key not in self._base_scores:
             with self._sampling_seed(0, asked.key, kind):
-                rollouts = self._sample(_repeated(asked), from_base=True)
+                rollouts = self._sample(repeated(asked), from_base=True)
             own = self._measure(rollouts[:: asked.samples], from_base=True)
-            self._base_scores[key] = _as_base(self._scored(asked, rollouts, own, own))
+            self._base_scores[key] = self._scored(asked, rollouts, own, own).as_base()
         scored = self._base_scores[key]
         self._forget(self._base_scores)
         return scored
@@ -227,6 +229,22 @@ class Evaluator:
         temperature = self._config.temperature
         return self._policy.divergence(rollouts, from_base=from_base, temperature=temperature)
 
+    def _scored(
+        self,
+        asked: ProblemSet,
+        rollouts: Sequence[Rollout],
+        forward: Divergence,
+        backward: Divergence,
+    ) -> Scored:
+        return score(
+            asked,
+            rollouts,
+            forward,
+            backward,
+            temperature=self._config.temperature,
+            transcripts=self._config.transcripts,
+        )
+
     @contextmanager
     def _sampling_seed(self, *parts: object) -> Iterator[None]:
         """Torch's generators seeded by a hash of `parts` inside, and as they were outside."""
@@ -235,72 +253,10 @@ class Evaluator:
             torch.manual_seed(hashed_rng("evaluation", self._seed, *parts).getrandbits(63))
             yield
 
-    def _scored(
-        self,
-        asked: ProblemSet,
-        rollouts: Sequence[Rollout],
-        forward: Divergence,
-        backward: Divergence,
-    ) -> Scored:
-        repeated = _repeated(asked)
-        verdicts = [
-            item.verify(item.problem, rollout.text)
-            for item, rollout in zip(repeated, rollouts, strict=True)
-        ]
-        count = len(rollouts)
-        summary: Row = {
-            "accuracy": sum(verdict.score for verdict in verdicts) / count,
-            "n_items": len(asked.items),
-            "n_samples": asked.samples,
-            "kl_policy_base": forward.per_token,
-            "kl_policy_base_sequence": forward.per_sequence,
-            "kl_policy_base_tokens": int(forward.tokens_N.sum()),
-            "kl_base_policy": backward.per_token,
-            "kl_base_policy_sequence": backward.per_sequence,
-            "kl_base_policy_tokens": int(backward.tokens_N.sum()),
-            "entropy": forward.entropy,
-            "completion_tokens": sum(len(r.completion_ids) for r in rollouts) / count,
-            "temperature": self._config.temperature,
-        }
-        return summary, _item_rows(repeated, rollouts, verdicts, asked.samples)
-
 
 def _chat(item: Item) -> list[Message]:
     return chat(item.system, item.problem.prompt)
 
 
-def _repeated(asked: ProblemSet) -> list[Item]:
-    return [item for item in asked.items for _ in range(asked.samples)]
-
-
-def _as_base(scored: Scored) -> Scored:
-    """The same as the base's own: measured against itself, on these responses alone."""
-    row, items = scored
-    divergences = dict.fromkeys(_DIVERGENCES, 0.0)
-    tokens = {"kl_base_policy_tokens": row["kl_policy_base_tokens"]}
-    return row | divergences | tokens, items
-
-
-def _labelled(scored: Scored, step: int, problems: ProblemSet, prompt: str, weights: str) -> Scored:
-    label = {"step": step, **problems.label, "prompt": prompt, "weights": weights}
-    return label | scored[0], [label | row for row in scored[1]]
-
-
-def _item_rows(
-    items: Sequence[Item],
-    rollouts: Sequence[Rollout],
-    verdicts: Sequence[Verdict],
-    samples: int,
-) -> list[Row]:
-    return [
-        {
-            "uid": item.problem.uid,
-            "sample": place % samples,
-            "score": verdict.score,
-            "answer": verdict.answer,
-            "completion_tokens": len(rollout.completion_ids),
-        }
-        for place, (item, rollout, verdict) in enumerate(
-            zip(items, rollouts, verdicts, strict=True)
-        )
-    ]
+def _label(step: int, problems: ProblemSet, prompt: str, weights: str) -> Row:
+    return {"step": step, **problems.label, "prompt": prompt, "weights": weights}

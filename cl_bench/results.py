@@ -2,15 +2,15 @@
 
     manifest.json                        configuration, provenance, status
     tables/<table>/<part>.parquet        raw rows, append-only (see cl_bench.schema)
-    commits/<part>.json                  SHA-256 of each table's file of that part
+    commits/<part>.json                  SHA-256 of each table's file of that part (cl_bench.parts)
     checkpoint/                          the learner's state (see cl_bench.checkpoint)
     models/stage-<n>/                    the policy at stage n's end, if the run keeps it
     figures/  summary.txt                made from the tables; can be made again
     lock                                 held by the writing process, with its number
 
-Every file is written whole or not at all. A part is whole when its file in commits/ is there, which
-is written last: readers ignore what an interrupted commit left behind, and refuse a table file that
-is not the one committed. Locking needs a POSIX system.
+Every file is written whole or not at all. Readers ignore what an interrupted commit left behind, and
+refuse a table file that is not the one committed. Runs of earlier schema versions are read, but not
+written to (cl_bench.migrations). Locking needs a POSIX system.
 """
 
 from __future__ import annotations
@@ -23,31 +23,27 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-import pyarrow as pa
-import pyarrow.parquet as parquet
-
 from cl_bench.checkpoint import Checkpoints
-from cl_bench.errors import LockedError, OtherSoftwareError, RunDirectoryError, unknown
+from cl_bench.errors import LockedError, RunDirectoryError
 from cl_bench.files import (
     UNFINISHED,
-    file_hash,
     read_json,
-    replacing,
     replacing_folder,
     write_json_atomically,
     writing,
 )
+from cl_bench.migrations import require_own_version, version_of
+from cl_bench.parts import Parts
 from cl_bench.provenance import config_hash
-from cl_bench.rows import Row, to_arrow
+from cl_bench.rows import Row
 from cl_bench.schema import SCHEMA_VERSION, TABLES
-from cl_bench.table_files import read_part
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
-_MANIFEST, _LOCK, _COMMITS, _MODELS = "manifest.json", "lock", "commits", "models"
+_MANIFEST, _LOCK, _MODELS = "manifest.json", "lock", "models"
 _DESCRIBED = ("stream", "config")
-_NUMBER = "[0-9]" * 6
 
 
 class RunDirectory:
@@ -56,7 +52,7 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = Checkpoints(path / "checkpoint")
-        self._committed: dict[int, dict[str, str]] = {}
+        self._read_parts: Parts | None = None
 
     @classmethod
     def create(cls, path: Path, manifest: Mapping[str, Any]) -> RunDirectory:
@@ -110,6 +106,7 @@ class RunDirectory:
 
     def update_manifest(self, **changes: Any) -> None:
         """Replace top-level entries of the manifest, all of them or none."""
+        self.require_own_version()
         with writing(self.path):
             write_json_atomically(self.path / _MANIFEST, {**self.manifest, **changes})
 
@@ -137,35 +134,22 @@ class RunDirectory:
         Rows that do not fit the schema, and a part that exists or does not follow on the last one,
         are a `RunDirectoryError`; nothing is written then.
         """
-        for table in rows:
-            _check_table(table)
-        expected = len(self._parts())
-        if part != expected:
-            raise RunDirectoryError(
-                f"Part {part} cannot be added to {self.path}: the next part is {expected}. "
-                "Recorded rows are never replaced; `discard_after` drops those after a checkpoint."
-            )
-        checked = {table: to_arrow(table, rows.get(table, ())) for table in TABLES}
-        with writing(self.path):
-            hashes = {table: self._write(table, part, checked[table]) for table in TABLES}
-            record = self._record(part)
-            record.parent.mkdir(exist_ok=True)
-            write_json_atomically(record, hashes)
+        self._parts_to_write().add(part, rows)
 
     def discard_after(self, part: int) -> None:
         """Delete all parts with a higher number than `part`; -1 deletes every row."""
-        self._committed = {}
-        # A part's record goes before its tables, and the last part goes first.
-        for folder in (self.path / _COMMITS, *(self._folder(table) for table in TABLES)):
-            for file in sorted(folder.glob(f"{_NUMBER}.*"), reverse=True):
-                if int(file.stem) > part:
-                    file.unlink()
+        self._parts_to_write().discard_after(part)
 
     def verify(self, part: int) -> None:
         """Raise `RunDirectoryError` unless all rows up to that part are as they were committed."""
+        parts = self._parts()
         for number in range(part + 1):
             for table in TABLES:
-                self._read(table, number, TABLES[table].names)
+                parts.read(table, number)
+
+    def require_own_version(self) -> None:
+        """Raise `OtherSoftwareError` if this is a run of an earlier version: it is only read."""
+        require_own_version(self.manifest, self.path)
 
     @contextmanager
     def stage_model(self, stage: int) -> Iterator[Path]:
@@ -186,7 +170,8 @@ class RunDirectory:
             leftover.unlink()
 
     def table(self, name: str) -> pd.DataFrame:
-        """All rows of a table in the order they were written; columns as in cl_bench.schema.
+        """All rows of a table in the order they were written; columns as in cl_bench.schema,
+        whichever version wrote them.
 
         A table without rows is a frame with columns and types. A file that is missing, or is not
         the one that was committed, is a `RunDirectoryError` with its name.
@@ -200,12 +185,12 @@ class RunDirectory:
 
         With `first` only the rows of the first part, which holds the whole first evaluation.
         """
-        _check_table(name)
-        fields = (field for field in TABLES[name] if columns is None or field.name in columns)
-        wanted = pa.schema(list(fields))
-        chosen = self._parts()[: 1 if first else None]
-        parts = [self._read(name, part, wanted.names) for part in chosen]
-        return pa.concat_tables([wanted.empty_table(), *parts])
+        return self._parts().table(name, columns, first=first)
+
+    def raw(self, name: str) -> pa.Table:
+        """A table as it was written, in the columns of its own schema version; hashes are held
+        against the files as in `table`."""
+        return self._parts().raw(name)
 
     def _refuse_content(self) -> None:
         occupied = self.path.exists() and not self.path.is_dir()
@@ -217,62 +202,31 @@ class RunDirectory:
 
     def _check_manifest(self) -> None:
         manifest = self.manifest
-        version = manifest.get("schema_version")
-        if version != SCHEMA_VERSION:
-            written = (manifest.get("provenance") or {}).get("cl_bench", "another version")
-            raise OtherSoftwareError(
-                f"{self.path} has tables of schema version {version!r}; this cl-bench reads "
-                f"version {SCHEMA_VERSION}. Read it with the cl-bench that wrote it ({written})."
-            )
-        described = {key: value for key, value in manifest.items() if key in _DESCRIBED}
-        if "config_hash" in manifest and config_hash(described) != manifest["config_hash"]:
-            raise RunDirectoryError(
-                f"{self.path / _MANIFEST} was edited: its stream and configuration are not those "
-                "the run began with (config_hash differs). Restore it from a copy, or start a run "
-                "with another --out."
-            )
+        version_of(manifest, self.path)
+        require_unedited(manifest, self.path / _MANIFEST)
 
-    def _folder(self, table: str) -> Path:
-        return self.path / "tables" / table
+    def _parts(self) -> Parts:
+        """To be read; made once, so that what was committed is looked up once."""
+        if self._read_parts is None:
+            self._read_parts = Parts(self.path, self.manifest)
+        return self._read_parts
 
-    def _part_file(self, table: str, part: int) -> Path:
-        return self._folder(table) / f"{part:06d}.parquet"
+    def _parts_to_write(self) -> Parts:
+        self.require_own_version()
+        return self._parts()
 
-    def _record(self, part: int) -> Path:
-        return self.path / _COMMITS / f"{part:06d}.json"
 
-    def _parts(self) -> range:
-        """Numbers of the whole parts: 0, 1, …"""
-        files = (self.path / _COMMITS).glob(f"{_NUMBER}.json")
-        return range(max((int(file.stem) + 1 for file in files), default=0))
+def require_unedited(manifest: Mapping[str, Any], file: Path) -> None:
+    """Raise `RunDirectoryError` if stream or configuration are not those the run began with.
 
-    def _hash(self, part: int, table: str) -> str:
-        """What was committed as that part of the table; a part's record is read once."""
-        if part not in self._committed:
-            self._committed[part] = self._hashes(part)
-        return self._committed[part][table]
-
-    def _hashes(self, part: int) -> dict[str, str]:
-        """By table, what was committed as that part."""
-        record = self._record(part)
-        found = read_json(record)
-        if not isinstance(found, dict) or found.keys() != TABLES.keys():
-            raise RunDirectoryError(
-                f"{record} is damaged: it does not name the tables. Restore it from a copy."
-            )
-        return found
-
-    def _write(self, table: str, part: int, content: pa.Table) -> str:
-        """Write one table's file of a part and return its hash."""
-        target = self._part_file(table, part)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(target) as temporary:
-            parquet.write_table(content, temporary)
-        return file_hash(target)
-
-    def _read(self, table: str, part: int, columns: Sequence[str]) -> pa.Table:
-        file = self._part_file(table, part)
-        return read_part(file, TABLES[table], lambda: self._hash(part, table), columns)
+    `file` is where the manifest was read.
+    """
+    described = {key: value for key, value in manifest.items() if key in _DESCRIBED}
+    if "config_hash" in manifest and config_hash(described) != manifest["config_hash"]:
+        raise RunDirectoryError(
+            f"{file} was edited: its stream and configuration are not those the run began with "
+            "(config_hash differs). Restore it from a copy, or start a run with another --out."
+        )
 
 
 def _take_lock(file: TextIO, path: Path) -> None:
@@ -289,11 +243,6 @@ def _take_lock(file: TextIO, path: Path) -> None:
         raise RunDirectoryError(
             f"{path} cannot be locked: {error.strerror}. Give an --out on a file system with locks."
         ) from error
-
-
-def _check_table(name: str) -> None:
-    if name not in TABLES:
-        raise unknown("table", name, TABLES)
 
 
 def _is_leftover(path: Path) -> bool:

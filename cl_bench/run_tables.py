@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-_MANIFEST = "manifest.json"
+_MANIFEST, _PACKED = "manifest.json", ".zip"
+_ARCHIVED = "runs.parquet"
+"""Stands beside the manifest of an archive of claims (`cl_bench.claims.archive`)."""
 
 
 class RunTables(Protocol):
@@ -65,14 +67,22 @@ class Unreadable:
 
 
 def open_run(path: Path) -> RunTables:
-    """The run at `path`; what is no readable run is a `RunDirectoryError` with the reason."""
+    """The run at `path`, a run directory or a packed run (`cl-bench submit`).
+
+    What is no readable run is a `RunDirectoryError` with the reason.
+    """
+    if path.is_file():
+        from cl_bench.packs.packed import PackedRun
+
+        return PackedRun.open(path)
     return RunDirectory.open(path)
 
 
 def find_runs(paths: Iterable[Path]) -> tuple[list[RunTables], list[Unreadable]]:
     """All runs at or anywhere below the paths, sorted by path, each once; and what is unreadable.
 
-    A path without any run is a `RunDirectoryError`.
+    Runs are run directories and packed runs: files that end in .zip, or that are given. Archives
+    of claims, which hold parts of many runs, are left out. A path without any run is a `RunDirectoryError`.
     """
     runs: dict[Path, RunTables] = {}
     broken: dict[Path, Unreadable] = {}
@@ -94,7 +104,11 @@ def find_runs(paths: Iterable[Path]) -> tuple[list[RunTables], list[Unreadable]]
 def _places(path: Path) -> Iterator[Path]:
     """Where runs lie at or below `path`; what lies inside a run is no run of its own."""
     if (path / _MANIFEST).is_file():
-        yield path
+        if not (path / _ARCHIVED).is_file():
+            yield path
     elif path.is_dir():
         for inner in sorted(path.iterdir()):
-            yield from _places(inner)
+            if inner.is_dir() or inner.suffix == _PACKED:
+                yield from _places(inner)
+    elif path.is_file():
+        yield path

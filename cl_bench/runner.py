@@ -21,7 +21,8 @@ import torch
 from cl_bench.admission import require_room, require_whole
 from cl_bench.collapse import CollapseWatch
 from cl_bench.errors import DivergedError, RunDirectoryError, UsageError
-from cl_bench.evaluator import Evaluation, Evaluator, Row
+from cl_bench.evaluation_rows import Row
+from cl_bench.evaluator import Evaluation, Evaluator
 from cl_bench.files import read_json, write_json_atomically
 from cl_bench.identity import identity, require_same_model, require_same_software
 from cl_bench.learner import HearsBoundaries, Learner, Ledger, StepRecord, load_learner
@@ -107,6 +108,7 @@ class Runner:
         """The runner of an interrupted run, at its last checkpoint; nothing has changed yet but
         that what came after the checkpoint is gone."""
         path, manifest = directory.path, directory.manifest
+        directory.require_own_version()
         require_whole(manifest, path)
         if manifest["status"] == "done":
             raise RunDirectoryError(f"The run in {path} is done; there is nothing to resume.")
@@ -196,18 +198,17 @@ class Runner:
         """Write the rows since the last evaluation point, then a checkpoint that includes them."""
         started = perf_counter()
         stage = self._course.stage_of(self._step) + 1 if self._step else 0
-        label = {
-            "stage": stage,
-            "at": at,
-            "samples_slow": self._ledger.slow.rollouts,
-            "rollouts": self._ledger.rollouts,
-        }
+        place = {"stage": stage, "at": at}
+        spent = {"samples_slow": self._ledger.slow.rollouts, "rollouts": self._ledger.rollouts}
         if at == "stage-end" and self._config.keep_stage_models:
             with self._directory.stage_model(stage) as folder:
                 self._policy.save_model(folder)
-        rows = [row | label for row in evaluation.evaluations]
-        tables = self._tables(steps) | {"evaluations": rows, "items": evaluation.items}
-        self._directory.commit(self._part, tables)
+        measured = {
+            "evaluations": [row | place | spent for row in evaluation.evaluations],
+            "items": evaluation.items,
+            "transcripts": [row | place for row in evaluation.transcripts],
+        }
+        self._directory.commit(self._part, self._tables(steps) | measured)
         self._timing = []
         self._part += 1
         self._checkpoint()

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 3
-"""Version of all tables together; a run directory of another version is not read."""
+SCHEMA_VERSION = 4
+"""Version of all tables together; what older ones wrote is read by `cl_bench.migrations`."""
 
 TEST_SETS = ("stream", "retention", "harder")
 WEIGHTS = ("trained", "base")
@@ -67,6 +67,23 @@ _WEIGHTS = _column(
     "Whose responses are scored: those of the policy in training or of the frozen base model.",
     allowed=WEIGHTS,
 )
+_AT = _column(
+    "at",
+    TEXT,
+    "name",
+    "Place of the evaluation: before training, inside a stage, or at the end of one.",
+    allowed=("start", "inside", "stage-end"),
+)
+_UID = _column("uid", TEXT, "identifier", "Test problem, by an identifier that every run shares.")
+_SAMPLE = _column("sample", INTEGER, "number", "Which of the responses to this problem, from 0.")
+_SCORE = _column("score", REAL, "share", "The verifier's score of the response, from 0 to 1.")
+_ANSWER = _column(
+    "answer",
+    TEXT,
+    "text",
+    "Answer read out of the response; null when none could be read.",
+    nullable=True,
+)
 
 EVALUATIONS = _table(
     "evaluations",
@@ -74,13 +91,7 @@ EVALUATIONS = _table(
     "the policy is the base itself: its divergences are 0.",
     _STEP,
     _STAGE,
-    _column(
-        "at",
-        TEXT,
-        "name",
-        "Place of the evaluation: before training, inside a stage, or at the end of one.",
-        allowed=("start", "inside", "stage-end"),
-    ),
+    _AT,
     _DOMAIN,
     _TEST_SET,
     _SETTING,
@@ -136,16 +147,10 @@ ITEMS = _table(
     _SETTING,
     _PROMPT,
     _WEIGHTS,
-    _column("uid", TEXT, "identifier", "Test problem, by an identifier that every run shares."),
-    _column("sample", INTEGER, "number", "Which of the responses to this problem, from 0."),
-    _column("score", REAL, "share", "The verifier's score of the response, from 0 to 1."),
-    _column(
-        "answer",
-        TEXT,
-        "text",
-        "Answer read out of the response; null when none could be read.",
-        nullable=True,
-    ),
+    _UID,
+    _SAMPLE,
+    _SCORE,
+    _ANSWER,
     _column("completion_tokens", INTEGER, "tokens", "Length of the response."),
 )
 
@@ -203,8 +208,20 @@ LEDGER = _table(
     _column("generated_tokens", INTEGER, "tokens", "Tokens sampled in those responses."),
     _column("reflection_calls", INTEGER, "calls", "Rewrites asked of the reflection LM."),
     _column("reflection_tokens", INTEGER, "tokens", "Tokens the reflection LM read and wrote."),
-    _column("reflection_failures", INTEGER, "rewrites", "Rewrites skipped: no usable text."),
-    _column("reflection_repeats", INTEGER, "rewrites", "Rewrites equal to a prompt at hand."),
+    _column(
+        "reflection_failures",
+        INTEGER,
+        "rewrites",
+        "Rewrites skipped: no usable text; null in old runs, which did not count them.",
+        nullable=True,
+    ),
+    _column(
+        "reflection_repeats",
+        INTEGER,
+        "rewrites",
+        "Rewrites equal to a prompt at hand; null in old runs, which did not count them.",
+        nullable=True,
+    ),
     _column("optimizer_steps", INTEGER, "updates", "Updates of the parameters."),
     _column("seconds", REAL, "seconds", "Wall time of the channel."),
 )
@@ -217,6 +234,41 @@ TIMING = _table(
     _column("seconds", REAL, "seconds", "Wall time of this stretch."),
 )
 
+TRANSCRIPTS = _table(
+    "transcripts",
+    "One row per response that is kept in full: at the start and at stage ends, the policy's first "
+    "response to each of the first problems of every domain of the stream, under both prompts. The "
+    "problems are the same each time, and every row has its row of items.",
+    _STEP,
+    _STAGE,
+    _AT,
+    _DOMAIN,
+    _TEST_SET,
+    _SETTING,
+    _PROMPT,
+    _WEIGHTS,
+    _UID,
+    _SAMPLE,
+    _column("system_prompt", TEXT, "text", "The system prompt that the model was given."),
+    _column("problem", TEXT, "text", "The user's message: the problem as the model was given it."),
+    _column("response", TEXT, "text", "The response, as the verifier was given it."),
+    _SCORE,
+    _ANSWER,
+    _column(
+        "feedback",
+        TEXT,
+        "text",
+        "What the verifier says of the response, at the run's feedback level; may be empty.",
+    ),
+    _column(
+        "reference",
+        TEXT,
+        "text",
+        "The right answer, as the task gives it; null when it gives none.",
+        nullable=True,
+    ),
+)
+
 TABLES: Mapping[str, pa.Schema] = {
     "evaluations": EVALUATIONS,
     "items": ITEMS,
@@ -224,6 +276,7 @@ TABLES: Mapping[str, pa.Schema] = {
     "prompts": PROMPTS,
     "ledger": LEDGER,
     "timing": TIMING,
+    "transcripts": TRANSCRIPTS,
 }
 """Every table of a run directory, by name."""
 
@@ -233,28 +286,7 @@ def allowed_values(field: pa.Field) -> tuple[str, ...]:
     return tuple(filter(None, field.metadata[b"allowed"].decode().split(",")))
 
 
-def markdown() -> str:
-    """All tables as a Markdown page: columns, types, units, meaning."""
-    lines = [
-        "# The tables of a run",
-        "",
-        f"Schema version {SCHEMA_VERSION}. Generated by `python -m cl_bench.schema`; edit",
-        "`cl_bench/schema.py` instead. Each table is a folder of Parquet files, `tables/<table>/`,",
-        "read in the order of their numbers; `Run.table(name)` gives all of them as one frame.",
-    ]
-    for name, schema in TABLES.items():
-        lines += ["", f"## {name}", "", schema.metadata[b"description"].decode(), ""]
-        lines += ["| column | type | unit | meaning |", "|---|---|---|---|"]
-        lines += [_markdown_row(field) for field in schema]
-    return "\n".join(lines) + "\n"
-
-
-def _markdown_row(field: pa.Field) -> str:
-    names = " | ".join(f"`{value}`" for value in allowed_values(field)).replace("|", "\\|")
-    description = field.metadata[b"description"].decode() + (f" One of {names}." if names else "")
-    kind = f"{field.type}, nullable" if field.nullable else str(field.type)
-    return f"| `{field.name}` | {kind} | {field.metadata[b'unit'].decode()} | {description} |"
-
-
 if __name__ == "__main__":
+    from cl_bench.schema_page import markdown
+
     print(markdown(), end="")

@@ -249,6 +249,67 @@ def test_the_hardest_setting_is_asked_of_the_policy_under_the_seed_prompt(policy
     assert len(items) == CONFIG.items * CONFIG.samples
 
 
+def test_transcripts_are_the_first_answers_to_the_same_problems_each_time(policy: Policy) -> None:
+    used = evaluator(policy)
+    start = used.evaluate(0, SEED_PROMPT, boundary=True)
+    perturb(policy)
+    end = used.evaluate(4, "other instructions", boundary=True)
+    key = ("domain", "prompt", "uid", "sample")
+    assert [[row[name] for name in key] for row in start.transcripts] == [
+        [row[name] for name in key] for row in end.transcripts
+    ]
+    assert len(start.transcripts) == 2 * 2 * CONFIG.transcripts
+    systems = {row["prompt"]: row["system_prompt"] for row in end.transcripts}
+    assert systems == {"seed": SEED_PROMPT, "learner": "other instructions"}
+    assert [row["problem"] for row in start.transcripts] == [r["problem"] for r in end.transcripts]
+    assert start.transcripts != end.transcripts
+    course = Course(stream("math-to-code"), seed=0, feedback="step", problems_per_step=4)
+    task = course.evaluation_task("math")
+    asked = distinct_problems(task, CONFIG.items)[: CONFIG.transcripts]
+    told = [r for r in end.transcripts if (r["domain"], r["prompt"]) == ("math", "learner")]
+    for row, problem in zip(told, asked, strict=True):
+        assert (row["uid"], row["problem"]) == (problem.uid, problem.prompt)
+        verdict = task.verify(problem, str(row["response"]))
+        assert (row["score"], row["answer"]) == (verdict.score, verdict.answer)
+        assert (row["feedback"], row["reference"]) == (verdict.feedback, problem.answer)
+        assert verdict.feedback
+
+
+def test_every_transcript_has_its_row_of_items(policy: Policy) -> None:
+    policy.generate = _gold_for_even_items(policy)  # type: ignore[method-assign]
+    evaluation = evaluator(policy).evaluate(3, "other instructions", boundary=True)
+    assert [row["score"] for row in evaluation.transcripts] == [1.0, 0.0, 1.0] * 4
+    for row in evaluation.transcripts:
+        shared = {name: row[name] for name in evaluation.items[0] if name in row}
+        assert len([item for item in evaluation.items if shared.items() <= item.items()]) == 1
+
+
+@pytest.mark.parametrize(("asked", "kept"), [(0, 0), (2, 2), (100, CONFIG.items)])
+def test_transcripts_cost_no_response_and_change_no_number(
+    policy: Policy, asked: int, kept: int
+) -> None:
+    calls: list[tuple[int, bool]] = []
+    sample = policy.generate
+
+    def generate(chats: Sequence[Chat], **options: Any) -> list[Rollout]:
+        calls.append((len(chats), options["from_base"]))
+        return sample(chats, **options)
+
+    policy.generate = generate  # type: ignore[method-assign]
+    usual = evaluator(policy).evaluate(4, "other instructions", boundary=True)
+    made = calls.copy()
+    calls.clear()
+    config = replace(CONFIG, transcripts=asked)
+    other = evaluator(policy, config=config).evaluate(4, "other instructions", boundary=True)
+    assert calls == made
+    assert (other.evaluations, other.items) == (usual.evaluations, usual.items)
+    assert len(other.transcripts) == 2 * 2 * kept
+
+
+def test_a_point_inside_a_stage_has_no_transcripts(policy: Policy) -> None:
+    assert evaluator(policy).evaluate(3, SEED_PROMPT).transcripts == []
+
+
 def test_a_stream_in_the_hardest_setting_has_no_harder_problems(policy: Policy) -> None:
     evaluation = evaluator(policy, setting="hard").evaluate(2, SEED_PROMPT, boundary=True)
     assert {row["test_set"] for row in evaluation.evaluations} == {"stream", "retention"}

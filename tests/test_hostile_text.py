@@ -203,6 +203,21 @@ def test_any_answer_goes_into_the_tables_and_comes_back(answers: list[str | None
 
 
 @settings(MANY, max_examples=300)
+@given(HOSTILE, HOSTILE, HOSTILE)
+def test_any_transcript_goes_into_the_tables_and_comes_back(
+    prompt: str, response: str, feedback: str
+) -> None:
+    label = {"step": 0, "stage": 0, "at": "start", "domain": "math", "test_set": "stream"}
+    label |= {"setting": "default", "prompt": "learner", "weights": "trained", "uid": "u"}
+    texts = {"system_prompt": prompt, "response": response, "feedback": feedback}
+    scored = {"sample": 0, "problem": "p", "score": 0.0, "answer": None, "reference": None}
+    (stored,) = to_arrow("transcripts", [label | texts | scored]).to_pylist()
+    for name, given_text in texts.items():
+        kept = stored[name]
+        assert kept == given_text or "\ufffd" in kept or len(kept) < len(given_text)
+
+
+@settings(MANY, max_examples=300)
 @given(HOSTILE)
 def test_names_print_harmlessly_in_the_progress_lines(text: str) -> None:
     screen = StringIO()

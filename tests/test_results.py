@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cl_bench.errors import RunDirectoryError, UsageError
+from cl_bench.errors import OtherSoftwareError, RunDirectoryError, UsageError
 from cl_bench.files import file_hash
 from cl_bench.provenance import config_hash
 from cl_bench.results import RunDirectory
@@ -103,11 +103,13 @@ def test_damaged_manifest_is_named(directory: RunDirectory, content: str) -> Non
         RunDirectory.open(directory.path)
 
 
-def test_other_schema_version_says_what_wrote_it(directory: RunDirectory) -> None:
-    directory.update_manifest(schema_version=1, provenance={"cl_bench": "7.1"})
-    with pytest.raises(
-        RunDirectoryError, match=rf"version 1; .* reads version {SCHEMA_VERSION}.*7\.1"
-    ):
+@pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, 0, True, "1", None])
+def test_unknown_schema_version_says_what_wrote_it(
+    directory: RunDirectory, version: object
+) -> None:
+    directory.update_manifest(schema_version=version, provenance={"cl_bench": "7.1"})
+    reads = rf"version {version!r}; .* up to version {SCHEMA_VERSION}\. .*\(7\.1\)"
+    with pytest.raises(OtherSoftwareError, match=reads):
         RunDirectory.open(directory.path)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import cl_bench
+from cl_bench import differences
 from cl_bench.api import resume
 from cl_bench.errors import (
     DivergedError,
@@ -20,6 +21,7 @@ from cl_bench.errors import (
     UsageError,
 )
 from cl_bench.progress import Quiet
+from cl_bench.prompts import SEED_PROMPT
 from cl_bench.results import RunDirectory
 from cl_bench.views import stream_rows
 
@@ -92,11 +94,40 @@ def test_a_run_evaluates_at_the_start_inside_and_at_the_end_of_every_stage(
 
 
 @pytest.mark.parametrize("learner", LEARNERS)
+def test_transcripts_line_up_over_the_start_and_the_stages_ends(
+    runs: dict[str, cl_bench.Run], learner: str
+) -> None:
+    run = runs[learner]
+    told = run.table("transcripts")
+    places = told[["step", "stage", "at"]].drop_duplicates().values.tolist()
+    assert places == [[0, 0, "start"], [4, 1, "stage-end"], [8, 2, "stage-end"]]
+    key = ["domain", "test_set", "setting", "prompt", "weights", "uid", "sample"]
+    start, *ends = (rows[[*key, "problem"]].values.tolist() for _, rows in told.groupby("step"))
+    assert [ends[0], ends[1]] == [start, start]
+    assert len(start) == 2 * 2 * 3
+    items = told.merge(run.table("items"), on=["step", *key], how="left", validate="1:1")
+    assert items["score_x"].equals(items["score_y"])
+    lineage = run.table("prompts")["text"]
+    assert set(told["system_prompt"]) <= {SEED_PROMPT, *lineage}
+
+
+def test_transcripts_change_no_number_of_a_run(tiny_model: Path, tmp_path: Path) -> None:
+    options = {**SMALL, "model": str(tiny_model), "max_new_tokens": 6, "retention_items": 0}
+    with_them, without = (
+        cl_bench.run(learner="fst", out=tmp_path / str(count), transcripts=count, **options)
+        for count in (3, 0)
+    )
+    assert without.table("transcripts").empty
+    for table in differences.TABLES[:-1]:
+        pd.testing.assert_frame_equal(comparable(with_them, table), comparable(without, table))
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
 def test_the_same_seed_gives_the_same_tables(
     runs: dict[str, cl_bench.Run], tmp_path: Path, learner: str
 ) -> None:
     again = cl_bench.run(learner=learner, out=tmp_path / "again", **SMALL)
-    for table in ("evaluations", "items", "steps", "prompts", "ledger"):
+    for table in differences.TABLES:
         pd.testing.assert_frame_equal(comparable(again, table), comparable(runs[learner], table))
 
 
@@ -110,7 +141,7 @@ def test_a_resumed_run_ends_with_the_tables_of_an_uninterrupted_one(
     assert cl_bench.Run(out).status == "running"
     resumed = resume(out)
     assert resumed.status == "done"
-    for table in ("evaluations", "items", "steps", "prompts", "ledger"):
+    for table in differences.TABLES:
         pd.testing.assert_frame_equal(comparable(resumed, table), comparable(runs[learner], table))
 
 
@@ -123,7 +154,7 @@ def test_a_resumed_run_replays_the_past_exercises_of_an_uninterrupted_one(
     with pytest.raises(KeyboardInterrupt):
         cl_bench.run(out=tmp_path / "stopped", progress=StopAt(5), **options)
     resumed = resume(tmp_path / "stopped")
-    for table in ("evaluations", "items", "steps", "prompts", "ledger"):
+    for table in differences.TABLES:
         pd.testing.assert_frame_equal(comparable(resumed, table), comparable(whole, table))
 
 

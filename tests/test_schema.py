@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cl_bench.learner import PromptRecord, Spend, StepRecord
-from cl_bench.schema import TABLES, allowed_values, markdown
+from cl_bench.schema import TABLES, allowed_values
+from cl_bench.schema_page import markdown
 
 PAGE = Path(__file__).parents[1] / "docs" / "tables.md"
 

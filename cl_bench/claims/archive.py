@@ -41,6 +41,9 @@ from cl_bench.sweep.state import FINISHED
 
 VERSION = 1
 """Counts up whenever files or columns of an archive change their meaning."""
+SCHEMAS = (3, 4)
+"""Schema versions whose archives are read: the kept tables are the same in all of them. An archive
+that is extended becomes one of the last."""
 _MANIFEST = "manifest.json"
 
 
@@ -178,14 +181,15 @@ def _manifest(path: Path) -> dict[str, Any]:
             f"`cl-bench reproduce --archive {path}` makes one."
         )
     manifest = read_json(file)
-    versions = {"archive_version": VERSION, "schema_version": SCHEMA_VERSION}
+    read = {"archive_version": (VERSION,), "schema_version": SCHEMAS}
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
         raise RunDirectoryError(f"{file} is damaged: it names no files. Restore it from a copy.")
-    for name, version in versions.items():
-        if manifest.get(name) != version:
+    for name, versions in read.items():
+        if manifest.get(name) not in versions:
             raise RunDirectoryError(
-                f"{file} has {name} {manifest.get(name)!r}; this cl-bench reads {version}. Read it "
-                "with the cl-bench that wrote it, or make another --archive."
+                f"{file} has {name} {manifest.get(name)!r}; this cl-bench reads "
+                f"{' and '.join(map(str, versions))}. Read it with the cl-bench that wrote it, or "
+                "make another --archive."
             )
     return manifest
 

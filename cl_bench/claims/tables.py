@@ -32,7 +32,7 @@ FLOAT32: Mapping[str, tuple[str, ...]] = {
 """Columns whose rounding to float32 no verdict sees: accuracy, reward and KL stay float64."""
 THINNED = (
     "items: the mean score over the samples of a problem, at the start and at stage ends; "
-    "no answers. timing: only its sum, in runs."
+    "no answers. transcripts: none. timing: only its sum, in runs."
 )
 _OF_A_SAMPLE = ("sample", "score", "answer", "completion_tokens")
 _PACKAGES = ("torch", "transformers", "trl")

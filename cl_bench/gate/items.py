@@ -171,6 +171,9 @@ class _OfItems(Measured):
     def table(self, name: str) -> NoReturn:
         raise _NotOfItemsError(name)
 
+    def rows(self, name: str, *columns: str) -> NoReturn:
+        raise _NotOfItemsError(name)
+
 
 def _means(run: Measured) -> pd.Series:
     """The mean score over samples, by domain, prompt, step and item."""

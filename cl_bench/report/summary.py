@@ -163,7 +163,8 @@ class Summary:
     def _failures(self) -> list[str]:
         """A line if a reflection failed: numbers of a run that lacked rewrites compare badly."""
         failed, asked = (self.spent["fast"][f"reflection_{n}"] for n in ("failures", "calls"))
-        return [f"{_whole(failed)} rewrites failed ({_whole(asked)} asked)."] if failed else []
+        said = f"{_whole(failed)} rewrites failed ({_whole(asked)} asked)."
+        return [said] if failed > 0 else []  # NaN: an old run, which did not count them
 
     def _time_line(self) -> str:
         total = sum(self.seconds.values())

@@ -14,6 +14,7 @@ from cl_bench.claims.archive import Archive, known_cells, write_archive
 from cl_bench.claims.data import Data
 from cl_bench.claims.tables import TABLES
 from cl_bench.errors import RunDirectoryError
+from cl_bench.schema import SCHEMA_VERSION
 from cl_bench.sweep.cell import Cell
 
 MakeRun = Callable[..., Path]
@@ -165,6 +166,25 @@ def test_an_archive_of_another_version_is_one_error(
     path.write_text(json.dumps(json.loads(path.read_text()) | {name: 99}))
     with pytest.raises(RunDirectoryError, match=f"{name} 99; this cl-bench reads"):
         Data.of_archive(archive)
+
+
+def test_an_archive_of_schema_version_3_is_read_and_extended(
+    make_run: MakeRun, archive: Path
+) -> None:
+    folder = make_run(cell(100))
+    write_archive([cell(100)], folder, archive, plan={"budget": "small"}, registered={"rules": "a"})
+    path = archive / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 3}))
+    before = Archive.read(archive)
+    assert known_cells(archive) == {cell(100).name: "done"}
+    make_run(cell(101))
+    write_archive([cell(101)], folder, archive)
+    assert json.loads(path.read_text())["schema_version"] == SCHEMA_VERSION
+    after = Archive.read(archive)
+    assert known_cells(archive) == {cell(100).name: "done", cell(101).name: "done"}
+    assert (after.plan, after.registered) == (before.plan, before.registered)
+    for name in TABLES:
+        assert after.table(name, cell(100).name) == before.table(name, cell(100).name)
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"files": 3}'])

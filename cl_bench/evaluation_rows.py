@@ -1,0 +1,107 @@
+"""What the responses to one set of test problems say, as rows of three tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from cl_bench.policy import Divergence, Rollout
+from cl_bench.problem_sets import Item, ProblemSet
+from cl_bench.task import Verdict
+
+Row = dict[str, object]
+_DIVERGENCES = tuple(
+    name + unit for name in ("kl_policy_base", "kl_base_policy") for unit in ("", "_sequence")
+)
+
+
+class Scored(NamedTuple):
+    """One set of problems under one prompt, without the columns that say which (`label`)."""
+
+    evaluation: Row
+    """The row of `evaluations`."""
+    items: list[Row]
+    """Of `items`, one per response."""
+    transcripts: list[Row]
+    """Of `transcripts`, the first response to each of the first problems."""
+
+    def labelled(self, label: Mapping[str, object]) -> Scored:
+        """The same with the columns of `label` in every row."""
+        items, transcripts = (
+            [{**label, **row} for row in rows] for rows in (self.items, self.transcripts)
+        )
+        return Scored({**label, **self.evaluation}, items, transcripts)
+
+    def as_base(self) -> Scored:
+        """The same as the base's own: measured against itself, on these responses alone."""
+        divergences = dict.fromkeys(_DIVERGENCES, 0.0)
+        tokens = {"kl_base_policy_tokens": self.evaluation["kl_policy_base_tokens"]}
+        return Scored(self.evaluation | divergences | tokens, self.items, [])
+
+
+def repeated(asked: ProblemSet) -> list[Item]:
+    """The problems as they are asked, each as often as it is sampled."""
+    return [item for item in asked.items for _ in range(asked.samples)]
+
+
+def score(
+    asked: ProblemSet,
+    rollouts: Sequence[Rollout],
+    forward: Divergence,
+    backward: Divergence,
+    *,
+    temperature: float,
+    transcripts: int,
+) -> Scored:
+    """Verify the responses to `repeated(asked)`; transcripts of the first so many problems."""
+    items = repeated(asked)
+    verdicts = [
+        item.verify(item.problem, rollout.text)
+        for item, rollout in zip(items, rollouts, strict=True)
+    ]
+    count = len(rollouts)
+    evaluation: Row = {
+        "accuracy": sum(verdict.score for verdict in verdicts) / count,
+        "n_items": len(asked.items),
+        "n_samples": asked.samples,
+        "kl_policy_base": forward.per_token,
+        "kl_policy_base_sequence": forward.per_sequence,
+        "kl_policy_base_tokens": int(forward.tokens_N.sum()),
+        "kl_base_policy": backward.per_token,
+        "kl_base_policy_sequence": backward.per_sequence,
+        "kl_base_policy_tokens": int(backward.tokens_N.sum()),
+        "entropy": forward.entropy,
+        "completion_tokens": sum(len(r.completion_ids) for r in rollouts) / count,
+        "temperature": temperature,
+    }
+    responses = list(zip(items, rollouts, verdicts, strict=True))
+    return Scored(
+        evaluation,
+        [_item(*response, place % asked.samples) for place, response in enumerate(responses)],
+        [_transcript(*response) for response in responses[:: asked.samples][:transcripts]],
+    )
+
+
+def _item(item: Item, rollout: Rollout, verdict: Verdict, sample: int) -> Row:
+    return {
+        "uid": item.problem.uid,
+        "sample": sample,
+        "score": verdict.score,
+        "answer": verdict.answer,
+        "completion_tokens": len(rollout.completion_ids),
+    }
+
+
+def _transcript(item: Item, rollout: Rollout, verdict: Verdict) -> Row:
+    """The first response to a problem, in full."""
+    return {
+        "uid": item.problem.uid,
+        "sample": 0,
+        "system_prompt": item.system,
+        "problem": item.problem.prompt,
+        "response": rollout.text,
+        "score": verdict.score,
+        "answer": verdict.answer,
+        "feedback": verdict.feedback,
+        "reference": item.problem.answer or None,
+    }

@@ -1,0 +1,61 @@
+"""Tables out of a pack's Parquet files, which may say more in few bytes than a machine can hold."""
+
+from __future__ import annotations
+
+import io
+
+import pyarrow as pa
+import pyarrow.compute as compute
+import pyarrow.parquet as parquet
+
+MAX_ROWS = 10_000_000
+MAX_BYTES = 2**31
+"""Of one table in memory."""
+_DAMAGE = (pa.ArrowException, OSError, ValueError)
+
+
+class Undecodable(Exception):
+    """Why a file is no table that can be used; `str()` is the reason."""
+
+
+def encoded(table: pa.Table) -> bytes:
+    """A table as a Parquet file; the same rows give the same bytes, however they came together."""
+    sink = io.BytesIO()
+    whole = table.combine_chunks()
+    parquet.write_table(whole, sink, compression="zstd", compression_level=9)
+    return sink.getvalue()
+
+
+def decoded(content: bytes) -> pa.Table:
+    """The table in a Parquet file; `Undecodable` for one that is damaged or too large."""
+    try:
+        with parquet.ParquetFile(io.BytesIO(content)) as file:
+            _require_bounds(file.metadata)
+            schema = file.schema_arrow
+        # Texts as dictionaries first: one long text may stand in a million rows.
+        texts = [field.name for field in schema if pa.types.is_string(field.type)]
+        with parquet.ParquetFile(io.BytesIO(content), read_dictionary=texts) as file:
+            table = file.read()
+        _require_texts(table)
+        return table.cast(schema)
+    except _DAMAGE as error:
+        raise Undecodable(str(error).splitlines()[0]) from error
+
+
+def _require_bounds(metadata: parquet.FileMetaData) -> None:
+    if metadata.num_rows > MAX_ROWS:
+        raise Undecodable(f"it has {metadata.num_rows:,} rows; at most {MAX_ROWS:,} are read")
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    if (size := sum(group.total_byte_size for group in groups)) > MAX_BYTES:
+        raise Undecodable(f"it has {size:,} bytes unpacked; at most {MAX_BYTES:,} are read")
+
+
+def _require_texts(table: pa.Table) -> None:
+    """Raise `Undecodable` if the texts of the dictionary columns, written out, are too long."""
+    total = 0
+    for column in table.columns:
+        for chunk in column.chunks if pa.types.is_dictionary(column.type) else ():
+            lengths = compute.binary_length(chunk.dictionary)
+            total += compute.sum(lengths.take(chunk.indices)).as_py() or 0
+    if total > MAX_BYTES:
+        raise Undecodable(f"its texts have {total:,} bytes; at most {MAX_BYTES:,} are read")

@@ -1,0 +1,182 @@
+"""The rows of a run on disk: Parquet files in numbered parts, and what says that a part is whole.
+
+    tables/<table>/<part>.parquet        the rows of a part
+    commits/<part>.json                  SHA-256 of each table's file of that part
+
+A part is whole when its file in commits/ is there, which is written last. Runs of schema version 1
+have none: there the last table's file said it, and nothing tells whether a file was edited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as parquet
+
+from cl_bench.errors import DamagedError, RunDirectoryError, unknown
+from cl_bench.files import file_hash, read_json, replacing, write_json_atomically, writing
+from cl_bench.migrations import tables_of, upgrade, version_of
+from cl_bench.rows import Row, to_arrow
+from cl_bench.schema import TABLES
+
+_COMMITS = "commits"
+_NUMBER = "[0-9]" * 6
+_FIRST_HASHED = 2
+"""The schema version that began to keep hashes."""
+_LAST_UNHASHED = "timing"
+"""The table that was written last before there were hashes."""
+
+
+class Parts:
+    """The parts in one run directory, written under `manifest`: read as this schema version,
+    whatever theirs is, and added to under this one only."""
+
+    def __init__(self, home: Path, manifest: Mapping[str, Any]) -> None:
+        self._home, self._manifest = home, manifest
+        self._version = version_of(manifest, home)
+        self._committed: dict[int, dict[str, str]] = {}
+
+    def numbers(self) -> range:
+        """The numbers of the whole parts: 0, 1, …"""
+        if self._version < _FIRST_HASHED:
+            files = self._folder(_LAST_UNHASHED).glob(f"{_NUMBER}.parquet")
+        else:
+            files = (self._home / _COMMITS).glob(f"{_NUMBER}.json")
+        return range(max((int(file.stem) + 1 for file in files), default=0))
+
+    def add(self, part: int, rows: Mapping[str, Sequence[Row]]) -> None:
+        """Write a part; wrong rows or numbers are a `RunDirectoryError`, with nothing written."""
+        for table in rows:
+            require_table(table)
+        expected = len(self.numbers())
+        if part != expected:
+            raise RunDirectoryError(
+                f"Part {part} cannot be added to {self._home}: the next part is {expected}. "
+                "Recorded rows are never replaced; `discard_after` drops those after a checkpoint."
+            )
+        checked = {table: to_arrow(table, rows.get(table, ())) for table in TABLES}
+        with writing(self._home):
+            hashes = {table: self._write(table, part, checked[table]) for table in TABLES}
+            record = self._record(part)
+            record.parent.mkdir(exist_ok=True)
+            write_json_atomically(record, hashes)
+
+    def discard_after(self, part: int) -> None:
+        """Delete all parts with a higher number; -1 deletes every row."""
+        self._committed = {}
+        # A part's record goes before its tables, and the last part goes first.
+        for folder in (self._home / _COMMITS, *(self._folder(table) for table in TABLES)):
+            for file in sorted(folder.glob(f"{_NUMBER}.*"), reverse=True):
+                if int(file.stem) > part:
+                    file.unlink()
+
+    def table(
+        self, name: str, columns: Sequence[str] | None = None, *, first: bool = False
+    ) -> pa.Table:
+        """All rows of a table, or those of the first part, in the order they were written: all
+        columns, or the named ones in the schema's order."""
+        require_table(name)
+        chosen = self.numbers()[: 1 if first else None]
+        parts = [self.read(name, part, columns) for part in chosen]
+        return pa.concat_tables([_wanted(name, columns).empty_table(), *parts])
+
+    def raw(self, name: str) -> pa.Table:
+        """As `table`, but in the columns that the run's own version wrote."""
+        require_table(name)
+        if name not in tables_of(self._version) or not self.numbers():
+            return TABLES[name].empty_table()
+        return pa.concat_tables([self._written(name, part) for part in self.numbers()])
+
+    def read(self, table: str, part: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """One table's rows of a part; a file that is not what was committed is an error."""
+        wanted = _wanted(table, columns)
+        if table not in tables_of(self._version):
+            return wanted.empty_table()
+        content = self._written(table, part, wanted.names)
+        try:
+            upgraded = upgrade(self._manifest, table, content)
+            if set(wanted.names) <= set(upgraded.schema.names):
+                upgraded = upgraded.select(wanted.names)
+        except (pa.ArrowException, ValueError) as error:
+            raise _unreadable(self._file(table, part), str(error)) from error
+        if not upgraded.schema.equals(wanted):
+            names = ", ".join(content.schema.names)
+            reason = f"its columns are not those of schema version {self._version}, but {names}"
+            raise _unreadable(self._file(table, part), reason)
+        return upgraded.cast(wanted)
+
+    def _written(self, table: str, part: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """What the file of a part holds; of a file of this schema version only these columns.
+
+        It is read from the disk once, so that what was checked is what is used, and without
+        threads, whose start takes longer than such a file.
+        """
+        file = self._file(table, part)
+        try:
+            raw = file.read_bytes()
+            if self._is_another(raw, table, part):
+                raise _unreadable(file, "it was cut short or edited after it was committed")
+            stored = parquet.ParquetFile(pa.BufferReader(raw))
+            ours = stored.schema_arrow.equals(TABLES[table])
+            return stored.read(columns=columns if ours else None, use_threads=False)
+        except (OSError, pa.ArrowException) as error:
+            raise _unreadable(file, str(error)) from error
+
+    def _folder(self, table: str) -> Path:
+        return self._home / "tables" / table
+
+    def _file(self, table: str, part: int) -> Path:
+        return self._folder(table) / f"{part:06d}.parquet"
+
+    def _record(self, part: int) -> Path:
+        return self._home / _COMMITS / f"{part:06d}.json"
+
+    def _is_another(self, raw: bytes, table: str, part: int) -> bool:
+        """Whether a file is not the one that was committed, where that can be told."""
+        if self._version < _FIRST_HASHED:
+            return False
+        if part not in self._committed:
+            self._committed[part] = self._hashes(part)
+        return sha256(raw).hexdigest() != self._committed[part][table]
+
+    def _hashes(self, part: int) -> dict[str, str]:
+        """By table, what was committed as that part."""
+        record = self._record(part)
+        found = read_json(record)
+        if not isinstance(found, dict) or found.keys() != set(tables_of(self._version)):
+            raise RunDirectoryError(
+                f"{record} is damaged: it does not name the tables. Restore it from a copy."
+            )
+        return found
+
+    def _write(self, table: str, part: int, content: pa.Table) -> str:
+        """Write one table's file of a part and return its hash."""
+        target = self._file(table, part)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target) as temporary:
+            parquet.write_table(content, temporary)
+        return file_hash(target)
+
+
+def _wanted(table: str, columns: Sequence[str] | None) -> pa.Schema:
+    """The schema of some columns, or all, in the table's order."""
+    return pa.schema([f for f in TABLES[table] if columns is None or f.name in columns])
+
+
+def require_table(name: str) -> None:
+    """Raise `UsageError` unless there is a table of that name."""
+    if name not in TABLES:
+        raise unknown("table", name, TABLES)
+
+
+def _unreadable(file: Path, reason: str) -> DamagedError:
+    message = (
+        f"Cannot use the table file {file}: {reason}. Restore it from a copy; when the run is "
+        f"unfinished, `cl-bench run --resume {file.parents[2]}` writes parts after its checkpoint "
+        "again."
+    )
+    return DamagedError(message, file.relative_to(file.parents[2]).as_posix(), reason)

@@ -1,0 +1,1 @@
+"""Results held against themselves: every stored number is computed again from the raw rows."""

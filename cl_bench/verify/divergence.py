@@ -1,0 +1,59 @@
+"""Divergences and the base model: what must be 0, and what is said in two ways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from cl_bench.verify.case import LABEL, Case
+
+_KL = ("kl_policy_base", "kl_base_policy")
+_ALL = tuple(name + unit for name in _KL for unit in ("", "_sequence"))
+_SINGLE = 1e-4
+"""Relative rounding of sums in single precision."""
+
+
+def zero_divergence(case: Case) -> None:
+    """Before training the policy is the base, and the base's own rows are always of the base."""
+    frame = case.tables["evaluations"]
+    for name in _ALL:
+        off = frame[name].ne(0) & frame[name].notna()
+        start, base = frame["step"].eq(0), frame["weights"].eq("base")
+        reason = "the policy is still the base"
+        case.rows("evaluations", off & start, _not_zero(name, f"at step 0, where {reason}"))
+        case.rows("evaluations", off & base & ~start, _not_zero(name, "of the base itself"))
+
+
+def two_ways(case: Case) -> None:
+    """The divergence per token times tokens is that per response times responses."""
+    frame = case.tables["evaluations"]
+    for name in _KL:
+        by_token = frame[name] * frame[f"{name}_tokens"]
+        by_response = frame[f"{name}_sequence"] * frame["n_items"]
+        wrong = ~np.isclose(by_token, by_response, rtol=_SINGLE, atol=1e-6)
+        known = by_token.notna() & by_response.notna()
+        reason = (
+            f"{name} per token times its tokens is not {name}_sequence times its responses: one of "
+            "them was changed"
+        )
+        case.rows("evaluations", known & wrong, reason)
+
+
+def base(case: Case) -> None:
+    """At step 0 the base's rows are copies of the policy's, tokens of the base included."""
+    frame = case.tables["evaluations"]
+    rows = frame[frame["step"].eq(0) & frame["test_set"].eq("stream")]
+    copied = ["accuracy", "entropy", "completion_tokens", "kl_policy_base_tokens"]
+    key = [name for name in LABEL if name != "weights"]
+    trained = rows[rows["weights"].eq("trained")].drop_duplicates(key).set_index(key)[copied]
+    own = rows[rows["weights"].eq("base")]
+    pairs = own[key].join(trained, on=key)[copied]
+    differs = (own[copied] != pairs) & pairs.notna()
+    reason = "at step 0 the base answers as the policy does, but these rows differ"
+    case.rows("evaluations", differs.any(axis=1).reindex(frame.index, fill_value=False), reason)
+
+
+def _not_zero(name: str, where: str) -> Callable[[Any], str]:
+    return lambda row: f"{name} is {row[name]:.6g} {where}; it must be 0"

@@ -1,0 +1,128 @@
+"""What verification says: findings, each of one place in one file, and a report of an artefact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cl_bench.text import one_line, printable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_ROWS = 5
+"""Rows that one check names; it counts the others."""
+_LIMIT = 400
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not as it should be."""
+
+    reason: str
+    file: str = ""
+    """The file inside of the artefact, or its member; empty for the artefact itself."""
+    table: str | None = None
+    row: int | None = None
+    """Number of the row in the whole table, from 0."""
+    key: str = ""
+    """What the row is of."""
+
+    def text(self) -> str:
+        """File, row and reason on one harmless line."""
+        row = f"row {self.row}" if self.row is not None else ""
+        key = f"({self.key})" if row and self.key else self.key
+        place = " ".join(filter(None, (row, key)))
+        parts = [part for part in (self.file, place, self.reason) if part]
+        return one_line(": ".join(parts), _LIMIT)
+
+    def data(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "file": self.file,
+            "table": self.table,
+            "row": self.row,
+            "key": self.key,
+            "reason": self.reason,
+        }
+
+
+@dataclass
+class Report:
+    """One artefact (a run directory, a packed run, an archive, a table of trials), verified."""
+
+    path: Path
+    kind: str
+    """For people: `packed run`, `run directory` and so on."""
+    title: str = ""
+    """What it is of, in a few words."""
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What a reader should know and is no fault: what could not be checked, a dirty tree."""
+    checked: dict[str, int] = field(default_factory=dict)
+    """Rows of each table that was read."""
+
+    def text(self) -> str:
+        """The line of the artefact, then one for each finding."""
+        rows = sum(self.checked.values())
+        counted = f"{rows:,} rows" if self.checked else ""
+        count = len(self.findings)
+        verdict = f"{count} finding{'s' if count > 1 else ''}" if count else "fine"
+        said = ", ".join(filter(None, (self.kind, self.title, counted, *self.notes)))
+        head = f"{verdict:<12}{self.path}  {said}"
+        lines = [printable(head, 1_000), *(f"    {found.text()}" for found in self.findings)]
+        return "\n".join(lines)
+
+    def data(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "path": str(self.path),
+            "kind": self.kind,
+            "title": self.title,
+            "fine": not self.findings,
+            "rows": self.checked,
+            "notes": self.notes,
+            "findings": [found.data() for found in self.findings],
+        }
+
+
+@dataclass
+class Findings:
+    """The findings about the tables of one run, as they come."""
+
+    files: Mapping[str, str]
+    """By table, the file or folder that holds it, to be named."""
+    found: list[Finding] = field(default_factory=list)
+    prefix: str = ""
+    """What the run is called where the artefact holds several."""
+
+    def add(self, reason: str, *, file: str = "", table: str | None = None, key: str = "") -> None:
+        """A finding about a file, or about a table as a whole."""
+        where = file or (self.files.get(table, "") if table else "")
+        key = ", ".join(filter(None, (self.prefix, key)))
+        self.found.append(Finding(reason, where, table, None, key))
+
+    def rows(
+        self, table: str, rows: pd.DataFrame, reasons: Sequence[str] | str, keys: Sequence[str]
+    ) -> None:
+        """A finding for each of the first few `rows`, whose index is their number in the table.
+
+        `reasons` is one for all, or one a row; the columns `keys` say what a row is of.
+        """
+        each = [reasons] * len(rows) if isinstance(reasons, str) else list(reasons)
+        for (number, row), reason in zip(rows.iloc[:MOST_ROWS].iterrows(), each, strict=False):
+            named = _key(row, keys)
+            key = ", ".join(filter(None, (self.prefix, named)))
+            place = int(number) if isinstance(number, int) else None
+            self.found.append(Finding(reason, self.files.get(table, ""), table, place, key))
+        if (more := len(rows) - MOST_ROWS) > 0:
+            self.add(f"and {more:,} more rows of which the same is true", table=table)
+
+
+def _key(row: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """What a row is of, in words: `step 40, facts, learner, trained`."""
+    told = ("step", "round", "prompt_id", "sample")
+    words = (f"{name.replace('_id', '')} {row[name]}" if name in told else row[name] for name in keys)
+    return ", ".join(map(str, words))

@@ -1,0 +1,131 @@
+"""The manifest: that it says what the checks need, and that it says one thing only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cl_bench.provenance import config_hash
+from cl_bench.text import printable
+from cl_bench.verify.findings import Findings
+
+STATUSES = ("running", "done", "diverged", "failed")
+_NEEDED: Mapping[tuple[str, ...], type] = {
+    ("learner",): str,
+    ("model",): str,
+    ("seed",): int,
+    ("status",): str,
+    ("provenance",): dict,
+    ("config_hash",): str,
+    ("stream", "name"): str,
+    ("stream", "version"): str,
+    ("stream", "stages"): list,
+    ("config", "learner"): str,
+    ("config", "model"): str,
+    ("config", "seed"): int,
+    ("config", "eval_every"): int,
+    ("config", "learning"): dict,
+    ("config", "evaluation"): dict,
+}
+_OF_A_STAGE: Mapping[str, type] = {
+    "domain": str,
+    "domain_version": str,
+    "setting": str,
+    "steps": int,
+}
+_TWICE = ("learner", "model", "seed")
+_COUNTS = (
+    ("learning", "problems_per_step"),
+    ("learning", "group_size"),
+    ("learning", "population"),
+    ("learning", "max_new_tokens"),
+    ("evaluation", "items"),
+    ("evaluation", "samples"),
+    ("evaluation", "max_new_tokens"),
+)
+"""Entries of the configuration that are whole numbers from 1, where there are any."""
+FILE = "manifest.json"
+
+
+def check_manifest(manifest: Mapping[str, Any], findings: Findings) -> bool:
+    """Whether the tables can be held against the manifest; what is wrong goes to `findings`."""
+    before = len(findings.found)
+    for path, kind in _NEEDED.items():
+        value = _at(manifest, path)
+        if type(value) is not kind:
+            _add(findings, f"{'.'.join(path)} is {_shown(value)}, not {_KINDS[kind]}")
+    if len(findings.found) == before:
+        _check_numbers(manifest, findings)
+    if len(findings.found) > before:
+        return False
+    _check_sameness(manifest, findings)
+    return True
+
+
+def _check_numbers(manifest: Mapping[str, Any], findings: Findings) -> None:
+    if manifest["status"] not in STATUSES:
+        _add(findings, f"status is {_shown(manifest['status'])}, none of {', '.join(STATUSES)}")
+    if manifest["config"]["eval_every"] < 1:
+        _add(findings, f"config.eval_every is {manifest['config']['eval_every']}, below 1")
+    for path in _COUNTS:
+        value = _at(manifest["config"], path)
+        if value is not None and (type(value) is not int or value < 1):
+            _add(findings, f"config.{'.'.join(path)} is {_shown(value)}, no whole number from 1")
+    stages = manifest["stream"]["stages"]
+    if not stages:
+        _add(findings, "stream.stages is empty")
+    for number, stage in enumerate(stages, 1):
+        fits = isinstance(stage, dict) and all(
+            type(stage.get(name)) is kind for name, kind in _OF_A_STAGE.items()
+        )
+        if not fits or stage["steps"] < 1:
+            _add(findings, f"stage {number} of the stream is not described")
+
+
+def _check_sameness(manifest: Mapping[str, Any], findings: Findings) -> None:
+    """What the manifest says twice is the same, and its hash is that of its configuration."""
+    for name in _TWICE:
+        outer, inner = manifest[name], manifest["config"][name]
+        if outer != inner:
+            _add(findings, f"{name} is {_shown(outer)}, but the configuration says {_shown(inner)}")
+    described = {name: manifest[name] for name in ("stream", "config")}
+    if config_hash(described) != manifest["config_hash"]:
+        _add(findings, "config_hash is not that of stream and configuration: they were edited")
+
+
+def flags(manifest: Mapping[str, Any]) -> list[str]:
+    """What a reader of a run's numbers should know about how they were made."""
+    found: Any = manifest.get("provenance")
+    found = found if isinstance(found, dict) else {}
+    said = []
+    if found.get("git_dirty"):
+        said.append("made from a DIRTY TREE")
+    elif not found.get("git_commit"):
+        said.append("commit not known")
+    if manifest.get("status") in ("diverged", "failed"):
+        said.append(f"the run {manifest['status']}")
+    if plugins := manifest.get("plugins"):
+        said.append(f"plug-ins {printable(', '.join(plugins), 100)}")
+    return said
+
+
+def _at(found: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
+
+
+def _add(findings: Findings, reason: str) -> None:
+    findings.add(reason, file=FILE)
+
+
+def _shown(value: object) -> str:
+    return "missing" if value is None else printable(repr(value), 80)
+
+
+_KINDS: Mapping[type, str] = {
+    str: "a text",
+    int: "a whole number",
+    dict: "an object",
+    list: "a list",
+}

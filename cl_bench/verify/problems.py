@@ -1,0 +1,107 @@
+"""The test problems, made again from the seed: are these the problems, and are the scores right?
+
+Built-in tasks are procedural: seed, setting and number give a problem with its right answer. So an
+item can be held against the problem that it is of, without any model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from cl_bench.micro import MicroDomain
+from cl_bench.problem_sets import distinct_problems, retention_set
+from cl_bench.registry import DOMAINS
+from cl_bench.verify.case import Case, known
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Set = tuple[str, str, str]
+"""Domain, test set and setting."""
+_FIRST = "1"
+"""A manifest does not name the versions of domains outside the stream; as long as a domain is in
+its first, it is that one."""
+_USUAL = 64
+_MOST = 5_000
+"""Problems of one set that are made again; making more takes minutes."""
+
+
+def problems(case: Case) -> None:
+    """The identifiers in `items` are those of the seed's problems."""
+    for key, rows in _sets(case):
+        right = _answers(case, key)
+        if right is None:
+            continue
+        strange = ~rows["uid"].isin(right)
+        seed = case.manifest["seed"]
+        reason = f"seed {seed} has no such test problem: {key[0]}, {key[1]}, {key[2]}"
+        case.findings.rows("items", rows[strange], reason, ("step", "uid", "sample"))
+
+
+def scores(case: Case) -> None:
+    """The score of an item is 1 exactly where its answer is the right one."""
+    for key, rows in _sets(case):
+        right = _answers(case, key)
+        if right is None:
+            continue
+        gold = rows["uid"].map(right)
+        deserved = rows["answer"].eq(gold).astype(float)
+        wrong = rows[gold.notna() & rows["score"].ne(deserved)]
+        reasons = [
+            f"score is {row['score']:g}, but its answer is {'right' if row['answer'] == right[row['uid']] else 'wrong'}"
+            for _, row in wrong.head(10).iterrows()
+        ]
+        case.findings.rows("items", wrong, reasons, ("step", "uid", "sample"))
+
+
+def not_remade(case: Case) -> list[str]:
+    """Domains of the stream whose problems are not made again here."""
+    return [
+        stage["domain"]
+        for stage in case.stages
+        if not _remade(stage["domain"], stage["domain_version"])
+    ]
+
+
+def _sets(case: Case) -> list[tuple[Set, pd.DataFrame]]:
+    groups = case.tables["items"].groupby(["domain", "test_set", "setting"], sort=False)
+    return [((str(key[0]), str(key[1]), str(key[2])), rows) for key, rows in groups]
+
+
+def _answers(case: Case, key: Set) -> Mapping[str, str] | None:
+    """By identifier the right answer of every problem of a set; None if they are not known."""
+    domain, test_set, setting = key
+    versions = {stage["domain"]: stage["domain_version"] for stage in case.stages}
+    retention = test_set == "retention"
+    count = case.option("evaluation", "retention_items" if retention else "items")
+    count = count or max(_USUAL, _most(case, key))  # the first problems of more are the same
+    if not _remade(domain, versions.get(domain, _FIRST)) or count > _MOST:
+        return None
+    if setting not in DOMAINS.load(domain).settings:
+        return {}
+    return _made(key, case.manifest["seed"], count)
+
+
+@lru_cache(maxsize=512)
+def _made(key: Set, seed: int, count: int) -> Mapping[str, str]:
+    domain, test_set, setting = key
+    found = DOMAINS.load(domain)
+    if test_set == "retention":
+        made = [item.problem for item in retention_set(found, seed, count).items]
+    else:
+        made = distinct_problems(found.task(seed=seed, setting=setting, feedback="none"), count)
+    return MappingProxyType({problem.uid: problem.answer for problem in made})
+
+
+def _most(case: Case, key: Set) -> int:
+    """The most problems of a set that an evaluation asked."""
+    frame = case.tables["evaluations"]
+    same = (frame["domain"] == key[0]) & (frame["test_set"] == key[1]) & (frame["setting"] == key[2])
+    return int(frame["n_items"][same].max()) if same.any() else 0
+
+
+def _remade(domain: str, version: str) -> bool:
+    return known(domain, version) and isinstance(DOMAINS.load(domain), MicroDomain)

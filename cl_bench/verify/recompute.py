@@ -1,0 +1,137 @@
+"""The numbers of `evaluations`, computed again from the single responses in `items`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cl_bench.verify.case import KEYS, LABEL, Case
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ROW = ["step", *LABEL]
+_SET = ["domain", "test_set", "setting"]
+
+
+def recomputed(case: Case) -> None:
+    """Accuracy, counts and lengths are those of the items, and every item has its evaluation."""
+    frame = case.with_items
+    asked = frame["scored"].notna()
+    case.rows("evaluations", ~asked & _keeps_items(case, frame), "there are no items of this row")
+    _require(case, frame[asked], "accuracy", "score", "the mean score of its items")
+    _require(case, frame[asked], "n_items", "problems", "the number of its problems in items")
+    if not case.thinned:
+        _require(case, frame[asked], "n_samples", "samples", "the number of samples in items")
+        _require(case, frame[asked], "completion_tokens", "tokens", "the mean length of its items")
+        _require(case, frame[asked], "kl_policy_base_tokens", "first", "the length of first samples")
+        _uneven(case, frame[asked])
+    _orphans(case)
+
+
+def whole(case: Case) -> None:
+    """Where every response is right or wrong, accuracy counts whole responses."""
+    frame = case.with_items
+    count = frame["n_items"] * frame["n_samples"]
+    right = frame["accuracy"] * count
+    broken = frame["binary"].eq(True) & ((right - right.round()).abs() > 1e-6 * count)
+    case.rows(
+        "evaluations",
+        broken,
+        lambda row: (
+            f"accuracy · n is not whole: {row['accuracy']:.6g} of {row['n_items'] * row['n_samples']} "
+            "responses, each right or wrong"
+        ),
+    )
+
+
+def asked(case: Case) -> None:
+    """Items, samples and temperature are those of the configuration."""
+    frame = case.tables["evaluations"]
+    stream = frame["test_set"].ne("retention")
+    for column, option, where in (
+        ("n_samples", "samples", stream),
+        ("temperature", "temperature", stream | True),
+        ("n_items", "retention_items", ~stream),
+    ):
+        wanted = case.option("evaluation", option)
+        if wanted is not None:
+            reason = f"{column} is not {wanted}, as the configuration says"
+            case.rows("evaluations", where & frame[column].ne(wanted), reason)
+    most = case.option("evaluation", "items")
+    if most is not None:
+        many = stream & (frame["n_items"] > most)
+        case.rows("evaluations", many, f"n_items is more than {most}, which the configuration asks")
+    case.rows("evaluations", ~stream & frame["n_samples"].ne(1), "n_samples is not 1 (retention)")
+
+
+def same_problems(case: Case) -> None:
+    """Every evaluation of a set asked the same problems."""
+    items = case.tables["items"]
+    asked = items.groupby(_ROW, sort=False)["uid"].agg(lambda uids: hash(frozenset(uids)))
+    first = asked.groupby(level=_SET, sort=False).transform("first")
+    for key in list(asked.index[asked != first])[:5]:
+        words = f"step {', '.join(map(str, key))}"
+        reason = "its problems are not those that the other evaluations asked"
+        case.findings.add(reason, table="items", key=words)
+
+
+def _with_items(case: Case) -> pd.DataFrame:
+    """`evaluations`, and beside each row what its items say."""
+    items = case.tables["items"]
+    groups = items.groupby(_ROW, sort=False)
+    score = items["score"]
+    per_sample = 1.0
+    if case.thinned:
+        per_sample = _samples_of(case)
+    shares = score * per_sample
+    whole = (shares - shares.round()).abs() < 1e-4
+    found = groups.agg(score=("score", "mean"), problems=("uid", "nunique"), scored=("uid", "size"))
+    found["binary"] = (whole & score.between(0, 1)).groupby([items[k] for k in _ROW]).all()
+    if not case.thinned:
+        found["samples"] = groups["sample"].max() + 1
+        found["tokens"] = groups["completion_tokens"].mean()
+        found["first"] = items[items["sample"].eq(0)].groupby(_ROW)["completion_tokens"].sum()
+    return case.tables["evaluations"].join(found, on=_ROW)
+
+
+def _samples_of(case: Case) -> pd.Series:
+    """For each thinned item the number of responses that its score is the mean of."""
+    counts = case.tables["evaluations"].drop_duplicates(_ROW).set_index(_ROW)["n_samples"]
+    return case.tables["items"].join(counts, on=_ROW)["n_samples"]
+
+
+def _keeps_items(case: Case, frame: pd.DataFrame) -> pd.Series:
+    """Whether a row of `evaluations` should have items."""
+    return frame["at"].ne("inside") | (not case.thinned)
+
+
+def _require(case: Case, frame: pd.DataFrame, column: str, again: str, what: str) -> None:
+    stored, computed = frame[column].astype(float), frame[again].astype(float)
+    wrong = ~np.isclose(stored, computed, rtol=case.rounding(), atol=case.rounding())
+    rows = frame[wrong & stored.notna()]
+    reasons = [
+        f"{column} is {row[column]:.10g}, but {what} is {row[again]:.10g}"
+        for _, row in rows.head(10).iterrows()
+    ]
+    case.findings.rows("evaluations", rows, reasons, KEYS["evaluations"])
+
+
+def _uneven(case: Case, frame: pd.DataFrame) -> None:
+    uneven = frame["scored"].ne(frame["n_items"] * frame["n_samples"])
+    rows = frame[uneven]
+    reasons = [
+        f"items has {row['scored']:.0f} responses of this row, not {row['n_items']} · "
+        f"{row['n_samples']}"
+        for _, row in rows.head(10).iterrows()
+    ]
+    case.findings.rows("evaluations", rows, reasons, KEYS["evaluations"])
+
+
+def _orphans(case: Case) -> None:
+    """Items of which no evaluation speaks."""
+    items = case.tables["items"]
+    there = case.tables["evaluations"][_ROW].drop_duplicates().assign(there=1).set_index(_ROW)
+    orphans = items.join(there, on=_ROW)["there"].isna()
+    case.rows("items", orphans, "no row of evaluations is of this item")

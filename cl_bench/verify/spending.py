@@ -1,0 +1,123 @@
+"""What was spent: the ledger, the training steps, and the counts beside every evaluation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cl_bench.schema import TABLES
+from cl_bench.verify.case import KEYS, Case, known
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_CHANNELS = ("slow", "fast")
+_SPENT = [name for name in TABLES["ledger"].names if name not in KEYS["ledger"]]
+
+
+def ledger(case: Case) -> None:
+    """Both channels at every evaluation, nothing at step 0, and never less than before."""
+    frame = case.tables["ledger"]
+    if frame.empty and not case.evaluated:
+        return
+    for step in case.evaluated:
+        there = set(frame["channel"][frame["step"].eq(step)])
+        for channel in [name for name in _CHANNELS if name not in there]:
+            key = f"step {step}, {channel}"
+            case.findings.add("the row is missing", table="ledger", key=key)
+    spent = frame[_SPENT].astype(float)
+    early = (spent.ne(0) & spent.notna()).any(axis=1) & frame["step"].eq(0) & (frame.index < 2)
+    case.rows("ledger", early, "something is spent at step 0, before training")
+    change = spent.groupby(frame["channel"]).diff()
+    for name in _SPENT:
+        reason = f"{name} is less than in the row before of its channel; a ledger never decreases"
+        case.rows("ledger", change[name] < 0, reason)
+    later = frame["step"].groupby(frame["channel"]).diff() < 0
+    case.rows("ledger", later, "step is less than in the row before of its channel")
+
+
+def beside(case: Case) -> None:
+    """`samples_slow` and `rollouts` of evaluations are those of the ledger at their step."""
+    frame, rollouts = case.tables["evaluations"], _rollouts(case)
+    for column, wanted in (("samples_slow", rollouts["slow"]), ("rollouts", rollouts.sum(axis=1))):
+        right = frame["step"].map(wanted)
+        wrong = right.notna() & frame[column].ne(right)
+        case.rows(
+            "evaluations",
+            wrong,
+            lambda row, name=column, of=wanted: (
+                f"{name} is {row[name]}, but the ledger has {of[row['step']]:.0f}"
+            ),
+        )
+
+
+def steps(case: Case) -> None:
+    """A row for every training step, of the stage and domain that the stream has there."""
+    frame = case.tables["steps"]
+    last = case.ends[-1] if case.finished else (case.evaluated or [0])[-1]
+    outside = ~frame["step"].between(1, case.ends[-1])
+    case.rows("steps", outside, "the stream has no such step")
+    missing = sorted(set(range(1, last + 1)) - set(frame["step"].tolist()))
+    if missing:
+        case.findings.add(
+            f"{len(missing)} of {last} steps have no row; the first of them is step {missing[0]}",
+            table="steps",
+        )
+    stage = np.searchsorted(case.ends, frame["step"]) + 1
+    case.rows("steps", ~outside & frame["stage"].ne(stage), "stage is not the one of the stream")
+    domains = dict(enumerate((stage["domain"] for stage in case.stages), 1))
+    right = frame["stage"].map(domains)
+    case.rows("steps", right.notna() & frame["domain"].ne(right), "domain is not the stream's there")
+
+
+def batches(case: Case) -> None:
+    """A built-in learner's steps: as many rollouts as configured, and rewards that count them."""
+    size = _size(case)
+    if size is None:
+        return
+    slow = case.tables["ledger"]
+    slow = slow[slow["channel"].eq("slow") & slow["step"].isin(case.evaluated)]
+    wrong = slow["rollouts"].ne(slow["optimizer_steps"] * size)
+    rows = wrong.reindex(case.tables["ledger"].index, fill_value=False)
+    case.rows("ledger", rows, f"rollouts are not {size} for each of its optimizer_steps")
+    many = slow["optimizer_steps"].gt(slow["step"]).reindex(rows.index, fill_value=False)
+    case.rows("ledger", many, "there are more optimizer_steps than training steps")
+    _rewards(case, size)
+    _tokens(case, slow, size)
+
+
+def _rewards(case: Case, size: int) -> None:
+    """Where responses are right or wrong, the reward of a step that trains counts whole ones."""
+    frame = case.tables["steps"]
+    if not all(known(domain) for domain in case.domains):
+        return
+    right = frame["reward"] * size
+    wrong = frame["loss"].notna() & ((right - right.round()).abs() > 1e-6 * size)
+    reason = f"reward · n is not whole: {size} rollouts, each right or wrong"
+    case.rows("steps", wrong, reason)
+
+
+def _tokens(case: Case, slow: pd.DataFrame, size: int) -> None:
+    """Tokens sampled in training, summed over steps, are those of the ledger."""
+    taken = case.tables["steps"].drop_duplicates("step").set_index("step")["completion_tokens"]
+    total = taken.sort_index().cumsum() * size
+    wanted = slow["step"].map(total)
+    trains = slow["optimizer_steps"].eq(slow["step"]) & wanted.notna()
+    close = np.isclose(slow["generated_tokens"], wanted, rtol=case.rounding(1e-6), atol=0.5)
+    rows = (trains & ~close).reindex(case.tables["ledger"].index, fill_value=False)
+    reason = "generated_tokens are not the sum of completion_tokens over the steps so far"
+    case.rows("ledger", rows, reason)
+
+
+def _size(case: Case) -> int | None:
+    """Rollouts of one RL step; None where a learner may do as it likes."""
+    sizes = [case.option("learning", name) for name in ("problems_per_step", "group_size")]
+    return sizes[0] * sizes[1] if case.own and None not in sizes else None
+
+
+def _rollouts(case: Case) -> pd.DataFrame:
+    """Rollouts so far: a row for each step, a column for each channel."""
+    frame = case.tables["ledger"].drop_duplicates(["step", "channel"])
+    wide = frame.pivot(index="step", columns="channel", values="rollouts")
+    return wide.reindex(columns=list(_CHANNELS)).dropna()
