@@ -22,8 +22,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
+from cl_bench.learner import LearnerConfig
 from cl_bench.provenance import config_hash
-from cl_bench.run_config import RunConfig
 from cl_bench.schema import SCHEMA_VERSION, TABLES
 from tests.report.synthetic_tables import TEXTS, TWO, Row, Synthetic, rising, tables
 
@@ -75,9 +75,20 @@ def _lifted(lift: float, step: int, domain: str, prompt: str) -> float:
 
 
 def _manifest(spec: Synthetic) -> Row:
-    parts = asdict(RunConfig(learner=spec.learner, seed=spec.seed, eval_every=spec.every))
-    parts["learning"] |= {"problems_per_step": 2, "group_size": 5, "seed": spec.seed}
-    parts["evaluation"] |= {"items": spec.items or 64, "samples": spec.samples}
+    learning = LearnerConfig(problems_per_step=2, group_size=5, seed=spec.seed)
+    parts: Row = {
+        "learner": spec.learner,
+        "model": "embedded",
+        "seed": spec.seed,
+        "feedback": "step",
+        "announced": False,
+        "eval_every": spec.every,
+        "threads": 1,
+        "device": "auto",
+        "keep_stage_models": False,
+        "learning": asdict(learning),
+        "evaluation": _EVALUATION | {"items": spec.items or 64, "samples": spec.samples},
+    }
     for name, value in spec.config.items():
         *part, last = name.split(".")
         (parts[part[0]] if part else parts)[last] = value
@@ -111,6 +122,8 @@ def _stream(spec: Synthetic) -> Row:
     return {"name": name, "version": "1", "stages": stages} | dict(spec.stream)
 
 
+# `EvaluationConfig`, whose module would import torch.
+_EVALUATION = {"retention_items": 8, "temperature": 1.0, "max_new_tokens": 96, "probes": True}
 _PROVENANCE = {
     "cl_bench": "0.1.0",
     "git_commit": "c" * 40,
