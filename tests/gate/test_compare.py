@@ -95,9 +95,10 @@ def test_one_seed_with_few_items_is_inconclusive_and_says_how_many_decide(tmp_pa
 
 
 def test_one_seed_with_many_items_decides_by_them(tmp_path: Path) -> None:
-    reference = noisy_run(tmp_path / "reference", items=1500, every=20)
-    same = noisy_run(tmp_path / "same", items=1500, every=20, noise=1)
-    worse = noisy_run(tmp_path / "worse", items=1500, every=20, noise=2, drop=0.1)
+    many: dict[str, Any] = {"items": 1500, "samples": 1, "stages": (("math", 10),)}
+    reference = noisy_run(tmp_path / "reference", **many)
+    same = noisy_run(tmp_path / "same", noise=1, **many)
+    worse = noisy_run(tmp_path / "worse", noise=2, drop=0.1, **many)
     assert judge(same, reference).verdict == "pass"
     assert judge(worse, reference).verdict == "regress"
 
@@ -192,9 +193,9 @@ def test_a_metric_that_only_the_candidate_lacks_is_inconclusive(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"stream": {"version": "2"}}, "version"),
-        ({"stages": (("math", 20), ("code", 10))}, "math-to-code"),
-        ({"uid": "other/{domain}/{item}"}, "other test items of"),
+        ({"stream": {"version": "2"}}, "stream version 2 against 1"),
+        ({"stages": (("math", 20), ("code", 10))}, "steps of stage 2 (code) 10 against 20"),
+        ({"uid": "other/{domain}/{item}"}, "test problems of math"),
     ],
 )
 def test_runs_of_another_kind_are_not_compared(

@@ -27,11 +27,11 @@ def drift(candidate: Path, reference: Path) -> tuple[Check, Check]:
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six seeds; 5 evaluations × 2 domains × 2 prompts."""
-    return noisy_runs(tmp_path_factory.mktemp("reference"), 6, items=100)
+    return noisy_runs(tmp_path_factory.mktemp("reference"), 6, items=100, samples=1)
 
 
 def test_noise_alone_drifts_nowhere(reference: Path, tmp_path: Path) -> None:
-    mean, points = drift(noisy_runs(tmp_path, 6, items=100, noise=1), reference)
+    mean, points = drift(noisy_runs(tmp_path, 6, items=100, samples=1, noise=1), reference)
     assert (mean.verdict, points.verdict) == ("pass", "pass")
     assert "all 20 points within the tolerance" in points.reason
 
@@ -40,7 +40,7 @@ def test_a_dip_at_one_point_is_seen_there_and_hardly_in_the_mean(
     reference: Path, tmp_path: Path
 ) -> None:
     """One of 20 points loses 0.4 and gets it back."""
-    mean, points = drift(noisy_runs(tmp_path, 6, items=100, noise=1, dip=(20, "code", 0.4)), reference)
+    mean, points = drift(noisy_runs(tmp_path, 6, items=100, samples=1, noise=1, dip=(20, "code", 0.4)), reference)
     assert mean.verdict == "pass"
     assert mean.difference == pytest.approx(-0.02, abs=0.01)
     assert points.verdict == "regress"
@@ -51,7 +51,7 @@ def test_a_dip_at_one_point_is_seen_there_and_hardly_in_the_mean(
 
 
 def test_a_slow_slide_is_seen_in_the_mean_and_at_no_point(reference: Path, tmp_path: Path) -> None:
-    mean, points = drift(noisy_runs(tmp_path, 6, items=100, noise=1, drop=0.1), reference)
+    mean, points = drift(noisy_runs(tmp_path, 6, items=100, samples=1, noise=1, drop=0.1), reference)
     assert mean.verdict == "regress"
     assert mean.difference == pytest.approx(-0.08, abs=0.02)  # none at step 0
     assert points.verdict == "pass"
@@ -65,8 +65,8 @@ def test_a_point_that_is_not_sure_is_undecided(tmp_path: Path) -> None:
 
 
 def test_an_evaluation_that_the_candidate_lacks_is_named(reference: Path, tmp_path: Path) -> None:
-    candidate = noisy_runs(tmp_path, 6, items=100, every=20)
+    candidate = noisy_runs(tmp_path, 6, items=100, samples=1, last=20)
     mean, points = drift(candidate, reference)
     assert (mean.verdict, points.verdict) == ("inconclusive", "inconclusive")
-    assert "no value at step 10, code, learner prompt" in mean.reason
+    assert "no value at step 30, code, learner prompt" in mean.reason
     assert "and 5 more" in mean.reason
