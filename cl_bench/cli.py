@@ -8,10 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from cl_bench.cli_check import check
+from cl_bench.cli_compare import compare
 from cl_bench.cli_errors import Errors
 from cl_bench.cli_plasticity import plasticity
 from cl_bench.cli_reference import reference
 from cl_bench.cli_reproduce import calibrate, reproduce
+from cl_bench.cli_show import show
 from cl_bench.console import OneLineGroup
 from cl_bench.errors import UsageError, unknown
 from cl_bench.text import printable
@@ -224,6 +226,8 @@ def selftest(
 app.command()(reproduce)
 app.command()(calibrate)
 app.command()(plasticity)
+app.command()(compare)
+app.command()(show)
 app.command()(check)
 app.add_typer(reference, name="reference")
 

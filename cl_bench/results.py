@@ -52,7 +52,7 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = Checkpoints(path / "checkpoint")
-        self._read_parts: Parts | None = None
+        self._reader: Parts | None = None
 
     @classmethod
     def create(cls, path: Path, manifest: Mapping[str, Any]) -> RunDirectory:
@@ -176,7 +176,7 @@ class RunDirectory:
         A table without rows is a frame with columns and types. A file that is missing, or is not
         the one that was committed, is a `RunDirectoryError` with its name.
         """
-        return self.select(name).to_pandas(use_threads=False)
+        return self._parts().table(name).to_pandas(use_threads=False)
 
     def select(
         self, name: str, columns: Sequence[str] | None = None, *, first: bool = False
@@ -185,7 +185,9 @@ class RunDirectory:
 
         With `first` only the rows of the first part, which holds the whole first evaluation.
         """
-        return self._parts().table(name, columns, first=first)
+        if self._reader is None:
+            self._reader = self._parts()
+        return self._reader.table(name, columns, first=first)
 
     def raw(self, name: str) -> pa.Table:
         """A table as it was written, in the columns of its own schema version; hashes are held
@@ -206,10 +208,7 @@ class RunDirectory:
         require_unedited(manifest, self.path / _MANIFEST)
 
     def _parts(self) -> Parts:
-        """To be read; made once, so that what was committed is looked up once."""
-        if self._read_parts is None:
-            self._read_parts = Parts(self.path, self.manifest)
-        return self._read_parts
+        return Parts(self.path, self.manifest)
 
     def _parts_to_write(self) -> Parts:
         self.require_own_version()

@@ -25,7 +25,7 @@ from cl_bench.metrics.continual import (
 )
 from cl_bench.metrics.stability import general_ability_delta, min_accuracy, stability_gap
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.summary import PROMPTS, matrix_of
+from cl_bench.report.summary import matrix_of
 from cl_bench.run_tables import RunTables, rows_of
 
 if TYPE_CHECKING:
@@ -67,8 +67,9 @@ class Measured:
         self.run = run
         self.manifest: Mapping[str, Any] = run.manifest
         self._frames: dict[str, pd.DataFrame] = {}
+        self._matrices: dict[tuple[str, str], Array] = {}
 
-    @property
+    @cached_property
     def stages(self) -> tuple[str, ...]:
         """The domain of every stage."""
         return tuple(stage["domain"] for stage in self.manifest["stream"]["stages"])
@@ -98,23 +99,14 @@ class Measured:
         """Those of the stream's problems and the policy in training."""
         return [p for p in self.evaluated if p.test_set == "stream" and p.weights == "trained"]
 
-    def matrix(self, prompt: str = "learner") -> Array:
-        """acc_I_J, shape (T+1, T), on the stream's problems; NaN where nothing was evaluated."""
-        return self._matrices[prompt].copy()
-
-    @cached_property
-    def _matrices(self) -> dict[str, Array]:
-        return {
-            prompt: matrix_of(
-                [(p.stage, p.step, p.domain, p.accuracy) for p in self._ends_under(prompt)],
-                self.stages,
-                prompt,
-            )
-            for prompt in PROMPTS
-        }
-
-    def _ends_under(self, prompt: str) -> list[Point]:
-        return [p for p in self.points if p.prompt == prompt and p.at != "inside"]
+    def matrix(self, prompt: str = "learner", column: str = "accuracy") -> Array:
+        """A column of `Point` at the start and at the ends of stages, on the stream's problems:
+        acc_I_J, shape (T+1, T), or the like; NaN where nothing was evaluated."""
+        if (prompt, column) not in self._matrices:
+            ends = [p for p in self.points if p.prompt == prompt and p.at != "inside"]
+            cells = [(p.stage, p.step, p.domain, getattr(p, column)) for p in ends]
+            self._matrices[prompt, column] = matrix_of(cells, self.stages, prompt)
+        return self._matrices[prompt, column].copy()
 
     def trajectory(self, prompt: str = "learner") -> tuple[Array, Array]:
         """acc_E_J, shape (E, T), at all evaluations in order, and stage_E, shape (E,)."""
@@ -151,6 +143,13 @@ class Measured:
         """By domain, the accuracy on `retention` or `harder` problems when a stage had ended."""
         asked = (p for p in self.evaluated if p.test_set == test_set and p.stage == stage)
         return {p.domain: p.accuracy for p in asked}
+
+    def best_prompt(self) -> str | None:
+        """The prompt with the highest score after the last round; None without a round."""
+        rows = self.rows("prompts", "round", "fate", "score", "text")
+        last = max((row[0] for row in rows), default=None)
+        kept = [row for row in rows if row[0] == last and row[1] == "kept" and not isnan(row[2])]
+        return str(max(kept, key=lambda row: row[2])[3]) if kept else None
 
     def spent(self, *columns: str) -> float:
         """Sum over both channels of columns of `ledger`, at the last evaluation."""

@@ -18,6 +18,7 @@ from cl_bench.claims.data import Data
 from cl_bench.claims.tables import TABLES as ARCHIVED
 from cl_bench.errors import OtherSoftwareError, RunDirectoryError
 from cl_bench.files import file_hash
+from cl_bench.metrics.undefined import Undefined
 from cl_bench.migrations import tables_of, upgrade
 from cl_bench.parts import Parts
 from cl_bench.results import RunDirectory
@@ -189,7 +190,9 @@ def test_the_archive_of_the_claims_takes_older_runs(home: Path) -> None:
     accuracy = said(home)["accuracy"]["learner"]
     assert data.cell_accuracy(cell, "code") == accuracy[-1][1]
     for name in ARCHIVED:
-        assert len(data.table(name, cell))
+        kept = data.table(name, cell)
+        assert not isinstance(kept, Undefined)
+        assert not kept.empty
 
 
 def test_the_setting_is_that_of_a_domain_s_first_stage_or_the_easiest_outside() -> None:

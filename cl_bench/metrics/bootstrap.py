@@ -9,7 +9,7 @@ with 5 and 93 % with 10. Report the seeds themselves beside it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -153,6 +153,16 @@ def over_seeds(
     if isinstance(found, Undefined):
         return found
     return Estimate(found.value, found.interval, found.seeds, total)
+
+
+def as_ratio(estimate: Estimate | Undefined) -> Estimate | Undefined:
+    """An estimate of a mean log2 ratio as one of the geometric mean of the ratios."""
+    if isinstance(estimate, Undefined):
+        return estimate
+    interval = estimate.interval
+    if not isinstance(interval, Undefined):
+        interval = Interval(2**interval.low, 2**interval.high, interval.level)
+    return replace(estimate, value=2**estimate.value, interval=interval)
 
 
 ONE_SEED = Undefined("one seed shows no interval over seeds")

@@ -94,8 +94,11 @@ def _means(
 ) -> Array:
     """The mean of every learner in every resample, shape (L, R)."""
     seeds = sorted(set().union(*values))
-    common = generator.integers(len(seeds), size=(resamples, _SPARE * len(seeds)))
-    drawn: dict[tuple[int, ...], np.ndarray] = {}
+    common = generator.integers(len(seeds), size=(resamples, len(seeds)))
+    drawn = {tuple(range(len(seeds))): common}
+    if any(len(by_seed) < len(seeds) for by_seed in values):
+        spare = generator.integers(len(seeds), size=(resamples, _SPARE * len(seeds)))
+        common = np.concatenate([common, spare], axis=1)
     rows = []
     for by_seed in values:
         own = tuple(place for place, seed in enumerate(seeds) if seed in by_seed)

@@ -25,7 +25,7 @@ _SAMPLER = {
     "samples": "samples of a problem",
     "retention_items": "problems of a domain outside the stream",
 }
-_EVERY = "steps between evaluations"
+_EVERY = "training samples between evaluations"
 
 Facts = tuple[tuple[str, Any], ...]
 """Names, in words, and values."""
@@ -43,7 +43,8 @@ class Key:
     version: str
     """Version of the stream."""
     stages: tuple[Facts, ...]
-    """Domain, version of the domain, setting and training steps of every stage."""
+    """Domain, version of the domain and setting of every stage. How many steps it takes is the
+    learner's affair: what it may spend in it is the budget."""
     conditions: Facts
     """What else the stream tells the learner: level of feedback, announced boundaries."""
     sampler: Facts
@@ -62,6 +63,10 @@ class Key:
     def differences(self, other: Key) -> list[str]:
         """What keeps runs of the two from being compared, a line each; empty if they are equal."""
         return [f"{what} {mine} against {theirs}" for what, mine, theirs in self._unequal(other)]
+
+    def differing(self, other: Key) -> tuple[str, ...]:
+        """The names of what differs."""
+        return tuple(what for what, _, _ in self._unequal(other))
 
     def words(self) -> tuple[str, ...]:
         """The key in words, a fact each."""
@@ -117,11 +122,14 @@ def key_of(manifest: Mapping[str, Any]) -> Key:
     return Key(
         stream=str(stream["name"]),
         version=str(stream["version"]),
-        stages=tuple(_stage(stage) for stage in stream["stages"]),
+        stages=tuple(
+            tuple((words, stage.get(name)) for name, words in _STAGE.items())
+            for stage in stream["stages"]
+        ),
         conditions=tuple((words, config.get(name)) for name, words in _CONDITIONS.items()),
         sampler=(
             *((words, evaluation.get(name)) for name, words in _SAMPLER.items()),
-            (_EVERY, config.get("eval_every")),
+            (_EVERY, int(config.get("eval_every", 0)) * per_step),
         ),
         budget=tuple(count * per_step for count in steps),
         model=_model_of(manifest),
@@ -153,9 +161,9 @@ class Setup:
     """By domain, the hash of `items_of`."""
 
     @classmethod
-    def of(cls, run: RunTables) -> Setup:
-        """Of a run, finished or not."""
-        manifest = run.manifest
+    def of(cls, run: RunTables, manifest: Mapping[str, Any] | None = None) -> Setup:
+        """Of a run, finished or not; `manifest` is its own, if it was read already."""
+        manifest = run.manifest if manifest is None else manifest
         return cls(key_of(manifest), int(manifest["seed"]), items_of(run))
 
     def differences(self, other: Setup) -> list[str]:
@@ -186,11 +194,6 @@ def differences(first: Iterable[RunTables], second: Iterable[RunTables]) -> list
     return list(dict.fromkeys(lines))
 
 
-def _stage(described: Mapping[str, Any]) -> Facts:
-    named = tuple((words, described.get(name)) for name, words in _STAGE.items())
-    return (*named, ("steps", int(described["steps"])))
-
-
 def _name(stage: Facts) -> object:
     return dict(stage)["domain"]
 
@@ -199,7 +202,7 @@ def _details(stage: Facts) -> list[str]:
     values = dict(stage)
     version = values["domain version"]
     shown = [f"version {version}"] if version is not None else []
-    return [*shown, str(values["setting"]), f"{values['steps']} steps"]
+    return [*shown, str(values["setting"])]
 
 
 def _facts(mine: Facts, theirs: Facts, where: str = "") -> list[tuple[str, object, object]]:

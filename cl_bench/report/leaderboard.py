@@ -1,122 +1,149 @@
-"""The leaderboard: which learners did how well on what, with intervals instead of bare ranks."""
+"""The leaderboard: which learners did how well on what, with intervals instead of bare ranks.
+
+Runs are ranked together when they compare (`cl_bench.report.comparability`). A row is a learner
+with one setting; its numbers are means over seeds, a seed that failed, diverged or is missing is
+counted and never replaced. docs/leaderboard.md explains it to users.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
 
-from cl_bench.metrics.bootstrap import Estimate
-from cl_bench.metrics.ranks import Ranks
+from cl_bench.errors import ClBenchError
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.board import (
+    Board,
+    Leaderboard,
+    Overall,
+    OverallRow,
+    Problem,
+    Row,
+)
+from cl_bench.report.columns import Column, columns
 from cl_bench.report.comparability import Key
-from cl_bench.run_metrics import Better
+from cl_bench.report.efficiency import REFERENCE
+from cl_bench.report.entries import DAMAGED, Entry, Status, read_entry
+from cl_bench.report.grouping import Group, code_note, groups, notes_elsewhere, rows_of_group
+from cl_bench.report.overall import overall
+from cl_bench.report.plasticity_tables import PlasticityTable, find_tables, ratios
+from cl_bench.report.rows import Runs, estimate, make_rows
+from cl_bench.run_metrics import RUN_METRICS
+from cl_bench.run_tables import RunTables, Unreadable, find_runs
 
-Status = Literal["done", "diverged", "failed", "running", "missing"]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A number of every row."""
-
-    title: str
-    unit: str
-    better: Better
-    low: float | None = None
-    """The smallest value there can be; None if there is none."""
-    high: float | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Row:
-    """A learner with one setting, on one board; mappings by metric have the board's `columns`."""
-
-    learner: str
-    settings: str
-    """What tells it from other rows of the same learner, such as `learning_rate=0.0009`."""
-    seeds: tuple[int, ...]
-    """Those of all of the board's rows, in order."""
-    status: Mapping[int, Status]
-    """By seed; `missing` is a seed that another row has."""
-    reasons: Mapping[int, str]
-    """By seed, why a run failed or diverged."""
-    runs: Mapping[int, Path]
-    """By seed, except the missing ones."""
-    values: Mapping[str, Estimate | Undefined]
-    """By metric: the mean over seeds, with its interval and k of n seeds."""
-    per_seed: Mapping[str, Mapping[int, float | Undefined]]
-    """By metric, then by seed."""
-    ranks: Mapping[str, Ranks | Undefined]
-    """By metric; undefined where the metric has no better or the row only one seed."""
-    flags: tuple[str, ...]
-    """What a reader has to mind: `dirty tree`, `mixed code`, `2 of 5 seeds missing`, …"""
-
-    @property
-    def label(self) -> str:
-        """The learner, with its settings where it has more than one row."""
-        return f"{self.learner} ({self.settings})" if self.settings else self.learner
+__all__ = [
+    "Board",
+    "Column",
+    "Leaderboard",
+    "Overall",
+    "OverallRow",
+    "Problem",
+    "Row",
+    "Status",
+    "leaderboard",
+    "leaderboard_of",
+]
 
 
-@dataclass(frozen=True, eq=False)
-class Board:
-    """Rows that are ranked together, best average accuracy first."""
-
-    key: Key
-    words: tuple[str, ...]
-    """The key in words, a fact each."""
-    stream: str
-    """Name and version: `math-to-code, version 1`."""
-    model: str
-    budget: str
-    """`80 + 80 steps, 10,240 training samples`."""
-    reference: str | None
-    """Label of the row of `rl` that sample efficiency is measured against."""
-    columns: Mapping[str, Column]
-    rows: tuple[Row, ...]
-    notes: tuple[str, ...]
-    """Why other rows are not here, and what else to mind."""
+def leaderboard_of(paths: Iterable[Path]) -> Leaderboard:
+    """The leaderboard of all runs at or below the paths, with the plasticity tables beside them."""
+    given = list(paths)
+    runs, unreadable = find_runs(given)
+    return leaderboard(runs, unreadable, find_tables(given))
 
 
-@dataclass(frozen=True, eq=False)
-class OverallRow:
-    """A learner over several boards of one model; mappings as in `Row`."""
+def leaderboard(
+    runs: Iterable[RunTables],
+    unreadable: Iterable[Unreadable] = (),
+    tables: Sequence[PlasticityTable] = (),
+) -> Leaderboard:
+    """The leaderboard of these runs; `unreadable` ones are named among its problems.
 
-    label: str
-    values: Mapping[str, Estimate | Undefined]
-    """Of the means over the boards."""
-    per_seed: Mapping[str, Mapping[int, float | Undefined]]
-    ranks: Mapping[str, Ranks | Undefined]
-
-
-@dataclass(frozen=True, eq=False)
-class Overall:
-    """The learners that were run on all of several streams, with one model."""
-
-    model: str
-    boards: tuple[int, ...]
-    """Places in `Leaderboard.boards` of those that are averaged."""
-    columns: Mapping[str, Column]
-    rows: tuple[OverallRow, ...]
-    notes: tuple[str, ...]
-    """Which learners are not ranked, and what they lack."""
+    `tables` are those of `cl-bench plasticity`; runs that are their probes are left out.
+    """
+    entries, problems = _entries(runs, [table.runs.resolve() for table in tables])
+    problems += [Problem(broken.path, "unreadable", broken.reason) for broken in unreadable]
+    problems += [problem for entry in entries for problem in _ended_badly(entry)]
+    found = groups(entries)
+    boards = []
+    for group in found:
+        board, duplicates = _board(group, found, tables)
+        boards.append(board)
+        problems += duplicates
+    ordered = sorted(problems, key=lambda problem: (problem.path, problem.kind))
+    return Leaderboard(tuple(boards), tuple(overall(boards)), tuple(ordered))
 
 
-@dataclass(frozen=True)
-class Problem:
-    """A run that is not, or not wholly, in the leaderboard."""
+def _entries(
+    runs: Iterable[RunTables], probes: Sequence[Path]
+) -> tuple[list[Entry], list[Problem]]:
+    entries, problems = [], []
+    for run in runs:
+        if any(run.path.resolve().is_relative_to(folder) for folder in probes):
+            continue
+        try:
+            entries.append(read_entry(run))
+        except DAMAGED as error:
+            said = str(error) if isinstance(error, ClBenchError) else _described(error)
+            problems.append(Problem(run.path, "unreadable", said))
+    return entries, problems
 
-    path: Path
-    kind: str
-    """`unreadable`, `failed`, `diverged`, `unfinished`, `duplicate`."""
-    reason: str
+
+def _described(error: Exception) -> str:
+    return f"its manifest or tables are not those of a run ({type(error).__name__}: {error})"
 
 
-@dataclass(frozen=True, eq=False)
-class Leaderboard:
-    """Everything that the runs of some folders show."""
+def _ended_badly(entry: Entry) -> list[Problem]:
+    if entry.status == "done":
+        return []
+    kind = "unfinished" if entry.status == "running" else entry.status
+    return [Problem(entry.path, kind, entry.reason or f"its status is {entry.status}")]
 
-    boards: tuple[Board, ...]
-    overall: tuple[Overall, ...]
-    """One per model that has several boards."""
-    problems: tuple[Problem, ...]
+
+def _board(
+    group: Group, others: Sequence[Group], tables: Sequence[PlasticityTable]
+) -> tuple[Board, list[Problem]]:
+    runs, duplicates = rows_of_group(group)
+    entries = [entry for row in runs for entry in row.by_seed.values()]
+    plugins = {name: None for e in entries for name in e.values if name not in RUN_METRICS}
+    shown = columns(plugins)
+    reference = _reference(runs)
+    rows = make_rows(runs, shown, ratios(entries, tables), reference)
+    label = _label(rows, reference)
+    notes = [] if label is None else [f"Sample efficiency is measured against {label}"]
+    key = group.key
+    board = Board(
+        key=key,
+        words=key.words(),
+        stream=f"{key.stream}, version {key.version}",
+        model=key.model_name or key.model,
+        budget=_budget(key),
+        reference=label,
+        columns=shown,
+        rows=tuple(rows),
+        notes=(*notes, *code_note(entries), *notes_elsewhere(group, others)),
+    )
+    return board, duplicates
+
+
+def _reference(runs: Sequence[Runs]) -> Runs | None:
+    """The row of the reference learner; of several, the one with the best average accuracy."""
+    rows = [row for row in runs if row.learner == REFERENCE]
+    return max(rows, key=_accuracy, default=None)
+
+
+def _accuracy(row: Runs) -> float:
+    name = "average_accuracy"
+    found = estimate(name, {seed: e.value(name) for seed, e in row.by_seed.items()})
+    return -1.0 if isinstance(found, Undefined) else found.value
+
+
+def _label(rows: Sequence[Row], reference: Runs | None) -> str | None:
+    if reference is None:
+        return None
+    paths = {entry.path for entry in reference.by_seed.values()}
+    return next(row.label for row in rows if paths & set(row.runs.values()))
+
+
+def _budget(key: Key) -> str:
+    return f"{' + '.join(f'{samples:,}' for samples in key.budget)} training samples"

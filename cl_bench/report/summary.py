@@ -20,7 +20,7 @@ from cl_bench.metrics.attribution import ChannelAttribution
 from cl_bench.metrics.continual import average_accuracy, bwt_gem, forgetting_max
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plugin_metrics import plugin_metrics
-from cl_bench.results import RunDirectory
+from cl_bench.run_tables import RunTables
 from cl_bench.text import duration, printable
 from cl_bench.views import attributions, probe_accuracy, stream_rows
 
@@ -174,7 +174,7 @@ class Summary:
         return f"Time: {duration(total)}, of it {', '.join(shares)}."
 
 
-def summarise(directory: RunDirectory) -> Summary:
+def summarise(directory: RunTables) -> Summary:
     """The summary of a run, finished or not: what is missing is `Undefined` with its reason."""
     manifest = directory.manifest
     evaluations = directory.table("evaluations")
