@@ -13,6 +13,7 @@ from cl_bench.cli_errors import Errors
 from cl_bench.cli_plasticity import plasticity
 from cl_bench.cli_reference import reference
 from cl_bench.cli_reproduce import calibrate, reproduce
+from cl_bench.cli_results import results_app, submit
 from cl_bench.cli_show import show
 from cl_bench.console import OneLineGroup
 from cl_bench.errors import UsageError, unknown
@@ -30,6 +31,7 @@ model_app = typer.Typer(help="The embedded base model: measure it, train it agai
 app.add_typer(model_app, name="model")
 new_app = typer.Typer(help="Write the skeleton of a package that adds to cl-bench.")
 app.add_typer(new_app, name="new")
+app.add_typer(results_app, name="results")
 
 LEARNING = "What the learner may spend"
 REFLECTION = "Who rewrites prompts (learners that have prompts)"
@@ -230,6 +232,7 @@ app.command()(compare)
 app.command()(show)
 app.command()(check)
 app.add_typer(reference, name="reference")
+app.command()(submit)
 
 
 @model_app.command("eval")

@@ -32,7 +32,7 @@ from cl_bench.claims.tables import (
     table_of,
     table_schema,
 )
-from cl_bench.errors import RunDirectoryError
+from cl_bench.errors import DamagedError, RunDirectoryError
 from cl_bench.files import file_hash, read_json, replacing, write_json_atomically
 from cl_bench.results import RunDirectory
 from cl_bench.schema import SCHEMA_VERSION
@@ -134,10 +134,12 @@ def _write(archive: Archive, out: Path) -> None:
             target = places.enter_context(replacing(out / f"{name}.parquet"))
             parquet.write_table(table, target, compression="zstd", compression_level=9)
             hashes[f"{name}.parquet"] = file_hash(target)
-        write_json_atomically(manifest, _description(archive, rows) | {"files": hashes})
+        write_json_atomically(manifest, description(archive) | {"files": hashes})
 
 
-def _description(archive: Archive, rows: list[Mapping[str, Any]]) -> dict[str, Any]:
+def description(archive: Archive) -> dict[str, Any]:
+    """What an archive's manifest says of it, but for the hashes of its files."""
+    rows = archive.rows.values()
     code = Counter(tuple(row[name] for name in CODE) for row in rows)
     ordered = sorted(code.items(), key=str)
     return {
@@ -208,8 +210,9 @@ def _read(path: Path, name: str, manifest: Mapping[str, Any]) -> pa.Table:
     return table.cast(schema)
 
 
-def _unusable(file: Path, reason: str) -> RunDirectoryError:
-    return RunDirectoryError(
+def _unusable(file: Path, reason: str) -> DamagedError:
+    message = (
         f"Cannot use the archived table {file}: {reason}. Restore the archive from a copy, or "
         "delete it and pack the runs again."
     )
+    return DamagedError(message, file.name, reason)

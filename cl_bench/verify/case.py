@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,9 @@ class Case:
     thinned: bool = False
     """Whether `items` has one mean score for each problem, at the start and at stage ends only, and
     some columns are rounded (an archive of claims)."""
+
+    computed: dict[str, Any] = field(default_factory=dict)
+    """What one check has computed and another reads."""
 
     @property
     def status(self) -> str:

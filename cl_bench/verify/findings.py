@@ -111,6 +111,7 @@ class Findings:
 
         `reasons` is one for all, or one a row; the columns `keys` say what a row is of.
         """
+        keys = [name for name in keys if name in rows]
         each = [reasons] * len(rows) if isinstance(reasons, str) else list(reasons)
         for (number, row), reason in zip(rows.iloc[:MOST_ROWS].iterrows(), each, strict=False):
             named = _key(row, keys)

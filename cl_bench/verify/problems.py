@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from cl_bench.micro import MicroDomain
 from cl_bench.problem_sets import distinct_problems, retention_set
 from cl_bench.registry import DOMAINS
+from cl_bench.task import Problem
 from cl_bench.verify.case import Case, known
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ Set = tuple[str, str, str]
 _FIRST = "1"
 """A manifest does not name the versions of domains outside the stream; as long as a domain is in
 its first, it is that one."""
+_SINCE = 2
+"""The first schema version whose runs had the problems of today."""
 _USUAL = 64
 _MOST = 5_000
 """Problems of one set that are made again; making more takes minutes."""
@@ -32,7 +35,7 @@ _MOST = 5_000
 def problems(case: Case) -> None:
     """The identifiers in `items` are those of the seed's problems."""
     for key, rows in _sets(case):
-        right = _answers(case, key)
+        right = made_again(case, key)
         if right is None:
             continue
         strange = ~rows["uid"].isin(right)
@@ -44,26 +47,32 @@ def problems(case: Case) -> None:
 def scores(case: Case) -> None:
     """The score of an item is 1 exactly where its answer is the right one."""
     for key, rows in _sets(case):
-        right = _answers(case, key)
-        if right is None:
+        found = made_again(case, key)
+        if found is None:
             continue
+        right = {uid: problem.answer for uid, problem in found.items()}
         gold = rows["uid"].map(right)
         deserved = rows["answer"].eq(gold).astype(float)
         wrong = rows[gold.notna() & rows["score"].ne(deserved)]
+        verdict = deserved.map({1.0: "right", 0.0: "wrong"})
         reasons = [
-            f"score is {row['score']:g}, but its answer is {'right' if row['answer'] == right[row['uid']] else 'wrong'}"
-            for _, row in wrong.head(10).iterrows()
+            f"score is {score:g}, but its answer is {verdict[number]}"
+            for number, score in wrong["score"].head(10).items()
         ]
         case.findings.rows("items", wrong, reasons, ("step", "uid", "sample"))
 
 
 def not_remade(case: Case) -> list[str]:
     """Domains of the stream whose problems are not made again here."""
-    return [
-        stage["domain"]
-        for stage in case.stages
-        if not _remade(stage["domain"], stage["domain_version"])
-    ]
+    if not _same_generators(case):
+        return list(case.domains)
+    versions = {stage["domain"]: stage["domain_version"] for stage in case.stages}
+    return [domain for domain in case.domains if not _remade(domain, versions[domain])]
+
+
+def _same_generators(case: Case) -> bool:
+    """Whether the run is younger than the last change of problems without a new version."""
+    return bool(case.manifest.get("schema_version", 0) >= _SINCE)
 
 
 def _sets(case: Case) -> list[tuple[Set, pd.DataFrame]]:
@@ -71,14 +80,16 @@ def _sets(case: Case) -> list[tuple[Set, pd.DataFrame]]:
     return [((str(key[0]), str(key[1]), str(key[2])), rows) for key, rows in groups]
 
 
-def _answers(case: Case, key: Set) -> Mapping[str, str] | None:
-    """By identifier the right answer of every problem of a set; None if they are not known."""
+def made_again(case: Case, key: Set) -> Mapping[str, Problem] | None:
+    """By identifier the problems of a set, from the run's seed; None if they cannot be made."""
     domain, test_set, setting = key
     versions = {stage["domain"]: stage["domain_version"] for stage in case.stages}
     retention = test_set == "retention"
     count = case.option("evaluation", "retention_items" if retention else "items")
     count = count or max(_USUAL, _most(case, key))  # the first problems of more are the same
-    if not _remade(domain, versions.get(domain, _FIRST)) or count > _MOST:
+    if not _same_generators(case) or count > _MOST:
+        return None
+    if not _remade(domain, versions.get(domain, _FIRST)):
         return None
     if setting not in DOMAINS.load(domain).settings:
         return {}
@@ -86,14 +97,14 @@ def _answers(case: Case, key: Set) -> Mapping[str, str] | None:
 
 
 @lru_cache(maxsize=512)
-def _made(key: Set, seed: int, count: int) -> Mapping[str, str]:
+def _made(key: Set, seed: int, count: int) -> Mapping[str, Problem]:
     domain, test_set, setting = key
     found = DOMAINS.load(domain)
     if test_set == "retention":
         made = [item.problem for item in retention_set(found, seed, count).items]
     else:
         made = distinct_problems(found.task(seed=seed, setting=setting, feedback="none"), count)
-    return MappingProxyType({problem.uid: problem.answer for problem in made})
+    return MappingProxyType({problem.uid: problem for problem in made})
 
 
 def _most(case: Case, key: Set) -> int:

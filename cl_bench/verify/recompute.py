@@ -17,7 +17,7 @@ _SET = ["domain", "test_set", "setting"]
 
 def recomputed(case: Case) -> None:
     """Accuracy, counts and lengths are those of the items, and every item has its evaluation."""
-    frame = case.with_items
+    frame = _with_items(case)
     asked = frame["scored"].notna()
     case.rows("evaluations", ~asked & _keeps_items(case, frame), "there are no items of this row")
     _require(case, frame[asked], "accuracy", "score", "the mean score of its items")
@@ -32,7 +32,7 @@ def recomputed(case: Case) -> None:
 
 def whole(case: Case) -> None:
     """Where every response is right or wrong, accuracy counts whole responses."""
-    frame = case.with_items
+    frame = _with_items(case)
     count = frame["n_items"] * frame["n_samples"]
     right = frame["accuracy"] * count
     broken = frame["binary"].eq(True) & ((right - right.round()).abs() > 1e-6 * count)
@@ -79,6 +79,13 @@ def same_problems(case: Case) -> None:
 
 def _with_items(case: Case) -> pd.DataFrame:
     """`evaluations`, and beside each row what its items say."""
+    if "items" not in case.computed:
+        case.computed["items"] = _joined(case)
+    frame: pd.DataFrame = case.computed["items"]
+    return frame
+
+
+def _joined(case: Case) -> pd.DataFrame:
     items = case.tables["items"]
     groups = items.groupby(_ROW, sort=False)
     score = items["score"]

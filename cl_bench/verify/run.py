@@ -12,7 +12,16 @@ from cl_bench.packs.layout import member
 from cl_bench.packs.packed import PackedRun
 from cl_bench.run_tables import RunTables, open_run
 from cl_bench.schema import TABLES
-from cl_bench.verify import divergence, lineage, places, problems, recompute, spending, values
+from cl_bench.verify import (
+    divergence,
+    lineage,
+    places,
+    problems,
+    recompute,
+    spending,
+    transcripts,
+    values,
+)
 from cl_bench.verify.case import Case, Check
 from cl_bench.verify.findings import Finding, Findings, Report
 from cl_bench.verify.manifest import check_manifest, flags
@@ -44,6 +53,9 @@ CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (lineage.parents, ("prompts",)),
     (lineage.fates, ("prompts",)),
     (lineage.rounds, ("prompts",)),
+    (transcripts.transcripts, ("transcripts", *ITEMS)),
+    (transcripts.responses, ("transcripts", *ITEMS)),
+    (transcripts.system_prompts, ("transcripts", "prompts")),
 )
 """Every check of a run's tables, and the tables that it reads."""
 _ODD = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
