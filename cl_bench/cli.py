@@ -7,10 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from cl_bench.cli_check import check
 from cl_bench.cli_compare import compare
 from cl_bench.cli_errors import Errors
 from cl_bench.cli_plasticity import plasticity
 from cl_bench.cli_report import report
+from cl_bench.cli_reference import reference
 from cl_bench.cli_reproduce import calibrate, reproduce
 from cl_bench.cli_results import results_app, submit
 from cl_bench.cli_show import show
@@ -230,6 +232,8 @@ app.command()(plasticity)
 app.command()(report)
 app.command()(compare)
 app.command()(show)
+app.command()(check)
+app.add_typer(reference, name="reference")
 app.command()(submit)
 
 

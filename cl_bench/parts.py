@@ -99,7 +99,8 @@ class Parts:
         require_table(name)
         if name not in tables_of(self._version) or not self.numbers():
             return TABLES[name].empty_table()
-        return pa.concat_tables([self._written(name, part) for part in self.numbers()])
+        stored = [self._stored(name, part) for part in self.numbers()]
+        return pa.concat_tables([file.read(use_threads=False) for file in stored])
 
     def read(self, table: str, part: int, columns: tuple[str, ...] | None = None) -> pa.Table:
         """One table's rows of a part; a file that is not what was committed is an error.
