@@ -127,13 +127,6 @@ class Parts:
             raise _unreadable(self._file(table, part), reason)
         return upgraded.cast(schema).select(wanted.names)
 
-    def _written(self, table: str, part: int) -> pa.Table:
-        """What the file of a part holds."""
-        try:
-            return self._stored(table, part).read(use_threads=False)
-        except (OSError, pa.ArrowException) as error:
-            raise _unreadable(self._file(table, part), str(error)) from error
-
     def _stored(self, table: str, part: int) -> parquet.ParquetFile:
         """The file of a part, if it is the one that was committed."""
         file = self._file(table, part)

@@ -83,7 +83,9 @@ class ItemScores:
                 try:
                     value = metric.value(run)
                 except _NotOfItemsError:
-                    return Undefined("one seed says nothing of it: it has no scores of single items")
+                    return Undefined(
+                        "one seed says nothing of it: it has no scores of single items"
+                    )
                 if isinstance(value, Undefined):
                     return value
                 values[side, draw] = value
@@ -190,5 +192,3 @@ def _wide(means: pd.Series, domain: str, axes: _Axes) -> pd.DataFrame:
     wide = means.loc[domain].unstack(["prompt", "step"])
     columns = pd.MultiIndex.from_product([axes.prompts, axes.steps], names=["prompt", "step"])
     return wide.reindex(columns=columns)
-
-

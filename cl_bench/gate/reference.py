@@ -26,7 +26,13 @@ from cl_bench.files import (
     write_json_atomically,
     writing,
 )
-from cl_bench.gate.policy import Policy, default_policy, default_policy_text, load_policy, parse_policy
+from cl_bench.gate.policy import (
+    Policy,
+    default_policy,
+    default_policy_text,
+    load_policy,
+    parse_policy,
+)
 from cl_bench.packs.layout import place
 from cl_bench.packs.write import pack
 from cl_bench.results import RunDirectory
@@ -110,7 +116,9 @@ def _recordable(paths: Sequence[Path], installed: bool) -> list[RunDirectory]:
 
 def _require_recordable(path: Path, manifest: Mapping[str, Any], installed: bool) -> None:
     if manifest["status"] != "done":
-        raise UsageError(f"{path} is {manifest['status']}; a reference is made of runs that are done.")
+        raise UsageError(
+            f"{path} is {manifest['status']}; a reference is made of runs that are done."
+        )
     came = manifest.get("provenance") or {}
     if came.get("git_dirty") or (came.get("git_commit") is None and not installed):
         known = "has changes that no commit has" if came.get("git_dirty") else "is not known"
@@ -171,7 +179,9 @@ def _packed(run: RunDirectory, folder: Path) -> dict[str, Any]:
     }
 
 
-def _index(runs: Sequence[RunDirectory], entries: list[dict[str, Any]], policy: str) -> dict[str, Any]:
+def _index(
+    runs: Sequence[RunDirectory], entries: list[dict[str, Any]], policy: str
+) -> dict[str, Any]:
     came = runs[0].manifest.get("provenance") or {}
     return {
         "reference_version": REFERENCE_VERSION,

@@ -101,6 +101,8 @@ def _case(coverage: Coverage, checks: Sequence[Check]) -> list[str]:
         *numbers, verdict = map(escaped, cells(check))
         lines.append(f"| {' | '.join([*numbers, f'{_SIGNS[check.verdict]} {verdict}'])} |")
     reasons = [
-        f"- {check.verdict}: {escaped(sentence(check))}" for check in checks if check.verdict != PASS
+        f"- {check.verdict}: {escaped(sentence(check))}"
+        for check in checks
+        if check.verdict != PASS
     ]
     return [*lines, "", *reasons] if reasons else lines

@@ -37,9 +37,7 @@ def _suite(root: Element, coverage: Coverage, checks: list[Check]) -> None:
     name = printable(str(coverage.case))
     suite = SubElement(root, "testsuite", name=name, **_counts(checks))
     for check in checks:
-        case = SubElement(
-            suite, "testcase", classname=name, name=printable(check.name), time="0"
-        )
+        case = SubElement(suite, "testcase", classname=name, name=printable(check.name), time="0")
         if check.verdict == REGRESS:
             _outcome(case, "failure", check.verdict, sentence(check))
         elif check.verdict == INCONCLUSIVE:
