@@ -178,6 +178,8 @@ def rounded(values: Iterable[float], digits: int = _DIGITS) -> list[float | None
     """To so many significant digits; whole numbers as such, what is no finite number as None."""
     spec = f"%.{digits}g"
     return [
-        (int(value) if value == int(value) else float(spec % value)) if math.isfinite(value) else None
+        (int(value) if value == int(value) else float(spec % value))
+        if math.isfinite(value)
+        else None
         for value in map(float, values)
     ]
