@@ -43,7 +43,6 @@ _BY_UNIT: Mapping[str, tuple[Callable[[float], str], str]] = {
     "points": (lambda value: signed(100 * value, ".1f"), "points"),
     "nats/token": (lambda value: plain(value, ".3f"), "nats/token"),
     "ratio": (lambda value: plain(value, ".2f"), "×"),
-    "times": (lambda value: plain(value, ".2f"), "×"),
     "seconds": (brief_time, ""),
     "rollouts": (compact, ""),
     "tokens": (compact, ""),
@@ -52,10 +51,9 @@ _BY_UNIT: Mapping[str, tuple[Callable[[float], str], str]] = {
 
 def shown(value: float, unit: str) -> str:
     """A value of this unit, without the unit."""
-    write, _ = _BY_UNIT.get(unit, (lambda other: plain(other, ".4g"), unit))
-    return write(value)
+    return _BY_UNIT[unit][0](value) if unit in _BY_UNIT else plain(value, ".4g")
 
 
 def unit_name(unit: str) -> str:
     """What to write beside values of the unit; empty where they say it themselves."""
-    return _BY_UNIT.get(unit, (None, unit))[1]
+    return _BY_UNIT[unit][1] if unit in _BY_UNIT else unit

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.bootstrap import bootstrap_band
@@ -119,7 +120,9 @@ def _bands(
     return found
 
 
-def _stack(runs: Sequence[Digest], places: Sequence[Array], domain: str, name: str) -> Array:
+def _stack(
+    runs: Sequence[Digest], places: Sequence[NDArray[np.intp]], domain: str, name: str
+) -> Array:
     """Values by seed and evaluation, shape (S, E)."""
     rows = []
     for run, chosen in zip(runs, places, strict=True):

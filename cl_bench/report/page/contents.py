@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.leaderboard import DAMAGED, Board, Leaderboard, Problem, leaderboard
+from cl_bench.report.entries import DAMAGED
+from cl_bench.report.leaderboard import Board, Leaderboard, Problem, leaderboard
 from cl_bench.report.page.bands import drawn
 from cl_bench.report.page.board_record import DrawnBoard
 from cl_bench.report.page.digest import READ, Digest, digest
@@ -83,7 +84,7 @@ def contents(
         runs=_shown(runs, found, digests, problems),
         names={path: one.name for path, one in digests.items()},
         problems=problems,
-        top=common_folder([run.path for run in (*runs, *unreadable)]),
+        top=common_folder([*(run.path for run in runs), *(one.path for one in unreadable)]),
     )
 
 
@@ -156,16 +157,13 @@ def _shown(
     said: dict[str, list[str]] = {}
     for problem in problems:
         said.setdefault(str(problem.path), []).append(f"{problem.kind}: {problem.reason}")
-    shown = [
-        ShownRun(
-            digests[path],
-            metrics[path] if path in metrics else run_metrics(run),
-            places.get(path),
-            tuple(said.get(path, ())),
-        )
-        for run in runs
-        if (path := str(run.path)) in digests
-    ]
+    shown = []
+    for run in runs:
+        place = str(run.path)
+        if place in digests:
+            known = metrics[place] if place in metrics else run_metrics(run)
+            wrong = tuple(said.get(place, ()))
+            shown.append(ShownRun(digests[place], known, places.get(place), wrong))
     return sorted(shown, key=lambda one: one.digest.name)
 
 

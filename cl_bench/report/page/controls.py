@@ -15,7 +15,7 @@ def controls(contents: Contents) -> str:
     """Filters; hidden until there is a script that obeys them."""
     boards = contents.leaderboard.boards
     rows = [row for board in boards for row in board.rows]
-    choices = {
+    choices: dict[str, list[tuple[str, str]]] = {
         "stream": [(board.stream, board.stream) for board in boards],
         "learner": [(row.learner, learner_look(row.learner).label) for row in rows],
         "model": [(board.model, board.model) for board in boards],

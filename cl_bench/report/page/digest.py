@@ -40,7 +40,7 @@ class Subject(NamedTuple):
 
 
 class _Evaluated(NamedTuple):
-    """A row of `evaluations`; the first columns are those of a `Subject`."""
+    """A row of `evaluations`."""
 
     domain: str
     test_set: str
@@ -195,10 +195,10 @@ def _lines(evaluated: Sequence[_Evaluated], steps: Sequence[int]) -> dict[Subjec
     place = {step: number for number, step in enumerate(steps)}
     lines: dict[Subject, Line] = {}
     for row in evaluated:
-        subject = Subject(*row[: len(Subject._fields)])
+        subject = Subject(row.domain, row.test_set, row.setting, row.prompt, row.weights)
         if subject not in lines:
-            empty = (np.full(len(steps), np.nan) for _ in range(2))
-            lines[subject] = Line(*empty, row.n_items)
+            accuracy_E, kl_E = np.full((2, len(steps)), np.nan)
+            lines[subject] = Line(accuracy_E, kl_E, row.n_items)
         lines[subject].accuracy_E[place[row.step]] = row.accuracy
         lines[subject].kl_E[place[row.step]] = row.kl_policy_base
     return lines

@@ -22,6 +22,7 @@ class Kept:
     def __init__(self, run: RunTables, ahead: Mapping[str, Sequence[str]] | None = None) -> None:
         """`ahead` are columns of tables that are read with those first asked for."""
         self._run, self._ahead = run, ahead or {}
+        self._selective = run if isinstance(run, Selective) else None
         self._tables: dict[str, pa.Table] = {}
 
     @property
@@ -52,8 +53,8 @@ class Kept:
         return known.select([column for column in known.column_names if column in wanted])
 
     def _read(self, name: str, columns: Sequence[str], *, first: bool = False) -> pa.Table:
-        if isinstance(self._run, Selective):
-            return self._run.select(name, columns, first=first)
+        if self._selective is not None:
+            return self._selective.select(name, columns, first=first)
         frame = self._run.table(name)
         ordered = [column for column in frame if column in columns]
         return pa.Table.from_pandas(frame[ordered], preserve_index=False)

@@ -176,12 +176,10 @@ def _transcripts(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
 
 def rounded(values: Iterable[float], digits: int = _DIGITS) -> list[float | None]:
     """To so many significant digits; whole numbers as such, what is no finite number as None."""
-    return [_rounded(float(value), digits) for value in values]
-
-
-def _rounded(value: float, digits: int) -> float | None:
-    if not math.isfinite(value):
-        return None
-    if value == int(value):
-        return int(value)
-    return float(f"{value:.{digits}g}")
+    spec = f"%.{digits}g"
+    return [
+        (int(value) if value == int(value) else float(spec % value))
+        if math.isfinite(value)
+        else None
+        for value in map(float, values)
+    ]

@@ -37,7 +37,7 @@ def write_all(folder: Path) -> Path:
     write_run(
         folder / "failed", learner="fst", seed=2, status="failed", reason=hostile.TEXTS, **other
     )
-    lost = {"status": "diverged", "reason": "loss is NaN", "last": 20}
+    lost: dict[str, Any] = {"status": "diverged", "reason": "loss is NaN", "last": 20}
     write_run(folder / "lost", learner="rl", seed=2, **lost, **other)
     write_run(folder / "dirty", learner="rl-kl", provenance={"git_dirty": True}, **other)
     (folder / "broken").mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import subprocess
 import sys
@@ -248,3 +249,19 @@ def test_hostile_texts_of_tables_are_carried_as_they_are(text: str) -> None:
     assert "<img src=x" not in shown.split("<main>")[1]
     assert "\\u003cimg src=x onerror=" in shown
     assert hostile.MARKUP not in shown
+
+
+def test_texts_that_do_not_compress_are_left_out_before_the_page_grows_too_large(
+    tmp_path: Path,
+) -> None:
+    draw = random.Random(0)
+    for seed in range(3):
+        words = {"response": draw.randbytes(20_000).hex()}  # 12 of them, too far apart to be zipped
+        write_run(tmp_path / "runs" / str(seed), seed=seed, transcripts=1, words=words)
+    done = report([tmp_path / "runs"], tmp_path / "out", figures=False)
+    cut = html(done.contents, limit=900_000)
+    assert len(cut.encode()) < 900_000 < done.html.stat().st_size
+    kept = re.findall(r'id="part-(\d)-(\w+)"', cut)
+    assert [name for _, name in kept].count("transcripts") == 2
+    assert [name for _, name in kept].count("core") == 3
+    assert "details of 1 of 3 runs were left out" in cut

@@ -12,6 +12,7 @@ from cl_bench.metrics.attribution import ChannelAttribution
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.page.digest import Digest, digest
 from cl_bench.report.page.kept import Kept
+from cl_bench.results import RunDirectory
 from cl_bench.run_tables import open_run
 from tests.report.synthetic_runs import write_run
 
@@ -121,13 +122,13 @@ def test_a_run_that_has_only_begun_can_be_read(tmp_path: Path) -> None:
 def test_small_tables_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = open_run(write_run(tmp_path / "run"))
     read_names: list[str] = []
-    before = type(run).select
+    before = RunDirectory.select
 
     def select(self: Any, name: str, columns: Any = None, *, first: bool = False) -> Any:
         read_names.append(name)
         return before(self, name, columns, first=first)
 
-    monkeypatch.setattr(type(run), "select", select)
+    monkeypatch.setattr(RunDirectory, "select", select)
     kept = Kept(run)
     whole = kept.select("ledger")
     some = kept.select("ledger", ["rollouts", "step"])

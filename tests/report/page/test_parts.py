@@ -37,7 +37,10 @@ def test_nan_is_no_json() -> None:
 
 
 def test_all_parts_are_carried_where_there_is_room() -> None:
-    records = [{"core": {"a": HOSTILE}, "steps": [1, 2]}, {"core": {}, "transcripts": [HOSTILE]}]
+    records: list[dict[str, Any]] = [
+        {"core": {"a": HOSTILE}, "steps": [1, 2]},
+        {"core": {}, "transcripts": [HOSTILE]},
+    ]
     found = carried(records, 10**6)
     assert found.left_out == [(), ()]
     assert parts_of(found.html) == {
