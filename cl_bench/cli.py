@@ -7,12 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
+from cl_bench.cli_check import check
+from cl_bench.cli_compare import compare
 from cl_bench.cli_errors import Errors
 from cl_bench.cli_export import export
 from cl_bench.cli_new import new_app
 from cl_bench.cli_plasticity import plasticity
+from cl_bench.cli_reference import reference
+from cl_bench.cli_report import report
 from cl_bench.cli_reproduce import calibrate, reproduce
 from cl_bench.cli_results import results_app, submit
+from cl_bench.cli_show import show
 from cl_bench.cli_track import track as track_recorded
 from cl_bench.console import OneLineGroup
 from cl_bench.errors import UsageError, unknown
@@ -230,6 +235,11 @@ def selftest(
 app.command()(reproduce)
 app.command()(calibrate)
 app.command()(plasticity)
+app.command()(report)
+app.command()(compare)
+app.command()(show)
+app.command()(check)
+app.add_typer(reference, name="reference")
 app.command()(submit)
 app.command("track")(track_recorded)
 app.command()(export)

@@ -27,9 +27,7 @@ def export(
     with Errors(debug):
         from cl_bench.export import exporting
 
-        done = exporting.export(
-            run, out, stage=stage, push_to_hub=push_to_hub, private=private
-        )
+        done = exporting.export(run, out, stage=stage, push_to_hub=push_to_hub, private=private)
         typer.echo(
             f"The model after stage {done.stage}, prompts.json and README.md: "
             f"{printable(str(done.folder))}"

@@ -17,9 +17,9 @@ Name = typer.Option
 def track(
     runs: Annotated[list[Path], typer.Argument(help="Runs, or folders with runs in them.")],
     to: Annotated[list[str], Name("--to", help="tensorboard, wandb, trackio or mlflow.")],
-    out: Annotated[
-        Path, Name(help="Folder for files of the tracker's own: tensorboard's.")
-    ] = Path("tensorboard"),
+    out: Annotated[Path, Name(help="Folder for files of the tracker's own: tensorboard's.")] = Path(
+        "tensorboard"
+    ),
     debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Send recorded runs to experiment trackers, under the names of `run --track`."""

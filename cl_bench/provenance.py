@@ -23,7 +23,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 _SOURCES = ("cl_bench", "tasks", "baselines", "fst", "pyproject.toml")
 _PACKAGES = ("cl_bench", "cl_bench.tasks", "cl_bench.baselines", "cl_bench.fst")
 _NOT_IN_A_RUN = (
-    *("checks", "claims", "export", "packs", "plasticity", "report"),
+    *("checks", "claims", "export", "gate", "packs", "plasticity", "report"),
     *("selftest", "sweep", "templates", "trackers", "verify"),
 )
 """Folders of cl_bench whose code changes no number of a run."""

@@ -8,7 +8,7 @@
     figures/  summary.txt                made from the tables; can be made again
     lock                                 held by the writing process, with its number
 
-Every file is written whole or not at all. Readers ignore what an interrupted commit left, and
+Every file is written whole or not at all. Readers ignore what an interrupted commit left behind, and
 refuse a table file that is not the one committed. Runs of earlier schema versions are read, but not
 written to (cl_bench.migrations). Locking needs a POSIX system.
 """
@@ -52,6 +52,7 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = Checkpoints(path / "checkpoint")
+        self._reader: Parts | None = None
 
     @classmethod
     def create(cls, path: Path, manifest: Mapping[str, Any]) -> RunDirectory:
@@ -175,7 +176,18 @@ class RunDirectory:
         A table without rows is a frame with columns and types. A file that is missing, or is not
         the one that was committed, is a `RunDirectoryError` with its name.
         """
-        return self._parts().table(name).to_pandas()
+        return self._parts().table(name).to_pandas(use_threads=False)
+
+    def select(
+        self, name: str, columns: Sequence[str] | None = None, *, first: bool = False
+    ) -> pa.Table:
+        """As `table`, but an Arrow table of these columns only, in the schema's order; quicker.
+
+        With `first` only the rows of the first part, which holds the whole first evaluation.
+        """
+        if self._reader is None:
+            self._reader = self._parts()
+        return self._reader.table(name, columns, first=first)
 
     def raw(self, name: str) -> pa.Table:
         """A table as it was written, in the columns of its own schema version; hashes are held

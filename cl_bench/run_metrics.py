@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from itertools import accumulate
+from math import isfinite, isnan
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,9 +25,8 @@ from cl_bench.metrics.continual import (
 )
 from cl_bench.metrics.stability import general_ability_delta, min_accuracy, stability_gap
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.summary import accuracy_matrix
-from cl_bench.run_tables import RunTables
-from cl_bench.views import probe_accuracy, stream_rows
+from cl_bench.report.summary import matrix_of
+from cl_bench.run_tables import RunTables, rows_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,17 +36,40 @@ METRIC_VERSION = 1
 not compared."""
 
 Better = Literal["higher", "lower", "neither"]
+Axis = Literal["samples_slow", "rollouts"]
+"""What a learning curve is drawn over: training samples of RL, or all rollouts."""
+
+
+class Point(NamedTuple):
+    """One row of `evaluations`."""
+
+    test_set: str
+    weights: str
+    step: int
+    stage: int
+    at: str
+    domain: str
+    prompt: str
+    accuracy: float
+    kl_policy_base: float
+    samples_slow: int
+    rollouts: int
 
 
 class Measured:
-    """A run whose tables are read once, however many metrics ask for them."""
+    """A run whose tables are read once, however many metrics ask for them.
+
+    What metrics read often is kept as plain tuples: a leaderboard measures a thousand runs, and
+    asking a data frame of a few rows takes longer than the arithmetic.
+    """
 
     def __init__(self, run: RunTables) -> None:
         self.run = run
         self.manifest: Mapping[str, Any] = run.manifest
         self._frames: dict[str, pd.DataFrame] = {}
+        self._matrices: dict[tuple[str, str], Array] = {}
 
-    @property
+    @cached_property
     def stages(self) -> tuple[str, ...]:
         """The domain of every stage."""
         return tuple(stage["domain"] for stage in self.manifest["stream"]["stages"])
@@ -53,9 +77,7 @@ class Measured:
     @cached_property
     def ends(self) -> tuple[int, ...]:
         """The step at which every stage ends."""
-        return tuple(
-            int(step) for step in np.cumsum([s["steps"] for s in self.manifest["stream"]["stages"]])
-        )
+        return tuple(accumulate(int(s["steps"]) for s in self.manifest["stream"]["stages"]))
 
     def table(self, name: str) -> pd.DataFrame:
         """All rows of a table; do not change the frame."""
@@ -63,34 +85,82 @@ class Measured:
             self._frames[name] = self.run.table(name)
         return self._frames[name]
 
-    def matrix(self, prompt: str = "learner") -> Array:
-        """acc_I_J, shape (T+1, T), on the stream's problems; NaN where nothing was evaluated."""
-        return accuracy_matrix(self.table("evaluations"), self.stages, prompt)
+    def rows(self, name: str, *columns: str) -> list[tuple[Any, ...]]:
+        """Some columns of a table as tuples, in the order they were written."""
+        return rows_of(self.run, name, columns)
+
+    @cached_property
+    def evaluated(self) -> list[Point]:
+        """All rows of `evaluations`."""
+        return [Point(*row) for row in self.rows("evaluations", *Point._fields)]
+
+    @cached_property
+    def points(self) -> list[Point]:
+        """Those of the stream's problems and the policy in training."""
+        return [p for p in self.evaluated if p.test_set == "stream" and p.weights == "trained"]
+
+    def matrix(self, prompt: str = "learner", column: str = "accuracy") -> Array:
+        """A column of `Point` at the start and at the ends of stages, on the stream's problems:
+        acc_I_J, shape (T+1, T), or the like; NaN where nothing was evaluated."""
+        if (prompt, column) not in self._matrices:
+            ends = [p for p in self.points if p.prompt == prompt and p.at != "inside"]
+            cells = [(p.stage, p.step, p.domain, getattr(p, column)) for p in ends]
+            self._matrices[prompt, column] = matrix_of(cells, self.stages, prompt)
+        return self._matrices[prompt, column].copy()
 
     def trajectory(self, prompt: str = "learner") -> tuple[Array, Array]:
         """acc_E_J, shape (E, T), at all evaluations in order, and stage_E, shape (E,)."""
-        rows = stream_rows(self.table("evaluations"))
-        rows = rows[rows["prompt"] == prompt]
-        wide = rows.pivot_table(index=["step", "stage"], columns="domain", values="accuracy")
-        wide = wide.reindex(columns=list(self.stages)).sort_index()
-        stages = wide.index.get_level_values("stage")
-        return wide.to_numpy(dtype=np.float64), stages.to_numpy(dtype=np.float64)
+        points = [p for p in self.points if p.prompt == prompt]
+        accuracy = {(p.step, p.domain): p.accuracy for p in points}
+        stage = {p.step: p.stage for p in points}
+        steps = sorted(stage)
+        acc_E_J = np.array(
+            [[accuracy.get((step, name), np.nan) for name in self.stages] for step in steps]
+        ).reshape(len(steps), len(self.stages))
+        return acc_E_J, np.array([stage[step] for step in steps], dtype=np.float64)
+
+    def curve(self, axis: Axis, prompt: str = "learner") -> tuple[Array, Array]:
+        """Mean accuracy over the stages at all evaluations, shape (E,), and what was spent by then.
+
+        NaN where a domain of the stream was not evaluated.
+        """
+        acc_E_J, _ = self.trajectory(prompt)
+        spent = {p.step: getattr(p, axis) for p in self.points if p.prompt == prompt}
+        return acc_E_J.mean(axis=1), np.array([spent[step] for step in sorted(spent)], float)
 
     def last(self, column: str, prompt: str) -> float | Undefined:
-        """Mean over the stream's domains of a column of `evaluations` at the stream's end."""
-        rows = stream_rows(self.table("evaluations"))
-        rows = rows[(rows["prompt"] == prompt) & (rows["step"] == self.ends[-1])]
-        if rows.empty:
+        """Mean over the stream's domains of a column of `Point` at the stream's end."""
+        rows = [p for p in self.points if p.prompt == prompt and p.step == self.ends[-1]]
+        if not rows:
             return Undefined(f"no evaluation at the stream's end (step {self.ends[-1]})")
-        lost = rows["domain"][rows[column].isna()]
-        if len(lost):
+        values = [getattr(row, column) for row in rows]
+        lost = [row.domain for row, value in zip(rows, values, strict=True) if not isfinite(value)]
+        if lost:
             return Undefined(f"{column} is not a number on {', '.join(lost)}")
-        return float(rows[column].mean())
+        return float(np.mean(values))
+
+    def probe(self, test_set: str, stage: int) -> dict[str, float]:
+        """By domain, the accuracy on `retention` or `harder` problems when a stage had ended."""
+        asked = (p for p in self.evaluated if p.test_set == test_set and p.stage == stage)
+        return {p.domain: p.accuracy for p in asked}
+
+    def best_prompt(self) -> str | None:
+        """The prompt with the highest score after the last round; None without a round."""
+        rows = self.rows("prompts", "round", "fate", "score", "text")
+        last = max((row[0] for row in rows), default=None)
+        kept = [row for row in rows if row[0] == last and row[1] == "kept" and not isnan(row[2])]
+        return str(max(kept, key=lambda row: row[2])[3]) if kept else None
 
     def spent(self, *columns: str) -> float:
         """Sum over both channels of columns of `ledger`, at the last evaluation."""
-        ledger = self.table("ledger").sort_values("step", kind="stable")
-        return float(ledger.groupby("channel")[list(columns)].last().to_numpy().sum())
+        ledger = sorted(self._ledger, key=lambda row: row[0])
+        last = {row[1]: row[2:] for row in ledger}
+        places = [_SPENT.index(column) for column in columns]
+        return float(sum(row[place] for row in last.values() for place in places))
+
+    @cached_property
+    def _ledger(self) -> list[tuple[Any, ...]]:
+        return self.rows("ledger", "step", "channel", *_SPENT)
 
 
 @dataclass(frozen=True)
@@ -120,31 +190,30 @@ def _of_trajectory(
 
 
 def _retention(run: Measured) -> float | Undefined:
-    accuracy = probe_accuracy(run.table("evaluations"), "retention")
-    if accuracy.empty:
+    before, after = run.probe("retention", 0), run.probe("retention", len(run.stages))
+    if not any(p.test_set == "retention" for p in run.evaluated):
         return Undefined("no domain outside the stream was evaluated")
-    last = len(run.stages)
-    if last not in accuracy.index or 0 not in accuracy.index:
+    if not before or before.keys() != after.keys():
         return Undefined("needs the base model and the end of the stream")
-    return general_ability_delta(accuracy.loc[[0, last]].to_numpy())
+    return general_ability_delta([[of[name] for name in before] for of in (before, after)])
 
 
 def _harder(run: Measured) -> float | Undefined:
-    accuracy = probe_accuracy(run.table("evaluations"), "harder")
-    if accuracy.empty:
+    after = run.probe("harder", len(run.stages))
+    if not any(p.test_set == "harder" for p in run.evaluated):
         return Undefined("the hardest setting was not evaluated")
-    last = len(run.stages)
-    if last not in accuracy.index:
-        return Undefined("needs the end of the stream")
-    return float(accuracy.loc[last].mean())
+    return (
+        float(np.mean(list(after.values()))) if after else Undefined("needs the end of the stream")
+    )
 
 
 def _seconds(run: Measured) -> float | Undefined:
-    timing = run.table("timing")
-    return float(timing["seconds"].sum()) if len(timing) else Undefined("no time was recorded")
+    timing = run.rows("timing", "seconds")
+    return float(sum(row[0] for row in timing)) if timing else Undefined("no time was recorded")
 
 
 _TOKENS = ("prompt_tokens", "generated_tokens", "reflection_tokens")
+_SPENT = ("rollouts", *_TOKENS)
 _NATS = "nats/token"
 
 RUN_METRICS: Mapping[str, RunMetric] = {

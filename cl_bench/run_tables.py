@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from cl_bench.errors import ClBenchError, RunDirectoryError
 from cl_bench.results import RunDirectory
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 _MANIFEST, _PACKED = "manifest.json", ".zip"
 _ARCHIVED = "runs.parquet"
@@ -31,6 +32,30 @@ class RunTables(Protocol):
 
     def table(self, name: str) -> pd.DataFrame:
         """All rows of one of `cl_bench.schema.TABLES`; columns and types as there."""
+
+
+@runtime_checkable
+class Selective(Protocol):
+    """A run of which a part of a table can be read, which is quicker than a whole frame."""
+
+    def select(
+        self, name: str, columns: Sequence[str] | None = None, *, first: bool = False
+    ) -> pa.Table:
+        """These columns of a table, or all, in the schema's order; with `first` at least the rows
+        of the first evaluation, and perhaps no others."""
+
+
+def rows_of(
+    run: RunTables, name: str, columns: Sequence[str], *, first: bool = False
+) -> list[tuple[Any, ...]]:
+    """Some columns of a table as tuples, in the order they were written; `first` as above."""
+    if isinstance(run, Selective):
+        table = run.select(name, columns, first=first)
+        values = [table.column(column).to_pylist() for column in columns]
+    else:
+        frame = run.table(name)
+        values = [frame[column].tolist() for column in columns]
+    return list(zip(*values, strict=True))
 
 
 @dataclass(frozen=True)
@@ -57,7 +82,8 @@ def find_runs(paths: Iterable[Path]) -> tuple[list[RunTables], list[Unreadable]]
     """All runs at or anywhere below the paths, sorted by path, each once; and what is unreadable.
 
     Runs are run directories and packed runs: files that end in .zip, or that are given. Archives
-    of claims, which hold parts of many runs, are left out. A path without any run is a `RunDirectoryError`.
+    of claims, which hold parts of many runs, are left out. A path without any run is a
+    `RunDirectoryError`.
     """
     runs: dict[Path, RunTables] = {}
     broken: dict[Path, Unreadable] = {}

@@ -8,14 +8,14 @@ A measure reads the tables of a plan's runs and nothing else. Its random numbers
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
 from cl_bench.metrics import over_seeds
 from cl_bench.metrics.arrays import Array
-from cl_bench.metrics.bootstrap import Estimate, Interval
+from cl_bench.metrics.bootstrap import Estimate, as_ratio
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.sweep.cell import Cell
 
@@ -87,16 +87,6 @@ def detail(
     if scale == "ratio":
         means = {name: as_ratio(mean) for name, mean in means.items()}
     return Detail(what, means, scale)
-
-
-def as_ratio(estimate: Estimate | Undefined) -> Estimate | Undefined:
-    """An estimate of a mean log2 ratio as one of the geometric mean of the ratios."""
-    if isinstance(estimate, Undefined):
-        return estimate
-    interval = estimate.interval
-    if not isinstance(interval, Undefined):
-        interval = Interval(2**interval.low, 2**interval.high, interval.level)
-    return replace(estimate, value=2**estimate.value, interval=interval)
 
 
 def difference(first: BySeed, second: BySeed) -> BySeed:

@@ -194,7 +194,10 @@ def _origin(subject: Subject) -> Iterator[tuple[str, str]]:
     manifest, made = subject.manifest, subject.manifest["provenance"]
     stages = manifest["stream"]["stages"]
     yield "learner", f"`{_code(_learner(manifest))}`"
-    yield "stream", f"`{_code(_stream(manifest))}`, version {escaped(manifest['stream']['version'])}"
+    yield (
+        "stream",
+        f"`{_code(_stream(manifest))}`, version {escaped(manifest['stream']['version'])}",
+    )
     yield (
         "stages",
         ", ".join(f"{escaped(s['domain'])} ({s['setting']}, {s['steps']} steps)" for s in stages),

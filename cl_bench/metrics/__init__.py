@@ -42,6 +42,7 @@ from cl_bench.metrics.plasticity import (
     update_norm,
     weight_distance,
 )
+from cl_bench.metrics.ranks import rank_intervals
 from cl_bench.metrics.scaling import asymptote, asymptote_difference
 from cl_bench.metrics.stability import (
     general_ability_delta,
@@ -50,6 +51,7 @@ from cl_bench.metrics.stability import (
     turnover,
 )
 from cl_bench.metrics.statistics import interquartile_mean, probability_of_improvement, wilson
+from cl_bench.metrics.student import student_mean
 from cl_bench.metrics.transfer import forward_transfer_auc, intransigence
 from cl_bench.metrics.undefined import Undefined
 
@@ -85,6 +87,7 @@ __all__ = [
     "permutation_test",
     "plasticity_ratio",
     "probability_of_improvement",
+    "rank_intervals",
     "rescore_noise_floor",
     "sample_efficiency",
     "samples_to_reach",
@@ -92,6 +95,7 @@ __all__ = [
     "seeds_needed",
     "stability_gap",
     "stratified_bootstrap",
+    "student_mean",
     "turnover",
     "update_norm",
     "weight_distance",
@@ -237,6 +241,11 @@ STATISTICS: Mapping[str, Measure] = {
         "a value or Undefined by seed",
         over_seeds,
     ),
+    "student_mean": Measure(
+        "mean of few seeds with its t interval, never narrower than known",
+        "a value by seed",
+        student_mean,
+    ),
     "interquartile_mean": Measure(
         "mean of the middle half of all scores", "seeds × tasks", interquartile_mean
     ),
@@ -244,6 +253,11 @@ STATISTICS: Mapping[str, Measure] = {
         "how often a seed of one learner beats one of another",
         "two arrays of seeds × tasks",
         probability_of_improvement,
+    ),
+    "rank_intervals": Measure(
+        "places that the means of compared learners may have",
+        "a value or Undefined by seed for each learner",
+        rank_intervals,
     ),
     "permutation_test": Measure(
         "exact test of equal means, and the smallest p it can reach",

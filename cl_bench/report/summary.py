@@ -20,7 +20,7 @@ from cl_bench.metrics.attribution import ChannelAttribution
 from cl_bench.metrics.continual import average_accuracy, bwt_gem, forgetting_max
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plugin_metrics import plugin_metrics
-from cl_bench.results import RunDirectory
+from cl_bench.run_tables import RunTables
 from cl_bench.text import duration, printable
 from cl_bench.views import attributions, probe_accuracy, stream_rows
 
@@ -174,7 +174,7 @@ class Summary:
         return f"Time: {duration(total)}, of it {', '.join(shares)}."
 
 
-def summarise(directory: RunDirectory) -> Summary:
+def summarise(directory: RunTables) -> Summary:
     """The summary of a run, finished or not: what is missing is `Undefined` with its reason."""
     manifest = directory.manifest
     evaluations = directory.table("evaluations")
@@ -211,19 +211,24 @@ def accuracy_matrix(
     """
     rows = stream_rows(evaluations)
     rows = rows[(rows["prompt"] == prompt) & (rows["at"] != "inside")]
-    doubled = rows[rows.duplicated(["stage", "domain"])]
-    if not doubled.empty:
-        first = doubled.iloc[0]
-        raise RunDirectoryError(
-            f"The table 'evaluations' has two rows for {first['domain']} under the {prompt} prompt "
-            f"at the end of stage {first['stage']} (step {first['step']}); a run writes one."
-        )
-    found = rows.set_index(["stage", "domain"])["accuracy"]
-    matrix = np.full((len(stages) + 1, len(stages)), np.nan)
-    for stage in range(len(stages) + 1):
-        for column, domain in enumerate(stages):
-            matrix[stage, column] = found.get((stage, domain), np.nan)
-    return matrix
+    columns = (rows[name].tolist() for name in ("stage", "step", "domain", "accuracy"))
+    return matrix_of(list(zip(*columns, strict=True)), stages, prompt)
+
+
+def matrix_of(
+    ends: Sequence[tuple[int, int, str, float]], stages: Sequence[str], prompt: str
+) -> NDArray[np.float64]:
+    """`accuracy_matrix` from stage, step, domain and accuracy of the start and of stage ends."""
+    found: dict[tuple[int, str], float] = {}
+    for stage, step, domain, accuracy in ends:
+        if (stage, domain) in found:
+            raise RunDirectoryError(
+                f"The table 'evaluations' has two rows for {domain} under the {prompt} prompt at "
+                f"the end of stage {stage} (step {step}); a run writes one."
+            )
+        found[stage, domain] = accuracy
+    numbers = range(len(stages) + 1)
+    return np.array([[found.get((number, d), np.nan) for d in stages] for number in numbers])
 
 
 def _metrics(acc_I_J: NDArray[np.float64]) -> dict[str, float | Undefined]:

@@ -6,7 +6,6 @@ import pytest
 
 from cl_bench.claims.measure import (
     BySeed,
-    as_ratio,
     detail,
     difference,
     generator,
@@ -46,9 +45,6 @@ def test_ratios_are_shown_as_geometric_means() -> None:
     assert shown.value == pytest.approx(4)
     assert isinstance(shown.interval, Interval)
     assert (shown.interval.low, shown.interval.high) == pytest.approx((2, 8))
-    assert as_ratio(GONE) == GONE
-    one = as_ratio(Estimate(-1.0, GONE, 1, 2))
-    assert one == Estimate(0.5, GONE, 1, 2)
 
 
 def test_an_estimate_counts_the_seeds_without_a_value_and_is_the_same_again() -> None:

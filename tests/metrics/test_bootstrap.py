@@ -18,7 +18,7 @@ from cl_bench.metrics import (
     paired_bootstrap,
     stratified_bootstrap,
 )
-from cl_bench.metrics.bootstrap import Estimate, Interval
+from cl_bench.metrics.bootstrap import Estimate, Interval, as_ratio
 
 Array = np.typing.NDArray[np.float64]
 ONE_SEED = Undefined("one seed shows no interval over seeds")
@@ -163,3 +163,11 @@ def test_an_aggregate_without_any_value_is_undefined_with_the_first_reason() -> 
 
 def test_a_nan_among_seeds_is_no_value_and_not_dropped_silently() -> None:
     assert isinstance(over_seeds({0: 0.5, 1: np.nan}, generator()), Undefined)
+
+
+def test_a_mean_log2_ratio_is_shown_as_the_geometric_mean_of_the_ratios() -> None:
+    assert as_ratio(Estimate(2.0, Interval(1.0, 3.0, 0.95), 2, 3)) == Estimate(
+        4.0, Interval(2.0, 8.0, 0.95), 2, 3
+    )
+    assert as_ratio(Estimate(-1.0, ONE_SEED, 1, 2)) == Estimate(0.5, ONE_SEED, 1, 2)
+    assert as_ratio(ONE_SEED) == ONE_SEED

@@ -48,8 +48,10 @@ EXAMPLES: dict[str, list[Any]] = {
     "paired_bootstrap": [*TWO_LEARNERS, 0],
     "stratified_bootstrap": [TWO_LEARNERS[0], interquartile_mean, 0],
     "over_seeds": [{0: 0.1, 1: 0.2}, 0],
+    "student_mean": [[0.1, 0.2, 0.15]],
     "interquartile_mean": [TWO_LEARNERS[0]],
     "probability_of_improvement": TWO_LEARNERS,
+    "rank_intervals": [[{0: 0.1, 1: 0.2}, {0: 0.3, 1: 0.1}], 0],
     "permutation_test": [[0.9, 0.8], [0.1, 0.2]],
     "seeds_needed": [[0.1, 0.2, 0.15]],
     "rescore_noise_floor": [[0.5, 1.0, 0.0], [0.5, 0.5, 0.25]],
@@ -57,7 +59,7 @@ EXAMPLES: dict[str, list[Any]] = {
 }
 TAKES_A_GENERATOR = {
     "asymptote", "asymptote_difference", "bootstrap_mean", "paired_bootstrap",
-    "stratified_bootstrap", "over_seeds",
+    "stratified_bootstrap", "over_seeds", "rank_intervals",
 }  # fmt: skip
 
 
@@ -99,7 +101,7 @@ def _plain(value: object) -> object:
     return vars(value) if hasattr(value, "__dict__") else value
 
 
-@pytest.mark.parametrize("name", sorted(MEASURES.keys() - {"wilson"}))
+@pytest.mark.parametrize("name", sorted(MEASURES.keys() - {"wilson", "rank_intervals"}))
 def test_a_missing_value_anywhere_that_is_read_is_undefined_and_never_a_nan(name: str) -> None:
     for place, value in enumerate(arguments(name)):
         if isinstance(value, np.ndarray) and name not in ("min_accuracy", "stability_gap"):
@@ -111,7 +113,9 @@ def test_a_missing_value_anywhere_that_is_read_is_undefined_and_never_a_nan(name
             assert "missing" in found.reason
 
 
-@pytest.mark.parametrize("name", sorted(MEASURES.keys() - {"wilson", "over_seeds"}))
+@pytest.mark.parametrize(
+    "name", sorted(MEASURES.keys() - {"wilson", "over_seeds", "rank_intervals"})
+)
 def test_infinity_is_an_error_or_named_and_never_a_number(name: str) -> None:
     given = arguments(name)
     if isinstance(given[0], dict):

@@ -43,9 +43,7 @@ TABLES = ("evaluations", "items", "steps", "prompts", "ledger")
 
 
 @pytest.fixture(scope="module")
-def untracked(
-    tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
-) -> cl_bench.Run:
+def untracked(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> cl_bench.Run:
     out = tmp_path_factory.mktemp("untracked") / "run"
     return cl_bench.run(out=out, model=str(tiny_model), **SMALL)
 
@@ -67,17 +65,13 @@ class Notes(Quiet):
 
 def assert_same(one: cl_bench.Run, other: cl_bench.Run) -> None:
     for table in TABLES:
-        frames = [
-            run.table(table).drop(columns="seconds", errors="ignore") for run in (one, other)
-        ]
+        frames = [run.table(table).drop(columns="seconds", errors="ignore") for run in (one, other)]
         pd.testing.assert_frame_equal(*frames)
 
 
 def steps_of(calls: Calls, metric: str, log: str, key: str) -> list[int]:
     """The steps at which a metric was logged, in order."""
-    return [
-        call["step"] for call in calls() if call["call"] == log and metric in (call[key] or {})
-    ]
+    return [call["step"] for call in calls() if call["call"] == log and metric in (call[key] or {})]
 
 
 def test_a_tracked_run_has_the_same_tables_and_sends_all_of_them(

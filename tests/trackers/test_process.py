@@ -51,9 +51,7 @@ def test_what_was_handed_over_is_sent_when_the_run_is_killed(
     assert until(lambda: json.loads(note.read_text())["sent"] == {"rows": 2, "steps": 2})
 
 
-def test_ctrl_c_of_the_terminal_does_not_reach_it(
-    recorded: RunDirectory, calls: Calls
-) -> None:
+def test_ctrl_c_of_the_terminal_does_not_reach_it(recorded: RunDirectory, calls: Calls) -> None:
     tracker = TrackerProcess("trackio", tracked_run(recorded, recorded.path), recorded.path / "t")
     assert until(lambda: bool(tracker.where))
     assert os.getsid(tracker._process.pid) != os.getsid(0)

@@ -30,7 +30,9 @@ def test_entries_come_by_step_and_a_step_before_what_was_recorded_at_it(
         ("rows", 2),
     ]
     assert found[0].values == dict(
-        zip((f"eval/math/learner/{name}" for name in EVAL), (0.25, 0.0, 0.5, 2.0, 10.0), strict=True)
+        zip(
+            (f"eval/math/learner/{name}" for name in EVAL), (0.25, 0.0, 0.5, 2.0, 10.0), strict=True
+        )
     )
 
 

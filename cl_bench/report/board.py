@@ -1,0 +1,108 @@
+"""What a leaderboard holds (`cl_bench.report.leaderboard` makes it)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cl_bench.metrics.bootstrap import Estimate
+from cl_bench.metrics.ranks import Ranks
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.columns import Column
+from cl_bench.report.comparability import Key
+from cl_bench.report.entries import Status
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A learner with one setting, on one board; mappings by metric have the board's `columns`."""
+
+    learner: str
+    settings: str
+    """What tells it from other rows of the same learner, such as `learning_rate=0.0009`."""
+    seeds: tuple[int, ...]
+    """Those of all of the board's rows, in order."""
+    status: Mapping[int, Status]
+    """By seed; `missing` is a seed that another row has."""
+    reasons: Mapping[int, str]
+    """By seed, why a run failed or diverged, if it said so."""
+    runs: Mapping[int, Path]
+    """By seed, except the missing ones."""
+    values: Mapping[str, Estimate | Undefined]
+    """By metric: the mean over seeds, with its interval and k of n seeds."""
+    per_seed: Mapping[str, Mapping[int, float | Undefined]]
+    """By metric, then by seed."""
+    ranks: Mapping[str, Ranks | Undefined]
+    """By metric; undefined where the metric has no better or the row only one seed."""
+    flags: tuple[str, ...]
+    """What a reader has to mind: `dirty tree`, `mixed code`, `2 of 5 seeds missing`, …"""
+
+    @property
+    def label(self) -> str:
+        """The learner, with its settings where it has more than one row."""
+        return f"{self.learner} ({self.settings})" if self.settings else self.learner
+
+
+@dataclass(frozen=True, eq=False)
+class Board:
+    """Rows that are ranked together, best average accuracy first."""
+
+    key: Key
+    words: tuple[str, ...]
+    """The key in words, a fact each."""
+    stream: str
+    """Name and version: `math-to-code, version 1`."""
+    model: str
+    budget: str
+    """What a learner may spend in every stage: `5,120 + 5,120 training samples`."""
+    reference: str | None
+    """Label of the row of `rl` that sample efficiency is measured against."""
+    columns: Mapping[str, Column]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+    """Why other rows are not here, and what else to mind."""
+
+
+@dataclass(frozen=True, eq=False)
+class OverallRow:
+    """A learner over several boards of one model; mappings as in `Row`."""
+
+    label: str
+    values: Mapping[str, Estimate | Undefined]
+    """Of the means over the boards."""
+    per_seed: Mapping[str, Mapping[int, float | Undefined]]
+    ranks: Mapping[str, Ranks | Undefined]
+
+
+@dataclass(frozen=True, eq=False)
+class Overall:
+    """The learners that were run on all of several streams, with one model."""
+
+    model: str
+    boards: tuple[int, ...]
+    """Places in `Leaderboard.boards` of those that are averaged."""
+    columns: Mapping[str, Column]
+    rows: tuple[OverallRow, ...]
+    notes: tuple[str, ...]
+    """Which learners are not ranked, and what they lack."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A run that is not, or not wholly, in the leaderboard."""
+
+    path: Path
+    kind: str
+    """`unreadable`, `failed`, `diverged`, `unfinished`, `duplicate`."""
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Leaderboard:
+    """Everything that the runs of some folders show."""
+
+    boards: tuple[Board, ...]
+    overall: tuple[Overall, ...]
+    """One per model that has several boards."""
+    problems: tuple[Problem, ...]

@@ -1,0 +1,115 @@
+"""Tables of `cl-bench plasticity`, found beside the runs whose models were probed."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.entries import Entry
+
+_HEAD = ("probe", "steps", "samples")
+_NEEDED = ("run", "stream", "learner", "run_seed", "stage", "plasticity_ratio", "note")
+_PROBING = "rl"
+"""The learner of a probe."""
+_LARGEST = 10_000_000
+
+
+@dataclass(frozen=True)
+class PlasticityTable:
+    """What probes on one domain found."""
+
+    path: Path
+    probe: str
+    """The domain that every model learned anew."""
+    rows: Sequence[Mapping[str, str]]
+    """As the file has them."""
+
+    def made(self, entry: Entry) -> bool:
+        """Whether a run is one of the table's probes, which are no part of a leaderboard."""
+        probes = (self.path.parent / "runs").resolve()
+        probed = {Path(row["run"]).name for row in self.rows}
+        alike = entry.learner == _PROBING and entry.setup.key.stream == self.probe
+        return alike and entry.path.name not in probed and entry.path.resolve().parent == probes
+
+
+def find_tables(paths: Iterable[Path]) -> list[PlasticityTable]:
+    """The tables at or below the paths, each once; files of another kind are passed over."""
+    found = {file.resolve(): file for path in paths for file in _files(path)}
+    tables = (_read(found[key]) for key in sorted(found))
+    return [table for table in tables if table is not None]
+
+
+def ratios(
+    entries: Sequence[Entry], tables: Sequence[PlasticityTable]
+) -> dict[Path, float | Undefined]:
+    """By the path of a board's run, the ratio after its last stage, mean over the probed domains.
+
+    Undefined where a run was not probed on a domain on which others of the board were.
+    """
+    by_probe = [(table.probe, found) for table in tables if (found := _ratios_in(table, entries))]
+    if not by_probe:
+        return {entry.path: Undefined("no table of `cl-bench plasticity`") for entry in entries}
+    return {entry.path: _mean(entry.path, by_probe) for entry in entries}
+
+
+def _mean(
+    path: Path, by_probe: Sequence[tuple[str, Mapping[Path, float | Undefined]]]
+) -> float | Undefined:
+    values = []
+    for probe, found in by_probe:
+        value = found.get(path, Undefined(f"its model was not probed on {probe}"))
+        if isinstance(value, Undefined):
+            return value
+        values.append(value)
+    return sum(values) / len(values)
+
+
+def _ratios_in(table: PlasticityTable, entries: Sequence[Entry]) -> dict[Path, float | Undefined]:
+    """By path, what the table says of runs after their last stage."""
+    last = {
+        (Path(row["run"]).name, row["stream"], row["learner"], row["run_seed"], row["stage"]): row
+        for row in table.rows
+    }
+    found = {}
+    for entry in entries:
+        key = entry.setup.key
+        name = (entry.path.name, key.stream, entry.learner, str(entry.seed), str(len(key.stages)))
+        if name in last:
+            found[entry.path] = _number(last[name])
+    return found
+
+
+def _number(row: Mapping[str, str]) -> float | Undefined:
+    try:
+        ratio = float(row["plasticity_ratio"])
+    except ValueError:
+        return Undefined(row["note"] or "its probe has no ratio")
+    return ratio if isfinite(ratio) else Undefined("its probe has no finite ratio")
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """CSV files at or below the path, outside of runs."""
+    if path.is_file():
+        yield from [path] * (path.suffix == ".csv")
+    elif path.is_dir() and not (path / "manifest.json").is_file():
+        for inner in sorted(path.iterdir()):
+            yield from _files(inner)
+
+
+def _read(path: Path) -> PlasticityTable | None:
+    try:
+        if path.stat().st_size > _LARGEST:
+            return None
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file, restval="")
+            names = reader.fieldnames or []
+            if tuple(names[:3]) != _HEAD or not set(_NEEDED) <= set(names):
+                return None
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return None
+    return PlasticityTable(path, rows[0]["probe"], rows) if rows else None

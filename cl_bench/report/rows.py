@@ -1,0 +1,198 @@
+"""The rows of a board from its runs: means over seeds, intervals, rank intervals, flags."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from cl_bench.metrics.bootstrap import Estimate, as_ratio, over_seeds
+from cl_bench.metrics.ranks import Ranks, rank_intervals
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.board import Row
+from cl_bench.report.columns import EFFICIENCY, PLASTICITY, Column
+from cl_bench.report.efficiency import BySeed, efficiencies, log_ratios
+from cl_bench.report.entries import Entry, Status
+from cl_bench.schema import SCHEMA_VERSION
+
+_SAID: Mapping[Status, str] = {
+    "missing": "missing",
+    "failed": "failed",
+    "diverged": "diverged",
+    "running": "unfinished",
+}
+RESAMPLES = 2_000
+"""Of each interval of a leaderboard, which has thousands of them."""
+_MISSING = Undefined("there is no run with this seed")
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """The runs of one row."""
+
+    learner: str
+    settings: tuple[tuple[str, object], ...]
+    by_seed: Mapping[int, Entry]
+
+
+def make_rows(
+    runs: Sequence[Runs],
+    columns: Mapping[str, Column],
+    plasticity: Mapping[Path, float | Undefined],
+    reference: Runs | None,
+) -> list[Row]:
+    """A row for each, ranked against one another, best average accuracy first.
+
+    `plasticity` has a ratio, or why there is none, for the path of every run.
+    """
+    seeds = tuple(sorted({seed for row in runs for seed in row.by_seed}))
+    rows = []
+    for row in runs:
+        per_seed = _per_seed(row, seeds, columns, plasticity, reference)
+        rows.append(_row(row, seeds, _settings(row, runs), per_seed))
+    ranked = with_ranks(rows, columns)
+    return sorted(ranked, key=_order)
+
+
+def estimate(name: str, by_seed: BySeed) -> Estimate | Undefined:
+    """The mean over seeds, geometric for the ratios of samples, which come as log2.
+
+    The random numbers are always the same, so that a row does not depend on its neighbours. What
+    all seeds lack for one reason is undefined for that.
+    """
+    values = [value for value in by_seed.values() if value != _MISSING]
+    if isinstance(values[0], Undefined) and all(value == values[0] for value in values):
+        return values[0]
+    found = over_seeds(by_seed, np.random.default_rng(0), resamples=RESAMPLES)
+    return as_ratio(found) if name in EFFICIENCY else found
+
+
+def ranks(by_seeds: Sequence[BySeed], column: Column) -> list[Ranks | Undefined]:
+    """The rank intervals of all rows by one column."""
+    if column.better == "neither":
+        return [Undefined("neither direction is better") for _ in by_seeds]
+    higher = column.better == "higher"
+    return rank_intervals(by_seeds, np.random.default_rng(0), higher=higher)
+
+
+@dataclass(frozen=True, eq=False)
+class _Unranked:
+    """A row and, by metric, the values that are averaged and ranked: log2 of ratios of samples."""
+
+    row: Row
+    compared: Mapping[str, BySeed]
+
+
+def with_ranks(rows: Sequence[_Unranked], columns: Mapping[str, Column]) -> list[Row]:
+    """The rows with their rank intervals."""
+    by_metric = {
+        name: ranks([row.compared[name] for row in rows], column)
+        for name, column in columns.items()
+    }
+    return [
+        replace(
+            found.row,
+            ranks={name: _rank(found.row, name, by[place]) for name, by in by_metric.items()},
+        )
+        for place, found in enumerate(rows)
+    ]
+
+
+def _rank(row: Row, name: str, found: Ranks | Undefined) -> Ranks | Undefined:
+    """What has no value has no ranks for the same reason."""
+    value = row.values[name]
+    return value if isinstance(value, Undefined) else found
+
+
+def _row(
+    runs: Runs, seeds: Sequence[int], settings: str, per_seed: Mapping[str, BySeed]
+) -> _Unranked:
+    status: dict[int, Status] = {
+        seed: runs.by_seed[seed].status if seed in runs.by_seed else "missing" for seed in seeds
+    }
+    compared = {
+        name: log_ratios(by_seed, runs.by_seed) if name in EFFICIENCY else by_seed
+        for name, by_seed in per_seed.items()
+    }
+    row = Row(
+        learner=runs.learner,
+        settings=settings,
+        seeds=tuple(seeds),
+        status=status,
+        reasons={seed: entry.reason for seed, entry in runs.by_seed.items() if entry.reason},
+        runs={seed: entry.path for seed, entry in sorted(runs.by_seed.items())},
+        values={name: estimate(name, by_seed) for name, by_seed in compared.items()},
+        per_seed=per_seed,
+        ranks={},
+        flags=tuple(_flags(runs, status)),
+    )
+    return _Unranked(row, compared)
+
+
+def _per_seed(
+    runs: Runs,
+    seeds: Sequence[int],
+    columns: Mapping[str, Column],
+    plasticity: Mapping[Path, float | Undefined],
+    reference: Runs | None,
+) -> dict[str, BySeed]:
+    """By metric and seed, the numbers of the runs, those that need other runs included."""
+    values: dict[str, BySeed] = {}
+    for name in columns:
+        if name in EFFICIENCY:
+            compared = reference.by_seed if reference else None
+            values[name] = efficiencies(runs.by_seed, compared, seeds, EFFICIENCY[name])
+        else:
+            values[name] = {seed: _value(runs, seed, name, plasticity) for seed in seeds}
+    return values
+
+
+def _value(
+    runs: Runs, seed: int, name: str, plasticity: Mapping[Path, float | Undefined]
+) -> float | Undefined:
+    entry = runs.by_seed.get(seed)
+    if entry is None:
+        return _MISSING
+    if name == PLASTICITY and entry.status == "done":
+        return plasticity[entry.path]
+    return entry.value(name)
+
+
+def _settings(row: Runs, runs: Sequence[Runs]) -> str:
+    """What tells a row from others of its learner; empty if it is alone."""
+    own = dict(row.settings)
+    alike = [dict(other.settings) for other in runs if other.learner == row.learner]
+    differing = (name for name in own if any(other.get(name) != own[name] for other in alike))
+    return ", ".join(f"{name}={own[name]}" for name in differing)
+
+
+def _flags(runs: Runs, status: Mapping[int, Status]) -> list[str]:
+    """What a reader has to mind about a row."""
+    entries = runs.by_seed.values()
+    counts = Counter(status.values())
+    flags = [
+        f"{counts[state]} of {len(status)} seeds {said}"
+        for state, said in _SAID.items()
+        if counts[state]
+    ]
+    if len(status) == 1 or counts["done"] == 1:
+        flags.append("one seed")
+    if any(entry.code.dirty for entry in entries):
+        flags.append("dirty tree")
+    if len({entry.code.source_hash for entry in entries}) > 1:
+        flags.append("mixed code")
+    schemas = sorted({entry.code.schema_version for entry in entries})
+    flags += [f"older schema ({old})" for old in schemas if old < SCHEMA_VERSION]
+    plugins = dict.fromkeys(name for entry in entries for name in entry.code.plugins)
+    return [*flags, *(f"plug-in {name}" for name in plugins)]
+
+
+def _order(row: Row) -> tuple[bool, float, str]:
+    """Best average accuracy first, rows without one last."""
+    value = row.values["average_accuracy"]
+    if isinstance(value, Undefined):
+        return True, 0.0, row.label
+    return False, -value.value, row.label

@@ -1,0 +1,135 @@
+"""One run in the terminal: summary, learning curves, matrices, the prompts it has now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from cl_bench.metrics.arrays import Array
+from cl_bench.report.sparklines import sparkline
+from cl_bench.report.summary import PROMPTS, summarise
+from cl_bench.run_metrics import Measured
+from cl_bench.run_tables import RunTables
+from cl_bench.text import printable
+
+_LONGEST = 2_000
+"""Characters of a prompt that are shown."""
+
+
+def show(run: RunTables, *, width: int, ascii_only: bool = False) -> RenderableType:
+    """Everything about a run that a terminal `width` columns wide can show, finished or not.
+
+    Texts of models and names of runs are made harmless. `ascii_only` is for an output that cannot
+    show block characters.
+    """
+    measured = Measured(run)
+    return Group(
+        Text(printable(str(run.path)), style="bold"),
+        *_trouble(measured),
+        Text(""),
+        summarise(run),
+        *_curves(measured, width, ascii_only),
+        *_divergences(measured),
+        *_prompts(measured),
+    )
+
+
+def _trouble(measured: Measured) -> Iterator[Text]:
+    """Why the run ended before its end, and what speaks against its numbers."""
+    manifest = measured.manifest
+    if manifest.get("reason"):
+        yield Text(printable(str(manifest["reason"])), style="red")
+    if (manifest.get("provenance") or {}).get("git_dirty"):
+        yield Text("made from a dirty tree: no commit has this code", style="yellow")
+
+
+def _curves(measured: Measured, width: int, ascii_only: bool) -> list[RenderableType]:
+    """A line for every domain and prompt; one for both where they scored alike."""
+    curves = {prompt: measured.trajectory(prompt) for prompt in PROMPTS}
+    stage_E = [int(stage) for stage in curves["learner"][1]]
+    if not stage_E:
+        return []
+    domains = list(dict.fromkeys(measured.stages))
+    table = Table.grid(padding=(0, 1))
+    labels = [f"{printable(domain, 24)} {prompt}" for domain in domains for prompt in PROMPTS]
+    room = max(10, width - max(map(len, labels)) - 12)
+    for domain in domains:
+        place = measured.stages.index(domain)
+        found = {prompt: curves[prompt][0][:, place] for prompt in PROMPTS}
+        same = _same(found["learner"], found["seed"])
+        for prompt in PROMPTS[:1] if same else PROMPTS:
+            share_E = found[prompt]
+            line = sparkline(share_E.tolist(), stage_E, width=room, ascii_only=ascii_only)
+            name = printable(domain, 24) if prompt == "learner" else ""
+            said = "both prompts" if same else prompt
+            table.add_row(
+                Text(name), Text(said), _percent(share_E[0]), Text(line), _percent(share_E[-1])
+            )
+    title = "Accuracy over the run, by prompt; a bar is the end of a stage"
+    return [Text(f"\n{title}", style="bold"), table]
+
+
+def _divergences(measured: Measured) -> list[RenderableType]:
+    """The matrix of KL(policy ‖ base) at the ends of stages."""
+    matrices = {prompt: measured.matrix(prompt, "kl_policy_base") for prompt in PROMPTS}
+    if np.isnan(matrices["learner"]).all():
+        return []
+    names = [f"{number} {printable(name)}" for number, name in enumerate(measured.stages, 1)]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="", show_edge=False)
+    for place, heading in enumerate(["after stage", *names]):
+        table.add_column(heading, justify="right" if place else "left")
+    for row, name in enumerate(["base model", *names]):
+        cells = [
+            _nats(*(matrices[p][row, column] for p in PROMPTS)) for column in range(len(names))
+        ]
+        table.add_row(name, *cells)
+    title = "KL(policy ‖ base) in nats per token, learner's prompt (seed prompt)"
+    return [Text(f"\n{title}", style="bold"), table]
+
+
+def _prompts(measured: Measured) -> list[RenderableType]:
+    """The population after the last round, best first."""
+    names = ("round", "prompt_id", "parent_id", "text", "score", "fate", "step")
+    rows = measured.rows("prompts", *names)
+    if not rows:
+        return []
+    last = max(row[0] for row in rows)
+    kept = [row for row in rows if row[0] == last and row[5] == "kept"]
+    kept.sort(key=lambda row: (np.isnan(row[4]), -row[4] if row[4] == row[4] else 0.0, row[1]))
+    title = f"Prompts after round {last} (step {kept[0][6] if kept else rows[-1][6]}), best first"
+    shown: list[RenderableType] = [Text(f"\n{title}", style="bold")]
+    for row in kept:
+        shown += _prompt(row)
+    return shown
+
+
+def _prompt(row: Sequence[Any]) -> list[RenderableType]:
+    _, number, parent, prompt, score, *_ = row
+    origin = "the seed prompt" if parent < 0 else f"rewritten from {parent}"
+    scored = "not scored on all exercises" if np.isnan(score) else f"score {score:.1%}"
+    more = len(prompt) - _LONGEST
+    lines = [printable(line) for line in prompt[:_LONGEST].splitlines() or [""]]
+    if more > 0:
+        lines.append(f"… and {more:,} more characters")
+    body = Text("\n".join(lines), overflow="fold")
+    heading = Text(f"{number}: {scored}, {origin}", style="cyan")
+    return [heading, Padding(body, (0, 0, 0, 4))]
+
+
+def _same(first: Array, second: Array) -> bool:
+    return first.shape == second.shape and bool(np.array_equal(first, second, equal_nan=True))
+
+
+def _percent(share: float) -> Text:
+    return Text("—" if np.isnan(share) else f"{share:.0%}", justify="right")
+
+
+def _nats(learner: float, seed: float) -> str:
+    return "—" if np.isnan(learner) else f"{learner:.4f} ({seed:.4f})"

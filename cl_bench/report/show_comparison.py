@@ -1,0 +1,184 @@
+"""A comparison of two learners for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from cl_bench.metrics.bootstrap import Estimate
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.columns import Column, columns
+from cl_bench.report.comparison import Comparison
+from cl_bench.report.numbers import NOTHING, mean, with_interval
+from cl_bench.report.sides import Side
+from cl_bench.report.sparklines import sparkline
+from cl_bench.text import one_line, printable
+
+_ENOUGH = 6
+"""Seeds from which on an exact test can reach 0.05."""
+_ROOMY, _TITLE = 90, 22
+"""Columns from which on the numbers of a metric stand on one line, and those of its title then."""
+_LONGEST = 600
+"""Characters of a prompt that are shown."""
+
+
+def show(found: Comparison, *, width: int, ascii_only: bool = False) -> RenderableType:
+    """The comparison for a terminal `width` columns wide; A is the first side, B the second."""
+    return Group(
+        *_heading(found),
+        *_metrics(found, width),
+        *_notes(found),
+        *_efficiency(found),
+        *_items(found),
+        *_curves(found, width, ascii_only),
+        *_prompts(found),
+    )
+
+
+def _heading(found: Comparison) -> Iterator[Text]:
+    for line in found.apart:
+        yield Text(f"These runs do not compare: {printable(line)}", style="bold red")
+    for name, side, other in (
+        ("A", found.first, found.second),
+        ("B", found.second, found.first),
+    ):
+        own = [f"{key}={value}" for key, value in side.own_settings(other).items()]
+        said = printable(", ".join([side.learner, *own]))
+        yield Text(f"{name}: {printable(str(side.path))} ({said}), seeds {_ended(side)}")
+    seeds = ", ".join(map(str, found.seeds))
+    yield Text(f"\nB against A, paired by seed ({seeds}), with 95 % intervals", style="bold")
+
+
+def _ended(side: Side) -> str:
+    """The seeds, and of those that are not done how they ended."""
+    return ", ".join(
+        f"{seed}{'' if entry.status == 'done' else f' ({entry.status})'}"
+        for seed, entry in side.entries.items()
+    )
+
+
+def _metrics(found: Comparison, width: int) -> list[RenderableType]:
+    """A row for every metric with a difference; below, why the others have none."""
+    table = _table("", "A", "B", "B − A", "p", "seeds\nneeded", "", wrap=width < _ROOMY)
+    reasons: dict[str, list[str]] = {}
+    for name, column in found.columns.items():
+        of = found.differences[name]
+        if isinstance(of.difference, Undefined):
+            reasons.setdefault(of.difference.reason, []).append(column.title)
+            continue
+        paired = not isinstance(of.test, Undefined) and len(found.seeds) > 1
+        p = f"{of.test.p:.3g}" if paired and not isinstance(of.test, Undefined) else NOTHING
+        needed = NOTHING if isinstance(of.seeds_needed, Undefined) else str(of.seeds_needed)
+        change = with_interval(of.difference, column, signed=True)
+        numbers = (mean(of.first, column), mean(of.second, column), change, p, needed)
+        title = f"{column.title} (min:s)" if column.unit == "seconds" else column.title
+        table.add_row(printable(title), *numbers, _said(of.difference, column))
+    missing = (f"Not compared, {why}: {', '.join(titles)}." for why, titles in reasons.items())
+    return [table, *(Text(f"\n{printable(line)}") for line in missing)]
+
+
+def _said(difference: Estimate, column: Column) -> str:
+    """Better or worse where the interval lies on one side of 0."""
+    ends = difference.interval
+    if isinstance(ends, Undefined) or ends.low <= 0 <= ends.high or column.better == "neither":
+        return ""
+    return "better" if (ends.low > 0) == (column.better == "higher") else "worse"
+
+
+def _notes(found: Comparison) -> Iterator[Text]:
+    count = len(found.seeds)
+    if count == 1:
+        yield Text("\nOne seed: no interval and no test over seeds. The problems below say how far")
+        yield Text("these two checkpoints differ, and nothing of other runs.")
+    elif count < _ENOUGH:
+        reach = 2 / 2**count
+        yield Text(
+            f"\nWith {count} seeds the smallest p is {reach:.3g}, and intervals are too narrow: "
+            f"{_ENOUGH} seeds can decide."
+        )
+
+
+def _efficiency(found: Comparison) -> Iterator[Text]:
+    shown = columns({})
+    yield Text("\nHow many times fewer samples B needs for A's highest average accuracy", "bold")
+    for name, value in found.efficiency.items():
+        reason = value.reason if isinstance(value, Undefined) else ""
+        said = with_interval(value, shown[name])
+        counted = shown[name].title.rpartition(", ")[2]
+        yield Text(f"{counted}: {said}{f' ({printable(reason)})' if reason else ''}")
+
+
+def _items(found: Comparison) -> list[RenderableType]:
+    if not found.items:
+        return [Text("\nNo problem was asked of both at the end of the stream.")]
+    table = _table("domain", "problems", "both", "neither", "B alone", "A alone", "B − A", "noise")
+    for domain, of in found.items.items():
+        counts = (of.items, of.both, of.neither, len(of.wins), len(of.losses))
+        floor = NOTHING if isinstance(of.noise_floor, Undefined) else f"{of.noise_floor:.3f}"
+        table.add_row(printable(domain), *map(str, counts), f"{of.difference:+.3f}", floor)
+    title = "\nProblems solved at the end (at least half of the responses), over all paired seeds"
+    note = "A difference below its noise may be sampling alone."
+    return [Text(title, style="bold"), table, Text(note)]
+
+
+def _curves(found: Comparison, width: int, ascii_only: bool) -> list[RenderableType]:
+    """Mean accuracy of both over the paired seeds, where all were evaluated at the same steps."""
+    table = Table.grid(padding=(0, 1))
+    stages = found.first.runs[found.seeds[0]].stages
+    room = max(10, width - max(len(printable(stage, 24)) for stage in stages) - 14)
+    for place, domain in enumerate(stages):
+        if domain in stages[:place]:
+            continue
+        for name, side in (("A", found.first), ("B", found.second)):
+            curves = [side.runs[seed].trajectory() for seed in found.seeds]
+            if len({(curve.shape, tuple(of)) for curve, of in curves}) > 1 or not curves[0][0].size:
+                return []
+            if curves[0][0].shape[1] <= place:
+                return []
+            share_E = np.mean([curve[:, place] for curve, _ in curves], axis=0)
+            stage_E = [int(stage) for stage in curves[0][1]]
+            line = sparkline(share_E.tolist(), stage_E, width=room, ascii_only=ascii_only)
+            ends = [NOTHING if np.isnan(share) else f"{share:.0%}" for share in share_E[[0, -1]]]
+            label = printable(domain, 24) if name == "A" else ""
+            table.add_row(Text(label), Text(name), Text(ends[0]), Text(line), Text(ends[1]))
+    return [Text("\nAccuracy over the run, learner's prompt, mean over seeds", style="bold"), table]
+
+
+def _prompts(found: Comparison) -> list[RenderableType]:
+    """The best prompt of either, of the first paired seed."""
+    seed = found.seeds[0]
+    best = [side.runs[seed].best_prompt() for side in (found.first, found.second)]
+    if best == [None, None]:
+        return []
+    shown: list[RenderableType] = [Text(f"\nThe best prompt at the end, seed {seed}", style="bold")]
+    for name, prompt in zip("AB", best, strict=True):
+        said = "the seed prompt: it rewrites none" if prompt is None else one_line(prompt, _LONGEST)
+        shown.append(Text(f"{name}:"))
+        shown.append(Padding(Text(said, overflow="fold"), (0, 0, 0, 4)))
+    return shown
+
+
+def _table(*headings: str, wrap: bool = False) -> Table:
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        header_style="",
+        show_edge=False,
+    )
+    for place, heading in enumerate(headings):
+        numbers = bool(place and heading)
+        table.add_column(
+            heading,
+            justify="right" if numbers else "left",
+            no_wrap=numbers and not wrap,
+            min_width=0 if place or wrap else _TITLE,
+            overflow="fold",
+        )
+    return table
