@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def test_nothing_of_a_hostile_text_is_obeyed() -> None:
     inline = [child for token in tokens for child in token.children or ()]
     kinds = {token.type for token in (*tokens, *inline)}
     assert kinds.isdisjoint({"html_block", "html_inline", "image", "link_open", "hr"})
-    headings = [after.content for token, after in zip(tokens, tokens[1:], strict=False)
+    headings = [after.content for token, after in pairwise(tokens)
                 if token.type == "heading_open"]  # fmt: skip
     assert len(headings) == 6
     assert "owned" not in headings
