@@ -99,7 +99,8 @@ class Parts:
         require_table(name)
         if name not in tables_of(self._version) or not self.numbers():
             return TABLES[name].empty_table()
-        return pa.concat_tables([self._written(name, part) for part in self.numbers()])
+        stored = [self._stored(name, part) for part in self.numbers()]
+        return pa.concat_tables([file.read(use_threads=False) for file in stored])
 
     def read(self, table: str, part: int, columns: tuple[str, ...] | None = None) -> pa.Table:
         """One table's rows of a part; a file that is not what was committed is an error.
@@ -125,13 +126,6 @@ class Parts:
             reason = f"its columns are not those of schema version {self._version}, but {names}"
             raise _unreadable(self._file(table, part), reason)
         return upgraded.cast(schema).select(wanted.names)
-
-    def _written(self, table: str, part: int) -> pa.Table:
-        """What the file of a part holds."""
-        try:
-            return self._stored(table, part).read(use_threads=False)
-        except (OSError, pa.ArrowException) as error:
-            raise _unreadable(self._file(table, part), str(error)) from error
 
     def _stored(self, table: str, part: int) -> parquet.ParquetFile:
         """The file of a part, if it is the one that was committed."""

@@ -68,6 +68,10 @@ class Synthetic:
     answer: str | None = "4"
     parts: int = 1
     """Commits that the rows are spread over."""
+    transcripts: int = 0
+    """Problems of each domain whose first response is kept in full."""
+    words: Mapping[str, str] = field(default_factory=dict)
+    """Texts of the table `transcripts` that replace the usual ones."""
 
     @cached_property
     def steps(self) -> list[int]:
@@ -112,6 +116,7 @@ def tables(spec: Synthetic, steps: Sequence[int]) -> dict[str, list[Row]]:
             for step in steps
             for phase, seconds in (("learn", 6.0), ("checkpoint", 0.5), ("evaluate", 3.5))
         ],
+        "transcripts": [row for step in steps for row in _transcripts(spec, step)],
     }
 
 
@@ -188,6 +193,24 @@ def _items(
         for sample in range(spec.samples):
             score = float(item * spec.samples + sample < right)
             yield label | {"uid": uid, "sample": sample, "score": score}
+
+
+def _transcripts(spec: Synthetic, step: int) -> Iterator[Row]:
+    """At boundaries, the first responses under both prompts; their scores are those of items."""
+    stage, at = spec.place(step)
+    for domain in spec.domains if at != "inside" else ():
+        for prompt in ("seed", "learner"):
+            asked = list(_items(spec, step, domain, "stream", prompt, "trained"))
+            for row in [item for item in asked if item["sample"] == 0][: spec.transcripts]:
+                texts = {
+                    "system_prompt": f"{spec.texts[-1] if spec.texts else 'solve .'} ({prompt})",
+                    "problem": f"what is two plus two ? {row['uid']}",
+                    "response": f"two and two is four . answer : {row['answer']}",
+                    "feedback": "" if row["score"] == 1 else "the sum is wrong",
+                    "reference": "4",
+                }
+                del row["completion_tokens"]
+                yield row | {"stage": stage, "at": at} | texts | dict(spec.words)
 
 
 def _learned(spec: Synthetic, step: int) -> Iterator[Row]:
