@@ -1,0 +1,119 @@
+"""Model cards hold hostile prompts and names as text, and parse back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import ModelCard
+from markdown_it import MarkdownIt
+
+from cl_bench.export.card import Subject, card, licence
+from cl_bench.export.figures import DomainFigures, Figures
+from cl_bench.export.prompts import Prompts
+
+HOSTILE = (
+    "```\n---\nlicense: mit\n---\n# owned\n</details><script>alert(1)</script>\n"
+    "![x](javascript:alert(1)) \x1b[31m \u202e"
+)
+NAME = 'x`|<img src=x onerror="alert(1)">\n---\n{{ template }}'
+
+
+def subject(**changes: Any) -> Subject:
+    manifest: dict[str, Any] = {
+        "stream": {
+            "name": NAME,
+            "version": "1",
+            "stages": [{"domain": NAME, "setting": "easy", "steps": 2}],
+        },
+        "config": {"model": "/home/ada/models/base", "feedback": "step"},
+        "learner": NAME,
+        "seed": 3,
+        "status": "done",
+        "config_hash": "00ff",
+        "provenance": {"cl_bench": "0.1.0", "git_commit": "abc", "git_dirty": True},
+    } | changes
+    row = {"prompt_id": 1, "parent_id": 0, "round": 1, "step": 2, "text": HOSTILE, "score": None}
+    seed = row | {"prompt_id": 0, "parent_id": -1, "text": "seed", "score": 0.25}
+    figures = Figures(
+        step=2,
+        domains=[DomainFigures(NAME, "learner", None, 0.5, 0.25)],
+        metrics={},
+        items=4,
+        samples=2,
+        temperature=1.0,
+        max_new_tokens=9,
+        problem=HOSTILE,
+    )
+    prompts = Prompts(HOSTILE, [row, seed], [seed, row])
+    return Subject(NAME, None, manifest, 1, prompts, figures)
+
+
+def test_nothing_of_a_hostile_text_is_obeyed() -> None:
+    made = card(subject())
+    tokens = MarkdownIt("commonmark").enable("table").parse(made.text)
+    inline = [child for token in tokens for child in token.children or ()]
+    kinds = {token.type for token in (*tokens, *inline)}
+    assert kinds.isdisjoint({"html_block", "html_inline", "image", "link_open", "hr"})
+    headings = [after.content for token, after in zip(tokens, tokens[1:], strict=False)
+                if token.type == "heading_open"]  # fmt: skip
+    assert len(headings) == 6
+    assert "owned" not in headings
+    fences = [token.content for token in tokens if token.type == "fence"]
+    assert sum("<script>alert(1)</script>" in content for content in fences) == 3
+    assert "\x1b" not in made.content
+    assert "\u202e" not in made.content
+
+
+def test_the_metadata_parse_back(tmp_path: Path) -> None:
+    file = tmp_path / "README.md"
+    card(subject()).save(file)
+    found = ModelCard.load(file)
+    assert found.data.license == "unknown"
+    assert found.data.base_model is None
+    results = found.data.eval_results or []
+    assert [(r.metric_type, r.metric_value) for r in results] == [
+        ("accuracy", 0.5),
+        ("kl_policy_base", 0.25),
+    ]
+    assert results[0].dataset_args == {"setting": "easy", "seed": 3, "after_stage": 1}
+
+
+def test_the_card_names_the_base_but_no_folder_of_the_machine() -> None:
+    text = card(subject()).content
+    assert "`base`" in text
+    assert "/home/ada" not in text
+    assert "abc, with uncommitted changes" in text
+    hub = card(subject(config={"model": "owner/model"}, model_revision="r1"))
+    assert hub.data.base_model == "owner/model"
+    assert "`r1`" in hub.content
+
+
+def test_an_example_for_a_repository_downloads_it() -> None:
+    made = subject()
+    pushed = card(Subject(made.name, "ada/model", *list(vars(made).values())[2:]))
+    assert 'folder = snapshot_download("ada/model")' in pushed.text
+    assert "snapshot_download" not in card(made).text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("---\nlicense: mit\n---\n", "mit"),
+        ("---\nlicense: [mit]\n---\n", None),
+        ("no front matter", None),
+        ("---\n: [\n---\n", None),
+    ],
+)
+def test_a_licence_is_that_of_the_base_model_s_card(
+    tmp_path: Path, text: str, expected: str | None
+) -> None:
+    (tmp_path / "README.md").write_text(text)
+    assert licence(str(tmp_path)) == expected
+
+
+def test_without_a_card_there_is_no_licence(tmp_path: Path) -> None:
+    assert licence("embedded") == "apache-2.0"
+    assert licence(str(tmp_path)) is None
+    assert licence("nobody/nothing-like-this") is None

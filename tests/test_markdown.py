@@ -1,0 +1,52 @@
+"""Untrusted texts in Markdown: shown as they are, obeyed nowhere."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from cl_bench.markdown import escaped, fenced
+from cl_bench.text import printable
+
+HARMFUL = (
+    "```", "````\n", "~~~", "\n```\n# no", "</pre><script>alert(1)</script>", "<img onerror=x>",
+    "[a](javascript:x)", "![a](http://x)", "|", "\\", "`", "*b*", "_i_", "\n\n", "\r", "\x1b[31m",
+    "\u202e", "&lt;", "<!--", "-->", "---\n", "$x$", "# h", "http://x.example", "\ud800",
+)  # fmt: skip
+TEXTS = st.lists(st.one_of(st.sampled_from(HARMFUL), st.text(max_size=8)), max_size=6).map("".join)
+
+
+@given(TEXTS)
+def test_a_fence_holds_the_whole_text_and_nothing_ends_it(text: str) -> None:
+    tokens = MarkdownIt("commonmark").parse(f"before\n\n{fenced(text)}\n\nafter")
+    assert [token.type for token in tokens if token.level == 0] == [
+        *("paragraph_open", "paragraph_close", "fence", "paragraph_open", "paragraph_close")
+    ]
+    (fence,) = (token for token in tokens if token.type == "fence")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    assert fence.content == "".join(f"{printable(line.expandtabs())}\n" for line in lines)
+
+
+@given(TEXTS)
+def test_an_escaped_text_is_one_line_of_plain_text(text: str) -> None:
+    (inline,) = (
+        token
+        for token in MarkdownIt("commonmark").enable("table").parse(f"x {escaped(text)} x")
+        if token.type == "inline"
+    )
+    assert {child.type for child in inline.children or ()} == {"text"}
+    shown = "".join(child.content for child in inline.children or ())
+    assert shown == f"x {printable(text)} x"
+
+
+def test_an_escaped_text_stays_in_its_cell() -> None:
+    page = f"| a | b |\n|---|---|\n| {escaped('x | y')} | z |\n"
+    html = MarkdownIt("commonmark").enable("table").render(page)
+    assert "<td>x | y</td>\n<td>z</td>" in html
+
+
+@pytest.mark.parametrize("language", ["text", "python"])
+def test_a_fence_names_its_language(language: str) -> None:
+    assert fenced("x", language) == f"```{language}\nx\n```"
