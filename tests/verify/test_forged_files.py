@@ -235,7 +235,9 @@ def test_no_damage_to_the_bytes_of_a_pack_goes_unnoticed_or_raises(
 
 @pytest.mark.parametrize("junk", [None, True, 1.5, "x", [], {}, "\ud800"])
 def test_no_manifest_stops_verification(junk: object, packed_run: Path, tmp_path: Path) -> None:
-    paths = [(name,) for name in Forgery(packed_run).manifest if name != "schema_version"]
+    paths: list[tuple[str, ...]] = [
+        (name,) for name in Forgery(packed_run).manifest if name != "schema_version"
+    ]
     paths += [("config", name) for name in ("evaluation", "learning", "feedback")]
     paths += [("config", "evaluation", name) for name in ("transcripts", "retention_items")]
     rng = Random(repr(junk))
