@@ -67,7 +67,9 @@ class Differences:
         """What the interval rests on: how many, of what, and the deviation of a single one."""
         only = self.resampled_S[0] if len(self.candidate_S) == 1 else None
         units, name = (
-            (only.items, "items") if isinstance(only, Resampled) else (len(self.candidate_S), "seeds")
+            (only.items, "items")
+            if isinstance(only, Resampled)
+            else (len(self.candidate_S), "seeds")
         )
         reach = student_interval(0.0, 1.0, units - 1, interval.level).high
         return units, name, (interval.high - interval.low) / 2 / reach * float(np.sqrt(units))
@@ -132,7 +134,7 @@ def described(question: Question, differences: Differences) -> Check:
 
 
 def judged(difference: float, interval: Interval, question: Question) -> Verdict:
-    """What `decide` says; where neither direction is better, both are asked and the worse counts."""
+    """What `decide` says; where neither direction is better, the worse of both answers."""
     mirrored = Interval(-interval.high, -interval.low, interval.level)
     sides = {1: (difference, interval), -1: (-difference, mirrored)}
     signs = SIGNS[question.better]

@@ -77,7 +77,9 @@ class _Course:
         """The mean drift over all points."""
         differences = self._differences(list(range(len(self._points))))
         question = self._question("mean drift", rule, rule.mean, differences, level)
-        return identical(question, differences) if self._identical else answer(question, differences)
+        return (
+            identical(question, differences) if self._identical else answer(question, differences)
+        )
 
     def _every_point(self, rule: TrajectoryRule, level: float) -> Check:
         """The drift at the point that is worst beside its tolerance."""
@@ -153,7 +155,9 @@ def _trajectory(run: Measured, quantity: str) -> Mapping[Point, float]:
     rows = stream_rows(run.table("evaluations"))
     rows = rows[rows[quantity].notna()]
     columns = (rows[name].tolist() for name in ("step", "domain", "prompt", quantity))
-    return {(step, domain, prompt): value for step, domain, prompt, value in zip(*columns, strict=True)}
+    return {
+        (step, domain, prompt): value for step, domain, prompt, value in zip(*columns, strict=True)
+    }
 
 
 def _at(runs: list[Mapping[Point, float]], points: list[Point]) -> Array:

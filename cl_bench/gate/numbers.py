@@ -16,6 +16,7 @@ from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.run_metrics import RUN_METRICS, RunMetric
 
+
 def presence(paired: Paired, policy: Policy) -> Check:
     """Whether every seed of the reference was run to its end.
 

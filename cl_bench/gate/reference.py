@@ -10,7 +10,6 @@ refused when a file of it was edited: what a candidate has to reach changes only
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -26,18 +25,24 @@ from cl_bench.files import (
     write_json_atomically,
     writing,
 )
-from cl_bench.gate.policy import Policy, default_policy, default_policy_text, load_policy, parse_policy
+from cl_bench.gate.policy import (
+    Policy,
+    default_policy,
+    default_policy_text,
+    load_policy,
+    parse_policy,
+)
 from cl_bench.packs.layout import place
 from cl_bench.packs.write import pack
 from cl_bench.results import RunDirectory
 from cl_bench.run_metrics import METRIC_VERSION
 from cl_bench.run_tables import RunTables, find_runs, open_run
 from cl_bench.schema import SCHEMA_VERSION
+from cl_bench.text import printable
 
 REFERENCE_VERSION = 1
 """Counts up whenever an entry of reference.json changes its meaning."""
 INDEX, POLICY, RUNS = "reference.json", "policy.toml", "runs"
-_AGAIN = "`cl-bench reference record` writes one"
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,9 @@ def _recordable(paths: Sequence[Path], installed: bool) -> list[RunDirectory]:
 
 def _require_recordable(path: Path, manifest: Mapping[str, Any], installed: bool) -> None:
     if manifest["status"] != "done":
-        raise UsageError(f"{path} is {manifest['status']}; a reference is made of runs that are done.")
+        raise UsageError(
+            f"{path} is {manifest['status']}; a reference is made of runs that are done."
+        )
     came = manifest.get("provenance") or {}
     if came.get("git_dirty") or (came.get("git_commit") is None and not installed):
         known = "has changes that no commit has" if came.get("git_dirty") else "is not known"
@@ -171,7 +178,9 @@ def _packed(run: RunDirectory, folder: Path) -> dict[str, Any]:
     }
 
 
-def _index(runs: Sequence[RunDirectory], entries: list[dict[str, Any]], policy: str) -> dict[str, Any]:
+def _index(
+    runs: Sequence[RunDirectory], entries: list[dict[str, Any]], policy: str
+) -> dict[str, Any]:
     came = runs[0].manifest.get("provenance") or {}
     return {
         "reference_version": REFERENCE_VERSION,
@@ -209,6 +218,6 @@ def _recorded(path: Path) -> Reference:
 
 def _damaged(path: Path, reason: str) -> RunDirectoryError:
     return RunDirectoryError(
-        f"The reference {path} cannot be used: {json.dumps(reason)[1:-1]}. Restore it, or record it "
-        "again with `cl-bench reference record`."
+        f"The reference {path} cannot be used: {printable(reason)}. Restore it, or record it again "
+        "with `cl-bench reference record`."
     )

@@ -44,7 +44,9 @@ def _case(coverage: Coverage, checks: list[Check]) -> list[RenderableType]:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="", show_edge=False)
     for place, column in enumerate(COLUMNS):
         last = place == len(COLUMNS) - 1
-        table.add_column(column, justify="left" if place == 0 or last else "right", no_wrap=not place)
+        table.add_column(
+            column, justify="left" if place == 0 or last else "right", no_wrap=not place
+        )
     for check in checks:
         *numbers, verdict = cells(check)
         table.add_row(*map(printable, numbers), Text(verdict, style=_STYLES[check.verdict]))

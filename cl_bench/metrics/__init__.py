@@ -242,7 +242,8 @@ STATISTICS: Mapping[str, Measure] = {
         over_seeds,
     ),
     "student_mean": Measure(
-        "mean of few seeds with its t interval, never narrower than known", "a value by seed",
+        "mean of few seeds with its t interval, never narrower than known",
+        "a value by seed",
         student_mean,
     ),
     "interquartile_mean": Measure(

@@ -40,7 +40,9 @@ def test_a_dip_at_one_point_is_seen_there_and_hardly_in_the_mean(
     reference: Path, tmp_path: Path
 ) -> None:
     """One of 20 points loses 0.4 and gets it back."""
-    mean, points = drift(noisy_runs(tmp_path, 6, items=100, samples=1, noise=1, dip=(20, "code", 0.4)), reference)
+    mean, points = drift(
+        noisy_runs(tmp_path, 6, items=100, samples=1, noise=1, dip=(20, "code", 0.4)), reference
+    )
     assert mean.verdict == "pass"
     assert mean.difference == pytest.approx(-0.02, abs=0.01)
     assert points.verdict == "regress"
@@ -51,7 +53,9 @@ def test_a_dip_at_one_point_is_seen_there_and_hardly_in_the_mean(
 
 
 def test_a_slow_slide_is_seen_in_the_mean_and_at_no_point(reference: Path, tmp_path: Path) -> None:
-    mean, points = drift(noisy_runs(tmp_path, 6, items=100, samples=1, noise=1, drop=0.1), reference)
+    mean, points = drift(
+        noisy_runs(tmp_path, 6, items=100, samples=1, noise=1, drop=0.1), reference
+    )
     assert mean.verdict == "regress"
     assert mean.difference == pytest.approx(-0.08, abs=0.02)  # none at step 0
     assert points.verdict == "pass"

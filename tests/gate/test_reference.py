@@ -30,7 +30,9 @@ def recorded(tmp_path: Path) -> Path:
 
 
 def test_a_reference_is_packed_runs_a_policy_and_an_index(recorded: Path) -> None:
-    files = {file.relative_to(recorded).as_posix() for file in recorded.rglob("*") if file.is_file()}
+    files = {
+        file.relative_to(recorded).as_posix() for file in recorded.rglob("*") if file.is_file()
+    }
     packs = {f"runs/math-to-code/fst-{seed}.zip" for seed in (0, 1)}
     assert files == {"reference.json", "policy.toml", *packs}
     index = json.loads((recorded / "reference.json").read_text())
