@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from math import isnan
+from math import isfinite, isnan
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -134,7 +134,7 @@ class Measured:
         if not rows:
             return Undefined(f"no evaluation at the stream's end (step {self.ends[-1]})")
         values = [getattr(row, column) for row in rows]
-        lost = [row.domain for row, value in zip(rows, values, strict=True) if isnan(value)]
+        lost = [row.domain for row, value in zip(rows, values, strict=True) if not isfinite(value)]
         if lost:
             return Undefined(f"{column} is not a number on {', '.join(lost)}")
         return float(np.mean(values))

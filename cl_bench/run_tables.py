@@ -82,7 +82,8 @@ def find_runs(paths: Iterable[Path]) -> tuple[list[RunTables], list[Unreadable]]
     """All runs at or anywhere below the paths, sorted by path, each once; and what is unreadable.
 
     Runs are run directories and packed runs: files that end in .zip, or that are given. Archives
-    of claims, which hold parts of many runs, are left out. A path without any run is a `RunDirectoryError`.
+    of claims, which hold parts of many runs, are left out. A path without any run is a
+    `RunDirectoryError`.
     """
     runs: dict[Path, RunTables] = {}
     broken: dict[Path, Unreadable] = {}

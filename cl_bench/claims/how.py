@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.claims.blocks import (
+from cl_bench.claims.page_settings import settings_section, shown
+from cl_bench.claims.plan import Plan
+from cl_bench.claims.spending import Spending, spending_section
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.pages.blocks import (
     Block,
     Code,
     Folded,
@@ -16,10 +20,6 @@ from cl_bench.claims.blocks import (
     Strong,
     Table,
 )
-from cl_bench.claims.page_settings import settings_section, shown
-from cl_bench.claims.plan import Plan
-from cl_bench.claims.spending import Spending, spending_section
-from cl_bench.metrics.undefined import Undefined
 from cl_bench.sweep.state import FINISHED
 from cl_bench.text import duration
 

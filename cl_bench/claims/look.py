@@ -13,6 +13,7 @@ import numpy as np
 
 from cl_bench.claims.measure import Trajectory
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.pages.look import learner_look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,24 +23,15 @@ if TYPE_CHECKING:
 LEARNERS = ("rl", "prompt", "fst", "fst-distill")
 """The learners of the claims, in the order of legends; `base` has a look too."""
 
-_LOOKS = {
-    "base": ("base", "#555555", "X"),
-    "rl": ("RL", "#0072B2", "s"),
-    "prompt": ("prompt-only", "#E69F00", "^"),
-    "fst": ("FST", "#009E73", "o"),
-    "fst-distill": ("FST-distill", "#CC79A7", "D"),
-}
-"""Name, colour (Okabe and Ito's; RL and prompts as in a run's own figures) and marker."""
-
 
 def label(learner: str) -> str:
     """What readers call the learner."""
-    return _LOOKS[learner][0]
+    return learner_look(learner).label
 
 
 def called(learner: str) -> str:
     """The same; any other name, such as a variation's, as it is."""
-    return label(learner) if learner in _LOOKS else learner
+    return label(learner) if learner in (*LEARNERS, "base") else learner
 
 
 def place(learner: str) -> tuple[int, str]:
@@ -49,12 +41,12 @@ def place(learner: str) -> tuple[int, str]:
 
 def colour(learner: str) -> str:
     """The learner's colour, the same in all figures."""
-    return _LOOKS[learner][1]
+    return learner_look(learner).colour
 
 
 def marker(learner: str) -> str:
     """The learner's marker, so that colour is never the only difference."""
-    return _LOOKS[learner][2]
+    return learner_look(learner).marker
 
 
 @contextmanager

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cl_bench.claims.blocks import Block, Inline, Paragraph, Table
 from cl_bench.claims.look import label
 from cl_bench.claims.measure import generator
 from cl_bench.claims.plan import KL_DOMAINS, Plan
 from cl_bench.claims.wording import of_detail
 from cl_bench.metrics import over_seeds, sampling_noise_floor
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.pages.blocks import Block, Inline, Paragraph, Table
 
 if TYPE_CHECKING:
     from cl_bench.claims.data import Data

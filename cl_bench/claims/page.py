@@ -11,7 +11,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.claims import rule, wording
-from cl_bench.claims.blocks import (
+from cl_bench.claims.drawings import name_of
+from cl_bench.claims.how import how_it_was_run, mixed
+from cl_bench.claims.judged import JudgedClaim, JudgedStatement
+from cl_bench.claims.look import called
+from cl_bench.claims.measure import Detail
+from cl_bench.claims.plan import Plan, cells
+from cl_bench.claims.registered import Claim
+from cl_bench.claims.registration import said
+from cl_bench.claims.rule import Verdict
+from cl_bench.claims.spending import costs_differ, spending
+from cl_bench.metrics.bootstrap import ONE_SEED
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.pages.blocks import (
     Block,
     Break,
     Bullets,
@@ -25,18 +37,8 @@ from cl_bench.claims.blocks import (
     Table,
     Text,
 )
-from cl_bench.claims.drawings import Drawing, name_of
-from cl_bench.claims.how import how_it_was_run, mixed
-from cl_bench.claims.judged import JudgedClaim, JudgedStatement
-from cl_bench.claims.look import called
-from cl_bench.claims.measure import Detail
-from cl_bench.claims.plan import Plan, cells
-from cl_bench.claims.registered import Claim
-from cl_bench.claims.registration import said
-from cl_bench.claims.rule import Verdict
-from cl_bench.claims.spending import costs_differ, spending
-from cl_bench.metrics.bootstrap import ONE_SEED
-from cl_bench.metrics.undefined import Undefined
+from cl_bench.pages.drawings import Drawing
+from cl_bench.pages.numbers import NOTHING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,7 +117,7 @@ def _headline(judged: Sequence[JudgedClaim], plan: Plan) -> Iterator[Block]:
 def _headline_row(one: JudgedClaim) -> list[Text]:
     claim = one.claim
     return [
-        one.verdict,
+        wording.marked(one.verdict),
         Link(f"{claim.number}. {claim.title}", _anchor(claim)),
         _lines([_in_short(each) for each in one.primary]),
         _lines([f"{figure.what}: {_pairs(figure.values)}" for figure in claim.paper]),
@@ -133,7 +135,7 @@ def _in_short(each: JudgedStatement) -> str:
 def _claim(one: JudgedClaim, drawings: Mapping[str, Drawing]) -> Iterator[Block]:
     claim = one.claim
     yield Heading(2, f"{claim.number}. {claim.title}", _anchor(claim))
-    yield Paragraph(["Verdict: ", one.verdict, "."])
+    yield Paragraph(["Verdict: ", wording.marked(one.verdict), "."])
     yield Paragraph(claim.definition)
     yield _paper_table(claim)
     yield _statements_table(one.statements)
@@ -151,7 +153,7 @@ def _claim(one: JudgedClaim, drawings: Mapping[str, Drawing]) -> Iterator[Block]
 def _paper_table(claim: Claim) -> Table:
     names = list(dict.fromkeys(name for figure in claim.paper for name, _ in figure.values))
     rows = [
-        [figure.what, *(dict(figure.values).get(name, wording.NOTHING) for name in names)]
+        [figure.what, *(dict(figure.values).get(name, NOTHING) for name in names)]
         for figure in claim.paper
     ]
     return Table(f"The paper ({_PAPER}); percent unless said otherwise", ["", *names], rows)
@@ -168,7 +170,7 @@ def _statement_row(each: JudgedStatement) -> list[Inline]:
     statement, judgement = each.statement, each.judgement
     return [
         statement.id,
-        judgement.verdict,
+        wording.marked(judgement.verdict),
         statement.text,
         wording.of_statement(statement, judgement.estimate),
         wording.seeds(judgement.estimate),

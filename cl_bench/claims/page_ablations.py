@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from cl_bench.claims import wording
 from cl_bench.claims.ablations import QUANTITIES, REFERENCE, SEEDS, VARIATIONS, Row, Variation
-from cl_bench.claims.blocks import Block, Heading, Inline, Paragraph, Table
 from cl_bench.claims.plan import STREAM
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.pages.blocks import Block, Heading, Inline, Paragraph, Table
 
 
 def ablation_section(rows: Sequence[Row]) -> list[Block]:

@@ -7,12 +7,12 @@ from dataclasses import fields
 from typing import Any
 
 from cl_bench.claims import calibration
-from cl_bench.claims.blocks import Block, Paragraph, Table
 from cl_bench.claims.look import called, place
 from cl_bench.claims.plan import PROBE, Plan
 from cl_bench.claims.settings import INHERITS
-from cl_bench.claims.wording import NOTHING
 from cl_bench.learner import LearnerConfig
+from cl_bench.pages.blocks import Block, Paragraph, Table
+from cl_bench.pages.numbers import NOTHING
 
 _WORDS = {
     "learning_rate": "learning rate",

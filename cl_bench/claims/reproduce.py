@@ -14,9 +14,8 @@ from pathlib import Path
 from cl_bench.claims import ablations, wording
 from cl_bench.claims import archive as archives
 from cl_bench.claims.archive import Archive, write_archive
-from cl_bench.claims.blocks import Block
 from cl_bench.claims.data import Data
-from cl_bench.claims.drawings import Drawing, draw
+from cl_bench.claims.drawings import draw
 from cl_bench.claims.judged import JudgedClaim, judge_claims
 from cl_bench.claims.noise import noise_section
 from cl_bench.claims.page import page
@@ -25,11 +24,13 @@ from cl_bench.claims.plan import Plan, cells, plan
 from cl_bench.claims.registered import CLAIMS
 from cl_bench.claims.registration import registration
 from cl_bench.claims.saved_plan import as_dict, from_dict, joined
-from cl_bench.claims.write_html import html
-from cl_bench.claims.write_markdown import markdown
 from cl_bench.errors import at_least
 from cl_bench.files import replacing, write_text_atomically
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.pages.blocks import Block
+from cl_bench.pages.drawings import Drawing
+from cl_bench.pages.write_html import html
+from cl_bench.pages.write_markdown import markdown
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.pool import Outcome, make_missing
 from cl_bench.sweep.state import SETTLED, status, with_starts

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import TYPE_CHECKING
 
-from cl_bench.claims.blocks import Block, Heading, Link, Paragraph, Table
 from cl_bench.claims.look import LEARNERS, called, label, place
-from cl_bench.claims.wording import NOTHING
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.pages.blocks import Block, Heading, Link, Paragraph, Table
+from cl_bench.pages.numbers import NOTHING
 from cl_bench.plugins import STREAM_SEPARATOR
 
 if TYPE_CHECKING:

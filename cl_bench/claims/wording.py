@@ -5,27 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from cl_bench.claims.rule import Statement
+from cl_bench.claims.rule import Statement, Verdict
 from cl_bench.metrics.bootstrap import ONE_SEED, Estimate
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.pages.blocks import Mark
+from cl_bench.pages.numbers import NOTHING, plain, signed
 
 Words: TypeAlias = Callable[[float], str]
-NOTHING = "—"
 
 _OF_DETAIL: dict[str, tuple[Words, str]] = {
-    "accuracy": (lambda value: _plain(100 * value, ".1f"), " %"),
-    "nats": (lambda value: _plain(value, ".3f"), " nats"),
+    "accuracy": (lambda value: plain(100 * value, ".1f"), " %"),
+    "nats": (lambda value: plain(value, ".3f"), " nats"),
     "ratio": (lambda value: f"{value:.2f}", "×"),
-    "samples": (lambda value: _plain(value, ",.0f"), ""),
-    "plain": (lambda value: _plain(value, ".3f"), ""),
+    "samples": (lambda value: plain(value, ",.0f"), ""),
+    "plain": (lambda value: plain(value, ".3f"), ""),
 }
 """By a detail's scale how a value is written, and its unit."""
 _DIFFERENCE: dict[str, tuple[Words, str]] = {
-    "accuracy": (lambda value: _signed(100 * value, ".1f"), " points"),
-    "points": (lambda value: _signed(100 * value, ".1f"), " points"),
-    "nats": (lambda value: _signed(value, ".3f"), " nats"),
+    "accuracy": (lambda value: signed(100 * value, ".1f"), " points"),
+    "points": (lambda value: signed(100 * value, ".1f"), " points"),
+    "nats": (lambda value: signed(value, ".3f"), " nats"),
     "ratio": (lambda value: f"{2**value:.2f}", "×"),
-    "samples": (lambda value: _signed(value, ",.0f"), ""),
+    "samples": (lambda value: signed(value, ",.0f"), ""),
 }
 """By a statement's or a difference's scale; a statement's ratios are logarithms to base 2."""
 
@@ -55,6 +56,18 @@ SHORT: Mapping[str, str] = {
     "10b": "FST − FST-distill, plateau of entropy",
 }
 """By a statement's id what its value is, for those who have not read the claim."""
+
+
+_MARKS = {
+    Verdict.REPRODUCED: ("✓", "yes"),
+    Verdict.NOT_REPRODUCED: ("✗", "no"),
+    Verdict.INCONCLUSIVE: ("?", "open"),
+}
+
+
+def marked(verdict: Verdict) -> Mark:
+    """A verdict as a page shows it."""
+    return Mark(verdict, *_MARKS[verdict])
 
 
 def of_statement(statement: Statement, estimate: Estimate | Undefined) -> str:
@@ -112,18 +125,7 @@ def seeds(estimate: Estimate | Undefined) -> str:
 
 def number(value: float | Undefined, spec: str) -> str:
     """A number, or a dash for one that is undefined."""
-    return NOTHING if isinstance(value, Undefined) else _plain(value, spec)
-
-
-def _plain(value: float, spec: str) -> str:
-    """With the minus of typography, as everywhere on the page."""
-    return format(value, spec).replace("-", "−")
-
-
-def _signed(value: float, spec: str) -> str:
-    """With its sign; what rounds to zero has none."""
-    shown = _plain(value, f"+{spec}")
-    return shown if shown.strip("+−0.,") else shown[1:]
+    return NOTHING if isinstance(value, Undefined) else plain(value, spec)
 
 
 def _mean(estimate: Estimate | Undefined, words: Words, unit: str) -> str:

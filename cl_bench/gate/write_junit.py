@@ -26,7 +26,7 @@ def junit(report: Report) -> bytes:
 def junit_failure(message: str) -> bytes:
     """One case with the error because of which there is no report."""
     counts = {"tests": "1", "failures": "0", "errors": "1", "skipped": "0", "time": "0"}
-    root = Element("testsuites", {"name": _TITLE, **counts)
+    root = Element("testsuites", {"name": _TITLE, **counts})
     suite = SubElement(root, "testsuite", {"name": _TITLE, **counts})
     case = SubElement(suite, "testcase", classname=_TITLE, name="comparable", time="0")
     _outcome(case, "error", "error", message)

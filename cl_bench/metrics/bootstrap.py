@@ -130,6 +130,29 @@ def stratified_bootstrap(
     return Estimate(value, percentile(np.array(values, float), level), seeds, seeds)
 
 
+def bootstrap_band(
+    value_S_P: ArrayLike,
+    generator: np.random.Generator,
+    *,
+    resamples: int = 2_000,
+    level: float = 0.95,
+) -> tuple[Array, Array] | Undefined:
+    """Ends, each of shape (P,), of the intervals of means over seeds at every point of curves.
+
+    `value_S_P`, shape (S, P), has a curve per seed. A resample draws S seeds with replacement for
+    all points at once, so the ends form curves; each point has the level for itself. NaN where a
+    seed has NaN. Undefined for one seed.
+    """
+    value = real_array("value_S_P", value_S_P, "SP")
+    seeds = len(value)
+    if seeds == 1:
+        return ONE_SEED
+    share = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples) / seeds
+    mean_P_R = np.ascontiguousarray((share @ value).T)
+    low, high = np.quantile(mean_P_R, [(1 - level) / 2, (1 + level) / 2], axis=1)
+    return low, high
+
+
 def over_seeds(
     value_by_seed: Mapping[int, float | Undefined],
     generator: np.random.Generator,

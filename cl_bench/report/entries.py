@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -76,9 +77,9 @@ def read_entry(run: RunTables) -> Entry:
     values: dict[str, float | Undefined] = {}
     curves: dict[Axis, tuple[Array, Array]] = {}
     if status == "done":
-        values = {name: metric.value(measured) for name, metric in RUN_METRICS.items()}
+        values = {name: _finite(metric.value(measured)) for name, metric in RUN_METRICS.items()}
         values |= plugin_metrics(measured.matrix())
-        curves = {axis: measured.curve(axis) for axis in _AXES}
+        curves = {axis: _curve(measured, axis) for axis in _AXES}
     return Entry(
         path=run.path,
         setup=Setup.of(run, manifest),
@@ -90,6 +91,20 @@ def read_entry(run: RunTables) -> Entry:
         curves=curves,
         code=_code(manifest),
     )
+
+
+def _finite(value: float | Undefined) -> float | Undefined:
+    """One infinite number in a table must not take a mean over all seeds with it."""
+    if isinstance(value, Undefined) or isfinite(value):
+        return value
+    return Undefined("it is not a finite number")
+
+
+def _curve(measured: Measured, axis: Axis) -> tuple[Array, Array]:
+    accuracy, samples = measured.curve(axis)
+    if (samples < 0).any():
+        raise ValueError(f"{axis} of the table 'evaluations' holds negative numbers")
+    return accuracy, samples
 
 
 def _ended(manifest: Mapping[str, Any]) -> tuple[Status, str]:

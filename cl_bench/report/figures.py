@@ -21,14 +21,13 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
 from cl_bench.files import replacing
 from cl_bench.metrics.statistics import wilson
+from cl_bench.pages.look import domain_look
 from cl_bench.results import RunDirectory
 from cl_bench.views import stream_rows
 
 Stages = Sequence[Mapping[str, Any]]
 """The stages of a manifest's stream: each has a `domain` and its `steps`."""
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555")
-MARKERS = "osD^vPX"
 _CHANNELS = {
     "slow": ("RL (slow weights)", "#0072B2"),
     "fast": ("prompts (fast weights)", "#E69F00"),
@@ -230,10 +229,9 @@ def _rows(evaluations: pd.DataFrame, domain: str, prompt: str) -> pd.DataFrame:
 
 def _looks(evaluations: pd.DataFrame) -> list[tuple[str, str, str]]:
     """Domain, colour and marker, in the order in which domains appear."""
-    return [
-        (domain, PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)])
-        for place, domain in enumerate(evaluations["domain"].drop_duplicates())
-    ]
+    domains = enumerate(evaluations["domain"].drop_duplicates())
+    looks = [domain_look(domain, place) for place, domain in domains]
+    return [(look.label, look.colour, look.marker) for look in looks]
 
 
 def _same_prompts(evaluations: pd.DataFrame) -> bool:

@@ -61,7 +61,8 @@ def leaderboard(
 
     `tables` are those of `cl-bench plasticity`; runs that are their probes are left out.
     """
-    entries, problems = _entries(runs, [table.runs.resolve() for table in tables])
+    read, problems = _entries(runs)
+    entries = [entry for entry in read if not any(table.made(entry) for table in tables)]
     problems += [Problem(broken.path, "unreadable", broken.reason) for broken in unreadable]
     problems += [problem for entry in entries for problem in _ended_badly(entry)]
     found = groups(entries)
@@ -74,13 +75,9 @@ def leaderboard(
     return Leaderboard(tuple(boards), tuple(overall(boards)), tuple(ordered))
 
 
-def _entries(
-    runs: Iterable[RunTables], probes: Sequence[Path]
-) -> tuple[list[Entry], list[Problem]]:
+def _entries(runs: Iterable[RunTables]) -> tuple[list[Entry], list[Problem]]:
     entries, problems = [], []
     for run in runs:
-        if any(run.path.resolve().is_relative_to(folder) for folder in probes):
-            continue
         try:
             entries.append(read_entry(run))
         except DAMAGED as error:

@@ -7,10 +7,19 @@ from collections.abc import Callable, Mapping
 from cl_bench.metrics.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.columns import Column
-from cl_bench.text import duration
 
 NOTHING = "—"
 """Stands where a value is undefined."""
+_ZERO = set("0.:")
+"""Characters of what is nothing after rounding, and has no sign then."""
+
+
+def clock(seconds: float) -> str:
+    """Wall time in little room: `0:52`, `8:04`, `1:05:03`, hours, minutes and seconds."""
+    minutes, left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{left:02d}" if hours else f"{minutes}:{left:02d}"
+
 
 _SHOWN: Mapping[str, Callable[[float], str]] = {
     "share": "{:.3f}".format,
@@ -18,14 +27,14 @@ _SHOWN: Mapping[str, Callable[[float], str]] = {
     "ratio": "{:.2f}".format,
     "rollouts": "{:,.0f}".format,
     "tokens": "{:,.0f}".format,
-    "seconds": duration,
+    "seconds": clock,
 }
 
 
 def shown(value: float, column: Column, *, signed: bool = False) -> str:
-    """A value in its unit: `0.812`, `1,820`, `3 min 12 s`; with its sign, if that is asked for."""
+    """A value in its unit: `0.812`, `1,820`, `3:12`; with its sign, if that is asked for."""
     text = _SHOWN.get(column.unit, "{:.4g}".format)(abs(value))
-    if value < 0:
+    if value < 0 and not set(text) <= _ZERO:
         return f"-{text}"
     return f"+{text}" if signed else text
 

@@ -13,6 +13,8 @@ from cl_bench.report.entries import Entry
 
 _HEAD = ("probe", "steps", "samples")
 _NEEDED = ("run", "stream", "learner", "run_seed", "stage", "plasticity_ratio", "note")
+_PROBING = "rl"
+"""The learner of a probe."""
 _LARGEST = 10_000_000
 
 
@@ -26,10 +28,12 @@ class PlasticityTable:
     rows: Sequence[Mapping[str, str]]
     """As the file has them."""
 
-    @property
-    def runs(self) -> Path:
-        """Where the probes lie, runs themselves that are no part of a leaderboard."""
-        return self.path.parent / "runs"
+    def made(self, entry: Entry) -> bool:
+        """Whether a run is one of the table's probes, which are no part of a leaderboard."""
+        probes = (self.path.parent / "runs").resolve()
+        probed = {Path(row["run"]).name for row in self.rows}
+        alike = entry.learner == _PROBING and entry.setup.key.stream == self.probe
+        return alike and entry.path.name not in probed and entry.path.resolve().parent == probes
 
 
 def find_tables(paths: Iterable[Path]) -> list[PlasticityTable]:

@@ -22,8 +22,8 @@ from cl_bench.text import one_line, printable
 
 _ENOUGH = 6
 """Seeds from which on an exact test can reach 0.05."""
-_ROOMY = 80
-"""Columns from which on the numbers of a metric stand on one line."""
+_ROOMY, _TITLE = 90, 22
+"""Columns from which on the numbers of a metric stand on one line, and those of its title then."""
 _LONGEST = 600
 """Characters of a prompt that are shown."""
 
@@ -65,7 +65,7 @@ def _ended(side: Side) -> str:
 
 def _metrics(found: Comparison, width: int) -> list[RenderableType]:
     """A row for every metric with a difference; below, why the others have none."""
-    table = _table("", "A", "B", "B − A", "p", "seeds needed", "", wrap=width < _ROOMY)
+    table = _table("", "A", "B", "B − A", "p", "seeds\nneeded", "", wrap=width < _ROOMY)
     reasons: dict[str, list[str]] = {}
     for name, column in found.columns.items():
         of = found.differences[name]
@@ -77,7 +77,8 @@ def _metrics(found: Comparison, width: int) -> list[RenderableType]:
         needed = NOTHING if isinstance(of.seeds_needed, Undefined) else str(of.seeds_needed)
         change = with_interval(of.difference, column, signed=True)
         numbers = (mean(of.first, column), mean(of.second, column), change, p, needed)
-        table.add_row(printable(column.title), *numbers, _said(of.difference, column))
+        title = f"{column.title} (min:s)" if column.unit == "seconds" else column.title
+        table.add_row(printable(title), *numbers, _said(of.difference, column))
     missing = (f"Not compared, {why}: {', '.join(titles)}." for why, titles in reasons.items())
     return [table, *(Text(f"\n{printable(line)}") for line in missing)]
 
@@ -164,13 +165,20 @@ def _prompts(found: Comparison) -> list[RenderableType]:
 
 
 def _table(*headings: str, wrap: bool = False) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="", show_edge=False)
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        header_style="",
+        show_edge=False,
+    )
     for place, heading in enumerate(headings):
         numbers = bool(place and heading)
         table.add_column(
             heading,
             justify="right" if numbers else "left",
             no_wrap=numbers and not wrap,
+            min_width=0 if place or wrap else _TITLE,
             overflow="fold",
         )
     return table

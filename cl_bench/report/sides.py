@@ -84,10 +84,11 @@ def _require_one(path: Path, entries: list[Entry]) -> None:
     first = entries[0]
     for other in entries[1:]:
         lines = first.setup.key.differences(other.setup.key)
+        mine, theirs = dict(first.settings), dict(other.settings)
         lines += [
-            f"{name} {mine} against {theirs}"
-            for (name, mine), (_, theirs) in zip(first.settings, other.settings, strict=False)
-            if mine != theirs
+            f"{name} {mine.get(name)} against {theirs.get(name)}"
+            for name in {**mine, **theirs}
+            if mine.get(name) != theirs.get(name)
         ]
         if lines:
             raise UsageError(

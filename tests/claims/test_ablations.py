@@ -7,11 +7,11 @@ import pytest
 from cl_bench.api import configure
 from cl_bench.claims import ablations
 from cl_bench.claims.ablations import REFERENCE, VARIATIONS, Row, Variation
-from cl_bench.claims.blocks import Heading, Table
 from cl_bench.claims.page_ablations import ablation_section
 from cl_bench.claims.plan import Plan, cells
 from cl_bench.metrics.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.pages.blocks import Heading, Table
 from cl_bench.registry import LEARNERS
 from tests.claims.synthetic_stages import Runs, make_plan, on_stream
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from cl_bench.claims.blocks import Block, Paragraph
 from cl_bench.claims.data import Data
 from cl_bench.claims.how import how_it_was_run, mixed
-from cl_bench.claims.write_markdown import markdown
+from cl_bench.pages.blocks import Block, Paragraph
+from cl_bench.pages.write_markdown import markdown
 from cl_bench.sweep.cell import Cell
 from tests.claims.synthetic_stages import make_plan
 

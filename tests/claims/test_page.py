@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from html.parser import HTMLParser
 from typing import Any
 
@@ -11,9 +13,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from cl_bench.claims import wording
-from cl_bench.claims.blocks import Block, Bullets, Code, Folded, Heading, Paragraph, Picture, Table
 from cl_bench.claims.data import Data
-from cl_bench.claims.drawings import Drawing, draw, drawing
+from cl_bench.claims.drawings import draw
 from cl_bench.claims.judged import JudgedClaim, judge_claims
 from cl_bench.claims.look import label
 from cl_bench.claims.measure import Detail, Measured, generator, measured
@@ -22,10 +23,12 @@ from cl_bench.claims.plan import BUDGETS, Plan, cells
 from cl_bench.claims.registered import CLAIMS, Claim
 from cl_bench.claims.registration import registration
 from cl_bench.claims.rule import Verdict
-from cl_bench.claims.write_html import html
-from cl_bench.claims.write_markdown import escaped, markdown
 from cl_bench.metrics.bootstrap import ONE_SEED, Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.pages.blocks import Block, Bullets, Code, Folded, Heading, Paragraph, Picture, Table
+from cl_bench.pages.drawings import Drawing, drawing
+from cl_bench.pages.write_html import html
+from cl_bench.pages.write_markdown import escaped, markdown
 
 PLAN = Plan(
     BUDGETS["full"],
@@ -208,7 +211,13 @@ def test_the_html_is_one_file_that_loads_nothing_and_runs_nothing() -> None:
     assert not {"script", "link", "iframe", "object"} & set(found.tags)
     assert found.values("src")
     assert all(s.startswith("data:image/svg") for s in found.values("src"))
-    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in found.values("content")
+    (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+    known = b64encode(sha256(style.encode()).digest()).decode()
+    (policy,) = [value for value in found.values("content") if "default-src" in value]
+    assert policy == (
+        "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
+        f"style-src 'sha256-{known}'"
+    )
     assert not [name for name, _ in found.attributes if name.startswith("on")]
     links = found.values("href")
     assert links

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from cl_bench.claims import calibration
-from cl_bench.claims.blocks import Block, Paragraph, Table
 from cl_bench.claims.page_settings import settings_section, shown
 from cl_bench.claims.plan import BUDGETS, Plan
 from cl_bench.learner import LearnerConfig
+from cl_bench.pages.blocks import Block, Paragraph, Table
 
 SMALLEST = min(one.options["learning_rate"] for one in calibration.trials(["fst"]))
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from cl_bench.metrics import Undefined, rank_intervals
 from cl_bench.metrics.ranks import Ranks
 
 
-def ranks(*learners: dict[int, float | Undefined], higher: bool = True) -> list[str]:
+def ranks(*learners: Mapping[int, float | Undefined], higher: bool = True) -> list[str]:
     found = rank_intervals(learners, np.random.default_rng(0), higher=higher)
     return [str(value) for value in found]
 

@@ -55,6 +55,8 @@ class Synthetic:
     """Other rollouts of a step."""
     probes: bool = True
     """Whether the base model and a retention domain were asked at boundaries."""
+    harder: bool = False
+    """Whether the hardest setting was asked there; `accuracy` gets it as the prompt `harder`."""
     config: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the configuration; those of its parts as `learning.learning_rate`."""
     manifest: Mapping[str, Any] = field(default_factory=dict)
@@ -66,6 +68,10 @@ class Synthetic:
     answer: str | None = "4"
     parts: int = 1
     """Commits that the rows are spread over."""
+    transcripts: int = 0
+    """Problems of each domain whose first response is kept in full."""
+    words: Mapping[str, str] = field(default_factory=dict)
+    """Texts of the table `transcripts` that replace the usual ones."""
 
     @cached_property
     def steps(self) -> list[int]:
@@ -110,6 +116,7 @@ def tables(spec: Synthetic, steps: Sequence[int]) -> dict[str, list[Row]]:
             for step in steps
             for phase, seconds in (("learn", 6.0), ("checkpoint", 0.5), ("evaluate", 3.5))
         ],
+        "transcripts": [row for step in steps for row in _transcripts(spec, step)],
     }
 
 
@@ -121,12 +128,17 @@ def _askings(spec: Synthetic, step: int) -> Iterator[tuple[str, str, str, str]]:
             yield domain, "stream", prompt, "trained"
             if boundary:
                 yield domain, "stream", prompt, "base"
+        if boundary and spec.harder:
+            yield domain, "harder", "seed", "trained"
     if boundary:
         yield "star-graph", "retention", "stated", "trained"
 
 
-def _scored(spec: Synthetic, step: int, domain: str, prompt: str, weights: str) -> float:
-    return spec.share(spec.accuracy(0 if weights == "base" else step, domain, prompt))
+def _scored(
+    spec: Synthetic, step: int, domain: str, test_set: str, prompt: str, weights: str
+) -> float:
+    asked = "harder" if test_set == "harder" else prompt
+    return spec.share(spec.accuracy(0 if weights == "base" else step, domain, asked))
 
 
 def _evaluation(
@@ -143,7 +155,7 @@ def _evaluation(
         "setting": "default",
         "prompt": prompt,
         "weights": weights,
-        "accuracy": _scored(spec, step, domain, prompt, weights),
+        "accuracy": _scored(spec, step, domain, test_set, prompt, weights),
         "n_items": spec.items or 64,
         "n_samples": spec.samples,
         "kl_policy_base": divergence,
@@ -163,7 +175,9 @@ def _evaluation(
 def _items(
     spec: Synthetic, step: int, domain: str, test_set: str, prompt: str, weights: str
 ) -> Iterator[Row]:
-    right = round(_scored(spec, step, domain, prompt, weights) * spec.items * spec.samples)
+    right = round(
+        _scored(spec, step, domain, test_set, prompt, weights) * spec.items * spec.samples
+    )
     label = {
         "step": step,
         "domain": domain,
@@ -181,6 +195,24 @@ def _items(
             yield label | {"uid": uid, "sample": sample, "score": score}
 
 
+def _transcripts(spec: Synthetic, step: int) -> Iterator[Row]:
+    """At boundaries, the first responses under both prompts; their scores are those of items."""
+    stage, at = spec.place(step)
+    for domain in spec.domains if at != "inside" else ():
+        for prompt in ("seed", "learner"):
+            asked = list(_items(spec, step, domain, "stream", prompt, "trained"))
+            for row in [item for item in asked if item["sample"] == 0][: spec.transcripts]:
+                texts = {
+                    "system_prompt": f"{spec.texts[-1] if spec.texts else 'solve .'} ({prompt})",
+                    "problem": f"what is two plus two ? {row['uid']}",
+                    "response": f"two and two is four . answer : {row['answer']}",
+                    "feedback": "" if row["score"] == 1 else "the sum is wrong",
+                    "reference": "4",
+                }
+                del row["completion_tokens"]
+                yield row | {"stage": stage, "at": at} | texts | dict(spec.words)
+
+
 def _learned(spec: Synthetic, step: int) -> Iterator[Row]:
     """A row for every step since the evaluation before."""
     before = max((other for other in spec.steps if other < step), default=step)
@@ -191,7 +223,7 @@ def _learned(spec: Synthetic, step: int) -> Iterator[Row]:
             "step": done,
             "stage": stage,
             "domain": domain,
-            "reward": spec.accuracy(done, domain, "learner"),
+            "reward": spec.accuracy(step, domain, "learner"),
             "signal": 0.5,
             "loss": 0.1,
             "grad_norm": 1.0,

@@ -12,8 +12,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+from cl_bench.pages.look import PALETTE
 from cl_bench.report.figures import (
-    PALETTE,
     accuracy_figure,
     accuracy_kl_figure,
     rollouts_figure,

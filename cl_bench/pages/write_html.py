@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 from html import escape
 from pathlib import Path
 
-from cl_bench.claims.blocks import (
+from cl_bench.pages.blocks import (
     Block,
     Break,
     Bullets,
@@ -16,6 +17,7 @@ from cl_bench.claims.blocks import (
     Heading,
     Inline,
     Link,
+    Mark,
     Paragraph,
     Picture,
     Prose,
@@ -24,18 +26,11 @@ from cl_bench.claims.blocks import (
     Text,
     inlines,
 )
-from cl_bench.claims.drawings import Drawing
-from cl_bench.claims.rule import Verdict
+from cl_bench.pages.drawings import Drawing
 from cl_bench.text import printable
 
 _STYLE = Path(__file__).with_name("page.css")
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-_MARKS = {
-    Verdict.REPRODUCED: ("yes", "✓"),
-    Verdict.NOT_REPRODUCED: ("no", "✗"),
-    Verdict.INCONCLUSIVE: ("open", "?"),
-}
-"""By verdict the class of its mark and a sign before its words."""
+_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:"
 _MANY = 4
 """A table with more columns is scrolled rather than squeezed on a narrow screen."""
 
@@ -43,22 +38,49 @@ _MANY = 4
 def html(blocks: Sequence[Block], drawings: Mapping[str, Drawing]) -> str:
     """The page, with its drawings inside it."""
     title = next((block.text for block in blocks if isinstance(block, Heading)), "")
+    return document(title, f"<main>\n{body(blocks, drawings)}</main>\n", shared_style())
+
+
+def shared_style() -> str:
+    """The style of all pages."""
+    return _STYLE.read_text(encoding="utf-8")
+
+
+def body(blocks: Sequence[Block], drawings: Mapping[str, Drawing]) -> str:
+    """Blocks as HTML, without the page around them."""
+    return "".join(text for block in blocks for text in _block(block, drawings))
+
+
+def document(title: str, content: str, style: str, script: str = "") -> str:
+    """A whole page around `content`, which is HTML already.
+
+    Its policy lets this style and this script in, by their hashes, and nothing else: no other
+    script or style, whatever the content says, and nothing from a network.
+    """
+    policy = f"{_POLICY}; style-src {_source(style)}"
+    last = ""
+    if script:
+        policy += f"; script-src {_source(script)}"
+        last = f"<script>{script}</script>\n"
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{_escaped(title)}</title>\n"
-        f"<style>\n{_STYLE.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n<main>\n"
-        + "".join(text for block in blocks for text in _block(block, drawings))
-        + "</main>\n</body>\n</html>\n"
+        f"<title>{escaped(title)}</title>\n<style>{style}</style>\n</head>\n"
+        f"<body>\n{content}{last}</body>\n</html>\n"
     )
+
+
+def _source(text: str) -> str:
+    """How a policy names an inline style or script: by the hash of what stands inside the tag."""
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode('ascii')}'"
 
 
 def _block(block: Block, drawings: Mapping[str, Drawing]) -> Iterator[str]:
     match block:
         case Heading(level, text, anchor):
-            yield f'<h{level} id="{_escaped(anchor)}">{_escaped(text)}</h{level}>\n'
+            yield f'<h{level} id="{escaped(anchor)}">{escaped(text)}</h{level}>\n'
         case Paragraph(text):
             yield f"<p>{_text(text)}</p>\n"
         case Bullets(items):
@@ -68,19 +90,19 @@ def _block(block: Block, drawings: Mapping[str, Drawing]) -> Iterator[str]:
             yield _table(block)
         case Picture(name, alt):
             source = b64encode(drawings[name].svg).decode("ascii")
-            image = f'<img alt="{_escaped(alt)}" src="data:image/svg+xml;base64,{source}">'
+            image = f'<img alt="{escaped(alt)}" src="data:image/svg+xml;base64,{source}">'
             yield f'<figure class="wide" tabindex="0">{image}</figure>\n'
         case Prose(markdown):
             yield f'<div class="prose">\n{prose(markdown)}</div>\n'
         case Folded(title, inner):
-            yield f"<details><summary>{_escaped(title)}</summary>\n"
+            yield f"<details><summary>{escaped(title)}</summary>\n"
             for one in inner:
                 yield from _block(one, drawings)
             yield "</details>\n"
 
 
 def _table(table: Table) -> str:
-    caption = f"<caption>{_escaped(table.caption)}</caption>\n" if table.caption else ""
+    caption = f"<caption>{escaped(table.caption)}</caption>\n" if table.caption else ""
     heads = "".join(f'<th scope="col">{_broken(column)}</th>' for column in table.columns)
     rows = "".join(f"<tr>{_row(table, row)}</tr>\n" for row in table.rows)
     kinds = {"many": len(table.columns) > _MANY, "stacked": table.stacked}
@@ -95,7 +117,7 @@ def _table(table: Table) -> str:
 
 def _broken(column: str) -> str:
     """A column's name, which may be broken after an underscore."""
-    return _escaped(column).replace("_", "_<wbr>")
+    return escaped(column).replace("_", "_<wbr>")
 
 
 def _row(table: Table, cells: Sequence[Text]) -> str:
@@ -111,7 +133,7 @@ def _row(table: Table, cells: Sequence[Text]) -> str:
 
 def _named(column: str) -> str:
     """The attribute that says beside a stacked cell what it is."""
-    return f' data-column="{_escaped(column)}"'
+    return f' data-column="{escaped(column)}"'
 
 
 def _text(text: Text) -> str:
@@ -120,19 +142,18 @@ def _text(text: Text) -> str:
 
 def _inline(part: Inline) -> str:
     match part:
-        case Verdict():
-            kind, sign = _MARKS[part]
-            return f'<strong class="verdict {kind}">{sign} {part}</strong>'
+        case Mark(text, sign, kind):
+            return f'<strong class="verdict {kind}">{sign} {escaped(text)}</strong>'
         case Code(text):
-            return f"<code>{_escaped(text)}</code>"
+            return f"<code>{escaped(text)}</code>"
         case Strong(text):
-            return f"<strong>{_escaped(text)}</strong>"
+            return f"<strong>{escaped(text)}</strong>"
         case Link(text, anchor):
-            return f'<a href="#{_escaped(anchor)}">{_escaped(text)}</a>'
+            return f'<a href="#{escaped(anchor)}">{escaped(text)}</a>'
         case Break():
             return "<br>"
         case str():
-            return _escaped(part)
+            return escaped(part)
 
 
 def prose(markdown: str) -> str:
@@ -148,5 +169,6 @@ def prose(markdown: str) -> str:
     return str(parser.renderer.render(tokens, parser.options, {}))
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """A plain text as HTML, in an attribute too; what is invisible or misleading shows as code."""
     return escape(printable(text))

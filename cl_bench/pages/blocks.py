@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from cl_bench.claims.rule import Verdict
-
 
 @dataclass(frozen=True)
 class Code:
@@ -27,6 +25,17 @@ class Strong:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A judgement, which never shows by its colour alone."""
+
+    text: str
+    sign: str
+    """Stands before the words where there is room for signs, such as ✓."""
+    kind: str
+    """yes, no or open."""
+
+
+@dataclass(frozen=True)
 class Link:
     """A link to a heading of the same page."""
 
@@ -39,7 +48,7 @@ class Break:
     """The end of a line inside a cell or paragraph."""
 
 
-Inline: TypeAlias = str | Verdict | Code | Strong | Link | Break
+Inline: TypeAlias = str | Mark | Code | Strong | Link | Break
 Text: TypeAlias = Inline | Sequence[Inline]
 
 
@@ -108,4 +117,4 @@ Block: TypeAlias = Heading | Paragraph | Bullets | Table | Picture | Prose | Fol
 
 def inlines(text: Text) -> Sequence[Inline]:
     """The parts of a text, in order."""
-    return [text] if isinstance(text, str | Code | Strong | Link | Break) else text
+    return [text] if isinstance(text, str | Mark | Code | Strong | Link | Break) else text

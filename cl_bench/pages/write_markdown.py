@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from cl_bench.claims.blocks import (
+from cl_bench.pages.blocks import (
     Block,
     Break,
     Bullets,
@@ -14,6 +14,7 @@ from cl_bench.claims.blocks import (
     Heading,
     Inline,
     Link,
+    Mark,
     Paragraph,
     Picture,
     Prose,
@@ -22,7 +23,6 @@ from cl_bench.claims.blocks import (
     Text,
     inlines,
 )
-from cl_bench.claims.rule import Verdict
 from cl_bench.text import printable
 
 _SPECIAL = re.compile(r"[\\`*<>|~&]|(?<!\w)_|_(?!\w)|\](?=[(\[:])")
@@ -72,8 +72,8 @@ def _text(text: Text) -> str:
 
 def _inline(part: Inline) -> str:
     match part:
-        case Verdict():
-            return f"**{part}**"
+        case Mark():
+            return f"**{escaped(part.text)}**"
         case Code():
             # No back quote or bar can be escaped inside code.
             return f"`{printable(part.text).replace('`', chr(39)).replace('|', '¦')}`"

@@ -1,0 +1,1 @@
+"""Pages made of tables: the blocks that they say, and how those become HTML and Markdown."""

@@ -1,0 +1,1 @@
+"""The report: leaderboard, figures and runs as one HTML page and its Markdown twin."""

@@ -1,0 +1,122 @@
+// Amounts: stacked bars of what was spent, and dots with intervals for gains and losses.
+
+const PATTERNS = ["solid", "striped", "dotted", "open"];
+
+/** Stacked bars. `rows`: [{label, look?, parts: {name: amount}}]; `names`: words for the parts. */
+function stacked({ title, rows, names, write: shown }) {
+  const total = (row) => sum(Object.values(row.parts));
+  const most = Math.max(...rows.map(total), 0);
+  const kinds = Object.keys(names);
+  const lines = rows.map((row) => {
+    const segments = kinds.map((kind, place) => {
+      const amount = row.parts[kind] ?? 0;
+      const segment = make("span", {
+        class: `segment ${PATTERNS[place % PATTERNS.length]}`,
+        title: `${names[kind]}: ${shown(amount)}`,
+      });
+      segment.style.width = most ? `${(100 * amount) / most}%` : "0";
+      return segment;
+    });
+    return make(
+      "div",
+      { class: "bar-row" },
+      make("span", { class: "bar-name" }, row.look ? [swatch(row.look), " "] : null, row.label),
+      make("span", { class: "bar-track", "aria-hidden": "true" }, segments),
+      make("span", { class: "bar-total" }, shown(total(row))),
+    );
+  });
+  const key = kinds.map((kind, place) =>
+    make(
+      "li",
+      {},
+      make("span", { class: `segment key ${PATTERNS[place % PATTERNS.length]}` }),
+      ` ${names[kind]}`,
+    ),
+  );
+  return make(
+    "div",
+    { class: "stacked-bars" },
+    make("p", { class: "panel-name" }, title),
+    lines,
+    make("ul", { class: "legend" }, key),
+  );
+}
+
+const FOREST = { left: 150, right: 14, top: 8, row: 16, gap: 10, bottom: 36 };
+
+/**
+ * Dots with intervals. `groups`: [{label, items: [{label, look, value, low?, high?, seeds?}]}];
+ * `x`: {label, domain, format}.
+ */
+function forest(spec, width) {
+  const side = { ...FOREST, left: Math.min(FOREST.left, width * 0.34) };
+  const heights = spec.groups.map((group) => group.items.length * side.row + side.gap);
+  const height = side.top + sum(heights) + side.bottom;
+  const across = linear(spec.x.domain, [side.left, width - side.right]);
+  const svg = draw("svg", {
+    class: "chart",
+    viewBox: `0 0 ${width} ${height}`,
+    width,
+    height,
+    role: "img",
+    "aria-label": spec.title,
+  });
+  svg.append(...forestAxis(spec, across, width, height, side));
+  let top = side.top;
+  for (const [place, group] of spec.groups.entries()) {
+    const middle = top + (heights[place] - side.gap) / 2 + 4;
+    const room = Math.floor((side.left - 12) / 6.2);
+    const name = group.label.length > room ? `${group.label.slice(0, room - 1)}…` : group.label;
+    svg.append(draw("text", { class: "row-name end", x: side.left - 10, y: middle }, name));
+    for (const [number, item] of group.items.entries()) {
+      svg.append(forestItem(item, across, top + (number + 0.5) * side.row, spec.x));
+    }
+    top += heights[place];
+  }
+  return svg;
+}
+
+function forestAxis(spec, across, width, height, side) {
+  const found = [];
+  const bottom = height - side.bottom;
+  const count = Math.max(2, Math.floor((width - side.left - side.right) / 60));
+  for (const value of ticks(...spec.x.domain, count)) {
+    const x = across(value);
+    const kind = value === 0 ? "zero" : "grid";
+    found.push(
+      draw("path", { class: kind, d: `M${x} ${side.top}V${bottom}` }),
+      draw("text", { class: "tick middle", x, y: bottom + 16 }, spec.x.format(value)),
+    );
+  }
+  const name = { class: "axis-name end", x: width - side.right, y: height - 4 };
+  found.push(draw("text", name, spec.x.label));
+  return found;
+}
+
+function forestItem(item, across, y, axis) {
+  const group = draw("g", { class: `line ${hue(item.look)}` });
+  if (item.value === null) return group;
+  for (const seed of item.seeds ?? []) {
+    if (seed === null) continue;
+    group.append(draw("circle", { class: "dot", cx: across(seed), cy: y, r: 1.8 }));
+  }
+  const known = item.low !== null && item.low !== undefined;
+  if (known) group.append(draw("path", { class: "stroke", d: `M${across(item.low)} ${y}H${across(item.high)}` }));
+  const ends = known ? ` [${axis.format(item.low)}, ${axis.format(item.high)}]` : "";
+  const said = draw("title", {}, `${item.label}: ${axis.format(item.value)}${ends}`);
+  const where = `translate(${across(item.value)} ${y})`;
+  group.append(draw("path", { class: "fill", d: MARKER[item.look.marker], transform: where }, said));
+  return group;
+}
+
+/** The numbers of a forest as a table. */
+function forestNumbers(spec) {
+  const names = spec.groups[0]?.items.map((item) => item.label) ?? [];
+  const cell = (item) => {
+    const shown = spec.x.format(item.value);
+    const known = item.low !== null && item.low !== undefined;
+    return known ? `${shown} [${spec.x.format(item.low)}, ${spec.x.format(item.high)}]` : shown;
+  };
+  const rows = spec.groups.map((group) => [group.label, ...group.items.map(cell)]);
+  return makeTable(`${spec.title} (${spec.x.label})`, ["", ...names], rows);
+}

@@ -1,0 +1,193 @@
+// Line charts as SVG: axes with units, shaded stages, means with bands and thin single seeds.
+
+const MARKER = page.markers;
+const MARGIN = { left: 44, right: 14, top: 36, bottom: 36 };
+const MOST_MARKERS = 16;
+
+/** The class of a look's colour. */
+const hue = (look) => `k${look.colour}`;
+
+/**
+ * A chart of `width` × `height` pixels.
+ *
+ * `x` and `y`: {label, domain: [low, high], format, whole?}. `stages`: [{name, steps}] shades the
+ * ground. `lines`: [{label, look, points: [[x, y]…], band: [[x, low, high]…]?, seeds: [points…]?,
+ * marks?: false, ends?: true}]. `levels`: [{y, label}] are horizontal, dashed.
+ */
+function chart(spec, width) {
+  const height = spec.height ?? 230;
+  const across = (spec.x.floor ? logarithmic : linear)(
+    spec.x.domain,
+    [MARGIN.left, width - MARGIN.right],
+  );
+  const up = linear(spec.y.domain, [height - MARGIN.bottom, MARGIN.top]);
+  const svg = draw("svg", {
+    class: "chart",
+    viewBox: `0 0 ${width} ${height}`,
+    width,
+    height,
+    role: "img",
+    "aria-label": spec.title,
+  });
+  svg.append(...ground(spec, across, height), ...axes(spec, across, up, width, height));
+  const clip = { left: MARGIN.left, right: width - MARGIN.right };
+  for (const line of spec.lines) svg.append(...areas(line, across, up));
+  for (const level of spec.levels ?? []) svg.append(...levelLine(level, up, clip));
+  for (const line of spec.lines) svg.append(lineOf(line, across, up, spec));
+  if (!spec.lines.length) {
+    const middle = { x: width / 2, y: height / 2, class: "tick middle" };
+    svg.append(draw("text", middle, "nothing to draw"));
+  }
+  return svg;
+}
+
+function linear([low, high], [from, to]) {
+  const span = high - low || 1;
+  return (value) => Number((from + ((value - low) / span) * (to - from)).toFixed(1));
+}
+
+/** A logarithmic axis, on which 0 stands where its domain begins. */
+function logarithmic([low, high], ends) {
+  const place = linear([Math.log(low), Math.log(high)], ends);
+  return (value) => place(Math.log(Math.max(value, low)));
+}
+
+/** The axis of divergences of `values`: logarithmic where they span more than a factor of 20. */
+function klAxis(values) {
+  const known = values.filter((value) => value > 0);
+  const label = "KL(policy ‖ base), nats/token";
+  const format = (value) => String(Number(value.toPrecision(3)));
+  const most = Math.max(...known, 1e-4);
+  const least = Math.min(...known, most);
+  if (most / least < 20) return { label, domain: [0, most * 1.05], format };
+  const floor = 10 ** Math.floor(Math.log10(least));
+  return {
+    label: `${label}, logarithmic`,
+    domain: [floor, most * 1.2],
+    floor,
+    format: (value) => (value <= floor ? `≤ ${format(floor)}` : format(value)),
+  };
+}
+
+/** Powers of ten from `low` to `high`. */
+function powers([low, high]) {
+  const found = [];
+  for (let value = low; value <= high * 1.001; value *= 10) found.push(Number(value.toPrecision(3)));
+  return found;
+}
+
+/** The stages as bands with their names above. */
+function ground(spec, across, height) {
+  const found = [];
+  let start = 0;
+  for (const [place, stage] of (spec.stages ?? []).entries()) {
+    const [left, right] = [across(start), across(start + stage.steps)];
+    found.push(
+      draw("rect", {
+        class: place % 2 ? "stage odd" : "stage",
+        x: left,
+        y: MARGIN.top,
+        width: Math.max(right - left, 0),
+        height: height - MARGIN.bottom - MARGIN.top,
+      }),
+      draw(
+        "text",
+        { class: "tick middle", x: (left + right) / 2, y: MARGIN.top - 6 },
+        fitted(stage.name, place, right - left),
+      ),
+    );
+    if (place) {
+      const line = `M${left} ${MARGIN.top}V${height - MARGIN.bottom}`;
+      found.push(draw("path", { class: "boundary", d: line }));
+    }
+    start += stage.steps;
+  }
+  return found;
+}
+
+/** A stage's name, or its number where there is no room. */
+function fitted(name, place, room) {
+  return name.length * 6.2 < room ? name : String(place + 1);
+}
+
+function axes(spec, across, up, width, height) {
+  const found = [];
+  const bottom = height - MARGIN.bottom;
+  for (const value of ticks(...spec.y.domain, 4)) {
+    const y = up(value);
+    found.push(
+      draw("path", { class: "grid", d: `M${MARGIN.left} ${y}H${width - MARGIN.right}` }),
+      draw("text", { class: "tick end", x: MARGIN.left - 6, y: y + 4 }, spec.y.format(value)),
+    );
+  }
+  const count = Math.max(2, Math.floor((width - MARGIN.left - MARGIN.right) / 70));
+  const places = spec.x.floor ? powers(spec.x.domain) : ticks(...spec.x.domain, count, spec.x.whole);
+  for (const value of places) {
+    const x = across(value);
+    found.push(
+      draw("path", { class: "axis", d: `M${x} ${bottom}v4` }),
+      draw("text", { class: "tick middle", x, y: bottom + 16 }, spec.x.format(value)),
+    );
+  }
+  const line = `M${MARGIN.left} ${bottom}H${width - MARGIN.right}`;
+  found.push(
+    draw("path", { class: "axis", d: line }),
+    draw("text", { class: "axis-name", x: 2, y: 13 }, spec.y.label),
+    draw("text", { class: "axis-name end", x: width - MARGIN.right, y: height - 4 }, spec.x.label),
+  );
+  return found;
+}
+
+/** What lies behind all lines: intervals and single seeds. */
+function areas(line, across, up) {
+  const found = [];
+  const band = (line.band ?? []).filter((point) => point.every((value) => value !== null));
+  if (band.length > 1) {
+    const there = band.map(([x, , high]) => `${across(x)} ${up(high)}`);
+    const back = band.map(([x, low]) => `${across(x)} ${up(low)}`).reverse();
+    const outline = `M${[...there, ...back].join("L")}Z`;
+    found.push(draw("path", { class: `band ${hue(line.look)}`, d: outline }));
+  }
+  for (const seed of line.seeds ?? []) {
+    found.push(draw("path", { class: `seed ${hue(line.look)}`, d: track(seed, across, up) }));
+  }
+  return found;
+}
+
+function levelLine(level, up, clip) {
+  const y = up(level.y);
+  return [
+    draw("path", { class: "level", d: `M${clip.left} ${y}H${clip.right}` }),
+    draw("text", { class: "tick end", x: clip.right, y: y - 4 }, level.label),
+  ];
+}
+
+/** A path through the points; a null interrupts it. */
+function track(points, across, up) {
+  let begun = false;
+  let path = "";
+  for (const [x, y] of points) {
+    const there = x !== null && y !== null;
+    if (there) path += `${begun ? "L" : "M"}${across(x)} ${up(y)}`;
+    begun = there;
+  }
+  return path || "M0 0";
+}
+
+function lineOf(line, across, up, spec) {
+  const group = draw("g", { class: `line ${hue(line.look)}${line.look.dashed ? " dashed" : ""}` });
+  group.append(draw("path", { class: "stroke", d: track(line.points, across, up) }));
+  const known = line.points.filter(([x, y]) => x !== null && y !== null);
+  const every = Math.max(1, Math.ceil(known.length / MOST_MARKERS));
+  for (const [place, [x, y]] of known.entries()) {
+    const last = place === known.length - 1;
+    if (line.marks === false || (place % every && !last)) continue;
+    const size = line.ends ? (last ? 1.5 : place ? 0.7 : 1.2) : 0.85;
+    const kind = line.ends && !place ? "ring" : "fill";
+    const where = `translate(${across(x)} ${up(y)}) scale(${size})`;
+    const shape = line.ends && !place ? MARKER.o : MARKER[line.look.marker];
+    const said = `${line.label}: ${spec.y.format(y)} at ${spec.x.format(x)}`;
+    group.append(draw("path", { class: kind, d: shape, transform: where }, draw("title", {}, said)));
+  }
+  return group;
+}

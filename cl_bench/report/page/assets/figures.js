@@ -1,0 +1,89 @@
+// Figures: drawn at the width that they have, drawn again when that changes, numbers beside them.
+
+const widths = new WeakMap();
+const drawings = new WeakMap();
+const observer = new ResizeObserver((entries) => {
+  for (const { target, contentRect } of entries) paint(target, Math.floor(contentRect.width));
+});
+
+function paint(canvas, width) {
+  if (!width || Math.abs(width - (widths.get(canvas) ?? 0)) < 2) return;
+  widths.set(canvas, width);
+  canvas.replaceChildren(drawings.get(canvas)(width));
+}
+
+/** An element in which `drawing(width)` is shown at whatever width there is. */
+function canvas(drawing) {
+  const element = make("div", { class: "canvas" });
+  drawings.set(element, drawing);
+  observer.observe(element);
+  return element;
+}
+
+/** A figure: title, panels, a note, and on demand its numbers (a function that gives a table). */
+function figure(title, panels, { note, numbers, legend } = {}) {
+  const inside = [
+    make("figcaption", {}, make("strong", {}, title), note ? ` ${note}` : null),
+    legend ?? null,
+    make("div", { class: panels.length > 1 ? "panels" : "panel" }, panels),
+  ];
+  if (numbers) inside.push(onDemand("Numbers", numbers));
+  return make("figure", { class: "drawn" }, inside);
+}
+
+/** A fold whose content is made when it is first opened. */
+function onDemand(title, content) {
+  const fold = make("details", {}, make("summary", {}, title));
+  fold.addEventListener("toggle", () => {
+    if (fold.open && fold.children.length === 1) fold.append(content());
+  });
+  return fold;
+}
+
+function swatch(look) {
+  return draw(
+    "svg",
+    {
+      class: `swatch ${hue(look)}${look.dashed ? " dashed" : ""}`,
+      viewBox: "0 0 26 12",
+      width: 26,
+      height: 12,
+      "aria-hidden": "true",
+    },
+    draw("path", { class: "stroke", d: "M1 6H25" }),
+    draw("path", { class: "fill", d: MARKER[look.marker], transform: "translate(13 6)" }),
+  );
+}
+
+/** What the lines are: [{label, look}…], then words for what all have. */
+function legend(entries, more = []) {
+  return make(
+    "ul",
+    { class: "legend" },
+    entries.map(({ label, look }) => make("li", {}, swatch(look), " ", label)),
+    more.map((text) => make("li", { class: "quiet" }, text)),
+  );
+}
+
+/** The numbers of lines as a table: a row for each x, a column for each line. */
+function lineNumbers(spec) {
+  const places = [...new Set(spec.lines.flatMap((line) => line.points.map(([x]) => x)))];
+  places.sort((one, other) => one - other);
+  const known = spec.lines.map((line) => new Map(line.points));
+  const ends = spec.lines.map((line) => new Map((line.band ?? []).map(([x, ...b]) => [x, b])));
+  const cell = (place, number) => {
+    const value = known[number].get(place);
+    if (value === undefined || value === null) return NOTHING;
+    const [low, high] = ends[number].get(place) ?? [null, null];
+    const shown = spec.y.format(value);
+    return low === null ? shown : `${shown} [${spec.y.format(low)}, ${spec.y.format(high)}]`;
+  };
+  return makeTable(
+    `${spec.title} (${spec.y.label})`,
+    [spec.x.label, ...spec.lines.map((line) => line.label)],
+    places.map((place) => [spec.x.format(place), ...spec.lines.map((_, n) => cell(place, n))]),
+  );
+}
+
+/** A chart on a canvas. */
+const plotted = (spec) => canvas((width) => chart(spec, width));

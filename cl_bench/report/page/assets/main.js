@@ -1,0 +1,110 @@
+// The page: filters, order and the open run follow from its address, whatever changes that.
+
+const tables = [...document.querySelectorAll("table.board, table.runs")];
+const drawnRows = new Map();
+const controls = document.getElementById("controls");
+const runPlace = document.getElementById("run");
+const { title } = document;
+let openRun = "";
+let scrolled = 0;
+
+function applyFilters(state) {
+  let [shown, all] = [0, 0];
+  for (const row of tables.flatMap((table) => [...table.tBodies[0].rows])) {
+    row.hidden = !passes(row, state);
+    if (row.closest("table").matches(".board.streamed")) {
+      all++;
+      shown += !row.hidden;
+    }
+  }
+  document.getElementById("overall")?.toggleAttribute("hidden", Boolean(state.stream || state.status));
+  for (const section of document.querySelectorAll(".board-section")) {
+    section.hidden = ![...section.querySelectorAll("table.board tbody tr")].some((row) => !row.hidden);
+  }
+  controls.querySelector("output").textContent = shown === all ? `${all} rows` : `${shown} of ${all} rows`;
+}
+
+/** Draw the boards whose rows have changed. */
+function drawBoards() {
+  for (const board of page.boards) {
+    const ids = board.rows.map((row) => row.row).filter((id) => !document.getElementById(id)?.hidden);
+    const key = ids.join(" ");
+    if (drawnRows.get(board) === key) continue;
+    drawnRows.set(board, key);
+    drawBoard(board, new Set(ids));
+  }
+}
+
+function fillControls(state) {
+  for (const control of controls.querySelectorAll("[name]")) {
+    if (document.activeElement !== control || control.tagName === "SELECT") {
+      control.value = state[control.name] ?? "";
+    }
+  }
+}
+
+async function apply() {
+  const state = readState();
+  document.body.classList.toggle("one-run", Boolean(state.run));
+  fillControls(state);
+  if ((state.run ?? "") !== openRun) await changeRun(state.run ?? "");
+  if (state.run) return;
+  applyFilters(state);
+  for (const table of tables) {
+    sortTable(table, state);
+    showRanks(table, state);
+  }
+  drawBoards();
+}
+
+async function changeRun(name) {
+  if (!openRun) scrolled = window.scrollY;
+  openRun = name;
+  document.title = name ? visible(name) : title;
+  if (name) {
+    await showRun(name, runPlace);
+    window.scrollTo(0, 0);
+    document.getElementById("run-title")?.focus({ preventScroll: true });
+  } else {
+    runPlace.replaceChildren();
+    window.scrollTo(0, scrolled);
+  }
+}
+
+function listen() {
+  let [waiting, changes] = [0, {}];
+  controls.hidden = false;
+  controls.addEventListener("submit", (event) => event.preventDefault());
+  controls.addEventListener("input", (event) => {
+    const { name, value } = event.target;
+    clearTimeout(waiting);
+    changes[name] = value.trim();
+    const change = () => {
+      changeState(changes);
+      changes = {};
+    };
+    waiting = setTimeout(change, name === "text" ? 150 : 0);
+  });
+  controls.querySelector("button").addEventListener("click", () => {
+    changeState(Object.fromEntries(KEYS.map((key) => [key, ""])));
+  });
+  // A link to a place on the page, or to a run, leaves the filters as they are.
+  document.addEventListener("click", (event) => {
+    const href = event.target.closest?.("a[href^='#']")?.getAttribute("href");
+    if (!href || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (href.startsWith("#run=")) {
+      event.preventDefault();
+      const run = new URLSearchParams(href.slice(1)).get("run");
+      history.pushState(null, "", addressOf({ ...readState(), run }));
+      apply();
+    } else if (href.length > 1 && !href.includes("=")) {
+      event.preventDefault();
+      document.getElementById(href.slice(1))?.scrollIntoView();
+    }
+  });
+  for (const event of ["hashchange", "popstate", "statechange"]) window.addEventListener(event, apply);
+}
+
+for (const table of tables) makeSortable(table);
+listen();
+apply();

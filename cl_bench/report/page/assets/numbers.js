@@ -1,0 +1,69 @@
+// Numbers as the tables of the page write them: proper minus, decimals by unit.
+
+const NOTHING = "—";
+
+function plain(value, digits) {
+  if (value === null || value === undefined) return NOTHING;
+  const shown = value.toFixed(digits).replace("-", "−");
+  return /[1-9]/.test(shown) ? shown : shown.replace("−", "");
+}
+
+function signed(value, digits) {
+  const shown = plain(value, digits);
+  return value > 0 && /[1-9]/.test(shown) ? `+${shown}` : shown;
+}
+
+/** A count in three digits, such as 9.84k. */
+function compact(value) {
+  if (value === null || value === undefined) return NOTHING;
+  for (const [size, letter] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
+    if (Math.abs(value) < 0.9995 * size) continue;
+    const scaled = value / size;
+    const digits = Math.abs(scaled) < 9.995 ? 2 : Math.abs(scaled) < 99.95 ? 1 : 0;
+    return plain(scaled, digits) + letter;
+  }
+  return plain(value, 0);
+}
+
+/** The same where decimals that are 0 only take room. */
+const briefly = (value) => compact(value).replace(/\.0+(?=\D|$)|(\.\d*?)0+(?=\D|$)/, "$1");
+
+/** Wall time in one unit. */
+function duration(seconds) {
+  if (seconds === null || seconds === undefined) return NOTHING;
+  for (const [size, unit] of [[3600, "h"], [60, "min"]]) {
+    if (seconds >= 0.9995 * size) return `${plain(seconds / size, 1)} ${unit}`;
+  }
+  return `${plain(seconds, 1)} s`;
+}
+
+/** How values of a unit are written. */
+const WRITE = {
+  share: (value) => plain(value === null ? null : 100 * value, 1),
+  points: (value) => signed(value === null ? null : 100 * value, 1),
+  "nats/token": (value) => plain(value, 3),
+  ratio: (value) => plain(value, 2),
+  rollouts: compact,
+  tokens: compact,
+  seconds: duration,
+};
+
+function write(value, unit) {
+  return (WRITE[unit] ?? ((other) => (other === null ? NOTHING : String(other))))(value);
+}
+
+const sum = (values) => values.reduce((total, each) => total + (each ?? 0), 0);
+const percent = (value) => (value === null ? NOTHING : `${plain(100 * value, 1)} %`);
+
+/** Round numbers from `low` to `high`, about `count` of them. */
+function ticks(low, high, count, whole = false) {
+  const rough = (high - low) / Math.max(count, 1) || 1;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  let step = [1, 2, 2.5, 5, 10].map((each) => each * power).find((each) => each >= rough * 0.999);
+  if (whole) step = Math.max(1, Math.round(step));
+  const found = [];
+  for (let place = Math.ceil(low / step - 1e-9); place * step <= high + 1e-9 * step; place++) {
+    found.push(Number((place * step).toPrecision(12)));
+  }
+  return found;
+}

@@ -1,0 +1,90 @@
+// Sorting and filtering the tables that the page came with.
+
+/** Whether a row passes the filters; a row that knows nothing of one passes it. */
+function passes(row, state) {
+  const is = (name) => !state[name] || row.dataset[name] === undefined || row.dataset[name] === state[name];
+  const status = row.dataset.status;
+  if (!is("stream") || !is("learner") || !is("model")) return false;
+  if (state.status && status !== undefined && !status.split(" ").includes(state.status)) return false;
+  return (state.text ?? "").toLowerCase().split(/\s+/).every((word) => (row.dataset.text ?? "").includes(word));
+}
+
+/** Turn a table's headings into buttons that sort all tables by their column. */
+function makeSortable(table) {
+  for (const head of table.tHead.rows[0].cells) {
+    if (!head.dataset.sort) continue;
+    const name = head.querySelector(".name");
+    const button = make("button", { type: "button", class: "sort" });
+    button.append(...name.childNodes);
+    name.replaceChildren(button);
+    button.addEventListener("click", () => {
+      const state = readState();
+      const again = state.sort === head.dataset.sort && !state.order;
+      changeState({ sort: head.dataset.sort, order: again ? "worst" : "" });
+    });
+  }
+}
+
+/** The place of the column that is sorted by this name, or -1. */
+const columnOf = (heads, name) => heads.findIndex((head) => name && head.dataset.sort === name);
+
+/** Sort a table's rows by the column of this name, best first; without it, as they came. */
+function sortTable(table, state) {
+  const heads = [...table.tHead.rows[0].cells];
+  const place = columnOf(heads, state.sort);
+  const body = table.tBodies[0];
+  const rows = [...body.rows];
+  for (const row of rows) row.dataset.came ??= String(rows.indexOf(row));
+  const came = (one, other) => Number(one.dataset.came) - Number(other.dataset.came);
+  for (const head of heads) if (head.dataset.sort) head.setAttribute("aria-sort", "none");
+  if (place < 0) {
+    body.append(...rows.sort(came));
+    return;
+  }
+  const rising = (heads[place].dataset.better === "lower") !== (state.order === "worst");
+  heads[place].setAttribute("aria-sort", rising ? "ascending" : "descending");
+  const value = (row) => row.cells[place].dataset.value;
+  rows.sort((one, other) => {
+    const [a, b] = [value(one), value(other)];
+    if (a === undefined || b === undefined) return (a === undefined) - (b === undefined) || came(one, other);
+    const order = Number.isNaN(Number(a)) ? a.localeCompare(b) : Number(a) - Number(b);
+    return (rising ? order : -order) || came(one, other);
+  });
+  body.append(...rows);
+}
+
+/** Show in the rank column the ranks by the metric that is sorted by. */
+function showRanks(table, state) {
+  const heads = [...table.tHead.rows[0].cells];
+  const place = columnOf(heads, state.sort);
+  const first = columnOf(heads, "rank");
+  if (first < 0) return;
+  const chosen = place >= 0 && place !== first ? place : columnOf(heads, page.rankedBy);
+  for (const row of table.tBodies[0].rows) {
+    const ranks = row.cells[chosen]?.dataset.rank;
+    fillRank(row.cells[first], ranks ? ranks.split(" ").map(Number) : null, row);
+  }
+}
+
+function fillRank(cell, ranks, row) {
+  if (!ranks) {
+    cell.firstElementChild.replaceChildren(NOTHING);
+    delete cell.dataset.value;
+    return;
+  }
+  const [best, worst, of] = ranks;
+  const colour = [...(row.querySelector(".swatch")?.classList ?? [])].find((name) => /^k\d$/.test(name));
+  const step = Math.min(12, 70 / Math.max(of - 1, 1));
+  const marks = Array.from({ length: of }, (_, place) => `M${(3 + step * place).toFixed(1)} 2.5v3`).join("");
+  const line = `M${(1 + step * (best - 1)).toFixed(1)} 4H${(5 + step * (worst - 1)).toFixed(1)}`;
+  const bar = draw(
+    "svg",
+    { class: `bar ${colour ?? ""}`, viewBox: "0 0 76 8", width: 76, height: 8, "aria-hidden": "true" },
+    draw("path", { class: "ground", d: marks }),
+    draw("path", { class: "rank-line stroke", d: line }),
+  );
+  const text = best < worst ? `${best}–${worst} ` : `${best} `;
+  const shown = make("span", { class: "value" }, text, make("small", {}, `of ${of}`));
+  cell.firstElementChild.replaceChildren(shown, bar);
+  cell.dataset.value = String(best + worst);
+}

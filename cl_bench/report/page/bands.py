@@ -1,0 +1,169 @@
+"""What the figures of a board draw of one of its rows: means over its finished seeds, with
+intervals, and the seeds themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cl_bench.metrics.arrays import Array
+from cl_bench.metrics.bootstrap import bootstrap_band
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.page.digest import CHANNELS, TOKENS, Digest
+
+GAINS = ("slow", "fast", "joint")
+"""The gains of a channel attribution that are drawn."""
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """A curve over P points; NaN where a seed has no value."""
+
+    seeds_S_P: Array
+    mean_P: Array
+    low_P: Array | None
+    """Lower ends of the 95 % intervals over seeds; None for one seed."""
+    high_P: Array | None
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """One row of a board, over the seeds whose runs are done."""
+
+    seeds: tuple[int, ...]
+    share_E: Array
+    """Share of the stream's steps done at the evaluations that all seeds have: learners that
+    take larger steps have fewer of them."""
+    samples_E: Array
+    """Training samples spent by then, mean over seeds."""
+    rollouts_E: Array
+    accuracy: Mapping[str, Band]
+    """By domain of the stream, under the learner's prompt."""
+    kl: Mapping[str, Band]
+    """KL(policy ‖ base) of the same, nats per token."""
+    average: Band
+    """Accuracy, mean over the stages: the curve that sample efficiency is computed from."""
+    divergence: Band
+    """KL, mean over the stages."""
+    end_E: tuple[bool, ...]
+    """Whether the evaluation is the start or the end of a stage."""
+    gains: Band | None
+    """Of `GAINS` at the stream's end, mean over domains; None without probes."""
+    spent: Mapping[str, Mapping[str, float]]
+    """Rollouts by channel, tokens by kind and seconds by phase, means over seeds."""
+    changes: Band | None
+    """Items gained, then items lost, from each stage's end to the next, as shares of all items of
+    the stream; None where a seed has none."""
+
+
+def drawn(
+    digests: Mapping[int, Digest], generator: Callable[[], np.random.Generator]
+) -> Drawn | None:
+    """What there is to draw of the finished runs by seed; None without any evaluation."""
+    runs = [one for one in digests.values() if one.manifest["status"] == "done" and len(one.step_E)]
+    if not runs:
+        return None
+    steps = [step for step in runs[0].step_E.tolist() if all(step in r.step_E for r in runs)]
+    places = [np.flatnonzero(np.isin(run.step_E, steps)) for run in runs]
+    accuracy, kl = (
+        {d: _stack(runs, places, d, name) for d in runs[0].domains}
+        for name in ("accuracy_E", "kl_E")
+    )
+    own = [domain for domain, _, _ in runs[0].stages]
+    gains, changes = _gains(runs), _changes(runs)
+    bands = _bands(
+        {
+            **{("accuracy", domain): values for domain, values in accuracy.items()},
+            **{("kl", domain): values for domain, values in kl.items()},
+            ("average", ""): np.mean([accuracy[domain] for domain in own], axis=0),
+            ("divergence", ""): np.mean([kl[domain] for domain in own], axis=0),
+            **({} if gains is None else {("gains", ""): gains}),
+            **({} if changes is None else {("changes", ""): changes}),
+        },
+        generator,
+    )
+    return Drawn(
+        seeds=tuple(s for s, one in digests.items() if one in runs),
+        share_E=np.array(steps) / sum(steps for _, _, steps in runs[0].stages),
+        samples_E=np.mean([run.samples_E[p] for run, p in zip(runs, places, strict=True)], axis=0),
+        rollouts_E=np.mean(
+            [run.rollouts_E[p] for run, p in zip(runs, places, strict=True)], axis=0
+        ),
+        accuracy={domain: bands["accuracy", domain] for domain in accuracy},
+        kl={domain: bands["kl", domain] for domain in kl},
+        average=bands["average", ""],
+        divergence=bands["divergence", ""],
+        end_E=tuple(runs[0].end_E[place] for place in places[0]),
+        gains=bands.get(("gains", "")),
+        spent=_spent(runs),
+        changes=bands.get(("changes", "")),
+    )
+
+
+def _bands(
+    curves: Mapping[tuple[str, str], Array], generator: Callable[[], np.random.Generator]
+) -> dict[tuple[str, str], Band]:
+    """The bands of several curves, shape (S, P) each, of the same seeds, in one bootstrap."""
+    together = np.concatenate([*curves.values()], axis=1)
+    value_S_P = np.where(np.isfinite(together), together, np.nan)
+    mean_P, ends = value_S_P.mean(axis=0), bootstrap_band(value_S_P, generator())
+    low_P, high_P = (None, None) if isinstance(ends, Undefined) else ends
+    found, start = {}, 0
+    for name, curve in curves.items():
+        own = slice(start, start + curve.shape[1])
+        start = own.stop
+        low, high = (None if all_P is None else all_P[own] for all_P in (low_P, high_P))
+        found[name] = Band(value_S_P[:, own], mean_P[own], low, high)
+    return found
+
+
+def _stack(
+    runs: Sequence[Digest], places: Sequence[NDArray[np.intp]], domain: str, name: str
+) -> Array:
+    """Values by seed and evaluation, shape (S, E)."""
+    rows = []
+    for run, chosen in zip(runs, places, strict=True):
+        line = run.line(domain)
+        rows.append(np.full(len(chosen), np.nan) if line is None else getattr(line, name)[chosen])
+    return np.array(rows)
+
+
+def _gains(runs: Sequence[Digest]) -> Array | None:
+    """Of `GAINS`, mean over domains, shape (S, 3)."""
+    values = []
+    for run in runs:
+        found = [run.attribution(domain) for domain in run.domains]
+        if any(isinstance(gains, Undefined) for gains in found):
+            return None
+        values.append([np.mean([getattr(gains, name) for gains in found]) for name in GAINS])
+    return np.array(values)
+
+
+def _spent(runs: Sequence[Digest]) -> dict[str, dict[str, float]]:
+    def mean(values: Iterable[float]) -> float:
+        return sum(values) / len(runs)
+
+    rollouts = {c: mean(r.spent.get(c, {}).get("rollouts", 0.0) for r in runs) for c in CHANNELS}
+    tokens = {k: mean(sum(row[k] for row in r.spent.values()) for r in runs) for k in TOKENS}
+    phases = dict.fromkeys(name for run in runs for name in run.phases)
+    seconds = {name: mean(run.phases.get(name, 0.0) for run in runs) for name in phases}
+    return {"rollouts": rollouts, "tokens": tokens, "seconds": seconds}
+
+
+def _changes(runs: Sequence[Digest]) -> Array | None:
+    """Shares gained, then lost, in every stage, shape (S, 2 T)."""
+    values = []
+    for run in runs:
+        if set(run.turnover) != set(run.domains):
+            return None
+        counts = np.array([run.turnover[domain].counts for domain in run.domains], dtype=float)
+        if counts.size == 0:
+            return None
+        share = counts.sum(axis=0) / counts.sum(axis=(0, 2))[:, None]
+        values.append([*share[:, 1], *share[:, 2]])
+    if len({len(row) for row in values}) != 1:
+        return None
+    return np.array(values)

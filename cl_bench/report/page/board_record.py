@@ -1,0 +1,127 @@
+"""A board's figures as the page's script reads them: plain JSON, rounded to what can be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from cl_bench.pages.look import Look, learner_look
+from cl_bench.report.leaderboard import Board, Overall, Row
+from cl_bench.report.page.bands import Band, Drawn
+from cl_bench.report.page.record import rounded
+
+_MOST_SEEDS = 30
+"""Of more seeds than this, single curves are not drawn: nothing could be told apart."""
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnBoard:
+    """A board and what its figures draw."""
+
+    board: Board
+    anchor: str
+    """Its name in links."""
+    rows: Sequence[Drawn | None]
+    """Beside `board.rows`; None for a row without finished runs."""
+    stages: Sequence[tuple[str, int]]
+    """Domain of every stage, and the steps that one of the runs trained on it."""
+
+    @property
+    def looks(self) -> list[Look]:
+        """How the rows look; those of one learner share its colour."""
+        seen: dict[str, int] = {}
+        looks = []
+        for row in self.board.rows:
+            seen[row.learner] = seen.get(row.learner, -1) + 1
+            looks.append(learner_look(row.learner, seen[row.learner]))
+        return looks
+
+    @property
+    def reference(self) -> int | None:
+        """The place of the row that sample efficiency is measured against."""
+        labels = [row.label for row in self.board.rows]
+        known = self.board.reference
+        return labels.index(known) if known in labels else None
+
+
+def label(row: Row, look: Look) -> str:
+    """What readers call a row: the learner's name, and its settings where it has several."""
+    return f"{look.label} ({row.settings})" if row.settings else look.label
+
+
+class OverallLook(NamedTuple):
+    """How a row over several boards is shown: as on the first of them."""
+
+    label: str
+    learner: str
+    look: Look
+
+
+def overall_looks(overall: Overall, boards: Sequence[DrawnBoard]) -> dict[str, OverallLook]:
+    """By a row's own label."""
+    known: dict[str, OverallLook] = {}
+    for place in overall.boards:
+        for row, look in zip(boards[place].board.rows, boards[place].looks, strict=True):
+            known.setdefault(row.label, OverallLook(label(row, look), row.learner, look))
+    return known
+
+
+def board_record(drawn: DrawnBoard) -> dict[str, Any]:
+    """The board's figures."""
+    total = sum(steps for _, steps in drawn.stages)
+    return {
+        "anchor": drawn.anchor,
+        "stages": [[domain, steps / total] for domain, steps in drawn.stages],
+        "domains": list(dict.fromkeys(domain for domain, _ in drawn.stages)),
+        "reference": drawn.reference,
+        "rows": [
+            {
+                "row": f"{drawn.anchor}-{place}",
+                "label": label(row, look),
+                "look": look_record(look),
+                **({} if band is None else _row(band)),
+            }
+            for place, (row, look, band) in enumerate(
+                zip(drawn.board.rows, drawn.looks, drawn.rows, strict=True)
+            )
+        ],
+    }
+
+
+def look_record(look: Look) -> dict[str, Any]:
+    """A look without its label."""
+    return {"colour": look.place, "marker": look.marker, "dashed": look.dashed}
+
+
+def _row(drawn: Drawn) -> dict[str, Any]:
+    return {
+        "seeds": drawn.seeds,
+        "share": rounded(drawn.share_E),
+        "samples": rounded(drawn.samples_E, 6),
+        "rollouts": rounded(drawn.rollouts_E, 6),
+        "end": [int(end) for end in drawn.end_E],
+        "accuracy": _bands(drawn.accuracy),
+        "kl": {domain: {"mean": rounded(band.mean_P)} for domain, band in drawn.kl.items()},
+        "average": _band(drawn.average),
+        "divergence": _band(drawn.divergence),
+        "gains": None if drawn.gains is None else _band(drawn.gains),
+        "spent": {
+            what: {name: rounded([value])[0] for name, value in parts.items()}
+            for what, parts in drawn.spent.items()
+        },
+        "changes": None if drawn.changes is None else _band(drawn.changes, seeds=False),
+    }
+
+
+def _bands(bands: Mapping[str, Band]) -> dict[str, Any]:
+    return {domain: _band(band) for domain, band in bands.items()}
+
+
+def _band(band: Band, *, seeds: bool = True) -> dict[str, Any]:
+    ends: dict[str, Any] = {}
+    if band.low_P is not None and band.high_P is not None:
+        ends = {"low": rounded(band.low_P), "high": rounded(band.high_P)}
+    if seeds and 1 < len(band.seeds_S_P) <= _MOST_SEEDS:
+        ends["seeds"] = [rounded(value_P) for value_P in band.seeds_S_P]
+    return {"mean": rounded(band.mean_P), **ends}

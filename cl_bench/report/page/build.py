@@ -1,0 +1,61 @@
+"""Making a report: read runs, rank them, write the page, its Markdown twin and its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cl_bench.files import replacing, write_text_atomically
+from cl_bench.pages.drawings import Drawing
+from cl_bench.pages.write_markdown import markdown
+from cl_bench.report.page.contents import Contents, contents
+from cl_bench.report.page.html import html
+from cl_bench.report.page.markdown import blocks
+from cl_bench.report.plasticity_tables import find_tables
+from cl_bench.run_tables import find_runs
+
+PICTURES = "figures"
+"""The folder of the figures beside the page."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written."""
+
+    html: Path
+    markdown: Path
+    figures: tuple[Path, ...]
+    contents: Contents
+
+
+def report(paths: Iterable[Path], out: Path, *, figures: bool = True) -> Report:
+    """Write `leaderboard.html` and `leaderboard.md` into `out`, and figures below it.
+
+    `paths` are runs, or folders with runs anywhere below them; a path without any is a
+    `RunDirectoryError`. The same tables give the same bytes.
+    """
+    given = list(paths)
+    runs, unreadable = find_runs(given)
+    found = contents(runs, unreadable, find_tables(given))
+    drawings: Mapping[str, Drawing] = {}
+    if figures:
+        from cl_bench.report.page.drawings import draw
+
+        drawings = draw(found.boards)
+    page, twin = out / "leaderboard.html", out / "leaderboard.md"
+    out.mkdir(parents=True, exist_ok=True)
+    written = tuple(_written(out / PICTURES, drawings))
+    write_text_atomically(twin, markdown(blocks(found, drawings), PICTURES))
+    write_text_atomically(page, html(found))
+    return Report(page, twin, written, found)
+
+
+def _written(folder: Path, drawings: Mapping[str, Drawing]) -> Iterable[Path]:
+    for name, drawing in drawings.items():
+        folder.mkdir(exist_ok=True)
+        for kind, content in (("png", drawing.png), ("svg", drawing.svg)):
+            path = folder / f"{name}.{kind}"
+            with replacing(path) as temporary:
+                temporary.write_bytes(content)
+            yield path

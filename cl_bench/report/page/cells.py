@@ -1,0 +1,154 @@
+"""The cells of the leaderboard's tables as HTML: values, intervals and ranks with small bars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cl_bench.metrics.bootstrap import Estimate, Interval
+from cl_bench.metrics.ranks import Ranks
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.pages.look import Look
+from cl_bench.pages.numbers import NOTHING, shown, unit_name
+from cl_bench.pages.write_html import escaped
+from cl_bench.report.leaderboard import Column
+from cl_bench.report.page.columns import short
+
+SPENT = ("rollouts", "tokens", "seconds")
+"""Units of what was spent, which have no bars."""
+_WIDTH, _HEIGHT = 76.0, 8.0
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The values that the bars of one column span."""
+
+    low: float
+    high: float
+
+    def across(self, value: float) -> float:
+        """Where a value stands, in the bar's units."""
+        share = (value - self.low) / (self.high - self.low)
+        return round(3 + share * (_WIDTH - 6), 1)
+
+
+def unit_of(column: Column) -> str:
+    """The unit in which the column's values are written; shares that may be negative are points."""
+    return "points" if column.unit == "share" and (column.low or 0) < 0 else column.unit
+
+
+def scale(values: Iterable[Estimate | Undefined]) -> Scale | None:
+    """The scale that holds all values and intervals; None if there is no difference to see."""
+    ends: list[float] = []
+    for value in values:
+        if isinstance(value, Estimate):
+            ends.append(value.value)
+            if isinstance(value.interval, Interval):
+                ends += [value.interval.low, value.interval.high]
+    return Scale(min(ends), max(ends)) if ends and min(ends) < max(ends) else None
+
+
+def heading(name: str, column: Column) -> str:
+    """A column's heading, with its unit and what is better."""
+    unit = unit_name(unit_of(column))
+    sign = {"higher": "↑", "lower": "↓"}.get(column.better, "")
+    better = f'<abbr title="{column.better} is better">{sign}</abbr>' if sign else ""
+    small = " ".join(part for part in (escaped(unit), better) if part)
+    return (
+        f'<th scope="col" data-sort="{escaped(name)}" data-better="{column.better}" '
+        f'title="{escaped(column.title)}"><span class="name">{escaped(short(name, column))}</span> '
+        f"<small>{small}</small></th>"
+    )
+
+
+def value_cell(
+    name: str,
+    column: Column,
+    value: Estimate | Undefined,
+    bars: Scale | None,
+    ranks: Ranks | Undefined | None,
+    look: Look,
+    note: str,
+    seeds: int,
+) -> str:
+    """A value over its bar and its interval; `note` is what a dash refers to, HTML already.
+
+    How many seeds it rests on is said where they are not the row's `seeds`. The script shows the
+    metric's ranks while its column is sorted.
+    """
+    title = escaped(short(name, column))
+    if isinstance(value, Undefined):
+        return f'<td data-column="{title}"><div>{NOTHING}{note}</div></td>'
+    unit = unit_of(column)
+    parts = [f'<span class="value">{escaped(shown(value.value, unit))}</span>']
+    interval = value.interval if isinstance(value.interval, Interval) else None
+    if bars is not None and column.unit not in SPENT:
+        parts.append(_bar(bars, value.value, interval, look))
+    if interval is not None and column.unit not in SPENT:
+        ends = f"{shown(interval.low, unit)}, {shown(interval.high, unit)}"
+        parts.append(f'<small class="ends">[{escaped(ends)}]</small>')
+    if value.seeds != seeds:
+        parts.append(f'<small class="ends">{value.seeds} of {value.of_seeds}</small>')
+    ranked = (
+        f' data-rank="{ranks.best} {ranks.worst} {ranks.of}"' if isinstance(ranks, Ranks) else ""
+    )
+    value_of = f'data-value="{value.value!r}"{ranked}'
+    return f'<td data-column="{title}" {value_of}><div>{"".join(parts)}</div></td>'
+
+
+def rank_cell(ranks: Ranks | Undefined | None, look: Look) -> str:
+    """A rank interval, with a bar over all ranks."""
+    if ranks is None or isinstance(ranks, Undefined):
+        return f'<td class="rank" data-column="rank"><div>{NOTHING}</div></td>'
+    text = escaped(str(ranks))
+    return (
+        f'<td class="rank" data-column="rank" data-value="{ranks.best + ranks.worst}">'
+        f'<div><span class="value">{text} <small>of {ranks.of}</small></span>'
+        f"{_rank_bar(ranks, look)}</div></td>"
+    )
+
+
+def swatch(look: Look) -> str:
+    """A learner's colour and marker, to stand before its name; the script draws the marker."""
+    dashed = " dashed" if look.dashed else ""
+    return (
+        f'<svg class="swatch k{look.place}{dashed}" viewBox="0 0 26 12" width="26" height="12" '
+        f'aria-hidden="true"><path class="stroke" d="M1 6H25"/>'
+        f'<path class="fill" d="{MARKER_PATHS[look.marker]}" transform="translate(13 6)"/></svg>'
+    )
+
+
+MARKER_PATHS = {
+    "o": "M-3.6 0a3.6 3.6 0 1 0 7.2 0a3.6 3.6 0 1 0 -7.2 0z",
+    "s": "M-3.2 -3.2h6.4v6.4h-6.4z",
+    "D": "M0 -4.4L4.4 0L0 4.4L-4.4 0z",
+    "^": "M0 -4.2L4.2 3.4H-4.2z",
+    "v": "M0 4.2L4.2 -3.4H-4.2z",
+    "P": "M-1.5 -4.2h3v2.7h2.7v3h-2.7v2.7h-3v-2.7h-2.7v-3h2.7z",
+    "X": "M-4 -2.2L-2.2 -4L0 -1.8L2.2 -4L4 -2.2L1.8 0L4 2.2L2.2 4L0 1.8L-2.2 4L-4 2.2L-1.8 0z",
+}
+"""Outlines of the markers around (0, 0), by their letters in matplotlib."""
+
+
+def _bar(bars: Scale, value: float, interval: Interval | None, look: Look) -> str:
+    line = ""
+    if interval is not None:
+        ends = (bars.across(interval.low), bars.across(interval.high))
+        line = f'<path class="stroke" d="M{ends[0]} 4H{ends[1]}"/>'
+    dot = f'<circle class="fill" cx="{bars.across(value)}" cy="4" r="2.8"/>'
+    ground = f'<path class="ground" d="M0 4H{_WIDTH:.0f}"/>'
+    return _svg(f"bar k{look.place}", f"{ground}{line}{dot}")
+
+
+def _rank_bar(ranks: Ranks, look: Look) -> str:
+    """A tick for every rank, and a line over those that the learner may have."""
+    step = min(12.0, (_WIDTH - 6) / max(ranks.of - 1, 1))
+    best, worst = (3 + step * (rank - 1) for rank in (ranks.best, ranks.worst))
+    ticks = "".join(f"M{3 + step * place:.1f} 2.5v3" for place in range(ranks.of))
+    ends = f'<path class="rank-line stroke" d="M{best - 2:.1f} 4H{worst + 2:.1f}"/>'
+    return _svg(f"bar k{look.place}", f'<path class="ground" d="{ticks}"/>{ends}')
+
+
+def _svg(kind: str, inner: str) -> str:
+    size = f'viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" width="{_WIDTH:.0f}" height="{_HEIGHT:.0f}"'
+    return f'<svg class="{kind}" {size} aria-hidden="true">{inner}</svg>'

@@ -1,0 +1,195 @@
+"""Everything that a report says, before it is written as HTML or Markdown."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, count
+from pathlib import Path
+
+import numpy as np
+
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.entries import DAMAGED
+from cl_bench.report.leaderboard import Board, Leaderboard, Problem, leaderboard
+from cl_bench.report.page.bands import drawn
+from cl_bench.report.page.board_record import DrawnBoard
+from cl_bench.report.page.digest import READ, Digest, digest
+from cl_bench.report.page.kept import Kept
+from cl_bench.report.plasticity_tables import PlasticityTable
+from cl_bench.run_metrics import run_metrics
+from cl_bench.run_tables import RunTables, Unreadable
+
+
+@dataclass(frozen=True, eq=False)
+class ShownRun:
+    """A run with a page of its own."""
+
+    digest: Digest
+    metrics: Mapping[str, float | Undefined]
+    board: int | None
+    """Which board it is on; None for a run that is on none, such as a second one of a seed."""
+    problems: tuple[str, ...]
+    """What is wrong with it, in words."""
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """A report."""
+
+    leaderboard: Leaderboard
+    boards: Sequence[DrawnBoard]
+    """Beside `leaderboard.boards`."""
+    titles: Sequence[str]
+    """Of the boards, each once."""
+    runs: Sequence[ShownRun]
+    """By name."""
+    names: Mapping[str, str]
+    """The names of runs on the page, by path."""
+    problems: Sequence[Problem]
+    """Of the leaderboard, and tables that could not be read."""
+    top: Path
+    """The folder that all runs lie below."""
+
+    def local(self, text: str) -> str:
+        """The text with paths as they are below `top`, so that it names no machine's folders."""
+        return text.replace(f"{self.top}{os.sep}", "")
+
+
+def contents(
+    runs: Sequence[RunTables],
+    unreadable: Sequence[Unreadable] = (),
+    tables: Sequence[PlasticityTable] = (),
+) -> Contents:
+    """Read all runs and rank them; same tables, same contents.
+
+    `tables` are those of `cl-bench plasticity` beside the runs.
+    """
+    reading = _Reading(runs)
+    found = leaderboard(reading, unreadable, tables)
+    known = {str(problem.path) for problem in found.problems if problem.kind == "unreadable"}
+    problems = [*found.problems, *(one for one in reading.damaged if str(one.path) not in known)]
+    digests = {path: one for path, one in reading.digests.items() if path not in known}
+    anchors = _anchors(found.boards)
+    return Contents(
+        leaderboard=found,
+        boards=[
+            _drawn(board, anchor, digests)
+            for board, anchor in zip(found.boards, anchors, strict=True)
+        ],
+        titles=_titles(found.boards),
+        runs=_shown(runs, found, digests, problems),
+        names={path: one.name for path, one in digests.items()},
+        problems=problems,
+        top=common_folder([*(run.path for run in runs), *(one.path for one in unreadable)]),
+    )
+
+
+class _Reading:
+    """Runs to be ranked one after the other, each of which is digested before the next comes: so
+    its tables are read once, and those of one run at a time are in memory."""
+
+    def __init__(self, runs: Sequence[RunTables]) -> None:
+        self._runs = runs
+        self._names = run_names([run.path for run in runs])
+        self.digests: dict[str, Digest] = {}
+        """By path."""
+        self.damaged: list[Problem] = []
+
+    def __iter__(self) -> Iterator[RunTables]:
+        for run in self._runs:
+            kept = Kept(run, READ)
+            yield kept
+            path = str(run.path)
+            try:
+                self.digests[path] = digest(kept, self._names[path])
+            except DAMAGED as error:
+                self.damaged.append(Problem(run.path, "unreadable", str(error)))
+
+
+def run_names(paths: Sequence[Path]) -> dict[str, str]:
+    """By path, what a page calls each run: its place below the folder that all have in common,
+    without the suffix of a packed run."""
+    if not paths:
+        return {}
+    top = common_folder(paths)
+    whole = {str(path): path.absolute().relative_to(top).as_posix() for path in paths}
+    short = {path: name.removesuffix(".zip") for path, name in whole.items()}
+    taken = Counter(short.values())
+    return {path: name if taken[name] == 1 else whole[path] for path, name in short.items()}
+
+
+def common_folder(paths: Sequence[Path]) -> Path:
+    """The folder that everything lies below."""
+    return Path(os.path.commonpath([path.absolute().parent for path in paths]))
+
+
+def _drawn(board: Board, anchor: str, digests: Mapping[str, Digest]) -> DrawnBoard:
+    of_rows = [
+        {seed: digests[str(path)] for seed, path in row.runs.items() if str(path) in digests}
+        for row in board.rows
+    ]
+    rows = [drawn(of_row, lambda: np.random.default_rng(0)) for of_row in of_rows]
+    known = next((one for of_row in of_rows for one in of_row.values()), None)
+    stages = [(domain, steps) for domain, _, steps in known.stages] if known else []
+    return DrawnBoard(board, anchor, rows, stages)
+
+
+def _shown(
+    runs: Sequence[RunTables],
+    found: Leaderboard,
+    digests: Mapping[str, Digest],
+    problems: Sequence[Problem],
+) -> list[ShownRun]:
+    """The runs by name, with the metrics that the boards have of them."""
+    metrics: dict[str, dict[str, float | Undefined]] = {}
+    places: dict[str, int] = {}
+    for number, board in enumerate(found.boards):
+        for row in board.rows:
+            for seed, path in row.runs.items():
+                places[str(path)] = number
+                metrics[str(path)] = {
+                    name: values[seed] for name, values in row.per_seed.items() if seed in values
+                }
+    said: dict[str, list[str]] = {}
+    for problem in problems:
+        said.setdefault(str(problem.path), []).append(f"{problem.kind}: {problem.reason}")
+    shown = []
+    for run in runs:
+        place = str(run.path)
+        if place in digests:
+            known = metrics[place] if place in metrics else run_metrics(run)
+            wrong = tuple(said.get(place, ()))
+            shown.append(ShownRun(digests[place], known, places.get(place), wrong))
+    return sorted(shown, key=lambda one: one.digest.name)
+
+
+def _titles(boards: Sequence[Board]) -> list[str]:
+    """Streams, each with what tells it from others of its name: version, model, budget, number."""
+    titles = [board.key.stream for board in boards]
+    for tell in (lambda b: f"version {b.key.version}", lambda b: b.model, lambda b: b.budget):
+        alike: dict[str, set[str]] = {}
+        for title, board in zip(titles, boards, strict=True):
+            alike.setdefault(title, set()).add(tell(board))
+        titles = [
+            f"{title}, {tell(board)}" if len(alike[title]) > 1 else title
+            for title, board in zip(titles, boards, strict=True)
+        ]
+    return [
+        title if titles.count(title) == 1 else f"{title} ({titles[: place + 1].count(title)})"
+        for place, title in enumerate(titles)
+    ]
+
+
+def _anchors(boards: Sequence[Board]) -> list[str]:
+    """A name for links to each board: `math-to-code`, and `math-to-code-2` for a second one."""
+    anchors: list[str] = []
+    for board in boards:
+        words = re.sub(r"[^a-z0-9]+", "-", board.key.stream.lower()).strip("-")[:60]
+        name = f"board-{words}".strip("-")
+        others = (f"{name}-{number}" for number in count(2))
+        anchors.append(next(each for each in chain([name], others) if each not in anchors))
+    return anchors

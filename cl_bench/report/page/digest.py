@@ -1,0 +1,239 @@
+"""What a page shows of one run, read from its tables once.
+
+Numbers stay as the tables have them; whoever writes them rounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cl_bench.metrics.arrays import Array
+from cl_bench.metrics.attribution import ChannelAttribution, channel_attribution
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.page.turnover import ITEM_COLUMNS, Turnover, turnovers
+from cl_bench.run_tables import RunTables, rows_of
+
+PROMPTS = ("learner", "seed")
+CHANNELS = ("slow", "fast")
+TOKENS = ("prompt_tokens", "generated_tokens", "reflection_tokens")
+CURVES = ("reward", "signal", "entropy", "grad_norm", "completion_tokens", "loss")
+"""Columns of the table `steps` that are drawn."""
+TRANSCRIBED = (
+    *("stage", "domain", "prompt", "uid", "system_prompt", "problem"),
+    *("response", "score", "answer", "feedback", "reference"),
+)
+"""Columns of the table `transcripts` that are shown."""
+
+
+class Subject(NamedTuple):
+    """Whose accuracy a line shows, on which problems."""
+
+    domain: str
+    test_set: str
+    setting: str
+    prompt: str
+    weights: str
+
+
+class _Evaluated(NamedTuple):
+    """A row of `evaluations`."""
+
+    domain: str
+    test_set: str
+    setting: str
+    prompt: str
+    weights: str
+    step: int
+    stage: int
+    at: str
+    accuracy: float
+    n_items: int
+    kl_policy_base: float
+    samples_slow: int
+    rollouts: int
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """Evaluations of one subject at the digest's points; NaN where it was not evaluated."""
+
+    accuracy_E: Array
+    kl_E: Array
+    """KL(policy ‖ base), nats per token."""
+    n_items: int
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """One round of the prompt optimiser."""
+
+    step: int
+    number: int
+    candidates: tuple[tuple[int, float, str], ...]
+    """Prompt, score (NaN if not scored on everything) and fate."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lineage:
+    """Every prompt of a run and what became of it."""
+
+    prompts: Mapping[int, tuple[int, str]]
+    """By prompt: its parent, -1 for the seed's, and its text."""
+    rounds: tuple[Round, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Digest:
+    """One run."""
+
+    name: str
+    """Unique on the page; the place of the run among those that were asked for."""
+    manifest: Mapping[str, Any]
+    stages: tuple[tuple[str, str, int], ...]
+    """Domain, setting and training steps of every stage."""
+    step_E: Array
+    """Steps of the evaluation points, growing; shape (E,) as all that follows them."""
+    stage_E: Array
+    end_E: tuple[bool, ...]
+    """Whether the point is the start or the end of a stage."""
+    samples_E: Array
+    """Training samples (RL rollouts) spent by then."""
+    rollouts_E: Array
+    """All rollouts spent by then."""
+    lines: Mapping[Subject, Line]
+    steps: Mapping[str, Sequence[float]]
+    """Columns of the table `steps`."""
+    lineage: Lineage
+    spent: Mapping[str, Mapping[str, float]]
+    """By channel, then by column of `ledger`, at the last evaluation."""
+    phases: Mapping[str, float]
+    """Seconds by phase, in the order in which phases first came."""
+    turnover: Mapping[str, Turnover]
+    """By domain of the stream, under the learner's prompt."""
+    transcripts: Sequence[Mapping[str, Any]]
+    """Rows of the table `transcripts`."""
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The domains of the stream, each once."""
+        return tuple(dict.fromkeys(domain for domain, _, _ in self.stages))
+
+    def line(self, domain: str, prompt: str = "learner", weights: str = "trained") -> Line | None:
+        """Evaluations on the stream's own problems."""
+        setting = next((s for name, s, _ in self.stages if name == domain), "")
+        return self.lines.get(Subject(domain, "stream", setting, prompt, weights))
+
+    def attribution(self, domain: str) -> ChannelAttribution | Undefined:
+        """What each channel gained up to the end of the last stage that has ended."""
+        ended = [place for place, end in enumerate(self.end_E) if end and self.stage_E[place]]
+        if not ended or self.line(domain, "seed", "base") is None:
+            return Undefined("no stage has ended" if not ended else "the run has no probes")
+        lines = [
+            [self.line(domain, prompt, weights) for prompt in ("seed", "learner")]
+            for weights in ("base", "trained")
+        ]
+        return channel_attribution(
+            [[line.accuracy_E[ended[-1]] if line else np.nan for line in row] for row in lines]
+        )
+
+
+_STEPS = ("step", *CURVES)
+_PROMPTS = ("step", "round", "prompt_id", "parent_id", "text", "score", "fate")
+_SPENT = ("rollouts", *TOKENS, "reflection_calls", "optimizer_steps")
+_TIMING = ("phase", "seconds")
+READ: Mapping[str, Sequence[str]] = {
+    "evaluations": _Evaluated._fields,
+    "items": ITEM_COLUMNS,
+    "steps": _STEPS,
+    "prompts": _PROMPTS,
+    "ledger": ("step", "channel", *_SPENT),
+    "timing": _TIMING,
+    "transcripts": TRANSCRIBED,
+}
+"""By table, the columns that a digest reads."""
+
+
+def digest(run: RunTables, name: str) -> Digest:
+    """The digest of a run, finished or not."""
+    manifest = run.manifest
+    stages = tuple(
+        (str(stage["domain"]), str(stage.get("setting", "")), int(stage["steps"]))
+        for stage in manifest["stream"]["stages"]
+    )
+    evaluated = [_Evaluated(*row) for row in rows_of(run, "evaluations", _Evaluated._fields)]
+    points = sorted({row.step: row for row in evaluated}.values(), key=lambda row: row.step)
+    ends = tuple(row.at != "inside" for row in points)
+    steps = [row.step for row in points]
+    return Digest(
+        name=name,
+        manifest=manifest,
+        stages=stages,
+        step_E=np.array(steps, dtype=np.int64),
+        stage_E=np.array([row.stage for row in points], dtype=np.int64),
+        end_E=ends,
+        samples_E=np.array([row.samples_slow for row in points], dtype=np.float64),
+        rollouts_E=np.array([row.rollouts for row in points], dtype=np.float64),
+        lines=_lines(evaluated, steps),
+        steps=_steps(run),
+        lineage=_lineage(run),
+        spent=_spent(run),
+        phases=_phases(run),
+        turnover=turnovers(
+            run,
+            list(dict.fromkeys(domain for domain, _, _ in stages)),
+            [step for step, end in zip(steps, ends, strict=True) if end],
+        ),
+        transcripts=_transcripts(run),
+    )
+
+
+def _lines(evaluated: Sequence[_Evaluated], steps: Sequence[int]) -> dict[Subject, Line]:
+    place = {step: number for number, step in enumerate(steps)}
+    lines: dict[Subject, Line] = {}
+    for row in evaluated:
+        subject = Subject(row.domain, row.test_set, row.setting, row.prompt, row.weights)
+        if subject not in lines:
+            accuracy_E, kl_E = np.full((2, len(steps)), np.nan)
+            lines[subject] = Line(accuracy_E, kl_E, row.n_items)
+        lines[subject].accuracy_E[place[row.step]] = row.accuracy
+        lines[subject].kl_E[place[row.step]] = row.kl_policy_base
+    return lines
+
+
+def _steps(run: RunTables) -> dict[str, Sequence[float]]:
+    rows = rows_of(run, "steps", _STEPS)
+    return dict(zip(_STEPS, zip(*rows, strict=True) if rows else [()] * len(_STEPS), strict=True))
+
+
+def _lineage(run: RunTables) -> Lineage:
+    known: dict[int, tuple[int, str]] = {}
+    rounds: dict[tuple[int, int], list[tuple[int, float, str]]] = {}
+    for step, number, prompt, parent, text, score, fate in rows_of(run, "prompts", _PROMPTS):
+        known[prompt] = (parent, text)
+        rounds.setdefault((step, number), []).append((prompt, score, fate))
+    return Lineage(known, tuple(Round(*key, tuple(found)) for key, found in rounds.items()))
+
+
+def _spent(run: RunTables) -> dict[str, dict[str, float]]:
+    """The last row of each channel."""
+    rows = sorted(rows_of(run, "ledger", READ["ledger"]), key=lambda row: row[0])
+    return {
+        channel: dict(zip(_SPENT, map(float, amounts), strict=True))
+        for _, channel, *amounts in rows
+    }
+
+
+def _phases(run: RunTables) -> dict[str, float]:
+    total: dict[str, float] = {}
+    for phase, seconds in rows_of(run, "timing", _TIMING):
+        total[phase] = total.get(phase, 0.0) + seconds
+    return total
+
+
+def _transcripts(run: RunTables) -> list[dict[str, Any]]:
+    rows = rows_of(run, "transcripts", TRANSCRIBED)
+    return [dict(zip(TRANSCRIBED, row, strict=True)) for row in rows]

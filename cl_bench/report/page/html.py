@@ -1,0 +1,169 @@
+"""The report as one HTML file that needs nothing else.
+
+Its tables can be read without a script; the page's own script sorts and filters them, draws figures
+and opens runs. It makes elements of texts only, never of HTML, and the page's policy lets no other
+script in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from cl_bench.pages.look import MARKERS
+from cl_bench.pages.write_html import document, escaped, shared_style
+from cl_bench.report.leaderboard import Column
+from cl_bench.report.page.board_record import DrawnBoard, board_record
+from cl_bench.report.page.boards import board_table, listed, overall_table
+from cl_bench.report.page.cells import MARKER_PATHS, unit_of
+from cl_bench.report.page.columns import RANKED_BY
+from cl_bench.report.page.contents import Contents
+from cl_bench.report.page.controls import contents_list, controls
+from cl_bench.report.page.parts import LIMIT, carried, json_script
+from cl_bench.report.page.record import record
+from cl_bench.report.page.runs_table import problems_section, runs_section
+from cl_bench.report.page.shared import Shared
+from cl_bench.report.page.words import HOW_TO_READ, TITLE, introduction
+from cl_bench.run_metrics import RUN_METRICS
+
+SCRIPTS = (
+    *("dom", "numbers", "parts", "address", "chart", "figures", "matrices", "bars", "boards"),
+    *("words", "prompts", "transcripts", "items", "run", "table", "main"),
+)
+"""The page's script, in this order; each uses what stands before it."""
+STYLES = ("report", "figures", "print")
+_NO_SCRIPT = (
+    "<noscript><p>Without JavaScript this page shows its tables; figures are in its Markdown "
+    "twin.</p></noscript>\n"
+)
+_HOW_TO_READ = "".join(f"<p>{escaped(text)}</p>\n" for text in HOW_TO_READ)
+
+
+def html(contents: Contents, limit: int = LIMIT) -> str:
+    """The page, of at most about `limit` bytes: what of single runs does not fit is left out, and
+    the page says so."""
+    shared = Shared()
+    records = [record(one.digest, one.metrics, shared) for one in contents.runs]
+    everything = [tuple(one) for one in records]
+    bare = _page(contents, shared, everything, "")  # what it says of parts left out is counted
+    parts = carried(records, limit - len(bare.encode()))
+    return _page(contents, shared, parts.left_out, parts.html)
+
+
+def _page(
+    contents: Contents, shared: Shared, left_out: Sequence[tuple[str, ...]], parts: str
+) -> str:
+    content = _body(contents, sum(map(bool, left_out)))
+    data = json_script("page-data", _data(contents, shared, left_out))
+    return document(TITLE, content + data + parts, _style(), _script())
+
+
+def _body(contents: Contents, cut: int) -> str:
+    """The page's content; of `cut` runs something had to be left out."""
+    left_out = (
+        f'<p class="flag">To keep this page small, details of {cut:,} of {len(contents.runs):,} '
+        "runs were left out; their pages say which.</p>\n"
+    )
+    sections = [
+        f"<header>\n<h1>{escaped(TITLE)}</h1>\n",
+        *(f"<p>{escaped(line)}</p>\n" for line in introduction(contents)),
+        left_out if cut else "",
+        _NO_SCRIPT,
+        "</header>\n",
+        controls(contents),
+        '<div id="run"></div>\n<div id="all">\n',
+        contents_list(contents),
+        *(_overall(contents)),
+        *(_boards(contents)),
+        runs_section(contents),
+        problems_section(contents),
+        f'<section id="reading"><h2>How to read this page</h2>\n{_HOW_TO_READ}</section>\n',
+        "</div>\n",
+    ]
+    return f"<main>\n{''.join(sections)}</main>\n"
+
+
+def _overall(contents: Contents) -> Iterable[str]:
+    if not contents.leaderboard.overall:
+        return
+    yield '<section id="overall">\n<h2>All streams</h2>\n'
+    for number, one in enumerate(contents.leaderboard.overall):
+        streams = ", ".join(contents.leaderboard.boards[place].key.stream for place in one.boards)
+        yield f"<h3>{escaped(one.model)}</h3>\n"
+        yield f'<p class="facts">Streams: {escaped(streams or "none")}.</p>\n'
+        yield overall_table(one, f"overall-{number}", contents.boards)
+        yield listed(one.notes, "notes")
+    yield "</section>\n"
+
+
+def _boards(contents: Contents) -> Iterable[str]:
+    boards = list(zip(contents.boards, contents.titles, strict=True))
+    for drawn, title in boards:
+        if len(drawn.board.rows) > 1:
+            yield f'<section class="board-section" id="{drawn.anchor}">\n'
+            yield f"<h2>{escaped(title)}</h2>\n{_board(drawn, contents)}</section>\n"
+    alone = [(drawn, title) for drawn, title in boards if len(drawn.board.rows) == 1]
+    if alone:
+        yield '<section id="alone">\n<h2>Boards of one row</h2>\n'
+        yield "<p>Runs that compare with no other learner’s: there is nothing to rank.</p>\n"
+        for drawn, title in alone:
+            yield f'<details class="board-section" id="{drawn.anchor}">'
+            yield f"<summary>{escaped(title)}</summary>\n{_board(drawn, contents)}</details>\n"
+        yield "</section>\n"
+
+
+def _board(drawn: DrawnBoard, contents: Contents) -> str:
+    board = drawn.board
+    return (
+        f'<p class="facts">Model {escaped(board.model)}; {escaped(board.budget)}.</p>\n'
+        f"{board_table(drawn, contents.names)}{listed(board.notes, 'notes')}"
+        "<details><summary>What these runs have in common</summary>"
+        f"{listed(board.words)}</details>\n"
+        f'<div class="figures" id="{drawn.anchor}-figures"></div>\n'
+    )
+
+
+def _data(
+    contents: Contents, shared: Shared, left_out: Sequence[tuple[str, ...]]
+) -> dict[str, Any]:
+    columns = {n: c for board in contents.leaderboard.boards for n, c in board.columns.items()}
+    known = {
+        name: Column(m.title, m.unit, m.better, m.low, m.high) for name, m in RUN_METRICS.items()
+    }
+    return {
+        "boards": [board_record(one) for one in contents.boards],
+        "runs": [
+            {
+                "name": one.digest.name,
+                "left": left,
+                "problems": list(map(contents.local, one.problems)),
+            }
+            for one, left in zip(contents.runs, left_out, strict=True)
+        ],
+        "metrics": {
+            name: {"title": column.title, "unit": unit_of(column)}
+            for name, column in (known | columns).items()
+        },
+        "shared": shared.values,
+        "rankedBy": RANKED_BY,
+        "markers": MARKER_PATHS,
+        "markerOrder": MARKERS,
+    }
+
+
+@cache
+def _script() -> str:
+    """All of the page's script, in a scope of its own."""
+    inner = "\n".join(_asset(f"{name}.js") for name in SCRIPTS)
+    return f'\n"use strict";\n(() => {{\n{inner}}})();\n'
+
+
+@cache
+def _style() -> str:
+    return "\n" + shared_style() + "\n".join(_asset(f"{name}.css") for name in STYLES)
+
+
+def _asset(name: str) -> str:
+    return (files("cl_bench.report.page") / "assets" / name).read_text(encoding="utf-8")

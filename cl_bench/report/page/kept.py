@@ -1,0 +1,60 @@
+"""A run whose tables are read once, though leaderboard and page both ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from cl_bench.run_tables import RunTables, Selective
+from cl_bench.schema import TABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Kept:
+    """A run as `RunTables` and `Selective`, of which what was read is kept."""
+
+    def __init__(self, run: RunTables, ahead: Mapping[str, Sequence[str]] | None = None) -> None:
+        """`ahead` are columns of tables that are read with those first asked for."""
+        self._run, self._ahead = run, ahead or {}
+        self._selective = run if isinstance(run, Selective) else None
+        self._tables: dict[str, pa.Table] = {}
+
+    @property
+    def path(self) -> Path:
+        """Where the run is kept."""
+        return self._run.path
+
+    @cached_property
+    def manifest(self) -> Mapping[str, Any]:
+        """The run's manifest, as it was when first asked for."""
+        return self._run.manifest
+
+    def table(self, name: str) -> pd.DataFrame:
+        """All rows of a table."""
+        return self._run.table(name)
+
+    def select(
+        self, name: str, columns: Sequence[str] | None = None, *, first: bool = False
+    ) -> pa.Table:
+        """Columns of a table, as `Selective.select`; the first rows alone are not kept."""
+        wanted = TABLES[name].names if columns is None else columns
+        if first:
+            return self._read(name, wanted, first=True)
+        known = self._tables.get(name)
+        if known is None or not set(wanted) <= set(known.column_names):
+            more = (*wanted, *self._ahead.get(name, ()), *(known.column_names if known else ()))
+            known = self._tables[name] = self._read(name, more)
+        return known.select([column for column in known.column_names if column in wanted])
+
+    def _read(self, name: str, columns: Sequence[str], *, first: bool = False) -> pa.Table:
+        if self._selective is not None:
+            return self._selective.select(name, columns, first=first)
+        frame = self._run.table(name)
+        ordered = [column for column in frame if column in columns]
+        return pa.Table.from_pandas(frame[ordered], preserve_index=False)

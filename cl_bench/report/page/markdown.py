@@ -1,0 +1,177 @@
+"""The report as Markdown: the same boards, runs and problems, with figures as files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from cl_bench.metrics.bootstrap import Estimate, Interval
+from cl_bench.metrics.ranks import Ranks
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.pages.blocks import (
+    Block,
+    Bullets,
+    Code,
+    Folded,
+    Heading,
+    Paragraph,
+    Picture,
+    Table,
+    Text,
+)
+from cl_bench.pages.drawings import Drawing
+from cl_bench.pages.look import learner_look
+from cl_bench.pages.numbers import NOTHING, shown, unit_name
+from cl_bench.report.leaderboard import Column, Overall, Row
+from cl_bench.report.page.board_record import DrawnBoard, label, overall_looks
+from cl_bench.report.page.boards import seeds_of
+from cl_bench.report.page.cells import SPENT, unit_of
+from cl_bench.report.page.columns import RANKED_BY, parted, short
+from cl_bench.report.page.contents import Contents
+from cl_bench.report.page.words import HOW_TO_READ, TITLE, introduction
+
+_MOST_RUNS = 200
+"""Of more runs than this, the twin lists none: the page does."""
+
+
+def blocks(contents: Contents, drawings: Mapping[str, Drawing]) -> list[Block]:
+    """The whole twin; `drawings` are the figures there are, by name."""
+    found: list[Block] = [Heading(1, TITLE, "top")]
+    found += [Paragraph(line) for line in introduction(contents)]
+    found.append(
+        Paragraph(
+            "The page beside this file, leaderboard.html, has every run’s curves and prompts."
+        )
+    )
+    for overall in contents.leaderboard.overall:
+        found += _overall(overall, contents)
+    for drawn, title in zip(contents.boards, contents.titles, strict=True):
+        found += _board(drawn, title, drawings)
+    found += _runs(contents)
+    found += _problems(contents)
+    found.append(Heading(2, "How to read this page", "reading"))
+    return [*found, *(Paragraph(text) for text in HOW_TO_READ)]
+
+
+def _overall(overall: Overall, contents: Contents) -> Iterator[Block]:
+    streams = ", ".join(contents.leaderboard.boards[place].stream for place in overall.boards)
+    yield Heading(2, f"All streams, {overall.model}", "overall")
+    yield Paragraph(f"Means over streams: {streams}.")
+    known = overall_looks(overall, contents.boards)
+    rows = [
+        [
+            _rank(row.ranks.get(RANKED_BY)),
+            known[row.label].label,
+            f"{seeds_of(row)} of {len(row.per_seed[RANKED_BY])}",
+            *(_value(c, row.values[name], seeds_of(row)) for name, c in overall.columns.items()),
+        ]
+        for row in overall.rows
+    ]
+    heads = [_heading(name, column) for name, column in overall.columns.items()]
+    yield Table("", ["rank", "learner", "seeds", *heads], rows, heading=1)
+    yield Bullets(overall.notes)
+
+
+def _board(drawn: DrawnBoard, title: str, drawings: Mapping[str, Drawing]) -> Iterator[Block]:
+    board = drawn.board
+    yield Heading(2, title, drawn.anchor)
+    yield Paragraph(f"Model {board.model}; {board.budget}.")
+    main, more = parted(board)
+    yield _table(drawn, main, "Means over seeds [95 % intervals over seeds]")
+    if more:
+        yield Folded("More numbers", [_table(drawn, more, "")])
+    labelled = [(label(row, look), row) for row, look in zip(board.rows, drawn.looks, strict=True)]
+    flags = [f"{name}: {', '.join(row.flags)}" for name, row in labelled if row.flags]
+    reasons = [
+        f"{column.title}: {value.reason}"
+        for _, row in labelled
+        for name, column in board.columns.items()
+        if isinstance(value := row.values[name], Undefined)
+    ]
+    yield Bullets(list(dict.fromkeys([*flags, *board.notes, *reasons])))
+    yield Folded("What these runs have in common", [Bullets(board.words)])
+    for name in drawings:
+        if name.startswith(f"{drawn.anchor}."):
+            what = name.removeprefix(f"{drawn.anchor}.").replace("-", " ")
+            yield Picture(name, f"{board.stream}: {what}")
+
+
+def _table(drawn: DrawnBoard, columns: Mapping[str, Column], caption: str) -> Table:
+    rows = [
+        [
+            _rank(row.ranks.get(RANKED_BY)),
+            label(row, look),
+            _seeds(row),
+            *(_value(c, row.values[name], seeds_of(row)) for name, c in columns.items()),
+        ]
+        for row, look in zip(drawn.board.rows, drawn.looks, strict=True)
+    ]
+    heads = [_heading(name, column) for name, column in columns.items()]
+    return Table(caption, ["rank", "learner", "seeds", *heads], rows, heading=1)
+
+
+def _runs(contents: Contents) -> Iterator[Block]:
+    yield Heading(2, "Runs", "runs")
+    if len(contents.runs) > _MOST_RUNS:
+        yield Paragraph(f"{len(contents.runs):,} runs, listed in leaderboard.html.")
+        return
+    rows: list[list[Text]] = []
+    for one in contents.runs:
+        facts = one.digest.manifest
+        accuracy = one.metrics.get(RANKED_BY)
+        known = accuracy is not None and not isinstance(accuracy, Undefined)
+        rows.append(
+            [
+                Code(one.digest.name),
+                str(facts["stream"]["name"]),
+                learner_look(str(facts["learner"])).label,
+                str(facts["seed"]),
+                str(facts["status"]),
+                shown(accuracy, "share") if known else NOTHING,  # type: ignore[arg-type]
+            ]
+        )
+    columns = ("run", "stream", "learner", "seed", "status", "average accuracy, %")
+    yield Table("", columns, rows)
+
+
+def _problems(contents: Contents) -> Iterator[Block]:
+    yield Heading(2, "Problems", "problems")
+    if not contents.problems:
+        yield Paragraph("None.")
+        return
+    rows: list[list[Text]] = [
+        [
+            Code(contents.names.get(str(one.path)) or contents.local(str(one.path))),
+            one.kind,
+            contents.local(one.reason),
+        ]
+        for one in contents.problems
+    ]
+    yield Table("", ("run", "problem", "reason"), rows)
+
+
+def _heading(name: str, column: Column) -> str:
+    unit = unit_name(unit_of(column))
+    arrow = {"higher": "↑", "lower": "↓"}.get(column.better, "")
+    named = f"{short(name, column)}, {unit}" if unit else short(name, column)
+    return f"{named} {arrow}".rstrip()
+
+
+def _rank(ranks: Ranks | Undefined | None) -> str:
+    return NOTHING if ranks is None or isinstance(ranks, Undefined) else str(ranks)
+
+
+def _value(column: Column, value: Estimate | Undefined, seeds: int) -> str:
+    """With its interval; how many seeds it rests on where they are not the row's `seeds`."""
+    if isinstance(value, Undefined):
+        return NOTHING
+    unit = unit_of(column)
+    text = shown(value.value, unit)
+    if isinstance(value.interval, Interval) and column.unit not in SPENT:
+        text += f" [{shown(value.interval.low, unit)}, {shown(value.interval.high, unit)}]"
+    return text if value.seeds == seeds else f"{text}, {value.seeds} of {value.of_seeds}"
+
+
+def _seeds(row: Row) -> str:
+    done = sum(status == "done" for status in row.status.values())
+    others = [f"{seed} {status}" for seed, status in row.status.items() if status != "done"]
+    return f"{done} of {len(row.seeds)}" + (f" ({', '.join(others)})" if others else "")

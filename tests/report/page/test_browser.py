@@ -1,0 +1,305 @@
+"""The page in a browser: no errors, no requests, nothing hostile runs, its address is its state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cl_bench.report.page.build import Report
+
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 800}
+Open = Callable[..., Any]
+BOARD = "#board-math-to-code table.streamed"
+
+
+@pytest.fixture
+def open_page(browser: Any, made: Report) -> Iterator[Open]:
+    """Opens the page at an address; whatever it complains of or asks the network for fails."""
+    heard: list[str] = []
+    contexts = []
+
+    def open_at(address: str = "", viewport: dict[str, int] = DESKTOP, **options: Any) -> Any:
+        context = browser.new_context(viewport=viewport, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: heard.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: heard.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: heard.append(f"dialog: {dialog.message}"))
+        page.on("request", lambda request: note(request.url))
+        page.goto(f"{made.html.as_uri()}{address}")
+        return page
+
+    def note(url: str) -> None:
+        if url.split("#", maxsplit=1)[0] != made.html.as_uri():
+            heard.append(f"request: {url}")
+
+    yield open_at
+    for context in contexts:
+        context.close()
+    assert heard == []
+
+
+def learners(page: Any, table: str = BOARD) -> list[str]:
+    """The learners of the rows that are shown, in their order."""
+    rows = page.locator(f"{table} tbody tr:visible .learner")
+    return [text.strip() for text in rows.all_inner_texts()]
+
+
+def test_the_page_opens_and_draws_its_figures(open_page: Open) -> None:
+    page = open_page()
+    page.wait_for_selector("#board-math-to-code-figures svg.chart")
+    assert page.title() == "Continual learning of language models: leaderboard"
+    assert learners(page)[:3] == ["FST", "prompt-only", "RL"]
+    titles = page.locator("#board-math-to-code-figures figcaption strong").all_inner_texts()
+    assert titles == [
+        "Accuracy over the run",
+        "What was known when",
+        "Accuracy against KL",
+        "Sample efficiency",
+        "Which channel carries the gain",
+        "Item turnover",
+        "What it cost",
+    ]
+    charts = page.locator("#board-math-to-code-figures svg.chart")
+    assert all(charts.nth(n).get_attribute("aria-label") for n in range(charts.count()))
+
+
+def test_sorting_is_kept_by_the_address_and_said_to_readers(open_page: Open) -> None:
+    page = open_page()
+    head = page.locator(f"{BOARD} th[data-sort=kl_policy_base]")
+    head.locator("button").click()
+    assert learners(page)[:3] == ["FST", "prompt-only", "RL"]
+    assert head.get_attribute("aria-sort") == "ascending"
+    head.locator("button").click()
+    worst_first = learners(page)
+    assert worst_first.index("RL") < worst_first.index("prompt-only") < worst_first.index("FST")
+    assert head.get_attribute("aria-sort") == "descending"
+    assert "sort=kl_policy_base" in page.url
+    page.reload()
+    assert learners(page) == worst_first
+    assert page.locator("select[name=sort]").input_value() == "kl_policy_base"
+    page.locator("#controls button").click()
+    assert learners(page)[:3] == ["FST", "prompt-only", "RL"]
+    assert "sort" not in page.url
+
+
+def test_a_column_can_be_sorted_from_the_keyboard(open_page: Open) -> None:
+    page = open_page()
+    page.locator(f"{BOARD} th[data-sort=rollouts] button").focus()
+    page.keyboard.press("Enter")
+    assert page.locator(f"{BOARD} th[data-sort=rollouts]").get_attribute("aria-sort") == "ascending"
+
+
+def test_the_rank_column_follows_the_sorted_metric(open_page: Open) -> None:
+    page = open_page()
+    by_accuracy = page.locator(f"{BOARD} td.rank").all_inner_texts()
+    assert by_accuracy[0].startswith("1")
+    page.locator("select[name=sort]").select_option("kl_policy_base")
+    by_kl = page.locator(f"{BOARD} td.rank").all_inner_texts()
+    assert by_kl[0].startswith("1")
+    assert len(by_kl) == len(by_accuracy)
+
+
+def test_filters_are_kept_by_the_address(open_page: Open) -> None:
+    page = open_page()
+    page.locator("select[name=learner]").select_option("fst")
+    assert learners(page) == ["FST"]
+    assert page.locator("#board-facts").is_visible()
+    page.locator("select[name=stream]").select_option("math-to-code, version 1")
+    assert page.locator("#board-facts").is_hidden()
+    page.locator("#board-math-to-code-figures > .legend", has_text="RL").wait_for(state="detached")
+    page.reload()
+    assert learners(page) == ["FST"]
+    assert page.locator("#board-facts").is_hidden()
+    assert page.locator("#controls output").inner_text().startswith("1 of ")
+    page.locator("#controls button").click()
+    assert page.locator("#board-facts").is_visible()
+
+
+def test_text_and_status_filter_rows_and_runs(open_page: Open) -> None:
+    page = open_page("#text=prompt-only")
+    assert learners(page) == ["prompt-only"]
+    assert page.locator("input[name=text]").input_value() == "prompt-only"
+    runs = page.locator("table.runs tbody tr:visible")
+    assert runs.count() == 4
+    page.locator("input[name=text]").fill("")
+    page.locator("select[name=status]").select_option("diverged")
+    page.wait_for_url("**#status=diverged")
+    assert runs.count() == 1
+    assert "lost" in runs.first.inner_text()
+    assert learners(page) == ["RL"]
+
+
+def test_a_run_opens_by_its_link_and_by_its_address(open_page: Open) -> None:
+    page = open_page("#learner=fst")
+    page.locator("table.runs a", has_text="math-fst-1").click()
+    page.wait_for_selector("#run-title")
+    assert page.locator("#run-title").inner_text() == "math-fst-1"
+    assert page.locator("#all").is_hidden()
+    page.reload()
+    page.wait_for_selector("#run-title")
+    text = page.locator("#run").inner_text()
+    for section in ("Learning curves", "Prompts", "Item turnover", "Configuration and provenance"):
+        assert section in text
+    assert page.locator("#run svg.chart").count() > 6
+    assert page.locator("#run .matrix").count() == 4
+    page.locator("#run a", has_text="Leaderboard").click()
+    assert page.locator("#all").is_visible()
+    assert learners(page) == ["FST"]
+
+
+def test_a_run_that_is_not_there_is_said_to_be_missing(open_page: Open) -> None:
+    page = open_page("#run=nothing")
+    page.locator("#run", has_text="There is no run nothing on this page.").wait_for()
+
+
+def test_what_went_wrong_is_shown(open_page: Open) -> None:
+    page = open_page()
+    problems = page.locator("#problems").inner_text()
+    for word in ("unreadable", "diverged", "failed", "loss is NaN", "broken"):
+        assert word in problems
+    assert "dirty tree" in page.locator(f"{BOARD} tr", has_text="RL-KL").inner_text()
+    row = page.locator(f"{BOARD} tr", has_text="1 of 3 seeds diverged")
+    assert "2\xa0✗\xa0diverged" in row.inner_text()
+
+
+def test_numbers_of_a_figure_are_there_on_demand(open_page: Open) -> None:
+    page = open_page()
+    page.locator("#board-math-to-code-figures summary", has_text="Numbers").first.click()
+    table = page.locator("#board-math-to-code-figures figure table.plain").first
+    assert "math" in table.locator("caption").inner_text()
+    assert table.locator("tbody tr").count() == 5
+
+
+def test_nothing_hostile_runs_and_all_of_it_is_shown_as_text(open_page: Open) -> None:
+    page = open_page()
+    assert page.locator("img, iframe, object").count() == 0
+    page.locator("#alone summary").first.click()
+    page.locator("table.runs a", has_text="onerror").click()
+    page.wait_for_selector("#run-title")
+    page.locator("#run summary", has_text="All rounds").click()
+    for fold in page.locator("#run section:last-child summary").all():
+        fold.click()
+    shown = page.locator("#run").inner_text()
+    assert '<img src=x onerror="window.hacked=1">' in shown
+    assert "\\u202e" in shown
+    assert "\u202e" not in shown
+    assert "[x](javascript:window.hacked=1)" in shown
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("img").count() == 0
+    assert page.locator("a[href^=javascript]").count() == 0
+    page.locator("#run a", has_text="Leaderboard").click()
+    assert "window.hacked" in page.locator("#problems").inner_text()
+    assert page.evaluate("window.hacked") is None
+
+
+def test_a_hostile_address_is_only_an_address(open_page: Open) -> None:
+    address = "#run=%3Cimg%20src%3Dx%20onerror%3D%22window.hacked%3D1%22%3E%E2%80%AE"
+    page = open_page(address)
+    page.locator("#run", has_text="There is no run <img").wait_for()
+    assert page.locator("img").count() == 0
+    page.goto(page.url.split("#")[0] + "#text=%3Cimg%20src%3Dx%3E&sort=__proto__&status=valueOf")
+    page.wait_for_timeout(100)
+    assert page.evaluate("window.hacked") is None
+
+
+def test_the_policy_lets_no_other_script_in(open_page: Open, made: Report, tmp_path: Path) -> None:
+    text = made.html.read_text(encoding="utf-8")
+    injected = text.replace("<main>", "<main><script>window.hacked=1</script><b onclick=1></b>", 1)
+    changed = tmp_path / "leaderboard.html"
+    changed.write_text(injected, encoding="utf-8")
+    refused: list[str] = []
+    fresh = open_page().context.new_page()  # whose complaints are what is asked for here
+    fresh.on("console", lambda message: refused.append(message.text))
+    fresh.goto(changed.as_uri())
+    assert fresh.evaluate("window.hacked") is None
+    assert any("Content Security Policy" in line for line in refused)
+
+
+@pytest.mark.parametrize("address", ["", "#run=math-fst-1", "#learner=fst&sort=bwt_gem"])
+def test_a_phone_never_scrolls_sideways(open_page: Open, address: str) -> None:
+    page = open_page(address, PHONE)
+    page.wait_for_selector("svg.chart")
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+
+
+def test_tables_are_there_without_a_script(open_page: Open) -> None:
+    page = open_page(java_script_enabled=False)
+    assert learners(page)[:3] == ["FST", "prompt-only", "RL"]
+    assert page.locator("#controls").is_hidden()
+    assert "Without JavaScript" in page.locator("noscript").inner_text()
+
+
+def test_paper_has_no_controls_and_every_board(open_page: Open) -> None:
+    page = open_page()
+    page.emulate_media(media="print")
+    assert page.locator("#controls").is_hidden()
+    assert page.locator("nav").is_hidden()
+    assert page.locator(BOARD).is_visible()
+    assert page.locator("#board-math-to-code-figures svg.chart").first.is_visible()
+
+
+CONTRAST = """
+(selectors) => {
+  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, place) => sum + v * [0.2126, 0.7152, 0.0722][place], 0);
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgb = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const ground = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const found = rgb(getComputedStyle(at).backgroundColor);
+      if (found[3] === 255) return found;
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  for (const element of document.querySelectorAll(selectors)) {
+    if (!element.checkVisibility() || !element.textContent.trim()) continue;
+    const style = getComputedStyle(element);
+    const ink = rgb(element instanceof SVGElement ? style.fill : style.color);
+    const [a, b] = [light(ink), light(ground(element))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    found.push([ratio, element.tagName + "." + element.getAttribute("class")]);
+  }
+  return found;
+}
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("address", ["", "#run=math-fst-1"])
+def test_text_stands_out_from_its_ground(open_page: Open, scheme: str, address: str) -> None:
+    page = open_page(address, color_scheme=scheme)
+    page.wait_for_selector("svg.chart")
+    texts = "p, th, td, small, a, li, summary, figcaption, ins, del, text, label, output, caption"
+    found = page.evaluate(CONTRAST, texts)
+    assert len(found) > 100
+    weak = sorted({(round(ratio, 2), name) for ratio, name in found if ratio < 4.5})
+    assert weak == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_screenshots_can_be_taken(
+    open_page: Open, tmp_path: Path, scheme: str, viewport: dict[str, int]
+) -> None:
+    page = open_page("", viewport, color_scheme=scheme)
+    page.wait_for_selector("svg.chart")
+    file = tmp_path / f"{scheme}.png"
+    page.screenshot(path=file)
+    from matplotlib.image import imread
+
+    pixels = imread(file)
+    assert pixels.shape[:2] == (viewport["height"], viewport["width"])
+    ground = pixels[:, :, :3].mean()
+    assert ground > 0.8 if scheme == "light" else ground < 0.3

@@ -1,0 +1,305 @@
+"""Boards, rows and overall views against values worked out by hand."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cl_bench.metrics.bootstrap import Estimate, Interval
+from cl_bench.metrics.ranks import Ranks
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.leaderboard import Board, Row, leaderboard, leaderboard_of
+from cl_bench.run_tables import find_runs
+from tests.report.synthetic_runs import write_run, write_runs
+
+Number = Callable[[int, str, str], float]
+
+
+def flat(share: float) -> Number:
+    """A quarter before training, then `share`."""
+    return lambda step, _domain, _prompt: share if step else 0.25
+
+
+def rows(board: Board) -> dict[str, Row]:
+    return {row.label: row for row in board.rows}
+
+
+def value(row: Row, metric: str = "average_accuracy") -> float:
+    found = row.values[metric]
+    assert isinstance(found, Estimate), found
+    return found.value
+
+
+def reason(found: object) -> str:
+    assert isinstance(found, Undefined), found
+    return found.reason
+
+
+def test_a_row_is_the_mean_over_its_seeds(tmp_path: Path) -> None:
+    for seed, share in enumerate((0.5, 0.75, 1.0)):
+        write_run(tmp_path / f"fst-{seed}", seed=seed, accuracy=flat(share))
+        write_run(tmp_path / f"rl-{seed}", learner="rl", seed=seed, accuracy=flat(share / 2))
+    (board,) = leaderboard_of([tmp_path]).boards
+    assert [row.label for row in board.rows] == ["fst", "rl"]
+    fst = board.rows[0]
+    found = fst.values["average_accuracy"]
+    assert isinstance(found, Estimate)
+    assert found.value == pytest.approx(0.75)
+    assert (found.seeds, found.of_seeds) == (3, 3)
+    assert isinstance(found.interval, Interval)
+    assert 0.5 <= found.interval.low < 0.75 < found.interval.high <= 1.0
+    assert fst.per_seed["average_accuracy"] == {0: 0.5, 1: 0.75, 2: 1.0}
+    assert fst.status == {0: "done", 1: "done", 2: "done"}
+    assert fst.runs[1] == tmp_path / "fst-1"
+    assert fst.flags == ()
+    assert fst.ranks["average_accuracy"] == Ranks(1, 1, 2, 0.95)
+    assert value(fst, "tokens") == 600 * 30 + 40 * 30
+    assert (board.stream, board.model) == ("math-to-code, version 1", "embedded")
+    assert board.budget == "200 + 200 training samples"
+    assert set(fst.values) == set(board.columns) == set(fst.ranks) == set(fst.per_seed)
+
+
+def test_one_seed_has_no_interval_and_no_ranks(tmp_path: Path) -> None:
+    write_run(tmp_path / "fst", accuracy=flat(0.5))
+    write_run(tmp_path / "rl", learner="rl", accuracy=flat(0.25))
+    (board,) = leaderboard_of([tmp_path]).boards
+    row = rows(board)["fst"]
+    found = row.values["average_accuracy"]
+    assert isinstance(found, Estimate)
+    assert found.interval == Undefined("one seed shows no interval over seeds")
+    assert row.ranks["average_accuracy"] == Undefined("one seed shows no ranks over seeds")
+    assert row.flags == ("one seed",)
+
+
+def test_seeds_that_are_missing_failed_or_diverged_are_counted_and_never_averaged(
+    tmp_path: Path,
+) -> None:
+    for seed in range(4):
+        write_run(tmp_path / f"rl-{seed}", learner="rl", seed=seed, accuracy=flat(0.5))
+    write_run(tmp_path / "fst-0", seed=0, accuracy=flat(0.75))
+    write_run(tmp_path / "fst-1", seed=1, status="diverged", reason="Step 7 diverged: NaN.")
+    write_run(tmp_path / "fst-2", seed=2, status="running", last=20)
+    board, problems = _board(tmp_path)
+    row = rows(board)["fst"]
+    assert row.status == {0: "done", 1: "diverged", 2: "running", 3: "missing"}
+    assert row.flags == (
+        "1 of 4 seeds missing",
+        "1 of 4 seeds diverged",
+        "1 of 4 seeds unfinished",
+        "one seed",
+    )
+    found = row.values["average_accuracy"]
+    assert isinstance(found, Estimate)
+    assert (found.value, found.seeds, found.of_seeds) == (0.75, 1, 4)
+    tokens = row.values["tokens"]
+    assert isinstance(tokens, Estimate)
+    assert tokens.seeds == 1  # what a run spent that never ended is no saving
+    assert row.reasons == {1: "Step 7 diverged: NaN."}
+    assert 3 not in row.runs
+    assert reason(row.per_seed["bwt_gem"][1]) == "the run diverged: Step 7 diverged: NaN."
+    assert problems == [
+        ("fst-1", "diverged", "Step 7 diverged: NaN."),
+        ("fst-2", "unfinished", "its status is running"),
+    ]
+
+
+def _board(folder: Path) -> tuple[Board, list[tuple[str, str, str]]]:
+    found = leaderboard_of([folder])
+    (board,) = found.boards
+    return board, [(one.path.name, one.kind, one.reason) for one in found.problems]
+
+
+def test_settings_tell_rows_of_one_learner_apart(tmp_path: Path) -> None:
+    for rate in (0.1, 0.2):
+        config = {"learning.learning_rate": rate}
+        write_run(tmp_path / f"fst-{rate}", accuracy=flat(5 * rate / 2), config=config)
+    write_run(tmp_path / "rl", learner="rl", accuracy=flat(0.25))
+    board, problems = _board(tmp_path)
+    assert [(row.learner, row.settings) for row in board.rows] == [
+        ("fst", "learning_rate=0.2"),
+        ("fst", "learning_rate=0.1"),
+        ("rl", ""),
+    ]
+    assert board.rows[0].label == "fst (learning_rate=0.2)"
+    assert problems == []
+
+
+def test_runs_that_do_not_compare_are_on_boards_of_their_own_and_say_why(tmp_path: Path) -> None:
+    write_run(tmp_path / "one")
+    write_run(tmp_path / "two", learner="rl", stream={"version": "2"})
+    write_run(tmp_path / "three", learner="rl", config={"evaluation.temperature": 0.5})
+    found = leaderboard_of([tmp_path])
+    assert [len(board.rows) for board in found.boards] == [1, 1, 1]
+    assert [board.stream for board in found.boards] == [
+        "math-to-code, version 1",
+        "math-to-code, version 1",
+        "math-to-code, version 2",
+    ]
+    notes = "\n".join(found.boards[2].notes)
+    assert "Not ranked here: 1 run of fst (stream version 2 against 1)" in notes
+    assert "Not ranked here: 1 run of rl (stream version 2 against 1; temperature 1.0 against" in (
+        notes
+    )
+
+
+def test_runs_of_one_seed_with_other_problems_are_ranked_apart(tmp_path: Path) -> None:
+    for seed in range(2):
+        write_run(tmp_path / f"a-{seed}", seed=seed)
+        write_run(tmp_path / f"b-{seed}", seed=seed, learner="rl", uid="{domain}/{item}/changed")
+    write_run(tmp_path / "c", seed=1, learner="prompt", uid="{domain}/{item}/changed")
+    write_run(tmp_path / "d", seed=1, learner="rl-kl", last=-1, status="failed")
+    first, second = leaderboard_of([tmp_path]).boards
+    assert set(rows(first)) == {"fst", "rl-kl"}
+    assert set(rows(second)) == {"rl", "prompt"}
+    for board in (first, second):
+        assert any("ranked apart: test problems of math with seed" in note for note in board.notes)
+
+
+def test_of_two_runs_of_one_seed_the_finished_one_counts_and_the_other_is_named(
+    tmp_path: Path,
+) -> None:
+    write_run(tmp_path / "a", status="failed", last=20, reason="disk full")
+    write_run(tmp_path / "b", accuracy=flat(0.5))
+    write_run(tmp_path / "c", accuracy=flat(0.75))
+    board, problems = _board(tmp_path)
+    assert value(board.rows[0]) == 0.5
+    assert board.rows[0].runs == {0: tmp_path / "b"}
+    said = f"the same learner, settings and seed as {tmp_path / 'b'}, which is ranked"
+    assert problems == [
+        ("a", "duplicate", said),
+        ("a", "failed", "disk full"),
+        ("c", "duplicate", said),
+    ]
+
+
+def test_dirty_mixed_older_code_and_plug_ins_are_flagged(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", seed=0, provenance={"git_dirty": True})
+    write_run(tmp_path / "b", seed=1, provenance={"source_hash": "9" * 64})
+    write_run(tmp_path / "c", seed=2, manifest={"plugins": {"acme": "1.2"}})
+    older = {"schema_version": 3}
+    write_run(tmp_path / "d", seed=3, manifest=older)
+    record = tmp_path / "d" / "commits" / "000000.json"
+    import json
+
+    hashes = json.loads(record.read_text())
+    hashes.pop("transcripts", None)
+    record.write_text(json.dumps(hashes))
+    board, _ = _board(tmp_path)
+    assert board.rows[0].flags == (
+        "dirty tree",
+        "mixed code",
+        "older schema (3)",
+        "plug-in acme 1.2",
+    )
+    assert "Its runs were made by 2 versions of the code" in board.notes
+
+
+def test_damaged_runs_are_problems_and_hurt_no_other(tmp_path: Path) -> None:
+    write_run(tmp_path / "good")
+    bad = write_run(tmp_path / "cut")
+    (bad / "tables" / "evaluations" / "000000.parquet").write_bytes(b"PAR1")
+    (write_run(tmp_path / "json") / "manifest.json").write_text("[]")
+    write_run(tmp_path / "odd", manifest={"seed": "zero"})
+    write_run(tmp_path / "empty", manifest={"learner": None, "status": "weird"})
+    found = leaderboard_of([tmp_path])
+    kinds = {(problem.path.name, problem.kind) for problem in found.problems}
+    assert kinds == {
+        ("cut", "unreadable"),
+        ("json", "unreadable"),
+        ("odd", "unreadable"),
+        ("empty", "failed"),
+    }
+    assert any(problem.reason == "its status is 'weird'" for problem in found.problems)
+    assert [row.label for board in found.boards for row in board.rows] == ["fst", "None"]
+
+
+def test_an_infinite_number_is_undefined_and_spoils_no_other(tmp_path: Path) -> None:
+    for seed in range(2):
+        write_run(tmp_path / f"{seed}", seed=seed, kl=lambda *_: float("inf"))
+    row = _board(tmp_path)[0].rows[0]
+    assert "is not a number" in reason(row.values["kl_policy_base"])
+    assert value(row) > 0
+
+
+def test_a_row_does_not_depend_on_the_others(tmp_path: Path) -> None:
+    for seed in range(3):
+        write_run(tmp_path / "a" / str(seed), seed=seed, accuracy=flat(0.25 * (seed + 1)))
+        write_run(tmp_path / "b" / str(seed), seed=seed, learner="rl")
+    alone, together = (rows(_board(path)[0])["fst"] for path in (tmp_path / "a", tmp_path))
+    names = ("average_accuracy", "tokens", "bwt_gem")
+    assert [alone.values[name] for name in names] == [together.values[name] for name in names]
+
+
+def test_the_order_of_runs_changes_nothing(tmp_path: Path) -> None:
+    write_runs(tmp_path, 90, items=2)
+    runs, _ = find_runs([tmp_path])
+    one, other = leaderboard(runs), leaderboard(runs[::-1])
+    assert [board.words for board in one.boards] == [board.words for board in other.boards]
+    for first, second in zip(one.boards, other.boards, strict=True):
+        assert [vars(row) for row in first.rows] == [vars(row) for row in second.rows]
+        assert first.notes == second.notes
+    for mine, theirs in zip(one.overall, other.overall, strict=True):
+        assert [vars(row) for row in mine.rows] == [vars(row) for row in theirs.rows]
+
+
+def test_overall_ranks_learners_on_the_streams_that_all_of_them_have(tmp_path: Path) -> None:
+    courses: list[tuple[tuple[str, int], ...]] = [
+        (("math", 20),),
+        (("code", 20),),
+        (("facts", 20),),
+    ]
+    shares = {"fst": (0.5, 0.75, 1.0), "rl": (0.25, 0.5, 0.75), "prompt": (1.0, None, None)}
+    for learner, by_course in shares.items():
+        for stages, share in zip(courses, by_course, strict=True):
+            for seed in range(2):
+                if share is not None:
+                    path = tmp_path / f"{learner}-{stages[0][0]}-{seed}"
+                    lifted = flat(share - seed / 8)
+                    write_run(path, learner=learner, stages=stages, seed=seed, accuracy=lifted)
+    found = leaderboard_of([tmp_path])
+    (overall,) = found.overall
+    assert [found.boards[place].stream.split(",")[0] for place in overall.boards] == [
+        "code",
+        "facts",
+        "math",
+    ]
+    assert [row.label for row in overall.rows] == ["fst", "rl"]
+    fst = overall.rows[0]
+    assert fst.per_seed["average_accuracy"] == pytest.approx({0: 0.75, 1: 0.625})
+    assert fst.ranks["average_accuracy"] == Ranks(1, 1, 2, 0.95)
+    assert overall.notes == (
+        "prompt is not ranked: it has no value on code, version 1, facts, version 1",
+    )
+
+
+def test_learners_without_two_streams_in_common_are_not_ranked_overall(tmp_path: Path) -> None:
+    for learner, domain in (("fst", "math"), ("rl", "math"), ("fst", "code")):
+        write_run(tmp_path / f"{learner}-{domain}", learner=learner, stages=((domain, 20),))
+    (overall,) = leaderboard_of([tmp_path]).overall
+    assert overall.rows == ()
+    assert overall.notes == (
+        "No learners were run on the same two streams, so none are ranked",
+        "code, version 1 is left out: fewer than two learners have a value on it",
+    )
+
+
+def test_one_stream_has_no_overall_view(tmp_path: Path) -> None:
+    write_run(tmp_path / "run")
+    assert leaderboard_of([tmp_path]).overall == ()
+
+
+def test_hostile_names_are_kept_as_they_are_for_whoever_shows_them(tmp_path: Path) -> None:
+    hostile = "</script>\x1b[31m\u202e"
+    write_run(tmp_path / "run", learner=hostile, stages=((hostile, 20),), reason=hostile)
+    row = _board(tmp_path)[0].rows[0]
+    assert row.learner == hostile
+
+
+def test_torch_is_not_imported() -> None:
+    code = "import sys, cl_bench.report.leaderboard; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
