@@ -47,7 +47,9 @@ def test_the_last_model_is_the_same_from_the_stage_and_from_the_checkpoint(
     assert names >= {"README.md", "prompts.json"}
 
 
-def test_a_learner_of_prompts_has_its_base_as_its_model(prompted: Path, tiny_model: Path, tmp_path: Path) -> None:
+def test_a_learner_of_prompts_has_its_base_as_its_model(
+    prompted: Path, tiny_model: Path, tmp_path: Path
+) -> None:
     done = export(prompted, tmp_path / "model")
     assert torch.equal(weights(done.folder), weights(tiny_model))
     card = (done.folder / "README.md").read_text()
@@ -78,9 +80,7 @@ def test_the_card_says_what_the_tables_say(trained: Path, tmp_path: Path) -> Non
     assert metadata.tags == ["cl-bench", "continual-learning", "fst", "math-to-code"]
     results = metadata.eval_results
     assert results is not None
-    found = {
-        (result.dataset_type, result.metric_name): result.metric_value for result in results
-    }
+    found = {(result.dataset_type, result.metric_name): result.metric_value for result in results}
     rows = stream_rows(run.table("evaluations"))
     for row in rows[rows["step"] == 2].to_dict("records"):
         name = f"cl-bench/{row['domain']}"
@@ -155,7 +155,9 @@ def test_what_cannot_be_exported_is_said_before_anything_is_written(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "packed.zip"]
 
 
-def test_a_base_that_has_changed_is_refused(prompted: Path, tiny_model: Path, tmp_path: Path) -> None:
+def test_a_base_that_has_changed_is_refused(
+    prompted: Path, tiny_model: Path, tmp_path: Path
+) -> None:
     config = tiny_model / "config.json"
     before = config.read_text()
     try:

@@ -56,9 +56,7 @@ def refusal(status: int) -> HfHubHTTPError:
     return HfHubHTTPError("Client error.\nRequest ID: 12", response=response)
 
 
-def test_a_run_is_pushed_with_its_card(
-    trained: Path, api: type[FakeApi], tmp_path: Path
-) -> None:
+def test_a_run_is_pushed_with_its_card(trained: Path, api: type[FakeApi], tmp_path: Path) -> None:
     out = tmp_path / "model"
     words = ["export", str(trained), "--out", str(out), "--push-to-hub", "ada/model", "--private"]
     result = CliRunner().invoke(app, words)
@@ -103,7 +101,10 @@ def test_a_public_repository_is_not_taken_for_a_private_one(
         (refusal(401), r"the token is not valid \(HTTP 401\)"),
         (refusal(403), r"the token may not write there \(HTTP 403\)"),
         (refusal(500), "HfHubHTTPError: Client error"),
-        (ConnectionError("no route to https://ada:pw@host/x?token=1"), "no route to https://host/x"),
+        (
+            ConnectionError("no route to https://ada:pw@host/x?token=1"),
+            "no route to https://host/x",
+        ),
     ],
 )
 def test_what_the_hub_refuses_is_one_line_that_says_how_to_go_on(

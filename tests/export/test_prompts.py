@@ -58,7 +58,11 @@ def test_without_transcripts_it_is_the_best_of_the_last_round_by_then(run: RunDi
 
 
 def test_transcripts_say_it_exactly(run: RunDirectory) -> None:
-    rows = [transcript(10, "seed", "s"), transcript(10, "learner", "two"), transcript(20, "learner", "one")]
+    rows = [
+        transcript(10, "seed", "s"),
+        transcript(10, "learner", "two"),
+        transcript(20, "learner", "one"),
+    ]
     run.commit(1, {"transcripts": rows})
     assert prompts_at(run, 2, final=True).chosen == "one"
     early = prompts_at(run, 1, final=False)
