@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,6 +72,7 @@ def run(
     steps: int | None = None,
     setting: str | None = None,
     progress: Progress | None = None,
+    track: str | Iterable[str] = (),
     **options: Any,
 ) -> Run:
     """Run `learner` on `stream` and return the finished run.
@@ -79,7 +80,8 @@ def run(
     `steps` and `setting` replace those of every stage. `options` are any fields of `RunConfig`,
     `LearnerConfig` or `EvaluationConfig` (`eval_every=60`, `population=8`, `items=128`, …), and
     `record` and `replay`: the file to record calls to a reflection LM in (by default the run's own
-    reflections.jsonl), and the file or run directory to answer them from, asking nobody.
+    reflections.jsonl), and the file or run directory to answer them from, asking nobody. `track`
+    names trackers that are sent the rows as they come (docs/trackers.md).
     Raises `UsageError` for unknown names and `RunDirectoryError` if `out` exists.
     """
     from cl_bench import stream as streams
@@ -87,7 +89,10 @@ def run(
     from cl_bench.reflectors.spec import ReflectionLM
     from cl_bench.registry import LEARNERS
     from cl_bench.runner import Runner
+    from cl_bench.trackers import chosen
+    from cl_bench.trackers.live import tracked
 
+    trackers = chosen(track)
     LEARNERS.load(a_text("learner", learner))
     calls = {name: options.pop(name, None) for name in ("record", "replay")}
     config = configure(learner=learner, model=model, seed=seed, **options)
@@ -95,20 +100,31 @@ def run(
     path = Path(a_text("out", out)) if out is not None else default_out(stream, learner, seed)
     outside = ReflectionLM.parse(config.learning.reflection_lm).outside
     journal = journal_for(path, outside=outside, **calls)
-    Runner.start(path, course, config, progress or Quiet(), journal)
+    with tracked(path, trackers, progress or Quiet()) as told:
+        Runner.start(path, course, config, told, journal)
     return _finished(path)
 
 
-def resume(path: str | Path, *, progress: Progress | None = None) -> Run:
-    """Go on with an interrupted run from its last checkpoint."""
-    from cl_bench.runner import Runner
+def resume(
+    path: str | Path, *, progress: Progress | None = None, track: str | Iterable[str] = ()
+) -> Run:
+    """Go on with an interrupted run from its last checkpoint, and with its trackers.
 
-    path = a_text("path", path)
-    RunDirectory.open(Path(path)).require_own_version()
-    unwritten = not (Path(path) / "summary.txt").exists()
+    Those of `track` that it had not are sent what it recorded so far.
+    """
+    from cl_bench.runner import Runner
+    from cl_bench.trackers import chosen
+    from cl_bench.trackers.live import noted, tracked
+
+    trackers = chosen(track)
+    path = Path(a_text("path", path))
+    RunDirectory.open(path).require_own_version()
+    unwritten = not (path / "summary.txt").exists()
     if not (unwritten and Run(path).manifest.get("status") == "done"):
-        Runner.resume(Path(path), progress or Quiet())
-    return _finished(Path(path))
+        names = tuple(dict.fromkeys((*noted(path), *trackers)))
+        with tracked(path, names, progress or Quiet()) as told:
+            Runner.resume(path, told)
+    return _finished(path)
 
 
 def default_out(stream: str, learner: str, seed: int) -> Path:

@@ -7,13 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
+from cl_bench.cli_check import check
 from cl_bench.cli_compare import compare
 from cl_bench.cli_errors import Errors
+from cl_bench.cli_export import export
+from cl_bench.cli_new import new_app
 from cl_bench.cli_plasticity import plasticity
+from cl_bench.cli_reference import reference
 from cl_bench.cli_report import report
 from cl_bench.cli_reproduce import calibrate, reproduce
 from cl_bench.cli_results import results_app, submit
 from cl_bench.cli_show import show
+from cl_bench.cli_track import track as track_recorded
 from cl_bench.console import OneLineGroup
 from cl_bench.errors import UsageError, unknown
 from cl_bench.text import printable
@@ -28,7 +33,6 @@ app = typer.Typer(
 )
 model_app = typer.Typer(help="The embedded base model: measure it, train it again.")
 app.add_typer(model_app, name="model")
-new_app = typer.Typer(help="Write the skeleton of a package that adds to cl-bench.")
 app.add_typer(new_app, name="new")
 app.add_typer(results_app, name="results")
 
@@ -37,7 +41,7 @@ REFLECTION = "Who rewrites prompts (learners that have prompts)"
 VARIANTS = "For single learners"
 EVALUATION = "Evaluation"
 BOUNDARIES = ("hidden", "announced")
-NOT_OPTIONS = ("resume", "quiet", "debug", "boundaries")
+NOT_OPTIONS = ("resume", "track", "quiet", "debug", "boundaries")
 Name = typer.Option
 
 
@@ -58,6 +62,9 @@ def run(
     keep_stage_models: Annotated[
         bool, Name("--keep-stage-models", help="Keep the model of every stage's end.")
     ] = False,
+    track: Annotated[
+        list[str] | None, Name(help="tensorboard, wandb, trackio or mlflow; repeatable.")
+    ] = None,
     quiet: Annotated[bool, Name("--quiet", help="Print the summary only.")] = False,
     debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
     learning_rate: Annotated[
@@ -146,15 +153,16 @@ def run(
     with Errors(debug, f"Go on with: cl-bench run --resume {out}", out):
         progress = progress_for(Console(stderr=True), quiet=quiet)
         if resume is not None:
-            _refuse_others(context, ("resume", "quiet", "debug"))
-            finished = api.resume(resume, progress=progress)
+            _refuse_others(context, ("resume", "track", "quiet", "debug"))
+            finished = api.resume(resume, progress=progress, track=track or ())
         else:
             options = {name: given[name] for name in context.params if name not in NOT_OPTIONS}
             options["out"] = out
             if boundaries not in BOUNDARIES:
                 raise unknown("--boundaries", boundaries, BOUNDARIES)
             announced = boundaries == "announced"
-            finished = api.run(**options, announced=announced, progress=progress)
+            options |= {"track": track or (), "announced": announced, "progress": progress}
+            finished = api.run(**options)
         typer.echo(finished.summary().text())
         typer.echo(f"\nTables, figures and summary: {printable(str(finished.path))}")
 
@@ -230,7 +238,11 @@ app.command()(plasticity)
 app.command()(report)
 app.command()(compare)
 app.command()(show)
+app.command()(check)
+app.add_typer(reference, name="reference")
 app.command()(submit)
+app.command("track")(track_recorded)
+app.command()(export)
 
 
 @model_app.command("eval")
@@ -267,29 +279,6 @@ def model_train(
 
         config = TrainingConfig(steps=steps, seed=seed, device=device, compile=compile)
         train(config, out, typer.echo)
-
-
-NewName = Annotated[str, typer.Argument(help="colours, or acme/colours in the package acme.")]
-NewFolder = Annotated[Path | None, Name(help="New folder [./PACKAGE].")]
-
-
-@new_app.command("task")
-def new_task(name: NewName, out: NewFolder = None) -> None:
-    """A package with a domain of its own, and its test."""
-    _new("task", name, out)
-
-
-@new_app.command("learner")
-def new_learner(name: NewName, out: NewFolder = None) -> None:
-    """A package with a learner of its own, and its test."""
-    _new("learner", name, out)
-
-
-def _new(kind: str, name: str, out: Path | None) -> None:
-    with Errors(debug=False):
-        from cl_bench.skeletons import write
-
-        typer.echo(write(kind, name, out))
 
 
 def _refuse_others(context: typer.Context, allowed: tuple[str, ...]) -> None:

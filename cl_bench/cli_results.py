@@ -41,7 +41,7 @@ def verify(
     as_json: Annotated[bool, Name("--json", help="Print JSON, for machines.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Compute every stored number again from the raw rows; exit code 1 if one is not what it was."""
+    """Compute every stored number again from the raw rows; exit code 1 if one is another."""
     with Errors(debug):
         import json
 

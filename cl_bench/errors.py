@@ -10,7 +10,9 @@
     ├── ModelError        a model folder or name that cannot be used
     ├── DivergedError     training produced a loss or weights that are not finite
     ├── ReflectionError   a rewrite could not be had; counted, and the run goes on without it
-    └── ReplayError       a replayed run asks what its record does not hold
+    ├── ReplayError       a replayed run asks what its record does not hold
+    ├── TrackerError      an experiment tracker does not take what it is sent
+    └── HubError          the Hugging Face hub does not take what it is sent
 
 Every message says what was given, what is allowed and what to type next.
 """
@@ -89,6 +91,14 @@ class ReflectionError(ClBenchError):
 
 class ReplayError(ClBenchError):
     """A replayed run asks its reflection LM what the record does not hold."""
+
+
+class TrackerError(ClBenchError):
+    """An experiment tracker does not take what it is sent; a run goes on without it."""
+
+
+class HubError(ClBenchError):
+    """The Hugging Face hub does not take what it is sent."""
 
 
 def at_least(**checks: tuple[float, float]) -> None:

@@ -13,8 +13,11 @@ from cl_bench.text import printable
 from cl_bench.views import is_stream_row
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from cl_bench.evaluator import Evaluation
     from cl_bench.learner import StepRecord
+    from cl_bench.rows import Row
     from cl_bench.stream import Stream
 
 
@@ -26,6 +29,12 @@ class Progress(Protocol):
     def step(self, step: int, stage: int, record: StepRecord) -> None: ...
 
     def evaluated(self, step: int, evaluation: Evaluation) -> None: ...
+
+    def recorded(self, tables: Mapping[str, Sequence[Row]]) -> None:
+        """Rows were added to the tables."""
+
+    def note(self, line: str) -> None:
+        """Something worth a line, at any time."""
 
     def stop(self) -> None:
         """However the run ended: release the terminal."""
@@ -44,6 +53,12 @@ class Quiet:
         pass
 
     def evaluated(self, step: int, evaluation: Evaluation) -> None:
+        pass
+
+    def recorded(self, tables: Mapping[str, Sequence[Row]]) -> None:
+        pass
+
+    def note(self, line: str) -> None:
         pass
 
     def stop(self) -> None:
@@ -79,6 +94,12 @@ class Lines:
         where = f"step {step}/{self._total} [{self._stages[self._stage]}]"
         self._say(f"{where}{shown} | {describe(evaluation)} | {self._left(step)}")
         self._rewards.clear()
+
+    def recorded(self, tables: Mapping[str, Sequence[Row]]) -> None:
+        pass
+
+    def note(self, line: str) -> None:
+        self._say(line)
 
     def stop(self) -> None:
         pass
@@ -130,6 +151,41 @@ class Live(Lines):
 
     def stop(self) -> None:
         self._bar.stop()
+
+
+class Both:
+    """Two progresses as one."""
+
+    def __init__(self, first: Progress, second: Progress) -> None:
+        self._each = (first, second)
+
+    def start(self, stream: Stream, learner: str, step: int) -> None:
+        for each in self._each:
+            each.start(stream, learner, step)
+
+    def step(self, step: int, stage: int, record: StepRecord) -> None:
+        for each in self._each:
+            each.step(step, stage, record)
+
+    def evaluated(self, step: int, evaluation: Evaluation) -> None:
+        for each in self._each:
+            each.evaluated(step, evaluation)
+
+    def recorded(self, tables: Mapping[str, Sequence[Row]]) -> None:
+        for each in self._each:
+            each.recorded(tables)
+
+    def note(self, line: str) -> None:
+        for each in self._each:
+            each.note(line)
+
+    def stop(self) -> None:
+        for each in self._each:
+            each.stop()
+
+    def finish(self) -> None:
+        for each in self._each:
+            each.finish()
 
 
 def describe(evaluation: Evaluation) -> str:

@@ -23,8 +23,8 @@ _ROOT = Path(__file__).resolve().parents[1]
 _SOURCES = ("cl_bench", "tasks", "baselines", "fst", "pyproject.toml")
 _PACKAGES = ("cl_bench", "cl_bench.tasks", "cl_bench.baselines", "cl_bench.fst")
 _NOT_IN_A_RUN = (
-    *("checks", "claims", "packs", "plasticity", "report", "selftest", "sweep", "templates"),
-    "verify",
+    *("checks", "claims", "export", "gate", "packs", "plasticity", "report"),
+    *("selftest", "sweep", "templates", "trackers", "verify"),
 )
 """Folders of cl_bench whose code changes no number of a run."""
 _MODEL_SUFFIXES = {".safetensors", ".bin", ".json", ".jinja", ".model", ".txt"}

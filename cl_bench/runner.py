@@ -138,7 +138,7 @@ class Runner:
             while self._step < self._stream.steps:
                 self._advance()
             # The last checkpoint's time; there are no other rows left.
-            self._directory.commit(self._part, {"timing": self._timing})
+            self._record({"timing": self._timing})
         finally:
             self._progress.stop()
         self._progress.finish()
@@ -189,7 +189,7 @@ class Runner:
 
     def _diverged(self, error: DivergedError, rows: list[Row], step: int) -> DivergedError:
         """Write the stretch that diverged, which a reader wants to see; a resume drops it."""
-        self._directory.commit(self._part, self._tables(rows))
+        self._record(self._tables(rows))
         text = str(error)
         named = text if text.startswith("Step ") else f"Step {step} diverged: {text}."
         return DivergedError(named)
@@ -208,11 +208,15 @@ class Runner:
             "items": evaluation.items,
             "transcripts": [row | place for row in evaluation.transcripts],
         }
-        self._directory.commit(self._part, self._tables(steps) | measured)
+        self._record(self._tables(steps) | measured)
         self._timing = []
         self._part += 1
         self._checkpoint()
         self._time("checkpoint", started)
+
+    def _record(self, tables: dict[str, list[Row]]) -> None:
+        self._directory.commit(self._part, tables)
+        self._progress.recorded(tables)
 
     def _tables(self, steps: list[Row]) -> dict[str, list[Row]]:
         """The rows since the last commit, but for those of an evaluation."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import venv
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import TYPE_CHECKING
+from zipfile import ZipFile
 
 import pytest
 
@@ -69,6 +72,35 @@ def batches() -> list[Batch]:
 
     course = stream("math", steps=5, setting="easy")
     return Course(course, seed=0, feedback="step", problems_per_step=2).batches(1, 5)
+
+
+@pytest.fixture(scope="session")
+def packed_run() -> Path:
+    """A packed run of fst on math-to-code (tests/fixtures/README.md says how it was made)."""
+    return Path(__file__).parent / "fixtures" / "packed-run.zip"
+
+
+@pytest.fixture
+def unpacked(tmp_path: Path) -> Callable[..., Path]:
+    """Turns packed runs into run directories of one part: `unpacked(pack, name)`."""
+
+    def unpack(pack: Path, name: str = "run") -> Path:
+        home, hashes = tmp_path / name, {}
+        with ZipFile(pack) as archive:
+            for member in archive.namelist():
+                if member == "manifest.json":
+                    home.mkdir(parents=True)
+                    (home / member).write_bytes(archive.read(member))
+                elif member.startswith("tables/"):
+                    target = home / member.removesuffix(".parquet") / "000000.parquet"
+                    target.parent.mkdir(parents=True)
+                    target.write_bytes(archive.read(member))
+                    hashes[target.parent.name] = sha256(target.read_bytes()).hexdigest()
+        (home / "commits").mkdir()
+        (home / "commits" / "000000.json").write_text(json.dumps(hashes))
+        return home
+
+    return unpack
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from cl_bench.claims.plan import STREAM, Plan
 from cl_bench.metrics import anytime_average_accuracy, average_accuracy, forgetting_max, over_seeds
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plugins import STREAM_SEPARATOR
-from cl_bench.report.summary import accuracy_matrix
 from cl_bench.sweep.cell import Cell
 
 if TYPE_CHECKING:
@@ -52,11 +51,14 @@ VARIATIONS = (
     Variation("feedback: answer", "must feedback name the step?", options={"feedback": "answer"}),
     Variation("feedback: none", "is feedback needed at all?", options={"feedback": "none"}),
     Variation("oracle reflector", "is reflection the limit?", options={"reflection_lm": "oracle"}),
+    Variation("fst, rate 9e-4", "is the lower rate the secret?", options={"learning_rate": 9e-4}),
     Variation("rl", "parameters alone", "rl"),
+    Variation("rl, rate 3e-4", "is the higher rate its fall?", "rl", {"learning_rate": 3e-4}),
     Variation("prompt", "prompts alone", "prompt"),
     Variation("prompt-then-rl", f"is interleaving needed? {_KEEPS}", "prompt-then-rl"),
     Variation("rl-then-prompt", "how much is GEPA on an RL checkpoint?", "rl-then-prompt"),
     Variation("rl-kl", "is it just regularisation?", "rl-kl"),
+    Variation("rl-kl, β = 0.2", "would more of it do?", "rl-kl", {"kl_beta": 0.2}),
     Variation("rl-replay", "does replay do the same?", "rl-replay"),
 )
 
@@ -99,10 +101,8 @@ def _of_matrix(
     metric: Callable[[ArrayLike], float | Undefined], prompt: str = "learner"
 ) -> _Measure:
     def measure(data: Data, cell: Cell) -> float | Undefined:
-        table = data.table("evaluations", cell)
-        if isinstance(table, Undefined):
-            return table
-        return metric(accuracy_matrix(table, STAGES, prompt))
+        matrix = data.accuracy_matrix(cell, STAGES, prompt=prompt)
+        return matrix if isinstance(matrix, Undefined) else metric(matrix)
 
     return measure
 

@@ -14,7 +14,9 @@ import pyarrow as pa
 from cl_bench.claims.archive import Archive
 from cl_bench.claims.tables import RUNS, TABLES, missing_row, row_of, table_of
 from cl_bench.errors import unknown
+from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.summary import accuracy_matrix
 from cl_bench.results import RunDirectory
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.state import FINISHED, NO_START, why_no_start
@@ -119,6 +121,14 @@ class Data:
             where = f"the end of stage {at}" if isinstance(at, int) else f"its {at}"
             return Undefined(f"run {cell.name} has no accuracy on {domain} at {where}")
         return float(found["accuracy"].iloc[-1])
+
+    def accuracy_matrix(
+        self, cell: Cell, stages: Sequence[str], *, prompt: str = "learner"
+    ) -> Array | Undefined:
+        """acc_I_J of the cell's run on a stream of these domains, shape (T+1, T); NaN where
+        nothing was evaluated."""
+        table = self.table("evaluations", cell)
+        return table if isinstance(table, Undefined) else accuracy_matrix(table, stages, prompt)
 
     def _evaluations(
         self, cell: Cell, domain: str, prompt: str, weights: str, test_set: str

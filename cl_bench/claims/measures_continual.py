@@ -20,7 +20,6 @@ from cl_bench.claims.measure import (
 )
 from cl_bench.claims.plan import STREAM, STREAM_LEARNERS, Plan
 from cl_bench.metrics import average_accuracy, normalised_accuracy
-from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plugins import STREAM_SEPARATOR
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cl_bench.claims.data import Data
-    from cl_bench.sweep.cell import Cell
 
 STAGES = {name: number for number, name in enumerate(STREAM.split(STREAM_SEPARATOR), 1)}
 """By domain the number of its own stage."""
@@ -66,23 +64,11 @@ def on_stream(
 ) -> BySeed:
     """A metric of the accuracy matrices of a learner's runs on the stream."""
     cells = {seed: plan.stream(learner, seed) for seed in plan.seeds}
-    found = {seed: accuracy_matrix(data, cell) for seed, cell in cells.items()}
+    found = {seed: data.accuracy_matrix(cell, tuple(STAGES)) for seed, cell in cells.items()}
     return {
         seed: matrix if isinstance(matrix, Undefined) else metric(matrix)
         for seed, matrix in found.items()
     }
-
-
-def accuracy_matrix(data: Data, cell: Cell) -> Array | Undefined:
-    """R[i, j] of a run on the stream under its own prompts, shape (T+1, T); NaN where missing."""
-    acc_I_J = np.full((LAST + 1, LAST), np.nan)
-    for place, domain in enumerate(STAGES):
-        curve = data.curve(cell, domain)
-        if isinstance(curve, Undefined):
-            return curve
-        ends = curve[curve["at"] != "inside"]
-        acc_I_J[ends["stage"], place] = ends["accuracy"]
-    return acc_I_J
 
 
 def normalised_curves(data: Data, plan: Plan, domain: str, seed: int) -> Curves | Undefined:

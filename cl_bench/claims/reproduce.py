@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,8 @@ from cl_bench.claims.saved_plan import as_dict, from_dict, joined
 from cl_bench.errors import at_least
 from cl_bench.files import replacing, write_text_atomically
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.pages.blocks import Block
+from cl_bench.pages.drawings import Drawing
 from cl_bench.pages.write_html import html
 from cl_bench.pages.write_markdown import markdown
 from cl_bench.sweep.cell import Cell
@@ -82,19 +84,22 @@ def reproduce(
         wanted = list(dict.fromkeys([*wanted, *ablations.cells(planned)]))
     known = _known(wanted, folder, archive)
     failures: dict[str, str] = {}
+    if archive is not None and not archives.exists(archive):  # registered before the first run
+        first = registration(planned)
+        write_archive((), folder, archive, plan=as_dict(kept), registered=first)
     try:
         outcomes = make_missing(wanted, folder, jobs=jobs, say=say, known=known)
         failed = tuple(outcome for outcome in outcomes if outcome.status == "failed")
         failures |= {outcome.cell.name: outcome.reason for outcome in failed}
     finally:  # when interrupted, too: what is finished is worth keeping
         if archive is not None:
-            first = registration(planned)
-            saved = as_dict(kept)
-            write_archive(wanted, folder, archive, plan=saved, registered=first, failures=failures)
+            write_archive(wanted, folder, archive, plan=as_dict(kept), failures=failures)
     data = Data.of_runs(wanted, folder, failures)
-    if archive is not None:
-        data = data.merged(Data.of_archive(archive))
-    return _write(claims, planned, data, out, archive, failed)
+    packed = None if archive is None else Archive.read(archive)
+    if packed is not None:
+        data = data.merged(Data([packed]))
+    said = _page(claims, planned, data, packed, _findings(archive))
+    return _write(said, out or page_folder(budget), failed)
 
 
 def rebuild(
@@ -110,22 +115,28 @@ def rebuild(
     `seeds` and `budget` replace those of that plan. The page is in `out`, by default
     `page_folder` of the plan's budget.
     """
-    saved = Archive.read(archive).plan
+    packed = Archive.read(archive)
+    saved = packed.plan
     planned = plan(budget or "small", seeds) if saved is None else from_dict(saved, archive)
     if saved is not None and (budget or seeds is not None):
         count = len(planned.seeds) if seeds is None else seeds
         planned = plan(budget or planned.budget.name, count, planned.model, planned.settings)
-    return _write(claims, planned, Data.of_archive(archive), out, archive)
+    said = _page(claims, planned, Data([packed]), packed, _findings(archive))
+    return _write(said, out or page_folder(planned.budget.name))
 
 
-def _write(
-    claims: Sequence[int],
-    planned: Plan,
-    data: Data,
-    folder: Path | None,
-    archive: Path | None,
-    failed: tuple[Outcome, ...] = (),
-) -> Reproduction:
+@dataclass(frozen=True)
+class _Page:
+    """The page before it is written: verdicts, blocks, figures."""
+
+    judged: tuple[JudgedClaim, ...]
+    blocks: Sequence[Block]
+    drawings: Mapping[str, Drawing]
+
+
+def _page(
+    claims: Sequence[int], planned: Plan, data: Data, packed: Archive | None, findings: str
+) -> _Page:
     from cl_bench.claims.figures import FIGURES
     from cl_bench.claims.measures import MEASURES
 
@@ -134,31 +145,31 @@ def _write(
     more = [cell for cell in ablated if cell not in wanted]
     if all(status == "missing" for status in data.runs(more)["status"]):
         more, ablated = [], []  # the claims' own runs are no ablations
-    runs = data.runs([*wanted, *more])
     judged = judge_claims(chosen, data, planned, MEASURES)
     drawings = draw(chosen, FIGURES, data, planned)
-    more_sections = ablation_section(ablations.rows(data, planned)) if ablated else []
     blocks = page(
         judged,
         planned,
         data,
-        runs,
+        data.runs([*wanted, *more]),
         drawings,
-        _findings(archive),
-        more_sections,
-        registered=Archive.read(archive).registered if archive is not None else None,
+        findings,
+        ablation_section(ablations.rows(data, planned)) if ablated else [],
+        registered=None if packed is None else packed.registered,
     )
-    blocks += noise_section(data, planned)
-    out = page_folder(planned.budget.name) if folder is None else folder
+    return _Page(tuple(judged), [*blocks, *noise_section(data, planned)], drawings)
+
+
+def _write(said: _Page, out: Path, failed: tuple[Outcome, ...] = ()) -> Reproduction:
     pictures = out / "claims"
     pictures.mkdir(parents=True, exist_ok=True)
-    for name, drawing in drawings.items():
+    for name, drawing in said.drawings.items():
         for kind, content in (("png", drawing.png), ("svg", drawing.svg)):
             with replacing(pictures / f"{name}.{kind}") as temporary:
                 temporary.write_bytes(content)
-    written = Reproduction(tuple(judged), out / "claims.md", out / "claims.html", failed)
-    write_text_atomically(written.markdown, markdown(blocks, pictures.name))
-    write_text_atomically(written.html, html(blocks, drawings))
+    written = Reproduction(said.judged, out / "claims.md", out / "claims.html", failed)
+    write_text_atomically(written.markdown, markdown(said.blocks, pictures.name))
+    write_text_atomically(written.html, html(said.blocks, said.drawings))
     return written
 
 

@@ -51,6 +51,7 @@ from cl_bench.metrics.stability import (
     turnover,
 )
 from cl_bench.metrics.statistics import interquartile_mean, probability_of_improvement, wilson
+from cl_bench.metrics.student import student_mean
 from cl_bench.metrics.transfer import forward_transfer_auc, intransigence
 from cl_bench.metrics.undefined import Undefined
 
@@ -94,6 +95,7 @@ __all__ = [
     "seeds_needed",
     "stability_gap",
     "stratified_bootstrap",
+    "student_mean",
     "turnover",
     "update_norm",
     "weight_distance",
@@ -238,6 +240,11 @@ STATISTICS: Mapping[str, Measure] = {
         "mean over the seeds that have a value, k of n, with its interval",
         "a value or Undefined by seed",
         over_seeds,
+    ),
+    "student_mean": Measure(
+        "mean of few seeds with its t interval, never narrower than known",
+        "a value by seed",
+        student_mean,
     ),
     "interquartile_mean": Measure(
         "mean of the middle half of all scores", "seeds × tasks", interquartile_mean

@@ -89,9 +89,17 @@ def seeds_needed(
     mean = abs(float(difference.mean()))
     if mean <= _TIE:
         return Undefined("no difference was observed that more seeds could decide")
+    effect = mean / max(float(difference.std(ddof=1)), _TIE)
+    return max(sample_size(effect, power=power, level=level), ceil(1 - log2(level)))
+
+
+def sample_size(effect: float, *, power: float = 0.8, level: float = 0.05) -> int:
+    """Units (seeds, items) with which a paired t test finds an effect: see `seeds_needed`.
+
+    `effect` is the mean difference over the deviation of the differences, and not 0.
+    """
     z_level, z_power = (NormalDist().inv_cdf(share) for share in (1 - level / 2, power))
-    effect = (z_level + z_power) * float(difference.std(ddof=1)) / mean
-    return max(ceil(effect**2 + z_level**2 / 2), ceil(1 - log2(level)))
+    return ceil(((z_level + z_power) / effect) ** 2 + z_level**2 / 2)
 
 
 @dataclass(frozen=True)

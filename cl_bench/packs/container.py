@@ -105,8 +105,9 @@ def _refused(info: zipfile.ZipInfo) -> str:
         return f"its member {info.filename} is encrypted"
     if info.compress_type not in _METHODS:
         return f"its member {info.filename} is compressed by a method that is not read"
-    if info.filename in (PACK, MANIFEST) and info.file_size > MAX_JSON:
-        return f"its member {info.filename} has {info.file_size:,} bytes; at most {MAX_JSON:,} are read"
+    size = info.file_size
+    if info.filename in (PACK, MANIFEST) and size > MAX_JSON:
+        return f"its member {info.filename} has {size:,} bytes; at most {MAX_JSON:,} are read"
     return ""
 
 

@@ -14,7 +14,7 @@ MAX_BYTES = 2**31
 _DAMAGE = (pa.ArrowException, OSError, ValueError)
 
 
-class Undecodable(Exception):
+class UndecodableError(Exception):
     """Why a file is no table that can be used; `str()` is the reason."""
 
 
@@ -31,7 +31,7 @@ def encoded(table: pa.Table) -> bytes:
 
 
 def decoded(content: bytes) -> pa.Table:
-    """The table in a Parquet file; `Undecodable` for one that is damaged or too large."""
+    """The table in a Parquet file; `UndecodableError` for one that is damaged or too large."""
     try:
         with parquet.ParquetFile(io.BytesIO(content)) as file:
             _require_bounds(file.metadata)
@@ -43,23 +43,23 @@ def decoded(content: bytes) -> pa.Table:
         _require_texts(table)
         return table.cast(schema)
     except _DAMAGE as error:
-        raise Undecodable(str(error).splitlines()[0]) from error
+        raise UndecodableError(str(error).splitlines()[0]) from error
 
 
 def _require_bounds(metadata: parquet.FileMetaData) -> None:
     if metadata.num_rows > MAX_ROWS:
-        raise Undecodable(f"it has {metadata.num_rows:,} rows; at most {MAX_ROWS:,} are read")
+        raise UndecodableError(f"it has {metadata.num_rows:,} rows; at most {MAX_ROWS:,} are read")
     groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
     if (size := sum(group.total_byte_size for group in groups)) > MAX_BYTES:
-        raise Undecodable(f"it has {size:,} bytes unpacked; at most {MAX_BYTES:,} are read")
+        raise UndecodableError(f"it has {size:,} bytes unpacked; at most {MAX_BYTES:,} are read")
 
 
 def _require_texts(table: pa.Table) -> None:
-    """Raise `Undecodable` if the texts of the dictionary columns, written out, are too long."""
+    """Raise `UndecodableError` if the texts of the dictionary columns, are too long."""
     total = 0
     for column in table.columns:
         for chunk in column.chunks if pa.types.is_dictionary(column.type) else ():
             lengths = compute.binary_length(chunk.dictionary)
             total += compute.sum(lengths.take(chunk.indices)).as_py() or 0
     if total > MAX_BYTES:
-        raise Undecodable(f"its texts have {total:,} bytes; at most {MAX_BYTES:,} are read")
+        raise UndecodableError(f"its texts have {total:,} bytes; at most {MAX_BYTES:,} are read")

@@ -15,7 +15,7 @@ import pyarrow.compute as compute
 from cl_bench.errors import OtherSoftwareError, unknown
 from cl_bench.migrations import tables_of, upgrade, version_of
 from cl_bench.packs import container
-from cl_bench.packs.decode import Undecodable, decoded
+from cl_bench.packs.decode import UndecodableError, decoded
 from cl_bench.packs.layout import FINISHED, MANIFEST, PACK, PACK_VERSION, member
 from cl_bench.results import require_unedited
 from cl_bench.schema import TABLES
@@ -48,7 +48,8 @@ class PackedRun:
         _require_tables(path, contents, manifest)
         if manifest.get("status") not in FINISHED:
             raise container.no_pack(
-                path, f"its run is not finished (status {printable(repr(manifest.get('status')), 40)})"
+                path,
+                f"its run is not finished (status {printable(repr(manifest.get('status')), 40)})",
             )
         require_unedited(manifest, path / MANIFEST)
         return cls(path, manifest, contents)
@@ -78,7 +79,7 @@ class PackedRun:
         try:
             content = decoded(hashed(self.path, member(name), self.contents))
             table = upgrade(self.manifest, name, content)
-        except (Undecodable, pa.ArrowException, ValueError) as error:
+        except (UndecodableError, pa.ArrowException, ValueError) as error:
             raise container.no_pack(self.path, f"cannot be read: {error}", member(name)) from error
         if not table.schema.equals(schema):
             columns = printable(", ".join(content.schema.names), 300)
@@ -104,8 +105,8 @@ def _contents(path: Path, names: frozenset[str]) -> Mapping[str, Any]:
     version = contents.get("pack_version")
     if version != PACK_VERSION:
         raise OtherSoftwareError(
-            f"{path} is a pack of version {printable(repr(version), 40)}; this cl-bench reads version "
-            f"{PACK_VERSION}. Read it with the cl-bench that made it."
+            f"{path} is a pack of version {printable(repr(version), 40)}; this cl-bench reads "
+            f"version {PACK_VERSION}. Read it with the cl-bench that made it."
         )
     members = contents.get("members")
     if not isinstance(members, dict) or not all(map(_is_entry, members.values())):
@@ -128,9 +129,7 @@ def _require_members(path: Path, names: frozenset[str], members: Mapping[str, An
             raise container.no_pack(path, f"has no hash in {PACK}", shown)
 
 
-def _require_tables(
-    path: Path, contents: Mapping[str, Any], manifest: Mapping[str, Any]
-) -> None:
+def _require_tables(path: Path, contents: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
     """The tables are those of the schema version, and that is the run's."""
     version = version_of(manifest, path)
     if contents.get("schema_version") != version:
@@ -167,5 +166,3 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
-
-

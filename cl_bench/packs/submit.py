@@ -49,9 +49,9 @@ def prepare(path: Path, *, allow_dirty: bool = False) -> Submission:
     require_finished(manifest, path)
     if is_dirty(manifest) and not allow_dirty:
         raise UsageError(
-            f"The run in {path} was made by code with changes that are in no commit, so nobody else "
-            "can make it again. Commit them and make the run anew, or give --allow-dirty: it is then "
-            "shown as made from a dirty tree wherever it is shown."
+            f"The run in {path} was made by code with changes that are in no commit, so nobody "
+            "else can make it again. Commit them and make the run anew, or give --allow-dirty: it "
+            "is then shown as made from a dirty tree wherever it is shown."
         )
     report = verify_run(path)
     return Submission(report, None if report.findings else pack(run))
@@ -73,7 +73,10 @@ def submit(path: Path, out: Path | None = None, *, allow_dirty: bool = False) ->
         )
     made.pack.write(target)
     report = verify_run(target)
-    return Submission(report, None if report.findings else made.pack, target)
+    if report.findings:
+        target.unlink()
+        return Submission(report, None)
+    return Submission(report, made.pack, target)
 
 
 def is_dirty(manifest: Mapping[str, Any]) -> bool:
@@ -92,8 +95,7 @@ def _contents(made: Pack, report: Report, out: Path) -> list[str]:
     values = made.contents["metrics"]["values"]
     lines = [
         f"{report.title}, model {manifest['model']}: {manifest['status']}",
-        f"{out}: {len(made.content) / 1000:,.1f} kB, verified"
-        f"{''.join(f', {note}' for note in report.notes)}",
+        f"{out}: {len(made.content) / 1000:,.1f} kB, {', '.join(['verified', *report.notes])}",
     ]
     for name, entry in entries.items():
         rows = f"{entry['rows']:,} rows" if "rows" in entry else ""
@@ -102,7 +104,7 @@ def _contents(made: Pack, report: Report, out: Path) -> list[str]:
     for name in _SHOWN:
         value = values[name].get("value")
         shown = f"{value:.4g}" if value is not None else f"undefined: {values[name]['undefined']}"
-        lines.append(f"  {RUN_METRICS[name].title:<36}{shown}")
+        lines.append(f"  {RUN_METRICS[name].title:<38}{shown}")
     return list(map(printable, lines))
 
 
@@ -113,8 +115,8 @@ def _advice(made: Submission) -> list[str]:
     lines = []
     if Path(str(manifest["model"])).is_absolute():
         lines.append(
-            f"Its manifest names the model {manifest['model']}, a folder of this machine: others will "
-            "read that."
+            f"Its manifest names the model {manifest['model']}, a folder of this machine: others "
+            "will read that."
         )
     lines += [
         "To add it to the results, in a checkout of cl-bench:",

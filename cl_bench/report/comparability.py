@@ -25,6 +25,8 @@ _SAMPLER = {
     "samples": "samples of a problem",
     "retention_items": "problems of a domain outside the stream",
 }
+_BEFORE = {"retention_items": 0}
+"""What runs did whose version did not know the setting."""
 _EVERY = "training samples between evaluations"
 
 Facts = tuple[tuple[str, Any], ...]
@@ -115,7 +117,7 @@ class Key:
 def key_of(manifest: Mapping[str, Any]) -> Key:
     """The key of a run from its manifest alone."""
     stream, config = manifest["stream"], manifest["config"]
-    evaluation, learning = config.get("evaluation", {}), config.get("learning", {})
+    evaluation, learning = _BEFORE | config.get("evaluation", {}), config.get("learning", {})
     per_step = int(learning.get("problems_per_step", 0)) * int(learning.get("group_size", 0))
     steps = [int(stage["steps"]) for stage in stream["stages"]]
     schema = int(manifest["schema_version"])

@@ -47,7 +47,7 @@ def verify_archive(path: Path) -> Report:
     _check_counts(archive, manifest, findings)
     finished = [name for name, row in archive.rows.items() if row["status"] in FINISHED]
     for name in sorted(archive.rows):
-        _check_cell(archive, name, report, findings)
+        _check_cell(archive, name, findings)
     for table in TABLES:
         for cell in sorted(set(archive.tables[table]) - set(finished)):
             findings.add("its cell is no finished run of runs.parquet", table=table, key=cell)
@@ -66,7 +66,7 @@ def _check_counts(archive: Archive, manifest: Mapping[str, Any], findings: Findi
             findings.add(reason, file=FILE)
 
 
-def _check_cell(archive: Archive, name: str, report: Report, findings: Findings) -> None:
+def _check_cell(archive: Archive, name: str, findings: Findings) -> None:
     """The cell's row of runs, and the tables of its run."""
     row = archive.rows[name]
     findings.prefix = name

@@ -124,10 +124,25 @@ class Case:
             reasons = reason
         self.findings.rows(table, rows, reasons, KEYS[table])
 
+    def compare(
+        self, table: str, where: pd.Series, reason: str, stored: pd.Series, right: pd.Series
+    ) -> None:
+        """As `rows`; `reason` has a place for the stored value and one for the right one."""
+        reasons = [
+            reason.format(_plain(here), _plain(there))
+            for here, there in zip(stored[where].head(10), right[where].head(10), strict=True)
+        ]
+        self.findings.rows(table, self.tables[table][where], reasons, KEYS[table])
+
 
 def known(domain: str, version: str | None = None) -> bool:
     """Whether a domain is built in, and in that version."""
     return domain in DOMAINS.table and version in (None, DOMAINS.load(domain).version)
+
+
+def _plain(value: object) -> str:
+    """Numbers with ten digits at most."""
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 Check = Callable[[Case], None]

@@ -125,5 +125,7 @@ class Findings:
 def _key(row: Mapping[str, Any], keys: Sequence[str]) -> str:
     """What a row is of, in words: `step 40, facts, learner, trained`."""
     told = ("step", "round", "prompt_id", "sample")
-    words = (f"{name.replace('_id', '')} {row[name]}" if name in told else row[name] for name in keys)
+    words = (
+        f"{name.replace('_id', '')} {row[name]}" if name in told else row[name] for name in keys
+    )
     return ", ".join(map(str, words))

@@ -17,9 +17,13 @@ def parents(case: Case) -> None:
     frame = case.tables["prompts"]
     seed, none = frame["prompt_id"].eq(_SEED), frame["parent_id"].eq(_NONE)
     case.rows("prompts", seed & ~none, "prompt 0 is the seed, but has a parent")
-    case.rows("prompts", ~seed & none, "parent_id is -1, but only prompt 0, the seed, has no parent")
+    case.rows(
+        "prompts", ~seed & none, "parent_id is -1, but only prompt 0, the seed, has no parent"
+    )
     missing = ~none & ~frame["parent_id"].isin(frame["prompt_id"])
-    case.rows("prompts", missing, lambda row: f"its parent, prompt {row['parent_id']}, is not there")
+    case.rows(
+        "prompts", missing, lambda row: f"its parent, prompt {row['parent_id']}, is not there"
+    )
     first = frame.drop_duplicates("prompt_id").set_index("prompt_id")
     for column in ("parent_id", "text"):
         changed = frame[column].ne(frame["prompt_id"].map(first[column]))

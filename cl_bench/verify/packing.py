@@ -22,9 +22,7 @@ PLACE = "runs"
 _ODD = (ClBenchError, LookupError, TypeError, ValueError)
 
 
-def check_pack(
-    run: PackedRun, frames: Mapping[str, pd.DataFrame], findings: Findings
-) -> list[str]:
+def check_pack(run: PackedRun, frames: Mapping[str, pd.DataFrame], findings: Findings) -> list[str]:
     """What is wrong goes to `findings`; returned is what a reader should know besides."""
     names = container.names(run.path)
     members = {name: container.read(run.path, name) for name in names}
@@ -88,9 +86,9 @@ def _check_metrics(run: PackedRun, findings: Findings) -> list[str]:
 
 
 def _same(said: Any, found: Any) -> bool:
-    values = [entry.get("value") if isinstance(entry, dict) else None for entry in (said, found)]
-    if all(type(value) in (int, float) for value in values):
-        return isclose(*values, rel_tol=1e-9, abs_tol=1e-9)
+    first, second = (e.get("value") if isinstance(e, dict) else None for e in (said, found))
+    if isinstance(first, int | float) and isinstance(second, int | float):
+        return isclose(first, second, rel_tol=1e-9, abs_tol=1e-9)
     return bool(said == found)
 
 

@@ -21,13 +21,8 @@ def places(case: Case) -> None:
     for column in ("stage", "at"):
         right = frame["step"].map({step: getattr(found, column) for step, found in point.items()})
         wrong = right.notna() & (frame[column] != right)
-        case.rows(
-            "evaluations",
-            wrong,
-            lambda row, name=column: (
-                f"{name} is {row[name]}, but by the stream it is {getattr(point[row['step']], name)}"
-            ),
-        )
+        reason = f"{column} is {{}}, but by the stream it is {{}}"
+        case.compare("evaluations", wrong, reason, frame[column], right)
     due = case.points if case.finished else [p for p in case.points if p.step <= _last(case)]
     for missing in [found for found in due if found.step not in case.evaluated]:
         case.findings.add(
@@ -91,7 +86,13 @@ def _retention(case: Case, at_ends: set[Label]) -> Iterator[Label]:
         return
     for domain in sorted({*_RETENTION, *found} - {*case.domains}):
         if known(domain):
-            yield domain, "retention", next(iter(DOMAINS.load(domain).settings)), "stated", "trained"
+            yield (
+                domain,
+                "retention",
+                next(iter(DOMAINS.load(domain).settings)),
+                "stated",
+                "trained",
+            )
         else:
             yield from (label for label in at_ends if label[:2] == (domain, "retention"))
 

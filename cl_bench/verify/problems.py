@@ -110,7 +110,9 @@ def _made(key: Set, seed: int, count: int) -> Mapping[str, Problem]:
 def _most(case: Case, key: Set) -> int:
     """The most problems of a set that an evaluation asked."""
     frame = case.tables["evaluations"]
-    same = (frame["domain"] == key[0]) & (frame["test_set"] == key[1]) & (frame["setting"] == key[2])
+    same = (
+        (frame["domain"] == key[0]) & (frame["test_set"] == key[1]) & (frame["setting"] == key[2])
+    )
     return int(frame["n_items"][same].max()) if same.any() else 0
 
 

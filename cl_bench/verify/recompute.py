@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cl_bench.verify.case import KEYS, LABEL, Case
+from cl_bench.verify.case import LABEL, Case
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,15 +18,18 @@ _SET = ["domain", "test_set", "setting"]
 def recomputed(case: Case) -> None:
     """Accuracy, counts and lengths are those of the items, and every item has its evaluation."""
     frame = _with_items(case)
-    asked = frame["scored"].notna()
-    case.rows("evaluations", ~asked & _keeps_items(case, frame), "there are no items of this row")
-    _require(case, frame[asked], "accuracy", "score", "the mean score of its items")
-    _require(case, frame[asked], "n_items", "problems", "the number of its problems in items")
+    lost = frame["scored"].isna()
+    case.rows("evaluations", lost & _keeps_items(case, frame), "there are no items of this row")
+    _require(case, "accuracy", "score", "the mean score of its items")
+    _require(case, "n_items", "problems", "the number of its problems in items")
     if not case.thinned:
-        _require(case, frame[asked], "n_samples", "samples", "the number of samples in items")
-        _require(case, frame[asked], "completion_tokens", "tokens", "the mean length of its items")
-        _require(case, frame[asked], "kl_policy_base_tokens", "first", "the length of first samples")
-        _uneven(case, frame[asked])
+        _require(case, "n_samples", "samples", "the number of samples in items")
+        _require(case, "completion_tokens", "tokens", "the mean length of its items")
+        _require(case, "kl_policy_base_tokens", "first", "the length of first samples")
+        due = frame["n_items"] * frame["n_samples"]
+        uneven = ~lost & frame["scored"].ne(due)
+        reason = "items has {} responses of this row, not n_items · n_samples = {}"
+        case.compare("evaluations", uneven, reason, frame["scored"], due)
     _orphans(case)
 
 
@@ -36,14 +39,8 @@ def whole(case: Case) -> None:
     count = frame["n_items"] * frame["n_samples"]
     right = frame["accuracy"] * count
     broken = frame["binary"].eq(True) & ((right - right.round()).abs() > 1e-6 * count)
-    case.rows(
-        "evaluations",
-        broken,
-        lambda row: (
-            f"accuracy · n is not whole: {row['accuracy']:.6g} of {row['n_items'] * row['n_samples']} "
-            "responses, each right or wrong"
-        ),
-    )
+    reason = "accuracy · n is not whole: {} of {} responses, each right or wrong"
+    case.compare("evaluations", broken, reason, frame["accuracy"], count)
 
 
 def asked(case: Case) -> None:
@@ -114,26 +111,13 @@ def _keeps_items(case: Case, frame: pd.DataFrame) -> pd.Series:
     return frame["at"].ne("inside") | (not case.thinned)
 
 
-def _require(case: Case, frame: pd.DataFrame, column: str, again: str, what: str) -> None:
+def _require(case: Case, column: str, again: str, what: str) -> None:
+    """A column of `evaluations` is what the items say, where there are any."""
+    frame = _with_items(case)
     stored, computed = frame[column].astype(float), frame[again].astype(float)
-    wrong = ~np.isclose(stored, computed, rtol=case.rounding(), atol=case.rounding())
-    rows = frame[wrong & stored.notna()]
-    reasons = [
-        f"{column} is {row[column]:.10g}, but {what} is {row[again]:.10g}"
-        for _, row in rows.head(10).iterrows()
-    ]
-    case.findings.rows("evaluations", rows, reasons, KEYS["evaluations"])
-
-
-def _uneven(case: Case, frame: pd.DataFrame) -> None:
-    uneven = frame["scored"].ne(frame["n_items"] * frame["n_samples"])
-    rows = frame[uneven]
-    reasons = [
-        f"items has {row['scored']:.0f} responses of this row, not {row['n_items']} · "
-        f"{row['n_samples']}"
-        for _, row in rows.head(10).iterrows()
-    ]
-    case.findings.rows("evaluations", rows, reasons, KEYS["evaluations"])
+    close = np.isclose(stored, computed, rtol=case.rounding(), atol=case.rounding())
+    wrong = ~close & stored.notna() & computed.notna()
+    case.compare("evaluations", wrong, f"{column} is {{}}, but {what} is {{}}", stored, computed)
 
 
 def _orphans(case: Case) -> None:

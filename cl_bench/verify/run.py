@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,5 +127,3 @@ def _fault(error: Exception) -> Finding:
     if isinstance(error, DamagedError):
         return Finding(error.reason, error.file)
     return Finding(str(error))
-
-

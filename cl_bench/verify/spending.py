@@ -43,13 +43,8 @@ def beside(case: Case) -> None:
     for column, wanted in (("samples_slow", rollouts["slow"]), ("rollouts", rollouts.sum(axis=1))):
         right = frame["step"].map(wanted)
         wrong = right.notna() & frame[column].ne(right)
-        case.rows(
-            "evaluations",
-            wrong,
-            lambda row, name=column, of=wanted: (
-                f"{name} is {row[name]}, but the ledger has {of[row['step']]:.0f}"
-            ),
-        )
+        reason = f"{column} is {{}}, but the ledger has {{}}"
+        case.compare("evaluations", wrong, reason, frame[column], right)
 
 
 def steps(case: Case) -> None:
@@ -68,7 +63,9 @@ def steps(case: Case) -> None:
     case.rows("steps", ~outside & frame["stage"].ne(stage), "stage is not the one of the stream")
     domains = dict(enumerate((stage["domain"] for stage in case.stages), 1))
     right = frame["stage"].map(domains)
-    case.rows("steps", right.notna() & frame["domain"].ne(right), "domain is not the stream's there")
+    case.rows(
+        "steps", right.notna() & frame["domain"].ne(right), "domain is not the stream's there"
+    )
 
 
 def batches(case: Case) -> None:

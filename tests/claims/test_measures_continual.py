@@ -5,10 +5,10 @@ from functools import partial
 
 import pytest
 
-from cl_bench.claims import measures_ood
-from cl_bench.claims.measures_continual import MEASURES, accuracy_matrix
+from cl_bench.claims import measures_continual, measures_ood
+from cl_bench.claims.measures_continual import MEASURES, STAGES
 from cl_bench.claims.plan import Plan
-from cl_bench.metrics import Undefined
+from cl_bench.metrics import Undefined, average_accuracy
 from tests.claims.synthetic_stages import Runs, make_plan, means, on_stream
 
 # Two evaluations in each of the three stages, after the one before training.
@@ -105,7 +105,7 @@ def test_forgetting_from_the_best_stage_end_on_the_same_runs() -> None:
 def test_the_matrix_holds_the_base_and_the_stage_ends() -> None:
     plan = make_plan()
 
-    matrix = accuracy_matrix(make_runs(plan), plan.stream("rl", 100))
+    matrix = make_runs(plan).accuracy_matrix(plan.stream("rl", 100), tuple(STAGES))
 
     assert not isinstance(matrix, Undefined)
     assert matrix.tolist() == [[0.2, 0.2, 0.1], [0.7, 0.2, 0.1], [0.6, 0.25, 0.1], [0.45, 0.2, 0.3]]
@@ -179,14 +179,13 @@ def test_a_run_without_its_start_has_no_base() -> None:
     }
 
 
-def test_the_matrix_of_a_run_without_a_domain_is_undefined() -> None:
+def test_the_average_of_a_run_without_a_domain_is_undefined() -> None:
     plan = make_plan(seeds=[100])
     runs = Runs()
     cell = plan.stream("rl", 100)
     rows = on_stream(cell, lambda *_: 0.5, 1)
     runs.add(cell, evaluations=[each for each in rows if each["domain"] != "code"])
 
-    matrix = accuracy_matrix(runs, cell)
-
-    assert isinstance(matrix, Undefined)
-    assert "code" in matrix.reason
+    assert measures_continual.on_stream(runs, plan, "rl", average_accuracy) == {
+        100: Undefined("missing cell R[3, 2]")
+    }

@@ -161,6 +161,22 @@ def test_archived_runs_are_not_made_again_and_stay_in_the_archive(
     assert len(archive.known_cells(store)) == 2 * (3 * 2 + 1)
 
 
+def test_rules_and_plan_are_registered_before_the_first_run(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    packed = tmp_path / "packed"
+    registered = []
+
+    def look_and_make(*args: Any, **options: Any) -> list[Outcome]:
+        registered.append(Archive.read(packed).registered)
+        return sweep(*args, **options)
+
+    monkeypatch.setattr(reproduce, "make_missing", look_and_make)
+    reproduce.reproduce([1], folder=tmp_path / "runs", jobs=1, say=print, seeds=2, archive=packed)
+    assert registered == [Archive.read(packed).registered]
+    assert set(registered[0] or {}) == {"rules", "plan", "seeds"}
+
+
 def test_an_interrupted_reproduction_packs_what_is_finished(
     sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

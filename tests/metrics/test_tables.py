@@ -48,6 +48,7 @@ EXAMPLES: dict[str, list[Any]] = {
     "paired_bootstrap": [*TWO_LEARNERS, 0],
     "stratified_bootstrap": [TWO_LEARNERS[0], interquartile_mean, 0],
     "over_seeds": [{0: 0.1, 1: 0.2}, 0],
+    "student_mean": [[0.1, 0.2, 0.15]],
     "interquartile_mean": [TWO_LEARNERS[0]],
     "probability_of_improvement": TWO_LEARNERS,
     "rank_intervals": [[{0: 0.1, 1: 0.2}, {0: 0.3, 1: 0.1}], 0],

@@ -1,0 +1,133 @@
+"""The command `cl-bench check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cl_bench.cli_errors import Errors
+from cl_bench.errors import ClBenchError, UsageError
+
+if TYPE_CHECKING:
+    from cl_bench.gate.outcome import Report
+
+Name = typer.Option
+Runs = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Runs, or folders of runs.", metavar="CANDIDATE..."),
+]
+
+
+def check(
+    candidate: Runs = None,
+    against: Annotated[Path | None, Name(help="The reference, or any folder of runs.")] = None,
+    policy: Annotated[
+        Path | None, Name(help="TOML file; else the reference's own, else the default.")
+    ] = None,
+    as_json: Annotated[bool, Name("--json", help="Print JSON, for machines.")] = False,
+    junit: Annotated[Path | None, Name(help="Also write JUnit XML to this file.")] = None,
+    github: Annotated[
+        bool, Name("--github", help="Annotate and summarise; so it is on GitHub anyway.")
+    ] = False,
+    print_policy: Annotated[
+        bool, Name("--print-policy", help="Print the default policy and do nothing else.")
+    ] = False,
+    debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Did it get worse? Exit code 0: no. 1: yes. 3: too little data to say. 2: cannot compare."""
+    with Errors(debug):
+        if print_policy:
+            from cl_bench.gate.policy import default_policy_text
+
+            typer.echo(default_policy_text(), nl=False)
+            raise typer.Exit(0)
+        from cl_bench.gate.write_github import on_github
+
+        output = _Output(as_json, junit, github or on_github())
+        try:
+            report = _report(candidate, against, policy)
+        except ClBenchError as error:
+            output.failed(error)
+            raise
+        output.done(report)
+        raise typer.Exit(report.exit_code)
+
+
+def _report(candidate: list[Path] | None, against: Path | None, policy: Path | None) -> Report:
+    from cl_bench.gate.policy import load_policy
+    from cl_bench.regression import check as check_runs
+
+    if not candidate or against is None:
+        raise UsageError(
+            "A candidate and a reference are needed: `cl-bench check RUN --against REFERENCE`."
+        )
+    return check_runs(candidate, against, load_policy(policy) if policy else None)
+
+
+class _Output:
+    """Where a report, or the error instead of one, goes."""
+
+    def __init__(self, as_json: bool, junit: Path | None, github: bool) -> None:
+        self._as_json, self._junit, self._github = as_json, junit, github
+
+    def done(self, report: Report) -> None:
+        from cl_bench.gate import write_github as hub
+        from cl_bench.gate import write_json, write_junit
+
+        if self._as_json:
+            _print_json(write_json.data(report))
+        else:
+            self._print(report)
+        if self._junit:
+            _write(self._junit, write_junit.junit(report))
+        if self._github:
+            self._annotate(hub.annotations(report), hub.summary(report))
+
+    def failed(self, error: ClBenchError) -> None:
+        from cl_bench.gate import write_github as hub
+        from cl_bench.gate import write_json, write_junit
+
+        message = str(error)
+        if self._as_json:
+            _print_json(write_json.failure(message, getattr(error, "differences", ())))
+        if self._junit:
+            _write(self._junit, write_junit.junit_failure(message))
+        if self._github:
+            self._annotate([hub.annotation_of_error(message)], hub.summary_of_error(message))
+
+    def _print(self, report: Report) -> None:
+        from rich.console import Console
+
+        from cl_bench.gate.write_github import fenced
+        from cl_bench.gate.write_text import renderable, text
+
+        console = Console()
+        if self._github:
+            typer.echo(fenced(text(report)))
+        elif console.is_terminal:
+            console.print(renderable(report))
+        else:
+            typer.echo(text(report))
+
+    def _annotate(self, lines: list[str], markdown: str) -> None:
+        from cl_bench.gate.write_github import append_summary
+
+        for line in lines:
+            typer.echo(line, err=self._as_json)  # the runner reads both streams
+        append_summary(markdown)
+
+
+def _print_json(value: object) -> None:
+    import json
+
+    typer.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def _write(path: Path, content: bytes) -> None:
+    from cl_bench.files import replacing
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)

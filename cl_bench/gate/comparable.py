@@ -1,0 +1,33 @@
+"""Whether the runs of candidate and reference can be compared at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cl_bench.errors import UsageError
+from cl_bench.gate.pairs import Paired
+from cl_bench.report.comparability import Setup
+
+
+class IncomparableError(UsageError):
+    """Runs of candidate and reference were not made under the same conditions."""
+
+    def __init__(self, differences: Sequence[str]) -> None:
+        super().__init__(
+            f"Candidate and reference cannot be compared: {'; '.join(differences)}. Make the "
+            "candidate's runs as the reference's were (`cl-bench reference rerun`), or record the "
+            "reference again (`cl-bench reference record`)."
+        )
+        self.differences = tuple(differences)
+
+
+def require_comparable(cases: Sequence[Paired]) -> None:
+    """Raise `IncomparableError` with all differences, each once, unless every pair compares."""
+    found = [
+        f"{paired.case}: {difference}"
+        for paired in cases
+        for pair in paired.pairs
+        for difference in Setup.of(pair.candidate.run).differences(Setup.of(pair.reference.run))
+    ]
+    if found:
+        raise IncomparableError(list(dict.fromkeys(found)))

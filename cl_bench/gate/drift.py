@@ -1,0 +1,174 @@
+"""The checks of whole trajectories: how far a candidate drifts from the reference on its way.
+
+Two questions, as in a regression test against a recorded training run: the *mean drift*, over all
+evaluation points, answered by the rule of the gate like any number; and the drift at *every point*
+(a step, a domain and a prompt). There are many points, so a single one has to be far off: a point
+is a regression if its mean difference is beyond the tolerance and the interval of that point,
+whose level is spread over all points (Bonferroni), excludes 0; it is undecided if its mean
+difference is beyond the tolerance and its interval is not so sure. Points within the tolerance
+pass: that no point was seen beyond it is no proof that none is, which the mean drift gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from cl_bench.gate.differences import (
+    Differences,
+    Question,
+    answer,
+    described,
+    identical,
+    judged,
+    with_needed,
+)
+from cl_bench.gate.items import ItemScores, Point, Resampled
+from cl_bench.gate.outcome import Check
+from cl_bench.gate.pairs import Paired
+from cl_bench.gate.policy import TRAJECTORIES, Policy, Tolerance, TrajectoryRule
+from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS, SLACK
+from cl_bench.metrics.arrays import Array
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.run_metrics import Measured
+from cl_bench.views import stream_rows
+
+_ACCURACY = "accuracy"
+_NO_ITEMS = Undefined("one seed says nothing of it: it has no values of single items")
+_NAMED = 3
+"""Missing points that are named one by one."""
+_WORST_FIRST = (REGRESS, INCONCLUSIVE, PASS)
+
+
+def drift_checks(paired: Paired, policy: Policy) -> Iterator[Check]:
+    """For every trajectory of the policy: the mean drift and the drift at every point."""
+    for quantity, rule in policy.trajectories.items():
+        if paired.pairs:
+            course = _Course(paired, quantity)
+            yield from course.checks(rule, policy.level)
+
+
+class _Course:
+    """One quantity of all seeds of a case, at the points that all of their runs have."""
+
+    def __init__(self, paired: Paired, quantity: str) -> None:
+        self._paired, self._quantity = paired, quantity
+        ours = [_trajectory(pair.candidate, quantity) for pair in paired.pairs]
+        theirs = [_trajectory(pair.reference, quantity) for pair in paired.pairs]
+        asked = sorted(set().union(*theirs))
+        self._points = [point for point in asked if all(point in run for run in [*ours, *theirs])]
+        self._lost = [point for point in asked if point not in set(self._points)]
+        self._candidate_S_P = _at(ours, self._points)
+        self._reference_S_P = _at(theirs, self._points)
+        self._identical = all(pair.identical for pair in paired.pairs)
+
+    def checks(self, rule: TrajectoryRule, level: float) -> Iterator[Check]:
+        """Both questions; undecided where no point has a value in all runs."""
+        if self._points:
+            yield self._unless_lost(self._mean(rule, level))
+            yield self._unless_lost(self._every_point(rule, level))
+        else:
+            lost = f"no evaluation has a value of {self._quantity} in all runs"
+            yield Check(self._paired.case, f"{self._quantity}, every point", INCONCLUSIVE, lost)
+
+    def _mean(self, rule: TrajectoryRule, level: float) -> Check:
+        """The mean drift over all points."""
+        differences = self._differences(list(range(len(self._points))))
+        question = self._question("mean drift", rule, rule.mean, differences, level)
+        return (
+            identical(question, differences) if self._identical else answer(question, differences)
+        )
+
+    def _every_point(self, rule: TrajectoryRule, level: float) -> Check:
+        """The drift at the point that is worst beside its tolerance."""
+        spread = 1 - (1 - level) / len(self._points)
+        found = [self._point(place, rule, spread) for place in range(len(self._points))]
+        place = min(range(len(found)), key=lambda at: (_rank(found[at][0]), found[at][1]))
+        worst, where = found[place][0], _named(self._points[place])
+        beyond = sum(check.verdict != PASS for check, _ in found)
+        if self._identical:
+            said = f"identical at all {len(found)} points"
+        elif beyond:
+            said = f"{beyond} of {len(found)} points beyond the tolerance; worst: {where}"
+        else:
+            said = f"all {len(found)} points within the tolerance; nearest to it: {where}"
+        return replace(worst, reason=f"{said}: {worst.reason}" if worst.reason else said)
+
+    def _unless_lost(self, check: Check) -> Check:
+        """The same, undecided if it would pass although points are missing."""
+        if not self._lost or check.verdict == REGRESS:
+            return check
+        more = f" and {len(self._lost) - _NAMED} more" if len(self._lost) > _NAMED else ""
+        lost = "; ".join(map(_named, self._lost[:_NAMED]))
+        return replace(check, verdict=INCONCLUSIVE, reason=f"no value at {lost}{more}")
+
+    def _point(self, place: int, rule: TrajectoryRule, level: float) -> tuple[Check, float]:
+        """The check of one point, and how far it is from being beyond its tolerance."""
+        differences = self._differences([place])
+        question = self._question("every point", rule, rule.point, differences, level)
+        if self._identical:
+            return replace(identical(question, differences), reason=""), 0.0
+        check, interval = described(question, differences), differences.interval(level)
+        margin = check.worse + question.tolerance
+        if margin >= -SLACK:
+            return replace(check, verdict=PASS, interval=interval), margin
+        if isinstance(interval, Undefined):
+            said = f"{interval.reason}; at least 2 seeds are needed"
+            return replace(check, interval=interval, reason=said, needed=2), margin
+        verdict = judged(differences.mean, interval, question)
+        check = replace(check, verdict=verdict, interval=interval)
+        return with_needed(check, question, differences), margin
+
+    def _question(
+        self,
+        name: str,
+        rule: TrajectoryRule,
+        tolerance: Tolerance,
+        differences: Differences,
+        level: float,
+    ) -> Question:
+        unit, _ = TRAJECTORIES[self._quantity]
+        allowed = tolerance.at(float(np.mean(differences.reference_S)))
+        title = f"{self._quantity}, {name}"
+        return Question(self._paired.case, title, unit, rule.better, allowed, level)
+
+    def _differences(self, places: list[int]) -> Differences:
+        """Of the mean over some points."""
+        return Differences(
+            self._candidate_S_P[:, places].mean(axis=1).tolist(),
+            self._reference_S_P[:, places].mean(axis=1).tolist(),
+            [self._resampled(pair.items, places) for pair in self._paired.pairs],
+        )
+
+    def _resampled(self, items: ItemScores | Undefined, places: list[int]) -> Resampled | Undefined:
+        if self._quantity != _ACCURACY:
+            return _NO_ITEMS
+        if isinstance(items, Undefined):
+            return items
+        return items.of_points([self._points[place] for place in places])
+
+
+def _trajectory(run: Measured, quantity: str) -> Mapping[Point, float]:
+    """The values that are there, by point."""
+    rows = stream_rows(run.table("evaluations"))
+    rows = rows[rows[quantity].notna()]
+    columns = (rows[name].tolist() for name in ("step", "domain", "prompt", quantity))
+    return {
+        (step, domain, prompt): value for step, domain, prompt, value in zip(*columns, strict=True)
+    }
+
+
+def _at(runs: list[Mapping[Point, float]], points: list[Point]) -> Array:
+    """The values of runs at points, shape (runs, points)."""
+    return np.array([[run[point] for point in points] for run in runs], np.float64)
+
+
+def _rank(check: Check) -> int:
+    return _WORST_FIRST.index(check.verdict)
+
+
+def _named(point: Point) -> str:
+    step, domain, prompt = point
+    return f"step {step}, {domain}, {prompt} prompt"

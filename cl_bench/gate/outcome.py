@@ -1,0 +1,88 @@
+"""What a comparison came to: its checks and the verdict over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cl_bench.gate.pairs import Case
+from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS, Verdict, worst
+from cl_bench.metrics.bootstrap import Interval
+from cl_bench.metrics.undefined import Undefined
+
+EXIT_CODES: Mapping[Verdict, int] = {PASS: 0, REGRESS: 1, INCONCLUSIVE: 3}
+"""2 is an error: of the command, or because the runs cannot be compared."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question and its answer."""
+
+    case: Case
+    name: str
+    """Such as `average_accuracy`, `accuracy, mean drift` or `finished`."""
+    verdict: Verdict
+    reason: str
+    """Why, in words; what is needed if nothing could be decided."""
+    unit: str = ""
+    reference: float | Undefined = Undefined("not a number")
+    """Mean over the seeds that are compared."""
+    candidate: float | Undefined = Undefined("not a number")
+    difference: float | Undefined = Undefined("not a number")
+    """Candidate − reference, mean over the seeds, in the unit; the sign is that of the numbers."""
+    worse: float = 0.0
+    """The same with the sign that makes negative worse."""
+    interval: Interval | Undefined = Undefined("not a number")
+    """Of the difference."""
+    tolerance: float | None = None
+    better: str = "higher"
+    needed: int | Undefined | None = None
+    """How many seeds or items would decide; None where that is no question."""
+    needed_unit: str = "seeds"
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Which seeds of a case were compared."""
+
+    case: Case
+    compared: tuple[int, ...]
+    of_seeds: int
+    identical: bool
+    """Whether all that were compared are equal to the last bit."""
+
+    def __str__(self) -> str:
+        same = ", identical" if self.identical else ""
+        return f"{self.case}: {len(self.compared)} of {self.of_seeds} seeds{same}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """A candidate beside a reference."""
+
+    candidate: str
+    reference: str
+    """Where both were read."""
+    policy: str
+    """Where it was read, or `the default policy`."""
+    policy_sha256: str
+    level: float
+    coverage: tuple[Coverage, ...]
+    checks: tuple[Check, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def verdict(self) -> Verdict:
+        """Regress if any check does, else inconclusive if any is, else pass."""
+        return worst([check.verdict for check in self.checks])
+
+    @property
+    def exit_code(self) -> int:
+        """0 pass, 1 regress, 3 inconclusive."""
+        return EXIT_CODES[self.verdict]
+
+    @property
+    def counts(self) -> Mapping[Verdict, int]:
+        """How many checks came to each verdict."""
+        found: Sequence[Verdict] = [check.verdict for check in self.checks]
+        return {verdict: found.count(verdict) for verdict in (PASS, REGRESS, INCONCLUSIVE)}

@@ -1,0 +1,160 @@
+"""Candidate runs beside the reference's: by learner and stream, then paired by seed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from cl_bench.errors import UsageError
+from cl_bench.gate.items import ItemScores
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.run_metrics import Measured
+from cl_bench.run_tables import RunTables
+from cl_bench.text import one_line
+
+_COMPARED = ("evaluations", "items", "steps", "prompts", "ledger")
+"""The tables that are equal where two runs did the same, wall time apart."""
+_BROKEN = ("failed", "diverged")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is compared as one: a learner on a stream."""
+
+    learner: str
+    stream: str
+
+    def __str__(self) -> str:
+        return f"{self.learner} on {self.stream}"
+
+
+class Pair:
+    """One seed of a case: the candidate's run and the reference's."""
+
+    def __init__(self, seed: int, candidate: RunTables, reference: RunTables) -> None:
+        self.seed = seed
+        self.candidate, self.reference = Measured(candidate), Measured(reference)
+
+    @cached_property
+    def identical(self) -> bool:
+        """Whether all tables are equal to the last bit, wall time apart."""
+        return all(self._equal(table) for table in _COMPARED)
+
+    @cached_property
+    def items(self) -> ItemScores | Undefined:
+        """The scores of both on the same items."""
+        return ItemScores.of(self.candidate, self.reference)
+
+    def _equal(self, table: str) -> bool:
+        ours, theirs = (
+            run.table(table).drop(columns="seconds", errors="ignore").reset_index(drop=True)
+            for run in (self.candidate, self.reference)
+        )
+        return bool(ours.equals(theirs))
+
+
+@dataclass(frozen=True)
+class Paired:
+    """A case with its seeds."""
+
+    case: Case
+    pairs: tuple[Pair, ...]
+    """Seeds that are done in both, in order."""
+    broken: Mapping[int, str]
+    """Seeds that are done in the reference and failed or diverged in the candidate: why."""
+    missing: tuple[int, ...]
+    """Seeds of the reference that the candidate lacks."""
+    notes: tuple[str, ...]
+    """What is left out of the comparison, and why."""
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds the reference has a finished run of."""
+        return len(self.pairs) + len(self.broken) + len(self.missing)
+
+
+def pair_up(candidate: Sequence[RunTables], reference: Sequence[RunTables]) -> list[Paired]:
+    """All cases of the reference, sorted by name.
+
+    A `UsageError`: two runs of one seed on one side, a run that is not finished, nothing in common.
+    """
+    ours, theirs = _by_case("candidate", candidate), _by_case("reference", reference)
+    if not ours.keys() & theirs.keys():
+        raise UsageError(
+            f"The candidate has {_listed(ours)}, the reference has {_listed(theirs)}: nothing can "
+            "be compared. Give runs of one learner on one stream on both sides."
+        )
+    return [_paired(case, ours.get(case, {}), theirs[case]) for case in sorted(theirs, key=str)]
+
+
+def left_out(candidate: Sequence[RunTables], reference: Sequence[RunTables]) -> list[str]:
+    """A line for each case of the candidate that the reference does not have."""
+    ours, theirs = _by_case("candidate", candidate), _by_case("reference", reference)
+    return [
+        f"{case}: not in the reference, so not checked"
+        for case in sorted(ours.keys() - theirs.keys(), key=str)
+    ]
+
+
+def _by_case(side: str, runs: Sequence[RunTables]) -> dict[Case, dict[int, RunTables]]:
+    found: dict[Case, dict[int, RunTables]] = defaultdict(dict)
+    for run in runs:
+        manifest = run.manifest
+        case, seed = Case(manifest["learner"], manifest["stream"]["name"]), manifest["seed"]
+        if manifest["status"] == "running":
+            raise UsageError(
+                f"The {side}'s run {run.path} is not finished. Go on with "
+                f"`cl-bench run --resume {run.path}`, or leave it out."
+            )
+        if seed in found[case]:
+            raise UsageError(
+                f"The {side} has two runs of {case}, seed {seed}: {found[case][seed].path} and "
+                f"{run.path}. Give one run of every seed."
+            )
+        found[case][seed] = run
+    return dict(found)
+
+
+def _paired(case: Case, ours: Mapping[int, RunTables], theirs: Mapping[int, RunTables]) -> Paired:
+    wanted = [seed for seed in sorted(theirs) if theirs[seed].manifest["status"] not in _BROKEN]
+    if not wanted:
+        raise UsageError(
+            f"The reference has no finished run of {case}: all failed or diverged. "
+            "Give another reference."
+        )
+    present = [seed for seed in wanted if seed in ours]
+    broken = {seed: _why(ours[seed]) for seed in present if _is_broken(ours[seed])}
+    notes = [
+        f"{case}, seed {seed}: {_why(theirs[seed])} in the reference, so not checked"
+        for seed in sorted(theirs.keys() - set(wanted))
+    ]
+    extra = sorted(ours.keys() - theirs.keys())
+    if extra:
+        notes.append(f"{case}: the reference lacks seeds {_numbers(extra)}, so not checked")
+    return Paired(
+        case,
+        tuple(Pair(seed, ours[seed], theirs[seed]) for seed in present if seed not in broken),
+        broken,
+        tuple(seed for seed in wanted if seed not in ours),
+        tuple(notes),
+    )
+
+
+def _is_broken(run: RunTables) -> bool:
+    return run.manifest["status"] in _BROKEN
+
+
+def _why(run: RunTables) -> str:
+    reason = run.manifest.get("reason")
+    status = str(run.manifest["status"])
+    return f"{status} ({one_line(str(reason), 200)})" if reason else status
+
+
+def _listed(cases: Mapping[Case, object]) -> str:
+    return ", ".join(sorted(map(str, cases)))
+
+
+def _numbers(seeds: Sequence[int]) -> str:
+    return ", ".join(map(str, seeds))

@@ -1,0 +1,224 @@
+"""A recorded reference: runs that candidates are held against, and the policy they are held to.
+
+    reference.json                     versions, commit, and the SHA-256 of every file below
+    policy.toml                        what is asked of a candidate
+    runs/<stream>/<learner>-<seed>.zip packed runs (`cl_bench.packs`)
+
+It is written whole or not at all, only from finished runs of one commit whose tree was clean, and
+refused when a file of it was edited: what a candidate has to reach changes only by a new record.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from cl_bench.errors import RunDirectoryError, UsageError
+from cl_bench.files import (
+    file_hash,
+    read_json,
+    replacing_folder,
+    write_json_atomically,
+    writing,
+)
+from cl_bench.gate.policy import (
+    Policy,
+    default_policy,
+    default_policy_text,
+    load_policy,
+    parse_policy,
+)
+from cl_bench.packs.layout import place
+from cl_bench.packs.write import pack
+from cl_bench.results import RunDirectory
+from cl_bench.run_metrics import METRIC_VERSION
+from cl_bench.run_tables import RunTables, find_runs, open_run
+from cl_bench.schema import SCHEMA_VERSION
+
+REFERENCE_VERSION = 1
+"""Counts up whenever an entry of reference.json changes its meaning."""
+INDEX, POLICY, RUNS = "reference.json", "policy.toml", "runs"
+_AGAIN = "`cl-bench reference record` writes one"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Runs to be held against, and the policy to hold to."""
+
+    path: Path
+    runs: Sequence[RunTables]
+    policy: Policy
+
+
+def open_reference(path: Path) -> Reference:
+    """A recorded reference, or any folder of runs with the default policy.
+
+    What is missing, edited or unreadable is a `RunDirectoryError`.
+    """
+    if (path / INDEX).is_file():
+        return _recorded(path)
+    runs, unreadable = find_runs([path])
+    if unreadable:
+        raise RunDirectoryError(f"The reference cannot be read: {unreadable[0].reason}")
+    return Reference(path, runs, default_policy())
+
+
+def record(
+    runs: Sequence[Path],
+    out: Path,
+    *,
+    policy: Path | None = None,
+    replace: bool = False,
+    installed: bool = False,
+) -> Reference:
+    """Write the runs at or below the paths as a reference into the folder `out`.
+
+    Without `policy`, that of the replaced reference stays, or the default one is written. An
+    existing reference is replaced only if `replace` says so, and nothing else ever is. `installed`
+    accepts runs of an installed cl-bench, whose commit is not known.
+    """
+    found = _recordable(runs, installed)
+    _require_free(out, replace)
+    text = _policy_text(policy, out)
+    parse_policy(text, str(policy or POLICY))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with writing(out), replacing_folder(out) as folder:
+        (folder / POLICY).write_text(text, encoding="utf-8", newline="\n")
+        entries = [_packed(run, folder) for run in found]
+        write_json_atomically(folder / INDEX, _index(found, entries, text))
+    return open_reference(out)
+
+
+def _recordable(paths: Sequence[Path], installed: bool) -> list[RunDirectory]:
+    """The runs, if all of them may be recorded together."""
+    found, unreadable = find_runs(paths)
+    if unreadable:
+        raise RunDirectoryError(f"Cannot record: {unreadable[0].reason}")
+    seen: dict[object, Path] = {}
+    for run in found:
+        manifest = run.manifest
+        _require_recordable(run.path, manifest, installed)
+        name = place(manifest)
+        if name in seen:
+            raise UsageError(
+                f"{seen[name]} and {run.path} are runs of one learner, stream and seed. "
+                "Record one of them."
+            )
+        seen[name] = run.path
+    _require_one_code(found)
+    return [RunDirectory.open(run.path) for run in found]
+
+
+def _require_recordable(path: Path, manifest: Mapping[str, Any], installed: bool) -> None:
+    if manifest["status"] != "done":
+        raise UsageError(
+            f"{path} is {manifest['status']}; a reference is made of runs that are done."
+        )
+    came = manifest.get("provenance") or {}
+    if came.get("git_dirty") or (came.get("git_commit") is None and not installed):
+        known = "has changes that no commit has" if came.get("git_dirty") else "is not known"
+        accept = "" if came.get("git_dirty") else ", or accept an installed one with --installed"
+        raise UsageError(
+            f"{path} cannot be in a reference: the code that made it {known}. Commit, and make the "
+            f"run again from the clean checkout{accept}."
+        )
+
+
+def _require_one_code(runs: Sequence[RunTables]) -> None:
+    made = {_code(run.manifest): run.path for run in runs}
+    if len(made) > 1:
+        (one, first), (other, second) = list(made.items())[:2]
+        raise UsageError(
+            f"{first} was made by {one} and {second} by {other}. Make all runs of a reference with "
+            "the same code."
+        )
+
+
+def _code(manifest: Mapping[str, Any]) -> str:
+    came = manifest.get("provenance") or {}
+    commit = came.get("git_commit")
+    return f"commit {commit}" if commit else f"code {came.get('source_hash')}"
+
+
+def _require_free(out: Path, replace: bool) -> None:
+    if not out.exists():
+        return
+    if not out.is_dir() or not {file.name for file in out.iterdir()} <= {INDEX, POLICY, RUNS}:
+        raise UsageError(f"{out} holds other files than a reference. Give another --out.")
+    if any(out.iterdir()) and not replace:
+        raise UsageError(f"{out} holds a reference. Give another --out, or --replace it.")
+
+
+def _policy_text(given: Path | None, out: Path) -> str:
+    kept = out / POLICY
+    file = given or (kept if kept.is_file() else None)
+    if file is None:
+        return default_policy_text()
+    load_policy(file)
+    return file.read_text(encoding="utf-8")
+
+
+def _packed(run: RunDirectory, folder: Path) -> dict[str, Any]:
+    """Write the run's pack, and what the index says of it."""
+    manifest = run.manifest
+    inside = Path(RUNS) / place(manifest)
+    file = folder / inside
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pack(run).write(file)
+    return {
+        "file": inside.as_posix(),
+        "sha256": file_hash(file),
+        "learner": manifest["learner"],
+        "stream": manifest["stream"]["name"],
+        "seed": manifest["seed"],
+    }
+
+
+def _index(
+    runs: Sequence[RunDirectory], entries: list[dict[str, Any]], policy: str
+) -> dict[str, Any]:
+    came = runs[0].manifest.get("provenance") or {}
+    return {
+        "reference_version": REFERENCE_VERSION,
+        "schema_version": SCHEMA_VERSION,
+        "metric_version": METRIC_VERSION,
+        "recorded_with": version("cl-bench"),
+        "made_with": {
+            name: came.get(name)
+            for name in ("cl_bench", "git_commit", "source_hash", "python", "platform", "packages")
+        },
+        "policy": {"file": POLICY, "sha256": sha256(policy.encode()).hexdigest()},
+        "runs": sorted(entries, key=lambda entry: entry["file"]),
+    }
+
+
+def _recorded(path: Path) -> Reference:
+    index = read_json(path / INDEX)
+    try:
+        given = index["reference_version"]
+        hashes = {run["file"]: run["sha256"] for run in index["runs"]}
+        hashes[POLICY] = index["policy"]["sha256"]
+    except (TypeError, KeyError) as error:
+        raise _damaged(path, f"{INDEX} lacks {error}") from error
+    if given != REFERENCE_VERSION:
+        raise _damaged(path, f"it is of version {given!r}, not {REFERENCE_VERSION}")
+    there = {file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()}
+    for name in sorted(hashes.keys() ^ (there - {INDEX})):
+        raise _damaged(path, f"{name} is {'missing' if name in hashes else 'not part of it'}")
+    for name, expected in hashes.items():
+        if file_hash(path / name) != expected:
+            raise _damaged(path, f"{name} was edited after it was recorded")
+    runs = [open_run(path / name) for name in sorted(hashes) if name != POLICY]
+    return Reference(path, runs, load_policy(path / POLICY))
+
+
+def _damaged(path: Path, reason: str) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"The reference {path} cannot be used: {json.dumps(reason)[1:-1]}. Restore it, or record it "
+        "again with `cl-bench reference record`."
+    )

@@ -1,0 +1,67 @@
+"""A report of the gate as JUnit XML, for the dashboards of CI systems."""
+
+from __future__ import annotations
+
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from cl_bench.gate.outcome import Check, Coverage, Report
+from cl_bench.gate.rule import INCONCLUSIVE, REGRESS
+from cl_bench.gate.words import sentence
+from cl_bench.text import printable
+
+_TITLE = "cl-bench check"
+
+
+def junit(report: Report) -> bytes:
+    """A suite for each learner and stream, a case for each check.
+
+    A regression is a failure. What is undecided is an error, because the gate does not let it pass.
+    """
+    root = Element("testsuites", name=_TITLE, **_counts(list(report.checks)))
+    for coverage in report.coverage:
+        _suite(root, coverage, [c for c in report.checks if c.case == coverage.case])
+    return _bytes(root)
+
+
+def junit_failure(message: str) -> bytes:
+    """One case with the error because of which there is no report."""
+    counts = {"tests": "1", "failures": "0", "errors": "1", "skipped": "0", "time": "0"}
+    root = Element("testsuites", name=_TITLE, **counts)
+    suite = SubElement(root, "testsuite", name=_TITLE, **counts)
+    case = SubElement(suite, "testcase", classname=_TITLE, name="comparable", time="0")
+    _outcome(case, "error", "error", message)
+    return _bytes(root)
+
+
+def _suite(root: Element, coverage: Coverage, checks: list[Check]) -> None:
+    name = printable(str(coverage.case))
+    suite = SubElement(root, "testsuite", name=name, **_counts(checks))
+    for check in checks:
+        case = SubElement(suite, "testcase", classname=name, name=printable(check.name), time="0")
+        if check.verdict == REGRESS:
+            _outcome(case, "failure", check.verdict, sentence(check))
+        elif check.verdict == INCONCLUSIVE:
+            _outcome(case, "error", check.verdict, sentence(check))
+        else:
+            SubElement(case, "system-out").text = printable(sentence(check))
+
+
+def _outcome(case: Element, tag: str, kind: str, message: str) -> None:
+    SubElement(case, tag, type=kind, message=printable(message)).text = printable(message)
+
+
+def _counts(checks: list[Check]) -> dict[str, str]:
+    verdicts = [check.verdict for check in checks]
+    counts = {
+        "tests": len(verdicts),
+        "failures": verdicts.count(REGRESS),
+        "errors": verdicts.count(INCONCLUSIVE),
+        "skipped": 0,
+        "time": 0,
+    }
+    return {name: str(count) for name, count in counts.items()}
+
+
+def _bytes(root: Element) -> bytes:
+    indent(root)
+    return tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"

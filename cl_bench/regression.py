@@ -1,0 +1,37 @@
+"""The gate: a candidate's runs beside a reference's, and whether they got worse.
+
+    from cl_bench.regression import check
+    report = check([Path("runs/candidate")], Path("results/gate"))
+    report.verdict        # pass, regress or inconclusive
+
+docs/gate.md says how a verdict is reached, and what it claims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cl_bench.errors import RunDirectoryError
+from cl_bench.gate.compare import compare
+from cl_bench.gate.outcome import Report
+from cl_bench.gate.policy import Policy
+from cl_bench.gate.reference import open_reference
+from cl_bench.run_tables import find_runs
+
+__all__ = ["Report", "check"]
+
+
+def check(candidate: Sequence[Path], reference: Path, policy: Policy | None = None) -> Report:
+    """The runs at or below the paths of `candidate` beside those of `reference`.
+
+    `reference` is a folder that `cl-bench reference record` wrote, a run, or a folder of runs. The
+    policy is the one given, else the reference's own, else the default one. Runs that cannot be
+    read or compared are a `ClBenchError`: nothing is left out silently.
+    """
+    found, unreadable = find_runs(candidate)
+    if unreadable:
+        raise RunDirectoryError(f"The candidate cannot be read: {unreadable[0].reason}")
+    recorded = open_reference(reference)
+    names = (", ".join(map(str, candidate)), str(reference))
+    return compare(found, recorded.runs, policy or recorded.policy, names=names)

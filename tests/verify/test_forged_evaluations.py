@@ -1,0 +1,214 @@
+"""Forged evaluations and items: each is found, in its file and with the reason, all hashes fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cl_bench.verify.run import verify_run
+
+from .tampering import INSIDE, Forgery, Tamper, both, drop, duplicate, edit, require_found
+
+EVALUATIONS, ITEMS = "tables/evaluations.parquet", "tables/items.parquet"
+
+
+def swap_scores(run: Forgery) -> None:
+    """A right response becomes wrong and a wrong one right, of equal length: accuracy stays."""
+    items = run.tables["items"]
+    here = items[run.rows("items", **INSIDE)]
+    right, wrong = (here[here["score"].eq(score)].index[0] for score in (1.0, 0.0))
+    items.loc[[right, wrong], "score"] = [0.0, 1.0]
+
+
+def swap_problems(run: Forgery) -> None:
+    """All responses of one evaluation are given to other problems."""
+    items = run.tables["items"]
+    rows = run.rows("items", **INSIDE)
+    names = sorted(set(items.loc[rows, "uid"]))
+    others = dict(zip(names, [f"{name}0" for name in names], strict=True))
+    items.loc[rows, "uid"] = items.loc[rows, "uid"].map(others)
+
+
+def end_early(run: Forgery) -> None:
+    """The second stage never took place."""
+    for name in ("evaluations", "items", "steps", "ledger", "prompts", "transcripts", "timing"):
+        frame = run.tables[name]
+        run.tables[name] = frame[frame["step"] <= 3].reset_index(drop=True)
+
+
+def longer_responses(run: Forgery) -> None:
+    run.edit("items", "completion_tokens", lambda old: old + 1, **INSIDE)
+
+
+FORGERIES: dict[str, tuple[Tamper, str, str]] = {
+    "an accuracy is edited": (
+        edit("evaluations", "accuracy", 0.75, **INSIDE, weights="trained"),
+        EVALUATIONS,
+        "accuracy is 0.75, but the mean score of its items is",
+    ),
+    "an accuracy counts parts of responses": (
+        edit("evaluations", "accuracy", 0.3, **INSIDE),
+        EVALUATIONS,
+        "accuracy · n is not whole: 0.3 of 8 responses",
+    ),
+    "an accuracy is above 1": (
+        edit("evaluations", "accuracy", 1.5, **INSIDE),
+        EVALUATIONS,
+        "accuracy is 1.5, above 1",
+    ),
+    "an accuracy is no number": (
+        edit("evaluations", "accuracy", float("nan"), **INSIDE),
+        EVALUATIONS,
+        "accuracy is no number",
+    ),
+    "rows of items are dropped": (
+        drop("items", **INSIDE, sample=1),
+        EVALUATIONS,
+        "n_samples is 2, but the number of samples in items is 1",
+    ),
+    "wrong responses are dropped": (
+        drop("items", **INSIDE, score=0.0),
+        EVALUATIONS,
+        "responses of this row, not n_items · n_samples = 8",
+    ),
+    "all items of an evaluation are dropped": (
+        drop("items", **INSIDE),
+        EVALUATIONS,
+        "there are no items of this row",
+    ),
+    "an evaluation is dropped and its items stay": (
+        drop("evaluations", **INSIDE),
+        ITEMS,
+        "no row of evaluations is of this item",
+    ),
+    "an evaluation is dropped with its items": (
+        both(drop("evaluations", **INSIDE), drop("items", **INSIDE)),
+        EVALUATIONS,
+        "step 2, math, stream, easy, learner, trained: the row is missing",
+    ),
+    "all evaluations at a step are dropped": (
+        both(*(drop(name, step=2) for name in ("evaluations", "items", "ledger"))),
+        EVALUATIONS,
+        "no evaluation at step 2",
+    ),
+    "a domain of retention is dropped everywhere": (
+        both(*(drop(name, domain="facts") for name in ("evaluations", "items"))),
+        EVALUATIONS,
+        "facts, retention, easy, stated, trained: the row is missing",
+    ),
+    "the base is left out": (
+        both(*(drop(name, weights="base") for name in ("evaluations", "items"))),
+        EVALUATIONS,
+        "seed, base: the row is missing",
+    ),
+    "a stage is cut off": (end_early, EVALUATIONS, "no evaluation at step 5"),
+    "scores of two items are swapped": (swap_scores, ITEMS, "but its answer is wrong"),
+    "a score is edited with its accuracy": (
+        both(
+            edit("items", "score", 1.0, **INSIDE),
+            edit("evaluations", "accuracy", 1.0, **INSIDE),
+        ),
+        ITEMS,
+        "score is 1, but its answer is wrong",
+    ),
+    "items are of other problems": (swap_problems, ITEMS, "has no such test problem"),
+    "items are of another evaluation's problems": (
+        edit("items", "uid", lambda old: old.replace("math", "code"), **INSIDE),
+        ITEMS,
+        "its problems are not those that the other evaluations asked",
+    ),
+    "responses are made longer": (
+        longer_responses,
+        EVALUATIONS,
+        "but the mean length of its items is",
+    ),
+    "a divergence is negative": (
+        edit("evaluations", "kl_policy_base", -0.01, **INSIDE),
+        EVALUATIONS,
+        "kl_policy_base is -0.01, below 0",
+    ),
+    "a divergence at step 0": (
+        edit("evaluations", "kl_base_policy", 0.02, step=0, domain="code", weights="trained"),
+        EVALUATIONS,
+        "kl_base_policy is 0.02 at step 0, where the policy is still the base; it must be 0",
+    ),
+    "a divergence of the base from itself": (
+        edit("evaluations", "kl_policy_base", 0.02, step=6, domain="code", weights="base"),
+        EVALUATIONS,
+        "kl_policy_base is 0.02 of the base itself; it must be 0",
+    ),
+    "a divergence is halved": (
+        edit("evaluations", "kl_policy_base", lambda old: old / 2, step=6, weights="trained"),
+        EVALUATIONS,
+        "kl_policy_base per token times its tokens is not kl_policy_base_sequence times",
+    ),
+    "the base answers otherwise at step 0": (
+        edit("evaluations", "entropy", 0.9, step=0, domain="math", weights="base"),
+        EVALUATIONS,
+        "at step 0 the base answers as the policy does, but these rows differ",
+    ),
+    "an evaluation is said to be a stage's end": (
+        edit("evaluations", "at", "stage-end", **INSIDE),
+        EVALUATIONS,
+        "at is stage-end, but by the stream it is inside",
+    ),
+    "an evaluation is said to be of another stage": (
+        edit("evaluations", "stage", 2, **INSIDE),
+        EVALUATIONS,
+        "stage is 2, but by the stream it is 1",
+    ),
+    "an evaluation is moved to another step": (
+        edit("evaluations", "step", 1, **INSIDE),
+        EVALUATIONS,
+        "the run is not evaluated at this step",
+    ),
+    "an evaluation is said to be of the hard setting": (
+        edit("evaluations", "setting", "hard", **INSIDE),
+        EVALUATIONS,
+        "the configuration asks for no such row",
+    ),
+    "a name is none that there is": (
+        edit("evaluations", "prompt", "best", **INSIDE),
+        EVALUATIONS,
+        "prompt is none of seed, learner, stated",
+    ),
+    "rows stand twice": (duplicate("evaluations"), EVALUATIONS, "the same row stands twice"),
+    "items stand twice": (duplicate("items"), ITEMS, "the same row stands twice"),
+    "a run learned for nothing": (
+        edit("evaluations", "rollouts", 10, step=6),
+        EVALUATIONS,
+        "rollouts is 10, but the ledger has",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_a_forged_pack_is_found_out(name: str, packed_run: Path, tmp_path: Path) -> None:
+    tamper, file, words = FORGERIES[name]
+    require_found(tamper, words, file, packed_run, tmp_path / "forged.zip")
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        *("stage", "at", "domain", "test_set", "setting", "prompt", "weights", "step"),
+        *("accuracy", "n_items", "n_samples", "completion_tokens", "temperature"),
+        *("kl_policy_base", "kl_policy_base_sequence", "kl_policy_base_tokens"),
+        *("kl_base_policy", "kl_base_policy_sequence", "kl_base_policy_tokens"),
+        *("samples_slow", "rollouts"),
+    ],
+)
+def test_no_number_of_an_evaluation_stands_alone(
+    column: str, packed_run: Path, tmp_path: Path
+) -> None:
+    """One cell changes a little; all but entropy is held against something else."""
+    forged = Forgery(packed_run)
+    frame = forged.tables["evaluations"]
+    (place,) = frame.index[forged.rows("evaluations", **INSIDE)]
+    others = {"at": "start", "domain": "code", "test_set": "harder", "setting": "default"}
+    others |= {"prompt": "seed", "weights": "base"}
+    old = frame.loc[place, column]
+    frame.loc[place, column] = others.get(column) or (old + 1 if old >= 1 else old * 1.01)
+    report = verify_run(forged.write(tmp_path / "forged.zip"))
+    assert any(found.table == "evaluations" and found.row == place for found in report.findings)

@@ -1,0 +1,209 @@
+"""Forged manifests and files: each is found, and named with the reason; nothing stops the rest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from typer.testing import CliRunner
+
+from cl_bench.cli import app
+from cl_bench.packs.decode import encoded
+from cl_bench.verify.run import verify_run
+
+from .tampering import INSIDE, Forgery, Tamper, option, require_found
+
+EVALUATIONS, ITEMS, STEPS, LEDGER = (
+    f"tables/{name}.parquet" for name in ("evaluations", "items", "steps", "ledger")
+)
+
+
+def other_seed(run: Forgery) -> None:
+    run.manifest["seed"] = run.manifest["config"]["seed"] = 6
+
+
+def cut_short(name: str) -> Tamper:
+    def tamper(run: Forgery) -> None:
+        table = pa.Table.from_pandas(run.tables[name], preserve_index=False)
+        run.members[f"tables/{name}.parquet"] = encoded(table)[:-100]
+
+    return tamper
+
+
+def other_columns(run: Forgery) -> None:
+    table = pa.table({"step": [1], "loss": [0.5]})
+    run.members[STEPS] = encoded(table)
+
+
+def other_types(run: Forgery) -> None:
+    frame = run.tables["ledger"].astype({"rollouts": float})
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    run.members[LEDGER] = encoded(table)
+
+
+FORGERIES: dict[str, tuple[Tamper, str, str]] = {
+    "the seed of the manifest": (
+        option(6, "seed"),
+        "manifest.json",
+        "seed is 6, but the configuration says 5",
+    ),
+    "the seed everywhere": (other_seed, ITEMS, "seed 6 has no such test problem"),
+    "samples of the configuration": (
+        option(16, "config", "evaluation", "samples"),
+        EVALUATIONS,
+        "n_samples is not 16, as the configuration says",
+    ),
+    "temperature of the configuration": (
+        option(0.5, "config", "evaluation", "temperature"),
+        EVALUATIONS,
+        "temperature is not 0.5, as the configuration says",
+    ),
+    "fewer training samples in the configuration": (
+        option(2, "config", "learning", "group_size"),
+        LEDGER,
+        "rollouts are not 6 for each",
+    ),
+    "evaluations further apart": (
+        option(3, "config", "eval_every"),
+        EVALUATIONS,
+        "the run is not evaluated at this step",
+    ),
+    "a configuration that lacks its seed": (
+        option(None, "config", "seed"),
+        "manifest.json",
+        "config.seed is missing, not a whole number",
+    ),
+    "a stage that is none": (
+        option([7], "stream", "stages"),
+        "manifest.json",
+        "stage 1 of the stream is not described",
+    ),
+    "a table is cut short": (cut_short("items"), ITEMS, "cannot be read"),
+    "a table has other columns": (other_columns, STEPS, "has other columns or types"),
+    "a column has another type": (other_types, LEDGER, "has other columns or types"),
+    "a table is left out": (
+        lambda run: run.left_out.add(STEPS),
+        STEPS,
+        "is missing",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_a_forged_pack_is_found_out(name: str, packed_run: Path, tmp_path: Path) -> None:
+    tamper, file, words = FORGERIES[name]
+    require_found(tamper, words, file, packed_run, tmp_path / "forged.zip")
+
+
+def test_what_was_not_forged_is_fine(
+    packed_run: Path, tmp_path: Path, unpacked: Callable[..., Path]
+) -> None:
+    assert verify_run(packed_run).findings == []
+    again = Forgery(packed_run).write(tmp_path / "again.zip")
+    assert verify_run(again).findings == []
+    assert verify_run(unpacked(again)).findings == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "the seed of the manifest",
+        "samples of the configuration",
+        "a table is cut short",
+        "a table has other columns",
+    ],
+)
+def test_a_forged_directory_is_found_out(
+    name: str, packed_run: Path, tmp_path: Path, unpacked: Callable[..., Path]
+) -> None:
+    tamper, file, _ = FORGERIES[name]
+    forged = Forgery(packed_run)
+    tamper(forged)
+    report = verify_run(unpacked(forged.write(tmp_path / "forged.zip")))
+    assert any(found.file.startswith(file.removesuffix(".parquet")) for found in report.findings)
+
+
+def test_hashes_and_configuration_that_do_not_fit_are_found_out(
+    packed_run: Path, tmp_path: Path, unpacked: Callable[..., Path]
+) -> None:
+    forged = Forgery(packed_run)
+    forged.rehash_configuration = False
+    forged.manifest["config"]["learning"]["learning_rate"] = 1.0
+    (found,) = verify_run(forged.write(tmp_path / "config.zip")).findings
+    assert "manifest.json was edited" in found.reason
+    home = unpacked(packed_run)
+    record = home / "commits" / "000000.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"items": "0" * 64}))
+    (found,) = verify_run(home).findings
+    assert (found.file, found.table) == ("tables/items/000000.parquet", "items")
+    assert "cut short or edited" in found.reason
+
+
+def test_stated_metrics_are_computed_again(packed_run: Path, tmp_path: Path) -> None:
+    forged = Forgery(packed_run)
+    values = forged.contents["metrics"]["values"]
+    assert values["bwt_gem"] == {"value": 0.125}
+    values["bwt_gem"] = {"value": 0.25}
+    values["stability_gap"] = {"undefined": "unknown"}
+    del values["rollouts"]
+    report = verify_run(forged.write(tmp_path / "forged.zip"))
+    texts = [found.text() for found in report.findings]
+    assert texts[0] == "pack.json: bwt_gem is stated as 0.25, but its tables give 0.125"
+    assert "pack.json: rollouts is stated as nothing" in texts[1]
+    assert "stability_gap is stated as unknown" in texts[2]
+
+
+def test_bytes_beside_the_members_are_found_out(packed_run: Path, tmp_path: Path) -> None:
+    target = tmp_path / "a.zip"
+    target.write_bytes(b"#!/bin/sh\n" + packed_run.read_bytes())
+    (found,) = verify_run(target).findings
+    assert "holds more than its members" in found.reason
+
+
+def test_a_pack_in_the_place_of_another_run_is_found_out(packed_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "math-to-code"
+    folder.mkdir(parents=True)
+    for name in ("fst-5.zip", "fst-5-again.zip", "fst-6.zip", "rl-5.zip"):
+        (folder / name).write_bytes(packed_run.read_bytes())
+    found = {path.name: verify_run(path).findings for path in folder.iterdir()}
+    assert found["fst-5.zip"] == found["fst-5-again.zip"] == []
+    for name in ("fst-6.zip", "rl-5.zip"):
+        (finding,) = found[name]
+        assert finding.reason.endswith("it belongs to math-to-code/fst-5.zip")
+
+
+def test_the_command_names_file_row_and_reason_and_goes_on(
+    packed_run: Path, tmp_path: Path
+) -> None:
+    forged = Forgery(packed_run)
+    forged.edit("evaluations", "accuracy", 0.75, **INSIDE)
+    forged.write(tmp_path / "a.zip", restate=True)
+    (tmp_path / "b.zip").write_bytes(b"broken")
+    (tmp_path / "c.zip").write_bytes(packed_run.read_bytes())
+    done = CliRunner().invoke(app, ["results", "verify", str(tmp_path)])
+    assert done.exit_code == 1
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("1 finding")
+    assert "a.zip" in lines[0]
+    number = int(
+        Forgery(packed_run).tables["evaluations"].index[forged.rows("evaluations", **INSIDE)][0]
+    )
+    assert f"{EVALUATIONS}: row {number} (step 2, math, stream, easy, learner, trained)" in lines[1]
+    assert "b.zip" in lines[2]
+    assert "no zip file" in lines[3]
+    assert lines[4].startswith("fine")
+    assert "c.zip" in lines[4]
+    assert lines[-1] == "3 verified, 2 with findings."
+    done = CliRunner().invoke(app, ["results", "verify", "--json", str(tmp_path)])
+    assert done.exit_code == 1
+    data = json.loads(done.stdout, parse_constant=pytest.fail)
+    assert [artefact["fine"] for artefact in data["artefacts"]] == [False, False, True]
+    finding = data["artefacts"][0]["findings"][0]
+    assert (finding["file"], finding["table"], finding["row"]) == (
+        EVALUATIONS,
+        "evaluations",
+        number,
+    )
