@@ -83,7 +83,7 @@ class _Output:
         if self._junit:
             _write(self._junit, write_junit.junit(report))
         if self._github:
-            self._annotate(hub.annotations(report), hub.summary(report))
+            self._annotate(hub.annotation_lines(report), hub.summary(report))
 
     def failed(self, error: ClBenchError) -> None:
         from cl_bench.gate import write_github as hub

@@ -8,7 +8,7 @@
     figures/  summary.txt                made from the tables; can be made again
     lock                                 held by the writing process, with its number
 
-Every file is written whole or not at all. Readers ignore what an interrupted commit left behind, and
+Every file is written whole or not at all. Readers ignore what an interrupted commit left, and
 refuse a table file that is not the one committed. Runs of earlier schema versions are read, but not
 written to (cl_bench.migrations). Locking needs a POSIX system.
 """

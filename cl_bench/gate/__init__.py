@@ -1,1 +1,1 @@
-"""The gate: runs of a candidate against runs of a reference, in three values (`cl_bench.regression`)."""
+"""The gate: a candidate's runs beside a reference's, judged in three values."""

@@ -134,7 +134,7 @@ def described(question: Question, differences: Differences) -> Check:
 
 
 def judged(difference: float, interval: Interval, question: Question) -> Verdict:
-    """What `decide` says; where neither direction is better, both are asked and the worse counts."""
+    """What `decide` says; where neither direction is better, the worse of both answers."""
     mirrored = Interval(-interval.high, -interval.low, interval.level)
     sides = {1: (difference, interval), -1: (-difference, mirrored)}
     signs = SIGNS[question.better]

@@ -71,7 +71,7 @@ class ItemScores:
     @property
     def items(self) -> int:
         """Items of the domain that has fewest."""
-        return min(score.shape[1] for score in self._scores)
+        return min(int(score.shape[1]) for score in self._scores)
 
     def of_metric(self, metric: RunMetric) -> Resampled | Undefined:
         """The difference candidate − reference of a metric that is computed from accuracies."""
@@ -119,7 +119,8 @@ def _resampled(score_2_N_P_E: Array, rng: np.random.Generator) -> Array:
     score = np.concatenate([score_2_N_P_E, added], axis=1)
     weight = np.array([1.0] * items + [0.5] * 4) / (items + 2)
     drawn = rng.multinomial(items + 2, weight, size=RESAMPLES) / (items + 2)
-    return np.einsum("rn,snpe->srpe", drawn, score, optimize=True)
+    accuracy: Array = np.einsum("rn,snpe->srpe", drawn, score, optimize=True)
+    return accuracy
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,9 @@ class _OfItems(Measured):
         self._columns = [axes.domains.index(domain) for domain in self.stages]
         self._rows = [place for place, end in enumerate(axes.ends) if end]
 
-    def matrix(self, prompt: str = "learner") -> Array:
+    def matrix(self, prompt: str = "learner", column: str = "accuracy") -> Array:
+        if column != "accuracy":
+            raise _NotOfItemsError(column)
         whole: Array = self.acc_P_E_J[self._axes.prompts.index(prompt)]
         return whole[self._rows][:, self._columns]
 

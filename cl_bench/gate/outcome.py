@@ -12,6 +12,7 @@ from cl_bench.metrics.undefined import Undefined
 
 EXIT_CODES: Mapping[Verdict, int] = {PASS: 0, REGRESS: 1, INCONCLUSIVE: 3}
 """2 is an error: of the command, or because the runs cannot be compared."""
+_NONE = Undefined("not a number")
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,14 @@ class Check:
     reason: str
     """Why, in words; what is needed if nothing could be decided."""
     unit: str = ""
-    reference: float | Undefined = Undefined("not a number")
+    reference: float | Undefined = _NONE
     """Mean over the seeds that are compared."""
-    candidate: float | Undefined = Undefined("not a number")
-    difference: float | Undefined = Undefined("not a number")
+    candidate: float | Undefined = _NONE
+    difference: float | Undefined = _NONE
     """Candidate − reference, mean over the seeds, in the unit; the sign is that of the numbers."""
     worse: float = 0.0
     """The same with the sign that makes negative worse."""
-    interval: Interval | Undefined = Undefined("not a number")
+    interval: Interval | Undefined = _NONE
     """Of the difference."""
     tolerance: float | None = None
     better: str = "higher"

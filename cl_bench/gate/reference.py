@@ -10,7 +10,6 @@ refused when a file of it was edited: what a candidate has to reach changes only
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -39,11 +38,11 @@ from cl_bench.results import RunDirectory
 from cl_bench.run_metrics import METRIC_VERSION
 from cl_bench.run_tables import RunTables, find_runs, open_run
 from cl_bench.schema import SCHEMA_VERSION
+from cl_bench.text import printable
 
 REFERENCE_VERSION = 1
 """Counts up whenever an entry of reference.json changes its meaning."""
 INDEX, POLICY, RUNS = "reference.json", "policy.toml", "runs"
-_AGAIN = "`cl-bench reference record` writes one"
 
 
 @dataclass(frozen=True)
@@ -219,6 +218,6 @@ def _recorded(path: Path) -> Reference:
 
 def _damaged(path: Path, reason: str) -> RunDirectoryError:
     return RunDirectoryError(
-        f"The reference {path} cannot be used: {json.dumps(reason)[1:-1]}. Restore it, or record it "
-        "again with `cl-bench reference record`."
+        f"The reference {path} cannot be used: {printable(reason)}. Restore it, or record it again "
+        "with `cl-bench reference record`."
     )

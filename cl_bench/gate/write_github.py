@@ -11,10 +11,10 @@ import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cl_bench.claims.write_markdown import escaped
 from cl_bench.gate.outcome import Check, Coverage, Report
 from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS
 from cl_bench.gate.words import COLUMNS, cells, conclusion, sentence
+from cl_bench.pages.write_markdown import escaped
 from cl_bench.text import printable
 
 MOST = 10
@@ -28,7 +28,7 @@ def on_github(environment: Mapping[str, str] = os.environ) -> bool:
     return environment.get("GITHUB_ACTIONS") == "true"
 
 
-def annotations(report: Report) -> list[str]:
+def annotation_lines(report: Report) -> list[str]:
     """A command for each check that does not pass; one notice if all do."""
     lines = []
     for verdict, command in _COMMANDS.items():
@@ -50,12 +50,10 @@ def fenced(text: str) -> str:
 
 def summary(report: Report) -> str:
     """The report as Markdown, for the summary of the step."""
-    lines = [
-        f"## {_SIGNS[report.verdict]} cl-bench check: {report.verdict}",
-        "",
-        f"{escaped(report.candidate)} against {escaped(report.reference)}, policy "
-        f"{escaped(report.policy)}, intervals of {report.level:.0%}.",
-    ]
+    beside = f"{escaped(report.candidate)} against {escaped(report.reference)}"
+    under = f"policy {escaped(report.policy)}, intervals of {report.level:.0%}"
+    title = f"## {_SIGNS[report.verdict]} cl-bench check: {report.verdict}"
+    lines = [title, "", f"{beside}, {under}."]
     for coverage in report.coverage:
         lines += _case(coverage, [c for c in report.checks if c.case == coverage.case])
     lines += ["", *(f"- {escaped(note)}" for note in report.notes)]

@@ -52,7 +52,7 @@ def data(report: Report) -> dict[str, Any]:
 
 
 def failure(message: str, differences: Sequence[str] = ()) -> dict[str, Any]:
-    """What is said where no report can be made: exit code 2, and how the runs differ, if they do."""
+    """What is said where no report can be made: an error, and how the runs differ, if they do."""
     return {
         "format": FORMAT,
         "cl_bench": version("cl-bench"),

@@ -17,7 +17,7 @@ def junit(report: Report) -> bytes:
 
     A regression is a failure. What is undecided is an error, because the gate does not let it pass.
     """
-    root = Element("testsuites", name=_TITLE, **_counts(list(report.checks)))
+    root = Element("testsuites", {"name": _TITLE, **_counts(list(report.checks))})
     for coverage in report.coverage:
         _suite(root, coverage, [c for c in report.checks if c.case == coverage.case])
     return _bytes(root)
@@ -26,8 +26,8 @@ def junit(report: Report) -> bytes:
 def junit_failure(message: str) -> bytes:
     """One case with the error because of which there is no report."""
     counts = {"tests": "1", "failures": "0", "errors": "1", "skipped": "0", "time": "0"}
-    root = Element("testsuites", name=_TITLE, **counts)
-    suite = SubElement(root, "testsuite", name=_TITLE, **counts)
+    root = Element("testsuites", {"name": _TITLE, **counts})
+    suite = SubElement(root, "testsuite", {"name": _TITLE, **counts})
     case = SubElement(suite, "testcase", classname=_TITLE, name="comparable", time="0")
     _outcome(case, "error", "error", message)
     return _bytes(root)
@@ -35,7 +35,7 @@ def junit_failure(message: str) -> bytes:
 
 def _suite(root: Element, coverage: Coverage, checks: list[Check]) -> None:
     name = printable(str(coverage.case))
-    suite = SubElement(root, "testsuite", name=name, **_counts(checks))
+    suite = SubElement(root, "testsuite", {"name": name, **_counts(checks)})
     for check in checks:
         case = SubElement(suite, "testcase", classname=name, name=printable(check.name), time="0")
         if check.verdict == REGRESS:
@@ -64,4 +64,5 @@ def _counts(checks: list[Check]) -> dict[str, str]:
 
 def _bytes(root: Element) -> bytes:
     indent(root)
-    return tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+    written: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
+    return written + b"\n"

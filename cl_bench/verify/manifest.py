@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
+from cl_bench.errors import UsageError
+from cl_bench.learner import LearnerConfig
+from cl_bench.limits import COUNTS
 from cl_bench.provenance import config_hash
 from cl_bench.text import printable
 from cl_bench.verify.findings import Findings
@@ -44,7 +48,25 @@ _COUNTS = (
     ("evaluation", "max_new_tokens"),
 )
 """Entries of the configuration that are whole numbers from 1, where there are any."""
+_MAY_MISS: Mapping[tuple[str, ...], type] = {
+    ("provenance", "cl_bench"): str,
+    ("provenance", "git_commit"): str,
+    ("provenance", "git_dirty"): bool,
+    ("provenance", "source_hash"): str,
+    ("provenance", "packages"): dict,
+    ("config", "feedback"): str,
+    ("config", "evaluation", "probes"): bool,
+    ("config", "evaluation", "temperature"): float,
+    ("config", "evaluation", "retention_items"): int,
+    ("config", "evaluation", "transcripts"): int,
+    ("plugins",): dict,
+    ("device",): str,
+    ("threads",): int,
+    ("reason",): str,
+}
+"""What is null where it is not known, and was not there in early versions."""
 FILE = "manifest.json"
+_MOST_STAGES = 100
 
 
 def check_manifest(manifest: Mapping[str, Any], findings: Findings) -> bool:
@@ -53,6 +75,10 @@ def check_manifest(manifest: Mapping[str, Any], findings: Findings) -> bool:
     for path, kind in _NEEDED.items():
         value = _at(manifest, path)
         if type(value) is not kind:
+            _add(findings, f"{'.'.join(path)} is {_shown(value)}, not {_KINDS[kind]}")
+    for path, kind in _MAY_MISS.items():
+        value = _at(manifest, path)
+        if value is not None and type(value) is not kind:
             _add(findings, f"{'.'.join(path)} is {_shown(value)}, not {_KINDS[kind]}")
     if len(findings.found) == before:
         _check_numbers(manifest, findings)
@@ -71,15 +97,25 @@ def _check_numbers(manifest: Mapping[str, Any], findings: Findings) -> None:
         value = _at(manifest["config"], path)
         if value is not None and (type(value) is not int or value < 1):
             _add(findings, f"config.{'.'.join(path)} is {_shown(value)}, no whole number from 1")
+    _check_learning(manifest["config"]["learning"], findings)
     stages = manifest["stream"]["stages"]
-    if not stages:
-        _add(findings, "stream.stages is empty")
+    if not 0 < len(stages) <= _MOST_STAGES:
+        _add(findings, f"stream.stages has {len(stages)} stages")
     for number, stage in enumerate(stages, 1):
         fits = isinstance(stage, dict) and all(
             type(stage.get(name)) is kind for name, kind in _OF_A_STAGE.items()
         )
-        if not fits or stage["steps"] < 1:
+        if not fits or not 1 <= stage["steps"] <= COUNTS[1]:
             _add(findings, f"stage {number} of the stream is not described")
+
+
+def _check_learning(learning: Mapping[str, Any], findings: Findings) -> None:
+    """A learner's options are within their bounds, as far as this version has them."""
+    known = {field.name for field in fields(LearnerConfig)}
+    try:
+        LearnerConfig(**{name: value for name, value in learning.items() if name in known})
+    except (UsageError, TypeError, ValueError) as error:
+        _add(findings, f"config.learning cannot be: {error}")
 
 
 def _check_sameness(manifest: Mapping[str, Any], findings: Findings) -> None:
@@ -104,7 +140,8 @@ def flags(manifest: Mapping[str, Any]) -> list[str]:
         said.append("commit not known")
     if manifest.get("status") in ("diverged", "failed"):
         said.append(f"the run {manifest['status']}")
-    if plugins := manifest.get("plugins"):
+    plugins = manifest.get("plugins")
+    if plugins and isinstance(plugins, dict):
         said.append(f"plug-ins {printable(', '.join(plugins), 100)}")
     return said
 
@@ -128,4 +165,6 @@ _KINDS: Mapping[type, str] = {
     int: "a whole number",
     dict: "an object",
     list: "a list",
+    bool: "true or false",
+    float: "a number with a point",
 }

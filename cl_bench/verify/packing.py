@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isclose
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.errors import ClBenchError
+from cl_bench.errors import ClBenchError, DamagedError
 from cl_bench.packs import container
 from cl_bench.packs.layout import PACK, SUFFIX, member, place
 from cl_bench.packs.packed import PackedRun
@@ -24,10 +25,8 @@ _ODD = (ClBenchError, LookupError, TypeError, ValueError)
 
 def check_pack(run: PackedRun, frames: Mapping[str, pd.DataFrame], findings: Findings) -> list[str]:
     """What is wrong goes to `findings`; returned is what a reader should know besides."""
-    names = container.names(run.path)
-    members = {name: container.read(run.path, name) for name in names}
-    if container.written(members) != run.path.read_bytes():
-        findings.add("the zip file holds more than its members: pack the run again", file="")
+    if _holds_more(run.path):
+        findings.add("the zip file holds more than its members: pack the run again")
     entries = run.contents["members"]
     for name, frame in frames.items():
         if member(name) not in entries:
@@ -41,6 +40,15 @@ def check_pack(run: PackedRun, frames: Mapping[str, pd.DataFrame], findings: Fin
             )
     _check_place(run, findings)
     return _check_metrics(run, findings)
+
+
+def _holds_more(path: Path) -> bool:
+    """Whether a file has bytes besides those of a pack with its members."""
+    try:
+        members = {name: container.read(path, name) for name in container.names(path)}
+    except DamagedError:
+        return False  # a finding of the table that cannot be read
+    return container.written(members) != path.read_bytes()
 
 
 def _check_place(run: PackedRun, findings: Findings) -> None:

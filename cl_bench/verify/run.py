@@ -57,7 +57,7 @@ CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (transcripts.system_prompts, ("transcripts", "prompts")),
 )
 """Every check of a run's tables, and the tables that it reads."""
-_ODD = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
+_ODD = (ClBenchError, LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
 
 
 def verify_run(path: Path) -> Report:
@@ -67,7 +67,7 @@ def verify_run(path: Path) -> Report:
     try:
         run = open_run(path)
         status = run.manifest.get("status")
-    except (ClBenchError, OSError) as error:
+    except (OSError, RecursionError, *_ODD) as error:
         report.findings.append(_fault(error))
         return report
     if status == "running":
@@ -113,7 +113,7 @@ def _frames(run: RunTables, findings: Findings) -> dict[str, pd.DataFrame]:
     for name in TABLES:
         try:
             frames[name] = run.table(name)
-        except ClBenchError as error:
+        except (OSError, *_ODD) as error:
             fault = _fault(error)
             findings.add(fault.reason, file=fault.file, table=name)
     return frames

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from typer.testing import CliRunner
@@ -110,11 +110,11 @@ def test_json_is_all_that_is_printed(home: Path) -> None:
 
 def test_junit_is_written_also_when_nothing_can_be_compared(home: Path, tmp_path: Path) -> None:
     file = tmp_path / "new" / "junit.xml"
-    options = ["--against", home / "reference", "--junit", file]
+    options: list[str | Path] = ["--against", home / "reference", "--junit", file]
     assert call("check", home / "worse", *options)[0] == 1
-    assert ElementTree.parse(file).getroot().get("failures") == "1"
+    assert ET.parse(file).getroot().get("failures") == "1"
     assert call("check", home / "other", *options)[0] == 2
-    assert ElementTree.parse(file).getroot().get("errors") == "1"
+    assert ET.parse(file).getroot().get("errors") == "1"
 
 
 def test_on_github_it_annotates_and_summarises(

@@ -194,7 +194,7 @@ def test_a_metric_that_only_the_candidate_lacks_is_inconclusive(tmp_path: Path) 
     ("changes", "said"),
     [
         ({"stream": {"version": "2"}}, "stream version 2 against 1"),
-        ({"stages": (("math", 20), ("code", 10))}, "steps of stage 2 (code) 10 against 20"),
+        ({"stages": (("math", 20), ("code", 10))}, "training samples 200 + 100 against 200 + 200"),
         ({"uid": "other/{domain}/{item}"}, "test problems of math"),
     ],
 )

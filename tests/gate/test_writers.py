@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -16,8 +16,8 @@ from cl_bench.gate.outcome import Check, Coverage, Report
 from cl_bench.gate.pairs import Case
 from cl_bench.gate.write_github import (
     MOST,
+    annotation_lines,
     annotation_of_error,
-    annotations,
     append_summary,
     fenced,
     summary,
@@ -133,7 +133,7 @@ def test_an_error_is_json_too() -> None:
 
 
 def test_junit_has_a_case_for_every_check() -> None:
-    root = ElementTree.fromstring(junit(report(GOOD, BAD, OPEN)))
+    root = ET.fromstring(junit(report(GOOD, BAD, OPEN)))
     assert root.tag == "testsuites"
     assert {k: root.get(k) for k in ("tests", "failures", "errors", "skipped")} == {
         "tests": "3",
@@ -155,25 +155,25 @@ def test_junit_has_a_case_for_every_check() -> None:
 
 
 def test_junit_holds_hostile_text_and_errors() -> None:
-    root = ElementTree.fromstring(junit(hostile()))
+    root = ET.fromstring(junit(hostile()))
     (case,) = root.iter("testcase")
     assert case.get("name") == HOSTILE.encode("unicode_escape").decode()
-    (error,) = ElementTree.fromstring(junit_failure(HOSTILE)).iter("error")
+    (error,) = ET.fromstring(junit_failure(HOSTILE)).iter("error")
     assert "evil" in (error.text or "")
 
 
 def test_annotations_name_each_check_that_does_not_pass() -> None:
-    first, second = annotations(report(GOOD, BAD, OPEN))
+    first, second = annotation_lines(report(GOOD, BAD, OPEN))
     assert first.startswith("::error title=cl-bench check%3A regress::fst on math-to-code: bwt_gem")
     assert second.startswith("::warning title=cl-bench check%3A inconclusive::fst on math-to-code:")
-    assert annotations(report(GOOD)) == [
+    assert annotation_lines(report(GOOD)) == [
         "::notice title=cl-bench check%3A pass::PASS: 1 checks, 1 pass"
     ]
 
 
 def test_annotations_are_escaped() -> None:
     """GitHub decodes %25, %0D and %0A; a line end or an ANSI sequence never stands there raw."""
-    for line in [*annotations(hostile()), annotation_of_error(HOSTILE)]:
+    for line in [*annotation_lines(hostile()), annotation_of_error(HOSTILE)]:
         assert re.fullmatch(r"::error title=cl-bench check%3A (regress|error)::[^\n\r\x1b]*", line)
         message = line.split("::", 2)[2]
         assert "50%25," in message
@@ -182,7 +182,7 @@ def test_annotations_are_escaped() -> None:
 
 
 def test_many_annotations_are_cut_to_what_github_shows() -> None:
-    lines = annotations(report(*(replace(BAD, name=f"m{n}") for n in range(25))))
+    lines = annotation_lines(report(*(replace(BAD, name=f"m{n}") for n in range(25))))
     assert len(lines) == MOST
     assert lines[-1].endswith("::and 16 more; the log has all of them")
 
@@ -195,7 +195,7 @@ def test_what_is_printed_between_commands_is_fenced() -> None:
     assert fenced("x") != fenced("x")
 
 
-def test_the_step_summary_is_markdown_that_obeys_nothing(tmp_path: Path) -> None:
+def test_the_step_summary_is_markdown_that_obeys_nothing() -> None:
     shown = summary(report(GOOD, BAD))
     assert "## ❌ cl-bench check: regress" in shown
     (row,) = (line for line in shown.splitlines() if line.startswith("| average_accuracy |"))

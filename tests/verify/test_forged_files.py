@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pyarrow as pa
 import pytest
@@ -75,6 +76,16 @@ FORGERIES: dict[str, tuple[Tamper, str, str]] = {
         option(None, "config", "seed"),
         "manifest.json",
         "config.seed is missing, not a whole number",
+    ),
+    "a commit that is none": (
+        option([1], "provenance", "git_commit"),
+        "manifest.json",
+        "provenance.git_commit is [1], not a text",
+    ),
+    "options that no learner takes": (
+        option(-1.0, "config", "learning", "learning_rate"),
+        "manifest.json",
+        "config.learning cannot be: learning_rate is -1.0, but must be above 0",
     ),
     "a stage that is none": (
         option([7], "stream", "stages"),
@@ -207,3 +218,32 @@ def test_the_command_names_file_row_and_reason_and_goes_on(
         "evaluations",
         number,
     )
+
+
+def test_no_damage_to_the_bytes_of_a_pack_goes_unnoticed_or_raises(
+    packed_run: Path, tmp_path: Path
+) -> None:
+    whole, rng = packed_run.read_bytes(), Random(0)
+    for _ in range(60):
+        content = bytearray(whole)
+        start = rng.randrange(len(content))
+        stop = start + rng.choice([1, 1, 100])
+        content[start:stop] = rng.randbytes(rng.choice([0, 1, 30]))
+        (tmp_path / "a.zip").write_bytes(content)
+        assert content == whole or verify_run(tmp_path / "a.zip").findings
+
+
+@pytest.mark.parametrize("junk", [None, True, 1.5, "x", [], {}, "\ud800"])
+def test_no_manifest_stops_verification(junk: object, packed_run: Path, tmp_path: Path) -> None:
+    paths: list[tuple[str, ...]] = [
+        (name,) for name in Forgery(packed_run).manifest if name != "schema_version"
+    ]
+    paths += [("config", name) for name in ("evaluation", "learning", "feedback")]
+    paths += [("config", "evaluation", name) for name in ("transcripts", "retention_items")]
+    rng = Random(repr(junk))
+    for path in rng.sample(paths, 5):
+        forged = Forgery(packed_run)
+        forged.rehash_configuration = path not in (("config",), ("stream",))
+        option(junk, *path)(forged)
+        report = verify_run(forged.write(tmp_path / "forged.zip"))
+        assert report.text().encode()

@@ -42,19 +42,25 @@ class Kept:
     def select(
         self, name: str, columns: Sequence[str] | None = None, *, first: bool = False
     ) -> pa.Table:
-        """Columns of a table, as `Selective.select`; the first rows alone are not kept."""
+        """Columns of a table, as `Selective.select`."""
         wanted = TABLES[name].names if columns is None else columns
-        if first:
-            return self._read(name, wanted, first=True)
         known = self._tables.get(name)
-        if known is None or not set(wanted) <= set(known.column_names):
-            more = (*wanted, *self._ahead.get(name, ()), *(known.column_names if known else ()))
-            known = self._tables[name] = self._read(name, more)
-        return known.select([column for column in known.column_names if column in wanted])
+        if known is None or not {"step", *wanted} <= set(known.column_names):
+            more = ("step", *wanted, *self._ahead.get(name, ()))
+            known = self._read(name, (*more, *(known.column_names if known else ())))
+            self._tables[name] = known
+        found = known.select([column for column in known.column_names if column in wanted])
+        return found.slice(0, _first_rows(known)) if first else found
 
-    def _read(self, name: str, columns: Sequence[str], *, first: bool = False) -> pa.Table:
+    def _read(self, name: str, columns: Sequence[str]) -> pa.Table:
         if self._selective is not None:
-            return self._selective.select(name, columns, first=first)
+            return self._selective.select(name, columns)
         frame = self._run.table(name)
         ordered = [column for column in frame if column in columns]
         return pa.Table.from_pandas(frame[ordered], preserve_index=False)
+
+
+def _first_rows(table: pa.Table) -> int:
+    """How many rows belong to the first evaluation, which were written first."""
+    steps = table["step"].to_numpy()
+    return int((steps == steps[0]).sum()) if len(steps) else 0

@@ -135,6 +135,10 @@ def test_small_tables_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert some.column_names == ["step", "rollouts"]
     assert some.num_rows == whole.num_rows > 0
     assert read_names == ["ledger"]
+    first = kept.select("items", ["uid"], first=True)
+    assert first.column_names == ["uid"]
+    assert first.num_rows == sum(kept.select("items")["step"].to_numpy() == 0) > 0
+    assert read_names == ["ledger", "items", "items"]  # the second time for other columns
     assert kept.manifest is kept.manifest
     assert kept.table("ledger").shape == whole.to_pandas().shape
 
