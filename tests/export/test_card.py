@@ -72,7 +72,7 @@ def test_the_metadata_parse_back(tmp_path: Path) -> None:
     card(subject()).save(file)
     found = ModelCard.load(file)
     assert found.data.license == "unknown"
-    assert found.data.base_model is None
+    assert found.data.get("base_model") is None
     results = found.data.eval_results or []
     assert [(r.metric_type, r.metric_value) for r in results] == [
         ("accuracy", 0.5),
@@ -87,7 +87,7 @@ def test_the_card_names_the_base_but_no_folder_of_the_machine() -> None:
     assert "/home/ada" not in text
     assert "abc, with uncommitted changes" in text
     hub = card(subject(config={"model": "owner/model"}, model_revision="r1"))
-    assert hub.data.base_model == "owner/model"
+    assert hub.data.get("base_model") == "owner/model"
     assert "`r1`" in hub.content
 
 
