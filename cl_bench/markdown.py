@@ -1,13 +1,10 @@
-"""Untrusted texts in Markdown."""
+"""Untrusted texts in Markdown (on a line: `cl_bench.pages.write_markdown.escaped`)."""
 
 from __future__ import annotations
 
 import re
 
 from cl_bench.text import printable
-
-_SPECIAL = re.compile(r"[\\`*<>|~&_#\[\]$]")
-_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 
 
 def fenced(text: str, language: str = "text") -> str:
@@ -19,8 +16,3 @@ def fenced(text: str, language: str = "text") -> str:
     longest = max(map(len, re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return "\n".join([f"{fence}{language}", *lines, fence])
-
-
-def escaped(text: str) -> str:
-    """A plain text on one line, in a table's cell too, of which Markdown and HTML obey nothing."""
-    return _SPECIAL.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), printable(text))

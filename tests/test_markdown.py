@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from cl_bench.markdown import escaped, fenced
+from cl_bench.markdown import fenced
+from cl_bench.pages.write_markdown import escaped
 from cl_bench.text import printable
 
 HARMFUL = (

@@ -16,8 +16,9 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData, try_to_load_fr
 
 from cl_bench.export.figures import Figures
 from cl_bench.export.prompts import PromptRow, Prompts
-from cl_bench.markdown import escaped, fenced
+from cl_bench.markdown import fenced
 from cl_bench.models import EMBEDDED, resolve
+from cl_bench.pages.write_markdown import escaped
 from cl_bench.reflectors.redaction import short_line
 
 _TASK = "text-generation"
@@ -60,7 +61,7 @@ def _metadata(subject: Subject) -> ModelCardData:
 def _results(subject: Subject) -> Iterator[EvalResult]:
     stream, figures = subject.manifest["stream"], subject.figures
     settings = {stage["domain"]: stage["setting"] for stage in reversed(stream["stages"])}
-    common = {"task_type": _TASK, "dataset_split": "test"}
+    common: dict[str, Any] = {"task_type": _TASK, "dataset_split": "test"}
     about = {"seed": subject.manifest["seed"], "after_stage": subject.stage}
     for row in figures.domains:
         for metric, value in (("accuracy", row.accuracy), ("kl_policy_base", row.kl)):
@@ -73,15 +74,15 @@ def _results(subject: Subject) -> Iterator[EvalResult]:
                 metric_name=f"{metric}, {row.prompt} prompt",
                 metric_value=value,
             )
-    for name, metric in figures.metrics.items():
+    for name, found in figures.metrics.items():
         yield EvalResult(
             **common,
             dataset_type=f"cl-bench/{_stream(subject.manifest)}",
             dataset_name=f"cl-bench stream {_stream(subject.manifest)}",
             dataset_args={"version": stream["version"], **about},
             metric_type=name,
-            metric_name=metric.title,
-            metric_value=metric.value,
+            metric_name=found.title,
+            metric_value=found.value,
         )
 
 
@@ -236,7 +237,7 @@ def licence(model: str) -> str | None:
         return None
     try:
         found = ModelCard.load(file, ignore_metadata_errors=True).data.get("license")
-    except (OSError, TypeError, ValueError):
+    except Exception:  # noqa: BLE001 - a card of anybody's can break its reader in any way
         return None
     return found if isinstance(found, str) else None
 

@@ -26,8 +26,8 @@ class Destination:
             validate_repo_id(repository)
         except HFValidationError as error:
             raise UsageError(
-                f"--push-to-hub {repository!r} is no name of a repository: {short_line(str(error))} "
-                "Give one such as owner/model."
+                f"--push-to-hub {repository!r} is no name of a repository "
+                f"({short_line(str(error)).rstrip('.')}). Give one such as owner/model."
             ) from error
         if huggingface_hub.get_token() is None:
             raise UsageError(

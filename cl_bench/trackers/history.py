@@ -1,4 +1,4 @@
-"""A run's tables as trackers are sent them afterwards: `cl-bench track`, and a resumed run's past."""
+"""A run's tables as trackers are sent them: by `cl-bench track`, and the past of a resumed run."""
 
 from __future__ import annotations
 

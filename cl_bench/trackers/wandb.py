@@ -1,4 +1,4 @@
-"""Weights & Biases: `wandb.init` with the environment's own settings (WANDB_MODE, WANDB_PROJECT, …).
+"""Weights & Biases: `wandb.init` with the settings of the environment (WANDB_MODE and others).
 
 Only what docs/trackers.md names is sent: no console output, no code, no machine statistics.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def test_nothing_of_a_hostile_text_is_obeyed() -> None:
     inline = [child for token in tokens for child in token.children or ()]
     kinds = {token.type for token in (*tokens, *inline)}
     assert kinds.isdisjoint({"html_block", "html_inline", "image", "link_open", "hr"})
-    headings = [after.content for token, after in zip(tokens, tokens[1:], strict=False)
+    headings = [after.content for token, after in pairwise(tokens)
                 if token.type == "heading_open"]  # fmt: skip
     assert len(headings) == 6
     assert "owned" not in headings
@@ -71,7 +72,7 @@ def test_the_metadata_parse_back(tmp_path: Path) -> None:
     card(subject()).save(file)
     found = ModelCard.load(file)
     assert found.data.license == "unknown"
-    assert found.data.base_model is None
+    assert found.data.get("base_model") is None
     results = found.data.eval_results or []
     assert [(r.metric_type, r.metric_value) for r in results] == [
         ("accuracy", 0.5),
@@ -86,7 +87,7 @@ def test_the_card_names_the_base_but_no_folder_of_the_machine() -> None:
     assert "/home/ada" not in text
     assert "abc, with uncommitted changes" in text
     hub = card(subject(config={"model": "owner/model"}, model_revision="r1"))
-    assert hub.data.base_model == "owner/model"
+    assert hub.data.get("base_model") == "owner/model"
     assert "`r1`" in hub.content
 
 

@@ -1,4 +1,4 @@
-"""`cl-bench export`: a folder that transformers loads, its card and prompts, and what is refused."""
+"""`cl-bench export`: a folder that transformers loads, its card and prompts; what is refused."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_what_cannot_be_exported_is_said_before_anything_is_written(
         (tmp_path / "packed.zip", {}, "is a packed run, which holds no model"),
     ):
         with pytest.raises(UsageError, match=hint):
-            export(run, out, **options)  # type: ignore[arg-type]
+            export(run, out, **options)
     with pytest.raises(UsageError, match="mine exists already"):
         export(trained, tmp_path / "mine")
     with pytest.raises(RunDirectoryError, match="There is no run directory"):

@@ -16,6 +16,7 @@ from cl_bench.export.hub import Destination
 
 
 class Url(str):
+    __slots__ = ()
     repo_id = "ada/model"
 
 
@@ -118,7 +119,8 @@ def test_what_the_hub_refuses_is_one_line_that_says_how_to_go_on(
         assert secret not in str(raised.value)
 
 
+@pytest.mark.usefixtures("api")
 @pytest.mark.parametrize("name", ["a/b/c", "", "ada/--x", "ada/x y"])
-def test_a_name_that_is_none_is_refused(api: type[FakeApi], name: str) -> None:
+def test_a_name_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="is no name of a repository"):
         Destination(name, private=False)

@@ -1,4 +1,4 @@
-"""Which prompt belongs to a stage's end: the one the learner was asked with, and where it is from."""
+"""Which prompt belongs to a stage's end: the one in use there, and where it came from."""
 
 from __future__ import annotations
 

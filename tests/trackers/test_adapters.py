@@ -119,8 +119,9 @@ def test_how_a_run_ended_is_told(
     assert not any("summary/" in str(call) for call in calls())
 
 
+@pytest.mark.usefixtures("calls")
 def test_a_tracker_that_fails_is_one_line_without_keys(
-    calls: Calls, recorded: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recorded: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "sekrit-token-1")
     monkeypatch.setenv("TRACKER_FAULT", "log@1:raise")
@@ -130,8 +131,9 @@ def test_a_tracker_that_fails_is_one_line_without_keys(
     assert "OSError: No space left on device; key [hidden]. Mend" in str(raised.value)
 
 
+@pytest.mark.usefixtures("calls")
 def test_libraries_are_asked_to_report_nothing_of_their_own(
-    calls: Calls, recorded: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recorded: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")
     monkeypatch.delenv("WANDB_ERROR_REPORTING", raising=False)
@@ -143,7 +145,7 @@ def test_libraries_are_asked_to_report_nothing_of_their_own(
 def test_unknown_trackers_and_missing_libraries_are_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match="Unknown tracker 'tensorbord'. Did you mean"):
+    with pytest.raises(UsageError, match=r"Unknown tracker 'tensorbord'\. Did you mean"):
         chosen(["tensorbord"])
     # wandb writes into ./wandb: a folder of that name is no library.
     (tmp_path / "wandb").mkdir()
@@ -154,6 +156,7 @@ def test_unknown_trackers_and_missing_libraries_are_one_line(
         chosen("wandb")
 
 
-def test_names_are_taken_once(calls: Calls) -> None:
+@pytest.mark.usefixtures("calls")
+def test_names_are_taken_once() -> None:
     assert chosen(["mlflow", "wandb", "mlflow"]) == ("mlflow", "wandb")
     assert set(TRACKERS) == {"tensorboard", "wandb", "trackio", "mlflow"}

@@ -1,4 +1,4 @@
-"""`cl-bench track` and `cl-bench run --track`: doors, errors in one line, nothing heavy imported."""
+"""`cl-bench track` and `run --track`: what is sent, errors in one line, nothing heavy imported."""
 
 from __future__ import annotations
 
@@ -37,9 +37,8 @@ def test_runs_below_a_folder_are_sent_each_to_every_tracker(
     assert sorted(path for path in recorded.path.rglob("*")) == before
 
 
-def test_an_unreadable_run_is_named_and_the_others_are_sent(
-    recorded: RunDirectory, calls: Calls, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("calls", "recorded")
+def test_an_unreadable_run_is_named_and_the_others_are_sent(tmp_path: Path) -> None:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "manifest.json").write_text("{")
     code, out, err = call("track", str(tmp_path), "--to", "trackio")
@@ -48,6 +47,7 @@ def test_an_unreadable_run_is_named_and_the_others_are_sent(
     assert "recorded" in out
 
 
+@pytest.mark.usefixtures("calls")
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
@@ -58,7 +58,7 @@ def test_an_unreadable_run_is_named_and_the_others_are_sent(
     ],
 )
 def test_bad_input_is_one_line(
-    calls: Calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], hint: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], hint: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     code, out, err = call(*arguments)
@@ -85,8 +85,9 @@ def test_tensorboard_s_folders_are_not_mixed(
     assert "Several of the runs are called 'recorded'" in err
 
 
+@pytest.mark.usefixtures("calls")
 def test_a_resume_takes_track_and_a_tracker_that_fails_is_exit_code_2(
-    recorded: RunDirectory, calls: Calls, monkeypatch: pytest.MonkeyPatch
+    recorded: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code, _, err = call("run", "--resume", str(recorded.path), "--track", "wanbd")
     assert code == 2
@@ -97,7 +98,8 @@ def test_a_resume_takes_track_and_a_tracker_that_fails_is_exit_code_2(
     assert "wandb did not take the run" in err
 
 
-def test_nothing_heavy_is_imported(recorded: RunDirectory, calls: Calls) -> None:
+@pytest.mark.usefixtures("calls")
+def test_nothing_heavy_is_imported(recorded: RunDirectory) -> None:
     """No torch to send tables, and no tracker's library to ask for help."""
     fakes = str(Path(__file__).parent / "fakes")
     script = (

@@ -126,6 +126,7 @@ def drive(directory: RunDirectory, names: Sequence[str] = ("trackio",)) -> None:
         told.recorded({"ledger": [spent(4, "slow"), spent(4, "fast")]})
 
 
+@pytest.mark.usefixtures("calls")
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
@@ -137,7 +138,6 @@ def drive(directory: RunDirectory, names: Sequence[str] = ("trackio",)) -> None:
 )
 def test_a_failing_tracker_is_one_warning_and_no_error(
     recorded: RunDirectory,
-    calls: Calls,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     fault: str,
@@ -160,9 +160,9 @@ def test_one_failing_tracker_leaves_the_others_alone(
     assert steps_of(calls, "train/reward", "log_batch", "metrics") == [1, 2, 3, 4]
 
 
+@pytest.mark.usefixtures("calls")
 def test_a_hanging_tracker_is_given_up_when_the_run_has_ended(
     recorded: RunDirectory,
-    calls: Calls,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -172,9 +172,9 @@ def test_a_hanging_tracker_is_given_up_when_the_run_has_ended(
     assert caplog.text.count("not all was sent in time") == 1
 
 
+@pytest.mark.usefixtures("calls")
 def test_a_fault_of_tracking_itself_is_one_warning(
     recorded: RunDirectory,
-    calls: Calls,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:

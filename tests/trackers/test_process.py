@@ -63,8 +63,9 @@ def test_ctrl_c_of_the_terminal_does_not_reach_it(recorded: RunDirectory, calls:
     assert calls()[-1]["call"] == "finish"
 
 
+@pytest.mark.usefixtures("calls")
 def test_a_tracker_that_does_not_keep_up_is_given_up(
-    recorded: RunDirectory, calls: Calls, monkeypatch: pytest.MonkeyPatch
+    recorded: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TRACKER_FAULT", "init:hang")
     monkeypatch.setattr(process, "_WAITING", 5)

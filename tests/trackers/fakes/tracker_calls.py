@@ -1,7 +1,7 @@
-"""What the fake libraries share: every call is a line in the file of TRACKER_CALLS.
+"""What the fake libraries share: every call becomes a line in the file TRACKER_CALLS.
 
-TRACKER_FAULT makes a call misbehave: `<call>:raise`, `<call>:exit` or `<call>:hang`, or with a step,
-`log@3:raise`. Each call also draws from the global generators, as libraries do.
+TRACKER_FAULT makes a call misbehave: `<call>:raise`, `<call>:exit` or `<call>:hang`, or with a
+step, `log@3:raise`. Each call also draws from the global generators, as libraries do.
 """
 
 from __future__ import annotations
