@@ -6,6 +6,7 @@
     checkpoint/                          the learner's state (see cl_bench.checkpoint)
     models/stage-<n>/                    the policy at stage n's end, if the run keeps it
     figures/  summary.txt                made from the tables; can be made again
+    tracking/                            of trackers: notes, logs, event files (docs/trackers.md)
     lock                                 held by the writing process, with its number
 
 Every file is written whole or not at all. Readers ignore what an interrupted commit left, and

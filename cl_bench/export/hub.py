@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,10 @@ class Destination:
     def __init__(self, repository: str, *, private: bool) -> None:
         import huggingface_hub
         from huggingface_hub.errors import HFValidationError
-        from huggingface_hub.utils import validate_repo_id
 
         self.repository, self._private = repository, private
         try:
-            validate_repo_id(repository)
+            import_module("huggingface_hub.utils").validate_repo_id(repository)
         except HFValidationError as error:
             raise UsageError(
                 f"--push-to-hub {repository!r} is no name of a repository "

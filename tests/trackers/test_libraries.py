@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ def test_trackio_keeps_a_local_run(recorded: RunDirectory, tmp_path: Path) -> No
 
 
 @needs("mlflow")
-@pytest.mark.parametrize("store", ["file", "database"])
+@pytest.mark.parametrize("store", ["file", pytest.param("database", marks=pytest.mark.slow)])
 def test_mlflow_keeps_a_run(recorded: RunDirectory, tmp_path: Path, store: str) -> None:
     """In files, which it takes when asked to, and in the database that it makes by itself."""
     where = {"MLFLOW_TRACKING_URI": f"file://{tmp_path}/mlruns", "MLFLOW_ALLOW_FILE_STORE": "true"}
@@ -131,8 +132,7 @@ def test_mlflow_keeps_a_run(recorded: RunDirectory, tmp_path: Path, store: str) 
 
 def wandb_records(path: Path) -> Iterator[Any]:
     """The records of a .wandb file: a log in LevelDB's format, after a header of seven bytes."""
-    from wandb.proto import wandb_internal_pb2
-
+    record_type: Any = import_module("wandb.proto.wandb_internal_pb2").Record
     data, place, part = path.read_bytes(), 7, b""
     while place + 7 <= len(data):
         left = 32_768 - place % 32_768
@@ -143,7 +143,7 @@ def wandb_records(path: Path) -> Iterator[Any]:
         part += data[place + 7 : place + 7 + length]
         place += 7 + length
         if kind in (1, 4):
-            record = wandb_internal_pb2.Record()
+            record = record_type()
             record.ParseFromString(part)
             yield record
             part = b""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import warnings
+from importlib import import_module
+from typing import Any
 
-from tracker_calls import record
+record: Any = import_module("tracker_calls").record
 
 
 class Markdown:

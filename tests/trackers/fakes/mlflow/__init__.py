@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
-from tracker_calls import record
+record: Any = import_module("tracker_calls").record
 
 
 @dataclass
