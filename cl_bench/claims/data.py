@@ -16,7 +16,6 @@ from cl_bench.claims.tables import RUNS, TABLES, missing_row, row_of, table_of
 from cl_bench.errors import unknown
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.summary import accuracy_matrix
 from cl_bench.results import RunDirectory
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.state import FINISHED, NO_START, why_no_start
@@ -127,6 +126,8 @@ class Data:
     ) -> Array | Undefined:
         """acc_I_J of the cell's run on a stream of these domains, shape (T+1, T); NaN where
         nothing was evaluated."""
+        from cl_bench.report.summary import accuracy_matrix
+
         table = self.table("evaluations", cell)
         return table if isinstance(table, Undefined) else accuracy_matrix(table, stages, prompt)
 
