@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -151,6 +152,7 @@ def test_unknown_trackers_and_missing_libraries_are_one_line(
     (tmp_path / "wandb").mkdir()
     monkeypatch.setattr("sys.path", [str(tmp_path)])
     monkeypatch.setattr("sys.path_importer_cache", {})
+    monkeypatch.delitem(sys.modules, "wandb", raising=False)  # another test may have imported it
     assert not installed("wandb")
     with pytest.raises(UsageError, match=r"python -m pip install 'cl-bench\[wandb\]'"):
         chosen("wandb")
