@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cl_bench.claims import ablations, wording
+from cl_bench.claims import ablations, ablations_single, wording
 from cl_bench.claims import archive as archives
 from cl_bench.claims.archive import Archive, write_archive
 from cl_bench.claims.data import Data
@@ -81,7 +81,7 @@ def reproduce(
     kept = planned if archive is None else joined(planned, archive)
     wanted = cells(planned, claims)
     if ablate:
-        wanted = list(dict.fromkeys([*wanted, *ablations.cells(planned)]))
+        wanted = list(dict.fromkeys([*wanted, *_ablated(planned)]))
     known = _known(wanted, folder, archive)
     failures: dict[str, str] = {}
     if archive is not None and not archives.exists(archive):  # registered before the first run
@@ -125,6 +125,11 @@ def rebuild(
     return _write(said, out or page_folder(planned.budget.name))
 
 
+def _ablated(planned: Plan) -> list[Cell]:
+    """The runs of all ablations; those of single domains are shorter and come first."""
+    return [*ablations_single.cells(planned), *ablations.cells(planned)]
+
+
 @dataclass(frozen=True)
 class _Page:
     """The page before it is written: verdicts, blocks, figures."""
@@ -141,7 +146,7 @@ def _page(
     from cl_bench.claims.measures import MEASURES
 
     chosen = [claim for claim in CLAIMS if claim.number in claims]
-    wanted, ablated = cells(planned, claims), ablations.cells(planned)
+    wanted, ablated = cells(planned, claims), _ablated(planned)
     more = [cell for cell in ablated if cell not in wanted]
     if all(status == "missing" for status in data.runs(more)["status"]):
         more, ablated = [], []  # the claims' own runs are no ablations
