@@ -18,6 +18,7 @@ from cl_bench.cli_report import report
 from cl_bench.cli_reproduce import calibrate, reproduce
 from cl_bench.cli_results import results_app, submit
 from cl_bench.cli_show import show
+from cl_bench.cli_sweep import sweep
 from cl_bench.cli_track import track as track_recorded
 from cl_bench.console import OneLineGroup
 from cl_bench.errors import UsageError, unknown
@@ -232,6 +233,7 @@ def selftest(
         raise typer.Exit(0 if outcome.passed else 1)
 
 
+app.command()(sweep)
 app.command()(reproduce)
 app.command()(calibrate)
 app.command()(plasticity)

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cl_bench.cli_errors import Errors
-from cl_bench.console import say
+from cl_bench.cli_sweep import Debug, Jobs, Quiet, how_many, say_failed, teller, words
 from cl_bench.errors import UsageError, unknown
 from cl_bench.text import printable
 
 Name = typer.Option
 _AGAIN = "Finished runs are kept; the same command goes on."
-
-Jobs = Annotated[int | None, Name(help="Runs made at a time (one per core).")]
-Quiet = Annotated[bool, Name("--quiet", help="Print the outcome only.")]
-Debug = Annotated[bool, Name("--debug", help="Show tracebacks.")]
 
 
 def reproduce(
@@ -26,7 +21,7 @@ def reproduce(
     seeds: Annotated[int | None, Name(help="Seeds; verdicts need six (the budget's).")] = None,
     budget: Annotated[str | None, Name(help="small or full (small).")] = None,
     jobs: Jobs = None,
-    runs: Annotated[Path, Name(help="Directory for the runs.")] = Path("results/runs"),
+    runs: Annotated[Path, Name(help="Directory for the runs.")] = Path("results/claims-runs"),
     out: Annotated[
         Path | None, Name(help="Directory for the page (reports; reports/small for small).")
     ] = None,
@@ -50,8 +45,8 @@ def reproduce(
                 chosen,
                 folder=runs,
                 out=out,
-                jobs=_jobs(jobs),
-                say=_teller(quiet),
+                jobs=how_many(jobs),
+                say=teller(quiet),
                 seeds=seeds,
                 budget=budget or "small",
                 archive=archive,
@@ -67,11 +62,7 @@ def reproduce(
         typer.echo(done.text())
         typer.echo(f"\nThe page: {printable(str(done.html))} and {printable(str(done.markdown))}")
         if done.failed:
-            first = done.failed[0]
-            say(
-                f"{len(done.failed)} runs failed, the first of them {first.cell.name}: "
-                f"{first.reason}. The same command tries them again."
-            )
+            say_failed(done.failed)
             raise typer.Exit(1)
 
 
@@ -92,10 +83,10 @@ def calibrate(
         from cl_bench.claims import calibration
 
         chosen = (
-            calibration.LEARNERS if learners is None else _words("--learners", learners, "rl,fst")
+            calibration.LEARNERS if learners is None else words("--learners", learners, "rl,fst")
         )
         calibration.kept_rows(out, chosen)  # what cannot be kept is told before the runs are made
-        found = calibration.calibrate(runs, jobs=_jobs(jobs), say=_teller(quiet), learners=chosen)
+        found = calibration.calibrate(runs, jobs=how_many(jobs), say=teller(quiet), learners=chosen)
         written = calibration.write(found, out)
         typer.echo(written.to_string(index=False))
         typer.echo(f"\nTrials and chosen settings: {printable(str(out))}")
@@ -104,33 +95,8 @@ def calibrate(
 def _claims(given: str, known: tuple[int, ...]) -> list[int]:
     """The claims' numbers, in order."""
     names = {str(number): number for number in known}
-    words = _words("--claims", given, "1,3")
-    for word in words:
+    given_words = words("--claims", given, "1,3")
+    for word in given_words:
         if word not in names:
             raise unknown("claim", word, names)
-    return sorted(names[word] for word in words)
-
-
-def _words(option: str, given: str, example: str) -> list[str]:
-    """The different words of a list joined by commas."""
-    words = [word.strip() for word in given.split(",")]
-    if "" in words:
-        raise UsageError(
-            f"{option} is {printable(repr(given), 100)}, but must be a list joined by commas, "
-            f"such as {example}."
-        )
-    return list(dict.fromkeys(words))
-
-
-def _jobs(given: int | None) -> int:
-    from cl_bench.errors import at_least
-    from cl_bench.machine import cores
-
-    jobs = cores() if given is None else given
-    at_least(jobs=(jobs, 1))
-    return jobs
-
-
-def _teller(quiet: bool) -> Callable[[str], None]:
-    """Where a sweep's progress goes: to stderr, or nowhere."""
-    return (lambda _: None) if quiet else say
+    return sorted(names[word] for word in given_words)

@@ -27,8 +27,8 @@ class Cell:
     stream: str
     learner: str
     seed: int
-    steps: int
-    """Training steps of every stage."""
+    steps: int | None
+    """Training steps of every stage; None leaves the stream's own."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of `cl_bench.run` that are not at their default."""
     start: Cell | None = None

@@ -1,0 +1,53 @@
+"""The grid of a sweep: every learner on every stream with every seed, checked beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from cl_bench.errors import UsageError
+from cl_bench.limits import COUNTS, SEEDS, whole_number
+from cl_bench.registry import LEARNERS
+from cl_bench.stream import stream
+from cl_bench.sweep.cell import Cell
+
+_ITS_OWN = ("stream", "learner", "seed", "steps", "model", "out", "progress", "track")
+"""What a cell says by itself, or a sweep decides."""
+
+
+def grid(
+    streams: Sequence[str],
+    learners: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    steps: int | None = None,
+    model: str = "embedded",
+    options: Mapping[str, Any] | None = None,
+) -> list[Cell]:
+    """The cells of all combinations, seed by seed, so that early ends leave comparable runs.
+
+    `options` are those of `cl_bench.run`, for every cell alike. Raises `UsageError` for names that
+    do not exist and options that cannot work.
+    """
+    from cl_bench.api import configure
+
+    options = dict(options or {})
+    for name in _ITS_OWN:
+        if name in options:
+            raise UsageError(
+                f"{name} cannot be set for all runs alike: a sweep decides it. Leave it out of the "
+                "options; streams, learners, seeds, steps and model have arguments of their own."
+            )
+    setting = options.get("setting")
+    for name in streams:
+        stream(name, steps=steps, setting=setting)
+    for name in learners:
+        LEARNERS.load(name)
+    settings = {name: value for name, value in options.items() if name != "setting"}
+    configure(model=model, **settings)
+    if steps is not None:
+        steps = whole_number("steps", steps, COUNTS)
+    chosen = [whole_number("seed", seed, SEEDS) for seed in seeds]
+    combined = product(chosen, streams, learners)
+    return [Cell(at, who, seed, steps, options, model=model) for seed, at, who in combined]

@@ -1,0 +1,87 @@
+"""`cl-bench sweep`: what it asks for, makes, says and exits with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cl_bench.api import Run
+from cl_bench.cli import app
+from cl_bench.sweep import pool
+from cl_bench.sweep.cell import Cell
+from cl_bench.sweep.pool import Outcome
+
+SMALL = ("problems_per_step=2", "group_size=2", "items=2", "samples=1", "retention_items=0")
+
+
+def call(*arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, ["sweep", *arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Cell]:
+    """The cells that a sweep asks for; none is made, and those of seed 13 fail."""
+    cells: list[Cell] = []
+
+    def make(wanted: Sequence[Cell], _: Path, **__: Any) -> list[Outcome]:
+        cells.extend(wanted)
+        return [
+            Outcome(cell, "failed", "no luck", 0.0)
+            if cell.seed == 13
+            else Outcome(cell, "done", "", 0.0)
+            for cell in wanted
+        ]
+
+    monkeypatch.setattr(pool, "make_missing", make)
+    return cells
+
+
+def test_names_ranges_and_values_become_cells(asked: list[Cell]) -> None:
+    words = ("--streams", "math, code", "--learners", "rl", "--seeds", "0-2,2,7", "--steps", "3")
+    sets = ("--set", "learning-rate=3e-4", "--set", "feedback=none", "--set", "refill=false")
+    assert call(*words, *sets, "--runs", "there")[0] == 0
+    options = {"learning_rate": 3e-4, "feedback": "none", "refill": False}
+    assert asked == [
+        Cell(stream, "rl", seed, 3, options) for seed in (0, 1, 2, 7) for stream in ("math", "code")
+    ]
+
+
+def test_failed_runs_are_told_and_the_exit_code_is_1(asked: list[Cell]) -> None:
+    code, out, err = call("--streams", "math", "--learners", "rl,fst", "--seeds", "12-13")
+    assert code == 1
+    assert out == "2 of 4 runs are finished in results/sweep.\n"
+    assert f"2 runs failed, the first of them {asked[2].name}: no luck." in err
+
+
+@pytest.mark.parametrize("given", ["", "2-0", "1,,2", "a", "-1", "0-", "0-100000000", "1.5"])
+def test_seeds_that_are_none_are_refused(given: str) -> None:
+    code, out, err = call(f"--seeds={given}")
+    assert (code, out) == (2, "")
+    assert err.startswith("cl-bench: --seeds is ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("given", ["items", "=3", ""])
+def test_an_option_without_name_or_value_is_refused(given: str) -> None:
+    code, _, err = call("--set", given)
+    assert code == 2
+    assert "must be NAME=VALUE" in err
+
+
+@pytest.mark.slow
+def test_a_sweep_makes_runs_that_are_used_again(tiny_model: Path, tmp_path: Path) -> None:
+    words = ["--streams", "math", "--learners", "rl,prompt", "--seeds", "5", "--steps", "1"]
+    words += ["--model", str(tiny_model), "--runs", str(tmp_path), "--set", "setting=easy"]
+    words += [word for one in (*SMALL, "max_new_tokens=6", "threads=1") for word in ("--set", one)]
+    code, out, err = call(*words)
+    assert code == 0, err
+    assert out.startswith(f"2 of 2 runs are finished in {tmp_path}.\nSee them side by side: ")
+    runs = [Run(path) for path in sorted(tmp_path.iterdir())]
+    assert [(run.status, run.manifest["config"]["seed"]) for run in runs] == [("done", 5)] * 2
+    assert {run.manifest["config"]["learner"] for run in runs} == {"rl", "prompt"}
+    assert "2 of 2 runs are finished already" in call(*words)[2]

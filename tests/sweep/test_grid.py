@@ -1,0 +1,47 @@
+"""The grid: all combinations, seed by seed, and nothing begins that cannot work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cl_bench.errors import UsageError
+from cl_bench.sweep.cell import Cell
+from cl_bench.sweep.grid import grid
+
+
+def test_every_learner_meets_every_stream_seed_by_seed() -> None:
+    found = grid(["math", "code"], ["rl", "fst"], [3, 1], steps=4, options={"items": 8})
+    assert found == [
+        Cell(stream, learner, seed, 4, {"items": 8})
+        for seed in (3, 1)
+        for stream in ("math", "code")
+        for learner in ("rl", "fst")
+    ]
+
+
+def test_without_steps_a_run_has_those_of_its_stream() -> None:
+    (cell,) = grid(["paper"], ["rl"], [0])
+    assert cell.steps is None
+    assert cell.name != grid(["paper"], ["rl"], [0], steps=200)[0].name
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"streams": ["mth"]}, "Did you mean 'math'"),
+        ({"learners": ["rl", "gepa"]}, "Unknown learner 'gepa'"),
+        ({"seeds": [-1]}, "seed is -1"),
+        ({"steps": 0}, "steps is 0"),
+        ({"options": {"lerning_rate": 1.0}}, "Did you mean 'learning_rate'"),
+        ({"options": {"items": 0}}, "items is 0"),
+        ({"options": {"setting": "odd"}}, "Unknown setting of math 'odd'"),
+        ({"options": {"out": "there"}}, "out cannot be set for all runs alike"),
+        ({"model": ""}, "model is ''"),
+    ],
+)
+def test_what_cannot_work_is_told_before_a_run_begins(wrong: dict[str, Any], told: str) -> None:
+    right: dict[str, Any] = {"streams": ["math"], "learners": ["rl"], "seeds": [0]}
+    with pytest.raises(UsageError, match=told):
+        grid(**{**right, **wrong})
