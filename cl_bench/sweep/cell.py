@@ -27,8 +27,8 @@ class Cell:
     stream: str
     learner: str
     seed: int
-    steps: int | None
-    """Training steps of every stage; None leaves the stream's own."""
+    steps: int
+    """Training steps of every stage; 0 leaves the stream's own."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of `cl_bench.run` that are not at their default."""
     start: Cell | None = None
@@ -57,7 +57,7 @@ class Cell:
             "stream": self.stream,
             "learner": self.learner,
             "seed": self.seed,
-            "steps": self.steps,
+            "steps": self.steps or None,
             "model": self._model(folder),
             "out": folder / self.name,
             **self.options,

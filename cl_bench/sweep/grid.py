@@ -46,8 +46,7 @@ def grid(
         LEARNERS.load(name)
     settings = {name: value for name, value in options.items() if name != "setting"}
     configure(model=model, **settings)
-    if steps is not None:
-        steps = whole_number("steps", steps, COUNTS)
+    length = 0 if steps is None else whole_number("steps", steps, COUNTS)
     chosen = [whole_number("seed", seed, SEEDS) for seed in seeds]
     combined = product(chosen, streams, learners)
-    return [Cell(at, who, seed, steps, options, model=model) for seed, at, who in combined]
+    return [Cell(at, who, seed, length, options, model=model) for seed, at, who in combined]

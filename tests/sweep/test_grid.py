@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ def test_every_learner_meets_every_stream_seed_by_seed() -> None:
 
 def test_without_steps_a_run_has_those_of_its_stream() -> None:
     (cell,) = grid(["paper"], ["rl"], [0])
-    assert cell.steps is None
+    assert cell.arguments(Path())["steps"] is None
     assert cell.name != grid(["paper"], ["rl"], [0], steps=200)[0].name
 
 
