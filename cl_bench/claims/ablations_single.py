@@ -7,34 +7,50 @@ descriptive, as all ablations.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from cl_bench.claims.ablations import SEEDS, Variation
+from cl_bench.claims.measure import Curves, Scale, both, generator, trajectory
+from cl_bench.claims.measures_kl import Pair, match
+from cl_bench.claims.measures_plateau import last_window
+from cl_bench.claims.measures_zero_reward import DOMAIN as ZERO_REWARD
+from cl_bench.claims.measures_zero_reward import training
 from cl_bench.claims.plan import KL_DOMAINS, Plan
+from cl_bench.metrics import over_seeds
+from cl_bench.metrics.bootstrap import Estimate, as_ratio
+from cl_bench.metrics.undefined import Undefined
 from cl_bench.sweep.cell import Cell
 
-ZERO_REWARD = "star-graph"
-RATES = (
+if TYPE_CHECKING:
+    from cl_bench.claims.data import Data
+
+REFERENCE = Variation("fst", "as calibrated")
+VARIATIONS = (
+    REFERENCE,
+    Variation("rl", "as calibrated", "rl"),
     Variation("rl, rate 6e-4", "is the higher rate its strength?", "rl", {"learning_rate": 6e-4}),
     Variation("rl, rate 3e-4", "the rate of fst", "rl", {"learning_rate": 3e-4}),
 )
-CALIBRATED = (Variation("fst", "as calibrated"), Variation("rl", "as calibrated", "rl"))
 WITHOUT_REWARD = (
     Variation("no refill", "do worthless prompts hold it back?", options={"refill": False}),
     Variation("fst, rate 9e-4", "or its lower rate?", options={"learning_rate": 9e-4}),
 )
+"""Variations on the domain where the base hardly earns a reward, besides the others."""
 
 
 def variations(domain: str) -> tuple[Variation, ...]:
-    """What is compared on a domain, the calibrated learners first."""
-    return (*CALIBRATED, *RATES, *(WITHOUT_REWARD if domain == ZERO_REWARD else ()))
+    """What is compared on a domain, the reference first."""
+    return (*VARIATIONS, *(WITHOUT_REWARD if domain == ZERO_REWARD else ()))
 
 
 def cells(plan: Plan) -> list[Cell]:
     """The runs, seed by seed; some are the claims' own."""
-    domains = (ZERO_REWARD, *KL_DOMAINS)
     return [
         cell(plan, domain, change, seed)
         for seed in plan.seeds[:SEEDS]
-        for domain in domains
+        for domain in (ZERO_REWARD, *KL_DOMAINS)
         for change in variations(domain)
     ]
 
@@ -42,3 +58,92 @@ def cells(plan: Plan) -> list[Cell]:
 def cell(plan: Plan, domain: str, variation: Variation, seed: int) -> Cell:
     """The run of a variation on a domain."""
     return plan.single(domain, variation.learner, seed, **variation.options)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What is measured of a variation's run of a seed on a domain, and where."""
+
+    name: str
+    measure: Callable[[Data, Plan, str, Variation, int], float | Undefined]
+    domains: tuple[str, ...]
+    scale: Scale = "accuracy"
+
+    def applies(self, variation: Variation) -> bool:
+        """Whether it says anything of a variation: nothing is compared with itself."""
+        return self.scale != "ratio" or variation.learner != REFERENCE.learner
+
+
+@dataclass(frozen=True)
+class Row:
+    """A quantity of a variation on a domain, mean over the seeds of the ablations."""
+
+    quantity: Quantity
+    domain: str
+    variation: Variation
+    value: Estimate | Undefined
+
+
+def rows(data: Data, plan: Plan) -> list[Row]:
+    """Every quantity of every variation on every domain, with intervals over the seeds."""
+    found = []
+    for quantity in QUANTITIES:
+        for domain in quantity.domains:
+            for change in filter(quantity.applies, variations(domain)):
+                by_seed = {
+                    seed: quantity.measure(data, plan, domain, change, seed)
+                    for seed in plan.seeds[:SEEDS]
+                }
+                mean = over_seeds(by_seed, generator())
+                value = as_ratio(mean) if quantity.scale == "ratio" else mean
+                found.append(Row(quantity, domain, change, value))
+    return found
+
+
+def _plateau(
+    data: Curves, plan: Plan, domain: str, change: Variation, seed: int
+) -> float | Undefined:
+    """Mean accuracy of the last three evaluations, under the learner's own prompt."""
+    run = trajectory(data, cell(plan, domain, change, seed), domain, "step", "accuracy")
+    if isinstance(run, Undefined):
+        return run
+    window = last_window(run[0])
+    return window if isinstance(window, Undefined) else float(run[1][window].mean())
+
+
+def _log_ratio_of_kl(
+    data: Curves, plan: Plan, domain: str, change: Variation, seed: int
+) -> float | Undefined:
+    """log2 of the KL to the base at equal accuracy, over that of the reference."""
+    compared = (cell(plan, domain, change, seed), cell(plan, domain, REFERENCE, seed))
+    found = both(data, compared, domain, "accuracy", "kl_policy_base")
+    if isinstance(found, Undefined):
+        return found
+    matched = match(Pair(*found))
+    return matched if isinstance(matched, Undefined) else matched.log_ratio
+
+
+def _training_reward(
+    data: Data, plan: Plan, domain: str, change: Variation, seed: int
+) -> float | Undefined:
+    """Mean reward of all training steps."""
+    found = training(data, cell(plan, domain, change, seed))
+    return found if isinstance(found, Undefined) else found.mean_reward
+
+
+def _first_accuracy(
+    data: Curves, plan: Plan, domain: str, change: Variation, seed: int
+) -> float | Undefined:
+    """Accuracy of the first evaluation after training began, under the learner's own prompt."""
+    run = trajectory(data, cell(plan, domain, change, seed), domain, "step", "accuracy")
+    if isinstance(run, Undefined):
+        return run
+    return float(run[1][1]) if len(run[1]) > 1 else Undefined("nothing was evaluated in training")
+
+
+QUANTITIES = (
+    Quantity("plateau of accuracy", _plateau, (*KL_DOMAINS, ZERO_REWARD)),
+    Quantity("KL to the base at equal accuracy, over fst's", _log_ratio_of_kl, KL_DOMAINS, "ratio"),
+    Quantity("reward of the whole training", _training_reward, (ZERO_REWARD,)),
+    Quantity("accuracy at the first evaluation", _first_accuracy, (ZERO_REWARD,)),
+)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from cl_bench.claims import wording
+from cl_bench.claims import ablations_single, wording
 from cl_bench.claims.ablations import QUANTITIES, REFERENCE, SEEDS, VARIATIONS, Row, Variation
+from cl_bench.claims.ablations_single import Row as SingleRow
 from cl_bench.claims.plan import STREAM
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.pages.blocks import Block, Heading, Inline, Paragraph, Table
+from cl_bench.pages.numbers import NOTHING
 
 
-def ablation_section(rows: Sequence[Row]) -> list[Block]:
-    """Two tables, the quantities and their differences from the reference; nothing if no row of a
-    variation has a value."""
+def ablation_section(rows: Sequence[Row], single: Sequence[SingleRow] = ()) -> list[Block]:
+    """What the changes do on the stream, then on single domains; nothing without any value."""
+    blocks = [*_of_stream(rows), *_of_singles(single)]
+    return [Heading(2, "Ablations", "ablations"), *blocks] if blocks else []
+
+
+def _of_stream(rows: Sequence[Row]) -> list[Block]:
+    """Two tables, the quantities and their differences from the reference."""
     by_key = {(row.variation.name, row.quantity): row for row in rows}
     if all(isinstance(row.value, Undefined) for row in rows):
         return []
@@ -24,7 +31,6 @@ def ablation_section(rows: Sequence[Row]) -> list[Block]:
         if v is not REFERENCE
     ]
     return [
-        Heading(2, "Ablations", "ablations"),
         Paragraph(
             f"One thing changed at a time, on the stream {STREAM}, with the first {SEEDS} seeds: "
             "means over seeds with 95 % intervals, own prompts unless said otherwise, at the end "
@@ -32,7 +38,8 @@ def ablation_section(rows: Sequence[Row]) -> list[Block]:
             "intervals are rough. Training samples are equal, all rollouts are not: T, for one, "
             "changes how many the prompt optimiser spends. Only rl, prompt and fst were calibrated "
             "for themselves: all variations of fst have its settings, the other learners those of "
-            "rl, not tuned."
+            "rl, not tuned. prompt-then-rl makes as many rounds as fst in the whole stream, before "
+            "it; rl-then-prompt makes as many for each of its evaluations, at stage ends only."
         ),
         _table("What was measured", values, [*VARIATIONS]),
         _table(
@@ -41,6 +48,42 @@ def ablation_section(rows: Sequence[Row]) -> list[Block]:
             [v for v in VARIATIONS if v is not REFERENCE],
         ),
     ]
+
+
+def _of_singles(rows: Sequence[SingleRow]) -> list[Block]:
+    """A table of each quantity: variations by domains."""
+    if all(isinstance(row.value, Undefined) for row in rows):
+        return []
+    found = {(row.quantity.name, row.domain, row.variation.name): row for row in rows}
+    return [
+        Heading(3, "On single domains", "ablations-single"),
+        Paragraph(
+            "The claims about single domains hold RL at the rate that calibration chose for it "
+            f"against fast-slow training at a lower one. The same runs at other rates, {SEEDS} "
+            "seeds; on star-graph also a population without refill."
+        ),
+        *(_single_table(quantity, found) for quantity in ablations_single.QUANTITIES),
+    ]
+
+
+def _single_table(
+    quantity: ablations_single.Quantity, found: Mapping[tuple[str, str, str], SingleRow]
+) -> Table:
+    domains = quantity.domains
+    tried = {c.name: c for d in domains for c in ablations_single.variations(d)}
+    changes = [change for change in tried.values() if quantity.applies(change)]
+    cells = [
+        [_single_words(found.get((quantity.name, domain, c.name))) for domain in domains]
+        for c in changes
+    ]
+    body = [[c.name, c.question, *words] for c, words in zip(changes, cells, strict=True)]
+    title = quantity.name[0].upper() + quantity.name[1:]
+    return Table(title, ["variation", "question", *domains], body, stacked=True)
+
+
+def _single_words(row: SingleRow | None) -> str:
+    """The value of a cell; nothing where the variation is not tried."""
+    return NOTHING if row is None else wording.of_detail("", row.quantity.scale, row.value)
 
 
 def _table(caption: str, cells: Sequence[Sequence[str]], variations: Sequence[Variation]) -> Table:

@@ -130,6 +130,10 @@ def _ablated(planned: Plan) -> list[Cell]:
     return [*ablations_single.cells(planned), *ablations.cells(planned)]
 
 
+def _ablation_section(data: Data, planned: Plan) -> list[Block]:
+    return ablation_section(ablations.rows(data, planned), ablations_single.rows(data, planned))
+
+
 @dataclass(frozen=True)
 class _Page:
     """The page before it is written: verdicts, blocks, figures."""
@@ -159,7 +163,7 @@ def _page(
         data.runs([*wanted, *more]),
         drawings,
         findings,
-        ablation_section(ablations.rows(data, planned)) if ablated else [],
+        _ablation_section(data, planned) if ablated else [],
         registered=None if packed is None else packed.registered,
     )
     return _Page(tuple(judged), [*blocks, *noise_section(data, planned)], drawings)

@@ -9,6 +9,7 @@ from cl_bench.claims import ablations
 from cl_bench.claims.ablations import REFERENCE, VARIATIONS, Row, Variation
 from cl_bench.claims.page_ablations import ablation_section
 from cl_bench.claims.plan import Plan, cells
+from cl_bench.claims.plan import plan as planned_with
 from cl_bench.metrics.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.pages.blocks import Heading, Table
@@ -37,7 +38,7 @@ def find(rows: list[Row], name: str, quantity: str) -> Row:
 
 
 def test_every_variation_is_a_run_that_can_be_configured_and_they_all_differ() -> None:
-    plan = make_plan("full", range(100, 106))
+    plan = planned_with("full")
     planned = ablations.cells(plan)
     assert len(set(planned)) == len(planned) == len(VARIATIONS) * ablations.SEEDS
     for cell in planned:
@@ -114,3 +115,12 @@ def test_rollouts_stand_beside_what_they_bought() -> None:
 def test_without_any_run_there_is_no_section() -> None:
     plan = make_plan(seeds=[100])
     assert ablation_section(ablations.rows(Runs(), plan)) == []
+
+
+def test_rounds_set_apart_are_as_many_as_the_reference_makes() -> None:
+    plan = planned_with("full")
+    steps = 3 * ablations.cell(plan, REFERENCE, 100).steps
+    for name in ("prompt-then-rl", "prompt-then-rl, rate 3e-4", "rl-then-prompt"):
+        cell = ablations.cell(plan, variation(name), 100)
+        assert cell.options["consecutive_rounds"] == steps // 6 == 20
+    assert ablations.cell(plan, variation("rl-then-prompt"), 100).options["eval_every"] == 40
