@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from cl_bench import cli
 from cl_bench.api import Run
 from cl_bench.cli import app
+from cl_bench.cli_run import run
 from cl_bench.models.training import TrainingConfig
 from cl_bench.run_config import RunConfig
 
@@ -139,7 +140,7 @@ def test_the_options_defaults_are_those_of_the_python_configurations() -> None:
 
     config = RunConfig()
     for owner in (config, config.learning, config.evaluation):
-        for name in defaults(cli.run).keys() & vars(owner).keys():
-            assert defaults(cli.run)[name] == getattr(owner, name), name
+        for name in defaults(run).keys() & vars(owner).keys():
+            assert defaults(run)[name] == getattr(owner, name), name
     for name in defaults(cli.model_train).keys() & vars(TrainingConfig()).keys():
         assert defaults(cli.model_train)[name] == getattr(TrainingConfig(), name), name
