@@ -11,7 +11,7 @@ from cl_bench.cli_errors import Errors
 
 new_app = typer.Typer(help="Write the skeleton of a package that adds to cl-bench.")
 Name = Annotated[str, typer.Argument(help="colours, or acme/colours in the package acme.")]
-Folder = Annotated[Path | None, typer.Option(help="New folder [./PACKAGE].")]
+Folder = Annotated[Path | None, typer.Option(help=r"New folder \[./PACKAGE].")]
 
 
 @new_app.command("task")

@@ -20,7 +20,7 @@ results_app = typer.Typer(help="Committed results: verify them, pack runs into t
 
 def submit(
     run: Annotated[Path, typer.Argument(help="Directory of a finished run.")],
-    out: Annotated[Path | None, Name(help="File to write [STREAM-LEARNER-SEED.zip].")] = None,
+    out: Annotated[Path | None, Name(help=r"File to write \[STREAM-LEARNER-SEED.zip].")] = None,
     allow_dirty: AllowDirty = False,
     debug: Debug = False,
 ) -> None:
@@ -36,7 +36,7 @@ def submit(
 @results_app.command("verify")
 def verify(
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Files or folders of results [results].")
+        list[Path] | None, typer.Argument(help=r"Files or folders of results \[results].")
     ] = None,
     as_json: Annotated[bool, Name("--json", help="Print JSON, for machines.")] = False,
     debug: Debug = False,

@@ -59,7 +59,7 @@ Refill = Annotated[
 ReflectionLM = Annotated[
     str,
     Name(
-        help="base, oracle, local:NAME, openai:MODEL[@URL] or litellm:NAME[@URL].",
+        help=r"base, oracle, local:NAME, openai:MODEL\[@URL] or litellm:NAME\[@URL].",
         rich_help_panel=REFLECTION,
     ),
 ]

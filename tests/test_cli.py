@@ -144,3 +144,17 @@ def test_the_options_defaults_are_those_of_the_python_configurations() -> None:
             assert defaults(run)[name] == getattr(owner, name), name
     for name in defaults(cli.model_train).keys() & vars(TrainingConfig()).keys():
         assert defaults(cli.model_train)[name] == getattr(TrainingConfig(), name), name
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("run",), "openai:MODEL[@URL] or litellm:NAME[@URL]"),
+        (("submit",), "[STREAM-LEARNER-SEED.zip]"),
+        (("results", "verify"), "[results]"),
+        (("new", "task"), "[./PACKAGE]"),
+    ],
+)
+def test_brackets_in_help_are_shown(command: tuple[str, ...], words: str) -> None:
+    _, shown, _ = call(*command, "--help")
+    assert words in " ".join(shown.replace("│", " ").split())
