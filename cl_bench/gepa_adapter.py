@@ -84,6 +84,11 @@ def evolve(
             track_best_outputs=False,
             seed=seed,
         )
+    return _evolution(result, population, log)
+
+
+def _evolution(result: GEPAResult[str, int], population: Sequence[str], log: RoundLog) -> Evolution:
+    """What gepa found, of which the population must be the beginning."""
     means = result.val_aggregate_scores
     texts = [candidate[COMPONENT] for candidate in result.candidates]
     if texts[: len(population)] != list(population):
