@@ -24,6 +24,7 @@ from cl_bench.gate.differences import (
     identical,
     judged,
     with_needed,
+    without_interval,
 )
 from cl_bench.gate.items import ItemScores, Point, Resampled
 from cl_bench.gate.outcome import Check
@@ -36,7 +37,6 @@ from cl_bench.run_metrics import Measured
 from cl_bench.views import stream_rows
 
 _ACCURACY = "accuracy"
-_NO_ITEMS = Undefined("one seed says nothing of it: it has no values of single items")
 _NAMED = 3
 """Missing points that are named one by one."""
 _WORST_FIRST = (REGRESS, INCONCLUSIVE, PASS)
@@ -115,8 +115,7 @@ class _Course:
         if margin >= -SLACK:
             return replace(check, verdict=PASS, interval=interval), margin
         if isinstance(interval, Undefined):
-            said = f"{interval.reason}; at least 2 seeds are needed"
-            return replace(check, interval=interval, reason=said, needed=2), margin
+            return without_interval(check, interval, differences), margin
         verdict = judged(differences.mean, interval, question)
         check = replace(check, verdict=verdict, interval=interval)
         return with_needed(check, question, differences), margin
@@ -142,9 +141,11 @@ class _Course:
             [self._resampled(pair.items, places) for pair in self._paired.pairs],
         )
 
-    def _resampled(self, items: ItemScores | Undefined, places: list[int]) -> Resampled | Undefined:
+    def _resampled(
+        self, items: ItemScores | Undefined, places: list[int]
+    ) -> Resampled | Undefined | None:
         if self._quantity != _ACCURACY:
-            return _NO_ITEMS
+            return None
         if isinstance(items, Undefined):
             return items
         return items.of_points([self._points[place] for place in places])

@@ -8,7 +8,7 @@ import numpy as np
 
 from cl_bench.errors import UsageError
 from cl_bench.gate.differences import Differences, Question, answer, every_seed, identical
-from cl_bench.gate.items import Resampled
+from cl_bench.gate.items import Resampled, of_accuracies
 from cl_bench.gate.outcome import Check
 from cl_bench.gate.pairs import Pair, Paired
 from cl_bench.gate.policy import MetricRule, Policy
@@ -64,7 +64,9 @@ def _check(paired: Paired, name: str, rule: MetricRule, level: float) -> Check |
     return answer(question, Differences(candidate, reference, items))
 
 
-def _items(pair: Pair, metric: RunMetric) -> Resampled | Undefined:
+def _items(pair: Pair, metric: RunMetric) -> Resampled | Undefined | None:
+    if not of_accuracies(metric, pair.reference):
+        return None
     items = pair.items
     return items if isinstance(items, Undefined) else items.of_metric(metric)
 

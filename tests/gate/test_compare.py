@@ -111,6 +111,40 @@ def test_what_has_no_items_needs_a_second_seed(tmp_path: Path) -> None:
     assert "at least 2 seeds are needed" in check.reason
 
 
+def without_items(runs: Path, to: Path, after: int) -> Path:
+    """The runs, with no item asked after that step."""
+    shutil.copytree(runs, to)
+    for path in sorted(to.iterdir()):
+        directory = RunDirectory.open(path)
+        rows = {
+            name: directory.table(name).to_dict("records")
+            for name in ("evaluations", "items", "ledger")
+        }
+        directory.discard_after(-1)
+        kept = [row for row in rows["items"] if row["step"] <= after]
+        directory.commit(0, rows | {"items": kept})
+    return to
+
+
+def test_runs_without_items_are_not_compared(five: Path, tmp_path: Path) -> None:
+    """However many seeds there are: equal means of no items are no agreement."""
+    blind = without_items(five, tmp_path / "blind", -1)
+    for candidate, reference, side in ((blind, five, "candidate"), (five, blind, "reference")):
+        with pytest.raises(UsageError, match=f"the {side} has no test problems of math with seed"):
+            judge(candidate, reference, default_policy())
+
+
+def test_accuracies_whose_items_are_gone_are_inconclusive(five: Path, tmp_path: Path) -> None:
+    report = judge(without_items(five, tmp_path / "early", 0), five, default_policy())
+    assert report.verdict == "inconclusive"
+    said = "not all items of math were scored at every evaluation"
+    for name in ("average_accuracy", "bwt_gem", "accuracy, mean drift"):
+        check = only(report, name)
+        assert (check.verdict, check.reason) == ("inconclusive", said), name
+        assert check.interval == Undefined(said)
+    assert only(report, "kl_policy_base").verdict == "pass"
+
+
 def test_lower_is_better_for_divergence(tmp_path: Path) -> None:
     policy = parse_policy("version = 1\n[metrics.kl_policy_base]\nrelative_tolerance = 0.5", "kl")
     low = noisy_runs(tmp_path / "low", 4)
