@@ -84,5 +84,5 @@ def pack(
             fates.append(outcome.fate)
             typer.echo(outcome.text())
         counted = ", ".join(f"{fates.count(fate)} {fate}" for fate in dict.fromkeys(fates))
-        typer.echo(f"{counted or 'There was no run directory to pack'}.")
+        typer.echo(f"{counted}.")
         raise typer.Exit(1 if "refused" in fates else 0)

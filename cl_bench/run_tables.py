@@ -88,12 +88,15 @@ def require_no_archive(path: Path) -> None:
         )
 
 
-def find_runs(paths: Iterable[Path]) -> tuple[list[RunTables], list[Unreadable]]:
+def find_runs(
+    paths: Iterable[Path], *, advice: str = "`cl-bench run --out {}/NAME` makes one."
+) -> tuple[list[RunTables], list[Unreadable]]:
     """All runs at or anywhere below the paths, sorted by path, each once; and what is unreadable.
 
     Runs are run directories and packed runs: files that end in .zip, or that are given. Archives
     of claims, which hold parts of many runs, are left out, and links to folders are not followed
-    unless they are given. A path without any run is a `RunDirectoryError`.
+    unless they are given. A path without any run is a `RunDirectoryError` that ends with `advice`,
+    with the path in its braces.
     """
     runs: dict[Path, RunTables] = {}
     broken: dict[Path, Unreadable] = {}
@@ -101,10 +104,8 @@ def find_runs(paths: Iterable[Path]) -> tuple[list[RunTables], list[Unreadable]]
         found = list(_places(path))
         if not found:
             require_no_archive(path)
-            raise RunDirectoryError(
-                f"There is no run at or below {path}. `cl-bench run --out {path / 'NAME'}` "
-                "makes one."
-            )
+            hint = advice.replace("{}", str(path))
+            raise RunDirectoryError(f"There is no run at or below {path}. {hint}")
         for place in found:
             try:
                 runs[place.resolve()] = open_run(place)

@@ -239,3 +239,9 @@ def test_an_existing_other_file_is_an_error_in_python_too(
     (tmp_path / "a.zip").write_text("mine")
     with pytest.raises(UsageError, match="already exists"):
         submit(unpacked(packed_run), tmp_path / "a.zip")
+
+
+def test_a_folder_of_packs_has_nothing_to_pack(packed_run: Path, tmp_path: Path) -> None:
+    code, out, err = call("results", "pack", str(packed_run.parent), "--out", str(tmp_path))
+    assert (code, out) == (2, "")
+    assert "There is no run directory at or below" in " ".join(err.split())
