@@ -204,14 +204,26 @@ def test_a_broken_run_of_the_reference_is_not_compared(tmp_path: Path) -> None:
     assert "fst on math-to-code, seed 1: diverged in the reference, so not checked" in report.notes
 
 
-def test_a_metric_that_no_run_has_is_noted(tmp_path: Path) -> None:
+def test_a_metric_that_no_run_has_is_inconclusive_unless_it_is_optional(tmp_path: Path) -> None:
     text = "version = 1\n[metrics.average_accuracy]\n[metrics.bwt_gem]"
     run = noisy_run(tmp_path / "run", stages=(("math", 20),))
     report = judge(run, run, parse_policy(text, "p"))
+    check = only(report, "bwt_gem")
+    assert (report.verdict, check.verdict, report.skipped) == ("inconclusive", "inconclusive", ())
+    assert "it is undefined in all runs (candidate, seed 0: " in check.reason
+    assert check.reason.endswith("optional = true in [metrics.bwt_gem] lets that pass")
+    report = judge(run, run, parse_policy(f"{text}\noptional = true", "p"))
     assert [check.name for check in report.checks] == ["finished", "average_accuracy"]
-    assert "bwt_gem is undefined in all runs, so not checked" in report.notes[0]
+    assert (report.verdict, report.skipped[0].name) == ("pass", "bwt_gem")
+    assert "bwt_gem is undefined in all runs (" in report.remarks[0]
     with pytest.raises(UsageError, match="asks for nothing that these runs have"):
-        judge(run, run, parse_policy("version = 1\n[metrics.bwt_gem]", "p"))
+        judge(run, run, parse_policy("version = 1\n[metrics.bwt_gem]\noptional = true", "p"))
+
+
+def test_the_default_policy_holds_for_a_stream_of_one_stage(tmp_path: Path) -> None:
+    run = noisy_run(tmp_path / "run", stages=(("math", 20),))
+    report = judge(run, run, default_policy())
+    assert (report.verdict, [each.name for each in report.skipped]) == ("pass", ["bwt_gem"])
 
 
 def test_a_metric_that_only_the_candidate_lacks_is_inconclusive(tmp_path: Path) -> None:
