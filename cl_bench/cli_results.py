@@ -60,8 +60,8 @@ def verify(
             typer.echo(json.dumps(data, indent=2, allow_nan=False))
         else:
             left = f", {unchecked} unchecked" if unchecked else ""
-            verified = len(reports) - unchecked
-            typer.echo(f"{verified} verified, {broken or 'none'} with findings{left}.")
+            checked = len(reports) - unchecked
+            typer.echo(f"{checked} verified, {broken or 'none'} with findings{left}.")
         raise typer.Exit(1 if broken else 3 if unchecked else 0)
 
 

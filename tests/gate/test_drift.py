@@ -74,8 +74,8 @@ def test_evaluations_that_the_reference_lacks_are_inconclusive_unless_optional(
     mean, points = drift(reference, short)
     assert (mean.verdict, points.verdict) == ("inconclusive", "inconclusive")
     assert "no value at step 30, code, learner prompt" in mean.reason
-    runs = [find_runs([path])[0] for path in (reference, short)]
-    report = compare(*runs, parse_policy(f"{TEXT}\noptional = true", "drift"))
+    candidate, against = (find_runs([path])[0] for path in (reference, short))
+    report = compare(candidate, against, parse_policy(f"{TEXT}\noptional = true", "drift"))
     assert [check.verdict for check in report.checks] == ["pass"] * 3
 
 
