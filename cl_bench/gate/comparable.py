@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from cl_bench.comparability import Setup
 from cl_bench.errors import UsageError
 from cl_bench.gate.pairs import Pair, Paired
-from cl_bench.report.comparability import Setup
 
 
 class IncomparableError(UsageError):
