@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +27,9 @@ def check(
     policy: Annotated[
         Path | None, Name(help="TOML file; else the reference's own, else the default.")
     ] = None,
+    verify: Annotated[
+        bool, Name("--verify", help="First hold all runs against themselves: `results verify`.")
+    ] = False,
     as_json: Annotated[bool, Name("--json", help="Print JSON, for machines.")] = False,
     junit: Annotated[Path | None, Name(help="Also write JUnit XML to this file.")] = None,
     github: Annotated[
@@ -45,9 +49,10 @@ def check(
             raise typer.Exit(0)
         from cl_bench.gate.write_github import on_github
 
-        output = _Output(as_json, junit, github or on_github())
+        output = _Output(as_json, github or on_github())
         try:
-            report = _report(candidate, against, policy)
+            output.junit = _writable(junit)
+            report = _report(candidate, against, policy, verify=verify)
         except ClBenchError as error:
             output.failed(error)
             raise
@@ -55,7 +60,9 @@ def check(
         raise typer.Exit(report.exit_code)
 
 
-def _report(candidate: list[Path] | None, against: Path | None, policy: Path | None) -> Report:
+def _report(
+    candidate: list[Path] | None, against: Path | None, policy: Path | None, *, verify: bool
+) -> Report:
     from cl_bench.gate.policy import load_policy
     from cl_bench.regression import check as check_runs
 
@@ -63,14 +70,16 @@ def _report(candidate: list[Path] | None, against: Path | None, policy: Path | N
         raise UsageError(
             "A candidate and a reference are needed: `cl-bench check RUN --against REFERENCE`."
         )
-    return check_runs(candidate, against, load_policy(policy) if policy else None)
+    chosen = load_policy(policy) if policy else None
+    return check_runs(candidate, against, chosen, verify=verify)
 
 
 class _Output:
     """Where a report, or the error instead of one, goes."""
 
-    def __init__(self, as_json: bool, junit: Path | None, github: bool) -> None:
-        self._as_json, self._junit, self._github = as_json, junit, github
+    def __init__(self, as_json: bool, github: bool) -> None:
+        self._as_json, self._github = as_json, github
+        self.junit: Path | None = None
 
     def done(self, report: Report) -> None:
         from cl_bench.gate import write_github as hub
@@ -80,8 +89,8 @@ class _Output:
             _print_json(write_json.data(report))
         else:
             self._print(report)
-        if self._junit:
-            _write(self._junit, write_junit.junit(report))
+        if self.junit:
+            _write(self.junit, write_junit.junit(report))
         if self._github:
             self._annotate(hub.annotation_lines(report), hub.summary(report))
 
@@ -92,8 +101,8 @@ class _Output:
         message = str(error)
         if self._as_json:
             _print_json(write_json.failure(message, getattr(error, "differences", ())))
-        if self._junit:
-            _write(self._junit, write_junit.junit_failure(message))
+        if self.junit:
+            _write(self.junit, write_junit.junit_failure(message))
         if self._github:
             self._annotate([hub.annotation_of_error(message)], hub.summary_of_error(message))
 
@@ -125,9 +134,23 @@ def _print_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
+def _writable(path: Path | None) -> Path | None:
+    """The file for JUnit XML, if one is asked for; a `UsageError` where none can be written."""
+    if path is None:
+        return None
+    said = "is a folder" if path.is_dir() else ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        said = f"cannot be written: {error.strerror}"
+    if said or not os.access(path.parent, os.W_OK):
+        said = said or "cannot be written: its folder is read-only"
+        raise UsageError(f"--junit {path} {said}. Give a file, such as --junit junit.xml.")
+    return path
+
+
 def _write(path: Path, content: bytes) -> None:
     from cl_bench.files import replacing
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         temporary.write_bytes(content)

@@ -41,7 +41,7 @@ def verify(
     as_json: Annotated[bool, Name("--json", help="Print JSON, for machines.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Compute every stored number again from the raw rows; exit code 1 if one is another."""
+    """Compute every stored number again; exit code 1 if one is another, 3 if a run is unchecked."""
     with Errors(debug):
         import json
 
@@ -53,12 +53,16 @@ def verify(
             if not as_json:
                 typer.echo(report.text())
         broken = sum(bool(report.findings) for report in reports)
+        unchecked = sum(report.unchecked for report in reports)
         if as_json:
-            data = {"fine": not broken, "artefacts": [report.data() for report in reports]}
+            fine = all(report.fine for report in reports)
+            data = {"fine": fine, "artefacts": [report.data() for report in reports]}
             typer.echo(json.dumps(data, indent=2, allow_nan=False))
         else:
-            typer.echo(f"{len(reports)} verified, {broken or 'none'} with findings.")
-        raise typer.Exit(1 if broken else 0)
+            left = f", {unchecked} unchecked" if unchecked else ""
+            checked = len(reports) - unchecked
+            typer.echo(f"{checked} verified, {broken or 'none'} with findings{left}.")
+        raise typer.Exit(1 if broken else 3 if unchecked else 0)
 
 
 @results_app.command("pack")
@@ -80,5 +84,5 @@ def pack(
             fates.append(outcome.fate)
             typer.echo(outcome.text())
         counted = ", ".join(f"{fates.count(fate)} {fate}" for fate in dict.fromkeys(fates))
-        typer.echo(f"{counted or 'There was no run directory to pack'}.")
+        typer.echo(f"{counted}.")
         raise typer.Exit(1 if "refused" in fates else 0)

@@ -134,7 +134,7 @@ class Parts:
             raw = file.read_bytes()
             if self._is_another(raw, table, part):
                 raise _unreadable(file, "it was cut short or edited after it was committed")
-            return parquet.ParquetFile(pa.BufferReader(raw))
+            return parquet.ParquetFile(pa.BufferReader(raw), pre_buffer=False)
         except (OSError, pa.ArrowException) as error:
             raise _unreadable(file, str(error)) from error
 

@@ -25,8 +25,8 @@ from cl_bench.metrics.continual import (
 )
 from cl_bench.metrics.stability import general_ability_delta, min_accuracy, stability_gap
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.summary import matrix_of
 from cl_bench.run_tables import RunTables, rows_of
+from cl_bench.views import matrix_of
 
 if TYPE_CHECKING:
     import pandas as pd

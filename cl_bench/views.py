@@ -6,11 +6,13 @@ whoever reads the tables takes them with `stream_rows`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from cl_bench.errors import RunDirectoryError
 from cl_bench.metrics.attribution import ChannelAttribution, channel_attribution
 from cl_bench.metrics.undefined import Undefined
 
@@ -38,6 +40,25 @@ def probe_accuracy(evaluations: pd.DataFrame, test_set: str) -> pd.DataFrame:
     rows = evaluations[evaluations["test_set"] == test_set]
     domains = rows["domain"].drop_duplicates()
     return rows.pivot(index="stage", columns="domain", values="accuracy")[domains]
+
+
+def matrix_of(
+    ends: Sequence[tuple[int, int, str, float]], stages: Sequence[str], prompt: str
+) -> NDArray[np.float64]:
+    """acc_I_J, shape (T+1, T), from stage, step, domain and accuracy of start and stage ends.
+
+    NaN where nothing was evaluated; two values of one cell are a `RunDirectoryError`.
+    """
+    found: dict[tuple[int, str], float] = {}
+    for stage, step, domain, accuracy in ends:
+        if (stage, domain) in found:
+            raise RunDirectoryError(
+                f"The table 'evaluations' has two rows for {domain} under the {prompt} prompt at "
+                f"the end of stage {stage} (step {step}); a run writes one."
+            )
+        found[stage, domain] = accuracy
+    numbers = range(len(stages) + 1)
+    return np.array([[found.get((number, d), np.nan) for d in stages] for number in numbers])
 
 
 def attributions(evaluations: pd.DataFrame) -> dict[str, ChannelAttribution | Undefined]:

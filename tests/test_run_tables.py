@@ -8,7 +8,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from cl_bench.cli import app
 from cl_bench.errors import RunDirectoryError
 from cl_bench.packs.write import pack
 from cl_bench.results import RunDirectory
@@ -59,6 +61,29 @@ def test_runs_are_found_at_any_depth_once_and_in_order(tmp_path: Path) -> None:
         "c",
     ]
     assert broken == []
+
+
+def test_links_that_lead_back_up_are_not_followed(tmp_path: Path) -> None:
+    """But a link that is given is."""
+    home = tmp_path / "loop"
+    write_run(home / "run")
+    for name in ("a", "b"):
+        (home / name).symlink_to(home)
+    (tmp_path / "link").symlink_to(home)
+    found, broken = find_runs([home])
+    assert ([run.path for run in found], broken) == ([home / "run"], [])
+    assert len(find_runs([tmp_path / "link"])[0]) == 1
+
+
+def test_an_archive_of_claims_is_named_as_what_it_is(tmp_path: Path) -> None:
+    for name in ("manifest.json", "runs.parquet"):
+        (tmp_path / name).write_text("{}")
+    for command in (["show"], ["report"], ["compare", str(tmp_path)]):
+        done = CliRunner().invoke(app, [*command, str(tmp_path)])
+        said = " ".join(done.stderr.split())
+        assert (done.exit_code, done.stdout) == (2, ""), command
+        assert "is an archive of claims" in said
+        assert f"`cl-bench reproduce --from {tmp_path}` reads it" in said
 
 
 def test_what_lies_inside_a_run_is_no_run_of_its_own(tmp_path: Path) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from cl_bench.comparability import Setup
 from cl_bench.errors import UsageError
-from cl_bench.gate.pairs import Paired
-from cl_bench.report.comparability import Setup
+from cl_bench.gate.pairs import Pair, Paired
 
 
 class IncomparableError(UsageError):
@@ -27,7 +27,20 @@ def require_comparable(cases: Sequence[Paired]) -> None:
         f"{paired.case}: {difference}"
         for paired in cases
         for pair in paired.pairs
-        for difference in Setup.of(pair.candidate.run).differences(Setup.of(pair.reference.run))
+        for difference in _differences(pair)
     ]
     if found:
         raise IncomparableError(list(dict.fromkeys(found)))
+
+
+def _differences(pair: Pair) -> Iterator[str]:
+    """Those of what both were asked; items that a run does not have were never asked."""
+    ours, theirs = Setup.of(pair.candidate.run), Setup.of(pair.reference.run)
+    yield from ours.differences(theirs)
+    for side, setup, stages in (
+        ("candidate", ours, pair.candidate.stages),
+        ("reference", theirs, pair.reference.stages),
+    ):
+        for domain in dict.fromkeys(stages):
+            if domain not in setup.items:
+                yield f"the {side} has no test problems of {domain} with seed {pair.seed}"

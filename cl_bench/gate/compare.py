@@ -8,7 +8,7 @@ from cl_bench.errors import UsageError
 from cl_bench.gate.comparable import require_comparable
 from cl_bench.gate.drift import drift_checks
 from cl_bench.gate.numbers import number_checks, presence
-from cl_bench.gate.outcome import Check, Coverage, Report
+from cl_bench.gate.outcome import Check, Coverage, Report, Skipped
 from cl_bench.gate.pairs import Paired, left_out, pair_up
 from cl_bench.gate.policy import Policy
 from cl_bench.run_tables import RunTables
@@ -32,10 +32,10 @@ def compare(
     found = [each for paired in cases for each in _checks(paired, policy)]
     checks = [each for each in found if isinstance(each, Check)]
     notes = [note for paired in cases for note in paired.notes]
-    notes += [each for each in found if isinstance(each, str)]
+    skipped = tuple(each for each in found if isinstance(each, Skipped))
     notes += [f"{paired.case}: {ONE_SEED}" for paired in cases if len(paired.pairs) == 1]
     if len(checks) == len(cases) and any(paired.pairs for paired in cases):
-        raise UsageError(f"{policy.source} asks for nothing that these runs have: {notes[-1]}.")
+        raise UsageError(f"{policy.source} asks for nothing that these runs have: {skipped[-1]}.")
     return Report(
         candidate=names[0],
         reference=names[1],
@@ -45,10 +45,11 @@ def compare(
         coverage=tuple(map(_coverage, cases)),
         checks=tuple(checks),
         notes=(*notes, *left_out(candidate, reference)),
+        skipped=skipped,
     )
 
 
-def _checks(paired: Paired, policy: Policy) -> Iterator[Check | str]:
+def _checks(paired: Paired, policy: Policy) -> Iterator[Check | Skipped]:
     yield presence(paired, policy)
     if paired.pairs:
         yield from number_checks(paired, policy)

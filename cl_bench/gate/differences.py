@@ -27,6 +27,7 @@ from cl_bench.run_metrics import Better
 
 SIGNS = {"higher": (1,), "lower": (-1,), "neither": (1, -1)}
 """By what is better: the signs under which a negative difference is a worse one."""
+NO_ITEMS = Undefined("one seed says nothing of it: it has no values of single items")
 _SAID = {PASS: "within the tolerance", REGRESS: "worse than the tolerance allows"}
 
 
@@ -36,8 +37,9 @@ class Differences:
 
     candidate_S: Sequence[float]
     reference_S: Sequence[float]
-    resampled_S: Sequence[Resampled | Undefined]
-    """What the items of each seed say of its difference; empty where nobody asks."""
+    resampled_S: Sequence[Resampled | Undefined | None]
+    """What the items of each seed say of its difference, None of a quantity that is not made of
+    items; empty where nobody asks."""
 
     @property
     def mean(self) -> float:
@@ -54,11 +56,16 @@ class Differences:
         """Of the mean difference: over seeds by Student's t, over the items of a single seed.
 
         Over seeds it is never narrower than the noise of the items makes it, so that few seeds
-        which agree by chance prove nothing. Over items it speaks of these two checkpoints only.
+        which agree by chance prove nothing: a quantity of items has none if one seed's items say
+        nothing. Over items it speaks of these two checkpoints only.
         """
         if len(self.candidate_S) == 1:
             return _over_items(self.resampled_S[0], level)
-        errors = [seed.error for seed in self.resampled_S if isinstance(seed, Resampled)]
+        known = [seed for seed in self.resampled_S if seed is not None]
+        lost = [seed for seed in known if isinstance(seed, Undefined)]
+        if lost:
+            return lost[0]
+        errors = [seed.error for seed in known if isinstance(seed, Resampled)]
         least = float(np.sqrt(np.square(errors).sum())) / len(self.candidate_S)
         found = student_mean(self.per_seed, least_error=least, level=level)
         return found if isinstance(found, Undefined) else found.interval
@@ -92,11 +99,18 @@ def answer(question: Question, differences: Differences) -> Check:
     check = described(question, differences)
     interval = differences.interval(question.level)
     if isinstance(interval, Undefined):
-        said = f"{interval.reason}; at least 2 seeds are needed"
-        return replace(check, interval=interval, reason=said, needed=2)
+        return without_interval(check, interval, differences)
     verdict = judged(differences.mean, interval, question)
     check = replace(check, verdict=verdict, interval=interval)
     return with_needed(check, question, differences)
+
+
+def without_interval(check: Check, interval: Undefined, differences: Differences) -> Check:
+    """The check, undecided: more seeds help only where items are not what is missing."""
+    if any(isinstance(seed, Undefined) for seed in differences.resampled_S):
+        return replace(check, interval=interval, reason=interval.reason)
+    said = f"{interval.reason}; at least 2 seeds are needed"
+    return replace(check, interval=interval, reason=said, needed=2)
 
 
 def every_seed(question: Question, differences: Differences) -> Check:
@@ -154,7 +168,9 @@ def with_needed(check: Check, question: Question, differences: Differences) -> C
     return replace(check, needed=needed, needed_unit=unit, reason=said)
 
 
-def _over_items(items: Resampled | Undefined, level: float) -> Interval | Undefined:
+def _over_items(items: Resampled | Undefined | None, level: float) -> Interval | Undefined:
+    if items is None:
+        return NO_ITEMS
     if isinstance(items, Undefined):
         return items
     if items.items < 2:

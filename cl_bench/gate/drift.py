@@ -24,11 +24,12 @@ from cl_bench.gate.differences import (
     identical,
     judged,
     with_needed,
+    without_interval,
 )
 from cl_bench.gate.items import ItemScores, Point, Resampled
-from cl_bench.gate.outcome import Check
+from cl_bench.gate.outcome import Check, Skipped
 from cl_bench.gate.pairs import Paired
-from cl_bench.gate.policy import TRAJECTORIES, Policy, Tolerance, TrajectoryRule
+from cl_bench.gate.policy import OPTIONAL, TRAJECTORIES, Policy, Tolerance, TrajectoryRule
 from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS, SLACK
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.undefined import Undefined
@@ -36,55 +37,60 @@ from cl_bench.run_metrics import Measured
 from cl_bench.views import stream_rows
 
 _ACCURACY = "accuracy"
-_NO_ITEMS = Undefined("one seed says nothing of it: it has no values of single items")
 _NAMED = 3
 """Missing points that are named one by one."""
 _WORST_FIRST = (REGRESS, INCONCLUSIVE, PASS)
 
 
-def drift_checks(paired: Paired, policy: Policy) -> Iterator[Check]:
+def drift_checks(paired: Paired, policy: Policy) -> Iterator[Check | Skipped]:
     """For every trajectory of the policy: the mean drift and the drift at every point."""
     for quantity, rule in policy.trajectories.items():
         if paired.pairs:
-            course = _Course(paired, quantity)
-            yield from course.checks(rule, policy.level)
+            course = _Course(paired, quantity, rule)
+            yield from course.checks(policy.level)
 
 
 class _Course:
     """One quantity of all seeds of a case, at the points that all of their runs have."""
 
-    def __init__(self, paired: Paired, quantity: str) -> None:
-        self._paired, self._quantity = paired, quantity
+    def __init__(self, paired: Paired, quantity: str, rule: TrajectoryRule) -> None:
+        self._paired, self._quantity, self._rule = paired, quantity, rule
         ours = [_trajectory(pair.candidate, quantity) for pair in paired.pairs]
         theirs = [_trajectory(pair.reference, quantity) for pair in paired.pairs]
-        asked = sorted(set().union(*theirs))
+        found = set().union(*theirs) if rule.optional else set().union(*theirs, *ours)
+        asked = sorted(found)
         self._points = [point for point in asked if all(point in run for run in [*ours, *theirs])]
         self._lost = [point for point in asked if point not in set(self._points)]
         self._candidate_S_P = _at(ours, self._points)
         self._reference_S_P = _at(theirs, self._points)
         self._identical = all(pair.identical for pair in paired.pairs)
 
-    def checks(self, rule: TrajectoryRule, level: float) -> Iterator[Check]:
+    def checks(self, level: float) -> Iterator[Check | Skipped]:
         """Both questions; undecided where no point has a value in all runs."""
+        case, name = self._paired.case, f"{self._quantity}, every point"
         if self._points:
-            yield self._unless_lost(self._mean(rule, level))
-            yield self._unless_lost(self._every_point(rule, level))
+            yield self._unless_lost(self._mean(level))
+            yield self._unless_lost(self._every_point(level))
+        elif self._rule.optional and not self._lost:
+            yield Skipped(case, name, "has no value in the reference")
         else:
             lost = f"no evaluation has a value of {self._quantity} in all runs"
-            yield Check(self._paired.case, f"{self._quantity}, every point", INCONCLUSIVE, lost)
+            more = OPTIONAL.format("trajectory", self._quantity)
+            lost = lost if self._lost else f"{lost}; {more}"
+            yield Check(case, name, INCONCLUSIVE, lost)
 
-    def _mean(self, rule: TrajectoryRule, level: float) -> Check:
+    def _mean(self, level: float) -> Check:
         """The mean drift over all points."""
         differences = self._differences(list(range(len(self._points))))
-        question = self._question("mean drift", rule, rule.mean, differences, level)
+        question = self._question("mean drift", self._rule.mean, differences, level)
         return (
             identical(question, differences) if self._identical else answer(question, differences)
         )
 
-    def _every_point(self, rule: TrajectoryRule, level: float) -> Check:
+    def _every_point(self, level: float) -> Check:
         """The drift at the point that is worst beside its tolerance."""
         spread = 1 - (1 - level) / len(self._points)
-        found = [self._point(place, rule, spread) for place in range(len(self._points))]
+        found = [self._point(place, spread) for place in range(len(self._points))]
         place = min(range(len(found)), key=lambda at: (_rank(found[at][0]), found[at][1]))
         worst, where = found[place][0], _named(self._points[place])
         beyond = sum(check.verdict != PASS for check, _ in found)
@@ -104,10 +110,10 @@ class _Course:
         lost = "; ".join(map(_named, self._lost[:_NAMED]))
         return replace(check, verdict=INCONCLUSIVE, reason=f"no value at {lost}{more}")
 
-    def _point(self, place: int, rule: TrajectoryRule, level: float) -> tuple[Check, float]:
+    def _point(self, place: int, level: float) -> tuple[Check, float]:
         """The check of one point, and how far it is from being beyond its tolerance."""
         differences = self._differences([place])
-        question = self._question("every point", rule, rule.point, differences, level)
+        question = self._question("every point", self._rule.point, differences, level)
         if self._identical:
             return replace(identical(question, differences), reason=""), 0.0
         check, interval = described(question, differences), differences.interval(level)
@@ -115,8 +121,7 @@ class _Course:
         if margin >= -SLACK:
             return replace(check, verdict=PASS, interval=interval), margin
         if isinstance(interval, Undefined):
-            said = f"{interval.reason}; at least 2 seeds are needed"
-            return replace(check, interval=interval, reason=said, needed=2), margin
+            return without_interval(check, interval, differences), margin
         verdict = judged(differences.mean, interval, question)
         check = replace(check, verdict=verdict, interval=interval)
         return with_needed(check, question, differences), margin
@@ -124,7 +129,6 @@ class _Course:
     def _question(
         self,
         name: str,
-        rule: TrajectoryRule,
         tolerance: Tolerance,
         differences: Differences,
         level: float,
@@ -132,7 +136,7 @@ class _Course:
         unit, _ = TRAJECTORIES[self._quantity]
         allowed = tolerance.at(float(np.mean(differences.reference_S)))
         title = f"{self._quantity}, {name}"
-        return Question(self._paired.case, title, unit, rule.better, allowed, level)
+        return Question(self._paired.case, title, unit, self._rule.better, allowed, level)
 
     def _differences(self, places: list[int]) -> Differences:
         """Of the mean over some points."""
@@ -142,9 +146,11 @@ class _Course:
             [self._resampled(pair.items, places) for pair in self._paired.pairs],
         )
 
-    def _resampled(self, items: ItemScores | Undefined, places: list[int]) -> Resampled | Undefined:
+    def _resampled(
+        self, items: ItemScores | Undefined, places: list[int]
+    ) -> Resampled | Undefined | None:
         if self._quantity != _ACCURACY:
-            return _NO_ITEMS
+            return None
         if isinstance(items, Undefined):
             return items
         return items.of_points([self._points[place] for place in places])

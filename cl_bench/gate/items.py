@@ -73,8 +73,9 @@ class ItemScores:
         """Items of the domain that has fewest."""
         return min(int(score.shape[1]) for score in self._scores)
 
-    def of_metric(self, metric: RunMetric) -> Resampled | Undefined:
-        """The difference candidate − reference of a metric that is computed from accuracies."""
+    def of_metric(self, metric: RunMetric) -> Resampled | Undefined | None:
+        """The difference candidate − reference of a metric that is computed from accuracies; None
+        of one that is not."""
         runs = [_OfItems(self._measured, self._axes) for _ in range(2)]
         values = np.empty((2, RESAMPLES))
         for side, run in enumerate(runs):
@@ -83,9 +84,7 @@ class ItemScores:
                 try:
                     value = metric.value(run)
                 except _NotOfItemsError:
-                    return Undefined(
-                        "one seed says nothing of it: it has no scores of single items"
-                    )
+                    return None
                 if isinstance(value, Undefined):
                     return value
                 values[side, draw] = value
@@ -110,6 +109,18 @@ class ItemScores:
         """Of both runs: shape (2, RESAMPLES, prompts, evaluations, domains)."""
         rng = np.random.default_rng(SEED)
         return np.stack([_resampled(score, rng) for score in self._scores], axis=-1)
+
+
+def of_accuracies(metric: RunMetric, run: Measured) -> bool:
+    """Whether a metric of a run is computed from accuracies alone, which are means over items."""
+    axes = _Axes.of(run)
+    blank = _OfItems(run, axes)
+    blank.acc_P_E_J = np.zeros((len(axes.prompts), len(axes.steps), len(axes.domains)))
+    try:
+        metric.value(blank)
+    except _NotOfItemsError:
+        return False
+    return True
 
 
 def _resampled(score_2_N_P_E: Array, rng: np.random.Generator) -> Array:

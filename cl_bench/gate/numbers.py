@@ -8,10 +8,10 @@ import numpy as np
 
 from cl_bench.errors import UsageError
 from cl_bench.gate.differences import Differences, Question, answer, every_seed, identical
-from cl_bench.gate.items import Resampled
-from cl_bench.gate.outcome import Check
+from cl_bench.gate.items import Resampled, of_accuracies
+from cl_bench.gate.outcome import Check, Skipped
 from cl_bench.gate.pairs import Pair, Paired
-from cl_bench.gate.policy import MetricRule, Policy
+from cl_bench.gate.policy import OPTIONAL, MetricRule, Policy
 from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.run_metrics import RUN_METRICS, RunMetric
@@ -38,19 +38,24 @@ def presence(paired: Paired, policy: Policy) -> Check:
     return Check(paired.case, "finished", PASS, f"all {paired.seeds} seeds are done")
 
 
-def number_checks(paired: Paired, policy: Policy) -> Iterator[Check | str]:
-    """For every metric of the policy a check, or why the runs of a case have no such number."""
+def number_checks(paired: Paired, policy: Policy) -> Iterator[Check | Skipped]:
+    """For every metric of the policy a check; one that no run has is undecided, or skipped if the
+    policy calls it optional."""
     for name, rule in policy.metrics.items():
         yield _check(paired, name, rule, policy.level)
 
 
-def _check(paired: Paired, name: str, rule: MetricRule, level: float) -> Check | str:
+def _check(paired: Paired, name: str, rule: MetricRule, level: float) -> Check | Skipped:
     metric = RUN_METRICS[name]
     ours = {pair.seed: metric.value(pair.candidate) for pair in paired.pairs}
     theirs = {pair.seed: metric.value(pair.reference) for pair in paired.pairs}
     lost = [*_lost("candidate", ours), *_lost("reference", theirs)]
     if len(lost) == len(ours) + len(theirs):
-        return f"{paired.case}: {name} is undefined in all runs, so not checked; {lost[0]}"
+        said = f"is undefined in all runs ({lost[0]})"
+        if rule.optional:
+            return Skipped(paired.case, name, said)
+        said = f"it {said}; {OPTIONAL.format('metrics', name)}"
+        return Check(paired.case, name, INCONCLUSIVE, said, unit=metric.unit)
     if lost:
         return Check(paired.case, name, INCONCLUSIVE, "; ".join(lost), unit=metric.unit)
     candidate, reference = _values(ours), _values(theirs)
@@ -64,7 +69,9 @@ def _check(paired: Paired, name: str, rule: MetricRule, level: float) -> Check |
     return answer(question, Differences(candidate, reference, items))
 
 
-def _items(pair: Pair, metric: RunMetric) -> Resampled | Undefined:
+def _items(pair: Pair, metric: RunMetric) -> Resampled | Undefined | None:
+    if not of_accuracies(metric, pair.reference):
+        return None
     items = pair.items
     return items if isinstance(items, Undefined) else items.of_metric(metric)
 

@@ -43,6 +43,18 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Skipped:
+    """A question that was not asked, because the policy calls it optional and no run has it."""
+
+    case: Case
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.case}: {self.name} {self.reason}, so not checked"
+
+
+@dataclass(frozen=True)
 class Coverage:
     """Which seeds of a case were compared."""
 
@@ -71,6 +83,13 @@ class Report:
     coverage: tuple[Coverage, ...]
     checks: tuple[Check, ...]
     notes: tuple[str, ...] = field(default=())
+    """What is left out of the comparison, and what the intervals speak of."""
+    skipped: tuple[Skipped, ...] = field(default=())
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Everything that a reader should know besides the checks."""
+        return (*map(str, self.skipped), *self.notes)
 
     @property
     def verdict(self) -> Verdict:

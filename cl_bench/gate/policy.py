@@ -9,10 +9,12 @@
     relative_tolerance = 0.0
     better = "higher"                 # "lower", "neither"; by default the metric's own
     interval = true                   # false: every seed's difference itself decides
+    optional = false                  # true: skipped if no run has it, instead of inconclusive
 
     [trajectory.accuracy]             # or kl_policy_base
     mean_tolerance = 0.05
     point_tolerance = 0.10            # with mean_relative_tolerance, point_relative_tolerance
+    optional = false                  # true: points that the reference lacks are left out
 
 An unknown name, a value of another type and a negative tolerance are a `UsageError` that names the
 file and the entry.
@@ -41,6 +43,8 @@ TRAJECTORIES: Mapping[str, tuple[str, Better]] = {
 }
 """The columns of `evaluations` that can be followed over a run: unit, and which way is better."""
 
+OPTIONAL = "optional = true in [{}.{}] lets that pass"
+"""What to write into a policy for streams that have no such number."""
 OnMissing = Literal["inconclusive", "error"]
 _TOLERANCES: Bounds = (0, 1e12)
 _LEVELS: Bounds = (0.5, 0.9999)
@@ -69,6 +73,8 @@ class MetricRule:
     """`neither`: a difference in either direction counts."""
     interval: bool = True
     """Whether the interval of the difference decides; else every seed's difference itself does."""
+    optional: bool = False
+    """Whether it is skipped where no run has it; else that is inconclusive."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,9 @@ class TrajectoryRule:
     point: Tolerance
     """For the drift at every single point."""
     better: Better
+    optional: bool = False
+    """Whether points that the reference lacks are left out, all of them if no run has any; else
+    they are inconclusive."""
 
 
 @dataclass(frozen=True)
@@ -196,6 +205,7 @@ def _metric(name: str, entry: _Reader) -> MetricRule:
         entry.tolerance(),
         entry.take("better", partial(_one_of, get_args(Better)), RUN_METRICS[name].better),
         entry.take("interval", _flag, True),
+        entry.take("optional", _flag, False),
     )
     entry.end()
     return rule
@@ -203,7 +213,8 @@ def _metric(name: str, entry: _Reader) -> MetricRule:
 
 def _trajectory(name: str, entry: _Reader) -> TrajectoryRule:
     better = entry.take("better", partial(_one_of, get_args(Better)), TRAJECTORIES[name][1])
-    rule = TrajectoryRule(entry.tolerance("mean_"), entry.tolerance("point_"), better)
+    optional = entry.take("optional", _flag, False)
+    rule = TrajectoryRule(entry.tolerance("mean_"), entry.tolerance("point_"), better, optional)
     entry.end()
     return rule
 

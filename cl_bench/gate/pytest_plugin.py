@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _REFERENCE, _CANDIDATE = "--cl-bench-reference", "--cl-bench-candidate"
 _POLICY, _INCONCLUSIVE = "--cl-bench-policy", "--cl-bench-inconclusive"
 
+_NAME = "cl-bench-check"
+
 
 class InconclusiveWarning(UserWarning):
     """Too little data to say whether the candidate got worse."""
@@ -46,15 +48,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse a candidate without a reference."""
-    if config.getoption(_CANDIDATE) and not config.getoption(_REFERENCE):
+    """Refuse a candidate without a reference, and paths at which there is nothing."""
+    reference, candidates = config.getoption(_REFERENCE), config.getoption(_CANDIDATE) or ()
+    if candidates and not reference:
         raise pytest.UsageError(f"{_CANDIDATE} needs {_REFERENCE} DIR")
+    given = [(_REFERENCE, reference), (_POLICY, config.getoption(_POLICY))]
+    for option, path in [*given, *((_CANDIDATE, each) for each in candidates)]:
+        if path and not Path(path).exists():
+            raise pytest.UsageError(f"{option} {path}: there is no such file or folder")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
-    """With a candidate on the command line, one test more: the gate itself."""
+    """With a candidate on the command line, one test more: the gate itself.
+
+    Last of all, so that no selection of other tests (-k, -m) leaves it out.
+    """
     if session.config.getoption(_CANDIDATE):
-        items.append(GateItem.from_parent(session, name="cl-bench-check"))
+        items.append(GateItem.from_parent(session, name=_NAME, nodeid=_NAME))
 
 
 class GateItem(pytest.Item):

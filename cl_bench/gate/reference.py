@@ -4,8 +4,9 @@
     policy.toml                        what is asked of a candidate
     runs/<stream>/<learner>-<seed>.zip packed runs (`cl_bench.packs`)
 
-It is written whole or not at all, only from finished runs of one commit whose tree was clean, and
-refused when a file of it was edited: what a candidate has to reach changes only by a new record.
+It is written whole or not at all, only from finished runs of one commit whose tree was clean and in
+which verification finds nothing, and refused when a file of it was edited: what a candidate has to
+reach changes only by a new record.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from cl_bench.gate.policy import (
     load_policy,
     parse_policy,
 )
+from cl_bench.gate.verified import require_verified
 from cl_bench.packs.layout import place
 from cl_bench.packs.write import pack
 from cl_bench.results import RunDirectory
@@ -61,7 +63,11 @@ def open_reference(path: Path) -> Reference:
     """
     if (path / INDEX).is_file():
         return _recorded(path)
-    runs, unreadable = find_runs([path])
+    if (path / POLICY).exists() and (path / RUNS).is_dir():
+        raise _damaged(path, f"{INDEX} is missing, which names its runs and policy by their hashes")
+    runs, unreadable = find_runs(
+        [path], advice="`cl-bench reference record RUN --out {}` makes a reference."
+    )
     if unreadable:
         raise RunDirectoryError(f"The reference cannot be read: {unreadable[0].reason}")
     return Reference(path, runs, default_policy())
@@ -93,8 +99,8 @@ def record(
     return open_reference(out)
 
 
-def _recordable(paths: Sequence[Path], installed: bool) -> list[RunDirectory]:
-    """The runs, if all of them may be recorded together."""
+def _recordable(paths: Sequence[Path], installed: bool) -> list[RunTables]:
+    """The runs, if all of them may be recorded together, with nothing found in any."""
     found, unreadable = find_runs(paths)
     if unreadable:
         raise RunDirectoryError(f"Cannot record: {unreadable[0].reason}")
@@ -110,7 +116,8 @@ def _recordable(paths: Sequence[Path], installed: bool) -> list[RunDirectory]:
             )
         seen[name] = run.path
     _require_one_code(found)
-    return [RunDirectory.open(run.path) for run in found]
+    require_verified(found)
+    return found
 
 
 def _require_recordable(path: Path, manifest: Mapping[str, Any], installed: bool) -> None:
@@ -162,13 +169,16 @@ def _policy_text(given: Path | None, out: Path) -> str:
     return file.read_text(encoding="utf-8")
 
 
-def _packed(run: RunDirectory, folder: Path) -> dict[str, Any]:
-    """Write the run's pack, and what the index says of it."""
+def _packed(run: RunTables, folder: Path) -> dict[str, Any]:
+    """Write the run's pack, or copy it, and what the index says of it."""
     manifest = run.manifest
     inside = Path(RUNS) / place(manifest)
     file = folder / inside
     file.parent.mkdir(parents=True, exist_ok=True)
-    pack(run).write(file)
+    if run.path.is_file():
+        file.write_bytes(run.path.read_bytes())
+    else:
+        pack(RunDirectory.open(run.path)).write(file)
     return {
         "file": inside.as_posix(),
         "sha256": file_hash(file),
@@ -178,9 +188,7 @@ def _packed(run: RunDirectory, folder: Path) -> dict[str, Any]:
     }
 
 
-def _index(
-    runs: Sequence[RunDirectory], entries: list[dict[str, Any]], policy: str
-) -> dict[str, Any]:
+def _index(runs: Sequence[RunTables], entries: list[dict[str, Any]], policy: str) -> dict[str, Any]:
     came = runs[0].manifest.get("provenance") or {}
     return {
         "reference_version": REFERENCE_VERSION,

@@ -56,7 +56,7 @@ def summary(report: Report) -> str:
     lines = [title, "", f"{beside}, {under}."]
     for coverage in report.coverage:
         lines += _case(coverage, [c for c in report.checks if c.case == coverage.case])
-    lines += ["", *(f"- {escaped(note)}" for note in report.notes)]
+    lines += ["", *(f"- {escaped(note)}" for note in report.remarks)]
     return "\n".join([*lines, f"**{escaped(conclusion(report))}**", ""])
 
 

@@ -47,7 +47,16 @@ def data(report: Report) -> dict[str, Any]:
             for coverage in report.coverage
         ],
         "checks": [_check(check) for check in report.checks],
-        "notes": list(report.notes),
+        "skipped": [
+            {
+                "learner": each.case.learner,
+                "stream": each.case.stream,
+                "name": each.name,
+                "reason": each.reason,
+            }
+            for each in report.skipped
+        ],
+        "notes": list(report.remarks),
     }
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from cl_bench.gate.outcome import Check, Coverage, Report
+from cl_bench.gate.outcome import Check, Coverage, Report, Skipped
 from cl_bench.gate.rule import INCONCLUSIVE, REGRESS
 from cl_bench.gate.words import sentence
 from cl_bench.text import printable
@@ -13,13 +14,16 @@ _TITLE = "cl-bench check"
 
 
 def junit(report: Report) -> bytes:
-    """A suite for each learner and stream, a case for each check.
+    """A suite for each learner and stream, a case for each check and for each that was skipped.
 
     A regression is a failure. What is undecided is an error, because the gate does not let it pass.
     """
-    root = Element("testsuites", {"name": _TITLE, **_counts(list(report.checks))})
+    counts = _counts(report.checks, report.skipped)
+    root = Element("testsuites", {"name": _TITLE, **counts})
     for coverage in report.coverage:
-        _suite(root, coverage, [c for c in report.checks if c.case == coverage.case])
+        checks = [check for check in report.checks if check.case == coverage.case]
+        skipped = [each for each in report.skipped if each.case == coverage.case]
+        _suite(root, coverage, checks, skipped)
     return _bytes(root)
 
 
@@ -33,11 +37,16 @@ def junit_failure(message: str) -> bytes:
     return _bytes(root)
 
 
-def _suite(root: Element, coverage: Coverage, checks: list[Check]) -> None:
+def _suite(
+    root: Element, coverage: Coverage, checks: Sequence[Check], skipped: Sequence[Skipped]
+) -> None:
     name = printable(str(coverage.case))
-    suite = SubElement(root, "testsuite", {"name": name, **_counts(checks)})
+    suite = SubElement(root, "testsuite", {"name": name, **_counts(checks, skipped)})
+    for each in skipped:
+        case = _case(suite, name, each.name)
+        SubElement(case, "skipped", message=printable(each.reason))
     for check in checks:
-        case = SubElement(suite, "testcase", classname=name, name=printable(check.name), time="0")
+        case = _case(suite, name, check.name)
         if check.verdict == REGRESS:
             _outcome(case, "failure", check.verdict, sentence(check))
         elif check.verdict == INCONCLUSIVE:
@@ -46,17 +55,21 @@ def _suite(root: Element, coverage: Coverage, checks: list[Check]) -> None:
             SubElement(case, "system-out").text = printable(sentence(check))
 
 
+def _case(suite: Element, classname: str, name: str) -> Element:
+    return SubElement(suite, "testcase", classname=classname, name=printable(name), time="0")
+
+
 def _outcome(case: Element, tag: str, kind: str, message: str) -> None:
     SubElement(case, tag, type=kind, message=printable(message)).text = printable(message)
 
 
-def _counts(checks: list[Check]) -> dict[str, str]:
+def _counts(checks: Sequence[Check], skipped: Sequence[Skipped]) -> dict[str, str]:
     verdicts = [check.verdict for check in checks]
     counts = {
-        "tests": len(verdicts),
+        "tests": len(verdicts) + len(skipped),
         "failures": verdicts.count(REGRESS),
         "errors": verdicts.count(INCONCLUSIVE),
-        "skipped": 0,
+        "skipped": len(skipped),
         "time": 0,
     }
     return {name: str(count) for name, count in counts.items()}

@@ -34,9 +34,9 @@ def renderable(report: Report) -> Group:
     ]
     for coverage in report.coverage:
         parts += _case(coverage, [c for c in report.checks if c.case == coverage.case])
-    if report.notes:
+    if report.remarks:
         parts += [Text("\nNotes", style="bold")]
-        parts += [Text(f"  {printable(note)}") for note in report.notes]
+        parts += [Text(f"  {printable(note)}") for note in report.remarks]
     return Group(*parts, Text(f"\n{conclusion(report)}", style=_STYLES[report.verdict]))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cl_bench.errors import ClBenchError
+from cl_bench.errors import ClBenchError, RunDirectoryError
 from cl_bench.packs.layout import FINISHED, place
 from cl_bench.packs.submit import is_same, prepare
 from cl_bench.results import RunDirectory
@@ -42,9 +42,14 @@ def pack_folder(
 
     A run is refused if it has findings, if it was made from a dirty tree (unless `allow_dirty`), if
     another run of the folder has the same place, or if another pack is there (unless `replace`). A
-    folder without any run is a `RunDirectoryError`.
+    folder without any run directory is a `RunDirectoryError`.
     """
     found, unreadable = find_runs([folder])
+    if not unreadable and not any(isinstance(run, RunDirectory) for run in found):
+        raise RunDirectoryError(
+            f"There is no run directory at or below {folder} to pack, only runs that are packed "
+            "already. `cl-bench results verify` checks them; copy them to where they belong."
+        )
     for broken in unreadable:
         yield Outcome(broken.path, "refused", reason=broken.reason)
     places: dict[Path, list[RunDirectory]] = defaultdict(list)

@@ -33,13 +33,16 @@ def encoded(table: pa.Table) -> bytes:
 def decoded(content: bytes) -> pa.Table:
     """The table in a Parquet file; `UndecodableError` for one that is damaged or too large."""
     try:
-        with parquet.ParquetFile(io.BytesIO(content)) as file:
+        with parquet.ParquetFile(io.BytesIO(content), pre_buffer=False) as file:
             _require_bounds(file.metadata)
             schema = file.schema_arrow
         # Texts as dictionaries first: one long text may stand in a million rows.
         texts = [field.name for field in schema if pa.types.is_string(field.type)]
-        with parquet.ParquetFile(io.BytesIO(content), read_dictionary=texts) as file:
-            table = file.read()
+        # Without Arrow's threads: a process that ends while one of them runs may be aborted.
+        with parquet.ParquetFile(
+            io.BytesIO(content), read_dictionary=texts, pre_buffer=False
+        ) as file:
+            table = file.read(use_threads=False)
         _require_texts(table)
         return table.cast(schema)
     except _DAMAGE as error:

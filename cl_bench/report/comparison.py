@@ -26,12 +26,12 @@ _DIGITS = 12
 
 @dataclass(frozen=True)
 class Difference:
-    """One number of the two sides, over the seeds that both have."""
+    """One number of the two sides, over the seeds of which both have a value."""
 
     first: Estimate | Undefined
     second: Estimate | Undefined
     difference: Estimate | Undefined
-    """Second minus first, seed by seed."""
+    """Second minus first, seed by seed; all three are of the same seeds."""
     test: PermutationTest | Undefined
     """Exact, of the paired seeds."""
     seeds_needed: int | Undefined
@@ -114,9 +114,17 @@ def _difference(first: Side, second: Side, seeds: Sequence[int], name: str) -> D
     values = {s: (first.entries[s].value(name), second.entries[s].value(name)) for s in seeds}
     change = {seed: _minus(*pair) for seed, pair in values.items()}
     known = [value for value in change.values() if not isinstance(value, Undefined)]
+    # Means of the seeds that both have, so that their difference is the one beside them.
+    sides = [
+        {
+            seed: lost if isinstance(lost, Undefined) else values[seed][side]
+            for seed, lost in change.items()
+        }
+        for side in (0, 1)
+    ]
     return Difference(
-        first=estimate({seed: pair[0] for seed, pair in values.items()}),
-        second=estimate({seed: pair[1] for seed, pair in values.items()}),
+        first=estimate(sides[0]),
+        second=estimate(sides[1]),
         difference=estimate(change),
         test=_test(known),
         seeds_needed=seeds_needed(known) if known else Undefined("no seed has both values"),

@@ -9,12 +9,12 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from cl_bench.comparability import Setup
 from cl_bench.errors import ClBenchError
 from cl_bench.learner import LearnerConfig
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plugin_metrics import plugin_metrics
-from cl_bench.report.comparability import Setup
 from cl_bench.run_metrics import RUN_METRICS, Axis, Measured
 from cl_bench.run_tables import RunTables
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cl_bench.comparability import Key, other_items
 from cl_bench.report.board import Problem
-from cl_bench.report.comparability import Key, other_items
 from cl_bench.report.entries import STATUSES, Entry
 from cl_bench.report.rows import Runs
 

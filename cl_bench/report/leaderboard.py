@@ -1,6 +1,6 @@
 """The leaderboard: which learners did how well on what, with intervals instead of bare ranks.
 
-Runs are ranked together when they compare (`cl_bench.report.comparability`). A row is a learner
+Runs are ranked together when they compare (`cl_bench.comparability`). A row is a learner
 with one setting; its numbers are means over seeds, a seed that failed, diverged or is missing is
 counted and never replaced. docs/leaderboard.md explains it to users.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from cl_bench.comparability import Key
 from cl_bench.errors import ClBenchError
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import (
@@ -21,7 +22,6 @@ from cl_bench.report.board import (
     Row,
 )
 from cl_bench.report.columns import Column, columns
-from cl_bench.report.comparability import Key
 from cl_bench.report.efficiency import REFERENCE
 from cl_bench.report.entries import DAMAGED, Entry, Status, read_entry
 from cl_bench.report.grouping import Group, code_note, groups, notes_elsewhere, rows_of_group

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cl_bench.metrics.bootstrap import Estimate
+from cl_bench.metrics.comparison import PermutationTest
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.columns import Column, columns
 from cl_bench.report.comparison import Comparison
@@ -64,23 +65,26 @@ def _ended(side: Side) -> str:
 
 
 def _metrics(found: Comparison, width: int) -> list[RenderableType]:
-    """A row for every metric with a difference; below, why the others have none."""
-    table = _table("", "A", "B", "B − A", "p", "seeds\nneeded", "", wrap=width < _ROOMY)
+    """A row for every metric with a difference, if there is any; below, why others have none."""
+    headings = ("", "A", "B", "B − A", "pairs", "p", "seeds\nneeded", "")
+    table = _table(*headings, wrap=width < _ROOMY)
     reasons: dict[str, list[str]] = {}
     for name, column in found.columns.items():
         of = found.differences[name]
         if isinstance(of.difference, Undefined):
             reasons.setdefault(of.difference.reason, []).append(column.title)
             continue
-        paired = not isinstance(of.test, Undefined) and len(found.seeds) > 1
-        p = f"{of.test.p:.3g}" if paired and not isinstance(of.test, Undefined) else NOTHING
+        test = None if isinstance(of.test, Undefined) or of.difference.seeds < 2 else of.test
+        p = f"{test.p:.3g}" if test else NOTHING
+        pairs = f"{of.difference.seeds} of {of.difference.of_seeds}"
         needed = NOTHING if isinstance(of.seeds_needed, Undefined) else str(of.seeds_needed)
         change = with_interval(of.difference, column, signed=True)
-        numbers = (mean(of.first, column), mean(of.second, column), change, p, needed)
+        numbers = (mean(of.first, column), mean(of.second, column), change, pairs, p, needed)
         title = f"{column.title} (min:s)" if column.unit == "seconds" else column.title
         table.add_row(printable(title), *numbers, _said(of.difference, column))
     missing = (f"Not compared, {why}: {', '.join(titles)}." for why, titles in reasons.items())
-    return [table, *(Text(f"\n{printable(line)}") for line in missing)]
+    shown = [table] if table.row_count else []
+    return [*shown, *(Text(f"\n{printable(line)}") for line in missing)]
 
 
 def _said(difference: Estimate, column: Column) -> str:
@@ -92,14 +96,21 @@ def _said(difference: Estimate, column: Column) -> str:
 
 
 def _notes(found: Comparison) -> Iterator[Text]:
-    count = len(found.seeds)
-    if count == 1:
+    smallest = {
+        of.difference.seeds: of.test.smallest_p
+        for of in found.differences.values()
+        if isinstance(of.difference, Estimate) and isinstance(of.test, PermutationTest)
+    }
+    few = [count for count in sorted(smallest) if count < _ENOUGH]
+    if len(found.seeds) == 1:
         yield Text("\nOne seed: no interval and no test over seeds. The problems below say how far")
         yield Text("these two checkpoints differ, and nothing of other runs.")
-    elif count < _ENOUGH:
-        reach = 2 / 2**count
+    elif few:
+        reach = ", ".join(
+            f"{smallest[count]:.3g} with {count} seed{'s' * (count > 1)}" for count in few
+        )
         yield Text(
-            f"\nWith {count} seeds the smallest p is {reach:.3g}, and intervals are too narrow: "
+            f"\nThe smallest p is {reach}, and intervals are too narrow: "
             f"{_ENOUGH} seeds can decide."
         )
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cl_bench.comparability import other_items
 from cl_bench.errors import ClBenchError, RunDirectoryError, UsageError
-from cl_bench.report.comparability import other_items
 from cl_bench.report.entries import DAMAGED, Entry, read_entry
 from cl_bench.run_metrics import Measured
 from cl_bench.run_tables import RunTables, find_runs

@@ -15,14 +15,13 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cl_bench.errors import RunDirectoryError
 from cl_bench.metrics.attribution import ChannelAttribution
 from cl_bench.metrics.continual import average_accuracy, bwt_gem, forgetting_max
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plugin_metrics import plugin_metrics
 from cl_bench.run_tables import RunTables
 from cl_bench.text import duration, printable
-from cl_bench.views import attributions, probe_accuracy, stream_rows
+from cl_bench.views import attributions, matrix_of, probe_accuracy, stream_rows
 
 PROMPTS = ("learner", "seed")
 METRICS: Mapping[str, Callable[[ArrayLike], float | Undefined]] = {
@@ -213,22 +212,6 @@ def accuracy_matrix(
     rows = rows[(rows["prompt"] == prompt) & (rows["at"] != "inside")]
     columns = (rows[name].tolist() for name in ("stage", "step", "domain", "accuracy"))
     return matrix_of(list(zip(*columns, strict=True)), stages, prompt)
-
-
-def matrix_of(
-    ends: Sequence[tuple[int, int, str, float]], stages: Sequence[str], prompt: str
-) -> NDArray[np.float64]:
-    """`accuracy_matrix` from stage, step, domain and accuracy of the start and of stage ends."""
-    found: dict[tuple[int, str], float] = {}
-    for stage, step, domain, accuracy in ends:
-        if (stage, domain) in found:
-            raise RunDirectoryError(
-                f"The table 'evaluations' has two rows for {domain} under the {prompt} prompt at "
-                f"the end of stage {stage} (step {step}); a run writes one."
-            )
-        found[stage, domain] = accuracy
-    numbers = range(len(stages) + 1)
-    return np.array([[found.get((number, d), np.nan) for d in stages] for number in numbers])
 
 
 def _metrics(acc_I_J: NDArray[np.float64]) -> dict[str, float | Undefined]:

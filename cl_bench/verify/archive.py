@@ -83,7 +83,9 @@ def _check_cell(archive: Archive, name: str, findings: Findings) -> None:
 
 
 def _check_tables(archive: Archive, row: Mapping[str, Any], findings: Findings) -> None:
-    tables = {name: archive.table(name, row["cell"]).to_pandas() for name in TABLES}
+    tables = {
+        name: archive.table(name, row["cell"]).to_pandas(use_threads=False) for name in TABLES
+    }
     case = Case(_manifest(row), tables, findings, thinned=True)
     left_out = [scores]
     if case.option("eval_every") is None:

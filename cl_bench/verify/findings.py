@@ -63,13 +63,21 @@ class Report:
     """What a reader should know and is no fault: what could not be checked, a dirty tree."""
     checked: dict[str, int] = field(default_factory=dict)
     """Rows of each table that was read."""
+    unchecked: bool = False
+    """Whether nothing was checked; `notes` say why."""
+
+    @property
+    def fine(self) -> bool:
+        """Whether it was checked and nothing found."""
+        return not self.findings and not self.unchecked
 
     def text(self) -> str:
         """The line of the artefact, then one for each finding."""
         rows = sum(self.checked.values())
         counted = f"{rows:,} rows" if self.checked else ""
         count = len(self.findings)
-        verdict = f"{count} finding{'s' if count > 1 else ''}" if count else "fine"
+        passed = "fine" if self.fine else "unchecked"
+        verdict = f"{count} finding{'s' if count > 1 else ''}" if count else passed
         said = ", ".join(filter(None, (self.kind, self.title, counted, *self.notes)))
         head = f"{verdict:<12}{self.path}  {said}"
         lines = [printable(head, 1_000), *(f"    {found.text()}" for found in self.findings)]
@@ -81,7 +89,8 @@ class Report:
             "path": str(self.path),
             "kind": self.kind,
             "title": self.title,
-            "fine": not self.findings,
+            "fine": self.fine,
+            "unchecked": self.unchecked,
             "rows": self.checked,
             "notes": self.notes,
             "findings": [found.data() for found in self.findings],

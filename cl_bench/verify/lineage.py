@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cl_bench.verify.case import Case
+import numpy as np
+
+from cl_bench.verify.case import Case, known
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _SEED, _NONE = 0, -1
+_WHOLE = 1e-9
 
 
 def parents(case: Case) -> None:
@@ -50,6 +53,39 @@ def fates(case: Case) -> None:
         for number in list(kept.index[kept > most])[:5]:
             reason = f"{kept[number]} prompts were kept, more than the population of {most}"
             case.findings.add(reason, table="prompts", key=f"round {number}")
+
+
+def scores(case: Case) -> None:
+    """Where responses are right or wrong, the scores of a round are shares of one number of
+    exercises, and nothing is kept instead of what solved them all."""
+    frame, most = case.tables["prompts"], case.option("learning", "round_exercises")
+    if not case.own or most is None or not all(known(domain) for domain in case.domains):
+        return
+    for number, rows in frame[frame["score"].notna()].groupby("round"):
+        share = rows["score"].to_numpy(float)
+        counts = range(1, int(most) + 1)
+        if not any(np.abs(share * n - np.round(share * n)).max() < _WHOLE * n for n in counts):
+            reason = f"score · n is not whole for any number n of exercises up to {most}"
+            case.findings.add(reason, table="prompts", key=f"round {number}")
+        if share.max() == 1:
+            _best_kept(case, rows)
+
+
+def _best_kept(case: Case, rows: pd.DataFrame) -> None:
+    """A prompt that solved every exercise makes all others redundant, so that of such a round the
+    best are kept, the older ones first, or that prompt alone."""
+    size = case.option("learning", "population")
+    refill = case.option("learning", "refill")
+    if size is None:
+        return
+    ranked = rows.sort_values(["score", "prompt_id"], ascending=[False, True])
+    right = ranked["prompt_id"].head(1 if refill is False else size)
+    kept = rows["fate"].eq("kept")
+    wrong = kept.ne(rows["prompt_id"].isin(right)).reindex(
+        case.tables["prompts"].index, fill_value=False
+    )
+    reason = "fate is not what the scores of its round give, of which one is 1"
+    case.rows("prompts", wrong, reason)
 
 
 def rounds(case: Case) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from cl_bench.registry import DOMAINS
 from cl_bench.verify.case import LABEL, Case, known
+from cl_bench.verify.manifest import FILE
 
 Label = tuple[str, ...]
 """Values of the columns `LABEL`."""
@@ -29,6 +30,23 @@ def places(case: Case) -> None:
             f"no evaluation at step {missing.step} ({missing.at} of stage {missing.stage})",
             table="evaluations",
         )
+
+
+def ended(case: Case) -> None:
+    """A run that did not come to its end was not evaluated there; one that diverged shows what."""
+    last = case.ends[-1]
+    if case.finished:
+        return
+    if last in case.evaluated:
+        reason = (
+            f"status is {case.status!r}, but the run was evaluated at step {last}, its last: it is "
+            "done"
+        )
+        case.findings.add(reason, file=FILE)
+    rows = len(case.tables["ledger"])
+    if case.status == "diverged" and rows <= 2 * len(case.evaluated):
+        reason = "status is 'diverged', but the tables have no stretch that diverged"
+        case.findings.add(reason, file=FILE)
 
 
 def grid(case: Case) -> None:

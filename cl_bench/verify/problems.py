@@ -16,6 +16,7 @@ from cl_bench.problem_sets import distinct_problems, retention_set
 from cl_bench.registry import DOMAINS
 from cl_bench.task import Problem
 from cl_bench.verify.case import Case, known
+from cl_bench.verify.manifest import FILE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,6 +61,29 @@ def scores(case: Case) -> None:
             for number, score in wrong["score"].head(10).items()
         ]
         case.findings.rows("items", wrong, reasons, ("step", "uid", "sample"))
+
+
+def versions(case: Case) -> None:
+    """Domains are those of this installation, in a version that it has or had, or a plug-in's."""
+    for number, stage in enumerate(case.stages, 1):
+        domain, version = stage["domain"], stage["domain_version"]
+        where = f"stage {number} of the stream"
+        if "/" in domain:
+            if case.own:
+                reason = f"{where} is on {domain}, but no plug-in is named"
+                case.findings.add(reason, file=FILE)
+        elif not known(domain):
+            reason = f"{where} is on {domain!r}, no domain of this installation"
+            case.findings.add(reason, file=FILE)
+        elif not _was(version, DOMAINS.load(domain).version):
+            newest = DOMAINS.load(domain).version
+            reason = f"{where} is on {domain} in version {version!r}; there is none above {newest}"
+            case.findings.add(reason, file=FILE)
+
+
+def _was(version: str, newest: str) -> bool:
+    """Whether a domain was in that version, which counts up from 1."""
+    return version.isascii() and version.isdigit() and 1 <= int(version) <= int(newest)
 
 
 def not_remade(case: Case) -> list[str]:

@@ -34,7 +34,9 @@ ITEMS = ("evaluations", "items")
 CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (values.values, ()),
     (values.uniqueness, ()),
+    (problems.versions, ()),
     (places.places, EVALUATIONS),
+    (places.ended, ("ledger", *EVALUATIONS)),
     (places.grid, EVALUATIONS),
     (recompute.recomputed, ITEMS),
     (recompute.whole, ITEMS),
@@ -48,9 +50,13 @@ CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (spending.ledger, ("ledger", *EVALUATIONS)),
     (spending.beside, ("ledger", *EVALUATIONS)),
     (spending.steps, ("steps", *EVALUATIONS)),
+    (spending.channels, ("ledger", "prompts", *EVALUATIONS)),
+    (spending.tokens, ("ledger",)),
+    (spending.timed, ("timing", *EVALUATIONS)),
     (spending.batches, ("steps", "ledger", *EVALUATIONS)),
     (lineage.parents, ("prompts",)),
     (lineage.fates, ("prompts",)),
+    (lineage.scores, ("prompts",)),
     (lineage.rounds, ("prompts",)),
     (transcripts.transcripts, ("transcripts", *ITEMS)),
     (transcripts.responses, ("transcripts", *ITEMS)),
@@ -71,6 +77,7 @@ def verify_run(path: Path) -> Report:
         report.findings.append(_fault(error))
         return report
     if status == "running":
+        report.unchecked = True
         report.notes.append("not finished, so not checked")
         return report
     findings = Findings(_files(packed))

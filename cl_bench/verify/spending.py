@@ -6,13 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cl_bench.registry import LEARNERS
 from cl_bench.schema import TABLES
 from cl_bench.verify.case import KEYS, Case, known
+from cl_bench.verify.manifest import FILE
 
 if TYPE_CHECKING:
     import pandas as pd
 
+PROMPTED = ("prompt", "fst", "fst-distill", "rl-then-prompt", "prompt-then-rl")
+"""Built-in learners that evolve prompts; the others have no fast channel."""
+UNTRAINED = ("prompt",)
+"""Built-in learners without training steps, and so without a slow channel."""
 _CHANNELS = ("slow", "fast")
+_LEAST_PROMPT = 4
+"""Tokens of the shortest chat of a system prompt and a problem."""
 _SPENT = [name for name in TABLES["ledger"].names if name not in KEYS["ledger"]]
 
 
@@ -66,6 +74,83 @@ def steps(case: Case) -> None:
     case.rows(
         "steps", right.notna() & frame["domain"].ne(right), "domain is not the stream's there"
     )
+
+
+def channels(case: Case) -> None:
+    """A built-in learner spends in the channels it has: rounds of prompts are what the fast one
+    pays for, training steps the slow one, and either is there only with the other."""
+    if not case.own:
+        return
+    learner = str(case.manifest["learner"])
+    if learner not in LEARNERS.table:
+        case.findings.add(f"{learner!r} is no learner of this installation", file=FILE)
+        return
+    frame = case.tables["ledger"]
+    has = {"fast": learner in PROMPTED, "slow": learner not in UNTRAINED}
+    for channel in _CHANNELS:
+        rows = frame["channel"].eq(channel) & frame["step"].isin(case.evaluated)
+        if has[channel]:
+            idle = rows & frame["step"].gt(0) & frame["rollouts"].eq(0)
+            case.rows("ledger", idle, f"{learner} spends in the {channel} channel, but not here")
+        else:
+            spent = rows & frame[_SPENT].fillna(0).ne(0).any(axis=1)
+            case.rows("ledger", spent, f"{learner} has no {channel} channel, but spends in it")
+    if not has["fast"] and len(case.tables["prompts"]):
+        case.findings.add(f"{learner} has no rounds of prompts", table="prompts")
+    _rounds(case, frame[frame["channel"].eq("fast")])
+
+
+def _rounds(case: Case, fast: pd.DataFrame) -> None:
+    """Between two evaluations prompts are rolled out exactly if there was a round, each scored one
+    at least once, and every new one was asked of the reflector."""
+    prompts = case.tables["prompts"]
+    total = fast.groupby("step")[["rollouts", "reflection_calls"]].max()
+    spent = total.diff().fillna(total)
+    scored = prompts[prompts["score"].notna()].groupby("step").size()
+    new = prompts[prompts["prompt_id"].ne(0)].drop_duplicates("prompt_id").groupby("step").size()
+    for step in sorted({*total.index, *prompts["step"].tolist()}):
+        rollouts, calls = (
+            float(spent[name].get(step, 0)) for name in ("rollouts", "reflection_calls")
+        )
+        key = f"step {step}, fast"
+        asked, made = int(scored.get(step, 0)), int(new.get(step, 0))
+        if rollouts > 0 and not asked:
+            reason = f"{rollouts:.0f} rollouts of prompts since the row before, but no round of any"
+            case.findings.add(reason, table="prompts", key=f"step {step}")
+        if rollouts < asked:
+            reason = f"{asked} prompts were scored with {rollouts:.0f} rollouts"
+            case.findings.add(reason, table="ledger", key=key)
+        if calls < made:
+            reason = f"{made} prompts were written in {calls:.0f} reflection_calls"
+            case.findings.add(reason, table="ledger", key=key)
+
+
+def tokens(case: Case) -> None:
+    """A built-in learner's rollouts read a prompt and give a response; rewrites are read too."""
+    if not case.own:
+        return
+    frame = case.tables["ledger"]
+    least = {"prompt_tokens": _LEAST_PROMPT, "generated_tokens": 1}
+    for name, each in least.items():
+        few = frame[name] < each * frame["rollouts"]
+        case.rows("ledger", few, f"{name} are fewer than {each} for each of its rollouts")
+    if case.option("learning", "reflection_lm") == "base":
+        answered = frame["reflection_calls"] - frame["reflection_failures"].fillna(0)
+        few = frame["reflection_tokens"] < answered
+        case.rows("ledger", few, "reflection_tokens are fewer than its reflection_calls")
+
+
+def timed(case: Case) -> None:
+    """Learning up to an evaluation took time, and so did the evaluation itself."""
+    frame = case.tables["timing"]
+    for phase, steps in (
+        ("evaluate", case.evaluated),
+        ("learn", [step for step in case.evaluated if step > 0]),
+    ):
+        there = set(frame["step"][frame["phase"].eq(phase)])
+        for step in [step for step in steps if step not in there]:
+            reason = f"no time was recorded for the phase {phase}"
+            case.findings.add(reason, table="timing", key=f"step {step}")
 
 
 def batches(case: Case) -> None:

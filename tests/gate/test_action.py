@@ -96,7 +96,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_step_checks_and_says_what_came_of_it(
     candidate: str, more: dict[str, str], code: int, verdict: str, home: Path
 ) -> None:
-    inputs = {"candidate": candidate, "reference": "the reference", "policy": "policy.toml", **more}
+    inputs = {
+        "candidate": candidate,
+        "reference": "the reference",
+        "policy": "policy.toml",
+        "verify": "false",
+        **more,
+    }
     job = Job(home, inputs)
     job.output.write_text("")
     done = job.step(1)
@@ -111,8 +117,33 @@ def test_the_step_checks_and_says_what_came_of_it(
 
 def test_the_step_writes_junit_where_it_is_told(home: Path) -> None:
     inputs = {"candidate": "worse", "reference": "the reference", "junit": "out/junit.xml"}
+    inputs["verify"] = "false"
     assert Job(home, inputs).step(1).returncode == 1
     assert (home / "out" / "junit.xml").read_text().count("<failure") >= 1
+
+
+def test_the_step_verifies_the_runs_unless_it_is_told_not_to(home: Path) -> None:
+    """These were never made, and it shows."""
+    job = Job(home, {"candidate": "worse", "reference": "the reference"})
+    done = job.step(1)
+    assert done.returncode == 2
+    assert "is not what it says of itself" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"inconclusive": "warning"}, "inconclusive must be fail or warn"),
+        ({"verify": "no"}, "verify must be true or false"),
+    ],
+)
+def test_a_mistyped_input_is_an_error(given: dict[str, str], said: str, home: Path) -> None:
+    job = Job(home, {"candidate": "worse", "reference": "the reference", **given})
+    job.output.write_text("")
+    done = job.step(1)
+    assert done.returncode == 2
+    assert done.stdout == f"::error title=cl-bench check%3A error::Input {said}.\n"
+    assert job.output.read_text() == "verdict=error\n"
 
 
 @pytest.mark.parametrize(

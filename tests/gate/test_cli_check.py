@@ -119,6 +119,19 @@ def test_junit_is_written_also_when_nothing_can_be_compared(home: Path, tmp_path
     assert ET.parse(file).getroot().get("errors") == "1"
 
 
+def test_a_place_where_no_junit_can_be_written_is_named_before_anything_is_checked(
+    home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    for target in (tmp_path, tmp_path / "file" / "junit.xml"):
+        code, out, err = call(
+            "check", home / "same", "--against", home / "reference", "--junit", target
+        )
+        assert (code, out) == (2, "")
+        assert f"--junit {target}" in " ".join(err.split())
+        assert ".tmp" not in err.replace(str(tmp_path), "")
+
+
 def test_on_github_it_annotates_and_summarises(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -111,6 +111,40 @@ def test_what_has_no_items_needs_a_second_seed(tmp_path: Path) -> None:
     assert "at least 2 seeds are needed" in check.reason
 
 
+def without_items(runs: Path, to: Path, after: int) -> Path:
+    """The runs, with no item asked after that step."""
+    shutil.copytree(runs, to)
+    for path in sorted(to.iterdir()):
+        directory = RunDirectory.open(path)
+        rows = {
+            name: directory.table(name).to_dict("records")
+            for name in ("evaluations", "items", "ledger")
+        }
+        directory.discard_after(-1)
+        kept = [row for row in rows["items"] if row["step"] <= after]
+        directory.commit(0, rows | {"items": kept})
+    return to
+
+
+def test_runs_without_items_are_not_compared(five: Path, tmp_path: Path) -> None:
+    """However many seeds there are: equal means of no items are no agreement."""
+    blind = without_items(five, tmp_path / "blind", -1)
+    for candidate, reference, side in ((blind, five, "candidate"), (five, blind, "reference")):
+        with pytest.raises(UsageError, match=f"the {side} has no test problems of math with seed"):
+            judge(candidate, reference, default_policy())
+
+
+def test_accuracies_whose_items_are_gone_are_inconclusive(five: Path, tmp_path: Path) -> None:
+    report = judge(without_items(five, tmp_path / "early", 0), five, default_policy())
+    assert report.verdict == "inconclusive"
+    said = "not all items of math were scored at every evaluation"
+    for name in ("average_accuracy", "bwt_gem", "accuracy, mean drift"):
+        check = only(report, name)
+        assert (check.verdict, check.reason) == ("inconclusive", said), name
+        assert check.interval == Undefined(said)
+    assert only(report, "kl_policy_base").verdict == "pass"
+
+
 def test_lower_is_better_for_divergence(tmp_path: Path) -> None:
     policy = parse_policy("version = 1\n[metrics.kl_policy_base]\nrelative_tolerance = 0.5", "kl")
     low = noisy_runs(tmp_path / "low", 4)
@@ -170,14 +204,26 @@ def test_a_broken_run_of_the_reference_is_not_compared(tmp_path: Path) -> None:
     assert "fst on math-to-code, seed 1: diverged in the reference, so not checked" in report.notes
 
 
-def test_a_metric_that_no_run_has_is_noted(tmp_path: Path) -> None:
+def test_a_metric_that_no_run_has_is_inconclusive_unless_it_is_optional(tmp_path: Path) -> None:
     text = "version = 1\n[metrics.average_accuracy]\n[metrics.bwt_gem]"
     run = noisy_run(tmp_path / "run", stages=(("math", 20),))
     report = judge(run, run, parse_policy(text, "p"))
+    check = only(report, "bwt_gem")
+    assert (report.verdict, check.verdict, report.skipped) == ("inconclusive", "inconclusive", ())
+    assert "it is undefined in all runs (candidate, seed 0: " in check.reason
+    assert check.reason.endswith("optional = true in [metrics.bwt_gem] lets that pass")
+    report = judge(run, run, parse_policy(f"{text}\noptional = true", "p"))
     assert [check.name for check in report.checks] == ["finished", "average_accuracy"]
-    assert "bwt_gem is undefined in all runs, so not checked" in report.notes[0]
+    assert (report.verdict, report.skipped[0].name) == ("pass", "bwt_gem")
+    assert "bwt_gem is undefined in all runs (" in report.remarks[0]
     with pytest.raises(UsageError, match="asks for nothing that these runs have"):
-        judge(run, run, parse_policy("version = 1\n[metrics.bwt_gem]", "p"))
+        judge(run, run, parse_policy("version = 1\n[metrics.bwt_gem]\noptional = true", "p"))
+
+
+def test_the_default_policy_holds_for_a_stream_of_one_stage(tmp_path: Path) -> None:
+    run = noisy_run(tmp_path / "run", stages=(("math", 20),))
+    report = judge(run, run, default_policy())
+    assert (report.verdict, [each.name for each in report.skipped]) == ("pass", ["bwt_gem"])
 
 
 def test_a_metric_that_only_the_candidate_lacks_is_inconclusive(tmp_path: Path) -> None:

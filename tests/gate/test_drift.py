@@ -13,9 +13,8 @@ from cl_bench.run_tables import find_runs
 
 from .gate_runs import noisy_runs
 
-POLICY = parse_policy(
-    "version = 1\n[trajectory.accuracy]\nmean_tolerance = 0.05\npoint_tolerance = 0.15", "drift"
-)
+TEXT = "version = 1\n[trajectory.accuracy]\nmean_tolerance = 0.05\npoint_tolerance = 0.15"
+POLICY = parse_policy(TEXT, "drift")
 
 
 def drift(candidate: Path, reference: Path) -> tuple[Check, Check]:
@@ -66,6 +65,31 @@ def test_a_point_that_is_not_sure_is_undecided(tmp_path: Path) -> None:
     _, points = drift(noisy_runs(tmp_path / "second", 2, items=4, samples=1, noise=1), first)
     assert points.verdict == "inconclusive"
     assert isinstance(points.needed, int)
+
+
+def test_evaluations_that_the_reference_lacks_are_inconclusive_unless_optional(
+    reference: Path, tmp_path: Path
+) -> None:
+    short = noisy_runs(tmp_path, 6, items=100, samples=1, last=20)
+    mean, points = drift(reference, short)
+    assert (mean.verdict, points.verdict) == ("inconclusive", "inconclusive")
+    assert "no value at step 30, code, learner prompt" in mean.reason
+    candidate, against = (find_runs([path])[0] for path in (reference, short))
+    report = compare(candidate, against, parse_policy(f"{TEXT}\noptional = true", "drift"))
+    assert [check.verdict for check in report.checks] == ["pass"] * 3
+
+
+def test_a_trajectory_that_no_run_has_is_inconclusive_or_skipped(tmp_path: Path) -> None:
+    text = "version = 1\n[metrics.rollouts]\n[trajectory.kl_policy_base]\noptional = "
+    runs = find_runs([noisy_runs(tmp_path, 2, kl=lambda *_: float("nan"))])[0]
+    report = compare(runs, runs, parse_policy(text + "false", "drift"))
+    assert report.verdict == "inconclusive"
+    assert report.checks[-1].reason.endswith(
+        "optional = true in [trajectory.kl_policy_base] lets that pass"
+    )
+    report = compare(runs, runs, parse_policy(text + "true", "drift"))
+    assert report.verdict == "pass"
+    assert [each.name for each in report.skipped] == ["kl_policy_base, every point"]
 
 
 def test_an_evaluation_that_the_candidate_lacks_is_named(reference: Path, tmp_path: Path) -> None:

@@ -85,6 +85,34 @@ def test_a_candidate_without_a_reference_is_a_usage_error(
     result.stderr.fnmatch_lines(["*--cl-bench-candidate needs --cl-bench-reference DIR*"])
 
 
+def test_no_selection_of_other_tests_leaves_the_gate_out(
+    pytester: pytest.Pytester, folders: Path
+) -> None:
+    pytester.makepyfile(
+        "import pytest\n@pytest.mark.slow\ndef test_foo(): pass\ndef test_bar(): pass"
+    )
+    pytester.makeini("[pytest]\nmarkers = slow")
+    options = [
+        f"--cl-bench-reference={folders / 'reference'}",
+        f"--cl-bench-candidate={folders / 'worse'}",
+    ]
+    for selection in (["-k", "foo"], ["-m", "slow"]):
+        result = pytester.runpytest(*options, *selection)
+        result.assert_outcomes(passed=1, failed=1, deselected=1)
+        result.stdout.fnmatch_lines(["FAILED cl-bench-check*"])
+
+
+@pytest.mark.parametrize("option", ["reference", "candidate", "policy"])
+def test_a_path_with_nothing_there_is_a_usage_error(
+    option: str, pytester: pytest.Pytester, folders: Path
+) -> None:
+    given = {"reference": folders / "reference", option: pytester.path / "nope"}
+    words = [f"--cl-bench-{name}={path}" for name, path in given.items()]
+    result = pytester.runpytest(*words)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*--cl-bench-{option} *nope: there is no such file or folder*"])
+
+
 def test_what_is_inconclusive_fails_or_warns(pytester: pytest.Pytester, folders: Path) -> None:
     options = [
         f"--cl-bench-reference={folders / 'single'}",

@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 
 from cl_bench.errors import ClBenchError, RunDirectoryError, UsageError
+from cl_bench.gate import reference
 from cl_bench.gate.policy import default_policy, load_policy
 from cl_bench.gate.reference import open_reference, record
+from cl_bench.gate.verified import require_verified
 from cl_bench.regression import check
 from cl_bench.run_metrics import run_metrics
 from cl_bench.run_tables import open_run
+from tests.verify.tampering import INSIDE, Forgery
 
 from .gate_runs import noisy_run, noisy_runs
 
@@ -149,6 +152,10 @@ def _rename_the_version(path: Path) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | {"reference_version": 2}))
 
 
+def _lose_the_index(path: Path) -> None:
+    (path / "reference.json").unlink()
+
+
 def _empty_the_index(path: Path) -> None:
     (path / "reference.json").write_text("[]")
 
@@ -162,6 +169,7 @@ def _empty_the_index(path: Path) -> None:
         (_add_a_run, r"more\.zip is not part of it"),
         (_rename_the_version, "of version 2, not 1"),
         (_empty_the_index, "cannot be used"),
+        (_lose_the_index, r"reference\.json is missing"),
     ],
 )
 def test_a_reference_that_was_tampered_with_is_refused(
@@ -182,3 +190,37 @@ def test_what_cannot_be_read_is_never_left_out(tmp_path: Path) -> None:
     ):
         with pytest.raises(ClBenchError, match=r"1.manifest\.json"):
             call()
+
+
+@pytest.fixture
+def verifying(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is outside of these tests (conftest.py)."""
+    monkeypatch.setattr(reference, "require_verified", require_verified)
+
+
+@pytest.mark.usefixtures("verifying")
+def test_runs_with_findings_are_not_recorded(packed_run: Path, tmp_path: Path) -> None:
+    forged = Forgery(packed_run)
+    forged.edit("evaluations", "accuracy", 1.0, **INSIDE)
+    path = forged.write(tmp_path / "forged.zip")
+    with pytest.raises(RunDirectoryError, match=r"forged\.zip is not what it says of itself: .*1"):
+        record([path], tmp_path / "reference", installed=True)
+    assert not (tmp_path / "reference").exists()
+    assert check([path], path).verdict == "pass"
+    for candidate, against in ((path, packed_run), (packed_run, path)):
+        with pytest.raises(RunDirectoryError, match="the mean score of its items"):
+            check([candidate], against, verify=True)
+
+
+@pytest.mark.usefixtures("verifying")
+def test_packed_runs_are_recorded_as_they_are(packed_run: Path, tmp_path: Path) -> None:
+    made = record([packed_run], tmp_path / "reference", installed=True)
+    (run,) = made.runs
+    assert run.path.read_bytes() == packed_run.read_bytes()
+    assert check([packed_run], tmp_path / "reference", verify=True).verdict == "pass"
+
+
+def test_a_reference_without_runs_says_how_one_is_made(tmp_path: Path) -> None:
+    candidate = noisy_run(tmp_path / "run")
+    with pytest.raises(RunDirectoryError, match=r"`cl-bench reference record RUN --out .*nope`"):
+        check([candidate], tmp_path / "nope")

@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from jsonschema import Draft202012Validator
 
-from cl_bench.gate.outcome import Check, Coverage, Report
+from cl_bench.gate.outcome import Check, Coverage, Report, Skipped
 from cl_bench.gate.pairs import Case
 from cl_bench.gate.write_github import (
     MOST,
@@ -152,6 +152,29 @@ def test_junit_has_a_case_for_every_check() -> None:
     (failed,) = suite.iter("failure")
     assert failed.get("type") == "regress"
     assert "difference -0.200 [-0.020, +0.040], tolerance 0.050: worse" in (failed.text or "")
+
+
+def test_what_was_skipped_is_said_everywhere() -> None:
+    skipped = Skipped(CASE, "bwt_gem", "is undefined in all runs (one stage)")
+    found = replace(report(GOOD, notes=("more",)), skipped=(skipped,))
+    line = "fst on math-to-code: bwt_gem is undefined in all runs (one stage), so not checked"
+    root = ET.fromstring(junit(found))
+    assert (root.get("tests"), root.get("skipped")) == ("2", "1")
+    (case,) = (case for case in root.iter("testcase") if case.get("name") == "bwt_gem")
+    (mark,) = case
+    assert (mark.tag, mark.get("message")) == ("skipped", "is undefined in all runs (one stage)")
+    carried = valid(data(found))
+    assert carried["skipped"] == [
+        {
+            "learner": "fst",
+            "stream": "math-to-code",
+            "name": "bwt_gem",
+            "reason": "is undefined in all runs (one stage)",
+        }
+    ]
+    assert carried["notes"] == [line, "more"]
+    assert f"  {line}" in text(found).splitlines()
+    assert "so not checked" in summary(found)
 
 
 def test_junit_holds_hostile_text_and_errors() -> None:

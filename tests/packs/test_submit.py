@@ -19,6 +19,7 @@ from cl_bench.packs.submit import submit
 from cl_bench.packs.write import pack
 from cl_bench.results import RunDirectory
 from cl_bench.run_tables import open_run
+from cl_bench.schema import TABLES
 
 Unpack = Callable[..., Path]
 
@@ -97,14 +98,33 @@ def test_a_run_with_findings_is_not_packed(
     assert "Nothing was packed." in out
 
 
+def ended_badly(home: Path, status: str) -> Path:
+    """A run whose tables stop at step 5; of one that diverged the stretch after that is there."""
+    run = RunDirectory.open(home)
+    frames = {name: run.table(name) for name in TABLES}
+    rows = {
+        name: frame[frame["step"].le(5)].astype(object).where(frame.notna(), None)
+        for name, frame in frames.items()
+    }
+    rows["prompts"]["score"] = frames["prompts"]["score"]
+    run.update_manifest(status=status, reason="the loss is not finite")
+    run.discard_after(-1)
+    run.commit(
+        0, {name: frame.dropna(how="all").to_dict("records") for name, frame in rows.items()}
+    )
+    if status == "diverged":
+        ledger = frames["ledger"]
+        run.commit(1, {"ledger": ledger[ledger["step"].eq(5)].to_dict("records")})
+    return home
+
+
 @pytest.mark.parametrize("status", ["diverged", "failed"])
 def test_runs_that_ended_badly_are_packed_too(
     packed_run: Path, unpacked: Unpack, tmp_path: Path, status: str
 ) -> None:
-    home = unpacked(packed_run)
-    RunDirectory.open(home).update_manifest(status=status, reason="the loss is not finite")
+    home = ended_badly(unpacked(packed_run), status)
     made = submit(home, tmp_path / "a.zip")
-    assert made.pack is not None
+    assert made.pack is not None, made.text()
     assert f"the run {status}" in made.text()
 
 
@@ -219,3 +239,9 @@ def test_an_existing_other_file_is_an_error_in_python_too(
     (tmp_path / "a.zip").write_text("mine")
     with pytest.raises(UsageError, match="already exists"):
         submit(unpacked(packed_run), tmp_path / "a.zip")
+
+
+def test_a_folder_of_packs_has_nothing_to_pack(packed_run: Path, tmp_path: Path) -> None:
+    code, out, err = call("results", "pack", str(packed_run.parent), "--out", str(tmp_path))
+    assert (code, out) == (2, "")
+    assert "There is no run directory at or below" in " ".join(err.split())

@@ -95,6 +95,32 @@ def test_a_run_that_did_not_end_well_has_no_numbers(tmp_path: Path) -> None:
     assert "(fst), seeds 0, 1 (diverged)" in " ".join(text(found).split())  # a path may wrap
 
 
+def test_both_means_are_of_the_seeds_whose_difference_is_shown(tmp_path: Path) -> None:
+    """The fifth seed of B diverged: what A did with it is in no number beside B's."""
+    one, other = sides(tmp_path, rl=[0.3, 0.3, 0.5, 0.5, 0.9], fst=[0.4, 0.4, 0.6, 0.6])
+    write_run(other / "4", seed=4, learner="fst", status="diverged", last=10, items=10)
+    found = compare(one, other)
+    of = found.differences["average_accuracy"]
+    assert isinstance(of.first, Estimate)
+    assert isinstance(of.second, Estimate)
+    assert of.first.value == pytest.approx(0.4)
+    assert of.second.value == pytest.approx(0.5)
+    assert (of.first.seeds, of.first.of_seeds) == (of.second.seeds, of.second.of_seeds) == (4, 5)
+    assert of.per_seed[4][0] == 0.9
+    shown = text(found, 120)
+    (line,) = (line for line in shown.splitlines() if line.startswith("average accuracy   "))
+    assert line.split()[2:9] == ["0.400", "0.500", "+0.100", "[+0.100,", "+0.100]", "4", "of"]
+    assert "The smallest p is 0.125 with 4 seeds, and" in shown
+
+
+def test_without_any_difference_there_is_no_table(tmp_path: Path) -> None:
+    one, other = sides(tmp_path, rl=[0.3], fst=[])
+    write_run(other / "0", learner="fst", status="running", last=10, items=10)
+    shown = text(compare(one, other))
+    assert "B − A" not in shown.partition("Problems solved")[0]
+    assert "Not compared, " in shown
+
+
 def test_problems_won_and_lost_are_counted_by_domain(tmp_path: Path) -> None:
     # of 10 problems × 2 samples, the first 2 × share × 10 responses are right
     one, other = sides(tmp_path, rl=[0.3, 0.5], fst=[0.75, 0.2])
@@ -194,12 +220,12 @@ def test_the_text_says_what_is_better_and_where_nothing_is_compared(tmp_path: Pa
     (line,) = (line for line in shown.splitlines() if line.startswith("average accuracy   "))
     assert line.split() == [
         *("average", "accuracy", "0.500", "0.633"),
-        *("+0.133", "[+0.100,", "+0.200]", "0.25", "6", "better"),
+        *("+0.133", "[+0.100,", "+0.200]", "3", "of", "3", "0.25", "6", "better"),
     ]
     assert "Not compared, the hardest setting was not evaluated: accuracy in the hardest" in (
         " ".join(shown.split())
     )
-    assert "With 3 seeds the smallest p is 0.25" in shown
+    assert "The smallest p is 0.25 with 3 seeds, and intervals are too narrow" in shown
     assert "code A 25% ▃▃▃▃▅▅▅▅▅▅▅▅│▅▅▅▅▅▅▅▅ 50%" in shown
     assert "     B 25% ▃▃▃▃▆▆▆▆▆▆▆▆│▆▆▆▆▆▆▆▆ 63%" in shown
 

@@ -145,7 +145,7 @@ def duplicate(table: str) -> Tamper:
     return tamper
 
 
-def option(value: object, *path: str) -> Tamper:
+def option(value: object, *path: str | int) -> Tamper:
     """Another entry in the manifest."""
 
     def tamper(run: Forgery) -> None:

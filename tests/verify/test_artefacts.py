@@ -47,6 +47,23 @@ def test_every_artefact_is_found_once_and_broken_ones_stop_nobody(
         ("e", "run directory", 0),
     ]
     assert reports[-1].notes == ["not finished, so not checked"]
+    assert [report.unchecked for report in reports] == [False, False, False, True]
+
+
+def test_a_run_that_was_not_checked_is_not_called_fine(
+    packed_run: Path, unpacked: Callable[..., Path]
+) -> None:
+    home = unpacked(packed_run)
+    RunDirectory.open(home).update_manifest(status="running")
+    done = CliRunner().invoke(app, ["results", "verify", str(home)])
+    first, last = done.stdout.splitlines()
+    assert done.exit_code == 3
+    assert first.startswith(f"unchecked   {home}  run directory, not finished")
+    assert last == "0 verified, none with findings, 1 unchecked."
+    done = CliRunner().invoke(app, ["results", "verify", str(home), "--json"])
+    found = json.loads(done.stdout)
+    assert (done.exit_code, found["fine"]) == (3, False)
+    assert found["artefacts"][0]["unchecked"] is True
 
 
 def test_a_folder_without_results_is_an_error(tmp_path: Path) -> None:

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from .tampering import Forgery, Tamper, drop, edit, require_found
+from cl_bench.registry import LEARNERS
+from cl_bench.verify.spending import PROMPTED, UNTRAINED
 
-STEPS, PROMPTS, LEDGER, TRANSCRIPTS, EVALUATIONS = (
+from .tampering import Forgery, Tamper, both, drop, edit, option, require_found
+
+STEPS, PROMPTS, LEDGER, TRANSCRIPTS, EVALUATIONS, TIMING = (
     f"tables/{name}.parquet"
-    for name in ("steps", "prompts", "ledger", "transcripts", "evaluations")
+    for name in ("steps", "prompts", "ledger", "transcripts", "evaluations", "timing")
 )
 
 
@@ -22,6 +25,59 @@ def fewer_rollouts(run: Forgery) -> None:
     frame = run.tables["evaluations"]
     frame["samples_slow"] = frame["step"].map(spent["slow"])
     frame["rollouts"] = frame["step"].map(spent.sum(axis=1))
+
+
+def no_fast_channel(run: Forgery) -> None:
+    """As if prompts had been evolved for nothing, in the ledger and beside every evaluation."""
+    frame = run.tables["ledger"]
+    spent = [name for name in frame.columns if name not in ("step", "channel")]
+    frame.loc[frame["channel"].eq("fast"), spent] = 0
+    evaluations = run.tables["evaluations"]
+    evaluations["rollouts"] = evaluations["samples_slow"]
+
+
+def no_prompts(run: Forgery) -> None:
+    run.tables["prompts"] = run.tables["prompts"].iloc[:0]
+
+
+def no_tokens_read(run: Forgery) -> None:
+    """Every count of tokens but those that were generated."""
+    run.tables["ledger"][["prompt_tokens", "reflection_tokens"]] = 0
+
+
+def perfect_prompts(run: Forgery) -> None:
+    frame = run.tables["prompts"]
+    frame.loc[frame["score"].notna(), "score"] = 1.0
+
+
+def no_times(run: Forgery) -> None:
+    run.tables["timing"] = run.tables["timing"].iloc[:0]
+
+
+def relabelled(run: Forgery) -> None:
+    run.manifest["learner"] = run.manifest["config"]["learner"] = "rl"
+
+
+def given_up(status: str) -> Tamper:
+    """A bad seed that is hidden from the mean."""
+
+    def tamper(run: Forgery) -> None:
+        run.manifest["status"] = status
+
+    return tamper
+
+
+def cut_short(run: Forgery) -> None:
+    """The last stretch is gone, as if it had diverged."""
+    run.manifest["status"] = "diverged"
+    for name in ("evaluations", "items", "steps", "prompts", "ledger", "timing", "transcripts"):
+        frame = run.tables[name]
+        run.tables[name] = frame[frame["step"].le(3)].reset_index(drop=True)
+
+
+def of_another_version(run: Forgery) -> None:
+    for stage in run.manifest["stream"]["stages"]:
+        stage["domain_version"] = "9"
 
 
 FORGERIES: dict[str, tuple[Tamper, str, str]] = {
@@ -90,6 +146,83 @@ FORGERIES: dict[str, tuple[Tamper, str, str]] = {
         PROMPTS,
         "it was dropped or rejected before, and is back",
     ),
+    "a run that came to its end is called failed": (
+        given_up("failed"),
+        "manifest.json",
+        "status is 'failed', but the run was evaluated at step 6, its last",
+    ),
+    "a run that came to its end is called diverged": (
+        given_up("diverged"),
+        "manifest.json",
+        "status is 'diverged', but the run was evaluated at step 6, its last",
+    ),
+    "a run that nothing shows to have diverged": (
+        cut_short,
+        "manifest.json",
+        "status is 'diverged', but the tables have no stretch that diverged",
+    ),
+    "the prompts are gone": (
+        no_prompts,
+        PROMPTS,
+        "60 rollouts of prompts since the row before, but no round of any",
+    ),
+    "the fast channel spent nothing": (
+        no_fast_channel,
+        LEDGER,
+        "fst spends in the fast channel, but not here",
+    ),
+    "prompts were scored for nothing": (
+        no_fast_channel,
+        LEDGER,
+        "3 prompts were scored with 0 rollouts",
+    ),
+    "prompts were written by nobody": (
+        edit("ledger", "reflection_calls", 0),
+        LEDGER,
+        "2 prompts were written in 0 reflection_calls",
+    ),
+    "no prompt was ever read": (
+        no_tokens_read,
+        LEDGER,
+        "prompt_tokens are fewer than 4 for each of its rollouts",
+    ),
+    "no rewrite was ever read": (
+        no_tokens_read,
+        LEDGER,
+        "reflection_tokens are fewer than its reflection_calls",
+    ),
+    "every prompt is perfect": (
+        perfect_prompts,
+        PROMPTS,
+        "fate is not what the scores of its round give",
+    ),
+    "a score that no number of exercises gives": (
+        edit("prompts", "score", 0.4713, step=2, prompt_id=1),
+        PROMPTS,
+        "score · n is not whole for any number n of exercises up to 16",
+    ),
+    "another learner's name": (
+        relabelled,
+        LEDGER,
+        "rl has no fast channel, but spends in it",
+    ),
+    "another learner's prompts": (relabelled, PROMPTS, "rl has no rounds of prompts"),
+    "a learner that nobody has": (
+        both(option("lr", "learner"), option("lr", "config", "learner")),
+        "manifest.json",
+        "'lr' is no learner of this installation",
+    ),
+    "no time went by": (no_times, TIMING, "no time was recorded for the phase evaluate"),
+    "a version that no domain ever had": (
+        of_another_version,
+        "manifest.json",
+        "is on math in version '9'; there is none above 1",
+    ),
+    "a plug-in's domain without the plug-in": (
+        option("acme-streams/math", "stream", "stages", 0, "domain"),
+        "manifest.json",
+        "is on acme-streams/math, but no plug-in is named",
+    ),
     "a response is embellished": (
         edit("transcripts", "response", "answer 7", step=6, domain="math"),
         TRANSCRIPTS,
@@ -117,3 +250,10 @@ FORGERIES: dict[str, tuple[Tamper, str, str]] = {
 def test_a_forged_pack_is_found_out(name: str, packed_run: Path, tmp_path: Path) -> None:
     tamper, file, words = FORGERIES[name]
     require_found(tamper, words, file, packed_run, tmp_path / "forged.zip")
+
+
+def test_every_learner_is_known_to_have_a_fast_channel_or_none() -> None:
+    """The ones that evolve prompts, and those that do not: a new learner belongs to either."""
+    slow_alone = {"rl", "rl-kl", "rl-replay"}
+    assert {*PROMPTED, *slow_alone} == LEARNERS.table.keys()
+    assert set(UNTRAINED) < set(PROMPTED)

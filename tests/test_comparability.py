@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cl_bench.report.comparability import Setup, differences, items_of, key_of
+from cl_bench.comparability import Setup, differences, items_of, key_of
 from cl_bench.run_tables import RunTables, open_run
 from tests.report.synthetic_runs import write_run
 
