@@ -75,7 +75,7 @@ def ranks(by_seeds: Sequence[BySeed], column: Column) -> list[Ranks | Undefined]
     if column.better == "neither":
         return [Undefined("neither direction is better") for _ in by_seeds]
     higher = column.better == "higher"
-    return rank_intervals(by_seeds, np.random.default_rng(0), higher=higher)
+    return rank_intervals(by_seeds, higher=higher)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,14 @@ def test_a_row_is_the_mean_over_its_seeds(tmp_path: Path) -> None:
     assert (board.stream, board.model) == ("math-to-code, version 1", "embedded")
     assert board.budget == "200 + 200 training samples"
     assert set(fst.values) == set(board.columns) == set(fst.ranks) == set(fst.per_seed)
+
+
+def test_wall_time_ranks_nobody(tmp_path: Path) -> None:
+    for learner, seed in product(("fst", "rl"), range(3)):
+        write_run(tmp_path / f"{learner}-{seed}", learner=learner, seed=seed)
+    (board,) = leaderboard_of([tmp_path]).boards
+    unranked = Undefined("neither direction is better")
+    assert [row.ranks["seconds"] for row in board.rows] == [unranked, unranked]
 
 
 def test_one_seed_has_no_interval_and_no_ranks(tmp_path: Path) -> None:
@@ -255,7 +264,7 @@ def test_overall_ranks_learners_on_the_streams_that_all_of_them_have(tmp_path: P
     shares = {"fst": (0.5, 0.75, 1.0), "rl": (0.25, 0.5, 0.75), "prompt": (1.0, None, None)}
     for learner, by_course in shares.items():
         for stages, share in zip(courses, by_course, strict=True):
-            for seed in range(2):
+            for seed in range(3):
                 if share is not None:
                     path = tmp_path / f"{learner}-{stages[0][0]}-{seed}"
                     lifted = flat(share - seed / 8)
@@ -269,7 +278,7 @@ def test_overall_ranks_learners_on_the_streams_that_all_of_them_have(tmp_path: P
     ]
     assert [row.label for row in overall.rows] == ["fst", "rl"]
     fst = overall.rows[0]
-    assert fst.per_seed["average_accuracy"] == pytest.approx({0: 0.75, 1: 0.625})
+    assert fst.per_seed["average_accuracy"] == pytest.approx({0: 0.75, 1: 0.625, 2: 0.5})
     assert fst.ranks["average_accuracy"] == Ranks(1, 1, 2, 0.95)
     assert overall.notes == (
         "prompt is not ranked: it has no value on code, version 1, facts, version 1",
