@@ -10,7 +10,10 @@ from cl_bench.pages.look import Look, learner_look
 from cl_bench.report.leaderboard import Board, Overall, Row
 from cl_bench.report.page.bands import Band, Drawn
 from cl_bench.report.page.record import rounded
+from cl_bench.text import printable
 
+Seen = Sequence[tuple[str, Look, Drawn]]
+"""Label, look and curves of rows."""
 _MOST_SEEDS = 30
 """Of more seeds than this, single curves are not drawn: nothing could be told apart."""
 
@@ -38,6 +41,12 @@ class DrawnBoard:
         return looks
 
     @property
+    def seen(self) -> Seen:
+        """The rows that have finished runs."""
+        rows = zip(self.board.rows, self.looks, self.rows, strict=True)
+        return [(label(row, look), look, drawn) for row, look, drawn in rows if drawn is not None]
+
+    @property
     def reference(self) -> int | None:
         """The place of the row that sample efficiency is measured against."""
         labels = [row.label for row in self.board.rows]
@@ -47,7 +56,7 @@ class DrawnBoard:
 
 def label(row: Row, look: Look) -> str:
     """What readers call a row: the learner's name, and its settings where it has several."""
-    return f"{look.label} ({row.settings})" if row.settings else look.label
+    return f"{look.label} ({printable(row.settings)})" if row.settings else look.label
 
 
 class OverallLook(NamedTuple):
@@ -104,6 +113,7 @@ def _row(drawn: Drawn) -> dict[str, Any]:
         "accuracy": _bands(drawn.accuracy),
         "kl": {domain: {"mean": rounded(band.mean_P)} for domain, band in drawn.kl.items()},
         "average": _band(drawn.average),
+        "best": rounded(drawn.best_S),
         "divergence": _band(drawn.divergence),
         "gains": None if drawn.gains is None else _band(drawn.gains),
         "spent": {

@@ -50,7 +50,7 @@ class Contents:
     names: Mapping[str, str]
     """The names of runs on the page, by path."""
     problems: Sequence[Problem]
-    """Of the leaderboard, and tables that could not be read."""
+    """Of the leaderboard, tables that could not be read, and figures that could not be drawn."""
     top: Path
     """The folder that all runs lie below."""
 

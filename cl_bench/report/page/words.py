@@ -46,7 +46,7 @@ def introduction(contents: Contents) -> list[str]:
     flags = Counter(flag for board in boards for row in board.rows for flag in row.flags)
     wrong = [f"{number} {kind}" for kind, number in sorted(kinds.items())]
     if wrong:
-        lines.append(f"Runs with problems: {', '.join(wrong)}.")
+        lines.append(f"Problems: {', '.join(wrong)}.")
     if flags:
         flagged = ", ".join(f"{flag} ({number})" for flag, number in sorted(flags.items()))
         lines.append(f"Rows to read with care: {flagged}.")

@@ -19,6 +19,7 @@ from cl_bench.errors import RunDirectoryError
 from cl_bench.pages.write_markdown import markdown
 from cl_bench.report.page import html as page_html
 from cl_bench.report.page.build import Report, report
+from cl_bench.report.page.drawings import FIGURES
 from cl_bench.report.page.html import html
 from cl_bench.report.page.markdown import blocks
 from cl_bench.report.page.parts import LIMIT, decoded
@@ -151,7 +152,7 @@ def test_figures_are_files_that_the_twin_shows(tmp_path: Path) -> None:
         write_run(tmp_path / "runs" / learner, learner=learner)
     done = report([tmp_path / "runs"], tmp_path / "out")
     names = sorted(path.name for path in done.figures)
-    shown = ["accuracy", "accuracy-against-kl", "channels", "cost", "matrices", "sample-efficiency"]
+    shown = list(FIGURES)
     assert names == sorted(f"board-math-to-code.{n}.{k}" for n in shown for k in ("png", "svg"))
     twin = done.markdown.read_text(encoding="utf-8")
     for name in shown:
