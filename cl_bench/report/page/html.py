@@ -108,8 +108,9 @@ def _boards(contents: Contents) -> Iterable[str]:
     if alone:
         yield '<section id="alone">\n<h2>Boards of one row</h2>\n'
         yield "<p>Runs that compare with no other learner’s: there is nothing to rank.</p>\n"
+        unfolded = " open" if len(alone) == len(boards) else ""
         for drawn, title in alone:
-            yield f'<details class="board-section" id="{drawn.anchor}">'
+            yield f'<details class="board-section" id="{drawn.anchor}"{unfolded}>'
             yield f"<summary>{escaped(title)}</summary>\n{_board(drawn, contents)}</details>\n"
         yield "</section>\n"
 
