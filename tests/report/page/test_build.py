@@ -217,6 +217,20 @@ def test_the_command_says_what_it_wrote(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "figures").exists()
 
 
+def test_a_trial_never_replaces_a_committed_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_run(tmp_path / "runs" / "a")
+    done = CliRunner().invoke(app, ["report", "runs", "--no-figures"])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "results" / "report" / "leaderboard.html").is_file()
+    assert not (tmp_path / "reports").exists()
+    ignored = (Path(__file__).parents[3] / ".gitignore").read_text().splitlines()
+    assert "results/*" in ignored
+    assert "!results/report/" not in ignored
+
+
 def test_the_command_refuses_a_folder_without_runs_in_one_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["report", str(tmp_path / "no"), "--out", str(tmp_path)])
     assert done.exit_code == 2
