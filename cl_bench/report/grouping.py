@@ -118,8 +118,8 @@ def seeds_note(rows: Iterable[Row]) -> list[str]:
         for seeds, names in sorted(labels.items(), key=lambda one: (-len(one[0]), one[0]))
     )
     note = (
-        f"Its rows are means over different seeds ({said}): by these alone they differ, even before "
-        "training. Rank intervals compare the seeds that two rows share"
+        f"Its rows are means over different seeds ({said}): by these alone they differ, even "
+        "before training. Rank intervals compare the seeds that two rows share"
     )
     return [note]
 
