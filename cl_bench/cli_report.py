@@ -15,7 +15,7 @@ Name = typer.Option
 
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Runs, or folders with runs below them.")],
-    out: Annotated[Path, Name(help="Directory for the page.")] = Path("reports"),
+    out: Annotated[Path, Name(help="Directory for the page.")] = Path("results/report"),
     figures: Annotated[
         bool, Name("--figures/--no-figures", help="Also draw the figures as PNG and SVG.")
     ] = True,

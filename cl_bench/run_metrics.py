@@ -261,7 +261,7 @@ RUN_METRICS: Mapping[str, RunMetric] = {
     ),
     "rollouts": RunMetric("rollouts", "rollouts", "lower", lambda run: run.spent("rollouts"), 0),
     "tokens": RunMetric("tokens", "tokens", "lower", lambda run: run.spent(*_TOKENS), 0),
-    "seconds": RunMetric("wall time", "seconds", "lower", _seconds, 0),
+    "seconds": RunMetric("wall time", "seconds", "neither", _seconds, 0),
 }
 """By name, in the order in which tables show them. Accuracies are those of the learner's prompt on
 the stream's test problems where the title says nothing else; divergences are those at the stream's

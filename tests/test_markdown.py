@@ -15,6 +15,7 @@ HARMFUL = (
     "```", "````\n", "~~~", "\n```\n# no", "</pre><script>alert(1)</script>", "<img onerror=x>",
     "[a](javascript:x)", "![a](http://x)", "|", "\\", "`", "*b*", "_i_", "\n\n", "\r", "\x1b[31m",
     "\u202e", "&lt;", "<!--", "-->", "---\n", "$x$", "# h", "http://x.example", "\ud800",
+    "1. ", "2) ", "- ", "+ ", "[x] ", "    ", "www.x.example", "@name", "===",
 )  # fmt: skip
 TEXTS = st.lists(st.one_of(st.sampled_from(HARMFUL), st.text(max_size=8)), max_size=6).map("".join)
 
@@ -39,7 +40,36 @@ def test_an_escaped_text_is_one_line_of_plain_text(text: str) -> None:
     )
     assert {child.type for child in inline.children or ()} == {"text"}
     shown = "".join(child.content for child in inline.children or ())
-    assert shown == f"x {printable(text)} x"
+    assert shown.replace("@\u200b", "@") == f"x {printable(text)} x"
+
+
+@given(TEXTS)
+def test_an_escaped_text_is_a_paragraph_wherever_its_line_begins(text: str) -> None:
+    for before in ("", "- "):
+        kinds = {token.type for token in MarkdownIt("commonmark").parse(before + escaped(text))}
+        listed = {
+            f"{name}_{end}" for name in ("bullet_list", "list_item") for end in ("open", "close")
+        }
+        assert kinds - (listed if before else set()) <= {
+            "paragraph_open",
+            "inline",
+            "paragraph_close",
+        }
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("# BIG", "\\# BIG"),
+        ("1. first", "1\\. first"),
+        ("[x] done", "\\[x] done"),
+        ("see https://x.example", "see https\\://x.example"),
+        ("www.x.example, WWW.y", "www\\.x.example, WWW\\.y"),
+        ("by @name", "by @&#8203;name"),
+    ],
+)
+def test_what_github_makes_of_a_line_is_escaped_too(text: str, expected: str) -> None:
+    assert escaped(text) == expected
 
 
 def test_an_escaped_text_stays_in_its_cell() -> None:

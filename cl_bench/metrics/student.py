@@ -9,6 +9,9 @@ from cl_bench.metrics.arrays import missing, real_array
 from cl_bench.metrics.bootstrap import ONE_SEED, Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 
+_ROUNDING = 1e-12
+"""Means of the same numbers in another order differ by less."""
+
 
 def student_mean(
     value_S: ArrayLike, *, least_error: float = 0.0, level: float = 0.95
@@ -37,3 +40,19 @@ def student_interval(centre: float, error: float, freedom: int, level: float) ->
 
     reach = float(stdtrit(freedom, (1 + level) / 2)) * error
     return Interval(centre - reach, centre + reach, level)
+
+
+def student_p(difference_S: ArrayLike) -> float:
+    """Two-sided p of the t test that the mean of at least 2 differences, shape (S,), is 0.
+
+    Student 1908. Differences that are all the same but for rounding have p 0, and 1 if they are 0.
+    """
+    from scipy.special import stdtr
+
+    difference = real_array("difference_S", difference_S, "S")
+    mean, deviation = abs(float(difference.mean())), float(difference.std(ddof=1))
+    if mean <= _ROUNDING:
+        return 1.0
+    if deviation <= _ROUNDING * mean:
+        return 0.0
+    return float(2 * stdtr(len(difference) - 1, -mean / (deviation / np.sqrt(len(difference)))))

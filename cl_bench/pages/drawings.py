@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -26,13 +27,20 @@ class Drawing:
 
 def drawing(figure: Figure) -> Drawing:
     """Both files of a figure; they name no time, and ids follow from the content."""
-    return Drawing(*(_saved(figure, kind) for kind in ("png", "svg")))
+    return Drawing(saved(figure, "png"), saved(figure, "svg"))
 
 
-def _saved(figure: Figure, kind: str) -> bytes:
+def saved(figure: Figure, kind: str) -> bytes:
+    """The figure as a `png` or `svg` file.
+
+    Labels are text and never maths, whatever names they hold; a character that the font lacks is a
+    box, and labels that leave no room overlap.
+    """
     from matplotlib import rc_context
 
     file = BytesIO()
-    with rc_context({"svg.hashsalt": "cl-bench"}):
+    options: Any = {"svg.hashsalt": "cl-bench", "text.parse_math": False}
+    with rc_context(options), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph .* missing from|constrained_layout not applied")
         figure.savefig(file, format=kind, dpi=150, bbox_inches="tight", metadata=_METADATA[kind])
     return file.getvalue()

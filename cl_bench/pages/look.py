@@ -9,9 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from zlib import crc32
 
+from cl_bench.text import printable
+
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555")
 MARKERS = "osD^vPX"
 """Markers by their letters in matplotlib."""
+_LONGEST = 60
+"""Characters of a name; the rest is left out."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,7 @@ class Look:
     """How one line among several is told from the others."""
 
     label: str
+    """A printable name."""
     place: int
     """Of its colour in `PALETTE`."""
     marker: str
@@ -44,6 +49,12 @@ _LEARNERS = {
 }
 
 
+def named(name: str, limit: int = _LONGEST) -> str:
+    """A name as pages and figures write it: printable, and of so many characters at most."""
+    shown = printable(name, limit)
+    return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
+
+
 def learner_look(learner: str, variant: int = 0) -> Look:
     """The look of a learner, the same wherever it is drawn; one of its own for any other name.
 
@@ -58,10 +69,10 @@ def learner_look(learner: str, variant: int = 0) -> Look:
 
 def domain_look(domain: str, place: int) -> Look:
     """The look of the domain that comes at `place`, from 0, in its stream."""
-    return Look(domain, place % len(PALETTE), MARKERS[place % len(MARKERS)])
+    return Look(named(domain), place % len(PALETTE), MARKERS[place % len(MARKERS)])
 
 
 def _of_another(learner: str) -> Look:
     number = crc32(learner.encode("utf-8", "surrogatepass"))
     colour, number = number % len(PALETTE), number // len(PALETTE)
-    return Look(learner, colour, MARKERS[number % len(MARKERS)], bool(number // 7 % 2))
+    return Look(named(learner), colour, MARKERS[number % len(MARKERS)], bool(number // 7 % 2))

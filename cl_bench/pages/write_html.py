@@ -8,24 +8,7 @@ from hashlib import sha256
 from html import escape
 from pathlib import Path
 
-from cl_bench.pages.blocks import (
-    Block,
-    Break,
-    Bullets,
-    Code,
-    Folded,
-    Heading,
-    Inline,
-    Link,
-    Mark,
-    Paragraph,
-    Picture,
-    Prose,
-    Strong,
-    Table,
-    Text,
-    inlines,
-)
+from cl_bench.pages import blocks as page
 from cl_bench.pages.drawings import Drawing
 from cl_bench.text import printable
 
@@ -35,9 +18,9 @@ _MANY = 4
 """A table with more columns is scrolled rather than squeezed on a narrow screen."""
 
 
-def html(blocks: Sequence[Block], drawings: Mapping[str, Drawing]) -> str:
+def html(blocks: Sequence[page.Block], drawings: Mapping[str, Drawing]) -> str:
     """The page, with its drawings inside it."""
-    title = next((block.text for block in blocks if isinstance(block, Heading)), "")
+    title = next((block.text for block in blocks if isinstance(block, page.Heading)), "")
     return document(title, f"<main>\n{body(blocks, drawings)}</main>\n", shared_style())
 
 
@@ -46,7 +29,7 @@ def shared_style() -> str:
     return _STYLE.read_text(encoding="utf-8")
 
 
-def body(blocks: Sequence[Block], drawings: Mapping[str, Drawing]) -> str:
+def body(blocks: Sequence[page.Block], drawings: Mapping[str, Drawing]) -> str:
     """Blocks as HTML, without the page around them."""
     return "".join(text for block in blocks for text in _block(block, drawings))
 
@@ -77,31 +60,31 @@ def _source(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode('ascii')}'"
 
 
-def _block(block: Block, drawings: Mapping[str, Drawing]) -> Iterator[str]:
+def _block(block: page.Block, drawings: Mapping[str, Drawing]) -> Iterator[str]:
     match block:
-        case Heading(level, text, anchor):
+        case page.Heading(level, text, anchor):
             yield f'<h{level} id="{escaped(anchor)}">{escaped(text)}</h{level}>\n'
-        case Paragraph(text):
+        case page.Paragraph(text):
             yield f"<p>{_text(text)}</p>\n"
-        case Bullets(items):
+        case page.Bullets(items):
             listed = "".join(f"<li>{_text(item)}</li>\n" for item in items)
             yield f"<ul>\n{listed}</ul>\n" if listed else ""
-        case Table():
+        case page.Table():
             yield _table(block)
-        case Picture(name, alt):
+        case page.Picture(name, alt):
             source = b64encode(drawings[name].svg).decode("ascii")
             image = f'<img alt="{escaped(alt)}" src="data:image/svg+xml;base64,{source}">'
             yield f'<figure class="wide" tabindex="0">{image}</figure>\n'
-        case Prose(markdown):
+        case page.Prose(markdown):
             yield f'<div class="prose">\n{prose(markdown)}</div>\n'
-        case Folded(title, inner):
+        case page.Folded(title, inner):
             yield f"<details><summary>{escaped(title)}</summary>\n"
             for one in inner:
                 yield from _block(one, drawings)
             yield "</details>\n"
 
 
-def _table(table: Table) -> str:
+def _table(table: page.Table) -> str:
     caption = f"<caption>{escaped(table.caption)}</caption>\n" if table.caption else ""
     heads = "".join(f'<th scope="col">{_broken(column)}</th>' for column in table.columns)
     rows = "".join(f"<tr>{_row(table, row)}</tr>\n" for row in table.rows)
@@ -120,7 +103,7 @@ def _broken(column: str) -> str:
     return escaped(column).replace("_", "_<wbr>")
 
 
-def _row(table: Table, cells: Sequence[Text]) -> str:
+def _row(table: page.Table, cells: Sequence[page.Text]) -> str:
     return "".join(
         f'<th scope="row">{_text(cell)}</th>'
         if place == table.heading
@@ -136,21 +119,21 @@ def _named(column: str) -> str:
     return f' data-column="{escaped(column)}"'
 
 
-def _text(text: Text) -> str:
-    return "".join(map(_inline, inlines(text)))
+def _text(text: page.Text) -> str:
+    return "".join(map(_inline, page.inlines(text)))
 
 
-def _inline(part: Inline) -> str:
+def _inline(part: page.Inline) -> str:
     match part:
-        case Mark(text, sign, kind):
+        case page.Mark(text, sign, kind):
             return f'<strong class="verdict {kind}">{sign} {escaped(text)}</strong>'
-        case Code(text):
+        case page.Code(text):
             return f"<code>{escaped(text)}</code>"
-        case Strong(text):
+        case page.Strong(text):
             return f"<strong>{escaped(text)}</strong>"
-        case Link(text, anchor):
+        case page.Link(text, anchor):
             return f'<a href="#{escaped(anchor)}">{escaped(text)}</a>'
-        case Break():
+        case page.Break():
             return "<br>"
         case str():
             return escaped(part)

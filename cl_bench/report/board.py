@@ -15,12 +15,30 @@ from cl_bench.report.entries import Status
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
-    """A learner with one setting, on one board; mappings by metric have the board's `columns`."""
+class Named:
+    """A learner with one setting, among others."""
 
     learner: str
     settings: str
     """What tells it from other rows of the same learner, such as `learning_rate=0.0009`."""
+    configured: tuple[tuple[str, object], ...]
+    """Everything about learning that was configured, but the seed."""
+
+    @property
+    def label(self) -> str:
+        """The learner, with its settings where it has more than one row."""
+        return f"{self.learner} ({self.settings})" if self.settings else self.learner
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The same wherever the same learner was run with the same setting."""
+        return self.learner, str(self.configured)
+
+
+@dataclass(frozen=True, eq=False)
+class Row(Named):
+    """A learner with one setting, on one board; mappings by metric have the board's `columns`."""
+
     seeds: tuple[int, ...]
     """Those of all of the board's rows, in order."""
     status: Mapping[int, Status]
@@ -37,11 +55,6 @@ class Row:
     """By metric; undefined where the metric has no better or the row only one seed."""
     flags: tuple[str, ...]
     """What a reader has to mind: `dirty tree`, `mixed code`, `2 of 5 seeds missing`, …"""
-
-    @property
-    def label(self) -> str:
-        """The learner, with its settings where it has more than one row."""
-        return f"{self.learner} ({self.settings})" if self.settings else self.learner
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,10 +78,9 @@ class Board:
 
 
 @dataclass(frozen=True, eq=False)
-class OverallRow:
-    """A learner over several boards of one model; mappings as in `Row`."""
+class OverallRow(Named):
+    """A learner with one setting over several boards of one model; mappings as in `Row`."""
 
-    label: str
     values: Mapping[str, Estimate | Undefined]
     """Of the means over the boards."""
     per_seed: Mapping[str, Mapping[int, float | Undefined]]

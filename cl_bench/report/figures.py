@@ -21,7 +21,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
 from cl_bench.files import replacing
 from cl_bench.metrics.statistics import wilson
-from cl_bench.pages.look import domain_look
+from cl_bench.pages.drawings import saved
+from cl_bench.pages.look import Look, domain_look, named
 from cl_bench.results import RunDirectory
 from cl_bench.views import stream_rows
 
@@ -48,6 +49,7 @@ STYLE: Any = {
     "legend.frameon": False,
     "lines.linewidth": 1.7,
     "lines.markersize": 4.5,
+    "text.parse_math": False,
 }
 """Settings of matplotlib under which every figure of the suite is drawn."""
 
@@ -64,14 +66,14 @@ def accuracy_figure(evaluations: pd.DataFrame, stages: Stages) -> Figure:
         axes = figure.add_subplot()
         _shade(axes, stages)
         same = _same_prompts(evaluations)
-        for domain, colour, marker in _looks(evaluations):
+        for domain, look in _looks(evaluations):
             rows = _rows(evaluations, domain, "learner")
             low, high = wilson(rows["accuracy"].to_numpy(), rows["n_items"].to_numpy())
-            axes.fill_between(rows["step"], low, high, color=colour, alpha=0.11, linewidth=0)
-            axes.plot(rows["step"], rows["accuracy"], color=colour, marker=marker)
+            axes.fill_between(rows["step"], low, high, color=look.colour, alpha=0.11, linewidth=0)
+            axes.plot(rows["step"], rows["accuracy"], color=look.colour, marker=look.marker)
             if not same:
                 seed = _rows(evaluations, domain, "seed")
-                axes.plot(seed["step"], seed["accuracy"], color=colour, dashes=(4, 2), lw=1.2)
+                axes.plot(seed["step"], seed["accuracy"], color=look.colour, dashes=(4, 2), lw=1.2)
         axes.set(xlabel="training step of the stream", ylabel="accuracy on test problems")
         axes.set_xlim(*_room(max(_total(stages), evaluations["step"].max())))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -92,14 +94,13 @@ def accuracy_kl_figure(evaluations: pd.DataFrame) -> Figure:
         finite = evaluations["kl_policy_base"].replace([np.inf, -np.inf], np.nan).dropna()
         furthest = max([*finite, 1e-3])
         for axes, prompt in zip(panels, ("learner", "seed"), strict=True):
-            for domain, colour, marker in _looks(evaluations):
+            for domain, look in _looks(evaluations):
                 rows = _rows(evaluations, domain, prompt)
                 kl, accuracy = rows["kl_policy_base"].to_numpy(), rows["accuracy"].to_numpy()
-                axes.plot(kl, accuracy, color=colour, marker=marker, ms=3, lw=1.2)
-                axes.plot(
-                    kl[:1], accuracy[:1], color=colour, marker="o", ms=8, mfc="white", mew=1.5
-                )
-                axes.plot(kl[-1:], accuracy[-1:], color=colour, marker=marker, ms=9)
+                axes.plot(kl, accuracy, color=look.colour, marker=look.marker, ms=3, lw=1.2)
+                style: Any = {"color": look.colour, "marker": "o", "mfc": "white"}
+                axes.plot(kl[:1], accuracy[:1], ms=8, mew=1.5, **style)
+                axes.plot(kl[-1:], accuracy[-1:], color=look.colour, marker=look.marker, ms=9)
             axes.set_title(f"under the {_PROMPTS[prompt]}")
             axes.set_xlabel("KL(policy ‖ base), nats per token")
             axes.set_xlim(*_room(furthest, 0.04))
@@ -155,27 +156,27 @@ def write_figures(directory: RunDirectory) -> list[Path]:
     for name, figure in figures.items():
         FigureCanvasAgg(figure)
         with replacing(folder / f"{name}.png") as temporary:
-            figure.savefig(temporary, format="png", bbox_inches="tight")
+            temporary.write_bytes(saved(figure, "png"))
         written.append(folder / f"{name}.png")
     return written
 
 
 def _draw_stage_costs(axes: Axes, evaluations: pd.DataFrame, stages: Stages) -> None:
-    looks = {domain: (colour, marker) for domain, colour, marker in _looks(evaluations)}
+    looks = dict(_looks(evaluations))
     for number, (start, end, domain) in enumerate(_bounds(stages), 1):
         rows = _rows(evaluations, domain, "learner")
         rows = rows[(rows["step"] >= start) & (rows["step"] <= end)]
         if len(rows) < 2:
             continue
-        colour, marker = looks[domain]
+        look = looks[domain]
         again = domain in [earlier for _, _, earlier in _bounds(stages)[: number - 1]]
         spent = rows["rollouts"] - rows["rollouts"].iloc[0]
         slow = rows["samples_slow"] - rows["samples_slow"].iloc[0]
-        label = f"{number}. {domain}"
-        face = "white" if again else colour
-        axes.plot(spent, rows["accuracy"], color=colour, marker=marker, mfc=face, label=label)
+        style: Any = {"marker": look.marker, "mfc": "white" if again else look.colour}
+        label = f"{number}. {look.label}"
+        axes.plot(spent, rows["accuracy"], color=look.colour, label=label, **style)
         if 0 < slow.iloc[-1] < spent.iloc[-1]:
-            axes.plot(slow, rows["accuracy"], color=colour, ls=":", lw=1.3)
+            axes.plot(slow, rows["accuracy"], color=look.colour, ls=":", lw=1.3)
     handles, _ = axes.get_legend_handles_labels()
     if len(axes.lines) > len(handles):
         handles.append(Line2D([], [], color="#555555", ls=":", label="RL rollouts alone"))
@@ -199,7 +200,7 @@ def _shade(axes: Axes, stages: Stages, *, numbered: bool = False) -> None:
         if number:
             axes.axvline(start, color="#888888", lw=0.8, zorder=-1)
         axes.annotate(
-            str(number + 1) if numbered else domain,
+            str(number + 1) if numbered else named(domain),
             xy=((start + end) / 2, 1),
             xytext=(0, 4),
             xycoords=axes.get_xaxis_transform(),
@@ -227,11 +228,10 @@ def _rows(evaluations: pd.DataFrame, domain: str, prompt: str) -> pd.DataFrame:
     return evaluations[chosen].sort_values("step")
 
 
-def _looks(evaluations: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """Domain, colour and marker, in the order in which domains appear."""
+def _looks(evaluations: pd.DataFrame) -> list[tuple[str, Look]]:
+    """Every domain and its look, in the order in which domains appear."""
     domains = enumerate(evaluations["domain"].drop_duplicates())
-    looks = [domain_look(domain, place) for place, domain in domains]
-    return [(look.label, look.colour, look.marker) for look in looks]
+    return [(domain, domain_look(domain, place)) for place, domain in domains]
 
 
 def _same_prompts(evaluations: pd.DataFrame) -> bool:
@@ -260,8 +260,8 @@ def _prompt_handles(same: bool) -> list[Line2D]:
 
 def _legend(figure: Figure, evaluations: pd.DataFrame, more: Sequence[Line2D]) -> None:
     handles = [
-        Line2D([], [], color=colour, marker=marker, label=domain)
-        for domain, colour, marker in _looks(evaluations)
+        Line2D([], [], color=look.colour, marker=look.marker, label=look.label)
+        for _, look in _looks(evaluations)
     ]
     figure.legend(
         handles=[*handles, *more],

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cl_bench.comparability import Key, other_items
-from cl_bench.report.board import Problem
+from cl_bench.report.board import Problem, Row
 from cl_bench.report.entries import STATUSES, Entry
 from cl_bench.report.rows import Runs
 
@@ -102,6 +102,26 @@ def notes_elsewhere(group: Group, others: Sequence[Group]) -> list[str]:
         further = f", and {sum(len(other.entries) for other in more)} runs that differ in the same"
         notes.append(f"Not ranked here: {line}{further if more else ''}")
     return notes
+
+
+def seeds_note(rows: Iterable[Row]) -> list[str]:
+    """A note if the rows' numbers are means over different seeds."""
+    labels: dict[tuple[int, ...], list[str]] = {}
+    for row in rows:
+        done = tuple(seed for seed in row.seeds if row.status[seed] == "done")
+        labels.setdefault(done, []).append(row.label)
+    labels.pop((), None)
+    if len(labels) < 2:
+        return []
+    said = "; ".join(
+        f"{', '.join(names)}: {', '.join(map(str, seeds))}"
+        for seeds, names in sorted(labels.items(), key=lambda one: (-len(one[0]), one[0]))
+    )
+    note = (
+        f"Its rows are means over different seeds ({said}): by these alone they differ, even "
+        "before training. Rank intervals compare the seeds that two rows share"
+    )
+    return [note]
 
 
 def code_note(entries: Iterable[Entry]) -> list[str]:

@@ -24,7 +24,14 @@ from cl_bench.report.board import (
 from cl_bench.report.columns import Column, columns
 from cl_bench.report.efficiency import REFERENCE
 from cl_bench.report.entries import DAMAGED, Entry, Status, read_entry
-from cl_bench.report.grouping import Group, code_note, groups, notes_elsewhere, rows_of_group
+from cl_bench.report.grouping import (
+    Group,
+    code_note,
+    groups,
+    notes_elsewhere,
+    rows_of_group,
+    seeds_note,
+)
 from cl_bench.report.overall import overall
 from cl_bench.report.plasticity_tables import PlasticityTable, find_tables, ratios
 from cl_bench.report.rows import Runs, estimate, make_rows
@@ -118,7 +125,7 @@ def _board(
         reference=label,
         columns=shown,
         rows=tuple(rows),
-        notes=(*notes, *code_note(entries), *notes_elsewhere(group, others)),
+        notes=(*notes, *seeds_note(rows), *code_note(entries), *notes_elsewhere(group, others)),
     )
     return board, duplicates
 

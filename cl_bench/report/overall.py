@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import Board, Overall, OverallRow, Row
 from cl_bench.report.columns import EFFICIENCY, Column
 from cl_bench.report.efficiency import BySeed
-from cl_bench.report.rows import estimate, ranks
+from cl_bench.report.rows import differing, estimate, ranks
+from cl_bench.report.titles import titles
 
 AVERAGED = (
     "average_accuracy",
@@ -22,78 +24,92 @@ AVERAGED = (
 """Metrics whose mean over streams says something."""
 
 
+_ByBoard = Mapping[int, Mapping[tuple[str, str], Row]]
+"""By the place of a board, then by learner and settings, the rows that have a value."""
+
+
 def overall(boards: Sequence[Board]) -> list[Overall]:
     """One for every model that has at least two boards."""
     places: dict[str, list[int]] = {}
     for place, board in enumerate(boards):
         places.setdefault(board.key.model, []).append(place)
-    return [_overall(boards, of_model) for of_model in places.values() if len(of_model) > 1]
+    named = titles(boards)
+    return [_overall(boards, of_model, named) for of_model in places.values() if len(of_model) > 1]
 
 
-def _overall(boards: Sequence[Board], places: Sequence[int]) -> Overall:
-    """Ranked are the learners that no other surpasses in boards where they have a value, on the
-    boards that all of these have."""
-    having = {place: _with_value(boards[place]) for place in places}
-    having = {place: rows for place, rows in having.items() if len(rows) > 1}
-    counts: dict[str, int] = {}
-    for rows in having.values():
-        for label in rows:
-            counts[label] = counts.get(label, 0) + 1
+def _overall(boards: Sequence[Board], places: Sequence[int], named: Sequence[str]) -> Overall:
+    """Ranked are the learners, each with one setting, that no other surpasses in boards where they
+    have a value, on the boards that all of these have."""
+    known = {place: _with_value(boards[place]) for place in places}
+    having = {place: rows for place, rows in known.items() if len(rows) > 1}
+    counts = Counter(key for rows in having.values() for key in rows)
     most = max(counts.values(), default=0)
-    ranked = [label for label in sorted(counts) if counts[label] == most]
-    shared = [place for place, rows in having.items() if all(label in rows for label in ranked)]
+    ranked = sorted(key for key in counts if counts[key] == most)
+    shared = [place for place, rows in having.items() if all(key in rows for key in ranked)]
+    labels = _labels(having)
+    chosen = shared if len(shared) > 1 else []
     notes = [
-        f"{label} is not ranked: it has no value on {', '.join(_lacking(label, having, boards))}"
-        for label in sorted(counts)
-        if counts[label] < most
+        f"{labels[key]} is not ranked: it has no value on "
+        f"{', '.join(named[place] for place, rows in having.items() if key not in rows)}"
+        for key in sorted(counts, key=labels.__getitem__)
+        if counts[key] < most
     ]
     notes += [
-        f"{boards[place].stream} is left out: fewer than two learners have a value on it"
+        f"{named[place]} is left out: fewer than two learners have a value on it"
         for place in places
         if place not in having
     ]
-    chosen = shared if len(shared) > 1 else []
     if not chosen:
         notes.insert(0, "No learners were run on the same two streams, so none are ranked")
     columns = {name: boards[places[0]].columns[name] for name in AVERAGED}
-    found = _rows([having[place] for place in chosen], ranked, columns) if chosen else []
-    model = boards[places[0]].model
-    return Overall(model, tuple(chosen), columns, tuple(found), tuple(notes))
+    found = _rows({place: having[place] for place in chosen}, ranked, columns) if chosen else []
+    return Overall(boards[places[0]].model, tuple(chosen), columns, tuple(found), tuple(notes))
 
 
-def _with_value(board: Board) -> dict[str, Row]:
+def _with_value(board: Board) -> dict[tuple[str, str], Row]:
     return {
-        row.label: row
+        row.key: row
         for row in board.rows
         if not isinstance(row.values["average_accuracy"], Undefined)
     }
 
 
-def _lacking(
-    label: str, having: Mapping[int, Mapping[str, Row]], boards: Sequence[Board]
-) -> list[str]:
-    return [boards[place].stream for place, rows in having.items() if label not in rows]
+def _labels(having: _ByBoard) -> dict[tuple[str, str], str]:
+    """What notes call every row: its learner, and what tells it from others of that learner."""
+    one = {key: row for rows in having.values() for key, row in rows.items()}
+    told = {key: _settings(row, one.values()) for key, row in one.items()}
+    return {
+        key: f"{row.learner} ({told[key]})" if told[key] else row.learner
+        for key, row in one.items()
+    }
+
+
+def _settings(row: Row, rows: Iterable[Row]) -> str:
+    return differing(row.configured, [r.configured for r in rows if r.learner == row.learner])
 
 
 def _rows(
-    by_board: Sequence[Mapping[str, Row]], labels: Sequence[str], columns: Mapping[str, Column]
+    having: _ByBoard, ranked: Sequence[tuple[str, str]], columns: Mapping[str, Column]
 ) -> list[OverallRow]:
-    per_seed = {
-        label: {name: _means([rows[label] for rows in by_board], name) for name in columns}
-        for label in labels
-    }
+    one = [next(iter(having.values()))[key] for key in ranked]
+    per_seed = [
+        {name: _means([rows[key] for rows in having.values()], name) for name in columns}
+        for key in ranked
+    ]
     by_metric = {
-        name: ranks([per_seed[label][name] for label in labels], column)
+        name: ranks([values[name] for values in per_seed], column)
         for name, column in columns.items()
     }
     found = [
         OverallRow(
-            label=label,
-            values={name: estimate(name, per_seed[label][name]) for name in columns},
-            per_seed=per_seed[label],
+            learner=row.learner,
+            settings=_settings(row, one),
+            configured=row.configured,
+            values={name: estimate(name, values[name]) for name in columns},
+            per_seed=values,
             ranks={name: by_metric[name][place] for name in columns},
         )
-        for place, label in enumerate(labels)
+        for place, (row, values) in enumerate(zip(one, per_seed, strict=True))
     ]
     return sorted(found, key=_order)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def make_rows(
     rows = []
     for row in runs:
         per_seed = _per_seed(row, seeds, columns, plasticity, reference)
-        rows.append(_row(row, seeds, _settings(row, runs), per_seed))
+        rows.append(_row(row, seeds, _differing(row, runs), per_seed))
     ranked = with_ranks(rows, columns)
     return sorted(ranked, key=_order)
 
@@ -75,7 +75,7 @@ def ranks(by_seeds: Sequence[BySeed], column: Column) -> list[Ranks | Undefined]
     if column.better == "neither":
         return [Undefined("neither direction is better") for _ in by_seeds]
     higher = column.better == "higher"
-    return rank_intervals(by_seeds, np.random.default_rng(0), higher=higher)
+    return rank_intervals(by_seeds, higher=higher)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +120,7 @@ def _row(
     row = Row(
         learner=runs.learner,
         settings=settings,
+        configured=runs.settings,
         seeds=tuple(seeds),
         status=status,
         reasons={seed: entry.reason for seed, entry in runs.by_seed.items() if entry.reason},
@@ -161,12 +162,19 @@ def _value(
     return entry.value(name)
 
 
-def _settings(row: Runs, runs: Sequence[Runs]) -> str:
-    """What tells a row from others of its learner; empty if it is alone."""
-    own = dict(row.settings)
-    alike = [dict(other.settings) for other in runs if other.learner == row.learner]
-    differing = (name for name in own if any(other.get(name) != own[name] for other in alike))
-    return ", ".join(f"{name}={own[name]}" for name in differing)
+def _differing(row: Runs, runs: Sequence[Runs]) -> str:
+    return differing(
+        row.settings, [other.settings for other in runs if other.learner == row.learner]
+    )
+
+
+def differing(
+    own: tuple[tuple[str, object], ...], alike: Iterable[tuple[tuple[str, object], ...]]
+) -> str:
+    """What tells settings from all those of the same learner; empty if they are alone."""
+    others = list(map(dict, alike))
+    names = (name for name, value in own if any(other.get(name) != value for other in others))
+    return ", ".join(f"{name}={dict(own)[name]}" for name in names)
 
 
 def _flags(runs: Runs, status: Mapping[int, Status]) -> list[str]:

@@ -271,6 +271,7 @@ def test_findings_are_markdown_without_html_below_the_pages_headings() -> None:
         ("_x_", "\\_x\\_"),
         ("[a](b) [c]: d", "[a\\](b) [c\\]: d"),
         ("1 < 2 & 3", "1 &lt; 2 &amp; 3"),
+        ("-0.3, 1.5 (a: b) #7 [1, 2]", "-0.3, 1.5 (a: b) #7 [1, 2]"),
     ],
 )
 def test_markdown_escapes_no_more_than_it_has_to(text: str, expected: str) -> None:

@@ -51,7 +51,7 @@ EXAMPLES: dict[str, list[Any]] = {
     "student_mean": [[0.1, 0.2, 0.15]],
     "interquartile_mean": [TWO_LEARNERS[0]],
     "probability_of_improvement": TWO_LEARNERS,
-    "rank_intervals": [[{0: 0.1, 1: 0.2}, {0: 0.3, 1: 0.1}], 0],
+    "rank_intervals": [[{0: 0.1, 1: 0.2}, {0: 0.3, 1: 0.1}]],
     "permutation_test": [[0.9, 0.8], [0.1, 0.2]],
     "seeds_needed": [[0.1, 0.2, 0.15]],
     "rescore_noise_floor": [[0.5, 1.0, 0.0], [0.5, 0.5, 0.25]],
@@ -59,7 +59,7 @@ EXAMPLES: dict[str, list[Any]] = {
 }
 TAKES_A_GENERATOR = {
     "asymptote", "asymptote_difference", "bootstrap_mean", "paired_bootstrap",
-    "stratified_bootstrap", "over_seeds", "rank_intervals",
+    "stratified_bootstrap", "over_seeds",
 }  # fmt: skip
 
 

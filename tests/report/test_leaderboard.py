@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,14 @@ def test_a_row_is_the_mean_over_its_seeds(tmp_path: Path) -> None:
     assert (board.stream, board.model) == ("math-to-code, version 1", "embedded")
     assert board.budget == "200 + 200 training samples"
     assert set(fst.values) == set(board.columns) == set(fst.ranks) == set(fst.per_seed)
+
+
+def test_wall_time_ranks_nobody(tmp_path: Path) -> None:
+    for learner, seed in product(("fst", "rl"), range(3)):
+        write_run(tmp_path / f"{learner}-{seed}", learner=learner, seed=seed)
+    (board,) = leaderboard_of([tmp_path]).boards
+    unranked = Undefined("neither direction is better")
+    assert [row.ranks["seconds"] for row in board.rows] == [unranked, unranked]
 
 
 def test_one_seed_has_no_interval_and_no_ranks(tmp_path: Path) -> None:
@@ -255,7 +264,7 @@ def test_overall_ranks_learners_on_the_streams_that_all_of_them_have(tmp_path: P
     shares = {"fst": (0.5, 0.75, 1.0), "rl": (0.25, 0.5, 0.75), "prompt": (1.0, None, None)}
     for learner, by_course in shares.items():
         for stages, share in zip(courses, by_course, strict=True):
-            for seed in range(2):
+            for seed in range(3):
                 if share is not None:
                     path = tmp_path / f"{learner}-{stages[0][0]}-{seed}"
                     lifted = flat(share - seed / 8)
@@ -269,11 +278,9 @@ def test_overall_ranks_learners_on_the_streams_that_all_of_them_have(tmp_path: P
     ]
     assert [row.label for row in overall.rows] == ["fst", "rl"]
     fst = overall.rows[0]
-    assert fst.per_seed["average_accuracy"] == pytest.approx({0: 0.75, 1: 0.625})
+    assert fst.per_seed["average_accuracy"] == pytest.approx({0: 0.75, 1: 0.625, 2: 0.5})
     assert fst.ranks["average_accuracy"] == Ranks(1, 1, 2, 0.95)
-    assert overall.notes == (
-        "prompt is not ranked: it has no value on code, version 1, facts, version 1",
-    )
+    assert overall.notes == ("prompt is not ranked: it has no value on code, facts",)
 
 
 def test_learners_without_two_streams_in_common_are_not_ranked_overall(tmp_path: Path) -> None:
@@ -283,8 +290,50 @@ def test_learners_without_two_streams_in_common_are_not_ranked_overall(tmp_path:
     assert overall.rows == ()
     assert overall.notes == (
         "No learners were run on the same two streams, so none are ranked",
-        "code, version 1 is left out: fewer than two learners have a value on it",
+        "code is left out: fewer than two learners have a value on it",
     )
+
+
+def test_overall_joins_learners_of_equal_settings_whatever_boards_call_them(tmp_path: Path) -> None:
+    # On the first board two learning rates stand side by side, on the second only one is there.
+    runs = [("rl", "math", 0.1, 1.0), ("rl", "math", 0.2, 0.5), ("rl", "code", 0.2, 0.75)]
+    runs += [("fst", "math", 0.1, 0.25), ("fst", "code", 0.1, 0.25)]
+    for learner, domain, rate, share in runs:
+        write_run(
+            tmp_path / f"{learner}-{domain}-{rate}",
+            learner=learner,
+            stages=((domain, 20),),
+            accuracy=flat(share),
+            config={"learning.learning_rate": rate},
+        )
+    (overall,) = leaderboard_of([tmp_path]).overall
+    found = {row.label: row.per_seed["average_accuracy"][0] for row in overall.rows}
+    assert found == pytest.approx({"rl": (0.5 + 0.75) / 2, "fst": 0.25})
+    assert [dict(row.configured)["learning_rate"] for row in overall.rows] == [0.2, 0.1]
+    assert overall.notes == ("rl (learning_rate=0.1) is not ranked: it has no value on code",)
+
+
+def test_overall_names_the_budget_of_a_board_that_has_a_namesake(tmp_path: Path) -> None:
+    for learner, steps in (("fst", 20), ("rl", 20), ("fst", 40)):
+        write_run(tmp_path / f"{learner}-{steps}", learner=learner, stages=(("facts", steps),))
+    for learner in ("fst", "rl"):
+        write_run(tmp_path / learner, learner=learner, stages=(("math", 20),))
+    (overall,) = leaderboard_of([tmp_path]).overall
+    assert len(overall.boards) == 2
+    assert overall.notes == (
+        "facts, 400 training samples is left out: fewer than two learners have a value on it",
+    )
+
+
+def test_rows_over_different_seeds_are_said_to_be(tmp_path: Path) -> None:
+    for learner, seed in (("fst", 0), ("fst", 1), ("rl", 0), ("prompt", 0), ("prompt", 1)):
+        write_run(tmp_path / f"{learner}-{seed}", learner=learner, seed=seed)
+    (board,) = leaderboard_of([tmp_path]).boards
+    (note,) = [note for note in board.notes if "different seeds" in note]
+    assert "(fst, prompt: 0, 1; rl: 0)" in note
+    write_run(tmp_path / "rl-1", learner="rl", seed=1)
+    (whole,) = leaderboard_of([tmp_path]).boards
+    assert not any("different seeds" in note for note in whole.notes)
 
 
 def test_one_stream_has_no_overall_view(tmp_path: Path) -> None:

@@ -46,6 +46,9 @@ class Drawn:
     """KL(policy ‖ base) of the same, nats per token."""
     average: Band
     """Accuracy, mean over the stages: the curve that sample efficiency is computed from."""
+    best_S: Array
+    """The highest accuracy of that curve with each seed, at any of its evaluations: the level that
+    other learners are matched at with that seed; NaN where a domain was not evaluated."""
     divergence: Band
     """KL, mean over the stages."""
     end_E: tuple[bool, ...]
@@ -68,39 +71,51 @@ def drawn(
         return None
     steps = [step for step in runs[0].step_E.tolist() if all(step in r.step_E for r in runs)]
     places = [np.flatnonzero(np.isin(run.step_E, steps)) for run in runs]
-    accuracy, kl = (
-        {d: _stack(runs, places, d, name) for d in runs[0].domains}
-        for name in ("accuracy_E", "kl_E")
-    )
-    own = [domain for domain, _, _ in runs[0].stages]
-    gains, changes = _gains(runs), _changes(runs)
-    bands = _bands(
-        {
-            **{("accuracy", domain): values for domain, values in accuracy.items()},
-            **{("kl", domain): values for domain, values in kl.items()},
-            ("average", ""): np.mean([accuracy[domain] for domain in own], axis=0),
-            ("divergence", ""): np.mean([kl[domain] for domain in own], axis=0),
-            **({} if gains is None else {("gains", ""): gains}),
-            **({} if changes is None else {("changes", ""): changes}),
-        },
-        generator,
+    curves = _curves(runs, places)
+    bands = _bands(curves, generator)
+    samples_E, rollouts_E = (
+        np.mean([getattr(run, axis)[at] for run, at in zip(runs, places, strict=True)], axis=0)
+        for axis in ("samples_E", "rollouts_E")
     )
     return Drawn(
         seeds=tuple(s for s, one in digests.items() if one in runs),
         share_E=np.array(steps) / sum(steps for _, _, steps in runs[0].stages),
-        samples_E=np.mean([run.samples_E[p] for run, p in zip(runs, places, strict=True)], axis=0),
-        rollouts_E=np.mean(
-            [run.rollouts_E[p] for run, p in zip(runs, places, strict=True)], axis=0
-        ),
-        accuracy={domain: bands["accuracy", domain] for domain in accuracy},
-        kl={domain: bands["kl", domain] for domain in kl},
+        samples_E=samples_E,
+        rollouts_E=rollouts_E,
+        accuracy={domain: band for (what, domain), band in bands.items() if what == "accuracy"},
+        kl={domain: band for (what, domain), band in bands.items() if what == "kl"},
         average=bands["average", ""],
+        best_S=np.array([_best(run) for run in runs]),
         divergence=bands["divergence", ""],
         end_E=tuple(runs[0].end_E[place] for place in places[0]),
         gains=bands.get(("gains", "")),
         spent=_spent(runs),
         changes=bands.get(("changes", "")),
     )
+
+
+def _curves(
+    runs: Sequence[Digest], places: Sequence[NDArray[np.intp]]
+) -> dict[tuple[str, str], Array]:
+    """Everything that has a band, by what it is and its domain, shape (S, P) each."""
+    own = [domain for domain, _, _ in runs[0].stages]
+    found = {}
+    for what, mean, column in (
+        ("accuracy", "average", "accuracy_E"),
+        ("kl", "divergence", "kl_E"),
+    ):
+        stacked = {domain: _stack(runs, places, domain, column) for domain in runs[0].domains}
+        found |= {(what, domain): value_S_E for domain, value_S_E in stacked.items()}
+        found[mean, ""] = np.mean([stacked[domain] for domain in own], axis=0)
+    others = {("gains", ""): _gains(runs), ("changes", ""): _changes(runs)}
+    return found | {name: value for name, value in others.items() if value is not None}
+
+
+def _best(run: Digest) -> float:
+    """The highest accuracy, mean over the stages, at any evaluation."""
+    every = [np.arange(len(run.step_E))]
+    curves = [_stack([run], every, domain, "accuracy_E")[0] for domain, _, _ in run.stages]
+    return float(np.mean(curves, axis=0).max())
 
 
 def _bands(

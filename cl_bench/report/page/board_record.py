@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from cl_bench.pages.look import Look, learner_look
-from cl_bench.report.leaderboard import Board, Overall, Row
+from cl_bench.report.board import Named
+from cl_bench.report.leaderboard import Board, Overall
 from cl_bench.report.page.bands import Band, Drawn
 from cl_bench.report.page.record import rounded
+from cl_bench.text import printable
 
+Seen = Sequence[tuple[str, Look, Drawn]]
+"""Label, look and curves of rows."""
 _MOST_SEEDS = 30
 """Of more seeds than this, single curves are not drawn: nothing could be told apart."""
 
@@ -38,6 +42,12 @@ class DrawnBoard:
         return looks
 
     @property
+    def seen(self) -> Seen:
+        """The rows that have finished runs."""
+        rows = zip(self.board.rows, self.looks, self.rows, strict=True)
+        return [(label(row, look), look, drawn) for row, look, drawn in rows if drawn is not None]
+
+    @property
     def reference(self) -> int | None:
         """The place of the row that sample efficiency is measured against."""
         labels = [row.label for row in self.board.rows]
@@ -45,26 +55,18 @@ class DrawnBoard:
         return labels.index(known) if known in labels else None
 
 
-def label(row: Row, look: Look) -> str:
+def label(row: Named, look: Look) -> str:
     """What readers call a row: the learner's name, and its settings where it has several."""
-    return f"{look.label} ({row.settings})" if row.settings else look.label
+    return f"{look.label} ({printable(row.settings)})" if row.settings else look.label
 
 
-class OverallLook(NamedTuple):
-    """How a row over several boards is shown: as on the first of them."""
-
-    label: str
-    learner: str
-    look: Look
-
-
-def overall_looks(overall: Overall, boards: Sequence[DrawnBoard]) -> dict[str, OverallLook]:
-    """By a row's own label."""
-    known: dict[str, OverallLook] = {}
+def overall_looks(overall: Overall, boards: Sequence[DrawnBoard]) -> list[Look]:
+    """How its rows look: as on the first of its boards."""
+    known: dict[tuple[str, str], Look] = {}
     for place in overall.boards:
         for row, look in zip(boards[place].board.rows, boards[place].looks, strict=True):
-            known.setdefault(row.label, OverallLook(label(row, look), row.learner, look))
-    return known
+            known.setdefault(row.key, look)
+    return [known[row.key] for row in overall.rows]
 
 
 def board_record(drawn: DrawnBoard) -> dict[str, Any]:
@@ -104,6 +106,7 @@ def _row(drawn: Drawn) -> dict[str, Any]:
         "accuracy": _bands(drawn.accuracy),
         "kl": {domain: {"mean": rounded(band.mean_P)} for domain, band in drawn.kl.items()},
         "average": _band(drawn.average),
+        "best": rounded(drawn.best_S),
         "divergence": _band(drawn.divergence),
         "gains": None if drawn.gains is None else _band(drawn.gains),
         "spent": {

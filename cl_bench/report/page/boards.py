@@ -80,16 +80,16 @@ def _of_columns(
 
 def overall_table(overall: Overall, anchor: str, boards: Sequence[DrawnBoard]) -> str:
     """The learners that were run on all of several streams."""
-    known = overall_looks(overall, boards)
+    looks = overall_looks(overall, boards)
     notes = Footnotes(anchor)
     scales = {name: scale(row.values[name] for row in overall.rows) for name in overall.columns}
     rows = []
-    for place, row in enumerate(overall.rows):
-        shown, learner, look = known[row.label]
+    for place, (row, look) in enumerate(zip(overall.rows, looks, strict=True)):
+        shown = label(row, look)
         cells = _metric_cells(overall.columns, row, scales, look, notes)
         rows.append(
-            f'<tr data-learner="{escaped(learner)}" data-model="{escaped(overall.model)}" '
-            f'data-text="{escaped(f"{shown} {learner} {overall.model}".lower())}">'
+            f'<tr data-learner="{escaped(row.learner)}" data-model="{escaped(overall.model)}" '
+            f'data-text="{escaped(f"{shown} {row.learner} {overall.model}".lower())}">'
             f"{rank_cell(row.ranks.get(RANKED_BY), look)}"
             f'<th scope="row" data-value="{place}">'
             f'<span class="learner">{swatch(look)} {escaped(shown)}</span></th>'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cl_bench.files import replacing, write_text_atomically
@@ -42,7 +42,8 @@ def report(paths: Iterable[Path], out: Path, *, figures: bool = True) -> Report:
     if figures:
         from cl_bench.report.page.drawings import draw
 
-        drawings = draw(found.boards)
+        drawings, undrawn = draw(found.boards)
+        found = replace(found, problems=[*found.problems, *undrawn])
     page, twin = out / "leaderboard.html", out / "leaderboard.md"
     out.mkdir(parents=True, exist_ok=True)
     written = tuple(_written(out / PICTURES, drawings))

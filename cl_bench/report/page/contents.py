@@ -20,6 +20,7 @@ from cl_bench.report.page.board_record import DrawnBoard
 from cl_bench.report.page.digest import READ, Digest, digest
 from cl_bench.report.page.kept import loaded
 from cl_bench.report.plasticity_tables import PlasticityTable
+from cl_bench.report.titles import titles
 from cl_bench.run_metrics import run_metrics
 from cl_bench.run_tables import RunTables, Unreadable
 
@@ -50,7 +51,7 @@ class Contents:
     names: Mapping[str, str]
     """The names of runs on the page, by path."""
     problems: Sequence[Problem]
-    """Of the leaderboard, and tables that could not be read."""
+    """Of the leaderboard, tables that could not be read, and figures that could not be drawn."""
     top: Path
     """The folder that all runs lie below."""
 
@@ -80,7 +81,7 @@ def contents(
             _drawn(board, anchor, digests)
             for board, anchor in zip(found.boards, anchors, strict=True)
         ],
-        titles=_titles(found.boards),
+        titles=titles(found.boards),
         runs=_shown(runs, found, digests, problems),
         names={path: one.name for path, one in digests.items()},
         problems=problems,
@@ -164,23 +165,6 @@ def _shown(
             wrong = tuple(said.get(place, ()))
             shown.append(ShownRun(digests[place], known, places.get(place), wrong))
     return sorted(shown, key=lambda one: one.digest.name)
-
-
-def _titles(boards: Sequence[Board]) -> list[str]:
-    """Streams, each with what tells it from others of its name: version, model, budget, number."""
-    titles = [board.key.stream for board in boards]
-    for tell in (lambda b: f"version {b.key.version}", lambda b: b.model, lambda b: b.budget):
-        alike: dict[str, set[str]] = {}
-        for title, board in zip(titles, boards, strict=True):
-            alike.setdefault(title, set()).add(tell(board))
-        titles = [
-            f"{title}, {tell(board)}" if len(alike[title]) > 1 else title
-            for title, board in zip(titles, boards, strict=True)
-        ]
-    return [
-        title if titles.count(title) == 1 else f"{title} ({titles[: place + 1].count(title)})"
-        for place, title in enumerate(titles)
-    ]
 
 
 def _anchors(boards: Sequence[Board]) -> list[str]:

@@ -90,7 +90,7 @@ def _overall(contents: Contents) -> Iterable[str]:
         return
     yield '<section id="overall">\n<h2>All streams</h2>\n'
     for number, one in enumerate(contents.leaderboard.overall):
-        streams = ", ".join(contents.leaderboard.boards[place].key.stream for place in one.boards)
+        streams = ", ".join(contents.titles[place] for place in one.boards)
         yield f"<h3>{escaped(one.model)}</h3>\n"
         yield f'<p class="facts">Streams: {escaped(streams or "none")}.</p>\n'
         yield overall_table(one, f"overall-{number}", contents.boards)
@@ -108,8 +108,9 @@ def _boards(contents: Contents) -> Iterable[str]:
     if alone:
         yield '<section id="alone">\n<h2>Boards of one row</h2>\n'
         yield "<p>Runs that compare with no other learner’s: there is nothing to rank.</p>\n"
+        unfolded = " open" if len(alone) == len(boards) else ""
         for drawn, title in alone:
-            yield f'<details class="board-section" id="{drawn.anchor}">'
+            yield f'<details class="board-section" id="{drawn.anchor}"{unfolded}>'
             yield f"<summary>{escaped(title)}</summary>\n{_board(drawn, contents)}</details>\n"
         yield "</section>\n"
 

@@ -53,18 +53,18 @@ def blocks(contents: Contents, drawings: Mapping[str, Drawing]) -> list[Block]:
 
 
 def _overall(overall: Overall, contents: Contents) -> Iterator[Block]:
-    streams = ", ".join(contents.leaderboard.boards[place].stream for place in overall.boards)
+    streams = ", ".join(contents.titles[place] for place in overall.boards) or "none"
     yield Heading(2, f"All streams, {overall.model}", "overall")
     yield Paragraph(f"Means over streams: {streams}.")
-    known = overall_looks(overall, contents.boards)
+    looks = overall_looks(overall, contents.boards)
     rows = [
         [
             _rank(row.ranks.get(RANKED_BY)),
-            known[row.label].label,
+            label(row, look),
             f"{seeds_of(row)} of {len(row.per_seed[RANKED_BY])}",
             *(_value(c, row.values[name], seeds_of(row)) for name, c in overall.columns.items()),
         ]
-        for row in overall.rows
+        for row, look in zip(overall.rows, looks, strict=True)
     ]
     heads = [_heading(name, column) for name, column in overall.columns.items()]
     yield Table("", ["rank", "learner", "seeds", *heads], rows, heading=1)

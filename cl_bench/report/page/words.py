@@ -17,10 +17,12 @@ A value is a mean over seeds; below it stands its 95 % bootstrap interval over s
 shows both on one scale for the whole column. One seed has no interval: test problems of one run say
 nothing of another run.
 
-Ranks are intervals too: the lowest and the highest rank that a learner had in 95 % of resamples of
-the seeds. Learners whose rank intervals overlap are not told apart by these runs. The rank column
-follows the column that the table is sorted by; arrows in headings say whether more (↑) or less (↓)
-is better.
+Ranks are intervals too: rank 2–4 of 5 says that one learner is surely better and one surely worse,
+and that these runs tell nothing of the others. Surely means a paired t test over the seeds that two
+learners share, at 5 % for all pairs of the column together, and never with fewer than 3 such seeds.
+The rank column follows the column that the table is sorted by; arrows in headings say whether more
+(↑) or less (↓) is better. Wall time ranks nobody: it depends on the machine, its threads and its
+load, which runs of one board need not share.
 
 A dash stands where a number cannot be computed; the letter beside it leads to the reason. Runs that
 failed, diverged or are missing are counted in “k of n seeds” and listed under problems.
@@ -44,7 +46,7 @@ def introduction(contents: Contents) -> list[str]:
     flags = Counter(flag for board in boards for row in board.rows for flag in row.flags)
     wrong = [f"{number} {kind}" for kind, number in sorted(kinds.items())]
     if wrong:
-        lines.append(f"Runs with problems: {', '.join(wrong)}.")
+        lines.append(f"Problems: {', '.join(wrong)}.")
     if flags:
         flagged = ", ".join(f"{flag} ({number})" for flag, number in sorted(flags.items()))
         lines.append(f"Rows to read with care: {flagged}.")

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from cl_bench.report.page.build import Report
+from cl_bench.report.page.build import Report, report
+from tests.report.synthetic_runs import write_run
 
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 800}
 Open = Callable[..., Any]
@@ -119,6 +120,55 @@ def test_filters_are_kept_by_the_address(open_page: Open) -> None:
     assert page.locator("#board-facts").is_visible()
 
 
+def test_no_link_leads_to_a_board_that_is_filtered_out(open_page: Open) -> None:
+    page = open_page()
+    links = page.locator("nav a:visible")
+    assert links.count() == 7
+    page.locator("select[name=stream]").select_option("math-to-code, version 1")
+    page.locator("#board-facts").wait_for(state="hidden")
+    assert links.all_inner_texts() == [
+        *("math-to-code", "Runs", "Problems", "How to read this page"),
+    ]
+    assert page.locator("#alone").is_hidden()
+
+
+def test_the_only_board_is_open_though_it_has_one_row(browser: Any, tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "a")
+    done = report([tmp_path / "runs"], tmp_path / "out", figures=False)
+    page = browser.new_page()
+    page.goto(done.html.as_uri())
+    assert page.locator(BOARD).is_visible()
+    page.wait_for_selector("#board-math-to-code-figures svg.chart")
+    assert page.locator("#controls output").inner_text() == "1 row"
+    page.close()
+
+
+def test_paper_shows_folded_boards_and_their_figures(open_page: Open) -> None:
+    page = open_page()
+    fold = page.locator("#alone details.board-section").first
+    assert fold.get_attribute("open") is None
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert fold.locator("table.streamed").is_visible()
+    assert fold.locator("svg.chart").count() > 0
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert fold.get_attribute("open") is None
+
+
+def test_a_caption_stays_where_its_table_scrolls(open_page: Open) -> None:
+    page = open_page("#run=math-fst-1", PHONE)
+    caption = page.locator("p.caption", has_text="Gain over the base model").first
+    caption.wait_for()
+    assert caption.evaluate("(it) => it.closest('.wide')") is None
+    box = caption.bounding_box()
+    assert box["x"] + box["width"] <= PHONE["width"]
+    assert caption.evaluate("(it) => it.scrollWidth <= it.clientWidth")
+
+
+def test_a_run_without_transcripts_says_why(open_page: Open) -> None:
+    page = open_page("#run=dirty")
+    page.locator("#run", has_text="This run’s tables hold none").wait_for()
+
+
 def test_text_and_status_filter_rows_and_runs(open_page: Open) -> None:
     page = open_page("#text=prompt-only")
     assert learners(page) == ["prompt-only"]
@@ -170,7 +220,8 @@ def test_numbers_of_a_figure_are_there_on_demand(open_page: Open) -> None:
     page = open_page()
     page.locator("#board-math-to-code-figures summary", has_text="Numbers").first.click()
     table = page.locator("#board-math-to-code-figures figure table.plain").first
-    assert "math" in table.locator("caption").inner_text()
+    assert "math" in page.locator("#board-math-to-code-figures p.caption").first.inner_text()
+    assert "math" in table.get_attribute("aria-label")
     assert table.locator("tbody tr").count() == 5
 
 

@@ -19,6 +19,7 @@ from cl_bench.errors import RunDirectoryError
 from cl_bench.pages.write_markdown import markdown
 from cl_bench.report.page import html as page_html
 from cl_bench.report.page.build import Report, report
+from cl_bench.report.page.drawings import FIGURES
 from cl_bench.report.page.html import html
 from cl_bench.report.page.markdown import blocks
 from cl_bench.report.page.parts import LIMIT, decoded
@@ -89,7 +90,7 @@ def test_rows_say_value_interval_seeds_and_rank(text: str) -> None:
     assert len(rows) == 4
     first = rows[0]
     assert 'data-learner="fst"' in first
-    assert '<span class="value">1 <small>of 3</small></span>' in first
+    assert '<span class="value">1–3 <small>of 3</small></span>' in first
     assert "2 of 3</summary>" in first
     assert 'title="failed: &lt;/script&gt;' in first
     accuracy = re.findall(r'data-column="average accuracy"[^>]*>(.*?)</td>', first)[0]
@@ -123,7 +124,7 @@ def test_nothing_hostile_is_markup_or_leaves_its_attribute(text: str, made: Repo
 def test_the_twin_has_the_same_rows_and_problems(made: Report) -> None:
     twin = made.markdown.read_text(encoding="utf-8")
     board = twin.split('<a id="board-math-to-code"></a>')[1]
-    assert "| 1 | FST | 2 of 3 (2 failed) | 85.9 [84.4, 87.5] |" in board
+    assert "| 1–3 | FST | 2 of 3 (2 failed) | 85.9 [84.4, 87.5] |" in board
     problems = twin.split("## Problems")[1]
     assert "| `lost` | diverged | loss is NaN |" in problems
     assert "| `broken` | unreadable | broken/manifest.json is damaged" in problems
@@ -151,7 +152,7 @@ def test_figures_are_files_that_the_twin_shows(tmp_path: Path) -> None:
         write_run(tmp_path / "runs" / learner, learner=learner)
     done = report([tmp_path / "runs"], tmp_path / "out")
     names = sorted(path.name for path in done.figures)
-    shown = ["accuracy", "accuracy-against-kl", "channels", "cost", "matrices", "sample-efficiency"]
+    shown = list(FIGURES)
     assert names == sorted(f"board-math-to-code.{n}.{k}" for n in shown for k in ("png", "svg"))
     twin = done.markdown.read_text(encoding="utf-8")
     for name in shown:
@@ -214,6 +215,20 @@ def test_the_command_says_what_it_wrote(tmp_path: Path) -> None:
     assert "1 run on 1 board, 0 problems, 0 figure files." in done.output
     assert str(tmp_path / "out" / "leaderboard.html") in done.output
     assert not (tmp_path / "out" / "figures").exists()
+
+
+def test_a_trial_never_replaces_a_committed_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_run(tmp_path / "runs" / "a")
+    done = CliRunner().invoke(app, ["report", "runs", "--no-figures"])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "results" / "report" / "leaderboard.html").is_file()
+    assert not (tmp_path / "reports").exists()
+    ignored = (Path(__file__).parents[3] / ".gitignore").read_text().splitlines()
+    assert "results/*" in ignored
+    assert "!results/report/" not in ignored
 
 
 def test_the_command_refuses_a_folder_without_runs_in_one_line(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_a_manifest_without_what_a_page_needs_is_a_problem(tmp_path: Path) -> No
 def test_the_introduction_counts_runs_and_what_is_wrong(made: Report) -> None:
     first, problems, flags = introduction(made.contents)
     assert first.startswith("16 runs of 5 learners on 3 streams with 2 models.")
-    assert problems == "Runs with problems: 1 diverged, 1 failed, 1 unreadable."
+    assert problems == "Problems: 1 diverged, 1 failed, 1 unreadable."
     assert "dirty tree (1)" in flags
 
 

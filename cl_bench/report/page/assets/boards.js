@@ -129,7 +129,7 @@ function klFigure(rows) {
 
 function efficiencyFigure(board, rows) {
   const reference = board.rows[board.reference];
-  const peak = reference?.share ? Math.max(...reference.average.mean) : null;
+  const levels = (reference?.best ?? []).filter((level) => level !== null);
   const specs = [
     ["samples", "training samples (RL rollouts)"],
     ["rollouts", "all rollouts, the prompt optimiser’s too"],
@@ -141,13 +141,15 @@ function efficiencyFigure(board, rows) {
       format: briefly,
     },
     y: { ...shareTick, label: "average accuracy, %" },
-    levels: peak === null ? [] : [{ y: peak, label: `best of ${reference.label}` }],
+    levels: levels.length ? { values: levels, label: `best of ${reference.label}` } : null,
     lines: rows
       .filter((row) => row[axis].at(-1) > 0)
       .map((row) => bandLine(row, row[axis], row.average)),
   }));
   return figure("Sample efficiency", specs.map(plotted), {
-    note: "dashed: the level that learners are matched at, the reference’s best.",
+    note: levels.length
+      ? "grey: the reference’s best, from its lowest seed to its highest; each tick at the right is a seed’s, the level at which learners are matched with that seed."
+      : "no run of the reference to match learners with.",
     numbers: () => make("div", {}, specs.map(lineNumbers)),
   });
 }

@@ -12,7 +12,8 @@ const hue = (look) => `k${look.colour}`;
  *
  * `x` and `y`: {label, domain: [low, high], format, whole?}. `stages`: [{name, steps}] shades the
  * ground. `lines`: [{label, look, points: [[x, y]…], band: [[x, low, high]…]?, seeds: [points…]?,
- * marks?: false, ends?: true}]. `levels`: [{y, label}] are horizontal, dashed.
+ * marks?: false, ends?: true}]. `levels`: {values, label} is a horizontal band with a
+ * tick for every value.
  */
 function chart(spec, width) {
   const height = spec.height ?? 230;
@@ -32,7 +33,7 @@ function chart(spec, width) {
   svg.append(...ground(spec, across, height), ...axes(spec, across, up, width, height));
   const clip = { left: MARGIN.left, right: width - MARGIN.right };
   for (const line of spec.lines) svg.append(...areas(line, across, up));
-  for (const level of spec.levels ?? []) svg.append(...levelLine(level, up, clip));
+  if (spec.levels) svg.append(...levelBand(spec.levels, up, clip));
   for (const line of spec.lines) svg.append(lineOf(line, across, up, spec));
   if (!spec.lines.length) {
     const middle = { x: width / 2, y: height / 2, class: "tick middle" };
@@ -154,11 +155,15 @@ function areas(line, across, up) {
   return found;
 }
 
-function levelLine(level, up, clip) {
-  const y = up(level.y);
+function levelBand({ values, label }, up, clip) {
+  const [high, low] = [up(Math.max(...values)), up(Math.min(...values))];
+  const [x, width] = [clip.left, clip.right - clip.left];
+  const ticks = values.map((value) => `M${clip.right - 10} ${up(value)}H${clip.right}`).join("");
   return [
-    draw("path", { class: "level", d: `M${clip.left} ${y}H${clip.right}` }),
-    draw("text", { class: "tick end", x: clip.right, y: y - 4 }, level.label),
+    draw("rect", { class: "levels", x, y: high, width, height: low - high }),
+    draw("path", { class: "level", d: `M${x} ${high}h${width}M${x} ${low}h${width}` }),
+    draw("path", { class: "level-tick", d: ticks }),
+    draw("text", { class: "tick end", x: clip.right, y: high - 4 }, label),
   ];
 }
 

@@ -40,7 +40,8 @@ function draw(tag, attributes, ...children) {
   return fill(dress(document.createElementNS(SVG, tag), attributes), children);
 }
 
-/** A table of texts or elements; the first cell of a row is its heading. */
+/** A table of texts or elements; the first cell of a row is its heading. Its caption stands above
+ * what scrolls sideways. */
 function makeTable(caption, columns, rows, kind = "plain") {
   const head = columns.map((column) => make("th", { scope: "col" }, column));
   const body = rows.map(([first, ...others]) =>
@@ -53,10 +54,10 @@ function makeTable(caption, columns, rows, kind = "plain") {
   );
   const table = make(
     "table",
-    { class: kind },
-    caption ? make("caption", {}, caption) : null,
+    { class: kind, "aria-label": caption },
     make("thead", {}, make("tr", {}, head)),
     make("tbody", {}, body),
   );
-  return make("div", { class: "wide", tabindex: "0" }, table);
+  const scroller = make("div", { class: "wide", tabindex: "0" }, table);
+  return caption ? make("div", {}, make("p", { class: "caption" }, caption), scroller) : scroller;
 }

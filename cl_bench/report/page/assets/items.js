@@ -27,7 +27,7 @@ function strip(name, { shares, counts }, stages) {
   return make(
     "div",
     { class: "strip" },
-    make("p", { class: "panel-name" }, `${name}, ${order.length} problems`),
+    make("p", { class: "panel-name" }, `${name}, ${counted(order.length, "problem")}`),
     canvas((width) => stripDrawing(name, shares, order, moments, width)),
     makeTable(null, ["", "since the row above"], rows, "plain small"),
   );

@@ -17,11 +17,45 @@ function applyFilters(state) {
       shown += !row.hidden;
     }
   }
-  document.getElementById("overall")?.toggleAttribute("hidden", Boolean(state.stream || state.status));
-  for (const section of document.querySelectorAll(".board-section")) {
-    section.hidden = ![...section.querySelectorAll("table.board tbody tr")].some((row) => !row.hidden);
+  hideEmpty(state);
+  const rows = counted(all, "row");
+  controls.querySelector("output").textContent = shown === all ? rows : `${shown} of ${rows}`;
+}
+
+/** Hide what the filters left nothing of, and the links that lead there. */
+function hideEmpty(state) {
+  const places = [...document.querySelectorAll(".board-section")];
+  for (const place of places) place.hidden = !someShown(place, "table.board tbody tr");
+  const alone = document.getElementById("alone");
+  if (alone) alone.hidden = !someShown(alone, ".board-section");
+  const overall = document.getElementById("overall");
+  if (overall) {
+    overall.hidden = Boolean(state.stream || state.status) || !someShown(overall, "tbody tr");
   }
-  controls.querySelector("output").textContent = shown === all ? `${all} rows` : `${shown} of ${all} rows`;
+  for (const link of document.querySelectorAll("nav a")) {
+    link.parentElement.hidden = document.getElementById(link.hash.slice(1)).hidden;
+  }
+}
+
+/** Whether something of this kind is shown; nothing was hidden where there never was any. */
+function someShown(place, kind) {
+  const all = [...place.querySelectorAll(kind)];
+  return !all.length || all.some((each) => !each.hidden);
+}
+
+/** Paper shows every board: folded ones are opened for it, and their figures drawn. */
+function printFolded() {
+  let opened = [];
+  window.addEventListener("beforeprint", () => {
+    opened = [...document.querySelectorAll("details.board-section:not([open])")];
+    for (const fold of opened) {
+      fold.open = true;
+      for (const each of fold.querySelectorAll(".canvas")) paint(each, each.clientWidth);
+    }
+  });
+  window.addEventListener("afterprint", () => {
+    for (const fold of opened) fold.open = false;
+  });
 }
 
 /** Draw the boards whose rows have changed. */
@@ -107,4 +141,5 @@ function listen() {
 
 for (const table of tables) makeSortable(table);
 listen();
+printFolded();
 apply();

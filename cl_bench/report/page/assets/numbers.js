@@ -52,6 +52,9 @@ function write(value, unit) {
   return (WRITE[unit] ?? ((other) => (other === null ? NOTHING : String(other))))(value);
 }
 
+/** `1 row`, `2 rows`. */
+const counted = (number, thing) => `${number} ${thing}${number === 1 ? "" : "s"}`;
+
 const sum = (values) => values.reduce((total, each) => total + (each ?? 0), 0);
 const percent = (value) => (value === null ? NOTHING : `${plain(100 * value, 1)} %`);
 

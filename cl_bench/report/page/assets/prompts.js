@@ -12,7 +12,7 @@ function promptSection(lineage, stages) {
     make(
       "p",
       {},
-      `${lineage.rounds.length} rounds, ${Object.keys(lineage.texts).length} prompts. ` +
+      `${counted(lineage.rounds.length, "round")}, ${counted(Object.keys(lineage.texts).length, "prompt")}. ` +
         "Scores are means on the round’s own exercises, so they compare within a round.",
     ),
     scoreFigure(lineage, stages),

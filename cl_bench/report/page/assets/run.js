@@ -52,7 +52,7 @@ function runSections(run, core, [prompts, steps, transcripts]) {
     costSection(core),
     prompts ? promptSection(prompts, stages) : null,
     itemSection(core.turnover, stages),
-    transcripts ? transcriptSection(transcripts, stages) : null,
+    transcripts ? transcriptSection(transcripts, stages) : noTranscripts(run),
     provenanceSection(core),
   ].filter(Boolean);
 }

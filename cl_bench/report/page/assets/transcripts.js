@@ -25,6 +25,14 @@ function transcriptSection(kept, stages) {
   );
 }
 
+/** Why a run has no transcripts. */
+function noTranscripts(run) {
+  const why = run.left.includes("transcripts")
+    ? "Left out to keep this page small; they are in the run’s tables."
+    : "This run’s tables hold none: runs record them since schema version 4, once they are evaluated.";
+  return make("section", {}, make("h3", {}, "Transcripts"), make("p", {}, why));
+}
+
 function promptChoice(prompts, choose) {
   const options = prompts.map((prompt) => make("option", { value: prompt }, SAID[prompt]));
   const select = make("select", { id: "transcript-prompt" }, options);

@@ -1,0 +1,179 @@
+"""Figure files of a board that show learning: curves, matrices, divergence, sample efficiency."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cl_bench.pages.look import named
+from cl_bench.report.page.bands import Drawn
+from cl_bench.report.page.board_record import DrawnBoard
+from cl_bench.report.page.sheets import curve, dashes, legend, percent, shade, sheet
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_AXES = {"samples_E": "training samples (RL rollouts)", "rollouts_E": "all rollouts"}
+_WIDE = 20
+"""Divergences that span more than this factor have a logarithmic axis, here as on the page."""
+
+_SHORT = 14
+"""Characters of a domain's name beside a matrix."""
+
+
+def accuracy(board: DrawnBoard) -> Figure:
+    """Accuracy on every domain over the run."""
+    from matplotlib.ticker import PercentFormatter
+
+    seen = board.seen
+    domains = list(dict.fromkeys(domain for domain, _ in board.stages))
+    across = min(len(domains), 2)
+    down = -(-len(domains) // across)
+    with sheet(down, across, 0.7 + 2.4 * down, sharex=True, sharey=True) as (figure, panels):
+        for place, (axes, domain) in enumerate(zip(panels.flat, domains, strict=False)):
+            shade(axes, board.stages)
+            for _, look, drawn in seen:
+                curve(axes, look, drawn.share_E, drawn.accuracy[domain])
+            axes.set_title(f"accuracy on {named(domain)}", pad=14)
+            axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+            percent(axes)
+            if place + across >= len(domains):  # no panel below it
+                axes.set_xlabel("share of the training")
+                axes.tick_params(labelbottom=True)
+            if place % across == 0:
+                axes.set_ylabel("accuracy on test problems")
+        for axes in panels.flat[len(domains) :]:
+            axes.remove()
+        legend(figure, seen)
+        return figure
+
+
+def matrices(board: DrawnBoard) -> Figure:
+    """R and KL at the start and after every stage."""
+    seen = board.seen
+    names = [domain for domain, _ in board.stages]
+    ends = [_at_ends(drawn, names) for _, _, drawn in seen]
+    furthest = max(float(np.nanmax(kl, initial=0.0)) for _, kl in ends) or 1.0
+    height = 0.4 + len(seen) * (0.75 + 0.3 * (len(names) + 1))
+    with sheet(len(seen), 2, height) as (figure, panels):
+        for (name, _, _), (known, kl), (left, right) in zip(seen, ends, panels, strict=True):
+            _heat(left, known, names, "Blues", 1.0, lambda value: f"{100 * value:.1f}")
+            _heat(right, kl, names, "Oranges", furthest, lambda value: f"{value:.3f}")
+            left.set_title(f"{name}: R, accuracy in %", loc="left")
+            right.set_title("KL(policy ‖ base), nats/token", loc="left")
+            right.set_yticks([])
+        return figure
+
+
+def divergence(board: DrawnBoard) -> Figure:
+    """Average accuracy against KL, joined in time."""
+    seen = board.seen
+    with sheet(1, 1, 3.9) as (figure, ((axes,),)):
+        floor = _kl_axis(axes, np.concatenate([drawn.divergence.mean_P for _, _, drawn in seen]))
+        for _, look, drawn in seen:
+            kl, known = np.maximum(drawn.divergence.mean_P, floor), drawn.average.mean_P
+            style: Any = {"color": look.colour, "marker": look.marker}
+            axes.plot(kl, known, ms=3, lw=1.3, ls=dashes(look), **style)
+            axes.plot(kl[:1], known[:1], color=look.colour, marker="o", ms=8, mfc="white")
+            axes.plot(kl[-1:], known[-1:], ms=9, **style)
+        axes.set_ylabel("average accuracy")
+        percent(axes)
+        legend(figure, seen)
+        return figure
+
+
+def _kl_axis(axes: Axes, value_P: np.ndarray) -> float:
+    """The axis of these divergences; where it begins, which is where 0 is drawn."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    label = "KL(policy ‖ base), nats per token; ring: start, large marker: end"
+    known = value_P[value_P > 0]
+    if not len(known) or known.max() < _WIDE * known.min():
+        axes.set_xlabel(label)
+        axes.set_xlim(0, 1.05 * float(known.max(initial=1e-4)))
+        return 0.0
+    floor = float(10 ** np.floor(np.log10(known.min())))
+    axes.set_xscale("log")
+    axes.set_xlim(0.9 * floor, 1.3 * float(known.max()))
+    axes.xaxis.set_major_locator(LogLocator(numticks=12))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{'≤ ' if value <= 1.01 * floor else ''}{value:g}")
+    )
+    axes.set_xlabel(f"{label}; logarithmic")
+    return floor
+
+
+def efficiency(board: DrawnBoard) -> Figure:
+    """Average accuracy over what was spent, and the levels at which learners are matched."""
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+    seen = board.seen
+    reference = None if board.reference is None else board.rows[board.reference]
+    levels = np.array([]) if reference is None else reference.best_S
+    with sheet(1, 2, 3.4, sharey=True) as (figure, ((left, right),)):
+        for axes, (axis, title) in zip((left, right), _AXES.items(), strict=True):
+            for _, look, drawn in seen:
+                spent = getattr(drawn, axis)
+                if spent[-1] > 0:
+                    curve(axes, look, spent, drawn.average)
+            axes.set_xlabel(title)
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+            axes.set_xlim(left=0)
+            percent(axes)
+            _levels(axes, levels[np.isfinite(levels)])
+        left.set_ylabel("average accuracy")
+        legend(figure, seen, _level_handle() if np.isfinite(levels).any() else ())
+        return figure
+
+
+def _levels(axes: Axes, level_S: np.ndarray) -> None:
+    """From the lowest to the highest level, and a tick at the right edge for every seed."""
+    if not len(level_S):
+        return
+    axes.axhspan(level_S.min(), level_S.max(), color="#333333", alpha=0.1, lw=0)
+    for end in (level_S.min(), level_S.max()):
+        axes.axhline(end, color="#333333", ls="--", lw=0.8)
+    for level in level_S:
+        axes.axhline(level, 0.975, 1.0, color="#333333", lw=1.4)
+
+
+def _level_handle() -> Sequence[Any]:
+    from matplotlib.lines import Line2D
+
+    words = "best of the reference, lowest to highest seed (ticks: seeds)"
+    return [Line2D([], [], color="#333333", ls="--", lw=0.8, label=words)]
+
+
+def _at_ends(drawn: Drawn, names: Sequence[str]) -> tuple[Any, Any]:
+    """Accuracy and KL at the start and every stage's end, shape (T+1, T)."""
+    places = np.flatnonzero(drawn.end_E)
+    return (
+        np.array([drawn.accuracy[name].mean_P[places] for name in names]).T,
+        np.array([drawn.kl[name].mean_P[places] for name in names]).T,
+    )
+
+
+def _heat(
+    axes: Axes,
+    matrix: Any,
+    names: Sequence[str],
+    colours: str,
+    top: float,
+    write: Callable[[float], str],
+) -> None:
+    axes.imshow(matrix, cmap=colours, vmin=0, vmax=top, aspect="auto")
+    for row, column in np.ndindex(matrix.shape):
+        value = matrix[row, column]
+        if np.isfinite(value):
+            ink = "white" if value > 0.62 * top else "black"
+            axes.text(column, row, write(value), ha="center", va="center", color=ink, fontsize=8)
+    shown = [named(name, _SHORT) for name in names]
+    axes.set_xticks(range(len(shown)), shown)
+    rows = ["base", *(f"{place} {name}" for place, name in enumerate(shown, 1))]
+    axes.set_yticks(range(len(matrix)), rows[: len(matrix)])
+    axes.grid(visible=False)

@@ -1,0 +1,95 @@
+"""What all figure files of boards share: sheets, axes, curves, stages, legends.
+
+matplotlib is imported when a figure is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from cl_bench.pages.look import Look, named
+from cl_bench.report.page.bands import Band
+from cl_bench.report.page.board_record import Seen
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_MOST_MARKERS = 12
+
+
+@contextmanager
+def sheet(rows: int, columns: int, height: float, **options: Any) -> Iterator[tuple[Figure, Any]]:
+    """A figure 8 inches wide, and its panels, shape (rows, columns); draw inside the `with`."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from cl_bench.report.figures import STYLE
+
+    with rc_context(STYLE):
+        figure = Figure(figsize=(8.0, height))
+        FigureCanvasAgg(figure)
+        yield figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def curve(axes: Axes, look: Look, across: Any, band: Band) -> None:
+    """A mean with its interval, and thin single seeds."""
+    if band.low_P is not None and band.high_P is not None:
+        axes.fill_between(across, band.low_P, band.high_P, color=look.colour, alpha=0.13, lw=0)
+    for value_P in band.seeds_S_P if len(band.seeds_S_P) > 1 else ():
+        axes.plot(across, value_P, color=look.colour, lw=0.5, alpha=0.35)
+    every = max(1, len(across) // _MOST_MARKERS)
+    style: Any = {"color": look.colour, "marker": look.marker, "ls": dashes(look)}
+    axes.plot(across, band.mean_P, markevery=every, **style)
+
+
+def dashes(look: Look) -> str:
+    """The line of a look, as matplotlib calls it."""
+    return "--" if look.dashed else "-"
+
+
+def shade(axes: Axes, stages: Sequence[tuple[str, int]]) -> None:
+    """The stages as bands of the ground, with their domains above."""
+    start, total = 0.0, sum(steps for _, steps in stages)
+    for number, (domain, steps) in enumerate(stages):
+        end = start + steps / total
+        axes.axvspan(start, end, color="#eef1f5" if number % 2 else "#f9fafb", zorder=-2, lw=0)
+        if number:
+            axes.axvline(start, color="#888888", lw=0.8, zorder=-1)
+        axes.annotate(
+            named(domain),
+            xy=((start + end) / 2, 1),
+            xytext=(0, 3),
+            xycoords=axes.get_xaxis_transform(),
+            textcoords="offset points",
+            ha="center",
+            fontsize=7,
+            color="#444444",
+        )
+        start = end
+
+
+def percent(axes: Axes) -> None:
+    """An axis of accuracies."""
+    from matplotlib.ticker import PercentFormatter
+
+    axes.set_ylim(-0.02, 1.02)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+
+
+def legend(figure: Figure, seen: Seen, more: Sequence[Any] = ()) -> None:
+    """The learners, then `more` handles."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=look.colour, marker=look.marker, ls=dashes(look), label=name)
+        for name, look, _ in seen
+    ]
+    figure.legend(
+        handles=[*handles, *more],
+        loc="outside lower center",
+        ncols=min(len(handles) + len(more), 5),
+    )
