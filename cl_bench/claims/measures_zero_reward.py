@@ -16,6 +16,7 @@ from cl_bench.claims.measure import (
     difference,
     generator,
     measured,
+    move_on,
 )
 from cl_bench.claims.plan import Plan
 from cl_bench.claims.wording import of_detail
@@ -190,7 +191,8 @@ def _never(runs: Runs) -> list[str]:
 
 
 def _norms(norms: Mapping[str, BySeed], rng: np.random.Generator) -> list[str]:
-    means = {learner: over_seeds(by_seed, rng) for learner, by_seed in norms.items()}
+    move_on(rng, *norms.values())
+    means = {learner: over_seeds(by_seed, generator()) for learner, by_seed in norms.items()}
     return [
         f"gradient norm of {learner}, mean over the run: {of_detail('', 'plain', mean)}"
         for learner, mean in means.items()

@@ -25,8 +25,7 @@ def bars(axes: Axes, values: Mapping[str, BySeed]) -> None:
 
     Above a bar stands how many seeds it rests on, where some have no value.
     """
-    rng = generator()
-    means = {name: over_seeds(by_seed, rng) for name, by_seed in values.items()}
+    means = {name: over_seeds(by_seed, generator()) for name, by_seed in values.items()}
     for place, (name, mean) in enumerate(means.items()):
         if isinstance(mean, Undefined):
             continue
