@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from cl_bench.claims.look import colour, legend, sheet
 from cl_bench.claims.measure import Trajectory
 from cl_bench.claims.measures_zero_reward import (
@@ -66,9 +64,8 @@ def _draw_onsets(runs: Runs, panel: Axes) -> None:
 
 
 def _smooth(run: Training | Undefined, column: str) -> Trajectory | Undefined:
-    """The mean of the last window at every step; of all so far, where there are fewer."""
+    """The means of the windows that the measure looks at, each where it ends."""
     if isinstance(run, Undefined):
         return run
     value_T: Array = getattr(run, column)
-    first = np.cumsum(value_T[: run.window - 1]) / np.arange(1, run.window)
-    return run.samples_T, np.concatenate([first, run.recent(value_T)])
+    return run.samples_T[run.window - 1 :], run.recent(value_T)

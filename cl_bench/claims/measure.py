@@ -2,8 +2,8 @@
 
 A measure reads the tables of a plan's runs and nothing else. Random numbers come from
 `generator()`, so that the same values have the same interval wherever they are shown. A value that
-cannot be had is `Undefined` with its reason: a missing, failed or diverged run is never left out and
-never 0.
+cannot be had is `Undefined` with its reason: a missing, failed or diverged run is never left out
+and never 0.
 
 The estimate that is judged draws where it did when its rule was registered, after the details that
 its measure then had: `move_on` keeps that place.
@@ -35,7 +35,7 @@ BySeed = Mapping[int, float | Undefined]
 """One value per seed."""
 Trajectory = tuple[Array, Array]
 """Two columns of a learning curve, such as accuracies and samples."""
-Scale = Literal["accuracy", "points", "nats", "ratio", "samples"]
+Scale = Literal["accuracy", "points", "nats", "ratio", "samples", "plain"]
 """Unit of a detail; `points` are differences of accuracies."""
 
 

@@ -50,6 +50,7 @@ _PAPER = "Tiwari et al., arXiv 2605.12484, with Qwen3-8B"
 _ORDER = (Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE, Verdict.REPRODUCED)
 _SEEDS_FOR_ALL = 6
 """Seeds with which every verdict can be reached."""
+_ADDED = "Added after the runs, not judged"
 _COUNTED = "; where a row says k of n, its columns may rest on different seeds"
 
 
@@ -141,11 +142,11 @@ def _claim(one: JudgedClaim, drawings: Mapping[str, Drawing]) -> Iterator[Block]
     yield _statements_table(one.statements)
     if name_of(claim) in drawings:
         yield Picture(name_of(claim), f"Figure of claim {claim.number}: {claim.title}.")
-    yield from _details(one.statements)
-    notes = dict.fromkeys(note for each in one.statements for note in each.measured.notes)
-    if notes:
-        yield Paragraph("Notes:")
-        yield Bullets(list(notes))
+    yield from _details({each.statement.id: each.measured.details for each in one.statements})
+    yield from _notes("Notes:", [note for each in one.statements for note in each.measured.notes])
+    beside = {each.statement.id: each.added.details for each in one.statements}
+    yield from _details(beside, f"{_ADDED}. ")
+    yield from _notes(f"{_ADDED}:", [note for each in one.statements for note in each.added.notes])
     if any(each.measured.value_by_seed for each in one.statements):
         yield Folded("Values by seed", list(_by_seed(one.statements)))
 
@@ -172,7 +173,7 @@ def _statement_row(each: JudgedStatement) -> list[Inline]:
         statement.id,
         wording.marked(judgement.verdict),
         statement.text,
-        wording.of_statement(statement, judgement.estimate),
+        wording.of_statement(statement, judgement.estimate, reason=False),
         wording.seeds(judgement.estimate),
         wording.rule(statement),
         "yes" if statement.primary else "no",
@@ -182,18 +183,23 @@ def _statement_row(each: JudgedStatement) -> list[Inline]:
     ]
 
 
-def _details(statements: Sequence[JudgedStatement]) -> Iterator[Table]:
+def _notes(title: str, notes: Sequence[str]) -> Iterator[Block]:
+    if notes:
+        yield Paragraph(title)
+        yield Bullets(list(dict.fromkeys(notes)))
+
+
+def _details(found: Mapping[str, Sequence[Detail]], marked: str = "") -> Iterator[Table]:
     """One table for each set of details; statements that share theirs share the table."""
     shared: dict[str, tuple[list[str], Sequence[Detail]]] = {}
-    for each in statements:
-        if each.measured.details:
-            key = repr(each.measured.details)
-            shared.setdefault(key, ([], each.measured.details))[0].append(each.statement.id)
+    for statement, details in found.items():
+        if details:
+            shared.setdefault(repr(details), ([], details))[0].append(statement)
     for ids, details in shared.values():
         names = list(dict.fromkeys(name for detail in details for name in detail.values))
         counted = _COUNTED if any(map(_is_counted, details)) else ""
         yield Table(
-            f"Behind {' and '.join(ids)}: means over seeds (95 % interval){counted}",
+            f"{marked}Behind {' and '.join(ids)}: means over seeds (95 % interval){counted}",
             ["", *map(called, names)],
             [_detail_row(detail, names) for detail in details],
         )

@@ -142,6 +142,7 @@ class _Page:
 def _page(
     claims: Sequence[int], planned: Plan, data: Data, packed: Archive | None, findings: str
 ) -> _Page:
+    from cl_bench.claims.additions import ADDITIONS
     from cl_bench.claims.figures import FIGURES
     from cl_bench.claims.measures import MEASURES
 
@@ -150,7 +151,7 @@ def _page(
     more = [cell for cell in ablated if cell not in wanted]
     if all(status == "missing" for status in data.runs(more)["status"]):
         more, ablated = [], []  # the claims' own runs are no ablations
-    judged = judge_claims(chosen, data, planned, MEASURES)
+    judged = judge_claims(chosen, data, planned, MEASURES, ADDITIONS)
     drawings = draw(chosen, FIGURES, data, planned)
     blocks = page(
         judged,
