@@ -52,7 +52,8 @@ def said(first: Mapping[str, Any] | None, plan: Plan) -> str:
     if first is None:
         return (
             f"Judged by the rules of this cl-bench ({hashes}, code {code}). No archive keeps the "
-            "rules of when the runs were made, so nothing here shows that they have not changed since."
+            "rules of when the runs were made, so nothing here shows that they have not changed "
+            "since."
         )
     changes = list(_changes(first, now))
     if not changes:
