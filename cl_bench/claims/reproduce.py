@@ -24,7 +24,7 @@ from cl_bench.claims.plan import Plan, cells, plan
 from cl_bench.claims.registered import CLAIMS
 from cl_bench.claims.registration import registration
 from cl_bench.claims.saved_plan import as_dict, from_dict, joined
-from cl_bench.errors import at_least
+from cl_bench.errors import UsageError, at_least
 from cl_bench.files import replacing, write_text_atomically
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.pages.blocks import Block
@@ -112,15 +112,19 @@ def rebuild(
 ) -> Reproduction:
     """Write the page from an archive alone, under the plan that it was written with.
 
-    `seeds` and `budget` replace those of that plan. The page is in `out`, by default
-    `page_folder` of the plan's budget.
+    `seeds` replaces those of that plan. The page is in `out`, by default `page_folder` of the
+    plan's budget. `UsageError` for another `budget` than the archive's, of which it has no runs.
     """
     packed = Archive.read(archive)
     saved = packed.plan
     planned = plan(budget or "small", seeds) if saved is None else from_dict(saved, archive)
-    if saved is not None and (budget or seeds is not None):
-        count = len(planned.seeds) if seeds is None else seeds
-        planned = plan(budget or planned.budget.name, count, planned.model, planned.settings)
+    if budget not in (None, planned.budget.name):
+        raise UsageError(
+            f"The archive {archive} holds runs of the budget {planned.budget.name}, and none of "
+            f"{budget}. Leave --budget out."
+        )
+    if saved is not None and seeds is not None:
+        planned = plan(planned.budget.name, seeds, planned.model, planned.settings)
     said = _page(claims, planned, Data([packed]), packed, _findings(archive))
     return _write(said, out or page_folder(planned.budget.name))
 
