@@ -82,24 +82,42 @@ def reproduce(
     wanted = cells(planned, claims)
     if ablate:
         wanted = list(dict.fromkeys([*wanted, *_ablated(planned)]))
-    known = _known(wanted, folder, archive)
-    failures: dict[str, str] = {}
     if archive is not None and not archives.exists(archive):  # registered before the first run
         first = registration(planned)
         write_archive((), folder, archive, plan=as_dict(kept), registered=first)
-    try:
-        outcomes = make_missing(wanted, folder, jobs=jobs, say=say, known=known)
-        failed = tuple(outcome for outcome in outcomes if outcome.status == "failed")
-        failures |= {outcome.cell.name: outcome.reason for outcome in failed}
-    finally:  # when interrupted, too: what is finished is worth keeping
-        if archive is not None:
-            write_archive(wanted, folder, archive, plan=as_dict(kept), failures=failures)
-    data = Data.of_runs(wanted, folder, failures)
+    failed = _make(wanted, folder, archive, kept, jobs=jobs, say=say)
+    data = Data.of_runs(wanted, folder, _reasons(failed))
     packed = None if archive is None else Archive.read(archive)
     if packed is not None:
         data = data.merged(Data([packed]))
     said = _page(claims, planned, data, packed, _findings(archive))
     return _write(said, out or page_folder(budget), failed)
+
+
+def _make(
+    wanted: Sequence[Cell],
+    folder: Path,
+    archive: Path | None,
+    kept: Plan,
+    *,
+    jobs: int,
+    say: Callable[[str], None],
+) -> tuple[Outcome, ...]:
+    """Make the missing runs and pack all of them under the plan `kept`; those that failed now."""
+    failed: tuple[Outcome, ...] = ()
+    try:
+        known = _known(wanted, folder, archive)
+        outcomes = make_missing(wanted, folder, jobs=jobs, say=say, known=known)
+        failed = tuple(outcome for outcome in outcomes if outcome.status == "failed")
+    finally:  # when interrupted, too: what is finished is worth keeping
+        if archive is not None:
+            saved = as_dict(kept)
+            write_archive(wanted, folder, archive, plan=saved, failures=_reasons(failed))
+    return failed
+
+
+def _reasons(failed: Sequence[Outcome]) -> dict[str, str]:
+    return {outcome.cell.name: outcome.reason for outcome in failed}
 
 
 def rebuild(

@@ -66,18 +66,24 @@ def probe_plasticity(
     for line in departures(planned, given):
         say(f"{line}; all probes learn alike, with the settings of {given[0].path} or those given")
     cells = list(dict.fromkeys(cell for origin in given for cell in planned.cells(origin)))
-    folder = out / "runs"
-    for cell in cells:
-        _require_same_model(cell, folder)
-    outcomes = make_missing(cells, folder, jobs=jobs, say=say)
-    failed = {made.cell.name: made.reason for made in outcomes if made.status == "failed"}
-    reached = {cell.name: final_accuracy(cell, folder, failed) for cell in cells}
+    reached, failed = _make(cells, out / "runs", jobs, say)
     found = []
     for origin in given:
         items = planned.options["items"]
         diagnosed = internals_of(origin, domain, planned.seeds_of(origin)[0], items)
         found += rows(planned, origin, reached, diagnosed)
     return Plasticity(planned, given[0].path, found, failed)
+
+
+def _make(
+    cells: Sequence[Cell], folder: Path, jobs: int, say: Callable[[str], None]
+) -> tuple[dict[str, float | Undefined], dict[str, str]]:
+    """Make the probes that are missing; by name what they reached, and why some failed."""
+    for cell in cells:
+        _require_same_model(cell, folder)
+    outcomes = make_missing(cells, folder, jobs=jobs, say=say)
+    failed = {made.cell.name: made.reason for made in outcomes if made.status == "failed"}
+    return {cell.name: final_accuracy(cell, folder, failed) for cell in cells}, failed
 
 
 def rows(
