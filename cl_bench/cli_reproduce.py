@@ -9,7 +9,7 @@ import typer
 
 from cl_bench.cli_errors import Errors
 from cl_bench.cli_sweep import Debug, Jobs, Quiet, how_many, say_failed, teller, words
-from cl_bench.errors import UsageError, unknown
+from cl_bench.errors import UsageError
 from cl_bench.text import printable
 
 Name = typer.Option
@@ -98,5 +98,7 @@ def _claims(given: str, known: tuple[int, ...]) -> list[int]:
     given_words = words("--claims", given, "1,3")
     for word in given_words:
         if word not in names:
-            raise unknown("claim", word, names)
+            raise UsageError(
+                f"Unknown claim {printable(repr(word), 100)}. Known: 1 to {len(known)}."
+            )
     return sorted(names[word] for word in given_words)

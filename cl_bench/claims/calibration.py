@@ -10,8 +10,8 @@ trial that comes first in the table.
 
 `cl-bench calibrate` makes the runs and writes trials.csv, the table of all trials, and what that
 table chooses, settings.json, to results/calibration/. Rows of learners that are not calibrated
-again stay in the table. A copy of settings.json beside this file is what `cl-bench reproduce`
-takes.
+again stay in the table. Copies of both beside this file are what `cl-bench reproduce` takes and
+shows.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ COURSES = (("math-to-facts", 1000), ("code-to-physics", 1001))
 """Stream and seed of the runs of a trial; the final runs use other seeds."""
 LEARNERS = ("rl", "prompt", "fst", "fst-distill")
 SETTINGS = Path(__file__).with_name("settings.json")
+TRIALS = Path(__file__).with_name("trials.csv")
 
 
 def _rates(*rates: float) -> list[dict[str, Any]]:

@@ -37,7 +37,10 @@ def draw(data: Curves, plan: Plan) -> Figure:
         panels[0].set_ylabel("accuracy, own prompt")
         look.finish(panels)
         dashed = Line2D([], [], color="#555555", dashes=(4, 2), lw=1.2, label="asymptote")
-        look.legend(figure, ("rl", "fst"), [dashed])
+        bar = Line2D(
+            [], [], color="#555555", lw=3, alpha=0.6, label="its 95 % interval (at the end)"
+        )
+        look.legend(figure, ("rl", "fst"), [dashed, bar], band=False)
         return figure
 
 
@@ -46,7 +49,7 @@ def _draw_runs(axes: Axes, data: Curves, plan: Plan, domain: str) -> None:
     for learner in ("rl", "fst"):
         cells = [plan.single(domain, learner, seed) for seed in plan.seeds]
         runs = [trajectory(data, cell, domain, "samples_slow", "accuracy") for cell in cells]
-        look.curves(axes, learner, runs)
+        look.curves(axes, learner, runs, band=False)
 
 
 def _draw_domain(axes: Axes, fits: Fits, place: int) -> None:

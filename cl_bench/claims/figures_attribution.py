@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from cl_bench.claims.measure import generator
 from cl_bench.claims.measures_attribution import PROMPTS, WEIGHTS, accuracies
 from cl_bench.claims.plan import SINGLE_DOMAINS, Plan
 from cl_bench.metrics import over_seeds
-from cl_bench.metrics.arrays import Array
+from cl_bench.metrics.bootstrap import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:
@@ -25,22 +26,25 @@ def draw(data: Data, plan: Plan) -> Figure:
     """Mean accuracy over seeds under {seed, evolved} prompt with {base, trained} parameters."""
     with sheet(1, len(SINGLE_DOMAINS), sharey=True) as (figure, axes):
         for domain, panel in zip(SINGLE_DOMAINS, axes, strict=True):
-            _draw_domain(_mean_accuracies(data, plan, domain), panel)
+            _draw_domain(_means(data, plan, domain), panel)
             panel.set_title(domain)
         axes[0].set_yticks(range(2), [f"{weights}\nparameters" for weights in WEIGHTS])
-        figure.supxlabel("accuracy at the end of fast-slow training, mean over seeds", fontsize=8)
+        figure.supxlabel(
+            "accuracy at the end of fast-slow training, mean over n seeds [95 % interval]",
+            fontsize=8,
+        )
     return figure
 
 
-def _mean_accuracies(data: Data, plan: Plan, domain: str) -> Array:
-    """Shape (2, 2), parameters and prompts; NaN where no seed has a value."""
-    rng = generator()
-    means = [over_seeds(by_seed, rng) for by_seed in accuracies(data, plan, domain).values()]
+def _means(data: Data, plan: Plan, domain: str) -> list[Estimate | Undefined]:
+    """Of base + seed, base + evolved, trained + seed, trained + evolved."""
+    found = accuracies(data, plan, domain).values()
+    return [over_seeds(by_seed, generator()) for by_seed in found]
+
+
+def _draw_domain(means: Sequence[Estimate | Undefined], panel: Axes) -> None:
     values = [np.nan if isinstance(mean, Undefined) else mean.value for mean in means]
-    return np.array(values).reshape(2, 2)
-
-
-def _draw_domain(acc_W_P: Array, panel: Axes) -> None:
+    acc_W_P = np.array(values).reshape(2, 2)
     panel.grid(visible=False)
     panel.set(xlim=(-0.5, 1.5), ylim=(1.5, -0.5))
     panel.set_xticks(range(2), [f"{prompt}\nprompt" for prompt in PROMPTS])
@@ -48,8 +52,15 @@ def _draw_domain(acc_W_P: Array, panel: Axes) -> None:
         panel.text(0.5, 0.5, "no runs", ha="center", color="#777777")
         return
     panel.imshow(acc_W_P, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), value in np.ndenumerate(acc_W_P):
-        text = "—" if np.isnan(value) else f"{100 * value:.1f} %"
-        panel.text(
-            column, row, text, ha="center", va="center", color="white" if value > 0.6 else "#222222"
-        )
+    for ((row, column), value), mean in zip(np.ndenumerate(acc_W_P), means, strict=True):
+        colour = "white" if value > 0.6 else "#222222"
+        panel.text(column, row, _words(mean), ha="center", va="center", color=colour)
+
+
+def _words(mean: Estimate | Undefined) -> str:
+    if isinstance(mean, Undefined):
+        return "—"
+    lines = [f"{100 * mean.value:.1f} %", f"n = {mean.seeds}"]
+    if isinstance(mean.interval, Interval):
+        lines.insert(1, f"[{100 * mean.interval.low:.1f}, {100 * mean.interval.high:.1f}]")
+    return "\n".join(lines)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
+_LINEAR = 100
+"""Rollouts below which the axis of claim 9 is linear; the base spent none."""
 _BAR: Any = {"color": "#222222", "lw": 2.6, "solid_capstyle": "butt", "zorder": 4}
 _DASHED: Any = {"dashes": (4, 2), "lw": 1.2}
 
@@ -36,9 +38,13 @@ def draw_ceiling(data: Curves, plan: Plan) -> Figure:
                 mean = look.curves(axes, learner, _runs(data, plan, domain, learner, "rollouts"))
                 if learner == "prompt" and mean is not None:
                     _windows(axes, mean, _runs(data, plan, domain, learner, "step"))
-            _plateau(axes, data, plan, domain, "prompt")
+                    _plateau(axes, data, plan, domain, "prompt", float(mean[0][-1]))
         panels[0].set_ylabel("accuracy, own prompt")
         look.finish(panels)
+        for axes in panels:
+            axes.set_xscale("symlog", linthresh=_LINEAR, linscale=0.4)
+            axes.set_xlim(left=0, right=1.3 * axes.dataLim.x1 if axes.lines else None)
+            axes.xaxis.set_major_formatter("{x:,.0f}")
         windows = Line2D([], [], label="its middle and last three", **_BAR)
         look.legend(figure, ("prompt", "fst"), [_plateau_handle(), windows])
         return figure
@@ -52,10 +58,10 @@ def draw_distillation(data: Curves, plan: Plan) -> Figure:
             axes.set_title(PROBE)
             axes.set_xlabel("training samples")
             for learner in learners:
-                look.curves(
-                    axes, learner, _runs(data, plan, PROBE, learner, "samples_slow", column)
-                )
-                _plateau(axes, data, plan, PROBE, learner, column)
+                runs = _runs(data, plan, PROBE, learner, "samples_slow", column)
+                mean = look.curves(axes, learner, runs)
+                if mean is not None:
+                    _plateau(axes, data, plan, PROBE, learner, float(mean[0][-1]), column)
         panels[0].set_ylabel("accuracy, own prompt")
         panels[1].set_ylabel("entropy, nats per token")
         look.finish(panels[:1])
@@ -73,12 +79,18 @@ def _runs(
 
 
 def _plateau(
-    axes: Axes, data: Curves, plan: Plan, domain: str, learner: str, column: str = "accuracy"
+    axes: Axes,
+    data: Curves,
+    plan: Plan,
+    domain: str,
+    learner: str,
+    end: float,
+    column: str = "accuracy",
 ) -> None:
-    """A dashed line where the plateaus are, mean over seeds."""
+    """A dashed line where the plateaus are, mean over seeds, as far as the run goes."""
     plateau = over_seeds(levels(data, plan, domain, learner, column), generator())
     if not isinstance(plateau, Undefined):
-        axes.axhline(plateau.value, color=look.colour(learner), **_DASHED)
+        axes.plot([0, end], [plateau.value] * 2, color=look.colour(learner), **_DASHED)
 
 
 def _windows(axes: Axes, mean: Trajectory, by_step: Sequence[Trajectory | Undefined]) -> None:

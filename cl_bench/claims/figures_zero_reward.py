@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from cl_bench.claims.look import colour, legend, sheet
+from cl_bench.claims.look import colour, label, legend, sheet
 from cl_bench.claims.measure import Trajectory
 from cl_bench.claims.measures_zero_reward import (
     DOMAIN,
@@ -28,12 +27,15 @@ if TYPE_CHECKING:
 
     from cl_bench.claims.data import Data
 
-_RING: Any = {"marker": "o", "ls": "none", "ms": 7, "mfc": "white", "mew": 1.4}
+_RING: Any = {"marker": "o", "ls": "none", "mfc": "none", "mew": 1.6}
+_SIZES = {"rl": 9, "fst": 4}
+"""Diameters of rings, so that both are seen where they are at the same place."""
 
 
 def draw(data: Data, plan: Plan) -> Figure:
     """Both against training samples, as means of the last 640 samples; onsets are marked."""
     from matplotlib.lines import Line2D
+    from matplotlib.ticker import MaxNLocator
 
     runs = trainings(data, plan)
     with sheet(1, 2) as (figure, axes):
@@ -42,6 +44,7 @@ def draw(data: Data, plan: Plan) -> Figure:
                 counted_curves(panel, learner, [_smooth(run, column) for run in by_seed.values()])
             panel.set_xlabel("training samples")
             panel.xaxis.set_major_formatter("{x:,.0f}")
+            panel.xaxis.set_major_locator(MaxNLocator(4))
             panel.set_xlim(left=0)
         say_where_empty(axes)
         reward, gradient = axes
@@ -51,24 +54,31 @@ def draw(data: Data, plan: Plan) -> Figure:
         reward.set_ylim(bottom=0)
         gradient.set(title="gradient norm before clipping", ylabel=f"mean of {WINDOW} samples")
         gradient.set_ylim(bottom=0)
-        ring = Line2D([], [], color="#555555", label="onset of a seed", **_RING)
+        ring = Line2D([], [], color="#555555", label="onset of a seed", ms=7, **_RING)
         legend(figure, LEARNERS, [ring])
     return figure
 
 
 def _draw_onsets(runs: Runs, panel: Axes) -> None:
-    """A ring for every run that reached the level, where the measure says that it did."""
+    """A ring for every run that reached the level, where the measure says so; how many below."""
     panel.axhline(LEVEL, color="#888888", lw=0.9, ls=":")
+    told: dict[float, list[str]] = {}
     for learner, by_seed in runs.items():
         there = [run.reached for run in by_seed.values() if not isinstance(run, Undefined)]
-        at = [samples for samples in there if samples is not None]
-        panel.plot(at, [LEVEL] * len(at), color=colour(learner), **_RING)
+        at = Counter(samples for samples in there if samples is not None)
+        size = _SIZES[learner]
+        panel.plot(list(at), [LEVEL] * len(at), color=colour(learner), ms=size, zorder=3, **_RING)
+        for samples, seeds in at.items():
+            told.setdefault(samples, []).append(f"{seeds} {label(learner)}")
+    lines = [f"{samples:,.0f}: {', '.join(told[samples])}" for samples in sorted(told)]
+    if lines:
+        said = "\n".join(["onsets at", *lines])
+        panel.text(0.97, 0.12, said, transform=panel.transAxes, ha="right", va="bottom")
 
 
 def _smooth(run: Training | Undefined, column: str) -> Trajectory | Undefined:
-    """The mean of the last window at every step; of all so far, where there are fewer."""
+    """The means of the windows that the measure looks at, each where it ends."""
     if isinstance(run, Undefined):
         return run
     value_T: Array = getattr(run, column)
-    first = np.cumsum(value_T[: run.window - 1]) / np.arange(1, run.window)
-    return run.samples_T, np.concatenate([first, run.recent(value_T)])
+    return run.samples_T[run.window - 1 :], run.recent(value_T)

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cl_bench.claims.measure import Trajectory
+from cl_bench.claims.measure import Trajectory, generator
+from cl_bench.metrics.bootstrap import bootstrap_band
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.pages.look import learner_look
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
 
 LEARNERS = ("rl", "prompt", "fst", "fst-distill")
 """The learners of the claims, in the order of legends; `base` has a look too."""
@@ -49,6 +50,10 @@ def marker(learner: str) -> str:
     return learner_look(learner).marker
 
 
+_IN_A_ROW = 5
+"""Entries of a legend that fit beside one another."""
+
+
 @contextmanager
 def sheet(rows: int, columns: int, **options: Any) -> Iterator[tuple[Figure, list[Axes]]]:
     """A figure and its panels row by row, in the suite's style; draw inside the `with`."""
@@ -65,12 +70,18 @@ def sheet(rows: int, columns: int, **options: Any) -> Iterator[tuple[Figure, lis
 
 
 def curves(
-    axes: Axes, learner: str, seeds: Sequence[Trajectory | Undefined], *, dashed: bool = False
+    axes: Axes,
+    learner: str,
+    seeds: Sequence[Trajectory | Undefined],
+    *,
+    dashed: bool = False,
+    band: bool = True,
 ) -> Trajectory | None:
     """Draw a thin line for every seed that has one and a thick one for their mean; return it.
 
-    A dashed mean stands alone, without its seeds. The mean is taken over seeds at each evaluation,
-    of both coordinates; there is none if seeds have different numbers of evaluations.
+    A band is the 95 % interval of the mean. A dashed mean stands alone, without its seeds and band.
+    The mean is taken over seeds at each evaluation, of both coordinates; there is none if seeds
+    have different numbers of evaluations.
     """
     there = [seed for seed in seeds if not isinstance(seed, Undefined)]
     for x_P, y_P in [] if dashed else there:
@@ -80,19 +91,28 @@ def curves(
     mean = (np.mean([x_P for x_P, _ in there], axis=0), np.mean([y for _, y in there], axis=0))
     dashes = {"dashes": (4, 2), "lw": 1.4} if dashed else {"marker": marker(learner)}
     axes.plot(*mean, color=colour(learner), **dashes)
+    ends = bootstrap_band([y_P for _, y_P in there], generator()) if band and not dashed else None
+    if isinstance(ends, tuple):
+        axes.fill_between(mean[0], *ends, color=colour(learner), alpha=0.18, lw=0)
     return mean
 
 
-def legend(figure: Figure, learners: Sequence[str], more: Sequence[Line2D] = ()) -> None:
-    """The learners' looks, and `more` handles, below all panels."""
+def legend(
+    figure: Figure, learners: Sequence[str], more: Sequence[Artist] = (), *, band: bool = True
+) -> None:
+    """The learners' looks, `more` handles and what a `band` is, below all panels."""
     from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
     handles = [
         Line2D([], [], color=colour(name), marker=marker(name), label=label(name))
         for name in learners
     ]
-    thin = Line2D([], [], color="#555555", lw=0.6, label="single seeds")
-    figure.legend(handles=[*handles, *more, thin], loc="outside lower center", ncols=6)
+    rest: list[Artist] = [Line2D([], [], color="#555555", lw=0.6, label="single seeds")]
+    rest += [Patch(color="#555555", alpha=0.25, lw=0, label="95 % interval")] if band else []
+    shown = [*handles, *more, *rest]
+    columns = len(shown) if len(shown) <= _IN_A_ROW else -(-len(shown) // 2)
+    figure.legend(handles=shown, loc="outside lower center", ncols=columns)
 
 
 def finish(panels: Sequence[Axes], *, percent: bool = True, samples: bool = True) -> None:

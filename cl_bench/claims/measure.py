@@ -1,32 +1,41 @@
 """What a measure is: the value that the runs give a statement, seed by seed, and what lies behind.
 
-A measure reads the tables of a plan's runs and nothing else. Its random numbers come from
-`generator()`, so that the same tables give the same interval. A value that cannot be had is
-`Undefined` with its reason: a missing, failed or diverged run is never left out and never 0.
+A measure reads the tables of a plan's runs and nothing else. Random numbers come from
+`generator()`, so that the same values have the same interval wherever they are shown. A value that
+cannot be had is `Undefined` with its reason: a missing, failed or diverged run is never left out
+and never 0.
+
+The estimate that is judged draws where it did when its rule was registered, after the details that
+its measure then had: `move_on` keeps that place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from cl_bench.claims.plan import STREAM, Plan
 from cl_bench.metrics import over_seeds
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.bootstrap import Estimate, as_ratio
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.plugins import STREAM_SEPARATOR
 from cl_bench.sweep.cell import Cell
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cl_bench.claims.data import Data
+
 BySeed = Mapping[int, float | Undefined]
 """One value per seed."""
 Trajectory = tuple[Array, Array]
 """Two columns of a learning curve, such as accuracies and samples."""
-Scale = Literal["accuracy", "points", "nats", "ratio", "samples"]
+Scale = Literal["accuracy", "points", "nats", "ratio", "samples", "plain"]
 """Unit of a detail; `points` are differences of accuracies."""
 
 
@@ -65,7 +74,7 @@ class Measured:
 
 
 def generator() -> np.random.Generator:
-    """The random numbers of one measure, always the same."""
+    """The random numbers of one estimate, always the same."""
     return np.random.default_rng(0)
 
 
@@ -79,11 +88,26 @@ def measured(
     return Measured(value_by_seed, over_seeds(value_by_seed, rng), tuple(details), tuple(notes))
 
 
+def move_on(rng: np.random.Generator, *values: BySeed) -> None:
+    """Take from a measure's random numbers what means of these values took at its registration."""
+    for by_seed in values:
+        over_seeds(by_seed, rng)
+
+
 def detail(
-    what: str, values: Mapping[str, BySeed], rng: np.random.Generator, scale: Scale = "accuracy"
+    what: str,
+    values: Mapping[str, BySeed],
+    rng: np.random.Generator | None = None,
+    scale: Scale = "accuracy",
 ) -> Detail:
-    """The means over seeds of values that were measured seed by seed; ratios come as log2."""
-    means = {name: over_seeds(by_seed, rng) for name, by_seed in values.items()}
+    """The means over seeds of values that were measured seed by seed; ratios come as log2.
+
+    Every mean has random numbers of its own. `rng`, for a detail that was there when the rules were
+    registered, is moved on (see `move_on`).
+    """
+    if rng is not None:
+        move_on(rng, *values.values())
+    means = {name: over_seeds(by_seed, generator()) for name, by_seed in values.items()}
     if scale == "ratio":
         means = {name: as_ratio(mean) for name, mean in means.items()}
     return Detail(what, means, scale)
@@ -101,6 +125,19 @@ def mean_over(parts: Mapping[str, BySeed]) -> BySeed:
     """
     seeds = next(iter(parts.values()))
     return {seed: _mean({name: values[seed] for name, values in parts.items()}) for seed in seeds}
+
+
+def on_stream(
+    data: Data, plan: Plan, learner: str, metric: Callable[[ArrayLike], float | Undefined]
+) -> BySeed:
+    """A metric of the accuracy matrices of a learner's runs on the stream."""
+    stages = STREAM.split(STREAM_SEPARATOR)
+    cells = {seed: plan.stream(learner, seed) for seed in plan.seeds}
+    found = {seed: data.accuracy_matrix(cell, stages) for seed, cell in cells.items()}
+    return {
+        seed: matrix if isinstance(matrix, Undefined) else metric(matrix)
+        for seed, matrix in found.items()
+    }
 
 
 def trajectory(

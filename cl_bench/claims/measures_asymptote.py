@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cl_bench.claims.look import called
 from cl_bench.claims.measure import Curves, Detail, Measured, Trajectory, generator, trajectory
 from cl_bench.claims.plan import SINGLE_DOMAINS, Plan
 from cl_bench.metrics import asymptote_difference
@@ -46,13 +47,14 @@ def asymptote_above_rl(data: Curves, plan: Plan) -> Measured:
         return Measured({}, fits, ())
     total = len(plan.seeds)
     details = tuple(_detail(fits, *numbered, total) for numbered in enumerate(SINGLE_DOMAINS))
-    faults = list(_faults(fits))
-    mean = Undefined("; ".join(faults)) if faults else fits.found.mean
+    faults = _faults(fits)
+    mean = Undefined(_grouped(faults)) if faults else fits.found.mean
     return Measured({}, _of(mean, total), details, tuple(_notes(fits)))
 
 
-def _faults(fits: Fits) -> Iterator[str]:
-    """By domain and learner, why a fit does not count."""
+def _faults(fits: Fits) -> Mapping[str, Mapping[str, list[str]]]:
+    """Why fits do not count: by reason and domain the learners."""
+    faults: dict[str, dict[str, list[str]]] = {}
     for learner, (acc_J_S_P, _), fitted_J in (
         ("fst", fits.fst, fits.found.first_J),
         ("rl", fits.rl, fits.found.second_J),
@@ -60,7 +62,17 @@ def _faults(fits: Fits) -> Iterator[str]:
         for domain, acc_S_P, fitted in zip(SINGLE_DOMAINS, acc_J_S_P, fitted_J, strict=True):
             fault = _fault(fitted, float(acc_S_P.mean(axis=0).max()))
             if fault:
-                yield f"{domain}, {learner}: {fault}"
+                faults.setdefault(fault, {}).setdefault(domain, []).append(called(learner))
+    return faults
+
+
+def _grouped(faults: Mapping[str, Mapping[str, list[str]]]) -> str:
+    """Every reason once, with the curves that it is about."""
+    told = []
+    for fault, by_domain in faults.items():
+        curves = [f"{domain} {' and '.join(names)}" for domain, names in by_domain.items()]
+        told.append(f"{fault} ({', '.join(curves)})")
+    return "; ".join(told)
 
 
 def _fault(fitted: Asymptote | Undefined, best: float) -> str:

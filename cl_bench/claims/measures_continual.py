@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from cl_bench.claims.measure import (
     BySeed,
@@ -17,6 +16,7 @@ from cl_bench.claims.measure import (
     generator,
     mean_over,
     measured,
+    on_stream,
 )
 from cl_bench.claims.plan import STREAM, STREAM_LEARNERS, Plan
 from cl_bench.metrics import average_accuracy, normalised_accuracy
@@ -57,18 +57,6 @@ def average(data: Data, plan: Plan) -> Measured:
     line = detail("average accuracy at the end", {**values, "difference": more}, rng)
     ends = [_accuracies(data, plan, domain, LAST, "at the end", rng) for domain in STAGES]
     return measured(more, [line, *ends], rng)
-
-
-def on_stream(
-    data: Data, plan: Plan, learner: str, metric: Callable[[ArrayLike], float | Undefined]
-) -> BySeed:
-    """A metric of the accuracy matrices of a learner's runs on the stream."""
-    cells = {seed: plan.stream(learner, seed) for seed in plan.seeds}
-    found = {seed: data.accuracy_matrix(cell, tuple(STAGES)) for seed, cell in cells.items()}
-    return {
-        seed: matrix if isinstance(matrix, Undefined) else metric(matrix)
-        for seed, matrix in found.items()
-    }
 
 
 def normalised_curves(data: Data, plan: Plan, domain: str, seed: int) -> Curves | Undefined:

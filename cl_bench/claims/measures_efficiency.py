@@ -18,6 +18,7 @@ from cl_bench.claims.measure import (
     generator,
     mean_over,
     measured,
+    move_on,
 )
 from cl_bench.claims.plan import SINGLE_DOMAINS, Plan
 from cl_bench.metrics import samples_to_reach
@@ -32,7 +33,7 @@ class Race:
     """RL and fast-slow training of one seed on the way to RL's peak."""
 
     level: float
-    """RL's peak of accuracy."""
+    """RL's peak of accuracy, or the share of it that is asked for."""
     rl: float
     """Samples at which RL first is there."""
     fst: float
@@ -59,35 +60,38 @@ def all_rollouts(data: Curves, plan: Plan) -> Measured:
     return _measure(data, plan, ALL)
 
 
-def races(data: Curves, plan: Plan, domain: str, axis: str = TRAINING) -> Races:
-    """The race of every seed on a domain."""
-    return {seed: _race(data, plan, domain, seed, axis) for seed in plan.seeds}
+def races(data: Curves, plan: Plan, domain: str, axis: str = TRAINING, share: float = 1.0) -> Races:
+    """The race of every seed on a domain, to RL's peak or to a share of it."""
+    return {seed: _race(data, plan, domain, seed, axis, share) for seed in plan.seeds}
 
 
-def _race(data: Curves, plan: Plan, domain: str, seed: int, axis: str) -> Race | Undefined:
+def _race(
+    data: Curves, plan: Plan, domain: str, seed: int, axis: str, share: float
+) -> Race | Undefined:
     cells = (plan.single(domain, "rl", seed), plan.single(domain, "fst", seed))
     found = both(data, cells, domain, "accuracy", axis)
     if isinstance(found, Undefined):
         return found
     rl, fst = found
-    level = float(rl[0].max())
+    level = share * float(rl[0].max())
+    goal = "RL's peak" if share == 1 else f"{share:.0%} of RL's peak"
     at_peak = samples_to_reach(*rl, level)
     if isinstance(at_peak, Undefined):
         return at_peak
     if not at_peak:
-        return Undefined(f"RL's peak ({level:.4g}) is the base model's score")
+        return Undefined(f"{goal} ({level:.4g}) is the base model's score")
     needed = samples_to_reach(*fst, level)
     if isinstance(needed, Undefined):
         return Race(level, at_peak, float(fst[1][-1]), reached=False)
     if not needed:
-        return Undefined(f"fast-slow training is at RL's peak ({level:.4g}) with 0 samples")
+        return Undefined(f"fast-slow training is at {goal} ({level:.4g}) with 0 samples")
     return Race(level, at_peak, needed, reached=True)
 
 
 def _measure(data: Curves, plan: Plan, axis: str) -> Measured:
     rng = generator()
     found = {domain: races(data, plan, domain, axis) for domain in SINGLE_DOMAINS}
-    ratios = {domain: _each(by_seed, lambda r: r.log_ratio) for domain, by_seed in found.items()}
+    ratios = {domain: each(by_seed, lambda r: r.log_ratio) for domain, by_seed in found.items()}
     details = [
         line
         for domain, by_seed in found.items()
@@ -99,13 +103,24 @@ def _measure(data: Curves, plan: Plan, axis: str) -> Measured:
     return measured(mean_over(ratios), details, rng, _notes(found))
 
 
+def until(domain: str, by_seed: Races, goal: str = "RL's peak") -> Detail:
+    """The samples of both learners over the seeds with which fast-slow training gets there."""
+    there = {s: race for s, race in by_seed.items() if isinstance(race, Race) and race.reached}
+    run = sum(isinstance(race, Race) for race in by_seed.values())
+    what = f"{domain}, until {goal}: FST is there in {len(there)} of {run} runs"
+    found: Races = there or dict.fromkeys(by_seed, Undefined(f"no run of FST reached {goal}"))
+    values = {"rl": each(found, lambda race: race.rl), "fst": each(found, lambda race: race.fst)}
+    return detail(what, values, scale="samples")
+
+
 def _samples(domain: str, by_seed: Races, rng: np.random.Generator) -> Detail:
-    reached = _each(by_seed, lambda r: r.fst if r.reached else Undefined("never at RL's peak"))
-    values = {"rl": _each(by_seed, lambda race: race.rl), "fst": reached}
-    return detail(f"{domain}, until RL's peak", values, rng, "samples")
+    reached = each(by_seed, lambda r: r.fst if r.reached else Undefined("never at RL's peak"))
+    move_on(rng, each(by_seed, lambda race: race.rl), reached)
+    return until(domain, by_seed)
 
 
-def _each(by_seed: Races, value: Callable[[Race], float | Undefined]) -> BySeed:
+def each(by_seed: Races, value: Callable[[Race], float | Undefined]) -> BySeed:
+    """A value of every race."""
     return {
         seed: race if isinstance(race, Undefined) else value(race) for seed, race in by_seed.items()
     }

@@ -21,6 +21,7 @@ from cl_bench.claims.measure import (
 )
 from cl_bench.claims.plan import KL_DOMAINS, Plan
 from cl_bench.metrics import kl_at_matched_accuracy
+from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.undefined import Undefined
 
 LARGEST = 10.0
@@ -71,13 +72,30 @@ def seed_prompt(data: Curves, plan: Plan) -> Measured:
     return _measure(data, plan, "seed")
 
 
-def match(pair: Pair) -> Matched | Undefined:
-    """Both divergences at the common accuracies; undefined without any, or if both are the base."""
-    found = kl_at_matched_accuracy(*pair.rl, *pair.fst)
+def pairs_of(data: Curves, plan: Plan, prompt: str) -> Pairs:
+    """The runs of all domains and seeds under a prompt."""
+    return {
+        domain: {seed: _pair(data, plan, domain, seed, prompt) for seed in plan.seeds}
+        for domain in KL_DOMAINS
+    }
+
+
+def common_range(pair: Pair) -> tuple[float, float]:
+    """The lowest and highest accuracy that both reach; there are none if they are not in order."""
+    return (
+        float(max(pair.rl[0][0], pair.fst[0][0])),
+        float(min(pair.rl[0].max(), pair.fst[0].max())),
+    )
+
+
+def match(pair: Pair, level_L: Array | None = None) -> Matched | Undefined:
+    """Both divergences at the common accuracies, or at those given; undefined without any, or if
+    both are the base."""
+    found = kl_at_matched_accuracy(*pair.rl, *pair.fst, level_L)
     if not isinstance(found, Undefined):
         return Matched(float(found.learner_kl_L.mean()), float(found.reference_kl_L.mean()))
     # Undefined with fast-slow training as the reference where it never left the base, too.
-    other = kl_at_matched_accuracy(*pair.fst, *pair.rl)
+    other = kl_at_matched_accuracy(*pair.fst, *pair.rl, level_L)
     if isinstance(other, Undefined):
         return found
     return Matched(float(other.reference_kl_L.mean()), float(other.learner_kl_L.mean()))
@@ -85,10 +103,7 @@ def match(pair: Pair) -> Matched | Undefined:
 
 def _measure(data: Curves, plan: Plan, prompt: str) -> Measured:
     rng = generator()
-    pairs = {
-        domain: {seed: _pair(data, plan, domain, seed, prompt) for seed in plan.seeds}
-        for domain in KL_DOMAINS
-    }
+    pairs = pairs_of(data, plan, prompt)
     found = {
         domain: {s: p if isinstance(p, Undefined) else match(p) for s, p in by_seed.items()}
         for domain, by_seed in pairs.items()

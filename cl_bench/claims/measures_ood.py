@@ -13,8 +13,8 @@ from cl_bench.claims.measure import (
     generator,
     mean_over,
     measured,
+    on_stream,
 )
-from cl_bench.claims.measures_continual import on_stream
 from cl_bench.claims.plan import KL_DOMAINS, SINGLE_DOMAINS, Plan
 from cl_bench.metrics import forgetting_max
 

@@ -16,6 +16,7 @@ from cl_bench.claims.measure import (
     difference,
     generator,
     measured,
+    move_on,
 )
 from cl_bench.claims.plan import Plan
 from cl_bench.claims.wording import of_detail
@@ -33,7 +34,7 @@ WINDOW = 640
 """Successive training samples whose mean reward is looked at: ten steps of 8 × 8."""
 LEVEL = 0.1
 """Mean reward that counts as having begun to learn."""
-_ROUNDING = 1e-9
+ROUNDING = 1e-9
 """What a mean may lack of the level by its arithmetic."""
 
 
@@ -62,7 +63,7 @@ class Training:
     @property
     def reached(self) -> float | None:
         """Samples by the end of the first window with a mean reward of 0.1, if there is any."""
-        found = self.recent(self.reward_T) >= LEVEL - _ROUNDING
+        found = self.recent(self.reward_T) >= LEVEL - ROUNDING
         return float(self.samples_T[found.argmax() + self.window - 1]) if found.any() else None
 
     @property
@@ -98,9 +99,9 @@ def onset(data: Data, plan: Plan) -> Measured:
     """7a: training samples at the onset of RL over those of fast-slow training, log2."""
     rng = generator()
     runs = trainings(data, plan)
-    onsets = _each(runs, lambda run: run.onset)
-    signals = _each(runs, lambda run: run.first_signal)
-    norms = _each(runs, lambda run: run.mean_gradient)
+    onsets = each(runs, lambda run: run.onset)
+    signals = each(runs, lambda run: run.first_signal)
+    norms = each(runs, lambda run: run.mean_gradient)
     details = [
         detail(f"mean reward of {WINDOW} samples first at {LEVEL}", onsets, rng, "samples"),
         detail("first step with a training signal", signals, rng, "samples"),
@@ -118,7 +119,7 @@ def onset(data: Data, plan: Plan) -> Measured:
 def mean_reward(data: Data, plan: Plan) -> Measured:
     """7b: mean training reward over the whole run, fast-slow training minus RL."""
     rng = generator()
-    rewards = _each(trainings(data, plan), lambda run: run.mean_reward)
+    rewards = each(trainings(data, plan), lambda run: run.mean_reward)
     more = difference(rewards["fst"], rewards["rl"])
     columns = {**rewards, "difference": more}
     return measured(more, [detail("reward of the whole run", columns, rng)], rng)
@@ -156,7 +157,8 @@ def training(data: Data, cell: Cell) -> Training | Undefined:
     )
 
 
-def _each(runs: Runs, quantity: Callable[[Training], float | Undefined]) -> Mapping[str, BySeed]:
+def each(runs: Runs, quantity: Callable[[Training], float | Undefined]) -> Mapping[str, BySeed]:
+    """A quantity of every run."""
     return {
         learner: {s: r if isinstance(r, Undefined) else quantity(r) for s, r in by_seed.items()}
         for learner, by_seed in runs.items()
@@ -190,7 +192,8 @@ def _never(runs: Runs) -> list[str]:
 
 
 def _norms(norms: Mapping[str, BySeed], rng: np.random.Generator) -> list[str]:
-    means = {learner: over_seeds(by_seed, rng) for learner, by_seed in norms.items()}
+    move_on(rng, *norms.values())
+    means = {learner: over_seeds(by_seed, generator()) for learner, by_seed in norms.items()}
     return [
         f"gradient norm of {learner}, mean over the run: {of_detail('', 'plain', mean)}"
         for learner, mean in means.items()

@@ -21,11 +21,10 @@ LEARNERS = ("rl", "fst")
 
 def noise_section(data: Data, plan: Plan) -> list[Block]:
     """The floors at the end of single runs; nothing where no run has one."""
-    rng = generator()
     found = {
         (domain, learner): over_seeds(
             {seed: floor(data, plan.single(domain, learner, seed), domain) for seed in plan.seeds},
-            rng,
+            generator(),
         )
         for domain in KL_DOMAINS
         for learner in LEARNERS

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
-from cl_bench.claims import calibration
 from cl_bench.claims.look import called, place
+from cl_bench.claims.page_calibration import calibration_section
 from cl_bench.claims.plan import PROBE, Plan
 from cl_bench.claims.settings import INHERITS
 from cl_bench.learner import LearnerConfig
-from cl_bench.pages.blocks import Block, Paragraph, Table
+from cl_bench.pages.blocks import Block, Table
 from cl_bench.pages.numbers import NOTHING
 
 _WORDS = {
@@ -76,7 +76,7 @@ def settings_section(plan: Plan, learners: Sequence[str]) -> list[Block]:
                 *_pace(plan, ordered),
             ],
         ),
-        *_calibration(plan),
+        *calibration_section(plan, _words, shown),
     ]
 
 
@@ -111,39 +111,6 @@ def _pace(plan: Plan, learners: Sequence[str]) -> Iterator[list[str]]:
     ):
         yield [f"steps in a {what}", *(str(cell.steps) for cell in cells)]
         yield [f"evaluated every … steps, {what}", *(str(c.options["eval_every"]) for c in cells)]
-
-
-def _calibration(plan: Plan) -> Iterator[Block]:
-    """What was tried for every setting that was chosen, and where in it the chosen one lies."""
-    rows: list[list[str]] = []
-    for learner in sorted(plan.settings, key=place):
-        if learner in calibration.LEARNERS:
-            options = [trial.options for trial in calibration.trials((learner,))]
-            for name, chosen in plan.settings[learner].items():
-                tried = sorted({one[name] for one in options if name in one})
-                listed = ", ".join(map(shown, tried))
-                rows.append(
-                    [called(learner), _words(name), shown(chosen), listed, _where(chosen, tried)]
-                )
-    if not rows:
-        return
-    columns = ("learner", "setting", "chosen", "tried", "chosen is")
-    yield Table("What calibration chose, and among what", columns, rows)
-    edges = sum("edge" in row[-1] for row in rows)
-    if edges:
-        yield Paragraph(
-            f"{edges} of the chosen settings lie at the edge of what was tried: beyond it "
-            "there may be better ones, for that learner."
-        )
-
-
-def _where(chosen: Any, tried: Sequence[Any]) -> str:
-    if chosen not in tried:
-        return "not among them"
-    if len(tried) < 3:
-        return f"one of {len(tried)}"
-    edges = {tried[0]: "the smallest: at the edge", tried[-1]: "the largest: at the edge"}
-    return edges.get(chosen, "inside")
 
 
 def shown(value: Any) -> str:

@@ -23,10 +23,9 @@ _MARKERS = 12
 def bars(axes: Axes, values: Mapping[str, BySeed]) -> None:
     """A bar for each learner's mean, with its 95 % interval and the values of the seeds as dots.
 
-    Above a bar stands how many seeds it rests on, where some have no value.
+    At a bar's foot stands how many seeds it rests on, where some have no value.
     """
-    rng = generator()
-    means = {name: over_seeds(by_seed, rng) for name, by_seed in values.items()}
+    means = {name: over_seeds(by_seed, generator()) for name, by_seed in values.items()}
     for place, (name, mean) in enumerate(means.items()):
         if isinstance(mean, Undefined):
             continue
@@ -38,8 +37,13 @@ def bars(axes: Axes, values: Mapping[str, BySeed]) -> None:
             axes.plot([place, place], [mean.interval.low, mean.interval.high], "#222222", lw=1.4)
         if mean.seeds < mean.of_seeds:
             counted = f"{mean.seeds} of {mean.of_seeds}"
-            above = max([*known, mean.value])
-            axes.annotate(counted, (place, above), (0, 3), textcoords="offset points", ha="center")
+            low = {
+                "textcoords": "offset points",
+                "ha": "center",
+                "color": "white",
+                "weight": "bold",
+            }
+            axes.annotate(counted, (place, 0), (0, 4), **low)
     axes.set_xticks(range(len(values)), [label(name) for name in values])
     axes.set_xlim(-0.6, len(values) - 0.4)
     axes.grid(visible=False, axis="x")

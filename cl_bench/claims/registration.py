@@ -7,20 +7,29 @@ from dataclasses import asdict
 from typing import Any
 
 from cl_bench.claims import rule
+from cl_bench.claims.judging_code import code_hash
 from cl_bench.claims.plan import Plan
 from cl_bench.claims.registered import CLAIMS
 from cl_bench.provenance import config_hash
 
 _SHOWN = 12
 """Characters shown of a hash."""
-_WORDS = {"rules": "the rules (claims, statements, margins)", "plan": "budget, model or settings"}
+_WORDS = {
+    "rules": "the rules (claims, statements, margins)",
+    "plan": "budget, model or settings",
+    "code": "the code that judges (a comment counts)",
+}
+_NOT_RECORDED = (
+    "The code that judges was not recorded when the archive was begun; now it has the hash {}."
+)
 
 
 def registration(plan: Plan) -> dict[str, Any]:
-    """Hashes (SHA-256, hex) of the rules and of the plan, and the plan's seeds.
+    """Hashes (SHA-256, hex) of the rules, the plan and the code that judges, and the plan's seeds.
 
     `rules` covers all claims with their statements, nulls and margins and the words of the rule;
-    `plan` the budget's numbers, the model and every learner's settings.
+    `plan` the budget's numbers, the model and every learner's settings; `code` the sources of the
+    rule, the measures and the metrics that they call.
     """
     budget = asdict(plan.budget)
     del budget["seeds"]  # how many there are unless others are asked for
@@ -30,6 +39,7 @@ def registration(plan: Plan) -> dict[str, Any]:
     return {
         "rules": config_hash(rules),
         "plan": config_hash(planned),
+        "code": code_hash(),
         "seeds": list(plan.seeds),
     }
 
@@ -37,23 +47,31 @@ def registration(plan: Plan) -> dict[str, Any]:
 def said(first: Mapping[str, Any] | None, plan: Plan) -> str:
     """Whether rules and plan are those that an archive was begun with; None is no archive."""
     now = registration(plan)
-    hashes = f"rules {now['rules'][:_SHOWN]}, plan {now['plan'][:_SHOWN]}"
+    hashes = ", ".join(f"{name} {now[name][:_SHOWN]}" for name in ("rules", "plan"))
+    code = now["code"][:_SHOWN]
     if first is None:
         return (
-            f"Judged by the rules of this cl-bench ({hashes}). No archive keeps the rules of when "
-            "the runs were made, so nothing here shows that they have not changed since."
+            f"Judged by the rules of this cl-bench ({hashes}, code {code}). No archive keeps the "
+            "rules of when the runs were made, so nothing here shows that they have not changed "
+            "since."
         )
     changes = list(_changes(first, now))
     if not changes:
-        return f"Rules and plan are as registered when the runs' archive was begun ({hashes})."
+        same = f"Rules and plan are as registered when the runs' archive was begun ({hashes})."
+        if "code" in first:
+            return f"{same} So is the code that judges ({code})."
+        return f"{same} {_NOT_RECORDED.format(code)}"
     return (
-        "Rules or plan have changed since the runs' archive was begun, and verdicts are to be read "
-        f"with that in mind: {'; '.join(changes)}."
+        "Rules, plan or code have changed since the runs' archive was begun, and verdicts are to "
+        f"be read with that in mind: {'; '.join(changes)}."
+        f"{'' if 'code' in first else ' ' + _NOT_RECORDED.format(code)}"
     )
 
 
 def _changes(first: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     for name, words in _WORDS.items():
+        if name == "code" and name not in first:
+            continue
         then = str(first.get(name))
         if then != now[name]:
             yield f"{words} had the hash {then[:_SHOWN]}, now {now[name][:_SHOWN]}"

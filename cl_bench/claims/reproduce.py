@@ -24,7 +24,7 @@ from cl_bench.claims.plan import Plan, cells, plan
 from cl_bench.claims.registered import CLAIMS
 from cl_bench.claims.registration import registration
 from cl_bench.claims.saved_plan import as_dict, from_dict, joined
-from cl_bench.errors import at_least
+from cl_bench.errors import UsageError, at_least
 from cl_bench.files import replacing, write_text_atomically
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.pages.blocks import Block
@@ -82,24 +82,42 @@ def reproduce(
     wanted = cells(planned, claims)
     if ablate:
         wanted = list(dict.fromkeys([*wanted, *_ablated(planned)]))
-    known = _known(wanted, folder, archive)
-    failures: dict[str, str] = {}
     if archive is not None and not archives.exists(archive):  # registered before the first run
         first = registration(planned)
         write_archive((), folder, archive, plan=as_dict(kept), registered=first)
-    try:
-        outcomes = make_missing(wanted, folder, jobs=jobs, say=say, known=known)
-        failed = tuple(outcome for outcome in outcomes if outcome.status == "failed")
-        failures |= {outcome.cell.name: outcome.reason for outcome in failed}
-    finally:  # when interrupted, too: what is finished is worth keeping
-        if archive is not None:
-            write_archive(wanted, folder, archive, plan=as_dict(kept), failures=failures)
-    data = Data.of_runs(wanted, folder, failures)
+    failed = _make(wanted, folder, archive, kept, jobs=jobs, say=say)
+    data = Data.of_runs(wanted, folder, _reasons(failed))
     packed = None if archive is None else Archive.read(archive)
     if packed is not None:
         data = data.merged(Data([packed]))
     said = _page(claims, planned, data, packed, _findings(archive))
     return _write(said, out or page_folder(budget), failed)
+
+
+def _make(
+    wanted: Sequence[Cell],
+    folder: Path,
+    archive: Path | None,
+    kept: Plan,
+    *,
+    jobs: int,
+    say: Callable[[str], None],
+) -> tuple[Outcome, ...]:
+    """Make the missing runs and pack all of them under the plan `kept`; those that failed now."""
+    failed: tuple[Outcome, ...] = ()
+    try:
+        known = _known(wanted, folder, archive)
+        outcomes = make_missing(wanted, folder, jobs=jobs, say=say, known=known)
+        failed = tuple(outcome for outcome in outcomes if outcome.status == "failed")
+    finally:  # when interrupted, too: what is finished is worth keeping
+        if archive is not None:
+            saved = as_dict(kept)
+            write_archive(wanted, folder, archive, plan=saved, failures=_reasons(failed))
+    return failed
+
+
+def _reasons(failed: Sequence[Outcome]) -> dict[str, str]:
+    return {outcome.cell.name: outcome.reason for outcome in failed}
 
 
 def rebuild(
@@ -112,15 +130,19 @@ def rebuild(
 ) -> Reproduction:
     """Write the page from an archive alone, under the plan that it was written with.
 
-    `seeds` and `budget` replace those of that plan. The page is in `out`, by default
-    `page_folder` of the plan's budget.
+    `seeds` replaces those of that plan. The page is in `out`, by default `page_folder` of the
+    plan's budget. `UsageError` for another `budget` than the archive's, of which it has no runs.
     """
     packed = Archive.read(archive)
     saved = packed.plan
     planned = plan(budget or "small", seeds) if saved is None else from_dict(saved, archive)
-    if saved is not None and (budget or seeds is not None):
-        count = len(planned.seeds) if seeds is None else seeds
-        planned = plan(budget or planned.budget.name, count, planned.model, planned.settings)
+    if budget not in (None, planned.budget.name):
+        raise UsageError(
+            f"The archive {archive} holds runs of the budget {planned.budget.name}, and none of "
+            f"{budget}. Leave --budget out."
+        )
+    if saved is not None and seeds is not None:
+        planned = plan(planned.budget.name, seeds, planned.model, planned.settings)
     said = _page(claims, planned, Data([packed]), packed, _findings(archive))
     return _write(said, out or page_folder(planned.budget.name))
 
@@ -146,6 +168,7 @@ class _Page:
 def _page(
     claims: Sequence[int], planned: Plan, data: Data, packed: Archive | None, findings: str
 ) -> _Page:
+    from cl_bench.claims.additions import ADDITIONS
     from cl_bench.claims.figures import FIGURES
     from cl_bench.claims.measures import MEASURES
 
@@ -154,7 +177,7 @@ def _page(
     more = [cell for cell in ablated if cell not in wanted]
     if all(status == "missing" for status in data.runs(more)["status"]):
         more, ablated = [], []  # the claims' own runs are no ablations
-    judged = judge_claims(chosen, data, planned, MEASURES)
+    judged = judge_claims(chosen, data, planned, MEASURES, ADDITIONS)
     drawings = draw(chosen, FIGURES, data, planned)
     blocks = page(
         judged,

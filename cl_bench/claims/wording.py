@@ -45,7 +45,7 @@ SHORT: Mapping[str, str] = {
     "6a": "FST − RL, share of the peak after the task's own stage",
     "6b": "FST − RL, share of the peak on the first task at the end",
     "6c": "FST − RL, average accuracy at the end",
-    "7a": "RL ÷ FST, training samples to the first reward",
+    "7a": "RL ÷ FST, end of the first 640 samples with a mean reward of 0.1",
     "7b": "FST − RL, training reward",
     "8a": "trained parameters − base, seed prompt",
     "8b": "evolved prompt − seed prompt, base parameters",
@@ -70,8 +70,12 @@ def marked(verdict: Verdict) -> Mark:
     return Mark(verdict, *_MARKS[verdict])
 
 
-def of_statement(statement: Statement, estimate: Estimate | Undefined) -> str:
-    """A statement's mean and interval."""
+def of_statement(
+    statement: Statement, estimate: Estimate | Undefined, *, reason: bool = True
+) -> str:
+    """A statement's mean and interval; without a mean why, unless the `reason` stands elsewhere."""
+    if isinstance(estimate, Undefined) and not reason:
+        return NOTHING
     return _mean(estimate, *_DIFFERENCE[statement.scale])
 
 

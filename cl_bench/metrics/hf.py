@@ -6,17 +6,20 @@
     metric.compute(accuracies=acc_I_J)              # {"bwt_gem": -0.3}
 
 or a row at a time, the base model's first: `metric.add(accuracies=row_J)` after every stage, then
-`metric.compute()`. Values are those of `cl_bench.metrics`, `Undefined` with its reason included.
+`metric.compute()`. Wrapped are the metrics of one accuracy matrix, those in
+`cl_bench.metrics.METRICS`: `list(METRICS)` has their names. Values are those of the functions; one
+that is undefined is None, with its reason beside it: `{"bwt_gem": None, "bwt_gem_undefined": "needs
+at least 2 stages, got 1"}`, so that results are JSON.
 """
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
 import datasets
 import evaluate
 
-from cl_bench.errors import unknown
 from cl_bench.metrics import METRICS, Undefined
 
 
@@ -25,7 +28,7 @@ class MatrixMetric(evaluate.Metric):  # type: ignore[misc]  # evaluate ships no 
 
     def __init__(self, config_name: str = "all", **options: Any) -> None:
         if config_name != "all" and config_name not in METRICS:
-            raise unknown("metric", config_name, ["all", *METRICS])
+            raise ValueError(_unknown(config_name))
         super().__init__(config_name=config_name, **{"keep_in_memory": True, **options})
 
     def _info(self) -> evaluate.MetricInfo:
@@ -41,11 +44,25 @@ class MatrixMetric(evaluate.Metric):  # type: ignore[misc]  # evaluate ships no 
             features=datasets.Features({"accuracies": row}),
         )
 
-    def _compute(self, *, accuracies: Any, **_: Any) -> dict[str, float | Undefined]:
+    def _compute(self, *, accuracies: Any, **_: Any) -> dict[str, float | str | None]:
         names = METRICS if self.config_name == "all" else [self.config_name]
-        return {name: METRICS[name].function(accuracies) for name in names}
+        found: dict[str, float | str | None] = {}
+        for name in names:
+            value = METRICS[name].function(accuracies)
+            if isinstance(value, Undefined):
+                found |= {name: None, f"{name}_undefined": value.reason}
+            else:
+                found[name] = value
+        return found
 
 
 def load(name: str = "all", **options: Any) -> MatrixMetric:
-    """The metric of that name, or all; an unknown name is a `UsageError` with a suggestion."""
+    """The metric of that name, or all; an unknown name is a `ValueError` with a suggestion."""
     return MatrixMetric(name, **options)
+
+
+def _unknown(name: str) -> str:
+    known = ["all", *METRICS]
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return f"Unknown metric {name!r}.{hint} Known: {', '.join(known)}."

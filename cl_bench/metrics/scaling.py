@@ -109,9 +109,7 @@ def asymptote_difference(
     second, second_samples = _checked(
         "second_J_S_Q", second_J_S_Q, "second_samples_Q", second_samples_Q
     )
-    if first.shape[:2] != second.shape[:2]:
-        shapes = f"first_J_S_P {first.shape}, second_J_S_Q {second.shape}"
-        raise ValueError(f"Both need the same tasks and seeds, the first two axes; got {shapes}.")
+    _same_tasks_and_seeds(first, second)
     undefined = missing(
         first_J_S_P=first,
         first_samples_P=first_samples,
@@ -122,14 +120,19 @@ def asymptote_difference(
         return undefined
     seeds = first.shape[1]
     drawn_R_S = generator.integers(seeds, size=(resamples, seeds))
-    pairs = [
-        (
-            _fitted(first_S_P, first_samples, drawn_R_S, generator),
-            _fitted(second_S_Q, second_samples, drawn_R_S, generator),
-        )
-        for first_S_P, second_S_Q in zip(first, second, strict=True)
-    ]
+
+    def fitted(acc_S_P: Array, samples_P: Array) -> _Fit | Undefined:
+        return _fitted(acc_S_P, samples_P, drawn_R_S, generator)
+
+    tasks = zip(first, second, strict=True)
+    pairs = [(fitted(one, first_samples), fitted(other, second_samples)) for one, other in tasks]
     return _compared(pairs, level)
+
+
+def _same_tasks_and_seeds(first_J_S_P: Array, second_J_S_Q: Array) -> None:
+    if first_J_S_P.shape[:2] != second_J_S_Q.shape[:2]:
+        shapes = f"first_J_S_P {first_J_S_P.shape}, second_J_S_Q {second_J_S_Q.shape}"
+        raise ValueError(f"Both need the same tasks and seeds, the first two axes; got {shapes}.")
 
 
 @dataclass(frozen=True, eq=False)

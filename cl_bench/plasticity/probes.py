@@ -66,18 +66,24 @@ def probe_plasticity(
     for line in departures(planned, given):
         say(f"{line}; all probes learn alike, with the settings of {given[0].path} or those given")
     cells = list(dict.fromkeys(cell for origin in given for cell in planned.cells(origin)))
-    folder = out / "runs"
-    for cell in cells:
-        _require_same_model(cell, folder)
-    outcomes = make_missing(cells, folder, jobs=jobs, say=say)
-    failed = {made.cell.name: made.reason for made in outcomes if made.status == "failed"}
-    reached = {cell.name: final_accuracy(cell, folder, failed) for cell in cells}
+    reached, failed = _make(cells, out / "runs", jobs, say)
     found = []
     for origin in given:
         items = planned.options["items"]
         diagnosed = internals_of(origin, domain, planned.seeds_of(origin)[0], items)
         found += rows(planned, origin, reached, diagnosed)
     return Plasticity(planned, given[0].path, found, failed)
+
+
+def _make(
+    cells: Sequence[Cell], folder: Path, jobs: int, say: Callable[[str], None]
+) -> tuple[dict[str, float | Undefined], dict[str, str]]:
+    """Make the probes that are missing; by name what they reached, and why some failed."""
+    for cell in cells:
+        _require_same_model(cell, folder)
+    outcomes = make_missing(cells, folder, jobs=jobs, say=say)
+    failed = {made.cell.name: made.reason for made in outcomes if made.status == "failed"}
+    return {cell.name: final_accuracy(cell, folder, failed) for cell in cells}, failed
 
 
 def rows(
@@ -91,7 +97,6 @@ def rows(
     `reached` has the final accuracy of every probe by its name, `diagnosed` the internals of every
     model by its folder, and of the base under None.
     """
-    rng = np.random.default_rng(0)
     seeds = probe.seeds_of(origin)
     base_S = [reached[probe.cell(origin, None, seed).name] for seed in seeds]
     found = []
@@ -102,9 +107,9 @@ def rows(
                 origin=origin,
                 stage=stage,
                 seeds=seeds,
-                accuracy=_mean(after_S, rng),
-                base_accuracy=_mean(base_S, rng),
-                ratio=_ratio(after_S, base_S, rng),
+                accuracy=_mean(after_S),
+                base_accuracy=_mean(base_S),
+                ratio=_ratio(after_S, base_S),
                 internals=diagnosed[model],
                 base_internals=diagnosed[None],
                 trained_before=probe.domain in origin.stages[:stage],
@@ -127,7 +132,6 @@ def final_accuracy(cell: Cell, folder: Path, failed: Mapping[str, str]) -> float
 def _ratio(
     after_S: Sequence[float | Undefined],
     base_S: Sequence[float | Undefined],
-    rng: np.random.Generator,
 ) -> Estimate | Undefined:
     """`plasticity_ratio` and its interval over the seeds, of which a resample draws pairs.
 
@@ -141,7 +145,7 @@ def _ratio(
     if isinstance(ratio, Undefined):
         return ratio
     seeds = len(after)
-    draw = rng.integers(seeds, size=(RESAMPLES, seeds))
+    draw = _generator().integers(seeds, size=(RESAMPLES, seeds))
     after_R, base_R = after[draw].mean(axis=1), base[draw].mean(axis=1)
     interval: Interval | Undefined = ONE_SEED
     if seeds > 1:
@@ -150,11 +154,14 @@ def _ratio(
     return Estimate(ratio, interval, seeds, seeds)
 
 
-def _mean(
-    accuracy_S: Sequence[float | Undefined], rng: np.random.Generator
-) -> Estimate | Undefined:
+def _mean(accuracy_S: Sequence[float | Undefined]) -> Estimate | Undefined:
     missing = _missing(accuracy_S)
-    return over_seeds(dict(enumerate(accuracy_S)), rng) if missing is None else missing
+    return over_seeds(dict(enumerate(accuracy_S)), _generator()) if missing is None else missing
+
+
+def _generator() -> np.random.Generator:
+    """The random numbers of one estimate, so that the same values have the same interval."""
+    return np.random.default_rng(0)
 
 
 def _missing(values: Sequence[float | Undefined]) -> Undefined | None:

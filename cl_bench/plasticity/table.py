@@ -64,7 +64,9 @@ class Row:
     @property
     def note(self) -> str:
         """Why a number is missing, or what to mind about it; empty if there is nothing."""
-        values = (self.ratio, self.accuracy, self.base_accuracy, *vars(self.internals).values())
+        means = (self.ratio, self.accuracy, self.base_accuracy)
+        intervals = [mean.interval for mean in means if isinstance(mean, Estimate)]
+        values = (*means, *vars(self.internals).values(), *intervals)
         reasons = [value.reason for value in values if isinstance(value, Undefined)]
         known = ["the run trained on this domain before"] if self.trained_before else []
         return "; ".join(dict.fromkeys([*reasons, *known]))

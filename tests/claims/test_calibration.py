@@ -245,5 +245,6 @@ def test_the_settings_in_use_are_what_the_committed_trials_choose() -> None:
     assert Counter(found["learner"]) == dict.fromkeys(LEARNERS, 8)
     assert choose(found) == json.loads(calibration.SETTINGS.read_text())
     assert choose(found) == json.loads((COMMITTED / "settings.json").read_text())
+    assert calibration.TRIALS.read_bytes() == (COMMITTED / "trials.csv").read_bytes()
     runs = found[[column for column in found if "seed" in column]]
     assert found["score"].to_numpy() == pytest.approx(runs.mean(axis=1).to_numpy(), abs=1e-5)

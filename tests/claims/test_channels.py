@@ -77,6 +77,20 @@ def test_a_bar_says_how_many_seeds_it_rests_on() -> None:
     assert texts(FIGURES[5](runs, plan)).count("2 of 3") == 1
 
 
+def test_the_2x2_shows_intervals_and_seeds() -> None:
+    plan = make_plan()
+
+    assert "50.0 %\n[50.0, 50.0]\nn = 2" in texts(FIGURES[8](make_runs(plan), plan))
+
+
+def test_the_figure_of_rewards_draws_the_windows_that_are_measured() -> None:
+    plan = make_plan(seeds=[100, 101])
+    reward, _ = FIGURES[7](make_runs(plan), plan).axes
+
+    assert min(line.get_xdata()[0] for line in reward.lines if len(line.get_xdata()) > 2) == 640
+    assert "2 RL" in texts(FIGURES[7](make_runs(plan), plan))
+
+
 def test_the_same_tables_give_the_same_measures() -> None:
     plan = make_plan()
 

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 
 from cl_bench.claims.figures import FIGURES
 from cl_bench.claims.look import LEARNERS, colour, label, marker
 from cl_bench.claims.measures import MEASURES
+from cl_bench.claims.measures_efficiency import Race, races
 
 from .synthetic import Synthetic, filled, plan_of, shown
 
@@ -84,10 +86,47 @@ def test_without_runs_every_panel_says_so(claim: int, data: Synthetic) -> None:
 def test_the_arrow_shows_the_measured_ratio(data: Synthetic) -> None:
     figure = FIGURES[1](data, data.plan)
     ratio = shown(MEASURES["1a"](data, data.plan), "code", "ratio")
-    assert texts(figure.axes[1]) == [f"{ratio:.2g}×"]
+    assert texts(figure.axes[1]) == [f"RL ÷ FST: {ratio:.2g}×"]
     assert line(figure.axes[1], "rl")[-1] == pytest.approx(
         np.mean([rule("code", "rl", seed, 1.0) for seed in (100, 101)])
     )
+
+
+def test_an_arrow_of_a_seed_starts_on_its_curve_and_ends_on_the_others(data: Synthetic) -> None:
+    axes = FIGURES[1](data, data.plan).axes[0]
+    arrows = [text for text in axes.texts if isinstance(text, Annotation) and not text.get_text()]
+    found = races(data, data.plan, "facts")
+    assert len(arrows) == len(found) == 2
+    for arrow, race in zip(arrows, found.values(), strict=True):
+        assert isinstance(race, Race)
+        assert arrow.xyann == (race.rl, race.level)
+        assert arrow.xy == (race.fst, race.level)
+
+
+@pytest.mark.parametrize("claim", [1, 9, 10])
+def test_means_have_bands_that_are_their_intervals(claim: int, data: Synthetic) -> None:
+    figure = FIGURES[claim](data, data.plan)
+    assert all(len(axes.collections) == 2 for axes in figure.axes)
+    (legend,) = figure.legends
+    assert "95 % interval" in {text.get_text() for text in legend.get_texts()}
+
+
+def test_divergence_has_a_logarithmic_axis_intervals_and_the_range_compared(
+    data: Synthetic,
+) -> None:
+    for axes in FIGURES[3](data, data.plan).axes:
+        assert axes.get_xscale() == "symlog"
+        assert len(axes.collections) == 2  # a bar across each point of both means
+        (shaded,) = axes.patches
+        low, high = shaded.get_extents().intervaly
+        assert low < high
+
+
+def test_the_plateau_of_prompt_only_ends_with_its_run(data: Synthetic) -> None:
+    axes = FIGURES[9](data, data.plan).axes[0]
+    assert axes.get_xscale() == "symlog"
+    (dashed,) = [drawn for drawn in axes.lines if drawn.is_dashed()]
+    assert np.asarray(dashed.get_xdata(), float)[-1] == data.plan.budget.single_samples / 2
 
 
 def test_a_bound_is_marked_as_one() -> None:
@@ -96,7 +135,7 @@ def test_a_bound_is_marked_as_one() -> None:
         data.add("code", "rl", seed, [0.1, 0.3, 0.5])
         data.add("code", "fst", seed, [0.1, 0.4, 0.4])
     figure = FIGURES[1](data, data.plan)
-    assert texts(figure.axes[1]) == ["≤ 1×"]
+    assert texts(figure.axes[1]) == ["RL ÷ FST: at most 1×\n(FST never there: 2 of 2)"]
     assert texts(figure.axes[0]) == ["no runs"]
 
 

@@ -79,3 +79,30 @@ def test_measures_do_not_depend_on_the_order_in_which_runs_were_made(statement: 
     one = filled(plan_of(), domains, learners, rule)
     other = filled(plan_of(), domains[::-1], learners[::-1], rule)
     assert MEASURES[statement](one, one.plan) == MEASURES[statement](other, other.plan)
+
+
+def test_the_same_number_has_the_same_interval_wherever_it_is_shown() -> None:
+    plan = plan_of(seeds=6)
+    data = filled(
+        plan, ("facts", "code", "math"), ("rl", "fst", "prompt"), lambda d, n, s, x: x * (s % 7) / 9
+    )
+    found = [
+        line.values["fst"]
+        for statement in ("2b", "9a")
+        for line in MEASURES[statement](data, plan).details
+        if line.what == "code"
+    ]
+    assert len(found) == 2
+    assert found[0] == found[1]
+
+
+def test_details_of_later_times_leave_the_registered_interval_as_it_was() -> None:
+    by_seed: BySeed = {seed: seed**2 / 10 for seed in range(6)}
+    rng = generator()
+    detail("then", {"rl": by_seed}, rng)
+    then = measured(by_seed, [], rng)
+    again = generator()
+    detail("then", {"rl": by_seed}, again)
+    detail("added since", {"rl": by_seed})
+    assert measured(by_seed, [], again) == then
+    assert then != measured(by_seed, [], generator())

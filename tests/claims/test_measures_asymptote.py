@@ -63,7 +63,7 @@ def test_one_fit_that_is_undefined_leaves_no_mean_and_the_others_are_shown() -> 
     )
     found = MEASURES["2a"](data, data.plan)
     why = "the fitted asymptote is at its bound, R0: the curve does not rise"
-    assert reason(found.estimate) == f"facts, rl: {why}"
+    assert reason(found.estimate) == f"{why} (facts RL)"
     assert found.details[0].values["rl"] == Undefined(why)
     assert shown(found, "facts", "fst") == pytest.approx(0.81, abs=1e-4)
     assert shown(found, "math", "difference") == pytest.approx(0.15, abs=1e-4)
@@ -79,7 +79,7 @@ def test_a_curve_that_has_not_levelled_off_is_not_extrapolated() -> None:
     data = filled(plan_of(), SINGLE_DOMAINS, ("rl", "fst"), slow)
     found = MEASURES["2a"](data, data.plan)
     assert reason(found.estimate) == (
-        "code, rl: A = 0.800 extrapolates from the best mean accuracy, 0.450"
+        "A = 0.800 extrapolates from the best mean accuracy, 0.450 (code RL)"
     )
 
 
@@ -112,3 +112,12 @@ def test_runs_that_were_evaluated_elsewhere_have_no_mean() -> None:
     data.add("math", "rl", 101, list(np.linspace(0.1, 0.5, 9)))
     found = MEASURES["2a"](data, data.plan)
     assert found.estimate == Undefined("runs of rl were evaluated at different numbers of samples")
+
+
+def test_reasons_are_said_once_with_the_curves_that_they_are_about() -> None:
+    flat = filled(plan_of(), SINGLE_DOMAINS, ("rl", "fst"), lambda _d, _l, seed, _s: seed / 500)
+    found = MEASURES["2a"](flat, flat.plan)
+    curves = ", ".join(f"{domain} FST and RL" for domain in SINGLE_DOMAINS)
+    said = reason(found.estimate)
+    assert said.count("does not rise") == 1
+    assert said.endswith(f"({curves})")

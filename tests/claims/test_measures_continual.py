@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from cl_bench.claims import measures_continual, measures_ood
+from cl_bench.claims import measure, measures_ood
 from cl_bench.claims.measures_continual import MEASURES, STAGES
 from cl_bench.claims.plan import Plan
 from cl_bench.metrics import Undefined, average_accuracy
@@ -186,6 +186,6 @@ def test_the_average_of_a_run_without_a_domain_is_undefined() -> None:
     rows = on_stream(cell, lambda *_: 0.5, 1)
     runs.add(cell, evaluations=[each for each in rows if each["domain"] != "code"])
 
-    assert measures_continual.on_stream(runs, plan, "rl", average_accuracy) == {
+    assert measure.on_stream(runs, plan, "rl", average_accuracy) == {
         100: Undefined("missing cell R[3, 2]")
     }

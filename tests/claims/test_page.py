@@ -13,6 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from cl_bench.claims import wording
+from cl_bench.claims.added import Added
 from cl_bench.claims.data import Data
 from cl_bench.claims.drawings import draw
 from cl_bench.claims.judged import JudgedClaim, judge_claims
@@ -282,8 +283,45 @@ def test_few_seeds_are_told_before_the_verdicts() -> None:
     few = Plan(BUDGETS["small"], (100, 101), PLAN.settings)
     runs = Data([]).runs(cells(few, [10]))
     text = markdown(page(judged({10: 0.05}), few, Data([]), runs, {}), "claims")
-    assert "With 2 seeds not every verdict can be reached" in text
-    assert "not every verdict" not in written(judged({10: 0.05}))[0]
+    assert "With 2 seeds neither “reproduced” nor “not reproduced” can be reached" in text
+    assert "can be reached" not in written(judged({10: 0.05}))[0]
+
+
+def test_intervals_say_what_they_are_worth_and_words_come_before_the_claims() -> None:
+    text, _ = written(judged({10: 0.05}))
+    assert re.search(r"nominally 95 %. With 6 seeds one holds the true mean in about 8[567]%", text)
+    assert "**seeds needed**: how many seeds" in text
+    assert text.index("## Words") < text.index("## 10.")
+
+
+def test_what_was_added_after_the_runs_is_marked_and_not_judged() -> None:
+    (claim,) = claims(10)
+
+    def measure(*_: object) -> Measured:
+        return measured({100: 0.5}, [], generator())
+
+    def beside(*_: object) -> Added:
+        return Added((Detail("code", {"fst": Estimate(0.5, ONE_SEED, 1, 1)}, "accuracy"),), ("so",))
+
+    measures = {"10a": measure, "10b": measure}
+    found = judge_claims([claim], Data([]), PLAN, measures, {"10b": beside})
+    text, _ = written(found)
+    assert "**Added after the runs, not judged. Behind 10b: means over seeds" in text
+    assert "Added after the runs, not judged:\n\n- so" in text
+    assert found[0].verdict == judge_claims([claim], Data([]), PLAN, measures)[0].verdict
+
+
+def test_a_reason_is_said_once_in_a_row_of_statements_and_of_details() -> None:
+    (claim,) = claims(10)
+    gone = Undefined("no curve levels off")
+
+    def measure(*_: object) -> Measured:
+        return Measured({}, gone, (Detail("code", {"fst": gone, "rl": gone}, "accuracy"),))
+
+    text, _ = written(judge_claims([claim], Data([]), PLAN, {"10a": measure, "10b": measure}))
+    row = next(line for line in text.splitlines() if line.startswith("| 10a |"))
+    assert row.count("no curve levels off") == 1
+    assert "| code | — (no curve levels off) | — |" in text
 
 
 def test_one_seed_is_told_once_and_not_beside_every_value() -> None:

@@ -11,6 +11,7 @@ import pytest
 from cl_bench.claims import calibration
 from cl_bench.claims.page_settings import settings_section, shown
 from cl_bench.claims.plan import BUDGETS, Plan
+from cl_bench.claims.settings import read_settings
 from cl_bench.learner import LearnerConfig
 from cl_bench.pages.blocks import Block, Paragraph, Table
 
@@ -57,15 +58,27 @@ def test_learners_without_trials_are_called_untuned_and_have_the_settings_of_rl(
 
 
 def test_a_choice_at_the_edge_of_what_was_tried_is_told() -> None:
-    _, (table, said) = tables(["rl"])
+    _, (table, said, *scores) = tables(["rl"])
+    assert not scores  # these settings are not what the committed trials chose
     assert isinstance(table, Table)
     assert isinstance(said, Paragraph)
     places = {(row[0], row[1]): row[-1] for row in table.rows}
     assert places["FST", "learning rate"] == "the smallest: at the edge"
     assert places["RL", "learning rate"] == "inside"
-    assert places["FST", "problems in a step"] == "one of 2"
+    assert places["FST", "problems in a step"] == "the largest: at the edge"
     assert places["prompt-only", "problems that score a round"] == "not among them"
-    assert "1 of the chosen settings lie at the edge" in str(said.text)
+    assert "3 of the chosen settings lie at the edge" in str(said.text)
+
+
+def test_how_clear_the_choice_of_calibration_was() -> None:
+    plan = Plan(BUDGETS["full"], (100,), read_settings(calibration.SETTINGS))
+    blocks = settings_section(plan, ["rl"])
+    table = next(b for b in blocks if isinstance(b, Table) and b.caption.startswith("How clear"))
+    rows = {row[0]: row[1:] for row in table.rows}
+    # Trials 6 and 3 of RL; 0.87793 and 0.893555 are the scores of the best one's runs.
+    assert rows["RL"][:3] == ["88.6", "87.3", "1.6"]
+    assert rows["prompt-only"][:3] == ["68.4", "68.2", "6.5"]
+    assert list(rows) == ["RL", "prompt-only", "FST", "FST-distill"]
 
 
 def test_the_settings_that_the_page_knows_exist() -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cl_bench.claims.registered import CLAIMS, markdown
+from cl_bench.claims.registered import CLAIMS
+from cl_bench.claims.rules_page import markdown
 
 RULES = Path(__file__).parents[2] / "docs" / "claims-rules.md"
 

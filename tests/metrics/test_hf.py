@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import socket
+from pathlib import Path
 
 import evaluate
 import numpy as np
 import pytest
 
-from cl_bench.errors import UsageError
-from cl_bench.metrics import METRICS, Undefined
+from cl_bench.metrics import METRICS, hf
 from cl_bench.metrics.hf import load
 
 ACC_I_J = [[0.10, 0.20, 0.30], [0.80, 0.25, 0.35], [0.60, 0.90, 0.50], [0.40, 0.70, 1.00]]
@@ -43,10 +45,26 @@ def test_rows_can_come_one_by_one_and_all_metrics_together() -> None:
 def test_a_missing_cell_keeps_its_reason(gap: float | None) -> None:
     rows: list[list[float | None]] = [[0.1], [gap]]
     assert load("average_accuracy").compute(accuracies=rows) == {
-        "average_accuracy": Undefined("missing cell R[1, 1]")
+        "average_accuracy": None,
+        "average_accuracy_undefined": "missing cell R[1, 1]",
     }
 
 
+def test_results_are_json_whatever_is_undefined() -> None:
+    found = load().compute(accuracies=[[0.1], [0.5]])
+    assert json.loads(json.dumps(found)) == found
+    assert found["bwt_gem"] is None
+    assert found["bwt_gem_undefined"] == "needs at least 2 stages, got 1"
+    assert "average_accuracy_undefined" not in found
+
+
+def test_metrics_import_nothing_of_the_suite() -> None:
+    for file in Path(hf.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("cl_bench"):
+                assert (node.module or "").startswith("cl_bench.metrics"), file
+
+
 def test_an_unknown_metric_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="Did you mean 'bwt_gem'"):
+    with pytest.raises(ValueError, match="Did you mean 'bwt_gem'"):
         load("bwt_gen")

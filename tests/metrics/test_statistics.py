@@ -24,6 +24,12 @@ def test_wilson_interval_equals_known_values() -> None:
     assert high == pytest.approx([0.3662, 0.1605, 0.1611, 0.1718], abs=5e-5)
 
 
+def test_wilson_of_nothing_begins_at_0_and_of_everything_ends_at_1() -> None:
+    for count in (1, 7, 10, 29, 1000):
+        assert wilson([0], [count])[0] == 0
+        assert wilson([1], [count])[1] == 1
+
+
 def test_wilson_of_no_trials_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         wilson([0.5], [0])

@@ -74,6 +74,16 @@ def test_one_seed_has_no_interval_anywhere() -> None:
     )
 
 
+def test_why_an_interval_is_missing_is_noted() -> None:
+    reason = "the probe from the base model reaches 0 with some seeds"
+    ratio = Estimate(0.5, Undefined(reason), 2, 2)
+    found = replace(FOUND, rows=[replace(FIRST, ratio=ratio)])
+    (line,) = csv.DictReader(StringIO(found.csv()))
+    assert (line["plasticity_ratio"], line["plasticity_ratio_low"]) == ("0.5", "")
+    assert line["note"] == reason
+    assert found.text().endswith(reason)
+
+
 def test_csv_has_full_numbers_and_leaves_out_those_that_are_undefined() -> None:
     first, second = csv.DictReader(StringIO(FOUND.csv()))
     assert first == {
