@@ -52,7 +52,7 @@ def ratios(
     """
     by_probe = [(table.probe, found) for table in tables if (found := _ratios_in(table, entries))]
     if not by_probe:
-        return {entry.path: Undefined("no table of `cl-bench plasticity`") for entry in entries}
+        return {entry.path: Undefined("no table of cl-bench plasticity") for entry in entries}
     return {entry.path: _mean(entry.path, by_probe) for entry in entries}
 
 

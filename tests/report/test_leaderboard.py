@@ -280,7 +280,7 @@ def test_overall_ranks_learners_on_the_streams_that_all_of_them_have(tmp_path: P
     fst = overall.rows[0]
     assert fst.per_seed["average_accuracy"] == pytest.approx({0: 0.75, 1: 0.625, 2: 0.5})
     assert fst.ranks["average_accuracy"] == Ranks(1, 1, 2, 0.95)
-    assert overall.notes == ("prompt is not ranked: it has no value on code, facts",)
+    assert overall.notes == ("prompt is not ranked: it has no value on code; facts",)
 
 
 def test_learners_without_two_streams_in_common_are_not_ranked_overall(tmp_path: Path) -> None:

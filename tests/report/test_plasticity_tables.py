@@ -75,7 +75,7 @@ def test_a_ratio_that_is_none_gives_the_note_of_the_table(tmp_path: Path) -> Non
 def test_without_a_table_the_reason_says_so(tmp_path: Path) -> None:
     write_run(tmp_path / "run")
     found = only_row(tmp_path).values["plasticity_ratio"]
-    assert found == Undefined("no table of `cl-bench plasticity`")
+    assert found == Undefined("no table of cl-bench plasticity")
 
 
 def test_probes_are_runs_but_no_rows(tmp_path: Path) -> None:

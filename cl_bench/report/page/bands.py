@@ -99,7 +99,7 @@ def _curves(
 ) -> dict[tuple[str, str], Array]:
     """Everything that has a band, by what it is and its domain, shape (S, P) each."""
     own = [domain for domain, _, _ in runs[0].stages]
-    found = {}
+    found: dict[tuple[str, str], Array] = {}
     for what, mean, column in (
         ("accuracy", "average", "accuracy_E"),
         ("kl", "divergence", "kl_E"),

@@ -90,7 +90,7 @@ def _overall(contents: Contents) -> Iterable[str]:
         return
     yield '<section id="overall">\n<h2>All streams</h2>\n'
     for number, one in enumerate(contents.leaderboard.overall):
-        streams = ", ".join(contents.titles[place] for place in one.boards)
+        streams = "; ".join(contents.titles[place] for place in one.boards)
         yield f"<h3>{escaped(one.model)}</h3>\n"
         yield f'<p class="facts">Streams: {escaped(streams or "none")}.</p>\n'
         yield overall_table(one, f"overall-{number}", contents.boards)

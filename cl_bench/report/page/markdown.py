@@ -53,7 +53,7 @@ def blocks(contents: Contents, drawings: Mapping[str, Drawing]) -> list[Block]:
 
 
 def _overall(overall: Overall, contents: Contents) -> Iterator[Block]:
-    streams = ", ".join(contents.titles[place] for place in overall.boards) or "none"
+    streams = "; ".join(contents.titles[place] for place in overall.boards) or "none"
     yield Heading(2, f"All streams, {overall.model}", "overall")
     yield Paragraph(f"Means over streams: {streams}.")
     looks = overall_looks(overall, contents.boards)

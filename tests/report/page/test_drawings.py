@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+from cl_bench.metrics.undefined import Undefined
 from cl_bench.pages.drawings import drawing
 from cl_bench.report.page import drawings
 from cl_bench.report.page.board_record import DrawnBoard
@@ -99,6 +100,7 @@ def test_the_bars_of_wall_time_add_up_to_it(tmp_path: Path) -> None:
     of = board(tmp_path)
     (_, _, seconds) = figure(of, "cost").axes
     found = of.board.rows[0].per_seed["seconds"][0]
+    assert not isinstance(found, Undefined)
     assert sum(bar.get_width() for bar in seconds.patches) == pytest.approx(found / 60)
     names = [text.get_text() for text in seconds.get_legend().get_texts()]
     assert names == ["learning", "evaluating", "else"]
