@@ -37,13 +37,15 @@ def bars(axes: Axes, values: Mapping[str, BySeed]) -> None:
             axes.plot([place, place], [mean.interval.low, mean.interval.high], "#222222", lw=1.4)
         if mean.seeds < mean.of_seeds:
             counted = f"{mean.seeds} of {mean.of_seeds}"
-            low = {
-                "textcoords": "offset points",
-                "ha": "center",
-                "color": "white",
-                "weight": "bold",
-            }
-            axes.annotate(counted, (place, 0), (0, 4), **low)
+            axes.annotate(
+                counted,
+                (place, 0),
+                (0, 4),
+                textcoords="offset points",
+                ha="center",
+                color="white",
+                weight="bold",
+            )
     axes.set_xticks(range(len(values)), [label(name) for name in values])
     axes.set_xlim(-0.6, len(values) - 0.4)
     axes.grid(visible=False, axis="x")

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from io import BytesIO
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -87,7 +88,8 @@ def test_the_figure_of_rewards_draws_the_windows_that_are_measured() -> None:
     plan = make_plan(seeds=[100, 101])
     reward, _ = FIGURES[7](make_runs(plan), plan).axes
 
-    assert min(line.get_xdata()[0] for line in reward.lines if len(line.get_xdata()) > 2) == 640
+    curves = [np.asarray(line.get_xdata(), float) for line in reward.lines]
+    assert min(across[0] for across in curves if len(across) > 2) == 640
     assert "2 RL" in texts(FIGURES[7](make_runs(plan), plan))
 
 

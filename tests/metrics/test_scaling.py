@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from cl_bench.metrics import Undefined, asymptote, asymptote_difference
 from cl_bench.metrics.bootstrap import Estimate, Interval
@@ -175,3 +178,32 @@ def test_other_tasks_or_seeds_are_a_mistake_of_the_caller() -> None:
 def test_a_fitted_curve_can_be_drawn() -> None:
     acc = curve(0.8, 0.1, 200, 2.0)
     np.testing.assert_allclose(fit(acc).at(SAMPLES), acc, atol=1e-4)
+
+
+few = np.arange(0, 701, 100.0)
+
+
+@settings(max_examples=4)
+@given(arrays(float, (3, len(few)), elements=st.floats(0, 1)), st.permutations(range(3)))
+def test_an_asymptote_is_a_share_whatever_the_order_of_seeds(acc: Array, order: list[int]) -> None:
+    before = acc.copy()
+    found, again = (
+        asymptote(curves, few, np.random.default_rng(0), resamples=2)
+        for curves in (acc, acc[order])
+    )
+    assert np.array_equal(acc, before)
+    if isinstance(found, Undefined):
+        return
+    assert 0 <= found.low <= found.high <= 1
+    assert 0 <= found.start <= found.asymptote <= 1
+    assert isinstance(again, Asymptote)
+    assert again.asymptote == pytest.approx(found.asymptote, abs=1e-2)
+
+
+@settings(max_examples=3)
+@given(arrays(float, (1, 2, len(few)), elements=st.floats(0, 1)))
+def test_a_learner_is_heading_no_higher_than_itself(acc: Array) -> None:
+    found = asymptote_difference(acc, few, acc, few, np.random.default_rng(0), resamples=2)
+    assert isinstance(found, AsymptoteDifference)
+    for mean in (found.mean, *found.difference_J):
+        assert isinstance(mean, Undefined) or mean.value == 0

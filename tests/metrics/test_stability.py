@@ -15,6 +15,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from cl_bench.metrics import (
     Undefined,
@@ -112,3 +115,40 @@ def test_general_ability_delta_is_end_minus_base() -> None:
         "needs the base model and the end of the stream, got 1 row(s)"
     )
     assert general_ability_delta([[0.5, 0.4], [0.5, np.nan]]) == Undefined("missing end[1]")
+
+
+evaluations = arrays(float, (6, 3), elements=st.floats(0, 1))
+
+
+@given(evaluations)
+def test_of_accuracies_worst_and_dip_are_shares_and_leave_their_input_alone(
+    acc: np.typing.NDArray[np.float64],
+) -> None:
+    before = acc.copy()
+    worst, dip = min_accuracy(acc, STAGE), stability_gap(acc, STAGE)
+    assert isinstance(worst, float)
+    assert isinstance(dip, float)
+    assert 0 <= worst <= acc[2:, :2].max()
+    assert 0 <= dip <= 1
+    assert np.array_equal(acc, before)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=12), st.randoms())
+def test_turnover_is_a_share_whatever_the_order_of_items(
+    items: list[tuple[bool, bool]], order: object
+) -> None:
+    mixed = list(items)
+    order.shuffle(mixed)  # type: ignore[attr-defined]
+    found, again = (turnover(*zip(*pairs, strict=True)) for pairs in (items, mixed))
+    assert found == again
+    assert isinstance(found, Undefined) or 0 <= found <= 1
+
+
+@given(evaluations, st.permutations(range(3)))
+def test_general_ability_is_between_minus_1_and_1_whatever_the_order_of_tasks(
+    acc: np.typing.NDArray[np.float64], order: list[int]
+) -> None:
+    found = general_ability_delta(acc)
+    assert isinstance(found, float)
+    assert -1 <= found <= 1
+    assert general_ability_delta(acc[:, order]) == pytest.approx(found)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from cl_bench.metrics import Undefined, student_mean
@@ -54,3 +56,26 @@ def test_three_seeds_hold_the_level_that_a_bootstrap_does_not() -> None:
     assert np.mean([found.low <= 0 <= found.high for found in held]) == pytest.approx(
         0.95, abs=0.02
     )
+
+
+several = st.lists(st.integers(-100, 100).map(lambda n: n / 100), min_size=2, max_size=8)
+
+
+@given(several, st.randoms(), st.floats(0, 1))
+def test_the_interval_is_about_the_mean_whatever_the_order_and_never_below_the_least_error(
+    values: list[float], order: object, least: float
+) -> None:
+    mixed = list(values)
+    order.shuffle(mixed)  # type: ignore[attr-defined]
+    given_values = np.array(values)
+    found, again = interval(given_values, least_error=least), interval(mixed, least_error=least)
+    assert (again.low, again.high) == pytest.approx((found.low, found.high))
+    assert (found.low + found.high) / 2 == pytest.approx(np.mean(values), abs=1e-9)
+    assert found.high - found.low >= 2 * least - 1e-12
+    assert given_values.tolist() == values
+
+
+@given(several, st.floats(0.5, 0.9))
+def test_a_higher_level_has_a_wider_interval(values: list[float], level: float) -> None:
+    narrow, wide = interval(values, level=level), interval(values, level=0.95)
+    assert wide.low <= narrow.low <= narrow.high <= wide.high

@@ -69,3 +69,20 @@ def test_forward_transfer_is_at_most_1_and_changes_sign_as_the_area_does(
     gained = np.trapezoid(curve, SAMPLES) - np.trapezoid(alone, SAMPLES)
     assert value <= 1
     assert np.sign(round(value, 9)) == np.sign(round(float(gained), 9))
+
+
+@given(st.lists(shares, min_size=3, max_size=3), shares, st.permutations(range(3)))
+def test_intransigence_is_between_minus_1_and_1_and_leaves_its_input_alone(
+    rows: list[list[float]], alone: list[float], order: list[int]
+) -> None:
+    acc = np.array([[0.0] * 3, *rows])
+    single, before = np.array(alone), np.array([[0.0] * 3, *rows])
+    found = intransigence(acc, single)
+    assert isinstance(found, float)
+    assert -1 <= found <= 1
+    assert np.array_equal(acc, before)
+    assert single.tolist() == alone
+    tasks = np.arange(3)
+    mixed = np.zeros((4, 3))
+    mixed[tasks + 1, tasks] = acc[1:][order, order]
+    assert intransigence(mixed, single[order]) == pytest.approx(found)
