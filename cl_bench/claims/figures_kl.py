@@ -27,6 +27,7 @@ def draw(data: Curves, plan: Plan) -> Figure:
     """One panel per domain: higher at the same place is more accuracy for the same distance."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
+    from matplotlib.ticker import StrMethodFormatter
 
     with look.sheet(2, 2, sharey=True) as (figure, panels):
         for axes, domain in zip(panels, KL_DOMAINS, strict=True):
@@ -39,6 +40,7 @@ def draw(data: Curves, plan: Plan) -> Figure:
         look.finish(panels, samples=False)
         for axes in panels:
             axes.set_xscale("symlog", linthresh=_LINEAR, linscale=0.4)
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             axes.set_xlim(left=0)
         dashed = Line2D(
             [], [], color=look.colour("fst"), dashes=(4, 2), lw=1.4, label="FST, seed prompt"

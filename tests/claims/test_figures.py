@@ -83,6 +83,16 @@ def test_without_runs_every_panel_says_so(claim: int, data: Synthetic) -> None:
     assert len(png(figure)) > 1000
 
 
+@pytest.mark.parametrize("claim", PANELS)
+def test_no_tick_is_labelled_in_markup(claim: int, data: Synthetic) -> None:
+    """Names are never read as formulae, so neither are the labels that a logarithmic axis gives."""
+    figure = FIGURES[claim](data, data.plan)
+    png(figure)
+    for axes in figure.axes:
+        labels = [*axes.get_xticklabels(), *axes.get_yticklabels()]
+        assert not [label.get_text() for label in labels if "$" in label.get_text()]
+
+
 def test_the_arrow_shows_the_measured_ratio(data: Synthetic) -> None:
     figure = FIGURES[1](data, data.plan)
     ratio = shown(MEASURES["1a"](data, data.plan), "code", "ratio")
