@@ -22,13 +22,14 @@ def ablation_section(rows: Sequence[Row], single: Sequence[SingleRow] = ()) -> l
 def _of_stream(rows: Sequence[Row]) -> list[Block]:
     """Two tables, the quantities and their differences from the reference."""
     by_key = {(row.variation.name, row.quantity): row for row in rows}
-    if all(isinstance(row.value, Undefined) for row in rows):
+    if all(map(_lacks, rows)):
         return []
-    values = [[_words(by_key[v.name, name], name) for name in QUANTITIES] for v in VARIATIONS]
+    made = [v for v in VARIATIONS if any(not _lacks(by_key[v.name, q]) for q in QUANTITIES)]
+    changed = [variation for variation in made if variation is not REFERENCE]
+    values = [[_words(by_key[v.name, name], name) for name in QUANTITIES] for v in made]
     changes = [
         [_words(by_key[v.name, name], name, difference=True) for name in QUANTITIES]
-        for v in VARIATIONS
-        if v is not REFERENCE
+        for v in changed
     ]
     return [
         Paragraph(
@@ -41,13 +42,20 @@ def _of_stream(rows: Sequence[Row]) -> list[Block]:
             "rl, not tuned. prompt-then-rl makes as many rounds as fst in the whole stream, before "
             "it; rl-then-prompt makes as many for each of its evaluations, at stage ends only."
         ),
-        _table("What was measured", values, [*VARIATIONS]),
-        _table(
-            "Difference from the reference, paired by seed",
-            changes,
-            [v for v in VARIATIONS if v is not REFERENCE],
-        ),
+        *_not_made([variation.name for variation in VARIATIONS if variation not in made]),
+        _table("What was measured", values, made),
+        _table("Difference from the reference, paired by seed", changes, changed),
     ]
+
+
+def _lacks(row: Row) -> bool:
+    """Whether a variation has no run with a value of a quantity."""
+    return isinstance(row.value, Undefined)
+
+
+def _not_made(names: Sequence[str]) -> list[Block]:
+    """Which variations have no run yet."""
+    return [Paragraph(f"Without a finished run: {', '.join(names)}.")] if names else []
 
 
 def _of_singles(rows: Sequence[SingleRow]) -> list[Block]:

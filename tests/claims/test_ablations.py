@@ -12,7 +12,7 @@ from cl_bench.claims.plan import Plan, cells
 from cl_bench.claims.plan import plan as planned_with
 from cl_bench.metrics.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.pages.blocks import Heading, Table
+from cl_bench.pages.blocks import Heading, Paragraph, Table
 from cl_bench.registry import LEARNERS
 from tests.claims.synthetic_stages import Runs, make_plan, on_stream
 
@@ -83,12 +83,15 @@ def test_the_section_has_what_was_measured_and_the_differences() -> None:
     plan = make_plan(seeds=[100, 101])
     section = ablation_section(ablations.rows(runs_of(plan, {"fst": 0.7, "rl": 0.4}), plan))
 
-    heading, _, measured, changes = section
+    heading, _, absent, measured, changes = section
     assert isinstance(heading, Heading)
+    assert isinstance(absent, Paragraph)
     assert isinstance(measured, Table)
     assert isinstance(changes, Table)
-    assert [row[0] for row in measured.rows] == [change.name for change in VARIATIONS]
-    assert [row[0] for row in changes.rows] == [c.name for c in VARIATIONS if c is not REFERENCE]
+    assert [row[0] for row in measured.rows] == ["fst", "rl"]
+    assert [row[0] for row in changes.rows] == ["rl"]
+    missing = [change.name for change in VARIATIONS if change.name not in ("fst", "rl")]
+    assert absent.text == f"Without a finished run: {', '.join(missing)}."
     rl = next(row for row in changes.rows if row[0] == "rl")
     assert rl[2] == "−30.0 points [−30.0, −30.0]"
 
@@ -103,7 +106,7 @@ def test_rollouts_stand_beside_what_they_bought() -> None:
             row["rollouts"] = spent * int(str(row["step"])) // (3 * cell.steps)
             row["kl_policy_base"] = 0.1
         runs.add(cell, evaluations=rows)
-    _, _, measured, changes = ablation_section(ablations.rows(runs, plan))
+    *_, measured, changes = ablation_section(ablations.rows(runs, plan))
     assert isinstance(measured, Table)
     assert isinstance(changes, Table)
     assert measured.columns[-1] == "all rollouts"
