@@ -46,7 +46,7 @@ def _overall(boards: Sequence[Board], places: Sequence[int], named: Sequence[str
     most = max(counts.values(), default=0)
     ranked = sorted(key for key in counts if counts[key] == most)
     shared = [place for place, rows in having.items() if all(key in rows for key in ranked)]
-    labels = _labels(having, ranked)
+    labels = _labels(having)
     chosen = shared if len(shared) > 1 else []
     notes = [
         f"{labels[key]} is not ranked: it has no value on "
@@ -74,14 +74,10 @@ def _with_value(board: Board) -> dict[tuple[str, str], Row]:
     }
 
 
-def _labels(having: _ByBoard, ranked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """What notes call every row: its learner, and what tells it from the ranked rows of that
-    learner, or from all where none is ranked."""
+def _labels(having: _ByBoard) -> dict[tuple[str, str], str]:
+    """What notes call every row: its learner, and what tells it from others of that learner."""
     one = {key: row for rows in having.values() for key, row in rows.items()}
-    known = {
-        row.learner: [one[key] for key in ranked if key[0] == row.learner] for row in one.values()
-    }
-    told = {key: _settings(row, known[row.learner] or one.values()) for key, row in one.items()}
+    told = {key: _settings(row, one.values()) for key, row in one.items()}
     return {
         key: f"{row.learner} ({told[key]})" if told[key] else row.learner
         for key, row in one.items()

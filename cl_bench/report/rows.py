@@ -171,10 +171,18 @@ def _differing(row: Runs, runs: Sequence[Runs]) -> str:
 def differing(
     own: tuple[tuple[str, object], ...], alike: Iterable[tuple[tuple[str, object], ...]]
 ) -> str:
-    """What tells settings from all those of the same learner; empty if they are alone."""
+    """What tells settings from all those of the same learner, `alike`; empty if they are alone.
+
+    A value that more than half of these have is not named, so that variations of one setting are
+    called by what they vary.
+    """
     others = list(map(dict, alike))
-    names = (name for name, value in own if any(other.get(name) != value for other in others))
-    return ", ".join(f"{name}={dict(own)[name]}" for name in names)
+    found = []
+    for name, value in own:
+        values = [other.get(name) for other in others]
+        if any(other != value for other in values) and 2 * values.count(value) <= len(values):
+            found.append(f"{name}={value}")
+    return ", ".join(found)
 
 
 def _flags(runs: Runs, status: Mapping[int, Status]) -> list[str]:

@@ -336,6 +336,14 @@ def test_rows_over_different_seeds_are_said_to_be(tmp_path: Path) -> None:
     assert not any("different seeds" in note for note in whole.notes)
 
 
+def test_variations_of_a_setting_are_called_by_what_they_vary(tmp_path: Path) -> None:
+    varied: list[dict[str, object]] = [{}, {"learning.refill": False}, {"learning.population": 1}]
+    for number, config in enumerate(varied):
+        write_run(tmp_path / str(number), config=config)
+    (board,) = leaderboard_of([tmp_path]).boards
+    assert sorted(rows(board)) == ["fst", "fst (population=1)", "fst (refill=False)"]
+
+
 def test_one_stream_has_no_overall_view(tmp_path: Path) -> None:
     write_run(tmp_path / "run")
     assert leaderboard_of([tmp_path]).overall == ()

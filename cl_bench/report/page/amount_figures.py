@@ -10,7 +10,7 @@ import numpy as np
 from cl_bench.pages.look import PALETTE
 from cl_bench.report.page.bands import GAINS, Band
 from cl_bench.report.page.board_record import DrawnBoard
-from cl_bench.report.page.sheets import sheet
+from cl_bench.report.page.sheets import sheet, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,7 +87,7 @@ def _forest(
                 at = place + 0.22 * (number - (len(marks) - 1) / 2)
                 _item(axes, at, band, number, 100 * sign, mark)
         axes.axvline(0, color="#888888", lw=0.8)
-        axes.set_yticks(range(len(groups)), [name for name, _, _ in groups])
+        axes.set_yticks(range(len(groups)), [wrapped(name) for name, _, _ in groups])
         axes.set_ylim(len(groups) - 0.5, -0.5)
         axes.set_xlabel(label)
         handles = [
@@ -121,7 +121,7 @@ def cost(board: DrawnBoard) -> Figure:
                 axes.barh(range(len(seen)), amount, color=colour, hatch=hatch, **bars)
                 start = start + amount
             axes.set_xlabel(title)
-            axes.set_yticks(range(len(seen)), [name for name, _, _ in seen])
+            axes.set_yticks(range(len(seen)), [wrapped(name) for name, _, _ in seen])
             axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=7)
         panels[0].invert_yaxis()
         return figure

@@ -10,7 +10,7 @@ import numpy as np
 from cl_bench.pages.look import named
 from cl_bench.report.page.bands import Drawn
 from cl_bench.report.page.board_record import DrawnBoard
-from cl_bench.report.page.sheets import curve, dashes, legend, percent, shade, sheet
+from cl_bench.report.page.sheets import curve, dashes, legend, percent, shade, sheet, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -145,7 +145,7 @@ def _levels(axes: Axes, level_S: np.ndarray) -> None:
 def _level_handle() -> Sequence[Any]:
     from matplotlib.lines import Line2D
 
-    words = "best of the reference, lowest to highest seed (ticks: seeds)"
+    words = wrapped("best of the reference, lowest to highest seed (ticks: seeds)")
     return [Line2D([], [], color="#333333", ls="--", lw=0.8, label=words)]
 
 

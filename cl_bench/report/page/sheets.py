@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.pages.look import Look, named
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_MARKERS = 12
+_LINE, _LEGEND = 36, 130
+"""Characters of a label's line, and of all that stand side by side in a legend."""
 
 
 @contextmanager
@@ -80,16 +83,20 @@ def percent(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
 
+def wrapped(name: str) -> str:
+    """A long label on several lines, so that it leaves room for what it names."""
+    return fill(name, _LINE)
+
+
 def legend(figure: Figure, seen: Seen, more: Sequence[Any] = ()) -> None:
     """The learners, then `more` handles."""
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=look.colour, marker=look.marker, ls=dashes(look), label=name)
+        Line2D([], [], color=look.colour, marker=look.marker, ls=dashes(look), label=wrapped(name))
         for name, look, _ in seen
     ]
-    figure.legend(
-        handles=[*handles, *more],
-        loc="outside lower center",
-        ncols=min(len(handles) + len(more), 5),
-    )
+    shown = [*handles, *more]
+    longest = max(len(line) for each in shown for line in str(each.get_label()).splitlines())
+    columns = min(len(shown), 5, max(1, _LEGEND // (longest + 6)))
+    figure.legend(handles=shown, loc="outside lower center", ncols=columns)

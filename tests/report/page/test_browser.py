@@ -194,7 +194,7 @@ def test_a_run_opens_by_its_link_and_by_its_address(open_page: Open) -> None:
     text = page.locator("#run").inner_text()
     for section in ("Learning curves", "Prompts", "Item turnover", "Configuration and provenance"):
         assert section in text
-    assert page.locator("#run svg.chart").count() > 6
+    page.locator("#run svg.chart").nth(6).wait_for()  # figures are drawn once they have a width
     assert page.locator("#run .matrix").count() == 4
     page.locator("#run a", has_text="Leaderboard").click()
     assert page.locator("#all").is_visible()
