@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.claims.measure import Scale, difference, generator
 from cl_bench.claims.plan import STREAM, Plan
+from cl_bench.learner import LearnerConfig
 from cl_bench.metrics import anytime_average_accuracy, average_accuracy, forgetting_max, over_seeds
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plugins import STREAM_SEPARATOR
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 SEEDS = 3
 """Seeds of the ablations, the first of the plan's: they explain, and cost as much as the claims."""
+ROUNDS_IN_A_ROW = ("prompt-then-rl", "rl-then-prompt")
+"""Learners whose rounds are set apart: they get as many as the reference makes in the stream."""
 STAGES = tuple(STREAM.split(STREAM_SEPARATOR))
 
 
@@ -40,6 +44,7 @@ class Variation:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+_LAST = "(its rounds see the last task's exercises only)"
 _KEEPS = "(boundaries are hidden: it keeps the first task's prompt, so only in part)"
 REFERENCE = Variation("fst", "the reference: T = 6, K = 4, feedback by step, the base reflects")
 VARIATIONS = (
@@ -52,11 +57,21 @@ VARIATIONS = (
     Variation("feedback: answer", "must feedback name the step?", options={"feedback": "answer"}),
     Variation("feedback: none", "is feedback needed at all?", options={"feedback": "none"}),
     Variation("oracle reflector", "is reflection the limit?", options={"reflection_lm": "oracle"}),
+    Variation("fst, rate 9e-4", "is the lower rate the secret?", options={"learning_rate": 9e-4}),
     Variation("rl", "parameters alone", "rl"),
+    Variation("rl, rate 6e-4", "is the higher rate its fall?", "rl", {"learning_rate": 6e-4}),
+    Variation("rl, rate 3e-4", "the rate of fst", "rl", {"learning_rate": 3e-4}),
     Variation("prompt", "prompts alone", "prompt"),
     Variation("prompt-then-rl", f"is interleaving needed? {_KEEPS}", "prompt-then-rl"),
-    Variation("rl-then-prompt", "how much is GEPA on an RL checkpoint?", "rl-then-prompt"),
+    Variation(
+        "prompt-then-rl, rate 3e-4",
+        "or is it the rate?",
+        "prompt-then-rl",
+        {"learning_rate": 3e-4},
+    ),
+    Variation("rl-then-prompt", f"how much is GEPA on an RL checkpoint? {_LAST}", "rl-then-prompt"),
     Variation("rl-kl", "is it just regularisation?", "rl-kl"),
+    Variation("rl-kl, β = 0.2", "would more of it do?", "rl-kl", {"kl_beta": 0.2}),
     Variation("rl-replay", "does replay do the same?", "rl-replay"),
 )
 
@@ -68,7 +83,17 @@ def cells(plan: Plan) -> list[Cell]:
 
 def cell(plan: Plan, variation: Variation, seed: int) -> Cell:
     """The run of a variation for one seed."""
-    return plan.stream(variation.learner, seed, **variation.options)
+    options = dict(variation.options)
+    if variation.learner in ROUNDS_IN_A_ROW:
+        options["consecutive_rounds"] = _rounds(plan)
+    if variation.learner == "rl-then-prompt":  # rounds only where something is measured of it
+        options["eval_every"] = plan.stage_steps(variation.learner)
+    return plan.stream(variation.learner, seed, **options)
+
+
+def _rounds(plan: Plan) -> int:
+    """Rounds that the reference makes in the whole stream."""
+    return ceil(len(STAGES) * plan.stage_steps(REFERENCE.learner) / LearnerConfig().round_every)
 
 
 @dataclass(frozen=True)

@@ -74,8 +74,12 @@ class Plan:
     def stream(self, learner: str, seed: int, **options: Any) -> Cell:
         """A run on facts → code → physics, evaluated four times in each stage."""
         samples = self.budget.stage_samples
-        every = max(1, steps_for(samples, self._settings(learner)) // 4)
+        every = max(1, self.stage_steps(learner) // 4)
         return self._cell(STREAM, learner, seed, samples, {"eval_every": every, **options})
+
+    def stage_steps(self, learner: str) -> int:
+        """Steps of a learner in a stage of the stream."""
+        return steps_for(self.budget.stage_samples, self._settings(learner))
 
     def probe(self, origin: Cell | None, seed: int) -> Cell:
         """Fresh RL on the probe's domain, from a run's last model or from the base."""

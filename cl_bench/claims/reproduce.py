@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cl_bench.claims import ablations, wording
+from cl_bench.claims import ablations, ablations_single, wording
 from cl_bench.claims import archive as archives
 from cl_bench.claims.archive import Archive, write_archive
 from cl_bench.claims.data import Data
@@ -79,7 +79,7 @@ def reproduce(
     kept = planned if archive is None else joined(planned, archive)
     wanted = cells(planned, claims)
     if ablate:
-        wanted = list(dict.fromkeys([*wanted, *ablations.cells(planned)]))
+        wanted = list(dict.fromkeys([*wanted, *ablations_single.cells(planned), *ablations.cells(planned)]))
     known = _known(wanted, folder, archive)
     failures: dict[str, str] = {}
     try:
