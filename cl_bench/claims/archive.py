@@ -202,7 +202,7 @@ def _read(path: Path, name: str, manifest: Mapping[str, Any]) -> pa.Table:
     try:
         if file_hash(file) != manifest["files"].get(file.name):
             raise _unusable(file, "it is not the file that the manifest names")
-        table = parquet.ParquetFile(file).read()
+        table = parquet.ParquetFile(file, pre_buffer=False).read(use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise _unusable(file, str(error)) from error
     if table.schema.names != schema.names:

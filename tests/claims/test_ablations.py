@@ -81,19 +81,19 @@ def test_a_variation_without_runs_says_so_and_nobody_fills_in() -> None:
 
 def test_the_section_has_what_was_measured_and_the_differences() -> None:
     plan = make_plan(seeds=[100, 101])
-    section = ablation_section(ablations.rows(runs_of(plan, {"fst": 0.7, "rl": 0.4}), plan))
+    section = ablation_section(ablations.rows(runs_of(plan, {"fst": 0.7, "T = 2": 0.4}), plan))
 
     heading, _, absent, measured, changes = section
     assert isinstance(heading, Heading)
     assert isinstance(absent, Paragraph)
     assert isinstance(measured, Table)
     assert isinstance(changes, Table)
-    assert [row[0] for row in measured.rows] == ["fst", "rl"]
-    assert [row[0] for row in changes.rows] == ["rl"]
-    missing = [change.name for change in VARIATIONS if change.name not in ("fst", "rl")]
+    assert [row[0] for row in measured.rows] == ["fst", "T = 2"]
+    assert [row[0] for row in changes.rows] == ["T = 2"]
+    missing = [change.name for change in VARIATIONS if change.name not in ("fst", "T = 2")]
     assert absent.text == f"Without a finished run: {', '.join(missing)}."
-    rl = next(row for row in changes.rows if row[0] == "rl")
-    assert rl[2] == "−30.0 points [−30.0, −30.0]"
+    (row,) = changes.rows
+    assert row[2] == "−30.0 points [−30.0, −30.0]"
 
 
 def test_rollouts_stand_beside_what_they_bought() -> None:
