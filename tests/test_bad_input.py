@@ -145,6 +145,9 @@ CASES: dict[str, list[str]] = {
     "probes of runs of two models": ["plasticity", "runs/bare", "runs/two", "--probe", "facts"],
     "probes that learn nothing": [
         "plasticity", "runs/bare", "--probe", "facts", "--learning-rate", "0"],
+    "seeds that are no range": ["sweep", "--seeds", "2-0"],
+    "an option without a value": ["sweep", "--set", "items"],
+    "an option that a sweep decides": ["sweep", "--set", "out=there"],
     "an unknown claim": ["reproduce", "--claims", "1,11"],
     "no claims between commas": ["reproduce", "--claims", ","],
     "more seeds than the exact test takes": ["reproduce", "--seeds", "21"],
