@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cl_bench.cli_errors import Errors
-from cl_bench.errors import UsageError
+from cl_bench.cli_sweep import seeds_in
 from cl_bench.text import printable
 
 Name = typer.Option
@@ -45,7 +45,7 @@ def plasticity(
             jobs=cores() if jobs is None else jobs,
             say=lambda line: None if quiet else typer.echo(printable(line), err=True),
             steps=steps,
-            seeds=_numbers(seeds),
+            seeds=seeds_in(seeds),
             learning_rate=learning_rate,
             problems_per_step=problems_per_step,
         )
@@ -54,12 +54,3 @@ def plasticity(
         typer.echo(f"\nThe table: {files}; the probes: {printable(str(out / 'runs'))}")
         if found.failed:
             raise typer.Exit(1)
-
-
-def _numbers(text: str | None) -> list[int]:
-    try:
-        return [int(word) for word in text.split(",")] if text is not None else []
-    except ValueError:
-        raise UsageError(
-            f"--seeds is {text!r}, but must be whole numbers joined by commas, such as 0,1,2."
-        ) from None

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cl_bench.cli_errors import Errors
-from cl_bench.errors import UsageError
+from cl_bench.cli_sweep import seeds_in
 from cl_bench.text import printable
 
 Name = typer.Option
@@ -56,18 +56,9 @@ def rerun(
             if not quiet:
                 typer.echo(printable(line), err=True)
 
-        made = make_again(path, out, seeds=_numbers(seeds), say=say)
+        made = make_again(path, out, seeds=seeds_in(seeds), say=say)
         if not quiet:
             typer.echo(
                 f"{len(made)} runs. Check them with: "
                 f"cl-bench check {printable(str(out))} --against {printable(str(path))}"
             )
-
-
-def _numbers(text: str | None) -> list[int]:
-    try:
-        return [int(word) for word in text.split(",")] if text is not None else []
-    except ValueError:
-        raise UsageError(
-            f"--seeds is {text!r}, but must be whole numbers joined by commas, such as 0,1,2."
-        ) from None

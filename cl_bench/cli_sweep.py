@@ -51,7 +51,7 @@ def sweep(
         cells = grid(
             words("--streams", streams, "math-to-code,paper"),
             words("--learners", learners, "rl,fst"),
-            _seeds(seeds),
+            seeds_in(seeds),
             steps=steps,
             model=model,
             options=dict(_option(text) for text in options or ()),
@@ -101,10 +101,10 @@ def say_failed(failed: Sequence[Outcome]) -> None:
     )
 
 
-def _seeds(given: str) -> list[int]:
-    """The different seeds of a list of numbers and ranges."""
+def seeds_in(given: str | None) -> list[int]:
+    """The different seeds of a list of numbers and ranges; none without a list."""
     found: list[int] = []
-    for word in words("--seeds", given, "0-2"):
+    for word in [] if given is None else words("--seeds", given, "0-2"):
         parts = re.fullmatch(r"([0-9]{1,19})(?:-([0-9]{1,19}))?", word)
         first, last = (int(part or parts[1]) for part in parts.groups()) if parts else (1, 0)
         if not first <= last < first + _MOST_SEEDS:
