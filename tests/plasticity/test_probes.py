@@ -214,7 +214,7 @@ def _other_models_are_refused(words: list[str], manifest: Path) -> None:
     ("arguments", "hint"),
     [
         (["--probe", "math-to-code"], "Unknown domain 'math-to-code'"),
-        (["--probe", "facts", "--seeds", "-1"], "seeds is -1, but must be at least 0"),
+        (["--probe", "facts", "--seeds", "-1"], "--seeds is '-1', but must be"),
         (["--probe", "facts", "--learning-rate", "0"], "learning_rate is 0"),
         (["--probe", "facts", "--problems-per-step", "0"], "problems_per_step is 0"),
         (["nowhere", "--probe", "facts"], "There is no run directory nowhere"),
