@@ -2,7 +2,8 @@
 
 GEPA's reflection LM (arXiv 2507.19457, section 3.2) has to find the rules in the feedback and to
 write them down. This one is given that ability whole: it copies the rules that the feedback of the
-micro domains names. What it reaches bounds what a better reflection LM could add.
+micro domains names. It never errs, but it changes nothing about which prompt is given to it: on a
+stream it scored below the embedded model's own reflection (reports/claims.md, the ablations).
 """
 
 from __future__ import annotations

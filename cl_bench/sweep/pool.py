@@ -28,7 +28,8 @@ _ONE_THREAD = {
     "OMP_WAIT_POLICY": "PASSIVE",
     "TOKENIZERS_PARALLELISM": "false",
 }
-_WORKER = (sys.executable, "-m", "cl_bench.sweep.worker")
+# -P: the folder that a sweep is started in may have a cl_bench of its own, such as a clone's.
+_WORKER = (sys.executable, "-P", "-m", "cl_bench.sweep.worker")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A worker process of a sweep: makes one run after another, each asked for by a line of its input.
 
-    python -m cl_bench.sweep.worker FOLDER PARENT
+    python -P -m cl_bench.sweep.worker FOLDER PARENT
 
 A line is a cell; the answer is a line with the run's status, or `failed` and why. An interrupted
 run goes on from its checkpoint; one that began with other software is set aside and made anew. One

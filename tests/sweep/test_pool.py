@@ -71,6 +71,19 @@ def test_runs_are_made_resumed_reused_and_fail_alone(tiny_model: Path, tmp_path:
     assert lines[-1] == "3 of 3 runs are finished already"
 
 
+@pytest.mark.slow
+def test_workers_import_what_is_installed_and_not_what_lies_where_the_sweep_was_started(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a clone after `pip install .`, the folder's cl_bench is a part of the package only."""
+    decoy = tmp_path / "cl_bench"
+    decoy.mkdir()
+    (decoy / "__init__.py").write_text("raise RuntimeError('the wrong one')")
+    monkeypatch.chdir(tmp_path)
+    (outcome,) = make_missing([small(1, tiny_model, items=0)], tmp_path, jobs=1, say=silent)
+    assert "items is 0" in outcome.reason
+
+
 def _kill_after_the_first_checkpoint(cell: Cell, folder: Path) -> None:
     """Leave the cell's run as a machine does that loses power at step 1 of 2."""
     script = (
@@ -115,8 +128,8 @@ def processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     real = subprocess.Popen
 
     def started(command: Sequence[str], **options: Any) -> subprocess.Popen[str]:
-        assert command[1:3] == ["-m", "cl_bench.sweep.worker"]
-        assert command[4] == str(os.getpid())
+        assert command[1:4] == ["-P", "-m", "cl_bench.sweep.worker"]
+        assert command[5] == str(os.getpid())
         return real([sys.executable, str(fake / "worker.py")], **options)
 
     monkeypatch.setattr(subprocess, "Popen", started)
