@@ -10,6 +10,7 @@ Importing the package is cheap: torch and pandas load when a run does.
 from __future__ import annotations
 
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "__version__", "check_learner", "check_task", "run"]
 __version__ = version("cl-bench")
+
+_here = Path(__file__).parent
+if not (_here / "fst").is_dir():  # a checkout, where tasks, baselines and fst lie beside cl_bench
+    __path__.append(str(_here.parent))
 
 
 def __getattr__(name: str) -> Any:

@@ -98,6 +98,17 @@ def test_the_domains_are_importable_from_the_wheel_alone(wheel: Path, tmp_path: 
     ]
 
 
+def test_in_a_checkout_the_package_is_whole() -> None:
+    """Python started in a clone finds the clone's cl_bench first, without what lies beside it."""
+    lines = "import cl_bench, cl_bench.fst, cl_bench.baselines.rl_only as rl\n"
+    show = "print(cl_bench.__file__, cl_bench.fst.__file__, rl.__file__, sep='\\n')"
+    done = subprocess.run(
+        [sys.executable, "-c", lines + show], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    places = ("cl_bench/__init__.py", "fst/__init__.py", "baselines/rl_only.py")
+    assert done.stdout.split() == [str(ROOT / place) for place in places]
+
+
 def test_the_embedded_model_is_shipped_whole_and_small(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         sizes = {item.filename: item.file_size for item in archive.infolist()}

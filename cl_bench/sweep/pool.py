@@ -28,7 +28,6 @@ _ONE_THREAD = {
     "OMP_WAIT_POLICY": "PASSIVE",
     "TOKENIZERS_PARALLELISM": "false",
 }
-# -P: the folder that a sweep is started in may have a cl_bench of its own, such as a clone's.
 _WORKER = (sys.executable, "-P", "-m", "cl_bench.sweep.worker")
 
 
@@ -147,11 +146,16 @@ class _Workers:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
-                env=os.environ | _ONE_THREAD,
+                env=os.environ | _ONE_THREAD | _same_imports(),
             )
             self._all.append(worker)
             self._mine.worker = worker
         return worker
+
+
+def _same_imports() -> dict[str, str]:
+    """With `-P`, a worker imports what this process does, whatever lies in the current folder."""
+    return {"PYTHONPATH": os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)}
 
 
 def _line(outcomes: Sequence[Outcome], total: int, seconds: float) -> str:
