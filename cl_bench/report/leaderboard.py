@@ -131,15 +131,17 @@ def _board(
 
 
 def _reference(runs: Sequence[Runs]) -> Runs | None:
-    """The row of the reference learner; of several, the one with the best average accuracy."""
+    """The row of the reference learner. Of several, the one with the most finished seeds; of equal
+    ones, the one with the best average accuracy."""
     rows = [row for row in runs if row.learner == REFERENCE]
-    return max(rows, key=_accuracy, default=None)
+    return max(rows, key=_finished_then_accuracy, default=None)
 
 
-def _accuracy(row: Runs) -> float:
+def _finished_then_accuracy(row: Runs) -> tuple[int, float]:
     name = "average_accuracy"
     found = estimate(name, {seed: e.value(name) for seed, e in row.by_seed.items()})
-    return -1.0 if isinstance(found, Undefined) else found.value
+    finished = sum(entry.status == "done" for entry in row.by_seed.values())
+    return finished, -1.0 if isinstance(found, Undefined) else found.value
 
 
 def _label(rows: Sequence[Row], reference: Runs | None) -> str | None:

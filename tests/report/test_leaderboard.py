@@ -137,6 +137,16 @@ def test_settings_tell_rows_of_one_learner_apart(tmp_path: Path) -> None:
     assert problems == []
 
 
+def test_samples_are_compared_with_the_reference_row_of_most_finished_seeds(tmp_path: Path) -> None:
+    for seed, rate, share in ((0, 0.1, 0.5), (1, 0.1, 0.5), (0, 0.2, 0.75)):
+        config = {"learning.learning_rate": rate}
+        name = f"rl-{rate}-{seed}"
+        write_run(tmp_path / name, learner="rl", seed=seed, accuracy=flat(share), config=config)
+    board, _ = _board(tmp_path)
+    assert board.rows[0].label == "rl (learning_rate=0.2)"
+    assert board.reference == "rl (learning_rate=0.1)"
+
+
 def test_runs_that_do_not_compare_are_on_boards_of_their_own_and_say_why(tmp_path: Path) -> None:
     write_run(tmp_path / "one")
     write_run(tmp_path / "two", learner="rl", stream={"version": "2"})

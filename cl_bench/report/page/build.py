@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from cl_bench.run_tables import find_runs
 
 PICTURES = "figures"
 """The folder of the figures beside the page."""
+_FIGURE = re.compile(r"board(-[a-z0-9]+)*\.[a-z-]+\.(png|svg)")
+"""The names that figures of boards have."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ def report(paths: Iterable[Path], out: Path, *, figures: bool = True) -> Report:
     """Write `leaderboard.html` and `leaderboard.md` into `out`, and figures below it.
 
     `paths` are runs, or folders with runs anywhere below them; a path without any is a
-    `RunDirectoryError`. The same tables give the same bytes.
+    `RunDirectoryError`. The same tables give the same bytes. Figures that an earlier page left in
+    `out` and that this one does not have are removed.
     """
     given = list(paths)
     runs, unreadable = find_runs(given)
@@ -47,6 +51,7 @@ def report(paths: Iterable[Path], out: Path, *, figures: bool = True) -> Report:
     page, twin = out / "leaderboard.html", out / "leaderboard.md"
     out.mkdir(parents=True, exist_ok=True)
     written = tuple(_written(out / PICTURES, drawings))
+    _remove_others(out / PICTURES, written)
     write_text_atomically(twin, markdown(blocks(found, drawings), PICTURES))
     write_text_atomically(page, html(found))
     return Report(page, twin, written, found)
@@ -60,3 +65,10 @@ def _written(folder: Path, drawings: Mapping[str, Drawing]) -> Iterable[Path]:
             with replacing(path) as temporary:
                 temporary.write_bytes(content)
             yield path
+
+
+def _remove_others(folder: Path, written: Collection[Path]) -> None:
+    """Remove figures of boards that are not among the `written`, and nothing else."""
+    for path in folder.glob("board*"):
+        if _FIGURE.fullmatch(path.name) and path not in written:
+            path.unlink()

@@ -162,6 +162,20 @@ def test_figures_are_files_that_the_twin_shows(tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in again.figures} == before
 
 
+def test_figures_of_an_earlier_page_are_removed_and_other_files_stay(tmp_path: Path) -> None:
+    figures = tmp_path / "out" / "figures"
+    write_run(tmp_path / "old" / "fst", stages=(("facts", 20),))
+    assert report([tmp_path / "old"], tmp_path / "out").figures
+    own = [figures / name for name in ("board.png", "board-1.accuracy.csv", "note-1.accuracy.png")]
+    for path in own:
+        path.touch()
+    write_run(tmp_path / "new" / "fst")
+    done = report([tmp_path / "new"], tmp_path / "out")
+    assert {*figures.iterdir()} == {*done.figures, *own}
+    report([tmp_path / "new"], tmp_path / "out", figures=False)
+    assert {*figures.iterdir()} == {*own}
+
+
 def test_what_does_not_fit_is_left_out_and_said(tmp_path: Path) -> None:
     write_runs(tmp_path / "runs", 40, transcripts=2)
     done = report([tmp_path / "runs"], tmp_path / "out", figures=False)
