@@ -26,7 +26,7 @@ def submit(
 ) -> None:
     """Verify a run and pack it into one file that another person can add to the results."""
     with Errors(debug):
-        from cl_bench.packs.submit import submit as pack_run
+        from cl_bench.submission.submit import submit as pack_run
 
         made = pack_run(run, out, allow_dirty=allow_dirty)
         typer.echo(made.text())
@@ -77,7 +77,7 @@ def pack(
 ) -> None:
     """Verify the runs of a folder and pack each into its place: STREAM/LEARNER-SEED.zip."""
     with Errors(debug, "What is packed is whole; the same command goes on."):
-        from cl_bench.packs.collect import pack_folder
+        from cl_bench.submission.collect import pack_folder
 
         fates = []
         for outcome in pack_folder(folder, out, replace=replace, allow_dirty=allow_dirty):

@@ -12,14 +12,14 @@ from typer.testing import CliRunner
 
 from cl_bench.cli import app
 from cl_bench.errors import UsageError
-from cl_bench.packs.collect import pack_folder
 from cl_bench.packs.layout import file_name, place
 from cl_bench.packs.packed import PackedRun
-from cl_bench.packs.submit import submit
 from cl_bench.packs.write import pack
 from cl_bench.results import RunDirectory
 from cl_bench.run_tables import open_run
 from cl_bench.schema import TABLES
+from cl_bench.submission.collect import pack_folder
+from cl_bench.submission.submit import submit
 
 Unpack = Callable[..., Path]
 

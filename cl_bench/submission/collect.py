@@ -10,9 +10,9 @@ from typing import Literal
 
 from cl_bench.errors import ClBenchError, RunDirectoryError
 from cl_bench.packs.layout import FINISHED, place
-from cl_bench.packs.submit import is_same, prepare
 from cl_bench.results import RunDirectory
 from cl_bench.run_tables import find_runs
+from cl_bench.submission.submit import is_same, prepare
 from cl_bench.text import one_line, printable
 
 Fate = Literal["packed", "replaced", "unchanged", "unfinished", "refused"]

@@ -1,0 +1,1 @@
+"""Adding runs to the results: verified, packed, put into their place."""
