@@ -38,6 +38,10 @@ def sweep(
         list[str] | None,
         Name("--set", help="Option of every run, as in learning_rate=3e-4; repeatable."),
     ] = None,
+    calibrated: Annotated[
+        bool,
+        Name("--calibrated", help="Each learner's calibrated settings, at the same samples."),
+    ] = False,
     jobs: Jobs = None,
     runs: Annotated[Path, Name(help="Directory for the runs.")] = Path("results/sweep"),
     quiet: Quiet = False,
@@ -56,6 +60,10 @@ def sweep(
             model=model,
             options=dict(_option(text) for text in options or ()),
         )
+        if calibrated:
+            from cl_bench.claims.calibrated import calibrated as with_settings
+
+            cells = with_settings(cells)
         outcomes = make_missing(cells, runs, jobs=how_many(jobs), say=teller(quiet))
         failed = [outcome for outcome in outcomes if outcome.status == "failed"]
         folder = printable(str(runs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from cl_bench.sweep import pool
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.pool import Outcome
 
+ROOT = Path(__file__).parents[2]
 SMALL = ("problems_per_step=2", "group_size=2", "items=2", "samples=1", "retention_items=0")
 
 
@@ -48,6 +50,16 @@ def test_names_ranges_and_values_become_cells(asked: list[Cell]) -> None:
     options = {"learning_rate": 3e-4, "feedback": "none", "refill": False}
     assert asked == [
         Cell(stream, "rl", seed, 3, options) for seed in (0, 1, 2, 7) for stream in ("math", "code")
+    ]
+
+
+def test_calibrated_runs_have_the_settings_that_calibration_chose(asked: list[Cell]) -> None:
+    words = ("--streams", "math", "--learners", "rl-kl,fst", "--seeds", "0", "--steps", "4")
+    assert call(*words, "--calibrated", "--set", "items=8")[0] == 0
+    chosen = json.loads((ROOT / "results" / "calibration" / "settings.json").read_text())
+    assert asked == [
+        Cell("math", learner, 0, 2, {**chosen[owner], "items": 8, "eval_every": 10})
+        for learner, owner in (("rl-kl", "rl"), ("fst", "fst"))
     ]
 
 
