@@ -75,7 +75,7 @@ def pack(
     allow_dirty: AllowDirty = False,
     debug: Debug = False,
 ) -> None:
-    """Verify the runs of a folder and pack each into its place: STREAM/LEARNER-SEED.zip."""
+    """Verify the runs of a folder and pack each into its place: STREAM/LEARNER-SEED-HASH.zip."""
     with Errors(debug, "What is packed is whole; the same command goes on."):
         from cl_bench.submission.collect import pack_folder
 

@@ -22,6 +22,8 @@ from cl_bench.schema import TABLES
 PACK_VERSION = 1
 """Counts up whenever members or entries of pack.json change their meaning."""
 PACK, MANIFEST, SUFFIX = "pack.json", "manifest.json", ".zip"
+HASH_SHOWN = 8
+"""Characters of a configuration's hash in a file name."""
 FINISHED = ("done", "diverged", "failed")
 """The statuses of runs that are packed."""
 LEFT_OUT = (
@@ -41,7 +43,7 @@ MEMBERS = (PACK, MANIFEST, *map(member, TABLES))
 
 
 def place(manifest: Mapping[str, Any]) -> PurePath:
-    """Where a run belongs below `results/runs`: `<stream>/<learner>-<seed>.zip`.
+    """What a run is, as a path: `<stream>/<learner>-<seed>.zip`.
 
     The name of any model but the embedded one follows the seed.
     """
@@ -49,6 +51,19 @@ def place(manifest: Mapping[str, Any]) -> PurePath:
     named = "" if model == "embedded" else f"-{_safe(Path(model).name)}"
     learner = _safe(str(manifest["learner"]))
     return PurePath(_safe(_stream(manifest)), f"{learner}-{manifest['seed']}{named}{SUFFIX}")
+
+
+def home(manifest: Mapping[str, Any]) -> PurePath:
+    """Where a run belongs below `results/runs`: its `place`, with the configuration's hash.
+
+    Runs of one learner and seed with other settings have homes of their own:
+    `<stream>/<learner>-<seed>-<hash>.zip`.
+    """
+    plain = place(manifest)
+    if "config_hash" not in manifest:
+        return plain  # an early schema
+    configuration = _safe(str(manifest["config_hash"]))[:HASH_SHOWN]
+    return plain.with_name(f"{plain.name.removesuffix(SUFFIX)}-{configuration}{SUFFIX}")
 
 
 def file_name(manifest: Mapping[str, Any]) -> str:

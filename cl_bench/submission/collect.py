@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from cl_bench.errors import ClBenchError, RunDirectoryError
-from cl_bench.packs.layout import FINISHED, place
+from cl_bench.packs.layout import FINISHED, home
 from cl_bench.results import RunDirectory
 from cl_bench.run_tables import find_runs
 from cl_bench.submission.submit import is_same, prepare
@@ -62,7 +62,7 @@ def pack_folder(
             yield Outcome(run.path, "unfinished", reason=reason)
             continue
         try:
-            places[out / place(run.manifest)].append(run)
+            places[out / home(run.manifest)].append(run)
         except (LookupError, TypeError) as error:
             yield Outcome(run.path, "refused", reason=f"its manifest is damaged ({error!r})")
     for target, runs in places.items():

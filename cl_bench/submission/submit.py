@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from cl_bench.errors import UsageError
-from cl_bench.packs.layout import file_name, place, require_finished
+from cl_bench.packs.layout import file_name, home, require_finished
 from cl_bench.packs.write import Pack, pack
 from cl_bench.results import RunDirectory
 from cl_bench.run_metrics import RUN_METRICS
@@ -111,7 +111,7 @@ def _contents(made: Pack, report: Report, out: Path) -> list[str]:
 def _advice(made: Submission) -> list[str]:
     assert made.pack is not None
     manifest = made.pack.manifest
-    target = HOME / place(manifest)
+    target = HOME / home(manifest)
     lines = []
     if Path(str(manifest["model"])).is_absolute():
         lines.append(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cl_bench.errors import ClBenchError, DamagedError
 from cl_bench.packs import container
-from cl_bench.packs.layout import PACK, SUFFIX, member, place
+from cl_bench.packs.layout import PACK, SUFFIX, home, member, place
 from cl_bench.packs.packed import PackedRun
 from cl_bench.packs.write import measured
 from cl_bench.text import printable
@@ -65,7 +65,7 @@ def _check_place(run: PackedRun, findings: Findings) -> None:
     if folder.name != belongs.parent.name or not (
         name == belongs.name or name.startswith(f"{plain}-")
     ):
-        findings.add(f"it lies under the name of another run; it belongs to {belongs}")
+        findings.add(f"it lies under the name of another run; it belongs to {home(run.manifest)}")
 
 
 def _check_metrics(run: PackedRun, findings: Findings) -> list[str]:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from cl_bench.cli import app
 from cl_bench.errors import UsageError
-from cl_bench.packs.layout import file_name, place
+from cl_bench.packs.layout import file_name, home, place
 from cl_bench.packs.packed import PackedRun
 from cl_bench.packs.write import pack
 from cl_bench.results import RunDirectory
@@ -53,12 +53,14 @@ def test_submit_writes_a_verified_pack_and_says_how_to_add_it(
     assert "fst on math-to-code, seed 5, model embedded: done" in out
     assert "verified" in out
     assert "DIRTY" not in out
+    configuration = RunDirectory.open(home).manifest["config_hash"][:8]
+    there = f"results/runs/math-to-code/fst-5-{configuration}.zip"
     for words in (
         "322 rows",
         "left out: checkpoint",
         "backward transfer (GEM)",
-        "cp math-to-code-fst-5.zip results/runs/math-to-code/fst-5.zip",
-        "cl-bench results verify results/runs/math-to-code/fst-5.zip",
+        f"cp math-to-code-fst-5.zip {there}",
+        f"cl-bench results verify {there}",
         "open a pull request",
     ):
         assert words in out, words
@@ -160,6 +162,8 @@ def test_a_place_is_two_harmless_names(
     manifest = {"stream": {"name": stream}, "learner": learner, "model": model, "seed": 7}
     assert place(manifest).as_posix() == expected
     assert file_name(manifest) == expected.replace("/", "-")
+    named = home({**manifest, "config_hash": "0123456789abcdef"}).as_posix()
+    assert named == expected.replace(".zip", "-01234567.zip")
 
 
 def test_a_folder_of_runs_is_packed_each_into_its_place(
@@ -174,7 +178,9 @@ def test_a_folder_of_runs_is_packed_each_into_its_place(
         "good": "packed",
         "begun": "unfinished",
     }
-    target = out / "math-to-code" / "fst-5.zip"
+    target = first["good"].target
+    assert target is not None
+    assert target == out / home(RunDirectory.open(homes / "good").manifest)
     assert open_run(target).manifest["seed"] == 5
     assert "--resume" in first["begun"].reason
     (again,) = [o for o in pack_folder(homes, out) if o.path.name == "good"]

@@ -81,18 +81,24 @@ def _board(drawn: DrawnBoard, title: str, drawings: Mapping[str, Drawing]) -> It
         yield Folded("More numbers", [_table(drawn, more, "")])
     labelled = [(label(row, look), row) for row, look in zip(board.rows, drawn.looks, strict=True)]
     flags = [f"{name}: {', '.join(row.flags)}" for name, row in labelled if row.flags]
-    reasons = [
-        f"{column.title}: {value.reason}"
-        for _, row in labelled
-        for name, column in board.columns.items()
-        if isinstance(value := row.values[name], Undefined)
-    ]
-    yield Bullets(list(dict.fromkeys([*flags, *board.notes, *reasons])))
+    yield Bullets([*flags, *board.notes, *_undefined(drawn)])
     yield Folded("What these runs have in common", [Bullets(board.words)])
     for name in drawings:
         if name.startswith(f"{drawn.anchor}."):
             what = name.removeprefix(f"{drawn.anchor}.").replace("-", " ")
             yield Picture(name, f"{board.stream}: {what}")
+
+
+def _undefined(drawn: DrawnBoard) -> Iterator[str]:
+    """Why values are missing: a line for every metric and reason, with the rows that it concerns."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    for row, look in zip(drawn.board.rows, drawn.looks, strict=True):
+        for name, column in drawn.board.columns.items():
+            if isinstance(value := row.values[name], Undefined):
+                rows.setdefault((column.title, value.reason), []).append(label(row, look))
+    for (title, reason), names in rows.items():
+        whose = "" if len(names) == len(drawn.board.rows) else f", {'; '.join(names)}"
+        yield f"{title}{whose}: {reason}"
 
 
 def _table(drawn: DrawnBoard, columns: Mapping[str, Column], caption: str) -> Table:
