@@ -277,6 +277,18 @@ def test_a_phone_never_scrolls_sideways(open_page: Open, address: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
 
 
+def test_a_long_stream_does_not_widen_a_phone(browser: Any, tmp_path: Path) -> None:
+    stages = tuple((name, 20) for name in ("math", "code", "facts", "physics", "star-graph"))
+    write_run(tmp_path / "runs" / "long", stages=stages)
+    done = report([tmp_path / "runs"], tmp_path / "out", figures=False)
+    page = browser.new_page(viewport=PHONE)
+    for address in ("", "#run=long"):
+        page.goto(f"{done.html.as_uri()}{address}")
+        page.wait_for_selector("table.matrix:visible")
+        assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    page.close()
+
+
 def test_tables_are_there_without_a_script(open_page: Open) -> None:
     page = open_page(java_script_enabled=False)
     assert learners(page)[:3] == ["FST", "prompt-only", "RL"]

@@ -23,7 +23,7 @@ function heatMap({ title, rows, columns, values, top, write: shown, kind, seen }
   const body = rows.map((name, number) =>
     make("tr", {}, make("th", { scope: "row" }, name), cells[number]),
   );
-  return make(
+  const table = make(
     "table",
     { class: `matrix ${kind}` },
     make("caption", {}, title),
@@ -34,6 +34,7 @@ function heatMap({ title, rows, columns, values, top, write: shown, kind, seen }
     ),
     make("tbody", {}, body),
   );
+  return make("div", { class: "wide", tabindex: "0" }, table);
 }
 
 /** R and KL of one learner. `accuracy` and `kl`: rows by stage, 0 first; null where nothing is. */

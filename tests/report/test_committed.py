@@ -1,0 +1,59 @@
+"""The committed leaderboard is what the committed runs say."""
+
+from __future__ import annotations
+
+import re
+from math import isclose
+from pathlib import Path
+
+import pytest
+
+from cl_bench.registry import LEARNERS
+from cl_bench.report.page.build import Report, report
+from cl_bench.report.page.parts import decoded
+
+ROOT = Path(__file__).parents[2]
+RUNS = ROOT / "results" / "runs"
+PAGES = ROOT / "reports"
+NUMBER = re.compile(r"(?<![\w.])-?\d+\.\d+(?:[eE][-+]?\d+)?(?![\w.])")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def again(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    return report([RUNS], tmp_path_factory.mktemp("reports"))
+
+
+def test_the_markdown_follows_from_the_runs(again: Report) -> None:
+    assert again.markdown.read_text() == (PAGES / "leaderboard.md").read_text()
+
+
+def test_the_page_follows_from_the_runs(again: Report) -> None:
+    made, committed = (
+        decoded(page.read_text(encoding="utf-8"))
+        for page in (again.html, PAGES / "leaderboard.html")
+    )
+    assert NUMBER.split(made) == NUMBER.split(committed)
+    pairs = zip(NUMBER.findall(made), NUMBER.findall(committed), strict=True)
+    # another processor may round a last bit otherwise
+    assert [(a, b) for a, b in pairs if not isclose(float(a), float(b), rel_tol=1e-6)] == []
+
+
+def test_the_figures_of_the_page_are_there_and_no_others(again: Report) -> None:
+    made = {path.name for path in again.figures}
+    assert made
+    assert made == {path.name for path in (PAGES / "figures").iterdir()}
+
+
+def test_every_learner_has_three_finished_seeds_on_every_board(again: Report) -> None:
+    assert again.contents.problems == []
+    learners = {name for name in LEARNERS if LEARNERS.plugin(name) is None}
+    for board in again.contents.leaderboard.boards:
+        done = [
+            row.learner
+            for row in board.rows
+            if sum(status == "done" for status in row.status.values()) >= 3
+        ]
+        assert {*done} == learners
+        assert len(done) == len(board.rows)
