@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,14 @@ def saved(figure: Figure, kind: str) -> bytes:
 
     file = BytesIO()
     options: Any = {"svg.hashsalt": "cl-bench", "text.parse_math": False}
-    with rc_context(options), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"Glyph .* missing from|constrained_layout not applied")
+    with rc_context(options), any_text():
         figure.savefig(file, format=kind, dpi=150, bbox_inches="tight", metadata=_METADATA[kind])
     return file.getvalue()
+
+
+@contextmanager
+def any_text() -> Iterator[None]:
+    """Text is drawn without a warning of signs that the font lacks or of names that are long."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph .* missing from|constrained_layout not applied")
+        yield

@@ -10,7 +10,7 @@ import numpy as np
 from cl_bench.pages.look import PALETTE
 from cl_bench.report.page.bands import GAINS, Band
 from cl_bench.report.page.board_record import DrawnBoard
-from cl_bench.report.page.sheets import sheet, wrapped
+from cl_bench.report.page.sheets import label_height, sheet, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,7 +81,8 @@ def _forest(
     groups: Sequence[tuple[str, Band, Sequence[int]]], marks: Sequence[_Mark], label: str
 ) -> Figure:
     """Means with intervals, and dots for seeds; a group is its name, values and their signs."""
-    with sheet(1, 1, 0.9 + (0.1 + 0.15 * len(marks)) * len(groups)) as (figure, ((axes,),)):
+    each = max(0.1 + 0.15 * len(marks), label_height(name for name, _, _ in groups))
+    with sheet(1, 1, 0.9 + each * len(groups)) as (figure, ((axes,),)):
         for place, (_, band, signs) in enumerate(groups):
             for number, (mark, sign) in enumerate(zip(marks, signs, strict=True)):
                 at = place + 0.22 * (number - (len(marks) - 1) / 2)
@@ -110,8 +111,11 @@ def _item(axes: Axes, at: float, band: Band, number: int, times: float, mark: _M
 
 def cost(board: DrawnBoard) -> Figure:
     """What was spent: all of a bar is what the tables say."""
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
     seen = board.seen
-    with sheet(1, 3, 1.2 + 0.32 * len(seen), sharey=True) as (figure, (panels,)):
+    each = max(0.32, label_height(name for name, _, _ in seen))
+    with sheet(1, 3, 1.2 + each * len(seen), sharey=True) as (figure, (panels,)):
         for axes, (what, (names, unit, title)) in zip(panels, _SPENT.items(), strict=True):
             start = np.zeros(len(seen))
             for number, (kind, words) in enumerate(names.items()):
@@ -121,9 +125,11 @@ def cost(board: DrawnBoard) -> Figure:
                 axes.barh(range(len(seen)), amount, color=colour, hatch=hatch, **bars)
                 start = start + amount
             axes.set_xlabel(title)
+            axes.xaxis.set_major_locator(MaxNLocator(3))
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
             axes.set_yticks(range(len(seen)), [wrapped(name) for name, _, _ in seen])
             axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=7)
-        panels[0].invert_yaxis()
+        panels[0].set_ylim(len(seen) - 0.5, -0.5)
         return figure
 
 

@@ -57,7 +57,8 @@ class DrawnBoard:
 
 def label(row: Named, look: Look) -> str:
     """What readers call a row: the learner's name, and its settings where it has several."""
-    return f"{look.label} ({printable(row.settings)})" if row.settings else look.label
+    settings = printable(row.settings).replace("learning_rate=", "lr=")
+    return f"{look.label} ({settings})" if settings else look.label
 
 
 def overall_looks(overall: Overall, boards: Sequence[DrawnBoard]) -> list[Look]:

@@ -10,7 +10,16 @@ import numpy as np
 from cl_bench.pages.look import named
 from cl_bench.report.page.bands import Drawn
 from cl_bench.report.page.board_record import DrawnBoard
-from cl_bench.report.page.sheets import curve, dashes, legend, percent, shade, sheet, wrapped
+from cl_bench.report.page.sheets import (
+    curve,
+    dashes,
+    label_height,
+    legend,
+    percent,
+    shade,
+    sheet,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,12 +66,13 @@ def matrices(board: DrawnBoard) -> Figure:
     names = [domain for domain, _ in board.stages]
     ends = [_at_ends(drawn, names) for _, _, drawn in seen]
     furthest = max(float(np.nanmax(kl, initial=0.0)) for _, kl in ends) or 1.0
-    height = 0.4 + len(seen) * (0.75 + 0.3 * (len(names) + 1))
+    title = label_height(name for name, _, _ in seen)
+    height = 0.4 + len(seen) * (0.6 + title + 0.3 * (len(names) + 1))
     with sheet(len(seen), 2, height) as (figure, panels):
         for (name, _, _), (known, kl), (left, right) in zip(seen, ends, panels, strict=True):
             _heat(left, known, names, "Blues", 1.0, lambda value: f"{100 * value:.1f}")
             _heat(right, kl, names, "Oranges", furthest, lambda value: f"{value:.3f}")
-            left.set_title(f"{name}: R, accuracy in %", loc="left")
+            left.set_title(f"{wrapped(name)}\nR, accuracy in %", loc="left")
             right.set_title("KL(policy ‖ base), nats/token", loc="left")
             right.set_yticks([])
         return figure

@@ -5,11 +5,12 @@ matplotlib is imported when a figure is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
+from cl_bench.pages.drawings import any_text
 from cl_bench.pages.look import Look, named
 from cl_bench.report.page.bands import Band
 from cl_bench.report.page.board_record import Seen
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 _MOST_MARKERS = 12
 _LINE, _LEGEND = 36, 130
 """Characters of a label's line, and of all that stand side by side in a legend."""
+_LINE_HEIGHT, _PADDING = 0.15, 0.06
+"""Inches of a label's line, and around a label."""
+_LEGEND_HEIGHT = 0.4
+"""Inches that the height of a sheet has room for."""
 
 
 @contextmanager
@@ -84,12 +89,22 @@ def percent(axes: Axes) -> None:
 
 
 def wrapped(name: str) -> str:
-    """A long label on several lines, so that it leaves room for what it names."""
-    return fill(name, _LINE)
+    """A long label on several lines, settings on their own, so that it leaves room for what it
+    names."""
+    if len(name) <= _LINE:
+        return name
+    learner, bracket, settings = name.partition(" (")
+    return "\n".join(fill(part, _LINE) for part in (learner, bracket.strip() + settings) if part)
+
+
+def label_height(names: Iterable[str]) -> float:
+    """Inches that the tallest of some labels takes when it is `wrapped`."""
+    lines = max((1 + wrapped(name).count("\n") for name in names), default=1)
+    return _PADDING + lines * _LINE_HEIGHT
 
 
 def legend(figure: Figure, seen: Seen, more: Sequence[Any] = ()) -> None:
-    """The learners, then `more` handles."""
+    """The learners, then `more` handles; the sheet grows where they need more room."""
     from matplotlib.lines import Line2D
 
     handles = [
@@ -99,4 +114,8 @@ def legend(figure: Figure, seen: Seen, more: Sequence[Any] = ()) -> None:
     shown = [*handles, *more]
     longest = max(len(line) for each in shown for line in str(each.get_label()).splitlines())
     columns = min(len(shown), 5, max(1, _LEGEND // (longest + 6)))
-    figure.legend(handles=shown, loc="outside lower center", ncols=columns)
+    made = figure.legend(handles=shown, loc="outside lower center", ncols=columns)
+    with any_text():
+        taken = made.get_window_extent().height / figure.dpi
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + max(0.0, taken - _LEGEND_HEIGHT))

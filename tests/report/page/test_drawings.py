@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -161,3 +162,48 @@ def test_names_with_an_underscore_are_in_the_legend(tmp_path: Path) -> None:
         write_run(tmp_path / learner, learner=learner)
     (legend,) = figure(board(tmp_path), "accuracy").legends
     assert "_mine" in [text.get_text() for text in legend.get_texts()]
+
+
+def many_settings(folder: Path) -> DrawnBoard:
+    """A board of twelve rows, all of one learner with settings that are long to say."""
+    for number in range(12):
+        write_run(
+            folder / str(number),
+            learner="rl-then-prompt",
+            items=16,
+            config={
+                "learning.learning_rate": round(1e-4 * (number + 1), 6),
+                "learning.round_exercises": 8 + number,
+            },
+        )
+    return board(folder)
+
+
+def boxes(made: Any, things: Any) -> list[Any]:
+    made.canvas.draw()
+    return [thing.get_window_extent() for thing in things if thing.get_text()]
+
+
+def test_long_legends_take_no_room_from_the_panels(tmp_path: Path) -> None:
+    of = many_settings(tmp_path)
+    for name in ("accuracy", "accuracy-against-kl", "sample-efficiency"):
+        made = figure(of, name)
+        made.canvas.draw()
+        (legend,) = made.legends
+        for axes in made.axes:
+            panel = axes.get_window_extent()
+            assert panel.height > 1.2 * made.dpi, name
+            assert not panel.overlaps(legend.get_window_extent()), name
+
+
+def test_long_labels_do_not_lie_on_each_other(tmp_path: Path) -> None:
+    of = many_settings(tmp_path)
+    for name in ("channels", "turnover", "cost"):
+        made = figure(of, name)
+        found = boxes(made, made.axes[0].get_yticklabels())
+        assert len(found) >= 12
+        assert not [name for one, two in pairwise(found) if one.overlaps(two)]
+    made = figure(of, "matrices")
+    titles = boxes(made, [axes.title for axes in made.axes] + [a._left_title for a in made.axes])
+    assert len(titles) == 24
+    assert not [one for one, two in combinations(titles, 2) if one.overlaps(two)]
