@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,8 @@ from cl_bench.run_metrics import run_metrics
 from cl_bench.run_tables import find_runs
 from cl_bench.schema import SCHEMA_VERSION, TABLES
 from cl_bench.sweep.cell import Cell
+from tests.older_runs import older_run
 
-FIXTURES = Path(__file__).parent / "fixtures"
 OLDER = range(1, SCHEMA_VERSION)
 PLACE = {"domain": ["math", "facts", "acme/colours"], "prompt": ["learner", "stated", "stated"]}
 STAGES = [
@@ -39,13 +38,7 @@ STAGES = [
 @pytest.fixture(params=OLDER, ids="schema {}".format)
 def home(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Where the run of an older version lies; what its own code said of it is beside it."""
-    return unpacked(request.param, tmp_path)
-
-
-def unpacked(version: int, folder: Path) -> Path:
-    with tarfile.open(FIXTURES / f"schema-{version}.tar.xz") as archive:
-        archive.extractall(folder, filter="data")
-    return folder / "run"
+    return older_run(request.param, tmp_path)
 
 
 def said(home: Path) -> dict[str, Any]:
@@ -156,7 +149,7 @@ def test_an_edited_file_is_refused_where_versions_kept_hashes(home: Path) -> Non
 
 
 def test_other_columns_are_refused_without_hashes_too(tmp_path: Path) -> None:
-    home = unpacked(1, tmp_path)
+    home = older_run(1, tmp_path)
     file = home / "tables" / "items" / "000001.parquet"
     parquet.write_table(parquet.ParquetFile(file).read().drop_columns("score"), file)
     with pytest.raises(RunDirectoryError, match=rf"{file}: its columns .* version 1, but step, "):
@@ -164,7 +157,7 @@ def test_other_columns_are_refused_without_hashes_too(tmp_path: Path) -> None:
 
 
 def test_null_where_none_is_allowed_is_refused(tmp_path: Path) -> None:
-    home = unpacked(2, tmp_path)
+    home = older_run(2, tmp_path)
     file = home / "tables" / "timing" / "000000.parquet"
     content = parquet.ParquetFile(file).read()
     nulls = pa.nulls(len(content), pa.float64())
@@ -177,7 +170,7 @@ def test_null_where_none_is_allowed_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_commit_without_its_last_table_is_not_read_in_version_1(tmp_path: Path) -> None:
-    directory = RunDirectory.open(unpacked(1, tmp_path))
+    directory = RunDirectory.open(older_run(1, tmp_path))
     (directory.path / "tables" / "timing" / "000004.parquet").unlink()
     assert directory.table("evaluations")["step"].max() == 3
 

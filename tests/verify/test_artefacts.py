@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,9 +19,9 @@ from cl_bench.schema import TABLES
 from cl_bench.verify.artefacts import verify
 from cl_bench.verify.calibration import verify_calibration
 from cl_bench.verify.run import verify_run
+from tests.older_runs import older_run
 
 ROOT = Path(__file__).parents[2]
-FIXTURES = ROOT / "tests" / "fixtures"
 needs_results = pytest.mark.skipif(
     not (ROOT / "results" / "calibration").exists(), reason="only in a checkout"
 )
@@ -91,11 +90,10 @@ def test_hostile_names_and_reasons_are_printed_harmlessly(
 def test_runs_of_older_schema_versions_are_verified_and_packed(
     version: int, tmp_path: Path
 ) -> None:
-    with tarfile.open(FIXTURES / f"schema-{version}.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
-    report = verify_run(tmp_path / "run")
+    run = older_run(version, tmp_path)
+    report = verify_run(run)
     assert report.findings == [], report.text()
-    directory = RunDirectory.open(tmp_path / "run")
+    directory = RunDirectory.open(run)
     pack(directory).write(tmp_path / "a.zip")
     again = PackedRun.open(tmp_path / "a.zip")
     assert again.contents["schema_version"] == version
