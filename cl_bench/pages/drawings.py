@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.transforms import BboxBase
 
+_DPI, _MARGIN = 150, 0.1
+"""Dots per inch of a PNG file, and inches around what is drawn."""
 _METADATA: Mapping[str, dict[str, Any]] = {
     "png": {"Software": None},
     "svg": {"Date": None, "Creator": None},
@@ -27,22 +30,36 @@ class Drawing:
 
 
 def drawing(figure: Figure) -> Drawing:
-    """Both files of a figure; they name no time, and ids follow from the content."""
-    return Drawing(saved(figure, "png"), saved(figure, "svg"))
+    """Both files of a figure."""
+    return Drawing(*saved(figure, "png", "svg"))
 
 
-def saved(figure: Figure, kind: str) -> bytes:
-    """The figure as a `png` or `svg` file.
+def saved(figure: Figure, *kinds: str) -> list[bytes]:
+    """The figure as files of these kinds, `png` or `svg`, laid out once for all of them.
 
-    Labels are text and never maths, whatever names they hold; a character that the font lacks is a
-    box, and labels that leave no room overlap.
+    They name no time, and ids follow from the content. Labels are text and never maths, whatever
+    names they hold; a character that the font lacks is a box, and labels that leave no room
+    overlap.
     """
     from matplotlib import rc_context
 
-    file = BytesIO()
     options: Any = {"svg.hashsalt": "cl-bench", "text.parse_math": False}
     with rc_context(options), any_text():
-        figure.savefig(file, format=kind, dpi=150, bbox_inches="tight", metadata=_METADATA[kind])
+        shown = _laid_out(figure)
+        return [_file(figure, kind, shown) for kind in kinds]
+
+
+def _laid_out(figure: Figure) -> BboxBase:
+    """Give everything its final place; returns what is not empty margin, in inches."""
+    figure.set_dpi(_DPI)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return figure.get_tightbbox().padded(_MARGIN)
+
+
+def _file(figure: Figure, kind: str, shown: BboxBase) -> bytes:
+    file = BytesIO()
+    figure.savefig(file, format=kind, dpi=_DPI, bbox_inches=shown, metadata=_METADATA[kind])
     return file.getvalue()
 
 

@@ -156,7 +156,7 @@ def write_figures(directory: RunDirectory) -> list[Path]:
     for name, figure in figures.items():
         FigureCanvasAgg(figure)
         with replacing(folder / f"{name}.png") as temporary:
-            temporary.write_bytes(saved(figure, "png"))
+            temporary.write_bytes(*saved(figure, "png"))
         written.append(folder / f"{name}.png")
     return written
 

@@ -18,7 +18,7 @@ from cl_bench.report.leaderboard import Board, Leaderboard, Problem, leaderboard
 from cl_bench.report.page.bands import drawn
 from cl_bench.report.page.board_record import DrawnBoard
 from cl_bench.report.page.digest import READ, Digest, digest
-from cl_bench.report.page.kept import loaded
+from cl_bench.report.page.kept import Kept
 from cl_bench.report.plasticity_tables import PlasticityTable
 from cl_bench.report.titles import titles
 from cl_bench.run_metrics import run_metrics
@@ -91,7 +91,7 @@ def contents(
 
 class _Reading:
     """Runs to be ranked one after the other, each of which is digested before the next comes: so
-    its tables are read once, and those of few runs at a time are in memory."""
+    its tables are read once, and those of one run at a time are in memory."""
 
     def __init__(self, runs: Sequence[RunTables]) -> None:
         self._runs = runs
@@ -101,7 +101,8 @@ class _Reading:
         self.damaged: list[Problem] = []
 
     def __iter__(self) -> Iterator[RunTables]:
-        for kept in loaded(self._runs, READ):
+        for run in self._runs:
+            kept = Kept(run, READ)
             yield kept
             path = str(kept.path)
             try:

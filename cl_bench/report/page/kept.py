@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from cl_bench.errors import ClBenchError
 from cl_bench.run_tables import RunTables, Selective
 from cl_bench.schema import TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-_THREADS, _AHEAD = 4, 16
-"""Threads that read, and runs that are in memory before it is their turn."""
 
 
 class Kept:
@@ -60,34 +52,12 @@ class Kept:
         found = known.select([column for column in known.column_names if column in wanted])
         return found.slice(0, _first_rows(known)) if first else found
 
-    def load(self) -> Kept:
-        """Read all columns that were named ahead; a table that cannot be read says so later."""
-        for name in self._ahead:
-            with suppress(ClBenchError):
-                self.select(name, ())
-        return self
-
     def _read(self, name: str, columns: Sequence[str]) -> pa.Table:
         if self._selective is not None:
             return self._selective.select(name, columns)
         frame = self._run.table(name)
         ordered = [column for column in frame if column in columns]
         return pa.Table.from_pandas(frame[ordered], preserve_index=False)
-
-
-def loaded(runs: Iterable[RunTables], ahead: Mapping[str, Sequence[str]]) -> Iterator[Kept]:
-    """The runs in their order, read by threads a few runs ahead.
-
-    Opening a thousand small files is mostly waiting, and Arrow lets other threads go on.
-    """
-    with ThreadPoolExecutor(_THREADS) as pool:
-        waiting: deque[Future[Kept]] = deque()
-        for run in runs:
-            waiting.append(pool.submit(Kept(run, ahead).load))
-            if len(waiting) > _AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def _first_rows(table: pa.Table) -> int:
