@@ -27,7 +27,6 @@ from cl_bench.text import printable
 app = typer.Typer(
     name="cl-bench",
     cls=OneLineGroup,
-    help="Continual-learning benchmarks for language models: run a learner on a stream of tasks.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -38,6 +37,25 @@ app.add_typer(new_app, name="new")
 app.add_typer(results_app, name="results")
 
 Name = typer.Option
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from cl_bench import __version__
+
+        typer.echo(f"cl-bench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        Name("--version", help="Show the version.", is_eager=True, callback=_show_version),
+    ] = False,
+) -> None:
+    """Continual-learning benchmarks for language models: run a learner on a stream of tasks."""
+
 
 app.command()(run)
 

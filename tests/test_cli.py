@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from inspect import signature
 from pathlib import Path
 
@@ -158,3 +159,7 @@ def test_the_options_defaults_are_those_of_the_python_configurations() -> None:
 def test_brackets_in_help_are_shown(command: tuple[str, ...], words: str) -> None:
     _, shown, _ = call(*command, "--help")
     assert words in " ".join(shown.replace("│", " ").split())
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert call("--version") == (0, f"cl-bench {version('cl-bench')}\n", "")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from math import isclose
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cl_bench.registry import LEARNERS
+from cl_bench.registry import LEARNERS, STREAMS, Registry
 from cl_bench.report.page.build import Report, report
 from cl_bench.report.page.parts import decoded
 
@@ -46,9 +47,13 @@ def test_the_figures_of_the_page_are_there_and_no_others(again: Report) -> None:
     assert made == {path.name for path in (PAGES / "figures").iterdir()}
 
 
+def test_every_stream_has_a_board(again: Report) -> None:
+    assert {board.key.stream for board in again.contents.leaderboard.boards} == own(STREAMS)
+
+
 def test_every_learner_has_three_finished_seeds_on_every_board(again: Report) -> None:
     assert again.contents.problems == []
-    learners = {name for name in LEARNERS if LEARNERS.plugin(name) is None}
+    learners = own(LEARNERS)
     for board in again.contents.leaderboard.boards:
         done = [
             row.learner
@@ -57,3 +62,8 @@ def test_every_learner_has_three_finished_seeds_on_every_board(again: Report) ->
         ]
         assert {*done} == learners
         assert len(done) == len(board.rows)
+
+
+def own(registry: Registry[Any]) -> set[str]:
+    """The names that come with the package."""
+    return {name for name in registry if registry.plugin(name) is None}
