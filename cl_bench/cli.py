@@ -48,7 +48,7 @@ def _show_version(wanted: bool) -> None:
 
 
 @app.callback()
-def main(
+def general(
     version: Annotated[
         bool,
         Name("--version", help="Show the version.", is_eager=True, callback=_show_version),
