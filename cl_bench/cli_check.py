@@ -41,7 +41,7 @@ def check(
     debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Did it get worse? Exit code 0: no. 1: yes. 3: too little data to say. 2: cannot compare."""
-    with Errors(debug):
+    with Errors(debug, bug=2):
         if print_policy:
             from cl_bench.gate.policy import default_policy_text
 
@@ -53,7 +53,7 @@ def check(
         try:
             output.junit = _writable(junit)
             report = _report(candidate, against, policy, verify=verify)
-        except ClBenchError as error:
+        except Exception as error:
             output.failed(error)
             raise
         output.done(report)
@@ -94,11 +94,12 @@ class _Output:
         if self._github:
             self._annotate(hub.annotation_lines(report), hub.summary(report))
 
-    def failed(self, error: ClBenchError) -> None:
+    def failed(self, error: Exception) -> None:
         from cl_bench.gate import write_github as hub
         from cl_bench.gate import write_json, write_junit
 
-        message = str(error)
+        expected = isinstance(error, ClBenchError)
+        message = str(error) if expected else f"unexpected {type(error).__name__}: {error}"
         if self._as_json:
             _print_json(write_json.failure(message, getattr(error, "differences", ())))
         if self.junit:
@@ -131,7 +132,8 @@ class _Output:
 def _print_json(value: object) -> None:
     import json
 
-    typer.echo(json.dumps(value, indent=2, allow_nan=False))
+    text = json.dumps(value, indent=2, allow_nan=False)
+    typer.echo(text.replace("##[", r"##\u005b"))  # the same JSON, which GitHub's runner obeys not
 
 
 def _writable(path: Path | None) -> Path | None:

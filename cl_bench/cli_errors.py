@@ -14,11 +14,15 @@ class Errors:
     """Turns errors into one line and an exit code (see `report`); `--debug` lets them through.
 
     Ctrl-C and SIGTERM end with exit code 130 and 143 and a line, `interrupted`, that says how to go
-    on; given `out`, only if there is a run in that directory.
+    on; given `out`, only if there is a run in that directory. A bug ends with exit code `bug`,
+    which a command changes to which 1 means something else.
     """
 
-    def __init__(self, debug: bool, interrupted: str = "", out: Path | None = None) -> None:
+    def __init__(
+        self, debug: bool, interrupted: str = "", out: Path | None = None, *, bug: int = 1
+    ) -> None:
         self._debug, self._interrupted, self._out = debug, interrupted, out
+        self._bug = bug
 
     def __enter__(self) -> None:
         self._before = signal.signal(signal.SIGTERM, _terminate)
@@ -34,7 +38,7 @@ class Errors:
         if isinstance(error, BrokenPipeError | typer.Exit | typer.Abort | USAGE_ERROR):
             return  # typer's to handle
         if isinstance(error, Exception) and not self._debug:
-            raise typer.Exit(report(error, self._out)) from None
+            raise typer.Exit(report(error, self._out, bug=self._bug)) from None
 
 
 class _Terminated(KeyboardInterrupt):

@@ -11,6 +11,8 @@ from cl_bench.cli_errors import Errors
 from cl_bench.text import printable
 
 Name = typer.Option
+_NAMED, _WIDTH = 10, 300
+"""Problems that are named in the terminal, and the characters of one."""
 
 
 def report(
@@ -34,4 +36,9 @@ def report(
             counted(len(done.figures), "figure file"),
         )
         typer.echo(f"{', '.join(what)}.")
+        for problem in found.problems[:_NAMED]:
+            where = found.local(str(problem.path))
+            typer.echo(f"  {printable(f'{where}: {problem.kind}: {problem.reason}', _WIDTH)}")
+        if len(found.problems) > _NAMED:
+            typer.echo(f"  and {len(found.problems) - _NAMED} more, all on the page")
         typer.echo(f"The page: {printable(str(done.html))} and {printable(str(done.markdown))}")

@@ -29,11 +29,13 @@ _LIMIT = 1_000
 
 def say(line: str) -> None:
     """Print a line on stderr, after the program's name, harmless whatever it holds."""
-    typer.echo(f"cl-bench: {one_line(redacted(line), _LIMIT)}", err=True)
+    shown = one_line(redacted(line), _LIMIT).replace("##[", r"##\x5b")  # GitHub's runner obeys it
+    typer.echo(f"cl-bench: {shown}", err=True)
 
 
-def report(error: Exception, resumable: Path | None = None) -> int:
-    """Say what went wrong and return the exit code; `resumable` is where a run may have begun."""
+def report(error: Exception, resumable: Path | None = None, *, bug: int = 1) -> int:
+    """Say what went wrong and return the exit code, `bug` for what nobody expected; `resumable` is
+    where a run may have begun."""
     if isinstance(error, ClBenchError):
         say(str(error))
         return 2
@@ -46,7 +48,7 @@ def report(error: Exception, resumable: Path | None = None) -> int:
         f"unexpected {type(error).__name__}: {one_line(str(error), 300)}. This is a bug in "
         f"cl-bench or in a plug-in; {_traceback_kept(error)}.{again}"
     )
-    return 1
+    return bug
 
 
 def begun(path: Path | None) -> bool:

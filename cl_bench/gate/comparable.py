@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from cl_bench.comparability import Setup
+from cl_bench.comparability import Setup, key_of
 from cl_bench.errors import UsageError
 from cl_bench.gate.pairs import Pair, Paired
 
@@ -22,12 +22,13 @@ class IncomparableError(UsageError):
 
 
 def require_comparable(cases: Sequence[Paired]) -> None:
-    """Raise `IncomparableError` with all differences, each once, unless every pair compares."""
+    """Raise `IncomparableError` with all differences, each once, unless every pair compares, and
+    every run of the candidate without a pair was asked what a run of the reference was."""
     found = [
         f"{paired.case}: {difference}"
         for paired in cases
-        for pair in paired.pairs
-        for difference in _differences(pair)
+        for differences in (*map(_differences, paired.pairs), _of_unpaired(paired))
+        for difference in differences
     ]
     if found:
         raise IncomparableError(list(dict.fromkeys(found)))
@@ -44,3 +45,12 @@ def _differences(pair: Pair) -> Iterator[str]:
         for domain in dict.fromkeys(stages):
             if domain not in setup.items:
                 yield f"the {side} has no test problems of {domain} with seed {pair.seed}"
+
+
+def _of_unpaired(paired: Paired) -> Iterator[str]:
+    """Runs of seeds that the reference lacks, and those that failed."""
+    known = [key_of(run.manifest) for run in paired.recorded]
+    for run in paired.unpaired:
+        key = key_of(run.manifest)
+        if key not in known:
+            yield from key.differences(known[0])

@@ -157,9 +157,9 @@ class _Course:
 
 
 def _trajectory(run: Measured, quantity: str) -> Mapping[Point, float]:
-    """The values that are there, by point."""
+    """The values that are there and finite, by point."""
     rows = stream_rows(run.table("evaluations"))
-    rows = rows[rows[quantity].notna()]
+    rows = rows[np.isfinite(rows[quantity])]
     columns = (rows[name].tolist() for name in ("step", "domain", "prompt", quantity))
     return {
         (step, domain, prompt): value for step, domain, prompt, value in zip(*columns, strict=True)

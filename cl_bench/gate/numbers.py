@@ -13,7 +13,7 @@ from cl_bench.gate.outcome import Check, Skipped
 from cl_bench.gate.pairs import Pair, Paired
 from cl_bench.gate.policy import OPTIONAL, MetricRule, Policy
 from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS
-from cl_bench.metrics.undefined import Undefined
+from cl_bench.metrics.undefined import Undefined, finite
 from cl_bench.run_metrics import RUN_METRICS, RunMetric
 
 
@@ -47,8 +47,8 @@ def number_checks(paired: Paired, policy: Policy) -> Iterator[Check | Skipped]:
 
 def _check(paired: Paired, name: str, rule: MetricRule, level: float) -> Check | Skipped:
     metric = RUN_METRICS[name]
-    ours = {pair.seed: metric.value(pair.candidate) for pair in paired.pairs}
-    theirs = {pair.seed: metric.value(pair.reference) for pair in paired.pairs}
+    ours = {pair.seed: finite(metric.value(pair.candidate)) for pair in paired.pairs}
+    theirs = {pair.seed: finite(metric.value(pair.reference)) for pair in paired.pairs}
     lost = [*_lost("candidate", ours), *_lost("reference", theirs)]
     if len(lost) == len(ours) + len(theirs):
         said = f"is undefined in all runs ({lost[0]})"

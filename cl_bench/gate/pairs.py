@@ -68,6 +68,10 @@ class Paired:
     """Seeds of the reference that the candidate lacks."""
     notes: tuple[str, ...]
     """What is left out of the comparison, and why."""
+    unpaired: tuple[RunTables, ...]
+    """The candidate's runs that are in no pair."""
+    recorded: tuple[RunTables, ...]
+    """The reference's runs, by seed."""
 
     @property
     def seeds(self) -> int:
@@ -133,12 +137,15 @@ def _paired(case: Case, ours: Mapping[int, RunTables], theirs: Mapping[int, RunT
     extra = sorted(ours.keys() - theirs.keys())
     if extra:
         notes.append(f"{case}: the reference lacks seeds {_numbers(extra)}, so not checked")
+    done = [seed for seed in present if seed not in broken]
     return Paired(
         case,
-        tuple(Pair(seed, ours[seed], theirs[seed]) for seed in present if seed not in broken),
+        tuple(Pair(seed, ours[seed], theirs[seed]) for seed in done),
         broken,
         tuple(seed for seed in wanted if seed not in ours),
         tuple(notes),
+        tuple(ours[seed] for seed in sorted(ours.keys() - set(done))),
+        tuple(theirs[seed] for seed in sorted(theirs)),
     )
 
 

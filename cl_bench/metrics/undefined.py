@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, NoReturn
 
 _LAYOUT = re.compile(r"(?:(?P<fill>.)?(?P<align>[<>^=]))?[+\- ]?#?0?(?P<width>\d+)?")
@@ -50,3 +51,11 @@ class Undefined:
         __add__ = __radd__ = __sub__ = __rsub__ = _refuse
         __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
         __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = _refuse
+
+
+def finite(value: float | Undefined) -> float | Undefined:
+    """A value unless it is infinite or NaN: one such number in a table must not take a mean over
+    all seeds with it."""
+    if isinstance(value, Undefined) or isfinite(value):
+        return value
+    return Undefined("it is not a finite number")

@@ -60,13 +60,21 @@ class Comparison:
     """By domain, at the end of the stream."""
 
 
-def compare(first: Path, second: Path, *, anyway: bool = False) -> Comparison:
-    """The runs at or below `second` against those at or below `first`, paired by seed.
+def compare(
+    first: Path,
+    second: Path,
+    *,
+    learners: tuple[str, str] | None = None,
+    anyway: bool = False,
+) -> Comparison:
+    """The runs at or below `second` against those at or below `first`, paired by seed; with
+    `learners`, of either side those of one learner.
 
     Runs that do not compare are a `UsageError` that says why, unless `anyway`; so are runs without
     a seed in common.
     """
-    sides = read_side(first), read_side(second)
+    one, other = learners or (None, None)
+    sides = read_side(first, one), read_side(second, other)
     apart = why_not(*sides)
     if apart and not anyway:
         raise UsageError(

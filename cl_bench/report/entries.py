@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
-from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -13,7 +12,7 @@ from cl_bench.comparability import Setup
 from cl_bench.errors import ClBenchError
 from cl_bench.learner import LearnerConfig
 from cl_bench.metrics.arrays import Array
-from cl_bench.metrics.undefined import Undefined
+from cl_bench.metrics.undefined import Undefined, finite
 from cl_bench.plugin_metrics import plugin_metrics
 from cl_bench.run_metrics import RUN_METRICS, Axis, Measured
 from cl_bench.run_tables import RunTables
@@ -77,7 +76,7 @@ def read_entry(run: RunTables) -> Entry:
     values: dict[str, float | Undefined] = {}
     curves: dict[Axis, tuple[Array, Array]] = {}
     if status == "done":
-        values = {name: _finite(metric.value(measured)) for name, metric in RUN_METRICS.items()}
+        values = {name: finite(metric.value(measured)) for name, metric in RUN_METRICS.items()}
         values |= plugin_metrics(measured.matrix())
         curves = {axis: _curve(measured, axis) for axis in _AXES}
     return Entry(
@@ -91,13 +90,6 @@ def read_entry(run: RunTables) -> Entry:
         curves=curves,
         code=_code(manifest),
     )
-
-
-def _finite(value: float | Undefined) -> float | Undefined:
-    """One infinite number in a table must not take a mean over all seeds with it."""
-    if isinstance(value, Undefined) or isfinite(value):
-        return value
-    return Undefined("it is not a finite number")
 
 
 def _curve(measured: Measured, axis: Axis) -> tuple[Array, Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,8 +37,8 @@ class Side:
         return {name: of for name, of in self.settings.items() if theirs.get(name) != of}
 
 
-def read_side(path: Path) -> Side:
-    """The side at `path`.
+def read_side(path: Path, learner: str | None = None) -> Side:
+    """The side at `path`, or of its runs those of `learner`.
 
     Runs of several learners or settings, two of one seed and damaged ones are refused: what is
     compared has to be one thing.
@@ -46,19 +46,31 @@ def read_side(path: Path) -> Side:
     runs, broken = find_runs([path])
     if broken:
         raise RunDirectoryError(broken[0].reason)
+    read = [(_entry(run), run) for run in _of_learner(path, runs, learner)]
+    _require_one(path, [entry for entry, _ in read])
     entries: dict[int, Entry] = {}
-    measured: dict[int, Measured] = {}
-    for run in runs:
-        entry = _entry(run)
+    for entry, _ in read:
         if entry.seed in entries:
             raise UsageError(
                 f"{path} holds two runs of seed {entry.seed}: {entries[entry.seed].path} and "
                 f"{entry.path}. Name one of them, or a folder with one run a seed."
             )
-        entries[entry.seed], measured[entry.seed] = entry, Measured(run)
-    _require_one(path, list(entries.values()))
+        entries[entry.seed] = entry
     ordered = sorted(entries)
+    measured = {entry.seed: Measured(run) for entry, run in read}
     return Side(path, {s: entries[s] for s in ordered}, {s: measured[s] for s in ordered})
+
+
+def _of_learner(path: Path, runs: Sequence[RunTables], learner: str | None) -> list[RunTables]:
+    if learner is None:
+        return list(runs)
+    found = [run for run in runs if run.manifest.get("learner") == learner]
+    if not found:
+        names = sorted({str(run.manifest.get("learner")) for run in runs})
+        raise UsageError(
+            f"{path} holds no run of {learner!r}, but of {', '.join(names)}. Name one of these."
+        )
+    return found
 
 
 def _entry(run: RunTables) -> Entry:
@@ -79,7 +91,7 @@ def _require_one(path: Path, entries: list[Entry]) -> None:
     if len(learners) > 1:
         raise UsageError(
             f"{path} holds runs of {len(learners)} learners ({', '.join(learners)}). Name the runs "
-            "of one; `cl-bench report` compares many."
+            "of one, or pick two with `--learners A,B`; `cl-bench report` compares many."
         )
     first = entries[0]
     for other in entries[1:]:

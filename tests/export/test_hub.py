@@ -50,10 +50,8 @@ def api(monkeypatch: pytest.MonkeyPatch) -> type[FakeApi]:
 
 
 def refusal(status: int) -> HfHubHTTPError:
-    import httpx
-
-    request = httpx.Request("POST", "https://huggingface.co/api/models/ada/model/commit?secret=1")
-    response = httpx.Response(status, request=request)
+    request = SimpleNamespace(url="https://huggingface.co/api/models/ada/model/commit?secret=1")
+    response: Any = SimpleNamespace(status_code=status, headers={}, request=request)  # any client's
     return HfHubHTTPError("Client error.\nRequest ID: 12", response=response)
 
 

@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 
 from cl_bench.cli import app
 from cl_bench.gate.policy import default_policy_text
+from cl_bench.results import RunDirectory
+from cl_bench.schema import TABLES
 
 from .gate_runs import noisy_run, noisy_runs
 
@@ -196,3 +198,50 @@ def test_checking_imports_no_torch(home: Path) -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_an_infinite_number_is_no_value_and_no_crash(home: Path, tmp_path: Path) -> None:
+    """KL of a policy that puts no mass where the base does is infinite, and the tables keep it."""
+    for seed in range(4):
+        path = noisy_run(tmp_path / "runs" / str(seed), seed=seed, items=32)
+        directory = RunDirectory.open(path)
+        rows = {name: directory.table(name).to_dict("records") for name in TABLES}
+        for row in rows["evaluations"]:
+            if row["step"] == 10:
+                row["kl_policy_base"] = float("inf")
+        directory.discard_after(-1)
+        directory.commit(0, rows)
+    policy = tmp_path / "kl.toml"
+    policy.write_text("version = 1\n[trajectory.kl_policy_base]\nmean_tolerance = 1.0\n")
+    code, out, err = call(
+        "check", tmp_path / "runs", "--against", home / "same", "--policy", policy
+    )
+    assert (code, err) == (3, "")
+    assert "no value at step 10" in " ".join(out.split())
+
+
+def test_a_bug_is_no_verdict(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 1 says that it got worse, which a crash does not know."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("out of range")
+
+    monkeypatch.setattr("cl_bench.regression.check", broken)
+    junit = tmp_path / "junit.xml"
+    code, out, err = call(
+        "check", home / "same", "--against", home / "same", "--json", "--junit", junit
+    )
+    assert code == 2
+    assert "unexpected ValueError: out of range. This is a bug" in " ".join(err.split())
+    assert json.loads(out)["verdict"] == "error"
+    assert ET.parse(junit).getroot().get("errors") == "1"
+
+
+def test_no_text_is_an_old_command_of_the_runner(home: Path, tmp_path: Path) -> None:
+    """GitHub's runner obeys `##[command]` wherever it stands in a line of a step's output."""
+    evil = "##[set-env name=PATH]/tmp"
+    noisy_runs(tmp_path / "evil", 4, items=4, stream={"version": evil})
+    wrong = call("check", tmp_path / "evil", "--against", home / "same", "--json")
+    assert wrong[0] == 2
+    assert "##[" not in wrong[1] + wrong[2]
+    assert evil in json.loads(wrong[1])["error"]

@@ -266,3 +266,17 @@ def test_nothing_in_common_two_runs_of_a_seed_and_unfinished_runs_are_refused(
         judge(tmp_path / "twice", reference)
     with pytest.raises(UsageError, match=r"not finished. Go on with `cl-bench run --resume"):
         judge(noisy_run(tmp_path / "half", status="running", last=10), reference)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "fields"),
+    [((10, 11), {}), ((0, 1), {"status": "failed", "reason": "no memory"})],
+    ids=["seeds that the reference lacks", "failed runs"],
+)
+def test_another_stream_version_is_told_though_no_seed_is_paired(
+    seeds: tuple[int, ...], fields: dict[str, Any], five: Path, tmp_path: Path
+) -> None:
+    for seed in seeds:
+        noisy_run(tmp_path / str(seed), seed=seed, items=64, stream={"version": "99"}, **fields)
+    with pytest.raises(UsageError, match="stream version 99 against 1"):
+        judge(tmp_path, five)

@@ -292,3 +292,30 @@ def test_runs_on_other_streams_are_shown_anyway(tmp_path: Path) -> None:
     shown = text(compare(one, other, anyway=True))
     assert "number of stages 2 against 1" in shown
     assert "No problem was asked of both" in shown
+
+
+def test_two_learners_are_picked_from_one_folder(tmp_path: Path) -> None:
+    one, other = sides(tmp_path, rl=[0.3, 0.5], fst=[0.4, 0.7])
+    write_run(tmp_path / "prompt", learner="prompt")
+    picked, named = compare(tmp_path, tmp_path, learners=("rl", "fst")), compare(one, other)
+    assert picked.differences == named.differences
+    result = CliRunner().invoke(app, ["compare", str(tmp_path), "--learners", "rl,fst"])
+    assert result.exit_code == 0
+    assert "(fst), seeds 0, 1" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "name two learners below it"),
+        (["--learners", "rl"], "must be two names"),
+        (["--learners", "rl,ppo"], "holds no run of 'ppo', but of fst, rl"),
+    ],
+)
+def test_picking_wrongly_is_said_in_one_line(
+    arguments: list[str], said: str, tmp_path: Path
+) -> None:
+    sides(tmp_path, rl=[0.3], fst=[0.4])
+    result = CliRunner().invoke(app, ["compare", str(tmp_path), *arguments])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in " ".join(result.stderr.split())

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cl_bench.errors import RunDirectoryError
 from cl_bench.files import replacing, write_text_atomically
 from cl_bench.pages.drawings import Drawing
 from cl_bench.pages.write_markdown import markdown
@@ -36,11 +37,14 @@ def report(paths: Iterable[Path], out: Path, *, figures: bool = True) -> Report:
     """Write `leaderboard.html` and `leaderboard.md` into `out`, and figures below it.
 
     `paths` are runs, or folders with runs anywhere below them; a path without any is a
-    `RunDirectoryError`. The same tables give the same bytes. Figures that an earlier page left in
-    `out` and that this one does not have are removed.
+    `RunDirectoryError`, and so it is if none can be read. The same tables give the same bytes.
+    Figures that an earlier page left in `out` and that this one does not have are removed.
     """
     given = list(paths)
     runs, unreadable = find_runs(given)
+    if not runs:
+        reasons = "; ".join(broken.reason for broken in unreadable)
+        raise RunDirectoryError(f"None of the runs can be read: {reasons}")
     found = contents(runs, unreadable, find_tables(given))
     drawings: Mapping[str, Drawing] = {}
     if figures:

@@ -212,13 +212,25 @@ def test_without_any_run_nothing_is_written(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_only_unreadable_runs_are_a_page_of_problems(tmp_path: Path) -> None:
+def test_unreadable_runs_alone_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
     (tmp_path / "runs" / "a").mkdir(parents=True)
     (tmp_path / "runs" / "a" / "manifest.json").write_text("{")
-    done = report([tmp_path / "runs"], tmp_path / "out")
-    page = done.html.read_text(encoding="utf-8")
-    assert "0 runs of 0 learners" in page
-    assert "unreadable" in page
+    with pytest.raises(RunDirectoryError, match=r"None of the runs can be read: .*manifest\.json"):
+        report([tmp_path / "runs"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_names_the_problems(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "a")
+    for number in range(12):
+        broken = tmp_path / "runs" / f"b{number:02d}"
+        broken.mkdir()
+        (broken / "manifest.json").write_text("{")
+    options = [str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--no-figures"]
+    done = CliRunner().invoke(app, ["report", *options])
+    assert "12 problems" in done.output
+    assert "  runs/b00: unreadable: " in done.output or "  b00: unreadable: " in done.output
+    assert "and 2 more, all on the page" in done.output
 
 
 def test_the_command_says_what_it_wrote(tmp_path: Path) -> None:
