@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
-from cl_bench.errors import DivergedError, ModelError
+from cl_bench.errors import DivergedError
+from cl_bench.kv_cache import argument, cache_of
 
 if TYPE_CHECKING:
-    from transformers import Cache, PreTrainedModel
+    from transformers import PreTrainedModel
 
 _FULL_ENOUGH = 0.8
 """Share of a batch's rows still going below which the others are taken out; copying costs too."""
@@ -93,7 +94,7 @@ class _Batch:
     """(rows, vocabulary)."""
 
     def __init__(self, model: PreTrainedModel, prompts: Sequence[Sequence[int]], pad: int) -> None:
-        self._model = model
+        self._model, self._argument = model, argument(model)
         self.rows = list(range(len(prompts)))
         """Which prompt each row belongs to."""
         different = list(dict.fromkeys(tuple(prompt) for prompt in prompts))
@@ -107,7 +108,7 @@ class _Batch:
             use_cache=True,
             logits_to_keep=1,
         )
-        self._cache = _reorderable(output.past_key_values, model)
+        self._cache = cache_of(output, model)
         self.logits = output.logits[:, -1]
         if len(different) < len(prompts):
             self._take([place[tuple(prompt)] for prompt in prompts])
@@ -124,8 +125,8 @@ class _Batch:
             input_ids=tokens_N[:, None],
             attention_mask=self._mask,
             position_ids=self._mask.sum(-1, keepdim=True) - 1,
-            past_key_values=self._cache,
             use_cache=True,
+            **{self._argument: self._cache},
         )
         self.logits = output.logits[:, -1]
 
@@ -133,17 +134,6 @@ class _Batch:
         index = torch.tensor(places, device=self._mask.device)
         self._cache.reorder_cache(cast(torch.LongTensor, index))
         self._mask, self.logits = self._mask[index], self.logits[index]
-
-
-def _reorderable(cache: object, model: PreTrainedModel) -> Cache:
-    from transformers import Cache
-
-    if not isinstance(cache, Cache):
-        raise ModelError(
-            f"{type(model).__name__} keeps its state in {type(cache).__name__}, not in a Cache "
-            "of transformers, whose rows can be chosen. Use another architecture."
-        )
-    return cache
 
 
 def _draw(logits: Tensor, temperature: float) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
+from cl_bench.kv_cache import argument, cache_of
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -36,13 +38,14 @@ def response_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int
         use_cache=True,
         logits_to_keep=1,
     )
-    read.past_key_values.reorder_cache(cast(torch.LongTensor, places))
+    cache = cache_of(read, model)
+    cache.reorder_cache(cast(torch.LongTensor, places))
     rest = model(
         input_ids=responses,
         attention_mask=mask,
         position_ids=positions[:, -keep:],
-        past_key_values=read.past_key_values,
         use_cache=True,
+        **{argument(model): cache},
     )
     return torch.cat([read.logits[places], rest.logits[:, :-1]], dim=1).float()
 
