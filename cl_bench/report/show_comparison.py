@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from rich import box
-from rich.console import Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -23,8 +24,11 @@ from cl_bench.text import one_line, printable
 
 _ENOUGH = 6
 """Seeds from which on an exact test can reach 0.05."""
-_ROOMY, _TITLE = 90, 22
-"""Columns from which on the numbers of a metric stand on one line, and those of its title then."""
+_TITLE = 22
+"""Columns of a metric's title where its numbers stand on one line."""
+_METRIC = ("", "A", "B", "B − A", "pairs", "p", "seeds\nneeded", "")
+_WIDEST = 1_000
+"""Columns that hold any table."""
 _LONGEST = 600
 """Characters of a prompt that are shown."""
 
@@ -66,8 +70,7 @@ def _ended(side: Side) -> str:
 
 def _metrics(found: Comparison, width: int) -> list[RenderableType]:
     """A row for every metric with a difference, if there is any; below, why others have none."""
-    headings = ("", "A", "B", "B − A", "pairs", "p", "seeds\nneeded", "")
-    table = _table(*headings, wrap=width < _ROOMY)
+    rows: list[tuple[str, ...]] = []
     reasons: dict[str, list[str]] = {}
     for name, column in found.columns.items():
         of = found.differences[name]
@@ -81,10 +84,25 @@ def _metrics(found: Comparison, width: int) -> list[RenderableType]:
         change = with_interval(of.difference, column, signed=True)
         numbers = (mean(of.first, column), mean(of.second, column), change, pairs, p, needed)
         title = f"{column.title} (min:s)" if column.unit == "seconds" else column.title
-        table.add_row(printable(title), *numbers, _said(of.difference, column))
+        rows.append((printable(title), *numbers, _said(of.difference, column)))
     missing = (f"Not compared, {why}: {', '.join(titles)}." for why, titles in reasons.items())
-    shown = [table] if table.row_count else []
+    shown = [_fitting(rows, width)] if rows else []
     return [*shown, *(Text(f"\n{printable(line)}") for line in missing)]
+
+
+def _fitting(rows: Sequence[Sequence[str]], width: int) -> Table:
+    """The metrics' table; numbers stand on several lines where one leaves no room for all of it."""
+    table = _table(*_METRIC)
+    for row in rows:
+        table.add_row(*row)
+    titles = max(cell_len(row[0]) for row in rows)
+    most = Console(width=_WIDEST).measure(table).maximum
+    if most - titles + min(titles, _TITLE) <= width:
+        return table
+    table = _table(*_METRIC, wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def _said(difference: Estimate, column: Column) -> str:

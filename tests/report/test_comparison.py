@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from math import sqrt
 from pathlib import Path
@@ -228,6 +229,25 @@ def test_the_text_says_what_is_better_and_where_nothing_is_compared(tmp_path: Pa
     assert "The smallest p is 0.25 with 3 seeds, and intervals are too narrow" in shown
     assert "code A 25% ▃▃▃▃▅▅▅▅▅▅▅▅│▅▅▅▅▅▅▅▅ 50%" in shown
     assert "     B 25% ▃▃▃▃▆▆▆▆▆▆▆▆│▆▆▆▆▆▆▆▆ 63%" in shown
+
+
+def test_no_number_of_a_wide_comparison_is_cut_off() -> None:
+    """Real runs, whose intervals of token counts need more than 100 columns on one line."""
+    runs = Path(__file__).parents[2] / "results" / "runs" / "paper"
+    found = compare(runs, runs, learners=("rl", "fst"))
+    needed = [
+        of.seeds_needed
+        for of in found.differences.values()
+        if isinstance(of.difference, Estimate) and not isinstance(of.seeds_needed, Undefined)
+    ]
+    assert max(needed) > 99
+    for width in range(80, 141, 4):
+        shown = text(found, width)
+        assert max(map(len, shown.splitlines())) <= width
+        table = shown.partition("Problems solved")[0]
+        numbers = [int(one) for one in re.findall(r"(?<![\d.,])\d+(?![\d.,])", table)]
+        assert set(needed) <= set(numbers), width
+        assert "better" in table
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cl_bench.pages.look import named
-from cl_bench.report.page.bands import Drawn
+from cl_bench.metrics.arrays import Array
+from cl_bench.pages.look import Look, named
+from cl_bench.report.page.bands import Band, Drawn
 from cl_bench.report.page.board_record import DrawnBoard
 from cl_bench.report.page.sheets import (
     curve,
@@ -82,24 +83,41 @@ def divergence(board: DrawnBoard) -> Figure:
     """Average accuracy against KL, joined in time."""
     seen = board.seen
     with sheet(1, 1, 3.9) as (figure, ((axes,),)):
-        floor = _kl_axis(axes, np.concatenate([drawn.divergence.mean_P for _, _, drawn in seen]))
+        floor = _kl_axis(axes, np.concatenate([_up_to(drawn.divergence) for _, _, drawn in seen]))
         for _, look, drawn in seen:
             kl, known = np.maximum(drawn.divergence.mean_P, floor), drawn.average.mean_P
             style: Any = {"color": look.colour, "marker": look.marker}
             axes.plot(kl, known, ms=3, lw=1.3, ls=dashes(look), **style)
             axes.plot(kl[:1], known[:1], color=look.colour, marker="o", ms=8, mfc="white")
             axes.plot(kl[-1:], known[-1:], ms=9, **style)
+            _end_intervals(axes, look, drawn, floor)
         axes.set_ylabel("average accuracy")
         percent(axes)
         legend(figure, seen)
         return figure
 
 
+def _up_to(band: Band) -> Array:
+    """The means, and how far the interval of the last one goes."""
+    return band.mean_P if band.high_P is None else np.append(band.mean_P, band.high_P[-1])
+
+
+def _end_intervals(axes: Axes, look: Look, drawn: Drawn, floor: float) -> None:
+    """The intervals over seeds of the last point, in both directions."""
+    kl, known = drawn.divergence, drawn.average
+    if kl.low_P is None or kl.high_P is None or known.low_P is None or known.high_P is None:
+        return
+    ends = np.maximum([kl.low_P[-1], kl.high_P[-1]], floor)
+    style: Any = {"color": look.colour, "lw": 1.0, "alpha": 0.8}
+    axes.plot(ends, known.mean_P[[-1, -1]], **style)
+    axes.plot(np.maximum(kl.mean_P[[-1, -1]], floor), [known.low_P[-1], known.high_P[-1]], **style)
+
+
 def _kl_axis(axes: Axes, value_P: np.ndarray) -> float:
     """The axis of these divergences; where it begins, which is where 0 is drawn."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    label = "KL(policy ‖ base), nats per token; ring: start, large marker: end"
+    label = "KL(policy ‖ base), nats per token; ring: start, large marker: end, with 95 % intervals"
     known = value_P[value_P > 0]
     if not len(known) or known.max() < _WIDE * known.min():
         axes.set_xlabel(label)

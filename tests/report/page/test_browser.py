@@ -366,3 +366,43 @@ def test_screenshots_can_be_taken(
     assert pixels.shape[:2] == (viewport["height"], viewport["width"])
     ground = pixels[:, :, :3].mean()
     assert ground > 0.8 if scheme == "light" else ground < 0.3
+
+
+MORE = "#board-math-to-code table.more"
+
+
+def test_the_folded_table_keeps_the_ranks_of_its_rows(open_page: Open) -> None:
+    page = open_page()
+    main = page.locator(f"{BOARD} td.rank .value").all_text_contents()
+    assert main[0].startswith("1")
+    assert page.locator(f"{MORE} td.rank .value").all_text_contents() == main
+
+
+def test_a_folded_metric_orders_the_whole_board_and_its_ranks(open_page: Open) -> None:
+    page = open_page("#sort=min_accuracy")
+    folded = page.locator(f"{MORE} tbody tr:not([hidden]) .learner").all_text_contents()
+    assert [name.strip() for name in folded] == learners(page)
+    ranks = page.locator(f"{MORE} td.rank .value").all_text_contents()
+    assert page.locator(f"{BOARD} td.rank .value").all_text_contents() == ranks
+    head = page.locator(f"{MORE} th[data-sort=min_accuracy]")
+    assert head.get_attribute("aria-sort") == "descending"
+    place = head.evaluate("(it) => it.cellIndex")
+    cells = page.locator(f"{MORE} tbody tr > :nth-child({place + 1})[data-value]")
+    values = cells.evaluate_all("found => found.map((cell) => Number(cell.dataset.value))")
+    assert len(values) > 1
+    assert values == sorted(values, reverse=True)
+
+
+def test_paper_shows_folded_numbers(open_page: Open) -> None:
+    page = open_page()
+    assert page.locator(MORE).is_hidden()
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert page.locator(MORE).is_visible()
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert page.locator(MORE).is_hidden()
+
+
+def test_accuracy_against_kl_ends_in_intervals(open_page: Open) -> None:
+    page = open_page()
+    chart = page.locator("#board-math-to-code-figures figure", has_text="Accuracy against KL")
+    chart.locator("path.interval").first.wait_for(state="attached")

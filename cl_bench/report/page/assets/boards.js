@@ -109,21 +109,31 @@ function matricesFigure(rows, stages) {
   );
 }
 
+/** Where a row ends, with intervals; null for one seed. */
+function endOf({ divergence, average }) {
+  const of = (what) => [divergence[what]?.at(-1) ?? null, average[what]?.at(-1) ?? null];
+  const [[x, y], low, high] = [of("mean"), of("low"), of("high")];
+  return [x, y, ...low, ...high].includes(null) ? null : { x, y, low, high };
+}
+
 function klFigure(rows) {
   const spec = {
     title: "Accuracy against distance from the base model",
     height: 280,
-    x: klAxis(rows.flatMap((row) => row.divergence.mean)),
+    x: klAxis(rows.flatMap(({ divergence }) => [...divergence.mean, divergence.high?.at(-1) ?? 0])),
     y: { ...shareTick, label: "average accuracy, %" },
     lines: rows.map((row) => ({
       label: row.label,
       look: row.look,
       points: zip(row.divergence.mean, row.average.mean),
       ends: true,
+      cross: endOf(row),
     })),
   };
   return figure("Accuracy against KL", [plotted(spec)], {
-    note: "mean over domains and seeds, joined in time; ring: start, large marker: end.",
+    note:
+      "mean over domains and seeds, joined in time; ring: start, large marker: end, " +
+      "with 95 % intervals over seeds.",
   });
 }
 

@@ -12,7 +12,7 @@ const hue = (look) => `k${look.colour}`;
  *
  * `x` and `y`: {label, domain: [low, high], format, whole?}. `stages`: [{name, steps}] shades the
  * ground. `lines`: [{label, look, points: [[x, y]…], band: [[x, low, high]…]?, seeds: [points…]?,
- * marks?: false, ends?: true}]. `levels`: {values, label} is a horizontal band with a
+ * marks?: false, ends?: true, cross?}]. `levels`: {values, label} is a horizontal band with a
  * tick for every value.
  */
 function chart(spec, width) {
@@ -179,9 +179,16 @@ function track(points, across, up) {
   return path || "M0 0";
 }
 
+/** The intervals of a point, across and up: {x, y, low: [x, y], high: [x, y]}. */
+function crossOf({ x, y, low, high }, across, up) {
+  const flat = `M${across(low[0])} ${up(y)}H${across(high[0])}`;
+  return draw("path", { class: "interval", d: `${flat}M${across(x)} ${up(low[1])}V${up(high[1])}` });
+}
+
 function lineOf(line, across, up, spec) {
   const group = draw("g", { class: `line ${hue(line.look)}${line.look.dashed ? " dashed" : ""}` });
   group.append(draw("path", { class: "stroke", d: track(line.points, across, up) }));
+  if (line.cross) group.append(crossOf(line.cross, across, up));
   const known = line.points.filter(([x, y]) => x !== null && y !== null);
   const every = Math.max(1, Math.ceil(known.length / MOST_MARKERS));
   for (const [place, [x, y]] of known.entries()) {

@@ -43,11 +43,13 @@ function someShown(place, kind) {
   return !all.length || all.some((each) => !each.hidden);
 }
 
-/** Paper shows every board: folded ones are opened for it, and their figures drawn. */
+/** Paper shows every board: folded ones and their numbers are opened for it, and their figures drawn. */
 function printFolded() {
   let opened = [];
   window.addEventListener("beforeprint", () => {
-    opened = [...document.querySelectorAll("details.board-section:not([open])")];
+    opened = [...document.querySelectorAll("details:not([open])")].filter(
+      (fold) => fold.matches(".board-section") || fold.querySelector("table.board"),
+    );
     for (const fold of opened) {
       fold.open = true;
       for (const each of fold.querySelectorAll(".canvas")) paint(each, each.clientWidth);

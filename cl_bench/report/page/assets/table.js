@@ -11,6 +11,7 @@ function passes(row, state) {
 
 /** Turn a table's headings into buttons that sort all tables by their column. */
 function makeSortable(table) {
+  for (const [place, row] of [...table.tBodies[0].rows].entries()) row.dataset.came = String(place);
   for (const head of table.tHead.rows[0].cells) {
     if (!head.dataset.sort) continue;
     const name = head.querySelector(".name");
@@ -28,22 +29,34 @@ function makeSortable(table) {
 /** The place of the column that is sorted by this name, or -1. */
 const columnOf = (heads, name) => heads.findIndex((head) => name && head.dataset.sort === name);
 
+/** The heading of this name, and what finds a row's cell below it, be it in the other table of the
+    board, whose rows are the same learners; null if neither has it. */
+function columnFor(table, name) {
+  for (const each of [table, ...(table.closest(".board-section")?.querySelectorAll("table.board") ?? [])]) {
+    const heads = [...each.tHead.rows[0].cells];
+    const place = columnOf(heads, name);
+    if (place < 0) continue;
+    const rows = new Map([...each.tBodies[0].rows].map((row) => [row.dataset.came, row]));
+    return { head: heads[place], cellOf: (row) => rows.get(row.dataset.came)?.cells[place] };
+  }
+  return null;
+}
+
 /** Sort a table's rows by the column of this name, best first; without it, as they came. */
 function sortTable(table, state) {
   const heads = [...table.tHead.rows[0].cells];
-  const place = columnOf(heads, state.sort);
+  const column = columnFor(table, state.sort);
   const body = table.tBodies[0];
   const rows = [...body.rows];
-  for (const row of rows) row.dataset.came ??= String(rows.indexOf(row));
   const came = (one, other) => Number(one.dataset.came) - Number(other.dataset.came);
   for (const head of heads) if (head.dataset.sort) head.setAttribute("aria-sort", "none");
-  if (place < 0) {
+  if (!column) {
     body.append(...rows.sort(came));
     return;
   }
-  const rising = (heads[place].dataset.better === "lower") !== (state.order === "worst");
-  heads[place].setAttribute("aria-sort", rising ? "ascending" : "descending");
-  const value = (row) => row.cells[place].dataset.value;
+  const rising = (column.head.dataset.better === "lower") !== (state.order === "worst");
+  if (heads.includes(column.head)) column.head.setAttribute("aria-sort", rising ? "ascending" : "descending");
+  const value = (row) => column.cellOf(row)?.dataset.value;
   rows.sort((one, other) => {
     const [a, b] = [value(one), value(other)];
     if (a === undefined || b === undefined) return (a === undefined) - (b === undefined) || came(one, other);
@@ -55,13 +68,12 @@ function sortTable(table, state) {
 
 /** Show in the rank column the ranks by the metric that is sorted by. */
 function showRanks(table, state) {
-  const heads = [...table.tHead.rows[0].cells];
-  const place = columnOf(heads, state.sort);
-  const first = columnOf(heads, "rank");
+  const first = columnOf([...table.tHead.rows[0].cells], "rank");
   if (first < 0) return;
-  const chosen = place >= 0 && place !== first ? place : columnOf(heads, page.rankedBy);
+  const sorted = state.sort === "rank" ? null : columnFor(table, state.sort);
+  const chosen = sorted ?? columnFor(table, page.rankedBy);
   for (const row of table.tBodies[0].rows) {
-    const ranks = row.cells[chosen]?.dataset.rank;
+    const ranks = chosen?.cellOf(row)?.dataset.rank;
     fillRank(row.cells[first], ranks ? ranks.split(" ").map(Number) : null, row);
   }
 }
