@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from cl_bench.packs.layout import home
 from cl_bench.registry import LEARNERS, STREAMS, Registry
 from cl_bench.report.page.build import Report, report
 from cl_bench.report.page.parts import decoded
+from cl_bench.run_tables import find_runs
 
 ROOT = Path(__file__).parents[2]
 RUNS = ROOT / "results" / "runs"
@@ -67,3 +69,10 @@ def test_every_learner_has_three_finished_seeds_on_every_board(again: Report) ->
 def own(registry: Registry[Any]) -> set[str]:
     """The names that come with the package."""
     return {name for name in registry if registry.plugin(name) is None}
+
+
+def test_every_pack_lies_where_its_manifest_says() -> None:
+    runs, unreadable = find_runs([RUNS])
+    assert unreadable == []
+    for run in runs:
+        assert run.path.relative_to(RUNS) == home(run.manifest), run.path
