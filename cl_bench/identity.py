@@ -21,8 +21,8 @@ from cl_bench.registry import DOMAINS
 
 
 def identity(model: str, reflection_lm: str, policy: Policy) -> dict[str, Any]:
-    """What names the models for good (hashes of a folder's files, a hub model's revision), and
-    where the run takes place."""
+    """What names the models for good (hashes of a folder's files or of a GGUF file, a hub model's
+    revision), and where the run takes place."""
     lm = ReflectionLM.parse(reflection_lm)
     return {
         "model_files": file_hashes(Path(resolve(model))),

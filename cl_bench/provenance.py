@@ -27,7 +27,7 @@ _NOT_IN_A_RUN = (
     *("selftest", "sweep", "templates", "trackers", "verify"),
 )
 """Folders of cl_bench whose code changes no number of a run."""
-_MODEL_SUFFIXES = {".safetensors", ".bin", ".json", ".jinja", ".model", ".txt"}
+_MODEL_SUFFIXES = {".safetensors", ".gguf", ".bin", ".json", ".jinja", ".model", ".txt"}
 
 
 def provenance() -> dict[str, Any]:
@@ -71,14 +71,15 @@ def _source_hash() -> str:
     return digest.hexdigest()
 
 
-def file_hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 (hex) of the weights, configuration and tokenizer files directly in `folder`.
+def file_hashes(path: Path) -> dict[str, str]:
+    """SHA-256 (hex) of the weights, configuration and tokenizer files directly in a model's folder,
+    or of the one file that is the model.
 
-    Empty when `folder` is none on this machine, as for a model given by its hub name.
+    Empty when `path` is neither on this machine, as for a model given by its hub name.
     """
-    if not folder.is_dir():
-        return {}
-    files = sorted(file for file in folder.iterdir() if file.suffix in _MODEL_SUFFIXES)
+    if not path.is_dir():
+        return {path.name: file_hash(path)} if path.is_file() else {}
+    files = sorted(file for file in path.iterdir() if file.suffix in _MODEL_SUFFIXES)
     return {file.name: file_hash(file) for file in files if file.is_file()}
 
 
