@@ -31,7 +31,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-model_app = typer.Typer(help="The embedded base model: measure it, train it again.")
+model_app = typer.Typer(help="Fetch a model by its name; measure the embedded one, train it again.")
 app.add_typer(model_app, name="model")
 app.add_typer(new_app, name="new")
 app.add_typer(results_app, name="results")
@@ -137,6 +137,20 @@ app.add_typer(reference, name="reference")
 app.command()(submit)
 app.command("track")(track_recorded)
 app.command()(export)
+
+
+@model_app.command("get")
+def model_get(
+    name: Annotated[str, typer.Argument(help="A model's short name; see `cl-bench list`.")],
+    again: Annotated[bool, Name("--again", help="Fetch it even if a whole copy is there.")] = False,
+    debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Fetch a model that has a short name, and say where it lies, its size, hash and licence."""
+    with Errors(debug):
+        from cl_bench.models.named import get
+
+        for label, value in get(name, again=again).items():
+            typer.echo(f"{label:<12} {printable(value)}")
 
 
 @model_app.command("eval")

@@ -89,6 +89,7 @@ def examine(results: Path = Path("results"), *, trial: bool = False) -> Report:
         "device": _device,
         "disk": lambda: _disk(results),
         "hub": _hub,
+        "named models": _named,
         "embedded model": _embedded,
         "the default run": lambda: _default_run(trial),
     }
@@ -203,6 +204,20 @@ def _hub() -> tuple[Facts, list[Problem]]:
         "HF_HOME": constants.HF_HOME,
         "offline": bool(constants.HF_HUB_OFFLINE),
     }, []
+
+
+def _named() -> tuple[Facts, list[Problem]]:
+    """Which models with a short name are here, and whether the others can be fetched."""
+    from cl_bench.models.fetching import cache_folder
+    from cl_bench.models.named import MODELS
+
+    facts: Facts = {
+        "fetched ones go to": str(cache_folder()),
+        "pip": _installed("pip") or "missing",
+    }
+    for name, model in MODELS.items():
+        facts[name] = "present" if model.present() else f"not here: cl-bench model get {name}"
+    return facts, []
 
 
 def _embedded() -> tuple[Facts, list[Problem]]:

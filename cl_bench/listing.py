@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cl_bench.metrics import METRICS, OTHER_METRICS, STATISTICS, Measure
+from cl_bench.models.named import MODELS, OTHERS
 from cl_bench.reflectors.spec import KINDS
 from cl_bench.registry import DOMAINS, LEARNERS, PLUGIN_METRICS, STREAMS
 
@@ -21,8 +22,8 @@ def listing() -> Listing:
         "tasks": DOMAINS.summaries(),
         "learners": LEARNERS.summaries(),
         "models": [
-            ("embedded", "the small base model shipped with cl-bench; no network, no GPU"),
-            ("FOLDER or NAME", "any Hugging Face causal LM with a chat template"),
+            *((name, model.line()) for name, model in MODELS.items()),
+            *OTHERS.items(),
         ],
         "reflection LMs": [*KINDS.items()],
         "metrics of one accuracy matrix": [

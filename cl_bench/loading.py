@@ -1,4 +1,4 @@
-"""Loading a causal LM and its tokenizer from a Hugging Face folder or hub name, never their code.
+"""Loading a causal LM and its tokenizer from a Hugging Face folder, a GGUF file or a hub name.
 
 A folder is looked over before anything is loaded, so that what is wrong with it is said in one
 line. Nothing is unpickled, nothing of the folder is executed and nobody is asked whether to.
@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.errors import ModelError
+from cl_bench.models import gguf_file
+from cl_bench.models.named import MODELS
 from cl_bench.text import one_line
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _ALLOWED = (
-    "Give `embedded`, a folder with config.json, model.safetensors and tokenizer.json, or a hub "
-    "name such as `owner/model`."
+    f"Give {', '.join(f'`{name}`' for name in MODELS)}, a folder with config.json, "
+    "model.safetensors and tokenizer.json, a GGUF file, or a hub name such as `owner/model`."
 )
 _HUB_NAME = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?", re.ASCII)
 _VOCABULARIES = ("tokenizer.json", "vocab*", "*.model", "*.tiktoken", "*.spm")
@@ -48,16 +50,20 @@ _REASON = 300
 
 
 def load(name_or_path: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The model and tokenizer of that folder or hub name; what cannot be used is a `ModelError`."""
+    """The model and tokenizer of that folder, GGUF file or hub name; what cannot be used is a
+    `ModelError`."""
+    gguf = None
     if _exists(name_or_path):
-        _look_over(Path(name_or_path))
+        gguf = gguf_file.find(Path(name_or_path))
+        if gguf is None:
+            _look_over(Path(name_or_path))
         offline = True
     else:
         _require_hub_name(name_or_path)
         offline = not _hub_answers()
     try:
         with quiet():
-            return _load(name_or_path, offline)
+            return gguf_file.load(gguf) if gguf else _load(name_or_path, offline)
     except ModelError:
         raise
     except Exception as error:  # a folder of anybody's can break its readers in any way
@@ -83,7 +89,9 @@ def _load(name: str, offline: bool) -> tuple[PreTrainedModel, PreTrainedTokenize
 def _look_over(path: Path) -> None:
     """Raise for what can be seen without reading the weights."""
     if not path.is_dir():
-        _refuse_file(path)
+        raise ModelError(
+            f"{path} is a single file; give the folder that holds the model. {_ALLOWED}"
+        )
     if not (path / "config.json").is_file():
         _refuse_without_config(path)
     read = {name: _read_object(path / name) for name in _JSON if (path / name).exists()}
@@ -120,25 +128,11 @@ def _read_object(file: Path) -> Mapping[str, Any]:
     return content
 
 
-def _refuse_file(path: Path) -> None:
-    if path.suffix == ".gguf":
-        raise ModelError(
-            f"{path} is a GGUF file, whose quantised weights cannot be trained. Give the folder of "
-            "the original model, with config.json and model.safetensors."
-        )
-    raise ModelError(f"{path} is a single file; give the folder that holds the model. {_ALLOWED}")
-
-
 def _refuse_without_config(path: Path) -> None:
     if (path / "adapter_config.json").exists():
         raise ModelError(
             f"{path} holds a LoRA adapter, not a model. Merge it into its base model and give the "
             f"new folder: {_MERGE}"
-        )
-    if any(path.glob("*.gguf")):
-        raise ModelError(
-            f"{path} holds GGUF files only, whose quantised weights cannot be trained. Give the "
-            "folder of the original model, with config.json and model.safetensors."
         )
     raise ModelError(f"The folder {path} holds no config.json, so it is no model. {_ALLOWED}")
 
@@ -175,9 +169,12 @@ def _require_all_weights(name: str, report: Mapping[str, Any]) -> None:
 
 
 def _require_hub_name(name: str) -> None:
-    if difflib.get_close_matches(name, ["embedded"], cutoff=0.8):
-        raise ModelError(f"Unknown model {name!r}. Did you mean 'embedded'? {_ALLOWED}")
+    close = difflib.get_close_matches(name.lower(), MODELS, n=1, cutoff=0.8)
+    if close:
+        raise ModelError(f"Unknown model {name!r}. Did you mean {close[0]!r}? {_ALLOWED}")
     path_like = name.startswith((".", "/", "~")) or name.count("/") > 1
+    if gguf_file.is_gguf(name):
+        raise ModelError(f"There is no GGUF file {name!r}. {_ALLOWED}")
     if path_like or not _HUB_NAME.fullmatch(name):
         what = "There is no model folder" if path_like else "No model is called"
         raise ModelError(f"{what} {name!r}. {_ALLOWED}")

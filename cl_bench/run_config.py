@@ -11,7 +11,7 @@ from cl_bench.errors import unknown
 from cl_bench.evaluator import EvaluationConfig
 from cl_bench.learner import LearnerConfig
 from cl_bench.limits import COUNTS, SEEDS, settle
-from cl_bench.models import EMBEDDED
+from cl_bench.models.named import MODELS
 from cl_bench.task import FEEDBACK_LEVELS, FeedbackLevel
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -24,7 +24,7 @@ class RunConfig:
     learner: str = "fst"
     """Name of the learner in the registry."""
     model: str = "embedded"
-    """`embedded`, a Hugging Face folder or a hub name."""
+    """A short name (`embedded`, `smollm2`), a Hugging Face folder, a GGUF file or a hub name."""
     seed: int = 0
     """Seed of the conventions, the problems and every random choice."""
     feedback: FeedbackLevel = "step"
@@ -57,10 +57,14 @@ class RunConfig:
                 raise unknown(kind, given, allowed)
 
     def anywhere(self) -> RunConfig:
-        """The same, with a model's folder by its whole path: a run may be resumed elsewhere."""
-        if self.model == EMBEDDED or not Path(self.model).is_dir():
+        """The same, with a model's folder or file by its whole path: a run may be resumed in
+        another folder. A short name stays one, whatever lies there."""
+        path = Path(self.model)
+        if self.model in MODELS or not path.exists():
             return self
-        return replace(self, model=str(Path(self.model).resolve()))
+        # A file that is a link keeps its name, whose end says what it is.
+        whole = path.resolve() if path.is_dir() else path.parent.resolve() / path.name
+        return replace(self, model=str(whole))
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> RunConfig:

@@ -63,8 +63,10 @@ MODELS = {
     "an encoder-decoder": "encoder-decoder",
     "a model of images": "images",
     "a LoRA adapter": "adapter",
-    "a folder of GGUF files": "gguf",
-    "a GGUF file": "gguf/model.gguf",
+    "a folder of several GGUF files": "gguf",
+    "a damaged GGUF file": "gguf/damaged.gguf",
+    "a GGUF file of another kind of model": "gguf/other.gguf",
+    "a GGUF file that is not there": "gguf/nowhere.gguf",
     "a single safetensors file": "whole/model.safetensors",
     "an empty folder": "empty",
     "a folder that is not there": "./nowhere",
@@ -127,6 +129,7 @@ CASES: dict[str, list[str]] = {
     "a name that no model can have": ["run", "--model", "my model"],
     **{what: ["run", "--model", _path] for what, name in MODELS.items()
        for _path in [name if name.startswith(".") else f"models/{name}"]},
+    "an unknown model to fetch": ["model", "get", "smolm2"],
     "no samples for the card": ["model", "eval", "--n", "0"],
     "a card of an unknown model": ["model", "eval", "--model", "./nowhere"],
     "a matrix of percentages": ["metrics", "matrices/percent.csv"],
@@ -189,7 +192,8 @@ def lay_out(folder: Path) -> None:
     for name in ("adapter", "gguf", "empty"):
         (models / name).mkdir()
     (models / "adapter" / "adapter_config.json").write_text('{"peft_type": "LORA"}')
-    (models / "gguf" / "model.gguf").write_bytes(b"GGUF")
+    (models / "gguf" / "damaged.gguf").write_bytes(b"GGUF")
+    _gguf(models / "gguf" / "other.gguf", "clip")
     _lay_out_runs(folder / "runs")
     (folder / "matrices").mkdir()
     for name, text in MATRICES.items():
@@ -200,6 +204,16 @@ def _model(folder: Path) -> None:
     folder.mkdir(parents=True)
     for file in EMBEDDED_FOLDER.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
+
+
+def _gguf(path: Path, architecture: str) -> None:
+    """A GGUF file that holds nothing but the name of its architecture."""
+    from gguf import GGUFWriter
+
+    writer = GGUFWriter(path, architecture)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
 
 
 def _configure(folder: Path, **changes: object) -> None:

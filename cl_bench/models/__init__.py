@@ -1,4 +1,4 @@
-"""The embedded base model: tokenizer, pretraining, evaluation and the shipped weights."""
+"""Models with a short name, and the embedded one: tokenizer, pretraining, evaluation, weights."""
 
 from __future__ import annotations
 
@@ -9,5 +9,12 @@ EMBEDDED_FOLDER = Path(__file__).parent / "embedded"
 
 
 def resolve(name_or_path: str) -> str:
-    """What `Policy.load` takes for a model's name: `embedded` means the shipped folder."""
-    return str(EMBEDDED_FOLDER) if name_or_path == EMBEDDED else name_or_path
+    """What `Policy.load` takes for a model's name: where the files of a short name lie.
+
+    A model that is not on this machine yet is fetched; what cannot be had is a `ModelError`. Any
+    other name is returned as it is.
+    """
+    from cl_bench.models.named import MODELS
+
+    model = MODELS.get(name_or_path)
+    return str(model.obtain()) if model else name_or_path
