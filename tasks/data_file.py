@@ -1,0 +1,315 @@
+"""A user's own file as a domain, without code: `my.jsonl`, `data/my.csv?verifier=number`.
+
+The name is a path with options after a question mark, joined by `&` and percent-encoded where they
+hold one of `&%`. What may be in the file stands in docs/data.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import unquote
+
+from cl_bench.errors import UsageError, unknown
+from cl_bench.plugins import STREAM_SEPARATOR
+from cl_bench.registry import DOMAINS
+from cl_bench.task import (
+    FEEDBACK_LEVELS,
+    SPLITS,
+    FeedbackLevel,
+    Problem,
+    Split,
+    Verdict,
+    content_hash,
+)
+from cl_bench.text import one_line, printable
+
+from .data_columns import COLUMNS, Item, Reading, read_items
+from .data_python import PREFIX, UserFunction, load_function
+from .data_reading import MOST_BYTES, SUFFIXES, Table, read_table, shown
+from .data_splits import Splits, order, split_up
+from .data_verifiers import Own, Pattern, Verifier, named
+
+OPTIONS = (*COLUMNS, "verifier", "pattern", "licence", "citation")
+_SPELLINGS = {"license": "licence"}
+_CHECKED = 100
+"""Rows whose own solution is judged when a file is loaded."""
+_ABOUT = ".about.json"
+"""After a file's name without its suffix: where its licence and citation may stand."""
+_ENDS = "|".join(SUFFIXES)
+_NAME = re.compile(
+    rf"(?P<path>.+?\.(?:{_ENDS})(?P<packed>\.(?:gz|bz2|xz|zst|zip))?)(?:\?(?P<options>.*))?",
+    re.IGNORECASE | re.DOTALL,
+)
+_SEVERAL = re.compile(rf"\.(?:{_ENDS})(?:\?.*)?{STREAM_SEPARATOR}", re.IGNORECASE | re.DOTALL)
+_loaded: dict[tuple[object, ...], DataDomain] = {}
+
+
+def known(name: str) -> bool:
+    """Whether `name` reads as one data file; the disk is not asked.
+
+    What stands before a `-to-` may be a domain, or a file itself: that is a stream of several.
+    """
+    if not _NAME.fullmatch(name) or _SEVERAL.search(name):
+        return False
+    words = name.split(STREAM_SEPARATOR)
+    return not any(STREAM_SEPARATOR.join(words[:n]) in DOMAINS for n in range(1, len(words)))
+
+
+def load(name: str) -> DataDomain:
+    """The domain of a file; whatever is wrong with it is a `UsageError`."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise unknown("kind of data file", name, SUFFIXES)
+    options = _options(match["options"] or "")
+    path = Path(match["path"]).expanduser().absolute()
+    if match["packed"]:
+        raise UsageError(
+            f"{shown(path)} is packed, and packed files are not read. Unpack it first; a Parquet "
+            "file is as small."
+        )
+    try:
+        _require_file(path)
+        stat = path.stat()
+        key = (path, tuple(options.items()), stat.st_mtime_ns, stat.st_size)
+        if key not in _loaded:
+            _loaded[key] = _domain(path, options)
+        return _loaded[key]
+    except OSError as error:
+        raise UsageError(
+            f"{shown(path)} cannot be read: {error.strerror}. Give another path, or mend that one."
+        ) from error
+
+
+def _options(text: str) -> dict[str, str]:
+    options = {}
+    for part in filter(None, text.split("&")):
+        name, equals, value = part.partition("=")
+        name = _SPELLINGS.get(name, name)
+        if name not in OPTIONS:
+            raise unknown("option of a data file", name, OPTIONS)
+        if not equals:
+            raise UsageError(f"The option {name!r} has no value. Write {name}=VALUE.")
+        options[name] = unquote(value)
+    return dict(sorted(options.items()))
+
+
+def _require_file(path: Path) -> None:
+    if path.is_dir():
+        raise UsageError(f"{shown(path)} is a folder. Give the file in it.")
+    if not path.exists():
+        _no_file(path)
+    if not path.is_file():
+        raise UsageError(f"{shown(path)} is no regular file. Give one that can be read twice.")
+    if path.stat().st_size > MOST_BYTES:
+        raise UsageError(
+            f"{shown(path)} has {path.stat().st_size:,} bytes; at most {MOST_BYTES:,} are read. "
+            "Give a sample of its rows; a run trains on a few thousand."
+        )
+
+
+def _no_file(path: Path) -> NoReturn:
+    if not path.parent.is_dir():
+        raise UsageError(f"There is no folder {shown(path.parent)}, so no {path.name!r} in it.")
+    ends = tuple(f".{suffix}" for suffix in SUFFIXES)
+    names = [file.name for file in path.parent.iterdir() if file.name.lower().endswith(ends)]
+    close = get_close_matches(path.name, names, n=1, cutoff=0.5)
+    hint = f" Did you mean {printable(close[0], 100)!r}?" if close else ""
+    raise UsageError(
+        f"There is no file {shown(path)}.{hint} Give the path of a file that ends in "
+        f"{', '.join(ends)}."
+    )
+
+
+def _domain(path: Path, options: Mapping[str, str]) -> DataDomain:
+    content = path.read_bytes()
+    reading = read_items(read_table(path, content), options)
+    verifier, why, code = _verifier(reading, options)
+    _require_answers(reading.table, reading.items, verifier)
+    splits, notes = split_up(reading)
+    _require_solutions(reading.table, splits, verifier)
+    about = _about(path)
+    given = "&".join(f"{name}={_quoted(value)}" for name, value in options.items())
+    reference = f"{path}?{given}" if given else str(path)
+    if not known(reference):
+        raise UsageError(
+            f"The path {shown(path)} reads as several domains. Move the file to a folder without "
+            f"{STREAM_SEPARATOR!r} and '?' in its name, and write %2D for a hyphen in options."
+        )
+    return DataDomain(
+        f"file/{printable(path.name)}",
+        _version(content, reading.columns, verifier.name, options.get("pattern", ""), code),
+        reference,
+        options.get("licence") or about.get("licence") or "the user's own",
+        options.get("citation") or about.get("citation") or "the user's own",
+        verifier,
+        splits,
+        (*reading.notes, *notes, f"verifier {verifier.name}{f': {why}' if why else ''}"),
+    )
+
+
+def _quoted(value: str) -> str:
+    return value.replace("%", "%25").replace("&", "%26").replace(STREAM_SEPARATOR, "%2Dto%2D")
+
+
+def _verifier(reading: Reading, options: Mapping[str, str]) -> tuple[Verifier, str, str]:
+    """The verifier, why it was chosen, and a hash of its code if it is the user's own."""
+    name, pattern = options.get("verifier", ""), options.get("pattern", "")
+    table = reading.table
+    if name.startswith(PREFIX) and not pattern:
+        function: UserFunction = load_function(name, table.path.parent)
+        return Own(function, lambda item: table.place(item.number)), "", function.code
+    return *named(name, reading.items, pattern), ""
+
+
+def _require_answers(table: Table, items: Sequence[Item], verifier: Verifier) -> None:
+    """Every row has an answer that the verifier can judge by."""
+    for item in items:
+        try:
+            verifier.answer(item)
+        except ValueError as error:
+            raise UsageError(
+                f"The answer {one_line(item.answer, 60)!r} in {table.place(item.number)} {error}, "
+                f"which the verifier {verifier.name} needs. Mend it, or name another verifier, "
+                "such as verifier=exact."
+            ) from error
+
+
+def _require_solutions(table: Table, splits: Splits, verifier: Verifier) -> None:
+    """The own solution of a sample of rows scores 1."""
+    for split in SPLITS:
+        for item in order(splits[split], split, 0, 0)[:_CHECKED]:
+            if isinstance(verifier, Pattern) and (fault := verifier.fault(item)):
+                raise UsageError(
+                    f"The pattern of {table.place(item.number)} cannot be used: "
+                    f"{one_line(fault, 100)}. Patterns are those of Python's re."
+                )
+            solution = verifier.solution(item)
+            score = verifier.judge(item, solution, "none").score
+            if score < 1:
+                raise UsageError(_unsolved(table, item, verifier, solution, score))
+
+
+def _unsolved(table: Table, item: Item, verifier: Verifier, solution: str, score: float) -> str:
+    advice = "Mend it, or name another verifier, such as verifier=exact."
+    if isinstance(verifier, Pattern):
+        advice = "Add a column `solution` with a text that the pattern finds."
+    if isinstance(verifier, Own):
+        advice = "It has to score 1 there; else give a response that does in a column `solution`."
+    return (
+        f"By the verifier {verifier.name}, the solution {one_line(solution, 60)!r} of "
+        f"{table.place(item.number)} scores {score:g}. {advice}"
+    )
+
+
+def _about(path: Path) -> Mapping[str, str]:
+    """Licence and citation as the file beside the data says them."""
+    file = path.with_name(path.stem + _ABOUT)
+    if not file.is_file():
+        return {}
+    try:
+        found = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{shown(file)} is no JSON: {one_line(str(error), 100)}.") from error
+    if not isinstance(found, dict) or not all(isinstance(text, str) for text in found.values()):
+        raise UsageError(
+            f'{shown(file)} has to be an object of texts, such as {{"licence": "CC-BY-4.0"}}.'
+        )
+    return {_SPELLINGS.get(str(key), str(key)): text for key, text in found.items()}
+
+
+def _version(
+    content: bytes, columns: Mapping[str, str], verifier: str, pattern: str, code: str
+) -> str:
+    """Changes with the file, and with the options that change scores."""
+    digest = hashlib.sha256(hashlib.sha256(content).digest())
+    digest.update(json.dumps([sorted(columns.items()), verifier, pattern, code]).encode())
+    return f"1+{digest.hexdigest()[:12]}"
+
+
+@dataclass(frozen=True, eq=False)
+class DataDomain:
+    """The problems of one file, under one verifier."""
+
+    name: str
+    version: str
+    reference: str
+    licence: str
+    citation: str
+    verifier: Verifier = field(repr=False)
+    splits: Splits = field(repr=False)
+    notes: tuple[str, ...]
+    """What was decided in reading the file, for the user to know."""
+    items: dict[str, Item] = field(default_factory=dict, repr=False)
+    """Every problem by its prompt."""
+    _orders: dict[tuple[Split, int, int], list[Item]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self.items.update((item.prompt, item) for split in SPLITS for item in self.splits[split])
+
+    @property
+    def settings(self) -> Collection[str]:
+        return ("default",)
+
+    @property
+    def summary(self) -> str:
+        """One line for a listing."""
+        counts = ", ".join(f"{len(self.splits[split])} {split}" for split in SPLITS)
+        return "; ".join((f"{len(self.items)} problems of your own ({counts})", *self.notes))
+
+    def task(self, *, seed: int, setting: str, feedback: FeedbackLevel) -> DataTask:
+        if setting not in self.settings:
+            raise unknown(f"setting of {self.name}", setting, self.settings)
+        if feedback not in FEEDBACK_LEVELS:
+            raise unknown("feedback level", feedback, FEEDBACK_LEVELS)
+        return DataTask(self, seed, feedback)
+
+    def item(self, split: Split, seed: int, index: int) -> Item:
+        """The problem that `seed` meets as number `index`; each epoch has another order."""
+        epoch, place = divmod(index, len(self.splits[split]))
+        key = (split, seed, epoch)
+        if key not in self._orders:
+            if len(self._orders) >= 8:
+                self._orders.clear()
+            self._orders[key] = order(self.splits[split], *key)
+        return self._orders[key][place]
+
+
+@dataclass(frozen=True, slots=True)
+class DataTask:
+    """A file's problems in the order of one seed."""
+
+    domain: DataDomain
+    seed: int
+    feedback: FeedbackLevel
+
+    @property
+    def name(self) -> str:
+        return self.domain.name
+
+    def rules(self) -> list[str]:
+        return []
+
+    def problems(self, split: Split, n: int, start: int = 0) -> list[Problem]:
+        if split not in SPLITS:
+            raise unknown("split", split, SPLITS)
+        if n < 0 or start < 0:
+            raise UsageError(f"problems(n={n}, start={start}): both must be 0 or more.")
+        return [self._problem(split, index) for index in range(start, start + n)]
+
+    def verify(self, problem: Problem, response: str) -> Verdict:
+        item = self.domain.items.get(problem.prompt) or Item(0, problem.prompt, problem.answer)
+        return self.domain.verifier.judge(item, response, self.feedback)
+
+    def _problem(self, split: Split, index: int) -> Problem:
+        item = self.domain.item(split, self.seed, index)
+        verifier = self.domain.verifier
+        uid = f"{self.name}/{split}/{index}/{content_hash(item.prompt)}"
+        answer, solution = verifier.answer(item), verifier.solution(item)
+        return Problem(uid, self.name, item.prompt, answer, solution)

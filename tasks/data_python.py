@@ -1,0 +1,113 @@
+"""A verifier of the user's own: `python:module.function`."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from math import isfinite
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+from cl_bench.errors import ClBenchError, UsageError
+from cl_bench.text import one_line, printable
+
+PREFIX = "python:"
+_PLACE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+_EXAMPLE = "python:my_verifier.judge"
+
+
+class VerifierError(ClBenchError):
+    """A verifier of the user's own is broken: it raised, or gave no score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a verifier of the user's own says."""
+
+    score: float
+    feedback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UserFunction:
+    """A function (prompt, answer, response) -> score or (score, feedback)."""
+
+    name: str
+    """With its prefix, as it was asked for."""
+    function: Callable[[str, str, str], Any]
+    code: str
+    """Hash of the file that holds it; another function judges otherwise."""
+
+    def __call__(self, prompt: str, answer: str, response: str, where: str) -> Judged:
+        """The verdict; an exception or what is no score from 0 to 1 is a `VerifierError`."""
+        try:
+            found = self.function(prompt, answer, response)
+        except Exception as error:
+            raise VerifierError(
+                f"The verifier {self.name} raised {type(error).__name__}: "
+                f"{one_line(str(error), 200)}, on {where}. Mend it: a wrong response is a score "
+                "of 0, never an exception."
+            ) from error
+        score, feedback = found if isinstance(found, tuple) and len(found) == 2 else (found, "")
+        if not _is_score(score) or not isinstance(feedback, str):
+            raise VerifierError(
+                f"The verifier {self.name} gave {one_line(repr(found), 80)} on {where}. It has to "
+                "give a number from 0 to 1, or such a number and a text."
+            )
+        return Judged(float(score), feedback)
+
+
+def load_function(name: str, folder: Path) -> UserFunction:
+    """The function that `python:module.function` names, from the working folder or `folder` too."""
+    place = name.removeprefix(PREFIX)
+    if not _PLACE.fullmatch(place):
+        raise UsageError(
+            f"The verifier {printable(name, 100)!r} names no function. Write it as in {_EXAMPLE}."
+        )
+    module_name, _, attribute = place.rpartition(".")
+    try:
+        with _importable(folder):
+            module = import_module(module_name)
+    except Exception as error:
+        raise UsageError(
+            f"The module {module_name} of the verifier cannot be imported: {type(error).__name__}: "
+            f"{one_line(str(error), 200)}. Put {module_name.partition('.')[0]}.py beside the data "
+            "file or into the working folder, or install its package."
+        ) from error
+    function = getattr(module, attribute, None)
+    if not callable(function):
+        raise UsageError(
+            f"{module_name} has no function {attribute!r}. Write one that takes (prompt, answer, "
+            f"response) and gives a score from 0 to 1, and name it as in {_EXAMPLE}."
+        )
+    return UserFunction(name, function, _hash_of(getattr(module, "__file__", None)))
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """The working folder and the data file's are searched last, and nothing is cached in them."""
+    before, wrote = [*sys.path], sys.dont_write_bytecode
+    sys.path += [str(Path.cwd()), str(folder)]
+    sys.dont_write_bytecode = True
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+        sys.dont_write_bytecode = wrote
+
+
+def _hash_of(file: str | None) -> str:
+    if file is None or not Path(file).is_file():
+        return ""
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+def _is_score(score: object) -> bool:
+    is_number = isinstance(score, Real) and isfinite(float(score))
+    return is_number and 0 <= float(score) <= 1  # type: ignore[arg-type]

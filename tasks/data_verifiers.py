@@ -1,0 +1,253 @@
+"""How a response to a problem of a user's file is judged: one small class for each verifier.
+
+exact    the same text, but for case, white space and quotes
+number   the same number: 12, 12.0 and 24/2 are
+choice   the same letter
+math     the same formula, as math-verify finds (the extra `math`)
+regex    a pattern that is searched in the answer
+python:  a function of the user's own
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import Any, Protocol
+
+from cl_bench.answers import CUT_OFF, Kind, extract, judge, number
+from cl_bench.errors import UsageError, unknown
+from cl_bench.task import FeedbackLevel, Verdict
+from cl_bench.text import one_line
+
+from .data_columns import Item
+from .data_python import Judged, UserFunction
+from .data_worker import WORKER
+
+NAMES = ("exact", "number", "choice", "math", "regex", "python:module.function")
+MOST_IN_PATTERN = 1_000
+_MOST_IN_FORMULA = 1_000
+_DEEPEST = 30
+"""Brackets within brackets of a formula."""
+
+_LETTER = re.compile(r"\(?([A-Za-z])[).]?")
+_DEFAULT_LETTER = re.compile(r"[A-J]")
+_COSTLY = re.compile(
+    r"(?:\^|\*\*)[\s{(]*-?[\w.]+[\s})]*(?:\^|\*\*)"  # a power of a power
+    r"|(?:\^|\*\*)[\s{(]*-?[0-9]{4,}|[0-9]{4,}[\s})]*!"
+)
+"""Formulas whose value has millions of digits."""
+
+
+class Verifier(Protocol):
+    """Judges the responses to a file's problems."""
+
+    @property
+    def name(self) -> str: ...
+
+    def answer(self, item: Item) -> str:
+        """The right answer as tables show it; `ValueError` says why the row has none."""
+        ...
+
+    def solution(self, item: Item) -> str:
+        """A response that has to score 1."""
+        ...
+
+    def judge(self, item: Item, response: str, level: FeedbackLevel) -> Verdict:
+        """The verdict on a response. Raises nothing, but for a function of the user's."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Verifiers of answers that are looked for in the response and compared with the right one."""
+
+    name: str
+    kind: Kind
+
+    def answer(self, item: Item) -> str:
+        if self.kind == "number" and number(item.answer) is None:
+            raise ValueError("is no number")
+        if self.kind != "choice":
+            return item.answer
+        letter = _LETTER.fullmatch(item.answer)
+        if letter is None:
+            raise ValueError("is no letter of a choice")
+        return letter[1].upper()
+
+    def solution(self, item: Item) -> str:
+        return _written(self.answer(item), self.kind)
+
+    def judge(self, item: Item, response: str, level: FeedbackLevel) -> Verdict:
+        gold = self.answer(item)
+        verdict = judge(response, gold, asked=item.prompt, kind=self.kind, level=level)
+        return _as_taught(verdict, item, level)
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """The same formula as the right one, in a process that is killed when that takes too long."""
+
+    kind: Kind
+    name: str = "math"
+
+    def answer(self, item: Item) -> str:
+        return item.answer
+
+    def solution(self, item: Item) -> str:
+        return _written(item.answer, self.kind)
+
+    def judge(self, item: Item, response: str, level: FeedbackLevel) -> Verdict:
+        verdict = judge(
+            response,
+            item.answer,
+            asked=item.prompt,
+            kind=self.kind,
+            level=level,
+            score=lambda text: self._score(item.answer, text),
+        )
+        return _as_taught(verdict, item, level)
+
+    def _score(self, gold: str, text: str) -> float:
+        if len(text) > _MOST_IN_FORMULA or _COSTLY.search(text) or _depth(text) > _DEEPEST:
+            return 0.0
+        return _asked({"formula": gold, "text": text})
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A pattern that is searched in the answer; `{answer}` in it stands for the row's answer."""
+
+    kind: Kind
+    pattern: str = ""
+    """Of all rows; empty: the answer of each row is its pattern."""
+    name: str = "regex"
+
+    def answer(self, item: Item) -> str:
+        return item.answer if self.pattern else item.solution or item.answer
+
+    def solution(self, item: Item) -> str:
+        return _written(self.answer(item), self.kind)
+
+    def judge(self, item: Item, response: str, level: FeedbackLevel) -> Verdict:
+        pattern = self._of(item)
+        verdict = judge(
+            response,
+            self.answer(item),
+            asked=item.prompt,
+            kind=self.kind,
+            level=level,
+            score=lambda text: _asked({"pattern": pattern, "text": text}),
+        )
+        return _as_taught(verdict, item, level)
+
+    def fault(self, item: Item) -> str:
+        """What is wrong with the pattern of a row; empty if nothing is."""
+        pattern = self._of(item)
+        if len(pattern) > MOST_IN_PATTERN:
+            return f"it has {len(pattern):,} characters, at most {MOST_IN_PATTERN:,} are taken"
+        found = WORKER.ask({"pattern": pattern, "text": self.answer(item)})
+        return "it takes too long" if found is None else str(found.get("fault", ""))
+
+    def _of(self, item: Item) -> str:
+        if not self.pattern:
+            return item.answer
+        return self.pattern.replace("{answer}", re.escape(item.answer))
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A function of the user's, called with the prompt, the answer and the response."""
+
+    function: UserFunction
+    where: Callable[[Item], str]
+    """The place of a row, for a message."""
+
+    @property
+    def name(self) -> str:
+        return self.function.name
+
+    def answer(self, item: Item) -> str:
+        return item.answer
+
+    def solution(self, item: Item) -> str:
+        return item.solution or item.answer
+
+    def judge(self, item: Item, response: str, level: FeedbackLevel) -> Verdict:
+        found: Judged = self.function(item.prompt, item.answer, response, self.where(item))
+        answer = extract(response, "line").text
+        if found.score >= 1:
+            return Verdict(1.0, found.feedback or "Correct.", answer)
+        if level == "none":
+            return Verdict(found.score, "Wrong.", answer)
+        right = f"The right answer is {one_line(item.answer, 80)}."
+        if level == "answer":
+            return Verdict(found.score, f"Wrong. {right}", answer)
+        part = f"It earns {found.score:.2g} of 1." if found.score > 0 else "Wrong."
+        said = found.feedback or f"{part} {right}"
+        return _as_taught(Verdict(found.score, said, answer, None, "wrong", CUT_OFF), item, level)
+
+
+def named(name: str, items: Sequence[Item], pattern: str) -> tuple[Verifier, str]:
+    """The verifier called `name`, and why if the answers chose it; unknown ones are `UsageError`s.
+
+    Those of `python:` are the caller's to make.
+    """
+    if pattern and name not in ("", "regex"):
+        raise UsageError(f"pattern= goes with verifier=regex, but the verifier is {name!r}.")
+    why = ""
+    if not name:
+        name, why = ("regex", "") if pattern else _default(items)
+    texts = (item.solution or item.answer if name == "regex" else item.answer for item in items)
+    kind: Kind = "text" if any("\n" in text for text in texts) else "line"
+    if name == "math" and find_spec("math_verify") is None:
+        raise UsageError(
+            "verifier=math compares formulas with math-verify, which is not installed. Type: "
+            "pip install 'cl-bench[math]'"
+        )
+    made: dict[str, Callable[[], Verifier]] = {
+        "exact": lambda: Compared("exact", kind),
+        "number": lambda: Compared("number", "number"),
+        "choice": lambda: Compared("choice", "choice"),
+        "math": lambda: Formula(kind),
+        "regex": lambda: Pattern(kind, pattern),
+    }
+    if name not in made:
+        raise unknown("verifier", name, NAMES)
+    return made[name](), why
+
+
+def _default(items: Sequence[Item]) -> tuple[str, str]:
+    """The verifier that fits the answers, and in words why."""
+    if all(number(item.answer) is not None for item in items):
+        return "number", "all answers are numbers"
+    if all(_DEFAULT_LETTER.fullmatch(item.answer) for item in items):
+        return "choice", "all answers are letters from A to J"
+    return "exact", "the answers are texts"
+
+
+def _written(answer: str, kind: Kind) -> str:
+    """A response that gives `answer`."""
+    return f"<answer>{answer}</answer>" if kind == "text" else f"answer: {answer}"
+
+
+def _as_taught(verdict: Verdict, item: Item, level: FeedbackLevel) -> Verdict:
+    """The verdict with the teacher's words of the row, where there are any and all may be said."""
+    if verdict.score >= 1 or not item.feedback or level not in ("step", "full"):
+        return verdict
+    return replace(verdict, feedback=item.feedback)
+
+
+def _asked(question: dict[str, str]) -> float:
+    found: dict[str, Any] = WORKER.ask(question) or {}
+    return float(found.get("score", 0.0))
+
+
+def _depth(text: str) -> int:
+    """How deep the brackets of a text go."""
+    depth = deepest = 0
+    for character in text:
+        depth += (character in "([{") - (character in ")]}")
+        deepest = max(deepest, depth)
+    return deepest
