@@ -1,0 +1,247 @@
+"""Every data set of reasoning-gym as a domain: `gym/gcd`, `gym/gcd?max_value=20&min_value=1`.
+
+reasoning-gym (arXiv 2505.24760) draws the questions and, where several answers are right, judges
+them. It seeds item i with `seed + i`, so that neighbouring seeds share nearly all items; here
+every item has a seed that is a hash of the domain, setting, split, seed and index. A question
+belongs to the split that its text says. What is known of each data set stands in gym_table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING, Any
+
+from cl_bench.answers import Kind, extract, judge
+from cl_bench.errors import UsageError, unknown
+from cl_bench.task import (
+    FEEDBACK_LEVELS,
+    SPLITS,
+    FeedbackLevel,
+    Problem,
+    Split,
+    Verdict,
+    content_hash,
+    hashed_rng,
+    split_of,
+)
+from cl_bench.text import one_line
+
+from . import gym_params
+from .gym_params import PARTIAL, known
+from .gym_scoring import points, spelled
+from .gym_table import LEFT_OUT, SETS
+
+if TYPE_CHECKING:
+    from .gym_engine import Engine
+
+__all__ = ["GymDomain", "GymTask", "known", "load"]
+
+_VERSION = "1"
+"""Of what is done here: seeds, splits, scoring."""
+_TRIES = 400
+"""Draws until a question of the right split has to be among them."""
+_PROBLEMS = 20_000
+"""Problems that are kept, because drawing them again takes about five draws each."""
+
+
+@cache
+def load(name: str) -> GymDomain:
+    """The domain of that name; `UsageError` if there is none or reasoning-gym is missing."""
+    data, texts = gym_params.split(name)
+    if data in LEFT_OUT:
+        raise UsageError(
+            f"gym/{data} is not adapted: {LEFT_OUT[data]}. `cl-bench list gym` shows what is."
+        )
+    if data not in SETS:
+        raise unknown("data set of reasoning-gym", data, SETS)
+    factory = _reasoning_gym()
+    if data not in factory.DATASETS:
+        raise UsageError(
+            f"The installed reasoning-gym has no data set {data!r}; `pip install -U "
+            "'cl-bench[gym]'` installs a version that has."
+        )
+    values = gym_params.read(data, factory.DATASETS[data][1], texts)
+    if not values.get(PARTIAL, True):
+        del values[PARTIAL]
+    if values.get(PARTIAL) and SETS[data].judge:
+        raise UsageError(
+            f"gym/{data} has no partial credit, because its answers are compared without "
+            "reasoning-gym's scorer; leave `partial` out."
+        )
+    own = gym_params.canonical(data, values)
+    return load(own) if own != name else GymDomain(data, own)
+
+
+def _reasoning_gym() -> Any:
+    """Its module `factory`, imported for the first time here."""
+    try:
+        return import_module("reasoning_gym.factory")
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing == "reasoning_gym":
+            raise UsageError(
+                "Domains called gym/NAME need reasoning-gym: `pip install 'cl-bench[gym]'`."
+            ) from error
+        raise UsageError(
+            f"reasoning-gym cannot be imported, because {missing!r} is not installed: "
+            "`pip install 'cl-bench[gym]'` installs what it needs."
+        ) from error
+
+
+class GymDomain:
+    """A data set of reasoning-gym under the parameters that its name gives."""
+
+    licence = "Apache-2.0"
+    citation = "Stojanovski et al., Reasoning Gym, 2025, arXiv 2505.24760"
+
+    def __init__(self, data: str, name: str) -> None:
+        self.name, self.data = name, data
+        self.version = f"{_VERSION}+reasoning-gym-{metadata.version('reasoning-gym')}"
+        self._entry = SETS[data]
+        self._texts = gym_params.split(name)[1]
+        self.partial = self._texts.get(PARTIAL) == "true"
+        self._require()
+        self.settings: Collection[str] = [
+            setting for setting in ("easy", "default", "hard") if self._offers(setting)
+        ]
+
+    @property
+    def summary(self) -> str:
+        """One line for lists."""
+        return f"{self.data} of reasoning-gym; an answer is a {self.kind}"
+
+    @property
+    def kind(self) -> Kind:
+        """What an answer is."""
+        return self._entry.kind
+
+    def task(self, *, seed: int, setting: str, feedback: FeedbackLevel) -> GymTask:
+        if setting not in self.settings:
+            raise unknown(f"setting of {self.name}", setting, self.settings)
+        if feedback not in FEEDBACK_LEVELS:
+            raise unknown("feedback level", feedback, FEEDBACK_LEVELS)
+        return GymTask(self, seed, setting, feedback)
+
+    @lru_cache(maxsize=16)  # noqa: B019 - domains live as long as the process
+    def engine(self, setting: str) -> Engine:
+        """What draws and scores the items of a setting."""
+        from .gym_engine import local
+
+        if not self._entry.apart:
+            return local(self.data, setting, self._texts)
+        from .gym_fence import Apart
+
+        return Apart(self.data, setting, self._texts)
+
+    @lru_cache(maxsize=_PROBLEMS)  # noqa: B019 - as above
+    def problem(self, setting: str, split: Split, seed: int, index: int) -> Problem:
+        """The item of that index. Its uid holds the seed that reasoning-gym had."""
+        rng = hashed_rng(self.name, setting, split, seed, index)
+        for _ in range(_TRIES):
+            number = rng.getrandbits(31)
+            item = self._draw(setting, number)
+            if split_of(item.question) != split or not self._readable(item.gold):
+                continue
+            solution = self._solution(item.gold)
+            uid = f"{self.name}/{split}/{index}/{number:08x}-{content_hash(item.question)}"
+            return Problem(uid, self.name, item.question, item.gold, solution)
+        raise UsageError(
+            f"In {_TRIES} draws {self.name} has no question of its setting {setting!r} for the "
+            f"split {split!r}: it has too few different ones. Set parameters that allow more."
+        )
+
+    def points(self, setting: str, problem: Problem, answer: str) -> float:
+        """What the extracted answer is worth, from 0 to 1."""
+        number = int(problem.uid.rpartition("/")[2].partition("-")[0], 16)
+        engine = self.engine(setting)
+        score = lambda text: engine.score(number, text)  # noqa: E731
+        return points(answer, problem.answer, self._entry, score, partial=self.partial)
+
+    def _draw(self, setting: str, number: int) -> Any:
+        try:
+            return self.engine(setting).draw(number)
+        except (AssertionError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise UsageError(
+                f"reasoning-gym cannot draw a question for {self.name} in the setting "
+                f"{setting!r}: {_reason(error)}. Set other "
+                "parameters, or leave them out."
+            ) from error
+
+    def _solution(self, gold: str) -> str:
+        return f"<answer>{gold}</answer>" if self.kind == "text" else f"answer: {gold}"
+
+    def _readable(self, gold: str) -> bool:
+        """Whether the right answer is found in the full response that gives it."""
+        found = extract(self._solution(gold), self.kind).text if gold else None
+        return found is not None and spelled(found, gold, self._entry) == gold
+
+    def _require(self) -> None:
+        """Raise `UsageError` where reasoning-gym refuses the parameters of the name."""
+        try:
+            self._validate("default")
+        except Exception as error:
+            raise UsageError(
+                f"reasoning-gym refuses the parameters of {self.name}: {_reason(error)}. Set "
+                "others, or leave them out; `cl-bench list gym` shows the data sets."
+            ) from error
+
+    def _offers(self, setting: str) -> bool:
+        """Whether there is such a setting, and the user's parameters go with those it sets."""
+        from .gym_engine import parameters
+
+        if setting != "default" and not parameters(self.data, setting):
+            return False
+        try:
+            self._validate(setting)
+        except Exception:  # noqa: BLE001 - reasoning-gym asserts, converts and compares
+            return False
+        return True
+
+    def _validate(self, setting: str) -> None:
+        from .gym_engine import validate
+
+        validate(self.data, setting, self._texts)
+
+
+def _reason(error: Exception) -> str:
+    return one_line(str(error), 200).rstrip(".") or type(error).__name__
+
+
+@dataclass(frozen=True)
+class GymTask:
+    """A data set in one setting; nothing about it is hidden."""
+
+    domain: GymDomain
+    seed: int
+    setting: str
+    feedback: FeedbackLevel
+
+    @property
+    def name(self) -> str:
+        return self.domain.name
+
+    def rules(self) -> list[str]:
+        return []
+
+    def problems(self, split: Split, n: int, start: int = 0) -> list[Problem]:
+        if split not in SPLITS:
+            raise unknown("split", split, SPLITS)
+        if n < 0 or start < 0:
+            raise UsageError(f"problems(n={n}, start={start}): both must be 0 or more.")
+        return [
+            self.domain.problem(self.setting, split, self.seed, index)
+            for index in range(start, start + n)
+        ]
+
+    def verify(self, problem: Problem, response: str) -> Verdict:
+        return judge(
+            response,
+            problem.answer,
+            asked=problem.prompt,
+            kind=self.domain.kind,
+            level=self.feedback,
+            score=lambda answer: self.domain.points(self.setting, problem, answer),
+        )

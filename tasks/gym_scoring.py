@@ -1,0 +1,143 @@
+"""What an extracted answer to a data set of reasoning-gym is worth.
+
+reasoning-gym's scorers give credit for an answer that merely contains the right one, and some give
+full credit to answers that say nothing: any text for game_of_life_halting, `6*4*1*1` for every
+puzzle24, `nan` for every complex number. Here an answer scores 1 if it is the right one as
+cl_bench.answers compares them, or if it has the form that the table asks for and the scorer, or
+the comparison that replaces it, gives it exactly 1; otherwise 0, or the partial credit if that was
+asked for. No text is evaluated in this process.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from cl_bench.answers import SAME, number
+
+from .gym_table import Entry
+
+_LONGEST = 2_000
+"""Characters of an answer from which on it scores 0, unless the right one is half as long."""
+_LONGEST_EXPRESSION = 200
+_ITEM = re.compile(r"'?\"?([-+]?[0-9]{1,40}(?:\.[0-9]{1,40})?)\"?'?")
+_OPERATORS: Mapping[type, Callable[[Fraction, Fraction], Fraction]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+
+
+def spelled(answer: str, gold: str, entry: Entry) -> str:
+    """The right answer, if `answer` is the same; else `answer` as scorers read it."""
+    if entry.kind != "text" and SAME[entry.kind](answer, gold):
+        return gold
+    return answer.replace(",", "") if entry.kind == "number" else answer
+
+
+def points(
+    answer: str, gold: str, entry: Entry, scorer: Callable[[str], float], *, partial: bool
+) -> float:
+    """From 0 to 1. `scorer` is asked about answers of the allowed form alone; it may raise."""
+    if len(answer) > max(_LONGEST, 2 * len(gold)):
+        return 0.0
+    answer = spelled(answer, gold, entry)
+    if answer == gold:
+        return 1.0
+    if entry.allowed and not re.fullmatch(entry.allowed, answer):
+        return 0.0
+    try:
+        score = float(scorer(answer))
+    except Exception:  # noqa: BLE001 - foreign code, and hostile text
+        return 0.0
+    # Some scorers give more than 1 to a wrong answer.
+    return score if score == 1 or (partial and 0 < score < 1) else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """What a comparison may look at."""
+
+    gold: str
+    metadata: Mapping[str, Any]
+
+
+def by_gold(answer: str, right: Right) -> float:
+    """The right answer alone."""
+    return float(answer == right.gold)
+
+
+def by_lines(answer: str, right: Right) -> float:
+    """The same lines, but for white space around and between words."""
+    return float(_words(answer) == _words(right.gold))
+
+
+def by_numbers(answer: str, right: Right) -> float:
+    """A list of the same numbers in the same order."""
+    found = _numbers(answer)
+    return float(found is not None and found == _numbers(right.gold))
+
+
+def by_queens(answer: str, right: Right) -> float:
+    """One of the boards that complete the given one."""
+    return float(answer in right.metadata["valid_answers"])
+
+
+def by_expression(answer: str, right: Right) -> float:
+    """An expression of exactly the given numbers that has exactly the value asked for."""
+    wanted = Fraction(right.metadata.get("target", 24))
+    return float(
+        _expression(answer) == wanted and _used(answer) == Counter(right.metadata["numbers"])
+    )
+
+
+JUDGES: Mapping[str, Callable[[str, Right], float]] = {
+    "same": by_gold,
+    "same text": by_lines,
+    "numbers": by_numbers,
+    "queens": by_queens,
+    "expression": by_expression,
+}
+"""What the column `judge` of the table names: from an answer to its score."""
+
+
+def _words(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines()]
+
+
+def _numbers(text: str) -> list[Fraction | None] | None:
+    """The numbers of a list, with or without quotes; None if it is not one."""
+    items = text.strip().removeprefix("[").removesuffix("]").strip()
+    found = [_ITEM.fullmatch(item.strip()) for item in items.split(",")] if items else []
+    return [number(item[1]) if item else None for item in found] if all(found) else None
+
+
+def _used(text: str) -> Counter[int]:
+    return Counter(int(digits) for digits in re.findall(r"[0-9]+", text))
+
+
+def _expression(text: str) -> Fraction | None:
+    """The value of whole numbers under + - * / and brackets; None of anything else."""
+    if len(text) > _LONGEST_EXPRESSION or not re.fullmatch(r"[-+*/() 0-9]+", text):
+        return None
+    try:
+        return _value(ast.parse(text.strip(), mode="eval").body)
+    except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
+        return None
+
+
+def _value(node: ast.expr) -> Fraction:
+    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+        return _OPERATORS[type(node.op)](_value(node.left), _value(node.right))
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -_value(node.operand)
+    if isinstance(node, ast.Constant) and isinstance(node.value, int):
+        return Fraction(node.value)
+    raise ValueError(ast.dump(node))
