@@ -7,6 +7,7 @@ verl's `prompt`, `reward_model`; GSM8K's `question`, `answer` with `#### 42` at 
 from __future__ import annotations
 
 import json
+from ast import literal_eval
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -16,7 +17,7 @@ from cl_bench.errors import UsageError, unknown
 from cl_bench.task import Split
 from cl_bench.text import one_line, printable, well_formed
 
-from .data_reading import Row, Table, kind_of, shown
+from .data_reading import NumberText, Row, Table, kind_of, shown
 
 MOST_CHARACTERS = 100_000
 MOST_IN_ANSWER = 10_000
@@ -132,9 +133,14 @@ def _columns(table: Table, options: Mapping[str, str]) -> dict[str, str]:
             found[name] = column
         elif name in ("prompt", "answer"):
             _no_column(table, name)
-    if found.get("solution") == found["answer"]:
-        del found["solution"]
+    if found.get("solution") == found["answer"] or not _needs_solutions(options):
+        found.pop("solution", None)
     return found
+
+
+def _needs_solutions(options: Mapping[str, str]) -> bool:
+    """Whether the verifier does not tell by the answer alone what scores 1."""
+    return "pattern" in options or options.get("verifier", "").startswith(("regex", "python:"))
 
 
 def _no_column(table: Table, name: str) -> NoReturn:
@@ -186,13 +192,15 @@ def _prompt(table: Table, row: Row, column: str, cell: Any) -> tuple[str, bool]:
 
 def _messages_in(text: str) -> list[Any] | None:
     """The messages that a text cell spells as JSON; None if it is a plain text."""
-    if not text.lstrip().startswith("[") or '"role"' not in text:
+    if not text.lstrip().startswith("[") or "role" not in text:
         return None
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return found if _are_messages(found) else None
+    for read in (json.loads, literal_eval):  # pandas writes messages as Python does
+        try:
+            found = read(text.strip())
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        return found if _are_messages(found) else None
+    return None
 
 
 def _are_messages(cell: Any) -> bool:
@@ -262,8 +270,8 @@ def _require_one_type(table: Table, column: str, cells: Sequence[Any]) -> None:
 def _optional(table: Table, row: Row, column: str, cell: Any) -> str:
     if cell is None or cell == "":
         return ""
-    if not isinstance(cell, str):
-        _misfit(table, row, column, cell, "a text")
+    if not isinstance(cell, str) or (column == "feedback" and isinstance(cell, NumberText)):
+        _misfit(table, row, column, cell, f"a text (?{column}= ignores the column)")
     return _sized(table, row, column, cell, MOST_IN_ANSWER)
 
 

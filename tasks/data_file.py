@@ -1,24 +1,18 @@
 """A user's own file as a domain, without code: `my.jsonl`, `data/my.csv?verifier=number`.
 
-The name is a path with options after a question mark, joined by `&` and percent-encoded where they
-hold one of `&%`. What may be in the file stands in docs/data.md.
+The name is a path with options after a question mark, joined by `&`; `%26` is an `&` in one. What
+may be in the file stands in docs/data.md.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
-from typing import NoReturn
-from urllib.parse import unquote
 
 from cl_bench.errors import UsageError, unknown
-from cl_bench.plugins import STREAM_SEPARATOR
-from cl_bench.registry import DOMAINS
 from cl_bench.task import (
     FEEDBACK_LEVELS,
     SPLITS,
@@ -30,56 +24,32 @@ from cl_bench.task import (
 )
 from cl_bench.text import one_line, printable
 
-from .data_columns import COLUMNS, Item, Reading, read_items
+from .data_columns import Item, Reading, read_items
+from .data_name import SPELLINGS, Name, known, parse, require_file
 from .data_python import PREFIX, UserFunction, load_function
-from .data_reading import MOST_BYTES, SUFFIXES, Table, read_table, shown
+from .data_reading import Table, read_table, shown
 from .data_splits import Splits, order, split_up
 from .data_verifiers import Own, Pattern, Verifier, named
 
-OPTIONS = (*COLUMNS, "verifier", "pattern", "licence", "citation")
-_SPELLINGS = {"license": "licence"}
+__all__ = ["DataDomain", "known", "load"]
+
 _CHECKED = 100
 """Rows whose own solution is judged when a file is loaded."""
 _ABOUT = ".about.json"
 """After a file's name without its suffix: where its licence and citation may stand."""
-_ENDS = "|".join(SUFFIXES)
-_NAME = re.compile(
-    rf"(?P<path>.+?\.(?:{_ENDS})(?P<packed>\.(?:gz|bz2|xz|zst|zip))?)(?:\?(?P<options>.*))?",
-    re.IGNORECASE | re.DOTALL,
-)
-_SEVERAL = re.compile(rf"\.(?:{_ENDS})(?:\?.*)?{STREAM_SEPARATOR}", re.IGNORECASE | re.DOTALL)
 _loaded: dict[tuple[object, ...], DataDomain] = {}
-
-
-def known(name: str) -> bool:
-    """Whether `name` reads as one data file; the disk is not asked.
-
-    What stands before a `-to-` may be a domain, or a file itself: that is a stream of several.
-    """
-    if not _NAME.fullmatch(name) or _SEVERAL.search(name):
-        return False
-    words = name.split(STREAM_SEPARATOR)
-    return not any(STREAM_SEPARATOR.join(words[:n]) in DOMAINS for n in range(1, len(words)))
 
 
 def load(name: str) -> DataDomain:
     """The domain of a file; whatever is wrong with it is a `UsageError`."""
-    match = _NAME.fullmatch(name)
-    if match is None:
-        raise unknown("kind of data file", name, SUFFIXES)
-    options = _options(match["options"] or "")
-    path = Path(match["path"]).expanduser().absolute()
-    if match["packed"]:
-        raise UsageError(
-            f"{shown(path)} is packed, and packed files are not read. Unpack it first; a Parquet "
-            "file is as small."
-        )
+    found = parse(name)
+    path = found.path
     try:
-        _require_file(path)
+        require_file(path)
         stat = path.stat()
-        key = (path, tuple(options.items()), stat.st_mtime_ns, stat.st_size)
+        key = (path, tuple(found.options.items()), stat.st_mtime_ns, stat.st_size)
         if key not in _loaded:
-            _loaded[key] = _domain(path, options)
+            _loaded[key] = _domain(found)
         return _loaded[key]
     except OSError as error:
         raise UsageError(
@@ -87,47 +57,8 @@ def load(name: str) -> DataDomain:
         ) from error
 
 
-def _options(text: str) -> dict[str, str]:
-    options = {}
-    for part in filter(None, text.split("&")):
-        name, equals, value = part.partition("=")
-        name = _SPELLINGS.get(name, name)
-        if name not in OPTIONS:
-            raise unknown("option of a data file", name, OPTIONS)
-        if not equals:
-            raise UsageError(f"The option {name!r} has no value. Write {name}=VALUE.")
-        options[name] = unquote(value)
-    return dict(sorted(options.items()))
-
-
-def _require_file(path: Path) -> None:
-    if path.is_dir():
-        raise UsageError(f"{shown(path)} is a folder. Give the file in it.")
-    if not path.exists():
-        _no_file(path)
-    if not path.is_file():
-        raise UsageError(f"{shown(path)} is no regular file. Give one that can be read twice.")
-    if path.stat().st_size > MOST_BYTES:
-        raise UsageError(
-            f"{shown(path)} has {path.stat().st_size:,} bytes; at most {MOST_BYTES:,} are read. "
-            "Give a sample of its rows; a run trains on a few thousand."
-        )
-
-
-def _no_file(path: Path) -> NoReturn:
-    if not path.parent.is_dir():
-        raise UsageError(f"There is no folder {shown(path.parent)}, so no {path.name!r} in it.")
-    ends = tuple(f".{suffix}" for suffix in SUFFIXES)
-    names = [file.name for file in path.parent.iterdir() if file.name.lower().endswith(ends)]
-    close = get_close_matches(path.name, names, n=1, cutoff=0.5)
-    hint = f" Did you mean {printable(close[0], 100)!r}?" if close else ""
-    raise UsageError(
-        f"There is no file {shown(path)}.{hint} Give the path of a file that ends in "
-        f"{', '.join(ends)}."
-    )
-
-
-def _domain(path: Path, options: Mapping[str, str]) -> DataDomain:
+def _domain(name: Name) -> DataDomain:
+    path, options = name.path, name.options
     content = path.read_bytes()
     reading = read_items(read_table(path, content), options)
     verifier, why, code = _verifier(reading, options)
@@ -135,27 +66,16 @@ def _domain(path: Path, options: Mapping[str, str]) -> DataDomain:
     splits, notes = split_up(reading)
     _require_solutions(reading.table, splits, verifier)
     about = _about(path)
-    given = "&".join(f"{name}={_quoted(value)}" for name, value in options.items())
-    reference = f"{path}?{given}" if given else str(path)
-    if not known(reference):
-        raise UsageError(
-            f"The path {shown(path)} reads as several domains. Move the file to a folder without "
-            f"{STREAM_SEPARATOR!r} and '?' in its name, and write %2D for a hyphen in options."
-        )
     return DataDomain(
         f"file/{printable(path.name)}",
         _version(content, reading.columns, verifier.name, options.get("pattern", ""), code),
-        reference,
+        name.reference,
         options.get("licence") or about.get("licence") or "the user's own",
         options.get("citation") or about.get("citation") or "the user's own",
         verifier,
         splits,
         (*reading.notes, *notes, f"verifier {verifier.name}{f': {why}' if why else ''}"),
     )
-
-
-def _quoted(value: str) -> str:
-    return value.replace("%", "%25").replace("&", "%26").replace(STREAM_SEPARATOR, "%2Dto%2D")
 
 
 def _verifier(reading: Reading, options: Mapping[str, str]) -> tuple[Verifier, str, str]:
@@ -221,7 +141,7 @@ def _about(path: Path) -> Mapping[str, str]:
         raise UsageError(
             f'{shown(file)} has to be an object of texts, such as {{"licence": "CC-BY-4.0"}}.'
         )
-    return {_SPELLINGS.get(str(key), str(key)): text for key, text in found.items()}
+    return {SPELLINGS.get(str(key), str(key)): text for key, text in found.items()}
 
 
 def _version(

@@ -14,7 +14,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from cl_bench.errors import ClBenchError, UsageError
+from cl_bench.errors import UsageError
 from cl_bench.text import one_line, printable
 
 PREFIX = "python:"
@@ -22,8 +22,8 @@ _PLACE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _EXAMPLE = "python:my_verifier.judge"
 
 
-class VerifierError(ClBenchError):
-    """A verifier of the user's own is broken: it raised, or gave no score."""
+class VerifierError(UsageError):
+    """A verifier of the user's own is broken: it raised, or gave no score from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)

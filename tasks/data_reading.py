@@ -12,6 +12,7 @@ import codecs
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, time
@@ -126,10 +127,8 @@ def _text(path: Path, content: bytes) -> str:
 def _no_text(path: Path, content: bytes, why: str) -> str:
     found = next((what for magic, what in _MAGIC.items() if content.startswith(magic)), "")
     looks = f"; it looks like {found}" if found else ""
-    return (
-        f"{shown(path)} is no UTF-8 text{why}{looks}. Save it as UTF-8 text, and name it by what "
-        "it is."
-    )
+    advice = "Give what is in it, or name it by what it is" if found else "Save it as UTF-8 text"
+    return f"{shown(path)} is no UTF-8 text{why}{looks}. {advice}."
 
 
 def _json_lines(path: Path, content: bytes) -> Iterator[Row]:
@@ -220,22 +219,26 @@ def _separated(path: Path, content: bytes) -> Iterator[Row]:
         try:
             cells = next(reader, None)
         except csv.Error as error:
+            why = str(error)
+            if "field limit" in why or "end of data" in why:
+                why = "a cell is too long, or a quote is never closed"
             raise UsageError(
-                f"Line {line} of {shown(path)} cannot be read: {error}. Put a text with quotes, "
+                f"Line {line} of {shown(path)} cannot be read: {why}. Put a text with quotes, "
                 'separators or line ends into double quotes, and write a quote in it as "".'
             ) from error
         if cells is None:
             return
         if not header:
             header = _header(path, cells)
-        elif cells:
+        elif any(cells):
             yield Row(line, _cells(path, line, header, cells))
 
 
 def _delimiter(text: str) -> str:
     """What separates the columns' names: a comma, a semicolon or a tab."""
     first = text.lstrip("\r\n").partition("\n")[0]
-    return max(",;\t", key=lambda sign: len(next(csv.reader([first], delimiter=sign), [])))
+    unquoted = re.sub('"[^"]*"', "", first)
+    return max(",;\t", key=unquoted.count)
 
 
 def _header(path: Path, cells: list[str]) -> list[str]:
@@ -270,7 +273,7 @@ def _parquet(path: Path, content: bytes) -> Iterator[Row]:
             for cells in batch.to_pylist():
                 number += 1
                 yield Row(number, {name: _plain(value) for name, value in cells.items()})
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, ValueError, OverflowError, OSError) as error:
         raise UsageError(
             f"{shown(path)} is no whole Parquet file: {one_line(str(error), 200)}. Write it again."
         ) from error

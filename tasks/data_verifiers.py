@@ -178,7 +178,7 @@ class Own:
         found: Judged = self.function(item.prompt, item.answer, response, self.where(item))
         answer = extract(response, "line").text
         if found.score >= 1:
-            return Verdict(1.0, found.feedback or "Correct.", answer)
+            return Verdict(1.0, "Correct.", answer)
         if level == "none":
             return Verdict(found.score, "Wrong.", answer)
         right = f"The right answer is {one_line(item.answer, 80)}."

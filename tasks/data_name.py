@@ -1,0 +1,117 @@
+"""The names of data files: `my.jsonl`, `data/my.csv?verifier=number&answer=label`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import unquote
+
+from cl_bench.errors import UsageError, unknown
+from cl_bench.plugins import STREAM_SEPARATOR
+from cl_bench.registry import DOMAINS
+from cl_bench.text import printable
+
+from .data_columns import COLUMNS
+from .data_reading import MOST_BYTES, SUFFIXES, shown
+
+OPTIONS = (*COLUMNS, "verifier", "pattern", "licence", "citation")
+SPELLINGS = {"license": "licence"}
+_ENDS = "|".join(SUFFIXES)
+_NAME = re.compile(
+    rf"(?P<path>.+?\.(?:{_ENDS})(?P<packed>\.(?:gz|bz2|xz|zst|zip))?)(?:\?(?P<options>.*))?",
+    re.IGNORECASE | re.DOTALL,
+)
+_SEVERAL = re.compile(rf"\.(?:{_ENDS})(?:\?.*)?{STREAM_SEPARATOR}", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A file and the options it is read with."""
+
+    path: Path
+    options: Mapping[str, str]
+
+    @property
+    def reference(self) -> str:
+        """The name by which this file is found from any working folder."""
+        given = "&".join(f"{name}={_quoted(value)}" for name, value in self.options.items())
+        return f"{self.path}?{given}" if given else str(self.path)
+
+
+def known(name: str) -> bool:
+    """Whether `name` reads as one data file; the disk is not asked.
+
+    What stands before a `-to-` may be a domain, or a file itself: that is a stream of several.
+    """
+    if not _NAME.fullmatch(name) or _SEVERAL.search(name):
+        return False
+    words = name.split(STREAM_SEPARATOR)
+    return not any(STREAM_SEPARATOR.join(words[:n]) in DOMAINS for n in range(1, len(words)))
+
+
+def parse(name: str) -> Name:
+    """The parts of a name that is `known`; what cannot be a data file is a `UsageError`."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise unknown("kind of data file", name, SUFFIXES)
+    found = Name(Path(match["path"]).expanduser().absolute(), _options(match["options"] or ""))
+    if match["packed"]:
+        raise UsageError(
+            f"{shown(found.path)} is packed, and packed files are not read. Unpack it first; a "
+            "Parquet file is as small."
+        )
+    if not known(found.reference):
+        raise UsageError(
+            f"The path {shown(found.path)} reads as several domains. Move the file to a folder "
+            f"without {STREAM_SEPARATOR!r} and '?' in its name."
+        )
+    return found
+
+
+def _options(text: str) -> dict[str, str]:
+    options = {}
+    for part in filter(None, text.split("&")):
+        name, equals, value = part.partition("=")
+        name = SPELLINGS.get(name, name)
+        if name not in OPTIONS:
+            raise unknown("option of a data file", name, OPTIONS)
+        if not equals:
+            raise UsageError(f"The option {name!r} has no value. Write {name}=VALUE.")
+        options[name] = unquote(value)
+    return dict(sorted(options.items()))
+
+
+def require_file(path: Path) -> None:
+    """`UsageError` unless `path` is a file of a size that can be read."""
+    if path.is_dir():
+        raise UsageError(f"{shown(path)} is a folder. Give the file in it.")
+    if not path.exists():
+        _no_file(path)
+    if not path.is_file():
+        raise UsageError(f"{shown(path)} is no regular file. Give one that can be read twice.")
+    if path.stat().st_size > MOST_BYTES:
+        raise UsageError(
+            f"{shown(path)} has {path.stat().st_size:,} bytes; at most {MOST_BYTES:,} are read. "
+            "Give a sample of its rows; a run trains on a few thousand."
+        )
+
+
+def _no_file(path: Path) -> NoReturn:
+    if not path.parent.is_dir():
+        raise UsageError(f"There is no folder {shown(path.parent)}, so no {path.name!r} in it.")
+    ends = tuple(f".{suffix}" for suffix in SUFFIXES)
+    names = [file.name for file in path.parent.iterdir() if file.name.lower().endswith(ends)]
+    close = get_close_matches(path.name, names, n=1, cutoff=0.5)
+    hint = f" Did you mean {printable(close[0], 100)!r}?" if close else ""
+    raise UsageError(
+        f"There is no file {shown(path)}.{hint} Give the path of a file that ends in "
+        f"{', '.join(ends)}."
+    )
+
+
+def _quoted(value: str) -> str:
+    return value.replace("%", "%25").replace("&", "%26").replace(STREAM_SEPARATOR, "%2Dto%2D")

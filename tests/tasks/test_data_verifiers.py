@@ -1,0 +1,218 @@
+"""Verifiers of users' files: what each takes for right, what it says, and that none hangs."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from itertools import count
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from cl_bench.checks import check_task
+from cl_bench.errors import ClBenchError, UsageError
+from cl_bench.registry import DOMAINS
+from cl_bench.task import FEEDBACK_LEVELS, SPLITS, FeedbackLevel, Problem, Task, Verdict
+
+Write = Callable[..., Any]
+_NUMBERS = count()
+
+
+@pytest.fixture
+def domain(tmp_path: Path) -> Write:
+    """Writes answers, each with a prompt of its own and what else is given, and loads the file."""
+
+    def write(answers: Sequence[Any], options: str = "", **columns: Sequence[Any]) -> Any:
+        rows = [
+            {"prompt": f"Question {n}?", "answer": answer, **{k: v[n] for k, v in columns.items()}}
+            for n, answer in enumerate(answers)
+        ]
+        path = tmp_path / "my.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        return DOMAINS.load(f"{path}{options}")
+
+    return write
+
+
+def problem_of(domain: Any, answer: str, level: FeedbackLevel = "full") -> tuple[Task, Problem]:
+    task: Task = domain.task(seed=0, setting="default", feedback=level)
+    problems = [problem for split in SPLITS for problem in task.problems(split, 60)]
+    return task, next(problem for problem in problems if problem.answer == answer)
+
+
+def verdict(domain: Any, answer: str, response: str, level: FeedbackLevel = "full") -> Verdict:
+    task, problem = problem_of(domain, answer, level)
+    return task.verify(problem, response)
+
+
+NUMBERS = list(range(100, 130))
+LETTERS = [*"ABCD" * 5]
+TEXTS = [f"town {n}" for n in range(20)]
+FORMULAS = [f"\\frac{{{n}}}{{7}}" for n in range(1, 21) if n % 7]
+
+
+@pytest.mark.parametrize(
+    ("answers", "chosen"),
+    [
+        (NUMBERS, "number"),
+        ([f"{n}/7" for n in NUMBERS], "number"),
+        (LETTERS, "choice"),
+        (TEXTS, "exact"),
+        ([*"XYZ" * 5], "exact"),
+        ([True, False] * 8, "exact"),
+    ],
+)
+def test_the_answers_choose_the_verifier(answers: list[Any], chosen: str, domain: Write) -> None:
+    assert f"verifier {chosen}" in domain(answers).summary
+
+
+@pytest.mark.parametrize(
+    ("answers", "options", "answer", "right", "wrong"),
+    [
+        (NUMBERS, "", "107", ["107", "It is 107.0.", "<answer>107</answer>"], ["108", "", "-107"]),
+        (LETTERS, "", "B", ["B", "(B)", "The answer is B.", "answer: b) B"], ["C", "", "b"]),
+        (TEXTS, "", "town 7", ["Town  7", '"town 7"', "so\nanswer: town 7"], ["town 71", "town"]),
+        (["a\nb"] * 10 + TEXTS, "", "a\nb", ["<answer>a\nb</answer>", "a\nb"], ["a", "b"]),
+        (
+            FORMULAS,
+            "?verifier=math",
+            "\\frac{3}{7}",
+            ["3/7", "\\boxed{\\frac{6}{14}}", "$\\frac37$", "so x = \\frac{3}{7}"],
+            ["0.428", "7/3", "", "9**9**9**9", "9^{9^{9^{9}}}", "99999999!", "(" * 900],
+        ),
+        (
+            NUMBERS,
+            "?pattern=" + quote("^{answer}( kg)?$"),
+            "107",
+            ["107 kg", "answer: 107"],
+            ["107 g", "1070", "107 108"],
+        ),
+    ],
+)
+def test_what_is_right_scores_1_and_what_is_wrong_0(
+    answers: list[Any], options: str, answer: str, right: list[str], wrong: list[str], domain: Write
+) -> None:
+    found = domain(answers, options)
+    assert [verdict(found, answer, text).score for text in right] == [1] * len(right)
+    assert [verdict(found, answer, text).score for text in wrong] == [0] * len(wrong)
+
+
+@pytest.mark.parametrize(
+    ("answers", "options", "columns"),
+    [
+        (NUMBERS, "?verifier=number", {}),
+        (LETTERS, "?verifier=choice", {}),
+        (TEXTS, "?verifier=exact", {}),
+        ([f"a\n{n}" for n in range(20)], "", {}),
+        (FORMULAS, "?verifier=math", {}),
+        ([f"^town {n}!*$" for n in range(20)], "?verifier=regex", {"solution": TEXTS}),
+    ],
+)
+def test_every_verifier_keeps_the_contract(
+    answers: list[Any], options: str, columns: dict[str, list[str]], domain: Write
+) -> None:
+    assert check_task(domain(answers, options, **columns)) == []
+
+
+def test_a_pattern_that_backtracks_forever_is_a_score_of_0(
+    domain: Write,
+) -> None:
+    found = domain(["(a+)+$"] * 12, "?verifier=regex", solution=["aaa"] * 12)
+    started = time.perf_counter()
+    assert verdict(found, "aaa", "a" * 60 + "b").score == 0
+    assert time.perf_counter() - started < 20
+    assert verdict(found, "aaa", "aaaa").score == 1
+
+
+def test_formulas_are_compared_in_any_thread(domain: Write) -> None:
+    found = domain(FORMULAS, "?verifier=math")
+    scores: list[float] = []
+    threads = [
+        Thread(target=lambda: scores.append(verdict(found, "\\frac{3}{7}", "6/14").score))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert scores == [1.0] * 4
+
+
+def test_a_teachers_feedback_takes_the_place_of_ours_but_says_nothing_at_level_none(
+    domain: Write,
+) -> None:
+    said = [f"Count to {n} once more." for n in NUMBERS]
+    found = domain(NUMBERS, feedback=said)
+    given = {level: verdict(found, "107", "108", level).feedback for level in FEEDBACK_LEVELS}
+    assert given["full"] == given["step"] == "Count to 107 once more."
+    assert given["none"] == "Wrong."
+    assert given["answer"] == "Wrong. The right answer is 107."
+    assert verdict(found, "107", "107").feedback == "Correct."
+
+
+def test_rows_without_a_teachers_words_get_ours(domain: Write) -> None:
+    found = domain(NUMBERS, feedback=[None] * 30)
+    assert "The right answer is 107." in verdict(found, "107", "108").feedback
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Writes a module beside the data, called as no other, and gives the option that names it."""
+    monkeypatch.chdir("/")
+
+    def write(code: str) -> str:
+        name = f"own_{next(_NUMBERS)}"
+        (tmp_path / f"{name}.py").write_text(code)
+        return f"?verifier=python:{name}.judge"
+
+    return write
+
+
+def test_a_function_of_the_users_own_judges(own: Write, domain: Write, tmp_path: Path) -> None:
+    code = (
+        "def judge(prompt, answer, response):\n"
+        "    if response == answer: return 1\n"
+        "    return 0.25, f'{prompt} Not {response}.'\n"
+    )
+    found = domain(TEXTS, own(code))
+    assert verdict(found, "town 7", "town 7") == Verdict(1.0, "Correct.", "town 7")
+    wrong = verdict(found, "town 7", "town 8")
+    assert (wrong.score, wrong.feedback) == (0.25, "Question 7? Not town 8.")
+    assert verdict(found, "town 7", "town 8", "none").feedback == "Wrong."
+    assert not list(tmp_path.glob("__pycache__"))
+
+
+def test_another_function_is_another_version(own: Write, domain: Write) -> None:
+    one = domain(TEXTS, own("def judge(prompt, answer, response): return answer == response\n"))
+    two = domain(TEXTS, own("def judge(prompt, answer, response): return answer in response\n"))
+    assert one.version != two.version
+
+
+def test_a_solution_may_be_given_for_a_function(own: Write, domain: Write) -> None:
+    options = own("def judge(prompt, answer, response): return float(response == f'({answer})')\n")
+    solutions = [f"({text})" for text in TEXTS]
+    _, problem = problem_of(domain(TEXTS, options, solution=solutions), "town 7")
+    assert problem.solution == "(town 7)"
+
+
+@pytest.mark.parametrize("result", ["2", "float('nan')", "'yes'", "None", "(0.5, 3)", "1 / 0"])
+def test_what_is_no_score_is_an_error_that_names_the_row(
+    result: str, own: Write, domain: Write
+) -> None:
+    options = own(f"def judge(prompt, answer, response): return {result}\n")
+    with pytest.raises(
+        UsageError, match=r"The verifier python:own\S+ .* on line \d+ of .*my.jsonl"
+    ):
+        domain(TEXTS, options)
+    options = own(
+        "def judge(prompt, answer, response):\n"
+        f"    if response != answer: return {result}\n"
+        "    return True\n"
+    )
+    found = domain(TEXTS, options)
+    with pytest.raises(ClBenchError, match="on line 8 of "):
+        verdict(found, "town 7", "town 8")
