@@ -47,7 +47,7 @@ def load(name: str) -> DataDomain:
     try:
         require_file(path)
         stat = path.stat()
-        key = (path, tuple(found.options.items()), stat.st_mtime_ns, stat.st_size)
+        key = (found.reference, stat.st_mtime_ns, stat.st_size)
         if key not in _loaded:
             _loaded[key] = _domain(found)
         return _loaded[key]
@@ -70,8 +70,8 @@ def _domain(name: Name) -> DataDomain:
         f"file/{printable(path.name)}",
         _version(content, reading.columns, verifier.name, options.get("pattern", ""), code),
         name.reference,
-        options.get("licence") or about.get("licence") or "the user's own",
-        options.get("citation") or about.get("citation") or "the user's own",
+        one_line(options.get("licence") or about.get("licence") or "the user's own", 200),
+        one_line(options.get("citation") or about.get("citation") or "the user's own", 2_000),
         verifier,
         splits,
         (*reading.notes, *notes, f"verifier {verifier.name}{f': {why}' if why else ''}"),
@@ -83,7 +83,7 @@ def _verifier(reading: Reading, options: Mapping[str, str]) -> tuple[Verifier, s
     name, pattern = options.get("verifier", ""), options.get("pattern", "")
     table = reading.table
     if name.startswith(PREFIX) and not pattern:
-        function: UserFunction = load_function(name, table.path.parent)
+        function: UserFunction = load_function(name, table.path.absolute().parent)
         return Own(function, lambda item: table.place(item.number)), "", function.code
     return *named(name, reading.items, pattern), ""
 

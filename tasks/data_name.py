@@ -33,13 +33,14 @@ class Name:
     """A file and the options it is read with."""
 
     path: Path
+    """As it was given, for messages."""
     options: Mapping[str, str]
 
     @property
     def reference(self) -> str:
         """The name by which this file is found from any working folder."""
         given = "&".join(f"{name}={_quoted(value)}" for name, value in self.options.items())
-        return f"{self.path}?{given}" if given else str(self.path)
+        return f"{self.path.absolute()}{'?' if given else ''}{given}"
 
 
 def known(name: str) -> bool:
@@ -58,7 +59,7 @@ def parse(name: str) -> Name:
     match = _NAME.fullmatch(name)
     if match is None:
         raise unknown("kind of data file", name, SUFFIXES)
-    found = Name(Path(match["path"]).expanduser().absolute(), _options(match["options"] or ""))
+    found = Name(Path(match["path"]).expanduser(), _options(match["options"] or ""))
     if match["packed"]:
         raise UsageError(
             f"{shown(found.path)} is packed, and packed files are not read. Unpack it first; a "
@@ -66,8 +67,8 @@ def parse(name: str) -> Name:
         )
     if not known(found.reference):
         raise UsageError(
-            f"The path {shown(found.path)} reads as several domains. Move the file to a folder "
-            f"without {STREAM_SEPARATOR!r} and '?' in its name."
+            f"The path {shown(found.path.absolute())} reads as several domains. Move the file to "
+            f"a folder without {STREAM_SEPARATOR!r} and '?' in its name."
         )
     return found
 

@@ -77,6 +77,29 @@ MATRICES = {
     "words": "0.1,0.2\n0.9,high\n0.4,0.8\n",
     "short": "0.1,0.2\n0.9\n0.4,0.8\n",
 }
+_ROW = '{{"prompt": "{0} + 1", "answer": {0}}}\n'
+_ROWS = "".join(map(_ROW.format, range(20)))
+_SPLIT = '{{"prompt": "{0} + 1", "answer": {0}, "split": "{1}"}}\n'
+DATA = {
+    "rows.jsonl": _ROWS,
+    "empty.jsonl": "",
+    "broken.jsonl": _ROWS + '{"prompt": "20 + 1", "ans',
+    "rubbish.jsonl": "\0\1\2",
+    "packed.jsonl.gz": "",
+    "columns.csv": "text,right\n1 + 1,2\n",
+    "cells.csv": "prompt,answer\n1 + 1,2\n1 + 2,3,4\n",
+    "quote.csv": 'prompt,answer\n"1 + 1,2\n',
+    "none.jsonl": _ROWS + '{"prompt": "20 + 1", "answer": null}\n',
+    "mixed.jsonl": _ROWS + '{"prompt": "20 + 1", "answer": "many"}\n',
+    "long.jsonl": _ROWS + json.dumps({"prompt": "x" * 10_000_000, "answer": 1}) + "\n",
+    "talk.jsonl": json.dumps(
+        {"prompt": [{"role": role, "content": "?"} for role in ("user", "assistant", "user")],
+         "answer": 1}),
+    "both.jsonl": _ROWS + '{"prompt": "3 + 1", "answer": 5}\n',
+    "leak.jsonl": "".join(_SPLIT.format(n, s) for s in ("train", "test") for n in range(20)),
+    "untrained.jsonl": "".join(_SPLIT.format(n, "test") for n in range(20)),
+    "few.jsonl": "".join(map(_ROW.format, range(9))),
+}  # fmt: skip
 CASES: dict[str, list[str]] = {
     "an unknown command": ["rnu"],
     "an unknown option": ["run", "--step", "5"],
@@ -130,6 +153,28 @@ CASES: dict[str, list[str]] = {
     **{what: ["run", "--model", _path] for what, name in MODELS.items()
        for _path in [name if name.startswith(".") else f"models/{name}"]},
     "an unknown model to fetch": ["model", "get", "smolm2"],
+    "a data file that is not there": ["run", "--stream", "data/row.jsonl"],
+    "a folder as a data file": ["run", "--stream", "data/folder.jsonl"],
+    "an unknown option of a data file": ["run", "--stream", "data/rows.jsonl?verifyer=number"],
+    "an unknown verifier": ["run", "--stream", "data/rows.jsonl?verifier=numbers"],
+    "a verifier that is not there": ["run", "--stream", "data/rows.jsonl?verifier=python:my.judge"],
+    "a pattern that is none": ["run", "--stream", "data/rows.jsonl?pattern=("],
+    "an empty data file": ["run", "--stream", "data/empty.jsonl"],
+    "a data file with a broken line": ["run", "--stream", "data/broken.jsonl"],
+    "a data file that is no text": ["run", "--stream", "data/rubbish.jsonl"],
+    "a packed data file": ["run", "--stream", "data/packed.jsonl.gz"],
+    "a data file without known columns": ["run", "--stream", "data/columns.csv"],
+    "a data file without that column": ["run", "--stream", "data/columns.csv?prompt=txt"],
+    "a row with a cell too many": ["run", "--stream", "data/cells.csv"],
+    "a quote that is never closed": ["run", "--stream", "data/quote.csv"],
+    "a row without an answer": ["run", "--stream", "data/none.jsonl"],
+    "answers of two types": ["run", "--stream", "data/mixed.jsonl"],
+    "a prompt of ten megabytes": ["run", "--stream", "data/long.jsonl"],
+    "a conversation as a prompt": ["run", "--stream", "data/talk.jsonl"],
+    "two answers to one prompt": ["run", "--stream", "data/both.jsonl"],
+    "a prompt in two splits": ["run", "--stream", "data/leak.jsonl"],
+    "data without a split to learn from": ["run", "--stream", "data/untrained.jsonl"],
+    "too few problems": ["run", "--stream", "data/few.jsonl"],
     "no samples for the card": ["model", "eval", "--n", "0"],
     "a card of an unknown model": ["model", "eval", "--model", "./nowhere"],
     "a matrix of percentages": ["metrics", "matrices/percent.csv"],
@@ -195,6 +240,9 @@ def lay_out(folder: Path) -> None:
     (models / "gguf" / "damaged.gguf").write_bytes(b"GGUF")
     _gguf(models / "gguf" / "other.gguf", "clip")
     _lay_out_runs(folder / "runs")
+    (folder / "data" / "folder.jsonl").mkdir(parents=True)
+    for name, text in DATA.items():
+        (folder / "data" / name).write_text(text)
     (folder / "matrices").mkdir()
     for name, text in MATRICES.items():
         (folder / "matrices" / f"{name}.csv").write_text(text)
