@@ -365,3 +365,12 @@ def test_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_name_is_known_by_its_text_alone(name: str, is_known: bool) -> None:
     source = import_module(DOMAINS.sources["FILE.jsonl"][0])
     assert source.known(name) == is_known
+
+
+def test_the_example_of_the_documentation_can_be_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    example = page.partition("```jsonl\n")[2].partition("```")[0]
+    rows = [json.loads(line) for line in example.splitlines()]
+    assert len(rows) == 5
+    as_json_lines(tmp_path / "my.jsonl", [*rows, *SUMS])
+    assert answers_of(load(tmp_path / "my.jsonl"))["What is a quarter of 100?"] == "25"
