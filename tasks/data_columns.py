@@ -6,8 +6,6 @@ verl's `prompt`, `reward_model`; GSM8K's `question`, `answer` with `#### 42` at 
 
 from __future__ import annotations
 
-import json
-from ast import literal_eval
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -15,11 +13,11 @@ from typing import Any, NoReturn
 from cl_bench.answers import number
 from cl_bench.errors import UsageError, unknown
 from cl_bench.task import Split
-from cl_bench.text import one_line, printable, well_formed
+from cl_bench.text import one_line, printable
 
-from .data_reading import NumberText, Row, Table, kind_of, shown
+from .data_cells import are_messages, content_of, misfit, read_prompt, sized
+from .data_table import NumberText, Row, Table, kind_of, shown
 
-MOST_CHARACTERS = 100_000
 MOST_IN_ANSWER = 10_000
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
@@ -86,34 +84,14 @@ def read_items(table: Table, options: Mapping[str, str]) -> Reading:
     columns = _columns(table, options)
     notes: list[str] = []
     cells = {name: [_cell(row, column) for row in table.rows] for name, column in columns.items()}
-    systems = 0
-    prompts = []
-    for row, cell in zip(table.rows, cells["prompt"], strict=True):
-        prompt, with_system = _prompt(table, row, columns["prompt"], cell)
-        prompts.append(prompt)
-        systems += with_system
-    if systems:
-        notes.append(f"system messages stand in front of {systems} prompts")
+    prompts = _prompts(table, columns["prompt"], cells["prompt"], notes)
     answers = _answers(table, columns["answer"], cells["answer"], notes)
-    optional = {
-        name: [
-            _optional(table, row, name, cell) for row, cell in zip(table.rows, found, strict=True)
-        ]
-        for name, found in cells.items()
-        if name in ("feedback", "solution")
-    }
+    feedback, solutions = (_optional(table, name, cells) for name in ("feedback", "solution"))
     splits = _splits(table, columns, cells)
-    nothing = [""] * len(table.rows)
     items = [
         Item(row.number, *parts)
         for row, *parts in zip(
-            table.rows,
-            prompts,
-            answers,
-            optional.get("feedback", nothing),
-            splits,
-            optional.get("solution", nothing),
-            strict=True,
+            table.rows, prompts, answers, feedback, splits, solutions, strict=True
         )
     ]
     return Reading(table, items, columns, tuple(notes))
@@ -169,62 +147,13 @@ def _cell(row: Row, column: str) -> Any:
     return found
 
 
-def _prompt(table: Table, row: Row, column: str, cell: Any) -> tuple[str, bool]:
-    """The prompt as one text, and whether a system message is part of it."""
-    if isinstance(cell, str):
-        messages = _messages_in(cell)
-        if messages is None:
-            return _sized(table, row, column, cell, MOST_CHARACTERS), False
-        cell = messages
-    if not _are_messages(cell):
-        _misfit(table, row, column, cell, "a text, or messages with role and content")
-    *before, last = cell
-    if _role(last) != "user" or any(_role(message) != "system" for message in before):
-        roles = ", ".join(printable(_role(message), 20) for message in cell[:8])
-        raise UsageError(
-            f"The {column} in {table.place(row.number)} is a conversation ({roles}). cl-bench asks "
-            "one question at a time, under its own system prompt: give one user message, with a "
-            "system message before it if need be."
-        )
-    texts = [_content(table, row, column, message) for message in cell]
-    return _sized(table, row, column, "\n\n".join(texts), MOST_CHARACTERS), bool(before)
-
-
-def _messages_in(text: str) -> list[Any] | None:
-    """The messages that a text cell spells as JSON; None if it is a plain text."""
-    if not text.lstrip().startswith("[") or "role" not in text:
-        return None
-    for read in (json.loads, literal_eval):  # pandas writes messages as Python does
-        try:
-            found = read(text.strip())
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-        return found if _are_messages(found) else None
-    return None
-
-
-def _are_messages(cell: Any) -> bool:
-    return (
-        isinstance(cell, list)
-        and bool(cell)
-        and all(isinstance(m, dict) and {"role", "content"} <= m.keys() for m in cell)
-    )
-
-
-def _role(message: Mapping[str, Any]) -> str:
-    role = str(message["role"])
-    return {"developer": "system", "human": "user"}.get(role, role)
-
-
-def _content(table: Table, row: Row, column: str, message: Mapping[str, Any]) -> str:
-    content = message["content"]
-    if isinstance(content, list):
-        parts = [part.get("text") if isinstance(part, dict) else None for part in content]
-        if all(isinstance(part, str) for part in parts):
-            content = "\n".join(map(str, parts))
-    if not isinstance(content, str):
-        _misfit(table, row, f"content in {column}", content, "a text; images are not understood")
-    return content
+def _prompts(table: Table, column: str, cells: Sequence[Any], notes: list[str]) -> list[str]:
+    found = [
+        read_prompt(table, row, column, cell) for row, cell in zip(table.rows, cells, strict=True)
+    ]
+    if systems := sum(with_system for _, with_system in found):
+        notes.append(f"system messages stand in front of {systems} prompts")
+    return [prompt for prompt, _ in found]
 
 
 def _answers(table: Table, column: str, cells: Sequence[Any], notes: list[str]) -> list[str]:
@@ -235,7 +164,7 @@ def _answers(table: Table, column: str, cells: Sequence[Any], notes: list[str]) 
     if all(_WORKED in answer for answer in answers):
         notes.append(f"the answers are what follows {_WORKED}")
         answers = [
-            _sized(table, row, column, answer.rpartition(_WORKED)[2], MOST_IN_ANSWER)
+            sized(table, row, column, answer.rpartition(_WORKED)[2], MOST_IN_ANSWER)
             for row, answer in zip(table.rows, answers, strict=True)
         ]
     return answers
@@ -244,11 +173,11 @@ def _answers(table: Table, column: str, cells: Sequence[Any], notes: list[str]) 
 def _answer(table: Table, row: Row, column: str, cell: Any) -> str:
     if isinstance(cell, bool):
         return str(cell).lower()
-    if _are_messages(cell) and len(cell) == 1:
-        cell = _content(table, row, column, cell[0])
+    if are_messages(cell) and len(cell) == 1:
+        cell = content_of(table, row, column, cell[0])
     if not isinstance(cell, str):
-        _misfit(table, row, column, cell, "one text or number")
-    return _sized(table, row, column, cell, MOST_IN_ANSWER)
+        misfit(table, row, column, cell, "one text or number")
+    return sized(table, row, column, cell, MOST_IN_ANSWER)
 
 
 def _require_one_type(table: Table, column: str, cells: Sequence[Any]) -> None:
@@ -267,12 +196,22 @@ def _require_one_type(table: Table, column: str, cells: Sequence[Any]) -> None:
         )
 
 
-def _optional(table: Table, row: Row, column: str, cell: Any) -> str:
+def _optional(table: Table, name: str, cells: Mapping[str, Sequence[Any]]) -> list[str]:
+    """The texts of a column that need not be there, empty where there is none."""
+    if name not in cells:
+        return [""] * len(table.rows)
+    return [
+        _optional_text(table, row, name, cell)
+        for row, cell in zip(table.rows, cells[name], strict=True)
+    ]
+
+
+def _optional_text(table: Table, row: Row, name: str, cell: Any) -> str:
     if cell is None or cell == "":
         return ""
-    if not isinstance(cell, str) or (column == "feedback" and isinstance(cell, NumberText)):
-        _misfit(table, row, column, cell, f"a text (?{column}= ignores the column)")
-    return _sized(table, row, column, cell, MOST_IN_ANSWER)
+    if not isinstance(cell, str) or (name == "feedback" and isinstance(cell, NumberText)):
+        misfit(table, row, name, cell, f"a text (?{name}= ignores the column)")
+    return sized(table, row, name, cell, MOST_IN_ANSWER)
 
 
 def _splits(
@@ -295,26 +234,6 @@ def _split(table: Table, row: Row, column: str, cell: Any) -> Split:
             "name."
         )
     return found
-
-
-def _sized(table: Table, row: Row, column: str, text: str, most: int) -> str:
-    """`text` without white space around it, neither empty nor too long."""
-    text = well_formed(text.strip())
-    if not text:
-        _misfit(table, row, column, None, "a text")
-    if len(text) > most:
-        raise UsageError(
-            f"The {column} in {table.place(row.number)} has {len(text):,} characters; at most "
-            f"{most:,} are read. Shorten it, or leave the row out."
-        )
-    return text
-
-
-def _misfit(table: Table, row: Row, column: str, cell: Any, wanted: str) -> NoReturn:
-    raise UsageError(
-        f"The {column} in {table.place(row.number)} is {kind_of(cell)}, but must be {wanted}. Mend "
-        "it, or leave the row out."
-    )
 
 
 def _shown(cell: Any) -> str:

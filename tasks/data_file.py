@@ -27,8 +27,9 @@ from cl_bench.text import one_line, printable
 from .data_columns import Item, Reading, read_items
 from .data_name import SPELLINGS, Name, known, parse, require_file
 from .data_python import PREFIX, UserFunction, load_function
-from .data_reading import Table, read_table, shown
+from .data_reading import read_table
 from .data_splits import Splits, order, split_up
+from .data_table import Table, shown
 from .data_verifiers import Own, Pattern, Verifier, named
 
 __all__ = ["DataDomain", "known", "load"]

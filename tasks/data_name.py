@@ -16,7 +16,8 @@ from cl_bench.registry import DOMAINS
 from cl_bench.text import printable
 
 from .data_columns import COLUMNS
-from .data_reading import MOST_BYTES, SUFFIXES, shown
+from .data_reading import MOST_BYTES, SUFFIXES
+from .data_table import shown
 
 OPTIONS = (*COLUMNS, "verifier", "pattern", "licence", "citation")
 SPELLINGS = {"license": "licence"}

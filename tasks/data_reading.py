@@ -14,7 +14,6 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, time
 from decimal import Decimal
 from math import isfinite
@@ -23,6 +22,8 @@ from typing import Any, NoReturn
 
 from cl_bench.errors import UsageError
 from cl_bench.text import one_line, printable
+
+from .data_table import NumberText, Row, Table, kind_of, shown
 
 MOST_BYTES = 1_000_000_000
 MOST_ROWS = 1_000_000
@@ -44,40 +45,6 @@ _MAGIC = {
     b"ARROW1": "an Arrow file",
     b"\x28\xb5\x2f\xfd": "a zstd archive",
 }
-
-
-class NumberText(str):
-    """A number as it was written; tells `42` from `"42"`."""
-
-    __slots__ = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row: where it stands in the file, and its cells by column."""
-
-    number: int
-    cells: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """The rows of a file, in order."""
-
-    path: Path
-    unit: str
-    """What the rows' numbers count: line, item or row."""
-    rows: list[Row]
-    columns: tuple[str, ...]
-
-    def place(self, number: int) -> str:
-        """`line 7 of my.jsonl`."""
-        return f"{self.unit} {number} of {shown(self.path)}"
-
-
-def shown(path: Path) -> str:
-    """A path in a message."""
-    return printable(str(path), 200)
 
 
 def read_table(path: Path, content: bytes) -> Table:
@@ -298,20 +265,6 @@ def _float(value: float) -> NumberText | None:
     if not isfinite(value):
         return None
     return NumberText(int(value) if value.is_integer() and abs(value) < 1e15 else repr(value))
-
-
-def kind_of(value: Any) -> str:
-    """What a cell holds, for a message."""
-    if value is None:
-        return "empty"
-    kinds: tuple[tuple[type, str], ...] = (
-        (NumberText, "a number"),
-        (str, "a text"),
-        (bool, "a truth value"),
-        (list, "a list"),
-        (dict, "an object"),
-    )
-    return next((name for kind, name in kinds if isinstance(value, kind)), "binary data")
 
 
 _READERS: Mapping[str, tuple[str, Callable[[Path, bytes], Iterator[Row]]]] = {
