@@ -37,7 +37,7 @@ from .gym_table import LEFT_OUT, SETS
 if TYPE_CHECKING:
     from .gym_engine import Engine
 
-__all__ = ["GymDomain", "GymTask", "known", "load"]
+__all__ = ["GymDomain", "GymTask", "factory", "known", "load"]
 
 _VERSION = "1"
 """Of what is done here: seeds, splits, scoring."""
@@ -57,13 +57,13 @@ def load(name: str) -> GymDomain:
         )
     if data not in SETS:
         raise unknown("data set of reasoning-gym", data, SETS)
-    factory = _reasoning_gym()
-    if data not in factory.DATASETS:
+    data_sets = factory().DATASETS
+    if data not in data_sets:
         raise UsageError(
             f"The installed reasoning-gym has no data set {data!r}; `pip install -U "
             "'cl-bench[gym]'` installs a version that has."
         )
-    values = gym_params.read(data, factory.DATASETS[data][1], texts)
+    values = gym_params.read(data, data_sets[data][1], texts)
     if not values.get(PARTIAL, True):
         del values[PARTIAL]
     if values.get(PARTIAL) and SETS[data].judge:
@@ -75,7 +75,7 @@ def load(name: str) -> GymDomain:
     return load(own) if own != name else GymDomain(data, own)
 
 
-def _reasoning_gym() -> Any:
+def factory() -> Any:
     """Its module `factory`, imported for the first time here."""
     try:
         return import_module("reasoning_gym.factory")
@@ -245,3 +245,14 @@ class GymTask:
             level=self.feedback,
             score=lambda answer: self.domain.points(self.setting, problem, answer),
         )
+
+
+def main() -> None:
+    """Print docs/gym.md."""
+    from .gym_overview import lengths, page
+
+    print(page(lengths()), end="")
+
+
+if __name__ == "__main__":
+    main()

@@ -21,9 +21,9 @@ import numpy as np
 
 from .gym_engine import Local, local
 
-CPU_SECONDS = 0.4
+CPU_SECONDS = 0.3
 """Computing time for one answer."""
-_WALL_SECONDS = 0.8
+_WALL_SECONDS = 0.6
 _MEMORY = 2**30
 """Bytes beyond what the process has when it begins to serve."""
 _FILES = 64
