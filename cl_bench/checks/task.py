@@ -53,7 +53,8 @@ def check_task(domain: Domain | str) -> list[Fault]:
     """Every rule of a domain that `domain` (an object or a registry name) breaks, explained.
 
     An empty list means that nothing was found. Takes about a second: the domain is also drawn from
-    in a second process, for which it has to be a module's variable, as an entry point asks.
+    in a second process, for which it has to be a module's variable, as an entry point asks, or
+    what the registry makes of its name, such as gym/gcd.
     Unknown names raise `UsageError`. The global random state is left as it was.
     """
     found: Any = DOMAINS.load(domain) if isinstance(domain, str) else domain

@@ -104,7 +104,9 @@ def _malformed(verdict: Any, label: str) -> Iterator[str]:
     if not isinstance(verdict, Verdict):
         yield f"verify gave a {type(verdict).__name__} on {label}; it has to give a Verdict."
         return
-    score, feedback, answer = (getattr(verdict, name) for name in Verdict.__slots__)
+    score: Any = verdict.score
+    feedback: Any = verdict.feedback
+    answer: Any = verdict.answer
     if not _is_share(score):
         yield f"The score of {label} is {score!r}; it has to be a number from 0 to 1."
     if not isinstance(feedback, str):

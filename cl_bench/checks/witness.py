@@ -16,7 +16,9 @@ from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-from cl_bench.task import SPLITS, Domain
+from cl_bench.errors import ClBenchError
+from cl_bench.registry import DOMAINS
+from cl_bench.task import SPLITS, Domain, Referenced
 
 Drawn = dict[str, list[dict[str, str]]]
 _SECONDS = 300
@@ -25,11 +27,12 @@ SEEDS = (0, 1)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a domain can be found again: the variable of a module."""
+    """Where a domain can be found again: the variable of a module, or a name of the registry."""
 
-    module: str
-    file: str
-    attribute: str
+    module: str = ""
+    file: str = ""
+    attribute: str = ""
+    name: str = ""
 
 
 class WitnessError(Exception):
@@ -37,7 +40,15 @@ class WitnessError(Exception):
 
 
 def place_of(domain: Domain) -> Place | None:
-    """The module variable that holds `domain`, its class's own module first; None if none does."""
+    """Where another process finds `domain`; None if it cannot.
+
+    That is the module variable that holds it, its class's own module first, or the name by which
+    the registry makes it.
+    """
+    return _variable(domain) or _registered(domain)
+
+
+def _variable(domain: Domain) -> Place | None:
     home = sys.modules.get(type(domain).__module__)
     for module in (home, *list(sys.modules.values())):
         file = getattr(module, "__file__", None) if isinstance(module, ModuleType) else None
@@ -47,6 +58,14 @@ def place_of(domain: Domain) -> Place | None:
             if value is domain:
                 return Place(module.__name__, str(Path(file).resolve()), attribute)
     return None
+
+
+def _registered(domain: Domain) -> Place | None:
+    name = domain.reference if isinstance(domain, Referenced) else domain.name
+    try:
+        return Place(name=name) if DOMAINS.load(name) is domain else None
+    except ClBenchError:
+        return None
 
 
 def drawn(domain: Domain, count: int) -> Drawn:
@@ -91,6 +110,8 @@ def _last_line(text: str) -> str:
 
 
 def _load(place: Place) -> Domain:
+    if place.name:
+        return DOMAINS.load(place.name)
     domain: Domain = getattr(_module(place), place.attribute)
     return domain
 
