@@ -20,7 +20,6 @@ from cl_bench.learner import (
     StepRecord,
 )
 from cl_bench.policy import Policy
-from cl_bench.prompts import SEED_PROMPT
 from cl_bench.slow import SlowWeights
 
 
@@ -30,6 +29,7 @@ class RLOnly:
     name = "rl"
 
     def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
+        self._seed_prompt = config.seed_prompt
         self._slow = SlowWeights(policy, config, ledger)
 
     def learn(
@@ -37,10 +37,10 @@ class RLOnly:
         batches: Sequence[Batch],
         ahead: Sequence[Batch] = (),
     ) -> Iterator[StepRecord]:
-        yield from self._slow.steps(batches, [SEED_PROMPT])
+        yield from self._slow.steps(batches, [self._seed_prompt])
 
     def prompt(self) -> str:
-        return SEED_PROMPT
+        return self._seed_prompt
 
     def lineage(self) -> list[PromptRecord]:
         return []

@@ -31,7 +31,6 @@ from cl_bench.learner import (
     StepRecord,
 )
 from cl_bench.policy import Policy
-from cl_bench.prompts import SEED_PROMPT
 from cl_bench.slow import SlowWeights
 from cl_bench.task import hashed_rng
 
@@ -44,6 +43,7 @@ class RLWithReplay:
     name = "rl-replay"
 
     def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
+        self._seed_prompt = config.seed_prompt
         self._slow = SlowWeights(policy, config, ledger)
         self._share, self._size, self._seed = config.replay_share, config.replay_size, config.seed
         self._reservoir: list[Exercise] = []
@@ -62,14 +62,14 @@ class RLWithReplay:
                 "call `recall` after `load`, as `cl_bench.learner.load_learner` does."
             )
         for batch in batches:
-            yield from self._slow.steps([self._mixed(batch)], [SEED_PROMPT])
+            yield from self._slow.steps([self._mixed(batch)], [self._seed_prompt])
 
     def recall(self, find: Find) -> None:
         self._reservoir = [find(key) for key in self._missing]
         self._missing = []
 
     def prompt(self) -> str:
-        return SEED_PROMPT
+        return self._seed_prompt
 
     def lineage(self) -> list[PromptRecord]:
         return []

@@ -38,7 +38,6 @@ from cl_bench.learner import (
     StepRecord,
 )
 from cl_bench.policy import Policy
-from cl_bench.prompts import SEED_PROMPT
 from cl_bench.random_states import random_states_kept
 from cl_bench.reflectors.factory import build_reflector
 from cl_bench.slow import SlowWeights
@@ -59,7 +58,7 @@ class RLThenPrompt:
 
     def learn(self, batches: Sequence[Batch], ahead: Sequence[Batch] = ()) -> Iterator[StepRecord]:
         met = [exercise for batch in batches for exercise in batch]
-        for record in self._slow.steps(batches, [SEED_PROMPT]):
+        for record in self._slow.steps(batches, [self._config.seed_prompt]):
             self._steps += 1
             batches = batches[1:]
             if not batches:

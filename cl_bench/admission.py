@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.errors import RunDirectoryError
-from cl_bench.prompts import SEED_PROMPT, chat
+from cl_bench.prompts import chat
 from cl_bench.stream import Course
 
 if TYPE_CHECKING:
+    from cl_bench.learner import LearnerConfig
     from cl_bench.policy import Policy
 
 _PROBLEMS = 256
@@ -22,12 +23,12 @@ _NEEDED = (
 _STATUSES = ("running", "done", "diverged", "failed")
 
 
-def require_room(policy: Policy, course: Course, max_new_tokens: int) -> None:
+def require_room(policy: Policy, course: Course, learning: LearnerConfig) -> None:
     """Raise `UsageError` if a training problem under the seed prompt exceeds the context."""
     for domain in course.stream.domains:
         problems = course.evaluation_task(domain).problems("train", _PROBLEMS)
-        chats = [chat(SEED_PROMPT, problem.prompt) for problem in problems]
-        policy.require_room(chats, max_new_tokens)
+        chats = [chat(learning.seed_prompt, problem.prompt) for problem in problems]
+        policy.require_room(chats, learning.max_new_tokens)
 
 
 def require_whole(manifest: Mapping[str, Any], path: Path) -> None:

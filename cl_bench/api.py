@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cl_bench.errors import unknown
 from cl_bench.limits import a_text
+from cl_bench.presets import preset_of
 from cl_bench.progress import Progress, Quiet
 from cl_bench.results import RunDirectory
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cl_bench.report.summary import Summary
+    from cl_bench.run_config import RunConfig
+    from cl_bench.stream import Stream
 
 _LONGEST_NAME = 90
 """Characters of a stream's or learner's name in a directory's name."""
@@ -78,7 +81,8 @@ def run(
     """Run `learner` on `stream` and return the finished run.
 
     `steps` and `setting` replace those of every stage. `options` are any fields of `RunConfig`,
-    `LearnerConfig` or `EvaluationConfig` (`eval_every=60`, `population=8`, `items=128`, …), and
+    `LearnerConfig` or `EvaluationConfig` (`eval_every=60`, `population=8`, `items=128`, …), whose
+    defaults belong to the model (`cl_bench.presets`), and
     `record` and `replay`: the file to record calls to a reflection LM in (by default the run's own
     reflections.jsonl), and the file or run directory to answer them from, asking nobody. `track`
     names trackers that are sent the rows as they come (docs/trackers.md).
@@ -100,9 +104,27 @@ def run(
     path = Path(a_text("out", out)) if out is not None else default_out(stream, learner, seed)
     outside = ReflectionLM.parse(config.learning.reflection_lm).outside
     journal = journal_for(path, outside=outside, **calls)
+    for line in _notes(course, config, options):
+        (progress or Quiet()).note(line)
     with tracked(path, trackers, progress or Quiet()) as told:
         Runner.start(path, course, config, told, journal)
     return _finished(path)
+
+
+def _notes(course: Stream, config: RunConfig, given: Mapping[str, Any]) -> list[str]:
+    """What a user should know of the settings before a run begins, a line each."""
+    if config.preset == "embedded":
+        return []
+    from cl_bench.registry import DOMAINS
+
+    lines = [preset_of(config.model).words(given)]
+    private = [name for name in course.domains if name in DOMAINS.table]
+    if private:
+        lines.append(
+            f"{', '.join(private)}: these domains speak the grammar of the embedded model, and a "
+            "pretrained model scores 0 on them; try --stream gym-arithmetic."
+        )
+    return lines
 
 
 def resume(
@@ -140,11 +162,16 @@ def default_out(stream: str, learner: str, seed: int) -> Path:
     return path
 
 
-def configure(**options: Any) -> Any:
-    """A `RunConfig` from flat options, each given to the part that has a field of its name."""
+def configure(*, model: str = "embedded", **options: Any) -> RunConfig:
+    """A `RunConfig` from flat options, each given to the part that has a field of its name.
+
+    What is not among `options` comes from the model's preset.
+    """
     from cl_bench.run_config import RunConfig
 
     config = RunConfig()
+    preset = preset_of(a_text("model", model))
+    options = {**preset.options, **options, "model": model, "preset": preset.name}
     parts: dict[str, Any] = {
         "": config,
         "learning": config.learning,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -61,15 +61,38 @@ app.command()(run)
 
 
 @app.command("list")
-def list_() -> None:
+def list_(
+    source: Annotated[
+        Literal["", "gym"],
+        typer.Argument(help="gym: the data sets of reasoning-gym, each with an example."),
+    ] = "",
+    as_json: Annotated[
+        bool, Name("--json", help="Print a line of JSON for each data set of reasoning-gym.")
+    ] = False,
+) -> None:
     """Streams, tasks, learners, models and metrics, one line each."""
+    from cl_bench.errors import UsageError
     from cl_bench.listing import listing
 
     with Errors(debug=False):
+        if source:
+            _list_gym(as_json)
+            return
+        if as_json:
+            raise UsageError("--json belongs to `cl-bench list gym`; type that, or leave it out.")
         for kind, entries in listing().items():
             typer.echo(f"{kind}:")
             for name, summary in entries:
                 typer.echo(f"  {printable(name):<26} {printable(summary)}")
+
+
+def _list_gym(as_json: bool) -> None:
+    import json
+    from dataclasses import asdict
+    from importlib import import_module
+
+    for entry in import_module("cl_bench.tasks.gym_overview").listed():
+        typer.echo(json.dumps(asdict(entry)) if as_json else str(entry))
 
 
 @app.command()

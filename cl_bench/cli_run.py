@@ -9,6 +9,7 @@ import typer
 from cl_bench import cli_run_options as option
 from cl_bench.cli_errors import Errors
 from cl_bench.errors import UsageError, unknown
+from cl_bench.prompts import SEED_PROMPT
 from cl_bench.text import printable
 
 BOUNDARIES = ("hidden", "announced")
@@ -44,6 +45,7 @@ def run(
     replay_share: option.ReplayShare = 0.25,
     mixed_groups: option.MixedGroups = True,
     refill: option.Refill = True,
+    seed_prompt: option.SeedPrompt = SEED_PROMPT,
     reflection_lm: option.ReflectionLM = "base",
     reflection_timeout: option.ReflectionTimeout = 60.0,
     reflection_retries: option.ReflectionRetries = 3,
@@ -53,6 +55,7 @@ def run(
     eval_every: option.EvalEvery = 20,
     items: option.Items = 64,
     samples: option.Samples = 4,
+    kl_items: option.KLItems = 0,
     retention_items: option.RetentionItems = 64,
     transcripts: option.Transcripts = 3,
     probes: option.Probes = True,
@@ -72,7 +75,12 @@ def run(
             _refuse_others(context, ("resume", "track", "quiet", "debug"))
             finished = api.resume(resume, progress=progress, track=track or ())
         else:
-            options = {name: given[name] for name in context.params if name not in NOT_OPTIONS}
+            # What was not given is left to the model's preset.
+            options = {
+                name: given[name]
+                for name in context.params
+                if name not in NOT_OPTIONS and _is_given(context, name)
+            }
             options["out"] = out
             if boundaries not in BOUNDARIES:
                 raise unknown("--boundaries", boundaries, BOUNDARIES)
@@ -83,11 +91,15 @@ def run(
         typer.echo(f"\nTables, figures and summary: {printable(str(finished.path))}")
 
 
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
 def _refuse_others(context: typer.Context, allowed: tuple[str, ...]) -> None:
     """A resumed run keeps its configuration, so options that would change it are an error."""
     for name in context.params:
-        source = context.get_parameter_source(name)
-        if name not in allowed and source is not None and source.name == "COMMANDLINE":
+        if name not in allowed and _is_given(context, name):
             option = name.replace("_", "-")
             raise UsageError(
                 f"--{option} cannot go with --resume: a resumed run keeps its configuration. "

@@ -1,4 +1,8 @@
-"""The options of `cl-bench run`: types and help; their defaults stand where the command does."""
+"""The options of `cl-bench run`: types and help.
+
+Their defaults stand where the command does and are those of the embedded model; for another model
+those of its preset take their place (`cl_bench.presets`).
+"""
 
 from __future__ import annotations
 
@@ -13,15 +17,15 @@ VARIANTS = "For single learners"
 EVALUATION = "Evaluation"
 Name = typer.Option
 
-Stream = Annotated[str, Name(help="A stream, or a-to-b over domains.")]
+Stream = Annotated[str, Name(help="A stream, a-to-b over domains, or FILE.toml.")]
 Learner = Annotated[str, Name(help="rl, prompt, fst; see `cl-bench list`.")]
-Model = Annotated[str, Name(help="embedded, a Hugging Face folder or name.")]
+Model = Annotated[str, Name(help="embedded, smollm2, a folder, a GGUF file or a hub name.")]
 Seed = Annotated[int, Name(help="Seed of conventions, problems and sampling.")]
 Out = Annotated[Path | None, Name(help="New directory for the run (results/…).")]
 Resume = Annotated[Path | None, Name(help="Go on with an interrupted run.")]
 Steps = Annotated[int | None, Name(help="Training steps per stage.")]
 Setting = Annotated[str | None, Name(help="easy, default or hard.")]
-Feedback = Annotated[str, Name(help="none, answer or step.")]
+Feedback = Annotated[str, Name(help="none, answer, step or full.")]
 Boundaries = Annotated[str, Name(help="hidden or announced.")]
 Device = Annotated[str, Name(help="auto, cpu or cuda.")]
 KeepStageModels = Annotated[
@@ -56,10 +60,13 @@ MixedGroups = Annotated[
 Refill = Annotated[
     bool, Name(help="Fill the Pareto frontier up to --population.", rich_help_panel=VARIANTS)
 ]
+SeedPrompt = Annotated[
+    str, Name(help="System prompt that every learner starts from.", rich_help_panel=LEARNING)
+]
 ReflectionLM = Annotated[
     str,
     Name(
-        help=r"base, oracle, local:NAME, openai:MODEL\[@URL] or litellm:NAME\[@URL].",
+        help=r"base, digest, oracle, local:NAME, openai:MODEL\[@URL] or litellm:NAME\[@URL].",
         rich_help_panel=REFLECTION,
     ),
 ]
@@ -83,6 +90,9 @@ Replay = Annotated[
 EvalEvery = Annotated[int, Name(help="Steps between evaluations.", rich_help_panel=EVALUATION)]
 Items = Annotated[int, Name(help="Test problems per domain.", rich_help_panel=EVALUATION)]
 Samples = Annotated[int, Name(help="Responses per item.", rich_help_panel=EVALUATION)]
+KLItems = Annotated[
+    int, Name(help="Items that KL is measured on; 0: all.", rich_help_panel=EVALUATION)
+]
 RetentionItems = Annotated[
     int,
     Name(help="Items of each domain outside the stream; 0: none.", rich_help_panel=EVALUATION),

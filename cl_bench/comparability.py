@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from cl_bench.prompts import SEED_PROMPT
 from cl_bench.provenance import config_hash
 from cl_bench.run_metrics import METRIC_VERSION
 from cl_bench.run_tables import RunTables, rows_of
@@ -18,14 +19,18 @@ columns and tables, so that runs of all of them compare."""
 
 _STAGE = {"domain": "domain", "domain_version": "domain version", "setting": "setting"}
 _CONDITIONS = {"feedback": "feedback", "announced": "announced boundaries"}
+_SEED = "seed prompt"
 _SAMPLER = {
     "temperature": "temperature",
     "max_new_tokens": "longest response in tokens",
     "items": "test problems of a domain",
     "samples": "samples of a problem",
     "retention_items": "problems of a domain outside the stream",
+    "kl_items": "problems of a domain that KL is measured on",
 }
-_BEFORE = {"retention_items": 0}
+_ALL = "all"
+"""How many of them KL is measured on without a limit."""
+_BEFORE = {"retention_items": 0, "kl_items": 0}
 """What runs did whose version did not know the setting."""
 _EVERY = "training samples between evaluations"
 
@@ -118,6 +123,7 @@ def key_of(manifest: Mapping[str, Any]) -> Key:
     """The key of a run from its manifest alone."""
     stream, config = manifest["stream"], manifest["config"]
     evaluation, learning = _BEFORE | config.get("evaluation", {}), config.get("learning", {})
+    evaluation["kl_items"] = evaluation["kl_items"] or _ALL
     per_step = int(learning.get("problems_per_step", 0)) * int(learning.get("group_size", 0))
     steps = [int(stage["steps"]) for stage in stream["stages"]]
     schema = int(manifest["schema_version"])
@@ -128,7 +134,10 @@ def key_of(manifest: Mapping[str, Any]) -> Key:
             tuple((words, stage.get(name)) for name, words in _STAGE.items())
             for stage in stream["stages"]
         ),
-        conditions=tuple((words, config.get(name)) for name, words in _CONDITIONS.items()),
+        conditions=(
+            *((words, config.get(name)) for name, words in _CONDITIONS.items()),
+            (_SEED, learning.get("seed_prompt", SEED_PROMPT)),
+        ),
         sampler=(
             *((words, evaluation.get(name)) for name, words in _SAMPLER.items()),
             (_EVERY, int(config.get("eval_every", 0)) * per_step),

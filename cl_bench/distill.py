@@ -22,6 +22,7 @@ from torch import Tensor
 from cl_bench.errors import UsageError
 from cl_bench.files import read_json, write_json_atomically
 from cl_bench.learner import Batch, Exercise, LearnerConfig, Ledger, StepRecord
+from cl_bench.memory import gradient_rows, scoring_rows
 from cl_bench.optimizer import (
     adamw,
     finite_sampling,
@@ -30,9 +31,9 @@ from cl_bench.optimizer import (
     save_weights,
 )
 from cl_bench.policy import Policy
-from cl_bench.prompts import SEED_PROMPT, chat, in_turn
+from cl_bench.prompts import chat, in_turn
 from cl_bench.sampling import Sampled, left_pad
-from cl_bench.shared_prefix import MOST_LOGITS, response_logits
+from cl_bench.shared_prefix import response_logits
 
 _COUNTS = "distill.json"
 _ROWS_PER_PASS = 32
@@ -95,7 +96,9 @@ class SelfDistillation:
         started = time.perf_counter()
         self._steps += 1
         exercises = [exercise for exercise in batch for _ in range(self._config.group_size)]
-        read = self._policy.encode([chat(SEED_PROMPT, item.prompt) for item in exercises])
+        read = self._policy.encode(
+            [chat(self._config.seed_prompt, item.prompt) for item in exercises]
+        )
         sampled = self._sample(read)
         reward = self._reward(exercises, sampled)
         heard = self._teachers(exercises, prompts)
@@ -162,8 +165,10 @@ class SelfDistillation:
 
     def _passes(self, lessons: Sequence[_Lesson]) -> Iterator[Sequence[_Lesson]]:
         longest = max((len(lesson.response) for lesson in lessons), default=1)
-        vocabulary = self._policy.model.config.get_text_config().vocab_size
-        rows = max(1, min(_ROWS_PER_PASS, MOST_LOGITS // (longest * vocabulary)))
+        whole = longest + max((len(lesson.student) for lesson in lessons), default=0)
+        # The teacher's and the student's logits are alive together, with a gradient.
+        logits = scoring_rows(self._policy.model, longest, _ROWS_PER_PASS)
+        rows = min(logits, gradient_rows(self._policy.model, whole, _ROWS_PER_PASS))
         for first in range(0, len(lessons), rows):
             yield lessons[first : first + rows]
 

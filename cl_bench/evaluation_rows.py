@@ -10,7 +10,7 @@ from cl_bench.problem_sets import Item, ProblemSet
 from cl_bench.task import Verdict
 
 Row = dict[str, object]
-_DIVERGENCES = tuple(
+_DIVERGENCES: tuple[str, ...] = tuple(
     name + unit for name in ("kl_policy_base", "kl_base_policy") for unit in ("", "_sequence")
 )
 
@@ -34,7 +34,7 @@ class Scored(NamedTuple):
 
     def as_base(self) -> Scored:
         """The same as the base's own: measured against itself, on these responses alone."""
-        divergences = dict.fromkeys(_DIVERGENCES, 0.0)
+        divergences: Row = dict.fromkeys(_DIVERGENCES, 0.0)
         tokens = {"kl_base_policy_tokens": self.evaluation["kl_policy_base_tokens"]}
         return Scored(self.evaluation | divergences | tokens, self.items, [])
 
@@ -56,10 +56,11 @@ def score(
     """Verify the responses to `repeated(asked)`; transcripts of the first so many problems."""
     items = repeated(asked)
     verdicts = [
-        item.verify(item.problem, rollout.text)
+        item.verify(item.problem, rollout.text).of_response(truncated=rollout.truncated)
         for item, rollout in zip(items, rollouts, strict=True)
     ]
     count = len(rollouts)
+    deployed = forward if asked.name == "stream" else None
     evaluation: Row = {
         "accuracy": sum(verdict.score for verdict in verdicts) / count,
         "n_items": len(asked.items),
@@ -70,7 +71,11 @@ def score(
         "kl_base_policy": backward.per_token,
         "kl_base_policy_sequence": backward.per_sequence,
         "kl_base_policy_tokens": int(backward.tokens_N.sum()),
+        "kl_deployed_start": deployed and deployed.deployed_per_token,
+        "kl_deployed_start_sequence": deployed and deployed.deployed_per_sequence,
         "entropy": forward.entropy,
+        "format_rate": _share([verdict.formatted for verdict in verdicts]),
+        "truncation_rate": sum(rollout.truncated for rollout in rollouts) / count,
         "completion_tokens": sum(len(r.completion_ids) for r in rollouts) / count,
         "temperature": temperature,
     }
@@ -88,8 +93,16 @@ def _item(item: Item, rollout: Rollout, verdict: Verdict, sample: int) -> Row:
         "sample": sample,
         "score": verdict.score,
         "answer": verdict.answer,
+        "formatted": None if verdict.formatted is None else int(verdict.formatted),
+        "truncated": int(rollout.truncated),
         "completion_tokens": len(rollout.completion_ids),
     }
+
+
+def _share(flags: Sequence[bool | None]) -> float | None:
+    """The share of true ones; None where a domain does not tell."""
+    known = [flag for flag in flags if flag is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _transcript(item: Item, rollout: Rollout, verdict: Verdict) -> Row:

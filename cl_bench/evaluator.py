@@ -1,8 +1,10 @@
 """Scores a policy on every domain of a stream, under the seed prompt and under the learner's own.
 
 For each set of test problems and prompt: accuracy as the mean of `samples` responses to each
-problem, both divergences from the base model, token-exact (see `Policy.divergence`), and the
-policy's entropy. At the start and at every stage's end these are asked as well:
+problem, the divergences from the base model, token-exact (see `Policy.divergence`), and the
+policy's entropy. The divergence has three readings: both models under this prompt; both under the
+seed prompt (its rows); and as deployed, the policy under this prompt from the base under the seed
+prompt. At the start and at every stage's end these are asked as well:
 
 - domains outside of the stream, under prompts that state what to do (retention);
 - the stream's domains in their hardest setting, under the seed prompt (harder);
@@ -54,6 +56,9 @@ class EvaluationConfig:
     """Sampling temperature, for accuracy and divergence alike."""
     max_new_tokens: int = 96
     """Length at which a response is cut, in tokens."""
+    kl_items: int = 0
+    """Of these test problems, how many the divergences and the entropy are measured on, one
+    response each; 0 takes all. They cost several passes over the model, and vary little."""
     transcripts: int = 3
     """Problems of each domain of the stream whose first response is kept in full, at the start and
     at every stage's end; 0 keeps none. No response is sampled for it."""
@@ -69,6 +74,7 @@ class EvaluationConfig:
                 "samples": (1, 10_000),
                 "retention_items": (0, 100_000),
                 "max_new_tokens": COUNTS,
+                "kl_items": (0, 100_000),
                 "transcripts": (0, 100_000),
             },
             real={"temperature": TEMPERATURES},
@@ -106,14 +112,19 @@ class Evaluator:
         course: Course,
         config: EvaluationConfig,
         retention: Sequence[str] = (),
+        *,
+        seed_prompt: str = SEED_PROMPT,
     ) -> None:
         self._policy, self._config, self._seed = policy, config, course.seed
+        self._seed_prompt = seed_prompt
+        self._unmoved = False
+        """Whether the policy of this evaluation is the base."""
         count, samples, domains = config.items, config.samples, course.stream.domains
         self._stream = [stream_set(course, domain, count, samples) for domain in domains]
-        hardest = (harder_set(course, DOMAINS.load(name), count, samples) for name in domains)
+        hardest = (harder_set(course, course.domain(name), count, samples) for name in domains)
         self._harder = [problems for problems in hardest if problems] if config.probes else []
         self._retention = [
-            retention_set(DOMAINS.load(domain), course.seed, config.retention_items)
+            retention_set(DOMAINS.load(domain), course.seed, config.retention_items, seed_prompt)
             for domain in retention
             if config.retention_items
         ]
@@ -122,9 +133,9 @@ class Evaluator:
 
     def require_room(self) -> None:
         """Raise `UsageError` if an item with the seed prompt, or its own, exceeds the context."""
-        self._require_room([s.under(SEED_PROMPT) for s in self._stream] + self._retention)
+        self._require_room([s.under(self._seed_prompt) for s in self._stream] + self._retention)
         try:
-            self._require_room([s.under(SEED_PROMPT) for s in self._harder])
+            self._require_room([s.under(self._seed_prompt) for s in self._harder])
         except UsageError as error:
             advice = "It is of the hardest setting; --no-probes (probes=False) leaves that out."
             raise UsageError(f"{error} {advice}") from error
@@ -140,6 +151,7 @@ class Evaluator:
         `step` selects the sampling seed and labels rows; at step 0 the policy is the base.
         """
         found: list[Scored] = []
+        self._unmoved = step == 0 or self._policy.is_base()
         for problems in self._stream:
             found += self._of_stream(problems, step, learner_prompt, boundary)
         told = [row for scored in found for row in scored.transcripts] if boundary else []
@@ -152,7 +164,7 @@ class Evaluator:
     def _elsewhere(self) -> Iterator[tuple[ProblemSet, str]]:
         """The sets that are asked at boundaries only, with the name of their prompt."""
         for problems in self._harder:
-            yield problems.under(SEED_PROMPT), "seed"
+            yield problems.under(self._seed_prompt), "seed"
         for problems in self._retention:
             yield problems, "stated"
 
@@ -160,7 +172,7 @@ class Evaluator:
         self, problems: ProblemSet, step: int, learner_prompt: str, boundary: bool
     ) -> list[Scored]:
         """The rows of one domain under both prompts, which are sampled once if they are equal."""
-        prompts = {"seed": SEED_PROMPT, "learner": learner_prompt}
+        prompts = {"seed": self._seed_prompt, "learner": learner_prompt}
         with_base = boundary and self._config.probes
         trained: dict[str, Scored] = {}
         base: dict[str, Scored] = {}
@@ -183,8 +195,10 @@ class Evaluator:
         """The policy's responses, scored; `prompt` names the base's that it is compared with."""
         with self._sampling_seed(step, asked.key, kind):
             rollouts = self._sample(repeated(asked), from_base=False)
-        forward = self._measure(rollouts[:: asked.samples], from_base=False)
-        backward = self._measure(self._from_base(asked, prompt), from_base=True)
+        first = rollouts[:: asked.samples]
+        forward = self._measure(asked, first, from_base=False, same=self._unmoved)
+        base = self._from_base(asked, prompt)
+        backward = self._measure(asked, base, from_base=True, same=self._unmoved)
         return self._scored(asked, rollouts, forward, backward)
 
     def _of_base(self, asked: ProblemSet, kind: str, prompt: str, copied: Scored | None) -> Scored:
@@ -195,25 +209,26 @@ class Evaluator:
         elif key not in self._base_scores:
             with self._sampling_seed(0, asked.key, kind):
                 rollouts = self._sample(repeated(asked), from_base=True)
-            own = self._measure(rollouts[:: asked.samples], from_base=True)
+            own = self._measure(asked, rollouts[:: asked.samples], from_base=True, same=True)
             self._base_scores[key] = self._scored(asked, rollouts, own, own).as_base()
         scored = self._base_scores[key]
         self._forget(self._base_scores)
         return scored
 
     def _from_base(self, asked: ProblemSet, prompt: str) -> list[Rollout]:
-        """One response of the base to each problem."""
+        """One response of the base to each problem on which divergences are measured."""
         key = (asked.key, prompt)
         if key not in self._base_rollouts:
             # Seeded apart from the step, so that a resumed run samples the same ones.
             with self._sampling_seed("base", *key):
-                self._base_rollouts[key] = self._sample(asked.items, from_base=True)
+                measured = asked.items[: self._config.kl_items or None]
+                self._base_rollouts[key] = self._sample(measured, from_base=True)
             self._forget(self._base_rollouts)
         return self._base_rollouts[key]
 
     def _forget(self, kept: dict[tuple[str, str], Kept]) -> None:
         """Drop what belongs to prompts that the learner has left, but for the last few."""
-        evolved = [key for key in kept if key[1] not in (_ELSEWHERE, SEED_PROMPT)]
+        evolved = [key for key in kept if key[1] not in (_ELSEWHERE, self._seed_prompt)]
         for old in evolved[: -4 * len(self._stream)]:
             del kept[old]
 
@@ -225,9 +240,22 @@ class Evaluator:
             from_base=from_base,
         )
 
-    def _measure(self, rollouts: Sequence[Rollout], *, from_base: bool) -> Divergence:
-        temperature = self._config.temperature
-        return self._policy.divergence(rollouts, from_base=from_base, temperature=temperature)
+    def _measure(
+        self, asked: ProblemSet, rollouts: Sequence[Rollout], *, from_base: bool, same: bool
+    ) -> Divergence:
+        """The divergences on the first responses: to the other of policy and base under the same
+        prompt, and to the base under the seed prompt where that is another one."""
+        count = self._config.kl_items or len(rollouts)
+        start = [chat(self._seed_prompt, item.problem.prompt) for item in asked.items[:count]]
+        moved = any(item.system != self._seed_prompt for item in asked.items)
+        deployed = moved and asked.name == "stream" and (not from_base or same)
+        return self._policy.divergence(
+            rollouts[:count],
+            from_base=from_base,
+            temperature=self._config.temperature,
+            same=same,
+            start=start if deployed else None,
+        )
 
     def _scored(
         self,

@@ -12,13 +12,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, Literal
 
 from cl_bench.errors import RunDirectoryError, UsageError, at_least
 from cl_bench.files import read_json, write_json_atomically
 from cl_bench.gepa_adapter import Evolution, evolve
 from cl_bench.learner import Exercise, LearnerConfig, Ledger, PromptRecord
-from cl_bench.prompts import SEED_PROMPT
 from cl_bench.reflection import Reflector
 from cl_bench.rewriter import Rewriter
 from cl_bench.rollouts import RollOut
@@ -47,7 +47,8 @@ class FastWeights:
 
     A round keeps the Pareto frontier over the exercises that score it, pruned of what is redundant
     (to a single prompt, if that one is best on all). Unless `config.refill` is off, the next-best
-    prompts by mean fill it up to K.
+    prompts by mean fill it up to K, but for those that did worse on the same exercises than the
+    seed prompt or their parent, by more than a standard error.
 
     `wave` is how many proposals of a round share their generations: more of them make a round
     faster, fewer let later proposals build on earlier ones; 1 is classic GEPA.
@@ -59,7 +60,6 @@ class FastWeights:
         reflector: Reflector,
         config: LearnerConfig,
         ledger: Ledger,
-        seed_prompt: str = SEED_PROMPT,
         *,
         wave: int = 2,
     ) -> None:
@@ -68,7 +68,7 @@ class FastWeights:
         at_least(wave=(wave, 1))
         self._roll_out = RollOut(policy, config, ledger)
         self._round = 0
-        self._seed = _Member(0, -1, seed_prompt, math.nan)
+        self._seed = _Member(0, -1, config.seed_prompt, math.nan)
         self._population = [self._seed]
         self._next_id = 1
         self._lineage: list[PromptRecord] = []
@@ -164,11 +164,12 @@ class FastWeights:
             else:
                 rejected.append(member)
         frontier = {evolution.texts[candidate] for candidate in evolution.frontier}
+        others = _not_worse(members, dict(zip(evolution.texts, evolution.scores, strict=True)))
         self._population = _survivors(
             list(members.values()),
             frontier,
+            others if self._config.refill else set(),
             self._config.population,
-            refill=self._config.refill,
         )
         self._record([*members.values(), *rejected])
 
@@ -189,14 +190,35 @@ class FastWeights:
 
 
 def _survivors(
-    members: Sequence[_Member], frontier: set[str], size: int, *, refill: bool
+    members: Sequence[_Member], frontier: set[str], others: set[str], size: int
 ) -> list[_Member]:
-    """The `size` members to keep, best mean first: the frontier, with `refill` then the others."""
+    """The `size` members to keep, best mean first: the frontier, then the `others`."""
     ranked = sorted(members, key=lambda member: (-member.score, member.prompt_id))
-    if not refill:
-        return [member for member in ranked if member.text in frontier][:size]
-    chosen = sorted(ranked, key=lambda member: member.text not in frontier)[:size]
-    return [member for member in ranked if member in chosen]
+    kept = [member for member in ranked if member.text in frontier | others]
+    chosen = sorted(kept, key=lambda member: member.text not in frontier)[:size]
+    return [member for member in kept if member in chosen]
+
+
+def _not_worse(members: Mapping[str, _Member], scores: Mapping[str, Sequence[float]]) -> set[str]:
+    """The texts that did not do worse than the seed or their parent, where those were scored."""
+    by_id = {member.prompt_id: scores[text] for text, member in members.items()}
+    return {
+        text
+        for text, member in members.items()
+        if not any(
+            _is_worse(scores[text], by_id[rival])
+            for rival in (0, member.parent_id)
+            if rival in by_id
+        )
+    }
+
+
+def _is_worse(mine: Sequence[float], theirs: Sequence[float]) -> bool:
+    """Whether scores on the same exercises are lower on average by more than a standard error."""
+    differences = [own - other for own, other in zip(mine, theirs, strict=True)]
+    mean = fmean(differences)
+    error = stdev(differences) / math.sqrt(len(differences)) if len(differences) > 1 else math.inf
+    return mean < 0 and -mean > error
 
 
 def _row(item: _Member | PromptRecord) -> dict[str, Any]:

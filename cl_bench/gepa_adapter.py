@@ -39,8 +39,10 @@ class Evolution:
     """The pool after a round: the old population in its order, then the accepted rewrites."""
 
     texts: list[str]
+    scores: list[list[float]]
+    """Scores on the validation set, in its order."""
     means: list[float]
-    """Mean scores on the validation set."""
+    """Their means."""
     frontier: list[int]
     """Candidates on the per-instance Pareto frontier, without those that others make redundant.
 
@@ -98,7 +100,8 @@ def _evolution(result: GEPAResult[str, int], population: Sequence[str], log: Rou
     frontier: list[int] = find_dominator_programs(  # type: ignore[no-untyped-call]
         result.per_val_instance_best_candidates, worth
     )
-    return Evolution(texts, means, sorted(frontier), log)
+    scores = [[found[place] for place in sorted(found)] for found in result.val_subscores]
+    return Evolution(texts, scores, means, sorted(frontier), log)
 
 
 def _evaluation(rollouts: list[JudgedRollout]) -> Evaluation:

@@ -60,8 +60,8 @@ def require_same_software(manifest: Mapping[str, Any], now: Mapping[str, Any], p
     for name, label in others.items():
         pairs[label] = (began[name], now[name])
     for stage in manifest["stream"]["stages"]:
-        domain = stage["domain"]
-        pairs[f"domain {domain}"] = (stage["domain_version"], DOMAINS.load(domain).version)
+        domain = DOMAINS.load(stage.get("source") or stage["domain"])
+        pairs[f"domain {stage['domain']}"] = (stage["domain_version"], domain.version)
     differing = [f"{n} {old} (now {new})" for n, (old, new) in pairs.items() if old != new]
     if differing:
         raise OtherSoftwareError(

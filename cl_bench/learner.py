@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from cl_bench.limits import COUNTS, RATES, SEEDS, TEMPERATURES, settle
+from cl_bench.prompts import SEED_PROMPT
 from cl_bench.reflectors.spec import ReflectionLM
 from cl_bench.task import Verdict
 
@@ -70,6 +71,8 @@ class LearnerConfig:
     """Sampling temperature of every rollout."""
     max_new_tokens: int = 96
     """Length at which a rollout is cut, in tokens."""
+    seed_prompt: str = SEED_PROMPT
+    """The task-agnostic system prompt that every learner starts from."""
     seed: int = 0
     """Seed of the optimiser of prompts."""
     consecutive_rounds: int = 14
@@ -119,7 +122,7 @@ class LearnerConfig:
                 "replay_share": (0.0, 0.9),
                 "reflection_timeout": RATES,
             },
-            texts=("reflection_lm",),
+            texts=("reflection_lm", "seed_prompt"),
             flags=("mixed_groups", "refill"),
         )
         ReflectionLM.parse(self.reflection_lm)

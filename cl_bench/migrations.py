@@ -6,7 +6,8 @@ without them, is said once, in the function that leads to it from the version be
 - 2 counts failed and repeated rewrites (but not in its first runs), evaluates domains outside the
   stream, and keeps a hash of every file (see `cl_bench.parts`);
 - 3 asks the base and the hardest setting too, so every row says whose it is and of which problems;
-- 4 keeps transcripts.
+- 4 keeps transcripts;
+- 5 has the divergence as deployed, and says which answers had a form and which were cut off.
 """
 
 from __future__ import annotations
@@ -107,7 +108,27 @@ def _to_4(_manifest: Manifest, _name: str, table: pa.Table) -> pa.Table:
     return table
 
 
-_STEPS: Mapping[int, Callable[[Manifest, str, pa.Table], pa.Table]] = {2: _to_2, 3: _to_3, 4: _to_4}
+def _to_5(_manifest: Manifest, name: str, table: pa.Table) -> pa.Table:
+    """Nobody measured or noted it."""
+    for column, kind in _NEW_IN_5.get(name, {}).items():
+        if column not in table.schema.names:
+            table = table.append_column(column, pa.nulls(len(table), kind))
+    return table
+
+
+_NEW_IN_5: Mapping[str, Mapping[str, pa.DataType]] = {
+    "evaluations": dict.fromkeys(
+        ("kl_deployed_start", "kl_deployed_start_sequence", "format_rate", "truncation_rate"),
+        pa.float64(),
+    ),
+    "items": dict.fromkeys(("formatted", "truncated"), pa.int64()),
+}
+_STEPS: Mapping[int, Callable[[Manifest, str, pa.Table], pa.Table]] = {
+    2: _to_2,
+    3: _to_3,
+    4: _to_4,
+    5: _to_5,
+}
 """By version, what makes a table of the version before one of its own."""
 
 

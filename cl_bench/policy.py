@@ -18,6 +18,7 @@ from torch import Tensor
 
 from cl_bench.errors import UsageError
 from cl_bench.loading import load, quiet
+from cl_bench.memory import sampling_rows, scoring_rows
 from cl_bench.prompts import Message
 from cl_bench.sampling import Sampled, left_pad, sample
 from cl_bench.templates import settle_template
@@ -30,11 +31,9 @@ Chat = Sequence[Message]
 Item = TypeVar("Item")
 _CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len")
 _ROWS = 256
-"""Responses sampled at once."""
+"""Responses sampled at once, where memory allows."""
 _ROWS_SCORED = 32
-"""Responses, of like length, that one pass over whole texts scores."""
-_LOGITS = 2**26
-"""Numbers in one pass's logits (256 MB); a pass has as many rows as fit."""
+"""Responses, of like length, that one pass over whole texts scores, where memory allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +55,14 @@ class Rollout:
 class Divergence:
     """Exact D_KL(p ‖ q) along sampled responses, in nats, and the entropy of p there.
 
-    Sums over the response's tokens, one entry a response; `tokens` are their counts.
+    Sums over the response's tokens, one entry a response; `tokens` are their counts. `deployed` is
+    the divergence from the base under the seed prompt, whatever prompt the response was made under.
     """
 
     kl_N: Tensor
     entropy_N: Tensor
     tokens_N: Tensor
+    deployed_N: Tensor
 
     @property
     def per_token(self) -> float:
@@ -72,6 +73,16 @@ class Divergence:
     def per_sequence(self) -> float:
         """Mean over responses of the divergence summed over their tokens."""
         return float(self.kl_N.mean())
+
+    @property
+    def deployed_per_token(self) -> float:
+        """`per_token` of the divergence from the base under the seed prompt."""
+        return float(self.deployed_N.sum() / self.tokens_N.sum())
+
+    @property
+    def deployed_per_sequence(self) -> float:
+        """`per_sequence` of the divergence from the base under the seed prompt."""
+        return float(self.deployed_N.mean())
 
     @property
     def entropy(self) -> float:
@@ -162,9 +173,10 @@ class Policy:
         training = model.training
         model.train(False)
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+        longest = max(map(len, prompts), default=0) + max_new_tokens
         found: dict[int, Sampled] = {}
         try:
-            for chunk in _chunks(order, _ROWS):
+            for chunk in _chunks(order, sampling_rows(model, longest, _ROWS)):
                 sampled = sample(
                     model,
                     [prompts[i] for i in chunk],
@@ -190,23 +202,49 @@ class Policy:
         ids: list[list[int]] = self.tokenizer(whole, add_special_tokens=False)["input_ids"]
         return ids
 
+    def is_base(self) -> bool:
+        """Whether the parameters are those of the base: every divergence is then exactly 0."""
+        pairs = zip(self.model.parameters(), self.base.parameters(), strict=True)
+        return all(torch.equal(mine, frozen) for mine, frozen in pairs)
+
     @torch.no_grad()
     def divergence(
-        self, rollouts: Sequence[Rollout], *, from_base: bool = False, temperature: float = 1.0
+        self,
+        rollouts: Sequence[Rollout],
+        *,
+        from_base: bool = False,
+        temperature: float = 1.0,
+        same: bool = False,
+        start: Sequence[Chat] | None = None,
     ) -> Divergence:
         """D_KL(sampler ‖ other) at every sampled position, over the full vocabulary.
 
         `rollouts` must have been sampled from the policy, or from the base with `from_base`; the
-        other of the two is what the divergence is measured to. Both read the same prompt.
+        other of the two is what the divergence is measured to. Both read the same prompt. `same`
+        says that the two are equal (see `is_base`), which spares the other's pass. `start` are the
+        chats, one a rollout, under which the base is asked for `deployed_N`; without them it is the
+        divergence under the same prompt.
         """
         p, q = (self.base, self.model) if from_base else (self.model, self.base)
         longest = max(len(rollout.completion_ids) for rollout in rollouts)
-        rows = max(1, min(_ROWS_SCORED, _LOGITS // (longest * self.model.config.vocab_size)))
+        rows = scoring_rows(self.model, longest, _ROWS_SCORED)
         order = sorted(range(len(rollouts)), key=lambda i: rollouts[i].length)
-        parts = [
-            _divergence(p, q, [rollouts[i] for i in part], self._pad_id, temperature)
-            for part in _chunks(order, rows)
-        ]
+        asked = None if start is None else self.encode(start)
+
+        def measured(part: Sequence[int]) -> Divergence:
+            own = [(rollouts[i].prompt_ids, rollouts[i].completion_ids) for i in part]
+            log_p, sampled = _response_log_probs(p, own, self._pad_id, temperature)
+            kl = torch.zeros(len(part))
+            if not same:
+                kl = _kl(log_p, _response_log_probs(q, own, self._pad_id, temperature)[0], sampled)
+            deployed = kl
+            if asked is not None:
+                at_start = [(asked[i], rollouts[i].completion_ids) for i in part]
+                log_b, _ = _response_log_probs(self.base, at_start, self._pad_id, temperature)
+                deployed = _kl(log_p, log_b, sampled)
+            return Divergence(kl, _entropy(log_p, sampled), sampled.sum(-1).cpu(), deployed)
+
+        parts = [measured(part) for part in _chunks(order, rows)]
         back = torch.tensor(order).argsort()
         return Divergence(
             *(
@@ -240,26 +278,33 @@ def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[
     return {end for end in (*listed, tokenizer.eos_token_id) if end is not None}
 
 
-def _divergence(
-    p: PreTrainedModel,
-    q: PreTrainedModel,
-    rollouts: Sequence[Rollout],
+def _response_log_probs(
+    model: PreTrainedModel,
+    rows: Sequence[tuple[Sequence[int], Sequence[int]]],
     pad: int,
     temperature: float,
-) -> Divergence:
-    ids, mask = left_pad([(*r.prompt_ids, *r.completion_ids) for r in rollouts], pad)
-    ids, mask = ids.to(p.device), mask.to(p.device)
-    keep = max(len(r.completion_ids) for r in rollouts)
-    sampled = torch.zeros((len(rollouts), keep), dtype=torch.bool, device=p.device)
-    for place, rollout in enumerate(rollouts):
-        sampled[place, keep - len(rollout.completion_ids) :] = True
-    log_p, log_q = (_next_log_probs(m, ids, mask, keep, temperature) for m in (p, q))
+) -> tuple[Tensor, Tensor]:
+    """Log-probabilities (rows, longest response, vocabulary) at the responses of (prompt, response)
+    `rows`, whose ends are aligned, and where there is a token."""
+    ids, mask = left_pad([(*prompt, *response) for prompt, response in rows], pad)
+    ids, mask = ids.to(model.device), mask.to(model.device)
+    keep = max(len(response) for _, response in rows)
+    sampled = torch.zeros((len(rows), keep), dtype=torch.bool, device=model.device)
+    for place, (_, response) in enumerate(rows):
+        sampled[place, keep - len(response) :] = True
+    return _next_log_probs(model, ids, mask, keep, temperature), sampled
+
+
+def _kl(log_p: Tensor, log_q: Tensor, sampled: Tensor) -> Tensor:
     prob = log_p.exp()
     kl = torch.where(prob > 0, prob * (log_p - log_q), 0.0).sum(-1).clamp_min(0.0)
+    return (kl * sampled).sum(-1).cpu()
+
+
+def _entropy(log_p: Tensor, sampled: Tensor) -> Tensor:
+    prob = log_p.exp()
     entropy = -torch.where(prob > 0, prob * log_p, 0.0).sum(-1)
-    return Divergence(
-        (kl * sampled).sum(-1).cpu(), (entropy * sampled).sum(-1).cpu(), sampled.sum(-1).cpu()
-    )
+    return (entropy * sampled).sum(-1).cpu()
 
 
 def _next_log_probs(

@@ -71,7 +71,7 @@ def harder_set(course: Course, domain: Domain, count: int, samples: int) -> Prob
     return ProblemSet("harder", domain.name, hardest, samples, items)
 
 
-def retention_set(domain: Domain, seed: int, count: int) -> ProblemSet:
+def retention_set(domain: Domain, seed: int, count: int, seed_prompt: str) -> ProblemSet:
     """`count` problems in the easiest setting, each of a task of its own, whose rules are stated;
     one response each."""
     setting = next(iter(domain.settings))
@@ -81,7 +81,7 @@ def retention_set(domain: Domain, seed: int, count: int) -> ProblemSet:
         task = domain.task(seed=convention, setting=setting, feedback="none")
         problem = task.problems("test", 1)[0]
         named = replace(problem, uid=f"retention/{number}/{problem.uid}")
-        items.append(Item(named, task.verify, instructions(task.rules())))
+        items.append(Item(named, task.verify, instructions(task.rules(), seed_prompt)))
     return ProblemSet("retention", domain.name, setting, 1, tuple(items))
 
 

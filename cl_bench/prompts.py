@@ -1,7 +1,7 @@
 """The texts every learner shares: seed prompt, instructions made of rules, reflection request.
 
-They are plain English in the embedded model's vocabulary, so that the same text serves it and a
-pretrained model.
+They are in the embedded model's vocabulary. What another model's seed prompt is, its preset says
+(`cl_bench.presets`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 SEED_PROMPT = "solve step by step ."
-"""The task-agnostic system prompt that every learner starts from."""
+"""The task-agnostic system prompt that every learner of the embedded model starts from."""
 
 REFLECTION_PROMPT = "improve the instructions ."
 """The system prompt under which a model rewrites instructions."""
@@ -17,9 +17,9 @@ REFLECTION_PROMPT = "improve the instructions ."
 Message = dict[str, str]
 
 
-def instructions(rules: Iterable[str]) -> str:
+def instructions(rules: Iterable[str], seed_prompt: str = SEED_PROMPT) -> str:
     """The seed prompt followed by `rules`, each ended by a semicolon."""
-    return " ".join([SEED_PROMPT, *(f"{rule} ;" for rule in rules)])
+    return " ".join([seed_prompt, *(f"{rule} ;" for rule in rules)])
 
 
 def chat(system: str, user: str) -> list[Message]:

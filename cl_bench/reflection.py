@@ -14,18 +14,42 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 from cl_bench.errors import ReflectionError
 from cl_bench.prompts import Message, chat, reflection
 from cl_bench.task import Verdict
+from cl_bench.text import one_line
 
 if TYPE_CHECKING:
     from cl_bench.policy import Policy
 
-Style = Literal["rules", "transcript"]
+Style = Literal["rules", "transcript", "brief"]
 
 MAX_PROMPT_CHARACTERS = 4_000
 """A rewrite longer than this is a failed reflection."""
-ROOM: dict[Style, int] = {"rules": 64, "transcript": 512}
+ROOM: dict[Style, int] = {"rules": 64, "transcript": 512, "brief": 48}
 """Tokens that a rewrite may add to the current instructions."""
+_BRIEF = """\
+Instructions for an assistant: {current}
+
+It made these mistakes:
+{mistakes}
+
+Write better instructions for the assistant, in two short sentences. Do not solve the problems."""
+_SHOWN = 200
+"""Characters of a problem and of a line of feedback in a brief request."""
+_MISTAKES = 3
+_WORDS = 80
+"""Words beyond which a text that a small model wrote is no instruction."""
+_TELLS = re.compile(
+    r"\b(add|always|answer|avoid|be|calculate|check|compute|count|do|end|ensure|explain|find|focus|"
+    r"follow|give|keep|make|must|never|only|provide|read|reply|respond|return|show|should|solve|"
+    r"state|take|think|use|verify|work|write)\b",
+    re.IGNORECASE,
+)
+"""An instruction has one of these words."""
+_TALK = re.compile(r"\A(i|i'm|i am|sure|sorry|here|the answer|yes|no|hello|hi)\b", re.IGNORECASE)
+_NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _LANGUAGE = re.compile(r"\A[\w+-]*\n")
 _FENCE = "```"
+_LOW = 0.5
+"""Temperature at which a brief request is repeated."""
 _REQUEST = """\
 An assistant works under these instructions:
 ```
@@ -90,34 +114,36 @@ class BatchReflector(Reflector, Protocol):
 
 
 class BaseReflector:
-    """The policy's frozen base as reflection LM, sampled at temperature 1.
+    """The policy's frozen base as reflection LM.
 
     `style` is how it is asked: "rules" sends only the verifier's lines, as the embedded model was
-    trained to read them; "transcript" sends problems, responses and feedback in plain English.
-    None takes what the tokenizer's config says under `reflection_style`, else "transcript".
-    `retries` is how often an unusable reply is sampled anew.
+    trained to read them; "transcript" sends problems, responses and feedback in plain English;
+    "brief" a few lines of problems and feedback, which a small model can follow, and takes only a
+    reply that reads as instructions (`instruction_fault`). None takes what the tokenizer's config
+    says under `reflection_style`, else "brief". `retries` is how often an unusable reply is sampled
+    anew. A brief request is decoded greedily, and again at a low temperature.
     """
 
     def __init__(self, policy: Policy, style: Style | None = None, *, retries: int = 0) -> None:
         self._policy, self._retries = policy, retries
-        self.style: Style = style or declared_style(policy)
+        self.style: Style = style or declared_style(policy, "brief")
 
     def __call__(self, current: str, rollouts: Sequence[JudgedRollout]) -> Reflection:
         return self.reflect_many([(current, rollouts)])[0]
 
     def reflect_many(self, requests: Sequence[Request]) -> list[Reflection]:
         """All requests in one padded generation, cut where the longest one has to be cut."""
-        answers = self._sample(requests)
+        answers = self._sample(requests, again=False)
         for _ in range(self._retries):
             again = [place for place, answer in enumerate(answers) if fault_of(answer.text)]
             if not again:
                 break
-            sampled = self._sample([requests[place] for place in again])
+            sampled = self._sample([requests[place] for place in again], again=True)
             for place, answer in zip(again, sampled, strict=True):
                 answers[place] = Reflection(answer.text, answers[place].tokens + answer.tokens)
         return answers
 
-    def _sample(self, requests: Sequence[Request]) -> list[Reflection]:
+    def _sample(self, requests: Sequence[Request], *, again: bool) -> list[Reflection]:
         lengths = self._policy.tokenizer(
             [current for current, _ in requests], add_special_tokens=False
         )["input_ids"]
@@ -128,22 +154,26 @@ class BaseReflector:
         replies = self._policy.generate(
             chats,
             max_new_tokens=room,
-            temperature=1.0,
+            temperature=1.0 if self.style != "brief" else _LOW if again else 0.0,
             from_base=True,
         )
         return [
             Reflection(
-                read_reply(self.style, reply.text),
-                len(reply.prompt_ids) + len(reply.completion_ids),
+                self._read(reply.text, rollouts), len(reply.prompt_ids) + len(reply.completion_ids)
             )
-            for reply in replies
+            for reply, (_, rollouts) in zip(replies, requests, strict=True)
         ]
 
+    def _read(self, reply: str, rollouts: Sequence[JudgedRollout]) -> str:
+        """The new instructions; empty where a brief reply holds none."""
+        text = read_reply(self.style, reply)
+        return "" if self.style == "brief" and instruction_fault(text, rollouts) else text
 
-def declared_style(policy: Policy) -> Style:
+
+def declared_style(policy: Policy, otherwise: Style) -> Style:
     """How the policy's model was trained to be asked, by its tokenizer's config."""
     declared = policy.tokenizer.init_kwargs.get("reflection_style")
-    return "rules" if declared == "rules" else "transcript"
+    return "rules" if declared == "rules" else otherwise
 
 
 def request_messages(
@@ -152,12 +182,14 @@ def request_messages(
     """What a reflection LM is asked, in the given style."""
     if style == "rules":
         return reflection(current, feedback_lines(rollouts))
+    if style == "brief":
+        return chat("", _BRIEF.format(current=current, mistakes=_mistakes(rollouts)))
     return chat("", _REQUEST.format(current=current, transcript=_transcript(rollouts)))
 
 
 def read_reply(style: Style, reply: str) -> str:
     """The new instructions in a reply."""
-    return reply.strip() if style == "rules" else fenced(reply)
+    return reply.strip() if style == "rules" else fenced(reply).strip("\"' \n")
 
 
 def fault_of(text: str) -> str:
@@ -167,6 +199,24 @@ def fault_of(text: str) -> str:
     if len(text.strip()) > MAX_PROMPT_CHARACTERS:
         return f"a text of more than {MAX_PROMPT_CHARACTERS:,} characters"
     return ""
+
+
+def instruction_fault(text: str, rollouts: Sequence[JudgedRollout]) -> str:
+    """Why what a small model wrote is no instruction, in a few words; empty when it may be one.
+
+    It is none if it is empty or long, asks or chats, holds a number of a problem or of its
+    feedback (an answer, or a solution under way), or has no word that tells somebody to do
+    something.
+    """
+    words = re.findall(r"[a-z']+", text.lower())
+    told = " ".join(f"{rollout.prompt} {rollout.verdict.feedback}" for rollout in rollouts)
+    if not words or len(words) > _WORDS:
+        return f"not 1 to {_WORDS} words"
+    if "?" in text or _TALK.match(text):
+        return "a question or talk"
+    if set(_NUMBER.findall(text)) & set(_NUMBER.findall(told)):
+        return "a number of a problem"
+    return "" if _TELLS.search(text) else "no word that tells what to do"
 
 
 def feedback_lines(rollouts: Sequence[JudgedRollout]) -> list[str]:
@@ -188,6 +238,14 @@ def fenced(reply: str) -> str:
 
 def _failing_first(rollouts: Sequence[JudgedRollout]) -> list[JudgedRollout]:
     return sorted(rollouts, key=lambda rollout: rollout.verdict.score >= 1.0)
+
+
+def _mistakes(rollouts: Sequence[JudgedRollout]) -> str:
+    """The first few rollouts, failing ones first, a line each."""
+    return "\n".join(
+        f"- {one_line(rollout.prompt[-_SHOWN:])} {one_line(rollout.verdict.feedback, _SHOWN)}"
+        for rollout in _failing_first(rollouts)[:_MISTAKES]
+    )
 
 
 def _transcript(rollouts: Sequence[JudgedRollout]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from cl_bench import contracts
 from cl_bench.errors import OtherSoftwareError, RunDirectoryError, unknown
@@ -29,20 +29,25 @@ Entry = TypeVar("Entry")
 class Registry(Generic[Entry]):
     """Names of one kind of thing, each with the `module:attribute` it lives in and a summary.
 
-    Plug-ins of the entry-point `group` follow the `table`, held to `contract` when loaded.
+    Plug-ins of the entry-point `group` follow the `table`, held to `contract` when loaded. A
+    source makes an entry from any name that it knows: `gym/gcd`, `data/my.jsonl`.
     """
 
     kind: str
     table: Mapping[str, tuple[str, str]] = field(repr=False)
     group: str = ""
     contract: Contract = field(default=lambda found, name: "", repr=False)
+    sources: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
+    """How names of a source look, the module that makes their entries, and a summary.
+
+    The module has `known(name)`, which looks at the text alone, and `load(name)`."""
 
     def __iter__(self) -> Iterator[str]:
         yield from self.table
         yield from discovered(self.group)
 
     def __contains__(self, name: str) -> bool:
-        return name in self.table or self.plugin(name) is not None
+        return name in self.table or self.plugin(name) is not None or self._source(name) is not None
 
     def load(self, name: str) -> Entry:
         """Import the entry called `name`; an unknown name is a `UsageError` with a suggestion.
@@ -53,13 +58,21 @@ class Registry(Generic[Entry]):
             module, _, attribute = self.table[name][0].partition(":")
             return cast(Entry, getattr(import_module(module), attribute))
         plugin = self.plugin(name)
-        if plugin is None:
-            raise unknown(self.kind, name, self)
-        return cast(Entry, plugin.load(self.kind, self.contract))
+        if plugin is not None:
+            return cast(Entry, plugin.load(self.kind, self.contract))
+        source = self._source(name)
+        if source is not None:
+            return cast(Entry, source.load(name))
+        raise unknown(self.kind, name, [*self, *self.sources])
 
     def plugin(self, name: str) -> Plugin | None:
         """The plug-in of that full name, broken or not; None for what is built in or unknown."""
         return discovered(self.group).get(name) if "/" in name else None
+
+    def _source(self, name: str) -> Any:
+        """The module of the source that knows `name`; None if none does."""
+        modules = (import_module(module) for module, _ in self.sources.values())
+        return next((module for module in modules if module.known(name)), None)
 
     def summaries(self) -> list[tuple[str, str]]:
         """Each name with its line. What is built in is not imported for that; plug-ins are."""
@@ -69,6 +82,7 @@ class Registry(Generic[Entry]):
                 (name, plugin.summary(self.kind, self.contract))
                 for name, plugin in discovered(self.group).items()
             ),
+            *((form, summary) for form, (_, summary) in self.sources.items()),
         ]
 
 
@@ -98,6 +112,16 @@ DOMAINS: Registry[Domain] = Registry(
     },
     "cl_bench.tasks",
     contracts.domain_fault,
+    {
+        "gym/NAME": (
+            "cl_bench.tasks.gym",
+            "a data set of reasoning-gym (`cl-bench list gym`), as in gym/gcd?max_value=20",
+        ),
+        "FILE.jsonl": (
+            "cl_bench.tasks.data_file",
+            "problems of your own, also .csv and .parquet: my.jsonl?verifier=number",
+        ),
+    },
 )
 
 STREAMS: Registry[Stream] = Registry(

@@ -45,7 +45,11 @@ class RollOut:
         )
         judged = iter(
             [
-                JudgedRollout(exercise.prompt, rollout.text, exercise.judge(rollout.text))
+                JudgedRollout(
+                    exercise.prompt,
+                    rollout.text,
+                    exercise.judge(rollout.text).of_response(truncated=rollout.truncated),
+                )
                 for (_, exercise), rollout in zip(pairs, sampled, strict=True)
             ]
         )

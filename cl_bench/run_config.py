@@ -25,10 +25,12 @@ class RunConfig:
     """Name of the learner in the registry."""
     model: str = "embedded"
     """A short name (`embedded`, `smollm2`), a Hugging Face folder, a GGUF file or a hub name."""
+    preset: str = "embedded"
+    """Whose settings were taken where none were given (`cl_bench.presets`)."""
     seed: int = 0
     """Seed of the conventions, the problems and every random choice."""
     feedback: FeedbackLevel = "step"
-    """How much the verifier tells the prompt optimiser: none, answer or step."""
+    """How much the verifier tells the prompt optimiser: none, answer, step or full."""
     announced: bool = False
     """Whether the learner is told where a task ends."""
     eval_every: int = 20
@@ -46,7 +48,7 @@ class RunConfig:
         settle(
             self,
             whole={"seed": SEEDS, "eval_every": COUNTS, "threads": (0, 1024)},
-            texts=("learner", "model"),
+            texts=("learner", "model", "preset"),
             flags=("announced", "keep_stage_models"),
         )
         for kind, given, allowed in (

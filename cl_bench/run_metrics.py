@@ -52,6 +52,9 @@ class Point(NamedTuple):
     prompt: str
     accuracy: float
     kl_policy_base: float
+    kl_deployed_start: float | None
+    format_rate: float | None
+    truncation_rate: float | None
     samples_slow: int
     rollouts: int
 
@@ -134,6 +137,9 @@ class Measured:
         if not rows:
             return Undefined(f"no evaluation at the stream's end (step {self.ends[-1]})")
         values = [getattr(row, column) for row in rows]
+        if None in values:
+            domains = (row.domain for row in rows if getattr(row, column) is None)
+            return Undefined(f"{column} was not measured on {', '.join(domains)}")
         lost = [row.domain for row, value in zip(rows, values, strict=True) if not isfinite(value)]
         if lost:
             return Undefined(f"{column} is not a number on {', '.join(lost)}")
@@ -258,6 +264,29 @@ RUN_METRICS: Mapping[str, RunMetric] = {
         "lower",
         lambda run: run.last("kl_policy_base", "seed"),
         0,
+    ),
+    "kl_deployed_start": RunMetric(
+        "KL(deployed ‖ start): learner's prompt against the base's seed prompt",
+        _NATS,
+        "lower",
+        lambda run: run.last("kl_deployed_start", "learner"),
+        0,
+    ),
+    "format_rate": RunMetric(
+        "answers in a form of their own",
+        "share",
+        "neither",
+        lambda run: run.last("format_rate", "learner"),
+        0,
+        1,
+    ),
+    "truncation_rate": RunMetric(
+        "responses cut off",
+        "share",
+        "neither",
+        lambda run: run.last("truncation_rate", "learner"),
+        0,
+        1,
     ),
     "rollouts": RunMetric("rollouts", "rollouts", "lower", lambda run: run.spent("rollouts"), 0),
     "tokens": RunMetric("tokens", "tokens", "lower", lambda run: run.spent(*_TOKENS), 0),

@@ -32,7 +32,7 @@ from cl_bench.progress import Progress
 from cl_bench.provenance import config_hash, provenance
 from cl_bench.random_states import random_states, restore_random_states, seed_everything
 from cl_bench.reflectors.journal import Journal, described, journal_again
-from cl_bench.registry import DOMAINS, LEARNERS, plugins_used, require_same_plugins
+from cl_bench.registry import LEARNERS, plugins_used, require_same_plugins
 from cl_bench.results import RunDirectory
 from cl_bench.run_config import RunConfig
 from cl_bench.stream import Course, Stream
@@ -127,7 +127,7 @@ class Runner:
         return runner
 
     def _require_room(self) -> None:
-        require_room(self._policy, self._course, self._config.learning.max_new_tokens)
+        require_room(self._policy, self._course, self._config.learning)
         self._evaluator.require_room()
 
     def _run(self) -> None:
@@ -271,8 +271,9 @@ def _course(stream: Stream, config: RunConfig) -> Course:
 
 
 def _evaluator(policy: Policy, course: Course, config: RunConfig) -> Evaluator:
-    outside = [name for name in DOMAINS.table if name not in course.stream.domains]
-    return Evaluator(policy, course, config.evaluation, outside)
+    seed_prompt = config.learning.seed_prompt
+    outside = course.stream.outside
+    return Evaluator(policy, course, config.evaluation, outside, seed_prompt=seed_prompt)
 
 
 def _manifest(stream: Stream, config: RunConfig) -> dict[str, Any]:

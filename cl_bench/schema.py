@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Version of all tables together; what older ones wrote is read by `cl_bench.migrations`."""
 
 TEST_SETS = ("stream", "retention", "harder")
@@ -126,7 +126,38 @@ EVALUATIONS = _table(
         "KL(base ‖ policy) on responses of the base, summed over a response, mean of responses.",
     ),
     _column("kl_base_policy_tokens", INTEGER, "tokens", "Tokens that kl_base_policy averages."),
+    _column(
+        "kl_deployed_start",
+        REAL,
+        "nats/token",
+        "KL(policy under this prompt ‖ base under the seed prompt) on responses of the policy, "
+        "exact over the vocabulary, mean per token: how far what is deployed lies from the start. "
+        "Null outside the stream's own problems, and in older runs.",
+        nullable=True,
+    ),
+    _column(
+        "kl_deployed_start_sequence",
+        REAL,
+        "nats/sequence",
+        "The same, summed over a response, mean of responses.",
+        nullable=True,
+    ),
     _column("entropy", REAL, "nats/token", "Mean token entropy of the policy on its responses."),
+    _column(
+        "format_rate",
+        REAL,
+        "share",
+        "Responses whose answer stood in a form of its own (boxed, tagged, after `answer:`); null "
+        "on domains that do not ask that, and in older runs.",
+        nullable=True,
+    ),
+    _column(
+        "truncation_rate",
+        REAL,
+        "share",
+        "Responses that were cut off at the length limit; null in older runs.",
+        nullable=True,
+    ),
     _column("completion_tokens", REAL, "tokens", "Mean length of the policy's responses."),
     _column("temperature", REAL, "number", "Sampling temperature of responses and divergences."),
     _column("samples_slow", INTEGER, "rollouts", "RL rollouts spent on learning so far."),
@@ -151,6 +182,21 @@ ITEMS = _table(
     _SAMPLE,
     _SCORE,
     _ANSWER,
+    _column(
+        "formatted",
+        INTEGER,
+        "0 or 1",
+        "Whether the answer stood in a form of its own; null on domains that do not ask that, and "
+        "in older runs.",
+        nullable=True,
+    ),
+    _column(
+        "truncated",
+        INTEGER,
+        "0 or 1",
+        "Whether the response was cut off at the length limit; null in older runs.",
+        nullable=True,
+    ),
     _column("completion_tokens", INTEGER, "tokens", "Length of the response."),
 )
 

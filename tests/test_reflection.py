@@ -103,7 +103,7 @@ def test_the_embedded_tokenizer_asks_for_the_rules_style(policy: RecordingPolicy
     assert policy.settings == (length + 64, 1.0, True)
 
 
-def test_any_other_tokenizer_asks_with_the_whole_transcript(policy: RecordingPolicy) -> None:
+def test_any_other_tokenizer_is_asked_briefly(policy: RecordingPolicy) -> None:
     del policy.tokenizer.init_kwargs["reflection_style"]
     policy.scripted = "Sure.\n```\nf adds 3.\n```"
     rollouts = [JudgedRollout("What is {f} of 4?", "It is 4.", Verdict(0.5, "f adds 3", "4"))]

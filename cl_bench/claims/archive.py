@@ -34,6 +34,7 @@ from cl_bench.claims.tables import (
 )
 from cl_bench.errors import DamagedError, RunDirectoryError
 from cl_bench.files import file_hash, read_json, replacing, write_json_atomically
+from cl_bench.migrations import upgrade
 from cl_bench.results import RunDirectory
 from cl_bench.schema import SCHEMA_VERSION
 from cl_bench.sweep.cell import Cell
@@ -41,7 +42,7 @@ from cl_bench.sweep.state import FINISHED
 
 VERSION = 1
 """Counts up whenever files or columns of an archive change their meaning."""
-SCHEMAS = (3, 4)
+SCHEMAS = (3, 4, 5)
 """Schema versions whose archives are read: the kept tables are the same in all of them. An archive
 that is extended becomes one of the last."""
 _MANIFEST = "manifest.json"
@@ -205,6 +206,9 @@ def _read(path: Path, name: str, manifest: Mapping[str, Any]) -> pa.Table:
         table = parquet.ParquetFile(file, pre_buffer=False).read(use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise _unusable(file, str(error)) from error
+    if name != "runs" and "cell" in table.schema.names:
+        rest = upgrade(manifest, name, table.drop_columns(["cell"]))
+        table = rest.add_column(0, "cell", table["cell"])
     if table.schema.names != schema.names:
         raise _unusable(file, f"its columns are {', '.join(table.schema.names)}")
     return table.cast(schema)

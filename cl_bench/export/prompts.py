@@ -27,6 +27,8 @@ class Prompts:
 
     chosen: str
     """The one that it was evaluated with."""
+    seed: str
+    """The one that every learner started from."""
     population: Sequence[PromptRow]
     """Those of the last round, best first; empty for a learner without prompts."""
     lineage: Sequence[PromptRow]
@@ -37,7 +39,7 @@ class Prompts:
         """Plain data for prompts.json."""
         return {
             "prompt": self.chosen,
-            "seed_prompt": SEED_PROMPT,
+            "seed_prompt": self.seed,
             "population": list(self.population),
             "lineage": list(self.lineage),
         }
@@ -55,12 +57,13 @@ def prompts_at(run: RunDirectory, stage: int, *, final: bool) -> Prompts:
     last = rows[(rows["round"] == rows["round"].max()) & (rows["fate"] == "kept")]
     best = last.sort_values(["score", "prompt_id"], ascending=[False, True], kind="stable")
     population = _plain(best)
+    seed = run.manifest["config"]["learning"].get("seed_prompt", SEED_PROMPT)
     chosen = _in_transcripts(run, end)
     if chosen is None and final:
         chosen = _in_checkpoint(run)
     if chosen is None:
-        chosen = population[0]["text"] if population else SEED_PROMPT
-    return Prompts(chosen, population, _lineage(_plain(rows), chosen))
+        chosen = population[0]["text"] if population else seed
+    return Prompts(chosen, seed, population, _lineage(_plain(rows), chosen))
 
 
 def _in_transcripts(run: RunDirectory, step: int) -> str | None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from cl_bench.micro import Level, MicroDomain, Slip, micro_domain, verify
 from cl_bench.prompts import Message, chat, instructions, reflection
-from cl_bench.task import FEEDBACK_LEVELS, Problem, hashed_rng
+from cl_bench.task import FeedbackLevel, Problem, hashed_rng
 
 DOMAINS = ("math", "code", "facts", "physics", "star-graph")
 DOMAIN_WEIGHTS = (21, 21, 21, 19, 18)
@@ -29,6 +29,9 @@ LENGTHS: Mapping[str, tuple[int, ...]] = {
 MAX_IRRELEVANT = 13
 TAUGHT = re.compile(r" : wrong at step \d+ : (.+?)(?: , not .*)?$")
 """Finds the rule that a line of step-level feedback teaches."""
+
+_LEVELS: tuple[FeedbackLevel, ...] = ("none", "answer", "step")
+"""What the micro domains tell apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ def _verdict(
         believed = {key: stated.get(key) or domain.guess(key, rng) for key in true}
         response = domain.solve(question, believed, Slip(rng, 0.1))
         problem = Problem("", domain.name, question.text, gold.answer, gold.text)
-        level = rng.choices(FEEDBACK_LEVELS, (5, 8, 87))[0]
+        level = rng.choices(_LEVELS, (5, 8, 87))[0]
         verdict = verify(domain, problem, response.text, level)
         if verdict.score == 0.0 or rng.random() < 0.2:
             taught = TAUGHT.search(verdict.feedback)

@@ -21,7 +21,7 @@ from cl_bench.models import resolve
 from cl_bench.plasticity.table import DEAD_BELOW, Internals
 from cl_bench.policy import Policy
 from cl_bench.problem_sets import stream_set
-from cl_bench.prompts import SEED_PROMPT, chat
+from cl_bench.prompts import chat
 from cl_bench.stream import Course, stream
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ def internals_of(
     base = Policy.load(resolve(config.model), on)
     course = Course(stream(domain), seed=seed, feedback="none", problems_per_step=1)
     problems = stream_set(course, domain, items, samples=1).items
-    prompts = base.encode([chat(SEED_PROMPT, item.problem.prompt) for item in problems])
+    prompts = base.encode(
+        [chat(config.learning.seed_prompt, item.problem.prompt) for item in problems]
+    )
     parameters = _parameters(base.model)
     found: dict[Path | None, Internals] = {None: _internals(base.model, prompts, parameters)}
     for folder in origin.models.values():

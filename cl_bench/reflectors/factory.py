@@ -21,12 +21,15 @@ def build_reflector(policy: Policy, config: LearnerConfig, ledger: Ledger) -> Re
     Calls to a model outside the run go through `ledger.journal` and are numbered by
     `ledger.fast.reflection_calls`; with a `Replay` there, nothing is loaded or connected to.
     """
+    from cl_bench.reflectors.digest import DigestReflector
     from cl_bench.reflectors.oracle import OracleReflector
     from cl_bench.reflectors.outside import OutsideReflector
 
     lm = ReflectionLM.parse(config.reflection_lm)
     if lm.kind == "oracle":
-        return OracleReflector()
+        return OracleReflector(config.seed_prompt)
+    if lm.kind == "digest":
+        return DigestReflector()
     if not lm.outside:
         return BaseReflector(policy, retries=config.reflection_retries)
     if isinstance(ledger.journal, Replay):

@@ -25,7 +25,7 @@ class LocalModel:
         self._lm = Policy.load(resolve(name), device)
         self._lm.model = self._lm.base  # one copy: nothing trains it
         self._seed = seed
-        self.style: Style = declared_style(self._lm)
+        self.style: Style = declared_style(self._lm, "transcript")
 
     def ask(
         self, messages: Sequence[Message], current: str, *, number: int, attempt: int

@@ -25,8 +25,11 @@ class OracleReflector:
     the first one counts.
     """
 
+    def __init__(self, seed_prompt: str = SEED_PROMPT) -> None:
+        self._seed_prompt = seed_prompt
+
     def __call__(self, current: str, rollouts: Sequence[JudgedRollout]) -> Reflection:
-        head, rules = _parts(current)
+        head, rules = _parts(current, self._seed_prompt)
         by_key = {_key(rule): rule for rule in rules}
         named: dict[str, str] = {}
         for line in feedback_lines(rollouts):
@@ -36,10 +39,10 @@ class OracleReflector:
         return Reflection(" ".join([head, *(f"{rule} ;" for rule in by_key.values())]).strip(), 0)
 
 
-def _parts(current: str) -> tuple[str, list[str]]:
+def _parts(current: str, seed_prompt: str) -> tuple[str, list[str]]:
     """The instructions' head, up to the last full stop, and the rules after it."""
-    if current.startswith(SEED_PROMPT):
-        head, rest = SEED_PROMPT, current.removeprefix(SEED_PROMPT)
+    if current.startswith(seed_prompt):
+        head, rest = seed_prompt, current.removeprefix(seed_prompt)
     else:
         head, stop, rest = current.rpartition(".")
         head += stop

@@ -1,6 +1,7 @@
 """What `--reflection-lm` may say.
 
     base                     the run's own frozen base model
+    digest                   adds advice on the mistakes that the feedback names; no model
     oracle                   takes the rules that the feedback names; no model
     local:FOLDER_OR_NAME     another local model, with safetensors and a chat template
     openai:MODEL[@URL]       an OpenAI-compatible endpoint; URL, OPENAI_BASE_URL or OpenAI itself
@@ -19,6 +20,7 @@ from cl_bench.errors import UsageError, unknown
 
 KINDS = {
     "base": "the run's own frozen base model; the default",
+    "digest": "no model: adds advice on the kinds of mistake that the feedback names",
     "oracle": "no model: copies the rules that the feedback names; an ablation",
     "local:NAME": "another local model: a Hugging Face folder or name, or `embedded`",
     "openai:MODEL[@URL]": "an OpenAI-compatible endpoint (extra `openai`, OPENAI_API_KEY)",
@@ -35,9 +37,9 @@ class ReflectionLM:
     """A parsed `--reflection-lm`."""
 
     kind: str
-    """One of base, oracle, local, openai and litellm."""
+    """One of base, digest, oracle, local, openai and litellm."""
     name: str = ""
-    """The model; empty for base and oracle."""
+    """The model; empty for base, digest and oracle."""
     url: str = ""
     """Where the endpoint is; empty for its usual place."""
 
@@ -61,7 +63,7 @@ class ReflectionLM:
     @property
     def outside(self) -> bool:
         """Whether it is a model outside the run, whose calls are recorded."""
-        return self.kind not in ("base", "oracle")
+        return self.kind not in ("base", "digest", "oracle")
 
     @property
     def label(self) -> str:

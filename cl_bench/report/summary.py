@@ -32,6 +32,8 @@ METRICS: Mapping[str, Callable[[ArrayLike], float | Undefined]] = {
 """The built-in metrics of an accuracy matrix that a summary shows; those of plug-ins follow."""
 
 _WIDTH = 100
+_MANY = 0.05
+"""Share of responses cut off above which a summary says so."""
 _SPENT = {
     "rollouts": "rollouts",
     "prompt_tokens": "tokens read",
@@ -73,6 +75,11 @@ class Summary:
     """By domain, the gains of each channel at the last stage's end; empty without probes."""
     kl: Mapping[str, float | Undefined]
     """By prompt: KL(policy ‖ base) at the last evaluation, nats per token, mean over domains."""
+    deployed: float | Undefined
+    """KL(policy under the learner's prompt ‖ base under the seed prompt), likewise."""
+    form: pd.DataFrame
+    """How responses ended under the learner's prompt: a row per domain of the stream, the shares
+    `format_rate` and `truncation_rate` at the start and at the last evaluation."""
     spent: Mapping[str, Mapping[str, float]]
     """By channel (slow, fast), then by the fields of `Spend`."""
     seconds: Mapping[str, float]
@@ -93,6 +100,7 @@ class Summary:
             *self._probe(self.retention, "outside the stream, conventions stated (retention)"),
             *self._probe(self.harder, "in the hardest setting, seed prompt (harder)"),
             *self._attribution_table(),
+            *self._form_table(),
             _heading("Over the stream"),
             self._metrics_table(),
             _heading("Spent on learning"),
@@ -149,7 +157,22 @@ class Summary:
         divergences = [self.kl[prompt] for prompt in PROMPTS]
         cells = (f"{value:.4f}" for value in divergences)
         table.add_row("KL(policy ‖ base)", *cells, _reason(divergences) or "nats/token, at the end")
+        if not isinstance(self.deployed, Undefined):
+            seed = self.kl["seed"]
+            note = "both, against the base under the seed prompt"
+            table.add_row("KL(deployed ‖ start)", f"{self.deployed:.4f}", f"{seed:.4f}", note)
         return table
+
+    def _form_table(self) -> list[RenderableType]:
+        """How responses ended, where a domain asks for a form or many are cut off."""
+        told = self.form["format_rate"].notna() | (self.form["truncation_rate"] > _MANY)
+        if not told.any():
+            return []
+        table = _table("domain", "answer in a form", "cut off at the limit")
+        for domain, rows in self.form.groupby("domain", sort=False):
+            cells = (_from_to(rows[name]) for name in ("format_rate", "truncation_rate"))
+            table.add_row(printable(str(domain)), *cells)
+        return [_heading("Responses under the learner's prompt, at the start → at the end"), table]
 
     def _spent_table(self) -> Table:
         table = _table("", "RL (slow weights)", "prompts (fast weights)", "both")
@@ -195,6 +218,8 @@ def summarise(directory: RunTables) -> Summary:
         harder=probe_accuracy(evaluations, "harder"),
         attribution=attributions(evaluations),
         kl={prompt: _last_kl(evaluations, prompt) for prompt in PROMPTS},
+        deployed=_deployed(evaluations),
+        form=_form(evaluations),
         spent=_spent(directory.table("ledger")),
         seconds=_seconds(directory.table("timing")),
     )
@@ -229,6 +254,29 @@ def _last_kl(evaluations: pd.DataFrame, prompt: str) -> float | Undefined:
         domains = ", ".join(last["domain"][last["kl_policy_base"].isna()])
         return Undefined(f"KL is not a number on {domains}")
     return float(last["kl_policy_base"].mean())
+
+
+def _deployed(evaluations: pd.DataFrame) -> float | Undefined:
+    rows = stream_rows(evaluations)
+    rows = rows[rows["prompt"] == "learner"]
+    last = rows[rows["step"] == rows["step"].max()]["kl_deployed_start"]
+    if last.empty or last.isna().any():
+        return Undefined("not measured")
+    return float(last.mean())
+
+
+def _form(evaluations: pd.DataFrame) -> pd.DataFrame:
+    rows = stream_rows(evaluations)
+    rows = rows[rows["prompt"] == "learner"]
+    ends = rows[rows["step"].isin([0, rows["step"].max()])]
+    return ends[["domain", "format_rate", "truncation_rate"]]
+
+
+def _from_to(shares: pd.Series) -> str:
+    """The first and the last of some shares; a dash where none was measured."""
+    if shares.isna().any():
+        return "—"
+    return f"{shares.iloc[0]:.0%} → {shares.iloc[-1]:.0%}"
 
 
 def _spent(ledger: pd.DataFrame) -> dict[str, dict[str, float]]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cl_bench.verify.case import LABEL, Case
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _KL = ("kl_policy_base", "kl_base_policy")
 _ALL = tuple(name + unit for name in _KL for unit in ("", "_sequence"))
+_DEPLOYED = "kl_deployed_start"
 _SINGLE = 1e-4
 """Relative rounding of sums in single precision."""
 
@@ -31,7 +35,7 @@ def two_ways(case: Case) -> None:
     frame = case.tables["evaluations"]
     for name in _KL:
         by_token = frame[name] * frame[f"{name}_tokens"]
-        by_response = frame[f"{name}_sequence"] * frame["n_items"]
+        by_response = frame[f"{name}_sequence"] * measured_items(case)
         wrong = ~np.isclose(by_token, by_response, rtol=_SINGLE, atol=1e-6)
         known = by_token.notna() & by_response.notna()
         reason = (
@@ -39,6 +43,26 @@ def two_ways(case: Case) -> None:
             "them was changed"
         )
         case.rows("evaluations", known & wrong, reason)
+
+
+def deployed(case: Case) -> None:
+    """Under the seed prompt, what is deployed lies from the start as far as the policy from the
+    base; and nothing is closer than it to itself."""
+    frame = case.tables["evaluations"]
+    for unit in ("", "_sequence"):
+        found, same = frame[_DEPLOYED + unit], frame[f"kl_policy_base{unit}"]
+        known = found.notna() & same.notna()
+        differs = known & frame["prompt"].eq("seed") & ~np.isclose(found, same, rtol=_SINGLE)
+        reason = f"{_DEPLOYED}{unit} under the seed prompt is not kl_policy_base{unit}"
+        case.rows("evaluations", differs, reason)
+        case.rows("evaluations", found.lt(0), f"{_DEPLOYED}{unit} is negative")
+
+
+def measured_items(case: Case) -> pd.Series:
+    """The problems of each row of `evaluations` on which divergences were measured."""
+    asked = case.tables["evaluations"]["n_items"]
+    most = case.option("evaluation", "kl_items")
+    return asked.clip(upper=most) if most else asked
 
 
 def base(case: Case) -> None:

@@ -96,7 +96,11 @@ def _joined(case: Case) -> pd.DataFrame:
     if not case.thinned:
         found["samples"] = groups["sample"].max() + 1
         found["tokens"] = groups["completion_tokens"].mean()
-        found["first"] = items[items["sample"].eq(0)].groupby(_ROW)["completion_tokens"].sum()
+        first = items[items["sample"].eq(0)]
+        most = case.option("evaluation", "kl_items")
+        if most:  # divergences are measured on the first problems
+            first = first[first.groupby(_ROW, sort=False).cumcount() < most]
+        found["first"] = first.groupby(_ROW)["completion_tokens"].sum()
     return case.tables["evaluations"].join(found, on=_ROW)
 
 

@@ -45,6 +45,7 @@ CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (problems.problems, ITEMS),
     (problems.scores, ITEMS),
     (divergence.zero_divergence, EVALUATIONS),
+    (divergence.deployed, EVALUATIONS),
     (divergence.two_ways, EVALUATIONS),
     (divergence.base, EVALUATIONS),
     (spending.ledger, ("ledger", *EVALUATIONS)),

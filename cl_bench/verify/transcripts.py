@@ -61,12 +61,13 @@ def system_prompts(case: Case) -> None:
         return
     frame, prompts = case.tables["transcripts"], case.tables["prompts"]
     seed = frame["prompt"].eq("seed")
-    other = seed & frame["system_prompt"].ne(SEED_PROMPT)
+    seed_prompt = case.option("learning", "seed_prompt") or SEED_PROMPT
+    other = seed & frame["system_prompt"].ne(seed_prompt)
     case.rows("transcripts", other, "system_prompt is not the seed prompt")
     born = prompts.groupby("text")["step"].min()
     step = frame["system_prompt"].map(born.to_dict()).astype(float)
     unknown = step.isna() | (step > frame["step"])
-    unknown &= ~seed & frame["system_prompt"].ne(SEED_PROMPT)
+    unknown &= ~seed & frame["system_prompt"].ne(seed_prompt)
     case.rows("transcripts", unknown, "system_prompt is no prompt that the learner had by then")
 
 

@@ -19,7 +19,9 @@ SEED = "think ."
 PROMPT_TOKENS, COMPLETION_TOKENS, REFLECTION_TOKENS = 3, 2, 10
 
 
-CONFIG = LearnerConfig(population=4, proposals=3, reflection_batch=2, round_exercises=4)
+CONFIG = LearnerConfig(
+    population=4, proposals=3, reflection_batch=2, round_exercises=4, seed_prompt=SEED
+)
 
 
 @dataclass
@@ -102,7 +104,6 @@ def fast(
         reflector,
         config,
         ledger or Ledger(),
-        SEED,
         wave=wave,
     )
 

@@ -109,7 +109,11 @@ _REST: Row = {
     "kl_base_policy": 0.0,
     "kl_base_policy_sequence": 0.0,
     "kl_base_policy_tokens": 640,
+    "kl_deployed_start": None,
+    "kl_deployed_start_sequence": None,
     "entropy": 0.5,
+    "format_rate": None,
+    "truncation_rate": None,
     "completion_tokens": 20.0,
     "temperature": 1.0,
 }

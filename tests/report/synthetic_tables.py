@@ -164,7 +164,11 @@ def _evaluation(
         "kl_base_policy": divergence,
         "kl_base_policy_sequence": 20 * divergence,
         "kl_base_policy_tokens": 640,
+        "kl_deployed_start": 2 * divergence if test_set == "stream" else None,
+        "kl_deployed_start_sequence": 40 * divergence if test_set == "stream" else None,
         "entropy": 0.5,
+        "format_rate": None,
+        "truncation_rate": 0.0,
         "completion_tokens": 20.0,
         "temperature": 1.0,
         "samples_slow": spec.slow * step,
@@ -186,6 +190,8 @@ def _items(
         "prompt": prompt,
         "weights": weights,
         "answer": spec.answer,
+        "formatted": None,
+        "truncated": 0,
         "completion_tokens": 20,
     }
     for item in range(spec.items):
@@ -209,7 +215,8 @@ def _transcripts(spec: Synthetic, step: int) -> Iterator[Row]:
                     "feedback": "" if row["score"] == 1 else "the sum is wrong",
                     "reference": "4",
                 }
-                del row["completion_tokens"]
+                for column in ("completion_tokens", "formatted", "truncated"):
+                    del row[column]
                 yield row | {"stage": stage, "at": at} | texts | dict(spec.words)
 
 

@@ -1,0 +1,246 @@
+"""Answers as models give them: finding the answer in a response, and saying what a teacher would.
+
+The answer is looked for in a form of its own first: `\\boxed{…}`, `<answer>…</answer>`, a line
+that begins with "answer:" ("final answer:"). A response without one is read as people read it: its
+last number, choice or line counts, so that a model that never writes a tag can earn a reward. Two
+different answers in forms are none. No text is ever evaluated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from typing import Literal, get_args
+
+from cl_bench.task import Fault, FeedbackLevel, Verdict
+from cl_bench.text import one_line
+
+Kind = Literal["number", "choice", "line", "text"]
+"""What an answer is: a number, one of some choices, one line, or a text of any shape."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+CUT_OFF = "The response was cut off at the length limit."
+_MOST = 20_000
+"""Characters of a response from which on it has no answer."""
+_SHOWN = 80
+"""Characters of an answer in feedback."""
+_DIGITS = 60
+"""Digits of a number from which on it is none; the readers of longer ones take forever."""
+
+_TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
+_LINE = re.compile(
+    r"^[ \t>*_#-]*(?:the |my |your )?(?:final |correct )?answer[*_]*[ \t]*:[*_]*[ \t]*(\S[^\n]*)$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_NUMBER = re.compile(
+    r"(?<![0-9]\*\*)(?<![0-9]\^)"  # the exponent of an unfinished calculation
+    # Part of a word or a longer number, of a name, of a terminal's escape.
+    r"(?<![a-z0-9])(?<![a-z0-9]_)(?<!\x1b[\[\]])"
+    r"(?:(?<![\w)\]])[-−])?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?"
+    r"(?:[eE][-+]?[0-9]{1,2}(?!\w))?(?:/[0-9]+(?![\w.]))?"
+    r"(?!\*\*[0-9]|\^[0-9]|[0-9]|[eE][-+]?[0-9]|\.__)"
+)
+_CHOICE = re.compile(r"(?<![A-Za-z0-9'’])\(?([A-Z])\)?(?![A-Za-z'’])")
+_QUOTES = "\"'`“”‘’*_$"
+
+_EXPECTED: dict[Kind, str] = {
+    "number": "a number",
+    "choice": "one of the choices",
+    "line": "an answer on the last line",
+    "text": "an answer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """What was read out of a response."""
+
+    text: str | None
+    """The answer; None when there is none, or two different ones."""
+    formatted: bool = False
+    """Whether it stood in a form of its own."""
+    rival: str = ""
+    """Where two different answers stand in forms: the first and the last of them, in words."""
+
+
+def extract(response: str, kind: Kind, choices: tuple[str, ...] = ()) -> Extracted:
+    """The answer of that kind in `response`; a choice is one of `choices`, or a capital letter."""
+    if len(response) > _MOST:
+        return Extracted(None)
+    forms = list(dict.fromkeys(_inside(text, kind, choices) for text in _forms(response)))
+    if forms:
+        found = [form for form in forms if form is not None]
+        if len({_same(form, kind) for form in found}) > 1:
+            return Extracted(None, True, f"{_shown(found[0])} and {_shown(found[-1])}")
+        return Extracted(found[0] if found else None, bool(found))
+    return Extracted(_last(response, kind, choices))
+
+
+def _forms(response: str) -> Iterator[str]:
+    """What stands in forms, in the order of the kinds of form."""
+    yield from _boxed(response)
+    yield from _TAG.findall(response)
+    untagged = _TAG.sub("", response)
+    for match in _LINE.finditer(untagged):
+        if "\\boxed" not in match[1]:
+            yield match[1]
+
+
+def _boxed(response: str) -> Iterator[str]:
+    """The content of every `\\boxed{…}` whose braces are balanced."""
+    start = 0
+    while (start := response.find("\\boxed{", start)) >= 0:
+        start += len("\\boxed{")
+        depth = 1
+        for place in range(start, len(response)):
+            depth += {"{": 1, "}": -1}.get(response[place], 0)
+            if not depth:
+                yield response[start:place]
+                start = place
+                break
+        else:
+            return
+
+
+def _inside(text: str, kind: Kind, choices: tuple[str, ...]) -> str | None:
+    """The answer in the content of a form."""
+    text = text.strip()
+    return (text if kind == "text" else _last(text, kind, choices)) or None
+
+
+def _last(text: str, kind: Kind, choices: tuple[str, ...]) -> str | None:
+    if kind == "number":
+        numbers = _NUMBER.findall(text)
+        return numbers[-1].replace("−", "-") if numbers else None
+    if kind == "choice":
+        found = (_word(choices) if choices else _CHOICE).findall(text)
+        return found[-1] if found else None
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        return None
+    return _bare(lines[-1]) if kind == "line" else "\n".join(lines)
+
+
+@cache
+def _word(choices: tuple[str, ...]) -> re.Pattern[str]:
+    either = "|".join(re.escape(choice) for choice in sorted(choices, key=len, reverse=True))
+    return re.compile(rf"(?<!\w)({either})(?!\w)", re.IGNORECASE)
+
+
+def _bare(line: str) -> str:
+    """A line without the quotes, emphasis and full stop that people put around an answer."""
+    line = line.strip().strip(_QUOTES).strip()
+    return line[:-1].strip(_QUOTES) if line.endswith(".") and len(line) > 1 else line
+
+
+def number(text: str) -> Fraction | None:
+    """The number that `text` is, exactly; None if it is not one."""
+    match = _NUMBER.fullmatch(text.strip())
+    if match is None or sum(character.isdigit() for character in text) > _DIGITS:
+        return None
+    head, _, below = match[0].replace(",", "").replace("−", "-").partition("/")
+    try:
+        return Fraction(head) / (Fraction(below) if below else 1)
+    except (ValueError, ZeroDivisionError):
+        return None
+
+
+def same_number(answer: str, gold: str) -> bool:
+    """Whether both are the same number: 12, 12.0 and 24/2 are."""
+    found = number(answer)
+    return found is not None and found == number(gold)
+
+
+def same_text(answer: str, gold: str) -> bool:
+    """Whether both are the same text, but for case, white space and what surrounds an answer."""
+    return _folded(answer) == _folded(gold)
+
+
+def _folded(text: str) -> str:
+    return " ".join(_bare(" ".join(text.split())).casefold().split())
+
+
+def _same(text: str, kind: Kind) -> object:
+    found = number(text) if kind == "number" else None
+    return _folded(text) if found is None else found
+
+
+SAME: dict[Kind, Callable[[str, str], bool]] = {
+    "number": same_number,
+    "choice": same_text,
+    "line": same_text,
+    "text": same_text,
+}
+"""How an answer of each kind is compared with the right one."""
+
+
+def judge(
+    response: str,
+    gold: str,
+    *,
+    asked: str,
+    kind: Kind,
+    level: FeedbackLevel,
+    choices: tuple[str, ...] = (),
+    score: Callable[[str], float] | None = None,
+) -> Verdict:
+    """The verdict on `response` to the problem `asked`, whose right answer is `gold`.
+
+    A repetition of the problem is no answer, whatever number it ends in. `score` gives the
+    extracted answer a number from 0 to 1; without it the answer has to be the same as `gold`. It
+    may be slow or strict, but must not raise.
+    """
+    found = extract(response.replace(asked, "\n") if asked else response, kind, choices)
+    if found.text is None:
+        points = 0.0
+    elif score is None:
+        points = float(SAME[kind](found.text, gold))
+    else:
+        points = score(found.text)
+    formatted = found.formatted if found.text is not None else False
+    if points >= 1:
+        return Verdict(points, "Correct.", found.text, formatted)
+    said, fault = _said(found, gold, kind, level, points)
+    cut = CUT_OFF if level in ("step", "full") else ""
+    return Verdict(points, said, found.text, formatted, fault, cut)
+
+
+def _said(
+    found: Extracted, gold: str, kind: Kind, level: FeedbackLevel, points: float
+) -> tuple[str, Fault]:
+    """The feedback on a wrong answer, and the kind of mistake."""
+    if level == "none":
+        return "Wrong.", ""
+    right = f"The right answer is {_shown(gold)}."
+    if level == "answer":
+        return f"Wrong. {right}", ""
+    if found.rival:
+        said = f"Two different answers are given, {found.rival}."
+        return f"{said} Only one may be. {right}", "two answers"
+    if found.text is None:
+        return f"No answer was found; {_EXPECTED[kind]} is expected. {right}", "no answer"
+    part = f" It earns {points:.2g} of 1." if points > 0 else ""
+    given = f"The answer given is {_shown(found.text)}.{part} {right}"
+    return given, _fault(found.text, gold, kind)
+
+
+def _fault(answer: str, gold: str, kind: Kind) -> Fault:
+    """The kind of mistake, where two answers lie close enough to tell."""
+    if kind == "number":
+        given, right = number(answer), number(gold)
+        if given is None or right is None:
+            return "wrong"
+        if given == -right:
+            return "sign"
+        if right and abs(given - right) < Fraction(1) and given.denominator != right.denominator:
+            return "rounding"
+        return "wrong"
+    inner = _folded(gold)
+    return "extra words" if inner and inner in _folded(answer) else "wrong"
+
+
+def _shown(text: str) -> str:
+    return one_line(text, _SHOWN)

@@ -1,0 +1,61 @@
+"""How many rows one pass may have, so that its tensors stay within a fixed size.
+
+A pass is budgeted in tokens times what a token costs in the model at hand, never in rows alone: 256
+rows of 100 tokens are nothing to the embedded model and gigabytes to one of 135 M parameters.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+CACHE = 384 * 2**20
+"""Bytes of keys and values that are held while responses are sampled."""
+ACTIVATIONS = 384 * 2**20
+"""Bytes that one pass keeps for its gradient."""
+LOGITS = 2**23
+"""Numbers in one pass's logits where no gradient is needed (32 MB); several such are alive."""
+_KEPT = 16
+"""Vectors of the model's width that a layer keeps for each token of a gradient's pass, about."""
+_NUMBER = 4
+
+
+def sampling_rows(model: PreTrainedModel, length: int, most: int) -> int:
+    """Rows of `length` tokens, prompt and response, that are sampled together: 1 to `most`."""
+    config: Any = model.config.get_text_config()
+    heads = _either(config, "num_key_value_heads", "num_attention_heads", "n_head")
+    width = heads * (getattr(config, "head_dim", None) or _head(config))
+    return _rows(CACHE, 2 * _layers(config) * width * _NUMBER * length, most)
+
+
+def gradient_rows(model: PreTrainedModel, length: int, most: int) -> int:
+    """Rows of `length` tokens that go through one pass with gradient: 1 to `most`."""
+    config: Any = model.config.get_text_config()
+    cost = _KEPT * _layers(config) * _either(config, "hidden_size", "n_embd") * _NUMBER
+    return _rows(ACTIVATIONS, cost * length, most)
+
+
+def scoring_rows(model: PreTrainedModel, responses: int, most: int) -> int:
+    """Rows of `responses` sampled tokens whose logits are computed at once: 1 to `most`."""
+    return _rows(LOGITS, responses * int(model.config.get_text_config().vocab_size), most)
+
+
+def _rows(budget: int, cost: int, most: int) -> int:
+    return max(1, min(most, budget // max(1, cost)))
+
+
+def _layers(config: Any) -> int:
+    return _either(config, "num_hidden_layers", "n_layer")
+
+
+def _head(config: Any) -> int:
+    width = _either(config, "hidden_size", "n_embd")
+    return width // _either(config, "num_attention_heads", "n_head")
+
+
+def _either(config: Any, *names: str) -> int:
+    """The first of those fields that the configuration has; 1 if it names none."""
+    found = (getattr(config, name, None) for name in names)
+    return next((value for value in found if isinstance(value, int) and value > 0), 1)

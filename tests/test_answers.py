@@ -1,0 +1,130 @@
+"""Answers found in responses as models give them, and what is said of them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from cl_bench.answers import CUT_OFF, Kind, extract, judge, number
+from cl_bench.task import FeedbackLevel, Verdict
+
+
+@pytest.mark.parametrize(
+    ("response", "kind", "answer", "formatted"),
+    [
+        (r"So it is \boxed{12}.", "number", "12", True),
+        (r"\boxed{\frac{1}{2}}", "text", r"\frac{1}{2}", True),
+        ("<answer> 7 </answer>", "number", "7", True),
+        ("<answer>\nA B\nC D\n</answer>", "text", "A B\nC D", True),
+        ("First 3, then 4.\nAnswer: 7 apples", "number", "7", True),
+        ("**Final answer:** 7", "number", "7", True),
+        ("3 + 4 = 7", "number", "7", False),
+        ("The answer is **1,234**.", "number", "1,234", False),
+        ("It is -5.", "number", "-5", False),
+        ("It is −5.", "number", "-5", False),
+        ("10-3", "number", "3", False),
+        ("about 2.50 dollars", "number", "2.50", False),
+        ("3/4", "number", "3/4", False),
+        ("no idea", "number", None, False),
+        ("9**9**9**9", "number", None, False),
+        ("I think (B)", "choice", "B", False),
+        ("answer: C", "choice", "C", True),
+        ("Because of that\n\n'left'.\n", "line", "left", False),
+        ("", "line", None, False),
+        ("", "text", None, False),
+        ("answer: ", "number", None, False),
+        ("1" * 30_000, "number", None, False),
+    ],
+)
+def test_the_answer_is_found_where_models_put_it(
+    response: str, kind: Kind, answer: str | None, formatted: bool
+) -> None:
+    found = extract(response, kind)
+    assert (found.text, found.formatted) == (answer, formatted)
+
+
+def test_choices_may_be_words_in_any_case() -> None:
+    assert extract("Yes, or rather NO!", "choice", ("yes", "no")).text == "NO"
+    assert extract("nobody knows", "choice", ("yes", "no")).text is None
+
+
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [
+        ("answer: 5\nanswer: 6", None),
+        (r"\boxed{5} <answer>6</answer>", None),
+        ("answer: 5\nanswer: 5.0", "5"),
+        (r"answer: \boxed{5}", "5"),
+    ],
+)
+def test_two_different_answers_in_forms_are_none(response: str, answer: str | None) -> None:
+    assert extract(response, "number").text == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("12", 12),
+        ("12.0", 12),
+        ("1,200", 1200),
+        ("-3/4", Fraction(-3, 4)),
+        ("1e3", 1000),
+        ("1/0", None),
+        ("12 apples", None),
+        ("9" * 100, None),
+    ],
+)
+def test_numbers_are_read_exactly(text: str, value: object) -> None:
+    assert number(text) == value
+
+
+@pytest.mark.parametrize(
+    ("response", "level", "feedback", "fault"),
+    [
+        ("It is 12.", "full", "Correct.", ""),
+        ("It is 7.", "none", "Wrong.", ""),
+        ("It is 7.", "answer", "Wrong. The right answer is 12.", ""),
+        ("It is 7.", "full", "The answer given is 7. The right answer is 12.", "wrong"),
+        ("-12", "full", "The answer given is -12. The right answer is 12.", "sign"),
+        ("11.9", "full", "The answer given is 11.9. The right answer is 12.", "rounding"),
+        ("Hm.", "step", "No answer was found; a number is expected. The right answer is 12.", "no answer"),
+        (
+            "answer: 1\nanswer: 2",
+            "full",
+            "Two different answers are given, 1 and 2. Only one may be. The right answer is 12.",
+            "two answers",
+        ),
+    ],
+)  # fmt: skip
+def test_feedback_says_what_a_teacher_would(
+    response: str, level: FeedbackLevel, feedback: str, fault: str
+) -> None:
+    verdict = judge(response, "12", asked="What is 5 + 7?", kind="number", level=level)
+    assert (verdict.feedback, verdict.fault) == (feedback, fault)
+    assert verdict.score == float(feedback == "Correct.")
+
+
+def test_a_repetition_of_the_problem_is_no_answer() -> None:
+    asked = "What is 12 times 1?\nIt ends in 12"
+    assert judge(asked, "12", asked=asked, kind="number", level="full").answer is None
+
+
+def test_a_response_that_was_cut_off_is_told_so_at_the_levels_that_say_more() -> None:
+    for level, said in (("none", False), ("answer", False), ("full", True)):
+        verdict = judge("First,", "12", asked="", kind="number", level=level)  # type: ignore[arg-type]
+        told = verdict.of_response(truncated=True)
+        assert told.feedback.startswith(CUT_OFF) == said
+        assert told.fault == ("cut off" if said else "")
+        assert verdict.of_response(truncated=False) == verdict
+
+
+def test_a_right_answer_that_was_cut_off_stays_right() -> None:
+    verdict = judge("12", "12", asked="", kind="number", level="full")
+    assert verdict.of_response(truncated=True) == verdict == Verdict(1.0, "Correct.", "12", False)
+
+
+def test_partial_credit_is_the_scorers_own() -> None:
+    verdict = judge("8", "12", asked="", kind="number", level="full", score=lambda _: 0.25)
+    assert verdict.score == 0.25
+    assert "earns 0.25 of 1" in verdict.feedback
