@@ -104,15 +104,14 @@ def run(
     path = Path(a_text("out", out)) if out is not None else default_out(stream, learner, seed)
     outside = ReflectionLM.parse(config.learning.reflection_lm).outside
     journal = journal_for(path, outside=outside, **calls)
-    for line in _notes(course, config, options):
-        (progress or Quiet()).note(line)
+    notes = _notes(course, config, options)
     with tracked(path, trackers, progress or Quiet()) as told:
-        Runner.start(path, course, config, told, journal)
+        Runner.start(path, course, config, told, journal, notes)
     return _finished(path)
 
 
 def _notes(course: Stream, config: RunConfig, given: Mapping[str, Any]) -> list[str]:
-    """What a user should know of the settings before a run begins, a line each."""
+    """What a user should know of the settings when a run begins, a line each."""
     if config.preset == "embedded":
         return []
     from cl_bench.registry import DOMAINS

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from cl_bench.prompts import instructions
+from cl_bench.prompts import SEED_PROMPT, instructions
 from cl_bench.stream import Course
 from cl_bench.task import Domain, Problem, Task, Verdict, hashed_rng
 
@@ -71,7 +71,9 @@ def harder_set(course: Course, domain: Domain, count: int, samples: int) -> Prob
     return ProblemSet("harder", domain.name, hardest, samples, items)
 
 
-def retention_set(domain: Domain, seed: int, count: int, seed_prompt: str) -> ProblemSet:
+def retention_set(
+    domain: Domain, seed: int, count: int, seed_prompt: str = SEED_PROMPT
+) -> ProblemSet:
     """`count` problems in the easiest setting, each of a task of its own, whose rules are stated;
     one response each."""
     setting = next(iter(domain.settings))

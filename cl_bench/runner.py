@@ -8,7 +8,7 @@ drops rows newer than its checkpoint and writes such a model again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from math import ceil
@@ -74,11 +74,13 @@ class Runner:
         config: RunConfig,
         progress: Progress,
         journal: Journal | None = None,
+        notes: Sequence[str] = (),
     ) -> RunDirectory:
         """Run `stream` from the beginning into the new directory `path`.
 
         Names, models, device and reflection LM are checked before anything is written. `journal`
-        records or answers the calls to a reflection LM outside the run.
+        records or answers the calls to a reflection LM outside the run; `notes` are told when
+        nothing stands in the run's way any more.
         """
         LEARNERS.load(config.learner)
         started = perf_counter()
@@ -88,6 +90,8 @@ class Runner:
         runner._require_room()
         manifest = _manifest(stream, config) | _identity(config, policy)
         directory = RunDirectory.create(path, manifest | {"journal": described(journal, path)})
+        for line in notes:
+            progress.note(line)
         with directory.locked(), _status_kept(directory):
             runner._time("load", started)
             runner._run()

@@ -34,7 +34,6 @@ from cl_bench.claims.tables import (
 )
 from cl_bench.errors import DamagedError, RunDirectoryError
 from cl_bench.files import file_hash, read_json, replacing, write_json_atomically
-from cl_bench.migrations import upgrade
 from cl_bench.results import RunDirectory
 from cl_bench.schema import SCHEMA_VERSION
 from cl_bench.sweep.cell import Cell
@@ -206,12 +205,20 @@ def _read(path: Path, name: str, manifest: Mapping[str, Any]) -> pa.Table:
         table = parquet.ParquetFile(file, pre_buffer=False).read(use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise _unusable(file, str(error)) from error
-    if name != "runs" and "cell" in table.schema.names:
-        rest = upgrade(manifest, name, table.drop_columns(["cell"]))
-        table = rest.add_column(0, "cell", table["cell"])
+    if manifest["schema_version"] < SCHEMA_VERSION:
+        table = _with_new_columns(table, schema)
     if table.schema.names != schema.names:
         raise _unusable(file, f"its columns are {', '.join(table.schema.names)}")
     return table.cast(schema)
+
+
+def _with_new_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table of an older archive, null in the columns that it did not know."""
+    for field in schema:
+        if field.nullable and field.name not in table.schema.names:
+            table = table.append_column(field.name, pa.nulls(len(table), field.type))
+    whole = set(schema.names) == set(table.schema.names)
+    return table.select(schema.names) if whole else table
 
 
 def _unusable(file: Path, reason: str) -> DamagedError:

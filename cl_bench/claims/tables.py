@@ -34,7 +34,7 @@ THINNED = (
     "items: the mean score over the samples of a problem, at the start and at stage ends; "
     "no answers. transcripts: none. timing: only its sum, in runs."
 )
-_OF_A_SAMPLE = ("sample", "score", "answer", "completion_tokens")
+_OF_A_SAMPLE = ("sample", "score", "answer", "formatted", "truncated", "completion_tokens")
 _PACKAGES = ("torch", "transformers", "trl")
 _NONE: Mapping[str, str] = MappingProxyType({})
 CODE = ("cl_bench", "git_commit", "git_dirty", "source_hash")

@@ -22,7 +22,8 @@ TABLE: Any = import_module("cl_bench.tasks.gym_table")
 def problem(name: str, found: Callable[[Problem], bool] = bool, setting: str = "default") -> Any:
     """The domain's task, and its first training problem of a certain kind."""
     task = DOMAINS.load(name).task(seed=0, setting=setting, feedback="full")
-    return task, next(item for item in task.problems("train", 40) if found(item))
+    items = (task.problems("train", 1, index)[0] for index in range(40))
+    return task, next(filter(found, items))
 
 
 def score(name: str, response: str, found: Callable[[Problem], bool] = bool) -> float:
@@ -178,7 +179,7 @@ def test_a_problem_can_be_judged_by_a_task_that_never_drew_it() -> None:
 def test_the_right_answer_scores_1_and_what_suits_any_question_0(data: str) -> None:
     name = f"gym/{data}"
     setting = next(iter(DOMAINS.load(name).settings))
-    task, item = problem(name, lambda item: item.answer not in ("42", "0", "1"), setting)
+    task, item = problem(name, lambda item: item.answer != "42", setting)
     assert task.verify(item, item.solution).score == 1
     assert task.verify(item, f"I think so.\n{item.solution}").score == 1
     for junk in ("42", "answer: 42", "<answer>nan</answer>", "answer: 1e999", "answer: []", "x"):
