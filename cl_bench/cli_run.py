@@ -29,6 +29,7 @@ def run(
     feedback: option.Feedback = "step",
     boundaries: option.Boundaries = "hidden",
     device: option.Device = "auto",
+    precision: option.Precision = "float32",
     keep_stage_models: option.KeepStageModels = False,
     track: option.Track = None,
     quiet: option.Quiet = False,

@@ -28,6 +28,7 @@ Setting = Annotated[str | None, Name(help="easy, default or hard.")]
 Feedback = Annotated[str, Name(help="none, answer, step or full.")]
 Boundaries = Annotated[str, Name(help="hidden or announced.")]
 Device = Annotated[str, Name(help="auto, cpu or cuda.")]
+Precision = Annotated[str, Name(help="float32, or bf16 where the processor has it.")]
 KeepStageModels = Annotated[
     bool, Name("--keep-stage-models", help="Keep the model of every stage's end.")
 ]

@@ -137,6 +137,7 @@ def key_of(manifest: Mapping[str, Any]) -> Key:
         conditions=(
             *((words, config.get(name)) for name, words in _CONDITIONS.items()),
             (_SEED, learning.get("seed_prompt", SEED_PROMPT)),
+            ("precision", config.get("precision", "float32")),
         ),
         sampler=(
             *((words, evaluation.get(name)) for name, words in _SAMPLER.items()),

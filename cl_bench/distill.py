@@ -189,7 +189,8 @@ class SelfDistillation:
             torch.cat(parts, dim=1).to(self._policy.device)
             for parts in ((ids, responses), (mask, sampled))
         ]
-        logits = response_logits(self._policy.model, whole[0], whole[1], responses.shape[1])
+        with self._policy.autocast():
+            logits = response_logits(self._policy.model, whole[0], whole[1], responses.shape[1])
         return torch.log_softmax(logits / self._config.temperature, dim=-1)
 
     def _check(self, value: float, name: str) -> None:

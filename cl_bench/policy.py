@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -93,7 +94,13 @@ class Divergence:
 class Policy:
     """The model being trained (`model`), its frozen start (`base`) and their tokenizer."""
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        precision: str = "float32",
+    ) -> None:
+        self.precision = precision
         settle_template(tokenizer)
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token
@@ -105,10 +112,16 @@ class Policy:
         self.base.train(False)
 
     @classmethod
-    def load(cls, name_or_path: str, device: str = "cpu") -> Policy:
+    def load(cls, name_or_path: str, device: str = "cpu", precision: str = "float32") -> Policy:
         """Load a Hugging Face folder or hub name (never with remote code), onto `device`."""
         model, tokenizer = load(name_or_path)
-        return cls(model.to(torch.device(device)), tokenizer)  # type: ignore[arg-type]
+        return cls(model.to(torch.device(device)), tokenizer, precision)  # type: ignore[arg-type]
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Around passes that sample or train: matrices are multiplied in the run's precision."""
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
     def save_model(self, folder: Path) -> None:
         """Write model and tokenizer, its chat template too, into `folder` for `load` to read."""
@@ -177,14 +190,15 @@ class Policy:
         found: dict[int, Sampled] = {}
         try:
             for chunk in _chunks(order, sampling_rows(model, longest, _ROWS)):
-                sampled = sample(
-                    model,
-                    [prompts[i] for i in chunk],
-                    pad=self._pad_id,
-                    ends=_end_ids(model, self.tokenizer),
-                    max_new_tokens=max_new_tokens,
-                    temperature=temperature,
-                )
+                with self.autocast():
+                    sampled = sample(
+                        model,
+                        [prompts[i] for i in chunk],
+                        pad=self._pad_id,
+                        ends=_end_ids(model, self.tokenizer),
+                        max_new_tokens=max_new_tokens,
+                        temperature=temperature,
+                    )
                 found.update(zip(chunk, sampled, strict=True))
         finally:
             model.train(training)

@@ -15,6 +15,7 @@ from cl_bench.models.named import MODELS
 from cl_bench.task import FEEDBACK_LEVELS, FeedbackLevel
 
 DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("float32", "bf16")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class RunConfig:
     """Torch threads; 0 leaves torch's own choice."""
     device: str = "auto"
     """`cpu`, `cuda` or `auto` (CUDA if there is one)."""
+    precision: str = "float32"
+    """What responses are sampled and parameters trained in: `float32`, or `bf16`, which multiplies
+    matrices in bfloat16 (autocast) while parameters and moments stay float32. Divergences are
+    measured in float32 either way."""
     keep_stage_models: bool = False
     """Whether the model of every stage's end is kept, as a Hugging Face folder of the run."""
     learning: LearnerConfig = field(default_factory=LearnerConfig)
@@ -54,6 +59,7 @@ class RunConfig:
         for kind, given, allowed in (
             ("feedback level", self.feedback, FEEDBACK_LEVELS),
             ("device", self.device, DEVICES),
+            ("precision", self.precision, PRECISIONS),
         ):
             if given not in allowed:
                 raise unknown(kind, given, allowed)

@@ -312,7 +312,7 @@ def _status_kept(directory: RunDirectory) -> Iterator[None]:
 def _load_policy(config: RunConfig, threads: int) -> Policy:
     if threads:
         torch.set_num_threads(threads)
-    return Policy.load(resolve(config.model), _device(config.device))
+    return Policy.load(resolve(config.model), _device(config.device), config.precision)
 
 
 def _identity(config: RunConfig, policy: Policy) -> dict[str, Any]:

@@ -201,11 +201,13 @@ class MixedPromptTrainer(GRPOTrainer):
     ) -> Any:
         rows = (model, input_ids, attention_mask, logits_to_keep)
         if model is self.ref_model:
-            return frozen_log_probs(*rows, self._config.temperature), None, None
+            with self._policy.autocast():
+                return frozen_log_probs(*rows, self._config.temperature), None, None
         numbers = len(input_ids) * logits_to_keep * model.config.get_text_config().vocab_size
         if numbers > MOST_LOGITS or self.aux_loss_enabled:
             return super()._get_per_token_logps_and_entropies(*rows, **rest)
-        return (*response_log_probs(*rows, self._config.temperature), None)
+        with self._policy.autocast():
+            return (*response_log_probs(*rows, self._config.temperature), None)
 
 
 class _FiniteGradient(TrainerCallback):

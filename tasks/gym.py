@@ -15,7 +15,7 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.answers import Kind, extract, judge
-from cl_bench.errors import UsageError, unknown
+from cl_bench.errors import ClBenchError, UsageError, unknown
 from cl_bench.task import (
     FEEDBACK_LEVELS,
     SPLITS,
@@ -140,15 +140,29 @@ class GymDomain:
     def problem(self, setting: str, split: Split, seed: int, index: int) -> Problem:
         """The item of that index. Its uid holds the seed that reasoning-gym had."""
         rng = hashed_rng(self.name, setting, split, seed, index)
+        failures: list[str] = []
         for _ in range(_TRIES):
             number = rng.getrandbits(31)
-            item = self._draw(setting, number)
-            if split_of(item.question) != split or not self._readable(item.gold):
+            try:
+                item = self.engine(setting).draw(number)
+            except ClBenchError:
+                raise
+            except Exception as error:  # noqa: BLE001 - reasoning-gym gives some items up
+                failures.append(_reason(error))
                 continue
-            solution = self._solution(item.gold)
-            uid = f"{self.name}/{split}/{index}/{number:08x}-{content_hash(item.question)}"
-            return Problem(uid, self.name, item.question, item.gold, solution)
-        raise UsageError(
+            if split_of(item.question) == split and self._readable(item.gold):
+                uid = f"{self.name}/{split}/{index}/{number:08x}-{content_hash(item.question)}"
+                solution = self._solution(item.gold)
+                return Problem(uid, self.name, item.question, item.gold, solution)
+        raise self._exhausted(setting, split, failures)
+
+    def _exhausted(self, setting: str, split: Split, failures: list[str]) -> UsageError:
+        if len(failures) > _TRIES // 2:
+            return UsageError(
+                f"reasoning-gym cannot draw a question for {self.name} in the setting "
+                f"{setting!r}: {failures[0]}. Set other parameters, or leave them out."
+            )
+        return UsageError(
             f"In {_TRIES} draws {self.name} has no question of its setting {setting!r} for the "
             f"split {split!r}: it has too few different ones. Set parameters that allow more."
         )
@@ -159,16 +173,6 @@ class GymDomain:
         engine = self.engine(setting)
         score = lambda text: engine.score(number, text)  # noqa: E731
         return points(answer, problem.answer, self._entry, score, partial=self.partial)
-
-    def _draw(self, setting: str, number: int) -> Any:
-        try:
-            return self.engine(setting).draw(number)
-        except (AssertionError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-            raise UsageError(
-                f"reasoning-gym cannot draw a question for {self.name} in the setting "
-                f"{setting!r}: {_reason(error)}. Set other "
-                "parameters, or leave them out."
-            ) from error
 
     def _solution(self, gold: str) -> str:
         return f"<answer>{gold}</answer>" if self.kind == "text" else f"answer: {gold}"

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any, Protocol
 
+from reasoning_gym.cognition.number_sequences import PatternRule
 from reasoning_gym.factory import DATASETS, create_dataset
 
 from .gym_params import PARTIAL, read
 from .gym_scoring import JUDGES, SOUND, Right
 from .gym_table import SETS
 
+_LARGEST = 1000
+"""What number_sequence keeps of a sequence; it gives up those that have a larger term."""
 _KEPT = 256
 """Items whose metadata are kept for the scorers; others are drawn again."""
 
@@ -108,6 +111,26 @@ def validate(data: str, setting: str, texts: Mapping[str, str]) -> None:
 def parameters(data: str, setting: str) -> Mapping[str, Any]:
     """What the table sets for a setting; nothing for `default`."""
     return {"easy": SETS[data].easy, "hard": SETS[data].hard}.get(setting, {})
+
+
+def _bounded(apply: Callable[..., int]) -> Callable[..., int]:
+    """Give a sequence up at its first term that is too large, not after the last.
+
+    One seed in some hundred squares numbers until they have billions of digits (in 0.1.25). The
+    sequence would not be kept, and the attempt ends the same way: by an OverflowError.
+    """
+
+    @wraps(apply)
+    def bounded(*args: Any) -> int:
+        term = apply(*args)
+        if abs(term) > _LARGEST:
+            raise OverflowError
+        return term
+
+    return bounded
+
+
+PatternRule.apply = _bounded(PatternRule.apply)
 
 
 def _gold(item: Mapping[str, Any], place: str) -> str:

@@ -52,7 +52,7 @@ SETS: Mapping[str, Entry] = {
         "line", {"min_coord": -4, "max_coord": 4}, allowed=r"[-+0-9.(), °]+"
     ),
     "aiw": Entry("number", {"max_entities": 3}, {"max_entities": 12}),
-    "arc_1d": Entry("line", {"max_size": 12}, {"min_size": 30, "max_size": 50}),
+    "arc_1d": Entry("line", {"max_size": 12}),
     "arc_agi": Entry("text"),
     "base_conversion": Entry(
         "line", {"max_base": 10, "max_value": 31}, {"min_value": 1000, "max_value": 1_000_000}
@@ -60,7 +60,7 @@ SETS: Mapping[str, Entry] = {
     "basic_arithmetic": Entry(
         "number",
         {"max_terms": 2, "max_digits": 1},
-        {"min_terms": 6, "max_terms": 10, "min_digits": 2, "max_digits": 5},
+        {"min_terms": 5, "max_terms": 8, "min_digits": 2, "max_digits": 3},
     ),
     "bf": Entry("line", apart="its compiler prints"),
     "binary_alternation": Entry("number", {"min_n": 4, "max_n": 8}, {"min_n": 30, "max_n": 60}),
@@ -199,7 +199,7 @@ SETS: Mapping[str, Entry] = {
     ),
     "maze": Entry(
         "number",
-        {"min_dist": 2, "max_dist": 4, "max_grid_size": 5},
+        {"min_dist": 2, "max_dist": 4, "max_grid_size": 6},
         {"min_dist": 10, "max_dist": 20, "min_grid_size": 15, "max_grid_size": 25},
     ),
     "mini_sudoku": Entry("text", {"min_empty": 2, "max_empty": 5}),

@@ -1,4 +1,4 @@
-"""check_task on data sets of reasoning-gym: a chosen few, or all with CL_BENCH_GYM=all (an hour)."""
+"""check_task on data sets of reasoning-gym: a few, or all with CL_BENCH_GYM=all (hours)."""
 
 from __future__ import annotations
 
