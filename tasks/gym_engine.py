@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, wraps
+from threading import Lock
 from typing import Any, Protocol
 
 from reasoning_gym.cognition.number_sequences import PatternRule
@@ -22,7 +23,7 @@ from .gym_table import SETS
 
 _LARGEST = 1000
 """What number_sequence keeps of a sequence; it gives up those that have a larger term."""
-_KEPT = 256
+KEPT = 256
 """Items whose metadata are kept for the scorers; others are drawn again."""
 
 
@@ -52,9 +53,11 @@ class Local:
     def __init__(self, data: str, values: Mapping[str, Any]) -> None:
         self._data, self._values, self._entry = data, dict(values), SETS[data]
         self._shared = None if self._entry.fresh else self._create(0)
-        self._item = lru_cache(_KEPT)(self._drawn)
+        self._item = lru_cache(KEPT)(self._drawn)
+        self.draw = lru_cache(KEPT)(self._draw)
+        self._lock = Lock()
 
-    def draw(self, number: int) -> Item:
+    def _draw(self, number: int) -> Item:
         dataset, item = self._item(number)
         gold = _gold(item, self._entry.gold)
         return Item(item["question"], gold if self._sound(dataset, item, gold) else "")
@@ -68,19 +71,20 @@ class Local:
 
     def _sound(self, dataset: Any, item: dict[str, Any], gold: str) -> bool:
         """Whether the right answer is one, as far as can be told."""
-        if not gold or not SOUND.get(self._data, lambda right: True)(Right(gold, item["metadata"])):
+        check = SOUND.get(self._data)
+        if not gold or (check and not check(Right(gold, item["metadata"]))):
             return False
         return bool(self._entry.judge) or dataset.score_answer(gold, item) == 1
 
     def _drawn(self, number: int) -> tuple[Any, dict[str, Any]]:
-        dataset = self._shared
-        if dataset is None:
+        if self._shared is None:
             dataset = self._create(number)
-        else:
-            # Item 0 of an instance depends on its seed alone, where the table does not say `fresh`;
-            # making an instance would read the same word lists again.
-            dataset.seed = dataset.config.seed = number
-        return dataset, dataset[0]
+            return dataset, dataset[0]
+        # Item 0 of an instance depends on its seed alone, where the table does not say `fresh`;
+        # making an instance would read the same word lists again.
+        with self._lock:
+            self._shared.seed = self._shared.config.seed = number
+            return self._shared, self._shared[0]
 
     def _create(self, number: int) -> Any:
         with warnings.catch_warnings():

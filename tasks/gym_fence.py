@@ -14,13 +14,14 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from cl_bench.errors import ClBenchError
 
-from .gym_engine import Item
+from .gym_engine import KEPT, Item
 
 _DRAW_SECONDS = 300.0
 """Until an item has to be there; the process is imported and started in that time, too."""
@@ -41,6 +42,7 @@ class Fence:
         self._owner = self._asked = 0
         self._read = b""
         self._folder = ""
+        self._parents: list[subprocess.Popen[bytes]] = []
 
     def ask(self, question: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         """The process's answer; `DeadError` if it died of the question."""
@@ -66,9 +68,12 @@ class Fence:
             self._stop()
 
     def _running(self) -> subprocess.Popen[bytes]:
-        # After a fork the pipes belong to the parent.
-        if self._process is not None and self._owner == os.getpid():
-            return self._process
+        if self._process is not None:
+            if self._owner == os.getpid():
+                return self._process
+            # After a fork the process is the parent's, and so are the pipes, but for their copies.
+            self._parents.append(self._process)
+            _close(self._process)
         self._folder = tempfile.mkdtemp(prefix="cl-bench-gym-")
         self._owner, self._asked, self._read = os.getpid(), 0, b""
         self._process = _start(self._folder)
@@ -102,9 +107,7 @@ class Fence:
         with suppress(OSError):  # it may be gone
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        for pipe in (process.stdin, process.stdout):
-            with suppress(OSError):
-                _pipe(pipe).close()
+        _close(process)
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
@@ -117,9 +120,10 @@ class Apart:
 
     def __init__(self, data: str, setting: str, texts: Mapping[str, str]) -> None:
         self._base = {"data": data, "setting": setting, "texts": dict(texts)}
+        self.draw = lru_cache(KEPT)(self._draw)
         FENCE.ready()
 
-    def draw(self, number: int) -> Item:
+    def _draw(self, number: int) -> Item:
         try:
             found = FENCE.ask({**self._base, "number": number}, _DRAW_SECONDS)
         except DeadError as error:
@@ -150,6 +154,12 @@ def _start(folder: str) -> subprocess.Popen[bytes]:
         env={"PYTHONPATH": path, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"},
         start_new_session=True,
     )
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        with suppress(OSError):
+            _pipe(pipe).close()
 
 
 def _pipe(pipe: Any) -> Any:

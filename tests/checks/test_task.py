@@ -12,6 +12,7 @@ import pytest
 
 from cl_bench import check_task
 from cl_bench.checks.randomness import kept, states
+from cl_bench.checks.witness import Place, drawn, drawn_elsewhere, place_of
 from cl_bench.errors import UsageError, unknown
 from cl_bench.registry import DOMAINS
 from cl_bench.task import Domain, Problem, Split, Verdict, content_hash, hashed_rng, split_of
@@ -313,6 +314,21 @@ def test_a_domain_that_no_module_holds_is_a_fault_of_its_own() -> None:
     (fault,) = check_task(Sound())
     assert fault.rule == "other process"
     assert "Write DOMAIN = … at the top level" in str(fault)
+
+
+def test_a_domain_that_the_registry_makes_of_a_name_is_found_by_that_name() -> None:
+    domain = DOMAINS.load("gym/gcd?max_value=99")
+    place = place_of(domain)
+    assert place == Place(name="gym/gcd?max_value=99")
+    assert drawn_elsewhere(place, 2) == drawn(domain, 2)
+
+
+def test_a_domain_that_only_borrows_a_name_of_the_registry_is_not_found_by_it() -> None:
+    borrowed = Sound()
+    borrowed.name = "gym/gcd"
+    assert place_of(borrowed) is None
+    borrowed.name = "gym/no_such_data_set"
+    assert place_of(borrowed) is None
 
 
 def test_an_unknown_name_is_refused() -> None:

@@ -11,7 +11,7 @@ import pytest
 from cl_bench import check_task
 
 TABLE: Any = import_module("cl_bench.tasks.gym_table")
-FEW = ("gcd", "basic_arithmetic", "syllogism", "dice", "ransom_note", "list_functions", "survo")
+FEW = ("gcd", "basic_arithmetic", "syllogism", "dice", "ransom_note", "list_functions")
 """Of each kind, two that are kept apart, and one with few different questions."""
 
 
