@@ -111,8 +111,7 @@ def _to_4(_manifest: Manifest, _name: str, table: pa.Table) -> pa.Table:
 def _to_5(_manifest: Manifest, name: str, table: pa.Table) -> pa.Table:
     """Nobody measured or noted it."""
     for column, kind in _NEW_IN_5.get(name, {}).items():
-        if column not in table.schema.names:
-            table = table.append_column(column, pa.nulls(len(table), kind))
+        table = table.append_column(column, pa.nulls(len(table), kind))
     return table
 
 

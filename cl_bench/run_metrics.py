@@ -137,9 +137,10 @@ class Measured:
         if not rows:
             return Undefined(f"no evaluation at the stream's end (step {self.ends[-1]})")
         values = [getattr(row, column) for row in rows]
-        if None in values:
-            domains = (row.domain for row in rows if getattr(row, column) is None)
-            return Undefined(f"{column} was not measured on {', '.join(domains)}")
+        unknown = [row.domain for row in rows if getattr(row, column) is None]
+        if unknown:
+            where = f" on {', '.join(unknown)}" if len(unknown) < len(rows) else ""
+            return Undefined(f"{column} was not measured{where}")
         lost = [row.domain for row, value in zip(rows, values, strict=True) if not isfinite(value)]
         if lost:
             return Undefined(f"{column} is not a number on {', '.join(lost)}")
@@ -181,6 +182,8 @@ class RunMetric:
     low: float | None = None
     """The smallest value there can be; None if there is none."""
     high: float | None = None
+    since: int = 1
+    """The schema version from which on packed runs state it."""
 
 
 def _of_matrix(
@@ -266,11 +269,12 @@ RUN_METRICS: Mapping[str, RunMetric] = {
         0,
     ),
     "kl_deployed_start": RunMetric(
-        "KL(deployed ‖ start): learner's prompt against the base's seed prompt",
+        "KL(deployed ‖ start), learner's prompt against the base's seed prompt",
         _NATS,
         "lower",
         lambda run: run.last("kl_deployed_start", "learner"),
         0,
+        since=5,
     ),
     "format_rate": RunMetric(
         "answers in a form of their own",
@@ -279,6 +283,7 @@ RUN_METRICS: Mapping[str, RunMetric] = {
         lambda run: run.last("format_rate", "learner"),
         0,
         1,
+        since=5,
     ),
     "truncation_rate": RunMetric(
         "responses cut off",
@@ -287,6 +292,7 @@ RUN_METRICS: Mapping[str, RunMetric] = {
         lambda run: run.last("truncation_rate", "learner"),
         0,
         1,
+        since=5,
     ),
     "rollouts": RunMetric("rollouts", "rollouts", "lower", lambda run: run.spent("rollouts"), 0),
     "tokens": RunMetric("tokens", "tokens", "lower", lambda run: run.spent(*_TOKENS), 0),

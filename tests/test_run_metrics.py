@@ -6,6 +6,8 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -35,7 +37,8 @@ def kl(step: int, domain: str, prompt: str) -> float:
 
 
 def test_every_number_equals_the_one_worked_out_by_hand(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", accuracy=scores, kl=kl, harder=True)
+    shares = {"formed": 0.75, "cut": 0.125}
+    run = write_run(tmp_path / "run", accuracy=scores, kl=kl, harder=True, **shares)
     assert run_metrics(open_run(run)) == pytest.approx(
         {
             "average_accuracy": (0.5 + 1) / 2,
@@ -51,6 +54,9 @@ def test_every_number_equals_the_one_worked_out_by_hand(tmp_path: Path) -> None:
             "harder_accuracy": (0.5 + 0.75) / 2,
             "kl_policy_base": (0.04 + 0.12) / 2,
             "kl_policy_base_seed_prompt": (0.08 + 0.24) / 2,
+            "kl_deployed_start": (0.08 + 0.24) / 2,
+            "format_rate": 0.75,
+            "truncation_rate": 0.125,
             # 40 steps of 10 RL and 5 other rollouts, 30 tokens each, and 30 tokens of reflection
             "rollouts": 600,
             "tokens": 600 * 30 + 40 * 30,
@@ -61,7 +67,8 @@ def test_every_number_equals_the_one_worked_out_by_hand(tmp_path: Path) -> None:
 
 
 def test_values_lie_within_the_bounds_that_their_metric_states(tmp_path: Path) -> None:
-    found = run_metrics(open_run(write_run(tmp_path / "run", accuracy=scores, harder=True)))
+    run = write_run(tmp_path / "run", accuracy=scores, harder=True, formed=0.75)
+    found = run_metrics(open_run(run))
     for name, metric in RUN_METRICS.items():
         value = found[name]
         assert isinstance(value, float), name
@@ -124,6 +131,21 @@ def test_a_run_before_its_first_evaluation_has_no_accuracy_and_spent_nothing(
     assert numbers == {"rollouts", "tokens"}
     assert found["rollouts"] == 0
     assert Measured(run).trajectory()[0].shape == (0, 2)
+
+
+def test_what_was_not_measured_says_where() -> None:
+    def run(*shares: float | None) -> Measured:
+        named = zip(("math", "code"), shares, strict=True)
+        points = [
+            SimpleNamespace(prompt="learner", step=40, domain=name, format_rate=share)
+            for name, share in named
+        ]
+        return cast(Measured, SimpleNamespace(points=points, ends=(20, 40)))
+
+    said = "format_rate was not measured"
+    assert Measured.last(run(0.5, 0.25), "format_rate", "learner") == 0.375
+    assert Measured.last(run(None, None), "format_rate", "learner") == Undefined(said)
+    assert Measured.last(run(0.5, None), "format_rate", "learner") == Undefined(f"{said} on code")
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

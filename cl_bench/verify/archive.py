@@ -13,6 +13,7 @@ from cl_bench.claims.tables import TABLES
 from cl_bench.errors import ClBenchError, DamagedError
 from cl_bench.files import read_json
 from cl_bench.learner import LearnerConfig
+from cl_bench.presets import preset_of
 from cl_bench.schema import SCHEMA_VERSION
 from cl_bench.stream import stream
 from cl_bench.sweep.cell import Cell
@@ -25,7 +26,10 @@ from cl_bench.verify.problems import scores
 from cl_bench.verify.run import CHECKS, check_tables
 
 _RUNS = "runs.parquet"
-_EVALUATION = ("items", "samples", "retention_items", "temperature", "probes", "max_new_tokens")
+_EVALUATION = (
+    *("items", "samples", "kl_items", "retention_items"),
+    *("temperature", "probes", "max_new_tokens"),
+)
 _COUNTED = ("cells", "status", "code")
 _PLACES = (places, grid)
 _ODD = (LookupError, TypeError, ValueError)
@@ -95,7 +99,7 @@ def _check_tables(archive: Archive, row: Mapping[str, Any], findings: Findings) 
 
 def _manifest(row: Mapping[str, Any]) -> dict[str, Any]:
     """What a run's manifest would say, as far as its row of runs tells."""
-    options = json.loads(row["options"])
+    options = {**preset_of(row["model"]).options, **json.loads(row["options"])}
     described = stream(row["stream"], steps=row["steps"], setting=options.get("setting"))
     defaults = asdict(LearnerConfig())
     learning = defaults | {name: options[name] for name in defaults if name in options}

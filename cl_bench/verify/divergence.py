@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _KL = ("kl_policy_base", "kl_base_policy")
 _ALL = tuple(name + unit for name in _KL for unit in ("", "_sequence"))
 _DEPLOYED = "kl_deployed_start"
+_SINCE = 5
+"""The schema version from which on it is measured."""
 _SINGLE = 1e-4
 """Relative rounding of sums in single precision."""
 
@@ -33,8 +35,8 @@ def zero_divergence(case: Case) -> None:
 def two_ways(case: Case) -> None:
     """The divergence per token times tokens is that per response times responses."""
     frame = case.tables["evaluations"]
-    for name in _KL:
-        by_token = frame[name] * frame[f"{name}_tokens"]
+    for name, of in ((_KL[0], _KL[0]), (_KL[1], _KL[1]), (_DEPLOYED, _KL[0])):
+        by_token = frame[name] * frame[f"{of}_tokens"]
         by_response = frame[f"{name}_sequence"] * measured_items(case)
         wrong = ~np.isclose(by_token, by_response, rtol=_SINGLE, atol=1e-6)
         known = by_token.notna() & by_response.notna()
@@ -46,16 +48,21 @@ def two_ways(case: Case) -> None:
 
 
 def deployed(case: Case) -> None:
-    """Under the seed prompt, what is deployed lies from the start as far as the policy from the
-    base; and nothing is closer than it to itself."""
+    """How far what is deployed lies from the start is measured on the stream's problems, and under
+    the seed prompt it is how far the policy lies from the base."""
     frame = case.tables["evaluations"]
+    stream = frame["test_set"].eq("stream")
+    measured = not case.thinned and case.manifest["schema_version"] >= _SINCE
     for unit in ("", "_sequence"):
-        found, same = frame[_DEPLOYED + unit], frame[f"kl_policy_base{unit}"]
+        name = _DEPLOYED + unit
+        found, same = frame[name], frame[f"kl_policy_base{unit}"]
         known = found.notna() & same.notna()
         differs = known & frame["prompt"].eq("seed") & ~np.isclose(found, same, rtol=_SINGLE)
-        reason = f"{_DEPLOYED}{unit} under the seed prompt is not kl_policy_base{unit}"
+        reason = f"{name} under the seed prompt is not kl_policy_base{unit}"
         case.rows("evaluations", differs, reason)
-        case.rows("evaluations", found.lt(0), f"{_DEPLOYED}{unit} is negative")
+        case.rows("evaluations", measured & stream & found.isna(), f"{name} is missing")
+        reason = f"{name} is measured on the stream's own problems only"
+        case.rows("evaluations", ~stream & found.notna(), reason)
 
 
 def measured_items(case: Case) -> pd.Series:
@@ -69,7 +76,7 @@ def base(case: Case) -> None:
     """At step 0 the base's rows are copies of the policy's, tokens of the base included."""
     frame = case.tables["evaluations"]
     rows = frame[frame["step"].eq(0) & frame["test_set"].eq("stream")]
-    copied = ["accuracy", "entropy", "completion_tokens", "kl_policy_base_tokens"]
+    copied = ["accuracy", "entropy", "completion_tokens", "kl_policy_base_tokens", _DEPLOYED]
     key = [name for name in LABEL if name != "weights"]
     trained = rows[rows["weights"].eq("trained")].drop_duplicates(key).set_index(key)[copied]
     own = rows[rows["weights"].eq("base")]

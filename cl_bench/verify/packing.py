@@ -12,6 +12,7 @@ from cl_bench.packs import container
 from cl_bench.packs.layout import PACK, SUFFIX, home, member, place
 from cl_bench.packs.packed import PackedRun
 from cl_bench.packs.write import measured
+from cl_bench.run_metrics import RUN_METRICS
 from cl_bench.text import printable
 from cl_bench.verify.findings import Findings
 
@@ -82,7 +83,9 @@ def _check_metrics(run: PackedRun, findings: Findings) -> list[str]:
         return []
     if stated.get("version") != again["version"]:
         return [f"metrics stated in version {printable(repr(stated.get('version')), 20)}"]
-    for name in sorted({*stated["values"], *again["values"]}):
+    version = run.manifest["schema_version"]
+    required = {name for name, metric in RUN_METRICS.items() if metric.since <= version}
+    for name in sorted(stated["values"].keys() | required):
         said, found = stated["values"].get(name), again["values"].get(name)
         if not _same(said, found):
             findings.add(

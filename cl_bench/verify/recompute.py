@@ -30,6 +30,8 @@ def recomputed(case: Case) -> None:
         uneven = ~lost & frame["scored"].ne(due)
         reason = "items has {} responses of this row, not n_items · n_samples = {}"
         case.compare("evaluations", uneven, reason, frame["scored"], due)
+        _shares(case, "format_rate", "formatted")
+        _shares(case, "truncation_rate", "truncated")
     _orphans(case)
 
 
@@ -96,6 +98,8 @@ def _joined(case: Case) -> pd.DataFrame:
     if not case.thinned:
         found["samples"] = groups["sample"].max() + 1
         found["tokens"] = groups["completion_tokens"].mean()
+        for flag in ("formatted", "truncated"):
+            found[flag] = items[flag].astype(float).groupby([items[k] for k in _ROW]).mean()
         first = items[items["sample"].eq(0)]
         most = case.option("evaluation", "kl_items")
         if most:  # divergences are measured on the first problems
@@ -122,6 +126,16 @@ def _require(case: Case, column: str, again: str, what: str) -> None:
     close = np.isclose(stored, computed, rtol=case.rounding(), atol=case.rounding())
     wrong = ~close & stored.notna() & computed.notna()
     case.compare("evaluations", wrong, f"{column} is {{}}, but {what} is {{}}", stored, computed)
+
+
+def _shares(case: Case, column: str, flag: str) -> None:
+    """A share is that of the items with the flag; where no item says, there is none."""
+    frame = _with_items(case)
+    stored, computed = frame[column].astype(float), frame[flag]
+    close = np.isclose(stored, computed, rtol=1e-9, atol=1e-9, equal_nan=True)
+    wrong = ~close & frame["scored"].notna()
+    reason = f"{column} is {{}}, but the share of its items that are {flag} is {{}}"
+    case.compare("evaluations", wrong, reason, stored, computed)
 
 
 def _orphans(case: Case) -> None:

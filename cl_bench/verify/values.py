@@ -55,6 +55,9 @@ def _column(case: Case, table: str, field: pa.Field, column: pd.Series) -> None:
     if field.name not in _SIGNED:
         low = numbers < -_ROUNDING.get(field.name, 0.0)
         case.rows(table, low, lambda row: f"{field.name} is {row[field.name]:g}, below 0")
+    if field.metadata[b"unit"] == b"0 or 1":
+        other = numbers.notna() & ~numbers.isin([0, 1])
+        case.rows(table, other, lambda row: f"{field.name} is {row[field.name]:g}, not 0 or 1")
     if field.metadata[b"unit"] == b"share":
         high = numbers > 1
         case.rows(table, high, lambda row: f"{field.name} is {row[field.name]:g}, above 1")

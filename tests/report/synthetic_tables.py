@@ -66,6 +66,10 @@ class Synthetic:
     """Entries of the stream's description, such as its `version` or `name`."""
     uid: str = "{domain}/{test_set}/{item}/{seed}"
     answer: str | None = "4"
+    formed: float | None = None
+    """Share of responses whose answer has a form of its own; None where nobody asks for one."""
+    cut: float = 0.0
+    """Share of responses that were cut off."""
     parts: int = 1
     """Commits that the rows are spread over."""
     transcripts: int = 0
@@ -146,6 +150,7 @@ def _evaluation(
 ) -> Row:
     stage, at = spec.place(step)
     divergence = 0.0 if weights == "base" else spec.kl(step, domain, prompt)
+    deployed = None if test_set != "stream" else divergence * (1 if prompt == "seed" else 2)
     return {
         "step": step,
         "stage": stage,
@@ -164,11 +169,11 @@ def _evaluation(
         "kl_base_policy": divergence,
         "kl_base_policy_sequence": 20 * divergence,
         "kl_base_policy_tokens": 640,
-        "kl_deployed_start": 2 * divergence if test_set == "stream" else None,
-        "kl_deployed_start_sequence": 40 * divergence if test_set == "stream" else None,
+        "kl_deployed_start": deployed,
+        "kl_deployed_start_sequence": None if deployed is None else 20 * deployed,
         "entropy": 0.5,
-        "format_rate": None,
-        "truncation_rate": 0.0,
+        "format_rate": None if spec.formed is None else spec.share(spec.formed),
+        "truncation_rate": spec.share(spec.cut),
         "completion_tokens": 20.0,
         "temperature": 1.0,
         "samples_slow": spec.slow * step,
@@ -190,15 +195,19 @@ def _items(
         "prompt": prompt,
         "weights": weights,
         "answer": spec.answer,
-        "formatted": None,
-        "truncated": 0,
         "completion_tokens": 20,
     }
+    count = spec.items * spec.samples
     for item in range(spec.items):
         uid = spec.uid.format(domain=domain, test_set=test_set, item=item, seed=spec.seed)
         for sample in range(spec.samples):
-            score = float(item * spec.samples + sample < right)
-            yield label | {"uid": uid, "sample": sample, "score": score}
+            place = item * spec.samples + sample
+            score = float(place < right)
+            ended = {
+                "formatted": None if spec.formed is None else int(place < spec.formed * count),
+                "truncated": int(place < spec.cut * count),
+            }
+            yield label | {"uid": uid, "sample": sample, "score": score} | ended
 
 
 def _transcripts(spec: Synthetic, step: int) -> Iterator[Row]:

@@ -27,6 +27,7 @@ OPTIONS = {
     "proposals": 2,
     "items": 4,
     "samples": 2,
+    "kl_items": 3,
     "retention_items": 2,
     "max_new_tokens": 40,
 }

@@ -41,6 +41,10 @@ def longer_responses(run: Forgery) -> None:
     run.edit("items", "completion_tokens", lambda old: old + 1, **INSIDE)
 
 
+def nearer(divergence: float) -> float:
+    return divergence / 2
+
+
 FORGERIES: dict[str, tuple[Tamper, str, str]] = {
     "an accuracy is edited": (
         edit("evaluations", "accuracy", 0.75, **INSIDE, weights="trained"),
@@ -143,6 +147,44 @@ FORGERIES: dict[str, tuple[Tamper, str, str]] = {
         EVALUATIONS,
         "kl_policy_base per token times its tokens is not kl_policy_base_sequence times",
     ),
+    "the divergence as deployed is halved": (
+        edit("evaluations", "kl_deployed_start", lambda old: old / 2, **INSIDE),
+        EVALUATIONS,
+        "kl_deployed_start per token times its tokens is not kl_deployed_start_sequence times",
+    ),
+    "the divergence as deployed is another one under the seed prompt": (
+        both(
+            edit("evaluations", "kl_deployed_start", nearer, step=6, prompt="seed"),
+            edit("evaluations", "kl_deployed_start_sequence", nearer, step=6, prompt="seed"),
+        ),
+        EVALUATIONS,
+        "kl_deployed_start under the seed prompt is not kl_policy_base",
+    ),
+    "the divergence as deployed is left out": (
+        edit("evaluations", "kl_deployed_start", float("nan"), **INSIDE),
+        EVALUATIONS,
+        "kl_deployed_start is missing",
+    ),
+    "the divergence as deployed is told of problems outside the stream": (
+        edit("evaluations", "kl_deployed_start", 0.0, test_set="retention"),
+        EVALUATIONS,
+        "kl_deployed_start is measured on the stream's own problems only",
+    ),
+    "the share of responses cut off is edited": (
+        edit("evaluations", "truncation_rate", lambda old: 1 - old, **INSIDE),
+        EVALUATIONS,
+        "but the share of its items that are truncated is",
+    ),
+    "answers are said to have a form where nobody asks": (
+        edit("evaluations", "format_rate", 1.0, **INSIDE),
+        EVALUATIONS,
+        "format_rate is 1, but the share of its items that are formatted is nan",
+    ),
+    "a response is cut off twice": (
+        edit("items", "truncated", 2, **INSIDE),
+        ITEMS,
+        "truncated is 2, not 0 or 1",
+    ),
     "the base answers otherwise at step 0": (
         edit("evaluations", "entropy", 0.9, step=0, domain="math", weights="base"),
         EVALUATIONS,
@@ -196,6 +238,7 @@ def test_a_forged_pack_is_found_out(name: str, packed_run: Path, tmp_path: Path)
         *("accuracy", "n_items", "n_samples", "completion_tokens", "temperature"),
         *("kl_policy_base", "kl_policy_base_sequence", "kl_policy_base_tokens"),
         *("kl_base_policy", "kl_base_policy_sequence", "kl_base_policy_tokens"),
+        *("kl_deployed_start", "kl_deployed_start_sequence", "truncation_rate"),
         *("samples_slow", "rollouts"),
     ],
 )
@@ -207,7 +250,7 @@ def test_no_number_of_an_evaluation_stands_alone(
     frame = forged.tables["evaluations"]
     (place,) = frame.index[forged.rows("evaluations", **INSIDE)]
     others = {"at": "start", "domain": "code", "test_set": "harder", "setting": "default"}
-    others |= {"prompt": "seed", "weights": "base"}
+    others |= {"prompt": "seed", "weights": "base", "truncation_rate": 0.5}
     old = frame.loc[place, column]
     frame.loc[place, column] = others.get(column) or (old + 1 if old >= 1 else old * 1.01)
     report = verify_run(forged.write(tmp_path / "forged.zip"))

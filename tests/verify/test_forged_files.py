@@ -161,11 +161,26 @@ def test_stated_metrics_are_computed_again(packed_run: Path, tmp_path: Path) -> 
     values["bwt_gem"] = {"value": 0.25}
     values["stability_gap"] = {"undefined": "unknown"}
     del values["rollouts"]
+    del values["truncation_rate"]
     report = verify_run(forged.write(tmp_path / "forged.zip"))
     texts = [found.text() for found in report.findings]
     assert texts[0] == "pack.json: bwt_gem is stated as 0.25, but its tables give 0.125"
     assert "pack.json: rollouts is stated as nothing" in texts[1]
     assert "stability_gap is stated as unknown" in texts[2]
+    assert "truncation_rate is stated as nothing" in texts[3]
+
+
+def test_a_pack_of_an_older_version_states_what_its_version_measured(
+    packed_run: Path, tmp_path: Path
+) -> None:
+    older = packed_run.with_name("packed-run-4.zip")
+    assert verify_run(older).findings == []
+    forged = Forgery(older)
+    values = forged.contents["metrics"]["values"]
+    assert "truncation_rate" not in values
+    del values["rollouts"]
+    (found,) = verify_run(forged.write(tmp_path / "forged.zip")).findings
+    assert "rollouts is stated as nothing" in found.reason
 
 
 def test_bytes_beside_the_members_are_found_out(packed_run: Path, tmp_path: Path) -> None:
