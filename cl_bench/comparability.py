@@ -14,7 +14,7 @@ from cl_bench.run_metrics import METRIC_VERSION
 from cl_bench.run_tables import RunTables, rows_of
 
 MEANING_CHANGED_AT: tuple[int, ...] = ()
-"""Schema versions at which a number that metrics read changed its meaning. Versions 2 to 4 added
+"""Schema versions at which a number that metrics read changed its meaning. Versions 2 to 5 added
 columns and tables, so that runs of all of them compare."""
 
 _STAGE = {"domain": "domain", "domain_version": "domain version", "setting": "setting"}
@@ -126,7 +126,6 @@ def key_of(manifest: Mapping[str, Any]) -> Key:
     evaluation["kl_items"] = evaluation["kl_items"] or _ALL
     per_step = int(learning.get("problems_per_step", 0)) * int(learning.get("group_size", 0))
     steps = [int(stage["steps"]) for stage in stream["stages"]]
-    schema = int(manifest["schema_version"])
     return Key(
         stream=str(stream["name"]),
         version=str(stream["version"]),
@@ -145,9 +144,14 @@ def key_of(manifest: Mapping[str, Any]) -> Key:
         ),
         budget=tuple(count * per_step for count in steps),
         model=_model_of(manifest),
-        meaning=sum(schema >= version for version in MEANING_CHANGED_AT),
+        meaning=meaning_of(int(manifest["schema_version"])),
         model_name=_short(str(manifest["model"])),
     )
+
+
+def meaning_of(schema: int) -> int:
+    """How often numbers had changed their meaning by that schema version."""
+    return sum(schema >= version for version in MEANING_CHANGED_AT)
 
 
 def items_of(run: RunTables) -> dict[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cl_bench.comparability import meaning_of
 from cl_bench.metrics.bootstrap import Estimate, as_ratio, over_seeds
 from cl_bench.metrics.ranks import Ranks, rank_intervals
 from cl_bench.metrics.undefined import Undefined
@@ -201,7 +202,8 @@ def _flags(runs: Runs, status: Mapping[int, Status]) -> list[str]:
     if len({entry.code.source_hash for entry in entries}) > 1:
         flags.append("mixed code")
     schemas = sorted({entry.code.schema_version for entry in entries})
-    flags += [f"older schema ({old})" for old in schemas if old < SCHEMA_VERSION]
+    today = meaning_of(SCHEMA_VERSION)
+    flags += [f"older schema ({old})" for old in schemas if meaning_of(old) < today]
     plugins = dict.fromkeys(name for entry in entries for name in entry.code.plugins)
     return [*flags, *(f"plug-in {name}" for name in plugins)]
 

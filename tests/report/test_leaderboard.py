@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from cl_bench import comparability
 from cl_bench.metrics.bootstrap import Estimate, Interval
 from cl_bench.metrics.ranks import Ranks
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.leaderboard import Board, Row, leaderboard, leaderboard_of
 from cl_bench.run_tables import find_runs
+from tests.older_runs import older_run
 from tests.report.synthetic_runs import write_run, write_runs
 
 Number = Callable[[int, str, str], float]
@@ -195,26 +197,28 @@ def test_of_two_runs_of_one_seed_the_finished_one_counts_and_the_other_is_named(
     ]
 
 
-def test_dirty_mixed_older_code_and_plug_ins_are_flagged(tmp_path: Path) -> None:
+def test_dirty_trees_mixed_code_and_plug_ins_are_flagged(tmp_path: Path) -> None:
     write_run(tmp_path / "a", seed=0, provenance={"git_dirty": True})
     write_run(tmp_path / "b", seed=1, provenance={"source_hash": "9" * 64})
     write_run(tmp_path / "c", seed=2, manifest={"plugins": {"acme": "1.2"}})
-    older = {"schema_version": 3}
-    write_run(tmp_path / "d", seed=3, manifest=older)
-    record = tmp_path / "d" / "commits" / "000000.json"
-    import json
-
-    hashes = json.loads(record.read_text())
-    hashes.pop("transcripts", None)
-    record.write_text(json.dumps(hashes))
     board, _ = _board(tmp_path)
-    assert board.rows[0].flags == (
-        "dirty tree",
-        "mixed code",
-        "older schema (3)",
-        "plug-in acme 1.2",
-    )
+    assert board.rows[0].flags == ("dirty tree", "mixed code", "plug-in acme 1.2")
     assert "Its runs were made by 2 versions of the code" in board.notes
+
+
+@pytest.mark.parametrize(
+    ("changed_at", "flags"), [((), ("one seed",)), ((4,), ("one seed", "older schema (3)"))]
+)
+def test_an_older_schema_is_flagged_where_its_numbers_mean_something_else(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changed_at: tuple[int, ...],
+    flags: tuple[str, ...],
+) -> None:
+    monkeypatch.setattr(comparability, "MEANING_CHANGED_AT", changed_at)
+    older_run(3, tmp_path)
+    board, problems = _board(tmp_path)
+    assert (board.rows[0].flags, problems) == (flags, [])
 
 
 def test_damaged_runs_are_problems_and_hurt_no_other(tmp_path: Path) -> None:
