@@ -17,7 +17,8 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData, try_to_load_fr
 from cl_bench.export.figures import Figures
 from cl_bench.export.prompts import PromptRow, Prompts
 from cl_bench.markdown import fenced
-from cl_bench.models import EMBEDDED, resolve
+from cl_bench.models import EMBEDDED
+from cl_bench.models.named import MODELS
 from cl_bench.pages.write_markdown import escaped
 from cl_bench.reflectors.redaction import short_line
 
@@ -229,8 +230,11 @@ def _licence(subject: Subject) -> str:
 
 
 def licence(model: str) -> str | None:
-    """The licence that a base model's own card names, if the card is on this machine."""
-    file: Any = Path(resolve(model)) / "README.md"
+    """The licence of a model with a short name; else the one that the base model's own card names,
+    if that is on this machine."""
+    if model in MODELS:
+        return MODELS[model].licence.lower()  # the hub writes them so
+    file: Any = Path(model) / "README.md"
     if _on_hub(model):
         file = try_to_load_from_cache(model, "README.md")
     if not isinstance(file, str | Path) or not Path(file).is_file():
@@ -244,7 +248,7 @@ def licence(model: str) -> str | None:
 
 def _on_hub(model: str) -> bool:
     """Whether a run's model has the name of one on the hub; folders are recorded as whole paths."""
-    return model != EMBEDDED and not Path(model).is_absolute()
+    return model not in MODELS and not Path(model).is_absolute()
 
 
 def _base(manifest: Mapping[str, Any]) -> str:

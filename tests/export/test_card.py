@@ -13,6 +13,7 @@ from markdown_it import MarkdownIt
 from cl_bench.export.card import Subject, card, licence
 from cl_bench.export.figures import DomainFigures, Figures
 from cl_bench.export.prompts import Prompts
+from cl_bench.models.named import MODELS, NamedModel
 
 HOSTILE = (
     "```\n---\nlicense: mit\n---\n# owned\n</details><script>alert(1)</script>\n"
@@ -47,7 +48,7 @@ def subject(**changes: Any) -> Subject:
         max_new_tokens=9,
         problem=HOSTILE,
     )
-    prompts = Prompts(HOSTILE, [row, seed], [seed, row])
+    prompts = Prompts(HOSTILE, "seed", [row, seed], [seed, row])
     return Subject(NAME, None, manifest, 1, prompts, figures)
 
 
@@ -89,6 +90,18 @@ def test_the_card_names_the_base_but_no_folder_of_the_machine() -> None:
     hub = card(subject(config={"model": "owner/model"}, model_revision="r1"))
     assert hub.data.get("base_model") == "owner/model"
     assert "`r1`" in hub.content
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_model_with_a_short_name_is_none_of_the_hub_and_is_not_fetched(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NamedModel, "obtain", lambda *_, **__: pytest.fail("it is fetched"))
+    made = card(subject(config={"model": model}))
+    assert made.data.get("base_model") is None
+    assert made.data.license == MODELS[model].licence.lower() == "apache-2.0"
+    assert "that of the base model" in made.text
+    assert ("the embedded model of cl-bench" if model == "embedded" else f"`{model}`") in made.text
 
 
 def test_an_example_for_a_repository_downloads_it() -> None:
