@@ -96,7 +96,8 @@ def _items(row: Row, count: int) -> Iterator[Row]:
         uid = f"{row['domain']}/test/{number}"
         for sample in (0, 1):
             scored = {"uid": uid, "sample": sample, "score": 1.0 - sample, "answer": "7"}
-            yield shared | {"completion_tokens": 5} | scored
+            ended = {"formatted": None, "truncated": 0, "completion_tokens": 5}
+            yield shared | ended | scored
 
 
 def _row(table: str, **given: object) -> Row:

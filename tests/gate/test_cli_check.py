@@ -205,7 +205,7 @@ def test_an_infinite_number_is_no_value_and_no_crash(home: Path, tmp_path: Path)
     for seed in range(4):
         path = noisy_run(tmp_path / "runs" / str(seed), seed=seed, items=32)
         directory = RunDirectory.open(path)
-        rows = {name: directory.table(name).to_dict("records") for name in TABLES}
+        rows = {name: directory.select(name).to_pylist() for name in TABLES}
         for row in rows["evaluations"]:
             if row["step"] == 10:
                 row["kl_policy_base"] = float("inf")

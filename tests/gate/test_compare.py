@@ -60,7 +60,7 @@ def test_runs_that_differ_in_wall_time_alone_are_identical(tmp_path: Path) -> No
     second = tmp_path / "second"
     shutil.copytree(first, second)
     directory = RunDirectory.open(second)
-    rows = {name: directory.table(name).to_dict("records") for name in ("evaluations", "items")}
+    rows = {name: directory.select(name).to_pylist() for name in ("evaluations", "items")}
     directory.discard_after(-1)
     directory.commit(0, rows)
     assert not judge(second, first).coverage[0].identical  # the ledger is gone
@@ -117,8 +117,7 @@ def without_items(runs: Path, to: Path, after: int) -> Path:
     for path in sorted(to.iterdir()):
         directory = RunDirectory.open(path)
         rows = {
-            name: directory.table(name).to_dict("records")
-            for name in ("evaluations", "items", "ledger")
+            name: directory.select(name).to_pylist() for name in ("evaluations", "items", "ledger")
         }
         directory.discard_after(-1)
         kept = [row for row in rows["items"] if row["step"] <= after]
