@@ -33,7 +33,9 @@ def sweep(
     learners: Annotated[str, Name(help="Names, as in rl,prompt,fst.")] = "rl,prompt,fst",
     seeds: Annotated[str, Name(help="Seeds, as in 0-2 or 0,5.")] = "0-2",
     steps: Annotated[int | None, Name(help="Training steps per stage (the stream's).")] = None,
-    model: Annotated[str, Name(help="embedded, a Hugging Face folder or name.")] = "embedded",
+    model: Annotated[
+        str, Name(help="embedded, smollm2, a folder, a GGUF file or a hub name.")
+    ] = "embedded",
     options: Annotated[
         list[str] | None,
         Name("--set", help="Option of every run, as in learning_rate=3e-4; repeatable."),

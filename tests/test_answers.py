@@ -88,7 +88,12 @@ def test_numbers_are_read_exactly(text: str, value: object) -> None:
         ("It is 7.", "full", "The answer given is 7. The right answer is 12.", "wrong"),
         ("-12", "full", "The answer given is -12. The right answer is 12.", "sign"),
         ("11.9", "full", "The answer given is 11.9. The right answer is 12.", "rounding"),
-        ("Hm.", "step", "No answer was found; a number is expected. The right answer is 12.", "no answer"),
+        (
+            "Hm.",
+            "step",
+            "No answer was found; a number is expected. The right answer is 12.",
+            "no answer",
+        ),
         (
             "answer: 1\nanswer: 2",
             "full",

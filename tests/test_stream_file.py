@@ -68,7 +68,10 @@ def test_the_path_of_a_data_file_is_taken_from_the_streams_folder(tmp_path: Path
         ("stage = []", "has no stages"),
         ("[[stage]]\nsteps = 4", "stage 1 of .* names no domain"),
         ("[[stage]]\ndomain = 'maths'", "Unknown domain 'maths'. Did you mean 'math'"),
-        ("[[stage]]\ndomain = 'math'\nstep = 4", "Unknown key in stage 1 .* 'step'. Did you mean 'steps'"),
+        (
+            "[[stage]]\ndomain = 'math'\nstep = 4",
+            "Unknown key in stage 1 .* 'step'. Did you mean 'steps'",
+        ),
         ("nme = 'x'\n[[stage]]\ndomain = 'math'", "Unknown key in .* 'nme'. Did you mean 'name'"),
         ("[[stage]]\ndomain = 'math'\nsteps = 0", "steps in stage 1 .* must be at least 1"),
         ("[[stage]]\ndomain = 'math'\nsteps = 'four'", "steps in stage 1 .* a whole number"),

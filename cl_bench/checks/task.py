@@ -54,13 +54,14 @@ def check_task(domain: Domain | str) -> list[Fault]:
 
     An empty list means that nothing was found. Takes about a second: the domain is also drawn from
     in a second process, for which it has to be a module's variable, as an entry point asks, or
-    what the registry makes of its name, such as gym/gcd.
+    what the registry makes of its name, such as gym/gcd or the path of a data file.
     Unknown names raise `UsageError`. The global random state is left as it was.
     """
     found: Any = DOMAINS.load(domain) if isinstance(domain, str) else domain
     with randomness.kept():
-        name = domain if isinstance(domain, str) else getattr(found, "name", "")
-        subject = Subject(found, name)
+        # What a source makes of a reference, such as the path of a file, has a name of its own.
+        listed = isinstance(domain, str) and domain in {*DOMAINS}
+        subject = Subject(found, domain if listed else getattr(found, "name", ""))
         # Without these the others have nothing to stand on.
         return apply(_FOUNDATIONS, subject) or apply(_RULES, subject)
 

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -321,6 +322,14 @@ def test_a_domain_that_the_registry_makes_of_a_name_is_found_by_that_name() -> N
     place = place_of(domain)
     assert place == Place(name="gym/gcd?max_value=99")
     assert drawn_elsewhere(place, 2) == drawn(domain, 2)
+
+
+def test_what_a_source_makes_of_a_reference_is_held_to_its_own_name(tmp_path: Path) -> None:
+    file = tmp_path / "my.jsonl"
+    file.write_text("".join(f'{{"prompt": "{n} + 1", "answer": {n + 1}}}\n' for n in range(60)))
+    assert DOMAINS.load(str(file)).name == "file/my.jsonl"
+    assert check_task(str(file)) == []
+    assert check_task("gym/gcd?min_value=2&max_value=20") == []  # it sorts its options
 
 
 def test_a_domain_that_only_borrows_a_name_of_the_registry_is_not_found_by_it() -> None:
