@@ -18,6 +18,7 @@ from cl_bench.reflection import (
     Reflection,
     feedback_lines,
     fenced,
+    instruction_fault,
 )
 from cl_bench.task import Verdict
 
@@ -103,16 +104,89 @@ def test_the_embedded_tokenizer_asks_for_the_rules_style(policy: RecordingPolicy
     assert policy.settings == (length + 64, 1.0, True)
 
 
-def test_any_other_tokenizer_is_asked_briefly(policy: RecordingPolicy) -> None:
-    del policy.tokenizer.init_kwargs["reflection_style"]
+def test_a_transcript_shows_problems_responses_and_feedback(policy: RecordingPolicy) -> None:
     policy.scripted = "Sure.\n```\nf adds 3.\n```"
     rollouts = [JudgedRollout("What is {f} of 4?", "It is 4.", Verdict(0.5, "f adds 3", "4"))]
-    reflector = BaseReflector(policy)
-    assert reflector.style == "transcript"
+    reflector = BaseReflector(policy, "transcript")
     assert reflector("Think {well}.", rollouts) == Reflection("f adds 3.", 5)
     request = policy.asked[0][-1]["content"]
     for part in ("Think {well}.", "What is {f} of 4?", "It is 4.", "f adds 3", "score 0.5"):
         assert part in request
+
+
+LONG = f"Once {'upon a time ' * 40}\nthere were 7 apples. How many are {{left}}?"
+
+
+def wrong(number: int, score: float = 0.0) -> JudgedRollout:
+    return JudgedRollout(f"Problem {number}?", "It is 4.", Verdict(score, f"Line {number}.", "4"))
+
+
+def test_any_other_tokenizer_is_asked_briefly(policy: RecordingPolicy) -> None:
+    del policy.tokenizer.init_kwargs["reflection_style"]
+    policy.scripted = '"Write the answer alone."\n'
+    told = JudgedRollout(LONG, "It is 4.", Verdict(0.5, "The right answer\nis {5}.", "4"))
+    reflector = BaseReflector(policy)
+    assert reflector.style == "brief"
+    rollouts = [wrong(1, 1.0), told, wrong(2), wrong(3)]
+    assert reflector("Think {well}.", rollouts) == Reflection("Write the answer alone.", 5)
+    ((request,),) = policy.asked
+    lines = request["content"].splitlines()
+    assert lines[0] == "Instructions for an assistant: Think {well}."
+    mistakes = [line for line in lines if line.startswith("- ")]
+    assert mistakes[0].endswith(
+        "there were 7 apples. How many are {left}? The right answer is {5}."
+    )
+    assert "Once" not in mistakes[0]
+    assert mistakes[1:] == ["- Problem 2? Line 2.", "- Problem 3? Line 3."]  # failing ones first
+    assert "It is 4." not in request["content"]
+    length = len(policy.tokenizer("Think {well}.")["input_ids"])
+    assert policy.settings == (length + 48, 0.0, True)
+
+
+def test_a_brief_request_is_decoded_greedily_and_again_at_a_low_temperature(
+    policy: RecordingPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temperatures = []
+
+    def generate(chats: Sequence[Chat], *, temperature: float, **_: object) -> list[Rollout]:
+        temperatures.append(temperature)
+        said = ["I will.", "What is 4?", "Check the sign."][len(temperatures) - 1]
+        return [Rollout((1, 2, 3), (4, 5), said, False) for _ in chats]
+
+    monkeypatch.setattr(policy, "generate", generate)
+    answer = BaseReflector(policy, "brief", retries=3)("Think.", [wrong(1)])
+    assert answer == Reflection("Check the sign.", 3 * 5)
+    assert temperatures == [0.0, 0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("reply", "fault"),
+    [
+        ("Write the answer alone.", ""),
+        ("Be brief. Give 2 digits after the point.", ""),
+        ("", "not 1 to 80 words"),
+        ("12 + 12", "not 1 to 80 words"),
+        ("work " * 80, ""),
+        ("work " * 81, "not 1 to 80 words"),
+        ("Should you write the answer alone?", "a question or talk"),
+        ("Sure, write the answer alone.", "a question or talk"),
+        ("I'm going to write the answer alone.", "a question or talk"),
+        ("The answer is to write less.", "a question or talk"),
+        ("Write 12 as the answer.", "a number of a problem"),
+        ("Write 3.5 as the answer.", "a number of a problem"),
+        ("Apples are fruit.", "no word that tells what to do"),
+    ],
+)
+def test_what_a_small_model_wrote_has_to_read_as_an_instruction(
+    policy: RecordingPolicy, reply: str, fault: str
+) -> None:
+    rollouts = [JudgedRollout("What is 5 + 7?", "13", Verdict(0.0, "Not 3.5; it is 12.", "13"))]
+    assert instruction_fault(reply.strip(), rollouts) == fault
+    policy.scripted = reply
+    answer = BaseReflector(policy, "brief")("Think.", rollouts)
+    assert answer == Reflection("" if fault else reply.strip(), 5)
+    if fault:  # which other styles do not ask
+        assert BaseReflector(policy, "transcript")("Think.", rollouts).text == reply.strip()
 
 
 def test_a_request_that_does_not_fit_into_the_context_is_a_failed_reflection(

@@ -14,6 +14,7 @@ from tests.fast.scripted import (
     SEED,
     ScriptedPolicy,
     by_text,
+    exercise,
     exercises,
     fast,
     says,
@@ -129,6 +130,50 @@ def test_without_refill_a_frontier_of_more_than_k_prompts_keeps_the_best_means()
     channel = fast(reflector=says("a b c", "d e", "f"), config=config, wave=3)
     channel.round(exercises("abcdef"))
     assert channel.prompts == ["a b c", "d e"]
+
+
+@pytest.mark.parametrize(
+    ("scored_by", "kept"),
+    [
+        ("think x x x", [SEED, "a"]),  # 1/4 below the seed prompt, and a standard error is 1/4
+        ("think think x x", [SEED]),  # 1/2 below, a standard error is 0.29
+        ("think think think think", [SEED]),  # without any noise
+        ("think", [SEED, "a"]),  # one exercise tells nothing
+        ("a a a a", ["a", SEED]),  # the seed prompt is nobody's rewrite
+    ],
+)
+def test_a_prompt_that_falls_clearly_behind_the_seed_prompt_is_not_refilled(
+    scored_by: str, kept: list[str]
+) -> None:
+    channel = fast(reflector=says("a"), wave=3)
+    channel.round(exercises("aaaa"))
+    assert channel.prompts == ["a", SEED]
+    channel.round([exercise(word) for word in scored_by.split()])
+    assert channel.prompts == kept
+    last = [record for record in channel.lineage() if record.round == 2]
+    assert {record.text for record in last if record.fate == "kept"} == {*kept}
+    assert {record.text for record in last} == {"a", SEED}
+
+
+@pytest.mark.parametrize(
+    ("scored_by", "kept"),
+    [
+        ("aaab", ["a b c", "a", "b c", SEED]),  # 1/2 below its parent, and so is a standard error
+        ("aaaab", ["a b c", "a", SEED]),  # 0.6 below, a standard error is 0.4
+    ],
+)
+def test_a_prompt_that_falls_clearly_behind_its_parent_is_not_refilled(
+    scored_by: str, kept: list[str]
+) -> None:
+    config = replace(CONFIG, reflection_batch=5, round_exercises=5)
+    channel = fast(reflector=says("a", "b c", "a b c"), config=config)
+    channel.round(exercises("abbbc"))
+    born = by_text(channel.lineage())
+    assert born["b c"].parent_id == born["a"].prompt_id
+    channel.round(exercises(scored_by))
+    assert channel.prompts == kept
+    scores = by_text(channel.lineage())
+    assert scores["b c"].score > scores[SEED].score  # which it beats
 
 
 def test_equal_scores_go_to_the_older_prompt() -> None:
