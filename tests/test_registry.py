@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,9 +18,10 @@ LISTING = """
 import sys
 from cl_bench.registry import DOMAINS, LEARNERS, STREAMS
 for registry in (DOMAINS, LEARNERS, STREAMS):
-    assert [name for name, _ in registry.summaries()] == list(registry)
+    assert [name for name, _ in registry.summaries()] == [*registry, *registry.sources]
 for name in DOMAINS:
     DOMAINS.load(name)
+assert "gym/gcd" in DOMAINS and "my.jsonl" in DOMAINS and "my.txt" not in DOMAINS
 print(sorted({"torch", "transformers", "trl", "pandas", "gepa"} & set(sys.modules)))
 """
 
@@ -42,13 +44,13 @@ def test_every_built_in_learner_loads(name: str) -> None:
 def test_every_built_in_stream_loads_under_its_own_name(name: str) -> None:
     stream = STREAMS.load(name)
     assert stream.name == name
-    assert set(stream.domains) <= set(DOMAINS)
+    assert all(domain in DOMAINS for domain in stream.domains)
 
 
 @pytest.mark.parametrize("registry", [DOMAINS, LEARNERS, STREAMS])
 def test_every_entry_has_one_line_on_it(registry: Registry[object]) -> None:
     for name, summary in registry.summaries():
-        assert name in registry
+        assert name in [*registry, *registry.sources]
         assert summary
         assert "\n" not in summary
 
@@ -83,4 +85,16 @@ def test_a_name_like_no_other_gets_the_list_without_a_guess() -> None:
     with pytest.raises(UsageError) as error:
         DOMAINS.load("qqqq")
     assert "Did you mean" not in str(error.value)
-    assert "Known: code, facts, math, physics, star-graph." in str(error.value)
+    said = "Known: FILE.jsonl, code, facts, gym/NAME, math, physics, star-graph."
+    assert said in str(error.value)
+
+
+def test_every_source_makes_a_domain_of_a_name_that_looks_like_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "my.jsonl"
+    file.write_text("".join(f'{{"prompt": "{n} + 1", "answer": {n + 1}}}\n' for n in range(60)))
+    names = {"gym/NAME": "gym/gcd", "FILE.jsonl": str(file)}
+    assert names.keys() == DOMAINS.sources.keys()
+    for name in names.values():
+        assert name in DOMAINS
+        assert isinstance(DOMAINS.load(name), Domain)
+        assert DOMAINS.load(name) is DOMAINS.load(name)

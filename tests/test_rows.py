@@ -22,6 +22,8 @@ ITEM: dict[str, object] = {
     "sample": 0,
     "score": 1.0,
     "answer": "8",
+    "formatted": None,
+    "truncated": 0,
     "completion_tokens": 21,
 }
 
@@ -60,6 +62,8 @@ def test_real_columns_take_whole_numbers_and_nan() -> None:
         ("uid", 7),
         ("uid", None),
         ("answer", 8),
+        ("formatted", True),
+        ("truncated", float("nan")),
         ("prompt", "evolved"),
         ("test_set", "easier"),
         ("weights", "frozen"),

@@ -218,7 +218,7 @@ def test_a_directory_is_never_overwritten(runs: dict[str, cl_bench.Run]) -> None
         ({"eval_every": 0}, "at least 1"),
         ({"from_dict": 1}, "Unknown option"),
         ({"temperature": 0.0}, "at least 0.01"),
-        ({"feedback": "all"}, "answer, none, step"),
+        ({"feedback": "all"}, "answer, full, none, step"),
     ],
 )
 def test_bad_options_are_refused_before_anything_is_written(
