@@ -101,11 +101,27 @@ def gradients_of(model: torch.nn.Module) -> dict[str, Tensor]:
     return sums
 
 
-@pytest.mark.parametrize(("rows", "mixed"), [(32, True), (3, True), (32, False)])
+@pytest.mark.parametrize(
+    ("rows", "mixed", "budgets"),
+    [
+        (32, True, ()),
+        (3, True, ()),
+        (32, False, ()),
+        (32, True, ("ACTIVATIONS",)),
+        (32, True, ("LOGITS",)),
+    ],
+)
 def test_the_gradient_is_that_of_the_reverse_divergence_with_a_still_teacher(
-    policy: Policy, seen: Responses, rows: int, mixed: bool, monkeypatch: pytest.MonkeyPatch
+    policy: Policy,
+    seen: Responses,
+    rows: int,
+    mixed: bool,
+    budgets: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("cl_bench.distill._ROWS_PER_PASS", rows)
+    for name in budgets:  # with nothing to spend, rows go one by one
+        monkeypatch.setattr(f"cl_bench.memory.{name}", 0)
     given = gradients_of(policy.model)
     batch = [exercise("a", lambda text: float(len(text) % 2)), exercise("b"), exercise("c")]
     prompts = [SEED_PROMPT, TWO, THREE]

@@ -12,7 +12,7 @@ import torch
 
 from cl_bench.errors import UsageError
 from cl_bench.evaluator import Evaluation, EvaluationConfig, Evaluator
-from cl_bench.policy import Chat, Policy, Rollout
+from cl_bench.policy import Chat, Divergence, Policy, Rollout
 from cl_bench.problem_sets import distinct_problems
 from cl_bench.prompts import SEED_PROMPT, chat
 from cl_bench.registry import DOMAINS
@@ -20,6 +20,16 @@ from cl_bench.stream import Course, stream
 
 CONFIG = EvaluationConfig(items=6, samples=4, max_new_tokens=12, retention_items=10)
 OUTSIDE = ("facts", "star-graph")
+MEASURED = {
+    "entropy",
+    *(
+        name + unit
+        for name in ("kl_policy_base", "kl_base_policy")
+        for unit in ("", "_sequence", "_tokens")
+    ),
+    *("kl_deployed_start", "kl_deployed_start_sequence"),
+}
+"""Columns that are measured on `kl_items` problems."""
 
 
 @pytest.fixture
@@ -96,6 +106,90 @@ def test_a_trained_policy_diverges_in_both_directions_under_both_prompts(policy:
     for row in evaluator(policy).evaluate(1, "other instructions").evaluations:
         assert float(str(row["kl_policy_base"])) > 0.0
         assert float(str(row["kl_base_policy"])) > 0.0
+
+
+def test_what_is_deployed_lies_from_the_start_as_the_policy_from_the_base_under_the_seed_prompt(
+    policy: Policy,
+) -> None:
+    perturb(policy)
+    evaluation = evaluator(policy).evaluate(1, "other instructions", boundary=True)
+    names = ("kl_deployed_start", "kl_deployed_start_sequence")
+    for weights in ("trained", "base"):
+        for (_, prompt), row in rows(evaluation, weights=weights).items():
+            deployed, same = (
+                [row[f"{name}{unit}"] for unit in ("", "_sequence")]
+                for name in ("kl_deployed_start", "kl_policy_base")
+            )
+            if prompt == "seed":
+                assert deployed == same
+            else:
+                assert all(float(str(value)) > 0.0 for value in deployed)
+                assert deployed != same
+    for test_set in ("retention", "harder"):
+        elsewhere = rows(evaluation, test_set).values()
+        assert elsewhere
+        assert all(row[name] is None for row in elsewhere for name in names)
+
+
+def test_an_untrained_policy_under_another_prompt_is_as_far_from_the_start_as_the_prompt_takes_it(
+    policy: Policy,
+) -> None:
+    perturb(policy)
+    policy.base.load_state_dict(policy.model.state_dict())
+    evaluation = evaluator(policy).evaluate(0, "other instructions", boundary=True)
+    trained, base = rows(evaluation), rows(evaluation, weights="base")
+    for (domain, prompt), row in trained.items():
+        assert row["kl_policy_base"] == 0.0
+        assert (float(str(row["kl_deployed_start"])) > 0.0) == (prompt == "learner")
+        assert base[domain, prompt]["kl_deployed_start"] == row["kl_deployed_start"]
+
+
+def test_divergences_of_the_first_items_are_those_of_the_first_items(policy: Policy) -> None:
+    perturb(policy)
+    found: list[list[tuple[bool, Divergence]]] = []
+    asked: list[list[int]] = []
+    evaluations = []
+    divergence, sample = policy.divergence, policy.generate
+    for kl_items in (0, 2):
+        measured: list[tuple[bool, Divergence]] = []
+        sampled: list[int] = []
+
+        def measure(rollouts: Any, *, from_base: bool, _to: Any = measured, **rest: Any) -> Any:
+            result = divergence(rollouts, from_base=from_base, **rest)
+            _to.append((from_base, result))
+            return result
+
+        def generate(
+            chats: Any, *, from_base: bool = False, _to: Any = sampled, **rest: Any
+        ) -> Any:
+            if from_base:
+                _to.append(len(chats))
+            return sample(chats, from_base=from_base, **rest)
+
+        policy.divergence, policy.generate = measure, generate  # type: ignore[method-assign]
+        config = replace(CONFIG, kl_items=kl_items)
+        evaluations.append(evaluator(policy, config=config).evaluate(3, "other instructions"))
+        found.append(measured)
+        asked.append(sampled)
+    whole, first = found
+    assert [from_base for from_base, _ in whole] == [from_base for from_base, _ in first]
+    for (from_base, of_all), (_, of_first) in zip(whole, first, strict=True):
+        assert len(of_first.kl_N) == 2
+        if from_base:
+            continue  # its responses are sampled together, and are others
+        for name in ("kl_N", "entropy_N", "tokens_N", "deployed_N"):
+            torch.testing.assert_close(getattr(of_first, name), getattr(of_all, name)[:2])
+    assert asked == [[CONFIG.items] * 4, [2] * 4]
+    for every, few, divergences in zip(
+        *(evaluation.evaluations for evaluation in evaluations),
+        [result for from_base, result in first if not from_base],
+        strict=True,
+    ):
+        assert {name for name in every if every[name] != few[name]} <= MEASURED
+        assert few["kl_policy_base"] == divergences.per_token
+        assert few["kl_policy_base_sequence"] == divergences.per_sequence
+        assert few["kl_policy_base_tokens"] == int(divergences.tokens_N.sum())
+    assert evaluations[0].items == evaluations[1].items
 
 
 def test_evaluating_leaves_the_random_state_of_training_alone(policy: Policy) -> None:

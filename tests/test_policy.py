@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -13,6 +15,9 @@ from cl_bench.errors import ModelError
 from cl_bench.models import resolve
 from cl_bench.policy import Policy, Rollout
 from cl_bench.prompts import chat
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 CHATS = [chat("solve step by step .", "math : one f : 4"), chat("", "code : one foo two bar : 1 2")]
 
@@ -51,6 +56,56 @@ def test_divergence_equals_a_sum_over_the_vocabulary_computed_one_response_at_a_
     assert measured.per_token > 0
     tokens = int(measured.tokens_N.sum())
     assert measured.per_sequence == pytest.approx(measured.per_token * tokens / len(rollouts))
+
+
+@pytest.mark.parametrize("from_base", [False, True])
+def test_deployed_is_the_divergence_from_the_base_under_the_prompts_of_the_start(
+    policy: Policy, from_base: bool
+) -> None:
+    perturb(policy)
+    start = [chat("add the rules .", "math : one f : 4"), CHATS[1]]
+    rollouts = policy.generate(CHATS, max_new_tokens=9, from_base=from_base)
+    measured = policy.divergence(rollouts, from_base=from_base, start=start)
+    plain = policy.divergence(rollouts, from_base=from_base)
+    assert torch.equal(measured.kl_N, plain.kl_N)
+    assert torch.equal(plain.deployed_N, plain.kl_N)
+    sampler = policy.base if from_base else policy.model
+    for place, (rollout, asked) in enumerate(zip(rollouts, policy.encode(start), strict=True)):
+        log_p = _log_probs(sampler, rollout.prompt_ids, rollout.completion_ids)
+        log_q = _log_probs(policy.base, asked, rollout.completion_ids)
+        expected = float((log_p.exp() * (log_p - log_q)).sum())
+        # The base's are as small as a thousandth of a nat; single precision rounds a millionth.
+        assert float(measured.deployed_N[place]) == pytest.approx(expected, rel=1e-4, abs=1e-6)
+    assert float(measured.deployed_N[0]) > 0
+    tokens = int(measured.tokens_N.sum())
+    assert measured.deployed_per_token == pytest.approx(float(measured.deployed_N.sum()) / tokens)
+    assert measured.deployed_per_sequence == pytest.approx(float(measured.deployed_N.mean()))
+
+
+def test_equal_models_are_measured_without_a_pass_of_the_other(
+    policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollouts = policy.generate(CHATS, max_new_tokens=9)
+    whole = policy.divergence(rollouts)
+    other = policy.base.forward
+    monkeypatch.setattr(policy.base, "forward", lambda *_, **__: pytest.fail("the base is asked"))
+    same = policy.divergence(rollouts, same=True)
+    assert same.kl_N.tolist() == same.deployed_N.tolist() == [0.0, 0.0]
+    assert torch.equal(same.entropy_N, whole.entropy_N)
+    assert torch.equal(same.tokens_N, whole.tokens_N)
+    monkeypatch.setattr(policy.base, "forward", other)
+    start = [chat("add the rules .", "math : one f : 4")] * 2
+    deployed = policy.divergence(rollouts, same=True, start=start)
+    assert deployed.kl_N.tolist() == [0.0, 0.0]
+    assert float(deployed.deployed_N.min()) > 0
+
+
+def test_the_policy_is_the_base_until_one_number_of_it_moves(policy: Policy) -> None:
+    assert policy.is_base()
+    last = list(policy.model.parameters())[-1]
+    with torch.no_grad():
+        last.view(-1)[-1] += 1e-3
+    assert not policy.is_base()
 
 
 def test_the_two_directions_of_the_divergence_differ(policy: Policy) -> None:
@@ -118,13 +173,21 @@ def test_a_folder_without_a_model_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def _by_hand(policy: Policy, rollout: Rollout) -> tuple[float, float]:
-    ids = torch.tensor([[*rollout.prompt_ids, *rollout.completion_ids]])
-    start = len(rollout.prompt_ids) - 1
-    with torch.no_grad():
-        log_p = policy.model(input_ids=ids).logits[0, start:-1].double().log_softmax(-1)
-        log_q = policy.base(input_ids=ids).logits[0, start:-1].double().log_softmax(-1)
+    log_p, log_q = (
+        _log_probs(model, rollout.prompt_ids, rollout.completion_ids)
+        for model in (policy.model, policy.base)
+    )
     kl = (log_p.exp() * (log_p - log_q)).sum()
     return float(kl), float(-(log_p.exp() * log_p).sum())
+
+
+def _log_probs(
+    model: PreTrainedModel, prompt: Sequence[int], response: Sequence[int]
+) -> torch.Tensor:
+    ids = torch.tensor([[*prompt, *response]])
+    with torch.no_grad():
+        logits = model(input_ids=ids).logits[0, len(prompt) - 1 : -1]
+    return logits.double().log_softmax(-1)
 
 
 @pytest.mark.parametrize("name", ["tiny", "embedded"])

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from cl_bench.learner import LearnerConfig, Ledger
+from cl_bench.memory import ACTIVATIONS
 from cl_bench.policy import Policy
 from cl_bench.prompts import chat
 from cl_bench.slow import SlowWeights
@@ -130,7 +131,7 @@ def test_the_penalty_adds_grpos_estimate_for_every_token_and_leaves_the_base_out
 ) -> None:
     vocabulary = policy.model.config.vocab_size
     limit = rows * CONFIG.max_new_tokens * vocabulary
-    monkeypatch.setattr("cl_bench.shared_prefix.MOST_LOGITS", limit)
+    monkeypatch.setattr("cl_bench.memory.LOGITS", limit)
     with torch.no_grad():
         for weight in policy.model.parameters():
             weight.mul_(1.05)
@@ -205,15 +206,18 @@ def test_passes_and_their_order_do_not_change_the_gradient(
     policy: Policy, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sums = []
-    for rows in (100, 3):
+    for rows, budget in ((100, ACTIVATIONS), (3, ACTIVATIONS), (100, 0)):
         monkeypatch.setattr("cl_bench.trl_trainer._ROWS_PER_PASS", rows)
+        monkeypatch.setattr("cl_bench.memory.ACTIVATIONS", budget)
         policy = Policy.load(str(tiny_model))
         given = gradients_of(policy.model)
         torch.manual_seed(3)
         batch = [scripted(f"e{n}", [1.0, 0.0, 0.0, n / 3]) for n in range(3)]
         (record,) = SlowWeights(policy, CONFIG, Ledger()).steps([batch], [ONE, TWO])
         sums.append((record.loss, given))
-    assert sums[0][0] == pytest.approx(sums[1][0], rel=1e-4)
-    for name, gradient in sums[0][1].items():
-        scale = float(gradient.abs().max())
-        torch.testing.assert_close(gradient, sums[1][1][name], rtol=1e-3, atol=1e-5 * scale)
+    loss, gradients = sums[0]
+    for other, others in sums[1:]:
+        assert loss == pytest.approx(other, rel=1e-4)
+        for name, gradient in gradients.items():
+            scale = float(gradient.abs().max())
+            torch.testing.assert_close(gradient, others[name], rtol=1e-3, atol=1e-5 * scale)
