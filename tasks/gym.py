@@ -125,7 +125,7 @@ class GymDomain:
             raise unknown("feedback level", feedback, FEEDBACK_LEVELS)
         return GymTask(self, seed, setting, feedback)
 
-    @lru_cache(maxsize=16)  # noqa: B019 - domains live as long as the process
+    @lru_cache(maxsize=64)  # noqa: B019 - domains live as long as the process
     def engine(self, setting: str) -> Engine:
         """What draws and scores the items of a setting."""
         from .gym_engine import local

@@ -25,6 +25,7 @@ from .gym_table import Entry
 
 _LONGEST = 2_000
 """Characters of an answer from which on it scores 0, unless the right one is half as long."""
+_NEAR = Fraction(1, 10_000)
 _ITEM = re.compile(r"'?\"?([-+]?[0-9]{1,40}(?:\.[0-9]{1,40})?)\"?'?")
 _OPERATORS: Mapping[type, Callable[[Fraction, Fraction], Fraction]] = {
     ast.Add: operator.add,
@@ -84,6 +85,14 @@ def by_numbers(answer: str, right: Right) -> float:
     return float(found is not None and found == _numbers(right.gold))
 
 
+def by_closeness(answer: str, right: Right) -> float:
+    """A probability as near as reasoning-gym asks, and not 0 for a small one."""
+    given, gold = number(answer), number(right.gold)
+    if given is None or gold is None:
+        return 0.0
+    return float(abs(given - gold) <= min(_NEAR, abs(gold) / 100))
+
+
 def by_queens(answer: str, right: Right) -> float:
     """One of the boards that complete the given one."""
     return float(answer in right.metadata["valid_answers"])
@@ -100,6 +109,7 @@ def by_expression(answer: str, right: Right) -> float:
 JUDGES: Mapping[str, Callable[[str, Right], float]] = {
     "same": by_gold,
     "same text": by_lines,
+    "close": by_closeness,
     "numbers": by_numbers,
     "queens": by_queens,
     "expression": by_expression,

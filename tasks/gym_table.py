@@ -63,7 +63,7 @@ SETS: Mapping[str, Entry] = {
         {"min_terms": 5, "max_terms": 8, "min_digits": 2, "max_digits": 3},
     ),
     "bf": Entry("line", apart="its compiler prints"),
-    "binary_alternation": Entry("number", {"min_n": 4, "max_n": 8}, {"min_n": 30, "max_n": 60}),
+    "binary_alternation": Entry("number", {"min_n": 8, "max_n": 12}, {"min_n": 30, "max_n": 60}),
     "binary_matrix": Entry("text", {"max_n": 3}, {"min_n": 10, "max_n": 16}, judge="same text"),
     "bitwise_arithmetic": Entry(
         "line", {"difficulty": 1}, {"difficulty": 4}, allowed=r"[-+]?(?:0x[0-9a-fA-F]+|[0-9]+)"
@@ -86,7 +86,9 @@ SETS: Mapping[str, Entry] = {
     "circuit_logic": Entry(
         "number", {"min_terms": 2, "max_terms": 2}, {"min_terms": 6, "max_terms": 10}
     ),
-    "coin_flip": Entry("number", {"max_trials": 6}, {"min_trials": 15, "max_trials": 40}),
+    "coin_flip": Entry(
+        "number", {"max_trials": 6}, {"min_trials": 15, "max_trials": 40}, judge="close"
+    ),
     "color_cube_rotation": Entry(
         "line", {"max_rotations": 1}, {"min_rotations": 5, "max_rotations": 12}
     ),
@@ -127,7 +129,7 @@ SETS: Mapping[str, Entry] = {
         {"max_terms": 2, "max_digits": 1, "max_decimal_places": 1},
         {"min_terms": 6, "max_terms": 10, "min_digits": 3, "max_digits": 6},
     ),
-    "dice": Entry("number", {"num_dice": 2, "max_dice_size": 8}, {"num_dice": 6}),
+    "dice": Entry("number", {"num_dice": 2, "max_dice_size": 12}, {"num_dice": 6}),
     "emoji_mystery": Entry("line", {"max_words_in_sentence": 5}, {"min_words_in_sentence": 20}),
     "family_relationships": Entry(
         "line", {"max_family_size": 4}, {"min_family_size": 8, "max_family_size": 12}
@@ -150,7 +152,7 @@ SETS: Mapping[str, Entry] = {
     "gcd": Entry("number", {"max_value": 20}, {"max_numbers": 3, "max_value": 10_000}),
     "graph_color": Entry(
         "text",
-        {"min_num_vertices": 4, "max_num_vertices": 4, "edge_probability": 0.4},
+        {"min_num_vertices": 5, "max_num_vertices": 5, "edge_probability": 0.4},
         {"min_num_vertices": 15, "max_num_vertices": 20, "edge_probability": 0.2},
         gold="possible_answer",
     ),
@@ -173,7 +175,14 @@ SETS: Mapping[str, Entry] = {
     "knights_knaves": Entry("line", hard={"n_people": 4}),
     "largest_island": Entry(
         "number",
-        {"max_rows": 5, "max_cols": 5, "max_num_islands": 2, "max_island_size": 4},
+        {
+            "max_rows": 5,
+            "max_cols": 5,
+            "min_num_islands": 1,
+            "max_num_islands": 2,
+            "min_island_size": 1,
+            "max_island_size": 6,
+        },
         {"min_rows": 12, "max_rows": 20, "min_cols": 12, "max_cols": 20, "max_num_islands": 10},
     ),
     "lcm": Entry("number", {"max_value": 12}, {"max_numbers": 3, "max_value": 1000}),
@@ -183,7 +192,7 @@ SETS: Mapping[str, Entry] = {
         {"min_animals": 8, "max_animals": 20, "max_instances": 50},
     ),
     "letter_counting": Entry(
-        "number", {"min_words": 1, "max_words": 3}, {"min_words": 30, "max_words": 60}
+        "number", {"min_words": 4, "max_words": 6}, {"min_words": 30, "max_words": 60}
     ),
     "letter_jumble": Entry(
         "line",
@@ -341,10 +350,10 @@ SETS: Mapping[str, Entry] = {
         {"min_string_length": 20, "max_string_length": 40, "min_num_rules": 6, "max_num_rules": 12},
     ),
     "string_splitting": Entry(
-        "line", {"max_initial_machines": 2}, {"min_initial_machines": 6, "max_initial_machines": 12}
+        "line", {"max_initial_machines": 3}, {"min_initial_machines": 6, "max_initial_machines": 12}
     ),
     "string_synthesis": Entry(
-        "line", {"max_initial_blocks": 2}, {"min_initial_blocks": 6, "max_initial_blocks": 12}
+        "line", {"max_initial_blocks": 3}, {"min_initial_blocks": 6, "max_initial_blocks": 12}
     ),
     "sudoku": Entry("text", {"min_empty": 5, "max_empty": 15}),
     "survo": Entry(

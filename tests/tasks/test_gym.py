@@ -204,6 +204,7 @@ def test_containing_the_right_answer_earns_nothing_unless_asked_for() -> None:
         ("gym/polynomial_equations", "answer: none, 0.5"),
         ("gym/rubiks_cube", "answer: R999999999"),
         ("gym/calendar_arithmetic", "answer: Someday"),
+        ("gym/coin_flip", "answer: 0"),
     ],
 )
 def test_answers_that_a_scorer_of_reasoning_gym_would_reward_earn_nothing(
@@ -228,6 +229,9 @@ def test_other_spellings_and_other_right_answers_are_right() -> None:
     task, item = problem("gym/countdown")
     assert task.verify(item, f"answer: (({item.answer}))").score == 1
     assert task.verify(item, f"answer: {item.answer} + 0").score == 0
+    task, item = problem("gym/coin_flip")
+    assert task.verify(item, f"answer: {float(item.answer):.4f}").score == 1
+    assert task.verify(item, f"answer: {float(item.answer) * 1.01}").score == 0
     task, item = problem("gym/simple_integration")
     assert task.verify(item, f"answer: {item.answer} + 7").score == 1
     assert task.verify(item, f"answer: {item.answer} + 7*x*X").score == 0
