@@ -46,7 +46,9 @@ class Registry(Generic[Entry]):
         yield from self.table
         yield from discovered(self.group)
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str):
+            return False
         return name in self.table or self.plugin(name) is not None or self._source(name) is not None
 
     def load(self, name: str) -> Entry:

@@ -144,7 +144,9 @@ def test_an_untrained_policy_under_another_prompt_is_as_far_from_the_start_as_th
         assert base[domain, prompt]["kl_deployed_start"] == row["kl_deployed_start"]
 
 
-def test_divergences_of_the_first_items_are_those_of_the_first_items(policy: Policy) -> None:
+def test_divergences_of_the_first_items_are_those_of_the_first_items(
+    policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     perturb(policy)
     found: list[list[tuple[bool, Divergence]]] = []
     asked: list[list[int]] = []
@@ -166,7 +168,8 @@ def test_divergences_of_the_first_items_are_those_of_the_first_items(policy: Pol
                 _to.append(len(chats))
             return sample(chats, from_base=from_base, **rest)
 
-        policy.divergence, policy.generate = measure, generate  # type: ignore[method-assign]
+        monkeypatch.setattr(policy, "divergence", measure)
+        monkeypatch.setattr(policy, "generate", generate)
         config = replace(CONFIG, kl_items=kl_items)
         evaluations.append(evaluator(policy, config=config).evaluate(3, "other instructions"))
         found.append(measured)

@@ -186,7 +186,7 @@ def _log_probs(
 ) -> torch.Tensor:
     ids = torch.tensor([[*prompt, *response]])
     with torch.no_grad():
-        logits = model(input_ids=ids).logits[0, len(prompt) - 1 : -1]
+        logits: torch.Tensor = model(input_ids=ids).logits[0, len(prompt) - 1 : -1]
     return logits.double().log_softmax(-1)
 
 

@@ -16,6 +16,7 @@ from cl_bench.metrics.undefined import Undefined
 from cl_bench.run_metrics import RUN_METRICS, Measured, run_metrics
 from cl_bench.run_tables import open_run
 from tests.report.synthetic_runs import write_run
+from tests.report.synthetic_tables import Synthetic
 
 # By step: the learner's prompt on math and on code; the seed prompt has half of it.
 SCORES = {0: (0.25, 0.125), 10: (0.5, 0.25), 20: (0.75, 0.25), 30: (0.25, 0.5), 40: (0.5, 1.0)}
@@ -37,8 +38,8 @@ def kl(step: int, domain: str, prompt: str) -> float:
 
 
 def test_every_number_equals_the_one_worked_out_by_hand(tmp_path: Path) -> None:
-    shares = {"formed": 0.75, "cut": 0.125}
-    run = write_run(tmp_path / "run", accuracy=scores, kl=kl, harder=True, **shares)
+    spec = Synthetic(accuracy=scores, kl=kl, harder=True, formed=0.75, cut=0.125)
+    run = write_run(tmp_path / "run", spec)
     assert run_metrics(open_run(run)) == pytest.approx(
         {
             "average_accuracy": (0.5 + 1) / 2,

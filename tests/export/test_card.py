@@ -99,7 +99,7 @@ def test_a_model_with_a_short_name_is_none_of_the_hub_and_is_not_fetched(
     monkeypatch.setattr(NamedModel, "obtain", lambda *_, **__: pytest.fail("it is fetched"))
     made = card(subject(config={"model": model}))
     assert made.data.get("base_model") is None
-    assert made.data.license == MODELS[model].licence.lower() == "apache-2.0"
+    assert made.data.get("license") == MODELS[model].licence.lower() == "apache-2.0"
     assert "that of the base model" in made.text
     assert ("the embedded model of cl-bench" if model == "embedded" else f"`{model}`") in made.text
 

@@ -118,8 +118,8 @@ def estimate(value: Estimate | Undefined) -> Estimate:
 def row(step: int, at: str, accuracy: float, **other: str) -> dict[str, object]:
     """A row of `evaluations`."""
     numbers = ("kl_policy_base", "kl_base_policy", "entropy", "completion_tokens", "temperature")
-    numbers += ("kl_deployed_start", "kl_deployed_start_sequence", "truncation_rate")
     sums = ("kl_policy_base_sequence", "kl_base_policy_sequence")
+    later = ("kl_deployed_start", "kl_deployed_start_sequence", "truncation_rate")
     counts = ("n_items", "n_samples", "kl_policy_base_tokens", "kl_base_policy_tokens")
     return {
         "step": step,
@@ -131,7 +131,7 @@ def row(step: int, at: str, accuracy: float, **other: str) -> dict[str, object]:
         "prompt": "learner",
         "test_set": "stream",
         "weights": "trained",
-        **dict.fromkeys((*numbers, *sums), 0.5),
+        **dict.fromkeys((*numbers, *sums, *later), 0.5),
         **dict.fromkeys((*counts, "samples_slow", "rollouts"), 1),
         "format_rate": None,
         **other,

@@ -249,7 +249,12 @@ def test_no_number_of_an_evaluation_stands_alone(
     forged = Forgery(packed_run)
     frame = forged.tables["evaluations"]
     (place,) = frame.index[forged.rows("evaluations", **INSIDE)]
-    others = {"at": "start", "domain": "code", "test_set": "harder", "setting": "default"}
+    others: dict[str, object] = {
+        "at": "start",
+        "domain": "code",
+        "test_set": "harder",
+        "setting": "default",
+    }
     others |= {"prompt": "seed", "weights": "base", "truncation_rate": 0.5}
     old = frame.loc[place, column]
     frame.loc[place, column] = others.get(column) or (old + 1 if old >= 1 else old * 1.01)
