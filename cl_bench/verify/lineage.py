@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _SEED, _NONE = 0, -1
 _WHOLE = 1e-9
+_CHOOSY = 5
+"""The schema version from which on prompts may be left out of a population that has room."""
 
 
 def parents(case: Case) -> None:
@@ -73,19 +75,29 @@ def scores(case: Case) -> None:
 
 def _best_kept(case: Case, rows: pd.DataFrame) -> None:
     """A prompt that solved every exercise makes all others redundant, so that of such a round the
-    best are kept, the older ones first, or that prompt alone."""
+    best are kept, the older ones first, or that prompt alone. What did worse than the seed prompt
+    or its parent may be left out, which depends on scores that no table has."""
     size = case.option("learning", "population")
-    refill = case.option("learning", "refill")
     if size is None:
         return
+    if case.option("learning", "refill") is False:
+        size = 1
     ranked = rows.sort_values(["score", "prompt_id"], ascending=[False, True])
-    right = ranked["prompt_id"].head(1 if refill is False else size)
-    kept = rows["fate"].eq("kept")
-    wrong = kept.ne(rows["prompt_id"].isin(right)).reindex(
-        case.tables["prompts"].index, fill_value=False
-    )
+    kept = ranked["fate"].eq("kept")
+    before = kept.cumsum() - kept
+    lost = ~kept & ~_may_be_left_out(case, ranked)
+    wrong = (kept & before.ge(size)) | (lost & before.lt(size))
     reason = "fate is not what the scores of its round give, of which one is 1"
-    case.rows("prompts", wrong, reason)
+    everywhere = wrong.reindex(case.tables["prompts"].index, fill_value=False)
+    case.rows("prompts", everywhere, reason)
+
+
+def _may_be_left_out(case: Case, rows: pd.DataFrame) -> pd.Series:
+    """Which prompts of a round scored less than the seed prompt or their parent did in it."""
+    score = rows.set_index("prompt_id")["score"]
+    rivals = (rows["parent_id"].map(score), score.get(_SEED, np.nan))
+    worse = rows["score"].lt(rivals[0]) | rows["score"].lt(rivals[1])
+    return worse & (case.manifest["schema_version"] >= _CHOOSY)
 
 
 def rounds(case: Case) -> None:

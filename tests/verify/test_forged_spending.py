@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cl_bench.registry import LEARNERS
+from cl_bench.verify.run import verify_run
 from cl_bench.verify.spending import PROMPTED, UNTRAINED
 
 from .tampering import Forgery, Tamper, both, drop, edit, option, require_found
@@ -250,6 +251,27 @@ FORGERIES: dict[str, tuple[Tamper, str, str]] = {
 def test_a_forged_pack_is_found_out(name: str, packed_run: Path, tmp_path: Path) -> None:
     tamper, file, words = FORGERIES[name]
     require_found(tamper, words, file, packed_run, tmp_path / "forged.zip")
+
+
+@pytest.mark.parametrize(
+    ("pack", "score", "found"),
+    [
+        ("packed-run.zip", 0.125, False),  # below the seed prompt: perhaps clearly so
+        ("packed-run.zip", 0.25, True),
+        ("packed-run-4.zip", 0.125, True),  # by then every prompt was good enough
+    ],
+)
+def test_what_did_worse_than_the_seed_prompt_may_be_left_out(
+    pack: str, score: float, found: bool, packed_run: Path, tmp_path: Path
+) -> None:
+    forged = Forgery(packed_run.with_name(pack))
+    forged.manifest["config"]["learning"]["population"] = 3
+    for number, fate, scored in ((0, "kept", 0.1875), (1, "kept", 1.0), (2, "dropped", score)):
+        forged.edit("prompts", "score", scored, round=1, prompt_id=number)
+        forged.edit("prompts", "fate", fate, round=1, prompt_id=number)
+    report = verify_run(forged.write(tmp_path / "forged.zip"))
+    words = "fate is not what the scores of its round give"
+    assert any(words in finding.text() for finding in report.findings) == found
 
 
 def test_every_learner_is_known_to_have_a_fast_channel_or_none() -> None:
