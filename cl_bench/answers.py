@@ -117,7 +117,8 @@ def _last(text: str, kind: Kind, choices: tuple[str, ...]) -> str | None:
         return numbers[-1].replace("−", "-") if numbers else None
     if kind == "choice":
         found = (_word(choices) if choices else _CHOICE).findall(text)
-        return found[-1] if found else None
+        spelled = {choice.casefold(): choice for choice in choices}
+        return spelled.get(found[-1].casefold(), found[-1]) if found else None
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         return None

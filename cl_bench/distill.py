@@ -165,10 +165,10 @@ class SelfDistillation:
 
     def _passes(self, lessons: Sequence[_Lesson]) -> Iterator[Sequence[_Lesson]]:
         longest = max((len(lesson.response) for lesson in lessons), default=1)
-        whole = longest + max((len(lesson.student) for lesson in lessons), default=0)
+        prompt = max((len(lesson.student) for lesson in lessons), default=0)
         # The teacher's and the student's logits are alive together, with a gradient.
         logits = scoring_rows(self._policy.model, longest, _ROWS_PER_PASS)
-        rows = min(logits, gradient_rows(self._policy.model, whole, _ROWS_PER_PASS))
+        rows = min(logits, gradient_rows(self._policy.model, prompt, longest, _ROWS_PER_PASS))
         for first in range(0, len(lessons), rows):
             yield lessons[first : first + rows]
 

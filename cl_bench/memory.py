@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 CACHE = 384 * 2**20
 """Bytes of keys and values that are held while responses are sampled."""
-ACTIVATIONS = 384 * 2**20
+ACTIVATIONS = 256 * 2**20
 """Bytes that one pass keeps for its gradient."""
 LOGITS = 2**23
 """Numbers in one pass's logits where no gradient is needed (32 MB); several such are alive."""
-_KEPT = 16
+_KEPT = 27
 """Vectors of the model's width that a layer keeps for each token of a gradient's pass, about."""
 _NUMBER = 4
 
@@ -30,11 +30,14 @@ def sampling_rows(model: PreTrainedModel, length: int, most: int) -> int:
     return _rows(CACHE, 2 * _layers(config) * width * _NUMBER * length, most)
 
 
-def gradient_rows(model: PreTrainedModel, length: int, most: int) -> int:
-    """Rows of `length` tokens that go through one pass with gradient: 1 to `most`."""
+def gradient_rows(model: PreTrainedModel, prompt: int, responses: int, most: int) -> int:
+    """Rows of so many response tokens that go through one pass with gradient: 1 to `most`.
+
+    They share a prompt of `prompt` tokens, which is read once.
+    """
     config: Any = model.config.get_text_config()
     cost = _KEPT * _layers(config) * _either(config, "hidden_size", "n_embd") * _NUMBER
-    return _rows(ACTIVATIONS, cost * length, most)
+    return _rows(ACTIVATIONS - cost * prompt, cost * responses, most)
 
 
 def scoring_rows(model: PreTrainedModel, responses: int, most: int) -> int:

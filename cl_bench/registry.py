@@ -138,6 +138,14 @@ STREAMS: Registry[Stream] = Registry(
             "facts, code, physics, 200 steps each: the FST paper's continual run",
         ),
         "all": ("cl_bench.tasks.streams:ALL", "all five domains in turn"),
+        "gym-arithmetic": (
+            "cl_bench.tasks.streams:GYM_ARITHMETIC",
+            "for pretrained models: sums, then products of small numbers (extra `gym`)",
+        ),
+        "gym-mixed": (
+            "cl_bench.tasks.streams:GYM_MIXED",
+            "for pretrained models: sums, syllogisms, letters, divisors (extra `gym`)",
+        ),
     },
     "cl_bench.streams",
     contracts.stream_fault,

@@ -118,6 +118,11 @@ class GymDomain:
         """What an answer is."""
         return self._entry.kind
 
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Between what a choice is made."""
+        return self._entry.choices
+
     def task(self, *, seed: int, setting: str, feedback: FeedbackLevel) -> GymTask:
         if setting not in self.settings:
             raise unknown(f"setting of {self.name}", setting, self.settings)
@@ -184,7 +189,7 @@ class GymDomain:
 
     def _readable(self, gold: str) -> bool:
         """Whether the right answer is found in the full response that gives it."""
-        found = extract(self._solution(gold), self.kind).text if gold else None
+        found = extract(self._solution(gold), self.kind, self.choices).text if gold else None
         return found is not None and spelled(found, gold, self._entry) == gold
 
     def _require(self) -> None:
@@ -251,6 +256,7 @@ class GymTask:
             problem.answer,
             asked=problem.prompt,
             kind=self.domain.kind,
+            choices=self.domain.choices,
             level=self.feedback,
             score=lambda answer: self.domain.points(self.setting, problem, answer),
         )

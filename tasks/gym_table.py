@@ -38,16 +38,19 @@ class Entry:
     """The comparison of gym_scoring that replaces reasoning-gym's scorer; empty: none does."""
     apart: str = ""
     """Why it is drawn and scored in a process of its own; empty: it is not."""
+    choices: tuple[str, ...] = ()
+    """Between what an answer of the kind `choice` chooses."""
     fresh: bool = False
     """Whether an item has to come from an instance of its own, because instances remember."""
 
 
+_TRUTH = ("False", "True")
 _HASH = "its items depend on the order of sets"
 _SYMPY = "sympy reads the answer"
 
 SETS: Mapping[str, Entry] = {
     "ab": Entry("line", {"length": 4}, {"length": 20}),
-    "acre": Entry("line", fresh=True),
+    "acre": Entry("choice", fresh=True, choices=("off", "on", "undetermined")),
     "advanced_geometry": Entry(
         "line", {"min_coord": -4, "max_coord": 4}, allowed=r"[-+0-9.(), °]+"
     ),
@@ -114,9 +117,10 @@ SETS: Mapping[str, Entry] = {
         judge="expression",
     ),
     "course_schedule": Entry(
-        "line",
+        "choice",
         {"min_num_courses": 3, "max_num_courses": 5, "max_cycle_length": 3},
         {"min_num_courses": 15, "max_num_courses": 30},
+        choices=_TRUTH,
     ),
     "cryptarithm": Entry("line", allowed=r"[A-Z0-9=, ]+"),
     "decimal_arithmetic": Entry(
@@ -145,9 +149,10 @@ SETS: Mapping[str, Entry] = {
         "text", {"grid_size_x": 4, "grid_size_y": 4, "filled_cells": 5}, {"simulation_steps": 3}
     ),
     "game_of_life_halting": Entry(
-        "line",
+        "choice",
         {"grid_size_x": 8, "grid_size_y": 8, "num_oscillators": 2, "max_simulation_steps": 5},
         judge="same",
+        choices=_TRUTH,
     ),
     "gcd": Entry("number", {"max_value": 20}, {"max_numbers": 3, "max_value": 10_000}),
     "graph_color": Entry(
@@ -164,10 +169,11 @@ SETS: Mapping[str, Entry] = {
     "gsm_symbolic": Entry("number", judge="same", fresh=True),
     "intermediate_integration": Entry("line", allowed=_MATHS, apart=_SYMPY),
     "isomorphic_strings": Entry(
-        "line",
+        "choice",
         {"max_string_length": 4},
         {"min_string_length": 15, "max_string_length": 30},
         apart=_HASH,
+        choices=_TRUTH,
     ),
     "jugs": Entry("text", {"difficulty": 4}, {"difficulty": 20}),
     "kakurasu": Entry("text", hard={"min_rows": 6, "max_rows": 7, "min_cols": 6, "max_cols": 7}),
@@ -200,7 +206,9 @@ SETS: Mapping[str, Entry] = {
         {"min_words": 15, "max_words": 30},
     ),
     "list_functions": Entry("line", apart="it draws from the global generator", fresh=True),
-    "mahjong_puzzle": Entry("line", {"min_num_rounds": 3, "max_num_rounds": 6}),
+    "mahjong_puzzle": Entry(
+        "choice", {"min_num_rounds": 3, "max_num_rounds": 6}, choices=("Chi", "Pass", "Peng")
+    ),
     "manipulate_matrix": Entry(
         "text",
         {"max_rows": 3, "max_cols": 3, "max_transforms": 1},
@@ -290,7 +298,7 @@ SETS: Mapping[str, Entry] = {
         "line", {"difficulty": 3}, {"difficulty": 20}, allowed=r"[A-Ca-c](?:[ ,→>-]+[A-Ca-c])*"
     ),
     "ransom_note": Entry(
-        "line",
+        "choice",
         {"max_note_length": 3, "max_magazine_length": 6},
         {
             "min_note_length": 15,
@@ -299,6 +307,7 @@ SETS: Mapping[str, Entry] = {
             "max_magazine_length": 60,
         },
         apart=_HASH,
+        choices=_TRUTH,
     ),
     "rearc": Entry("text"),
     "rectangle_count": Entry("number", {"max_rectangles": 3, "width": 20, "height": 20}),
@@ -361,7 +370,9 @@ SETS: Mapping[str, Entry] = {
         {"max_board_size": 4, "min_empty": 3, "max_empty": 3},
         {"min_board_size": 5, "max_board_size": 6, "min_empty": 8, "max_empty": 12},
     ),
-    "syllogism": Entry("line", {"allow_some": False, "allow_some_not": False}),
+    "syllogism": Entry(
+        "choice", {"allow_some": False, "allow_some_not": False}, choices=("No", "Yes")
+    ),
     "time_intervals": Entry(
         "line",
         {"task_types": ["time"], "max_time_difference_seconds": 3600},

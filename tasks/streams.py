@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from cl_bench.stream import DEFAULT_STEPS, Stage, Stream
+from cl_bench.stream_file import read_stream
 
 MATH_TO_CODE = Stream(
     "math-to-code",
@@ -21,3 +24,12 @@ ALL = Stream(
         for domain in ("math", "code", "facts", "physics", "star-graph")
     ),
 )
+
+
+def __getattr__(name: str) -> Stream:
+    """The streams that are files beside this one; they need reasoning-gym, and are read when
+    asked for."""
+    files = {"GYM_ARITHMETIC": "gym-arithmetic.toml", "GYM_MIXED": "gym-mixed.toml"}
+    if name not in files:
+        raise AttributeError(name)
+    return read_stream(Path(__file__).with_name(files[name]))

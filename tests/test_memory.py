@@ -24,6 +24,11 @@ def model(kind: str, **fields: Any) -> Any:
     return SimpleNamespace(config=AutoConfig.for_model(kind, **fields))
 
 
+def _gradient_rows(given: Any, length: int, most: int) -> int:
+    """Of responses of that length after no prompt."""
+    return gradient_rows(given, 0, length, most)
+
+
 LLAMA = model(
     "llama",
     num_hidden_layers=30,
@@ -39,7 +44,7 @@ UNKNOWN = SimpleNamespace(
 
 
 @pytest.mark.parametrize("given", [LLAMA, GPT2, UNKNOWN], ids=["llama", "gpt2", "unknown"])
-@pytest.mark.parametrize("rows", [sampling_rows, gradient_rows, scoring_rows])
+@pytest.mark.parametrize("rows", [sampling_rows, _gradient_rows, scoring_rows])
 def test_rows_are_at_least_one_and_at_most_those_asked_for(rows: Rows, given: Any) -> None:
     assert rows(given, MANY, 256) == 1
     assert rows(given, 1, 7) == 7
@@ -47,7 +52,7 @@ def test_rows_are_at_least_one_and_at_most_those_asked_for(rows: Rows, given: An
 
 
 @pytest.mark.parametrize("given", [LLAMA, GPT2], ids=["llama", "gpt2"])
-@pytest.mark.parametrize("rows", [sampling_rows, gradient_rows, scoring_rows])
+@pytest.mark.parametrize("rows", [sampling_rows, _gradient_rows, scoring_rows])
 @pytest.mark.parametrize("length", [1, 16, 50])
 def test_twice_the_length_is_half_the_rows(rows: Rows, given: Any, length: int) -> None:
     once = rows(given, length, MANY)
@@ -61,8 +66,11 @@ def test_a_token_costs_what_the_model_holds_of_it() -> None:
     assert sampling_rows(LLAMA, length, MANY) == memory.CACHE // (2 * 30 * 3 * 64 * 4 * length)
     assert sampling_rows(GPT2, length, MANY) == memory.CACHE // (2 * 12 * 12 * 64 * 4 * length)
     # Of every layer so many vectors of the model's width.
-    assert gradient_rows(LLAMA, length, MANY) == memory.ACTIVATIONS // (16 * 30 * 576 * 4 * length)
-    assert gradient_rows(GPT2, length, MANY) == memory.ACTIVATIONS // (16 * 12 * 768 * 4 * length)
+    assert _gradient_rows(LLAMA, length, MANY) == memory.ACTIVATIONS // (27 * 30 * 576 * 4 * length)
+    assert _gradient_rows(GPT2, length, MANY) == memory.ACTIVATIONS // (27 * 12 * 768 * 4 * length)
+    # A prompt that all rows share takes its part once.
+    token = 27 * 30 * 576 * 4
+    assert gradient_rows(LLAMA, 30, 20, MANY) == (memory.ACTIVATIONS - 30 * token) // (20 * token)
     assert scoring_rows(LLAMA, 2, MANY) == memory.LOGITS // (2 * 49_152)
     assert scoring_rows(GPT2, 2, MANY) == memory.LOGITS // (2 * 50_257)
 
