@@ -71,6 +71,10 @@ class Registry(Generic[Entry]):
         """The plug-in of that full name, broken or not; None for what is built in or unknown."""
         return discovered(self.group).get(name) if "/" in name else None
 
+    def is_sourced(self, name: str) -> bool:
+        """Whether a source makes, or made, what has that name: neither built in nor a plug-in."""
+        return name not in self.table and self.plugin(name) is None and bool(self._source(name))
+
     def _source(self, name: str) -> Any:
         """The module of the source that knows `name`; None if none does."""
         modules = (import_module(module) for module, _ in self.sources.values())

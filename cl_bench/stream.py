@@ -72,9 +72,7 @@ class Stream:
         """
         if self.retention is not None:
             return self.retention
-        if any(
-            "/" in stage.domain and DOMAINS.plugin(stage.domain) is None for stage in self.stages
-        ):
+        if any(DOMAINS.is_sourced(domain) for domain in self.domains):
             return ()
         return tuple(name for name in DOMAINS.table if name not in self.domains)
 

@@ -102,7 +102,7 @@ def _retention(case: Case, at_ends: set[Label]) -> Iterator[Label]:
     items = case.option("evaluation", "retention_items")
     if items == 0 or (items is None and not found):
         return
-    for domain in sorted({*_RETENTION, *found} - {*case.domains}):
+    for domain in sorted(_outside(case, found)):
         if known(domain):
             yield (
                 domain,
@@ -111,8 +111,20 @@ def _retention(case: Case, at_ends: set[Label]) -> Iterator[Label]:
                 "stated",
                 "trained",
             )
-        else:
+        elif domain in found:
             yield from (label for label in at_ends if label[:2] == (domain, "retention"))
+        else:
+            yield domain, "retention", "easiest", "stated", "trained"
+
+
+def _outside(case: Case, found: set[str]) -> set[str]:
+    """The domains outside the stream that are evaluated, as `Stream.outside` has them."""
+    named = case.manifest["stream"].get("retention")
+    if isinstance(named, list):
+        return {str(name) for name in named}
+    if any(DOMAINS.is_sourced(domain) for domain in case.domains):
+        return set()
+    return {*_RETENTION, *found} - {*case.domains}
 
 
 def _last(case: Case) -> int:

@@ -64,12 +64,13 @@ def scores(case: Case) -> None:
 
 
 def versions(case: Case) -> None:
-    """Domains are those of this installation, in a version that it has or had, or a plug-in's."""
+    """Domains are those of this installation, in a version that it has or had, a source's or a
+    plug-in's."""
     for number, stage in enumerate(case.stages, 1):
         domain, version = stage["domain"], stage["domain_version"]
         where = f"stage {number} of the stream"
         if "/" in domain:
-            if case.own:
+            if case.own and not DOMAINS.is_sourced(domain):
                 reason = f"{where} is on {domain}, but no plug-in is named"
                 case.findings.add(reason, file=FILE)
         elif not known(domain):

@@ -1,0 +1,69 @@
+"""Runs on domains of a source: what is outside of their stream, and what is not made again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cl_bench.stream import Stage, Stream
+from cl_bench.verify.run import verify_run
+
+from .tampering import Forgery
+
+SOURCED = "gym/chain_sum"
+
+
+@pytest.fixture
+def sourced(packed_run: Path) -> Forgery:
+    """The run with another domain in the place of math, and none outside of its stream."""
+    run = Forgery(packed_run)
+    for frame in run.tables.values():
+        if "domain" in frame:
+            frame["domain"] = frame["domain"].replace("math", SOURCED)
+    run.manifest["stream"]["stages"][0] |= {"domain": SOURCED, "domain_version": "1"}
+    for table in ("evaluations", "items"):
+        run.drop(table, test_set="retention")
+    return run
+
+
+def found(run: Forgery, target: Path) -> list[str]:
+    return [finding.text() for finding in verify_run(run.write(target, restate=True)).findings]
+
+
+def test_a_run_on_a_domain_of_a_source_is_fine_without_others_outside(
+    sourced: Forgery, tmp_path: Path
+) -> None:
+    assert found(sourced, tmp_path / "a.zip") == []
+    notes = verify_run(tmp_path / "a.zip").notes
+    assert f"problems of {SOURCED} not made again" in notes
+
+
+def test_domains_outside_that_a_stream_names_have_to_be_there(
+    sourced: Forgery, tmp_path: Path
+) -> None:
+    sourced.manifest["stream"]["retention"] = ["facts", "gym/gcd"]
+    words = found(sourced, tmp_path / "a.zip")
+    for domain, setting in (("facts", "easy"), ("gym/gcd", "easiest")):
+        label = f"step 0, {domain}, retention, {setting}, stated, trained: the row is missing"
+        assert any(label in text for text in words)
+
+
+def test_domains_outside_that_no_stream_asks_for_are_found_out(
+    sourced: Forgery, packed_run: Path, tmp_path: Path
+) -> None:
+    whole = Forgery(packed_run)
+    for table in ("evaluations", "items"):
+        kept = whole.tables[table]
+        kept["domain"] = kept["domain"].replace("math", SOURCED)
+        sourced.tables[table] = kept
+    words = found(sourced, tmp_path / "a.zip")
+    assert any("the configuration asks for no such row" in text for text in words)
+
+
+def test_a_stream_of_sources_has_no_others_outside_and_one_of_a_plug_in_has() -> None:
+    outside = {"code", "facts", "physics", "star-graph"}
+    assert {*Stream("a", (Stage("math", 4),)).outside} == outside
+    assert {*Stream("a", (Stage("math", 4), Stage("acme/colours", 4))).outside} == outside
+    for name in (SOURCED, "gym/gcd?max_value=9", "file/my.jsonl"):
+        assert Stream("a", (Stage("math", 4), Stage(name, 4))).outside == ()
