@@ -179,8 +179,10 @@ class MixedPromptTrainer(GRPOTrainer):
 
     def _passes(self, inputs: Rows) -> list[Rows]:
         """The rows that move something, as passes of like prompts within the memory's budget."""
-        longest = [int(inputs[f"{part}_mask"].sum(1).max()) for part in ("prompt", "completion")]
-        size = gradient_rows(self._policy.model, *longest, _ROWS_PER_PASS)
+        prompt, responses = (
+            int(inputs[f"{part}_mask"].sum(1).max()) for part in ("prompt", "completion")
+        )
+        size = gradient_rows(self._policy.model, prompt, responses, _ROWS_PER_PASS)
         return _passes(inputs, size, still_rows=self.beta > 0)
 
     def _pass_loss(self, model: torch.nn.Module, rows: Rows) -> Tensor:
