@@ -58,6 +58,17 @@ def tables_of(version: int) -> tuple[str, ...]:
     return tuple(name for name in TABLES if _FIRST_IN.get(name, OLDEST) <= version)
 
 
+def unknown_to(version: int, name: str) -> frozenset[str]:
+    """The columns of a table that nobody measured in a version: null in its runs."""
+    later = {2: {"ledger": _COUNTS}, 5: _NEW_IN_5}
+    return frozenset(
+        column
+        for since, tables in later.items()
+        for column in tables.get(name, ())
+        if version < since
+    )
+
+
 def upgrade(manifest: Manifest, name: str, table: pa.Table) -> pa.Table:
     """The table `name` of a run with that manifest, with the columns of this version.
 
@@ -78,10 +89,9 @@ def upgrade(manifest: Manifest, name: str, table: pa.Table) -> pa.Table:
 
 def _to_2(_: Manifest, name: str, table: pa.Table) -> pa.Table:
     """Nobody counted which rewrites came to nothing."""
-    counts = ("reflection_failures", "reflection_repeats")
-    if name != "ledger" or set(counts) & set(table.schema.names):
+    if name != "ledger" or set(_COUNTS) & set(table.schema.names):
         return table
-    for count in counts:
+    for count in _COUNTS:
         table = table.append_column(count, pa.nulls(len(table), pa.int64()))
     return table
 
@@ -115,6 +125,7 @@ def _to_5(_manifest: Manifest, name: str, table: pa.Table) -> pa.Table:
     return table
 
 
+_COUNTS = ("reflection_failures", "reflection_repeats")
 _NEW_IN_5: Mapping[str, Mapping[str, pa.DataType]] = {
     "evaluations": dict.fromkeys(
         ("kl_deployed_start", "kl_deployed_start_sequence", "format_rate", "truncation_rate"),

@@ -18,7 +18,7 @@ from cl_bench.claims.tables import TABLES as ARCHIVED
 from cl_bench.errors import OtherSoftwareError, RunDirectoryError
 from cl_bench.files import file_hash
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.migrations import tables_of, upgrade
+from cl_bench.migrations import tables_of, unknown_to, upgrade
 from cl_bench.parts import Parts
 from cl_bench.results import RunDirectory
 from cl_bench.run_metrics import run_metrics
@@ -97,6 +97,10 @@ def test_rows_say_what_is_true_of_a_version_that_did_not_ask(home: Path) -> None
     evaluations = run.table("evaluations")[[*deployed, "format_rate", "truncation_rate"]]
     assert evaluations.isna().all(axis=None)
     assert run.table("items")[["formatted", "truncated"]].isna().all(axis=None)
+    for name in TABLES:
+        nobodys = unknown_to(version(home), name)
+        assert run.table(name)[sorted(nobodys)].isna().all(axis=None)
+        assert unknown_to(SCHEMA_VERSION, name) == set() <= nobodys
 
 
 def test_metrics_and_figures_are_made_of_older_runs_too(home: Path) -> None:

@@ -10,6 +10,7 @@ from functools import cached_property
 from cl_bench.errors import UsageError
 from cl_bench.gate.items import ItemScores
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.migrations import unknown_to
 from cl_bench.run_metrics import Measured
 from cl_bench.run_tables import RunTables
 from cl_bench.text import one_line
@@ -39,7 +40,8 @@ class Pair:
 
     @cached_property
     def identical(self) -> bool:
-        """Whether all tables are equal to the last bit, wall time apart."""
+        """Whether all tables are equal to the last bit, wall time apart and what the schema version
+        of one of them did not measure."""
         return all(self._equal(table) for table in _COMPARED)
 
     @cached_property
@@ -48,11 +50,12 @@ class Pair:
         return ItemScores.of(self.candidate, self.reference)
 
     def _equal(self, table: str) -> bool:
+        runs = (self.candidate, self.reference)
+        unknown = unknown_to(min(run.manifest["schema_version"] for run in runs), table)
         ours, theirs = (
-            run.table(table).drop(columns="seconds", errors="ignore").reset_index(drop=True)
-            for run in (self.candidate, self.reference)
+            run.table(table).drop(columns=["seconds", *unknown], errors="ignore") for run in runs
         )
-        return bool(ours.equals(theirs))
+        return bool(ours.reset_index(drop=True).equals(theirs.reset_index(drop=True)))
 
 
 @dataclass(frozen=True)
