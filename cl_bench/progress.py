@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from cl_bench.text import printable
+from cl_bench.text import abbreviated, printable
 from cl_bench.views import is_stream_row
 
 if TYPE_CHECKING:
@@ -76,12 +76,14 @@ class Lines:
         self._started = time.monotonic()
         self._first = self._total = 0
         self._rewards: list[float] = []
+        self._names: dict[str, str] = {}
         self._stages: list[str] = []
         self._stage = 0
 
     def start(self, stream: Stream, learner: str, step: int) -> None:
         self._started, self._first, self._total = time.monotonic(), step, stream.steps
-        self._stages = [stage.domain for stage in stream.stages]
+        self._names = abbreviated(stream.domains)
+        self._stages = [self._names[stage.domain] for stage in stream.stages]
         self._say(f"{learner} on {stream.name}: {stream.steps} steps, from step {step}")
 
     def step(self, step: int, stage: int, record: StepRecord) -> None:
@@ -92,7 +94,8 @@ class Lines:
         reward = sum(self._rewards) / len(self._rewards) if self._rewards else None
         shown = "" if reward is None else f" reward {reward:.2f}"
         where = f"step {step}/{self._total} [{self._stages[self._stage]}]"
-        self._say(f"{where}{shown} | {describe(evaluation)} | {self._left(step)}")
+        told = describe(evaluation, self._names)
+        self._say(f"{where}{shown} | {told} | {self._left(step)}")
         self._rewards.clear()
 
     def recorded(self, tables: Mapping[str, Sequence[Row]]) -> None:
@@ -188,10 +191,10 @@ class Both:
             each.finish()
 
 
-def describe(evaluation: Evaluation) -> str:
-    """Accuracy and KL of every domain under the learner's prompt, in one line."""
+def describe(evaluation: Evaluation, names: Mapping[str, str]) -> str:
+    """Accuracy and KL of every domain under the learner's prompt, in one line, by short `names`."""
     return ", ".join(
-        f"{row['domain']} {row['accuracy']:.2f} (KL {row['kl_policy_base']:.3f})"
+        f"{names[str(row['domain'])]} {row['accuracy']:.2f} (KL {row['kl_policy_base']:.3f})"
         for row in evaluation.evaluations
         if is_stream_row(row) and row["prompt"] == "learner"
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
+from collections.abc import Iterable
 
 _JOINERS = "\u200c\u200d"
 """Invisible, but part of the spelling of several scripts and of emoji."""
@@ -24,6 +26,27 @@ def printable(text: str, limit: int | None = None) -> str:
 def one_line(text: str, limit: int | None = None) -> str:
     """`printable`, with every run of white space, line ends included, as one space."""
     return printable(" ".join(text.split()), limit)
+
+
+def abbreviated(names: Iterable[str]) -> dict[str, str]:
+    """Names of domains for tables and figures: `gym/gcd?max_value=20` as `gcd`, each a different
+    text. What two of `names` would share is left out of neither; other names stay as they are."""
+    given = list(dict.fromkeys(names))
+    shown = {name: name for name in given}
+    for shorten in (_without_source, _without_options):
+        short = {name: shorten(shown[name]) for name in given}
+        counts = Counter(short.values())
+        shown = {name: short[name] if counts[short[name]] == 1 else shown[name] for name in given}
+    return shown
+
+
+def _without_source(name: str) -> str:
+    source, slash, rest = name.partition("/")
+    return rest if slash and source in ("gym", "file") else name
+
+
+def _without_options(name: str) -> str:
+    return name.partition("?")[0]
 
 
 def well_formed(text: str) -> str:

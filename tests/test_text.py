@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cl_bench.text import one_line, printable, well_formed
+from cl_bench.text import abbreviated, one_line, printable, well_formed
 
 ANY = st.text(st.characters(exclude_categories=()))
 
@@ -66,3 +66,20 @@ def test_well_formed_text_is_utf8_and_utf8_text_is_left_alone(text: str) -> None
         assert "\ufffd" in whole or len(whole) < len(text)
     else:
         assert whole == text
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (["gym/gcd", "math"], ["gcd", "math"]),
+        (["gym/gcd?max_value=20"], ["gcd"]),
+        (["gym/gcd?max_value=20", "gym/gcd"], ["gcd?max_value=20", "gcd"]),
+        (["gym/math", "math"], ["gym/math", "math"]),
+        (["acme-streams/colours"], ["acme-streams/colours"]),
+        (["file/my.jsonl", "file/other.jsonl"], ["my.jsonl", "other.jsonl"]),
+    ],
+)
+def test_names_are_abbreviated_as_long_as_they_tell_domains_apart(
+    names: list[str], shown: list[str]
+) -> None:
+    assert list(abbreviated(names).values()) == shown

@@ -24,6 +24,7 @@ from cl_bench.metrics.statistics import wilson
 from cl_bench.pages.drawings import saved
 from cl_bench.pages.look import Look, domain_look, named
 from cl_bench.results import RunDirectory
+from cl_bench.text import abbreviated
 from cl_bench.views import stream_rows
 
 Stages = Sequence[Mapping[str, Any]]
@@ -195,12 +196,13 @@ def _draw_channels(axes: Axes, ledger: pd.DataFrame) -> None:
 
 def _shade(axes: Axes, stages: Stages, *, numbered: bool = False) -> None:
     """Alternate the ground of the stages and write their domains, or numbers, above."""
+    short = abbreviated(stage["domain"] for stage in stages)
     for number, (start, end, domain) in enumerate(_bounds(stages)):
         axes.axvspan(start, end, color="#eef1f5" if number % 2 else "#f9fafb", zorder=-2, lw=0)
         if number:
             axes.axvline(start, color="#888888", lw=0.8, zorder=-1)
         axes.annotate(
-            str(number + 1) if numbered else named(domain),
+            str(number + 1) if numbered else named(short[domain]),
             xy=((start + end) / 2, 1),
             xytext=(0, 4),
             xycoords=axes.get_xaxis_transform(),
@@ -230,8 +232,9 @@ def _rows(evaluations: pd.DataFrame, domain: str, prompt: str) -> pd.DataFrame:
 
 def _looks(evaluations: pd.DataFrame) -> list[tuple[str, Look]]:
     """Every domain and its look, in the order in which domains appear."""
-    domains = enumerate(evaluations["domain"].drop_duplicates())
-    return [(domain, domain_look(domain, place)) for place, domain in domains]
+    domains = list(evaluations["domain"].drop_duplicates())
+    short = abbreviated(domains)
+    return [(name, domain_look(short[name], place)) for place, name in enumerate(domains)]
 
 
 def _same_prompts(evaluations: pd.DataFrame) -> bool:

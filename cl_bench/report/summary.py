@@ -20,7 +20,7 @@ from cl_bench.metrics.continual import average_accuracy, bwt_gem, forgetting_max
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plugin_metrics import plugin_metrics
 from cl_bench.run_tables import RunTables
-from cl_bench.text import duration, printable
+from cl_bench.text import abbreviated, duration, printable
 from cl_bench.views import attributions, matrix_of, probe_accuracy, stream_rows
 
 PROMPTS = ("learner", "seed")
@@ -117,20 +117,24 @@ class Summary:
         return f"{title}: {self.status}{'' if self.evaluated_step == self.steps else reached}"
 
     def _accuracy_table(self) -> Table:
-        names = [f"{number} {printable(domain)}" for number, domain in enumerate(self.stages, 1)]
+        names = self._stage_names()
         table = _table("after stage", *names)
         for row, name in enumerate(["base model", *names]):
             cells = [self._cell(row, column) for column in range(len(names))]
             table.add_row(name, *cells)
         return table
 
+    def _stage_names(self) -> list[str]:
+        short = abbreviated(self.stages)
+        return [f"{number} {printable(short[name])}" for number, name in enumerate(self.stages, 1)]
+
     def _probe(self, accuracy: pd.DataFrame, what: str) -> list[RenderableType]:
         if accuracy.empty:
             return []
-        table = _table("after stage", *map(printable, accuracy.columns))
-        names = ["base model", *(f"{number} {name}" for number, name in enumerate(self.stages, 1))]
+        table = _table("after stage", *map(printable, abbreviated(accuracy.columns).values()))
+        names = ["base model", *self._stage_names()]
         for stage, row in accuracy.iterrows():
-            table.add_row(printable(names[int(stage)]), *(f"{share:.1%}" for share in row))
+            table.add_row(names[int(stage)], *(f"{share:.1%}" for share in row))
         return [_heading(f"Accuracy {what}"), table]
 
     def _attribution_table(self) -> list[RenderableType]:
@@ -138,10 +142,11 @@ class Summary:
             return []
         channels = ("slow", "fast", "joint", "interaction")
         table = _table("domain", *channels)
+        short = abbreviated(self.attribution)
         for domain, gains in self.attribution.items():
             undefined = isinstance(gains, Undefined)
             cells = ["—" if undefined else f"{getattr(gains, name):+.3f}" for name in channels]
-            table.add_row(printable(domain), *cells)
+            table.add_row(printable(short[domain]), *cells)
         title = "Gains over the base: trained weights (slow), learner's prompt (fast), both (joint)"
         return [_heading(title), table]
 
@@ -169,9 +174,10 @@ class Summary:
         if not told.any():
             return []
         table = _table("domain", "answer in a form", "cut off at the limit")
+        short = abbreviated(self.form["domain"])
         for domain, rows in self.form.groupby("domain", sort=False):
             cells = (_from_to(rows[name]) for name in ("format_rate", "truncation_rate"))
-            table.add_row(printable(str(domain)), *cells)
+            table.add_row(printable(short[str(domain)]), *cells)
         return [_heading("Responses under the learner's prompt, at the start → at the end"), table]
 
     def _spent_table(self) -> Table:
