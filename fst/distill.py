@@ -5,7 +5,7 @@ the reward; between its rounds the policy under the evolved prompts is distilled
 under the seed prompt, by reverse divergence, in place of the RL steps. The paper's finding to be
 tested is that this plateaus below fast-slow training.
 
-Departures from the paper, whose code is not public:
+Departures from the paper, from whose authors' code this is independent:
 - teacher and student are the same weights at every step, so that the teacher moves along;
 - the student samples, and the divergence is over the full vocabulary (see `cl_bench.distill`);
 - a step's responses are spread over all K prompts as teachers, as are those of fast-slow training;

@@ -6,7 +6,7 @@ every problem are spread over the K prompts and share one advantage. Two options
 that: without `mixed_groups` each problem's rollouts read one prompt, problems taking them in turn;
 without `refill` the population is the Pareto frontier alone, which may be one prompt.
 
-Departures from the paper, whose code is not public:
+Departures from the paper, from whose authors' code this is independent:
 - the reflection LM is by default the run's own frozen base, not a larger model;
 - the optimiser of prompts scores on the exercises of the next few steps, so that it sees the
   stream in the same order as RL and nothing else;
