@@ -44,7 +44,12 @@ _TELLS = re.compile(
     re.IGNORECASE,
 )
 """An instruction has one of these words."""
-_TALK = re.compile(r"\A(i|i'm|i am|sure|sorry|here|the answer|yes|no|hello|hi)\b", re.IGNORECASE)
+_TALK = re.compile(
+    r"\A(sure|sorry|here|yes|no|hello|hi)\b|\bi('m|'ll|'d)?\b|\b(answer|solution|result) is\b"
+    r"|\b(mistakes?|feedback|they|the (assistant|response) (has|had|have|is|was|did|does|made))\b",
+    re.IGNORECASE,
+)
+"""What a text says that speaks to somebody, of itself, of an answer, or of what was done."""
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _LANGUAGE = re.compile(r"\A[\w+-]*\n")
 _FENCE = "```"
@@ -204,15 +209,15 @@ def fault_of(text: str) -> str:
 def instruction_fault(text: str, rollouts: Sequence[JudgedRollout]) -> str:
     """Why what a small model wrote is no instruction, in a few words; empty when it may be one.
 
-    It is none if it is empty or long, asks or chats, holds a number of a problem or of its
-    feedback (an answer, or a solution under way), or has no word that tells somebody to do
-    something.
+    It is none if it is empty or long, asks, chats or tells what happened, holds a number of a
+    problem or of its feedback (an answer, or a solution under way), or has no word that tells
+    somebody to do something.
     """
     words = re.findall(r"[a-z']+", text.lower())
     told = " ".join(f"{rollout.prompt} {rollout.verdict.feedback}" for rollout in rollouts)
     if not words or len(words) > _WORDS:
         return f"not 1 to {_WORDS} words"
-    if "?" in text or _TALK.match(text):
+    if "?" in text or _TALK.search(text):
         return "a question or talk"
     if set(_NUMBER.findall(text)) & set(_NUMBER.findall(told)):
         return "a number of a problem"
