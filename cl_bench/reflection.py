@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from cl_bench.errors import ReflectionError
@@ -17,7 +17,7 @@ from cl_bench.task import Verdict
 from cl_bench.text import one_line
 
 if TYPE_CHECKING:
-    from cl_bench.policy import Policy
+    from cl_bench.policy import Policy, Rollout
 
 Style = Literal["rules", "transcript", "brief"]
 
@@ -94,6 +94,8 @@ class Reflection:
 
     text: str
     tokens: int
+    fault: str = field(default="", compare=False)
+    """Why there is no text, in a few words that repeat from call to call."""
 
 
 Request = tuple[str, Sequence[JudgedRollout]]
@@ -145,7 +147,7 @@ class BaseReflector:
                 break
             sampled = self._sample([requests[place] for place in again], again=True)
             for place, answer in zip(again, sampled, strict=True):
-                answers[place] = Reflection(answer.text, answers[place].tokens + answer.tokens)
+                answers[place] = replace(answer, tokens=answers[place].tokens + answer.tokens)
         return answers
 
     def _sample(self, requests: Sequence[Request], *, again: bool) -> list[Reflection]:
@@ -163,16 +165,20 @@ class BaseReflector:
             from_base=True,
         )
         return [
-            Reflection(
-                self._read(reply.text, rollouts), len(reply.prompt_ids) + len(reply.completion_ids)
-            )
+            self._read(reply, rollouts)
             for reply, (_, rollouts) in zip(replies, requests, strict=True)
         ]
 
-    def _read(self, reply: str, rollouts: Sequence[JudgedRollout]) -> str:
+    def _read(self, reply: Rollout, rollouts: Sequence[JudgedRollout]) -> Reflection:
         """The new instructions; empty where a brief reply holds none."""
-        text = read_reply(self.style, reply)
-        return "" if self.style == "brief" and instruction_fault(text, rollouts) else text
+        text = read_reply(self.style, reply.text)
+        tokens = len(reply.prompt_ids) + len(reply.completion_ids)
+        fault = instruction_fault(text, rollouts) if self.style == "brief" else ""
+        return (
+            Reflection("", tokens, f"no instruction ({fault})")
+            if fault
+            else Reflection(text, tokens)
+        )
 
 
 def declared_style(policy: Policy, otherwise: Style) -> Style:

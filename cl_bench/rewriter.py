@@ -129,7 +129,11 @@ class Rewriter:
         """The one place that decides whether a text can be a prompt of this run."""
         self._ledger.add("fast", reflection_tokens=reflection.tokens)
         text = well_formed(reflection.text.strip())
-        fault = fault_of(text) or ("" if self.fits(text) else "a text too long for the context")
+        fault = (
+            reflection.fault
+            or fault_of(text)
+            or ("" if self.fits(text) else "a text too long for the context")
+        )
         if fault:
             self._failed(ReflectionError(fault))
         return None if fault else Reflection(text, reflection.tokens)
