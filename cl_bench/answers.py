@@ -32,7 +32,8 @@ _DIGITS = 60
 
 _TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 _LINE = re.compile(
-    r"^[ \t>*_#-]*(?:the |my |your )?(?:final |correct )?answer[*_]*[ \t]*:[*_]*[ \t]*(\S[^\n]*)$",
+    r"^[ \t>*_#-]*(?:the |my |your )?(?:final |correct )?answer(?: is)?[*_]*[ \t]*:[*_]*[ \t]*"
+    r"(\S[^\n]*)$",
     re.IGNORECASE | re.MULTILINE,
 )
 _NUMBER = re.compile(
@@ -43,7 +44,12 @@ _NUMBER = re.compile(
     r"(?:[eE][-+]?[0-9]{1,2}(?!\w))?(?:/[0-9]+(?![\w.]))?"
     r"(?!\*\*[0-9]|\^[0-9]|[0-9]|[eE][-+]?[0-9]|\.__)"
 )
-_CHOICE = re.compile(r"(?<![A-Za-z0-9'’])\(?([A-Z])\)?(?![A-Za-z'’])")
+_LETTER = re.compile(
+    r"\(([A-Za-z])\)|(?<![A-Za-z0-9'’\x1b\[])([A-Z])(?![A-Za-z0-9'’])(?!(?<=[AI])[ \t]+[a-z])"
+)
+"""A letter in parentheses or a capital on its own, but not the words "a" and "I"."""
+_FRACTION = re.compile(r"\\[dt]?frac\{(-?[0-9]+)\}\{([0-9]+)\}")
+_OR = re.compile(r"\bor\b", re.IGNORECASE)
 _QUOTES = "\"'`“”‘’*_$"
 
 _EXPECTED: dict[Kind, str] = {
@@ -70,7 +76,10 @@ def extract(response: str, kind: Kind, choices: tuple[str, ...] = ()) -> Extract
     """The answer of that kind in `response`; a choice is one of `choices`, or a capital letter."""
     if len(response) > _MOST:
         return Extracted(None)
-    forms = list(dict.fromkeys(_inside(text, kind, choices) for text in _forms(response)))
+    if kind == "number":
+        response = _FRACTION.sub(r"\1/\2", response)
+    parts = (part for text in _forms(response) for part in _alternatives(text, kind))
+    forms = list(dict.fromkeys(_inside(part, kind, choices) for part in parts))
     if forms:
         found = [form for form in forms if form is not None]
         if len({_same(form, kind) for form in found}) > 1:
@@ -87,6 +96,11 @@ def _forms(response: str) -> Iterator[str]:
     for match in _LINE.finditer(untagged):
         if "\\boxed" not in match[1]:
             yield match[1]
+
+
+def _alternatives(text: str, kind: Kind) -> list[str]:
+    """The content of a form; each of the answers that it leaves to choose from, "7 or 8"."""
+    return _OR.split(text) if kind in ("number", "choice") else [text]
 
 
 def _boxed(response: str) -> Iterator[str]:
@@ -116,13 +130,25 @@ def _last(text: str, kind: Kind, choices: tuple[str, ...]) -> str | None:
         numbers = _NUMBER.findall(text)
         return numbers[-1].replace("−", "-") if numbers else None
     if kind == "choice":
-        found = (_word(choices) if choices else _CHOICE).findall(text)
-        spelled = {choice.casefold(): choice for choice in choices}
-        return spelled.get(found[-1].casefold(), found[-1]) if found else None
+        return _choice(text, choices) if choices else _letter(text)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         return None
     return _bare(lines[-1]) if kind == "line" else "\n".join(lines)
+
+
+def _letter(text: str) -> str | None:
+    alone = text.strip(" \t\r\n.:;,)(" + _QUOTES)
+    if len(alone) == 1 and alone.isascii() and alone.isalpha():
+        return alone.upper()
+    found = [(first or second).upper() for first, second in _LETTER.findall(text)]
+    return found[-1] if found else None
+
+
+def _choice(text: str, choices: tuple[str, ...]) -> str | None:
+    found = _word(choices).findall(text)
+    spelled = {choice.casefold(): choice for choice in choices}
+    return spelled[found[-1].casefold()] if found else None
 
 
 @cache

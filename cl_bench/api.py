@@ -112,11 +112,17 @@ def run(
 
 def _notes(course: Stream, config: RunConfig, given: Mapping[str, Any]) -> list[str]:
     """What a user should know of the settings when a run begins, a line each."""
+    lines = []
+    if config.learning.reflection_lm == "digest" and config.feedback in ("none", "answer"):
+        lines.append(
+            f"feedback {config.feedback} names no kind of mistake, so digest has nothing to advise "
+            "and every rewrite fails; give --feedback full."
+        )
     if config.preset == "embedded":
-        return []
+        return lines
     from cl_bench.registry import DOMAINS
 
-    lines = [preset_of(config.model).words(given)]
+    lines.append(preset_of(config.model).words(given))
     private = [name for name in course.domains if name in DOMAINS.table]
     if private:
         lines.append(

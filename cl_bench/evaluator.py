@@ -198,7 +198,7 @@ class Evaluator:
         first = rollouts[:: asked.samples]
         forward = self._measure(asked, first, from_base=False, same=self._unmoved)
         base = self._from_base(asked, prompt)
-        backward = self._measure(asked, base, from_base=True, same=self._unmoved)
+        backward = self._measure(asked, base, from_base=True, same=self._unmoved, deployed=False)
         return self._scored(asked, rollouts, forward, backward)
 
     def _of_base(self, asked: ProblemSet, kind: str, prompt: str, copied: Scored | None) -> Scored:
@@ -241,14 +241,20 @@ class Evaluator:
         )
 
     def _measure(
-        self, asked: ProblemSet, rollouts: Sequence[Rollout], *, from_base: bool, same: bool
+        self,
+        asked: ProblemSet,
+        rollouts: Sequence[Rollout],
+        *,
+        from_base: bool,
+        same: bool,
+        deployed: bool = True,
     ) -> Divergence:
         """The divergences on the first responses: to the other of policy and base under the same
-        prompt, and to the base under the seed prompt where that is another one."""
+        prompt, and if `deployed` to the base under the seed prompt, where that is another one."""
         count = self._config.kl_items or len(rollouts)
         start = [chat(self._seed_prompt, item.problem.prompt) for item in asked.items[:count]]
         moved = any(item.system != self._seed_prompt for item in asked.items)
-        deployed = moved and asked.name == "stream" and (not from_base or same)
+        deployed = deployed and moved and asked.name == "stream"
         return self._policy.divergence(
             rollouts[:count],
             from_base=from_base,

@@ -36,9 +36,14 @@ class Stage:
     source: str = ""
     """What the registry finds the domain by, where that is not its name: the path of a file."""
 
+    @property
+    def reference(self) -> str:
+        """What the registry finds the domain by."""
+        return self.source or self.domain
+
     def load(self) -> Domain:
         """The domain; unknown names raise `UsageError`."""
-        return DOMAINS.load(self.source or self.domain)
+        return DOMAINS.load(self.reference)
 
     @classmethod
     def on(cls, found: str, steps: int, setting: str = "default") -> Stage:
@@ -56,7 +61,8 @@ class Stream:
     stages: tuple[Stage, ...]
     version: str = "1"
     retention: tuple[str, ...] | None = None
-    """Domains outside the stream that are evaluated too; None leaves the choice to `outside`."""
+    """Domains outside the stream that are evaluated too, as the registry finds them; None leaves
+    the choice to `outside`."""
 
     @property
     def domains(self) -> tuple[str, ...]:

@@ -73,9 +73,10 @@ def _require_known(found: Mapping[str, Any], allowed: tuple[str, ...], kind: str
 
 def _stage(path: Path, number: int, found: Any) -> Stage:
     where = f"stage {number} of {path}"
+    if isinstance(found, dict):
+        _require_known(found, _STAGE_KEYS, f"key in {where}")
     if not isinstance(found, dict) or "domain" not in found:
         raise UsageError(f"The {where} names no domain. Write {_EXAMPLE} (real line ends).")
-    _require_known(found, _STAGE_KEYS, f"key in {where}")
     domain = a_text(f"domain in {where}", found["domain"])
     steps = whole_number(f"steps in {where}", found.get("steps", DEFAULT_STEPS), COUNTS)
     setting = a_text(f"setting in {where}", found.get("setting", "default"))
@@ -89,13 +90,20 @@ def _reference(path: Path, where: str, domain: str, options: Any) -> str:
             f"options in {where} is {one_line(str(options), 100)}, but must be a table of numbers, "
             "texts, true and false, as in options = { max_value = 20 }."
         )
-    beside = path.parent / domain
-    if domain not in DOMAINS.table and beside.is_file():
-        domain = str(beside.resolve())
+    domain = _beside(path, domain)
     given = "&".join(f"{name}={quote(_plain(value))}" for name, value in options.items())
     if not given:
         return domain
     return f"{domain}{'&' if '?' in domain else '?'}{given}"
+
+
+def _beside(path: Path, domain: str) -> str:
+    """The domain, a data file by its whole path if it lies beside the stream's file."""
+    name, mark, options = domain.partition("?")
+    beside = path.parent / name
+    if name not in DOMAINS.table and beside.is_file():
+        return f"{beside.resolve()}{mark}{options}"
+    return domain
 
 
 def _plain(value: object) -> str:
@@ -110,4 +118,6 @@ def _retention(path: Path, names: Any) -> tuple[str, ...] | None:
             f"retention in {path} is {one_line(str(names), 100)}, but must be a list of domains, "
             'as in retention = ["gym/gcd"].'
         )
-    return tuple(DOMAINS.load(a_text(f"retention in {path}", name)).name for name in names)
+    return tuple(
+        Stage.on(_beside(path, a_text(f"retention in {path}", name)), 1).reference for name in names
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cl_bench.errors import UsageError
+from cl_bench.registry import DOMAINS
 from cl_bench.stream import Stage, Stream, stream
 
 GOOD = """
@@ -61,6 +62,15 @@ def test_the_path_of_a_data_file_is_taken_from_the_streams_folder(tmp_path: Path
     assert found.outside == ()
 
 
+def test_a_data_file_may_be_kept_outside_and_lies_beside_the_stream_too(tmp_path: Path) -> None:
+    rows = "".join(f'{{"prompt": "What is {n} + 1?", "answer": "{n + 1}"}}\n' for n in range(60))
+    (tmp_path / "sums.jsonl").write_text(rows, encoding="utf-8")
+    kept = 'retention = ["sums.jsonl?verifier=number"]\n[[stage]]\ndomain = "gym/gcd"'
+    (outside,) = stream(write(tmp_path, kept)).outside
+    assert outside.startswith(str(tmp_path / "sums.jsonl"))
+    assert DOMAINS.load(outside).name == "file/sums.jsonl"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -72,6 +82,7 @@ def test_the_path_of_a_data_file_is_taken_from_the_streams_folder(tmp_path: Path
             "[[stage]]\ndomain = 'math'\nstep = 4",
             "Unknown key in stage 1 .* 'step'. Did you mean 'steps'",
         ),
+        ("[[stage]]\ndomian = 'math'", "Unknown key in stage 1 .* 'domian'. Did you mean 'domain'"),
         ("nme = 'x'\n[[stage]]\ndomain = 'math'", "Unknown key in .* 'nme'. Did you mean 'name'"),
         ("[[stage]]\ndomain = 'math'\nsteps = 0", "steps in stage 1 .* must be at least 1"),
         ("[[stage]]\ndomain = 'math'\nsteps = 'four'", "steps in stage 1 .* a whole number"),

@@ -10,12 +10,14 @@ from typing import Any
 
 from cl_bench.claims.archive import Archive, description
 from cl_bench.claims.tables import TABLES
-from cl_bench.errors import ClBenchError, DamagedError
+from cl_bench.errors import ClBenchError, DamagedError, UsageError
 from cl_bench.files import read_json
 from cl_bench.learner import LearnerConfig
+from cl_bench.plugins import STREAM_SEPARATOR
 from cl_bench.presets import preset_of
+from cl_bench.registry import DOMAINS, STREAMS
 from cl_bench.schema import SCHEMA_VERSION
-from cl_bench.stream import stream
+from cl_bench.stream import Stream, stream
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.state import FINISHED
 from cl_bench.verify.case import Case
@@ -100,7 +102,7 @@ def _check_tables(archive: Archive, row: Mapping[str, Any], findings: Findings) 
 def _manifest(row: Mapping[str, Any]) -> dict[str, Any]:
     """What a run's manifest would say, as far as its row of runs tells."""
     options = {**preset_of(row["model"]).options, **json.loads(row["options"])}
-    described = stream(row["stream"], steps=row["steps"], setting=options.get("setting"))
+    described = _stream(row["stream"], row["steps"], options.get("setting"))
     defaults = asdict(LearnerConfig())
     learning = defaults | {name: options[name] for name in defaults if name in options}
     evaluation = {name: options[name] for name in _EVALUATION if name in options}
@@ -116,6 +118,17 @@ def _manifest(row: Mapping[str, Any]) -> dict[str, Any]:
             "evaluation": evaluation,
         },
     }
+
+
+def _stream(name: str, steps: int, setting: str | None) -> Stream:
+    """A stream over built-in domains; any other is a `UsageError`, and nothing of it is loaded.
+
+    A name from an archive is a stranger's text: a data file's may name a function to be imported.
+    """
+    built_in = name in STREAMS.table or set(name.split(STREAM_SEPARATOR)) <= set(DOMAINS.table)
+    if not built_in:
+        raise UsageError(f"the stream {name!r} is not over built-in domains")
+    return stream(name, steps=steps, setting=setting)
 
 
 def _cell(archive: Archive, name: str) -> Cell | None:

@@ -105,6 +105,22 @@ def test_a_forged_archive_is_found_out(
         assert CELL.name in named[0].key
 
 
+def test_a_data_file_in_an_archive_is_not_read_and_its_code_not_run(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = (f'{{"prompt": "What is {n} + 1?", "answer": "{n + 1}"}}' for n in range(20))
+    (tmp_path / "rows.jsonl").write_text("\n".join(rows))
+    (tmp_path / "evil.py").write_text("open('ran', 'w').close()\ndef judge(*_): return 1.0\n")
+    hidden = "rows.jsonl?verifier=python:evil.judge"
+    (tmp_path / "evil.toml").write_text(f'[[stage]]\ndomain = "{hidden}"\n')
+    for name in (hidden, "evil.toml"):
+        forge(archive, "runs", "stream", name, status="done")
+        report = verify_archive(archive)
+        assert any("is not over built-in domains" in found.text() for found in report.findings)
+    assert not (tmp_path / "ran").exists()
+
+
 def test_files_that_are_not_those_of_the_manifest_are_named(archive: Path) -> None:
     restate(archive, files=hashes(archive) | {"items.parquet": "0" * 64})
     (found,) = verify_archive(archive).findings
