@@ -149,16 +149,16 @@ class GymDomain:
         for _ in range(_TRIES):
             number = rng.getrandbits(31)
             try:
-                item = self.engine(setting).draw(number)
+                question = self.engine(setting).question(number)
+                gold = self.engine(setting).gold(number) if split_of(question) == split else ""
             except ClBenchError:
                 raise
             except Exception as error:  # noqa: BLE001 - reasoning-gym gives some items up
                 failures.append(_reason(error))
                 continue
-            if split_of(item.question) == split and self._readable(item.gold):
-                uid = f"{self.name}/{split}/{index}/{number:08x}-{content_hash(item.question)}"
-                solution = self._solution(item.gold)
-                return Problem(uid, self.name, item.question, item.gold, solution)
+            if self._readable(gold):
+                uid = f"{self.name}/{split}/{index}/{number:08x}-{content_hash(question)}"
+                return Problem(uid, self.name, question, gold, self._solution(gold))
         raise self._exhausted(setting, split, failures)
 
     def _exhausted(self, setting: str, split: Split, failures: list[str]) -> UsageError:
@@ -177,10 +177,7 @@ class GymDomain:
 
         def score(text: str) -> float:
             number = int(problem.uid.rpartition("/")[2].partition("-")[0], 16)
-            engine = self.engine(setting)
-            # A problem of another setting or source has no metadata here, only its right answer.
-            same = engine.draw(number).question == problem.prompt
-            return engine.score(number, text) if same else 0.0
+            return self.engine(setting).score(number, problem.prompt, text)
 
         return points(answer, problem.answer, self._entry, score, partial=self.partial)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache, wraps
 from threading import Lock
 from typing import Any, Protocol
@@ -23,27 +22,29 @@ from .gym_table import SETS
 
 _LARGEST = 1000
 """What number_sequence keeps of a sequence; it gives up those that have a larger term."""
-KEPT = 256
+_KEPT = 512
 """Items whose metadata are kept for the scorers; others are drawn again."""
 
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A question with its right answer, which is empty if the item cannot be used."""
-
-    question: str
-    gold: str
+Drawn = tuple[Any, dict[str, Any]]
+"""An instance of reasoning-gym's class, and an item of it."""
 
 
 class Engine(Protocol):
     """Draws and scores the items of a data set with certain parameters; `number` is an item's."""
 
-    def draw(self, number: int) -> Item:
-        """The item of that number."""
+    def question(self, number: int) -> str:
+        """The item's question."""
         ...
 
-    def score(self, number: int, answer: str) -> float:
-        """What its scorer, or the comparison that replaces it, gives the answer. May raise."""
+    def gold(self, number: int) -> str:
+        """Its right answer, empty if the item cannot be used. It is kept, so as to be scored."""
+        ...
+
+    def score(self, number: int, question: str, answer: str) -> float:
+        """What its scorer, or the comparison that replaces it, gives the answer. May raise.
+
+        0 if the item's question is another, because the problem is another data set's.
+        """
         ...
 
 
@@ -53,17 +54,28 @@ class Local:
     def __init__(self, data: str, values: Mapping[str, Any]) -> None:
         self._data, self._values, self._entry = data, dict(values), SETS[data]
         self._shared = None if self._entry.fresh else self._create(0)
-        self._item = lru_cache(KEPT)(self._drawn)
-        self.draw = lru_cache(KEPT)(self._draw)
+        self._last: tuple[int, Drawn] | None = None
+        self._kept = lru_cache(_KEPT)(self._drawn)
         self._lock = Lock()
 
-    def _draw(self, number: int) -> Item:
-        dataset, item = self._item(number)
-        gold = _gold(item, self._entry.gold)
-        return Item(item["question"], gold if self._sound(dataset, item, gold) else "")
+    def question(self, number: int) -> str:
+        drawn = self._drawn(number)
+        self._last = number, drawn
+        return str(drawn[1]["question"])
 
-    def score(self, number: int, answer: str) -> float:
-        dataset, item = self._item(number)
+    def keep(self, number: int) -> None:
+        """Draw the item now, so that the time to score it is not the time to draw it."""
+        self._kept(number)
+
+    def gold(self, number: int) -> str:
+        dataset, item = self._kept(number)
+        gold = _gold(item, self._entry.gold)
+        return gold if self._sound(dataset, item, gold) else ""
+
+    def score(self, number: int, question: str, answer: str) -> float:
+        dataset, item = self._kept(number)
+        if item["question"] != question:
+            return 0.0
         if self._entry.judge:
             right = Right(_gold(item, self._entry.gold), item["metadata"])
             return JUDGES[self._entry.judge](answer, right)
@@ -76,7 +88,10 @@ class Local:
             return False
         return bool(self._entry.judge) or dataset.score_answer(gold, item) == 1
 
-    def _drawn(self, number: int) -> tuple[Any, dict[str, Any]]:
+    def _drawn(self, number: int) -> Drawn:
+        last = self._last
+        if last is not None and last[0] == number:
+            return last[1]
         if self._shared is None:
             dataset = self._create(number)
             return dataset, dataset[0]

@@ -14,19 +14,17 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from cl_bench.errors import ClBenchError
 
-from .gym_engine import KEPT, Item
-
 _DRAW_SECONDS = 300.0
 """Until an item has to be there; the process is imported and started in that time, too."""
-_SCORE_SECONDS = 5.0
-"""Until a score has to be there. The process itself stops an answer after a second."""
+_SCORE_SECONDS = 60.0
+"""Until a score has to be there. The process itself stops an answer after half a second of
+computing, and is slower only where the machine is busy."""
 
 
 class DeadError(Exception):
@@ -120,12 +118,21 @@ class Apart:
 
     def __init__(self, data: str, setting: str, texts: Mapping[str, str]) -> None:
         self._base = {"data": data, "setting": setting, "texts": dict(texts)}
-        self.draw = lru_cache(KEPT)(self._draw)
         FENCE.ready()
 
-    def _draw(self, number: int) -> Item:
+    def question(self, number: int) -> str:
+        return self._drawn("question", number)
+
+    def gold(self, number: int) -> str:
+        return self._drawn("gold", number)
+
+    def score(self, number: int, question: str, answer: str) -> float:
+        asked = {"do": "score", "number": number, "question": question, "answer": answer}
+        return float(FENCE.ask({**self._base, **asked}, _SCORE_SECONDS).get("found", 0.0))
+
+    def _drawn(self, what: str, number: int) -> str:
         try:
-            found = FENCE.ask({**self._base, "number": number}, _DRAW_SECONDS)
+            found = FENCE.ask({**self._base, "do": what, "number": number}, _DRAW_SECONDS)
         except DeadError as error:
             raise ClBenchError(
                 f"The process that draws items of gym/{self._base['data']} ended unexpectedly; it "
@@ -133,11 +140,7 @@ class Apart:
             ) from error
         if "error" in found:
             raise ValueError(found["error"])
-        return Item(found["question"], found["gold"])
-
-    def score(self, number: int, answer: str) -> float:
-        found = FENCE.ask({**self._base, "number": number, "answer": answer}, _SCORE_SECONDS)
-        return float(found.get("score", 0.0))
+        return str(found["found"])
 
 
 def _start(folder: str) -> subprocess.Popen[bytes]:
