@@ -74,7 +74,7 @@ def test_the_answers_choose_the_verifier(answers: list[Any], chosen: str, domain
     ("answers", "options", "answer", "right", "wrong"),
     [
         (NUMBERS, "", "107", ["107", "It is 107.0.", "<answer>107</answer>"], ["108", "", "-107"]),
-        (LETTERS, "", "B", ["B", "(B)", "The answer is B.", "answer: b) B"], ["C", "", "b"]),
+        (LETTERS, "", "B", ["B", "(B)", "The answer is B.", "answer: b) B", "b"], ["C", "", "be"]),
         (TEXTS, "", "town 7", ["Town  7", '"town 7"', "so\nanswer: town 7"], ["town 71", "town"]),
         (["a\nb"] * 10 + TEXTS, "", "a\nb", ["<answer>a\nb</answer>", "a\nb"], ["a", "b"]),
         (
