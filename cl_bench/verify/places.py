@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from cl_bench.registry import DOMAINS
+from cl_bench.text import printable
 from cl_bench.verify.case import LABEL, Case, known
 from cl_bench.verify.manifest import FILE
 
@@ -121,10 +123,17 @@ def _outside(case: Case, found: set[str]) -> set[str]:
     """The domains outside the stream that are evaluated, as `Stream.outside` has them."""
     named = case.manifest["stream"].get("retention")
     if isinstance(named, list):
-        return {str(name) for name in named}
+        return {_domain(str(reference)) for reference in named}
     if any(DOMAINS.is_sourced(domain) for domain in case.domains):
         return set()
     return {*_RETENTION, *found} - {*case.domains}
+
+
+def _domain(reference: str) -> str:
+    """The name, as tables have it, of what the registry finds by `reference`: a data file has a
+    path on somebody's machine, and tables its last part."""
+    path = Path(reference.partition("?")[0])
+    return f"file/{printable(path.name)}" if path.is_absolute() else reference
 
 
 def _last(case: Case) -> int:

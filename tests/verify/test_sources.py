@@ -49,6 +49,22 @@ def test_domains_outside_that_a_stream_names_have_to_be_there(
         assert any(label in text for text in words)
 
 
+def test_a_data_file_outside_is_known_by_its_name(
+    sourced: Forgery, packed_run: Path, tmp_path: Path
+) -> None:
+    whole = Forgery(packed_run)
+    for table in ("evaluations", "items"):
+        rows = whole.tables[table]
+        rows["domain"] = rows["domain"].replace({"math": SOURCED, "facts": "file/my.jsonl"})
+        others = rows["test_set"].eq("retention") & rows["domain"].ne("file/my.jsonl")
+        sourced.tables[table] = rows[~others].reset_index(drop=True)
+    sourced.manifest["stream"]["retention"] = ["/home/ada/my.jsonl?verifier=number"]
+    assert found(sourced, tmp_path / "a.zip") == []
+    sourced.manifest["stream"]["retention"] = ["/home/ada/another.jsonl"]
+    words = found(sourced, tmp_path / "b.zip")
+    assert any("file/another.jsonl, retention, easiest" in text for text in words)
+
+
 def test_domains_outside_that_no_stream_asks_for_are_found_out(
     sourced: Forgery, packed_run: Path, tmp_path: Path
 ) -> None:
