@@ -16,6 +16,7 @@ from cl_bench.errors import ReflectionError
 from cl_bench.reflection import JudgedRollout, Reflection
 
 _FORM = "form"
+WORKED = "Work it out step by step before you answer."
 ADVICE: Mapping[str, tuple[str, ...]] = {
     "cut off": (
         "Be brief.",
@@ -35,8 +36,8 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
     "rounding": ("Give the exact value; do not round.",),
     "extra words": ("Write the answer alone, without other words.",),
     "wrong": (
-        "Work it out step by step before you answer.",
-        "Read the numbers of the problem carefully.",
+        WORKED,
+        "Read the problem carefully.",
         "Check the result before you answer.",
     ),
 }
@@ -46,7 +47,8 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
 class DigestReflector:
     """Adds a sentence to the instructions; spends no tokens.
 
-    Instructions that already hold all advice on the mistakes made, and feedback that names no kind
+    Instructions that leave no advice to add on the mistakes made (what contradicts a sentence of
+    theirs is not added), and feedback that names no kind
     of mistake (levels none and answer, domains with hidden rules), are a `ReflectionError`.
     """
 
@@ -56,9 +58,16 @@ class DigestReflector:
             raise ReflectionError("the feedback names no kind of mistake")
         for kind, _ in sorted(counted.items(), key=lambda item: -item[1]):
             for sentence in ADVICE[kind]:
-                if sentence not in current:
+                if sentence not in current and not _contradicts(sentence, current):
                     return Reflection(f"{current.rstrip()} {sentence}", 0)
-        raise ReflectionError("the instructions hold all advice on these mistakes")
+        raise ReflectionError("the instructions leave no advice to add on these mistakes")
+
+
+def _contradicts(sentence: str, current: str) -> bool:
+    """Whether the sentence asks for working out where the instructions ask for brevity, or back."""
+    if sentence == WORKED:
+        return any(brief in current for brief in ADVICE["cut off"])
+    return sentence in ADVICE["cut off"] and WORKED in current
 
 
 def _kinds(rollout: JudgedRollout) -> list[str]:

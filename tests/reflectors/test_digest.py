@@ -37,9 +37,18 @@ def test_what_the_instructions_already_say_is_not_said_again() -> None:
     text = SEED
     for _ in range(sum(len(ADVICE[kind]) for kind in ("wrong", "form"))):
         text = DigestReflector()(text, [rollout("It is 3.")]).text
-    with pytest.raises(ReflectionError, match="all advice"):
+    with pytest.raises(ReflectionError, match="leave no advice"):
         DigestReflector()(text, [rollout("It is 3.")])
     assert all(text.count(sentence) == 1 for kind in ("wrong", "form") for sentence in ADVICE[kind])
+
+
+def test_advice_never_contradicts_what_the_instructions_say() -> None:
+    briefly = DigestReflector()(SEED, [rollout("First", cut=True)]).text
+    careful = DigestReflector()(SEED, [rollout("answer: 3")]).text
+    assert "step by step" in careful and "brief" in briefly
+    assert "step by step" not in DigestReflector()(briefly, [rollout("answer: 3")]).text
+    with pytest.raises(ReflectionError, match="leave no advice"):
+        DigestReflector()(careful, [rollout("First", cut=True)])
 
 
 @pytest.mark.parametrize("level", ["none", "answer"])
