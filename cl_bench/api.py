@@ -121,8 +121,14 @@ def _notes(course: Stream, config: RunConfig, given: Mapping[str, Any]) -> list[
     if config.preset == "embedded":
         return lines
     from cl_bench.registry import DOMAINS
+    from cl_bench.task import Referenced
 
     lines.append(preset_of(config.model).words(given))
+    lines += [
+        f"{domain.name}: {domain.summary}"
+        for domain in map(DOMAINS.load, dict.fromkeys(stage.reference for stage in course.stages))
+        if isinstance(domain, Referenced)
+    ]
     private = [name for name in course.domains if name in DOMAINS.table]
     if private:
         lines.append(

@@ -61,7 +61,11 @@ def run(
     transcripts: option.Transcripts = 3,
     probes: option.Probes = True,
 ) -> None:
-    """Run a learner on a stream; print a summary, write tables and figures."""
+    """Run a learner on a stream; print a summary, write tables and figures.
+
+    Defaults shown are the embedded model's. Another model has its own: they are printed when a run
+    begins, and stand in docs/models.md.
+    """
     from rich.console import Console
 
     from cl_bench import api

@@ -108,10 +108,13 @@ def at_least(**checks: tuple[float, float]) -> None:
             raise UsageError(f"{name} is {given:g}, but must be at least {least:g}.")
 
 
-def unknown(kind: str, given: object, allowed: Iterable[str]) -> UsageError:
-    """An error for an unknown name: it lists what is allowed and guesses what was meant."""
+def unknown(
+    kind: str, given: object, allowed: Iterable[str], unlisted: Iterable[str] = ()
+) -> UsageError:
+    """An error for an unknown name: it lists what is allowed and guesses what was meant, which may
+    also be one of `unlisted`."""
     names = sorted(allowed, key=_by_number)
-    close = difflib.get_close_matches(str(given)[:100], names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(given)[:100], [*names, *unlisted], n=1, cutoff=0.5)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     known = ", ".join(names)
     shown = printable(repr(given), 100)

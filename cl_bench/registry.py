@@ -40,7 +40,8 @@ class Registry(Generic[Entry]):
     sources: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
     """How names of a source look, the module that makes their entries, and a summary.
 
-    The module has `known(name)`, which looks at the text alone, and `load(name)`."""
+    The module has `known(name)`, which looks at the text alone, `load(name)`, and in `NAMES` those
+    names that it can list."""
 
     def __iter__(self) -> Iterator[str]:
         yield from self.table
@@ -65,7 +66,7 @@ class Registry(Generic[Entry]):
         source = self._source(name)
         if source is not None:
             return cast(Entry, source.load(name))
-        raise unknown(self.kind, name, [*self, *self.sources])
+        raise unknown(self.kind, name, [*self, *self.sources], self.sourced())
 
     def plugin(self, name: str) -> Plugin | None:
         """The plug-in of that full name, broken or not; None for what is built in or unknown."""
@@ -75,10 +76,16 @@ class Registry(Generic[Entry]):
         """Whether a source makes, or made, what has that name: neither built in nor a plug-in."""
         return name not in self.table and self.plugin(name) is None and bool(self._source(name))
 
+    def sourced(self) -> list[str]:
+        """The names that sources can list."""
+        return [name for module in self._modules() for name in module.NAMES]
+
     def _source(self, name: str) -> Any:
         """The module of the source that knows `name`; None if none does."""
-        modules = (import_module(module) for module, _ in self.sources.values())
-        return next((module for module in modules if module.known(name)), None)
+        return next((module for module in self._modules() if module.known(name)), None)
+
+    def _modules(self) -> Iterator[Any]:
+        return (import_module(module) for module, _ in self.sources.values())
 
     def summaries(self) -> list[tuple[str, str]]:
         """Each name with its line. What is built in is not imported for that; plug-ins are."""

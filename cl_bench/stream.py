@@ -170,8 +170,10 @@ def _parse(name: str) -> Stream:
         return _joined(ways[0])
     if _SEPARATOR not in name:
         others = ("a-to-b over known domains", "FILE.toml")
-        raise unknown("stream", name, [*STREAMS, *DOMAINS, *DOMAINS.sources, *others])
-    raise unknown(f"domain (in the stream {name!r})", _unread(name), DOMAINS)
+        listed = [*STREAMS, *DOMAINS, *DOMAINS.sources, *others]
+        raise unknown("stream", name, listed, DOMAINS.sourced())
+    listed = [*DOMAINS, *DOMAINS.sources]
+    raise unknown(f"domain (in the stream {name!r})", _unread(name), listed, DOMAINS.sourced())
 
 
 def _joined(domains: Sequence[str]) -> Stream:

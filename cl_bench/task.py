@@ -120,6 +120,8 @@ class Referenced(Protocol):
 
     reference: str
     """What the registry finds the domain by, on this machine: the path of its file."""
+    summary: str
+    """What its file was read as, in one line."""
 
 
 def hashed_rng(*parts: object) -> random.Random:

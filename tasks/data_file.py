@@ -32,8 +32,10 @@ from .data_splits import Splits, order, split_up
 from .data_table import Table, shown
 from .data_verifiers import Own, Pattern, Verifier, named
 
-__all__ = ["DataDomain", "known", "load"]
+__all__ = ["NAMES", "DataDomain", "known", "load"]
 
+NAMES = ()
+"""Files are not listed."""
 _CHECKED = 100
 """Rows whose own solution is judged when a file is loaded."""
 _ABOUT = ".about.json"

@@ -37,8 +37,9 @@ from .gym_table import LEFT_OUT, SETS
 if TYPE_CHECKING:
     from .gym_engine import Engine
 
-__all__ = ["GymDomain", "GymTask", "factory", "known", "load"]
+__all__ = ["NAMES", "GymDomain", "GymTask", "factory", "known", "load"]
 
+NAMES = tuple(f"gym/{data}" for data in SETS)
 _VERSION = "1"
 """Of what is done here: seeds, splits, scoring."""
 _TRIES = 400

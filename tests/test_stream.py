@@ -40,6 +40,9 @@ def test_a_single_domain_is_a_stream_of_one_stage() -> None:
     ("name", "options", "message"),
     [
         ("maht-to-code", {}, "Did you mean 'math'"),
+        ("gcd", {}, "Did you mean 'gym/gcd'"),
+        ("gym/gcd?max_value", {}, "write gym/gcd, or"),
+        ("gcd-to-math", {}, "Did you mean 'gym/gcd'"),
         ("papr", {}, "Did you mean 'paper'"),
         ("math-to-code", {"steps": 0}, "steps is 0, but must be at least 1"),
         ("math-to-code", {"setting": "eazy"}, "Did you mean 'easy'"),

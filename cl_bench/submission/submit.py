@@ -112,12 +112,12 @@ def _advice(made: Submission) -> list[str]:
     assert made.pack is not None
     manifest = made.pack.manifest
     target = HOME / home(manifest)
-    lines = []
-    if Path(str(manifest["model"])).is_absolute():
-        lines.append(
-            f"Its manifest names the model {manifest['model']}, a folder of this machine: others "
-            "will read that."
-        )
+    named = [manifest["model"], *(stage.get("source", "") for stage in manifest["stream"]["stages"])]
+    lines = [
+        f"Its manifest names {path}, a place on this machine: others will read that."
+        for path in dict.fromkeys(map(str, named))
+        if Path(path).is_absolute()
+    ]
     lines += [
         "To add it to the results, in a checkout of cl-bench:",
         f"  mkdir -p {target.parent} && cp {made.out} {target}",
