@@ -22,7 +22,7 @@ from torch import Tensor
 from cl_bench.errors import UsageError
 from cl_bench.files import read_json, write_json_atomically
 from cl_bench.learner import Batch, Exercise, LearnerConfig, Ledger, StepRecord
-from cl_bench.memory import gradient_rows, scoring_rows
+from cl_bench.memory import gradient_passes, scoring_rows
 from cl_bench.optimizer import (
     adamw,
     finite_sampling,
@@ -165,12 +165,13 @@ class SelfDistillation:
 
     def _passes(self, lessons: Sequence[_Lesson]) -> Iterator[Sequence[_Lesson]]:
         longest = max((len(lesson.response) for lesson in lessons), default=1)
-        prompt = max((len(lesson.student) for lesson in lessons), default=0)
         # The teacher's and the student's logits are alive together, with a gradient.
-        logits = scoring_rows(self._policy.model, longest, _ROWS_PER_PASS)
-        rows = min(logits, gradient_rows(self._policy.model, prompt, longest, _ROWS_PER_PASS))
-        for first in range(0, len(lessons), rows):
-            yield lessons[first : first + rows]
+        most = scoring_rows(self._policy.model, longest, _ROWS_PER_PASS)
+        rows = [
+            (tuple(lesson.student), len(lesson.student), len(lesson.response)) for lesson in lessons
+        ]
+        for part in gradient_passes(self._policy.model, rows, most):
+            yield lessons[part]
 
     def _divergence(self, lessons: Sequence[_Lesson]) -> Tensor:
         """D_KL(student ‖ teacher) in nats, summed over the tokens of all responses."""

@@ -6,10 +6,15 @@ rows of 100 tokens are nothing to the embedded model and gigabytes to one of 135
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+Row = tuple[Hashable, int, int]
+"""A prompt, its length and that of a response to it, in tokens."""
 
 CACHE = 384 * 2**20
 """Bytes of keys and values that are held while responses are sampled."""
@@ -30,14 +35,27 @@ def sampling_rows(model: PreTrainedModel, length: int, most: int) -> int:
     return _rows(CACHE, 2 * _layers(config) * width * _NUMBER * length, most)
 
 
-def gradient_rows(model: PreTrainedModel, prompt: int, responses: int, most: int) -> int:
-    """Rows of so many response tokens that go through one pass with gradient: 1 to `most`.
+def gradient_passes(model: PreTrainedModel, rows: Sequence[Row], most: int) -> list[slice]:
+    """`rows`, in their order, cut into the passes of a gradient: 1 to `most` rows each.
 
-    They share a prompt of `prompt` tokens, which is read once.
+    A pass reads each different prompt once, and pads to its longest prompt and longest response.
     """
     config: Any = model.config.get_text_config()
     cost = _KEPT * _layers(config) * _either(config, "hidden_size", "n_embd") * _NUMBER
-    return _rows(ACTIVATIONS - cost * prompt, cost * responses, most)
+    ends: list[int] = []
+    first = 0
+    for end in range(1, len(rows) + 1):
+        if end - first > 1 and (end - first > most or cost * _tokens(rows[first:end]) > ACTIVATIONS):
+            ends.append(end - 1)
+            first = end - 1
+    ends += [len(rows)] if rows else []
+    return [slice(first, end) for first, end in pairwise([0, *ends])]
+
+
+def _tokens(rows: Sequence[Row]) -> int:
+    """Tokens that a pass over `rows` reads, padding included."""
+    prompts, prompt_lengths, response_lengths = zip(*rows, strict=True)
+    return len(set(prompts)) * max(prompt_lengths) + len(rows) * max(response_lengths)
 
 
 def scoring_rows(model: PreTrainedModel, responses: int, most: int) -> int:

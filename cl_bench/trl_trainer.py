@@ -35,7 +35,7 @@ from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from cl_bench.learner import Batch, Exercise, LearnerConfig
-from cl_bench.memory import gradient_rows
+from cl_bench.memory import Row, gradient_passes
 from cl_bench.optimizer import adamw, finite_sampling, require_finite
 from cl_bench.policy import Policy
 from cl_bench.prompts import chat, in_turn
@@ -167,23 +167,22 @@ class MixedPromptTrainer(GRPOTrainer):
 
     def _compute_loss(self, model: torch.nn.Module, inputs: Rows) -> Tensor:
         """TRL's loss over `inputs`, in passes whose gradients add up; the last one is returned."""
-        moving = self._passes(inputs)
+        *passes, last = self._passes(inputs)
         loss = torch.zeros((), device=inputs["advantages"].device)
-        for rows in moving[:-1]:
+        for rows in passes:
             part = self._pass_loss(model, rows)
             self.accelerator.backward(part)
             loss += part.detach()
-        loss = loss + self._pass_loss(model, moving[-1])
+            del part  # the graph that it holds
+        loss = loss + self._pass_loss(model, last)
         self.check(float(loss.detach()), "loss")
         return loss
 
     def _passes(self, inputs: Rows) -> list[Rows]:
         """The rows that move something, as passes of like prompts within the memory's budget."""
-        prompt, responses = (
-            int(inputs[f"{part}_mask"].sum(1).max()) for part in ("prompt", "completion")
-        )
-        size = gradient_rows(self._policy.model, prompt, responses, _ROWS_PER_PASS)
-        return _passes(inputs, size, still_rows=self.beta > 0)
+        places, rows = _moving(inputs, still_rows=self.beta > 0)
+        passes = gradient_passes(self._policy.model, rows, _ROWS_PER_PASS)
+        return [_take(inputs, places[part]) for part in passes]
 
     def _pass_loss(self, model: torch.nn.Module, rows: Rows) -> Tensor:
         vars(self._policy.model)["forward"] = self._fused_forward
@@ -259,18 +258,17 @@ def _arguments(config: LearnerConfig, device: torch.device) -> GRPOConfig:
     )
 
 
-def _passes(inputs: Rows, size: int, *, still_rows: bool = False) -> list[Rows]:
-    """The rows with an advantage (at least one row), as passes of up to `size` like prompts.
-
-    With `still_rows` those without one as well.
-    """
+def _moving(inputs: Rows, *, still_rows: bool) -> tuple[Tensor, list[Row]]:
+    """Where the rows with an advantage are (at least one row), those of like prompts together, and
+    their sizes; with `still_rows` those without one as well."""
     prompts, places = torch.unique(inputs["prompt_ids"], dim=0, return_inverse=True)
     order = (inputs["prompt_mask"].sum(1) * len(prompts) + places).argsort(stable=True)
     moves = (inputs["advantages"][order] != 0) | still_rows
     if not moves.any():
         moves[0] = True
-    places = order[moves]
-    return [_take(inputs, places[first : first + size]) for first in range(0, len(places), size)]
+    found = order[moves]
+    lengths = (inputs[f"{part}_mask"].sum(1)[found].tolist() for part in ("prompt", "completion"))
+    return found, list(zip(places[found].tolist(), *lengths, strict=True))
 
 
 def _take(inputs: Rows, places: Tensor) -> Rows:

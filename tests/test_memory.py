@@ -11,7 +11,7 @@ import torch
 from transformers import AutoConfig
 
 from cl_bench import memory
-from cl_bench.memory import gradient_rows, sampling_rows, scoring_rows
+from cl_bench.memory import gradient_passes, sampling_rows, scoring_rows
 from cl_bench.policy import Policy
 from cl_bench.prompts import chat
 
@@ -26,7 +26,8 @@ def model(kind: str, **fields: Any) -> Any:
 
 def _gradient_rows(given: Any, length: int, most: int) -> int:
     """Of responses of that length after no prompt."""
-    return gradient_rows(given, 0, length, most)
+    rows = min(most, 10_000) + 1
+    return gradient_passes(given, [("", 0, length)] * rows, most)[0].stop
 
 
 LLAMA = model(
@@ -68,11 +69,29 @@ def test_a_token_costs_what_the_model_holds_of_it() -> None:
     # Of every layer so many vectors of the model's width.
     assert _gradient_rows(LLAMA, length, MANY) == memory.ACTIVATIONS // (27 * 30 * 576 * 4 * length)
     assert _gradient_rows(GPT2, length, MANY) == memory.ACTIVATIONS // (27 * 12 * 768 * 4 * length)
-    # A prompt that all rows share takes its part once.
-    token = 27 * 30 * 576 * 4
-    assert gradient_rows(LLAMA, 30, 20, MANY) == (memory.ACTIVATIONS - 30 * token) // (20 * token)
     assert scoring_rows(LLAMA, 2, MANY) == memory.LOGITS // (2 * 49_152)
     assert scoring_rows(GPT2, 2, MANY) == memory.LOGITS // (2 * 50_257)
+
+
+def test_a_pass_reads_each_prompt_once_and_pads_to_its_longest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    token = 27 * 30 * 576 * 4
+    monkeypatch.setattr(memory, "ACTIVATIONS", 100 * token)
+    same = [("a", 20, 20)] * 5
+    # 20 + 4 * 20 tokens, then what is left.
+    assert gradient_passes(LLAMA, same, 9) == [slice(0, 4), slice(4, 5)]
+    assert gradient_passes(LLAMA, same, 2) == [slice(0, 2), slice(2, 4), slice(4, 5)]
+    # 2 * (20 + 20) tokens; a third prompt makes 120.
+    other = [("a", 20, 20), ("b", 20, 20), ("c", 20, 20)]
+    assert gradient_passes(LLAMA, other, 9) == [slice(0, 2), slice(2, 3)]
+    # 20 + 2 * 40 tokens, although they hold 20 + 10 + 40.
+    assert gradient_passes(LLAMA, [("a", 20, 10), ("a", 20, 40), ("a", 20, 1)], 9) == [
+        slice(0, 2),
+        slice(2, 3),
+    ]
+    assert gradient_passes(LLAMA, [("a", 101, 10), ("b", 101, 10)], 9) == [slice(0, 1), slice(1, 2)]
+    assert gradient_passes(LLAMA, [], 9) == []
 
 
 def test_no_number_depends_on_the_budgets(
