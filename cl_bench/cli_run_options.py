@@ -17,7 +17,10 @@ VARIANTS = "For single learners"
 EVALUATION = "Evaluation"
 Name = typer.Option
 
-Stream = Annotated[str, Name(help="A stream, a-to-b over domains (math, gym/gcd, my.jsonl), or FILE.toml; see `list`.")]
+Stream = Annotated[
+    str,
+    Name(help="A stream, a-to-b over domains (math, gym/gcd, my.jsonl), or FILE.toml."),
+]
 Learner = Annotated[str, Name(help="rl, prompt, fst; see `cl-bench list`.")]
 Model = Annotated[str, Name(help="embedded, smollm2, a folder, a GGUF file or a hub name.")]
 Seed = Annotated[int, Name(help="Seed of conventions, problems and sampling.")]

@@ -45,7 +45,8 @@ def gradient_passes(model: PreTrainedModel, rows: Sequence[Row], most: int) -> l
     ends: list[int] = []
     first = 0
     for end in range(1, len(rows) + 1):
-        if end - first > 1 and (end - first > most or cost * _tokens(rows[first:end]) > ACTIVATIONS):
+        full = end - first > most or cost * _tokens(rows[first:end]) > ACTIVATIONS
+        if full and end - first > 1:
             ends.append(end - 1)
             first = end - 1
     ends += [len(rows)] if rows else []
@@ -54,8 +55,8 @@ def gradient_passes(model: PreTrainedModel, rows: Sequence[Row], most: int) -> l
 
 def _tokens(rows: Sequence[Row]) -> int:
     """Tokens that a pass over `rows` reads, padding included."""
-    prompts, prompt_lengths, response_lengths = zip(*rows, strict=True)
-    return len(set(prompts)) * max(prompt_lengths) + len(rows) * max(response_lengths)
+    read = len({prompt for prompt, _, _ in rows}) * max(length for _, length, _ in rows)
+    return read + len(rows) * max(length for _, _, length in rows)
 
 
 def scoring_rows(model: PreTrainedModel, responses: int, most: int) -> int:

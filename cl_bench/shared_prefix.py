@@ -1,19 +1,18 @@
 """What a model says of responses, with each different prompt read once for all its responses.
 
 The rollouts of a group repeat their prompt. Its cache is copied to the rows that share it, on the
-gradient's path, so that gradients are those of whole texts read row by row. That path is cut
-between prompts and responses, and the prompts' half walked by itself: in one walk autograd would
-hold the gradient of every weight from the responses until that from the prompts is there.
+gradient's path, so that gradients are those of whole texts read row by row.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from cl_bench.gradient_path import cut, rows_looked_up
 from cl_bench.kv_cache import argument, cache_of
 from cl_bench.memory import scoring_rows
 
@@ -28,8 +27,14 @@ def response_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int
     """The logits from which each response token is drawn: (rows, keep, vocabulary), in float32.
 
     `ids` and `mask` are (rows, length): a prompt padded on the left, then `keep` tokens of a
-    response padded on the right. What stands at padding means nothing.
+    response padded on the right. What stands at padding means nothing. Gradients come by
+    `backward()` (see `cl_bench.gradient_path`).
     """
+    with rows_looked_up(model):
+        return _response_logits(model, ids, mask, keep)
+
+
+def _response_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int) -> Tensor:
     prompts, places = torch.unique(
         torch.stack([ids[:, :-keep], mask[:, :-keep]], dim=1), dim=0, return_inverse=True
     )
@@ -43,7 +48,7 @@ def response_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int
         logits_to_keep=1,
     )
     cache = cache_of(read, model)
-    last = _cut(read.logits, cache)
+    last = _cut_between(read.logits, cache)
     cache.reorder_cache(cast(torch.LongTensor, places))
     rest = model(
         input_ids=responses,
@@ -55,37 +60,20 @@ def response_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int
     return torch.cat([last[places], rest.logits[:, :-1]], dim=1).float()
 
 
-def _cut(logits: Tensor, cache: Cache) -> Tensor:
-    """Cut the gradient's path at `logits`, which are returned, and in the `cache`, in place."""
+def _cut_between(logits: Tensor, cache: Cache) -> Tensor:
+    """`cut` at `logits`, which are returned, and in the `cache`, in place."""
     if not logits.requires_grad:
         return logits
     held, layout = tree_flatten([logits, *(vars(layer) for layer in cache.layers)])
-    places = [i for i, value in enumerate(held) if isinstance(value, Tensor) and value.requires_grad]
-    apart = _Apart.apply(torch.ones((), requires_grad=True), [held[i] for i in places])
+    tensors = (place for place, value in enumerate(held) if isinstance(value, Tensor))
+    places = [place for place in tensors if held[place].requires_grad]
+    apart = cut([held[place] for place in places])
     for place, tensor in zip(places, apart, strict=True):
         held[place] = tensor
     logits, *layers = tree_unflatten(held, layout)
     for layer, state in zip(cache.layers, layers, strict=True):
         vars(layer).update(state)
     return logits
-
-
-class _Apart(torch.autograd.Function):
-    """Tensors as they are; their graph is walked back by itself once all their gradients are here.
-
-    As in checkpointing that re-enters autograd, they come in a list, which autograd does not look
-    into, and `_mark` is what makes the outputs need a gradient.
-    """
-
-    @staticmethod
-    def forward(context: Any, _mark: Tensor, tensors: list[Tensor]) -> tuple[Tensor, ...]:
-        context.tensors = tensors
-        return tuple(tensor.detach() for tensor in tensors)
-
-    @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> tuple[None, None]:
-        torch.autograd.backward(context.tensors, gradients)
-        return None, None
 
 
 def response_log_probs(

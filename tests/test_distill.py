@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from cl_bench.policy import Policy
 from cl_bench.prompts import SEED_PROMPT, chat
 from cl_bench.sampling import Sampled
 from cl_bench.task import Verdict
+from tests.slow.scripted import assert_same_gradients, gradients_of
 
 CONFIG = LearnerConfig(learning_rate=1e-2, group_size=4, max_new_tokens=7, temperature=0.8)
 TWO, THREE = "a second , longer prompt ;", "third"
@@ -89,18 +89,6 @@ def by_hand(
     return total / tokens, model
 
 
-def gradients_of(model: torch.nn.Module) -> dict[str, Tensor]:
-    """Filled, from now on, with what backward passes bring to each parameter (before clipping)."""
-    sums: dict[str, Tensor] = {}
-
-    def add(name: str, gradient: Tensor) -> None:
-        sums[name] = sums.get(name, torch.zeros_like(gradient)) + gradient
-
-    for name, parameter in model.named_parameters():
-        parameter.register_hook(partial(add, name))  # type: ignore[no-untyped-call]
-    return sums
-
-
 @pytest.mark.parametrize(
     ("rows", "mixed", "budgets"),
     [
@@ -132,11 +120,7 @@ def test_the_gradient_is_that_of_the_reverse_divergence_with_a_still_teacher(
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss.item() > 1e-3
     assert record.loss == pytest.approx(loss.item(), rel=1e-4)
-    assert len(given) == len(list(model.parameters())) > 10
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None
-        scale = float(parameter.grad.abs().max())
-        torch.testing.assert_close(given[name], parameter.grad, rtol=1e-3, atol=1e-5 * scale)
+    assert_same_gradients(given, model)
     norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
     assert record.grad_norm == pytest.approx(float(norm), rel=1e-3)
 

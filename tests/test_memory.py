@@ -27,7 +27,8 @@ def model(kind: str, **fields: Any) -> Any:
 def _gradient_rows(given: Any, length: int, most: int) -> int:
     """Of responses of that length after no prompt."""
     rows = min(most, 10_000) + 1
-    return gradient_passes(given, [("", 0, length)] * rows, most)[0].stop
+    first = gradient_passes(given, [("", 0, length)] * rows, most)[0]
+    return int(first.stop)
 
 
 LLAMA = model(

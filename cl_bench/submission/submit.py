@@ -112,7 +112,8 @@ def _advice(made: Submission) -> list[str]:
     assert made.pack is not None
     manifest = made.pack.manifest
     target = HOME / home(manifest)
-    named = [manifest["model"], *(stage.get("source", "") for stage in manifest["stream"]["stages"])]
+    sources = (stage.get("source", "") for stage in manifest["stream"]["stages"])
+    named = [manifest["model"], *sources]
     lines = [
         f"Its manifest names {path}, a place on this machine: others will read that."
         for path in dict.fromkeys(map(str, named))

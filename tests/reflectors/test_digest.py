@@ -45,7 +45,8 @@ def test_what_the_instructions_already_say_is_not_said_again() -> None:
 def test_advice_never_contradicts_what_the_instructions_say() -> None:
     briefly = DigestReflector()(SEED, [rollout("First", cut=True)]).text
     careful = DigestReflector()(SEED, [rollout("answer: 3")]).text
-    assert "step by step" in careful and "brief" in briefly
+    assert "step by step" in careful
+    assert "brief" in briefly
     assert "step by step" not in DigestReflector()(briefly, [rollout("answer: 3")]).text
     with pytest.raises(ReflectionError, match="leave no advice"):
         DigestReflector()(careful, [rollout("First", cut=True)])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import torch
 from torch import Tensor
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from cl_bench.learner import Exercise, LearnerConfig
 from cl_bench.policy import Policy
@@ -71,15 +71,17 @@ def hand_written_loss(
 
 
 def gradients_of(model: torch.nn.Module) -> dict[str, Tensor]:
-    """Filled, from now on, with what backward passes bring to each parameter (before clipping)."""
-    sums: dict[str, Tensor] = {}
+    """Filled, at the next step of an optimizer, with each parameter's gradient (after clipping)."""
+    found: dict[str, Tensor] = {}
 
-    def add(name: str, gradient: Tensor) -> None:
-        sums[name] = sums.get(name, torch.zeros_like(gradient)) + gradient
+    def keep(*_: object) -> None:
+        handle.remove()
+        for name, parameter in model.named_parameters():
+            if parameter.grad is not None:
+                found[name] = parameter.grad.clone()
 
-    for name, parameter in model.named_parameters():
-        parameter.register_hook(partial(add, name))  # type: ignore[no-untyped-call]
-    return sums
+    handle = register_optimizer_step_pre_hook(keep)
+    return found
 
 
 def trainable_copy(policy: Policy) -> torch.nn.Module:
@@ -87,9 +89,15 @@ def trainable_copy(policy: Policy) -> torch.nn.Module:
     return model.requires_grad_(True)
 
 
-def assert_same_gradients(given: dict[str, Tensor], model: torch.nn.Module) -> None:
+def assert_same_gradients(
+    given: dict[str, Tensor], model: torch.nn.Module, *, most: float = 1.0
+) -> None:
+    """Those given are those of `model`, clipped to a norm of at most `most`."""
+    norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+    factor = min(1.0, most / float(norm))
     assert len(given) == len(list(model.parameters())) > 10
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None
-        scale = float(parameter.grad.abs().max())
-        torch.testing.assert_close(given[name], parameter.grad, rtol=1e-3, atol=1e-5 * scale)
+        expected = factor * parameter.grad
+        scale = float(expected.abs().max())
+        torch.testing.assert_close(given[name], expected, rtol=1e-3, atol=1e-5 * scale)
