@@ -18,11 +18,11 @@ Row = tuple[Hashable, int, int]
 
 CACHE = 384 * 2**20
 """Bytes of keys and values that are held while responses are sampled."""
-ACTIVATIONS = 256 * 2**20
+ACTIVATIONS = 320 * 2**20
 """Bytes that one pass keeps for its gradient."""
 LOGITS = 2**23
 """Numbers in one pass's logits where no gradient is needed (32 MB); several such are alive."""
-_KEPT = 27
+_KEPT = 22
 """Vectors of the model's width that a layer keeps for each token of a gradient's pass, about."""
 _NUMBER = 4
 

@@ -68,8 +68,8 @@ def test_a_token_costs_what_the_model_holds_of_it() -> None:
     assert sampling_rows(LLAMA, length, MANY) == memory.CACHE // (2 * 30 * 3 * 64 * 4 * length)
     assert sampling_rows(GPT2, length, MANY) == memory.CACHE // (2 * 12 * 12 * 64 * 4 * length)
     # Of every layer so many vectors of the model's width.
-    assert _gradient_rows(LLAMA, length, MANY) == memory.ACTIVATIONS // (27 * 30 * 576 * 4 * length)
-    assert _gradient_rows(GPT2, length, MANY) == memory.ACTIVATIONS // (27 * 12 * 768 * 4 * length)
+    assert _gradient_rows(LLAMA, length, MANY) == memory.ACTIVATIONS // (22 * 30 * 576 * 4 * length)
+    assert _gradient_rows(GPT2, length, MANY) == memory.ACTIVATIONS // (22 * 12 * 768 * 4 * length)
     assert scoring_rows(LLAMA, 2, MANY) == memory.LOGITS // (2 * 49_152)
     assert scoring_rows(GPT2, 2, MANY) == memory.LOGITS // (2 * 50_257)
 
@@ -77,7 +77,7 @@ def test_a_token_costs_what_the_model_holds_of_it() -> None:
 def test_a_pass_reads_each_prompt_once_and_pads_to_its_longest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    token = 27 * 30 * 576 * 4
+    token = 22 * 30 * 576 * 4
     monkeypatch.setattr(memory, "ACTIVATIONS", 100 * token)
     same = [("a", 20, 20)] * 5
     # 20 + 4 * 20 tokens, then what is left.
