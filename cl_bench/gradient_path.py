@@ -1,6 +1,6 @@
-"""Two shortcuts on the way back through a model that save memory; gradients stay what they are.
+"""Shortcuts on the way back through a model that save memory; gradients stay what they are.
 
-Both hold for `backward()` alone, not for `torch.autograd.grad`: gradients are added to the weights
+They hold for `backward()` alone, not for `torch.autograd.grad`: gradients are added to the weights
 from within the walk, as in checkpointing that re-enters autograd.
 """
 
@@ -28,22 +28,25 @@ def cut(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
 
 
 @contextmanager
-def rows_looked_up(model: PreTrainedModel) -> Iterator[None]:
-    """Within, the gradient of the model's input embeddings is added to the rows looked up.
+def vocabulary_in_place(model: PreTrainedModel) -> Iterator[None]:
+    """Within, gradients of input embeddings and output head are added to those already there.
 
-    Autograd would make tensors of the whole vocabulary's size in every pass, and hold the output
-    head's gradient for them where the two share their weight.
+    Autograd would make tensors of the whole vocabulary's size in every pass, one for the embeddings
+    and one for the head, and a third to add them where the two share their weight.
     """
-    module: Any = model.get_input_embeddings()
-    # Subclasses may do more than look up.
-    if type(module) is not torch.nn.Embedding or module.max_norm is not None:
-        yield
-        return
-    handle = module.register_forward_hook(_add_to_rows)
+    embeddings: Any = model.get_input_embeddings()
+    head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    handles: list[Any] = []
+    # Subclasses may do more than look up or multiply.
+    if type(embeddings) is torch.nn.Embedding and embeddings.max_norm is None:
+        handles.append(embeddings.register_forward_hook(_look_up))
+    if type(head) is torch.nn.Linear and getattr(head, "bias", None) is None:
+        handles.append(head.register_forward_hook(_multiply))
     try:
         yield
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
 
 
 def _mark() -> Tensor:
@@ -51,13 +54,22 @@ def _mark() -> Tensor:
     return torch.ones((), requires_grad=True)
 
 
-def _add_to_rows(module: torch.nn.Embedding, inputs: tuple[Tensor], found: Tensor) -> Tensor:
+def _look_up(module: torch.nn.Embedding, inputs: tuple[Tensor], found: Tensor) -> Tensor:
     if not found.requires_grad:
         return found
     looked_up: Tensor = _LookedUp.apply(  # type: ignore[no-untyped-call]
         _mark(), found.detach(), module, *inputs
     )
     return looked_up
+
+
+def _multiply(module: torch.nn.Linear, inputs: tuple[Tensor], found: Tensor) -> Tensor:
+    if not (found.requires_grad and module.weight.requires_grad):
+        return found
+    multiplied: Tensor = _Multiplied.apply(  # type: ignore[no-untyped-call]
+        _mark(), *inputs, found.detach(), module
+    )
+    return multiplied
 
 
 class _Apart(torch.autograd.Function):
@@ -85,11 +97,31 @@ class _LookedUp(torch.autograd.Function):
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[None, None, None, None]:
         weight, unmoved = context.module.weight, context.module.padding_idx
-        if weight.grad is None:
-            weight.grad = torch.zeros_like(weight)
         ids = context.ids.flatten()
         rows = gradient.flatten(0, -2).to(weight.dtype)
         if unmoved is not None:
             rows = rows.masked_fill((ids == unmoved)[:, None], 0.0)
-        weight.grad.index_add_(0, ids, rows)
+        _gradient(weight).index_add_(0, ids, rows)
         return None, None, None, None
+
+
+class _Multiplied(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        context: Any, _mark: Tensor, hidden: Tensor, found: Tensor, module: torch.nn.Linear
+    ) -> Tensor:
+        context.hidden, context.module = hidden.detach(), module
+        return found.clone()
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[None, Tensor, None, None]:
+        hidden, weight = context.hidden, context.module.weight
+        rows = gradient.flatten(0, -2).to(weight.dtype)
+        _gradient(weight).addmm_(rows.t(), hidden.flatten(0, -2).to(weight.dtype))
+        return None, (gradient @ weight.to(gradient.dtype)).to(hidden.dtype), None, None
+
+
+def _gradient(weight: Tensor) -> Tensor:
+    if weight.grad is None:
+        weight.grad = torch.zeros_like(weight)
+    return weight.grad

@@ -20,7 +20,8 @@ _OPTIMIZER = "optimizer.safetensors"
 def adamw(model: torch.nn.Module, learning_rate: float) -> torch.optim.AdamW:
     """AdamW, without weight decay, of the parameters of `model` that are trained."""
     parameters = [weight for weight in model.parameters() if weight.requires_grad]
-    return torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0)
+    # Fused, it makes no temporary tensors of the size of the largest weight.
+    return torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0, fused=True)
 
 
 def save_weights(model: torch.nn.Module, adam: torch.optim.Optimizer, folder: Path) -> None:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from cl_bench.errors import UsageError
 from cl_bench.loading import load, quiet
-from cl_bench.memory import sampling_rows, scoring_rows
+from cl_bench.memory import return_what_is_freed, sampling_rows, scoring_rows
 from cl_bench.prompts import Message
 from cl_bench.sampling import Sampled, left_pad, sample
 from cl_bench.templates import settle_template
@@ -106,6 +106,7 @@ class Policy:
             tokenizer.pad_token = tokenizer.eos_token
         tokenizer.padding_side = "left"
         logging.getLogger("transformers.integrations.hub_kernels").addFilter(_no_kernel_advice)
+        return_what_is_freed(model)
         self.model = model
         self.tokenizer = tokenizer
         self.base = copy.deepcopy(model).requires_grad_(False)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from cl_bench.gradient_path import cut, rows_looked_up
+from cl_bench.gradient_path import cut, vocabulary_in_place
 from cl_bench.kv_cache import argument, cache_of
 from cl_bench.memory import scoring_rows
 
@@ -30,7 +30,7 @@ def response_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int
     response padded on the right. What stands at padding means nothing. Gradients come by
     `backward()` (see `cl_bench.gradient_path`).
     """
-    with rows_looked_up(model):
+    with vocabulary_in_place(model):
         return _response_logits(model, ids, mask, keep)
 
 

@@ -203,7 +203,7 @@ def test_what_is_not_finite_never_reaches_the_weights(policy: Policy) -> None:
     distillation = SelfDistillation(policy, CONFIG, Ledger())
     with pytest.raises(DivergedError, match=r"Step 1 .* reward is nan.*learning_rate"):
         list(distillation.steps([[exercise("a", lambda _: float("nan"))]], [TWO]))
-    weight = next(policy.model.parameters())
+    *_, weight = policy.model.parameters()
     weight.register_hook(lambda grad: grad * float("nan"))  # type: ignore[no-untyped-call]
     with pytest.raises(DivergedError, match=r"Step 2 .* gradient norm is nan"):
         list(distillation.steps([[exercise("a")]], [TWO]))

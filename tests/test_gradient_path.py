@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel
 
-from cl_bench.gradient_path import cut, rows_looked_up
+from cl_bench.gradient_path import cut, vocabulary_in_place
 
 IDS = torch.tensor([[4, 4, 0, 7], [9, 4, 1, 0]])
 
@@ -45,9 +45,9 @@ def assert_same(found: dict[str, Tensor | None], expected: dict[str, Tensor | No
 
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("pad", [None, 0])
-def test_rows_looked_up_get_the_gradient_of_autograd(tied: bool, pad: int | None) -> None:
+def test_the_vocabularys_gradients_are_those_of_autograd(tied: bool, pad: int | None) -> None:
     model = built(tied=tied, pad=pad)
-    with rows_looked_up(model):
+    with vocabulary_in_place(model):
         found = gradients(model)
     assert_same(found, gradients(built(tied=tied, pad=pad)))
     # Outside nothing is changed.
@@ -55,12 +55,28 @@ def test_rows_looked_up_get_the_gradient_of_autograd(tied: bool, pad: int | None
     assert_same(gradients(model), gradients(built(tied=tied, pad=pad)))
 
 
-def test_embeddings_that_are_not_trained_get_no_gradient() -> None:
-    model = built(tied=False, pad=None)
-    weight = model.get_input_embeddings().weight
-    cast(Tensor, weight).requires_grad_(False)
-    with rows_looked_up(model):
-        assert gradients(model)["model.embed_tokens.weight"] is None
+@pytest.mark.parametrize("name", ["model.embed_tokens.weight", "lm_head.weight"])
+def test_what_is_not_trained_gets_no_gradient(name: str) -> None:
+    model, plain = built(tied=False, pad=None), built(tied=False, pad=None)
+    for each in (model, plain):
+        each.get_parameter(name).requires_grad_(False)
+    with vocabulary_in_place(model):
+        found = gradients(model)
+    assert found[name] is None
+    assert_same(found, gradients(plain))
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_under_autocast_gradients_are_those_of_autograd_within_its_precision(tied: bool) -> None:
+    model, plain = built(tied=tied, pad=None), built(tied=tied, pad=None)
+    with torch.autocast("cpu", dtype=torch.bfloat16), vocabulary_in_place(model):
+        found = gradients(model)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        expected = gradients(plain)
+    for name, gradient in expected.items():
+        assert gradient is not None
+        scale = float(gradient.abs().max())
+        torch.testing.assert_close(found[name], gradient, rtol=0, atol=0.03 * scale, msg=name)
 
 
 def test_a_cut_changes_no_gradient_and_is_walked_once_all_is_there() -> None:

@@ -105,7 +105,7 @@ def test_a_reward_that_is_not_finite_is_an_error_that_names_the_step(
 
 
 def test_a_gradient_that_is_not_finite_never_reaches_the_weights(policy: Policy) -> None:
-    weight = next(policy.model.parameters())
+    *_, weight = policy.model.parameters()
     weight.register_hook(lambda grad: grad * float("nan"))  # type: ignore[no-untyped-call]
     slow = SlowWeights(policy, CONFIG, Ledger())
     with pytest.raises(DivergedError, match=r"Step 1 .* gradient norm is nan"):
