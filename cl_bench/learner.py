@@ -231,7 +231,7 @@ class Learner(Protocol):
     """What the runner drives.
 
     `learn` takes one step per batch of `batches` and yields a record after each. `ahead` are the
-    batches of the steps after those, to look at; nothing tells where a task ends.
+    next batches of the same task, to look at; there are fewer of them where it ends.
     `prompt` is the system prompt it would be evaluated with now. `lineage` returns the prompt
     records since the last call. `save` and `load` write and read the whole state, so that a loaded
     learner goes on exactly as the saved one would have.

@@ -167,7 +167,7 @@ class Runner:
         domain = self._stream.stages[stage].domain
         label = {"stage": stage + 1, "domain": domain}
         now = self._course.batches(self._step + 1, last)
-        ahead = self._course.batches(last + 1, min(last + self._look_ahead, self._stream.steps))
+        ahead = self._course.ahead(last, self._look_ahead)
         try:
             for record in self._learner.learn(now, ahead):
                 self._step += 1

@@ -245,6 +245,10 @@ class Course:
         """The batches of steps `first` … `last` (1-based, inclusive)."""
         return [self._batch(step) for step in range(first, last + 1)]
 
+    def ahead(self, last: int, most: int) -> list[Batch]:
+        """The batches of up to `most` steps after step `last` (1-based), of its stage alone."""
+        return self.batches(last + 1, min(last + most, self.end_of(self.stage_of(last))))
+
     def past(self, last: int) -> Find:
         """What finds an exercise of the steps 1 … `last` by its key."""
 

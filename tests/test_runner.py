@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import cl_bench
 from cl_bench import differences
 from cl_bench.api import resume
+from cl_bench.baselines.prompt_only import PromptOnly
 from cl_bench.errors import (
     DivergedError,
     LockedError,
@@ -20,6 +22,7 @@ from cl_bench.errors import (
     RunDirectoryError,
     UsageError,
 )
+from cl_bench.learner import Batch
 from cl_bench.progress import Quiet
 from cl_bench.prompts import SEED_PROMPT
 from cl_bench.results import RunDirectory
@@ -165,6 +168,24 @@ def test_learners_meet_the_same_base_model_and_test_items(runs: dict[str, cl_ben
         starts.append(frame[frame["step"] == 0].reset_index(drop=True))
     pd.testing.assert_frame_equal(starts[0], starts[1])
     pd.testing.assert_frame_equal(starts[0], starts[2])
+
+
+def test_a_round_reads_no_exercise_of_a_stage_that_has_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed: list[set[int]] = []
+    learn = PromptOnly.learn
+
+    def spied(self: PromptOnly, batches: Sequence[Batch], ahead: Sequence[Batch] = ()) -> Any:
+        steps = {int(item.key.partition(".")[0]) for batch in (*batches, *ahead) for item in batch}
+        handed.append(steps)
+        return learn(self, batches, ahead)
+
+    monkeypatch.setattr(PromptOnly, "learn", spied)
+    # A round before steps 1 and 4 looks two steps ahead, and the stage ends with step 4.
+    options = SMALL | {"round_exercises": 9}
+    cl_bench.run(learner="prompt", out=tmp_path / "run", **options)
+    assert handed == [{1, 2, 3, 4}, {3, 4}, {5, 6, 7, 8}, {7, 8}]
 
 
 def test_the_ledger_counts_each_channel(runs: dict[str, cl_bench.Run]) -> None:

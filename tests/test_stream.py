@@ -72,6 +72,12 @@ def test_stages_follow_each_other_at_the_boundary() -> None:
     assert [made.stage_of(step) for step in range(1, 7)] == [0, 0, 0, 1, 1, 1]
 
 
+def test_what_lies_ahead_ends_with_the_stage() -> None:
+    made = course("math-to-code", 4)
+    keys = {last: [batch[0].key for batch in made.ahead(last, 2)] for last in (1, 3, 4, 5, 8)}
+    assert keys == {1: ["2.0", "3.0"], 3: ["4.0"], 4: [], 5: ["6.0", "7.0"], 8: []}
+
+
 def test_a_domain_that_comes_back_keeps_its_convention_and_goes_on_in_its_problems() -> None:
     back, once = course("math-to-code-to-math", 2), course("math", 4)
     assert texts(back, 5, 6) == texts(once, 3, 4)
