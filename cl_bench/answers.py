@@ -27,8 +27,8 @@ _MOST = 20_000
 """Characters of a response from which on it has no answer."""
 _SHOWN = 80
 """Characters of an answer in feedback."""
-_DIGITS = 60
-"""Digits of a number from which on it is none; the readers of longer ones take forever."""
+_DIGITS = 1_000
+"""Digits of a number from which on it is none; Python refuses to read those of 4,300."""
 
 _TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 _LINE = re.compile(
@@ -37,10 +37,11 @@ _LINE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _NUMBER = re.compile(
-    r"(?<![0-9]\*\*)(?<![0-9]\^)"  # the exponent of an unfinished calculation
+    r"(?<![\w)]\*\*)(?<!\^)(?<!\^\{)"  # an exponent
     # Part of a word or a longer number, of a name, of a terminal's escape.
     r"(?<![a-z0-9])(?<![a-z0-9]_)(?<!\x1b[\[\]])"
-    r"(?:(?<![\w)\]])[-−])?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?"
+    r"(?:(?<![\w)\]])[-−–+])?"
+    r"(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|(?<![\w.])\.[0-9]+)"
     r"(?:[eE][-+]?[0-9]{1,2}(?!\w))?(?:/[0-9]+(?![\w.]))?"
     r"(?!\*\*[0-9]|\^[0-9]|[0-9]|[eE][-+]?[0-9]|\.__)"
 )
@@ -48,9 +49,34 @@ _LETTER = re.compile(
     r"\(([A-Za-z])\)|(?<![A-Za-z0-9'’\x1b\[])([A-Z])(?![A-Za-z0-9'’])(?!(?<=[AI])[ \t]+[a-z])"
 )
 """A letter in parentheses or a capital on its own, but not the words "a" and "I"."""
-_FRACTION = re.compile(r"\\[dt]?frac\{(-?[0-9]+)\}\{([0-9]+)\}")
+_FIRST_LETTER = re.compile(
+    r"[\s*_]*(?:\(([A-Za-z])\)|([A-Za-z])[*_]*[).:](?=[\s*_]|$)|([A-Z])(?= ?[(–-]))"
+)
+"""A letter that a text begins with, before the words of its choice: "(B) Paris", "b) Paris"."""
+_SAID_LETTER = re.compile(
+    r"\b(?:answer|choice|option)(?: is)?:? \(?([a-z])\)?(?![\w'’])(?![ \t]+[a-z])", re.IGNORECASE
+)
 _OR = re.compile(r"\bor\b", re.IGNORECASE)
-_QUOTES = "\"'`“”‘’*_$"
+_LIST = re.compile(r"\bor\b|\band\b|[,;]\s", re.IGNORECASE)
+_GOES_ON = re.compile(r"\s*(?:[-+*/×÷^=<>−–]|\\|[a-zA-Z]\s*[-+*/=])")
+"""After a number: a calculation, whose result comes later."""
+_PAIRS = ('""', "''", "``", "**", "__", "$$", "“”", "‘’")
+_WRITTEN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), plain)
+    for pattern, plain in (
+        (r"\\(?:text|textbf|mathrm|mathbf)\{([^{}]*)\}", r" \1 "),
+        (r"\{,\}", ","),
+        (r"(?<=[0-9])(?:\\[,;! ]|[\u2009\u202f])(?=[0-9]{3})", ""),
+        (r"\\[dt]?frac\{?(-?[0-9]+|(?<=frac)[0-9])\}?\{?([0-9]+)\}?", r" \1/\2"),
+        (r"([=:({>][ \t]*)[-−–][ \t]+(?=[$€£]?[0-9.])", r"\1-"),
+        (r"[-−–][ \t]?[$€£](?=[0-9.])", "-"),
+        (r"([0-9.]) ?(?:x|×|\\times|\\cdot|\*) ?10(?:\^|\*\*)\{?(-?[0-9]{1,2})\}?", r"\1e\2"),
+        (r"(?<=[0-9]) / (?=[0-9])", "/"),
+    )
+)
+"""How numbers are written in LaTeX and by people, and as `number` reads them."""
+_MIXED = re.compile(r"(?<![\w./])([-−–]?)([0-9]+) +([0-9]+)/([0-9]+)(?![\w/])")
+_UNBOXED = re.compile(r"\\(?:text|textbf|mathrm|mathbf)\{([^{}]*)\}")
 
 _EXPECTED: dict[Kind, str] = {
     "number": "a number",
@@ -77,7 +103,9 @@ def extract(response: str, kind: Kind, choices: tuple[str, ...] = ()) -> Extract
     if len(response) > _MOST:
         return Extracted(None)
     if kind == "number":
-        response = _FRACTION.sub(r"\1/\2", response)
+        response = _plainly(response)
+    elif kind != "text":
+        response = _UNBOXED.sub(r"\1", response)
     parts = (part for text in _forms(response) for part in _alternatives(text, kind))
     forms = list(dict.fromkeys(_inside(part, kind, choices) for part in parts))
     if forms:
@@ -88,6 +116,20 @@ def extract(response: str, kind: Kind, choices: tuple[str, ...] = ()) -> Extract
     return Extracted(_last(response, kind, choices))
 
 
+def _plainly(text: str) -> str:
+    """Numbers in one way of writing, mixed ones as fractions."""
+    for pattern, plain in _WRITTEN:
+        text = pattern.sub(plain, text)
+    return _MIXED.sub(_improper, text)
+
+
+def _improper(match: re.Match[str]) -> str:
+    sign, whole, above, below = match.groups()
+    if not int(above) < int(below):
+        return match[0]
+    return f"{sign}{int(whole) * int(below) + int(above)}/{below}"
+
+
 def _forms(response: str) -> Iterator[str]:
     """What stands in forms, in the order of the kinds of form."""
     yield from _boxed(response)
@@ -95,12 +137,18 @@ def _forms(response: str) -> Iterator[str]:
     untagged = _TAG.sub("", response)
     for match in _LINE.finditer(untagged):
         if "\\boxed" not in match[1]:
-            yield match[1]
+            emphasised = match[0].lstrip(" \t>#-")[:1] in ("*", "_")
+            yield match[1].rstrip(" *_") or match[1] if emphasised else match[1]
 
 
 def _alternatives(text: str, kind: Kind) -> list[str]:
-    """The content of a form; each of the answers that it leaves to choose from, "7 or 8"."""
-    return _OR.split(text) if kind in ("number", "choice") else [text]
+    """The content of a form; each of the answers that it gives, "7 or 8", "7, 8"."""
+    if kind not in ("number", "choice"):
+        return [text]
+    parts = [part for part in _LIST.split(text) if part.strip()]
+    if kind == "number" and all(number(_bare(part)) is not None for part in parts):
+        return parts
+    return _OR.split(text)
 
 
 def _boxed(response: str) -> Iterator[str]:
@@ -122,25 +170,50 @@ def _boxed(response: str) -> Iterator[str]:
 def _inside(text: str, kind: Kind, choices: tuple[str, ...]) -> str | None:
     """The answer in the content of a form."""
     text = text.strip()
+    if kind == "number":
+        return _formed_number(text)
     return (text if kind == "text" else _last(text, kind, choices)) or None
+
+
+def _formed_number(text: str) -> str | None:
+    """The number that a form begins with, "12 apples (3 boxes)"; where it is calculated or told in
+    a sentence, the last one."""
+    result = text.rpartition("=")[2]
+    begun = _bare(result if _NUMBER.search(result) else text).lstrip("$€£ ")
+    match = _NUMBER.match(begun)
+    if match and not _GOES_ON.match(begun, match.end()):
+        return _signed(match[0])
+    return _last(text, "number", ())
+
+
+def _signed(digits: str) -> str:
+    return digits.replace("−", "-").replace("–", "-")
 
 
 def _last(text: str, kind: Kind, choices: tuple[str, ...]) -> str | None:
     if kind == "number":
         numbers = _NUMBER.findall(text)
-        return numbers[-1].replace("−", "-") if numbers else None
+        return _signed(numbers[-1]) if numbers else None
     if kind == "choice":
         return _choice(text, choices) if choices else _letter(text)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if kind == "line":
+        lines = [line for line in lines if not line.startswith("```")]
     if not lines:
         return None
-    return _bare(lines[-1]) if kind == "line" else "\n".join(lines)
+    return _bare(lines[-1]) or None if kind == "line" else "\n".join(lines)
 
 
 def _letter(text: str) -> str | None:
-    alone = text.strip(" \t\r\n.:;,)(" + _QUOTES)
+    alone = text.strip(" \t\r\n.:;,)(\"'`“”‘’*_$")
     if len(alone) == 1 and alone.isascii() and alone.isalpha():
         return alone.upper()
+    *_, last = text.strip().splitlines() or [""]
+    begun, said = _FIRST_LETTER.match(last), _SAID_LETTER.findall(text)
+    if begun:
+        return next(filter(None, begun.groups())).upper()
+    if said:
+        return str(said[-1]).upper()
     found = [(first or second).upper() for first, second in _LETTER.findall(text)]
     return found[-1] if found else None
 
@@ -159,8 +232,14 @@ def _word(choices: tuple[str, ...]) -> re.Pattern[str]:
 
 def _bare(line: str) -> str:
     """A line without the quotes, emphasis and full stop that people put around an answer."""
-    line = line.strip().strip(_QUOTES).strip()
-    return line[:-1].strip(_QUOTES) if line.endswith(".") and len(line) > 1 else line
+    before = None
+    while line != before:
+        before, line = line, line.strip()
+        if len(line) > 1 and line.endswith("."):
+            line = line[:-1]
+        if len(line) > 1 and line[0] + line[-1] in _PAIRS:
+            line = line[1:-1]
+    return line
 
 
 def number(text: str) -> Fraction | None:
@@ -168,7 +247,7 @@ def number(text: str) -> Fraction | None:
     match = _NUMBER.fullmatch(text.strip())
     if match is None or sum(character.isdigit() for character in text) > _DIGITS:
         return None
-    head, _, below = match[0].replace(",", "").replace("−", "-").partition("/")
+    head, _, below = _signed(match[0]).replace(",", "").partition("/")
     try:
         return Fraction(head) / (Fraction(below) if below else 1)
     except (ValueError, ZeroDivisionError):
@@ -220,7 +299,7 @@ def judge(
     extracted answer a number from 0 to 1; without it the answer has to be the same as `gold`. It
     may be slow or strict, but must not raise.
     """
-    found = extract(response.replace(asked, "\n") if asked else response, kind, choices)
+    found = extract(_without(asked, response), kind, choices)
     if found.text is None:
         points = 0.0
     elif score is None:
@@ -233,6 +312,13 @@ def judge(
     said, fault = _said(found, gold, kind, level, points)
     cut = CUT_OFF if level in ("step", "full") else ""
     return Verdict(points, said, found.text, formatted, fault, cut)
+
+
+def _without(asked: str, response: str) -> str:
+    """The response without repetitions of the problem, where that is more than a word."""
+    if len(asked.split()) < 2 or asked not in response:
+        return response
+    return re.sub(rf"(?<!\w){re.escape(asked)}(?!\w)", "\n", response)
 
 
 def _said(

@@ -55,6 +55,89 @@ def test_the_answer_is_found_where_models_put_it(
     assert (found.text, found.formatted) == (answer, formatted)
 
 
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [
+        ("answer: .5", "0.5"),
+        ("answer: - 5", "-5"),
+        ("5 - 17 = - 12", "-12"),
+        ("answer: -$5", "-5"),
+        ("answer: –5", "-5"),
+        (r"\boxed{1\frac{1}{2}}", "3/2"),
+        (r"\boxed{-\frac12}", "-1/2"),
+        ("answer: 1 1/2", "3/2"),
+        ("answer: 1 / 2", "1/2"),
+        (r"\boxed{1{,}234}", "1234"),
+        (r"\boxed{1\,234}", "1234"),
+        ("answer: 5 m^2", "5"),
+        (r"\boxed{12\text{ cm}^2}", "12"),
+        (r"answer: 3\times10^2", "300"),
+        ("answer: 3 x 10^2", "300"),
+        ("Answer: 12 apples (3 boxes)", "12"),
+        ("The answer is: 12. I used 3 steps.", "12"),
+        ("Answer: The sum of 3 and 4 is 7.", "7"),
+        ("Answer: 3 + 4 = 7 apples in 2 boxes", "7"),
+        ("**Answer: 12**", "12"),
+        ("Answer: 12\nAnswer: 12 apples in 3 boxes", "12"),
+    ],
+)
+def test_numbers_are_read_as_people_write_them(response: str, answer: str) -> None:
+    found = extract(response, "number").text
+    assert found is not None
+    assert number(found) == Fraction(answer)
+
+
+@pytest.mark.parametrize("response", ["answer: 10, 12", "answer: 10 and 12", "Answer: 7 or 8"])
+def test_several_numbers_in_a_form_are_several_answers(response: str) -> None:
+    assert extract(response, "number").text is None
+
+
+@pytest.mark.parametrize(
+    ("response", "letter"),
+    [
+        ("b) Paris", "B"),
+        ("answer: b. Paris", "B"),
+        ("The answer is b.", "B"),
+        ("answer: (B) Vitamin C", "B"),
+        ("answer: B: Vitamin C", "B"),
+        ("answer: B (vitamin C)", "B"),
+        ("answer: B. U.S.", "B"),
+        ("A) Rome\nB) Paris\nSo it is A", "A"),
+        ("The answer is a dog.", None),
+    ],
+)
+def test_a_letter_counts_before_the_words_of_its_choice(response: str, letter: str | None) -> None:
+    assert extract(response, "choice").text == letter
+
+
+@pytest.mark.parametrize(
+    ("response", "line"),
+    [
+        ("```\nParis\n```", "Paris"),
+        ("```\n```", None),
+        (r"\boxed{\text{Paris}}", "Paris"),
+        ("**Paris**.", "Paris"),
+        ("answer: *", "*"),
+        ("answer: U'", "U'"),
+        ("“left.”", "left"),
+    ],
+)
+def test_a_line_loses_what_surrounds_it_and_nothing_else(response: str, line: str | None) -> None:
+    assert extract(response, "line").text == line
+
+
+def test_a_prime_is_part_of_a_move() -> None:
+    assert judge("answer: U", "U'", asked="", kind="line", level="full").score == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"), [("6", "36"), ("cat", "cats"), ("the cat", "the cats")]
+)
+def test_a_problem_is_not_cut_out_of_the_answer(asked: str, answer: str) -> None:
+    verdict = judge(f"answer: {answer}", answer, asked=asked, kind="line", level="full")
+    assert verdict.score == 1
+
+
 def test_choices_may_be_words_in_any_case() -> None:
     assert extract("Yes, or rather NO!", "choice", ("Yes", "No")).text == "No"
     assert extract("nobody knows", "choice", ("yes", "no")).text is None
@@ -83,7 +166,11 @@ def test_two_different_answers_in_forms_are_none(response: str, answer: str | No
         ("1e3", 1000),
         ("1/0", None),
         ("12 apples", None),
-        ("9" * 100, None),
+        ("9" * 100, int("9" * 100)),
+        ("9" * 2_000, None),
+        (".5", Fraction(1, 2)),
+        ("+5", 5),
+        ("–5", -5),
     ],
 )
 def test_numbers_are_read_exactly(text: str, value: object) -> None:
