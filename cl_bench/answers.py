@@ -132,7 +132,7 @@ def _improper(match: re.Match[str]) -> str:
 
 def _forms(response: str) -> Iterator[str]:
     """What stands in forms, in the order of the kinds of form."""
-    yield from _boxed(response)
+    yield from boxed(response)
     yield from _TAG.findall(response)
     untagged = _TAG.sub("", response)
     for match in _LINE.finditer(untagged):
@@ -151,8 +151,12 @@ def _alternatives(text: str, kind: Kind) -> list[str]:
     return _OR.split(text)
 
 
+def boxed(response: str) -> list[str]:
+    """The content of every `\\boxed{…}` whose braces are balanced, without the space around it."""
+    return [content.strip() for content in _boxed(response)]
+
+
 def _boxed(response: str) -> Iterator[str]:
-    """The content of every `\\boxed{…}` whose braces are balanced."""
     start = 0
     while (start := response.find("\\boxed{", start)) >= 0:
         start += len("\\boxed{")
@@ -315,10 +319,16 @@ def judge(
 
 
 def _without(asked: str, response: str) -> str:
-    """The response without repetitions of the problem, where that is more than a word."""
-    if len(asked.split()) < 2 or asked not in response:
+    """The response without repetitions of the problem; one of a single word may be part of an
+    answer, and only counts as the whole response."""
+    if not asked or asked not in response:
         return response
-    return re.sub(rf"(?<!\w){re.escape(asked)}(?!\w)", "\n", response)
+    text = re.escape(asked)
+    if re.fullmatch(rf"\s*{text}(?:\s+{text})*\s*", response):
+        return ""
+    if len(asked.split()) < 2:
+        return response
+    return re.sub(rf"(?<!\w){text}(?!\w)", "\n", response)
 
 
 def _said(

@@ -118,18 +118,24 @@ def _notes(course: Stream, config: RunConfig, given: Mapping[str, Any]) -> list[
             f"feedback {config.feedback} names no kind of mistake, so digest has nothing to advise "
             "and every rewrite fails; give --feedback full."
         )
-    if config.preset == "embedded":
-        return lines
     from cl_bench.registry import DOMAINS
     from cl_bench.task import Referenced
 
-    lines.append(preset_of(config.model).words(given))
     lines += [
         f"{domain.name}: {domain.summary}"
         for domain in map(DOMAINS.load, dict.fromkeys(stage.reference for stage in course.stages))
         if isinstance(domain, Referenced)
     ]
     private = [name for name in course.domains if name in DOMAINS.table]
+    if config.preset == "embedded":
+        foreign = [name for name in course.domains if DOMAINS.is_sourced(name)]
+        if foreign:
+            lines.append(
+                f"{', '.join(foreign)}: the embedded model knows the built-in domains alone and "
+                "scores 0 here; try --model smollm2."
+            )
+        return lines
+    lines.insert(0, preset_of(config.model).words(given))
     if private:
         lines.append(
             f"{', '.join(private)}: these domains speak the grammar of the embedded model, and a "

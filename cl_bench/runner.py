@@ -26,7 +26,7 @@ from cl_bench.evaluator import Evaluation, Evaluator
 from cl_bench.files import read_json, write_json_atomically
 from cl_bench.identity import identity, require_same_model, require_same_software
 from cl_bench.learner import HearsBoundaries, Learner, Ledger, StepRecord, load_learner
-from cl_bench.models import EMBEDDED, resolve
+from cl_bench.models import resolve
 from cl_bench.policy import Policy
 from cl_bench.progress import Progress
 from cl_bench.provenance import config_hash, provenance
@@ -84,7 +84,7 @@ class Runner:
         """
         LEARNERS.load(config.learner)
         started = perf_counter()
-        policy = _load_policy(config, config.threads, progress)
+        policy = _load_policy(config, config.threads)
         config = config.anywhere()
         runner = cls(RunDirectory(path), stream, config, policy, progress, journal)
         runner._require_room()
@@ -122,7 +122,7 @@ class Runner:
         require_same_plugins(path, manifest.get("plugins", {}), plugins)
         started = perf_counter()
         require_same_software(manifest, provenance(), path)
-        policy = _load_policy(config, manifest["threads"], progress)
+        policy = _load_policy(config, manifest["threads"])
         require_same_model(manifest, _identity(config, policy), path)
         journal = journal_again(manifest.get("journal"), path)
         runner = cls(directory, stream, config, policy, progress, journal)
@@ -309,9 +309,7 @@ def _status_kept(directory: RunDirectory) -> Iterator[None]:
     directory.update_manifest(status="done")
 
 
-def _load_policy(config: RunConfig, threads: int, progress: Progress) -> Policy:
-    if config.model != EMBEDDED:
-        progress.note(f"loading {config.model}")
+def _load_policy(config: RunConfig, threads: int) -> Policy:
     if threads:
         torch.set_num_threads(threads)
     return Policy.load(resolve(config.model), _device(config.device), config.precision)

@@ -47,7 +47,14 @@ def read_stream(path: str | Path) -> Stream:
     version = a_text(f"version in {path}", found.get("version", "1"))
     built = tuple(_stage(path, number, stage) for number, stage in enumerate(stages, start=1))
     require_stages(built)
-    return Stream(name, built, version, _retention(path, found.get("retention")))
+    retention = _retention(path, found.get("retention"))
+    for reference in retention or ():
+        if reference in {stage.reference for stage in built}:
+            raise UsageError(
+                f"retention in {path} names {reference}, which a stage trains on. Domains of "
+                "retention are evaluated and never trained on: leave it out."
+            )
+    return Stream(name, built, version, retention)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -85,10 +92,10 @@ def _stage(path: Path, number: int, found: Any) -> Stage:
 
 def _reference(path: Path, where: str, domain: str, options: Any) -> str:
     """The domain as the registry takes it, its options after a question mark."""
-    if not isinstance(options, dict) or any(isinstance(v, dict | list) for v in options.values()):
+    if not isinstance(options, dict) or any(isinstance(v, dict) for v in options.values()):
         raise UsageError(
             f"options in {where} is {one_line(str(options), 100)}, but must be a table of numbers, "
-            "texts, true and false, as in options = { max_value = 20 }."
+            "texts, true and false, and lists of them, as in options = { max_value = 20 }."
         )
     domain = _beside(path, domain)
     given = "&".join(f"{name}={quote(_plain(value))}" for name, value in options.items())
@@ -107,6 +114,8 @@ def _beside(path: Path, domain: str) -> str:
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, list):
+        return ",".join(map(_plain, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

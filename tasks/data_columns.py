@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from cl_bench.answers import number
+from cl_bench.answers import boxed, number
 from cl_bench.errors import UsageError, unknown
 from cl_bench.task import Split
 from cl_bench.text import one_line, printable
@@ -85,6 +85,9 @@ def read_items(table: Table, options: Mapping[str, str]) -> Reading:
     notes: list[str] = []
     cells = {name: [_cell(row, column) for row in table.rows] for name, column in columns.items()}
     prompts = _prompts(table, columns["prompt"], cells["prompt"], notes)
+    if "prompt" not in options and columns["prompt"] == "instruction" and _has(table, "input"):
+        prompts = [_joined(prompt, row) for prompt, row in zip(prompts, table.rows, strict=True)]
+        notes.append("the prompts are instruction and input, a blank line between them")
     answers = _answers(table, columns["answer"], cells["answer"], notes)
     feedback, solutions = (_optional(table, name, cells) for name in ("feedback", "solution"))
     splits = _splits(table, columns, cells)
@@ -156,6 +159,16 @@ def _prompts(table: Table, column: str, cells: Sequence[Any], notes: list[str]) 
     return [prompt for prompt, _ in found]
 
 
+def _joined(instruction: str, row: Row) -> str:
+    """An Alpaca row's question: its input, where there is one, belongs to it."""
+    given = row.cells.get("input")
+    return (
+        f"{instruction}\n\n{given.strip()}"
+        if isinstance(given, str) and given.strip()
+        else instruction
+    )
+
+
 def _answers(table: Table, column: str, cells: Sequence[Any], notes: list[str]) -> list[str]:
     answers = [
         _answer(table, row, column, cell) for row, cell in zip(table.rows, cells, strict=True)
@@ -167,6 +180,9 @@ def _answers(table: Table, column: str, cells: Sequence[Any], notes: list[str]) 
             sized(table, row, column, answer.rpartition(_WORKED)[2], MOST_IN_ANSWER)
             for row, answer in zip(table.rows, answers, strict=True)
         ]
+    if all(boxed(answer) for answer in answers):
+        notes.append(r"the answers are what stands in \boxed{…}")
+        answers = [boxed(answer)[-1] for answer in answers]
     return answers
 
 

@@ -120,7 +120,8 @@ def _require_solutions(table: Table, splits: Splits, verifier: Verifier) -> None
 
 
 def _unsolved(table: Table, item: Item, verifier: Verifier, solution: str, score: float) -> str:
-    advice = "Mend it, or name another verifier, such as verifier=exact."
+    other = "math" if verifier.name == "exact" else "exact"
+    advice = f"Mend it, or name another verifier, such as verifier={other}."
     if isinstance(verifier, Pattern):
         advice = "Add a column `solution` with a text that the pattern finds."
     if isinstance(verifier, Own):

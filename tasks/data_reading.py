@@ -236,14 +236,24 @@ def _parquet(path: Path, content: bytes) -> Iterator[Row]:
         if file.metadata.num_rows > MOST_ROWS:
             _too_many(path)
         number = 0
+        schema = file.schema_arrow
+        narrow = {field.name for field in schema if field.type in (pa.float32(), pa.float16())}
         for batch in file.iter_batches(batch_size=10_000):
             for cells in batch.to_pylist():
                 number += 1
+                cells |= {name: _widened(cells[name]) for name in narrow}
                 yield Row(number, {name: _plain(value) for name, value in cells.items()})
     except (pa.ArrowException, ValueError, OverflowError, OSError) as error:
         raise UsageError(
             f"{shown(path)} is no whole Parquet file: {one_line(str(error), 200)}. Write it again."
         ) from error
+
+
+def _widened(value: float | None) -> float | None:
+    """A number of a column of less than 64 bits by the shortest decimal that means it there."""
+    import numpy as np
+
+    return None if value is None else float(str(np.float32(value)))
 
 
 def _plain(value: Any) -> Any:

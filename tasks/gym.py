@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache, lru_cache
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ from cl_bench.task import (
     hashed_rng,
     split_of,
 )
-from cl_bench.text import one_line
+from cl_bench.text import one_line, printable
 
 from . import gym_params
 from .gym_params import PARTIAL, known
@@ -57,7 +58,12 @@ def load(name: str) -> GymDomain:
             f"gym/{data} is not adapted: {LEFT_OUT[data]}. `cl-bench list gym` shows what is."
         )
     if data not in SETS:
-        raise unknown("data set of reasoning-gym", data, SETS)
+        close = get_close_matches(data.casefold(), SETS, n=1, cutoff=0.5)
+        hint = f" Did you mean 'gym/{close[0]}'?" if close else ""
+        raise UsageError(
+            f"reasoning-gym has no data set {printable(data, 60)!r}.{hint} `cl-bench list gym` "
+            f"names all {len(SETS)}."
+        )
     data_sets = factory().DATASETS
     if data not in data_sets:
         raise UsageError(

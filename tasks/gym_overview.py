@@ -27,7 +27,7 @@ This page is made by `python -m cl_bench.tasks.gym > docs/gym.md`, for reasoning
   setting. `default` is what reasoning-gym has; `easy` suits a small model. A setting whose
   parameters contradict the ones given is left out.
 - **Items.** The seed of every item is a hash of the task, setting, split, seed and index, so that
-  no two seeds share their items; a question belongs to the one split that its text says. An item
+  no two seeds share them; a question belongs to the one split that its text says. An item
   whose right answer is empty, wrong, or not what its scorer accepts, is drawn again.
 - **Scores.** An answer is taken from a box, a tag, a line "answer: …", or the end of the response.
   It scores 1 if it is right and 0 if not; `?partial=true` gives reasoning-gym's partial credit.

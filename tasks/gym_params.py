@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from enum import Enum
 from typing import Any
+from urllib.parse import unquote
 
 from cl_bench.errors import UsageError, unknown
 from cl_bench.plugins import STREAM_SEPARATOR
@@ -24,8 +25,8 @@ _OURS = {"seed", "size"}
 """Parameters of every data set that the suite sets itself."""
 _SHOWN = 60
 _PAIR = r"[a-z0-9_]+=[^&=?#\s]+"
-_NAME = re.compile(rf"gym/(?P<data>[a-z0-9_]+)(?:\?(?P<pairs>{_PAIR}(?:&{_PAIR})*))?")
-_MEANT = re.compile(rf"gym/[a-z0-9_]+(?:\?(?:(?!{STREAM_SEPARATOR}).)*)?")
+_NAME = re.compile(rf"gym/(?P<data>\w+)(?:\?(?P<pairs>{_PAIR}(?:&{_PAIR})*))?")
+_MEANT = re.compile(rf"gym/\w+(?:\?(?:(?!{STREAM_SEPARATOR}).)*)?")
 
 
 def known(name: str) -> bool:
@@ -36,6 +37,12 @@ def known(name: str) -> bool:
 def split(name: str) -> tuple[str, dict[str, str]]:
     """The data set and the texts of its parameters."""
     match = _NAME.fullmatch(name)
+    bare, _, pairs = name.partition("?")
+    for pair in pairs.split("&") if match is None else ():
+        if pair and not pair.partition("=")[2]:
+            raise UsageError(
+                f"The parameter {pair!r} has no value. Write {bare}?{pair.rstrip('=')}=VALUE."
+            )
     if match is None:
         raise UsageError(
             f"{printable(name, 100)!r} is no name of a reasoning-gym data set; write gym/gcd, or "
@@ -46,13 +53,13 @@ def split(name: str) -> tuple[str, dict[str, str]]:
         key, _, text = pair.partition("=")
         if key in texts:
             raise UsageError(f"{name!r} sets {key!r} twice; write it once.")
-        texts[key] = text
+        texts[key] = unquote(text)
     return match["data"], texts
 
 
 def canonical(data: str, values: Mapping[str, Any]) -> str:
     """The one name for a data set with these values: sorted, each in one spelling."""
-    pairs = "&".join(f"{key}={spelled(values[key])}" for key in sorted(values))
+    pairs = "&".join(f"{key}={spelled(values[key]).replace('%', '%25')}" for key in sorted(values))
     return f"gym/{data}{'?' * bool(pairs)}{pairs}"
 
 

@@ -209,8 +209,8 @@ def test_feedback_says_what_a_teacher_would(
 
 
 def test_a_repetition_of_the_problem_is_no_answer() -> None:
-    asked = "What is 12 times 1?\nIt ends in 12"
-    assert judge(asked, "12", asked=asked, kind="number", level="full").answer is None
+    for asked in ("What is 12 times 1?\nIt ends in 12", "12"):
+        assert judge(asked, "12", asked=asked, kind="number", level="full").answer is None
 
 
 def test_a_response_that_was_cut_off_is_told_so_at_the_levels_that_say_more() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import pytest
 import cl_bench
 from cl_bench import differences
 from cl_bench.api import resume
-from cl_bench.baselines.prompt_only import PromptOnly
 from cl_bench.errors import (
     DivergedError,
     LockedError,
@@ -174,14 +174,15 @@ def test_a_round_reads_no_exercise_of_a_stage_that_has_not_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handed: list[set[int]] = []
-    learn = PromptOnly.learn
+    prompt_only: Any = import_module("cl_bench.baselines.prompt_only").PromptOnly
+    learn = prompt_only.learn
 
-    def spied(self: PromptOnly, batches: Sequence[Batch], ahead: Sequence[Batch] = ()) -> Any:
+    def spied(self: Any, batches: Sequence[Batch], ahead: Sequence[Batch] = ()) -> Any:
         steps = {int(item.key.partition(".")[0]) for batch in (*batches, *ahead) for item in batch}
         handed.append(steps)
         return learn(self, batches, ahead)
 
-    monkeypatch.setattr(PromptOnly, "learn", spied)
+    monkeypatch.setattr(prompt_only, "learn", spied)
     # A round before steps 1 and 4 looks two steps ahead, and the stage ends with step 4.
     options = SMALL | {"round_exercises": 9}
     cl_bench.run(learner="prompt", out=tmp_path / "run", **options)

@@ -41,7 +41,7 @@ def test_a_single_domain_is_a_stream_of_one_stage() -> None:
     [
         ("maht-to-code", {}, "Did you mean 'math'"),
         ("gcd", {}, "Did you mean 'gym/gcd'"),
-        ("gym/gcd?max_value", {}, "write gym/gcd, or"),
+        ("gym/gcd?max_value", {}, "Write gym/gcd.max_value=VALUE"),
         ("gcd-to-math", {}, "Did you mean 'gym/gcd'"),
         ("papr", {}, "Did you mean 'paper'"),
         ("math-to-code", {"steps": 0}, "steps is 0, but must be at least 1"),

@@ -39,6 +39,21 @@ def test_a_file_says_what_the_stages_are(tmp_path: Path) -> None:
     assert found.outside == ("facts",)
 
 
+def test_parameters_may_be_texts_and_lists(tmp_path: Path) -> None:
+    stage = '[[stage]]\ndomain = "gym/basic_arithmetic"\noptions = { operators = %s }'
+    one, other = (
+        stream(write(tmp_path, stage % given)).stages[0] for given in ('"+,-"', '["+", "-"]')
+    )
+    assert one == other
+    assert one.domain == "gym/basic_arithmetic?operators=+,-"
+
+
+def test_what_a_stage_trains_on_cannot_be_kept_outside(tmp_path: Path) -> None:
+    text = 'retention = ["gym/gcd"]\n[[stage]]\ndomain = "gym/gcd"'
+    with pytest.raises(UsageError, match="retention in .* names gym/gcd, which a stage trains on"):
+        stream(write(tmp_path, text))
+
+
 def test_what_a_manifest_says_of_it_gives_the_same_stream(tmp_path: Path) -> None:
     found = stream(write(tmp_path, GOOD))
     assert Stream.from_description(found.describe()) == found

@@ -143,6 +143,8 @@ def short_name(name_or_path: str) -> str | None:
     Nothing is fetched.
     """
     path = Path(name_or_path)
+    files = [path] if path.is_file() else list(path.glob("*.gguf"))
+    path = files[0] if len(files) == 1 else path
     same = (model.name for model in MODELS.values() if model.is_file(path))
     return name_or_path if name_or_path in MODELS else next(same, None)
 

@@ -48,8 +48,8 @@ class DigestReflector:
     """Adds a sentence to the instructions; spends no tokens.
 
     Instructions that leave no advice to add on the mistakes made (what contradicts a sentence of
-    theirs is not added), and feedback that names no kind
-    of mistake (levels none and answer, domains with hidden rules), are a `ReflectionError`.
+    theirs is not added), and feedback that names no kind of mistake (levels none and answer,
+    domains with hidden rules), are a `ReflectionError`.
     """
 
     def __call__(self, current: str, rollouts: Sequence[JudgedRollout]) -> Reflection:

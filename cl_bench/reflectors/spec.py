@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 from cl_bench.errors import UsageError, unknown
 
 KINDS = {
-    "base": "the run's own frozen base model; the default",
+    "base": "the run's own frozen base model; the default, but for smollm2",
     "digest": "no model: adds advice on the kinds of mistake that the feedback names",
     "oracle": "no model: copies the rules that the feedback names; an ablation",
     "local:NAME": "another local model: a Hugging Face folder or name, or `embedded`",

@@ -374,3 +374,41 @@ def test_the_example_of_the_documentation_can_be_read(tmp_path: Path) -> None:
     assert len(rows) == 5
     as_json_lines(tmp_path / "my.jsonl", [*rows, *SUMS])
     assert answers_of(load(tmp_path / "my.jsonl"))["What is a quarter of 100?"] == "25"
+
+
+def test_narrow_floats_of_parquet_mean_what_they_were_written_as(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "narrow.parquet"
+    answers = pa.array([number / 10 for number in range(40)], pa.float32())
+    prompts = [f"What is {number} tenths?" for number in range(40)]
+    pq.write_table(pa.table({"prompt": prompts, "answer": answers}), path)
+    assert answers_of(load(path))["What is 26 tenths?"] == "2.6"
+
+
+def test_the_input_of_an_alpaca_row_belongs_to_its_question(tmp_path: Path) -> None:
+    rows = [
+        {"instruction": "Add one.", "input": str(number), "output": str(number + 1)}
+        for number in range(40)
+    ]
+    domain = load(as_json_lines(tmp_path / "alpaca.jsonl", rows))
+    assert answers_of(domain)["Add one.\n\n7"] == "8"
+    assert "instruction and input" in domain.summary
+
+
+def test_answers_that_are_boxed_are_read_out_of_the_box(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": f"What is {number} squared?", "solution": rf"$\boxed{{{number**2}}}$"}
+        for number in range(40)
+    ]
+    domain = load(as_json_lines(tmp_path / "boxed.jsonl", rows))
+    assert answers_of(domain)["What is 6 squared?"] == "36"
+    assert domain.verifier.name == "number"
+
+
+def test_prompts_of_one_number_are_not_cut_out_of_answers(tmp_path: Path) -> None:
+    rows = [{"prompt": str(number), "answer": number**2} for number in range(40)]
+    domain = load(as_json_lines(tmp_path / "squares.jsonl", rows))
+    task = domain.task(seed=0, setting="default", feedback="none")
+    assert all(task.verify(p, p.solution).score == 1 for p in task.problems("train", 20))
