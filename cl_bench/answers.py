@@ -215,7 +215,7 @@ def _letter(text: str) -> str | None:
     *_, last = text.strip().splitlines() or [""]
     begun, said = _FIRST_LETTER.match(last), _SAID_LETTER.findall(text)
     if begun:
-        return next(filter(None, begun.groups())).upper()
+        return str(next(filter(None, begun.groups()))).upper()
     if said:
         return str(said[-1]).upper()
     found = [(first or second).upper() for first, second in _LETTER.findall(text)]

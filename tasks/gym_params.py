@@ -40,9 +40,8 @@ def split(name: str) -> tuple[str, dict[str, str]]:
     bare, _, pairs = name.partition("?")
     for pair in pairs.split("&") if match is None else ():
         if pair and not pair.partition("=")[2]:
-            raise UsageError(
-                f"The parameter {pair!r} has no value. Write {bare}?{pair.rstrip('=')}=VALUE."
-            )
+            key = pair.rstrip("=")
+            raise UsageError(f"The parameter {key!r} has no value. Write {bare}?{key}=VALUE.")
     if match is None:
         raise UsageError(
             f"{printable(name, 100)!r} is no name of a reasoning-gym data set; write gym/gcd, or "

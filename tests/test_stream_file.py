@@ -50,7 +50,7 @@ def test_parameters_may_be_texts_and_lists(tmp_path: Path) -> None:
 
 def test_what_a_stage_trains_on_cannot_be_kept_outside(tmp_path: Path) -> None:
     text = 'retention = ["gym/gcd"]\n[[stage]]\ndomain = "gym/gcd"'
-    with pytest.raises(UsageError, match="retention in .* names gym/gcd, which a stage trains on"):
+    with pytest.raises(UsageError, match=r"retention in .* names gym/gcd, which a stage trains"):
         stream(write(tmp_path, text))
 
 
