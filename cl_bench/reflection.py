@@ -45,12 +45,15 @@ _TELLS = re.compile(
 )
 """An instruction has one of these words."""
 _TALK = re.compile(
-    r"\A(sure|sorry|here|yes|no|hello|hi)\b|\bi('m|'ll|'d)?\b|\b(answer|solution|result) is\b"
-    r"|\b(mistakes?|feedback|they|the (assistant|response) (has|had|have|is|was|did|does|made))\b",
+    r"\A(sure|sorry|here|yes|no|hello|hi)\b|\bi('m|'ll|'d)?\b(?!\.e)"
+    r"|(?<!that the )(?<!sure the )(?<!if the )(?<!whether the )\b(answer|solution|result) is\b"
+    r"|\b((?<!avoid )mistakes?|feedback|they|the (assistant|response) (has|had|have|is|was|did|does|made))\b",
     re.IGNORECASE,
 )
 """What a text says that speaks to somebody, of itself, of an answer, or of what was done."""
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
+_LISTED = re.compile(r"(?:\A|(?<=[.!:] )|(?<=\n))[0-9][.)] ")
+"""The number of an item in a list."""
 _LANGUAGE = re.compile(r"\A[\w+-]*\n")
 _FENCE = "```"
 _LOW = 0.5
@@ -225,7 +228,7 @@ def instruction_fault(text: str, rollouts: Sequence[JudgedRollout]) -> str:
         return f"not 1 to {_WORDS} words"
     if "?" in text or _TALK.search(text):
         return "a question or talk"
-    if set(_NUMBER.findall(text)) & set(_NUMBER.findall(told)):
+    if set(_NUMBER.findall(_LISTED.sub("", text))) & set(_NUMBER.findall(told)):
         return "a number of a problem"
     return "" if _TELLS.search(text) else "no word that tells what to do"
 

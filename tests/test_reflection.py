@@ -164,6 +164,11 @@ def test_a_brief_request_is_decoded_greedily_and_again_at_a_low_temperature(
     [
         ("Write the answer alone.", ""),
         ("Be brief. Give 2 digits after the point.", ""),
+        ("Always check that the answer is correct before you finish.", ""),
+        ("Make sure the solution is complete.", ""),
+        ("Avoid mistakes and state the number only.", ""),
+        ("Give the final number, i.e. the result.", ""),
+        ("5. Read the problem. 7. Give the number.", ""),
         ("", "not 1 to 80 words"),
         ("12 + 12", "not 1 to 80 words"),
         ("work " * 80, ""),
