@@ -47,7 +47,8 @@ _TELLS = re.compile(
 _TALK = re.compile(
     r"\A(sure|sorry|here|yes|no|hello|hi)\b|\bi('m|'ll|'d)?\b(?!\.e)"
     r"|(?<!that the )(?<!sure the )(?<!if the )(?<!whether the )\b(answer|solution|result) is\b"
-    r"|\b((?<!avoid )mistakes?|feedback|they)\b|\b(the (assistant|response) (has|had|have|is|was|did|does|made))\b",
+    r"|\b((?<!avoid )mistakes?|feedback|they)\b"
+    r"|\b(the (assistant|response) (has|had|have|is|was|did|does|made))\b",
     re.IGNORECASE,
 )
 """What a text says that speaks to somebody, of itself, of an answer, or of what was done."""
