@@ -64,7 +64,6 @@ _PAIRS = ('""', "''", "``", "**", "__", "$$", "“”", "‘’")
 _WRITTEN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), plain)
     for pattern, plain in (
-        (r"\\(?:text|textbf|mathrm|mathbf)\{([^{}]*)\}", r" \1 "),
         (r"\{,\}", ","),
         (r"(?<=[0-9])(?:\\[,;! ]|[\u2009\u202f])(?=[0-9]{3})", ""),
         (r"\\[dt]?frac\{?(-?[0-9]+|(?<=frac)[0-9])\}?\{?([0-9]+)\}?", r" \1/\2"),
@@ -118,6 +117,7 @@ def extract(response: str, kind: Kind, choices: tuple[str, ...] = ()) -> Extract
 
 def _plainly(text: str) -> str:
     """Numbers in one way of writing, mixed ones as fractions."""
+    text = _UNBOXED.sub(r" \1 ", text)
     for pattern, plain in _WRITTEN:
         text = pattern.sub(plain, text)
     return _MIXED.sub(_improper, text)
@@ -153,10 +153,7 @@ def _alternatives(text: str, kind: Kind) -> list[str]:
 
 def boxed(response: str) -> list[str]:
     """The content of every `\\boxed{…}` whose braces are balanced, without the space around it."""
-    return [content.strip() for content in _boxed(response)]
-
-
-def _boxed(response: str) -> Iterator[str]:
+    found = []
     start = 0
     while (start := response.find("\\boxed{", start)) >= 0:
         start += len("\\boxed{")
@@ -164,11 +161,12 @@ def _boxed(response: str) -> Iterator[str]:
         for place in range(start, len(response)):
             depth += {"{": 1, "}": -1}.get(response[place], 0)
             if not depth:
-                yield response[start:place]
+                found.append(response[start:place].strip())
                 start = place
                 break
         else:
-            return
+            break
+    return found
 
 
 def _inside(text: str, kind: Kind, choices: tuple[str, ...]) -> str | None:

@@ -48,8 +48,9 @@ def read_stream(path: str | Path) -> Stream:
     built = tuple(_stage(path, number, stage) for number, stage in enumerate(stages, start=1))
     require_stages(built)
     retention = _retention(path, found.get("retention"))
+    trained = {stage.reference for stage in built}
     for reference in retention or ():
-        if reference in {stage.reference for stage in built}:
+        if reference in trained:
             raise UsageError(
                 f"retention in {path} names {reference}, which a stage trains on. Domains of "
                 "retention are evaluated and never trained on: leave it out."

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cl_bench.errors import unknown
 from cl_bench.files import file_hash
-from cl_bench.models import EMBEDDED, EMBEDDED_FOLDER
+from cl_bench.models import EMBEDDED, EMBEDDED_FOLDER, gguf_file
 from cl_bench.models.fetching import Wheel, cached, fetched
 
 
@@ -142,10 +142,8 @@ def short_name(name_or_path: str) -> str | None:
 
     Nothing is fetched.
     """
-    path = Path(name_or_path)
-    files = [path] if path.is_file() else list(path.glob("*.gguf"))
-    path = files[0] if len(files) == 1 else path
-    same = (model.name for model in MODELS.values() if model.is_file(path))
+    file = gguf_file.find(Path(name_or_path))
+    same = (model.name for model in MODELS.values() if file and model.is_file(file))
     return name_or_path if name_or_path in MODELS else next(same, None)
 
 
