@@ -13,9 +13,7 @@ from math import nan
 from pathlib import Path
 from time import perf_counter
 
-from cl_bench.fast import FastWeights
-from cl_bench.files import read_json, write_json_atomically
-from cl_bench.learner import (
+from cl_bench.contract.learner import (
     Batch,
     Learner,
     LearnerConfig,
@@ -25,8 +23,10 @@ from cl_bench.learner import (
     StepRecord,
     first_exercises,
 )
-from cl_bench.policy import Policy
-from cl_bench.reflectors.factory import build_reflector
+from cl_bench.fast.fast_weights import FastWeights
+from cl_bench.fast.reflection.factory import build_reflector
+from cl_bench.model.policy import Policy
+from cl_bench.store.files import read_json, write_json_atomically
 
 
 class PromptOnly:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cl_bench.learner import (
+from cl_bench.contract.learner import (
     Batch,
     Learner,
     LearnerConfig,
@@ -24,8 +24,8 @@ from cl_bench.learner import (
     PromptRecord,
     StepRecord,
 )
-from cl_bench.policy import Policy
-from cl_bench.slow import SlowWeights
+from cl_bench.model.policy import Policy
+from cl_bench.slow.slow_weights import SlowWeights
 
 
 class RLWithKL:

@@ -17,9 +17,8 @@ from math import floor
 from pathlib import Path
 from random import Random
 
-from cl_bench.errors import RunDirectoryError
-from cl_bench.files import read_json, write_json_atomically
-from cl_bench.learner import (
+from cl_bench.contract.errors import RunDirectoryError
+from cl_bench.contract.learner import (
     Batch,
     Exercise,
     Find,
@@ -30,9 +29,10 @@ from cl_bench.learner import (
     PromptRecord,
     StepRecord,
 )
-from cl_bench.policy import Policy
-from cl_bench.slow import SlowWeights
-from cl_bench.task import hashed_rng
+from cl_bench.contract.task import hashed_rng
+from cl_bench.model.policy import Policy
+from cl_bench.slow.slow_weights import SlowWeights
+from cl_bench.store.files import read_json, write_json_atomically
 
 _FILE = "replay.json"
 
@@ -59,7 +59,7 @@ class RLWithReplay:
         if self._missing:
             raise RunDirectoryError(
                 f"The learner was loaded without the {len(self._missing)} past exercises it keeps: "
-                "call `recall` after `load`, as `cl_bench.learner.load_learner` does."
+                "call `recall` after `load`, as `cl_bench.contract.learner.load_learner` does."
             )
         for batch in batches:
             yield from self._slow.steps([self._mixed(batch)], [self._seed_prompt])

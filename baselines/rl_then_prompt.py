@@ -25,9 +25,7 @@ from pathlib import Path
 
 import torch
 
-from cl_bench.fast import FastWeights
-from cl_bench.files import read_json, write_json_atomically
-from cl_bench.learner import (
+from cl_bench.contract.learner import (
     Batch,
     Exercise,
     Learner,
@@ -37,11 +35,13 @@ from cl_bench.learner import (
     PromptRecord,
     StepRecord,
 )
-from cl_bench.policy import Policy
-from cl_bench.random_states import random_states_kept
-from cl_bench.reflectors.factory import build_reflector
-from cl_bench.slow import SlowWeights
-from cl_bench.task import hashed_rng
+from cl_bench.contract.task import hashed_rng
+from cl_bench.fast.fast_weights import FastWeights
+from cl_bench.fast.reflection.factory import build_reflector
+from cl_bench.model.policy import Policy
+from cl_bench.model.random_states import random_states_kept
+from cl_bench.slow.slow_weights import SlowWeights
+from cl_bench.store.files import read_json, write_json_atomically
 
 
 class RLThenPrompt:

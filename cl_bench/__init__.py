@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cl_bench.api import Run, run
-    from cl_bench.checks import check_learner, check_task
+    from cl_bench.tools.checks import check_learner, check_task
 
 __all__ = ["Run", "__version__", "check_learner", "check_task", "run"]
 __version__ = version("cl-bench")
@@ -31,7 +31,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(api, name)
     if name in ("check_learner", "check_task"):
-        from cl_bench import checks
+        from cl_bench.tools import checks
 
         return getattr(checks, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

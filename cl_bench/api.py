@@ -8,18 +8,18 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.errors import unknown
-from cl_bench.limits import a_text
-from cl_bench.presets import preset_of
-from cl_bench.progress import Progress, Quiet
-from cl_bench.results import RunDirectory
+from cl_bench.contract.errors import unknown
+from cl_bench.contract.validation import a_text
+from cl_bench.execution.presets import preset_of
+from cl_bench.execution.progress import Progress, Quiet
+from cl_bench.store.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cl_bench.contract.stream import Stream
+    from cl_bench.execution.settings import RunConfig
     from cl_bench.report.summary import Summary
-    from cl_bench.run_config import RunConfig
-    from cl_bench.stream import Stream
 
 _LONGEST_NAME = 90
 """Characters of a stream's or learner's name in a directory's name."""
@@ -82,17 +82,17 @@ def run(
 
     `steps` and `setting` replace those of every stage. `options` are any fields of `RunConfig`,
     `LearnerConfig` or `EvaluationConfig` (`eval_every=60`, `population=8`, `items=128`, …), whose
-    defaults belong to the model (`cl_bench.presets`), and
+    defaults belong to the model (`cl_bench.execution.presets`), and
     `record` and `replay`: the file to record calls to a reflection LM in (by default the run's own
     reflections.jsonl), and the file or run directory to answer them from, asking nobody. `track`
     names trackers that are sent the rows as they come (docs/trackers.md).
     Raises `UsageError` for unknown names and `RunDirectoryError` if `out` exists.
     """
-    from cl_bench import stream as streams
-    from cl_bench.reflectors.journal import journal_for
-    from cl_bench.reflectors.spec import ReflectionLM
-    from cl_bench.registry import LEARNERS
-    from cl_bench.runner import Runner
+    from cl_bench.contract import stream as streams
+    from cl_bench.contract.registry import LEARNERS
+    from cl_bench.execution.runner import Runner
+    from cl_bench.fast.reflection.journal import journal_for
+    from cl_bench.fast.reflection.spec import ReflectionLM
     from cl_bench.trackers import chosen
     from cl_bench.trackers.live import tracked
 
@@ -118,8 +118,8 @@ def _notes(course: Stream, config: RunConfig, given: Mapping[str, Any]) -> list[
             f"feedback {config.feedback} names no kind of mistake, so digest has nothing to advise "
             "and every rewrite fails; give --feedback full."
         )
-    from cl_bench.registry import DOMAINS
-    from cl_bench.task import Referenced
+    from cl_bench.contract.registry import DOMAINS
+    from cl_bench.contract.task import Referenced
 
     lines += [
         f"{domain.name}: {domain.summary}"
@@ -151,7 +151,7 @@ def resume(
 
     Those of `track` that it had not are sent what it recorded so far.
     """
-    from cl_bench.runner import Runner
+    from cl_bench.execution.runner import Runner
     from cl_bench.trackers import chosen
     from cl_bench.trackers.live import noted, tracked
 
@@ -184,7 +184,7 @@ def configure(*, model: str = "embedded", **options: Any) -> RunConfig:
 
     What is not among `options` comes from the model's preset.
     """
-    from cl_bench.run_config import RunConfig
+    from cl_bench.execution.settings import RunConfig
 
     config = RunConfig()
     preset = preset_of(a_text("model", model))
@@ -212,7 +212,7 @@ def configure(*, model: str = "embedded", **options: Any) -> RunConfig:
 
 
 def _finished(path: Path) -> Run:
-    from cl_bench.files import write_text_atomically
+    from cl_bench.store.files import write_text_atomically
 
     finished = Run(path)
     with RunDirectory.open(path).locked():

@@ -7,7 +7,8 @@ tested is that this plateaus below fast-slow training.
 
 Departures from the paper, from whose authors' code this is independent:
 - teacher and student are the same weights at every step, so that the teacher moves along;
-- the student samples, and the divergence is over the full vocabulary (see `cl_bench.distill`);
+- the student samples, and the divergence is over the full vocabulary (see
+  `cl_bench.slow.distillation`);
 - a step's responses are spread over all K prompts as teachers, as are those of fast-slow training;
 - the reflection LM is by default the run's own frozen base, and the optimiser of prompts scores on
   the exercises of the next few steps, as in `fst`.
@@ -18,9 +19,9 @@ what was distilled.
 
 from __future__ import annotations
 
-from cl_bench.distill import SelfDistillation
-from cl_bench.learner import Learner, LearnerConfig, LearnerFactory, Ledger
-from cl_bench.policy import Policy
+from cl_bench.contract.learner import Learner, LearnerConfig, LearnerFactory, Ledger
+from cl_bench.model.policy import Policy
+from cl_bench.slow.distillation import SelfDistillation
 
 from .fast_slow import FastSlow
 

@@ -19,9 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from cl_bench.fast import FastWeights
-from cl_bench.files import read_json, write_json_atomically
-from cl_bench.learner import (
+from cl_bench.contract.learner import (
     Batch,
     Learner,
     LearnerConfig,
@@ -31,9 +29,11 @@ from cl_bench.learner import (
     StepRecord,
     first_exercises,
 )
-from cl_bench.policy import Policy
-from cl_bench.reflectors.factory import build_reflector
-from cl_bench.slow import SlowWeights
+from cl_bench.fast.fast_weights import FastWeights
+from cl_bench.fast.reflection.factory import build_reflector
+from cl_bench.model.policy import Policy
+from cl_bench.slow.slow_weights import SlowWeights
+from cl_bench.store.files import read_json, write_json_atomically
 
 
 class Trainer(Protocol):

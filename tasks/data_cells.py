@@ -7,8 +7,8 @@ from ast import literal_eval
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from cl_bench.errors import UsageError
-from cl_bench.text import printable, well_formed
+from cl_bench.contract.errors import UsageError
+from cl_bench.contract.text import printable, well_formed
 
 from .data_table import Row, Table, kind_of
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from cl_bench.answers import boxed, number
-from cl_bench.errors import UsageError, unknown
-from cl_bench.task import Split
-from cl_bench.text import one_line, printable
+from cl_bench.contract.answers import boxed, number
+from cl_bench.contract.errors import UsageError, unknown
+from cl_bench.contract.task import Split
+from cl_bench.contract.text import one_line, printable
 
 from .data_cells import are_messages, content_of, misfit, read_prompt, sized
 from .data_table import NumberText, Row, Table, kind_of, shown

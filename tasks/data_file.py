@@ -12,8 +12,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cl_bench.errors import UsageError, unknown
-from cl_bench.task import (
+from cl_bench.contract.errors import UsageError, unknown
+from cl_bench.contract.task import (
     FEEDBACK_LEVELS,
     SPLITS,
     FeedbackLevel,
@@ -22,7 +22,7 @@ from cl_bench.task import (
     Verdict,
     content_hash,
 )
-from cl_bench.text import one_line, printable
+from cl_bench.contract.text import one_line, printable
 
 from .data_columns import Item, Reading, read_items
 from .data_name import SPELLINGS, Name, known, parse, require_file

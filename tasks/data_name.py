@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import unquote
 
-from cl_bench.errors import UsageError, unknown
-from cl_bench.plugins import STREAM_SEPARATOR
-from cl_bench.registry import DOMAINS
-from cl_bench.text import printable
+from cl_bench.contract.errors import UsageError, unknown
+from cl_bench.contract.plugins import STREAM_SEPARATOR
+from cl_bench.contract.registry import DOMAINS
+from cl_bench.contract.text import printable
 
 from .data_columns import COLUMNS
 from .data_reading import MOST_BYTES, SUFFIXES

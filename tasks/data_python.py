@@ -14,8 +14,8 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from cl_bench.errors import UsageError
-from cl_bench.text import one_line, printable
+from cl_bench.contract.errors import UsageError
+from cl_bench.contract.text import one_line, printable
 
 PREFIX = "python:"
 _PLACE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")

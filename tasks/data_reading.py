@@ -20,8 +20,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cl_bench.errors import UsageError
-from cl_bench.text import one_line, printable
+from cl_bench.contract.errors import UsageError
+from cl_bench.contract.text import one_line, printable
 
 from .data_table import NumberText, Row, Table, kind_of, shown
 

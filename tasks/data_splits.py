@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from cl_bench.errors import UsageError
-from cl_bench.task import SPLITS, Split, content_hash, split_of
-from cl_bench.text import one_line
+from cl_bench.contract.errors import UsageError
+from cl_bench.contract.task import SPLITS, Split, content_hash, split_of
+from cl_bench.contract.text import one_line
 
 from .data_columns import Item, Reading
 from .data_table import Table, shown

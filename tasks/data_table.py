@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cl_bench.text import printable
+from cl_bench.contract.text import printable
 
 
 class NumberText(str):

@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from cl_bench.answers import CUT_OFF, Kind, extract, judge, number
-from cl_bench.errors import UsageError, unknown
-from cl_bench.task import FeedbackLevel, Verdict
-from cl_bench.text import one_line
+from cl_bench.contract.answers import CUT_OFF, Kind, extract, judge, number
+from cl_bench.contract.errors import UsageError, unknown
+from cl_bench.contract.task import FeedbackLevel, Verdict
+from cl_bench.contract.text import one_line
 
 from .data_columns import Item
 from .data_python import Judged, UserFunction

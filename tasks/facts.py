@@ -9,7 +9,15 @@ from __future__ import annotations
 import random
 from typing import cast
 
-from cl_bench.micro import INDEX_WORDS, Convention, Level, MicroDomain, Question, Slip, Solution
+from cl_bench.contract.micro import (
+    INDEX_WORDS,
+    Convention,
+    Level,
+    MicroDomain,
+    Question,
+    Slip,
+    Solution,
+)
 
 RELATIONS = ("lib", "mok")
 PEOPLE = ("ann", "bob", "cat", "dan", "eve", "fay", "gus", "hal")

@@ -15,9 +15,9 @@ from functools import cache, lru_cache
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.answers import Kind, extract, judge
-from cl_bench.errors import ClBenchError, UsageError, unknown
-from cl_bench.task import (
+from cl_bench.contract.answers import Kind, extract, judge
+from cl_bench.contract.errors import ClBenchError, UsageError, unknown
+from cl_bench.contract.task import (
     FEEDBACK_LEVELS,
     SPLITS,
     FeedbackLevel,
@@ -28,7 +28,7 @@ from cl_bench.task import (
     hashed_rng,
     split_of,
 )
-from cl_bench.text import one_line, printable
+from cl_bench.contract.text import one_line, printable
 
 from . import gym_params
 from .gym_params import PARTIAL, known

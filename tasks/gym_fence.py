@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from cl_bench.errors import ClBenchError
+from cl_bench.contract.errors import ClBenchError
 
 _DRAW_SECONDS = 300.0
 """Until an item has to be there; the process is imported and started in that time, too."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from cl_bench.text import one_line
+from cl_bench.contract.text import one_line
 
 from .gym import factory, load
 from .gym_table import LEFT_OUT, MADE_FOR, SETS, Entry

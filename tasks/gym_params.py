@@ -13,9 +13,9 @@ from enum import Enum
 from typing import Any
 from urllib.parse import unquote
 
-from cl_bench.errors import UsageError, unknown
-from cl_bench.plugins import STREAM_SEPARATOR
-from cl_bench.text import printable
+from cl_bench.contract.errors import UsageError, unknown
+from cl_bench.contract.plugins import STREAM_SEPARATOR
+from cl_bench.contract.text import printable
 
 Values = dict[str, Any]
 

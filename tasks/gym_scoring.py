@@ -3,7 +3,7 @@
 reasoning-gym's scorers give credit for an answer that merely contains the right one, and some give
 full credit to answers that say nothing: any text for game_of_life_halting, `6*4*1*1` for every
 puzzle24, `nan` for every complex number. Here an answer scores 1 if it is the right one as
-cl_bench.answers compares them, or if it has the form that the table asks for and the scorer, or
+`answers` compares them, or if it has the form that the table asks for and the scorer, or
 the comparison that replaces it, gives it exactly 1; otherwise 0, or the partial credit if that was
 asked for. No text is evaluated in this process.
 """
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from cl_bench.answers import SAME, number
+from cl_bench.contract.answers import SAME, number
 
 from .gym_table import Entry
 

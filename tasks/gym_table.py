@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cl_bench.answers import Kind
+from cl_bench.contract.answers import Kind
 
 MADE_FOR = "0.1.25"
 """The version of reasoning-gym that this table was made for."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from typing import cast
 
-from cl_bench.micro import (
+from cl_bench.contract.micro import (
     DIGITS,
     INDEX_WORDS,
     Convention,

@@ -13,7 +13,7 @@ import string
 from collections.abc import Iterator
 from typing import cast
 
-from cl_bench.micro import Convention, Level, MicroDomain, Question, Slip, Solution
+from cl_bench.contract.micro import Convention, Level, MicroDomain, Question, Slip, Solution
 
 NODES = tuple(string.ascii_uppercase)
 AHEAD_PRIOR = 0.99

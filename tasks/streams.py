@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cl_bench.stream import DEFAULT_STEPS, Stage, Stream
-from cl_bench.stream_file import read_stream
+from cl_bench.contract.stream import DEFAULT_STEPS, Stage, Stream
+from cl_bench.contract.stream_file import read_stream
 
 MATH_TO_CODE = Stream(
     "math-to-code",

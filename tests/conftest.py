@@ -16,8 +16,8 @@ from zipfile import ZipFile
 import pytest
 
 if TYPE_CHECKING:
-    from cl_bench.learner import Batch, LearnerConfig
-    from cl_bench.policy import Policy
+    from cl_bench.contract.learner import Batch, LearnerConfig
+    from cl_bench.model.policy import Policy
 
 
 @pytest.fixture(scope="session")
@@ -25,8 +25,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Hugging Face folder: the embedded model's tokenizer and architecture, random weights."""
     import torch
 
-    from cl_bench.models.tokenizer import build_tokenizer
-    from cl_bench.models.training import TrainingConfig, build_model
+    from cl_bench.tools.embedded.tokenizer import build_tokenizer
+    from cl_bench.tools.embedded.training import TrainingConfig, build_model
 
     folder = tmp_path_factory.mktemp("tiny") / "model"
     tokenizer = build_tokenizer()
@@ -42,7 +42,7 @@ def tiny_policy(tiny_model: Path) -> Policy:
     """A fresh policy on the tiny model."""
     import torch
 
-    from cl_bench.policy import Policy
+    from cl_bench.model.policy import Policy
 
     torch.manual_seed(0)
     return Policy.load(str(tiny_model))
@@ -51,7 +51,7 @@ def tiny_policy(tiny_model: Path) -> Policy:
 @pytest.fixture
 def small_config() -> LearnerConfig:
     """Two exercises a step, groups of four, a round every two steps, short responses."""
-    from cl_bench.learner import LearnerConfig
+    from cl_bench.contract.learner import LearnerConfig
 
     return LearnerConfig(
         problems_per_step=2,
@@ -68,7 +68,7 @@ def small_config() -> LearnerConfig:
 @pytest.fixture
 def batches() -> list[Batch]:
     """Five steps of two easy math exercises."""
-    from cl_bench.stream import Course, stream
+    from cl_bench.contract.stream import Course, stream
 
     course = stream("math", steps=5, setting="easy")
     return Course(course, seed=0, feedback="step", problems_per_step=2).batches(1, 5)

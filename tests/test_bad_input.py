@@ -21,14 +21,14 @@ from unittest.mock import patch
 import pytest
 from typer.testing import CliRunner
 
-from cl_bench.cli import app
-from cl_bench.models import EMBEDDED_FOLDER
-from cl_bench.provenance import config_hash, file_hashes
-from cl_bench.results import RunDirectory
-from cl_bench.run_config import RunConfig
-from cl_bench.schema import SCHEMA_VERSION
-from cl_bench.stream import stream
-from cl_bench.text import printable
+from cl_bench.cli.app import app
+from cl_bench.contract.stream import stream
+from cl_bench.contract.text import printable
+from cl_bench.execution.provenance import config_hash, file_hashes
+from cl_bench.execution.settings import RunConfig
+from cl_bench.model import EMBEDDED_FOLDER
+from cl_bench.store.run_directory import RunDirectory
+from cl_bench.store.schema import SCHEMA_VERSION
 
 PAGE = Path(__file__).parents[1] / "docs" / "bad-input.md"
 HEAD = """\

@@ -20,13 +20,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from cl_bench.progress import Lines
-from cl_bench.reflection import JudgedRollout, feedback_lines, fenced
-from cl_bench.registry import DOMAINS
-from cl_bench.rows import to_arrow
-from cl_bench.stream import Stage, Stream
-from cl_bench.task import FEEDBACK_LEVELS, Problem, Task, Verdict
-from cl_bench.text import printable
+from cl_bench.contract.registry import DOMAINS
+from cl_bench.contract.stream import Stage, Stream
+from cl_bench.contract.task import FEEDBACK_LEVELS, Problem, Task, Verdict
+from cl_bench.contract.text import printable
+from cl_bench.execution.progress import Lines
+from cl_bench.fast.reflection.reflector import JudgedRollout, feedback_lines, fenced
+from cl_bench.store.rows import to_arrow
 
 NAMES = list(DOMAINS)
 EXAMPLES = 1_000

@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FOLDERS: dict[str, str] = PROJECT["tool"]["setuptools"]["package-dir"]
-EMBEDDED = "cl_bench/models/embedded/"
+EMBEDDED = "cl_bench/model/embedded/"
 BUILD = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
 PROBE = """
 import sys
@@ -126,7 +126,7 @@ def test_the_installed_version_is_the_projects() -> None:
 )
 def test_the_tests_run_against_the_installed_wheel_not_the_source_tree() -> None:
     import cl_bench
-    from cl_bench.registry import DOMAINS
+    from cl_bench.contract.registry import DOMAINS
 
     site = Path(sys.prefix).resolve()
     assert Path(cl_bench.__file__).resolve().is_relative_to(site)

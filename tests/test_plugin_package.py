@@ -11,12 +11,12 @@ from subprocess import CompletedProcess
 import pytest
 
 from cl_bench.api import Run
-from cl_bench.views import stream_rows
+from cl_bench.store.views import stream_rows
 
 Outside = Callable[..., CompletedProcess[str]]
 
 HERE = Path(__file__).parent
-COMMAND = ("-c", "from cl_bench.cli import main; main()")
+COMMAND = ("-c", "from cl_bench.cli.app import main; main()")
 SMALL = (
     *("--eval-every", "3", "--problems-per-step", "2", "--group-size", "2", "--items", "2"),
     *("--samples", "2", "--max-new-tokens", "4", "--quiet"),
@@ -35,7 +35,7 @@ raising = cl_bench_broken:RAISING
 BROKEN_MODULE = """
 '''Nothing here works.'''
 from cl_bench.metrics import Metric
-from cl_bench.stream import Stage, Stream
+from cl_bench.contract.stream import Stage, Stream
 STREAM = Stream("cl-bench-broken/lost", (Stage("nowhere", 3),))
 TEXT = "no factory"
 def fail(matrix):

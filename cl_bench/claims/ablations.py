@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from cl_bench.claims.measure import Scale, difference, generator
 from cl_bench.claims.plan import STREAM, Plan
-from cl_bench.learner import LearnerConfig
+from cl_bench.contract.learner import LearnerConfig
+from cl_bench.contract.plugins import STREAM_SEPARATOR
 from cl_bench.metrics import anytime_average_accuracy, average_accuracy, forgetting_max, over_seeds
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.plugins import STREAM_SEPARATOR
 from cl_bench.sweep.cell import Cell
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from cl_bench.claims.data import Data
-    from cl_bench.metrics.bootstrap import Estimate
+    from cl_bench.metrics.stats.bootstrap import Estimate
 
 SEEDS = 3
 """Seeds of the ablations, the first of the plan's: they explain, and cost as much as the claims."""

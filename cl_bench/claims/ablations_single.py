@@ -19,7 +19,7 @@ from cl_bench.claims.measures_zero_reward import DOMAIN as ZERO_REWARD
 from cl_bench.claims.measures_zero_reward import training
 from cl_bench.claims.plan import KL_DOMAINS, Plan
 from cl_bench.metrics import over_seeds
-from cl_bench.metrics.bootstrap import Estimate, as_ratio
+from cl_bench.metrics.stats.bootstrap import Estimate, as_ratio
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.sweep.cell import Cell
 

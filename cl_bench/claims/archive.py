@@ -32,10 +32,10 @@ from cl_bench.claims.tables import (
     table_of,
     table_schema,
 )
-from cl_bench.errors import DamagedError, RunDirectoryError
-from cl_bench.files import file_hash, read_json, replacing, write_json_atomically
-from cl_bench.results import RunDirectory
-from cl_bench.schema import SCHEMA_VERSION
+from cl_bench.contract.errors import DamagedError, RunDirectoryError
+from cl_bench.store.files import file_hash, read_json, replacing, write_json_atomically
+from cl_bench.store.run_directory import RunDirectory
+from cl_bench.store.schema import SCHEMA_VERSION
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.state import FINISHED
 

@@ -22,8 +22,8 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.errors import RunDirectoryError, unknown
-from cl_bench.files import write_json_atomically, write_text_atomically
+from cl_bench.contract.errors import RunDirectoryError, unknown
+from cl_bench.store.files import write_json_atomically, write_text_atomically
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.pool import make_missing
 

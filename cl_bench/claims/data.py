@@ -13,10 +13,10 @@ import pyarrow as pa
 
 from cl_bench.claims.archive import Archive
 from cl_bench.claims.tables import RUNS, TABLES, missing_row, row_of, table_of
-from cl_bench.errors import unknown
+from cl_bench.contract.errors import unknown
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.results import RunDirectory
+from cl_bench.store.run_directory import RunDirectory
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.state import FINISHED, NO_START, why_no_start
 

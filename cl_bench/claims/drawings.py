@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cl_bench.claims.data import Data
 from cl_bench.claims.plan import Plan
 from cl_bench.claims.registered import Claim
-from cl_bench.pages.drawings import Drawing, drawing
+from cl_bench.report.blocks.drawings import Drawing, drawing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,7 +12,7 @@ from cl_bench.claims.measure import generator
 from cl_bench.claims.measures_attribution import PROMPTS, WEIGHTS, accuracies
 from cl_bench.claims.plan import SINGLE_DOMAINS, Plan
 from cl_bench.metrics import over_seeds
-from cl_bench.metrics.bootstrap import Estimate, Interval
+from cl_bench.metrics.stats.bootstrap import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:

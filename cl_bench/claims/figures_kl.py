@@ -11,7 +11,7 @@ from cl_bench.claims import look
 from cl_bench.claims.measure import Curves, Trajectory, generator, trajectory
 from cl_bench.claims.measures_kl import Pair, common_range, pairs_of
 from cl_bench.claims.plan import KL_DOMAINS, Plan
-from cl_bench.metrics.bootstrap import bootstrap_band
+from cl_bench.metrics.stats.bootstrap import bootstrap_band
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:

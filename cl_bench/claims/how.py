@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from cl_bench.claims.page_settings import settings_section, shown
 from cl_bench.claims.plan import Plan
 from cl_bench.claims.spending import Spending, spending_section
+from cl_bench.contract.text import duration
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.pages.blocks import (
+from cl_bench.report.blocks.blocks import (
     Block,
     Code,
     Folded,
@@ -21,7 +22,6 @@ from cl_bench.pages.blocks import (
     Table,
 )
 from cl_bench.sweep.state import FINISHED
-from cl_bench.text import duration
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cl_bench.provenance import config_hash
+from cl_bench.execution.provenance import config_hash
 
 CLAIMS = (
     "rule",
@@ -27,7 +27,6 @@ CLAIMS = (
 METRICS = (
     "arrays",
     "attribution",
-    "bootstrap",
     "comparison",
     "continual",
     "divergence",
@@ -36,6 +35,7 @@ METRICS = (
     "scaling",
     "sigmoid",
     "undefined",
+    "stats/bootstrap",
 )
 """Modules of `cl_bench.metrics` that those call."""
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cl_bench.claims.measure import Trajectory, generator
-from cl_bench.metrics.bootstrap import bootstrap_band
+from cl_bench.metrics.stats.bootstrap import bootstrap_band
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.pages.look import learner_look
+from cl_bench.report.blocks.look import learner_look
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cl_bench.claims.plan import STREAM, Plan
+from cl_bench.contract.plugins import STREAM_SEPARATOR
 from cl_bench.metrics import over_seeds
 from cl_bench.metrics.arrays import Array
-from cl_bench.metrics.bootstrap import Estimate, as_ratio
+from cl_bench.metrics.stats.bootstrap import Estimate, as_ratio
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.plugins import STREAM_SEPARATOR
 from cl_bench.sweep.cell import Cell
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from cl_bench.claims.measure import Curves, Detail, Measured, Trajectory, genera
 from cl_bench.claims.plan import SINGLE_DOMAINS, Plan
 from cl_bench.metrics import asymptote_difference
 from cl_bench.metrics.arrays import Array
-from cl_bench.metrics.bootstrap import ONE_SEED, Estimate, Interval
 from cl_bench.metrics.scaling import Asymptote, AsymptoteDifference
+from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 
 _LEVEL = 0.95

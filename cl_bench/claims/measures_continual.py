@@ -19,9 +19,9 @@ from cl_bench.claims.measure import (
     on_stream,
 )
 from cl_bench.claims.plan import STREAM, STREAM_LEARNERS, Plan
+from cl_bench.contract.plugins import STREAM_SEPARATOR
 from cl_bench.metrics import average_accuracy, normalised_accuracy
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.plugins import STREAM_SEPARATOR
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,7 +17,7 @@ from cl_bench.claims.measure import (
 )
 from cl_bench.claims.plan import ORIGINS, PROBE, Plan
 from cl_bench.metrics import plasticity_ratio
-from cl_bench.metrics.bootstrap import Estimate
+from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:

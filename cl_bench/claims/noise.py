@@ -10,7 +10,7 @@ from cl_bench.claims.plan import KL_DOMAINS, Plan
 from cl_bench.claims.wording import of_detail
 from cl_bench.metrics import over_seeds, sampling_noise_floor
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.pages.blocks import Block, Inline, Paragraph, Table
+from cl_bench.report.blocks.blocks import Block, Inline, Paragraph, Table
 
 if TYPE_CHECKING:
     from cl_bench.claims.data import Data

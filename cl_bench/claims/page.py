@@ -23,9 +23,9 @@ from cl_bench.claims.registered import Claim
 from cl_bench.claims.registration import said
 from cl_bench.claims.rule import Verdict
 from cl_bench.claims.spending import costs_differ, spending
-from cl_bench.metrics.bootstrap import ONE_SEED
+from cl_bench.metrics.stats.bootstrap import ONE_SEED
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.pages.blocks import (
+from cl_bench.report.blocks.blocks import (
     Block,
     Break,
     Bullets,
@@ -40,8 +40,8 @@ from cl_bench.pages.blocks import (
     Table,
     Text,
 )
-from cl_bench.pages.drawings import Drawing
-from cl_bench.pages.numbers import NOTHING
+from cl_bench.report.blocks.drawings import Drawing
+from cl_bench.report.blocks.numbers import NOTHING
 
 if TYPE_CHECKING:
     import pandas as pd

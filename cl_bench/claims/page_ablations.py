@@ -9,8 +9,8 @@ from cl_bench.claims.ablations import QUANTITIES, REFERENCE, SEEDS, VARIATIONS, 
 from cl_bench.claims.ablations_single import Row as SingleRow
 from cl_bench.claims.plan import STREAM
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.pages.blocks import Block, Heading, Inline, Paragraph, Table
-from cl_bench.pages.numbers import NOTHING
+from cl_bench.report.blocks.blocks import Block, Heading, Inline, Paragraph, Table
+from cl_bench.report.blocks.numbers import NOTHING
 
 
 def ablation_section(rows: Sequence[Row], single: Sequence[SingleRow] = ()) -> list[Block]:

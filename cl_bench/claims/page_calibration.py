@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cl_bench.claims import calibration
 from cl_bench.claims.look import called, place
 from cl_bench.claims.plan import Plan
-from cl_bench.pages.blocks import Block, Paragraph, Table
+from cl_bench.report.blocks.blocks import Block, Paragraph, Table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,9 +10,9 @@ from cl_bench.claims.look import called, place
 from cl_bench.claims.page_calibration import calibration_section
 from cl_bench.claims.plan import PROBE, Plan
 from cl_bench.claims.settings import INHERITS
-from cl_bench.learner import LearnerConfig
-from cl_bench.pages.blocks import Block, Table
-from cl_bench.pages.numbers import NOTHING
+from cl_bench.contract.learner import LearnerConfig
+from cl_bench.report.blocks.blocks import Block, Table
+from cl_bench.report.blocks.numbers import NOTHING
 
 _WORDS = {
     "learning_rate": "learning rate",

@@ -11,7 +11,7 @@ from typing import Any
 
 from cl_bench.claims.calibration import SETTINGS, steps_for
 from cl_bench.claims.settings import Settings, options_of, read_settings
-from cl_bench.errors import UsageError, unknown
+from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.sweep.cell import Cell
 
 SEEDS = (

@@ -24,13 +24,13 @@ from cl_bench.claims.plan import Plan, cells, plan
 from cl_bench.claims.registered import CLAIMS
 from cl_bench.claims.registration import registration
 from cl_bench.claims.saved_plan import as_dict, from_dict, joined
-from cl_bench.errors import UsageError, at_least
-from cl_bench.files import replacing, write_text_atomically
+from cl_bench.contract.errors import UsageError, at_least
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.pages.blocks import Block
-from cl_bench.pages.drawings import Drawing
-from cl_bench.pages.write_html import html
-from cl_bench.pages.write_markdown import markdown
+from cl_bench.report.blocks.blocks import Block
+from cl_bench.report.blocks.drawings import Drawing
+from cl_bench.report.blocks.write_html import html
+from cl_bench.report.blocks.write_markdown import markdown
+from cl_bench.store.files import replacing, write_text_atomically
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.pool import Outcome, make_missing
 from cl_bench.sweep.state import SETTLED, status, with_starts

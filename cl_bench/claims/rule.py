@@ -28,7 +28,7 @@ from typing import Literal
 import numpy as np
 
 from cl_bench.metrics import permutation_test, seeds_needed
-from cl_bench.metrics.bootstrap import Estimate
+from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
 
 LEAST_SEEDS = 6

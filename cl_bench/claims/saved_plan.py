@@ -9,7 +9,7 @@ from typing import Any
 
 from cl_bench.claims.archive import Archive, exists
 from cl_bench.claims.plan import BUDGETS, Plan
-from cl_bench.errors import RunDirectoryError, UsageError
+from cl_bench.contract.errors import RunDirectoryError, UsageError
 
 
 def as_dict(plan: Plan) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from cl_bench.claims.calibration import LEARNERS
-from cl_bench.errors import RunDirectoryError
-from cl_bench.files import read_json
+from cl_bench.contract.errors import RunDirectoryError
+from cl_bench.store.files import read_json
 
 Settings = Mapping[str, Mapping[str, Any]]
 """By learner its options."""

@@ -8,10 +8,10 @@ from statistics import mean
 from typing import TYPE_CHECKING
 
 from cl_bench.claims.look import LEARNERS, called, label, place
+from cl_bench.contract.plugins import STREAM_SEPARATOR
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.pages.blocks import Block, Heading, Link, Paragraph, Table
-from cl_bench.pages.numbers import NOTHING
-from cl_bench.plugins import STREAM_SEPARATOR
+from cl_bench.report.blocks.blocks import Block, Heading, Link, Paragraph, Table
+from cl_bench.report.blocks.numbers import NOTHING
 
 if TYPE_CHECKING:
     from cl_bench.claims.data import Data

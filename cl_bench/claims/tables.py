@@ -15,14 +15,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from cl_bench import schema
-from cl_bench.provenance import config_hash
-from cl_bench.results import RunDirectory
+from cl_bench.execution.provenance import config_hash
+from cl_bench.store import schema
+from cl_bench.store.run_directory import RunDirectory
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.state import FINISHED
 
 TABLES = ("evaluations", "steps", "prompts", "ledger", "items")
-"""The tables of `cl_bench.schema` that are kept."""
+"""The tables of `cl_bench.store.schema` that are kept."""
 FLOAT32: Mapping[str, tuple[str, ...]] = {
     "evaluations": ("completion_tokens",),
     "steps": ("signal", "loss", "grad_norm", "entropy", "completion_tokens", "seconds"),

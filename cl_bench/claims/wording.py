@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from cl_bench.claims.rule import Statement, Verdict
-from cl_bench.metrics.bootstrap import ONE_SEED, Estimate
+from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.pages.blocks import Mark
-from cl_bench.pages.numbers import NOTHING, plain, signed
+from cl_bench.report.blocks.blocks import Mark
+from cl_bench.report.blocks.numbers import NOTHING, plain, signed
 
 Words: TypeAlias = Callable[[float], str]
 

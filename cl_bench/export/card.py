@@ -14,13 +14,13 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData, try_to_load_from_cache
 
+from cl_bench.contract.redaction import short_line
 from cl_bench.export.figures import Figures
 from cl_bench.export.prompts import PromptRow, Prompts
-from cl_bench.markdown import fenced
-from cl_bench.models import EMBEDDED
-from cl_bench.models.named import MODELS
-from cl_bench.pages.write_markdown import escaped
-from cl_bench.reflectors.redaction import short_line
+from cl_bench.model import EMBEDDED
+from cl_bench.model.named import MODELS
+from cl_bench.report.blocks.write_markdown import escaped
+from cl_bench.report.untrusted_markdown import fenced
 
 _TASK = "text-generation"
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from cl_bench.errors import RunDirectoryError, UsageError
+from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.export.card import Subject, card
 from cl_bench.export.figures import figures_at
 from cl_bench.export.hub import Destination
 from cl_bench.export.prompts import prompts_at
 from cl_bench.export.weights import write_model
-from cl_bench.files import replacing_folder, write_json_atomically
-from cl_bench.results import RunDirectory
+from cl_bench.store.files import replacing_folder, write_json_atomically
+from cl_bench.store.run_directory import RunDirectory
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from cl_bench.errors import RunDirectoryError
+from cl_bench.analysis.run_values import RUN_METRICS, run_metrics
+from cl_bench.contract.errors import RunDirectoryError
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.results import RunDirectory
-from cl_bench.run_metrics import RUN_METRICS, run_metrics
-from cl_bench.views import stream_rows
+from cl_bench.store.run_directory import RunDirectory
+from cl_bench.store.views import stream_rows
 
 
 @dataclass(frozen=True)

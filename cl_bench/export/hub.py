@@ -6,8 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from cl_bench.errors import HubError, UsageError
-from cl_bench.reflectors.redaction import short_line
+from cl_bench.contract.errors import HubError, UsageError
+from cl_bench.contract.redaction import short_line
 
 
 class Destination:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from cl_bench.files import read_json
-from cl_bench.prompts import SEED_PROMPT
-from cl_bench.results import RunDirectory
+from cl_bench.contract.prompts import SEED_PROMPT
+from cl_bench.store.files import read_json
+from cl_bench.store.run_directory import RunDirectory
 
 _FAST = "fast.json"
-"""A checkpoint's file with the population (`cl_bench.fast`)."""
+"""A checkpoint's file with the population (`cl_bench.fast.fast_weights`)."""
 _COLUMNS = ("prompt_id", "parent_id", "round", "step", "text", "score", "fate")
 
 PromptRow = Mapping[str, Any]

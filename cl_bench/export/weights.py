@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cl_bench.errors import RunDirectoryError, UsageError
-from cl_bench.models import resolve
-from cl_bench.provenance import file_hashes
-from cl_bench.results import RunDirectory
-from cl_bench.stage_models import stage_models
-from cl_bench.views import stream_rows
+from cl_bench.contract.errors import RunDirectoryError, UsageError
+from cl_bench.execution.provenance import file_hashes
+from cl_bench.execution.stage_models import stage_models
+from cl_bench.model import resolve
+from cl_bench.store.run_directory import RunDirectory
+from cl_bench.store.views import stream_rows
 
 _KEEP = "`cl-bench run --keep-stage-models` keeps the model of every stage's end."
 
@@ -40,8 +40,8 @@ def write_model(run: RunDirectory, stage: int, target: Path) -> None:
 
 
 def _write_last(run: RunDirectory, target: Path) -> None:
-    from cl_bench.optimizer import WEIGHTS, load_parameters
-    from cl_bench.policy import Policy
+    from cl_bench.model.policy import Policy
+    from cl_bench.slow.optimizer import WEIGHTS, load_parameters
 
     checkpoint, manifest = run.checkpoints.current(), run.manifest
     trained = checkpoint is not None and (checkpoint / WEIGHTS).is_file()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from cl_bench.comparability import Setup, key_of
-from cl_bench.errors import UsageError
+from cl_bench.analysis.comparability import Setup, key_of
+from cl_bench.contract.errors import UsageError
 from cl_bench.gate.pairs import Pair, Paired
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from cl_bench.errors import UsageError
+from cl_bench.contract.errors import UsageError
 from cl_bench.gate.comparable import require_comparable
 from cl_bench.gate.drift import drift_checks
 from cl_bench.gate.numbers import number_checks, presence
 from cl_bench.gate.outcome import Check, Coverage, Report, Skipped
 from cl_bench.gate.pairs import Paired, left_out, pair_up
 from cl_bench.gate.policy import Policy
-from cl_bench.run_tables import RunTables
+from cl_bench.store.run_tables import RunTables
 
 ONE_SEED = "one seed: intervals are over its items and speak of this checkpoint only"
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cl_bench.analysis.run_values import Better
 from cl_bench.gate.items import Resampled
 from cl_bench.gate.outcome import Check
 from cl_bench.gate.pairs import Case
@@ -20,10 +21,9 @@ from cl_bench.gate.rule import (
     units_needed,
     worst,
 )
-from cl_bench.metrics.bootstrap import Interval
-from cl_bench.metrics.student import student_interval, student_mean
+from cl_bench.metrics.stats.bootstrap import Interval
+from cl_bench.metrics.stats.student import student_interval, student_mean
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.run_metrics import Better
 
 SIGNS = {"higher": (1,), "lower": (-1,), "neither": (1, -1)}
 """By what is better: the signs under which a negative difference is a worse one."""

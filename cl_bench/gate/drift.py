@@ -16,6 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from cl_bench.analysis.run_values import Measured
 from cl_bench.gate.differences import (
     Differences,
     Question,
@@ -33,8 +34,7 @@ from cl_bench.gate.policy import OPTIONAL, TRAJECTORIES, Policy, Tolerance, Traj
 from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS, SLACK
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.run_metrics import Measured
-from cl_bench.views import stream_rows
+from cl_bench.store.views import stream_rows
 
 _ACCURACY = "accuracy"
 _NAMED = 3

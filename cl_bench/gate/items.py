@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
+from cl_bench.analysis.run_values import Measured, RunMetric
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.run_metrics import Measured, RunMetric
-from cl_bench.views import stream_rows
+from cl_bench.store.views import stream_rows
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from cl_bench.errors import UsageError
+from cl_bench.analysis.run_values import RUN_METRICS, RunMetric
+from cl_bench.contract.errors import UsageError
 from cl_bench.gate.differences import Differences, Question, answer, every_seed, identical
 from cl_bench.gate.items import Resampled, of_accuracies
 from cl_bench.gate.outcome import Check, Skipped
@@ -14,7 +15,6 @@ from cl_bench.gate.pairs import Pair, Paired
 from cl_bench.gate.policy import OPTIONAL, MetricRule, Policy
 from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS
 from cl_bench.metrics.undefined import Undefined, finite
-from cl_bench.run_metrics import RUN_METRICS, RunMetric
 
 
 def presence(paired: Paired, policy: Policy) -> Check:

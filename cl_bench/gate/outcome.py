@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from cl_bench.gate.pairs import Case
 from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS, Verdict, worst
-from cl_bench.metrics.bootstrap import Interval
+from cl_bench.metrics.stats.bootstrap import Interval
 from cl_bench.metrics.undefined import Undefined
 
 EXIT_CODES: Mapping[Verdict, int] = {PASS: 0, REGRESS: 1, INCONCLUSIVE: 3}

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from cl_bench.errors import UsageError
+from cl_bench.analysis.run_values import Measured
+from cl_bench.contract.errors import UsageError
+from cl_bench.contract.text import one_line
 from cl_bench.gate.items import ItemScores
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.migrations import unknown_to
-from cl_bench.run_metrics import Measured
-from cl_bench.run_tables import RunTables
-from cl_bench.text import one_line
+from cl_bench.store.migrations import unknown_to
+from cl_bench.store.run_tables import RunTables
 
 _COMPARED = ("evaluations", "items", "steps", "prompts", "ledger")
 """The tables that are equal where two runs did the same, wall time apart."""

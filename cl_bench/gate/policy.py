@@ -4,7 +4,7 @@
     level = 0.95                      # of every interval, two-sided
     missing_seeds = "inconclusive"    # or "error"
 
-    [metrics.average_accuracy]        # any of cl_bench.run_metrics.RUN_METRICS
+    [metrics.average_accuracy]        # any of cl_bench.analysis.run_values.RUN_METRICS
     tolerance = 0.05
     relative_tolerance = 0.0
     better = "higher"                 # "lower", "neither"; by default the metric's own
@@ -31,10 +31,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from cl_bench.errors import UsageError, unknown
-from cl_bench.limits import Bounds, real_number
-from cl_bench.run_metrics import RUN_METRICS, Better
-from cl_bench.text import one_line, printable
+from cl_bench.analysis.run_values import RUN_METRICS, Better
+from cl_bench.contract.errors import UsageError, unknown
+from cl_bench.contract.text import one_line, printable
+from cl_bench.contract.validation import Bounds, real_number
 
 POLICY_VERSION = 1
 TRAJECTORIES: Mapping[str, tuple[str, Better]] = {

@@ -2,7 +2,7 @@
 
     reference.json                     versions, commit, and the SHA-256 of every file below
     policy.toml                        what is asked of a candidate
-    runs/<stream>/<learner>-<seed>.zip packed runs (`cl_bench.packs`)
+    runs/<stream>/<learner>-<seed>.zip packed runs (`cl_bench.store.packs`)
 
 It is written whole or not at all, only from finished runs of one commit whose tree was clean and in
 which verification finds nothing, and refused when a file of it was edited: what a candidate has to
@@ -18,14 +18,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cl_bench.errors import RunDirectoryError, UsageError
-from cl_bench.files import (
-    file_hash,
-    read_json,
-    replacing_folder,
-    write_json_atomically,
-    writing,
-)
+from cl_bench.analysis.run_values import METRIC_VERSION
+from cl_bench.contract.errors import RunDirectoryError, UsageError
+from cl_bench.contract.text import printable
 from cl_bench.gate.policy import (
     Policy,
     default_policy,
@@ -34,13 +29,18 @@ from cl_bench.gate.policy import (
     parse_policy,
 )
 from cl_bench.gate.verified import require_verified
-from cl_bench.packs.layout import place
-from cl_bench.packs.write import pack
-from cl_bench.results import RunDirectory
-from cl_bench.run_metrics import METRIC_VERSION
-from cl_bench.run_tables import RunTables, find_runs, open_run
-from cl_bench.schema import SCHEMA_VERSION
-from cl_bench.text import printable
+from cl_bench.store.files import (
+    file_hash,
+    read_json,
+    replacing_folder,
+    write_json_atomically,
+    writing,
+)
+from cl_bench.store.packs.layout import place
+from cl_bench.store.run_directory import RunDirectory
+from cl_bench.store.run_tables import RunTables, find_runs, open_run
+from cl_bench.store.schema import SCHEMA_VERSION
+from cl_bench.verify.submission.packing import pack
 
 REFERENCE_VERSION = 1
 """Counts up whenever an entry of reference.json changes its meaning."""

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cl_bench.errors import UsageError
+from cl_bench.contract.errors import UsageError
 from cl_bench.gate.reference import open_reference
-from cl_bench.packs.layout import place
-from cl_bench.run_tables import RunTables
+from cl_bench.store.packs.layout import place
+from cl_bench.store.run_tables import RunTables
 
 
 def rerun(
@@ -41,13 +41,13 @@ def _chosen(runs: Sequence[RunTables], seeds: Sequence[int]) -> list[RunTables]:
 
 
 def _make(manifest: Mapping[str, Any], path: Path) -> None:
-    from cl_bench.progress import Quiet
-    from cl_bench.reflectors.journal import journal_for
-    from cl_bench.reflectors.spec import ReflectionLM
-    from cl_bench.registry import STREAMS
-    from cl_bench.run_config import RunConfig
-    from cl_bench.runner import Runner
-    from cl_bench.stream import Stream
+    from cl_bench.contract.registry import STREAMS
+    from cl_bench.contract.stream import Stream
+    from cl_bench.execution.progress import Quiet
+    from cl_bench.execution.runner import Runner
+    from cl_bench.execution.settings import RunConfig
+    from cl_bench.fast.reflection.journal import journal_for
+    from cl_bench.fast.reflection.spec import ReflectionLM
 
     config = replace(RunConfig.from_dict(manifest["config"]), threads=manifest["threads"])
     course = Stream.from_description(manifest["stream"])

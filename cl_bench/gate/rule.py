@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import inf
 from typing import Literal
 
-from cl_bench.metrics.bootstrap import Interval
 from cl_bench.metrics.comparison import sample_size
+from cl_bench.metrics.stats.bootstrap import Interval
 from cl_bench.metrics.undefined import Undefined
 
 Verdict = Literal["pass", "regress", "inconclusive"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cl_bench.errors import RunDirectoryError
-from cl_bench.run_tables import RunTables
+from cl_bench.contract.errors import RunDirectoryError
+from cl_bench.store.run_tables import RunTables
 from cl_bench.verify.run import verify_run
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cl_bench.gate.outcome import Check, Report
-from cl_bench.metrics.bootstrap import Interval
+from cl_bench.metrics.stats.bootstrap import Interval
 from cl_bench.metrics.undefined import Undefined
 
 COLUMNS = ("check", "reference", "candidate", "difference", "interval", "tolerance", "verdict")

@@ -11,11 +11,11 @@ import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cl_bench.contract.text import printable
 from cl_bench.gate.outcome import Check, Coverage, Report
 from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS
 from cl_bench.gate.words import COLUMNS, cells, conclusion, sentence
-from cl_bench.pages.write_markdown import escaped
-from cl_bench.text import printable
+from cl_bench.report.blocks.write_markdown import escaped
 
 MOST = 10
 """Annotations of one kind that GitHub shows for a step."""

@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from cl_bench.gate.outcome import Check, Report
-from cl_bench.metrics.bootstrap import Interval
+from cl_bench.metrics.stats.bootstrap import Interval
 from cl_bench.metrics.undefined import Undefined
 
 FORMAT = 1

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from cl_bench.contract.text import printable
 from cl_bench.gate.outcome import Check, Coverage, Report, Skipped
 from cl_bench.gate.rule import INCONCLUSIVE, REGRESS
 from cl_bench.gate.words import sentence
-from cl_bench.text import printable
 
 _TITLE = "cl-bench check"
 

@@ -9,10 +9,10 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cl_bench.contract.text import printable
 from cl_bench.gate.outcome import Check, Coverage, Report
 from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS
 from cl_bench.gate.words import COLUMNS, cells, conclusion
-from cl_bench.text import printable
 
 _WIDTH = 120
 _STYLES = {PASS: "green", REGRESS: "bold red", INCONCLUSIVE: "yellow"}

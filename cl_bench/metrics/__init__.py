@@ -12,12 +12,6 @@ from typing import NamedTuple
 from numpy.typing import ArrayLike
 
 from cl_bench.metrics.attribution import channel_attribution
-from cl_bench.metrics.bootstrap import (
-    bootstrap_mean,
-    over_seeds,
-    paired_bootstrap,
-    stratified_bootstrap,
-)
 from cl_bench.metrics.comparison import (
     permutation_test,
     rescore_noise_floor,
@@ -42,7 +36,6 @@ from cl_bench.metrics.plasticity import (
     update_norm,
     weight_distance,
 )
-from cl_bench.metrics.ranks import rank_intervals
 from cl_bench.metrics.scaling import asymptote, asymptote_difference
 from cl_bench.metrics.stability import (
     general_ability_delta,
@@ -50,8 +43,19 @@ from cl_bench.metrics.stability import (
     stability_gap,
     turnover,
 )
-from cl_bench.metrics.statistics import interquartile_mean, probability_of_improvement, wilson
-from cl_bench.metrics.student import student_mean
+from cl_bench.metrics.stats.bootstrap import (
+    bootstrap_mean,
+    over_seeds,
+    paired_bootstrap,
+    stratified_bootstrap,
+)
+from cl_bench.metrics.stats.proportions import (
+    interquartile_mean,
+    probability_of_improvement,
+    wilson,
+)
+from cl_bench.metrics.stats.ranks import rank_intervals
+from cl_bench.metrics.stats.student import student_mean
 from cl_bench.metrics.transfer import forward_transfer_auc, intransigence
 from cl_bench.metrics.undefined import Undefined
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cl_bench.metrics import sigmoid
 from cl_bench.metrics.arrays import Array, growing, missing, real_array
-from cl_bench.metrics.bootstrap import ONE_SEED, Estimate, Interval, percentile
+from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, Interval, percentile
 from cl_bench.metrics.undefined import Undefined
 
 LEAST_POINTS = 6

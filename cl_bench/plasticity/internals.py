@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from cl_bench.loading import load
+from cl_bench.contract.prompts import chat
+from cl_bench.contract.stream import Course, stream
+from cl_bench.execution.problem_sets import stream_set
 from cl_bench.metrics.plasticity import dead_units, effective_rank, weight_distance
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.models import resolve
+from cl_bench.model import resolve
+from cl_bench.model.loading import load
+from cl_bench.model.policy import Policy
 from cl_bench.plasticity.table import DEAD_BELOW, Internals
-from cl_bench.policy import Policy
-from cl_bench.problem_sets import stream_set
-from cl_bench.prompts import chat
-from cl_bench.stream import Course, stream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cl_bench.admission import require_whole
-from cl_bench.errors import RunDirectoryError, UsageError
-from cl_bench.files import file_hash, replacing_folder, writing
-from cl_bench.models import resolve
-from cl_bench.provenance import file_hashes
-from cl_bench.results import RunDirectory
-from cl_bench.run_config import RunConfig
-from cl_bench.stage_models import stage_models
+from cl_bench.contract.errors import RunDirectoryError, UsageError
+from cl_bench.execution.preflight import require_whole
+from cl_bench.execution.provenance import file_hashes
+from cl_bench.execution.settings import RunConfig
+from cl_bench.execution.stage_models import stage_models
+from cl_bench.model import resolve
+from cl_bench.store.files import file_hash, replacing_folder, writing
+from cl_bench.store.run_directory import RunDirectory
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,8 @@ def _from_checkpoint(
     directory: RunDirectory, manifest: Mapping[str, Any], config: RunConfig, folder: Path
 ) -> Path:
     """The folder with the model of a finished run's last checkpoint, written unless it is there."""
-    from cl_bench.optimizer import WEIGHTS, load_parameters
-    from cl_bench.policy import Policy
+    from cl_bench.model.policy import Policy
+    from cl_bench.slow.optimizer import WEIGHTS, load_parameters
 
     done = manifest["status"] == "done"
     checkpoint = directory.checkpoints.current() if done else None

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cl_bench.execution.settings import RunConfig
 from cl_bench.plasticity.origins import Origin
-from cl_bench.run_config import RunConfig
 from cl_bench.sweep.cell import Cell
 
 _OF_LEARNING = (

@@ -7,9 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from cl_bench.errors import RunDirectoryError, at_least
-from cl_bench.limits import SEEDS, whole_number
-from cl_bench.metrics.bootstrap import (
+from cl_bench.contract.errors import RunDirectoryError, at_least
+from cl_bench.contract.registry import DOMAINS
+from cl_bench.contract.stream import stream
+from cl_bench.contract.validation import SEEDS, whole_number
+from cl_bench.execution.provenance import file_hashes
+from cl_bench.execution.settings import RunConfig
+from cl_bench.metrics.plasticity import plasticity_ratio
+from cl_bench.metrics.stats.bootstrap import (
     ONE_SEED,
     RESAMPLES,
     Estimate,
@@ -17,21 +22,16 @@ from cl_bench.metrics.bootstrap import (
     over_seeds,
     percentile,
 )
-from cl_bench.metrics.plasticity import plasticity_ratio
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.models import resolve
+from cl_bench.model import resolve
 from cl_bench.plasticity.origins import Origin, origins
 from cl_bench.plasticity.probe import Probe, departures, options_of
 from cl_bench.plasticity.table import Internals, Plasticity, Row
-from cl_bench.provenance import file_hashes
-from cl_bench.registry import DOMAINS
-from cl_bench.results import RunDirectory
-from cl_bench.run_config import RunConfig
-from cl_bench.stream import stream
+from cl_bench.store.run_directory import RunDirectory
+from cl_bench.store.views import stream_rows
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.pool import make_missing
 from cl_bench.sweep.state import status
-from cl_bench.views import stream_rows
 
 
 def probe_plasticity(

@@ -14,12 +14,12 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from cl_bench.files import write_text_atomically
-from cl_bench.metrics.bootstrap import Estimate
+from cl_bench.contract.text import printable
+from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plasticity.origins import Origin
 from cl_bench.plasticity.probe import Probe
-from cl_bench.text import printable
+from cl_bench.store.files import write_text_atomically
 
 DEAD_BELOW = 0.01
 """A unit of a feed-forward block is dead if |h| is at most this everywhere."""

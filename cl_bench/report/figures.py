@@ -19,13 +19,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
-from cl_bench.files import replacing
-from cl_bench.metrics.statistics import wilson
-from cl_bench.pages.drawings import saved
-from cl_bench.pages.look import Look, domain_look, named
-from cl_bench.results import RunDirectory
-from cl_bench.text import abbreviated
-from cl_bench.views import stream_rows
+from cl_bench.contract.text import abbreviated
+from cl_bench.metrics.stats.proportions import wilson
+from cl_bench.report.blocks.drawings import saved
+from cl_bench.report.blocks.look import Look, domain_look, named
+from cl_bench.store.files import replacing
+from cl_bench.store.run_directory import RunDirectory
+from cl_bench.store.views import stream_rows
 
 Stages = Sequence[Mapping[str, Any]]
 """The stages of a manifest's stream: each has a `domain` and its `steps`."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cl_bench.comparability import Key, other_items
+from cl_bench.analysis.comparability import Key, other_items
+from cl_bench.analysis.entries import STATUSES, Entry
 from cl_bench.report.board import Problem, Row
-from cl_bench.report.entries import STATUSES, Entry
 from cl_bench.report.rows import Runs
 
 

@@ -1,6 +1,6 @@
 """The leaderboard: which learners did how well on what, with intervals instead of bare ranks.
 
-Runs are ranked together when they compare (`cl_bench.comparability`). A row is a learner
+Runs are ranked together when they compare (`cl_bench.analysis.comparability`). A row is a learner
 with one setting; its numbers are means over seeds, a seed that failed, diverged or is missing is
 counted and never replaced. docs/leaderboard.md explains it to users.
 """
@@ -10,8 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from cl_bench.comparability import Key
-from cl_bench.errors import ClBenchError
+from cl_bench.analysis.columns import Column, columns
+from cl_bench.analysis.comparability import Key
+from cl_bench.analysis.efficiency import REFERENCE
+from cl_bench.analysis.entries import DAMAGED, Entry, Status, read_entry
+from cl_bench.analysis.run_values import RUN_METRICS
+from cl_bench.contract.errors import ClBenchError
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import (
     Board,
@@ -21,9 +25,6 @@ from cl_bench.report.board import (
     Problem,
     Row,
 )
-from cl_bench.report.columns import Column, columns
-from cl_bench.report.efficiency import REFERENCE
-from cl_bench.report.entries import DAMAGED, Entry, Status, read_entry
 from cl_bench.report.grouping import (
     Group,
     code_note,
@@ -35,8 +36,7 @@ from cl_bench.report.grouping import (
 from cl_bench.report.overall import overall
 from cl_bench.report.plasticity_tables import PlasticityTable, find_tables, ratios
 from cl_bench.report.rows import Runs, estimate, make_rows
-from cl_bench.run_metrics import RUN_METRICS
-from cl_bench.run_tables import RunTables, Unreadable, find_runs
+from cl_bench.store.run_tables import RunTables, Unreadable, find_runs
 
 __all__ = [
     "Board",

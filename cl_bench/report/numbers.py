@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from cl_bench.metrics.bootstrap import Estimate
+from cl_bench.analysis.columns import Column
+from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.columns import Column
 
 NOTHING = "—"
 """Stands where a value is undefined."""

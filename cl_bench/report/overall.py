@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from cl_bench.analysis.columns import EFFICIENCY, Column
+from cl_bench.analysis.efficiency import BySeed
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import Board, Overall, OverallRow, Row
-from cl_bench.report.columns import EFFICIENCY, Column
-from cl_bench.report.efficiency import BySeed
 from cl_bench.report.rows import differing, estimate, ranks
 from cl_bench.report.titles import titles
 

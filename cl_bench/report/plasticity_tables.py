@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
+from cl_bench.analysis.entries import Entry
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.entries import Entry
 
 _HEAD = ("probe", "steps", "samples")
 _NEEDED = ("run", "stream", "learner", "run_seed", "stage", "plasticity_ratio", "note")

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from cl_bench.comparability import meaning_of
-from cl_bench.metrics.bootstrap import Estimate, as_ratio, over_seeds
-from cl_bench.metrics.ranks import Ranks, rank_intervals
+from cl_bench.analysis.columns import EFFICIENCY, PLASTICITY, Column
+from cl_bench.analysis.comparability import meaning_of
+from cl_bench.analysis.efficiency import BySeed, efficiencies, log_ratios
+from cl_bench.analysis.entries import Entry, Status
+from cl_bench.metrics.stats.bootstrap import Estimate, as_ratio, over_seeds
+from cl_bench.metrics.stats.ranks import Ranks, rank_intervals
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import Row
-from cl_bench.report.columns import EFFICIENCY, PLASTICITY, Column
-from cl_bench.report.efficiency import BySeed, efficiencies, log_ratios
-from cl_bench.report.entries import Entry, Status
-from cl_bench.schema import SCHEMA_VERSION
+from cl_bench.store.schema import SCHEMA_VERSION
 
 _SAID: Mapping[Status, str] = {
     "missing": "missing",

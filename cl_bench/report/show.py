@@ -12,12 +12,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from cl_bench.analysis.run_values import Measured
+from cl_bench.contract.text import printable
 from cl_bench.metrics.arrays import Array
 from cl_bench.report.sparklines import sparkline
 from cl_bench.report.summary import PROMPTS, summarise
-from cl_bench.run_metrics import Measured
-from cl_bench.run_tables import RunTables
-from cl_bench.text import printable
+from cl_bench.store.run_tables import RunTables
 
 _LONGEST = 2_000
 """Characters of a prompt that are shown."""

@@ -12,15 +12,15 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from cl_bench.metrics.bootstrap import Estimate
+from cl_bench.analysis.columns import Column, columns
+from cl_bench.analysis.comparison import Comparison
+from cl_bench.analysis.sides import Side
+from cl_bench.contract.text import one_line, printable
 from cl_bench.metrics.comparison import PermutationTest
+from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.columns import Column, columns
-from cl_bench.report.comparison import Comparison
 from cl_bench.report.numbers import NOTHING, mean, with_interval
-from cl_bench.report.sides import Side
 from cl_bench.report.sparklines import sparkline
-from cl_bench.text import one_line, printable
 
 _ENOUGH = 6
 """Seeds from which on an exact test can reach 0.05."""

@@ -15,13 +15,13 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cl_bench.analysis.plugin_metrics import plugin_metrics
+from cl_bench.contract.text import abbreviated, duration, printable
 from cl_bench.metrics.attribution import ChannelAttribution
 from cl_bench.metrics.continual import average_accuracy, bwt_gem, forgetting_max
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.plugin_metrics import plugin_metrics
-from cl_bench.run_tables import RunTables
-from cl_bench.text import abbreviated, duration, printable
-from cl_bench.views import attributions, matrix_of, probe_accuracy, stream_rows
+from cl_bench.store.run_tables import RunTables
+from cl_bench.store.views import attributions, matrix_of, probe_accuracy, stream_rows
 
 PROMPTS = ("learner", "seed")
 METRICS: Mapping[str, Callable[[ArrayLike], float | Undefined]] = {

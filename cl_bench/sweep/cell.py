@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cl_bench.errors import RunDirectoryError
-from cl_bench.provenance import config_hash
-from cl_bench.stage_models import stage_models
+from cl_bench.contract.errors import RunDirectoryError
+from cl_bench.execution.provenance import config_hash
+from cl_bench.execution.stage_models import stage_models
 
 _LONGEST_NAME = 60
 """Characters of stream and learner in a directory's name."""

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from cl_bench.errors import UsageError
-from cl_bench.limits import COUNTS, SEEDS, whole_number
-from cl_bench.registry import LEARNERS
-from cl_bench.stream import stream
+from cl_bench.contract.errors import UsageError
+from cl_bench.contract.registry import LEARNERS
+from cl_bench.contract.stream import stream
+from cl_bench.contract.validation import COUNTS, SEEDS, whole_number
 from cl_bench.sweep.cell import Cell
 
 _ITS_OWN = ("stream", "learner", "seed", "steps", "model", "out", "progress", "track")

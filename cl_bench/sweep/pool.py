@@ -19,9 +19,9 @@ from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
 
+from cl_bench.contract.text import duration
 from cl_bench.sweep.cell import Cell, as_json
 from cl_bench.sweep.state import NO_START, SETTLED, status, why_no_start, with_starts
-from cl_bench.text import duration
 
 _ONE_THREAD = {
     **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")},

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from cl_bench.errors import RunDirectoryError
-from cl_bench.files import read_json
+from cl_bench.contract.errors import RunDirectoryError
+from cl_bench.store.files import read_json
 from cl_bench.sweep.cell import Cell
 
 FINISHED = ("done", "diverged")

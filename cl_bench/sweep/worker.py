@@ -34,7 +34,7 @@ def make(cell: Cell, folder: Path) -> dict[str, str]:
 
     `status` and `reason`; `note` if there is something else to tell.
     """
-    from cl_bench.errors import DivergedError
+    from cl_bench.contract.errors import DivergedError
 
     notes: list[str] = []
     try:
@@ -59,7 +59,7 @@ def end_with(parent: int) -> None:
 
 def _when_free(cell: Cell, folder: Path, tell: Callable[[str], None]) -> str:
     """The status of the cell's run, made once no other process writes it."""
-    from cl_bench.errors import LockedError
+    from cl_bench.contract.errors import LockedError
 
     deadline = monotonic() + LOCK_WAIT
     while True:
@@ -73,7 +73,7 @@ def _when_free(cell: Cell, folder: Path, tell: Callable[[str], None]) -> str:
 
 def _run(cell: Cell, folder: Path, tell: Callable[[str], None]) -> str:
     from cl_bench import api
-    from cl_bench.errors import OtherSoftwareError
+    from cl_bench.contract.errors import OtherSoftwareError
 
     path = folder / cell.name
     if (found := status(cell, folder)) in FINISHED:  # the process that held it finished it
@@ -89,7 +89,7 @@ def _run(cell: Cell, folder: Path, tell: Callable[[str], None]) -> str:
 
 def _set_aside(path: Path) -> Path:
     """Give a run directory another name in its folder, and return that."""
-    from cl_bench.results import RunDirectory
+    from cl_bench.store.run_directory import RunDirectory
 
     names = (path.with_name(f"{path.name}.stale-{number}") for number in count(1))
     aside = next(name for name in names if not name.exists())
@@ -100,7 +100,7 @@ def _set_aside(path: Path) -> Path:
 
 def main(folder: Path, parent: int) -> None:
     """Answer cells from the standard input until it ends, or the process `parent` does."""
-    from cl_bench.provenance import provenance
+    from cl_bench.execution.provenance import provenance
 
     end_with(parent)
     provenance()  # what is recorded of all runs is the code that this process has loaded

@@ -13,7 +13,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from cl_bench.errors import UsageError, unknown
+from cl_bench.contract.errors import UsageError, unknown
 
 PROJECT = "cl-bench"
 """Project or experiment that runs are tracked in, unless the tool's own settings name another."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from cl_bench.errors import TrackerError
-from cl_bench.reflectors.redaction import short_line
-from cl_bench.run_metrics import run_metrics
-from cl_bench.run_tables import RunTables
-from cl_bench.text import printable
+from cl_bench.analysis.run_values import run_metrics
+from cl_bench.contract.errors import TrackerError
+from cl_bench.contract.redaction import short_line
+from cl_bench.contract.text import printable
+from cl_bench.store.run_tables import RunTables
 from cl_bench.trackers import Started, TrackedRun, Tracker, hush
 from cl_bench.trackers.values import NAMES, Entry, config_of, entries, summary
 

@@ -10,18 +10,18 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from cl_bench.progress import Both, Progress, Quiet
-from cl_bench.reflectors.redaction import short_line
-from cl_bench.results import RunDirectory
-from cl_bench.text import printable
+from cl_bench.contract.redaction import short_line
+from cl_bench.contract.text import printable
+from cl_bench.execution.progress import Both, Progress, Quiet
+from cl_bench.store.run_directory import RunDirectory
 from cl_bench.trackers import TRACKERS, TrackedRun, installed
 from cl_bench.trackers.history import history, summary_of, tracked_run
 from cl_bench.trackers.process import TrackerProcess
 from cl_bench.trackers.values import Entry, Tables, entries, of_step
 
 if TYPE_CHECKING:
-    from cl_bench.learner import StepRecord
-    from cl_bench.stream import Stream
+    from cl_bench.contract.learner import StepRecord
+    from cl_bench.contract.stream import Stream
 
 FOLDER = "tracking"
 """Folder of a run for the trackers' notes, logs and files."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from cl_bench.errors import TrackerError
+from cl_bench.contract.errors import TrackerError
 from cl_bench.trackers import PROJECT, Key, Started, TrackedRun
 
 _LOST = re.compile(r"\Atrackio(\.\w+\(\))? (failed|skipped)|could not be persisted")

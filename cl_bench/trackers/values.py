@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Literal
 
-from cl_bench.markdown import fenced
+from cl_bench.contract.redaction import short_line
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.reflectors.redaction import short_line
+from cl_bench.report.untrusted_markdown import fenced
 
 Row = Mapping[str, Any]
 Tables = Mapping[str, Sequence[Row]]

@@ -18,8 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from cl_bench.files import read_json, write_json_atomically
-from cl_bench.reflectors.redaction import short_line
+from cl_bench.contract.redaction import short_line
+from cl_bench.store.files import read_json, write_json_atomically
 from cl_bench.trackers import TrackedRun, Tracker, hush, tracker
 
 _LAST_WORDS = 300

@@ -10,14 +10,14 @@ from typing import Any
 
 from cl_bench.claims.archive import Archive, description
 from cl_bench.claims.tables import TABLES
-from cl_bench.errors import ClBenchError, DamagedError, UsageError
-from cl_bench.files import read_json
-from cl_bench.learner import LearnerConfig
-from cl_bench.plugins import STREAM_SEPARATOR
-from cl_bench.presets import preset_of
-from cl_bench.registry import DOMAINS, STREAMS
-from cl_bench.schema import SCHEMA_VERSION
-from cl_bench.stream import Stream, stream
+from cl_bench.contract.errors import ClBenchError, DamagedError, UsageError
+from cl_bench.contract.learner import LearnerConfig
+from cl_bench.contract.plugins import STREAM_SEPARATOR
+from cl_bench.contract.registry import DOMAINS, STREAMS
+from cl_bench.contract.stream import Stream, stream
+from cl_bench.execution.presets import preset_of
+from cl_bench.store.files import read_json
+from cl_bench.store.schema import SCHEMA_VERSION
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.state import FINISHED
 from cl_bench.verify.case import Case

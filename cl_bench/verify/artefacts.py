@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from cl_bench.errors import RunDirectoryError
+from cl_bench.contract.errors import RunDirectoryError
 from cl_bench.verify.archive import verify_archive
 from cl_bench.verify.calibration import TRIALS, verify_calibration
 from cl_bench.verify.findings import Report

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cl_bench.claims.calibration import COURSES, SETTINGS, choose, kept_rows
-from cl_bench.errors import ClBenchError
-from cl_bench.files import read_json
+from cl_bench.contract.errors import ClBenchError
+from cl_bench.store.files import read_json
 from cl_bench.verify.findings import Findings, Report
 
 if TYPE_CHECKING:

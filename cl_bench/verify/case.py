@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.registry import DOMAINS
+from cl_bench.contract.registry import DOMAINS
 from cl_bench.verify.findings import Findings
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Point:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A run to be checked. Its manifest has the shape that `cl_bench.verify.manifest` demands."""
+    """A run to be checked; its manifest has the shape that `verify.manifest` demands."""
 
     manifest: Mapping[str, Any]
     tables: Mapping[str, pd.DataFrame]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.text import one_line, printable
+from cl_bench.contract.text import one_line, printable
 
 if TYPE_CHECKING:
     import pandas as pd

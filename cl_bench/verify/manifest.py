@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from cl_bench.errors import UsageError
-from cl_bench.learner import LearnerConfig
-from cl_bench.limits import COUNTS
-from cl_bench.provenance import config_hash
-from cl_bench.text import printable
+from cl_bench.contract.errors import UsageError
+from cl_bench.contract.learner import LearnerConfig
+from cl_bench.contract.text import printable
+from cl_bench.contract.validation import COUNTS
+from cl_bench.execution.provenance import config_hash
 from cl_bench.verify.findings import Findings
 
 STATUSES = ("running", "done", "diverged", "failed")

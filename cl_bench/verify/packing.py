@@ -7,14 +7,14 @@ from math import isclose
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.errors import ClBenchError, DamagedError
-from cl_bench.packs import container
-from cl_bench.packs.layout import PACK, SUFFIX, home, member, place
-from cl_bench.packs.packed import PackedRun
-from cl_bench.packs.write import measured
-from cl_bench.run_metrics import RUN_METRICS
-from cl_bench.text import printable
+from cl_bench.analysis.run_values import RUN_METRICS
+from cl_bench.contract.errors import ClBenchError, DamagedError
+from cl_bench.contract.text import printable
+from cl_bench.store.packs import container
+from cl_bench.store.packs.layout import PACK, SUFFIX, home, member, place
+from cl_bench.store.packs.packed import PackedRun
 from cl_bench.verify.findings import Findings
+from cl_bench.verify.submission.packing import measured
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from cl_bench.registry import DOMAINS
-from cl_bench.text import printable
+from cl_bench.contract.registry import DOMAINS
+from cl_bench.contract.text import printable
 from cl_bench.verify.case import LABEL, Case, known
 from cl_bench.verify.manifest import FILE
 

@@ -11,10 +11,10 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from cl_bench.micro import MicroDomain
-from cl_bench.problem_sets import distinct_problems, retention_set
-from cl_bench.registry import DOMAINS
-from cl_bench.task import Problem
+from cl_bench.contract.micro import MicroDomain
+from cl_bench.contract.registry import DOMAINS
+from cl_bench.contract.task import Problem
+from cl_bench.execution.problem_sets import distinct_problems, retention_set
 from cl_bench.verify.case import Case, known
 from cl_bench.verify.manifest import FILE
 

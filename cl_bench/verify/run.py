@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.errors import ClBenchError, DamagedError
-from cl_bench.packs.layout import member
-from cl_bench.packs.packed import PackedRun
-from cl_bench.run_tables import RunTables, open_run
-from cl_bench.schema import TABLES
+from cl_bench.contract.errors import ClBenchError, DamagedError
+from cl_bench.store.packs.layout import member
+from cl_bench.store.packs.packed import PackedRun
+from cl_bench.store.run_tables import RunTables, open_run
+from cl_bench.store.schema import TABLES
 from cl_bench.verify import (
     divergence,
     lineage,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cl_bench.registry import LEARNERS
-from cl_bench.schema import TABLES
+from cl_bench.contract.registry import LEARNERS
+from cl_bench.store.schema import TABLES
 from cl_bench.verify.case import KEYS, Case, known
 from cl_bench.verify.manifest import FILE
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.prompts import SEED_PROMPT
-from cl_bench.registry import DOMAINS
-from cl_bench.text import well_formed
+from cl_bench.contract.prompts import SEED_PROMPT
+from cl_bench.contract.registry import DOMAINS
+from cl_bench.contract.text import well_formed
 from cl_bench.verify.case import KEYS, LABEL, Case
 from cl_bench.verify.problems import made_again
 

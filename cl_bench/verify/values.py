@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from cl_bench.schema import REAL, SCHEMA_VERSION, TABLES, TEXT, allowed_values
+from cl_bench.store.schema import REAL, SCHEMA_VERSION, TABLES, TEXT, allowed_values
 from cl_bench.verify.case import KEYS, Case
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from cl_bench.learner import Batch, HearsBoundaries, Learner, LearnerConfig, Ledger
-from cl_bench.policy import Policy
-from cl_bench.prompts import SEED_PROMPT, chat
-from cl_bench.registry import LEARNERS
+from cl_bench.contract.learner import Batch, HearsBoundaries, Learner, LearnerConfig, Ledger
+from cl_bench.contract.prompts import SEED_PROMPT, chat
+from cl_bench.contract.registry import LEARNERS
+from cl_bench.model.policy import Policy
 
 
 def rounds(learner: Learner) -> list[int]:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
-from cl_bench.learner import Batch, Exercise, LearnerConfig, Ledger, StepRecord
-from cl_bench.policy import Policy
-from cl_bench.prompts import SEED_PROMPT, chat
-from cl_bench.registry import LEARNERS
-from cl_bench.task import Verdict
+from cl_bench.contract.learner import Batch, Exercise, LearnerConfig, Ledger, StepRecord
+from cl_bench.contract.prompts import SEED_PROMPT, chat
+from cl_bench.contract.registry import LEARNERS
+from cl_bench.contract.task import Verdict
+from cl_bench.model.policy import Policy
 
 
 def short_ones(batches: list[Batch]) -> list[Batch]:

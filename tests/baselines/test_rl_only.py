@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from cl_bench.learner import Batch, Learner, LearnerConfig, Ledger
-from cl_bench.policy import Policy
-from cl_bench.prompts import SEED_PROMPT
-from cl_bench.registry import LEARNERS
+from cl_bench.contract.learner import Batch, Learner, LearnerConfig, Ledger
+from cl_bench.contract.prompts import SEED_PROMPT
+from cl_bench.contract.registry import LEARNERS
+from cl_bench.model.policy import Policy
 
 
 def test_it_takes_one_rl_step_per_batch_and_reports_it(

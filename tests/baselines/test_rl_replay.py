@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from cl_bench.errors import RunDirectoryError
-from cl_bench.learner import Batch, Exercise, Learner, LearnerConfig, Ledger, load_learner
-from cl_bench.policy import Policy
-from cl_bench.registry import LEARNERS
-from cl_bench.task import Verdict
+from cl_bench.contract.errors import RunDirectoryError
+from cl_bench.contract.learner import Batch, Exercise, Learner, LearnerConfig, Ledger, load_learner
+from cl_bench.contract.registry import LEARNERS
+from cl_bench.contract.task import Verdict
+from cl_bench.model.policy import Policy
 
 
 class Course:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from cl_bench.learner import Batch, LearnerConfig, Ledger, StepRecord
-from cl_bench.policy import Policy
-from cl_bench.prompts import SEED_PROMPT
-from cl_bench.registry import LEARNERS
+from cl_bench.contract.learner import Batch, LearnerConfig, Ledger, StepRecord
+from cl_bench.contract.prompts import SEED_PROMPT
+from cl_bench.contract.registry import LEARNERS
+from cl_bench.model.policy import Policy
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from cl_bench.learner import LearnerConfig
-from cl_bench.models import EMBEDDED, resolve
-from cl_bench.policy import Policy
-from cl_bench.stream import Course, stream
+from cl_bench.contract.learner import LearnerConfig
+from cl_bench.contract.stream import Course, stream
+from cl_bench.model import EMBEDDED, resolve
+from cl_bench.model.policy import Policy
 
 
 @pytest.fixture

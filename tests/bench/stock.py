@@ -9,10 +9,10 @@ from datasets import Dataset
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from cl_bench.learner import LearnerConfig
-from cl_bench.policy import Policy
-from cl_bench.prompts import chat
-from cl_bench.stream import Course
+from cl_bench.contract.learner import LearnerConfig
+from cl_bench.contract.prompts import chat
+from cl_bench.contract.stream import Course
+from cl_bench.model.policy import Policy
 
 
 def stock_trainer(

@@ -9,12 +9,12 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from cl_bench.learner import LearnerConfig
-from cl_bench.policy import Policy
-from cl_bench.problem_sets import distinct_problems
-from cl_bench.prompts import SEED_PROMPT, chat
-from cl_bench.stream import Course
-from cl_bench.task import Problem
+from cl_bench.contract.learner import LearnerConfig
+from cl_bench.contract.prompts import SEED_PROMPT, chat
+from cl_bench.contract.stream import Course
+from cl_bench.contract.task import Problem
+from cl_bench.execution.problem_sets import distinct_problems
+from cl_bench.model.policy import Policy
 
 LONGEST = LearnerConfig().max_new_tokens
 GROUP = pytest.mark.benchmark(group="evaluating 64 problems")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from cl_bench.learner import LearnerConfig, Ledger
-from cl_bench.policy import Policy, Rollout
-from cl_bench.prompts import SEED_PROMPT, chat
-from cl_bench.registry import LEARNERS
-from cl_bench.stream import Course
+from cl_bench.contract.learner import LearnerConfig, Ledger
+from cl_bench.contract.prompts import SEED_PROMPT, chat
+from cl_bench.contract.registry import LEARNERS
+from cl_bench.contract.stream import Course
+from cl_bench.model.policy import Policy, Rollout
 
 CONFIG = LearnerConfig()
 

@@ -17,9 +17,9 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import cl_bench
-from cl_bench.evaluator import Evaluator
-from cl_bench.policy import Policy
-from cl_bench.trl_trainer import MixedPromptTrainer
+from cl_bench.execution.evaluator import Evaluator
+from cl_bench.model.policy import Policy
+from cl_bench.slow.trl_trainer import MixedPromptTrainer
 
 MOST = 0.05
 WORK = {

@@ -10,11 +10,11 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from cl_bench.learner import LearnerConfig, Ledger
-from cl_bench.policy import Policy
-from cl_bench.prompts import SEED_PROMPT
-from cl_bench.slow import SlowWeights
-from cl_bench.stream import Course
+from cl_bench.contract.learner import LearnerConfig, Ledger
+from cl_bench.contract.prompts import SEED_PROMPT
+from cl_bench.contract.stream import Course
+from cl_bench.model.policy import Policy
+from cl_bench.slow.slow_weights import SlowWeights
 from tests.bench.stock import stock_trainer
 
 CONFIG = LearnerConfig()

@@ -17,12 +17,12 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 
 from cl_bench import Run
 from cl_bench.api import configure
-from cl_bench.errors import ModelError
-from cl_bench.learner import LearnerConfig, Ledger
-from cl_bench.models import resolve
-from cl_bench.policy import Policy
-from cl_bench.slow import SlowWeights
-from cl_bench.stream import Course, stream
+from cl_bench.contract.errors import ModelError
+from cl_bench.contract.learner import LearnerConfig, Ledger
+from cl_bench.contract.stream import Course, stream
+from cl_bench.model import resolve
+from cl_bench.model.policy import Policy
+from cl_bench.slow.slow_weights import SlowWeights
 from tests.bench.stock import stock_trainer
 
 STEPS = 2
@@ -30,7 +30,7 @@ MOST_MEMORY = 4e9
 """Bytes that a default run may take at most."""
 MOST_EVALUATION = 0.25
 """Share of a default run's time that evaluation may take."""
-COMMAND = "from cl_bench.cli import main; main()"
+COMMAND = "from cl_bench.cli.app import main; main()"
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from cl_bench.results import RunDirectory
-from cl_bench.schema import TABLES
+from cl_bench.store.run_directory import RunDirectory
+from cl_bench.store.schema import TABLES
 from cl_bench.sweep.cell import Cell
 
 Row = dict[str, Any]

@@ -10,10 +10,10 @@ from cl_bench.claims.ablations import REFERENCE, VARIATIONS, Row, Variation
 from cl_bench.claims.page_ablations import ablation_section
 from cl_bench.claims.plan import Plan, cells
 from cl_bench.claims.plan import plan as planned_with
-from cl_bench.metrics.bootstrap import Estimate
+from cl_bench.contract.registry import LEARNERS
+from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.pages.blocks import Heading, Paragraph, Table
-from cl_bench.registry import LEARNERS
+from cl_bench.report.blocks.blocks import Heading, Paragraph, Table
 from tests.claims.synthetic_stages import Runs, make_plan, on_stream
 
 

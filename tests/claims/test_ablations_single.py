@@ -12,9 +12,9 @@ from cl_bench.claims.measures_zero_reward import DOMAIN as ZERO_REWARD
 from cl_bench.claims.page_ablations import ablation_section
 from cl_bench.claims.plan import KL_DOMAINS, Plan, cells
 from cl_bench.claims.plan import plan as planned_with
-from cl_bench.metrics.bootstrap import Estimate
+from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.pages.blocks import Heading, Table
+from cl_bench.report.blocks.blocks import Heading, Table
 from tests.claims.synthetic_stages import Runs, make_plan, row, training
 
 PLATEAU, KL, REWARD, FIRST = (quantity.name for quantity in ablations_single.QUANTITIES)

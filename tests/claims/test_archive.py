@@ -13,8 +13,8 @@ import pytest
 from cl_bench.claims.archive import Archive, known_cells, write_archive
 from cl_bench.claims.data import Data
 from cl_bench.claims.tables import TABLES
-from cl_bench.errors import RunDirectoryError
-from cl_bench.schema import SCHEMA_VERSION
+from cl_bench.contract.errors import RunDirectoryError
+from cl_bench.store.schema import SCHEMA_VERSION
 from cl_bench.sweep.cell import Cell
 
 MakeRun = Callable[..., Path]

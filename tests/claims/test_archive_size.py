@@ -8,8 +8,8 @@ from random import Random
 from typing import Any
 
 from cl_bench.claims.archive import write_archive
-from cl_bench.results import RunDirectory
-from cl_bench.schema import TABLES, allowed_values
+from cl_bench.store.run_directory import RunDirectory
+from cl_bench.store.schema import TABLES, allowed_values
 from cl_bench.sweep.cell import Cell
 
 Row = dict[str, Any]

@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from cl_bench.claims import calibration
 from cl_bench.claims.calibration import GROUP_SIZE, LEARNERS, SAMPLES, choose, table, trials, write
-from cl_bench.cli import app
-from cl_bench.errors import RunDirectoryError, UsageError
-from cl_bench.results import RunDirectory
-from cl_bench.schema import TABLES
+from cl_bench.cli.app import app
+from cl_bench.contract.errors import RunDirectoryError, UsageError
+from cl_bench.store.run_directory import RunDirectory
+from cl_bench.store.schema import TABLES
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.pool import Outcome
 

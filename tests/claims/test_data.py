@@ -10,7 +10,7 @@ import pytest
 
 from cl_bench.claims.archive import write_archive
 from cl_bench.claims.data import Data
-from cl_bench.errors import RunDirectoryError, UsageError
+from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.sweep.cell import Cell
 

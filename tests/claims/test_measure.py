@@ -16,7 +16,7 @@ from cl_bench.claims.measure import (
 from cl_bench.claims.measures import MEASURES
 from cl_bench.claims.registered import CLAIMS
 from cl_bench.metrics import Undefined
-from cl_bench.metrics.bootstrap import Estimate, Interval
+from cl_bench.metrics.stats.bootstrap import Estimate, Interval
 
 from .synthetic import Synthetic, filled, plan_of
 

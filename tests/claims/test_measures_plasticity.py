@@ -7,7 +7,7 @@ import pytest
 from cl_bench.claims.measures_plasticity import MEASURES
 from cl_bench.claims.plan import Plan
 from cl_bench.metrics import Undefined
-from cl_bench.metrics.bootstrap import Estimate
+from cl_bench.metrics.stats.bootstrap import Estimate
 from tests.claims.synthetic_stages import Runs, make_plan, means, row
 
 BASE = {100: 0.5, 101: 0.3}

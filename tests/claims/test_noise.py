@@ -7,7 +7,7 @@ import pytest
 from cl_bench.claims.noise import floor, noise_section
 from cl_bench.metrics import sampling_noise_floor
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.pages.blocks import Table
+from cl_bench.report.blocks.blocks import Table
 from tests.claims.synthetic_stages import Row, Runs, make_plan, row
 
 LAST = [0.25, 0.5, 1.0, 0.75]

@@ -24,12 +24,21 @@ from cl_bench.claims.plan import BUDGETS, Plan, cells
 from cl_bench.claims.registered import CLAIMS, Claim
 from cl_bench.claims.registration import registration
 from cl_bench.claims.rule import Verdict
-from cl_bench.metrics.bootstrap import ONE_SEED, Estimate, Interval
+from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.pages.blocks import Block, Bullets, Code, Folded, Heading, Paragraph, Picture, Table
-from cl_bench.pages.drawings import Drawing, drawing
-from cl_bench.pages.write_html import html
-from cl_bench.pages.write_markdown import escaped, markdown
+from cl_bench.report.blocks.blocks import (
+    Block,
+    Bullets,
+    Code,
+    Folded,
+    Heading,
+    Paragraph,
+    Picture,
+    Table,
+)
+from cl_bench.report.blocks.drawings import Drawing, drawing
+from cl_bench.report.blocks.write_html import html
+from cl_bench.report.blocks.write_markdown import escaped, markdown
 
 PLAN = Plan(
     BUDGETS["full"],

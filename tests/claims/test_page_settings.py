@@ -12,8 +12,8 @@ from cl_bench.claims import calibration
 from cl_bench.claims.page_settings import settings_section, shown
 from cl_bench.claims.plan import BUDGETS, Plan
 from cl_bench.claims.settings import read_settings
-from cl_bench.learner import LearnerConfig
-from cl_bench.pages.blocks import Block, Paragraph, Table
+from cl_bench.contract.learner import LearnerConfig
+from cl_bench.report.blocks.blocks import Block, Paragraph, Table
 
 SMALLEST = min(one.options["learning_rate"] for one in calibration.trials(["fst"]))
 SETTINGS: dict[str, dict[str, Any]] = {

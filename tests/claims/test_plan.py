@@ -14,10 +14,10 @@ from cl_bench.claims.calibration import COURSES, GROUP_SIZE
 from cl_bench.claims.plan import BUDGETS, SEEDS, Plan, cells
 from cl_bench.claims.registered import CLAIMS
 from cl_bench.claims.settings import INHERITS
-from cl_bench.errors import RunDirectoryError, UsageError
+from cl_bench.contract.errors import RunDirectoryError, UsageError
+from cl_bench.contract.micro import micro_domain
 from cl_bench.metrics import permutation_test
 from cl_bench.metrics.comparison import PermutationTest
-from cl_bench.micro import micro_domain
 from cl_bench.sweep.cell import Cell
 
 SETTINGS: dict[str, dict[str, Any]] = {

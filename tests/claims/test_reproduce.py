@@ -14,9 +14,9 @@ from cl_bench.claims import archive, plan, reproduce, saved_plan
 from cl_bench.claims.archive import Archive
 from cl_bench.claims.plan import Plan
 from cl_bench.claims.rule import Verdict
-from cl_bench.cli import app
-from cl_bench.errors import UsageError
-from cl_bench.files import write_json_atomically
+from cl_bench.cli.app import app
+from cl_bench.contract.errors import UsageError
+from cl_bench.store.files import write_json_atomically
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.pool import Outcome
 from cl_bench.sweep.state import with_starts

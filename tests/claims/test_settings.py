@@ -13,8 +13,8 @@ from cl_bench.claims.calibration import LEARNERS, SETTINGS
 from cl_bench.claims.plan import cells
 from cl_bench.claims.registered import CLAIMS
 from cl_bench.claims.settings import INHERITS, options_of, read_settings
-from cl_bench.cli import app
-from cl_bench.errors import RunDirectoryError
+from cl_bench.cli.app import app
+from cl_bench.contract.errors import RunDirectoryError
 
 FOUND = {learner: {"learning_rate": 1e-4} for learner in LEARNERS}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cl_bench.claims.spending import Spent, costs_differ, spending, spending_section
-from cl_bench.pages.blocks import Paragraph, Table
-from cl_bench.pages.write_markdown import markdown
+from cl_bench.report.blocks.blocks import Paragraph, Table
+from cl_bench.report.blocks.write_markdown import markdown
 from cl_bench.sweep.cell import Cell
 from tests.claims.synthetic_stages import Row, Runs, make_plan
 

@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from cl_bench.export.card import Subject, card, licence
 from cl_bench.export.figures import DomainFigures, Figures
 from cl_bench.export.prompts import Prompts
-from cl_bench.models.named import MODELS, NamedModel
+from cl_bench.model.named import MODELS, NamedModel
 
 HOSTILE = (
     "```\n---\nlicense: mit\n---\n# owned\n</details><script>alert(1)</script>\n"

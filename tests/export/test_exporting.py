@@ -14,15 +14,15 @@ import torch
 from huggingface_hub import ModelCard
 from typer.testing import CliRunner
 
-from cl_bench.cli import app
-from cl_bench.errors import RunDirectoryError, UsageError
+from cl_bench.analysis.run_values import run_metrics
+from cl_bench.cli.app import app
+from cl_bench.contract.errors import RunDirectoryError, UsageError
+from cl_bench.contract.prompts import SEED_PROMPT
 from cl_bench.export.exporting import export
-from cl_bench.files import file_hash
-from cl_bench.models import resolve
-from cl_bench.prompts import SEED_PROMPT
-from cl_bench.results import RunDirectory
-from cl_bench.run_metrics import run_metrics
-from cl_bench.views import stream_rows
+from cl_bench.model import resolve
+from cl_bench.store.files import file_hash
+from cl_bench.store.run_directory import RunDirectory
+from cl_bench.store.views import stream_rows
 
 
 def weights(folder: str | Path) -> torch.Tensor:

@@ -10,8 +10,8 @@ import pytest
 from huggingface_hub.errors import HfHubHTTPError
 from typer.testing import CliRunner
 
-from cl_bench.cli import app
-from cl_bench.errors import HubError, UsageError
+from cl_bench.cli.app import app
+from cl_bench.contract.errors import HubError, UsageError
 from cl_bench.export.hub import Destination
 
 

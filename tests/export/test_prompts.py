@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from cl_bench.contract.prompts import SEED_PROMPT
 from cl_bench.export.prompts import prompts_at
-from cl_bench.prompts import SEED_PROMPT
-from cl_bench.results import RunDirectory
+from cl_bench.store.run_directory import RunDirectory
 
 STAGES = [
     {"domain": "math", "setting": "easy", "steps": 10},

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from cl_bench.fast import FastWeights
-from cl_bench.learner import Exercise, LearnerConfig, Ledger, PromptRecord
-from cl_bench.policy import Chat, Policy, Rollout
-from cl_bench.reflection import JudgedRollout, Reflection, Reflector
-from cl_bench.task import Verdict
+from cl_bench.contract.learner import Exercise, LearnerConfig, Ledger, PromptRecord
+from cl_bench.contract.task import Verdict
+from cl_bench.fast.fast_weights import FastWeights
+from cl_bench.fast.reflection.reflector import JudgedRollout, Reflection, Reflector
+from cl_bench.model.policy import Chat, Policy, Rollout
 
 SEED = "think ."
 

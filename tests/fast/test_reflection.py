@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from cl_bench.errors import ReflectionError
-from cl_bench.learner import Ledger
-from cl_bench.reflection import JudgedRollout, Reflection, Request
+from cl_bench.contract.errors import ReflectionError
+from cl_bench.contract.learner import Ledger
+from cl_bench.fast.reflection.reflector import JudgedRollout, Reflection, Request
 from tests.fast.scripted import (
     CONFIG,
     REFLECTION_TOKENS,

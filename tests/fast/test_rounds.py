@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from cl_bench.reflection import JudgedRollout, Reflection
+from cl_bench.fast.reflection.reflector import JudgedRollout, Reflection
 from tests.fast.scripted import (
     CONFIG,
     REFLECTION_TOKENS,

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from cl_bench.errors import ReflectionError, RunDirectoryError, UsageError
-from cl_bench.fast import FastWeights
-from cl_bench.learner import Ledger, PromptRecord
-from cl_bench.policy import Rollout
+from cl_bench.contract.errors import ReflectionError, RunDirectoryError, UsageError
+from cl_bench.contract.learner import Ledger, PromptRecord
+from cl_bench.fast.fast_weights import FastWeights
+from cl_bench.model.policy import Rollout
 from tests.fast.scripted import (
     COMPLETION_TOKENS,
     CONFIG,

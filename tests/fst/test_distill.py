@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from cl_bench.learner import Batch, Exercise, HearsBoundaries, LearnerConfig, Ledger
-from cl_bench.policy import Policy
-from cl_bench.prompts import SEED_PROMPT
-from cl_bench.registry import LEARNERS
-from cl_bench.task import Verdict
+from cl_bench.contract.learner import Batch, Exercise, HearsBoundaries, LearnerConfig, Ledger
+from cl_bench.contract.prompts import SEED_PROMPT
+from cl_bench.contract.registry import LEARNERS
+from cl_bench.contract.task import Verdict
+from cl_bench.model.policy import Policy
 
 
 def improving(batches: Sequence[Batch], ledger: Ledger) -> list[Batch]:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from cl_bench.learner import Batch, LearnerConfig, Ledger
-from cl_bench.policy import Policy
-from cl_bench.registry import LEARNERS
+from cl_bench.contract.learner import Batch, LearnerConfig, Ledger
+from cl_bench.contract.registry import LEARNERS
+from cl_bench.model.policy import Policy
 
 
 def test_a_round_precedes_every_t_th_step_and_every_step_is_an_rl_step(

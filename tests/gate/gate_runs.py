@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cl_bench.results import RunDirectory
+from cl_bench.store.run_directory import RunDirectory
 from tests.report.synthetic_runs import write_run
 from tests.report.synthetic_tables import Row, Synthetic, rising, tables
 

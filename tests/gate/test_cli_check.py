@@ -12,10 +12,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from typer.testing import CliRunner
 
-from cl_bench.cli import app
+from cl_bench.cli.app import app
 from cl_bench.gate.policy import default_policy_text
-from cl_bench.results import RunDirectory
-from cl_bench.schema import TABLES
+from cl_bench.store.run_directory import RunDirectory
+from cl_bench.store.schema import TABLES
 
 from .gate_runs import noisy_run, noisy_runs
 
@@ -190,7 +190,7 @@ def test_record_refuses_a_dirty_tree_and_an_existing_reference(home: Path, tmp_p
 def test_checking_imports_no_torch(home: Path) -> None:
     words = ["check", str(home / "worse"), "--against", str(home / "reference"), "--json"]
     script = (
-        "import sys; from typer.testing import CliRunner; from cl_bench.cli import app\n"
+        "import sys; from typer.testing import CliRunner; from cl_bench.cli.app import app\n"
         f"assert CliRunner().invoke(app, {words!r}).exit_code == 1\n"
         "print([m for m in ('torch', 'transformers', 'matplotlib') if m in sys.modules])"
     )
@@ -226,7 +226,7 @@ def test_a_bug_is_no_verdict(home: Path, tmp_path: Path, monkeypatch: pytest.Mon
     def broken(*_: object, **__: object) -> None:
         raise ValueError("out of range")
 
-    monkeypatch.setattr("cl_bench.regression.check", broken)
+    monkeypatch.setattr("cl_bench.gate.regression.check", broken)
     junit = tmp_path / "junit.xml"
     code, out, err = call(
         "check", home / "same", "--against", home / "same", "--json", "--junit", junit

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from cl_bench.errors import UsageError
+from cl_bench.contract.errors import UsageError
 from cl_bench.gate.compare import compare
 from cl_bench.gate.outcome import Check, Report
 from cl_bench.gate.policy import default_policy, parse_policy
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.results import RunDirectory
-from cl_bench.run_tables import find_runs
-from cl_bench.schema import SCHEMA_VERSION
+from cl_bench.store.run_directory import RunDirectory
+from cl_bench.store.run_tables import find_runs
+from cl_bench.store.schema import SCHEMA_VERSION
 from tests.verify.tampering import Forgery
 
 from .gate_runs import noisy_run, noisy_runs

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cl_bench.analysis.run_values import RUN_METRICS, Measured
 from cl_bench.gate.differences import Differences
 from cl_bench.gate.items import ItemScores, Resampled
-from cl_bench.metrics.bootstrap import Interval
+from cl_bench.metrics.stats.bootstrap import Interval
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.results import RunDirectory
-from cl_bench.run_metrics import RUN_METRICS, Measured
+from cl_bench.store.run_directory import RunDirectory
 from tests.report.synthetic_runs import write_run
 from tests.report.synthetic_tables import Synthetic
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from cl_bench.execution.provenance import provenance
 from cl_bench.gate.compare import compare
 from cl_bench.gate.outcome import Report
 from cl_bench.gate.reference import INDEX, Reference, open_reference
+from cl_bench.gate.regression import check
 from cl_bench.gate.rerun import rerun
 from cl_bench.gate.write_text import text
-from cl_bench.provenance import provenance
-from cl_bench.regression import check
-from cl_bench.run_tables import RunTables
+from cl_bench.store.run_tables import RunTables
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cl_bench.errors import UsageError
+from cl_bench.analysis.run_values import RUN_METRICS
+from cl_bench.contract.errors import UsageError
 from cl_bench.gate.policy import (
     MetricRule,
     Tolerance,
@@ -15,7 +16,6 @@ from cl_bench.gate.policy import (
     load_policy,
     parse_policy,
 )
-from cl_bench.run_metrics import RUN_METRICS
 
 WHOLE = """\
 version = 1

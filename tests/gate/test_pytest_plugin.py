@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from cl_bench.gate.reference import record
+from cl_bench.gate.regression import check
 from cl_bench.gate.write_text import text
-from cl_bench.regression import check
 
 from .gate_runs import noisy_run, noisy_runs
 
@@ -44,7 +44,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_is_installed_as_a_plug_in() -> None:
     (found,) = (each for each in entry_points(group="pytest11") if each.name == "cl_bench")
-    assert found.value == "cl_bench.pytest_plugin"
+    assert found.value == "cl_bench.gate.pytest_plugin"
 
 
 def test_a_test_of_a_lab_passes_and_fails_with_its_runs(
@@ -145,7 +145,7 @@ def test_a_session_without_the_gate_imports_nothing_of_it(tmp_path: Path) -> Non
         "import sys\n\n"
         "def test_modules():\n"
         "    ours = {m for m in sys.modules if m.partition('.')[0] == 'cl_bench'}\n"
-        "    assert ours == {'cl_bench', 'cl_bench.pytest_plugin'}\n"
+        "    assert ours == {'cl_bench', 'cl_bench.gate', 'cl_bench.gate.pytest_plugin'}\n"
         "    assert not {'torch', 'pandas', 'numpy', 'rich', 'typer'} & set(sys.modules)\n"
     )
     plain = ("-p", "no:hypothesispytest", "-p", "no:benchmark", "-p", "no:xdist")

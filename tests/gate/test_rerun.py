@@ -9,14 +9,14 @@ import pytest
 from typer.testing import CliRunner
 
 from cl_bench.api import configure
-from cl_bench.cli import app
-from cl_bench.errors import UsageError
+from cl_bench.cli.app import app
+from cl_bench.contract.errors import UsageError
+from cl_bench.contract.stream import stream
+from cl_bench.execution.progress import Quiet
+from cl_bench.execution.runner import Runner
+from cl_bench.gate.regression import check
 from cl_bench.gate.rerun import rerun
-from cl_bench.progress import Quiet
-from cl_bench.regression import check
-from cl_bench.run_tables import open_run
-from cl_bench.runner import Runner
-from cl_bench.stream import stream
+from cl_bench.store.run_tables import open_run
 
 SMALL = {
     "problems_per_step": 2, "group_size": 2, "max_new_tokens": 6, "eval_every": 1,

@@ -26,7 +26,7 @@ from cl_bench.gate.write_github import (
 from cl_bench.gate.write_json import data, failure, schema_text
 from cl_bench.gate.write_junit import junit, junit_failure
 from cl_bench.gate.write_text import text
-from cl_bench.metrics.bootstrap import Interval
+from cl_bench.metrics.stats.bootstrap import Interval
 from cl_bench.metrics.undefined import Undefined
 
 HOSTILE = "evil\n::error::50%,<b>|`x`\x1b[31m\r]]>"

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import cl_bench.metrics
-from cl_bench.listing import listing
+from cl_bench.cli.listing import listing
 from cl_bench.metrics import METRICS, OTHER_METRICS, STATISTICS, Undefined, interquartile_mean
 from cl_bench.metrics.page import markdown
 

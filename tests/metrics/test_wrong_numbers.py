@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cl_bench.contract.registry import DOMAINS
 from cl_bench.metrics import (
     METRICS,
     Undefined,
@@ -15,8 +16,7 @@ from cl_bench.metrics import (
     forgetting_first,
     forgetting_max,
 )
-from cl_bench.metrics.bootstrap import Estimate
-from cl_bench.registry import DOMAINS
+from cl_bench.metrics.stats.bootstrap import Estimate
 
 TWO_TASKS = [[0.0, 0.0], [0.9, 0.0], [0.4, 0.8]]
 NAMES = sorted(METRICS)

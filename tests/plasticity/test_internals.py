@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from cl_bench.loading import load
+from cl_bench.execution.settings import RunConfig
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.model.loading import load
 from cl_bench.plasticity.internals import internals_of
 from cl_bench.plasticity.origins import Origin
-from cl_bench.run_config import RunConfig
 
 
 def origin(base: Path, model: Path) -> Origin:

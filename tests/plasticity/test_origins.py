@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from cl_bench.errors import RunDirectoryError, UsageError
-from cl_bench.files import read_json, write_json_atomically
-from cl_bench.loading import load
-from cl_bench.models import resolve
+from cl_bench.contract.errors import RunDirectoryError, UsageError
+from cl_bench.model import resolve
+from cl_bench.model.loading import load
 from cl_bench.plasticity.origins import origins
+from cl_bench.store.files import read_json, write_json_atomically
 
 
 def edited(run: Path, folder: Path, **changes: Any) -> Path:

@@ -11,20 +11,20 @@ import pytest
 from typer.testing import CliRunner
 
 import cl_bench
-from cl_bench.cli import app
-from cl_bench.errors import UsageError
-from cl_bench.files import read_json, write_json_atomically
-from cl_bench.metrics.bootstrap import ONE_SEED, Estimate, Interval
+from cl_bench.cli.app import app
+from cl_bench.contract.errors import UsageError
+from cl_bench.execution.settings import RunConfig
+from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plasticity.origins import Origin
 from cl_bench.plasticity.probe import Probe, departures, options_of
 from cl_bench.plasticity.probes import final_accuracy, probe_plasticity, rows
 from cl_bench.plasticity.table import Internals
-from cl_bench.results import RunDirectory
-from cl_bench.run_config import RunConfig
+from cl_bench.store.files import read_json, write_json_atomically
+from cl_bench.store.run_directory import RunDirectory
+from cl_bench.store.views import stream_rows
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.pool import Outcome
-from cl_bench.views import stream_rows
 
 CONFIG = RunConfig(model="base", seed=5)
 OPTIONS = options_of(CONFIG)

@@ -7,12 +7,12 @@ from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
-from cl_bench.metrics.bootstrap import ONE_SEED, Estimate, Interval
+from cl_bench.execution.settings import RunConfig
+from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plasticity.origins import Origin
 from cl_bench.plasticity.probe import Probe, options_of
 from cl_bench.plasticity.table import Internals, Plasticity, Row
-from cl_bench.run_config import RunConfig
 
 ORIGIN = Origin(
     Path("results/one"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cl_bench.results import RunDirectory
+from cl_bench.store.run_directory import RunDirectory
 
 Row = dict[str, object]
 Stages = Sequence[tuple[str, int]]

@@ -3,7 +3,7 @@
     write_run(folder / "a", learner="fst", seed=1, accuracy=lambda step, domain, prompt: 0.5)
     write_runs(folder, 1_000)
 
-They are what `cl_bench.results.RunDirectory` writes, but for the flushing of files to the disk.
+They are what a `RunDirectory` writes, but for the flushing of files to the disk.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from cl_bench.learner import LearnerConfig
-from cl_bench.provenance import config_hash
-from cl_bench.schema import SCHEMA_VERSION, TABLES
+from cl_bench.contract.learner import LearnerConfig
+from cl_bench.execution.provenance import config_hash
+from cl_bench.store.schema import SCHEMA_VERSION, TABLES
 from tests.report.synthetic_tables import TEXTS, TWO, Row, Synthetic, rising, tables
 
 __all__ = ["TEXTS", "TWO", "Synthetic", "rising", "write_run", "write_runs"]

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from cl_bench.packs.layout import home
-from cl_bench.registry import DOMAINS, LEARNERS, STREAMS, Registry
+from cl_bench.contract.registry import DOMAINS, LEARNERS, STREAMS, Registry
+from cl_bench.contract.stream import stream
 from cl_bench.report.page.build import Report, report
 from cl_bench.report.page.parts import decoded
-from cl_bench.run_tables import find_runs
-from cl_bench.stream import stream
+from cl_bench.store.packs.layout import home
+from cl_bench.store.run_tables import find_runs
 
 ROOT = Path(__file__).parents[2]
 RUNS = ROOT / "results" / "runs"

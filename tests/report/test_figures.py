@@ -12,14 +12,14 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from cl_bench.pages.look import PALETTE
+from cl_bench.report.blocks.look import PALETTE
 from cl_bench.report.figures import (
     accuracy_figure,
     accuracy_kl_figure,
     rollouts_figure,
     write_figures,
 )
-from cl_bench.results import RunDirectory
+from cl_bench.store.run_directory import RunDirectory
 
 MakeRun = Callable[..., RunDirectory]
 TWO = [("math", 20), ("code", 20)]

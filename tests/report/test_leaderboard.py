@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from cl_bench import comparability
-from cl_bench.metrics.bootstrap import Estimate, Interval
-from cl_bench.metrics.ranks import Ranks
+from cl_bench.analysis import comparability
+from cl_bench.metrics.stats.bootstrap import Estimate, Interval
+from cl_bench.metrics.stats.ranks import Ranks
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.leaderboard import Board, Row, leaderboard, leaderboard_of
-from cl_bench.run_tables import find_runs
-from tests.older_runs import older_run
+from cl_bench.store.run_tables import find_runs
 from tests.report.synthetic_runs import write_run, write_runs
+from tests.store.older_runs import older_run
 
 Number = Callable[[int, str, str], float]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cl_bench.metrics.bootstrap import Estimate, Interval
+from cl_bench.analysis.columns import Column
+from cl_bench.metrics.stats.bootstrap import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.columns import Column
 from cl_bench.report.numbers import clock, mean, shown, with_interval
 
 LOST = Undefined("one seed")

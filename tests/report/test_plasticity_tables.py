@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cl_bench.metrics.bootstrap import Estimate
+from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.leaderboard import Row, leaderboard_of
 from cl_bench.report.plasticity_tables import find_tables

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cl_bench.cli import app
+from cl_bench.cli.app import app
 from cl_bench.report.show import show
 from cl_bench.report.terminal import plain
-from cl_bench.run_tables import open_run
+from cl_bench.store.run_tables import open_run
 from tests.report.synthetic_runs import write_run
 
 HOSTILE = "\x1b[31mred\x07 \u202eltr <script> [bold]\x00 \ud800"
@@ -113,7 +113,7 @@ def test_the_command_prints_plain_text_when_piped(tmp_path: Path) -> None:
 def test_the_command_looks_at_the_encoding_and_imports_no_torch(tmp_path: Path) -> None:
     path = write_run(tmp_path / "run")
     code = (
-        "import sys; from cl_bench.cli import app\n"
+        "import sys; from cl_bench.cli.app import app\n"
         f"try: app(['show', {str(path)!r}])\n"
         "except SystemExit as end: assert not end.code\n"
         "print([m for m in ('torch', 'matplotlib') if m in sys.modules])"

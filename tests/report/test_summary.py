@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cl_bench import plugins
-from cl_bench.errors import RunDirectoryError
+from cl_bench.contract import plugins
+from cl_bench.contract.errors import RunDirectoryError
+from cl_bench.contract.text import duration
 from cl_bench.metrics.attribution import ChannelAttribution
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.summary import summarise
-from cl_bench.results import RunDirectory
-from cl_bench.text import duration
+from cl_bench.store.run_directory import RunDirectory
 
 MakeRun = Callable[..., RunDirectory]
 TWO = [("math", 20), ("code", 20)]

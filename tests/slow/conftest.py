@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from cl_bench.policy import Policy
-from cl_bench.sampling import Sampled
+from cl_bench.model.policy import Policy
+from cl_bench.model.sampling import Sampled
 from tests.slow.scripted import Generations
 
 

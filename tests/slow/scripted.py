@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from cl_bench.learner import Exercise, LearnerConfig
-from cl_bench.policy import Policy
-from cl_bench.task import Verdict
+from cl_bench.contract.learner import Exercise, LearnerConfig
+from cl_bench.contract.task import Verdict
+from cl_bench.model.policy import Policy
 
 CONFIG = LearnerConfig(learning_rate=1e-2, group_size=4, max_new_tokens=7, temperature=0.8)
 APART = replace(CONFIG, mixed_groups=False)

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from cl_bench.errors import DivergedError, UsageError
-from cl_bench.learner import LearnerConfig, Ledger
-from cl_bench.policy import Policy
-from cl_bench.prompts import chat
-from cl_bench.slow import SlowWeights
+from cl_bench.contract.errors import DivergedError, UsageError
+from cl_bench.contract.learner import LearnerConfig, Ledger
+from cl_bench.contract.prompts import chat
+from cl_bench.model.policy import Policy
+from cl_bench.slow.slow_weights import SlowWeights
 from tests.slow.scripted import (
     APART,
     CONFIG,

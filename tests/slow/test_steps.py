@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from cl_bench.learner import LearnerConfig, Ledger
-from cl_bench.memory import ACTIVATIONS
-from cl_bench.policy import Policy
-from cl_bench.prompts import chat
-from cl_bench.slow import SlowWeights
-from cl_bench.trl_trainer import MixedPromptTrainer
+from cl_bench.contract.learner import LearnerConfig, Ledger
+from cl_bench.contract.prompts import chat
+from cl_bench.model.memory import ACTIVATIONS
+from cl_bench.model.policy import Policy
+from cl_bench.slow.slow_weights import SlowWeights
+from cl_bench.slow.trl_trainer import MixedPromptTrainer
 from tests.slow.scripted import (
     APART,
     CONFIG,
@@ -99,7 +99,7 @@ def test_the_gradient_is_the_hand_written_one_with_one_advantage_over_the_group(
     config: LearnerConfig,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("cl_bench.trl_trainer.MOST_LOGITS", logits)
+    monkeypatch.setattr("cl_bench.slow.trl_trainer.MOST_LOGITS", logits)
     # In a mixed group the first exercise pays one prompt only: within it all rewards are equal, so
     # advantages taken per prompt would all be 0. The second has none, the third is uneven.
     rewards = [[1.0, 0.0, 1.0, 0.0], [1.0] * 4, [0.1, 0.9, 0.4, 0.0]]
@@ -132,7 +132,7 @@ def test_the_penalty_adds_grpos_estimate_for_every_token_and_leaves_the_base_out
 ) -> None:
     vocabulary = policy.model.config.vocab_size
     limit = rows * CONFIG.max_new_tokens * vocabulary
-    monkeypatch.setattr("cl_bench.memory.LOGITS", limit)
+    monkeypatch.setattr("cl_bench.model.memory.LOGITS", limit)
     with torch.no_grad():
         for weight in policy.model.parameters():
             weight.mul_(1.05)
@@ -208,8 +208,8 @@ def test_passes_and_their_order_do_not_change_the_gradient(
 ) -> None:
     sums = []
     for rows, budget in ((100, ACTIVATIONS), (3, ACTIVATIONS), (100, 0)):
-        monkeypatch.setattr("cl_bench.trl_trainer._ROWS_PER_PASS", rows)
-        monkeypatch.setattr("cl_bench.memory.ACTIVATIONS", budget)
+        monkeypatch.setattr("cl_bench.slow.trl_trainer._ROWS_PER_PASS", rows)
+        monkeypatch.setattr("cl_bench.model.memory.ACTIVATIONS", budget)
         policy = Policy.load(str(tiny_model))
         given = gradients_of(policy.model)
         torch.manual_seed(3)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cl_bench.errors import RunDirectoryError
+from cl_bench.contract.errors import RunDirectoryError
 from cl_bench.sweep.cell import Cell, as_json, from_json
 
 OPTIONS = {"learning_rate": 6e-4, "eval_every": 20, "probes": False}

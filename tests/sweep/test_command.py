@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cl_bench.api import Run
-from cl_bench.cli import app
+from cl_bench.cli.app import app
 from cl_bench.sweep import pool
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.pool import Outcome

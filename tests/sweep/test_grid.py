@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cl_bench.errors import UsageError
+from cl_bench.contract.errors import UsageError
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.grid import grid
 

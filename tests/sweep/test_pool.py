@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from cl_bench.api import Run
-from cl_bench.files import write_json_atomically
+from cl_bench.store.files import write_json_atomically
 from cl_bench.sweep.cell import Cell, as_json
 from cl_bench.sweep.pool import make_missing
 from cl_bench.sweep.state import status
@@ -89,7 +89,7 @@ def _kill_after_the_first_checkpoint(cell: Cell, folder: Path) -> None:
     script = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from cl_bench.checkpoint import Checkpoints\n"
+        "from cl_bench.store.checkpoint import Checkpoints\n"
         "from cl_bench.sweep.cell import from_json\n"
         "from cl_bench.sweep.worker import make\n"
         "kept = Checkpoints._remove_others\n"

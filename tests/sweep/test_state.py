@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cl_bench.files import write_json_atomically
+from cl_bench.store.files import write_json_atomically
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.state import status, why_no_start, with_starts
 

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from cl_bench.api import Run
-from cl_bench.errors import (
+from cl_bench.contract.errors import (
     DivergedError,
     LockedError,
     OtherSoftwareError,
     RunDirectoryError,
 )
-from cl_bench.results import RunDirectory
+from cl_bench.store.run_directory import RunDirectory
 from cl_bench.sweep import worker
 from cl_bench.sweep.cell import Cell
 

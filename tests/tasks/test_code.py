@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cl_bench.micro import Question, Slip, micro_domain
+from cl_bench.contract.micro import Question, Slip, micro_domain
 
 CODE = micro_domain("code")
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from cl_bench.errors import UsageError
-from cl_bench.registry import DOMAINS
-from cl_bench.text import printable
+from cl_bench.contract.errors import UsageError
+from cl_bench.contract.registry import DOMAINS
+from cl_bench.contract.text import printable
 
 ROWS: list[dict[str, Any]] = [{"prompt": f"q{n}", "answer": n} for n in range(20)]
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from cl_bench.checks import check_task
-from cl_bench.registry import DOMAINS
-from cl_bench.task import SPLITS, Domain, Referenced, split_of
+from cl_bench.contract.registry import DOMAINS
+from cl_bench.contract.task import SPLITS, Domain, Referenced, split_of
+from cl_bench.tools.checks import check_task
 
 Rows = Sequence[Mapping[str, Any]]
 SUMS: Rows = [{"prompt": f"What is {n} + 5?", "answer": n + 5} for n in range(60)]
@@ -279,7 +279,8 @@ def test_another_process_draws_the_same_problems(tmp_path: Path) -> None:
     path = as_json_lines(tmp_path / "my.jsonl", SUMS)
     task = load(path).task(seed=3, setting="default", feedback="full")
     code = (
-        "import json, sys; from dataclasses import asdict; from cl_bench.registry import DOMAINS; "
+        "import json, sys; from dataclasses import asdict; "
+        "from cl_bench.contract.registry import DOMAINS; "
         "task = DOMAINS.load(sys.argv[1]).task(seed=3, setting='default', feedback='full'); "
         "print(json.dumps([asdict(problem) for problem in task.problems('train', 50)]))"
     )

@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 import pytest
 
-from cl_bench.checks import check_task
-from cl_bench.errors import ClBenchError, UsageError
-from cl_bench.registry import DOMAINS
-from cl_bench.task import FEEDBACK_LEVELS, SPLITS, FeedbackLevel, Problem, Task, Verdict
+from cl_bench.contract.errors import ClBenchError, UsageError
+from cl_bench.contract.registry import DOMAINS
+from cl_bench.contract.task import FEEDBACK_LEVELS, SPLITS, FeedbackLevel, Problem, Task, Verdict
+from cl_bench.tools.checks import check_task
 
 Write = Callable[..., Any]
 _NUMBERS = count()

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from cl_bench.errors import UsageError
-from cl_bench.registry import DOMAINS
-from cl_bench.task import SPLITS, Domain, Problem, Split, split_of
+from cl_bench.contract.errors import UsageError
+from cl_bench.contract.registry import DOMAINS
+from cl_bench.contract.task import SPLITS, Domain, Problem, Split, split_of
 
 GYM: Any = import_module("cl_bench.tasks.gym")
 TABLE: Any = import_module("cl_bench.tasks.gym_table")
@@ -34,7 +34,7 @@ def score(name: str, response: str, found: Callable[[Problem], bool] = bool) -> 
 
 def test_a_name_is_known_by_its_text_alone_and_nothing_heavy_is_imported() -> None:
     code = (
-        "import sys; from cl_bench.registry import DOMAINS; "
+        "import sys; from cl_bench.contract.registry import DOMAINS; "
         "assert 'gym/gcd' in DOMAINS and 'gym/none?x=1&y=2' in DOMAINS; "
         "assert not [*filter(DOMAINS.__contains__, ['gym/', 'gym/../x', 'gcd'])]; "
         "assert not {'reasoning_gym', 'numpy', 'sympy'} & set(sys.modules)"
@@ -162,8 +162,8 @@ def test_a_split_that_stays_empty_is_told() -> None:
 def test_a_problem_can_be_judged_by_a_task_that_never_drew_it() -> None:
     code = (
         "import json, sys;"
-        "from cl_bench.registry import DOMAINS;"
-        "from cl_bench.task import Problem;"
+        "from cl_bench.contract.registry import DOMAINS;"
+        "from cl_bench.contract.task import Problem;"
         "task = DOMAINS.load('gym/n_queens').task(seed=5, setting='default', feedback='none');"
         "item = Problem(**json.load(sys.stdin));"
         "print(task.verify(item, item.solution).score, task.verify(item, 'answer: 42').score)"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cl_bench.registry import DOMAINS
+from cl_bench.contract.registry import DOMAINS
 
 TABLE: Any = import_module("cl_bench.tasks.gym_table")
 FENCE: Any = import_module("cl_bench.tasks.gym_fence")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cl_bench.cli import app
+from cl_bench.cli.app import app
 
 GYM: Any = import_module("cl_bench.tasks.gym")
 TABLE: Any = import_module("cl_bench.tasks.gym_table")

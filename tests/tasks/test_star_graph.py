@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from cl_bench.micro import Question, Slip, micro_domain
+from cl_bench.contract.micro import Question, Slip, micro_domain
 
 STAR = micro_domain("star-graph")
 EDGES = (("A", "B"), ("A", "D"), ("D", "E"), ("B", "C"), ("B", "F"))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cl_bench.results import RunDirectory
+from cl_bench.store.run_directory import RunDirectory
 
 FAKES = Path(__file__).parent / "fakes"
 FAKED = ("wandb", "trackio", "mlflow")

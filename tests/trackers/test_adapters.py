@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from cl_bench.errors import TrackerError, UsageError
-from cl_bench.results import RunDirectory
+from cl_bench.contract.errors import TrackerError, UsageError
+from cl_bench.store.run_directory import RunDirectory
 from cl_bench.trackers import TRACKERS, chosen, installed, tracker
 from cl_bench.trackers.history import send, tracked_run
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cl_bench.cli import app
-from cl_bench.results import RunDirectory
+from cl_bench.cli.app import app
+from cl_bench.store.run_directory import RunDirectory
 
 Calls = Callable[[], list[dict[str, Any]]]
 
@@ -104,7 +104,7 @@ def test_nothing_heavy_is_imported(recorded: RunDirectory) -> None:
     fakes = str(Path(__file__).parent / "fakes")
     script = (
         "import sys; sys.path.insert(0, sys.argv[2])\n"
-        "from typer.testing import CliRunner; from cl_bench.cli import app\n"
+        "from typer.testing import CliRunner; from cl_bench.cli.app import app\n"
         "for words in (['track', '--help'], ['export', '--help']):\n"
         "    assert CliRunner().invoke(app, words).exit_code == 0\n"
         "heavy = ('torch', 'transformers', 'pandas', 'wandb', 'huggingface_hub')\n"

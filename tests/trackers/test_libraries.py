@@ -18,11 +18,11 @@ from typing import Any
 
 import pytest
 
-from cl_bench.results import RunDirectory
+from cl_bench.store.run_directory import RunDirectory
 from cl_bench.trackers import installed
 
 REWARDS = {1: 0.5, 2: 1.0}
-TRACK = "from cl_bench.cli import main; main()"
+TRACK = "from cl_bench.cli.app import main; main()"
 READ_EVENTS = """
 import json, sys
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

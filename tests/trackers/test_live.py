@@ -12,11 +12,11 @@ import pytest
 
 import cl_bench
 from cl_bench.api import resume
-from cl_bench.errors import UsageError
-from cl_bench.learner import StepRecord
-from cl_bench.progress import Quiet
-from cl_bench.results import RunDirectory
-from cl_bench.stream import Stage, Stream
+from cl_bench.contract.errors import UsageError
+from cl_bench.contract.learner import StepRecord
+from cl_bench.contract.stream import Stage, Stream
+from cl_bench.execution.progress import Quiet
+from cl_bench.store.run_directory import RunDirectory
 from cl_bench.trackers import live
 from tests.trackers.conftest import spent, until
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cl_bench.results import RunDirectory
+from cl_bench.store.run_directory import RunDirectory
 from cl_bench.trackers import process
 from cl_bench.trackers.history import history, tracked_run
 from cl_bench.trackers.process import TrackerProcess
@@ -24,7 +24,7 @@ Calls = Callable[[], list[dict[str, Any]]]
 KILLED = """
 import os, signal, sys, time
 from pathlib import Path
-from cl_bench.results import RunDirectory
+from cl_bench.store.run_directory import RunDirectory
 from cl_bench.trackers.history import history, tracked_run
 from cl_bench.trackers.process import TrackerProcess
 sys.path.insert(0, sys.argv[2])

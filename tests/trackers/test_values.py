@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.results import RunDirectory
+from cl_bench.store.run_directory import RunDirectory
 from cl_bench.trackers.history import history, summary_of
 from cl_bench.trackers.values import config_of, entries, of_step, summary
 from tests.trackers.conftest import HOSTILE, MANIFEST, evaluation, prompt, spent, training

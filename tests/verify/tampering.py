@@ -12,15 +12,15 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from cl_bench.errors import ClBenchError
-from cl_bench.packs.container import read, written
-from cl_bench.packs.decode import encoded
-from cl_bench.packs.layout import MANIFEST, PACK, member
-from cl_bench.packs.packed import PackedRun
-from cl_bench.packs.write import measured
-from cl_bench.provenance import config_hash
-from cl_bench.schema import REAL, TABLES
+from cl_bench.contract.errors import ClBenchError
+from cl_bench.execution.provenance import config_hash
+from cl_bench.store.packs.container import read, written
+from cl_bench.store.packs.decode import encoded
+from cl_bench.store.packs.layout import MANIFEST, PACK, member
+from cl_bench.store.packs.packed import PackedRun
+from cl_bench.store.schema import REAL, TABLES
 from cl_bench.verify.run import verify_run
+from cl_bench.verify.submission.packing import measured
 
 
 class Forgery:

@@ -13,7 +13,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from cl_bench.claims.archive import write_archive
-from cl_bench.files import file_hash
+from cl_bench.store.files import file_hash
 from cl_bench.sweep.cell import Cell
 from cl_bench.verify.archive import verify_archive
 

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cl_bench.cli import app
-from cl_bench.errors import RunDirectoryError
-from cl_bench.packs.packed import PackedRun
-from cl_bench.packs.write import pack
-from cl_bench.results import RunDirectory
-from cl_bench.schema import TABLES
+from cl_bench.cli.app import app
+from cl_bench.contract.errors import RunDirectoryError
+from cl_bench.store.packs.packed import PackedRun
+from cl_bench.store.run_directory import RunDirectory
+from cl_bench.store.schema import TABLES
 from cl_bench.verify.artefacts import verify
 from cl_bench.verify.calibration import verify_calibration
 from cl_bench.verify.run import verify_run
-from tests.older_runs import older_run
+from cl_bench.verify.submission.packing import pack
+from tests.store.older_runs import older_run
 
 ROOT = Path(__file__).parents[2]
 needs_results = pytest.mark.skipif(

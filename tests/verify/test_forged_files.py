@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from cl_bench.cli import app
-from cl_bench.packs.decode import encoded
+from cl_bench.cli.app import app
+from cl_bench.store.packs.decode import encoded
 from cl_bench.verify.run import verify_run
 
 from .tampering import INSIDE, Forgery, Tamper, option, require_found

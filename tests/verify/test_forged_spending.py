@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cl_bench.registry import LEARNERS
+from cl_bench.contract.registry import LEARNERS
 from cl_bench.verify.run import verify_run
 from cl_bench.verify.spending import PROMPTED, UNTRAINED
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cl_bench.stream import Stage, Stream
+from cl_bench.contract.stream import Stage, Stream
 from cl_bench.verify.run import verify_run
 
 from .tampering import Forgery

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from cl_bench.pages.look import PALETTE
+from cl_bench.report.blocks.look import PALETTE
 from cl_bench.report.page.bands import GAINS, Band
 from cl_bench.report.page.board_record import DrawnBoard
 from cl_bench.report.page.sheets import label_height, sheet, wrapped

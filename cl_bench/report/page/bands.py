@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cl_bench.metrics.arrays import Array
-from cl_bench.metrics.bootstrap import bootstrap_band
+from cl_bench.metrics.stats.bootstrap import bootstrap_band
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.page.digest import CHANNELS, TOKENS, Digest
 

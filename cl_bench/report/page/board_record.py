@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cl_bench.pages.look import Look, learner_look
+from cl_bench.contract.text import printable
+from cl_bench.report.blocks.look import Look, learner_look
 from cl_bench.report.board import Named
 from cl_bench.report.leaderboard import Board, Overall
 from cl_bench.report.page.bands import Band, Drawn
 from cl_bench.report.page.record import rounded
-from cl_bench.text import printable
 
 Seen = Sequence[tuple[str, Look, Drawn]]
 """Label, look and curves of rows."""

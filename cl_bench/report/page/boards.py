@@ -7,8 +7,8 @@ from html import escape
 from urllib.parse import quote
 
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.pages.look import Look
-from cl_bench.pages.write_html import escaped
+from cl_bench.report.blocks.look import Look
+from cl_bench.report.blocks.write_html import escaped
 from cl_bench.report.leaderboard import Board, Column, Overall, OverallRow, Row
 from cl_bench.report.page.board_record import DrawnBoard, label, overall_looks
 from cl_bench.report.page.cells import Scale, heading, rank_cell, scale, swatch, value_cell

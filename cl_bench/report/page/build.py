@@ -7,15 +7,15 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cl_bench.errors import RunDirectoryError
-from cl_bench.files import replacing, write_text_atomically
-from cl_bench.pages.drawings import Drawing
-from cl_bench.pages.write_markdown import markdown
+from cl_bench.contract.errors import RunDirectoryError
+from cl_bench.report.blocks.drawings import Drawing
+from cl_bench.report.blocks.write_markdown import markdown
 from cl_bench.report.page.contents import Contents, contents
 from cl_bench.report.page.html import html
 from cl_bench.report.page.markdown import blocks
 from cl_bench.report.plasticity_tables import find_tables
-from cl_bench.run_tables import find_runs
+from cl_bench.store.files import replacing, write_text_atomically
+from cl_bench.store.run_tables import find_runs
 
 PICTURES = "figures"
 """The folder of the figures beside the page."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cl_bench.metrics.bootstrap import Estimate, Interval
-from cl_bench.metrics.ranks import Ranks
+from cl_bench.metrics.stats.bootstrap import Estimate, Interval
+from cl_bench.metrics.stats.ranks import Ranks
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.pages.look import Look
-from cl_bench.pages.numbers import NOTHING, shown, unit_name
-from cl_bench.pages.write_html import escaped
+from cl_bench.report.blocks.look import Look
+from cl_bench.report.blocks.numbers import NOTHING, shown, unit_name
+from cl_bench.report.blocks.write_html import escaped
 from cl_bench.report.leaderboard import Column
 from cl_bench.report.page.columns import short
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from cl_bench.analysis.entries import DAMAGED
+from cl_bench.analysis.run_values import run_metrics
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.entries import DAMAGED
 from cl_bench.report.leaderboard import Board, Leaderboard, Problem, leaderboard
 from cl_bench.report.page.bands import drawn
 from cl_bench.report.page.board_record import DrawnBoard
@@ -21,8 +22,7 @@ from cl_bench.report.page.digest import READ, Digest, digest
 from cl_bench.report.page.kept import Kept
 from cl_bench.report.plasticity_tables import PlasticityTable
 from cl_bench.report.titles import titles
-from cl_bench.run_metrics import run_metrics
-from cl_bench.run_tables import RunTables, Unreadable
+from cl_bench.store.run_tables import RunTables, Unreadable
 
 
 @dataclass(frozen=True, eq=False)

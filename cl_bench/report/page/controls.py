@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cl_bench.pages.look import learner_look
-from cl_bench.pages.write_html import escaped
-from cl_bench.report.entries import STATUSES
+from cl_bench.analysis.entries import STATUSES
+from cl_bench.report.blocks.look import learner_look
+from cl_bench.report.blocks.write_html import escaped
 from cl_bench.report.page.columns import short
 from cl_bench.report.page.contents import Contents
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cl_bench.metrics.arrays import Array
-from cl_bench.pages.look import Look, named
+from cl_bench.report.blocks.look import Look, named
 from cl_bench.report.page.bands import Band, Drawn
 from cl_bench.report.page.board_record import DrawnBoard
 from cl_bench.report.page.sheets import (

@@ -15,7 +15,7 @@ from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.attribution import ChannelAttribution, channel_attribution
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.page.turnover import ITEM_COLUMNS, Turnover, turnovers
-from cl_bench.run_tables import RunTables, rows_of
+from cl_bench.store.run_tables import RunTables, rows_of
 
 PROMPTS = ("learner", "seed")
 CHANNELS = ("slow", "fast")

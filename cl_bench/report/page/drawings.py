@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cl_bench.pages.drawings import Drawing, drawing
+from cl_bench.report.blocks.drawings import Drawing, drawing
 from cl_bench.report.leaderboard import Problem
 from cl_bench.report.page.amount_figures import channels, cost, turnover
 from cl_bench.report.page.board_record import DrawnBoard

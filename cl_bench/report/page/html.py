@@ -12,8 +12,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from cl_bench.pages.look import MARKERS
-from cl_bench.pages.write_html import document, escaped, shared_style
+from cl_bench.analysis.run_values import RUN_METRICS
+from cl_bench.report.blocks.look import MARKERS
+from cl_bench.report.blocks.write_html import document, escaped, shared_style
 from cl_bench.report.leaderboard import Column
 from cl_bench.report.page.board_record import DrawnBoard, board_record
 from cl_bench.report.page.boards import board_table, listed, overall_table
@@ -26,7 +27,6 @@ from cl_bench.report.page.record import record
 from cl_bench.report.page.runs_table import problems_section, runs_section
 from cl_bench.report.page.shared import Shared
 from cl_bench.report.page.words import HOW_TO_READ, TITLE, introduction
-from cl_bench.run_metrics import RUN_METRICS
 
 SCRIPTS = (
     *("dom", "numbers", "parts", "address", "chart", "figures", "matrices", "bars", "boards"),

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from cl_bench.run_tables import RunTables, Selective
-from cl_bench.schema import TABLES
+from cl_bench.store.run_tables import RunTables, Selective
+from cl_bench.store.schema import TABLES
 
 if TYPE_CHECKING:
     import pandas as pd

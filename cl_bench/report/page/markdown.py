@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from cl_bench.metrics.bootstrap import Estimate, Interval
-from cl_bench.metrics.ranks import Ranks
+from cl_bench.metrics.stats.bootstrap import Estimate, Interval
+from cl_bench.metrics.stats.ranks import Ranks
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.pages.blocks import (
+from cl_bench.report.blocks.blocks import (
     Block,
     Bullets,
     Code,
@@ -18,9 +18,9 @@ from cl_bench.pages.blocks import (
     Table,
     Text,
 )
-from cl_bench.pages.drawings import Drawing
-from cl_bench.pages.look import learner_look
-from cl_bench.pages.numbers import NOTHING, shown, unit_name
+from cl_bench.report.blocks.drawings import Drawing
+from cl_bench.report.blocks.look import learner_look
+from cl_bench.report.blocks.numbers import NOTHING, shown, unit_name
 from cl_bench.report.leaderboard import Column, Overall, Row
 from cl_bench.report.page.board_record import DrawnBoard, label, overall_looks
 from cl_bench.report.page.boards import seeds_of

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from cl_bench.metrics.statistics import wilson
+from cl_bench.metrics.stats.proportions import wilson
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.page.digest import Digest, Line, Lineage, Subject
 from cl_bench.report.page.shared import Shared

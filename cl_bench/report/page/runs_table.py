@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.pages.look import learner_look
-from cl_bench.pages.numbers import NOTHING, shown
-from cl_bench.pages.write_html import escaped
+from cl_bench.report.blocks.look import learner_look
+from cl_bench.report.blocks.numbers import NOTHING, shown
+from cl_bench.report.blocks.write_html import escaped
 from cl_bench.report.leaderboard import Column
 from cl_bench.report.page.boards import run_link
 from cl_bench.report.page.cells import heading, swatch, unit_of

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.pages.drawings import any_text
-from cl_bench.pages.look import Look, named
+from cl_bench.report.blocks.drawings import any_text
+from cl_bench.report.blocks.look import Look, named
 from cl_bench.report.page.bands import Band
 from cl_bench.report.page.board_record import Seen
 

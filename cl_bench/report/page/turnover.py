@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as compute
 
 from cl_bench.metrics.arrays import Array
-from cl_bench.run_tables import RunTables, Selective
+from cl_bench.store.run_tables import RunTables, Selective
 
 SOLVED = 0.5
 """A problem counts as solved if the mean score of its responses is at least this."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from cl_bench.analysis.run_values import METRIC_VERSION
 from cl_bench.report.page.contents import Contents
-from cl_bench.run_metrics import METRIC_VERSION
 
 TITLE = "Continual learning of language models: leaderboard"
 _READING = """

@@ -10,7 +10,7 @@ import pytest
 
 from cl_bench.report.page.bands import Drawn, drawn
 from cl_bench.report.page.digest import Digest, digest
-from cl_bench.run_tables import open_run
+from cl_bench.store.run_tables import open_run
 from tests.report.synthetic_runs import write_run
 
 STAGES = (("math", 20), ("code", 20))

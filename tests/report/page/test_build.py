@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cl_bench.cli import app
-from cl_bench.errors import RunDirectoryError
-from cl_bench.pages.write_markdown import markdown
+from cl_bench.cli.app import app
+from cl_bench.contract.errors import RunDirectoryError
+from cl_bench.report.blocks.write_markdown import markdown
 from cl_bench.report.page import html as page_html
 from cl_bench.report.page.build import Report, report
 from cl_bench.report.page.drawings import FIGURES

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.pages.drawings import drawing
+from cl_bench.report.blocks.drawings import drawing
 from cl_bench.report.page import drawings
 from cl_bench.report.page.board_record import DrawnBoard
 from cl_bench.report.page.build import report
 from cl_bench.report.page.contents import contents
 from cl_bench.report.page.drawings import FIGURES, board_figures
-from cl_bench.run_tables import find_runs
+from cl_bench.store.run_tables import find_runs
 from tests.report.page import hostile
 from tests.report.synthetic_runs import rising, write_run
 

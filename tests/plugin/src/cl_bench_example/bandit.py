@@ -8,7 +8,7 @@ from math import nan
 from pathlib import Path
 from time import perf_counter
 
-from cl_bench.learner import (
+from cl_bench.contract.learner import (
     Batch,
     Learner,
     LearnerConfig,
@@ -17,9 +17,9 @@ from cl_bench.learner import (
     PromptRecord,
     StepRecord,
 )
-from cl_bench.policy import Policy
-from cl_bench.prompts import SEED_PROMPT
-from cl_bench.rollouts import RollOut
+from cl_bench.contract.prompts import SEED_PROMPT
+from cl_bench.fast.rollouts import RollOut
+from cl_bench.model.policy import Policy
 
 ARMS = (SEED_PROMPT, "answer with a digit .", "think of every colour .")
 

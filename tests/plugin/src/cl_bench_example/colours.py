@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cl_bench.errors import unknown
-from cl_bench.task import FeedbackLevel, Problem, Split, Verdict, content_hash, hashed_rng, split_of
+from cl_bench.contract.errors import unknown
+from cl_bench.contract.task import (
+    FeedbackLevel,
+    Problem,
+    Split,
+    Verdict,
+    content_hash,
+    hashed_rng,
+    split_of,
+)
 
 NAME = "cl-bench-example/colours"
 COLOURS = ("red", "green", "blue", "white", "black", "pink")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cl_bench.stream import Stage, Stream
+from cl_bench.contract.stream import Stage, Stream
 
 STREAM = Stream(
     "cl-bench-example/warm-up",

@@ -1,0 +1,1 @@
+"""What runs measured: values of a run, comparability, paired differences."""

@@ -1,0 +1,257 @@
+"""What makes two runs comparable: one stream, the same test problems, sampler, model and budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from cl_bench.analysis.run_values import METRIC_VERSION
+from cl_bench.contract.prompts import SEED_PROMPT
+from cl_bench.execution.provenance import config_hash
+from cl_bench.store.run_tables import RunTables, rows_of
+
+MEANING_CHANGED_AT: tuple[int, ...] = ()
+"""Schema versions at which a number that metrics read changed its meaning. Versions 2 to 5 added
+columns and tables, so that runs of all of them compare."""
+
+_STAGE = {"domain": "domain", "domain_version": "domain version", "setting": "setting"}
+_CONDITIONS = {"feedback": "feedback", "announced": "announced boundaries"}
+_SEED = "seed prompt"
+_SAMPLER = {
+    "temperature": "temperature",
+    "max_new_tokens": "longest response in tokens",
+    "items": "test problems of a domain",
+    "samples": "samples of a problem",
+    "retention_items": "problems of a domain outside the stream",
+    "kl_items": "problems of a domain that KL is measured on",
+}
+_ALL = "all"
+"""How many of them KL is measured on without a limit."""
+_BEFORE = {"retention_items": 0, "kl_items": 0}
+"""What runs did whose version did not know the setting."""
+_EVERY = "training samples between evaluations"
+
+Facts = tuple[tuple[str, Any], ...]
+"""Names, in words, and values."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """What runs have to have in common to be ranked together, seeds apart.
+
+    Equal and hashable by what counts: a model is its files, wherever they lie.
+    """
+
+    stream: str
+    """Name of the stream."""
+    version: str
+    """Version of the stream."""
+    stages: tuple[Facts, ...]
+    """Domain, version of the domain and setting of every stage. How many steps it takes is the
+    learner's affair: what it may spend in it is the budget."""
+    conditions: Facts
+    """What else the stream tells the learner: level of feedback, announced boundaries."""
+    sampler: Facts
+    """How test problems are asked: temperature, longest response, problems, samples, how often."""
+    budget: tuple[int, ...]
+    """Training samples of every stage: steps × problems of a step × group size."""
+    model: str
+    """Hash of the model's files, or its hub name and revision."""
+    metric_version: int = METRIC_VERSION
+    """`cl_bench.analysis.run_values.METRIC_VERSION` of the code that measures."""
+    meaning: int = 0
+    """How often numbers had changed their meaning before the run: see `MEANING_CHANGED_AT`."""
+    model_name: str = field(default="", compare=False)
+    """The model by the name that the run was given."""
+
+    def differences(self, other: Key) -> list[str]:
+        """What keeps runs of the two from being compared, a line each; empty if they are equal."""
+        return [f"{what} {mine} against {theirs}" for what, mine, theirs in self._unequal(other)]
+
+    def differing(self, other: Key) -> tuple[str, ...]:
+        """The names of what differs."""
+        return tuple(what for what, _, _ in self._unequal(other))
+
+    def words(self) -> tuple[str, ...]:
+        """The key in words, a fact each."""
+        facts = dict(self.sampler)
+        stages = (f"{_name(stage)} ({', '.join(_details(stage))})" for stage in self.stages)
+        asked = [f"{name} {value}" for name, value in facts.items()]
+        told = [f"{name} {_plain(value)}" for name, value in self.conditions]
+        return (
+            f"stream {self.stream}, version {self.version}",
+            f"stages: {', '.join(stages)}",
+            f"training samples {_sum(self.budget)}",
+            f"model {self._model()}",
+            *told,
+            *asked,
+            f"metric version {self.metric_version}",
+        )
+
+    def _unequal(self, other: Key) -> Iterable[tuple[str, object, object]]:
+        """What differs, and the value of either, in words."""
+        pairs: list[tuple[str, object, object]] = [
+            ("stream", self.stream, other.stream),
+            ("stream version", self.version, other.version),
+        ]
+        if len(self.stages) == len(other.stages):
+            for number, stages in enumerate(zip(self.stages, other.stages, strict=True), 1):
+                pairs += _facts(*stages, f" of stage {number} ({_name(stages[0])})")
+        else:
+            pairs.append(("number of stages", len(self.stages), len(other.stages)))
+        pairs += _facts(self.conditions, other.conditions)
+        pairs += _facts(self.sampler, other.sampler)
+        pairs += [("training samples", _sum(self.budget), _sum(other.budget))]
+        if self.model != other.model:
+            pairs.append(("model", self._model(), other._model()))
+        pairs += [
+            ("metric version", self.metric_version, other.metric_version),
+            ("meaning of the tables' numbers, generation", self.meaning, other.meaning),
+        ]
+        return [
+            (what, _plain(mine), _plain(theirs)) for what, mine, theirs in pairs if mine != theirs
+        ]
+
+    def _model(self) -> str:
+        return f"{self.model_name} ({self.model})" if self.model_name else self.model
+
+
+def key_of(manifest: Mapping[str, Any]) -> Key:
+    """The key of a run from its manifest alone."""
+    stream, config = manifest["stream"], manifest["config"]
+    evaluation, learning = _BEFORE | config.get("evaluation", {}), config.get("learning", {})
+    evaluation["kl_items"] = evaluation["kl_items"] or _ALL
+    per_step = int(learning.get("problems_per_step", 0)) * int(learning.get("group_size", 0))
+    steps = [int(stage["steps"]) for stage in stream["stages"]]
+    return Key(
+        stream=str(stream["name"]),
+        version=str(stream["version"]),
+        stages=tuple(
+            tuple((words, stage.get(name)) for name, words in _STAGE.items())
+            for stage in stream["stages"]
+        ),
+        conditions=(
+            *((words, config.get(name)) for name, words in _CONDITIONS.items()),
+            (_SEED, learning.get("seed_prompt", SEED_PROMPT)),
+            ("precision", config.get("precision", "float32")),
+        ),
+        sampler=(
+            *((words, evaluation.get(name)) for name, words in _SAMPLER.items()),
+            (_EVERY, int(config.get("eval_every", 0)) * per_step),
+        ),
+        budget=tuple(count * per_step for count in steps),
+        model=_model_of(manifest),
+        meaning=meaning_of(int(manifest["schema_version"])),
+        model_name=_short(str(manifest["model"])),
+    )
+
+
+def meaning_of(schema: int) -> int:
+    """How often numbers had changed their meaning by that schema version."""
+    return sum(schema >= version for version in MEANING_CHANGED_AT)
+
+
+def items_of(run: RunTables) -> dict[str, str]:
+    """By domain of the stream, a hash of the test problems that the run was asked.
+
+    Empty for a run without its first evaluation.
+    """
+    columns = ("domain", "uid", "test_set")
+    uids: dict[str, set[str]] = {}
+    for domain, uid, test_set in set(rows_of(run, "items", columns, first=True)):
+        if test_set == "stream":
+            uids.setdefault(domain, set()).add(uid)
+    return {domain: _hash(sorted(uids[domain])) for domain in sorted(uids)}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What one run was asked: its key, its seed, and the test problems that go with the seed."""
+
+    key: Key
+    seed: int
+    items: Mapping[str, str] = field(compare=False)
+    """By domain, the hash of `items_of`."""
+
+    @classmethod
+    def of(cls, run: RunTables, manifest: Mapping[str, Any] | None = None) -> Setup:
+        """Of a run, finished or not; `manifest` is its own, if it was read already."""
+        manifest = run.manifest if manifest is None else manifest
+        return cls(key_of(manifest), int(manifest["seed"]), items_of(run))
+
+    def differences(self, other: Setup) -> list[str]:
+        """Those of the keys, and the domains on which runs of one seed have other problems."""
+        return self.key.differences(other.key) + other_items(self, other)
+
+
+def other_items(first: Setup, second: Setup) -> list[str]:
+    """A line for every domain on which two runs of one seed were asked different test problems."""
+    if first.seed != second.seed:
+        return []
+    shared = [domain for domain in first.items if domain in second.items]
+    return [
+        f"test problems of {domain} with seed {first.seed} "
+        f"{first.items[domain]} against {second.items[domain]} (hashes)"
+        for domain in shared
+        if first.items[domain] != second.items[domain]
+    ]
+
+
+def differences(first: Iterable[RunTables], second: Iterable[RunTables]) -> list[str]:
+    """Everything that keeps two groups of runs from being compared, a line each, once.
+
+    Empty when they compare. Seeds may differ; where they are the same, so must the problems be.
+    """
+    others = [Setup.of(run) for run in second]
+    lines = [line for run in first for other in others for line in Setup.of(run).differences(other)]
+    return list(dict.fromkeys(lines))
+
+
+def _name(stage: Facts) -> object:
+    return dict(stage)["domain"]
+
+
+def _details(stage: Facts) -> list[str]:
+    values = dict(stage)
+    version = values["domain version"]
+    shown = [f"version {version}"] if version is not None else []
+    return [*shown, str(values["setting"])]
+
+
+def _facts(mine: Facts, theirs: Facts, where: str = "") -> list[tuple[str, object, object]]:
+    return [
+        (f"{name}{where}", value, other)
+        for (name, value), (_, other) in zip(mine, theirs, strict=True)
+    ]
+
+
+def _model_of(manifest: Mapping[str, Any]) -> str:
+    """Models are one if their files are; hub models if name and revision are."""
+    files = manifest.get("model_files")
+    if files:
+        return config_hash(files)[:12]
+    revision = manifest.get("model_revision")
+    return f"{manifest['model']}@{revision}" if revision else str(manifest["model"])
+
+
+def _short(name: str) -> str:
+    """A model's name; of a folder somewhere its last part."""
+    return Path(name).name if Path(name).is_absolute() else name
+
+
+def _plain(value: object) -> object:
+    known = {True: "yes", False: "no"}
+    if isinstance(value, bool):
+        return known[value]
+    return "not recorded" if value is None else value
+
+
+def _sum(amounts: Iterable[int]) -> str:
+    return " + ".join(f"{amount:,}" for amount in amounts)
+
+
+def _hash(uids: list[str]) -> str:
+    return sha256("\n".join(uids).encode("utf-8", "surrogatepass")).hexdigest()[:12]

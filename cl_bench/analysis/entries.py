@@ -1,0 +1,137 @@
+"""One run as the leaderboard takes it in: what it was asked, how it ended, its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from cl_bench.analysis.comparability import Setup
+from cl_bench.analysis.plugin_metrics import plugin_metrics
+from cl_bench.analysis.run_values import RUN_METRICS, Axis, Measured
+from cl_bench.contract.errors import ClBenchError
+from cl_bench.contract.learner import LearnerConfig
+from cl_bench.metrics.arrays import Array
+from cl_bench.metrics.undefined import Undefined, finite
+from cl_bench.store.run_tables import RunTables
+
+Status = Literal["done", "diverged", "failed", "running", "missing"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+DAMAGED = (ClBenchError, KeyError, TypeError, ValueError, AttributeError)
+"""What reading a run raises whose files are not what a run writes."""
+_AXES: tuple[Axis, ...] = get_args(Axis)
+_NO_SETTING = ("seed",)
+
+
+@dataclass(frozen=True)
+class Code:
+    """What made a run."""
+
+    source_hash: str | None
+    dirty: bool
+    """Whether its source files differed from the commit."""
+    schema_version: int
+    plugins: tuple[str, ...]
+    """Name and version of every package that had a part in it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One run; what is not done has no values but a reason."""
+
+    path: Path
+    setup: Setup
+    learner: str
+    settings: tuple[tuple[str, object], ...]
+    """Everything about learning that was configured, but the seed."""
+    status: Status
+    reason: str
+    """Why it failed or diverged."""
+    values: Mapping[str, float | Undefined]
+    """By the names of `RUN_METRICS` and of plug-ins' metrics; empty unless it is done."""
+    curves: Mapping[Axis, tuple[Array, Array]]
+    """Mean accuracy over the stages at every evaluation, and the samples spent by then; empty
+    unless it is done."""
+    code: Code
+
+    @property
+    def seed(self) -> int:
+        return self.setup.seed
+
+    def value(self, metric: str) -> float | Undefined:
+        """A number, or why there is none."""
+        if self.status == "done":
+            return self.values.get(metric, Undefined("not measured"))
+        return Undefined(f"{_SAID[self.status]}{f': {self.reason}' if self.reason else ''}")
+
+
+def read_entry(run: RunTables) -> Entry:
+    """The entry of a run; a damaged table or manifest is a `RunDirectoryError`, `KeyError`, ..."""
+    measured = Measured(run)
+    manifest = measured.manifest
+    status, reason = _ended(manifest)
+    values: dict[str, float | Undefined] = {}
+    curves: dict[Axis, tuple[Array, Array]] = {}
+    if status == "done":
+        values = {name: finite(metric.value(measured)) for name, metric in RUN_METRICS.items()}
+        values |= plugin_metrics(measured.matrix())
+        curves = {axis: _curve(measured, axis) for axis in _AXES}
+    return Entry(
+        path=run.path,
+        setup=Setup.of(run, manifest),
+        learner=str(manifest["learner"]),
+        settings=_settings(manifest["config"]),
+        status=status,
+        reason=reason,
+        values=values,
+        curves=curves,
+        code=_code(manifest),
+    )
+
+
+def _curve(measured: Measured, axis: Axis) -> tuple[Array, Array]:
+    accuracy, samples = measured.curve(axis)
+    if (samples < 0).any():
+        raise ValueError(f"{axis} of the table 'evaluations' holds negative numbers")
+    return accuracy, samples
+
+
+def _ended(manifest: Mapping[str, Any]) -> tuple[Status, str]:
+    """How the run ended, and why; a status that no run writes is a failure."""
+    given = manifest["status"]
+    status: Status | None = next((s for s in STATUSES if s == given and s != "missing"), None)
+    if status is None:
+        return "failed", f"its status is {given!r}"
+    return status, str(manifest.get("reason") or "") if status != "done" else ""
+
+
+def _settings(config: Mapping[str, Any]) -> tuple[tuple[str, object], ...]:
+    """Of an older run that did not know a setting, the value that is the default since."""
+    known = _defaults() | dict(config.get("learning", {}))
+    return tuple((name, known[name]) for name in known if name not in _NO_SETTING)
+
+
+@cache
+def _defaults() -> dict[str, object]:
+    return asdict(LearnerConfig())
+
+
+def _code(manifest: Mapping[str, Any]) -> Code:
+    provenance = manifest.get("provenance") or {}
+    return Code(
+        source_hash=provenance.get("source_hash"),
+        dirty=bool(provenance.get("git_dirty")),
+        schema_version=int(manifest["schema_version"]),
+        plugins=tuple(f"{name} {of}" for name, of in (manifest.get("plugins") or {}).items()),
+    )
+
+
+_SAID: Mapping[Status, str] = {
+    "diverged": "the run diverged",
+    "failed": "the run failed",
+    "running": "the run is unfinished",
+    "missing": "there is no run",
+}

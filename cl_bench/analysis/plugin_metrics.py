@@ -1,0 +1,42 @@
+"""The values of other packages' metrics; one that fails is undefined and breaks no report."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from math import isfinite
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cl_bench.contract.errors import PluginError
+from cl_bench.contract.registry import PLUGIN_METRICS
+from cl_bench.contract.text import one_line
+from cl_bench.metrics import Metric
+from cl_bench.metrics.undefined import Undefined
+
+
+def plugin_metrics(acc_I_J: NDArray[np.float64]) -> dict[str, float | Undefined]:
+    """By full name, the metrics that installed packages offer, of the matrix of shape (T+1, T).
+
+    A broken one is left out; `cl-bench list` says why it is broken.
+    """
+    values = {}
+    for name in PLUGIN_METRICS:
+        with suppress(PluginError):
+            values[name] = _value(PLUGIN_METRICS.load(name), acc_I_J)
+    return values
+
+
+def _value(metric: Metric, acc_I_J: NDArray[np.float64]) -> float | Undefined:
+    try:
+        value: Any = metric.function(acc_I_J.copy())
+        if isinstance(value, Undefined):
+            return value
+        number = isinstance(value, Real) and not isinstance(value, bool)
+        if number and isfinite(float(value)):
+            return float(value)
+        return Undefined(one_line(f"gave {value!r}, which is no finite number"))
+    except Exception as error:  # noqa: BLE001 - foreign code
+        return Undefined(one_line(f"raised {type(error).__name__}: {error}"))

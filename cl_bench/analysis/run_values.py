@@ -1,0 +1,309 @@
+"""What one run is measured by: a number, or `Undefined` with its reason, from its tables alone.
+
+Leaderboards, comparisons and the gate all take their numbers from `RUN_METRICS`, so that a name
+means the same number everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from math import isfinite, isnan
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cl_bench.metrics.arrays import Array
+from cl_bench.metrics.continual import (
+    anytime_average_accuracy,
+    average_accuracy,
+    bwt_gem,
+    forgetting_max,
+)
+from cl_bench.metrics.stability import general_ability_delta, min_accuracy, stability_gap
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.store.run_tables import RunTables, rows_of
+from cl_bench.store.views import matrix_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+METRIC_VERSION = 1
+"""Counts up whenever a metric of `RUN_METRICS` changes its formula: numbers of two versions are
+not compared."""
+
+Better = Literal["higher", "lower", "neither"]
+Axis = Literal["samples_slow", "rollouts"]
+"""What a learning curve is drawn over: training samples of RL, or all rollouts."""
+
+
+class Point(NamedTuple):
+    """One row of `evaluations`."""
+
+    test_set: str
+    weights: str
+    step: int
+    stage: int
+    at: str
+    domain: str
+    prompt: str
+    accuracy: float
+    kl_policy_base: float
+    kl_deployed_start: float | None
+    format_rate: float | None
+    truncation_rate: float | None
+    samples_slow: int
+    rollouts: int
+
+
+class Measured:
+    """A run whose tables are read once, however many metrics ask for them.
+
+    What metrics read often is kept as plain tuples: a leaderboard measures a thousand runs, and
+    asking a data frame of a few rows takes longer than the arithmetic.
+    """
+
+    def __init__(self, run: RunTables) -> None:
+        self.run = run
+        self.manifest: Mapping[str, Any] = run.manifest
+        self._frames: dict[str, pd.DataFrame] = {}
+        self._matrices: dict[tuple[str, str], Array] = {}
+
+    @cached_property
+    def stages(self) -> tuple[str, ...]:
+        """The domain of every stage."""
+        return tuple(stage["domain"] for stage in self.manifest["stream"]["stages"])
+
+    @cached_property
+    def ends(self) -> tuple[int, ...]:
+        """The step at which every stage ends."""
+        return tuple(accumulate(int(s["steps"]) for s in self.manifest["stream"]["stages"]))
+
+    def table(self, name: str) -> pd.DataFrame:
+        """All rows of a table; do not change the frame."""
+        if name not in self._frames:
+            self._frames[name] = self.run.table(name)
+        return self._frames[name]
+
+    def rows(self, name: str, *columns: str) -> list[tuple[Any, ...]]:
+        """Some columns of a table as tuples, in the order they were written."""
+        return rows_of(self.run, name, columns)
+
+    @cached_property
+    def evaluated(self) -> list[Point]:
+        """All rows of `evaluations`."""
+        return [Point(*row) for row in self.rows("evaluations", *Point._fields)]
+
+    @cached_property
+    def points(self) -> list[Point]:
+        """Those of the stream's problems and the policy in training."""
+        return [p for p in self.evaluated if p.test_set == "stream" and p.weights == "trained"]
+
+    def matrix(self, prompt: str = "learner", column: str = "accuracy") -> Array:
+        """A column of `Point` at the start and at the ends of stages, on the stream's problems:
+        acc_I_J, shape (T+1, T), or the like; NaN where nothing was evaluated."""
+        if (prompt, column) not in self._matrices:
+            ends = [p for p in self.points if p.prompt == prompt and p.at != "inside"]
+            cells = [(p.stage, p.step, p.domain, getattr(p, column)) for p in ends]
+            self._matrices[prompt, column] = matrix_of(cells, self.stages, prompt)
+        return self._matrices[prompt, column].copy()
+
+    def trajectory(self, prompt: str = "learner") -> tuple[Array, Array]:
+        """acc_E_J, shape (E, T), at all evaluations in order, and stage_E, shape (E,)."""
+        points = [p for p in self.points if p.prompt == prompt]
+        accuracy = {(p.step, p.domain): p.accuracy for p in points}
+        stage = {p.step: p.stage for p in points}
+        steps = sorted(stage)
+        acc_E_J = np.array(
+            [[accuracy.get((step, name), np.nan) for name in self.stages] for step in steps]
+        ).reshape(len(steps), len(self.stages))
+        return acc_E_J, np.array([stage[step] for step in steps], dtype=np.float64)
+
+    def curve(self, axis: Axis, prompt: str = "learner") -> tuple[Array, Array]:
+        """Mean accuracy over the stages at all evaluations, shape (E,), and what was spent by then.
+
+        NaN where a domain of the stream was not evaluated.
+        """
+        acc_E_J, _ = self.trajectory(prompt)
+        spent = {p.step: getattr(p, axis) for p in self.points if p.prompt == prompt}
+        return acc_E_J.mean(axis=1), np.array([spent[step] for step in sorted(spent)], float)
+
+    def last(self, column: str, prompt: str) -> float | Undefined:
+        """Mean over the stream's domains of a column of `Point` at the stream's end."""
+        rows = [p for p in self.points if p.prompt == prompt and p.step == self.ends[-1]]
+        if not rows:
+            return Undefined(f"no evaluation at the stream's end (step {self.ends[-1]})")
+        values = [getattr(row, column) for row in rows]
+        unknown = [row.domain for row in rows if getattr(row, column) is None]
+        if unknown:
+            where = f" on {', '.join(unknown)}" if len(unknown) < len(rows) else ""
+            return Undefined(f"{column} was not measured{where}")
+        lost = [row.domain for row, value in zip(rows, values, strict=True) if not isfinite(value)]
+        if lost:
+            return Undefined(f"{column} is not a number on {', '.join(lost)}")
+        return float(np.mean(values))
+
+    def probe(self, test_set: str, stage: int) -> dict[str, float]:
+        """By domain, the accuracy on `retention` or `harder` problems when a stage had ended."""
+        asked = (p for p in self.evaluated if p.test_set == test_set and p.stage == stage)
+        return {p.domain: p.accuracy for p in asked}
+
+    def best_prompt(self) -> str | None:
+        """The prompt with the highest score after the last round; None without a round."""
+        rows = self.rows("prompts", "round", "fate", "score", "text")
+        last = max((row[0] for row in rows), default=None)
+        kept = [row for row in rows if row[0] == last and row[1] == "kept" and not isnan(row[2])]
+        return str(max(kept, key=lambda row: row[2])[3]) if kept else None
+
+    def spent(self, *columns: str) -> float:
+        """Sum over both channels of columns of `ledger`, at the last evaluation."""
+        ledger = sorted(self._ledger, key=lambda row: row[0])
+        last = {row[1]: row[2:] for row in ledger}
+        places = [_SPENT.index(column) for column in columns]
+        return float(sum(row[place] for row in last.values() for place in places))
+
+    @cached_property
+    def _ledger(self) -> list[tuple[Any, ...]]:
+        return self.rows("ledger", "step", "channel", *_SPENT)
+
+
+@dataclass(frozen=True)
+class RunMetric:
+    """One number of a run."""
+
+    title: str
+    """For headings, such as `average accuracy`."""
+    unit: str
+    better: Better
+    value: Callable[[Measured], float | Undefined]
+    low: float | None = None
+    """The smallest value there can be; None if there is none."""
+    high: float | None = None
+    since: int = 1
+    """The schema version from which on packed runs state it."""
+
+
+def _of_matrix(
+    metric: Callable[[ArrayLike], float | Undefined], prompt: str = "learner"
+) -> Callable[[Measured], float | Undefined]:
+    return lambda run: metric(run.matrix(prompt))
+
+
+def _of_trajectory(
+    metric: Callable[[ArrayLike, ArrayLike], float | Undefined],
+) -> Callable[[Measured], float | Undefined]:
+    return lambda run: metric(*run.trajectory())
+
+
+def _retention(run: Measured) -> float | Undefined:
+    before, after = run.probe("retention", 0), run.probe("retention", len(run.stages))
+    if not any(p.test_set == "retention" for p in run.evaluated):
+        return Undefined("no domain outside the stream was evaluated")
+    if not before or before.keys() != after.keys():
+        return Undefined("needs the base model and the end of the stream")
+    return general_ability_delta([[of[name] for name in before] for of in (before, after)])
+
+
+def _harder(run: Measured) -> float | Undefined:
+    after = run.probe("harder", len(run.stages))
+    if not any(p.test_set == "harder" for p in run.evaluated):
+        return Undefined("the hardest setting was not evaluated")
+    return (
+        float(np.mean(list(after.values()))) if after else Undefined("needs the end of the stream")
+    )
+
+
+def _seconds(run: Measured) -> float | Undefined:
+    timing = run.rows("timing", "seconds")
+    return float(sum(row[0] for row in timing)) if timing else Undefined("no time was recorded")
+
+
+_TOKENS = ("prompt_tokens", "generated_tokens", "reflection_tokens")
+_SPENT = ("rollouts", *_TOKENS)
+_NATS = "nats/token"
+
+RUN_METRICS: Mapping[str, RunMetric] = {
+    "average_accuracy": RunMetric(
+        "average accuracy", "share", "higher", _of_matrix(average_accuracy), 0, 1
+    ),
+    "average_accuracy_seed_prompt": RunMetric(
+        "average accuracy, seed prompt",
+        "share",
+        "higher",
+        _of_matrix(average_accuracy, "seed"),
+        0,
+        1,
+    ),
+    "anytime_average_accuracy": RunMetric(
+        "anytime average accuracy", "share", "higher", _of_matrix(anytime_average_accuracy), 0, 1
+    ),
+    "bwt_gem": RunMetric("backward transfer (GEM)", "share", "higher", _of_matrix(bwt_gem), -1, 1),
+    "forgetting_max": RunMetric(
+        "forgetting (max)", "share", "lower", _of_matrix(forgetting_max), -1, 1
+    ),
+    "min_accuracy": RunMetric(
+        "worst accuracy of finished tasks", "share", "higher", _of_trajectory(min_accuracy), 0, 1
+    ),
+    "stability_gap": RunMetric(
+        "stability gap", "share", "lower", _of_trajectory(stability_gap), 0, 1
+    ),
+    "retention_delta": RunMetric("change outside the stream", "share", "higher", _retention, -1, 1),
+    "harder_accuracy": RunMetric(
+        "accuracy in the hardest setting, seed prompt", "share", "higher", _harder, 0, 1
+    ),
+    "kl_policy_base": RunMetric(
+        "KL(policy ‖ base), learner's prompt",
+        _NATS,
+        "lower",
+        lambda run: run.last("kl_policy_base", "learner"),
+        0,
+    ),
+    "kl_policy_base_seed_prompt": RunMetric(
+        "KL(policy ‖ base), seed prompt",
+        _NATS,
+        "lower",
+        lambda run: run.last("kl_policy_base", "seed"),
+        0,
+    ),
+    "kl_deployed_start": RunMetric(
+        "KL(deployed ‖ start), learner's prompt against the base's seed prompt",
+        _NATS,
+        "lower",
+        lambda run: run.last("kl_deployed_start", "learner"),
+        0,
+        since=5,
+    ),
+    "format_rate": RunMetric(
+        "answers in a form of their own",
+        "share",
+        "neither",
+        lambda run: run.last("format_rate", "learner"),
+        0,
+        1,
+        since=5,
+    ),
+    "truncation_rate": RunMetric(
+        "responses cut off",
+        "share",
+        "neither",
+        lambda run: run.last("truncation_rate", "learner"),
+        0,
+        1,
+        since=5,
+    ),
+    "rollouts": RunMetric("rollouts", "rollouts", "lower", lambda run: run.spent("rollouts"), 0),
+    "tokens": RunMetric("tokens", "tokens", "lower", lambda run: run.spent(*_TOKENS), 0),
+    "seconds": RunMetric("wall time", "seconds", "neither", _seconds, 0),
+}
+"""By name, in the order in which tables show them. Accuracies are those of the learner's prompt on
+the stream's test problems where the title says nothing else; divergences are those at the stream's
+end. Plug-in metrics of a matrix stand beside them (`cl_bench.analysis.plugin_metrics`)."""
+
+
+def run_metrics(run: RunTables) -> dict[str, float | Undefined]:
+    """All of `RUN_METRICS` of one run, finished or not."""
+    measured = Measured(run)
+    return {name: metric.value(measured) for name, metric in RUN_METRICS.items()}

@@ -1,0 +1,100 @@
+"""What the command line says when something is wrong: one line on stderr, and the exit code.
+
+2  the request cannot be met: the suite's own errors, files that cannot be used, wrong options
+1  a bug: an exception nobody expected, whose traceback goes to a file
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from cl_bench.contract.errors import ClBenchError
+from cl_bench.contract.redaction import redacted
+from cl_bench.contract.text import one_line
+
+USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
+"""Base of typer's own errors about options and arguments; newer typers do not export it."""
+_LIMIT = 1_000
+"""Characters of a message that are printed."""
+
+
+def say(line: str) -> None:
+    """Print a line on stderr, after the program's name, harmless whatever it holds."""
+    shown = one_line(redacted(line), _LIMIT).replace("##[", r"##\x5b")  # GitHub's runner obeys it
+    typer.echo(f"cl-bench: {shown}", err=True)
+
+
+def report(error: Exception, resumable: Path | None = None, *, bug: int = 1) -> int:
+    """Say what went wrong and return the exit code, `bug` for what nobody expected; `resumable` is
+    where a run may have begun."""
+    if isinstance(error, ClBenchError):
+        say(str(error))
+        return 2
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        say(f"{where}{error.strerror}. Give another path, or mend that one; --debug shows more.")
+        return 2
+    again = f" Go on with: cl-bench run --resume {resumable}" if begun(resumable) else ""
+    say(
+        f"unexpected {type(error).__name__}: {one_line(str(error), 300)}. This is a bug in "
+        f"cl-bench or in a plug-in; {_traceback_kept(error)}.{again}"
+    )
+    return bug
+
+
+def begun(path: Path | None) -> bool:
+    """Whether there is a run in `path`."""
+    with suppress(OSError):
+        return path is not None and (path / "manifest.json").exists()
+    return False
+
+
+def _traceback_kept(error: Exception) -> str:
+    """Write the traceback, without keys, to a new temporary file and say where it is."""
+    text = redacted("".join(traceback.format_exception(error)))
+    with suppress(OSError):
+        number, path = tempfile.mkstemp(prefix="cl-bench-traceback-", suffix=".txt")
+        with os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+        return f"its traceback is in {path}"
+    return "--debug shows its traceback"
+
+
+class OneLineGroup(TyperGroup):
+    """A command group whose usage errors are one line, too."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        standalone = options.pop("standalone_mode", True)
+        try:
+            code = super().main(*args, **{**options, "standalone_mode": False})
+        except USAGE_ERROR as error:
+            if not standalone:
+                raise
+            code = _refuse_usage(error)
+        except typer.Abort:
+            if not standalone:
+                raise
+            say("interrupted.")
+            code = 130
+        if not standalone:
+            return code
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _refuse_usage(error: Any) -> int:
+    """Print a usage error; a group called without a command shows its help instead."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(error.ctx.get_help(), err=True)
+        return 2
+    command = error.ctx.command_path if error.ctx else "cl-bench"
+    say(f"{error.format_message().rstrip('.?')}. `{command} --help` shows what is allowed.")
+    return 2

@@ -1,0 +1,33 @@
+"""The commands `cl-bench new …`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cl_bench.cli.endings import Errors
+
+new_app = typer.Typer(help="Write the skeleton of a package that adds to cl-bench.")
+Name = Annotated[str, typer.Argument(help="colours, or acme/colours in the package acme.")]
+Folder = Annotated[Path | None, typer.Option(help=r"New folder \[./PACKAGE].")]
+
+
+@new_app.command("task")
+def new_task(name: Name, out: Folder = None) -> None:
+    """A package with a domain of its own, and its test."""
+    _new("task", name, out)
+
+
+@new_app.command("learner")
+def new_learner(name: Name, out: Folder = None) -> None:
+    """A package with a learner of its own, and its test."""
+    _new("learner", name, out)
+
+
+def _new(kind: str, name: str, out: Path | None) -> None:
+    with Errors(debug=False):
+        from cl_bench.tools.new import write
+
+        typer.echo(write(kind, name, out))

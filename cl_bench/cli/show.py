@@ -1,0 +1,28 @@
+"""The command `cl-bench show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cl_bench.cli.endings import Errors
+
+Name = typer.Option
+
+
+def show(
+    run: Annotated[Path, typer.Argument(help="A run directory or a packed run.")],
+    debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """A run in the terminal: summary, learning curves, matrices, its prompts; unfinished ones too.
+
+    What is piped is plain text, 100 columns wide.
+    """
+    with Errors(debug):
+        from cl_bench.report.show import show as shown
+        from cl_bench.report.terminal import print_shown
+        from cl_bench.store.run_tables import open_run
+
+        print_shown(open_run(run), shown)

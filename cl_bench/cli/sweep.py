@@ -1,0 +1,141 @@
+"""The command `sweep`, and what commands that make many runs have in common. Imports lazily."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cl_bench.cli.console import say
+from cl_bench.cli.endings import Errors
+from cl_bench.contract.errors import UsageError
+from cl_bench.contract.text import printable
+
+if TYPE_CHECKING:
+    from cl_bench.sweep.pool import Outcome
+
+Name = typer.Option
+
+Jobs = Annotated[int | None, Name(help="Runs made at a time (one per core).")]
+Quiet = Annotated[bool, Name("--quiet", help="Print the outcome only.")]
+Debug = Annotated[bool, Name("--debug", help="Show tracebacks.")]
+
+_MOST_SEEDS = 1000
+"""Seeds that one range may name; a longer one is a slip of the hand."""
+
+
+def sweep(
+    streams: Annotated[str, Name(help="Names, as in math-to-code,paper.")] = "math-to-code",
+    learners: Annotated[str, Name(help="Names, as in rl,prompt,fst.")] = "rl,prompt,fst",
+    seeds: Annotated[str, Name(help="Seeds, as in 0-2 or 0,5.")] = "0-2",
+    steps: Annotated[int | None, Name(help="Training steps per stage (the stream's).")] = None,
+    model: Annotated[
+        str, Name(help="embedded, smollm2, a folder, a GGUF file or a hub name.")
+    ] = "embedded",
+    options: Annotated[
+        list[str] | None,
+        Name("--set", help="Option of every run, as in learning_rate=3e-4; repeatable."),
+    ] = None,
+    calibrated: Annotated[
+        bool,
+        Name("--calibrated", help="Each learner's calibrated settings, at the same samples."),
+    ] = False,
+    jobs: Jobs = None,
+    runs: Annotated[Path, Name(help="Directory for the runs.")] = Path("results/sweep"),
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Run every learner on every stream with every seed; finished runs are used again."""
+    with Errors(debug, "Finished runs are kept; the same command goes on."):
+        from cl_bench.sweep.grid import grid
+        from cl_bench.sweep.pool import make_missing
+
+        cells = grid(
+            words("--streams", streams, "math-to-code,paper"),
+            words("--learners", learners, "rl,fst"),
+            seeds_in(seeds),
+            steps=steps,
+            model=model,
+            options=dict(_option(text) for text in options or ()),
+        )
+        if calibrated:
+            from cl_bench.claims.calibrated import calibrated as with_settings
+
+            cells = with_settings(cells)
+        outcomes = make_missing(cells, runs, jobs=how_many(jobs), say=teller(quiet))
+        failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+        folder = printable(str(runs))
+        typer.echo(f"{len(cells) - len(failed)} of {len(cells)} runs are finished in {folder}.")
+        if failed:
+            say_failed(failed)
+            raise typer.Exit(1)
+        typer.echo(f"See them side by side: cl-bench report {folder}")
+
+
+def words(option: str, given: str, example: str) -> list[str]:
+    """The different words of a list joined by commas."""
+    found = [word.strip() for word in given.split(",")]
+    if "" in found:
+        raise UsageError(
+            f"{option} is {printable(repr(given), 100)}, but must be a list joined by commas, "
+            f"such as {example}."
+        )
+    return list(dict.fromkeys(found))
+
+
+def how_many(jobs: int | None) -> int:
+    """The processes to use: those asked for, or one per core."""
+    from cl_bench.contract.errors import at_least
+    from cl_bench.execution.machine import cores
+
+    count = cores() if jobs is None else jobs
+    at_least(jobs=(count, 1))
+    return count
+
+
+def teller(quiet: bool) -> Callable[[str], None]:
+    """Where a sweep's progress goes: to stderr, or nowhere."""
+    return (lambda _: None) if quiet else say
+
+
+def say_failed(failed: Sequence[Outcome]) -> None:
+    """Tell on stderr how many runs failed, why the first did, and what to do."""
+    first = failed[0]
+    say(
+        f"{len(failed)} runs failed, the first of them {first.cell.name}: {first.reason}. "
+        "The same command tries them again."
+    )
+
+
+def seeds_in(given: str | None) -> list[int]:
+    """The different seeds of a list of numbers and ranges; none without a list."""
+    found: list[int] = []
+    for word in [] if given is None else words("--seeds", given, "0-2"):
+        parts = re.fullmatch(r"([0-9]{1,19})(?:-([0-9]{1,19}))?", word)
+        first, last = (int(part or parts[1]) for part in parts.groups()) if parts else (1, 0)
+        if not first <= last < first + _MOST_SEEDS:
+            raise UsageError(
+                f"--seeds is {printable(repr(given), 100)}, but must be numbers and ranges of at "
+                f"most {_MOST_SEEDS} joined by commas, such as 0-2 or 0,5."
+            )
+        found += range(first, last + 1)
+    return list(dict.fromkeys(found))
+
+
+def _option(text: str) -> tuple[str, Any]:
+    """The name and the value of NAME=VALUE; a value that is no JSON is a text."""
+    name, equals, value = text.partition("=")
+    if not (equals and name):
+        raise UsageError(
+            f"--set is {printable(repr(text), 100)}, but must be NAME=VALUE, such as "
+            "learning_rate=3e-4."
+        )
+    name = name.strip().replace("-", "_")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

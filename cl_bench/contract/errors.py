@@ -1,0 +1,129 @@
+"""The suite's errors: one small tree, so that a caller can catch all of them or one kind.
+
+    ClBenchError
+    ├── UsageError        what the user asked for does not exist or cannot work
+    │   └── PluginError   what the user asked for belongs to an installed package and is broken
+    ├── RunDirectoryError a run directory is locked, damaged or belongs to something else
+    │   ├── LockedError         another process is writing to it now
+    │   ├── DamagedError        one of its files is not what was written
+    │   └── OtherSoftwareError  its run began with software that is not this one
+    ├── ModelError        a model folder or name that cannot be used
+    ├── DivergedError     training produced a loss or weights that are not finite
+    ├── ReflectionError   a rewrite could not be had; counted, and the run goes on without it
+    ├── ReplayError       a replayed run asks what its record does not hold
+    ├── TrackerError      an experiment tracker does not take what it is sent
+    └── HubError          the Hugging Face hub does not take what it is sent
+
+Every message says what was given, what is allowed and what to type next.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+from cl_bench.contract.text import printable
+
+_KINDS = ("stream", "domain", "learner", "metric", "model")
+_LISTED = " `cl-bench list` shows what has a name."
+
+
+class ClBenchError(Exception):
+    """Base of every error that cl-bench raises on purpose."""
+
+
+class UsageError(ClBenchError):
+    """The request names something unknown or asks for something impossible."""
+
+
+class PluginError(UsageError):
+    """A plug-in was asked for that cannot be used; `reason` says why, in one line."""
+
+    def __init__(self, kind: str, name: str, origin: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"The {kind} {name!r} of the package {origin} is broken: {reason.rstrip('.')}. Mend or "
+            f"update that package, or name another {kind}; `cl-bench list` shows which work."
+        )
+
+
+class RunDirectoryError(ClBenchError):
+    """A run directory cannot be created, read or continued."""
+
+
+class LockedError(RunDirectoryError):
+    """Another process is writing to the run directory."""
+
+
+class DamagedError(RunDirectoryError):
+    """A file of a run is not what was written: `file` names it (empty: the whole), `reason` says
+    what is wrong with it."""
+
+    def __init__(self, message: str, file: str, reason: str) -> None:
+        super().__init__(message)
+        self.file, self.reason = file, reason
+
+
+class OtherSoftwareError(RunDirectoryError):
+    """The run began with other versions than those that are installed."""
+
+
+class ModelError(ClBenchError):
+    """A model or tokenizer cannot be loaded or used by the suite."""
+
+
+class DivergedError(ClBenchError):
+    """Training left the finite numbers; the run is recorded as diverged."""
+
+
+class ReflectionError(ClBenchError):
+    """A reflection LM gave no usable rewrite.
+
+    `reason` names the kind of failure in a few words that repeat from call to call, `detail` what
+    was special this time; `tokens` were spent all the same.
+    """
+
+    def __init__(self, reason: str, detail: str = "", *, tokens: int = 0) -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason, self.detail, self.tokens = reason, detail, tokens
+
+
+class ReplayError(ClBenchError):
+    """A replayed run asks its reflection LM what the record does not hold."""
+
+
+class TrackerError(ClBenchError):
+    """An experiment tracker does not take what it is sent; a run goes on without it."""
+
+
+class HubError(ClBenchError):
+    """The Hugging Face hub does not take what it is sent."""
+
+
+def at_least(**checks: tuple[float, float]) -> None:
+    """Raise `UsageError` for the first `name=(given, least)` whose number is too small."""
+    for name, (given, least) in checks.items():
+        if not given >= least:
+            raise UsageError(f"{name} is {given:g}, but must be at least {least:g}.")
+
+
+def unknown(
+    kind: str, given: object, allowed: Iterable[str], unlisted: Iterable[str] = ()
+) -> UsageError:
+    """An error for an unknown name: it lists what is allowed and guesses what was meant, which may
+    also be one of `unlisted`."""
+    names = sorted(allowed, key=_by_number)
+    close = difflib.get_close_matches(str(given)[:100], [*names, *unlisted], n=1, cutoff=0.5)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    known = ", ".join(names)
+    shown = printable(repr(given), 100)
+    return UsageError(
+        f"Unknown {kind} {shown}.{hint} Known: {known}.{_LISTED if kind in _KINDS else ''}"
+    )
+
+
+def _by_number(name: str) -> list[tuple[int, str]]:
+    """A key that sorts whole numbers in names by value: 2 before 10."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(int(part), "") if odd % 2 else (-1, part) for odd, part in enumerate(parts)]

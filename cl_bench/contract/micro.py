@@ -1,0 +1,233 @@
+"""What the micro domains share: conventions, the step notation, the verifier and the splits.
+
+A micro problem is short enough for the embedded model. It is solved in *steps*, joined by ` ; `,
+each a few *segments* joined by ` : `. A segment either quotes a rule of the convention
+(`f adds 5`) or shows work (`4 -> 9`). The last step is `answer …` and alone decides the score;
+the others let the verifier name the first wrong one.
+
+    order left ; one f adds 5 : 4 -> 9 ; two g doubles : 9 -> 8 ; answer 8
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from cl_bench.contract.errors import UsageError, unknown
+from cl_bench.contract.registry import DOMAINS
+from cl_bench.contract.task import (
+    FEEDBACK_LEVELS,
+    SPLITS,
+    FeedbackLevel,
+    Problem,
+    Split,
+    Verdict,
+    content_hash,
+    hashed_rng,
+    split_of,
+)
+
+Convention = Mapping[str, str]
+"""Rule key to meaning: `{"f": "adds 5", "order": "left"}`; the rule reads `f adds 5`."""
+
+INDEX_WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
+DIGITS = tuple("0123456789")
+_MAX_RESPONSE = 4_000
+_SPACES = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How hard a setting is."""
+
+    lengths: tuple[int, ...]
+    """Numbers of steps (operators, hops, path edges) a problem may have, drawn uniformly."""
+    meanings: int
+    """From how many of each rule's meanings a task draws its convention."""
+    degree: int = 0
+    """Branches at every node of a path (graph domains only)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A problem before any convention: its text and the parts its solver needs."""
+
+    text: str
+    parts: tuple[object, ...]
+    length: int
+    """How many operators, hops or edges; long work is more careless."""
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """A worked answer: the steps (without the last) and the answer."""
+
+    steps: tuple[str, ...]
+    answer: str
+
+    @property
+    def text(self) -> str:
+        return " ; ".join((*self.steps, f"answer {self.answer}"))
+
+
+class Slip:
+    """A careless hand: with probability `rate`, a result is replaced by a random other choice.
+
+    Later steps follow from the slipped value. `Slip.never` works without error.
+    """
+
+    never: ClassVar[Slip]
+
+    def __init__(self, rng: random.Random, rate: float) -> None:
+        self._rng, self._rate = rng, rate
+
+    def __call__(self, right: str, choices: Sequence[str]) -> str:
+        if self._rate and self._rng.random() < self._rate:
+            return self._rng.choice([choice for choice in choices if choice != right])
+        return right
+
+
+Slip.never = Slip(random.Random(0), 0.0)
+
+
+class MicroDomain(ABC):
+    """A domain of short procedural problems under a convention of a few rules.
+
+    A subclass gives its names, the meanings each rule can have, its levels, and two methods:
+    `draw` a question and `solve` it under a convention.
+    """
+
+    name: str
+    version: str = "1"
+    meanings: Mapping[str, tuple[str, ...]]
+    levels: Mapping[str, Level]
+    slip_rate: float
+    """Pretraining only: probability of a slip per result, for each unit of a question's length."""
+
+    @abstractmethod
+    def draw(self, rng: random.Random, level: Level, convention: Convention) -> Question:
+        """A random question. Only its balance (of true and false claims) may use `convention`."""
+
+    @abstractmethod
+    def solve(self, question: Question, convention: Convention, slip: Slip) -> Solution:
+        """Work the question out under `convention`; `slip` may falsify each result."""
+
+    @property
+    def settings(self) -> Collection[str]:
+        return self.levels.keys()
+
+    def draw_convention(self, rng: random.Random, meanings: int) -> dict[str, str]:
+        """The convention of a task, each rule from the first `meanings` of its meanings."""
+        return {key: rng.choice(values[:meanings]) for key, values in self.meanings.items()}
+
+    def guess(self, key: str, rng: random.Random) -> str:
+        """What a writer assumes about a rule nobody stated; pretraining's prior."""
+        return rng.choice(self.meanings[key])
+
+    def task(self, *, seed: int, setting: str, feedback: FeedbackLevel) -> MicroTask:
+        if setting not in self.levels:
+            raise unknown(f"setting of {self.name}", setting, self.levels)
+        if feedback not in FEEDBACK_LEVELS:
+            raise unknown("feedback level", feedback, FEEDBACK_LEVELS)
+        return MicroTask(self, seed, setting, feedback)
+
+
+def micro_domain(name: str) -> MicroDomain:
+    """The micro domain of that name; other kinds of domain are a `UsageError`."""
+    domain = DOMAINS.load(name)
+    if not isinstance(domain, MicroDomain):
+        raise UsageError(f"{name!r} is not a micro domain; it has no conventions to state.")
+    return domain
+
+
+class MicroTask:
+    """One micro domain under the convention that belongs to a seed."""
+
+    def __init__(
+        self, domain: MicroDomain, seed: int, setting: str, feedback: FeedbackLevel
+    ) -> None:
+        self._domain, self._seed, self._setting, self._feedback = domain, seed, setting, feedback
+        self._level = domain.levels[setting]
+        rng = hashed_rng(domain.name, "convention", seed)
+        self._convention = domain.draw_convention(rng, self._level.meanings)
+
+    @property
+    def name(self) -> str:
+        return self._domain.name
+
+    def rules(self) -> list[str]:
+        return [f"{key} {meaning}" for key, meaning in self._convention.items()]
+
+    def problems(self, split: Split, n: int, start: int = 0) -> list[Problem]:
+        if split not in SPLITS:
+            raise unknown("split", split, SPLITS)
+        if n < 0 or start < 0:
+            raise UsageError(f"problems(n={n}, start={start}): both must be 0 or more.")
+        return [self._problem(split, index) for index in range(start, start + n)]
+
+    def verify(self, problem: Problem, response: str) -> Verdict:
+        return verify(self._domain, problem, response, self._feedback)
+
+    def _problem(self, split: Split, index: int) -> Problem:
+        rng = hashed_rng(self.name, self._setting, split, self._seed, index)
+        question = self._domain.draw(rng, self._level, self._convention)
+        while split_of(question.text) != split:
+            question = self._domain.draw(rng, self._level, self._convention)
+        solution = self._domain.solve(question, self._convention, Slip.never)
+        uid = f"{self.name}/{split}/{index}/{content_hash(question.text)}"
+        return Problem(uid, self.name, question.text, solution.answer, solution.text)
+
+
+def verify(domain: MicroDomain, problem: Problem, response: str, level: FeedbackLevel) -> Verdict:
+    """Score 1 if the response ends in exactly the right answer, else 0, and say what was wrong."""
+    steps = _steps(response)
+    subject = problem.prompt.partition(" ")[0]
+    answer = steps[-1].removeprefix("answer ") if steps[-1].startswith("answer ") else None
+    if answer == problem.answer:
+        return Verdict(1.0, f"{subject} : correct", answer)
+    if level == "none":
+        return Verdict(0.0, f"{subject} : wrong", answer)
+    if level == "answer":
+        return Verdict(0.0, f"{subject} : wrong : answer is {problem.answer}", answer)
+    return Verdict(0.0, f"{subject} : {_first_fault(domain, problem, steps)}", answer)
+
+
+def _steps(response: str) -> list[str]:
+    """The response as steps with single spaces; texts too long to be read count as empty."""
+    text = response if len(response) <= _MAX_RESPONSE else ""
+    return [_SPACES.sub(" ", step).strip() for step in text.strip(" \t\r\n;.").split(";")]
+
+
+def _first_fault(domain: MicroDomain, problem: Problem, steps: Sequence[str]) -> str:
+    """Name the first segment that departs from the gold solution, and what it should be."""
+    for number, gold in enumerate(_steps(problem.solution), start=1):
+        step = steps[number - 1] if number <= len(steps) else ""
+        given = step.split(" : ")
+        for place, right in enumerate(gold.split(" : ")):
+            got = given[place] if place < len(given) else ""
+            if got != right:
+                return _fault(domain, number, right, got)
+    return f"wrong : answer is {problem.answer}"
+
+
+def _fault(domain: MicroDomain, number: int, right: str, got: str) -> str:
+    rule, rival = _rule_in(domain, right), _rule_in(domain, got)
+    if rule is None or (rival is not None and rival.split()[0] != rule.split()[0]):
+        return f"slip at step {number} : {right}"
+    if rival is not None:
+        return f"wrong at step {number} : {rule} , not {rival}"
+    return f"wrong at step {number} : {rule}"
+
+
+def _rule_in(domain: MicroDomain, segment: str) -> str | None:
+    """The rule that a segment quotes, without its step's index word; None if it quotes none."""
+    words = segment.split()
+    if words and words[0] in INDEX_WORDS:
+        words = words[1:]
+    if len(words) < 2 or " ".join(words[1:]) not in domain.meanings.get(words[0], ()):
+        return None
+    return " ".join(words)

@@ -1,0 +1,83 @@
+"""What the registry asks of an object that a plug-in offers: its type, and that it knows its name.
+
+Each function returns what is wrong and what to do about it, empty if nothing is. They see to what
+would break a run or falsify its tables; `cl_bench.check_task` and `check_learner` look further.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cl_bench.contract.errors import UsageError
+
+
+def domain_fault(found: Any, name: str) -> str:
+    """A `Domain`; its name is the registry's, because problems and tables carry it."""
+    from cl_bench.contract.task import Domain
+
+    if isinstance(found, type):
+        return f"it is the class {found.__name__}; offer an instance of it"
+    if not isinstance(found, Domain):
+        return _wrong_type(
+            found, "Domain", "name, version, settings and task (cl_bench/contract/task.py)"
+        )
+    if not _is_text(found.version):
+        return f"its version is {found.version!r}, but must be a text such as '1'"
+    if not list(found.settings):
+        return "it has no settings; name at least one, such as 'default'"
+    return _name_fault(found.name, name)
+
+
+def stream_fault(found: Any, name: str) -> str:
+    """A `Stream` under its registry name, over domains and settings that exist."""
+    from cl_bench.contract.stream import Stream, require_stages
+
+    if not isinstance(found, Stream):
+        return _wrong_type(found, "Stream", "stages (cl_bench/contract/stream.py)")
+    if not found.stages:
+        return "it has no stages; a stream needs at least one"
+    try:
+        require_stages(found.stages)
+    except UsageError as error:
+        return str(error)
+    return _name_fault(found.name, name)
+
+
+def learner_fault(found: Any, _name: str) -> str:
+    """A `LearnerFactory`; what it builds shows when a run begins."""
+    from cl_bench.contract.learner import LearnerFactory
+
+    if not isinstance(found, LearnerFactory):
+        return _wrong_type(found, "LearnerFactory", "build (cl_bench/contract/learner.py)")
+    if not _can_be_called(found.build):
+        return f"its build is {found.build!r}, which cannot be called"
+    return ""
+
+
+def metric_fault(found: Any, _name: str) -> str:
+    """A `Metric`: a line of summary and a function of one accuracy matrix."""
+    from cl_bench.metrics import Metric
+
+    if not isinstance(found, Metric):
+        return _wrong_type(found, "Metric", "summary and function (cl_bench/metrics)")
+    if not _is_text(found.summary) or not _can_be_called(found.function):
+        return "a Metric is a text and a function, as in Metric('what it says', function)"
+    return ""
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _can_be_called(value: object) -> bool:
+    return callable(value)
+
+
+def _wrong_type(found: object, wanted: str, parts: str) -> str:
+    return f"it is of type {type(found).__name__}; offer a {wanted}, with {parts}"
+
+
+def _name_fault(given: object, name: str) -> str:
+    if given == name:
+        return ""
+    return f"it calls itself {given!r}, but tables and commands name it {name!r}; set name to that"

@@ -1,0 +1,202 @@
+"""Plug-ins: domains, streams, learners and metrics that other packages bring.
+
+A package offers them as entry points, in the groups of `GROUPS`:
+
+    [project.entry-points."cl_bench.tasks"]
+    colours = "acme_streams.colours:DOMAIN"
+
+The full name is the distribution's normalised name, a slash and the entry point's own name:
+`acme-streams/colours`. The installed packages are searched once, when a name is asked for that is
+not built in; a plug-in's code is imported when it is loaded or listed. A plug-in that cannot be
+used is broken: loading it is a `PluginError` with the reason, everything else goes on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module, invalidate_caches
+from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution
+from importlib.metadata import distributions as installed
+from typing import Any
+
+from cl_bench.contract.errors import PluginError
+from cl_bench.contract.text import one_line
+
+GROUPS = ("cl_bench.tasks", "cl_bench.streams", "cl_bench.learners", "cl_bench.metrics")
+ENTRY_NAME = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
+"""What a plug-in may be called; besides, `-to-` is what joins the domains of a stream's name."""
+PLACE = re.compile(r"[\w.]+\s*:\s*[\w.]+(?:\s*\[.*\])?")
+"""Where an entry point's object lives: `module:attribute`."""
+STREAM_SEPARATOR = "-to-"
+
+Contract = Callable[[Any, str], str]
+"""What is wrong with the object that has this full name; empty if nothing is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One entry point of an installed package."""
+
+    name: str
+    """Full name: `acme-streams/colours`."""
+    package: str
+    """The distribution's normalised name."""
+    version: str
+    value: str
+    """Where the object lives: `module:attribute`."""
+    fault: str = ""
+    """Why it cannot be loaded, as far as that shows without importing it."""
+
+    @property
+    def origin(self) -> str:
+        """Package and version, for people."""
+        return f"{self.package} {self.version}"
+
+    def load(self, kind: str, contract: Contract) -> object:
+        """Import the object and hold it to its contract; `PluginError` says what is wrong."""
+        error: BaseException | None = None
+        fault, found = self.fault, None
+        if not fault:
+            try:
+                found = EntryPoint(self.name, self.value, "").load()
+                fault = contract(found, self.name)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as raised:  # noqa: BLE001 - foreign code
+                fault, error = f"{type(raised).__name__}: {raised}", raised
+        if fault:
+            raise PluginError(kind, self.name, self.origin, one_line(fault)) from error
+        return found
+
+    def summary(self, kind: str, contract: Contract) -> str:
+        """One line for a listing; that of a broken plug-in says why it is broken."""
+        try:
+            text = _summary_of(self.load(kind, contract), self.value)
+        except PluginError as error:
+            text = f"broken: {error.reason}"
+        except Exception as error:  # noqa: BLE001 - foreign code
+            text = f"broken: its summary raises {type(error).__name__}: {error}"
+        return f"{one_line(text)} ({self.origin})"
+
+
+def discovered(group: str) -> Mapping[str, Plugin]:
+    """The plug-ins of a group by full name, sorted; of installed packages, read once."""
+    return _discovered().get(group, {})
+
+
+def search_again() -> None:
+    """Forget what was found, for a session in which a package was installed meanwhile."""
+    invalidate_caches()  # importlib's own, which go by a folder's time and may miss a change
+    _discovered.cache_clear()
+
+
+@cache
+def _discovered() -> dict[str, dict[str, Plugin]]:
+    found: dict[str, list[Plugin]] = {group: [] for group in GROUPS}
+    for package, owner in sorted(_packages().items()):
+        for group, plugin in _plugins(package, owner):
+            found[group].append(plugin)
+    return {group: _by_name(plugins) for group, plugins in found.items()}
+
+
+def _packages() -> dict[str, Distribution]:
+    """Normalised name to distribution, of the installed packages that offer something."""
+    names = set()
+    for candidate in installed():
+        # A damaged leftover of an uninstall has no name.
+        if _offers(candidate) and (name := _name_of(candidate)):
+            names.add(name)
+    active = {}
+    for name in names:
+        try:
+            active[name] = distribution(name)  # of two copies on the path the first is the one
+        except PackageNotFoundError:
+            continue
+    return active
+
+
+def _offers(candidate: Distribution) -> bool:
+    return any(f"[{group}]" in _entry_points_text(candidate) for group in GROUPS)
+
+
+def _entry_points_text(candidate: Distribution) -> str:
+    try:
+        return candidate.read_text("entry_points.txt") or ""
+    except (OSError, UnicodeError):
+        return ""
+
+
+def _name_of(candidate: Distribution) -> str:
+    try:
+        name: str | None = candidate.metadata["Name"]
+    except KeyError:  # as newer versions of importlib.metadata say it
+        name = None
+    return re.sub(r"[-_.]+", "-", name or "").lower()
+
+
+def _plugins(package: str, owner: Distribution) -> Iterator[tuple[str, Plugin]]:
+    for group, name, value in _entries(_entry_points_text(owner)):
+        fault = _fault(group, name, value)
+        yield group, Plugin(f"{package}/{name}", package, owner.version, value, fault)
+
+
+def _entries(text: str) -> Iterator[tuple[str, str, str]]:
+    """Group, name and place of every entry point of ours in the text of an entry_points.txt.
+
+    Read here, since readers differ: `importlib_metadata`, which takes the standard library's place
+    once anything imports it, refuses all of a package's entry points for one that is malformed.
+    A line without `=` is an entry called `?`.
+    """
+    group = ""
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("[") and line.endswith("]"):
+            group = line[1:-1].strip()
+        elif group in GROUPS and line and not line.startswith(("#", ";")):
+            name, equals, value = line.partition("=")
+            yield (group, name.strip(), value.strip()) if equals else (group, "?", line)
+
+
+def _fault(group: str, name: str, value: str) -> str:
+    if name == "?":
+        return f"its entry_points.txt cannot be read: {value!r} is not 'name = module:attribute'"
+    if not ENTRY_NAME.fullmatch(name):
+        return (
+            f"the entry point is called {name!r}; a name consists of letters and digits, "
+            "with single hyphens, dots or underscores between them"
+        )
+    if group == "cl_bench.tasks" and STREAM_SEPARATOR in name:
+        return (
+            f"a domain cannot be called {name!r}: {STREAM_SEPARATOR!r} joins the domains of "
+            "a stream's name"
+        )
+    if not PLACE.fullmatch(value):
+        return f"{value!r} is not a place; write module:attribute"
+    return ""
+
+
+def _by_name(plugins: Iterable[Plugin]) -> dict[str, Plugin]:
+    """Plug-ins by name; where several have one name, a broken one in their place."""
+    chosen: dict[str, Plugin] = {}
+    for plugin in sorted(plugins, key=lambda item: item.name):
+        other = chosen.get(plugin.name)
+        if other is None or other.value == plugin.value:
+            chosen[plugin.name] = plugin
+            continue
+        fault = other.fault or f"two entry points have this name: {other.value} and {plugin.value}"
+        chosen[plugin.name] = Plugin(
+            plugin.name, plugin.package, plugin.version, other.value, fault
+        )
+    return chosen
+
+
+def _summary_of(found: object, value: str) -> str:
+    """What the object says of itself, else the first line of its module's docstring."""
+    said = getattr(found, "summary", None)
+    if isinstance(said, str) and said:
+        return said
+    module, _, _ = value.partition(":")
+    doc = (import_module(module.strip()).__doc__ or "").strip()
+    return doc.partition("\n")[0] or "no description: its module has no docstring"

@@ -1,0 +1,231 @@
+"""Finding domains, streams, learners and metrics by name, once at the start of a run.
+
+What is built in stands in literal lazy tables; other packages add to them (see
+cl_bench.contract.plugins). Nothing is imported before it is asked for, and nothing here is used
+inside a learning loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from cl_bench.contract import plugin_checks as contracts
+from cl_bench.contract.errors import OtherSoftwareError, RunDirectoryError, unknown
+from cl_bench.contract.plugins import Contract, Plugin, discovered
+
+if TYPE_CHECKING:
+    from cl_bench.contract.learner import LearnerFactory
+    from cl_bench.contract.stream import Stream
+    from cl_bench.contract.task import Domain
+    from cl_bench.metrics import Metric
+
+Entry = TypeVar("Entry")
+
+
+@dataclass(frozen=True)
+class Registry(Generic[Entry]):
+    """Names of one kind of thing, each with the `module:attribute` it lives in and a summary.
+
+    Plug-ins of the entry-point `group` follow the `table`, held to `contract` when loaded. A
+    source makes an entry from any name that it knows: `gym/gcd`, `data/my.jsonl`.
+    """
+
+    kind: str
+    table: Mapping[str, tuple[str, str]] = field(repr=False)
+    group: str = ""
+    contract: Contract = field(default=lambda found, name: "", repr=False)
+    sources: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
+    """How names of a source look, the module that makes their entries, and a summary.
+
+    The module has `known(name)`, which looks at the text alone, `load(name)`, and in `NAMES` those
+    names that it can list."""
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.table
+        yield from discovered(self.group)
+
+    def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str):
+            return False
+        return name in self.table or self.plugin(name) is not None or self._source(name) is not None
+
+    def load(self, name: str) -> Entry:
+        """Import the entry called `name`; an unknown name is a `UsageError` with a suggestion.
+
+        A plug-in that cannot be used is a `PluginError`.
+        """
+        if name in self.table:
+            module, _, attribute = self.table[name][0].partition(":")
+            return cast(Entry, getattr(import_module(module), attribute))
+        plugin = self.plugin(name)
+        if plugin is not None:
+            return cast(Entry, plugin.load(self.kind, self.contract))
+        source = self._source(name)
+        if source is not None:
+            return cast(Entry, source.load(name))
+        raise unknown(self.kind, name, [*self, *self.sources], self.sourced())
+
+    def plugin(self, name: str) -> Plugin | None:
+        """The plug-in of that full name, broken or not; None for what is built in or unknown."""
+        return discovered(self.group).get(name) if "/" in name else None
+
+    def is_sourced(self, name: str) -> bool:
+        """Whether a source makes, or made, what has that name: neither built in nor a plug-in."""
+        return name not in self.table and self.plugin(name) is None and bool(self._source(name))
+
+    def sourced(self) -> list[str]:
+        """The names that sources can list."""
+        return [name for module in self._modules() for name in module.NAMES]
+
+    def _source(self, name: str) -> Any:
+        """The module of the source that knows `name`; None if none does."""
+        return next((module for module in self._modules() if module.known(name)), None)
+
+    def _modules(self) -> Iterator[Any]:
+        return (import_module(module) for module, _ in self.sources.values())
+
+    def summaries(self) -> list[tuple[str, str]]:
+        """Each name with its line. What is built in is not imported for that; plug-ins are."""
+        return [
+            *((name, summary) for name, (_, summary) in self.table.items()),
+            *(
+                (name, plugin.summary(self.kind, self.contract))
+                for name, plugin in discovered(self.group).items()
+            ),
+            *((form, summary) for form, (_, summary) in self.sources.items()),
+        ]
+
+
+DOMAINS: Registry[Domain] = Registry(
+    "domain",
+    {
+        "math": (
+            "cl_bench.tasks.math:DOMAIN",
+            "chains of house operators on a digit; hidden: what each does, and the order",
+        ),
+        "code": (
+            "cl_bench.tasks.code:DOMAIN",
+            "programs on two registers; hidden: what each house instruction does",
+        ),
+        "facts": (
+            "cl_bench.tasks.facts:DOMAIN",
+            "multi-hop claims over links; hidden: what relations span, the verdict words",
+        ),
+        "physics": (
+            "cl_bench.tasks.physics:DOMAIN",
+            "displacements on a dial; hidden: the unit factors and the sign convention",
+        ),
+        "star-graph": (
+            "cl_bench.tasks.star_graph:DOMAIN",
+            "paths in nested star graphs; hidden: only the search back from the goal works",
+        ),
+    },
+    "cl_bench.tasks",
+    contracts.domain_fault,
+    {
+        "gym/NAME": (
+            "cl_bench.tasks.gym",
+            "a data set of reasoning-gym (`cl-bench list gym`), as in gym/gcd?max_value=20",
+        ),
+        "FILE.jsonl": (
+            "cl_bench.tasks.data_file",
+            "problems of your own, also .csv and .parquet: my.jsonl?verifier=number",
+        ),
+    },
+)
+
+STREAMS: Registry[Stream] = Registry(
+    "stream",
+    {
+        "math-to-code": (
+            "cl_bench.tasks.streams:MATH_TO_CODE",
+            "two stages: math, then code; the default",
+        ),
+        "paper": (
+            "cl_bench.tasks.streams:PAPER",
+            "facts, code, physics, 200 steps each: the FST paper's continual run",
+        ),
+        "all": ("cl_bench.tasks.streams:ALL", "all five domains in turn"),
+        "gym-arithmetic": (
+            "cl_bench.tasks.streams:GYM_ARITHMETIC",
+            "for pretrained models: sums, then products of small numbers (extra `gym`)",
+        ),
+        "gym-mixed": (
+            "cl_bench.tasks.streams:GYM_MIXED",
+            "for pretrained models: sums, syllogisms, letters, divisors (extra `gym`)",
+        ),
+    },
+    "cl_bench.streams",
+    contracts.stream_fault,
+)
+
+LEARNERS: Registry[LearnerFactory] = Registry(
+    "learner",
+    {
+        "rl": (
+            "cl_bench.baselines.rl_only:RL",
+            "slow weights only: GRPO/CISPO under the fixed seed prompt",
+        ),
+        "prompt": (
+            "cl_bench.baselines.prompt_only:PROMPT",
+            "fast weights only: GEPA rounds on frozen parameters",
+        ),
+        "fst": (
+            "cl_bench.fst.fast_slow:FST",
+            "fast-slow training: GEPA rounds and RL steps interleaved",
+        ),
+        "fst-distill": (
+            "cl_bench.fst.distill:FST_DISTILL",
+            "GEPA rounds interleaved with distilling the prompted policy into the unprompted",
+        ),
+        "rl-then-prompt": (
+            "cl_bench.baselines.rl_then_prompt:RL_THEN_PROMPT",
+            "RL as in rl; at every evaluation, GEPA rounds on its checkpoint",
+        ),
+        "prompt-then-rl": (
+            "cl_bench.baselines.prompt_then_rl:PROMPT_THEN_RL",
+            "GEPA rounds at the beginning, then RL under the best prompt, frozen",
+        ),
+        "rl-kl": (
+            "cl_bench.baselines.rl_kl:RL_KL",
+            "RL with a KL penalty to the base (GRPO's, weight kl_beta)",
+        ),
+        "rl-replay": (
+            "cl_bench.baselines.rl_replay:RL_REPLAY",
+            "RL with a share of past exercises in each step (replay_share)",
+        ),
+    },
+    "cl_bench.learners",
+    contracts.learner_fault,
+)
+
+PLUGIN_METRICS: Registry[Metric] = Registry(
+    "metric", {}, "cl_bench.metrics", contracts.metric_fault
+)
+"""Metrics of other packages; those built in are `cl_bench.metrics.METRICS`."""
+
+
+def plugins_used(stream: Stream, learner: str) -> dict[str, str]:
+    """Name and version of every package whose code determines the numbers of such a run."""
+    plugins = [
+        STREAMS.plugin(stream.name),
+        *map(DOMAINS.plugin, stream.domains),
+        LEARNERS.plugin(learner),
+    ]
+    return {plugin.package: plugin.version for plugin in plugins if plugin is not None}
+
+
+def require_same_plugins(path: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """`RunDirectoryError` unless the run in `path` finds the plug-ins that it began with."""
+    for package, version in before.items():
+        if now.get(package) != version:
+            found = now.get(package, "not installed")
+            kind = OtherSoftwareError if package in now else RunDirectoryError
+            raise kind(
+                f"The run in {path} was begun with {package} {version}, which is now {found}. "
+                f"`pip install {package}=={version}`, or start a new run with another --out."
+            )

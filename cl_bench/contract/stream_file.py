@@ -1,0 +1,133 @@
+"""Streams as files: a TOML file with one table for each stage.
+
+name = "small-steps"            # else the file's own name
+retention = ["gym/leg_counting"]
+
+[[stage]]
+domain = "gym/gcd"              # or a name of `cl-bench list`, or a data file's path
+steps = 40
+setting = "easy"
+options = { max_value = 20 }
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from cl_bench.contract.errors import UsageError, unknown
+from cl_bench.contract.registry import DOMAINS
+from cl_bench.contract.stream import DEFAULT_STEPS, Stage, Stream, require_stages
+from cl_bench.contract.text import one_line, printable
+from cl_bench.contract.validation import COUNTS, a_text, whole_number
+
+_KEYS = ("name", "version", "retention", "stage")
+_STAGE_KEYS = ("domain", "steps", "setting", "options")
+_EXAMPLE = '[[stage]]\\ndomain = "gym/gcd"\\nsteps = 40'
+_MOST_STAGES = 1_000
+
+
+def read_stream(path: str | Path) -> Stream:
+    """The stream in a TOML file; whatever is wrong with it is a `UsageError`.
+
+    The paths of data files are taken from the folder of the stream's file.
+    """
+    path = Path(path)
+    found = _read(path)
+    _require_known(found, _KEYS, f"key in {path}")
+    stages = found.get("stage")
+    if not isinstance(stages, list) or not 0 < len(stages) <= _MOST_STAGES:
+        raise UsageError(
+            f"{path} has no stages. Write one table for each, as in {_EXAMPLE} (real line ends)."
+        )
+    name = a_text(f"name in {path}", found.get("name", path.stem))
+    version = a_text(f"version in {path}", found.get("version", "1"))
+    built = tuple(_stage(path, number, stage) for number, stage in enumerate(stages, start=1))
+    require_stages(built)
+    retention = _retention(path, found.get("retention"))
+    trained = {stage.reference for stage in built}
+    for reference in retention or ():
+        if reference in trained:
+            raise UsageError(
+                f"retention in {path} names {reference}, which a stage trains on. Domains of "
+                "retention are evaluated and never trained on: leave it out."
+            )
+    return Stream(name, built, version, retention)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise UsageError(
+            f"The stream file {printable(str(path))} cannot be read: {error.strerror}. Give a TOML "
+            "file, or the name of a stream; `cl-bench list` shows them."
+        ) from error
+    except ValueError as error:  # of TOML and of UTF-8 alike
+        raise UsageError(
+            f"{printable(str(path))} is not a TOML file: {one_line(str(error), 200)}. Write one "
+            f"table for each stage, as in {_EXAMPLE} (real line ends)."
+        ) from error
+
+
+def _require_known(found: Mapping[str, Any], allowed: tuple[str, ...], kind: str) -> None:
+    for key in found:
+        if key not in allowed:
+            raise unknown(kind, key, allowed)
+
+
+def _stage(path: Path, number: int, found: Any) -> Stage:
+    where = f"stage {number} of {path}"
+    if isinstance(found, dict):
+        _require_known(found, _STAGE_KEYS, f"key in {where}")
+    if not isinstance(found, dict) or "domain" not in found:
+        raise UsageError(f"The {where} names no domain. Write {_EXAMPLE} (real line ends).")
+    domain = a_text(f"domain in {where}", found["domain"])
+    steps = whole_number(f"steps in {where}", found.get("steps", DEFAULT_STEPS), COUNTS)
+    setting = a_text(f"setting in {where}", found.get("setting", "default"))
+    return Stage.on(_reference(path, where, domain, found.get("options", {})), steps, setting)
+
+
+def _reference(path: Path, where: str, domain: str, options: Any) -> str:
+    """The domain as the registry takes it, its options after a question mark."""
+    if not isinstance(options, dict) or any(isinstance(v, dict) for v in options.values()):
+        raise UsageError(
+            f"options in {where} is {one_line(str(options), 100)}, but must be a table of numbers, "
+            "texts, true and false, and lists of them, as in options = { max_value = 20 }."
+        )
+    domain = _beside(path, domain)
+    given = "&".join(f"{name}={quote(_plain(value))}" for name, value in options.items())
+    if not given:
+        return domain
+    return f"{domain}{'&' if '?' in domain else '?'}{given}"
+
+
+def _beside(path: Path, domain: str) -> str:
+    """The domain, a data file by its whole path if it lies beside the stream's file."""
+    name, mark, options = domain.partition("?")
+    beside = path.parent / name
+    if name not in DOMAINS.table and beside.is_file():
+        return f"{beside.resolve()}{mark}{options}"
+    return domain
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, list):
+        return ",".join(map(_plain, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _retention(path: Path, names: Any) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    if not isinstance(names, list):
+        raise UsageError(
+            f"retention in {path} is {one_line(str(names), 100)}, but must be a list of domains, "
+            'as in retention = ["gym/gcd"].'
+        )
+    return tuple(
+        Stage.on(_beside(path, a_text(f"retention in {path}", name)), 1).reference for name in names
+    )

@@ -1,0 +1,1 @@
+"""What drives one run: settings, runner, evaluator, identity, progress."""

@@ -1,0 +1,120 @@
+"""What the responses to one set of test problems say, as rows of three tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from cl_bench.contract.task import Verdict
+from cl_bench.execution.problem_sets import Item, ProblemSet
+from cl_bench.model.policy import Divergence, Rollout
+
+Row = dict[str, object]
+_DIVERGENCES: tuple[str, ...] = tuple(
+    name + unit for name in ("kl_policy_base", "kl_base_policy") for unit in ("", "_sequence")
+)
+
+
+class Scored(NamedTuple):
+    """One set of problems under one prompt, without the columns that say which (`label`)."""
+
+    evaluation: Row
+    """The row of `evaluations`."""
+    items: list[Row]
+    """Of `items`, one per response."""
+    transcripts: list[Row]
+    """Of `transcripts`, the first response to each of the first problems."""
+
+    def labelled(self, label: Mapping[str, object]) -> Scored:
+        """The same with the columns of `label` in every row."""
+        items, transcripts = (
+            [{**label, **row} for row in rows] for rows in (self.items, self.transcripts)
+        )
+        return Scored({**label, **self.evaluation}, items, transcripts)
+
+    def as_base(self) -> Scored:
+        """The same as the base's own: measured against itself, on these responses alone."""
+        divergences: Row = dict.fromkeys(_DIVERGENCES, 0.0)
+        tokens = {"kl_base_policy_tokens": self.evaluation["kl_policy_base_tokens"]}
+        return Scored(self.evaluation | divergences | tokens, self.items, [])
+
+
+def repeated(asked: ProblemSet) -> list[Item]:
+    """The problems as they are asked, each as often as it is sampled."""
+    return [item for item in asked.items for _ in range(asked.samples)]
+
+
+def score(
+    asked: ProblemSet,
+    rollouts: Sequence[Rollout],
+    forward: Divergence,
+    backward: Divergence,
+    *,
+    temperature: float,
+    transcripts: int,
+) -> Scored:
+    """Verify the responses to `repeated(asked)`; transcripts of the first so many problems."""
+    items = repeated(asked)
+    verdicts = [
+        item.verify(item.problem, rollout.text).of_response(truncated=rollout.truncated)
+        for item, rollout in zip(items, rollouts, strict=True)
+    ]
+    count = len(rollouts)
+    deployed = forward if asked.name == "stream" else None
+    evaluation: Row = {
+        "accuracy": sum(verdict.score for verdict in verdicts) / count,
+        "n_items": len(asked.items),
+        "n_samples": asked.samples,
+        "kl_policy_base": forward.per_token,
+        "kl_policy_base_sequence": forward.per_sequence,
+        "kl_policy_base_tokens": int(forward.tokens_N.sum()),
+        "kl_base_policy": backward.per_token,
+        "kl_base_policy_sequence": backward.per_sequence,
+        "kl_base_policy_tokens": int(backward.tokens_N.sum()),
+        "kl_deployed_start": deployed and deployed.deployed_per_token,
+        "kl_deployed_start_sequence": deployed and deployed.deployed_per_sequence,
+        "entropy": forward.entropy,
+        "format_rate": _share([verdict.formatted for verdict in verdicts]),
+        "truncation_rate": sum(rollout.truncated for rollout in rollouts) / count,
+        "completion_tokens": sum(len(r.completion_ids) for r in rollouts) / count,
+        "temperature": temperature,
+    }
+    responses = list(zip(items, rollouts, verdicts, strict=True))
+    return Scored(
+        evaluation,
+        [_item(*response, place % asked.samples) for place, response in enumerate(responses)],
+        [_transcript(*response) for response in responses[:: asked.samples][:transcripts]],
+    )
+
+
+def _item(item: Item, rollout: Rollout, verdict: Verdict, sample: int) -> Row:
+    return {
+        "uid": item.problem.uid,
+        "sample": sample,
+        "score": verdict.score,
+        "answer": verdict.answer,
+        "formatted": None if verdict.formatted is None else int(verdict.formatted),
+        "truncated": int(rollout.truncated),
+        "completion_tokens": len(rollout.completion_ids),
+    }
+
+
+def _share(flags: Sequence[bool | None]) -> float | None:
+    """The share of true ones; None where a domain does not tell."""
+    known = [flag for flag in flags if flag is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _transcript(item: Item, rollout: Rollout, verdict: Verdict) -> Row:
+    """The first response to a problem, in full."""
+    return {
+        "uid": item.problem.uid,
+        "sample": 0,
+        "system_prompt": item.system,
+        "problem": item.problem.prompt,
+        "response": rollout.text,
+        "score": verdict.score,
+        "answer": verdict.answer,
+        "feedback": verdict.feedback,
+        "reference": item.problem.answer or None,
+    }

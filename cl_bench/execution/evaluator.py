@@ -1,0 +1,296 @@
+"""Scores a policy on every domain of a stream, under the seed prompt and under the learner's own.
+
+For each set of test problems and prompt: accuracy as the mean of `samples` responses to each
+problem, the divergences from the base model, token-exact (see `Policy.divergence`), and the
+policy's entropy. The divergence has three readings: both models under this prompt; both under the
+seed prompt (its rows); and as deployed, the policy under this prompt from the base under the seed
+prompt. At the start and at every stage's end these are asked as well:
+
+- domains outside of the stream, under prompts that state what to do (retention);
+- the stream's domains in their hardest setting, under the seed prompt (harder);
+- the base model, for the stream's own problems under both prompts. With the policy's rows these are
+  the 2x2 of weights and prompts, which tells what each channel gained.
+
+The base's responses do not depend on the step. Under a prompt they are those that step 0 gives,
+where the policy is the base: its rows are copied there, and sampled with that step's seed where
+there is nothing to copy (another prompt, a resumed run). So the base under the seed prompt is row 0
+of the accuracy matrix. Nothing here touches the random state of training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+
+from cl_bench.contract.errors import UsageError
+from cl_bench.contract.prompts import SEED_PROMPT, Message, chat
+from cl_bench.contract.registry import DOMAINS
+from cl_bench.contract.stream import Course
+from cl_bench.contract.task import hashed_rng
+from cl_bench.contract.validation import COUNTS, TEMPERATURES, settle
+from cl_bench.execution.evaluation_rows import Row, Scored, repeated, score
+from cl_bench.execution.problem_sets import Item, ProblemSet, harder_set, retention_set, stream_set
+from cl_bench.model.policy import Divergence, Policy, Rollout
+from cl_bench.store.views import is_stream_row
+
+Kept = TypeVar("Kept")
+_ELSEWHERE = ""
+"""Names the prompts of sets whose prompts never change."""
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """How a policy is evaluated."""
+
+    items: int = 64
+    """Different test problems of each domain of the stream; fewer where a domain has fewer."""
+    samples: int = 4
+    """Responses sampled to each problem; accuracy is their mean (mean@4 in the paper)."""
+    retention_items: int = 64
+    """Problems of each domain outside the stream, one response each; 0 evaluates none."""
+    temperature: float = 1.0
+    """Sampling temperature, for accuracy and divergence alike."""
+    max_new_tokens: int = 96
+    """Length at which a response is cut, in tokens."""
+    kl_items: int = 0
+    """Of these test problems, how many the divergences and the entropy are measured on, one
+    response each; 0 takes all. They cost several passes over the model, and vary little."""
+    transcripts: int = 3
+    """Problems of each domain of the stream whose first response is kept in full, at the start and
+    at every stage's end; 0 keeps none. No response is sampled for it."""
+    probes: bool = True
+    """Whether the start and every stage's end also ask the base model under both prompts, and the
+    stream's domains in their hardest setting."""
+
+    def __post_init__(self) -> None:
+        settle(
+            self,
+            whole={
+                "items": (1, 100_000),
+                "samples": (1, 10_000),
+                "retention_items": (0, 100_000),
+                "max_new_tokens": COUNTS,
+                "kl_items": (0, 100_000),
+                "transcripts": (0, 100_000),
+            },
+            real={"temperature": TEMPERATURES},
+            flags=("probes",),
+        )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation point: rows for the tables of these names."""
+
+    evaluations: list[Row]
+    items: list[Row]
+    transcripts: list[Row]
+
+    def accuracy(self, domain: str, prompt: str = "learner") -> float:
+        """The policy's accuracy on a domain of the stream, under either prompt."""
+        for row in filter(is_stream_row, self.evaluations):
+            if row["domain"] == domain and row["prompt"] == prompt:
+                return float(str(row["accuracy"]))
+        raise KeyError(f"{domain} under the {prompt} prompt was not evaluated")
+
+
+class Evaluator:
+    """Evaluates one policy on fixed test problems, again and again.
+
+    They are those of the stream of `course`, and of the domains outside of it that `retention`
+    names. What the base answers depends on the system prompt alone, so its responses to the last
+    few prompts are kept.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        course: Course,
+        config: EvaluationConfig,
+        retention: Sequence[str] = (),
+        *,
+        seed_prompt: str = SEED_PROMPT,
+    ) -> None:
+        self._policy, self._config, self._seed = policy, config, course.seed
+        self._seed_prompt = seed_prompt
+        self._unmoved = False
+        """Whether the policy of this evaluation is the base."""
+        count, samples, domains = config.items, config.samples, course.stream.domains
+        self._stream = [stream_set(course, domain, count, samples) for domain in domains]
+        hardest = (harder_set(course, course.domain(name), count, samples) for name in domains)
+        self._harder = [problems for problems in hardest if problems] if config.probes else []
+        self._retention = [
+            retention_set(DOMAINS.load(domain), course.seed, config.retention_items, seed_prompt)
+            for domain in retention
+            if config.retention_items
+        ]
+        self._base_rollouts: dict[tuple[str, str], list[Rollout]] = {}
+        self._base_scores: dict[tuple[str, str], Scored] = {}
+
+    def require_room(self) -> None:
+        """Raise `UsageError` if an item with the seed prompt, or its own, exceeds the context."""
+        self._require_room([s.under(self._seed_prompt) for s in self._stream] + self._retention)
+        try:
+            self._require_room([s.under(self._seed_prompt) for s in self._harder])
+        except UsageError as error:
+            advice = "It is of the hardest setting; --no-probes (probes=False) leaves that out."
+            raise UsageError(f"{error} {advice}") from error
+
+    def _require_room(self, sets: Sequence[ProblemSet]) -> None:
+        for problems in sets:
+            chats = [_chat(item) for item in problems.items]
+            self._policy.require_room(chats, self._config.max_new_tokens)
+
+    def evaluate(self, step: int, learner_prompt: str, *, boundary: bool = False) -> Evaluation:
+        """The stream's domains under both prompts; with `boundary` everything (see above).
+
+        `step` selects the sampling seed and labels rows; at step 0 the policy is the base.
+        """
+        found: list[Scored] = []
+        self._unmoved = step == 0 or self._policy.is_base()
+        for problems in self._stream:
+            found += self._of_stream(problems, step, learner_prompt, boundary)
+        told = [row for scored in found for row in scored.transcripts] if boundary else []
+        for problems, kind in self._elsewhere() if boundary else ():
+            scored = self._of_policy(problems, step, kind, _ELSEWHERE)
+            found.append(scored.labelled(_label(step, problems, kind, "trained")))
+        items = [row for scored in found for row in scored.items]
+        return Evaluation([scored.evaluation for scored in found], items, told)
+
+    def _elsewhere(self) -> Iterator[tuple[ProblemSet, str]]:
+        """The sets that are asked at boundaries only, with the name of their prompt."""
+        for problems in self._harder:
+            yield problems.under(self._seed_prompt), "seed"
+        for problems in self._retention:
+            yield problems, "stated"
+
+    def _of_stream(
+        self, problems: ProblemSet, step: int, learner_prompt: str, boundary: bool
+    ) -> list[Scored]:
+        """The rows of one domain under both prompts, which are sampled once if they are equal."""
+        prompts = {"seed": self._seed_prompt, "learner": learner_prompt}
+        with_base = boundary and self._config.probes
+        trained: dict[str, Scored] = {}
+        base: dict[str, Scored] = {}
+        for kind, prompt in prompts.items():
+            if prompt in trained:
+                continue
+            asked = problems.under(prompt)
+            trained[prompt] = self._of_policy(asked, step, kind, prompt)
+            if with_base:
+                copied = trained[prompt].as_base() if step == 0 else None
+                base[prompt] = self._of_base(asked, kind, prompt, copied)
+        return [
+            scored[prompt].labelled(_label(step, problems, kind, weights))
+            for weights, scored in (("trained", trained), ("base", base))
+            for kind, prompt in prompts.items()
+            if scored
+        ]
+
+    def _of_policy(self, asked: ProblemSet, step: int, kind: str, prompt: str) -> Scored:
+        """The policy's responses, scored; `prompt` names the base's that it is compared with."""
+        with self._sampling_seed(step, asked.key, kind):
+            rollouts = self._sample(repeated(asked), from_base=False)
+        first = rollouts[:: asked.samples]
+        forward = self._measure(asked, first, from_base=False, same=self._unmoved)
+        base = self._from_base(asked, prompt)
+        backward = self._measure(asked, base, from_base=True, same=self._unmoved, deployed=False)
+        return self._scored(asked, rollouts, forward, backward)
+
+    def _of_base(self, asked: ProblemSet, kind: str, prompt: str, copied: Scored | None) -> Scored:
+        """The base's responses, scored: those of step 0, or what that step would have given."""
+        key = (asked.key, prompt)
+        if copied is not None:
+            self._base_scores[key] = copied
+        elif key not in self._base_scores:
+            with self._sampling_seed(0, asked.key, kind):
+                rollouts = self._sample(repeated(asked), from_base=True)
+            own = self._measure(asked, rollouts[:: asked.samples], from_base=True, same=True)
+            self._base_scores[key] = self._scored(asked, rollouts, own, own).as_base()
+        scored = self._base_scores[key]
+        self._forget(self._base_scores)
+        return scored
+
+    def _from_base(self, asked: ProblemSet, prompt: str) -> list[Rollout]:
+        """One response of the base to each problem on which divergences are measured."""
+        key = (asked.key, prompt)
+        if key not in self._base_rollouts:
+            # Seeded apart from the step, so that a resumed run samples the same ones.
+            with self._sampling_seed("base", *key):
+                measured = asked.items[: self._config.kl_items or None]
+                self._base_rollouts[key] = self._sample(measured, from_base=True)
+            self._forget(self._base_rollouts)
+        return self._base_rollouts[key]
+
+    def _forget(self, kept: dict[tuple[str, str], Kept]) -> None:
+        """Drop what belongs to prompts that the learner has left, but for the last few."""
+        evolved = [key for key in kept if key[1] not in (_ELSEWHERE, self._seed_prompt)]
+        for old in evolved[: -4 * len(self._stream)]:
+            del kept[old]
+
+    def _sample(self, items: Sequence[Item], *, from_base: bool) -> list[Rollout]:
+        return self._policy.generate(
+            [_chat(item) for item in items],
+            max_new_tokens=self._config.max_new_tokens,
+            temperature=self._config.temperature,
+            from_base=from_base,
+        )
+
+    def _measure(
+        self,
+        asked: ProblemSet,
+        rollouts: Sequence[Rollout],
+        *,
+        from_base: bool,
+        same: bool,
+        deployed: bool = True,
+    ) -> Divergence:
+        """The divergences on the first responses: to the other of policy and base under the same
+        prompt, and if `deployed` to the base under the seed prompt, where that is another one."""
+        count = self._config.kl_items or len(rollouts)
+        start = [chat(self._seed_prompt, item.problem.prompt) for item in asked.items[:count]]
+        moved = any(item.system != self._seed_prompt for item in asked.items)
+        deployed = deployed and moved and asked.name == "stream"
+        return self._policy.divergence(
+            rollouts[:count],
+            from_base=from_base,
+            temperature=self._config.temperature,
+            same=same,
+            start=start if deployed else None,
+        )
+
+    def _scored(
+        self,
+        asked: ProblemSet,
+        rollouts: Sequence[Rollout],
+        forward: Divergence,
+        backward: Divergence,
+    ) -> Scored:
+        return score(
+            asked,
+            rollouts,
+            forward,
+            backward,
+            temperature=self._config.temperature,
+            transcripts=self._config.transcripts,
+        )
+
+    @contextmanager
+    def _sampling_seed(self, *parts: object) -> Iterator[None]:
+        """Torch's generators seeded by a hash of `parts` inside, and as they were outside."""
+        device = self._policy.device
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(hashed_rng("evaluation", self._seed, *parts).getrandbits(63))
+            yield
+
+
+def _chat(item: Item) -> list[Message]:
+    return chat(item.system, item.problem.prompt)
+
+
+def _label(step: int, problems: ProblemSet, prompt: str, weights: str) -> Row:
+    return {"step": step, **problems.label, "prompt": prompt, "weights": weights}

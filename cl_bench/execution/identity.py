@@ -1,0 +1,70 @@
+"""What a resumed run must find as it was: model, versions, device, threads.
+
+A run's numbers depend on all of them. A resume takes the recorded number of threads by itself and
+refuses any other difference, because rows made under two of them belong to no single run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cl_bench.contract.errors import OtherSoftwareError, RunDirectoryError
+from cl_bench.contract.registry import DOMAINS
+from cl_bench.execution.provenance import file_hashes
+from cl_bench.fast.reflection.spec import ReflectionLM
+from cl_bench.model import resolve
+from cl_bench.model.policy import Policy
+
+
+def identity(model: str, reflection_lm: str, policy: Policy) -> dict[str, Any]:
+    """What names the models for good (hashes of a folder's files or of a GGUF file, a hub model's
+    revision), and where the run takes place."""
+    lm = ReflectionLM.parse(reflection_lm)
+    return {
+        "model_files": file_hashes(Path(resolve(model))),
+        "reflection_files": file_hashes(Path(resolve(lm.name))) if lm.kind == "local" else {},
+        "model_revision": getattr(policy.model.config, "_commit_hash", None),
+        "device": policy.device.type,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def require_same_model(manifest: Mapping[str, Any], found: Mapping[str, Any], path: Path) -> None:
+    """Raise `RunDirectoryError` if the model or the device is not the one the run began with."""
+    for name in ("model_files", "model_revision", "reflection_files"):
+        if manifest[name] != found[name]:
+            raise RunDirectoryError(
+                f"A model of the run in {path} has changed since it began ({name} differ). "
+                "Give it back its files, or start a new run with another --out."
+            )
+    if manifest["device"] != found["device"]:
+        raise RunDirectoryError(
+            f"The run in {path} began on device {manifest['device']!r}, and here it would go on on "
+            f"{found['device']!r}, which gives other numbers. Resume it on a machine like the "
+            "first, or start a new run with another --out."
+        )
+
+
+def require_same_software(manifest: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
+    """Raise `OtherSoftwareError` if versions differ: of packages, Python, cl-bench or a domain.
+
+    `now` is what `provenance()` says.
+    """
+    began = manifest["provenance"]
+    pairs = {name: (began["packages"].get(name), v) for name, v in now["packages"].items()}
+    others = {"cl_bench": "cl-bench", "python": "Python", "source_hash": "code"}
+    for name, label in others.items():
+        pairs[label] = (began[name], now[name])
+    for stage in manifest["stream"]["stages"]:
+        domain = DOMAINS.load(stage.get("source") or stage["domain"])
+        pairs[f"domain {stage['domain']}"] = (stage["domain_version"], domain.version)
+    differing = [f"{n} {old} (now {new})" for n, (old, new) in pairs.items() if old != new]
+    if differing:
+        raise OtherSoftwareError(
+            f"The run in {path} began with other versions: {', '.join(differing)}. Install those "
+            "to go on with it, or start a new run with another --out."
+        )

@@ -1,0 +1,67 @@
+"""Settings that belong to a model: what a run takes where nobody says otherwise.
+
+The defaults of the configuration are those of the embedded model. Any other model begins with
+`pretrained.toml`, over which a model with a file of its own, such as `smollm2.toml`, lays its own.
+An explicit option wins over both.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cl_bench.model import EMBEDDED
+from cl_bench.model.named import short_name
+
+_HERE = Path(__file__).parent
+_PRETRAINED = "pretrained"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Options of `cl_bench.run`, and whose they are."""
+
+    name: str
+    """`embedded`, or the file's name without its ending."""
+    options: Mapping[str, Any]
+    """What differs from the configuration's own defaults."""
+
+    def words(self, given: Mapping[str, Any]) -> str:
+        """What a run takes, in one line: the preset's options, those of `given` in their place."""
+        taken = {name: given.get(name, value) for name, value in self.options.items()}
+        shown = ", ".join(
+            f"{name} {json.dumps(value, ensure_ascii=False)}{' (given)' if name in given else ''}"
+            for name, value in taken.items()
+        )
+        return f"settings of {self.name}: {shown}"
+
+
+def preset_of(model: str) -> Preset:
+    """The preset of a model by its short name, path or hub name; nothing is loaded or fetched.
+
+    A copy of the file of a model with a short name is that model.
+    """
+    if model == EMBEDDED or _is_embeddeds_kin(Path(model)):
+        return Preset(EMBEDDED, {})
+    options = _read(_PRETRAINED)
+    own = short_name(model)
+    if own and (_HERE / f"{own}.toml").is_file():
+        return Preset(own, {**options, **_read(own)})
+    return Preset(_PRETRAINED, options)
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads((_HERE / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def _is_embeddeds_kin(folder: Path) -> bool:
+    """Whether a folder holds a model with the embedded one's tokenizer: one trained from it."""
+    try:
+        said = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(said, dict) and said.get("reflection_style") == "rules"

@@ -1,0 +1,106 @@
+"""The test problems that a run's evaluations ask, again and again.
+
+- `stream`: the problems of a stage's own task;
+- `harder`: those of the same seed in the domain's hardest setting, where that is not the stage's.
+  The built-in domains draw a seed's convention in `default` and `hard` alike; `easy` draws from
+  fewer meanings, so that a stream in the easy setting meets another convention here (star-graph's
+  is always the same). A domain of another package says itself what its settings share;
+- `retention`: those of a domain outside the stream in its easiest setting, each under a convention
+  of its own that its system prompt states: does the policy still follow instructions?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from cl_bench.contract.prompts import SEED_PROMPT, instructions
+from cl_bench.contract.stream import Course
+from cl_bench.contract.task import Domain, Problem, Task, Verdict, hashed_rng
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A test problem with its verifier and its system prompt."""
+
+    problem: Problem
+    verify: Callable[[Problem, str], Verdict]
+    system: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemSet:
+    """Test problems of one domain in one setting."""
+
+    name: Literal["stream", "retention", "harder"]
+    domain: str
+    setting: str
+    samples: int
+    """Responses to each problem."""
+    items: tuple[Item, ...]
+
+    @property
+    def key(self) -> str:
+        """Tells the sets of a run apart, in seeds too; a domain is in the stream or outside."""
+        return f"{self.domain}, harder" if self.name == "harder" else self.domain
+
+    @property
+    def label(self) -> dict[str, object]:
+        """The columns of a table that name the set."""
+        return {"domain": self.domain, "test_set": self.name, "setting": self.setting}
+
+    def under(self, prompt: str) -> ProblemSet:
+        """The same problems under one system prompt."""
+        return replace(self, items=tuple(replace(item, system=prompt) for item in self.items))
+
+
+def stream_set(course: Course, domain: str, count: int, samples: int) -> ProblemSet:
+    """Up to `count` problems of the stream's own task of `domain`."""
+    setting = course.evaluation_setting(domain)
+    items = _items(course.evaluation_task(domain), count)
+    return ProblemSet("stream", domain, setting, samples, items)
+
+
+def harder_set(course: Course, domain: Domain, count: int, samples: int) -> ProblemSet | None:
+    """Up to `count` problems in the hardest setting; None where the stream itself is in it."""
+    hardest = list(domain.settings)[-1]
+    if hardest == course.evaluation_setting(domain.name):
+        return None
+    items = _items(course.task(domain.name, hardest), count)
+    return ProblemSet("harder", domain.name, hardest, samples, items)
+
+
+def retention_set(
+    domain: Domain, seed: int, count: int, seed_prompt: str = SEED_PROMPT
+) -> ProblemSet:
+    """`count` problems in the easiest setting, each of a task of its own, whose rules are stated;
+    one response each."""
+    setting = next(iter(domain.settings))
+    items = []
+    for number in range(count):
+        convention = hashed_rng("retention", domain.name, seed, number).getrandbits(63)
+        task = domain.task(seed=convention, setting=setting, feedback="none")
+        problem = task.problems("test", 1)[0]
+        named = replace(problem, uid=f"retention/{number}/{problem.uid}")
+        items.append(Item(named, task.verify, instructions(task.rules(), seed_prompt)))
+    return ProblemSet("retention", domain.name, setting, 1, tuple(items))
+
+
+def distinct_problems(task: Task, count: int) -> list[Problem]:
+    """The first `count` test problems with different texts; fewer if the task has no more.
+
+    A task draws its problems with replacement, and counting one twice would make intervals over
+    items too narrow. The search ends after 20 draws for each problem asked for.
+    """
+    found: dict[str, Problem] = {}
+    for start in range(0, 20 * count, count):
+        for problem in task.problems("test", count, start):
+            found.setdefault(problem.prompt, problem)
+        if len(found) >= count:
+            break
+    return list(found.values())[:count]
+
+
+def _items(task: Task, count: int) -> tuple[Item, ...]:
+    return tuple(Item(problem, task.verify) for problem in distinct_problems(task, count))

@@ -1,0 +1,207 @@
+"""Live progress of a run: a bar on a terminal, plain lines elsewhere, or nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from cl_bench.contract.text import abbreviated, printable
+from cl_bench.store.views import is_stream_row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cl_bench.contract.learner import StepRecord
+    from cl_bench.contract.stream import Stream
+    from cl_bench.execution.evaluator import Evaluation
+    from cl_bench.store.rows import Row
+
+
+class Progress(Protocol):
+    """What the runner tells while it runs. Implementations must not raise."""
+
+    def start(self, stream: Stream, learner: str, step: int) -> None: ...
+
+    def step(self, step: int, stage: int, record: StepRecord) -> None: ...
+
+    def evaluated(self, step: int, evaluation: Evaluation) -> None: ...
+
+    def recorded(self, tables: Mapping[str, Sequence[Row]]) -> None:
+        """Rows were added to the tables."""
+
+    def note(self, line: str) -> None:
+        """Something worth a line, at any time."""
+
+    def stop(self) -> None:
+        """However the run ended: release the terminal."""
+
+    def finish(self) -> None:
+        """The run is complete."""
+
+
+class Quiet:
+    """Says nothing."""
+
+    def start(self, stream: Stream, learner: str, step: int) -> None:
+        pass
+
+    def step(self, step: int, stage: int, record: StepRecord) -> None:
+        pass
+
+    def evaluated(self, step: int, evaluation: Evaluation) -> None:
+        pass
+
+    def recorded(self, tables: Mapping[str, Sequence[Row]]) -> None:
+        pass
+
+    def note(self, line: str) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+    def finish(self) -> None:
+        pass
+
+
+class Lines:
+    """A line for each evaluation point; for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._started = time.monotonic()
+        self._first = self._total = 0
+        self._rewards: list[float] = []
+        self._names: dict[str, str] = {}
+        self._stages: list[str] = []
+        self._stage = 0
+
+    def start(self, stream: Stream, learner: str, step: int) -> None:
+        self._started, self._first, self._total = time.monotonic(), step, stream.steps
+        self._names = abbreviated(stream.domains)
+        self._stages = [self._names[stage.domain] for stage in stream.stages]
+        self._say(f"{learner} on {stream.name}: {stream.steps} steps, from step {step}")
+
+    def step(self, step: int, stage: int, record: StepRecord) -> None:
+        self._stage = stage
+        self._rewards.append(record.reward)
+
+    def evaluated(self, step: int, evaluation: Evaluation) -> None:
+        reward = sum(self._rewards) / len(self._rewards) if self._rewards else None
+        shown = "" if reward is None else f" reward {reward:.2f}"
+        where = f"step {step}/{self._total} [{self._stages[self._stage]}]"
+        told = describe(evaluation, self._names)
+        self._say(f"{where}{shown} | {told} | {self._left(step)}")
+        self._rewards.clear()
+
+    def recorded(self, tables: Mapping[str, Sequence[Row]]) -> None:
+        pass
+
+    def note(self, line: str) -> None:
+        self._say(line)
+
+    def stop(self) -> None:
+        pass
+
+    def finish(self) -> None:
+        self._say(f"finished in {time.monotonic() - self._started:.0f} s")
+
+    def _left(self, step: int) -> str:
+        done, spent = step - self._first, time.monotonic() - self._started
+        if not done:
+            return f"{spent:.0f} s"
+        return f"{spent:.0f} s, {spent / done * (self._total - step):.0f} s left"
+
+    def _say(self, text: str) -> None:
+        self._console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+
+
+class Live(Lines):
+    """The lines, above a bar that moves with every step."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[reward]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=None, reward="")
+
+    def start(self, stream: Stream, learner: str, step: int) -> None:
+        super().start(stream, learner, step)
+        self._bar.update(
+            self._task, total=stream.steps, completed=step, description=printable(self._stages[0])
+        )
+        self._bar.start()
+
+    def step(self, step: int, stage: int, record: StepRecord) -> None:
+        super().step(step, stage, record)
+        self._bar.update(
+            self._task,
+            completed=step,
+            description=printable(self._stages[stage]),
+            reward=f"reward {record.reward:.2f}",
+        )
+
+    def stop(self) -> None:
+        self._bar.stop()
+
+
+class Both:
+    """Two progresses as one."""
+
+    def __init__(self, first: Progress, second: Progress) -> None:
+        self._each = (first, second)
+
+    def start(self, stream: Stream, learner: str, step: int) -> None:
+        for each in self._each:
+            each.start(stream, learner, step)
+
+    def step(self, step: int, stage: int, record: StepRecord) -> None:
+        for each in self._each:
+            each.step(step, stage, record)
+
+    def evaluated(self, step: int, evaluation: Evaluation) -> None:
+        for each in self._each:
+            each.evaluated(step, evaluation)
+
+    def recorded(self, tables: Mapping[str, Sequence[Row]]) -> None:
+        for each in self._each:
+            each.recorded(tables)
+
+    def note(self, line: str) -> None:
+        for each in self._each:
+            each.note(line)
+
+    def stop(self) -> None:
+        for each in self._each:
+            each.stop()
+
+    def finish(self) -> None:
+        for each in self._each:
+            each.finish()
+
+
+def describe(evaluation: Evaluation, names: Mapping[str, str]) -> str:
+    """Accuracy and KL of every domain under the learner's prompt, in one line, by short `names`."""
+    return ", ".join(
+        f"{names[str(row['domain'])]} {row['accuracy']:.2f} (KL {row['kl_policy_base']:.3f})"
+        for row in evaluation.evaluations
+        if is_stream_row(row) and row["prompt"] == "learner"
+    )
+
+
+def progress_for(console: Console, *, quiet: bool) -> Progress:
+    """What suits the console: nothing, a live bar on a terminal, or plain lines."""
+    if quiet:
+        return Quiet()
+    return Live(console) if console.is_terminal else Lines(console)

@@ -1,0 +1,335 @@
+"""Drives one run: learn up to the next evaluation point, evaluate, append rows, checkpoint.
+
+    for every evaluation point:  learner.learn(batches) → Evaluator → tables → checkpoint
+
+A checkpoint follows the rows, and the model of a stage's end, that it belongs to; a resumed run
+drops rows newer than its checkpoint and writes such a model again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from math import ceil
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from cl_bench.contract.errors import DivergedError, RunDirectoryError, UsageError
+from cl_bench.contract.learner import HearsBoundaries, Learner, Ledger, StepRecord, load_learner
+from cl_bench.contract.registry import LEARNERS, plugins_used, require_same_plugins
+from cl_bench.contract.stream import Course, Stream
+from cl_bench.execution.collapse import CollapseWatch
+from cl_bench.execution.evaluation_rows import Row
+from cl_bench.execution.evaluator import Evaluation, Evaluator
+from cl_bench.execution.identity import identity, require_same_model, require_same_software
+from cl_bench.execution.preflight import require_room, require_whole
+from cl_bench.execution.progress import Progress
+from cl_bench.execution.provenance import config_hash, provenance
+from cl_bench.execution.settings import RunConfig
+from cl_bench.fast.reflection.journal import Journal, described, journal_again
+from cl_bench.model import resolve
+from cl_bench.model.policy import Policy
+from cl_bench.model.random_states import random_states, restore_random_states, seed_everything
+from cl_bench.store.files import read_json, write_json_atomically
+from cl_bench.store.run_directory import RunDirectory
+
+
+class Runner:
+    """One run in one directory. `start` makes a new one; `resume` goes on with an old one."""
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        stream: Stream,
+        config: RunConfig,
+        policy: Policy,
+        progress: Progress,
+        journal: Journal | None = None,
+    ) -> None:
+        self._directory, self._stream, self._config = directory, stream, config
+        self._progress = progress
+        seed_everything(config.seed)
+        self._policy = policy
+        self._ledger = Ledger(journal=journal)
+        factory = LEARNERS.load(config.learner)
+        self._learner: Learner = factory.build(self._policy, config.learning, self._ledger)
+        self._course = _course(stream, config)
+        self._evaluator = _evaluator(policy, self._course, config)
+        learning = config.learning
+        self._collapse = CollapseWatch(policy.model.config.get_text_config().vocab_size)
+        self._look_ahead = ceil(learning.round_exercises / learning.problems_per_step) - 1
+        self._step = 0
+        self._part = 0
+        self._timing: list[Row] = []
+
+    @classmethod
+    def start(
+        cls,
+        path: Path,
+        stream: Stream,
+        config: RunConfig,
+        progress: Progress,
+        journal: Journal | None = None,
+        notes: Sequence[str] = (),
+    ) -> RunDirectory:
+        """Run `stream` from the beginning into the new directory `path`.
+
+        Names, models, device and reflection LM are checked before anything is written. `journal`
+        records or answers the calls to a reflection LM outside the run; `notes` are told when
+        nothing stands in the run's way any more.
+        """
+        LEARNERS.load(config.learner)
+        started = perf_counter()
+        policy = _load_policy(config, config.threads)
+        config = config.anywhere()
+        runner = cls(RunDirectory(path), stream, config, policy, progress, journal)
+        runner._require_room()
+        manifest = _manifest(stream, config) | _identity(config, policy)
+        directory = RunDirectory.create(path, manifest | {"journal": described(journal, path)})
+        for line in notes:
+            progress.note(line)
+        with directory.locked(), _status_kept(directory):
+            runner._time("load", started)
+            runner._run()
+        return directory
+
+    @classmethod
+    def resume(cls, path: Path, progress: Progress) -> RunDirectory:
+        """Go on with the interrupted run in `path` from its last checkpoint."""
+        directory = RunDirectory.open(path)
+        with directory.locked():
+            runner = cls._of(directory, progress)
+            with _status_kept(directory):
+                runner._run()
+        return directory
+
+    @classmethod
+    def _of(cls, directory: RunDirectory, progress: Progress) -> Runner:
+        """The runner of an interrupted run, at its last checkpoint; nothing has changed yet but
+        that what came after the checkpoint is gone."""
+        path, manifest = directory.path, directory.manifest
+        directory.require_own_version()
+        require_whole(manifest, path)
+        if manifest["status"] == "done":
+            raise RunDirectoryError(f"The run in {path} is done; there is nothing to resume.")
+        config = RunConfig.from_dict(manifest["config"])
+        stream = Stream.from_description(manifest["stream"])
+        plugins = plugins_used(stream, config.learner)
+        require_same_plugins(path, manifest.get("plugins", {}), plugins)
+        started = perf_counter()
+        require_same_software(manifest, provenance(), path)
+        policy = _load_policy(config, manifest["threads"])
+        require_same_model(manifest, _identity(config, policy), path)
+        journal = journal_again(manifest.get("journal"), path)
+        runner = cls(directory, stream, config, policy, progress, journal)
+        runner._restore()
+        runner._time("load", started)
+        return runner
+
+    def _require_room(self) -> None:
+        require_room(self._policy, self._course, self._config.learning)
+        self._evaluator.require_room()
+
+    def _run(self) -> None:
+        self._progress.start(self._stream, self._config.learner, self._step)
+        try:
+            if self._part == 0:
+                self._evaluate("start", [])
+            while self._step < self._stream.steps:
+                self._advance()
+            # The last checkpoint's time; there are no other rows left.
+            self._record({"timing": self._timing})
+        finally:
+            self._progress.stop()
+        self._progress.finish()
+
+    def _advance(self) -> None:
+        """Learn up to the next evaluation point, then evaluate and checkpoint there."""
+        stage = self._course.stage_of(self._step + 1)
+        end = self._course.end_of(stage)
+        before = end - self._stream.stages[stage].steps
+        done_in_stage = self._step - before
+        due = before + (done_in_stage // self._config.eval_every + 1) * self._config.eval_every
+        last = min(due, end)
+        announced = self._config.announced and done_in_stage == 0 and stage > 0
+        if announced and isinstance(self._learner, HearsBoundaries):
+            self._learner.boundary()
+        records = self._learn(last, stage)
+        self._evaluate("stage-end" if last == end else "inside", records)
+
+    def _learn(self, last: int, stage: int) -> list[Row]:
+        started = perf_counter()
+        rows: list[Row] = []
+        domain = self._stream.stages[stage].domain
+        label = {"stage": stage + 1, "domain": domain}
+        now = self._course.batches(self._step + 1, last)
+        ahead = self._course.ahead(last, self._look_ahead)
+        try:
+            for record in self._learner.learn(now, ahead):
+                self._step += 1
+                rows.append({"step": self._step, **label, **_row(record)})
+                self._progress.step(self._step, stage, record)
+                self._collapse.see(self._step, record)
+        except DivergedError as error:
+            raise self._diverged(error, rows, self._step + 1) from error
+        self._time("learn", started)
+        return rows
+
+    def _evaluate(self, at: str, steps: list[Row]) -> None:
+        started = perf_counter()
+        try:
+            evaluation = self._evaluator.evaluate(
+                self._step, self._learner.prompt(), boundary=at != "inside"
+            )
+        except DivergedError as error:
+            raise self._diverged(error, steps, self._step) from error
+        self._time("evaluate", started)
+        self._progress.evaluated(self._step, evaluation)
+        self._commit(at, steps, evaluation)
+
+    def _diverged(self, error: DivergedError, rows: list[Row], step: int) -> DivergedError:
+        """Write the stretch that diverged, which a reader wants to see; a resume drops it."""
+        self._record(self._tables(rows))
+        text = str(error)
+        named = text if text.startswith("Step ") else f"Step {step} diverged: {text}."
+        return DivergedError(named)
+
+    def _commit(self, at: str, steps: list[Row], evaluation: Evaluation) -> None:
+        """Write the rows since the last evaluation point, then a checkpoint that includes them."""
+        started = perf_counter()
+        stage = self._course.stage_of(self._step) + 1 if self._step else 0
+        place = {"stage": stage, "at": at}
+        spent = {"samples_slow": self._ledger.slow.rollouts, "rollouts": self._ledger.rollouts}
+        if at == "stage-end" and self._config.keep_stage_models:
+            with self._directory.stage_model(stage) as folder:
+                self._policy.save_model(folder)
+        measured = {
+            "evaluations": [row | place | spent for row in evaluation.evaluations],
+            "items": evaluation.items,
+            "transcripts": [row | place for row in evaluation.transcripts],
+        }
+        self._record(self._tables(steps) | measured)
+        self._timing = []
+        self._part += 1
+        self._checkpoint()
+        self._time("checkpoint", started)
+
+    def _record(self, tables: dict[str, list[Row]]) -> None:
+        self._directory.commit(self._part, tables)
+        self._progress.recorded(tables)
+
+    def _tables(self, steps: list[Row]) -> dict[str, list[Row]]:
+        """The rows since the last commit, but for those of an evaluation."""
+        lineage: list[Row] = [
+            {"step": self._step, **asdict(record)} for record in self._learner.lineage()
+        ]
+        ledger: list[Row] = [
+            {"step": self._step, "channel": channel, **spent}
+            for channel, spent in self._ledger.state().items()
+        ]
+        return {"steps": steps, "prompts": lineage, "ledger": ledger, "timing": self._timing}
+
+    def _checkpoint(self) -> None:
+        with self._directory.checkpoints.new() as folder:
+            self._learner.save(folder)
+            write_json_atomically(folder / "random.json", random_states())
+            state = {
+                "step": self._step,
+                "part": self._part,
+                "hopeless": self._collapse.hopeless,
+                "ledger": self._ledger.state(),
+            }
+            write_json_atomically(folder / "run.json", state)
+
+    def _restore(self) -> None:
+        folder = self._directory.checkpoints.current()
+        last = -1 if folder is None else _saved_part(folder) - 1
+        self._directory.verify(last)
+        self._directory.discard_after(last)
+        self._directory.sweep()
+        if folder is None:
+            return
+        state = read_json(folder / "run.json")
+        self._step, self._part = state["step"], state["part"]
+        load_learner(self._learner, folder, self._course.past(self._step))
+        self._ledger.restore(state["ledger"])
+        self._collapse.hopeless = state["hopeless"]
+        restore_random_states(read_json(folder / "random.json"))
+
+    def _time(self, phase: str, started: float) -> None:
+        row = {"step": self._step, "phase": phase, "seconds": perf_counter() - started}
+        self._timing.append(row)
+
+
+def _course(stream: Stream, config: RunConfig) -> Course:
+    return Course(
+        stream,
+        seed=config.seed,
+        feedback=config.feedback,
+        problems_per_step=config.learning.problems_per_step,
+    )
+
+
+def _evaluator(policy: Policy, course: Course, config: RunConfig) -> Evaluator:
+    seed_prompt = config.learning.seed_prompt
+    outside = course.stream.outside
+    return Evaluator(policy, course, config.evaluation, outside, seed_prompt=seed_prompt)
+
+
+def _manifest(stream: Stream, config: RunConfig) -> dict[str, Any]:
+    described = {"stream": stream.describe(), "config": asdict(config)}
+    return {
+        **described,
+        "learner": config.learner,
+        "model": config.model,
+        "seed": config.seed,
+        "config_hash": config_hash(described),
+        "status": "running",
+        "plugins": plugins_used(stream, config.learner),
+        "provenance": provenance(),
+    }
+
+
+@contextmanager
+def _status_kept(directory: RunDirectory) -> Iterator[None]:
+    """Record in the manifest how the run ended. An interrupted run stays `running`."""
+    directory.update_manifest(status="running", reason=None)
+    try:
+        yield
+    except Exception as error:
+        diverged = isinstance(error, DivergedError)
+        reason = str(error) if diverged else f"{type(error).__name__}: {error}"
+        with suppress(RunDirectoryError):  # on a full disk the error itself is what counts
+            directory.update_manifest(status="diverged" if diverged else "failed", reason=reason)
+        raise
+    directory.update_manifest(status="done")
+
+
+def _load_policy(config: RunConfig, threads: int) -> Policy:
+    if threads:
+        torch.set_num_threads(threads)
+    return Policy.load(resolve(config.model), _device(config.device), config.precision)
+
+
+def _identity(config: RunConfig, policy: Policy) -> dict[str, Any]:
+    return identity(config.model, config.learning.reflection_lm, policy)
+
+
+def _row(record: StepRecord) -> Row:
+    return dict(asdict(record))
+
+
+def _saved_part(folder: Path) -> int:
+    return int(read_json(folder / "run.json")["part"])
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError("device is 'cuda', but torch finds no GPU: give auto or cpu.")
+    return name

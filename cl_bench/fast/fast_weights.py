@@ -1,0 +1,231 @@
+"""Fast weights: a population of system prompts, evolved by light rounds of GEPA.
+
+After GEPA (arXiv 2507.19457, algorithm 1) as the fast channel of fast-slow training. What differs:
+the optimiser is not run to convergence but for a few proposals at a time, between which the policy
+may change; a round therefore starts from the last population and scores all of it anew.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any, Literal
+
+from cl_bench.contract.errors import RunDirectoryError, UsageError, at_least
+from cl_bench.contract.learner import Exercise, LearnerConfig, Ledger, PromptRecord
+from cl_bench.contract.task import hashed_rng
+from cl_bench.fast.gepa_round import Evolution, evolve
+from cl_bench.fast.reflection.reflector import Reflector
+from cl_bench.fast.rewriter import Rewriter
+from cl_bench.fast.rollouts import RollOut
+from cl_bench.store.files import read_json, write_json_atomically
+
+if TYPE_CHECKING:
+    from cl_bench.model.policy import Policy
+
+_FILE = "fast.json"
+
+Fate = Literal["kept", "dropped", "rejected"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A prompt; `score` is its mean on the last round's validation set, NaN before any."""
+
+    prompt_id: int
+    parent_id: int
+    text: str
+    score: float
+
+
+class FastWeights:
+    """A population of at most K distinct system prompts.
+
+    A round keeps the Pareto frontier over the exercises that score it, pruned of what is redundant
+    (to a single prompt, if that one is best on all). Unless `config.refill` is off, the next-best
+    prompts by mean fill it up to K, but for those that did worse on the same exercises than the
+    seed prompt or their parent, by more than a standard error.
+
+    `wave` is how many proposals of a round share their generations: more of them make a round
+    faster, fewer let later proposals build on earlier ones; 1 is classic GEPA.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        reflector: Reflector,
+        config: LearnerConfig,
+        ledger: Ledger,
+        *,
+        wave: int = 2,
+    ) -> None:
+        self._config, self._ledger, self._wave = config, ledger, wave
+        self._rewriter = Rewriter(reflector, ledger, token_budget=config.reflection_token_budget)
+        at_least(wave=(wave, 1))
+        self._roll_out = RollOut(policy, config, ledger)
+        self._round = 0
+        self._seed = _Member(0, -1, config.seed_prompt, math.nan)
+        self._population = [self._seed]
+        self._next_id = 1
+        self._lineage: list[PromptRecord] = []
+
+    @property
+    def prompts(self) -> list[str]:
+        """The population, best mean score of the last round first; before any, the seed alone."""
+        return [member.text for member in self._population]
+
+    @property
+    def best(self) -> str:
+        """The prompt with the highest mean score in the last round, among equals the oldest."""
+        return self._population[0].text
+
+    @property
+    def score(self) -> float:
+        """The mean score of `best` in the last round; NaN before any."""
+        return self._population[0].score
+
+    def round(self, exercises: Sequence[Exercise]) -> None:
+        """Evolve the population once, under the policy's current weights.
+
+        The first `config.round_exercises` of `exercises` score every prompt; minibatches for
+        reflection are drawn from all of them. An error of the policy or a judge leaves the
+        population as it was.
+        """
+        if not exercises:
+            raise UsageError("A round of the prompt optimiser needs at least 1 exercise; got none.")
+        started = time.perf_counter()
+        number = self._round + 1
+        by_age = sorted(self._population, key=lambda member: member.prompt_id)
+        evolution = evolve(
+            [member.text for member in by_age],
+            exercises,
+            self._roll_out,
+            self._rewriter,
+            self._config,
+            seed=hashed_rng("gepa", self._config.seed, number).getrandbits(32),
+            wave=self._wave,
+        )
+        self._round = number
+        self._settle(evolution)
+        self._ledger.add("fast", seconds=time.perf_counter() - started)
+
+    def restart(self) -> None:
+        """Go back to the seed prompt alone; rounds and new prompts are numbered on."""
+        self._population = [self._seed]
+
+    def lineage(self) -> list[PromptRecord]:
+        """The candidates of all rounds since the last call: of each, the old, then the new."""
+        records, self._lineage = self._lineage, []
+        return records
+
+    def save(self, folder: Path) -> None:
+        """Write the whole state to `folder`; the policy's sampling generator is not part of it."""
+        state = {
+            "round": self._round,
+            "next_id": self._next_id,
+            "population": [_row(member) for member in self._population],
+            "lineage": [_row(record) for record in self._lineage],
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json_atomically(folder / _FILE, state)
+
+    def load(self, folder: Path) -> None:
+        """Take over what `save` wrote; a missing or damaged file is a `RunDirectoryError`."""
+        path = folder / _FILE
+        state = read_json(path)
+        try:
+            population = [_Member(**_fields(row)) for row in state["population"]]
+            lineage = [PromptRecord(**_fields(row)) for row in state["lineage"]]
+            numbers = [int(state[name]) for name in ("round", "next_id")]
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunDirectoryError(
+                f"{path} holds no saved prompts ({error!r}). Give a folder that "
+                "`FastWeights.save` wrote, or start the run again without `--resume`."
+            ) from error
+        self._population, self._lineage = population, lineage
+        self._round, self._next_id = numbers
+
+    def _settle(self, evolution: Evolution) -> None:
+        """Number the round's new prompts, record all candidates and keep at most K."""
+        scores = dict(zip(evolution.texts, evolution.means, strict=True))
+        members = {old.text: replace(old, score=scores[old.text]) for old in self._population}
+        rejected = []
+        for trial in evolution.log.trials:
+            score = scores[trial.text] if trial.accepted else math.nan
+            parent = members[trial.parent].prompt_id
+            member = _Member(self._next_id, parent, trial.text, score)
+            self._next_id += 1
+            if trial.accepted:
+                members[trial.text] = member
+            else:
+                rejected.append(member)
+        frontier = {evolution.texts[candidate] for candidate in evolution.frontier}
+        others = _not_worse(members, dict(zip(evolution.texts, evolution.scores, strict=True)))
+        self._population = _survivors(
+            list(members.values()),
+            frontier,
+            others if self._config.refill else set(),
+            self._config.population,
+        )
+        self._record([*members.values(), *rejected])
+
+    def _record(self, members: Sequence[_Member]) -> None:
+        kept = {member.prompt_id for member in self._population}
+        for member in members:
+            fate: Fate = "kept" if member.prompt_id in kept else "dropped"
+            self._lineage.append(
+                PromptRecord(
+                    round=self._round,
+                    prompt_id=member.prompt_id,
+                    parent_id=member.parent_id,
+                    text=member.text,
+                    score=member.score,
+                    fate="rejected" if math.isnan(member.score) else fate,
+                )
+            )
+
+
+def _survivors(
+    members: Sequence[_Member], frontier: set[str], others: set[str], size: int
+) -> list[_Member]:
+    """The `size` members to keep, best mean first: the frontier, then the `others`."""
+    ranked = sorted(members, key=lambda member: (-member.score, member.prompt_id))
+    kept = [member for member in ranked if member.text in frontier | others]
+    chosen = sorted(kept, key=lambda member: member.text not in frontier)[:size]
+    return [member for member in kept if member in chosen]
+
+
+def _not_worse(members: Mapping[str, _Member], scores: Mapping[str, Sequence[float]]) -> set[str]:
+    """The texts that did not do worse than the seed or their parent, where those were scored."""
+    by_id = {member.prompt_id: scores[text] for text, member in members.items()}
+    return {
+        text
+        for text, member in members.items()
+        if not any(
+            _is_worse(scores[text], by_id[rival])
+            for rival in (0, member.parent_id)
+            if rival in by_id
+        )
+    }
+
+
+def _is_worse(mine: Sequence[float], theirs: Sequence[float]) -> bool:
+    """Whether scores on the same exercises are lower on average by more than a standard error."""
+    differences = [own - other for own, other in zip(mine, theirs, strict=True)]
+    mean = fmean(differences)
+    error = stdev(differences) / math.sqrt(len(differences)) if len(differences) > 1 else math.inf
+    return mean < 0 and -mean > error
+
+
+def _row(item: _Member | PromptRecord) -> dict[str, Any]:
+    """`item` as JSON, which has no NaN."""
+    row = asdict(item)
+    return row | {"score": None if math.isnan(item.score) else item.score}
+
+
+def _fields(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, "score": math.nan if row["score"] is None else row["score"]}

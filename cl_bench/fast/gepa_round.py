@@ -1,0 +1,204 @@
+"""One round of the `gepa` package, over system prompts and a policy.
+
+gepa (arXiv 2507.19457) starts from one candidate and evaluates small batches one after another.
+Here it starts from a population whose scores were measured together, and draws its proposals in
+waves, each rolled out and reflected on together. It has no run directory and writes nothing.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, cast
+
+from gepa.api import optimize
+from gepa.core.adapter import EvaluationBatch, GEPAAdapter
+from gepa.core.callbacks import GEPACallback, IterationStartEvent
+from gepa.core.data_loader import DataLoader
+from gepa.core.result import GEPAResult
+from gepa.core.state import ValsetEvaluation
+from gepa.gepa_utils import find_dominator_programs
+from gepa.logging.logger import LoggerProtocol
+from gepa.proposer.reflective_mutation.base import CandidateSelector
+from gepa.strategies.batch_sampler import BatchSampler
+from gepa.strategies.proposal_sampling import ProposalTask
+from gepa.utils import MaxCandidateProposalsStopper
+
+from cl_bench.contract.learner import Exercise, LearnerConfig
+from cl_bench.fast.reflection.reflector import JudgedRollout
+from cl_bench.fast.rewriter import COMPONENT, Acceptance, Rewriter, RoundLog, State, faults_escape
+from cl_bench.fast.rollouts import RollOut
+
+Evaluation = EvaluationBatch[JudgedRollout, str]
+
+
+@dataclass(frozen=True)
+class Evolution:
+    """The pool after a round: the old population in its order, then the accepted rewrites."""
+
+    texts: list[str]
+    scores: list[list[float]]
+    """Scores on the validation set, in its order."""
+    means: list[float]
+    """Their means."""
+    frontier: list[int]
+    """Candidates on the per-instance Pareto frontier, without those that others make redundant.
+
+    Of two that make each other redundant the better mean stays, among equals the earlier."""
+    log: RoundLog
+
+
+def evolve(
+    population: Sequence[str],
+    exercises: Sequence[Exercise],
+    roll_out: RollOut,
+    rewriter: Rewriter,
+    config: LearnerConfig,
+    *,
+    seed: int,
+    wave: int,
+) -> Evolution:
+    """Score `population` anew, let gepa make `config.proposals` proposals, and return the pool.
+
+    `population` holds distinct texts, the oldest first. The first `config.round_exercises` of
+    `exercises` are the validation set; minibatches come from all of them. `wave` proposals share
+    their generations: 1 is classic GEPA, where each may build on the one before.
+    """
+    validation = exercises[: config.round_exercises]
+    scored = [*map(_evaluation, roll_out([(text, validation) for text in population]))]
+    log = rewriter.log = RoundLog(pool=set(population))
+    rewriter.fits = lambda text: roll_out.fits(text, exercises)
+    warm_start = _WarmStart([*zip(population[1:], scored[1:], strict=True)])
+    with faults_escape():
+        result: GEPAResult[str, int] = optimize(
+            seed_candidate={COMPONENT: population[0]},
+            trainset=list(exercises),
+            valset=list(validation),
+            adapter=_Adapter(roll_out, scored[0]),
+            reflection_strategy=rewriter,
+            acceptance_criterion=Acceptance(log),
+            sampling_strategy=_Waves(config, wave, seed),
+            stop_callbacks=MaxCandidateProposalsStopper(ceil(config.proposals / wave)),
+            callbacks=[cast(GEPACallback, warm_start)],
+            logger=_Silence(),
+            track_best_outputs=False,
+            seed=seed,
+        )
+    return _evolution(result, population, log)
+
+
+def _evolution(result: GEPAResult[str, int], population: Sequence[str], log: RoundLog) -> Evolution:
+    """What gepa found, of which the population must be the beginning."""
+    means = result.val_aggregate_scores
+    texts = [candidate[COMPONENT] for candidate in result.candidates]
+    if texts[: len(population)] != list(population):
+        # gepa logs what a callback raises and goes on.
+        raise RuntimeError("gepa did not take over the population: its callbacks have changed.")
+    worth = [(mean, -age) for age, mean in enumerate(means)]
+    frontier: list[int] = find_dominator_programs(  # type: ignore[no-untyped-call]
+        result.per_val_instance_best_candidates, worth
+    )
+    scores = [[found[place] for place in sorted(found)] for found in result.val_subscores]
+    return Evolution(texts, scores, means, sorted(frontier), log)
+
+
+def _evaluation(rollouts: list[JudgedRollout]) -> Evaluation:
+    return EvaluationBatch(
+        outputs=[rollout.response for rollout in rollouts],
+        scores=[rollout.verdict.score for rollout in rollouts],
+        trajectories=rollouts,
+    )
+
+
+class _Adapter(GEPAAdapter[Exercise, JudgedRollout, str]):
+    """What gepa rolls out with. `seed_evaluation` is the first candidate's, already measured."""
+
+    propose_new_texts = None
+
+    def __init__(self, roll_out: RollOut, seed_evaluation: Evaluation) -> None:
+        self._roll_out, self._seed_evaluation = roll_out, seed_evaluation
+
+    def evaluate(  # the engine calls this for the seed candidate only
+        self,
+        batch: list[Exercise],
+        candidate: dict[str, str],
+        capture_traces: bool = False,
+    ) -> Evaluation:
+        return self._seed_evaluation
+
+    def batch_evaluate(
+        self, items: list[tuple[dict[str, str], list[Exercise]]]
+    ) -> list[Evaluation]:
+        rollouts = self._roll_out([(candidate[COMPONENT], batch) for candidate, batch in items])
+        return [*map(_evaluation, rollouts)]
+
+    def make_reflective_dataset(
+        self,
+        candidate: dict[str, str],
+        eval_batch: Evaluation,
+        components_to_update: list[str],
+    ) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        return {COMPONENT: [{"rollout": rollout} for rollout in eval_batch.trajectories or []]}
+
+
+class _Waves:
+    """gepa's sampling strategy: `wave` independent (parent, minibatch) pairs an iteration.
+
+    It draws the minibatches itself, because gepa's sampler repeats some from wave to wave.
+    """
+
+    def __init__(self, config: LearnerConfig, wave: int, seed: int) -> None:
+        self._config, self._wave, self._rng = config, wave, random.Random(seed)
+        self._left: list[int] = []
+
+    def sample_tasks(
+        self,
+        state: State,
+        candidate_selector: CandidateSelector,
+        batch_sampler: BatchSampler[int, Exercise],
+        trainset: DataLoader[int, Exercise],
+    ) -> list[ProposalTask[int, Exercise]]:
+        tasks = []
+        for _ in range(min(self._wave, self._config.proposals - state.i * self._wave)):
+            parent = candidate_selector.select_candidate_idx(state)
+            ids = self._minibatch(trainset)
+            candidate = state.program_candidates[parent]
+            tasks.append(ProposalTask(parent, candidate, ids, trainset.fetch(ids)))
+        return tasks
+
+    def _minibatch(self, trainset: DataLoader[int, Exercise]) -> list[int]:
+        size = self._config.reflection_batch
+        if len(self._left) < size:
+            self._left = self._rng.sample(trainset.all_ids(), len(trainset))
+        taken, self._left = self._left[:size], self._left[size:]
+        return taken
+
+
+class _WarmStart:
+    """gepa's callback that adds the rest of the population before the first proposal."""
+
+    def __init__(self, scored: Sequence[tuple[str, Evaluation]]) -> None:
+        self._scored = scored
+
+    def on_iteration_start(self, event: IterationStartEvent) -> None:
+        state: State = event["state"]
+        if state.i > 0:
+            return
+        for text, evaluation in self._scored:
+            state.update_state_with_new_program(
+                [],
+                {COMPONENT: text},
+                ValsetEvaluation(
+                    dict(enumerate(evaluation.outputs)), dict(enumerate(evaluation.scores))
+                ),
+                None,
+                state.total_num_evals,
+            )
+            state.increment_evals(len(evaluation.scores))
+
+
+class _Silence(LoggerProtocol):
+    def log(self, message: str) -> None:
+        """Drop it."""

@@ -1,0 +1,55 @@
+"""Building the reflector that a run's configuration names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cl_bench.contract.learner import LearnerConfig, Ledger
+from cl_bench.fast.reflection.journal import Replay
+from cl_bench.fast.reflection.reflector import BaseReflector, Reflector
+from cl_bench.fast.reflection.spec import ReflectionLM
+
+if TYPE_CHECKING:
+    from cl_bench.fast.reflection.outside import Endpoint
+    from cl_bench.model.policy import Policy
+
+
+def build_reflector(policy: Policy, config: LearnerConfig, ledger: Ledger) -> Reflector:
+    """What rewrites the prompts of a run: `config.reflection_lm`, ready to be asked.
+
+    A missing extra or key is a `UsageError`, a local model that cannot be loaded a `ModelError`.
+    Calls to a model outside the run go through `ledger.journal` and are numbered by
+    `ledger.fast.reflection_calls`; with a `Replay` there, nothing is loaded or connected to.
+    """
+    from cl_bench.fast.reflection.digest import DigestReflector
+    from cl_bench.fast.reflection.oracle import OracleReflector
+    from cl_bench.fast.reflection.outside import OutsideReflector
+
+    lm = ReflectionLM.parse(config.reflection_lm)
+    if lm.kind == "oracle":
+        return OracleReflector(config.seed_prompt)
+    if lm.kind == "digest":
+        return DigestReflector()
+    if not lm.outside:
+        return BaseReflector(policy, retries=config.reflection_retries)
+    if isinstance(ledger.journal, Replay):
+        return OutsideReflector(None, lm, ledger.journal.style, config, ledger)
+    endpoint = _connect(lm, policy, config)
+    return OutsideReflector(endpoint, lm, endpoint.style, config, ledger)
+
+
+def _connect(lm: ReflectionLM, policy: Policy, config: LearnerConfig) -> Endpoint:
+    def count(text: str) -> int:
+        return len(policy.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    if lm.kind == "local":
+        from cl_bench.fast.reflection.local import LocalModel
+
+        return LocalModel(lm.name, str(policy.device), config.seed)
+    if lm.kind == "openai":
+        from cl_bench.fast.reflection.endpoints import OpenAIEndpoint
+
+        return OpenAIEndpoint(lm, config.reflection_timeout, count)
+    from cl_bench.fast.reflection.endpoints import LiteLLMEndpoint
+
+    return LiteLLMEndpoint(lm, config.reflection_timeout, count)

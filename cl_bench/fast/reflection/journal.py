@@ -1,0 +1,235 @@
+"""The record of every call to a reflection LM outside the run: one JSON object a line.
+
+A run writes it as it goes (`Record`); a resumed run takes from it what it had already asked, so
+that it ends like an uninterrupted one though the endpoint may answer differently. Another run can
+be answered from it alone (`Replay`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from cl_bench.contract.errors import ReplayError, RunDirectoryError, UsageError
+from cl_bench.contract.prompts import Message
+from cl_bench.execution.provenance import config_hash
+from cl_bench.fast.reflection.reflector import Style
+from cl_bench.store.files import flush, writing
+
+JOURNAL = "reflections.jsonl"
+"""The record's name in a run directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to a reflection LM."""
+
+    number: int
+    """The run's how many-th reflection it is, from 1, by the ledger."""
+    model: str
+    """Kind and name of the reflection LM."""
+    style: Style
+    """How the messages are written and the reply is read."""
+    messages: list[Message]
+
+    @property
+    def request(self) -> str:
+        """SHA-256 (hex) of what is asked of whom."""
+        return config_hash({"model": self.model, "messages": self.messages})
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the record: a call, what came of it and what it took."""
+
+    call: int
+    request: str
+    model: str
+    style: Style
+    messages: list[Message]
+    text: str
+    """The last attempt's reply; empty if there was none."""
+    tokens: int
+    """Read and written, over all attempts."""
+    attempts: int
+    seconds: float
+    """Wall time, pauses between attempts included."""
+    outcome: Literal["answered", "failed"]
+    reason: str = ""
+    """Why it failed, in words that repeat from call to call."""
+    detail: str = ""
+    """What was special about this failure."""
+
+
+class Journal(Protocol):
+    """Where calls are looked up before they are made, and written down after."""
+
+    def recall(self, call: Call) -> Entry | None:
+        """What is known to have come of `call`; None if it has to be made."""
+        ...
+
+    def append(self, entry: Entry) -> None: ...
+
+
+class Record:
+    """A journal that is written. Nothing is read, created or mended before the first call.
+
+    What an earlier process of the same run wrote answers the same call once more, failures too: a
+    resumed run repeats its history. No other call is ever answered from it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._known: dict[tuple[int, str], Entry] | None = None
+
+    def recall(self, call: Call) -> Entry | None:
+        return self._open().pop((call.number, call.request), None)
+
+    def append(self, entry: Entry) -> None:
+        """Add a whole line and put it on the disk."""
+        self._open()
+        line = json.dumps(asdict(entry), allow_nan=False) + "\n"
+        with writing(self.path.parent), self.path.open("ab") as file:
+            file.write(line.encode("ascii"))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _open(self) -> dict[tuple[int, str], Entry]:
+        if self._known is None:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self.path.touch()
+            except OSError as error:
+                raise RunDirectoryError(
+                    f"Cannot write the record {self.path}: {error.strerror}."
+                ) from error
+            _drop_torn_line(self.path)
+            flush(self.path.parent)
+            self._known = {(entry.call, entry.request): entry for entry in _read(self.path)}
+        return self._known
+
+
+class Replay:
+    """A journal that answers every call and is never written; nobody is asked."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        entries = _read(path)
+        self._entries = {(entry.call, entry.request): entry for entry in entries}
+        self._by_number = {entry.call: entry for entry in entries}
+        self.style: Style = entries[0].style if entries else "transcript"
+
+    def recall(self, call: Call) -> Entry:
+        """The recorded entry; a call that was not recorded is a `ReplayError`."""
+        found = self._entries.get((call.number, call.request))
+        if found is None:
+            raise ReplayError(
+                f"Call {call.number} to the reflection LM is not in {self.path}: "
+                f"{_difference(call, self._by_number)}. Repeat the recorded run's command (stream, "
+                "seed, options, model, cl-bench version), or run without --replay."
+            )
+        return found
+
+    def append(self, entry: Entry) -> None:
+        raise AssertionError("a replayed run makes no calls")
+
+
+def _difference(call: Call, recorded: Mapping[int, Entry]) -> str:
+    if call.number not in recorded:
+        return f"it holds {len(recorded)} calls, up to number {max(recorded, default=0)}"
+    entry = recorded[call.number]
+    if entry.model != call.model:
+        return f"there it went to {entry.model}, here to {call.model}"
+    return "there it has the same number but other messages"
+
+
+def journal_for(
+    path: Path, *, outside: bool, record: str | Path | None, replay: str | Path | None
+) -> Journal | None:
+    """The journal of the new run in `path`; None for a reflection LM inside the run.
+
+    `record` and `replay` are what the user asked for; what cannot be is a `UsageError`.
+    """
+    if record is not None and replay is not None:
+        raise UsageError("--record cannot go with --replay: a replayed run makes no calls.")
+    if not outside:
+        for option, given in (("record", record), ("replay", replay)):
+            if given is not None:
+                raise UsageError(
+                    f"--{option} needs a reflection LM outside the run, whose calls can be "
+                    "recorded: add --reflection-lm local:…, openai:… or litellm:…."
+                )
+        return None
+    if replay is not None:
+        return Replay(_journal_in(Path(replay)))
+    if record is not None and Path(record).exists():
+        raise UsageError(f"--record {record} exists and is not overwritten: name a new file.")
+    return Record(path / JOURNAL if record is None else Path(record).absolute())
+
+
+def journal_again(place: Mapping[str, str] | None, path: Path) -> Journal | None:
+    """The journal of the run in `path` that is resumed; `place` is what `described` returned."""
+    if place is None:
+        return None
+    (kind, file), *_ = place.items()
+    return Replay(path / file) if kind == "replay" else Record(path / file)
+
+
+def described(journal: Journal | None, path: Path) -> dict[str, str] | None:
+    """Kind and file of a journal, for the manifest of the run in `path`."""
+    if not isinstance(journal, Record | Replay):
+        return None
+    file = journal.path.absolute()
+    inside = file.is_relative_to(path.absolute())
+    kind = "replay" if isinstance(journal, Replay) else "record"
+    return {kind: str(file.relative_to(path.absolute()) if inside else file)}
+
+
+def _journal_in(given: Path) -> Path:
+    """The record that `given`, a file or a run directory, stands for."""
+    path = given / JOURNAL if given.is_dir() else given
+    if not path.is_file():
+        raise UsageError(
+            f"--replay {given}: there is no record of reflections ({path}). Give a file that "
+            "--record wrote, or the directory of a run with a reflection LM outside it."
+        )
+    return path
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Cut off what stands after the last line's end: a process was killed while it wrote."""
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.truncate(path, whole)
+        flush(path)
+
+
+def _read(path: Path) -> list[Entry]:
+    """The entries of a record; a torn last line is left out, any other damage is an error."""
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]
+    except OSError as error:
+        raise RunDirectoryError(f"Cannot read {path}: {error.strerror}.") from error
+    return [_entry(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
+
+
+def _entry(line: bytes, place: str) -> Entry:
+    kinds: dict[str, type | tuple[type, ...]]
+    kinds = {"int": int, "float": (int, float), "list[Message]": list}
+    try:
+        values: dict[str, Any] = json.loads(line)
+        entry = Entry(**values)
+        for item in fields(Entry):
+            if not isinstance(values.get(item.name, ""), kinds.get(str(item.type), str)):
+                raise TypeError(f"{item.name} is {values[item.name]!r}")
+    except (ValueError, TypeError) as error:
+        raise RunDirectoryError(
+            f"{place} is damaged: it is no record of a reflection ({error}). Lines are written "
+            "whole, so something else changed it; restore the file from a copy."
+        ) from error
+    return entry

@@ -1,0 +1,181 @@
+"""A reflection LM outside the run: bounded attempts at one request at a time, all recorded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from math import inf
+from threading import TIMEOUT_MAX, Thread
+from typing import Protocol
+
+from cl_bench.contract.errors import ReflectionError
+from cl_bench.contract.learner import LearnerConfig, Ledger
+from cl_bench.contract.prompts import Message
+from cl_bench.contract.redaction import redacted, short_line
+from cl_bench.fast.reflection.journal import Call, Entry
+from cl_bench.fast.reflection.reflector import (
+    JudgedRollout,
+    Reflection,
+    Style,
+    fault_of,
+    read_reply,
+    request_messages,
+)
+from cl_bench.fast.reflection.spec import ReflectionLM
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
+"""Seconds between attempts: doubled from the first to the longest, where nobody asks for other."""
+_LONGEST_WAIT = 120.0
+"""Seconds; an endpoint that asks for a longer wait has failed for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One reply and the tokens read and written for it."""
+
+    text: str
+    tokens: int
+
+
+class AttemptError(Exception):
+    """One attempt brought no reply.
+
+    `again` says whether another may help, `wait` how many seconds the endpoint wants to be left
+    alone (None if it did not say). `reason` repeats from call to call, `detail` need not.
+    """
+
+    def __init__(
+        self, reason: str, detail: str = "", *, again: bool = True, wait: float | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.reason, self.detail, self.again, self.wait = reason, detail, again, wait
+
+
+class Endpoint(Protocol):
+    """A model that answers messages: one attempt a call, which may raise `AttemptError`.
+
+    `current` are the instructions to be rewritten, for the length of a reply; `number` of the call
+    and `attempt`, both from 1, are for seeds.
+    """
+
+    @property
+    def style(self) -> Style: ...
+
+    def ask(
+        self, messages: Sequence[Message], current: str, *, number: int, attempt: int
+    ) -> Answer: ...
+
+
+class OutsideReflector:
+    """Asks an endpoint and keeps the run's record; without an endpoint, the record answers all."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint | None,
+        lm: ReflectionLM,
+        style: Style,
+        config: LearnerConfig,
+        ledger: Ledger,
+    ) -> None:
+        self._endpoint, self._model, self._style = endpoint, lm.label, style
+        self._attempts, self._ledger = config.reflection_retries + 1, ledger
+        self._deadline = config.reflection_timeout if lm.kind != "local" else inf
+
+    def __call__(self, current: str, rollouts: Sequence[JudgedRollout]) -> Reflection:
+        messages = request_messages(self._style, current, rollouts)
+        number = self._ledger.fast.reflection_calls
+        call = Call(number, self._model, self._style, messages)
+        journal = self._ledger.journal
+        entry = journal.recall(call) if journal else None
+        if entry is None:
+            entry = self._make(call, current)
+            if journal:
+                journal.append(entry)
+        if entry.outcome == "failed":
+            raise ReflectionError(entry.reason, entry.detail, tokens=entry.tokens)
+        return Reflection(read_reply(self._style, entry.text), entry.tokens)
+
+    def _make(self, call: Call, current: str) -> Entry:
+        """Attempt the call until a usable text comes, no other attempt helps or none is left."""
+        started = time.perf_counter()
+        text, tokens, attempt = "", 0, 0
+        while True:
+            attempt += 1
+            failure, answer = self._attempt(call, current, attempt)
+            if answer is not None:
+                text, tokens = answer.text, tokens + answer.tokens
+            if failure is None or not failure.again or attempt == self._attempts:
+                break
+            time.sleep(_pause(failure, attempt))
+        return Entry(
+            call=call.number,
+            request=call.request,
+            model=call.model,
+            style=call.style,
+            messages=call.messages,
+            text=text,
+            tokens=tokens,
+            attempts=attempt,
+            seconds=time.perf_counter() - started,
+            outcome="failed" if failure else "answered",
+            reason=short_line(failure.reason) if failure else "",
+            detail=short_line(failure.detail) if failure else "",
+        )
+
+    def _attempt(
+        self, call: Call, current: str, attempt: int
+    ) -> tuple[AttemptError | None, Answer | None]:
+        """What went wrong, if anything, and what was answered, if anything."""
+        if self._endpoint is None:
+            raise AssertionError("a replayed run makes no calls")
+        endpoint, number = self._endpoint, call.number
+
+        def ask() -> Answer:
+            return endpoint.ask(call.messages, current, number=number, attempt=attempt)
+
+        try:
+            answer = _within(self._deadline, ask)
+        except AttemptError as failure:
+            return failure, None
+        # Half a surrogate pair is valid JSON, but no text that a table or a tokenizer takes.
+        text = redacted(answer.text).encode("utf-8", "replace").decode("utf-8")
+        fault = fault_of(read_reply(self._style, text))
+        return (AttemptError(fault) if fault else None), Answer(text, answer.tokens)
+
+
+def _within(seconds: float, ask: Callable[[], Answer]) -> Answer:
+    """What `ask` returns or raises, or an `AttemptError` when it takes longer.
+
+    A client's own timeout is that of silence: an endpoint that trickles would never meet it. What
+    is left behind waits in a thread that does not keep the process alive.
+    """
+    if seconds == inf:
+        return ask()
+    future: Future[Answer] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(ask())
+        except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
+            future.set_exception(error)
+
+    Thread(target=work, daemon=True).start()
+    try:
+        return future.result(timeout=min(seconds, TIMEOUT_MAX))
+    except TimeoutError:
+        raise AttemptError(f"no answer within {seconds:g} s") from None
+
+
+def _pause(failure: AttemptError, attempt: int) -> float:
+    if failure.wait is not None:
+        return failure.wait
+    return float(min(FIRST_PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE))
+
+
+def patience(wait: float | None) -> tuple[bool, float | None]:
+    """Whether to try again after an endpoint asked for `wait` seconds, and how long to wait."""
+    if wait is None:
+        return True, None
+    return wait <= _LONGEST_WAIT, max(0.0, wait)

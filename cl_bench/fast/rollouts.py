@@ -1,0 +1,56 @@
+"""Rollouts of the fast channel: responses to exercises under system prompts, judged and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cl_bench.contract.learner import Exercise, LearnerConfig, Ledger
+from cl_bench.contract.prompts import chat
+from cl_bench.fast.reflection.reflector import JudgedRollout
+
+if TYPE_CHECKING:
+    from cl_bench.model.policy import Policy
+
+
+class RollOut:
+    """Samples and judges one response per system prompt and exercise, all in one generation."""
+
+    def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
+        self._policy, self._config, self._ledger = policy, config, ledger
+
+    def fits(self, system: str, exercises: Sequence[Exercise]) -> bool:
+        """Whether `system` leaves room in the context for exercises such as these.
+
+        A quarter of the context is kept free, because other tasks may have longer ones.
+        """
+        longest = max((exercise.prompt for exercise in exercises), key=len)
+        return self._policy.fits(chat(system, longest), self._config.max_new_tokens, share=0.75)
+
+    def __call__(
+        self, items: Sequence[tuple[str, Sequence[Exercise]]]
+    ) -> list[list[JudgedRollout]]:
+        """For each (system prompt, exercises), in order, a rollout of each of the exercises."""
+        pairs = [(system, exercise) for system, exercises in items for exercise in exercises]
+        sampled = self._policy.generate(
+            [chat(system, exercise.prompt) for system, exercise in pairs],
+            max_new_tokens=self._config.max_new_tokens,
+            temperature=self._config.temperature,
+        )
+        self._ledger.add(
+            "fast",
+            rollouts=len(sampled),
+            prompt_tokens=sum(len(rollout.prompt_ids) for rollout in sampled),
+            generated_tokens=sum(len(rollout.completion_ids) for rollout in sampled),
+        )
+        judged = iter(
+            [
+                JudgedRollout(
+                    exercise.prompt,
+                    rollout.text,
+                    exercise.judge(rollout.text).of_response(truncated=rollout.truncated),
+                )
+                for (_, exercise), rollout in zip(pairs, sampled, strict=True)
+            ]
+        )
+        return [[next(judged) for _ in exercises] for _, exercises in items]

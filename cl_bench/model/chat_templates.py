@@ -1,0 +1,60 @@
+"""Chat templates that the suite can rely on: the system prompt and the user's text both arrive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cl_bench.contract.errors import ModelError
+from cl_bench.contract.prompts import chat
+from cl_bench.contract.text import one_line
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_SYSTEM, _USER = "cats purr", "dogs bark"
+"""What a template is tried with: any two texts that it would not hold itself."""
+_FOLD = (
+    "{%- if messages and messages[0]['role'] == 'system' -%}"
+    "{%- set messages = [{'role': 'user', "
+    "'content': messages[0]['content'] + '\\n\\n' + messages[1]['content']}] + messages[2:] -%}"
+    "{%- endif -%}"
+)
+
+
+def settle_template(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Make sure that chats with and without a system prompt render whole; else a `ModelError`.
+
+    A template that refuses a system message (Gemma's) or drops it gets it folded into the user's:
+    both texts, separated by an empty line, as one message.
+    """
+    template = tokenizer.chat_template
+    if isinstance(template, dict):
+        template = template.get("default")
+    if not template:
+        raise ModelError(
+            f"The tokenizer of {tokenizer.name_or_path!r} has no chat template. Use an "
+            "instruction-tuned model, or set `chat_template` in its tokenizer_config.json."
+        )
+    tokenizer.chat_template = template
+    problem = _problem(tokenizer, "")
+    if problem is None and _problem(tokenizer, _SYSTEM):
+        tokenizer.chat_template = _FOLD + template
+        problem = _problem(tokenizer, _SYSTEM)
+    if problem:
+        raise ModelError(
+            f"The chat template of {tokenizer.name_or_path!r} cannot be used: {problem}. Mend "
+            "`chat_template` in its tokenizer_config.json (or chat_template.jinja)."
+        )
+
+
+def _problem(tokenizer: PreTrainedTokenizerBase, system: str) -> str | None:
+    """What goes wrong when one message, under `system` if that is not empty, is rendered."""
+    try:
+        text = tokenizer.apply_chat_template(
+            chat(system, _USER), tokenize=False, add_generation_prompt=True
+        )
+    except Exception as error:  # noqa: BLE001 - a template is a program of anybody's
+        return one_line(f"{type(error).__name__}: {error}", 200)
+    if not isinstance(text, str) or _USER not in text:
+        return "it leaves out the user's message"
+    return None if system in text else "it leaves out the system message"

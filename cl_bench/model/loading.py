@@ -1,0 +1,243 @@
+"""Loading a causal LM and its tokenizer from a Hugging Face folder, a GGUF file or a hub name.
+
+A folder is looked over before anything is loaded, so that what is wrong with it is said in one
+line. Nothing is unpickled, nothing of the folder is executed and nobody is asked whether to.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import logging
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cl_bench.contract.errors import ModelError
+from cl_bench.contract.text import one_line
+from cl_bench.model import gguf_file
+from cl_bench.model.named import MODELS
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_ALLOWED = (
+    f"Give {', '.join(f'`{name}`' for name in MODELS)}, a folder with config.json, "
+    "model.safetensors and tokenizer.json, a GGUF file, or a hub name such as `owner/model`."
+)
+_HUB_NAME = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?", re.ASCII)
+_VOCABULARIES = ("tokenizer.json", "vocab*", "*.model", "*.tiktoken", "*.spm")
+_JSON = ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json")
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_NOT_CAUSAL = (
+    "ForMaskedLM",
+    "ForSequenceClassification",
+    "ForTokenClassification",
+    "ForQuestionAnswering",
+)
+_CONVERT = (
+    "python -c \"from transformers import AutoModelForCausalLM as M; M.from_pretrained('OLD', "
+    "use_safetensors=False).save_pretrained('NEW')\""
+)
+_MERGE = (
+    "python -c \"from peft import AutoPeftModelForCausalLM as M; M.from_pretrained('OLD')"
+    ".merge_and_unload().save_pretrained('NEW')\""
+)
+_REASON = 300
+"""Characters of a library's message that are passed on."""
+
+
+def load(name_or_path: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model and tokenizer of that folder, GGUF file or hub name; what cannot be used is a
+    `ModelError`."""
+    gguf = None
+    if _exists(name_or_path):
+        gguf = gguf_file.find(Path(name_or_path))
+        if gguf is None:
+            _look_over(Path(name_or_path))
+        offline = True
+    else:
+        _require_hub_name(name_or_path)
+        offline = not _hub_answers()
+    try:
+        with quiet():
+            return gguf_file.load(gguf) if gguf else _load(name_or_path, offline)
+    except ModelError:
+        raise
+    except Exception as error:  # a folder of anybody's can break its readers in any way
+        raise _explained(name_or_path, error, offline) from error
+
+
+def _load(name: str, offline: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    # Without an explicit no, transformers asks on the terminal whether to run a model's own code.
+    safe = {"trust_remote_code": False, "local_files_only": offline}
+    config = AutoConfig.from_pretrained(name, **safe)
+    _require_causal(name, config.to_dict())
+    tokenizer = AutoTokenizer.from_pretrained(name, **safe)
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
+        name, use_safetensors=True, output_loading_info=True, **safe
+    )
+    model, report = loaded
+    _require_all_weights(name, report)
+    return model, tokenizer
+
+
+def _look_over(path: Path) -> None:
+    """Raise for what can be seen without reading the weights."""
+    if not path.is_dir():
+        raise ModelError(
+            f"{path} is a single file; give the folder that holds the model. {_ALLOWED}"
+        )
+    if not (path / "config.json").is_file():
+        _refuse_without_config(path)
+    read = {name: _read_object(path / name) for name in _JSON if (path / name).exists()}
+    _require_causal(str(path), read["config.json"])
+    if not any(file for pattern in _VOCABULARIES for file in path.glob(pattern)):
+        raise ModelError(
+            f"The model folder {path} holds no tokenizer (tokenizer.json). Save it there: "
+            "AutoTokenizer.from_pretrained(ORIGINAL).save_pretrained(FOLDER)."
+        )
+    if not any(path.glob("*.safetensors")):
+        _refuse_without_weights(path)
+
+
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except OSError:  # too long for the file system, or in a folder that may not be read
+        return False
+
+
+def _read_object(file: Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(
+            f"{file} is damaged: it is not whole JSON ({one_line(str(error), _REASON)}). Restore "
+            "it from where the model came from."
+        ) from error
+    if not isinstance(content, dict):
+        raise ModelError(
+            f"{file} is damaged: it holds no JSON object. Restore it from where the model came "
+            "from."
+        )
+    return content
+
+
+def _refuse_without_config(path: Path) -> None:
+    if (path / "adapter_config.json").exists():
+        raise ModelError(
+            f"{path} holds a LoRA adapter, not a model. Merge it into its base model and give the "
+            f"new folder: {_MERGE}"
+        )
+    raise ModelError(f"The folder {path} holds no config.json, so it is no model. {_ALLOWED}")
+
+
+def _refuse_without_weights(path: Path) -> None:
+    pickles = sorted(file.name for pattern in _PICKLES for file in path.glob(pattern))
+    if pickles:
+        raise ModelError(
+            f"{path} has its weights in {pickles[0]}, a pickle, which may run any code when it is "
+            "read; cl-bench reads safetensors only. If you trust where it comes from, convert it: "
+            f"{_CONVERT}"
+        )
+    raise ModelError(f"The model folder {path} holds no weights (model.safetensors). {_ALLOWED}")
+
+
+def _require_causal(name: str, config: Mapping[str, Any]) -> None:
+    wrong = [a for a in config.get("architectures") or () if str(a).endswith(_NOT_CAUSAL)]
+    if wrong or config.get("is_encoder_decoder"):
+        kind = wrong[0] if wrong else "an encoder-decoder"
+        raise ModelError(
+            f"The model {name!r} is no causal language model (it is {kind}). Give one that "
+            "generates text from left to right, such as `embedded`."
+        )
+
+
+def _require_all_weights(name: str, report: Mapping[str, Any]) -> None:
+    missing: Sequence[str] = sorted(report["missing_keys"])
+    if missing:
+        raise ModelError(
+            f"The weights of {name!r} do not fit its config.json: {len(missing)} tensors are "
+            f"missing, such as {missing[0]}; they would be random. Restore both files from where "
+            "the model came from."
+        )
+
+
+def _require_hub_name(name: str) -> None:
+    close = difflib.get_close_matches(name.lower(), MODELS, n=1, cutoff=0.8)
+    if close:
+        raise ModelError(f"Unknown model {name!r}. Did you mean {close[0]!r}? {_ALLOWED}")
+    path_like = name.startswith((".", "/", "~")) or name.count("/") > 1
+    if gguf_file.is_gguf(name):
+        raise ModelError(f"There is no GGUF file {name!r}. {_ALLOWED}")
+    if path_like or not _HUB_NAME.fullmatch(name):
+        what = "There is no model folder" if path_like else "No model is called"
+        raise ModelError(f"{what} {name!r}. {_ALLOWED}")
+
+
+def _hub_answers() -> bool:
+    """Whether the hub may be asked; one short try here spares a minute of retries."""
+    from huggingface_hub import constants, get_session
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        get_session().head(constants.ENDPOINT, timeout=10)
+    except Exception:  # noqa: BLE001 - whatever the HTTP library raises, there is no connection
+        return False
+    return True
+
+
+def _explained(name: str, error: Exception, offline: bool) -> ModelError:
+    text = str(error)
+    reason = one_line(text.strip().partition("\n")[0], _REASON) or type(error).__name__
+    if "trust_remote_code" in text:
+        return ModelError(
+            f"The model {name!r} needs Python code of its own (auto_map in its config.json), which "
+            "cl-bench never runs. Give a model whose architecture transformers knows."
+        )
+    if "ignore_mismatched_sizes" in text:
+        return ModelError(
+            f"The weights of {name!r} do not fit its config.json: their shapes differ. Restore "
+            "both files from where the model came from."
+        )
+    if "Unrecognized configuration class" in text:
+        return ModelError(
+            f"The model {name!r} is no causal language model, or transformers knows none of its "
+            "kind. Give one that generates text from left to right, such as `embedded`."
+        )
+    if offline and not _exists(name):
+        return ModelError(
+            f"There is no folder {name!r}, and the hub cannot be asked for a model of that name: "
+            "there is no connection (or HF_HUB_OFFLINE is set) and it is not in the cache. "
+            f"{_ALLOWED}"
+        )
+    if type(error).__name__ == "SafetensorError":
+        return ModelError(
+            f"The weights of {name!r} are damaged ({reason}). Fetch the safetensors file again."
+        )
+    return ModelError(f"Cannot load the model {name!r}: {reason} {_ALLOWED}")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Spare the caller the libraries' bars, reports and notes of retries."""
+    from transformers.utils import logging as library
+
+    hub = logging.getLogger("huggingface_hub")
+    bar, verbosity, level = library.is_progress_bar_enabled(), library.get_verbosity(), hub.level
+    library.disable_progress_bar()  # type: ignore[no-untyped-call]
+    library.set_verbosity(logging.CRITICAL)
+    hub.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        hub.setLevel(level)
+        library.set_verbosity(verbosity)
+        if bar:
+            library.enable_progress_bar()  # type: ignore[no-untyped-call]

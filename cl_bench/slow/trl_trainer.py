@@ -1,0 +1,307 @@
+"""TRL's GRPOTrainer, one optimizer step a call, over groups whose rollouts use different prompts.
+
+Sampling, advantages, the CISPO loss and the training loop are TRL's. What is changed:
+
+- rollout n of a run (without `mixed_groups`: the group of exercise n) reads `prompts[n % K]`;
+  rewards are normalised over the exercise's whole group, whatever its prompts;
+- responses come from `Policy.continue_tokens`, which reads a group's prompts once;
+- rows go through the loss in short passes sorted by prompt, each padded only to its own longest
+  row, and rows with advantage 0 not at all. Both leave the gradient as it was: the loss is a sum
+  over rows divided by the step's tokens;
+- where a pass's logits are few, its prompts are read once each; else TRL's fused head saves memory;
+- with a KL penalty the reference is `policy.base`, of which no second copy is loaded;
+- a quantity that is not finite raises `DivergedError` before it reaches the weights.
+
+Completions cut at `max_new_tokens` stay in the loss, as is TRL's default.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from datasets import Dataset
+from torch import Tensor
+from transformers import PreTrainedModel, TrainerCallback
+from transformers.utils import logging
+from trl.trainer.grpo_config import GRPOConfig
+from trl.trainer.grpo_trainer import GRPOTrainer
+
+from cl_bench.contract.learner import Batch, Exercise, LearnerConfig
+from cl_bench.contract.prompts import chat, in_turn
+from cl_bench.model.memory import Row, gradient_passes
+from cl_bench.model.policy import Policy
+from cl_bench.model.random_states import random_states_kept
+from cl_bench.model.shared_prefix import MOST_LOGITS, frozen_log_probs, response_log_probs
+from cl_bench.slow.optimizer import adamw, finite_sampling, require_finite
+
+_ROWS_PER_PASS = 32
+"""Rows that go through the loss at once, where memory allows."""
+
+Rows = dict[str, Tensor]
+
+
+@dataclass(slots=True)
+class StepResult:
+    """What one step measured: `reward_N` in the order of its rollouts, and the rest as sums."""
+
+    reward_N: list[float] = field(default_factory=list)
+    prompt_tokens: int = 0
+    generated_tokens: int = 0
+    entropy: float = 0.0
+    """Summed over the generated tokens, in nats."""
+    loss: float = math.nan
+    grad_norm: float = math.nan
+
+
+class MixedPromptTrainer(GRPOTrainer):
+    """GRPO with CISPO, trained by `step`; `adam` is the optimizer of the model's parameters.
+
+    Building one leaves the global random state as it was and turns the model's dropout off.
+    `kl_beta` weighs a penalty on each sampled token, GRPO's estimate of the divergence to the base
+    (arXiv 2402.03300, eq. 4), r - log r - 1 with r = base probability / probability, times the
+    importance ratio (arXiv 2512.02556), which at its value of 1 still has a gradient:
+    that of the loss is then, in expectation, the gradient of D_KL(policy ‖ base).
+    """
+
+    def __init__(self, policy: Policy, config: LearnerConfig, *, kl_beta: float = 0.0) -> None:
+        model, tokenizer = policy.model, policy.tokenizer
+        self._policy, self._config = policy, config
+        self._result = StepResult()
+        self._prompts: Sequence[str] = ()
+        self._before = 0
+        self._number = 0
+        _make_deterministic(model)
+        self.adam = adamw(model, config.learning_rate)
+        with _undisturbed(), random_states_kept(model.device):
+            super().__init__(
+                model=model,
+                reward_funcs=self._judge,
+                args=_arguments(config, model.device),
+                train_dataset=Dataset.from_dict({"prompt": [""]}),
+                processing_class=tokenizer,
+                callbacks=[_FiniteGradient(self)],
+                optimizers=(self.adam, None),
+            )
+        # TRL patches `forward` on the instance, and a deep copy of a model so patched would run
+        # this model's weights; outside of the loss the patch is taken off.
+        self._fused_forward = vars(model).pop("forward")
+        # Set afterwards, because TRL would load a reference of its own.
+        self.beta, self.ref_model = kl_beta, policy.base if kl_beta else None
+
+    def step(self, batch: Batch, prompts: Sequence[str], *, before: int, number: int) -> StepResult:
+        """Learn from `batch` once, `before` rollouts into the run; `number` names it in errors."""
+        self._prompts, self._before, self._number = prompts, before, number
+        self._metrics["train"].clear()
+        self.train_dataset = [{"prompt": chat("", e.prompt), "exercise": e} for e in batch]
+        self._resize(len(batch) * self._config.group_size)
+        training = self._policy.model.training
+        try:
+            with _undisturbed():
+                self.train()
+        finally:
+            self._policy.model.train(training)
+        return self._result
+
+    def check(self, value: float, name: str) -> None:
+        """Raise `DivergedError` unless `value` is finite."""
+        require_finite(value, name, step=self._number, learning_rate=self._config.learning_rate)
+
+    def _resize(self, rows: int) -> None:
+        """Make a step as large as its batch: TRL reads the size in these three places."""
+        arguments = cast(GRPOConfig, self.args)
+        arguments.per_device_train_batch_size = arguments.generation_batch_size = rows
+        self._train_batch_size = rows
+
+    def log(self, logs: dict[str, float], *_: Any, **__: Any) -> None:
+        """Keep the step's loss and gradient norm; nothing is printed or stored."""
+        if "grad_norm" in logs:
+            self._result.loss, self._result.grad_norm = logs["loss"], logs["grad_norm"]
+
+    def _send_telemetry(self) -> None:
+        """Tell nobody."""
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> Rows:
+        rollouts = range(self._before, self._before + len(inputs))
+        systems = in_turn(self._prompts, rollouts, run=self._config.prompt_run)
+        prompted = [
+            row | {"prompt": chat(system, row["exercise"].prompt)}
+            for row, system in zip(inputs, systems, strict=True)
+        ]
+        outputs: Rows = super()._generate_and_score_completions(prompted)
+        return outputs
+
+    def _generate_single_turn(
+        self, prompt_ids: list[list[int]], *_: Any, **__: Any
+    ) -> tuple[list[list[int]], None]:
+        with finite_sampling(self._number, self._config.learning_rate):
+            sampled = self._policy.continue_tokens(
+                prompt_ids,
+                max_new_tokens=self._config.max_new_tokens,
+                temperature=self._config.temperature,
+            )
+        self._result = StepResult(
+            prompt_tokens=sum(map(len, prompt_ids)),
+            generated_tokens=sum(len(row.tokens) for row in sampled),
+            entropy=sum(row.entropy for row in sampled),
+        )
+        return [row.tokens for row in sampled], None
+
+    def _judge(
+        self, completion_ids: list[list[int]], exercise: Sequence[Exercise], **_: object
+    ) -> list[float | None]:
+        texts = self._policy.tokenizer.batch_decode(completion_ids, skip_special_tokens=True)
+        pairs = zip(exercise, texts, strict=True)
+        rewards = [float(item.judge(text.strip()).score) for item, text in pairs]
+        # TRL would give such a rollout advantage 0 and go on.
+        self.check(sum(rewards), "reward")
+        self._result.reward_N = rewards
+        return list(rewards)
+
+    def _compute_loss(self, model: torch.nn.Module, inputs: Rows) -> Tensor:
+        """TRL's loss over `inputs`, in passes whose gradients add up; the last one is returned."""
+        *passes, last = self._passes(inputs)
+        loss = torch.zeros((), device=inputs["advantages"].device)
+        for rows in passes:
+            part = self._pass_loss(model, rows)
+            self.accelerator.backward(part)
+            loss += part.detach()
+            del part  # the graph that it holds
+        loss = loss + self._pass_loss(model, last)
+        self.check(float(loss.detach()), "loss")
+        return loss
+
+    def _passes(self, inputs: Rows) -> list[Rows]:
+        """The rows that move something, as passes of like prompts within the memory's budget."""
+        places, rows = _moving(inputs, still_rows=self.beta > 0)
+        passes = gradient_passes(self._policy.model, rows, _ROWS_PER_PASS)
+        return [_take(inputs, places[part]) for part in passes]
+
+    def _pass_loss(self, model: torch.nn.Module, rows: Rows) -> Tensor:
+        vars(self._policy.model)["forward"] = self._fused_forward
+        try:
+            loss: Tensor = super()._compute_loss(model, rows)  # type: ignore[no-untyped-call]
+        finally:
+            del vars(self._policy.model)["forward"]
+        return loss
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        logits_to_keep: int,
+        **rest: Any,
+    ) -> Any:
+        rows = (model, input_ids, attention_mask, logits_to_keep)
+        if model is self.ref_model:
+            with self._policy.autocast():
+                return frozen_log_probs(*rows, self._config.temperature), None, None
+        numbers = len(input_ids) * logits_to_keep * model.config.get_text_config().vocab_size
+        if numbers > MOST_LOGITS or self.aux_loss_enabled:
+            return super()._get_per_token_logps_and_entropies(*rows, **rest)
+        with self._policy.autocast():
+            return (*response_log_probs(*rows, self._config.temperature), None)
+
+
+class _FiniteGradient(TrainerCallback):
+    """Stops training before a gradient that is not finite reaches the weights."""
+
+    def __init__(self, trainer: MixedPromptTrainer) -> None:
+        self._trainer = trainer
+
+    def on_pre_optimizer_step(self, *_: Any, **kwargs: Any) -> None:
+        weights = kwargs["model"].parameters()
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        self._trainer.check(float(torch.nn.utils.get_total_norm(gradients)), "gradient norm")
+
+
+def _arguments(config: LearnerConfig, device: torch.device) -> GRPOConfig:
+    return GRPOConfig(
+        # Nothing is written there, but the folder must exist.
+        output_dir=tempfile.gettempdir(),
+        use_cpu=device.type == "cpu",
+        # The model's own precision: autocast would give it other numerics than its frozen base.
+        bf16=False,
+        gradient_checkpointing=False,
+        use_cache=True,
+        dataloader_pin_memory=False,
+        remove_unused_columns=False,
+        disable_dropout=True,
+        report_to=[],
+        disable_tqdm=True,
+        log_level="error",
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        max_steps=1,
+        lr_scheduler_type="constant",
+        learning_rate=config.learning_rate,
+        max_grad_norm=1.0,
+        shuffle_dataset=False,
+        per_device_train_batch_size=config.group_size,
+        num_generations=config.group_size,
+        max_completion_length=config.max_new_tokens,
+        temperature=config.temperature,
+        loss_type="cispo",
+        epsilon_high=config.ratio_cap,
+        beta=0.0,
+        use_bias_correction_kl=True,
+        scale_rewards="group",
+    )
+
+
+def _moving(inputs: Rows, *, still_rows: bool) -> tuple[Tensor, list[Row]]:
+    """Where the rows with an advantage are (at least one row), those of like prompts together, and
+    their sizes; with `still_rows` those without one as well."""
+    prompts, places = torch.unique(inputs["prompt_ids"], dim=0, return_inverse=True)
+    order = (inputs["prompt_mask"].sum(1) * len(prompts) + places).argsort(stable=True)
+    moves = (inputs["advantages"][order] != 0) | still_rows
+    if not moves.any():
+        moves[0] = True
+    found = order[moves]
+    lengths = (inputs[f"{part}_mask"].sum(1)[found].tolist() for part in ("prompt", "completion"))
+    return found, list(zip(places[found].tolist(), *lengths, strict=True))
+
+
+def _take(inputs: Rows, places: Tensor) -> Rows:
+    """The rows at `places`, without the columns that are padding in all of them."""
+    rows = {name: value[places] if value.dim() else value for name, value in inputs.items()}
+    prompt, completion = (int(rows[f"{n}_mask"].sum(1).max()) for n in ("prompt", "completion"))
+    for name, value in rows.items():
+        if value.dim() == 2:
+            rows[name] = value[:, -prompt:] if name.startswith("prompt_") else value[:, :completion]
+    return rows
+
+
+def _make_deterministic(model: PreTrainedModel) -> None:
+    """Turn off the dropout that attention layers keep as a number (TRL sees to the modules)."""
+    for module in model.modules():
+        for name, value in list(vars(module).items()):
+            if "dropout" in name and isinstance(value, float):
+                setattr(module, name, 0.0)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Spare the caller log lines, deprecation warnings and `train`'s full garbage collection.
+
+    The warnings are between transformers and TRL; the collection would cost 0.2 s a step.
+    """
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    gc.freeze()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        gc.unfreeze()
+        logging.set_verbosity(verbosity)

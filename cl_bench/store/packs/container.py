@@ -1,0 +1,122 @@
+"""The zip file of a packed run: written with the same bytes every time, read with suspicion.
+
+Packs come from strangers. Nothing is ever unpacked to a disk; a member is read into memory, and
+only one whose name is expected and whose size is within bounds.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from cl_bench.contract.errors import DamagedError
+from cl_bench.contract.text import printable
+from cl_bench.store.packs.layout import MANIFEST, MEMBERS, PACK
+
+MAX_FILE = 256 * 2**20
+"""Bytes of the largest pack that is opened."""
+MAX_UNPACKED = 512 * 2**20
+"""Bytes of all members together."""
+MAX_JSON = 2**20
+"""Bytes of pack.json, and of manifest.json."""
+_MAX_MEMBERS = 1_000
+_TIME = (1980, 1, 1, 0, 0, 0)
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_UNIX = 3
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError)
+
+
+def written(members: Mapping[str, bytes]) -> bytes:
+    """The zip file of these members, in the order of `MEMBERS`, not compressed once more."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in sorted(members, key=_order):
+            info = zipfile.ZipInfo(name, _TIME)
+            info.create_system, info.external_attr = _UNIX, 0o644 << 16
+            archive.writestr(info, members[name])
+    return buffer.getvalue()
+
+
+def names(path: Path) -> frozenset[str]:
+    """The names of all members; `DamagedError` if the file is no pack or a hostile one."""
+    with _opened(path) as archive:
+        return frozenset(archive.namelist())
+
+
+def read(path: Path, name: str) -> bytes:
+    """The content of one member; `DamagedError` if it cannot be had."""
+    with _opened(path) as archive:
+        if name not in archive.namelist():
+            raise no_pack(path, "is missing", name)
+        try:
+            return archive.read(name)
+        except _DAMAGE as error:
+            raise no_pack(path, f"is damaged ({error})", name) from error
+
+
+def no_pack(path: Path, reason: str, name: str = "") -> DamagedError:
+    """What is wrong with the file, or with its member `name`, in one line."""
+    where = f"its member {name} " if name else ""
+    message = (
+        f"Cannot use the packed run {path}: {where}{reason}. `cl-bench submit RUN` makes a pack "
+        "anew, from the run's directory."
+    )
+    return DamagedError(message, name, reason)
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    """The archive; refused unless every member may be read."""
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE:
+            raise no_pack(path, f"it has {size:,} bytes; at most {MAX_FILE:,} are read")
+        archive = zipfile.ZipFile(path)
+    except _DAMAGE as error:
+        raise no_pack(path, f"it is no zip file that can be read ({error})") from error
+    fault = _fault(archive.infolist())
+    if fault:
+        archive.close()
+        raise no_pack(path, fault)
+    return archive
+
+
+def _fault(members: list[zipfile.ZipInfo]) -> str:
+    """What must not be in a pack; empty if all is well."""
+    found = Counter(info.filename for info in members)
+    if len(members) > _MAX_MEMBERS:
+        return f"it has {len(members):,} members; a run has at most {len(MEMBERS)}"
+    for name, count in found.items():
+        shown = printable(repr(name), 100)
+        if name.startswith(("/", "\\")) or ".." in name or ":" in name:
+            return f"it has a member {shown}, a name that leads out of the archive"
+        if name not in MEMBERS:
+            return f"it has a member {shown}, which is no part of a packed run"
+        if count > 1:
+            return f"it has {count} members called {shown}"
+    return next(filter(None, map(_refused, members)), "") or _size_fault(members)
+
+
+def _refused(info: zipfile.ZipInfo) -> str:
+    if info.flag_bits & 0x1:
+        return f"its member {info.filename} is encrypted"
+    if info.compress_type not in _METHODS:
+        return f"its member {info.filename} is compressed by a method that is not read"
+    size = info.file_size
+    if info.filename in (PACK, MANIFEST) and size > MAX_JSON:
+        return f"its member {info.filename} has {size:,} bytes; at most {MAX_JSON:,} are read"
+    return ""
+
+
+def _size_fault(members: list[zipfile.ZipInfo]) -> str:
+    total = sum(info.file_size for info in members)
+    if total > MAX_UNPACKED:
+        return f"its members have {total:,} bytes unpacked; at most {MAX_UNPACKED:,} are read"
+    return ""
+
+
+def _order(name: str) -> int:
+    return MEMBERS.index(name)

@@ -1,0 +1,168 @@
+"""A packed run, read: the same tables as its directory's, from one file that nobody need trust."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as compute
+
+from cl_bench.contract.errors import OtherSoftwareError, unknown
+from cl_bench.contract.text import printable
+from cl_bench.store.migrations import tables_of, upgrade, version_of
+from cl_bench.store.packs import container
+from cl_bench.store.packs.decode import UndecodableError, decoded
+from cl_bench.store.packs.layout import FINISHED, MANIFEST, PACK, PACK_VERSION, member
+from cl_bench.store.run_directory import require_unedited
+from cl_bench.store.schema import TABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class PackedRun:
+    """One run in one file. Made by `cl_bench.verify.submission.packing`, read by `open`."""
+
+    path: Path
+    manifest: Mapping[str, Any]
+    """The run's own."""
+    contents: Mapping[str, Any]
+    """What pack.json says."""
+
+    @classmethod
+    def open(cls, path: Path) -> PackedRun:
+        """The run in the file `path`; `RunDirectoryError` names the file and what is wrong.
+
+        What the file says of itself is held against it here: versions, members, the manifest's
+        hash, status and configuration. Tables are when they are read.
+        """
+        names = container.names(path)
+        contents = _contents(path, names)
+        manifest = _json(path, MANIFEST, hashed(path, MANIFEST, contents))
+        _require_tables(path, contents, manifest)
+        if manifest.get("status") not in FINISHED:
+            raise container.no_pack(
+                path,
+                f"its run is not finished (status {printable(repr(manifest.get('status')), 40)})",
+            )
+        require_unedited(manifest, path / MANIFEST)
+        return cls(path, manifest, contents)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """All rows of a table; columns and types as in `cl_bench.store.schema`."""
+        return self.select(name).to_pandas(use_threads=False)
+
+    def select(
+        self, name: str, columns: Sequence[str] | None = None, *, first: bool = False
+    ) -> pa.Table:
+        """As `table`, but an Arrow table of these columns only, in the schema's order; with `first`
+        only the rows of the first step."""
+        if name not in TABLES:
+            raise unknown("table", name, TABLES)
+        table = self._read(name)
+        if first and len(table):
+            table = table.filter(compute.equal(table["step"], compute.min(table["step"])))
+        if columns is None:
+            return table
+        return table.select([column for column in table.schema.names if column in columns])
+
+    def _read(self, name: str) -> pa.Table:
+        schema = TABLES[name]
+        if member(name) not in self.contents["members"]:
+            return schema.empty_table()  # of a later version than the run's
+        try:
+            content = decoded(hashed(self.path, member(name), self.contents))
+            table = upgrade(self.manifest, name, content)
+        except (UndecodableError, pa.ArrowException, ValueError) as error:
+            raise container.no_pack(self.path, f"cannot be read: {error}", member(name)) from error
+        if not table.schema.equals(schema):
+            columns = printable(", ".join(content.schema.names), 300)
+            reason = f"has other columns or types than those of its schema version: {columns}"
+            raise container.no_pack(self.path, reason, member(name))
+        return table.cast(schema)
+
+
+def hashed(path: Path, name: str, contents: Mapping[str, Any]) -> bytes:
+    """A member's content; `RunDirectoryError` unless it is the one that pack.json names."""
+    content = container.read(path, name)
+    if hashlib.sha256(content).hexdigest() != contents["members"][name]["sha256"]:
+        reason = f"was edited or cut short: its hash is not the one in {PACK}"
+        raise container.no_pack(path, reason, name)
+    return content
+
+
+def _contents(path: Path, names: frozenset[str]) -> Mapping[str, Any]:
+    """What pack.json says, if it fits the members that are there."""
+    if PACK not in names:
+        raise container.no_pack(path, "is missing, so this is no packed run", PACK)
+    contents = _json(path, PACK, container.read(path, PACK))
+    version = contents.get("pack_version")
+    if version != PACK_VERSION:
+        raise OtherSoftwareError(
+            f"{path} is a pack of version {printable(repr(version), 40)}; this cl-bench reads "
+            f"version {PACK_VERSION}. Read it with the cl-bench that made it."
+        )
+    members = contents.get("members")
+    if not isinstance(members, dict) or not all(map(_is_entry, members.values())):
+        raise container.no_pack(path, "does not give the hashes of the members", PACK)
+    _require_members(path, names, members)
+    return contents
+
+
+def _is_entry(entry: object) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("sha256"), str)
+
+
+def _require_members(path: Path, names: frozenset[str], members: Mapping[str, Any]) -> None:
+    """The members are those that pack.json names."""
+    for name in sorted({MANIFEST, *members, *names} - {PACK}):
+        shown = printable(name, 100)
+        if name not in names:
+            raise container.no_pack(path, "is missing", shown)
+        if name not in members:
+            raise container.no_pack(path, f"has no hash in {PACK}", shown)
+
+
+def _require_tables(path: Path, contents: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
+    """The tables are those of the schema version, and that is the run's."""
+    version = version_of(manifest, path)
+    if contents.get("schema_version") != version:
+        said = printable(repr(contents.get("schema_version")), 40)
+        reason = f"names the schema version {said}, but the run's is {version}"
+        raise container.no_pack(path, reason, PACK)
+    tables = {member(name) for name in tables_of(version)}
+    if missing := sorted(tables - contents["members"].keys()):
+        raise container.no_pack(path, "is missing", missing[0])
+    if others := sorted(contents["members"].keys() - tables - {MANIFEST}):
+        raise container.no_pack(path, f"is no table of schema version {version}", others[0])
+
+
+def _json(path: Path, name: str, content: bytes) -> dict[str, Any]:
+    """The object in a JSON member; no NaN, no name twice, no depth that would exhaust a reader."""
+    try:
+        found = json.loads(
+            content.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant
+        )
+    except (ValueError, RecursionError) as error:
+        reason = printable(str(error), 200)
+        raise container.no_pack(path, f"is no whole JSON ({reason})", name) from error
+    if not isinstance(found, dict):
+        raise container.no_pack(path, "holds no object", name)
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands twice in an object")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")

@@ -1,0 +1,195 @@
+"""The rows of a run on disk: Parquet files in numbered parts, and what says that a part is whole.
+
+    tables/<table>/<part>.parquet        the rows of a part
+    commits/<part>.json                  SHA-256 of each table's file of that part
+
+A part is whole when its file in commits/ is there, which is written last. Runs of schema version 1
+have none: there the last table's file said it, and nothing tells whether a file was edited.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as parquet
+
+from cl_bench.contract.errors import DamagedError, RunDirectoryError, unknown
+from cl_bench.store.files import file_hash, read_json, replacing, write_json_atomically, writing
+from cl_bench.store.migrations import tables_of, upgrade, version_of
+from cl_bench.store.rows import Row, to_arrow
+from cl_bench.store.schema import TABLES
+
+_COMMITS = "commits"
+_NUMBER = "[0-9]" * 6
+_RECORD, _PARQUET = (re.compile(rf"({_NUMBER})\.{suffix}") for suffix in ("json", "parquet"))
+_FIRST_HASHED = 2
+"""The schema version that began to keep hashes."""
+_LAST_UNHASHED = "timing"
+"""The table that was written last before there were hashes."""
+
+
+class Parts:
+    """The parts in one run directory, written under `manifest`: read as this schema version,
+    whatever theirs is, and added to under this one only."""
+
+    def __init__(self, home: Path, manifest: Mapping[str, Any]) -> None:
+        self._home, self._manifest = home, manifest
+        self._version = version_of(manifest, home)
+        self._committed: dict[int, dict[str, str]] = {}
+
+    def numbers(self) -> range:
+        """The numbers of the whole parts: 0, 1, …"""
+        hashed = self._version >= _FIRST_HASHED
+        folder = self._home / _COMMITS if hashed else self._folder(_LAST_UNHASHED)
+        try:
+            names = os.listdir(folder)  # noqa: PTH208 - many times faster than a glob
+        except FileNotFoundError:
+            return range(0)
+        record = _RECORD if hashed else _PARQUET
+        found = (record.fullmatch(name) for name in names)
+        return range(max((int(match[1]) + 1 for match in found if match), default=0))
+
+    def add(self, part: int, rows: Mapping[str, Sequence[Row]]) -> None:
+        """Write a part; wrong rows or numbers are a `RunDirectoryError`, with nothing written."""
+        for table in rows:
+            require_table(table)
+        expected = len(self.numbers())
+        if part != expected:
+            raise RunDirectoryError(
+                f"Part {part} cannot be added to {self._home}: the next part is {expected}. "
+                "Recorded rows are never replaced; `discard_after` drops those after a checkpoint."
+            )
+        checked = {table: to_arrow(table, rows.get(table, ())) for table in TABLES}
+        with writing(self._home):
+            hashes = {table: self._write(table, part, checked[table]) for table in TABLES}
+            record = self._record(part)
+            record.parent.mkdir(exist_ok=True)
+            write_json_atomically(record, hashes)
+
+    def discard_after(self, part: int) -> None:
+        """Delete all parts with a higher number; -1 deletes every row."""
+        # A part's record goes before its tables, and the last part goes first.
+        for folder in (self._home / _COMMITS, *(self._folder(table) for table in TABLES)):
+            for file in sorted(folder.glob(f"{_NUMBER}.*"), reverse=True):
+                if int(file.stem) > part:
+                    file.unlink()
+
+    def table(
+        self, name: str, columns: Sequence[str] | None = None, *, first: bool = False
+    ) -> pa.Table:
+        """All rows of a table, or those of the first part, in the order they were written; all
+        columns or these, in the order of the schema."""
+        require_table(name)
+        names = None if columns is None else tuple(columns)
+        chosen = self.numbers()[: 1 if first else None]
+        parts = [self.read(name, part, names) for part in chosen]
+        if len(parts) == 1:
+            return parts[0]
+        return pa.concat_tables([_some(TABLES[name], names).empty_table(), *parts])
+
+    def raw(self, name: str) -> pa.Table:
+        """As `table`, but in the columns that the run's own version wrote."""
+        require_table(name)
+        if name not in tables_of(self._version) or not self.numbers():
+            return TABLES[name].empty_table()
+        stored = [self._stored(name, part) for part in self.numbers()]
+        return pa.concat_tables([file.read(use_threads=False) for file in stored])
+
+    def read(self, table: str, part: int, columns: tuple[str, ...] | None = None) -> pa.Table:
+        """One table's rows of a part; a file that is not what was committed is an error.
+
+        The file is read from the disk once, so that what was checked is what is used, and without
+        threads, whose start takes longer than reading it.
+        """
+        schema = TABLES[table]
+        wanted = _some(schema, columns)
+        if table not in tables_of(self._version):
+            return wanted.empty_table()
+        stored = self._stored(table, part)
+        found = stored.schema_arrow
+        try:
+            if found.equals(schema):
+                content = stored.read(columns=wanted.names, use_threads=False)
+                return pa.Table.from_arrays(content.columns, schema=wanted)
+            upgraded = upgrade(self._manifest, table, stored.read(use_threads=False))
+        except (OSError, pa.ArrowException, ValueError) as error:
+            raise _unreadable(self._file(table, part), str(error)) from error
+        if not upgraded.schema.equals(schema):
+            names = ", ".join(found.names)
+            reason = f"its columns are not those of schema version {self._version}, but {names}"
+            raise _unreadable(self._file(table, part), reason)
+        return upgraded.cast(schema).select(wanted.names)
+
+    def _stored(self, table: str, part: int) -> parquet.ParquetFile:
+        """The file of a part, if it is the one that was committed."""
+        file = self._file(table, part)
+        try:
+            raw = file.read_bytes()
+            if self._is_another(raw, table, part):
+                raise _unreadable(file, "it was cut short or edited after it was committed")
+            return parquet.ParquetFile(pa.BufferReader(raw), pre_buffer=False)
+        except (OSError, pa.ArrowException) as error:
+            raise _unreadable(file, str(error)) from error
+
+    def _folder(self, table: str) -> Path:
+        return self._home / "tables" / table
+
+    def _file(self, table: str, part: int) -> Path:
+        return self._folder(table) / f"{part:06d}.parquet"
+
+    def _record(self, part: int) -> Path:
+        return self._home / _COMMITS / f"{part:06d}.json"
+
+    def _is_another(self, raw: bytes, table: str, part: int) -> bool:
+        """Whether a file is not the one that was committed, where that can be told."""
+        if self._version < _FIRST_HASHED:
+            return False
+        if part not in self._committed:  # a part's record is read once
+            self._committed[part] = self._hashes(part)
+        return sha256(raw).hexdigest() != self._committed[part][table]
+
+    def _hashes(self, part: int) -> dict[str, str]:
+        """By table, what was committed as that part."""
+        record = self._record(part)
+        found = read_json(record)
+        if not isinstance(found, dict) or found.keys() != set(tables_of(self._version)):
+            raise RunDirectoryError(
+                f"{record} is damaged: it does not name the tables. Restore it from a copy."
+            )
+        return found
+
+    def _write(self, table: str, part: int, content: pa.Table) -> str:
+        """Write one table's file of a part and return its hash."""
+        target = self._file(table, part)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target) as temporary:
+            parquet.write_table(content, temporary)
+        return file_hash(target)
+
+
+@cache
+def _some(schema: pa.Schema, names: tuple[str, ...] | None) -> pa.Schema:
+    """The columns of a schema that are named, in its order, or all."""
+    return schema if names is None else pa.schema([f for f in schema if f.name in names])
+
+
+def require_table(name: str) -> None:
+    """Raise `UsageError` unless there is a table of that name."""
+    if name not in TABLES:
+        raise unknown("table", name, TABLES)
+
+
+def _unreadable(file: Path, reason: str) -> DamagedError:
+    message = (
+        f"Cannot use the table file {file}: {reason}. Restore it from a copy; when the run is "
+        f"unfinished, `cl-bench run --resume {file.parents[2]}` writes parts after its checkpoint "
+        "again."
+    )
+    return DamagedError(message, file.relative_to(file.parents[2]).as_posix(), reason)

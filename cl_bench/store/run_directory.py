@@ -1,0 +1,250 @@
+"""The run directory: one run's manifest, tables and checkpoint, owned by one process.
+
+    manifest.json                        configuration, provenance, status
+    tables/<table>/<part>.parquet        raw rows, append-only (see cl_bench.store.schema)
+    commits/<part>.json                  SHA-256 of each file of that part (cl_bench.store.parts)
+    checkpoint/                          the learner's state (see cl_bench.store.checkpoint)
+    models/stage-<n>/                    the policy at stage n's end, if the run keeps it
+    figures/  summary.txt                made from the tables; can be made again
+    tracking/                            of trackers: notes, logs, event files (docs/trackers.md)
+    lock                                 held by the writing process, with its number
+
+Every file is written whole or not at all. Readers ignore what an interrupted commit left, and
+refuse a table file that is not the one committed. Runs of earlier schema versions are read, but not
+written to (cl_bench.store.migrations). Locking needs a POSIX system.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from cl_bench.contract.errors import LockedError, RunDirectoryError
+from cl_bench.execution.provenance import config_hash
+from cl_bench.store.checkpoint import Checkpoints
+from cl_bench.store.files import (
+    UNFINISHED,
+    read_json,
+    replacing_folder,
+    write_json_atomically,
+    writing,
+)
+from cl_bench.store.migrations import require_own_version, version_of
+from cl_bench.store.parts import Parts
+from cl_bench.store.rows import Row
+from cl_bench.store.schema import SCHEMA_VERSION, TABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+_MANIFEST, _LOCK, _MODELS = "manifest.json", "lock", "models"
+_DESCRIBED = ("stream", "config")
+
+
+class RunDirectory:
+    """One run on disk. Made by `create`, read by `open`; write only inside `locked()`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = Checkpoints(path / "checkpoint")
+        self._reader: Parts | None = None
+
+    @classmethod
+    def create(cls, path: Path, manifest: Mapping[str, Any]) -> RunDirectory:
+        """A new directory with `manifest`, to which the schema version is added.
+
+        A path that holds anything, is a file or cannot be written is a `RunDirectoryError`.
+        """
+        directory = cls(path)
+        directory._refuse_content()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunDirectoryError(
+                f"Cannot create {path}: {error.strerror}. Give another --out."
+            ) from error
+        # Of two processes that create one path, the second is refused.
+        with directory.locked(), writing(path):
+            directory._refuse_content()
+            content = {"schema_version": SCHEMA_VERSION, **manifest}
+            write_json_atomically(path / _MANIFEST, content)
+        return directory
+
+    @classmethod
+    def open(cls, path: Path) -> RunDirectory:
+        """An existing run directory; missing, damaged or foreign ones are a `RunDirectoryError`."""
+        if path.is_file():
+            raise RunDirectoryError(f"{path} is a file. A run is a directory: give its path.")
+        if not path.is_dir():
+            raise RunDirectoryError(
+                f"There is no run directory {path}. `cl-bench run --out {path}` makes one."
+            )
+        if not (path / _MANIFEST).exists():
+            raise RunDirectoryError(
+                f"{path} holds no {_MANIFEST}: it is no run directory, or the run ended before it "
+                "began. Name another directory, or start anew with another --out."
+            )
+        directory = cls(path)
+        directory._check_manifest()
+        return directory
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest as it is on disk now; changing the copy changes nothing."""
+        manifest = read_json(self.path / _MANIFEST)
+        if not isinstance(manifest, dict):
+            raise RunDirectoryError(
+                f"{self.path / _MANIFEST} is damaged: it holds a {type(manifest).__name__}, "
+                "not an object. Restore it from a copy."
+            )
+        return manifest
+
+    def update_manifest(self, **changes: Any) -> None:
+        """Replace top-level entries of the manifest, all of them or none."""
+        self.require_own_version()
+        with writing(self.path):
+            write_json_atomically(self.path / _MANIFEST, {**self.manifest, **changes})
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Own the directory inside: a second writer gets a `LockedError`.
+
+        The lock goes with the process, however that ends.
+        """
+        with (self.path / _LOCK).open("a+", encoding="utf-8") as file:
+            _take_lock(file, self.path)
+            with suppress(OSError):  # the number is for people; a full disk may refuse it
+                file.truncate(0)
+                file.write(str(os.getpid()))
+                file.flush()
+            try:
+                yield
+            finally:
+                file.truncate(0)
+                fcntl.flock(file, fcntl.LOCK_UN)
+
+    def commit(self, part: int, rows: Mapping[str, Sequence[Row]]) -> None:
+        """Write `rows` as part number `part` of every table; tables not named get no rows.
+
+        Rows that do not fit the schema, and a part that exists or does not follow on the last one,
+        are a `RunDirectoryError`; nothing is written then.
+        """
+        self._parts_to_write().add(part, rows)
+
+    def discard_after(self, part: int) -> None:
+        """Delete all parts with a higher number than `part`; -1 deletes every row."""
+        self._parts_to_write().discard_after(part)
+
+    def verify(self, part: int) -> None:
+        """Raise `RunDirectoryError` unless all rows up to that part are as they were committed."""
+        parts = self._parts()
+        for number in range(part + 1):
+            for table in TABLES:
+                parts.read(table, number)
+
+    def require_own_version(self) -> None:
+        """Raise `OtherSoftwareError` if this is a run of an earlier version: it is only read."""
+        require_own_version(self.manifest, self.path)
+
+    @contextmanager
+    def stage_model(self, stage: int) -> Iterator[Path]:
+        """A fresh folder for the model of a stage's end; on success it is `models/stage-<n>`.
+
+        One that a resumed run writes again replaces the one before.
+        """
+        with writing(self.path), replacing_folder(self.path / _MODELS / f"stage-{stage}") as folder:
+            yield folder
+
+    def sweep(self) -> None:
+        """Delete what killed processes left: temporary files, checkpoints not current and
+        half-written models."""
+        self.checkpoints.sweep()
+        for folder in (self.path / _MODELS).glob(f"*{UNFINISHED}"):
+            shutil.rmtree(folder)
+        for leftover in self.path.rglob(".*.tmp"):
+            leftover.unlink()
+
+    def table(self, name: str) -> pd.DataFrame:
+        """All rows of a table in the order they were written; columns as in cl_bench.store.schema,
+        whichever version wrote them.
+
+        A table without rows is a frame with columns and types. A file that is missing, or is not
+        the one that was committed, is a `RunDirectoryError` with its name.
+        """
+        return self._parts().table(name).to_pandas(use_threads=False)
+
+    def select(
+        self, name: str, columns: Sequence[str] | None = None, *, first: bool = False
+    ) -> pa.Table:
+        """As `table`, but an Arrow table of these columns only, in the schema's order; quicker.
+
+        With `first` only the rows of the first part, which holds the whole first evaluation.
+        """
+        if self._reader is None:
+            self._reader = self._parts()
+        return self._reader.table(name, columns, first=first)
+
+    def raw(self, name: str) -> pa.Table:
+        """A table as it was written, in the columns of its own schema version; hashes are held
+        against the files as in `table`."""
+        return self._parts().raw(name)
+
+    def _refuse_content(self) -> None:
+        occupied = self.path.exists() and not self.path.is_dir()
+        if occupied or (self.path.is_dir() and not all(map(_is_leftover, self.path.iterdir()))):
+            raise RunDirectoryError(
+                f"{self.path} already exists and nothing in it is overwritten. Give another --out, "
+                f"or go on with an interrupted run there: `cl-bench run --resume {self.path}`."
+            )
+
+    def _check_manifest(self) -> None:
+        manifest = self.manifest
+        version_of(manifest, self.path)
+        require_unedited(manifest, self.path / _MANIFEST)
+
+    def _parts(self) -> Parts:
+        return Parts(self.path, self.manifest)
+
+    def _parts_to_write(self) -> Parts:
+        self.require_own_version()
+        return self._parts()
+
+
+def require_unedited(manifest: Mapping[str, Any], file: Path) -> None:
+    """Raise `RunDirectoryError` if stream or configuration are not those the run began with.
+
+    `file` is where the manifest was read.
+    """
+    described = {key: value for key, value in manifest.items() if key in _DESCRIBED}
+    if "config_hash" in manifest and config_hash(described) != manifest["config_hash"]:
+        raise RunDirectoryError(
+            f"{file} was edited: its stream and configuration are not those the run began with "
+            "(config_hash differs). Restore it from a copy, or start a run with another --out."
+        )
+
+
+def _take_lock(file: TextIO, path: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        owner = file.read().strip() or "unknown, it is just starting"
+        raise LockedError(
+            f"{path} is being written by another process (pid {owner}). Wait for it or stop it, "
+            "or give another --out."
+        ) from None
+    except OSError as error:
+        raise RunDirectoryError(
+            f"{path} cannot be locked: {error.strerror}. Give an --out on a file system with locks."
+        ) from error
+
+
+def _is_leftover(path: Path) -> bool:
+    """What a process leaves that was killed before it had written a manifest."""
+    return path.name == _LOCK or (path.name.startswith(f".{_MANIFEST}.") and path.suffix == ".tmp")

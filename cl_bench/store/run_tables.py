@@ -1,0 +1,132 @@
+"""Runs as whoever reads them sees them: a manifest and tables, wherever they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from cl_bench.contract.errors import ClBenchError, RunDirectoryError
+from cl_bench.store.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+_MANIFEST, _PACKED = "manifest.json", ".zip"
+_ARCHIVED = "runs.parquet"
+"""Stands beside the manifest of an archive of claims (`cl_bench.claims.archive`)."""
+
+
+class RunTables(Protocol):
+    """One run, to be read."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is kept."""
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """Its configuration, provenance and status (see docs/tables.md)."""
+
+    def table(self, name: str) -> pd.DataFrame:
+        """All rows of one of `cl_bench.store.schema.TABLES`; columns and types as there."""
+
+
+@runtime_checkable
+class Selective(Protocol):
+    """A run of which a part of a table can be read, which is quicker than a whole frame."""
+
+    def select(
+        self, name: str, columns: Sequence[str] | None = None, *, first: bool = False
+    ) -> pa.Table:
+        """These columns of a table, or all, in the schema's order; with `first` at least the rows
+        of the first evaluation, and perhaps no others."""
+
+
+def rows_of(
+    run: RunTables, name: str, columns: Sequence[str], *, first: bool = False
+) -> list[tuple[Any, ...]]:
+    """Some columns of a table as tuples, in the order they were written; `first` as above."""
+    if isinstance(run, Selective):
+        table = run.select(name, columns, first=first)
+        values = [table.column(column).to_pylist() for column in columns]
+    else:
+        frame = run.table(name)
+        values = [frame[column].tolist() for column in columns]
+    return list(zip(*values, strict=True))
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """Something that looks like a run and cannot be read."""
+
+    path: Path
+    reason: str
+
+
+def open_run(path: Path) -> RunTables:
+    """The run at `path`, a run directory or a packed run (`cl-bench submit`).
+
+    What is no readable run is a `RunDirectoryError` with the reason.
+    """
+    if path.is_file():
+        from cl_bench.store.packs.packed import PackedRun
+
+        return PackedRun.open(path)
+    require_no_archive(path)
+    return RunDirectory.open(path)
+
+
+def require_no_archive(path: Path) -> None:
+    """Raise `RunDirectoryError` for an archive of claims, which is no run and holds none whole."""
+    if _is_archive(path):
+        raise RunDirectoryError(
+            f"{path} is an archive of claims: it holds parts of many runs and none of them whole. "
+            f"`cl-bench reproduce --from {path}` reads it."
+        )
+
+
+def find_runs(
+    paths: Iterable[Path], *, advice: str = "`cl-bench run --out {}/NAME` makes one."
+) -> tuple[list[RunTables], list[Unreadable]]:
+    """All runs at or anywhere below the paths, sorted by path, each once; and what is unreadable.
+
+    Runs are run directories and packed runs: files that end in .zip, or that are given. Archives
+    of claims, which hold parts of many runs, are left out, and links to folders are not followed
+    unless they are given. A path without any run is a `RunDirectoryError` that ends with `advice`,
+    with the path in its braces.
+    """
+    runs: dict[Path, RunTables] = {}
+    broken: dict[Path, Unreadable] = {}
+    for path in paths:
+        found = list(_places(path))
+        if not found:
+            require_no_archive(path)
+            hint = advice.replace("{}", str(path))
+            raise RunDirectoryError(f"There is no run at or below {path}. {hint}")
+        for place in found:
+            try:
+                runs[place.resolve()] = open_run(place)
+            except ClBenchError as error:
+                broken[place.resolve()] = Unreadable(place, str(error))
+    return [runs[key] for key in sorted(runs)], [broken[key] for key in sorted(broken)]
+
+
+def _places(path: Path) -> Iterator[Path]:
+    """Where runs lie at or below `path`; what lies inside a run is no run of its own."""
+    if (path / _MANIFEST).is_file():
+        if not _is_archive(path):
+            yield path
+    elif path.is_dir():
+        for inner in sorted(path.iterdir()):
+            folder = inner.is_dir() and not inner.is_symlink()  # links may lead back up
+            if folder or (inner.suffix == _PACKED and not inner.is_dir()):
+                yield from _places(inner)
+    elif path.is_file():
+        yield path
+
+
+def _is_archive(path: Path) -> bool:
+    return (path / _ARCHIVED).is_file()

@@ -1,0 +1,83 @@
+"""What the tables `evaluations` and `items` hold, by the question it answers.
+
+The rows that say what a run learned are those of its own problems and of the policy in training;
+whoever reads the tables takes them with `stream_rows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cl_bench.contract.errors import RunDirectoryError
+from cl_bench.metrics.attribution import ChannelAttribution, channel_attribution
+from cl_bench.metrics.undefined import Undefined
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def is_stream_row(row: Mapping[str, object]) -> bool:
+    """Whether a row of `evaluations` or `items` is of the stream's problems and the policy."""
+    return row["test_set"] == "stream" and row["weights"] == "trained"
+
+
+def stream_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the stream's problems and the policy, under the seed and the learner's prompt.
+
+    `frame` is the table `evaluations` or `items`. Left out are the retention domains, the harder
+    setting and the responses of the base model.
+    """
+    return frame[(frame["test_set"] == "stream") & (frame["weights"] == "trained")]
+
+
+def probe_accuracy(evaluations: pd.DataFrame, test_set: str) -> pd.DataFrame:
+    """Accuracy on `retention` or `harder`: a column per domain, a row per stage that has ended,
+    from 0, the base model; empty where nothing was asked."""
+    rows = evaluations[evaluations["test_set"] == test_set]
+    domains = rows["domain"].drop_duplicates()
+    return rows.pivot(index="stage", columns="domain", values="accuracy")[domains]
+
+
+def matrix_of(
+    ends: Sequence[tuple[int, int, str, float]], stages: Sequence[str], prompt: str
+) -> NDArray[np.float64]:
+    """acc_I_J, shape (T+1, T), from stage, step, domain and accuracy of start and stage ends.
+
+    NaN where nothing was evaluated; two values of one cell are a `RunDirectoryError`.
+    """
+    found: dict[tuple[int, str], float] = {}
+    for stage, step, domain, accuracy in ends:
+        if (stage, domain) in found:
+            raise RunDirectoryError(
+                f"The table 'evaluations' has two rows for {domain} under the {prompt} prompt at "
+                f"the end of stage {stage} (step {step}); a run writes one."
+            )
+        found[stage, domain] = accuracy
+    numbers = range(len(stages) + 1)
+    return np.array([[found.get((number, d), np.nan) for d in stages] for number in numbers])
+
+
+def attributions(evaluations: pd.DataFrame) -> dict[str, ChannelAttribution | Undefined]:
+    """By domain, what each channel gained up to the end of the last stage that has ended.
+
+    From accuracies on the stream's problems; empty before the first stage's end, and for a run
+    without probes.
+    """
+    rows = evaluations[(evaluations["test_set"] == "stream") & (evaluations["at"] == "stage-end")]
+    rows = rows[rows["stage"] == rows["stage"].max()]
+    if "base" not in set(rows["weights"]):
+        return {}
+    cells = rows.set_index(["domain", "weights", "prompt"])["accuracy"]
+    return {
+        domain: channel_attribution(
+            [
+                [cells.get((domain, weights, prompt), np.nan) for prompt in ("seed", "learner")]
+                for weights in ("base", "trained")
+            ]
+        )
+        for domain in rows["domain"].drop_duplicates()
+    }

@@ -1,0 +1,1 @@
+"""What helps authors and maintainers: doctor, new, selftest, checks, the embedded model."""

@@ -1,0 +1,165 @@
+"""The embedded model's pretraining documents: chats about conventions drawn anew for each one.
+
+A convention is random in every document and only a random part of it is stated in the system
+prompt; the answer follows the whole of it. All a model can learn is to use the rules that are
+stated and to sample from the prior for the others. A second kind of document rewrites instructions
+from a verifier's feedback, which makes the model its own reflection LM.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cl_bench.contract.micro import Level, MicroDomain, Slip, micro_domain, verify
+from cl_bench.contract.prompts import Message, chat, instructions, reflection
+from cl_bench.contract.task import FeedbackLevel, Problem, hashed_rng
+
+DOMAINS = ("math", "code", "facts", "physics", "star-graph")
+DOMAIN_WEIGHTS = (21, 21, 21, 19, 18)
+LENGTHS: Mapping[str, tuple[int, ...]] = {
+    "math": (1, 1, 1, 2, 2, 2, 3, 3, 4, 4, 5, 6),
+    "code": (1, 1, 1, 2, 2, 2, 3, 3, 4, 4, 5, 6),
+    "physics": (1, 1, 1, 2, 2, 2, 3, 3, 4, 4, 5, 6),
+    "facts": (1, 1, 1, 2, 2, 3, 3, 4),
+    "star-graph": (1, 2, 2, 3, 3, 3, 4),
+}
+MAX_IRRELEVANT = 13
+TAUGHT = re.compile(r" : wrong at step \d+ : (.+?)(?: , not .*)?$")
+"""Finds the rule that a line of step-level feedback teaches."""
+
+_LEVELS: tuple[FeedbackLevel, ...] = ("none", "answer", "step")
+"""What the micro domains tell apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """What the documents of one part of pretraining look like."""
+
+    simple: bool = False
+    """Only the shortest problems, with every rule stated and nothing else."""
+    slips: bool = False
+    """Whether the work is careless (see `MicroDomain.slip_rate`)."""
+    reflections: float = 0.2
+    """Share of documents that rewrite instructions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A chat and the reply to learn."""
+
+    messages: list[Message]
+    reply: str
+
+
+class Corpus:
+    """An endless, reproducible supply of documents: document i depends on (seed, i, phase)."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._domains: dict[str, MicroDomain] = {name: micro_domain(name) for name in DOMAINS}
+
+    def document(self, index: int, phase: Phase) -> Document:
+        rng = hashed_rng("corpus", self._seed, index)
+        if rng.random() < phase.reflections:
+            return self._reflection(rng)
+        return self._problem(rng, phase)
+
+    def _problem(self, rng: random.Random, phase: Phase) -> Document:
+        name = rng.choices(DOMAINS, DOMAIN_WEIGHTS)[0]
+        domain = self._domains[name]
+        stated = list(domain.meanings) if phase.simple else _some_keys(rng, domain)
+        convention = {
+            key: rng.choice(values) if key in stated else domain.guess(key, rng)
+            for key, values in domain.meanings.items()
+        }
+        rules = [f"{key} {convention[key]}" for key in stated]
+        if not phase.simple and rng.random() < 0.4:
+            rules += self._irrelevant(rng, name)
+        rng.shuffle(rules)
+        question = domain.draw(rng, _level(rng, name, phase), convention)
+        rate = domain.slip_rate * question.length if phase.slips else 0.0
+        solution = domain.solve(question, convention, Slip(rng, rate))
+        return Document(chat(instructions(rules), question.text), solution.text)
+
+    def _irrelevant(self, rng: random.Random, name: str) -> list[str]:
+        return _sample_up_to(rng, self._other_rules(rng, name), MAX_IRRELEVANT)
+
+    def _other_rules(self, rng: random.Random, name: str) -> list[str]:
+        return [
+            f"{key} {rng.choice(values)}"
+            for other, domain in self._domains.items()
+            if other != name
+            for key, values in domain.meanings.items()
+        ]
+
+    def _reflection(self, rng: random.Random) -> Document:
+        """Current rules and up to three verdicts of one domain → the rules as they should be."""
+        name = rng.choices(DOMAINS, DOMAIN_WEIGHTS)[0]
+        domain = self._domains[name]
+        true = {key: rng.choice(values) for key, values in domain.meanings.items()}
+        current = [
+            f"{key} {true[key] if rng.random() < 0.6 else rng.choice(domain.meanings[key])}"
+            for key in _sample_up_to(rng, list(true), len(true), least=0)
+        ]
+        if rng.random() < 0.5:
+            current += self._irrelevant(rng, name)
+        rng.shuffle(current)
+        lines = [_verdict(rng, domain, true, current) for _ in range(rng.choice((1, 2, 3, 3)))]
+        faults = [rule for _, rule in lines if rule]
+        if not faults and any(_says_nothing(line) for line, _ in lines):
+            key = rng.choice(list(domain.meanings))
+            faults = [f"{key} {rng.choice(domain.meanings[key])}"]
+        reply = instructions(rewrite(current, faults))
+        return Document(reflection(instructions(current), [line for line, _ in lines]), reply)
+
+
+def rewrite(current: Sequence[str], faults: Sequence[str]) -> list[str]:
+    """`current` with each rule in `faults` put in the place of its rival, or at the end."""
+    rules = {rule.split()[0]: rule for rule in current}
+    rules.update({rule.split()[0]: rule for rule in faults})
+    return list(rules.values())
+
+
+def _verdict(
+    rng: random.Random, domain: MicroDomain, true: Mapping[str, str], current: Sequence[str]
+) -> tuple[str, str | None]:
+    """What the verifier says of a response that follows `current`, and the rule it teaches.
+
+    Most right responses are drawn again, as an optimiser of prompts asks about failures.
+    """
+    stated = dict(rule.split(" ", 1) for rule in current)
+    while True:
+        question = domain.draw(rng, domain.levels[rng.choice(("easy", "default"))], true)
+        gold = domain.solve(question, true, Slip.never)
+        believed = {key: stated.get(key) or domain.guess(key, rng) for key in true}
+        response = domain.solve(question, believed, Slip(rng, 0.1))
+        problem = Problem("", domain.name, question.text, gold.answer, gold.text)
+        level = rng.choices(_LEVELS, (5, 8, 87))[0]
+        verdict = verify(domain, problem, response.text, level)
+        if verdict.score == 0.0 or rng.random() < 0.2:
+            taught = TAUGHT.search(verdict.feedback)
+            return verdict.feedback, taught.group(1) if taught else None
+
+
+def _says_nothing(line: str) -> bool:
+    """Whether a verdict finds fault without naming a step, so that only a guess can help."""
+    return line.endswith(" : wrong") or " : wrong : answer is " in line
+
+
+def _some_keys(rng: random.Random, domain: MicroDomain) -> list[str]:
+    """All rules in 40 % of documents, else any number of them."""
+    keys = list(domain.meanings)
+    return keys if rng.random() < 0.4 else _sample_up_to(rng, keys, len(keys), least=0)
+
+
+def _sample_up_to(rng: random.Random, items: list[str], most: int, least: int = 1) -> list[str]:
+    return rng.sample(items, rng.randint(least, min(most, len(items))))
+
+
+def _level(rng: random.Random, name: str, phase: Phase) -> Level:
+    length = 1 if phase.simple else rng.choice(LENGTHS[name])
+    degree = rng.choice((2, 3, 4, 5, 6) if length <= 2 else (2, 3, 4) if length == 3 else (2, 3))
+    return Level(lengths=(length,), meanings=8, degree=degree)

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import cl_bench
+from cl_bench.execution.provenance import PACKAGES, config_hash, file_hashes, provenance
+
+SHOW = """
+from cl_bench.execution.provenance import provenance
+found = provenance()
+print(found["git_commit"], found["git_dirty"])
+"""
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    command = ["git", "-C", str(folder), *identity, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def seen_from(folder: Path) -> str:
+    """Commit and dirty flag that the copy of cl-bench in `folder` finds."""
+    command = [sys.executable, "-c", SHOW]
+    done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A folder with a copy of the package's own modules, in no checkout."""
+    source = Path(cl_bench.__file__).parent
+    target = tmp_path / "copy"
+    left_out = shutil.ignore_patterns("embedded", "__pycache__")
+    shutil.copytree(source, target / "cl_bench", ignore=left_out)
+    return target
+
+
+@pytest.fixture
+def checkout(copy: Path) -> Path:
+    (copy / ".gitignore").write_text("__pycache__/\n")
+    git(copy, "init", "--quiet")
+    git(copy, "add", ".")
+    git(copy, "commit", "--quiet", "--message", "first")
+    return copy
+
+
+def test_versions_are_those_that_are_installed() -> None:
+    found = provenance()
+    assert found["cl_bench"] == version("cl-bench")
+    assert found["packages"] == {name: version(name) for name in PACKAGES}
+    assert found["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert found["cpu_count"] >= 1
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_checkout_gives_its_commit(checkout: Path) -> None:
+    assert seen_from(checkout) == f"{git(checkout, 'rev-parse', 'HEAD')} False"
+
+
+@pytest.mark.parametrize("name", ["cl_bench/__init__.py", "cl_bench/new.py"])
+def test_changed_and_new_source_files_make_a_checkout_dirty(checkout: Path, name: str) -> None:
+    (checkout / name).write_text("changed = True\n")
+    assert seen_from(checkout) == f"{git(checkout, 'rev-parse', 'HEAD')} True"
+
+
+def test_results_do_not_make_a_checkout_dirty(checkout: Path) -> None:
+    (checkout / "results").mkdir()
+    (checkout / "results" / "run.txt").write_text("rows")
+    assert seen_from(checkout).endswith(" False")
+
+
+def test_copy_outside_a_checkout_has_no_commit(copy: Path) -> None:
+    assert seen_from(copy) == "None None"
+
+
+def test_copy_inside_another_checkout_has_no_commit(checkout: Path) -> None:
+    inner = checkout / "environment" / "site-packages"
+    shutil.copytree(checkout / "cl_bench", inner / "cl_bench")
+    assert seen_from(inner) == "None None"
+
+
+def test_checkout_without_commits_has_none(copy: Path) -> None:
+    git(copy, "init", "--quiet")
+    assert seen_from(copy) == "None None"
+
+
+def test_missing_git_does_not_raise(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert provenance()["git_commit"] is None
+
+
+def test_source_hash_names_the_code_however_it_is_installed(tmp_path: Path) -> None:
+    root = Path(cl_bench.execution.provenance.__file__).parents[2]
+    if not (root / "tasks").is_dir():  # an installed copy: its packages lie in one another
+        root = tmp_path / "checkout"
+        shutil.copytree(Path(cl_bench.execution.provenance.__file__).parents[1], root / "cl_bench")
+        for name in ("tasks", "baselines", "fst"):
+            shutil.move(root / "cl_bench" / name, root / name)
+    installed = tmp_path / "installed" / "cl_bench"
+    shutil.copytree(root / "cl_bench", installed)
+    for name in ("tasks", "baselines", "fst"):
+        shutil.copytree(root / name, installed / name)
+    code = (
+        "from cl_bench.execution.provenance import provenance; print(provenance()['source_hash'])"
+    )
+
+    def hashed() -> str:
+        command = [sys.executable, "-c", code]
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONPATH": str(installed.parent)},
+            cwd=tmp_path,
+        ).stdout.strip()
+
+    assert hashed() == provenance()["source_hash"]
+    (installed / "claims" / "page.py").write_text("TITLE = 'reworded'\n")
+    (installed / "cli.py").write_text("")
+    assert hashed() == provenance()["source_hash"]  # of what makes a run's numbers
+    (installed / "tasks" / "math.py").write_text("DOMAIN = None\n")
+    assert hashed() != provenance()["source_hash"]
+
+
+def test_files_of_a_model_are_hashed_and_others_left_out(tmp_path: Path) -> None:
+    contents = {"model.safetensors": b"\x00\x01", "config.json": b"{}", "README.md": b"card"}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "original.json").mkdir()
+    expected = {
+        name: hashlib.sha256(contents[name]).hexdigest()
+        for name in ("config.json", "model.safetensors")
+    }
+    assert file_hashes(tmp_path) == expected
+
+
+def test_model_that_is_no_folder_has_no_hashes(tmp_path: Path) -> None:
+    assert file_hashes(tmp_path / "organisation" / "model") == {}
+
+
+def test_config_hash_is_sha256_of_canonical_json() -> None:
+    expected = hashlib.sha256(b'{"a":[1,2],"b":{"c":0.5,"d":null}}').hexdigest()
+    assert config_hash({"b": {"d": None, "c": 0.5}, "a": (1, 2)}) == expected
+
+
+def test_config_hash_tells_values_apart() -> None:
+    assert len({config_hash({"a": value}) for value in (1, 2, "1", None, True, [1])}) == 6
+
+
+def test_config_hash_refuses_what_json_cannot_hold() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        config_hash({"rate": float("nan")})
+    with pytest.raises(TypeError):
+        config_hash({"path": Path()})
+
+
+def test_torch_is_not_imported() -> None:
+    code = f"{SHOW}\nimport sys; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"

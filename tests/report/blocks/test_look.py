@@ -1,0 +1,41 @@
+"""One look for each learner, wherever it is drawn."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+from cl_bench.contract.registry import LEARNERS
+from cl_bench.report.blocks.look import MARKERS, PALETTE, Look, domain_look, learner_look
+
+
+def differs(one: Look, other: Look) -> bool:
+    return (one.place, one.marker, one.dashed) != (other.place, other.marker, other.dashed)
+
+
+def test_no_two_learners_of_the_suite_look_alike() -> None:
+    names = ["base", *(name for name in LEARNERS if "/" not in name)]
+    assert len(names) > 8
+    for one, other in combinations(names, 2):
+        assert differs(learner_look(one), learner_look(other)), (one, other)
+        assert learner_look(one).label != learner_look(other).label
+
+
+def test_a_learner_of_a_plug_in_looks_the_same_every_time() -> None:
+    look = learner_look("acme/bandit")
+    assert look == learner_look("acme/bandit")
+    assert look.label == "acme/bandit"
+    assert look.colour in PALETTE
+    assert look.marker in MARKERS
+    assert differs(look, learner_look("acme/other"))
+
+
+def test_settings_of_one_learner_share_its_colour_and_differ_otherwise() -> None:
+    looks = [learner_look("fst", variant) for variant in range(4)]
+    assert {look.colour for look in looks} == {"#009E73"}
+    assert all(differs(one, other) for one, other in combinations(looks, 2))
+
+
+def test_domains_look_different_in_one_stream() -> None:
+    looks = [domain_look(f"d{place}", place) for place in range(5)]
+    assert all(one.colour != other.colour for one, other in combinations(looks, 2))
+    assert all(one.marker != other.marker for one, other in combinations(looks, 2))

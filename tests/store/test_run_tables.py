@@ -1,0 +1,168 @@
+"""Finding runs and reading parts of their tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from cl_bench.analysis.run_values import run_metrics
+from cl_bench.cli.app import app
+from cl_bench.contract.errors import RunDirectoryError
+from cl_bench.store.run_directory import RunDirectory
+from cl_bench.store.run_tables import RunTables, Selective, find_runs, open_run, rows_of
+from cl_bench.store.schema import TABLES
+from cl_bench.verify.submission.packing import pack
+from tests.report.synthetic_runs import write_run
+
+
+class Plain:
+    """A run that can only be read whole."""
+
+    def __init__(self, run: RunTables) -> None:
+        self._run = run
+
+    @property
+    def path(self) -> Path:
+        return self._run.path
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        return self._run.manifest
+
+    def table(self, name: str) -> pd.DataFrame:
+        return self._run.table(name)
+
+
+def test_synthetic_runs_are_what_a_run_directory_holds(tmp_path: Path) -> None:
+    run = RunDirectory.open(write_run(tmp_path / "run", parts=3))
+    run.verify(2)
+    for name, schema in TABLES.items():
+        assert list(run.table(name)) == schema.names
+    items, evaluations = run.table("items"), run.table("evaluations")
+    place = ["step", "domain", "test_set", "prompt", "weights"]
+    scored = items.groupby(place)["score"].mean()
+    stated = evaluations.set_index(place)["accuracy"]
+    assert scored.sort_index().to_dict() == stated.sort_index().to_dict()
+
+
+def test_runs_are_found_at_any_depth_once_and_in_order(tmp_path: Path) -> None:
+    for name in ("b/two", "a/deep/one", "c"):
+        write_run(tmp_path / name)
+    (tmp_path / "b" / "notes.txt").write_text("no run")
+    found, broken = find_runs([tmp_path, tmp_path / "b", tmp_path / "c"])
+    assert [run.path.relative_to(tmp_path).as_posix() for run in found] == [
+        "a/deep/one",
+        "b/two",
+        "c",
+    ]
+    assert broken == []
+
+
+def test_links_that_lead_back_up_are_not_followed(tmp_path: Path) -> None:
+    """But a link that is given is."""
+    home = tmp_path / "loop"
+    write_run(home / "run")
+    for name in ("a", "b"):
+        (home / name).symlink_to(home)
+    (tmp_path / "link").symlink_to(home)
+    found, broken = find_runs([home])
+    assert ([run.path for run in found], broken) == ([home / "run"], [])
+    assert len(find_runs([tmp_path / "link"])[0]) == 1
+
+
+def test_an_archive_of_claims_is_named_as_what_it_is(tmp_path: Path) -> None:
+    for name in ("manifest.json", "runs.parquet"):
+        (tmp_path / name).write_text("{}")
+    for command in (["show"], ["report"], ["compare", str(tmp_path)]):
+        done = CliRunner().invoke(app, [*command, str(tmp_path)])
+        said = " ".join(done.stderr.split())
+        assert (done.exit_code, done.stdout) == (2, ""), command
+        assert "is an archive of claims" in said
+        assert f"`cl-bench reproduce --from {tmp_path}` reads it" in said
+
+
+def test_what_lies_inside_a_run_is_no_run_of_its_own(tmp_path: Path) -> None:
+    write_run(write_run(tmp_path / "run") / "models" / "run")
+    assert [run.path.name for run in find_runs([tmp_path])[0]] == ["run"]
+
+
+def test_a_damaged_run_is_named_with_its_reason_and_hurts_no_other(tmp_path: Path) -> None:
+    write_run(tmp_path / "good")
+    (write_run(tmp_path / "bad") / "manifest.json").write_text("{")
+    newer = write_run(tmp_path / "newer") / "manifest.json"
+    newer.write_text(newer.read_text().replace('"schema_version": ', '"schema_version": 9'))
+    found, broken = find_runs([tmp_path])
+    assert [run.path.name for run in found] == ["good"]
+    assert [(one.path.name, one.reason) for one in broken] == [
+        ("bad", str(broken[0].reason)),
+        ("newer", str(broken[1].reason)),
+    ]
+    assert "is damaged: it is not whole JSON" in broken[0].reason
+    assert "schema version 9" in broken[1].reason
+
+
+def test_a_place_without_runs_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(RunDirectoryError, match=r"no run at or below .*`cl-bench run --out"):
+        find_runs([tmp_path])
+    with pytest.raises(RunDirectoryError, match=r"no run at or below .*nowhere"):
+        find_runs([tmp_path / "nowhere"])
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_selected_columns_are_those_of_the_whole_table(parts: int, tmp_path: Path) -> None:
+    run = RunDirectory.open(write_run(tmp_path / "run", parts=parts))
+    whole = run.table("evaluations")
+    some = run.select("evaluations", ["accuracy", "step"]).to_pandas()
+    assert list(some) == ["step", "accuracy"]
+    pd.testing.assert_frame_equal(some, whole[["step", "accuracy"]])
+    pd.testing.assert_frame_equal(run.select("evaluations").to_pandas(), whole)
+
+
+def test_the_first_rows_hold_the_whole_first_evaluation(tmp_path: Path) -> None:
+    run = RunDirectory.open(write_run(tmp_path / "run", parts=5))
+    whole = run.table("items")
+    first = run.select("items", first=True).to_pandas()
+    pd.testing.assert_frame_equal(first, whole[whole["step"] == 0])
+
+
+def test_rows_are_the_same_of_a_run_that_can_only_be_read_whole(tmp_path: Path) -> None:
+    run = open_run(write_run(tmp_path / "run", parts=2))
+    plain = Plain(run)
+    assert isinstance(run, Selective)
+    assert not isinstance(plain, Selective)
+    columns = ("prompt", "step", "accuracy")
+    rows = rows_of(run, "evaluations", columns)
+    assert rows == rows_of(plain, "evaluations", columns)
+    assert rows[0] == ("seed", 0, 0.25)
+    assert set(rows_of(run, "items", ("uid",), first=True)) == set(
+        rows_of(plain, "items", ("uid",), first=True)
+    )
+
+
+def test_a_packed_run_gives_the_same_rows(tmp_path: Path) -> None:
+    run = RunDirectory.open(write_run(tmp_path / "run", parts=3))
+    pack(run).write(tmp_path / "run.zip")
+    packed = open_run(tmp_path / "run.zip")
+    for name, columns in (("evaluations", ("accuracy", "step")), ("items", ("uid", "score"))):
+        assert rows_of(packed, name, columns) == rows_of(run, name, columns)
+    asked = [set(rows_of(of, "items", ("uid",), first=True)) for of in (run, packed)]
+    assert asked[0] == asked[1]
+    assert run_metrics(packed) == run_metrics(run)
+
+
+def test_an_edited_table_is_refused_by_its_name_however_it_is_read(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "run")
+    file = path / "tables" / "items" / "000000.parquet"
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    run = RunDirectory.open(path)
+    said = r"items.000000\.parquet: it was cut short"
+    with pytest.raises(RunDirectoryError, match=said):
+        run.table("items")
+    with pytest.raises(RunDirectoryError, match=said):
+        run.select("items", ["uid"], first=True)
+    assert len(run.select("ledger", ["step"])) == 10

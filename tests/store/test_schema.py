@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from cl_bench.contract.learner import PromptRecord, Spend, StepRecord
+from cl_bench.store.schema import TABLES, allowed_values
+from cl_bench.store.schema_page import markdown
+
+PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
+
+
+def test_every_column_says_what_it_is_in_one_sentence_and_in_which_unit() -> None:
+    for name, schema in TABLES.items():
+        for field in schema:
+            described = {key.decode(): value.decode() for key, value in field.metadata.items()}
+            assert described["unit"], f"{name}.{field.name}"
+            assert described["description"].endswith("."), f"{name}.{field.name}"
+
+
+@pytest.mark.parametrize(
+    ("table", "own", "record"),
+    [
+        ("steps", ["step", "stage", "domain"], StepRecord),
+        ("prompts", ["step"], PromptRecord),
+        ("ledger", ["step", "channel"], Spend),
+    ],
+)
+def test_tables_of_records_have_all_their_fields(
+    table: str, own: list[str], record: type[StepRecord | PromptRecord | Spend]
+) -> None:
+    assert TABLES[table].names == own + [field.name for field in fields(record)]
+    kinds = {"int": "int64", "float": "double"}
+    for field in fields(record):
+        expected = kinds.get(str(field.type), "string")
+        assert str(TABLES[table].field(field.name).type) == expected, field.name
+
+
+def test_page_of_the_tables_is_up_to_date() -> None:
+    assert PAGE.read_text(encoding="utf-8") == markdown(), (
+        "run `python -m cl_bench.store.schema > docs/tables.md`"
+    )
+
+
+def test_page_names_every_column() -> None:
+    lines = markdown().splitlines()
+    for schema in TABLES.values():
+        for name in schema.names:
+            assert any(line.startswith(f"| `{name}` |") for line in lines)
+
+
+def test_limited_columns_list_their_names() -> None:
+    assert allowed_values(TABLES["evaluations"].field("at")) == ("start", "inside", "stage-end")
+    assert allowed_values(TABLES["evaluations"].field("domain")) == ()
+
+
+def test_torch_is_not_imported() -> None:
+    code = "import sys, cl_bench.store.schema; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,39 @@
+"""Runs killed at random moments end, once resumed, with the tables of an undisturbed run.
+
+`cl-bench selftest` does the same with more kills.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from cl_bench.contract.errors import ClBenchError, UsageError
+from cl_bench.tools.selftest.harness import Outcome, selftest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("learner", "kills"), [("fst", 14), ("rl", 4), ("prompt", 4)])
+def test_killed_and_resumed_runs_have_the_tables_of_an_undisturbed_one(
+    learner: str, kills: int
+) -> None:
+    said: list[str] = []
+    outcome = selftest(kills=kills, learner=learner, say=said.append)
+    assert outcome.passed, said
+    assert len(outcome.kills) == kills
+    assert outcome.text().startswith(f"passed: {kills} kills in {outcome.runs} runs")
+
+
+def test_a_difference_is_a_failure() -> None:
+    assert not Outcome(resumed=["steps.loss: 1 of 8 rows"]).passed
+    assert "FAILED" in Outcome(resumed=["steps.loss: 1 of 8 rows"]).text()
+    assert "NOT REPEATABLE" in Outcome(repeat=["steps.loss: 1 of 8 rows"]).text()
+
+
+def test_a_process_that_fails_is_reported_with_its_error() -> None:
+    with pytest.raises(ClBenchError, match="Did you mean 'fst'"):
+        selftest(kills=1, learner="fts")
+
+
+def test_impossible_numbers_are_refused() -> None:
+    with pytest.raises(UsageError, match="at least 0"):
+        selftest(kills=-1)
