@@ -80,7 +80,11 @@ class RunConfig:
     eval_every: int = setting(
         20, "Training steps between evaluations; stage ends are always evaluated.", COUNTS
     )
-    threads: int = setting(0, "Torch threads; 0 leaves torch's own choice.", (0, 1024))
+    threads: int = setting(
+        1,
+        "Torch threads; 0 leaves torch's own choice. Beside other work more than one is a trap.",
+        (0, 1024),
+    )
     device: str = setting(
         "auto", "cpu, cuda or auto (CUDA if there is one).", choices=("auto", "cpu", "cuda")
     )
