@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cl_bench.claims.ablations import SEEDS, Variation
+from cl_bench.claims.claim_03_kl import Pair, match
+from cl_bench.claims.claim_07_zero_reward import DOMAIN as ZERO_REWARD
+from cl_bench.claims.claim_07_zero_reward import training
 from cl_bench.claims.measure import Curves, Scale, both, generator, trajectory
-from cl_bench.claims.measures_kl import Pair, match
-from cl_bench.claims.measures_plateau import last_window
-from cl_bench.claims.measures_zero_reward import DOMAIN as ZERO_REWARD
-from cl_bench.claims.measures_zero_reward import training
 from cl_bench.claims.plan import KL_DOMAINS, Plan
+from cl_bench.claims.plateau import last_window
 from cl_bench.metrics import over_seeds
 from cl_bench.metrics.stats.bootstrap import Estimate, as_ratio
 from cl_bench.metrics.undefined import Undefined

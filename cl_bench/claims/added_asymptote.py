@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from cl_bench.claims.added import Added
+from cl_bench.claims.claim_02_asymptote import fit
 from cl_bench.claims.measure import Curves, detail
-from cl_bench.claims.measures_asymptote import fit
-from cl_bench.claims.measures_plateau import levels
 from cl_bench.claims.plan import SINGLE_DOMAINS, Plan
+from cl_bench.claims.plateau import levels
 from cl_bench.metrics.scaling import Asymptote
 from cl_bench.metrics.undefined import Undefined
 

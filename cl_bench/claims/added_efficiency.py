@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cl_bench.claims.added import Added
+from cl_bench.claims.claim_01_sample_efficiency import ALL, TRAINING, each, races, until
 from cl_bench.claims.measure import Curves, detail
-from cl_bench.claims.measures_efficiency import ALL, TRAINING, each, races, until
 from cl_bench.claims.plan import SINGLE_DOMAINS, Plan
 
 SHARES = (0.9, 0.95)

@@ -7,9 +7,9 @@ from statistics import mean
 import numpy as np
 
 from cl_bench.claims.added import Added
+from cl_bench.claims.claim_03_kl import Matched, Pair, Pairs, common_range, match, pairs_of
 from cl_bench.claims.data import Data
 from cl_bench.claims.measure import detail
-from cl_bench.claims.measures_kl import Matched, Pair, Pairs, common_range, match, pairs_of
 from cl_bench.claims.plan import KL_DOMAINS, Plan
 from cl_bench.metrics.divergence import LEVELS
 from cl_bench.metrics.undefined import Undefined

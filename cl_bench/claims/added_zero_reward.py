@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cl_bench.claims.added import Added
-from cl_bench.claims.measure import BySeed, detail
-from cl_bench.claims.measures_zero_reward import (
+from cl_bench.claims.claim_07_zero_reward import (
     DOMAIN,
     LEARNERS,
     LEVEL,
@@ -20,6 +19,7 @@ from cl_bench.claims.measures_zero_reward import (
     each,
     trainings,
 )
+from cl_bench.claims.measure import BySeed, detail
 from cl_bench.claims.plan import Plan
 from cl_bench.metrics.undefined import Undefined
 

@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from cl_bench.claims import (
+    claim_04_out_of_distribution,
+    claim_05_plasticity,
+    claim_06_continual,
+    claim_07_zero_reward,
+    claim_08_both_channels,
     figures_attribution,
     figures_bars,
     figures_continual,
     figures_zero_reward,
-    measures_attribution,
-    measures_continual,
-    measures_ood,
-    measures_plasticity,
-    measures_zero_reward,
 )
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from cl_bench.claims.plan import Plan
 
 MEASURES: Mapping[str, Callable[[Data, Plan], Measured]] = {
-    **measures_ood.MEASURES,
-    **measures_plasticity.MEASURES,
-    **measures_continual.MEASURES,
-    **measures_zero_reward.MEASURES,
-    **measures_attribution.MEASURES,
+    **claim_04_out_of_distribution.MEASURES,
+    **claim_05_plasticity.MEASURES,
+    **claim_06_continual.MEASURES,
+    **claim_07_zero_reward.MEASURES,
+    **claim_08_both_channels.MEASURES,
 }
 """By the statement's id."""
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from cl_bench.claims import (
     channels,
+    claim_09_prompt_ceiling,
     figures_asymptote,
     figures_efficiency,
     figures_kl,
-    figures_plateau,
 )
 from cl_bench.claims.data import Data
 from cl_bench.claims.plan import Plan
@@ -23,6 +23,6 @@ FIGURES: Mapping[int, Callable[[Data, Plan], Figure]] = {
     2: figures_asymptote.draw,
     3: figures_kl.draw,
     **channels.FIGURES,
-    9: figures_plateau.draw_ceiling,
-    10: figures_plateau.draw_distillation,
+    9: claim_09_prompt_ceiling.draw_ceiling,
+    10: claim_09_prompt_ceiling.draw_distillation,
 }

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cl_bench.claims.look import sheet
+from cl_bench.claims.claim_08_both_channels import PROMPTS, WEIGHTS, accuracies
 from cl_bench.claims.measure import generator
-from cl_bench.claims.measures_attribution import PROMPTS, WEIGHTS, accuracies
 from cl_bench.claims.plan import SINGLE_DOMAINS, Plan
+from cl_bench.claims.styles import sheet
 from cl_bench.metrics import over_seeds
 from cl_bench.metrics.stats.bootstrap import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined

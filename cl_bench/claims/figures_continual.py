@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cl_bench.claims.look import legend, sheet
+from cl_bench.claims.claim_06_continual import LAST, STAGES, normalised_curves
 from cl_bench.claims.measure import Trajectory
-from cl_bench.claims.measures_continual import LAST, STAGES, normalised_curves
 from cl_bench.claims.panels import counted_curves, percent, say_where_empty
 from cl_bench.claims.plan import STREAM_LEARNERS, Plan
+from cl_bench.claims.styles import legend, sheet
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:

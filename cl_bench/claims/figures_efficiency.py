@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cl_bench.claims import look
+from cl_bench.claims import styles
+from cl_bench.claims.claim_01_sample_efficiency import Race, races
 from cl_bench.claims.measure import Curves, Trajectory, trajectory
-from cl_bench.claims.measures_efficiency import Race, races
 from cl_bench.claims.plan import SINGLE_DOMAINS, Plan
 from cl_bench.metrics.undefined import Undefined
 
@@ -22,21 +22,21 @@ def draw(data: Curves, plan: Plan) -> Figure:
     """One panel per domain; the ratio is the measured one, of all seeds that have one."""
     from matplotlib.lines import Line2D
 
-    with look.sheet(1, len(SINGLE_DOMAINS), sharey=True) as (figure, panels):
+    with styles.sheet(1, len(SINGLE_DOMAINS), sharey=True) as (figure, panels):
         for axes, domain in zip(panels, SINGLE_DOMAINS, strict=True):
             axes.set_title(domain)
             axes.set_xlabel("training samples")
             for learner in ("rl", "fst"):
-                look.curves(
+                styles.curves(
                     axes, learner, [_best(data, plan, domain, learner, s) for s in plan.seeds]
                 )
             _arrows(axes, [r for r in races(data, plan, domain).values() if isinstance(r, Race)])
         panels[0].set_ylabel("best accuracy so far, own prompt")
-        look.finish(panels)
+        styles.finish(panels)
         arrow = Line2D(
             [], [], color="#222222", marker="<", lw=0.8, ms=4, label="to RL's peak, a seed"
         )
-        look.legend(figure, ("rl", "fst"), [arrow])
+        styles.legend(figure, ("rl", "fst"), [arrow])
         return figure
 
 

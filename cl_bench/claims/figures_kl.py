@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cl_bench.claims import look
+from cl_bench.claims import styles
+from cl_bench.claims.claim_03_kl import Pair, common_range, pairs_of
 from cl_bench.claims.measure import Curves, Trajectory, generator, trajectory
-from cl_bench.claims.measures_kl import Pair, common_range, pairs_of
 from cl_bench.claims.plan import KL_DOMAINS, Plan
 from cl_bench.metrics.stats.bootstrap import bootstrap_band
 from cl_bench.metrics.undefined import Undefined
@@ -29,7 +29,7 @@ def draw(data: Curves, plan: Plan) -> Figure:
     from matplotlib.patches import Patch
     from matplotlib.ticker import StrMethodFormatter
 
-    with look.sheet(2, 2, sharey=True) as (figure, panels):
+    with styles.sheet(2, 2, sharey=True) as (figure, panels):
         for axes, domain in zip(panels, KL_DOMAINS, strict=True):
             axes.set_title(domain)
             _draw_domain(axes, data, plan, domain)
@@ -37,17 +37,17 @@ def draw(data: Curves, plan: Plan) -> Figure:
             axes.set_xlabel("KL(policy ‖ base), nats per token")
         for axes in panels[::2]:
             axes.set_ylabel("accuracy on test problems")
-        look.finish(panels, samples=False)
+        styles.finish(panels, samples=False)
         for axes in panels:
             axes.set_xscale("symlog", linthresh=_LINEAR, linscale=0.4)
             axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             axes.set_xlim(left=0)
         dashed = Line2D(
-            [], [], color=look.colour("fst"), dashes=(4, 2), lw=1.4, label="FST, seed prompt"
+            [], [], color=styles.colour("fst"), dashes=(4, 2), lw=1.4, label="FST, seed prompt"
         )
         compared = Patch(color=_SHADE, label="compared accuracies, mean")
         bar = Line2D([], [], color="#555555", lw=1.2, label="95 % interval of KL")
-        look.legend(figure, ("rl", "fst"), [dashed, bar, compared], band=False)
+        styles.legend(figure, ("rl", "fst"), [dashed, bar, compared], band=False)
         return figure
 
 
@@ -64,7 +64,7 @@ def _draw_domain(axes: Axes, data: Curves, plan: Plan, domain: str) -> None:
             )
             for seed in plan.seeds
         ]
-        mean = look.curves(axes, learner, runs, dashed=prompt == "seed", band=False)
+        mean = styles.curves(axes, learner, runs, dashed=prompt == "seed", band=False)
         if mean is not None and prompt != "seed":
             _intervals(axes, learner, runs, mean)
     _compared(axes, data, plan, domain)
@@ -77,7 +77,7 @@ def _intervals(
     there = [run[0] for run in runs if not isinstance(run, Undefined)]
     ends = bootstrap_band(there, generator())
     if isinstance(ends, tuple):
-        axes.hlines(mean[1], *ends, color=look.colour(learner), lw=1.2, alpha=0.6)
+        axes.hlines(mean[1], *ends, color=styles.colour(learner), lw=1.2, alpha=0.6)
 
 
 def _compared(axes: Axes, data: Curves, plan: Plan, domain: str) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.claims.look import colour, label, legend, sheet
-from cl_bench.claims.measure import Trajectory
-from cl_bench.claims.measures_zero_reward import (
+from cl_bench.claims.claim_07_zero_reward import (
     DOMAIN,
     LEARNERS,
     LEVEL,
@@ -16,8 +14,10 @@ from cl_bench.claims.measures_zero_reward import (
     Training,
     trainings,
 )
+from cl_bench.claims.measure import Trajectory
 from cl_bench.claims.panels import counted_curves, percent, say_where_empty
 from cl_bench.claims.plan import Plan
+from cl_bench.claims.styles import colour, label, legend, sheet
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.undefined import Undefined
 

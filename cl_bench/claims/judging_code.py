@@ -8,20 +8,20 @@ from cl_bench.execution.provenance import config_hash
 
 CLAIMS = (
     "rule",
-    "judged",
+    "claim",
     "plan",
     "data",
     "measure",
     "measures",
-    "measures_asymptote",
-    "measures_attribution",
-    "measures_continual",
-    "measures_efficiency",
-    "measures_kl",
-    "measures_ood",
-    "measures_plasticity",
-    "measures_plateau",
-    "measures_zero_reward",
+    "claim_02_asymptote",
+    "claim_08_both_channels",
+    "claim_06_continual",
+    "claim_01_sample_efficiency",
+    "claim_03_kl",
+    "claim_04_out_of_distribution",
+    "claim_05_plasticity",
+    "plateau",
+    "claim_07_zero_reward",
 )
 """Modules of `cl_bench.claims`."""
 METRICS = (

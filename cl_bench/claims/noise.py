@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cl_bench.claims.look import label
 from cl_bench.claims.measure import generator
 from cl_bench.claims.plan import KL_DOMAINS, Plan
+from cl_bench.claims.styles import label
 from cl_bench.claims.wording import of_detail
 from cl_bench.metrics import over_seeds, sampling_noise_floor
 from cl_bench.metrics.undefined import Undefined

@@ -11,18 +11,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.claims import rule, wording
+from cl_bench.claims.claim import JudgedClaim, JudgedStatement
 from cl_bench.claims.coverage import WORLDS, coverage
 from cl_bench.claims.drawings import name_of
 from cl_bench.claims.glossary import GLOSSARY
-from cl_bench.claims.how import how_it_was_run, mixed
-from cl_bench.claims.judged import JudgedClaim, JudgedStatement
-from cl_bench.claims.look import called
 from cl_bench.claims.measure import Detail
+from cl_bench.claims.methods_section import how_it_was_run, mixed
 from cl_bench.claims.plan import Plan, cells
 from cl_bench.claims.registered import Claim
 from cl_bench.claims.registration import said
 from cl_bench.claims.rule import Verdict
 from cl_bench.claims.spending import costs_differ, spending
+from cl_bench.claims.styles import called
 from cl_bench.metrics.stats.bootstrap import ONE_SEED
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import (

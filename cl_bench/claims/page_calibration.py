@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.claims import calibration
-from cl_bench.claims.look import called, place
 from cl_bench.claims.plan import Plan
+from cl_bench.claims.styles import called, place
 from cl_bench.report.blocks.blocks import Block, Paragraph, Table
 
 if TYPE_CHECKING:

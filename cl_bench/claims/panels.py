@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cl_bench.claims.look import colour, curves, label
 from cl_bench.claims.measure import BySeed, Trajectory, generator
+from cl_bench.claims.styles import colour, curves, label
 from cl_bench.metrics import over_seeds
 from cl_bench.metrics.stats.bootstrap import Interval
 from cl_bench.metrics.undefined import Undefined

@@ -14,9 +14,9 @@ from pathlib import Path
 from cl_bench.claims import ablations, ablations_single, wording
 from cl_bench.claims import archive as archives
 from cl_bench.claims.archive import Archive, write_archive
+from cl_bench.claims.claim import JudgedClaim, judge_claims
 from cl_bench.claims.data import Data
 from cl_bench.claims.drawings import draw
-from cl_bench.claims.judged import JudgedClaim, judge_claims
 from cl_bench.claims.noise import noise_section
 from cl_bench.claims.page import page
 from cl_bench.claims.page_ablations import ablation_section

@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
+from cl_bench.claims.claim_01_sample_efficiency import Race, races
 from cl_bench.claims.figures import FIGURES
-from cl_bench.claims.look import LEARNERS, colour, label, marker
 from cl_bench.claims.measures import MEASURES
-from cl_bench.claims.measures_efficiency import Race, races
+from cl_bench.claims.styles import LEARNERS, colour, label, marker
 
 from .synthetic import Synthetic, filled, plan_of, shown
 

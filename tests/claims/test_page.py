@@ -14,16 +14,16 @@ from matplotlib.figure import Figure
 
 from cl_bench.claims import wording
 from cl_bench.claims.added import Added
+from cl_bench.claims.claim import JudgedClaim, judge_claims
 from cl_bench.claims.data import Data
 from cl_bench.claims.drawings import draw
-from cl_bench.claims.judged import JudgedClaim, judge_claims
-from cl_bench.claims.look import label
 from cl_bench.claims.measure import Detail, Measured, generator, measured
 from cl_bench.claims.page import page
 from cl_bench.claims.plan import BUDGETS, Plan, cells
 from cl_bench.claims.registered import CLAIMS, Claim
 from cl_bench.claims.registration import registration
 from cl_bench.claims.rule import Verdict
+from cl_bench.claims.styles import label
 from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import (

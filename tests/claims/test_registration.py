@@ -80,7 +80,7 @@ def test_the_code_that_judges_is_all_that_measures_call() -> None:
     """Whatever a judging module imports of claims and metrics is hashed too, or only shows."""
     only_show = {
         "added",
-        "look",
+        "styles",
         "wording",
         "channels",
         "calibration",
@@ -118,7 +118,7 @@ def test_a_constant_of_a_measure_changes_the_hash(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     before = judging_code.code_hash()
-    changed = tmp_path / "claims" / "measures_zero_reward.py"
+    changed = tmp_path / "claims" / "claim_07_zero_reward.py"
     changed.parent.mkdir()
     real = {file.name: file for file in judging_code.files()}
     source = real[changed.name].read_text()

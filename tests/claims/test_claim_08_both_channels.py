@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from cl_bench.claims.measures_attribution import MEASURES
+from cl_bench.claims.claim_08_both_channels import MEASURES
 from cl_bench.claims.plan import Plan
 from cl_bench.metrics import Undefined
 from tests.claims.synthetic_stages import Row, Runs, make_plan, means, row

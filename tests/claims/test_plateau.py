@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cl_bench.claims.measures import MEASURES
-from cl_bench.claims.measures_plateau import middle_window
 from cl_bench.claims.plan import SINGLE_DOMAINS
+from cl_bench.claims.plateau import middle_window
 
 from .synthetic import Synthetic, filled, plan_of, reason, shown, value
 

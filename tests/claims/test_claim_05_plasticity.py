@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from cl_bench.claims.measures_plasticity import MEASURES
+from cl_bench.claims.claim_05_plasticity import MEASURES
 from cl_bench.claims.plan import Plan
 from cl_bench.metrics import Undefined
 from cl_bench.metrics.stats.bootstrap import Estimate

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from cl_bench.claims.data import Data
-from cl_bench.claims.how import how_it_was_run, mixed
+from cl_bench.claims.methods_section import how_it_was_run, mixed
 from cl_bench.report.blocks.blocks import Block, Paragraph
 from cl_bench.report.blocks.write_markdown import markdown
 from cl_bench.sweep.cell import Cell

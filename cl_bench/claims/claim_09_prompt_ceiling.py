@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.claims import look
+from cl_bench.claims import styles
 from cl_bench.claims.measure import Curves, Trajectory, generator, trajectory
-from cl_bench.claims.measures_plateau import last_window, levels, middle_window
 from cl_bench.claims.plan import PROBE, SINGLE_DOMAINS, Plan
+from cl_bench.claims.plateau import last_window, levels, middle_window
 from cl_bench.metrics import over_seeds
 from cl_bench.metrics.undefined import Undefined
 
@@ -30,43 +30,43 @@ def draw_ceiling(data: Curves, plan: Plan) -> Figure:
     """
     from matplotlib.lines import Line2D
 
-    with look.sheet(1, len(SINGLE_DOMAINS), sharey=True) as (figure, panels):
+    with styles.sheet(1, len(SINGLE_DOMAINS), sharey=True) as (figure, panels):
         for axes, domain in zip(panels, SINGLE_DOMAINS, strict=True):
             axes.set_title(domain)
             axes.set_xlabel("all rollouts")
             for learner in ("prompt", "fst"):
-                mean = look.curves(axes, learner, _runs(data, plan, domain, learner, "rollouts"))
+                mean = styles.curves(axes, learner, _runs(data, plan, domain, learner, "rollouts"))
                 if learner == "prompt" and mean is not None:
                     _windows(axes, mean, _runs(data, plan, domain, learner, "step"))
                     _plateau(axes, data, plan, domain, "prompt", float(mean[0][-1]))
         panels[0].set_ylabel("accuracy, own prompt")
-        look.finish(panels)
+        styles.finish(panels)
         for axes in panels:
             axes.set_xscale("symlog", linthresh=_LINEAR, linscale=0.4)
             axes.set_xlim(left=0, right=1.3 * axes.dataLim.x1 if axes.lines else None)
             axes.xaxis.set_major_formatter("{x:,.0f}")
         windows = Line2D([], [], label="its middle and last three", **_BAR)
-        look.legend(figure, ("prompt", "fst"), [_plateau_handle(), windows])
+        styles.legend(figure, ("prompt", "fst"), [_plateau_handle(), windows])
         return figure
 
 
 def draw_distillation(data: Curves, plan: Plan) -> Figure:
     """Claim 10: accuracy and token entropy of both learners against training samples."""
     learners = ("fst", "fst-distill")
-    with look.sheet(1, 2) as (figure, panels):
+    with styles.sheet(1, 2) as (figure, panels):
         for axes, column in zip(panels, ("accuracy", "entropy"), strict=True):
             axes.set_title(PROBE)
             axes.set_xlabel("training samples")
             for learner in learners:
                 runs = _runs(data, plan, PROBE, learner, "samples_slow", column)
-                mean = look.curves(axes, learner, runs)
+                mean = styles.curves(axes, learner, runs)
                 if mean is not None:
                     _plateau(axes, data, plan, PROBE, learner, float(mean[0][-1]), column)
         panels[0].set_ylabel("accuracy, own prompt")
         panels[1].set_ylabel("entropy, nats per token")
-        look.finish(panels[:1])
-        look.finish(panels[1:], percent=False)
-        look.legend(figure, learners, [_plateau_handle()])
+        styles.finish(panels[:1])
+        styles.finish(panels[1:], percent=False)
+        styles.legend(figure, learners, [_plateau_handle()])
         return figure
 
 
@@ -90,7 +90,7 @@ def _plateau(
     """A dashed line where the plateaus are, mean over seeds, as far as the run goes."""
     plateau = over_seeds(levels(data, plan, domain, learner, column), generator())
     if not isinstance(plateau, Undefined):
-        axes.plot([0, end], [plateau.value] * 2, color=look.colour(learner), **_DASHED)
+        axes.plot([0, end], [plateau.value] * 2, color=styles.colour(learner), **_DASHED)
 
 
 def _windows(axes: Axes, mean: Trajectory, by_step: Sequence[Trajectory | Undefined]) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cl_bench.claims.look import called
 from cl_bench.claims.measure import Curves, Detail, Measured, Trajectory, generator, trajectory
 from cl_bench.claims.plan import SINGLE_DOMAINS, Plan
+from cl_bench.claims.styles import called
 from cl_bench.metrics import asymptote_difference
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.scaling import Asymptote, AsymptoteDifference

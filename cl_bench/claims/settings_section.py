@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
-from cl_bench.claims.look import called, place
 from cl_bench.claims.page_calibration import calibration_section
 from cl_bench.claims.plan import PROBE, Plan
 from cl_bench.claims.settings import INHERITS
+from cl_bench.claims.styles import called, place
 from cl_bench.contract.learner import LearnerConfig
 from cl_bench.report.blocks.blocks import Block, Table
 from cl_bench.report.blocks.numbers import NOTHING

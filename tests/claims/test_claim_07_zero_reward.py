@@ -5,7 +5,7 @@ from math import log2, nan
 
 import pytest
 
-from cl_bench.claims.measures_zero_reward import MEASURES
+from cl_bench.claims.claim_07_zero_reward import MEASURES
 from cl_bench.claims.plan import Plan
 from cl_bench.metrics import Undefined
 from tests.claims.synthetic_stages import Runs, make_plan, means, row, training

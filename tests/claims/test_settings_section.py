@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from cl_bench.claims import calibration
-from cl_bench.claims.page_settings import settings_section, shown
 from cl_bench.claims.plan import BUDGETS, Plan
 from cl_bench.claims.settings import read_settings
+from cl_bench.claims.settings_section import settings_section, shown
 from cl_bench.contract.learner import LearnerConfig
 from cl_bench.report.blocks.blocks import Block, Paragraph, Table
 
@@ -82,7 +82,7 @@ def test_how_clear_the_choice_of_calibration_was() -> None:
 
 
 def test_the_settings_that_the_page_knows_exist() -> None:
-    from cl_bench.claims.page_settings import _USED, _WORDS
+    from cl_bench.claims.settings_section import _USED, _WORDS
 
     known = {field.name for field in fields(LearnerConfig)}
     assert set(_WORDS) <= known

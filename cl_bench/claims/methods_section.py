@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.claims.page_settings import settings_section, shown
 from cl_bench.claims.plan import Plan
+from cl_bench.claims.settings_section import settings_section, shown
 from cl_bench.claims.spending import Spending, spending_section
 from cl_bench.contract.text import duration
 from cl_bench.metrics.undefined import Undefined

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from cl_bench.claims.measures_ood import MEASURES
+from cl_bench.claims.claim_04_out_of_distribution import MEASURES
 from cl_bench.claims.plan import Plan
 from cl_bench.metrics import Undefined
 from tests.claims.synthetic_stages import Row, Runs, make_plan, means, row

@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 
-from cl_bench.claims import measure, measures_ood
-from cl_bench.claims.measures_continual import MEASURES, STAGES
+from cl_bench.claims import claim_04_out_of_distribution, measure
+from cl_bench.claims.claim_06_continual import MEASURES, STAGES
 from cl_bench.claims.plan import Plan
 from cl_bench.metrics import Undefined, average_accuracy
 from tests.claims.synthetic_stages import Runs, make_plan, means, on_stream
@@ -93,7 +93,7 @@ def test_the_average_at_the_end_is_of_accuracies() -> None:
 def test_forgetting_from_the_best_stage_end_on_the_same_runs() -> None:
     plan = make_plan()
 
-    measured = measures_ood.MEASURES["4c"](make_runs(plan), plan)
+    measured = claim_04_out_of_distribution.MEASURES["4c"](make_runs(plan), plan)
 
     # rl: facts 0.7 - 0.45, code 0.25 - 0.2; fst improves: facts 0.6 - 0.75, code 0.5 - 0.9
     assert means(measured.details[0]) == pytest.approx(
