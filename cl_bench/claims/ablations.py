@@ -7,17 +7,19 @@ Only descriptive: nothing here has a verdict, and with few seeds the intervals a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+from cl_bench.claims import wording
 from cl_bench.claims.measure import Scale, difference, generator
 from cl_bench.claims.plan import STREAM, Plan
 from cl_bench.contract.learner import LearnerConfig
 from cl_bench.contract.plugins import STREAM_SEPARATOR
 from cl_bench.metrics import anytime_average_accuracy, average_accuracy, forgetting_max, over_seeds
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.blocks.blocks import Block, Inline, Paragraph, Table
 from cl_bench.sweep.cell import Cell
 
 if TYPE_CHECKING:
@@ -166,3 +168,56 @@ QUANTITIES: Mapping[str, Quantity] = {
     "all rollouts": Quantity(_rollouts, "samples"),
 }
 """What is compared, by its name; own prompts unless said otherwise, at the end of the stream."""
+
+
+def section(rows: Sequence[Row]) -> list[Block]:
+    """Two tables, the quantities and their differences from the reference; nothing without runs."""
+    by_key = {(row.variation.name, row.quantity): row for row in rows}
+    if all(map(_lacks, rows)):
+        return []
+    made = [v for v in VARIATIONS if any(not _lacks(by_key[v.name, q]) for q in QUANTITIES)]
+    changed = [variation for variation in made if variation is not REFERENCE]
+    values = [[_words(by_key[v.name, name], name) for name in QUANTITIES] for v in made]
+    changes = [
+        [_words(by_key[v.name, name], name, difference=True) for name in QUANTITIES]
+        for v in changed
+    ]
+    return [
+        Paragraph(
+            f"One thing changed at a time, on the stream {STREAM}, with the first {SEEDS} seeds: "
+            "means over seeds with 95 % intervals, own prompts unless said otherwise, at the end "
+            "of the stream. They describe and explain; no rule judges them, and with so few seeds "
+            "intervals are rough. Training samples are equal, all rollouts are not: T, for one, "
+            "changes how many the prompt optimiser spends. Only rl, prompt and fst were calibrated "
+            "for themselves: all variations of fst have its settings, the other learners those of "
+            "rl, not tuned. prompt-then-rl makes as many rounds as fst in the whole stream, before "
+            "it; rl-then-prompt makes as many for each of its evaluations, at stage ends only."
+        ),
+        *_not_made([variation.name for variation in VARIATIONS if variation not in made]),
+        _table("What was measured", values, made),
+        _table("Difference from the reference, paired by seed", changes, changed),
+    ]
+
+
+def _lacks(row: Row) -> bool:
+    """Whether a variation has no run with a value of a quantity."""
+    return isinstance(row.value, Undefined)
+
+
+def _not_made(names: Sequence[str]) -> list[Block]:
+    """Which variations have no run yet."""
+    return [Paragraph(f"Without a finished run: {', '.join(names)}.")] if names else []
+
+
+def _table(caption: str, cells: Sequence[Sequence[str]], variations: Sequence[Variation]) -> Table:
+    rows: list[list[Inline]] = [
+        [variation.name, variation.question, *words]
+        for variation, words in zip(variations, cells, strict=True)
+    ]
+    return Table(caption, ["variation", "question", *QUANTITIES], rows, stacked=True)
+
+
+def _words(row: Row, quantity: str, *, difference: bool = False) -> str:
+    name = "difference" if difference else quantity
+    value = row.difference if difference else row.value
+    return wording.of_detail(name, QUANTITIES[quantity].scale, value)

@@ -7,20 +7,23 @@ descriptive, as all ablations.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cl_bench.claims import wording
 from cl_bench.claims.ablations import SEEDS, Variation
 from cl_bench.claims.claim_03_kl import Pair, match
-from cl_bench.claims.claim_07_zero_reward import DOMAIN as ZERO_REWARD
-from cl_bench.claims.claim_07_zero_reward import training
 from cl_bench.claims.measure import Curves, Scale, both, generator, trajectory
 from cl_bench.claims.plan import KL_DOMAINS, Plan
 from cl_bench.claims.plateau import last_window
+from cl_bench.claims.training_steps import DOMAIN as ZERO_REWARD
+from cl_bench.claims.training_steps import training
 from cl_bench.metrics import over_seeds
 from cl_bench.metrics.stats.bootstrap import Estimate, as_ratio
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.blocks.blocks import Block, Heading, Paragraph, Table
+from cl_bench.report.blocks.numbers import NOTHING
 from cl_bench.sweep.cell import Cell
 
 if TYPE_CHECKING:
@@ -147,3 +150,36 @@ QUANTITIES = (
     Quantity("reward of the whole training", _training_reward, (ZERO_REWARD,)),
     Quantity("accuracy at the first evaluation", _first_accuracy, (ZERO_REWARD,)),
 )
+
+
+def section(rows: Sequence[Row]) -> list[Block]:
+    """A table of each quantity, variations by domains; nothing without runs."""
+    if all(isinstance(row.value, Undefined) for row in rows):
+        return []
+    found = {(row.quantity.name, row.domain, row.variation.name): row for row in rows}
+    return [
+        Heading(3, "On single domains", "ablations-single"),
+        Paragraph(
+            "The claims about single domains hold RL at the rate that calibration chose for it "
+            f"against fast-slow training at a lower one. The same runs at other rates, {SEEDS} "
+            "seeds; on star-graph also a population without refill."
+        ),
+        *(_table(quantity, found) for quantity in QUANTITIES),
+    ]
+
+
+def _table(quantity: Quantity, found: Mapping[tuple[str, str, str], Row]) -> Table:
+    domains = quantity.domains
+    tried = {c.name: c for d in domains for c in variations(d)}
+    changes = [change for change in tried.values() if quantity.applies(change)]
+    cells = [
+        [_words(found.get((quantity.name, domain, c.name))) for domain in domains] for c in changes
+    ]
+    body = [[c.name, c.question, *words] for c, words in zip(changes, cells, strict=True)]
+    title = quantity.name[0].upper() + quantity.name[1:]
+    return Table(title, ["variation", "question", *domains], body, stacked=True)
+
+
+def _words(row: Row | None) -> str:
+    """The value of a cell; nothing where the variation is not tried."""
+    return NOTHING if row is None else wording.of_detail("", row.quantity.scale, row.value)

@@ -1,23 +1,90 @@
-"""The claims judged: every statement's measure under the rule, and what it means for its claim."""
+"""A claim of the paper with all that belongs to it, and its verdict.
+
+A module `claim_NN_name.py` holds one: the text as it was registered, the runs it needs, how they
+measure each statement, what is shown beside that, and the figure. `cl_bench.claims.registered` has
+the table of all of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from cl_bench.claims.added import NOTHING_ADDED, Added
-from cl_bench.claims.data import Data
-from cl_bench.claims.measure import Measured
-from cl_bench.claims.plan import Plan
-from cl_bench.claims.registered import Claim
+from cl_bench.claims.measure import Added, Measured
+from cl_bench.claims.plan import Needs, Plan
 from cl_bench.claims.rule import Judgement, Statement, Verdict, combine, judge
+from cl_bench.report.blocks.drawings import Drawing, drawing
 
-Measures = Mapping[str, Callable[[Data, Plan], Measured]]
-"""By a statement's id, how the runs measure it."""
-Additions = Mapping[str, Callable[[Data, Plan], Added]]
-"""By a statement's id, what is shown beside it and not judged."""
-_NONE: Additions = MappingProxyType({})
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from cl_bench.claims.data import Data
+
+
+@dataclass(frozen=True)
+class PaperFigure:
+    """One row of the paper's figures: what was measured, and the value of each column."""
+
+    what: str
+    values: tuple[tuple[str, str], ...]
+
+
+def paper_figure(what: str, **values: str) -> PaperFigure:
+    """A row of the paper's figures; an underscore in a column's name is a space."""
+    return PaperFigure(
+        what, tuple((name.replace("_", " "), value) for name, value in values.items())
+    )
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What was fixed of a claim before the runs that judge it."""
+
+    number: int
+    name: str
+    """For files and links: `sample-efficiency`."""
+    title: str
+    definition: str
+    paper: tuple[PaperFigure, ...]
+    statements: tuple[Statement, ...]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """How the runs measure one statement."""
+
+    short: str
+    """What the value is, for those who have not read the claim."""
+    measure: Callable[[Data, Plan], Measured]
+    added: Callable[[Data, Plan], Added] = lambda _data, _plan: Added()
+    """What is shown beside the value and not judged."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of the paper, and all that it takes to reproduce it."""
+
+    registered: Registered
+    runs: Needs
+    measurements: Mapping[str, Measurement]
+    """By the statement's id."""
+    figure: Callable[[Data, Plan], Figure]
+
+    @property
+    def number(self) -> int:
+        """Its number, from 1."""
+        return self.registered.number
+
+    @property
+    def title(self) -> str:
+        """What it says, in one line."""
+        return self.registered.title
+
+    @property
+    def figure_name(self) -> str:
+        """The name of its figure: `3-kl`."""
+        return f"{self.number}-{self.registered.name}"
 
 
 @dataclass(frozen=True)
@@ -25,9 +92,10 @@ class JudgedStatement:
     """A statement, what the runs say of it, and the verdict."""
 
     statement: Statement
+    short: str
     measured: Measured
     judgement: Judgement
-    added: Added = NOTHING_ADDED
+    added: Added
     """What no rule judges."""
 
 
@@ -45,25 +113,19 @@ class JudgedClaim:
         return tuple(judged for judged in self.statements if judged.statement.primary)
 
 
-def judge_claims(
-    claims: Sequence[Claim],
-    data: Data,
-    plan: Plan,
-    measures: Measures,
-    additions: Additions = _NONE,
-) -> list[JudgedClaim]:
-    """Measure and judge all statements of these claims, in their order."""
-    return [_judged(claim, data, plan, measures, additions) for claim in claims]
-
-
-def _judged(
-    claim: Claim, data: Data, plan: Plan, measures: Measures, additions: Additions
-) -> JudgedClaim:
+def judge_claim(claim: Claim, data: Data, plan: Plan) -> JudgedClaim:
+    """Measure and judge all statements of a claim."""
     statements = []
-    for statement in claim.statements:
-        measured = measures[statement.id](data, plan)
+    for statement in claim.registered.statements:
+        how = claim.measurements[statement.id]
+        measured = how.measure(data, plan)
         judgement = judge(statement, measured.value_by_seed, measured.estimate)
-        beside = additions[statement.id](data, plan) if statement.id in additions else NOTHING_ADDED
-        statements.append(JudgedStatement(statement, measured, judgement, beside))
+        added = how.added(data, plan)
+        statements.append(JudgedStatement(statement, how.short, measured, judgement, added))
     primary = [one.judgement.verdict for one in statements if one.statement.primary]
     return JudgedClaim(claim, tuple(statements), combine(primary))
+
+
+def draw_figures(claims: Sequence[Claim], data: Data, plan: Plan) -> dict[str, Drawing]:
+    """The figures of these claims, by name."""
+    return {claim.figure_name: drawing(claim.figure(data, plan)) for claim in claims}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
 from cl_bench.claims.measure import (
     BySeed,
     Detail,
@@ -15,17 +16,45 @@ from cl_bench.claims.measure import (
     mean_over,
     measured,
 )
-from cl_bench.claims.plan import ORIGINS, PROBE, Plan
+from cl_bench.claims.plan import ORIGINS, PROBE, Plan, singles
+from cl_bench.claims.rule import Statement
+from cl_bench.claims.styles import bar_panels
 from cl_bench.metrics import plasticity_ratio
 from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from cl_bench.claims.data import Data
     from cl_bench.sweep.cell import Cell
 
+REGISTERED = Registered(
+    5,
+    "plasticity",
+    "After fast-slow training a model learns a new task better than after RL",
+    "Fresh RL on facts from the base and from the last models of RL and fast-slow training on "
+    "math and on physics, with equal seed and budget; accuracy at the end under the seed "
+    "prompt. Mean over the two origins.",
+    (
+        paper_figure("after Math", base="20.2", RL="0.0", FST="16.7"),
+        paper_figure("after Physics", base="18.3", RL="19.9", FST="24.2"),
+    ),
+    (
+        Statement("5a", "from fast-slow training minus from RL", 0.0, 0.02),
+        Statement("5b", "from fast-slow training minus from the base", -0.02, -0.02, primary=False),
+    ),
+)
+
+
 LEARNERS = ("rl", "fst")
 """Whose models the probes start from, besides the base."""
+
+
+def runs(plan: Plan, seed: int) -> list[Cell]:
+    """The runs that the probes start from, the probe from the base, and the others."""
+    origins = singles(ORIGINS, LEARNERS)(plan, seed)
+    return [*origins, plan.probe(None, seed), *(plan.probe(origin, seed) for origin in origins)]
 
 
 def against_rl(data: Data, plan: Plan) -> Measured:
@@ -83,7 +112,21 @@ def _ratio(after: BySeed, base: BySeed) -> Estimate | Undefined:
     return Estimate(ratio, Undefined("a ratio of means over seeds"), len(pairs), len(after))
 
 
-MEASURES: Mapping[str, Callable[[Data, Plan], Measured]] = {
-    "5a": against_rl,
-    "5b": against_base,
-}
+# The figure
+
+
+def draw(data: Data, plan: Plan) -> Figure:
+    """What fresh RL reaches from the base and from trained models, a panel per origin."""
+    panels = {f"after {origin}": compared(data, plan, origin) for origin in ORIGINS}
+    return bar_panels(panels, f"accuracy on {PROBE} after fresh RL")
+
+
+CLAIM = Claim(
+    REGISTERED,
+    runs=runs,
+    measurements={
+        "5a": Measurement("after FST − after RL, accuracy of fresh RL", against_rl),
+        "5b": Measurement("after FST − from the base, accuracy of fresh RL", against_base),
+    },
+    figure=draw,
+)

@@ -2,16 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
 from cl_bench.claims.measure import BySeed, Measured, detail, generator, mean_over, measured
-from cl_bench.claims.plan import SINGLE_DOMAINS, Plan
-from cl_bench.metrics import channel_attribution
+from cl_bench.claims.plan import SINGLE_DOMAINS, Plan, singles
+from cl_bench.claims.rule import Statement
+from cl_bench.claims.styles import sheet
+from cl_bench.metrics import channel_attribution, over_seeds
+from cl_bench.metrics.stats.bootstrap import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from cl_bench.claims.data import Data
+
+REGISTERED = Registered(
+    8,
+    "both-channels",
+    "Parameters and prompts both carry the gain",
+    "At the end of single runs of fast-slow training on facts, code and math: accuracy of "
+    "{base, trained} parameters under {seed, evolved} prompt; mean over the three.",
+    (
+        paper_figure(
+            "HoVer", base_seed="2.0", base_evolved="10.6", trained_seed="11.6", both="21.2"
+        ),
+        paper_figure(
+            "Math", base_seed="20.0", base_evolved="20.3", trained_seed="47.2", both="48.4"
+        ),
+        paper_figure(
+            "CodeIO", base_seed="19.4", base_evolved="34.5", trained_seed="25.1", both="43.3"
+        ),
+    ),
+    (
+        Statement("8a", "slow: trained + seed minus base + seed", 0.0, 0.02),
+        Statement("8b", "fast: base + evolved minus base + seed", 0.0, 0.02),
+        Statement(
+            "8c",
+            "both minus the better of the two alone, seed by seed and domain by domain",
+            0.0,
+            0.02,
+            primary=False,
+        ),
+    ),
+)
+
 
 WEIGHTS = ("base", "trained")
 PROMPTS = {"seed": "seed", "evolved": "learner"}
@@ -90,4 +130,60 @@ def _measure(data: Data, plan: Plan, gain: str) -> Measured:
     return measured(mean_over({d: values[gain] for d, values in gained.items()}), details, rng)
 
 
-MEASURES: Mapping[str, Callable[[Data, Plan], Measured]] = {"8a": slow, "8b": fast, "8c": both}
+# The figure
+
+
+def draw(data: Data, plan: Plan) -> Figure:
+    """Mean accuracy over seeds under {seed, evolved} prompt with {base, trained} parameters."""
+    with sheet(1, len(SINGLE_DOMAINS), sharey=True) as (figure, axes):
+        for domain, panel in zip(SINGLE_DOMAINS, axes, strict=True):
+            _draw_domain(_means(data, plan, domain), panel)
+            panel.set_title(domain)
+        axes[0].set_yticks(range(2), [f"{weights}\nparameters" for weights in WEIGHTS])
+        figure.supxlabel(
+            "accuracy at the end of fast-slow training, mean over n seeds [95 % interval]",
+            fontsize=8,
+        )
+    return figure
+
+
+def _means(data: Data, plan: Plan, domain: str) -> list[Estimate | Undefined]:
+    """Of base + seed, base + evolved, trained + seed, trained + evolved."""
+    found = accuracies(data, plan, domain).values()
+    return [over_seeds(by_seed, generator()) for by_seed in found]
+
+
+def _draw_domain(means: Sequence[Estimate | Undefined], panel: Axes) -> None:
+    values = [np.nan if isinstance(mean, Undefined) else mean.value for mean in means]
+    acc_W_P = np.array(values).reshape(2, 2)
+    panel.grid(visible=False)
+    panel.set(xlim=(-0.5, 1.5), ylim=(1.5, -0.5))
+    panel.set_xticks(range(2), [f"{prompt}\nprompt" for prompt in PROMPTS])
+    if np.isnan(acc_W_P).all():
+        panel.text(0.5, 0.5, "no runs", ha="center", color="#777777")
+        return
+    panel.imshow(acc_W_P, cmap="Blues", vmin=0, vmax=1)
+    for ((row, column), value), mean in zip(np.ndenumerate(acc_W_P), means, strict=True):
+        colour = "white" if value > 0.6 else "#222222"
+        panel.text(column, row, _words(mean), ha="center", va="center", color=colour)
+
+
+def _words(mean: Estimate | Undefined) -> str:
+    if isinstance(mean, Undefined):
+        return "—"
+    lines = [f"{100 * mean.value:.1f} %", f"n = {mean.seeds}"]
+    if isinstance(mean.interval, Interval):
+        lines.insert(1, f"[{100 * mean.interval.low:.1f}, {100 * mean.interval.high:.1f}]")
+    return "\n".join(lines)
+
+
+CLAIM = Claim(
+    REGISTERED,
+    runs=singles(SINGLE_DOMAINS, ("fst",)),
+    measurements={
+        "8a": Measurement("trained parameters − base, seed prompt", slow),
+        "8b": Measurement("evolved prompt − seed prompt, base parameters", fast),
+        "8c": Measurement("both − the better of the two alone", both),
+    },
+    figure=draw,
+)

@@ -73,6 +73,17 @@ class Measured:
     """What a reader has to know beside the numbers."""
 
 
+@dataclass(frozen=True)
+class Added:
+    """What the page shows beside one statement and no rule judges.
+
+    It was added after the runs, to explain what the judged value does not show.
+    """
+
+    details: tuple[Detail, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 def generator() -> np.random.Generator:
     """The random numbers of one estimate, always the same."""
     return np.random.default_rng(0)
@@ -157,6 +168,21 @@ def trajectory(
             step = curve["step"].to_numpy()[broken_P][0]
             return Undefined(f"{column} of run {cell.name} is not finite at step {step}")
     return curve[first].to_numpy(dtype=np.float64), curve[second].to_numpy(dtype=np.float64)
+
+
+def trajectories(
+    data: Curves,
+    plan: Plan,
+    domain: str,
+    learner: str,
+    first: str,
+    second: str = "accuracy",
+    *,
+    prompt: str = "learner",
+) -> list[Trajectory | Undefined]:
+    """Two columns of a learner's single run on a domain, of every seed."""
+    cells = [plan.single(domain, learner, seed) for seed in plan.seeds]
+    return [trajectory(data, cell, domain, first, second, prompt=prompt) for cell in cells]
 
 
 def both(

@@ -1,14 +1,18 @@
-"""The part of the page that says how its numbers came about: budget, settings, code, runs."""
+"""The part of the page about how its numbers came about: budget, settings, code, runs, noise."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.claims.plan import Plan
+from cl_bench.claims.measure import generator
+from cl_bench.claims.plan import KL_DOMAINS, Plan
 from cl_bench.claims.settings_section import settings_section, shown
 from cl_bench.claims.spending import Spending, spending_section
+from cl_bench.claims.styles import label
+from cl_bench.claims.wording import of_detail
 from cl_bench.contract.text import duration
+from cl_bench.metrics import over_seeds, sampling_noise_floor
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import (
     Block,
@@ -33,6 +37,7 @@ _STATUS = ("done", "diverged", "no start", "failed", "running", "missing")
 _CODE = ("cl_bench", "git_commit", "git_dirty", "source_hash", "torch", "transformers", "trl")
 _HASH = 12
 """Characters shown of a hash."""
+_FLOORS_OF = ("rl", "fst")
 _TEST_SETS = {
     "stream": "the stream's domains",
     "retention": "domains outside the stream",
@@ -40,7 +45,7 @@ _TEST_SETS = {
 }
 
 
-def how_it_was_run(
+def methods_section(
     plan: Plan, data: Data, needed: Sequence[Cell], runs: pd.DataFrame, spent: Spending
 ) -> Iterator[Block]:
     """The section; `runs` has a row for every planned run, `needed` are the claims' own."""
@@ -142,3 +147,54 @@ def _not_done(runs: pd.DataFrame) -> Iterator[Block]:
 def _cut(value: Any) -> Any:
     """A hash by its first characters."""
     return value[:_HASH] if isinstance(value, str) and len(value) >= 40 else value
+
+
+def noise_section(data: Data, plan: Plan) -> list[Block]:
+    """The floors at the end of single runs; nothing where no run has one."""
+    found = {
+        (domain, learner): over_seeds(
+            {
+                seed: noise_floor(data, plan.single(domain, learner, seed), domain)
+                for seed in plan.seeds
+            },
+            generator(),
+        )
+        for domain in KL_DOMAINS
+        for learner in _FLOORS_OF
+    }
+    if all(isinstance(value, Undefined) for value in found.values()):
+        return []
+    rows: list[list[Inline]] = [
+        [domain, *(of_detail("", "accuracy", found[domain, learner]) for learner in _FLOORS_OF)]
+        for domain in KL_DOMAINS
+    ]
+    return [
+        Paragraph(
+            "Noise floor: one model scored twice on the same problems, with other samples, differs "
+            "by more than this in 5 of 100 cases. A difference of single runs below it may be "
+            "sampling alone; the intervals over seeds contain this noise."
+        ),
+        Table(
+            "Noise floor of accuracy at the end of single runs, own prompts, mean over seeds",
+            ["domain", *map(label, _FLOORS_OF)],
+            rows,
+        ),
+    ]
+
+
+def noise_floor(data: Data, cell: Cell, domain: str) -> float | Undefined:
+    """The floor of a run's last evaluation under its own prompt, from the samples of each item."""
+    items, evaluations = data.table("items", cell), data.table("evaluations", cell)
+    if isinstance(items, Undefined):
+        return items
+    if isinstance(evaluations, Undefined):
+        return evaluations
+    wanted = {"domain": domain, "prompt": "learner", "weights": "trained", "test_set": "stream"}
+    last = evaluations["step"].max()
+    for column, value in {**wanted, "step": last}.items():
+        items = items[items[column] == value]
+        evaluations = evaluations[evaluations[column] == value]
+    if items.empty or evaluations.empty:
+        return Undefined(f"run {cell.name} has no item rows at its end")
+    samples = int(evaluations["n_samples"].iloc[0])
+    return sampling_noise_floor(items["score"].to_numpy(float), samples)

@@ -1,11 +1,11 @@
-"""Claims 2b, 9 and 10: where runs level off, by the mean of their last three evaluations."""
+"""Where runs level off, for claims 2, 9 and 10: the mean of their last three evaluations."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from cl_bench.claims import styles
 from cl_bench.claims.measure import (
     BySeed,
     Curves,
@@ -18,45 +18,18 @@ from cl_bench.claims.measure import (
     measured,
     trajectory,
 )
-from cl_bench.claims.plan import PROBE, SINGLE_DOMAINS, Plan
+from cl_bench.claims.plan import Plan
+from cl_bench.metrics import over_seeds
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.undefined import Undefined
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
 WINDOW = 3
-"""Evaluations that a plateau averages, and the middle of a run too."""
-
-
-def plateau_above_rl(data: Curves, plan: Plan) -> Measured:
-    """2b: accuracy, fast-slow training minus RL."""
-    return _difference(data, plan, SINGLE_DOMAINS, ("fst", "rl"))
-
-
-def plateau_above_prompt_only(data: Curves, plan: Plan) -> Measured:
-    """9a: accuracy, fast-slow training minus prompt-only."""
-    return _difference(data, plan, SINGLE_DOMAINS, ("fst", "prompt"))
-
-
-def plateau_above_distill(data: Curves, plan: Plan) -> Measured:
-    """10a: accuracy, fast-slow training minus FST-distill."""
-    return _difference(data, plan, (PROBE,), ("fst", "fst-distill"))
-
-
-def entropy_above_distill(data: Curves, plan: Plan) -> Measured:
-    """10b: token entropy on the test problems, fast-slow training minus FST-distill."""
-    return _difference(data, plan, (PROBE,), ("fst", "fst-distill"), "entropy", "nats")
-
-
-def second_half(data: Curves, plan: Plan) -> Measured:
-    """9b: minus what prompt-only gained between the middle and the end of its run."""
-    rng = generator()
-    losses, details = {}, []
-    for domain in SINGLE_DOMAINS:
-        middle = levels(data, plan, domain, "prompt", at=middle_window)
-        end = levels(data, plan, domain, "prompt")
-        losses[domain] = difference(middle, end)
-        values = {"middle": middle, "end": end, "gain": difference(end, middle)}
-        details.append(detail(f"{domain}, prompt-only", values, rng))
-    return measured(mean_over(losses), details, rng)
+"""Evaluations that a plateau averages."""
+_DASHED: Any = {"dashes": (4, 2), "lw": 1.2}
 
 
 def last_window(step_P: Array) -> slice | Undefined:
@@ -64,17 +37,6 @@ def last_window(step_P: Array) -> slice | Undefined:
     if len(step_P) < WINDOW:
         return Undefined(f"a plateau needs {WINDOW} evaluations, got {len(step_P)}")
     return slice(len(step_P) - WINDOW, len(step_P))
-
-
-def middle_window(step_P: Array) -> slice | Undefined:
-    """Which evaluations are the middle: the one nearest to half of the steps and its neighbours.
-
-    Of two as near it is the earlier. Undefined if one of the three belongs to the plateau.
-    """
-    nearest = int(np.abs(step_P - step_P[-1] / 2).argmin())
-    if nearest < 1 or nearest + 1 >= len(step_P) - WINDOW:
-        return Undefined(f"of {len(step_P)} evaluations the middle three are not before the last")
-    return slice(nearest - 1, nearest + 2)
 
 
 def levels(
@@ -98,7 +60,7 @@ def levels(
     return {seed: level(seed) for seed in plan.seeds}
 
 
-def _difference(
+def compare_plateaus(
     data: Curves,
     plan: Plan,
     domains: Sequence[str],
@@ -115,3 +77,25 @@ def _difference(
         values = {learners[0]: first, learners[1]: second, "difference": gains[domain]}
         details.append(detail(domain, values, rng, scale))
     return measured(mean_over(gains), details, rng)
+
+
+def draw_plateau(
+    axes: Axes,
+    data: Curves,
+    plan: Plan,
+    domain: str,
+    learner: str,
+    end: float,
+    column: str = "accuracy",
+) -> None:
+    """A dashed line where the plateaus are, mean over seeds, as far as the run goes."""
+    plateau = over_seeds(levels(data, plan, domain, learner, column), generator())
+    if not isinstance(plateau, Undefined):
+        axes.plot([0, end], [plateau.value] * 2, color=styles.colour(learner), **_DASHED)
+
+
+def plateau_handle() -> Line2D:
+    """The entry of a legend for what `draw_plateau` draws."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], color="#555555", label="plateau", **_DASHED)
