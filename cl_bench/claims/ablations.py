@@ -98,7 +98,7 @@ def _rounds(plan: Plan) -> int:
 
 
 @dataclass(frozen=True)
-class Row:
+class StreamRow:
     """One quantity of one variation: its mean, and its paired difference from the reference."""
 
     variation: Variation
@@ -107,7 +107,7 @@ class Row:
     difference: Estimate | Undefined
 
 
-def rows(data: Data, plan: Plan) -> list[Row]:
+def rows(data: Data, plan: Plan) -> list[StreamRow]:
     """Every quantity of every variation, with intervals over the seeds of the ablations."""
     seeds = plan.seeds[:SEEDS]
     found = []
@@ -117,7 +117,7 @@ def rows(data: Data, plan: Plan) -> list[Row]:
         for variation in VARIATIONS:
             value = {seed: measure(data, cell(plan, variation, seed)) for seed in seeds}
             means = (over_seeds(v, generator()) for v in (value, difference(value, reference)))
-            found.append(Row(variation, name, *means))
+            found.append(StreamRow(variation, name, *means))
     return found
 
 
@@ -152,25 +152,25 @@ _Measure = Callable[["Data", Cell], "float | Undefined"]
 
 
 @dataclass(frozen=True)
-class Quantity:
+class StreamQuantity:
     """What is measured of a run, and its unit."""
 
     measure: _Measure
     scale: Scale = "accuracy"
 
 
-QUANTITIES: Mapping[str, Quantity] = {
-    "average_accuracy": Quantity(_of_matrix(average_accuracy)),
-    "anytime_average_accuracy": Quantity(_of_matrix(anytime_average_accuracy)),
-    "forgetting_max": Quantity(_of_matrix(forgetting_max), "points"),
-    "average_accuracy, seed prompt": Quantity(_of_matrix(average_accuracy, "seed")),
-    "KL(policy ‖ base), nats/token": Quantity(_kl_at_end, "nats"),
-    "all rollouts": Quantity(_rollouts, "samples"),
+QUANTITIES: Mapping[str, StreamQuantity] = {
+    "average_accuracy": StreamQuantity(_of_matrix(average_accuracy)),
+    "anytime_average_accuracy": StreamQuantity(_of_matrix(anytime_average_accuracy)),
+    "forgetting_max": StreamQuantity(_of_matrix(forgetting_max), "points"),
+    "average_accuracy, seed prompt": StreamQuantity(_of_matrix(average_accuracy, "seed")),
+    "KL(policy ‖ base), nats/token": StreamQuantity(_kl_at_end, "nats"),
+    "all rollouts": StreamQuantity(_rollouts, "samples"),
 }
 """What is compared, by its name; own prompts unless said otherwise, at the end of the stream."""
 
 
-def section(rows: Sequence[Row]) -> list[Block]:
+def section(rows: Sequence[StreamRow]) -> list[Block]:
     """Two tables, the quantities and their differences from the reference; nothing without runs."""
     by_key = {(row.variation.name, row.quantity): row for row in rows}
     if all(map(_lacks, rows)):
@@ -199,7 +199,7 @@ def section(rows: Sequence[Row]) -> list[Block]:
     ]
 
 
-def _lacks(row: Row) -> bool:
+def _lacks(row: StreamRow) -> bool:
     """Whether a variation has no run with a value of a quantity."""
     return isinstance(row.value, Undefined)
 
@@ -217,7 +217,7 @@ def _table(caption: str, cells: Sequence[Sequence[str]], variations: Sequence[Va
     return Table(caption, ["variation", "question", *QUANTITIES], rows, stacked=True)
 
 
-def _words(row: Row, quantity: str, *, difference: bool = False) -> str:
+def _words(row: StreamRow, quantity: str, *, difference: bool = False) -> str:
     name = "difference" if difference else quantity
     value = row.difference if difference else row.value
     return wording.of_detail(name, QUANTITIES[quantity].scale, value)

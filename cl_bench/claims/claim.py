@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cl_bench.claims.measure import Added, Measured
+from cl_bench.claims.measure import Added, MeasuredStatement
 from cl_bench.claims.plan import Needs, Plan
-from cl_bench.claims.rule import Judgement, Statement, Verdict, combine, judge
+from cl_bench.claims.rule import ClaimVerdict, Judgement, Statement, combine, judge
 from cl_bench.report.blocks.drawings import Drawing, drawing
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Measurement:
 
     short: str
     """What the value is, for those who have not read the claim."""
-    measure: Callable[[Data, Plan], Measured]
+    measure: Callable[[Data, Plan], MeasuredStatement]
     added: Callable[[Data, Plan], Added] = lambda _data, _plan: Added()
     """What is shown beside the value and not judged."""
 
@@ -93,7 +93,7 @@ class JudgedStatement:
 
     statement: Statement
     short: str
-    measured: Measured
+    measured: MeasuredStatement
     judgement: Judgement
     added: Added
     """What no rule judges."""
@@ -105,7 +105,7 @@ class JudgedClaim:
 
     claim: Claim
     statements: tuple[JudgedStatement, ...]
-    verdict: Verdict
+    verdict: ClaimVerdict
 
     @property
     def primary(self) -> tuple[JudgedStatement, ...]:

@@ -16,7 +16,7 @@ from cl_bench.claims.measure import (
     BySeed,
     Curves,
     Detail,
-    Measured,
+    MeasuredStatement,
     Trajectory,
     both,
     detail,
@@ -85,12 +85,12 @@ Races = Mapping[int, Race | Undefined]
 """By seed."""
 
 
-def training_samples(data: Curves, plan: Plan) -> Measured:
+def training_samples(data: Curves, plan: Plan) -> MeasuredStatement:
     """1a: on the paper's axis."""
     return _measure(data, plan, TRAINING)
 
 
-def all_rollouts(data: Curves, plan: Plan) -> Measured:
+def all_rollouts(data: Curves, plan: Plan) -> MeasuredStatement:
     """1b: with the prompt optimiser's rollouts."""
     return _measure(data, plan, ALL)
 
@@ -123,7 +123,7 @@ def _race(
     return Race(level, at_peak, needed, reached=True)
 
 
-def _measure(data: Curves, plan: Plan, axis: str) -> Measured:
+def _measure(data: Curves, plan: Plan, axis: str) -> MeasuredStatement:
     rng = generator()
     found = {domain: races(data, plan, domain, axis) for domain in SINGLE_DOMAINS}
     ratios = {domain: _each(by_seed, lambda r: r.log_ratio) for domain, by_seed in found.items()}

@@ -14,7 +14,7 @@ from cl_bench.claims.measure import (
     Added,
     Curves,
     Detail,
-    Measured,
+    MeasuredStatement,
     Trajectory,
     detail,
     generator,
@@ -79,7 +79,7 @@ class Fits:
     found: AsymptoteDifference
 
 
-def asymptote_above_rl(data: Curves, plan: Plan) -> Measured:
+def asymptote_above_rl(data: Curves, plan: Plan) -> MeasuredStatement:
     """2a: A of fast-slow training minus A of RL.
 
     Undefined unless all fits are defined and none extrapolates by more than `FARTHEST`. Only seeds
@@ -88,12 +88,12 @@ def asymptote_above_rl(data: Curves, plan: Plan) -> Measured:
     """
     fits = fit(data, plan)
     if isinstance(fits, Undefined):
-        return Measured({}, fits, ())
+        return MeasuredStatement({}, fits, ())
     total = len(plan.seeds)
     details = tuple(_detail(fits, *numbered, total) for numbered in enumerate(SINGLE_DOMAINS))
     faults = _faults(fits)
     mean = Undefined(_grouped(faults)) if faults else fits.found.mean
-    return Measured({}, _of(mean, total), details, tuple(_notes(fits)))
+    return MeasuredStatement({}, _of(mean, total), details, tuple(_notes(fits)))
 
 
 def _faults(fits: Fits) -> Mapping[str, Mapping[str, list[str]]]:
@@ -200,7 +200,7 @@ def _told(left_out: Mapping[int, str]) -> list[str]:
     return [f"seed {seed} is left out: {reason}" for seed, reason in left_out.items()]
 
 
-def plateau_above_rl(data: Curves, plan: Plan) -> Measured:
+def plateau_above_rl(data: Curves, plan: Plan) -> MeasuredStatement:
     """2b: accuracy, fast-slow training minus RL."""
     return compare_plateaus(data, plan, SINGLE_DOMAINS, ("fst", "rl"))
 

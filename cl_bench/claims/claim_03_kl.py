@@ -16,7 +16,7 @@ from cl_bench.claims.measure import (
     BySeed,
     Curves,
     Detail,
-    Measured,
+    MeasuredStatement,
     Trajectory,
     both,
     detail,
@@ -64,7 +64,7 @@ LARGEST = 10.0
 
 
 @dataclass(frozen=True)
-class Pair:
+class RunPair:
     """The trajectories of RL and fast-slow training of one seed: accuracies and KL to the base."""
 
     rl: Trajectory
@@ -91,18 +91,18 @@ class Matched:
         return abs(self.log_ratio) >= LARGEST
 
 
-Pairs = Mapping[str, Mapping[int, Pair | Undefined]]
+Pairs = Mapping[str, Mapping[int, RunPair | Undefined]]
 """By domain and seed; undefined where a run is."""
 Found = Mapping[str, Mapping[int, Matched | Undefined]]
 """By domain and seed; undefined where a run is, or without common accuracies."""
 
 
-def own_prompts(data: Curves, plan: Plan) -> Measured:
+def own_prompts(data: Curves, plan: Plan) -> MeasuredStatement:
     """3a: each under the prompt that it would be evaluated with."""
     return _measure(data, plan, "learner")
 
 
-def seed_prompt(data: Curves, plan: Plan) -> Measured:
+def seed_prompt(data: Curves, plan: Plan) -> MeasuredStatement:
     """3b: both under the seed prompt, accuracies too."""
     return _measure(data, plan, "seed")
 
@@ -115,7 +115,7 @@ def pairs_of(data: Curves, plan: Plan, prompt: str) -> Pairs:
     }
 
 
-def common_range(pair: Pair) -> tuple[float, float]:
+def common_range(pair: RunPair) -> tuple[float, float]:
     """The lowest and highest accuracy that both reach; there are none if they are not in order."""
     return (
         float(max(pair.rl[0][0], pair.fst[0][0])),
@@ -123,7 +123,7 @@ def common_range(pair: Pair) -> tuple[float, float]:
     )
 
 
-def match(pair: Pair, level_L: Array | None = None) -> Matched | Undefined:
+def match(pair: RunPair, level_L: Array | None = None) -> Matched | Undefined:
     """Both divergences at the common accuracies, or at those given; undefined without any, or if
     both are the base."""
     found = kl_at_matched_accuracy(*pair.rl, *pair.fst, level_L)
@@ -136,7 +136,7 @@ def match(pair: Pair, level_L: Array | None = None) -> Matched | Undefined:
     return Matched(float(other.reference_kl_L.mean()), float(other.learner_kl_L.mean()))
 
 
-def _measure(data: Curves, plan: Plan, prompt: str) -> Measured:
+def _measure(data: Curves, plan: Plan, prompt: str) -> MeasuredStatement:
     rng = generator()
     pairs = pairs_of(data, plan, prompt)
     found = {
@@ -153,10 +153,10 @@ def _measure(data: Curves, plan: Plan, prompt: str) -> Measured:
     return measured(value_by_seed, details, rng, _notes(pairs, found))
 
 
-def _pair(data: Curves, plan: Plan, domain: str, seed: int, prompt: str) -> Pair | Undefined:
+def _pair(data: Curves, plan: Plan, domain: str, seed: int, prompt: str) -> RunPair | Undefined:
     cells = (plan.single(domain, "rl", seed), plan.single(domain, "fst", seed))
     found = both(data, cells, domain, "accuracy", "kl_policy_base", prompt=prompt)
-    return found if isinstance(found, Undefined) else Pair(*found)
+    return found if isinstance(found, Undefined) else RunPair(*found)
 
 
 def _value(
@@ -188,7 +188,7 @@ def _details(
 
 def _notes(pairs: Pairs, found: Found) -> list[str]:
     """How many pairs of runs have nothing to compare, and how many count with the bound."""
-    there = [(d, s) for d, by in pairs.items() for s, p in by.items() if isinstance(p, Pair)]
+    there = [(d, s) for d, by in pairs.items() for s, p in by.items() if isinstance(p, RunPair)]
     without = sum(isinstance(found[domain][seed], Undefined) for domain, seed in there)
     pairs_of_runs = f"of {len(there)} pairs of runs"
     notes = []
@@ -228,7 +228,7 @@ def beside_own_prompts(data: Data, plan: Plan) -> Added:
         without += [
             f"{domain} seed {seed}"
             for seed, pair in pairs[domain].items()
-            if isinstance(pair, Pair) and isinstance(found[seed], Undefined)
+            if isinstance(pair, RunPair) and isinstance(found[seed], Undefined)
         ]
     notes = [_FREE]
     if without:
@@ -248,7 +248,7 @@ def beside_seed_prompt(data: Data, plan: Plan) -> Added:
 
 
 def _above_base(
-    data: Data, plan: Plan, domain: str, seed: int, pair: Pair | Undefined
+    data: Data, plan: Plan, domain: str, seed: int, pair: RunPair | Undefined
 ) -> Matched | Undefined:
     if isinstance(pair, Undefined):
         return pair
@@ -268,11 +268,11 @@ def _wide(pairs: Pairs, plan: Plan) -> Added:
         (domain, seed)
         for domain, by_seed in pairs.items()
         for seed, pair in by_seed.items()
-        if isinstance(pair, Pair) and 0 < _width(pair) < NARROW
+        if isinstance(pair, RunPair) and 0 < _width(pair) < NARROW
     }
     if not narrow:
         return Added()
-    run = sum(isinstance(pair, Pair) for by_seed in pairs.values() for pair in by_seed.values())
+    run = sum(isinstance(pair, RunPair) for by_seed in pairs.values() for pair in by_seed.values())
     ratios = {seed: _mean(pairs, seed, narrow) for seed in plan.seeds}
     what = f"mean over domains, without common ranges under {100 * NARROW:g} points"
     note = f"{len(narrow)} of {run} pairs of runs have a common range under {100 * NARROW:g} points"
@@ -291,7 +291,7 @@ def _mean(pairs: Pairs, seed: int, narrow: set[tuple[str, int]]) -> float | Unde
     return mean(ratios) if ratios else Undefined("no domain has a common range that wide")
 
 
-def _width(pair: Pair) -> float:
+def _width(pair: RunPair) -> float:
     low, high = common_range(pair)
     return high - low
 
@@ -300,7 +300,7 @@ def _never_above(pairs: Pairs) -> list[str]:
     """The domains on which runs of fast-slow training never beat the base, with how many."""
     told = []
     for domain, by_seed in pairs.items():
-        there = [pair for pair in by_seed.values() if isinstance(pair, Pair)]
+        there = [pair for pair in by_seed.values() if isinstance(pair, RunPair)]
         never = sum(bool(pair.fst[0].max() <= pair.fst[0][0]) for pair in there)
         told += [f"{domain} ({never} of {len(there)} runs)"] if never else []
     if not told:
@@ -365,7 +365,7 @@ def _intervals(
 def _compared(axes: Axes, data: Curves, plan: Plan, domain: str) -> None:
     """Shade the accuracies at which 3a compares, from the mean of their lowest to their highest."""
     pairs = pairs_of(data, plan, "learner")[domain].values()
-    ranges = [common_range(pair) for pair in pairs if isinstance(pair, Pair)]
+    ranges = [common_range(pair) for pair in pairs if isinstance(pair, RunPair)]
     ordered = [found for found in ranges if found[0] < found[1]]
     if ordered:
         axes.axhspan(*np.mean(ordered, axis=0), color=_SHADE, zorder=-2, lw=0)

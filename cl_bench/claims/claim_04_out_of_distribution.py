@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
 from cl_bench.claims.measure import (
     BySeed,
-    Measured,
+    MeasuredStatement,
     detail,
     difference,
     generator,
@@ -65,17 +65,17 @@ DOMAINS = (*KL_DOMAINS, "star-graph")
 """All of the suite's own; a single run is asked about those that it does not train on."""
 
 
-def against_rl(data: Data, plan: Plan) -> Measured:
+def against_rl(data: Data, plan: Plan) -> MeasuredStatement:
     """4a: fast-slow training minus RL, mean over the domains of single runs."""
     return _measure(data, plan, "difference")
 
 
-def against_base(data: Data, plan: Plan) -> Measured:
+def against_base(data: Data, plan: Plan) -> MeasuredStatement:
     """4b: fast-slow training minus the base, mean over the domains of single runs."""
     return _measure(data, plan, "difference to base")
 
 
-def forgetting(data: Data, plan: Plan) -> Measured:
+def forgetting(data: Data, plan: Plan) -> MeasuredStatement:
     """4c: `forgetting_max` of RL minus that of fast-slow training, on the stream, own prompts."""
     rng = generator()
     values = {name: on_stream(data, plan, name, forgetting_max) for name in ("rl", "fst")}
@@ -117,7 +117,7 @@ def outside(
     return mean_over({**sets, f"{trained}, hardest setting": asked(trained, "harder", "seed")})
 
 
-def _measure(data: Data, plan: Plan, column: str) -> Measured:
+def _measure(data: Data, plan: Plan, column: str) -> MeasuredStatement:
     rng = generator()
     found = {f"trained on {name}": compared(data, plan, name) for name in SINGLE_DOMAINS}
     details = [detail(what, values, rng) for what, values in found.items()]

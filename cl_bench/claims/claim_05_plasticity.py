@@ -9,7 +9,7 @@ from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
 from cl_bench.claims.measure import (
     BySeed,
     Detail,
-    Measured,
+    MeasuredStatement,
     detail,
     difference,
     generator,
@@ -57,12 +57,12 @@ def runs(plan: Plan, seed: int) -> list[Cell]:
     return [*origins, plan.probe(None, seed), *(plan.probe(origin, seed) for origin in origins)]
 
 
-def against_rl(data: Data, plan: Plan) -> Measured:
+def against_rl(data: Data, plan: Plan) -> MeasuredStatement:
     """5a: from fast-slow training minus from RL, mean over the origins."""
     return _measure(data, plan, "difference")
 
 
-def against_base(data: Data, plan: Plan) -> Measured:
+def against_base(data: Data, plan: Plan) -> MeasuredStatement:
     """5b: from fast-slow training minus from the base, mean over the origins."""
     return _measure(data, plan, "difference to base")
 
@@ -85,7 +85,7 @@ def reached(data: Data, plan: Plan, start: Callable[[int], Cell | None]) -> BySe
     return {seed: data.cell_accuracy(cell, PROBE, prompt="seed") for seed, cell in probes.items()}
 
 
-def _measure(data: Data, plan: Plan, column: str) -> Measured:
+def _measure(data: Data, plan: Plan, column: str) -> MeasuredStatement:
     rng = generator()
     found = {f"after {origin}": compared(data, plan, origin) for origin in ORIGINS}
     details = []

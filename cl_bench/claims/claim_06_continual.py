@@ -11,7 +11,7 @@ from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
 from cl_bench.claims.measure import (
     BySeed,
     Detail,
-    Measured,
+    MeasuredStatement,
     Trajectory,
     detail,
     difference,
@@ -84,17 +84,17 @@ ByLearner = Mapping[str, "pd.DataFrame"]
 """By learner its evaluations on a domain, in order, with the column `normalised`."""
 
 
-def later_tasks(data: Data, plan: Plan) -> Measured:
+def later_tasks(data: Data, plan: Plan) -> MeasuredStatement:
     """6a: normalised, at the end of the task's own stage, mean of the later tasks."""
     return _measure(data, plan, {name: STAGES[name] for name in LATER_DOMAINS}, "after its stage")
 
 
-def first_task(data: Data, plan: Plan) -> Measured:
+def first_task(data: Data, plan: Plan) -> MeasuredStatement:
     """6b: normalised, on the first task at the end of the run."""
     return _measure(data, plan, {FIRST_DOMAIN: LAST}, "at the end")
 
 
-def average(data: Data, plan: Plan) -> Measured:
+def average(data: Data, plan: Plan) -> MeasuredStatement:
     """6c: `average_accuracy` of the run's accuracy matrix: of accuracies, not normalised."""
     rng = generator()
     values = {name: on_stream(data, plan, name, average_accuracy) for name in STREAM_LEARNERS}
@@ -153,7 +153,7 @@ def _at_end(curve: pd.DataFrame, stage: int) -> float | Undefined:
     return float(rows["normalised"].iloc[0])
 
 
-def _measure(data: Data, plan: Plan, stages: Mapping[str, int], when: str) -> Measured:
+def _measure(data: Data, plan: Plan, stages: Mapping[str, int], when: str) -> MeasuredStatement:
     """Normalised, fast-slow training minus RL, mean over domains at the ends of these stages."""
     rng = generator()
     gains, details = {}, []

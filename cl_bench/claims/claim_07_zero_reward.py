@@ -13,7 +13,7 @@ from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
 from cl_bench.claims.measure import (
     Added,
     BySeed,
-    Measured,
+    MeasuredStatement,
     Trajectory,
     detail,
     difference,
@@ -79,7 +79,7 @@ REGISTERED = Registered(
 )
 
 
-def onset(data: Data, plan: Plan) -> Measured:
+def onset(data: Data, plan: Plan) -> MeasuredStatement:
     """7a: training samples at the onset of RL over those of fast-slow training, log2."""
     rng = generator()
     runs = trainings(data, plan)
@@ -100,7 +100,7 @@ def onset(data: Data, plan: Plan) -> Measured:
     return measured(ratio, details, rng, [*_never(runs), *_norms(norms, rng)])
 
 
-def mean_reward(data: Data, plan: Plan) -> Measured:
+def mean_reward(data: Data, plan: Plan) -> MeasuredStatement:
     """7b: mean training reward over the whole run, fast-slow training minus RL."""
     rng = generator()
     rewards = each(trainings(data, plan), lambda run: run.mean_reward)

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
-from cl_bench.claims.measure import BySeed, Measured, detail, generator, mean_over, measured
+from cl_bench.claims.measure import (
+    BySeed,
+    MeasuredStatement,
+    detail,
+    generator,
+    mean_over,
+    measured,
+)
 from cl_bench.claims.plan import SINGLE_DOMAINS, Plan, singles
 from cl_bench.claims.rule import Statement
 from cl_bench.claims.styles import sheet
@@ -59,17 +66,17 @@ PROMPTS = {"seed": "seed", "evolved": "learner"}
 GAINS = ("slow", "fast", "joint", "interaction", "difference to the better")
 
 
-def slow(data: Data, plan: Plan) -> Measured:
+def slow(data: Data, plan: Plan) -> MeasuredStatement:
     """8a: trained parameters alone, under the seed prompt."""
     return _measure(data, plan, "slow")
 
 
-def fast(data: Data, plan: Plan) -> Measured:
+def fast(data: Data, plan: Plan) -> MeasuredStatement:
     """8b: the evolved prompt alone, with the base's parameters."""
     return _measure(data, plan, "fast")
 
 
-def both(data: Data, plan: Plan) -> Measured:
+def both(data: Data, plan: Plan) -> MeasuredStatement:
     """8c: both minus the better of the two alone, seed by seed and domain by domain."""
     return _measure(data, plan, "difference to the better")
 
@@ -117,7 +124,7 @@ def _gains(cells: Mapping[str, float | Undefined]) -> Mapping[str, float] | Unde
     return dict(zip(GAINS, values, strict=True))
 
 
-def _measure(data: Data, plan: Plan, gain: str) -> Measured:
+def _measure(data: Data, plan: Plan, gain: str) -> MeasuredStatement:
     """The mean of a gain over domains; beside single channels the accuracies, else all gains."""
     rng = generator()
     cells = {domain: accuracies(data, plan, domain) for domain in SINGLE_DOMAINS}

@@ -14,7 +14,7 @@ from cl_bench.claims.measure import (
     Added,
     BySeed,
     Curves,
-    Measured,
+    MeasuredStatement,
     Trajectory,
     detail,
     difference,
@@ -61,12 +61,12 @@ REGISTERED = Registered(
 )
 
 
-def plateau_above_prompt_only(data: Curves, plan: Plan) -> Measured:
+def plateau_above_prompt_only(data: Curves, plan: Plan) -> MeasuredStatement:
     """9a: accuracy, fast-slow training minus prompt-only."""
     return compare_plateaus(data, plan, SINGLE_DOMAINS, ("fst", "prompt"))
 
 
-def second_half(data: Curves, plan: Plan) -> Measured:
+def second_half(data: Curves, plan: Plan) -> MeasuredStatement:
     """9b: minus what prompt-only gained between the middle and the end of its run."""
     rng = generator()
     losses, details = {}, []

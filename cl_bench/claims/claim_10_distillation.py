@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cl_bench.claims import styles
 from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
-from cl_bench.claims.measure import Curves, Measured, trajectories
+from cl_bench.claims.measure import Curves, MeasuredStatement, trajectories
 from cl_bench.claims.plan import PROBE, Plan, singles
 from cl_bench.claims.plateau import compare_plateaus, draw_plateau, plateau_handle
 from cl_bench.claims.rule import Statement
@@ -40,12 +40,12 @@ REGISTERED = Registered(
 LEARNERS = ("fst", "fst-distill")
 
 
-def plateau_above_distill(data: Curves, plan: Plan) -> Measured:
+def plateau_above_distill(data: Curves, plan: Plan) -> MeasuredStatement:
     """10a: accuracy, fast-slow training minus FST-distill."""
     return compare_plateaus(data, plan, (PROBE,), LEARNERS)
 
 
-def entropy_above_distill(data: Curves, plan: Plan) -> Measured:
+def entropy_above_distill(data: Curves, plan: Plan) -> MeasuredStatement:
     """10b: token entropy on the test problems, fast-slow training minus FST-distill."""
     return compare_plateaus(data, plan, (PROBE,), LEARNERS, "entropy", "nats")
 

@@ -61,7 +61,7 @@ class Detail:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredStatement:
     """What the runs say of one statement."""
 
     value_by_seed: BySeed
@@ -94,9 +94,11 @@ def measured(
     details: Sequence[Detail],
     rng: np.random.Generator,
     notes: Sequence[str] = (),
-) -> Measured:
+) -> MeasuredStatement:
     """A measure whose estimate is the mean over seeds."""
-    return Measured(value_by_seed, over_seeds(value_by_seed, rng), tuple(details), tuple(notes))
+    return MeasuredStatement(
+        value_by_seed, over_seeds(value_by_seed, rng), tuple(details), tuple(notes)
+    )
 
 
 def move_on(rng: np.random.Generator, *values: BySeed) -> None:

@@ -17,7 +17,7 @@ from cl_bench.claims.methods_section import methods_section, mixed
 from cl_bench.claims.plan import Plan
 from cl_bench.claims.registered import cells
 from cl_bench.claims.registration import said
-from cl_bench.claims.rule import Verdict
+from cl_bench.claims.rule import ClaimVerdict
 from cl_bench.claims.spending import costs_differ, spending
 from cl_bench.claims.styles import called
 from cl_bench.metrics.stats.bootstrap import ONE_SEED
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 TITLE = "The claims of fast-slow training, reproduced"
 _PAPER = "Tiwari et al., arXiv 2605.12484, with Qwen3-8B"
-_ORDER = (Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE, Verdict.REPRODUCED)
+_ORDER = (ClaimVerdict.NOT_REPRODUCED, ClaimVerdict.INCONCLUSIVE, ClaimVerdict.REPRODUCED)
 _ADDED = "Added after the runs, not judged"
 _COUNTED = "; where a row says k of n, its columns may rest on different seeds"
 
@@ -102,8 +102,8 @@ def _headline(judged: Sequence[JudgedClaim], plan: Plan) -> Iterator[Block]:
     yield Paragraph(f"Of {_count(len(judged), 'claim')}: {said}.")
     if len(plan.seeds) < rule.LEAST_SEEDS:
         yield Paragraph(
-            f"With {_count(len(plan.seeds), 'seed')} neither “{Verdict.REPRODUCED}” nor "
-            f"“{Verdict.NOT_REPRODUCED}” can be reached: both take {rule.LEAST_SEEDS} seeds."
+            f"With {_count(len(plan.seeds), 'seed')} neither “{ClaimVerdict.REPRODUCED}” nor "
+            f"“{ClaimVerdict.NOT_REPRODUCED}” can be reached: both take {rule.LEAST_SEEDS} seeds."
         )
     yield Paragraph(_intervals(len(plan.seeds)))
     ordered = sorted(judged, key=lambda one: (_ORDER.index(one.verdict), one.claim.number))

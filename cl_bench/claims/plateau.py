@@ -9,7 +9,7 @@ from cl_bench.claims import styles
 from cl_bench.claims.measure import (
     BySeed,
     Curves,
-    Measured,
+    MeasuredStatement,
     Scale,
     detail,
     difference,
@@ -67,7 +67,7 @@ def compare_plateaus(
     learners: tuple[str, str],
     column: str = "accuracy",
     scale: Scale = "accuracy",
-) -> Measured:
+) -> MeasuredStatement:
     """The plateau of the first learner minus that of the second, mean over domains."""
     rng = generator()
     gains, details = {}, []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from cl_bench.claims.rule import Statement, Verdict
+from cl_bench.claims.rule import ClaimVerdict, Statement
 from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import Mark
@@ -65,13 +65,13 @@ GLOSSARY: Mapping[str, str] = {
 """The words of the claims, for those who have not read the code."""
 
 _MARKS = {
-    Verdict.REPRODUCED: ("✓", "yes"),
-    Verdict.NOT_REPRODUCED: ("✗", "no"),
-    Verdict.INCONCLUSIVE: ("?", "open"),
+    ClaimVerdict.REPRODUCED: ("✓", "yes"),
+    ClaimVerdict.NOT_REPRODUCED: ("✗", "no"),
+    ClaimVerdict.INCONCLUSIVE: ("?", "open"),
 }
 
 
-def marked(verdict: Verdict) -> Mark:
+def marked(verdict: ClaimVerdict) -> Mark:
     """A verdict as a page shows it."""
     return Mark(verdict, *_MARKS[verdict])
 

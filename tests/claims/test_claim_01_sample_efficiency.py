@@ -6,11 +6,29 @@ from math import log2
 
 import numpy as np
 import pytest
+from matplotlib.text import Annotation
 
-from cl_bench.claims.measures import MEASURES
+from cl_bench.claims.claim_01_sample_efficiency import CLAIM, Race, races
 from cl_bench.claims.plan import SINGLE_DOMAINS
 
-from .synthetic import Synthetic, filled, plan_of, reason, shown, value
+from .synthetic import (
+    Synthetic,
+    additions,
+    filled,
+    heights,
+    line,
+    measures,
+    plan_of,
+    reason,
+    shown,
+    sigmoid,
+    sigmoids,
+    texts,
+    value,
+)
+from .synthetic_stages import means
+
+MEASURES = measures(CLAIM)
 
 RL = [0.1, 0.2, 0.3, 0.5, 0.4]
 """Its peak after 300 samples."""
@@ -114,3 +132,60 @@ def test_learners_with_other_steps_are_compared_by_samples(budget: str) -> None:
     )
     found = MEASURES["1a"](data, plan)
     assert found.value_by_seed == pytest.approx(dict.fromkeys(plan.seeds, 1.0))
+
+
+def test_only_runs_that_got_there_are_averaged_and_rl_over_the_same_seeds() -> None:
+    data = Synthetic(plan_of(seeds=3))
+    for seed, peak in ((100, 2), (101, 4)):
+        data.add("facts", "rl", seed, [0.1] * peak + [0.5] * (5 - peak))
+    data.add("facts", "fst", 100, [0.1, 0.5, 0.5, 0.5, 0.5])
+    data.add("facts", "fst", 101, [0.1, 0.2, 0.2, 0.2, 0.2])
+    found = next(
+        d for d in MEASURES["1a"](data, data.plan).details if d.what.startswith("facts, until")
+    )
+    assert found.what == "facts, until RL's peak: FST is there in 1 of 2 runs"
+    assert means(found) == {"rl": 200, "fst": 100}
+
+
+def test_most_of_rls_peak_is_reached_earlier_than_the_peak() -> None:
+    data = Synthetic(plan_of())
+    for domain in SINGLE_DOMAINS:
+        for seed in data.plan.seeds:
+            data.add(domain, "rl", seed, [0.1, 0.2, 0.93, 1.0])
+            data.add(domain, "fst", seed, [0.1, 0.92, 0.92, 0.96])
+    added = additions(CLAIM)["1a"](data, data.plan)
+    assert means(line(added, "code, 90%")) == pytest.approx({"ratio": 2})
+    assert means(line(added, "code, 95%")) == pytest.approx({"ratio": 1})
+    assert means(line(added, "code, until 90% of RL's peak")) == {"rl": 200, "fst": 100}
+
+
+def test_the_arrow_shows_the_measured_ratio() -> None:
+    data = sigmoids()
+    figure = CLAIM.figure(data, data.plan)
+    ratio = shown(MEASURES["1a"](data, data.plan), "code", "ratio")
+    assert texts(figure.axes[1]) == [f"RL ÷ FST: {ratio:.2g}×"]
+    assert heights(figure.axes[1], "rl")[-1] == pytest.approx(
+        np.mean([sigmoid("code", "rl", seed, 1.0) for seed in (100, 101)])
+    )
+
+
+def test_an_arrow_of_a_seed_starts_on_its_curve_and_ends_on_the_others() -> None:
+    data = sigmoids()
+    axes = CLAIM.figure(data, data.plan).axes[0]
+    arrows = [text for text in axes.texts if isinstance(text, Annotation) and not text.get_text()]
+    found = races(data, data.plan, "facts")
+    assert len(arrows) == len(found) == 2
+    for arrow, race in zip(arrows, found.values(), strict=True):
+        assert isinstance(race, Race)
+        assert arrow.xyann == (race.rl, race.level)
+        assert arrow.xy == (race.fst, race.level)
+
+
+def test_a_bound_is_marked_as_one() -> None:
+    data = Synthetic(plan_of())
+    for seed in data.plan.seeds:
+        data.add("code", "rl", seed, [0.1, 0.3, 0.5])
+        data.add("code", "fst", seed, [0.1, 0.4, 0.4])
+    figure = CLAIM.figure(data, data.plan)
+    assert texts(figure.axes[1]) == ["RL ÷ FST: at most 1×\n(FST never there: 2 of 2)"]
+    assert texts(figure.axes[0]) == ["no runs"]

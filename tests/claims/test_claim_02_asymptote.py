@@ -5,12 +5,28 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cl_bench.claims.measures import MEASURES
+from cl_bench.claims.claim_02_asymptote import CLAIM
 from cl_bench.claims.plan import SINGLE_DOMAINS
 from cl_bench.metrics import Undefined
 from cl_bench.metrics.stats.bootstrap import Estimate, Interval
 
-from .synthetic import Synthetic, filled, plan_of, reason, shown, value
+from .synthetic import (
+    Synthetic,
+    additions,
+    filled,
+    heights,
+    line,
+    measures,
+    plan_of,
+    reason,
+    shown,
+    sigmoids,
+    texts,
+    value,
+)
+from .synthetic_stages import means
+
+MEASURES = measures(CLAIM)
 
 TOPS = {"facts": (0.8, 0.5), "code": (0.6, 0.5), "math": (0.55, 0.4)}
 """A of fast-slow training and of RL: 0.3, 0.1 and 0.15 apart."""
@@ -121,3 +137,28 @@ def test_reasons_are_said_once_with_the_curves_that_they_are_about() -> None:
     said = reason(found.estimate)
     assert said.count("does not rise") == 1
     assert said.endswith(f"({curves})")
+
+
+def test_headroom_is_what_the_plateau_of_rl_leaves_to_all() -> None:
+    data = Synthetic(plan_of())
+    for domain in SINGLE_DOMAINS:
+        for seed in data.plan.seeds:
+            data.add(domain, "rl", seed, [0.1, 0.2, 0.93, 1.0])
+    added = additions(CLAIM)["2b"](data, data.plan)
+    assert means(line(added, "code"))["headroom"] == pytest.approx(1 - (0.2 + 0.93 + 1.0) / 3)
+
+
+def test_asymptotes_are_lines_with_their_values() -> None:
+    data = sigmoids()
+    axes = CLAIM.figure(data, data.plan).axes[0]
+    assert texts(axes) == ["RL: A = 41.0%", "FST: A = 61.0%"]
+    level = [np.asarray(drawn.get_ydata(), float) for drawn in axes.lines]
+    flat = [y[0] for y in level if len(y) == 2 and y[0] == y[1]]
+    assert flat == pytest.approx([0.41, 0.61], abs=1e-4)
+
+
+def test_curves_without_a_fit_are_still_drawn() -> None:
+    data = sigmoids(["facts", "math"])
+    figure = CLAIM.figure(data, data.plan)
+    assert heights(figure.axes[0], "fst")[0] == pytest.approx(0.11)
+    assert texts(figure.axes[1]) == ["no runs"]

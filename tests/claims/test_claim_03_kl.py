@@ -7,11 +7,25 @@ from math import log2
 import numpy as np
 import pytest
 
-from cl_bench.claims.measures import MEASURES
+from cl_bench.claims.claim_03_kl import CLAIM
 from cl_bench.claims.plan import KL_DOMAINS
 from cl_bench.metrics import Undefined
 
-from .synthetic import Synthetic, filled, plan_of, reason, shown, value
+from .synthetic import (
+    Synthetic,
+    additions,
+    filled,
+    line,
+    measures,
+    plan_of,
+    reason,
+    shown,
+    sigmoids,
+    value,
+)
+from .synthetic_stages import means
+
+MEASURES = measures(CLAIM)
 
 UP = [0.1, 0.3, 0.5]
 
@@ -123,3 +137,39 @@ def test_learners_with_other_steps_are_compared_by_accuracy(budget: str) -> None
     )
     found = MEASURES["3a"](data, plan)
     assert found.value_by_seed == pytest.approx(dict.fromkeys(plan.seeds, log2(6)))
+
+
+def test_accuracy_that_the_prompt_gives_the_base_is_left_out_of_the_levels() -> None:
+    plan = plan_of(seeds=2)
+    data = filled(plan, KL_DOMAINS, ("rl", "fst"), lambda _d, _l, _s, share: 0.1 + 0.8 * share)
+    assert "costs no KL by construction" in additions(CLAIM)["3a"](data, plan).notes[0]
+    unknown = line(additions(CLAIM)["3a"](data, plan), "facts, at accuracies above").values["ratio"]
+    assert isinstance(unknown, Undefined)
+
+
+def test_narrow_common_ranges_are_counted_and_left_out() -> None:
+    plan = plan_of(seeds=2)
+    data = filled(
+        plan,
+        KL_DOMAINS,
+        ("rl", "fst"),
+        lambda _d, _l, _s, share: 0.1 + 0.8 * share,
+        lambda _d, learner, _s, share: share * (0.4 if learner == "rl" else 0.1),
+    )
+    flat = [0.1, 0.12, 0.12]
+    data.add("facts", "fst", 100, flat, kl=[0.0, 1.0, 2.0], prompts=("seed",))
+    data.add("code", "fst", 100, [0.1, 0.1, 0.1], prompts=("seed",))
+    added = additions(CLAIM)["3b"](data, plan)
+    assert added.notes[0] == "1 of 8 pairs of runs have a common range under 5 points"
+    assert means(line(added, "mean over domains")) == pytest.approx({"ratio": 4})
+    assert added.notes[1].endswith("never above the base: code (1 of 2 runs)")
+
+
+def test_divergence_has_a_logarithmic_axis_intervals_and_the_range_compared() -> None:
+    data = sigmoids()
+    for axes in CLAIM.figure(data, data.plan).axes:
+        assert axes.get_xscale() == "symlog"
+        assert len(axes.collections) == 2  # a bar across each point of both means
+        (shaded,) = axes.patches
+        low, high = shaded.get_extents().intervaly
+        assert low < high

@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from cl_bench.claims.claim_04_out_of_distribution import MEASURES
+from cl_bench.claims.claim_04_out_of_distribution import CLAIM
 from cl_bench.claims.plan import Plan
 from cl_bench.metrics import Undefined
+from tests.claims.synthetic import measures
 from tests.claims.synthetic_stages import Row, Runs, make_plan, means, row
+
+MEASURES = measures(CLAIM)
 
 ALL = ("facts", "code", "math", "physics", "star-graph")
 BASE = (0.5, 0.5, 0.5, 0.5, 0.75)  # four other domains and the hardest setting: mean 0.55

@@ -4,11 +4,14 @@ from collections.abc import Mapping
 
 import pytest
 
-from cl_bench.claims.claim_05_plasticity import MEASURES
+from cl_bench.claims.claim_05_plasticity import CLAIM
 from cl_bench.claims.plan import Plan
 from cl_bench.metrics import Undefined
 from cl_bench.metrics.stats.bootstrap import Estimate
+from tests.claims.synthetic import measures, texts
 from tests.claims.synthetic_stages import Runs, make_plan, means, row
+
+MEASURES = measures(CLAIM)
 
 BASE = {100: 0.5, 101: 0.3}
 AFTER: Mapping[tuple[str, str], Mapping[int, float]] = {
@@ -102,3 +105,14 @@ def test_a_base_that_reaches_nothing_has_no_ratio() -> None:
     ratio = MEASURES["5a"](runs, plan).details[1].values["fst"]
 
     assert ratio == Undefined("the probe from the base model reaches 0")
+
+
+def test_a_bar_says_how_many_seeds_it_rests_on() -> None:
+    plan = make_plan()
+    runs = make_runs(plan)
+    runs.lose(plan.probe(plan.single("math", "rl", 101), 101))
+
+    panels = CLAIM.figure(runs, plan).axes
+
+    assert texts(panels[0]) == ["1 of 2"]
+    assert texts(panels[1]) == []

@@ -6,10 +6,13 @@ from functools import partial
 import pytest
 
 from cl_bench.claims import claim_04_out_of_distribution, measure
-from cl_bench.claims.claim_06_continual import MEASURES, STAGES
+from cl_bench.claims.claim_06_continual import CLAIM, STAGES
 from cl_bench.claims.plan import Plan
 from cl_bench.metrics import Undefined, average_accuracy
+from tests.claims.synthetic import measures
 from tests.claims.synthetic_stages import Runs, make_plan, means, on_stream
+
+MEASURES = measures(CLAIM)
 
 # Two evaluations in each of the three stages, after the one before training.
 CURVES: Mapping[str, Mapping[str, tuple[float, ...]]] = {
@@ -93,7 +96,7 @@ def test_the_average_at_the_end_is_of_accuracies() -> None:
 def test_forgetting_from_the_best_stage_end_on_the_same_runs() -> None:
     plan = make_plan()
 
-    measured = claim_04_out_of_distribution.MEASURES["4c"](make_runs(plan), plan)
+    measured = claim_04_out_of_distribution.forgetting(make_runs(plan), plan)
 
     # rl: facts 0.7 - 0.45, code 0.25 - 0.2; fst improves: facts 0.6 - 0.75, code 0.5 - 0.9
     assert means(measured.details[0]) == pytest.approx(

@@ -3,12 +3,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import log2, nan
 
+import numpy as np
 import pytest
 
-from cl_bench.claims.claim_07_zero_reward import MEASURES
+from cl_bench.claims.claim_07_zero_reward import CLAIM
 from cl_bench.claims.plan import Plan
 from cl_bench.metrics import Undefined
+from tests.claims.synthetic import additions, line, measures, texts
 from tests.claims.synthetic_stages import Runs, make_plan, means, row, training
+
+MEASURES = measures(CLAIM)
 
 # A step of RL is 64 training samples, one of fast-slow training 128 (see SETTINGS): the window of
 # 640 samples has ten steps there and five here.
@@ -152,3 +156,57 @@ def test_why_a_seed_has_no_value(statement: str) -> None:
         104: Undefined("missing reward_T[19]"),
     }
     assert isinstance(measured.estimate, Undefined)
+
+
+def test_a_window_cannot_show_an_onset_before_its_end_and_single_steps_can() -> None:
+    plan = make_plan(seeds=[100, 101])
+    runs = Runs()
+    for seed in plan.seeds:
+        for learner, reward in (("rl", [0.0] * 30 + [0.5] * 10), ("fst", [0.4] * 20)):
+            cell = plan.single("star-graph", learner, seed)
+            tables = training(cell, reward)
+            start = row(0, "star-graph", 0.25, at="start", prompt="seed")
+            last = {**tables["evaluations"][1], "rollouts": 2 * 64 * 40}
+            tables["evaluations"] = [tables["evaluations"][0], start, last]
+            runs.add(cell, **tables)
+    added = additions(CLAIM)["7a"](runs, plan)
+    assert means(line(added, "first single step with a mean reward of 0.1, training")) == {
+        "rl": 31 * 64,
+        "fst": 128,
+    }
+    assert means(line(added, "first single step with a mean reward of 0.1, all")) == {
+        "rl": 2 * 31 * 64,
+        "fst": 2 * 128,
+    }
+    assert means(line(added, "onset, all rollouts"))["fst"] == 2 * 640
+    assert means(line(added, "base accuracy")) == {"base": 0.25}
+    assert means(line(added, "expected successes")) == {"rl": 16, "fst": 32}
+    assert added.notes[0].startswith("2 of 4 onsets are at the earliest value")
+
+
+def test_prompts_and_accuracies_beside_the_reward() -> None:
+    plan = make_plan(seeds=[100])
+    runs = Runs()
+    for learner in ("rl", "fst"):
+        cell = plan.single("star-graph", learner, 100)
+        points = [
+            row(s, "star-graph", a, samples=64 * s) for s, a in ((0, 0.0), (5, 0.3), (9, 0.8))
+        ]
+        fates = [(1, 0, "kept"), (1, 1, "kept"), (2, 0, "dropped"), (2, 1, "kept")]
+        prompts = [{"round": r, "prompt_id": p, "fate": fate} for r, p, fate in fates]
+        runs.add(cell, evaluations=points, prompts=prompts)
+    added = additions(CLAIM)["7b"](runs, plan)
+    assert means(line(added, "accuracy, own prompt, first")) == {"rl": 0.3, "fst": 0.3}
+    assert means(line(added, "accuracy, own prompt, last")) == {"rl": 0.8, "fst": 0.8}
+    assert means(line(added, "effective K")) == {"fst": 1.5}
+    assert means(line(added, "rounds that kept")) == {"fst": 0.5}
+
+
+def test_the_figure_draws_the_windows_that_are_measured_and_marks_onsets() -> None:
+    plan = make_plan()
+
+    reward, _ = CLAIM.figure(make_runs(plan), plan).axes
+
+    curves = [np.asarray(line.get_xdata(), float) for line in reward.lines]
+    assert min(across[0] for across in curves if len(across) > 2) == 640
+    assert "onsets at\n1,280: 2 FST\n1,984: 2 RL" in texts(reward)

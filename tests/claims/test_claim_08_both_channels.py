@@ -4,10 +4,13 @@ from collections.abc import Mapping
 
 import pytest
 
-from cl_bench.claims.claim_08_both_channels import MEASURES
+from cl_bench.claims.claim_08_both_channels import CLAIM
 from cl_bench.claims.plan import Plan
 from cl_bench.metrics import Undefined
+from tests.claims.synthetic import measures, texts
 from tests.claims.synthetic_stages import Row, Runs, make_plan, means, row
+
+MEASURES = measures(CLAIM)
 
 Cells = tuple[float, float, float, float]
 # base + seed, base + evolved, trained + seed, trained + evolved
@@ -117,3 +120,11 @@ def test_missing_and_diverged_runs_leave_their_seed_undefined() -> None:
             f"facts: base + seed: run {diverged.name} diverged at step 7"
         )
         assert not isinstance(values[102], Undefined)
+
+
+def test_the_figure_shows_intervals_and_seeds() -> None:
+    plan = make_plan()
+
+    facts, *_ = CLAIM.figure(make_runs(plan), plan).axes
+
+    assert texts(facts)[2] == "50.0 %\n[50.0, 50.0]\nn = 2"

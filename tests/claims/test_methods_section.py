@@ -6,13 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from cl_bench.claims.data import Data
-from cl_bench.claims.methods_section import how_it_was_run, mixed
-from cl_bench.report.blocks.blocks import Block, Paragraph
+from cl_bench.claims.methods_section import methods_section, mixed, noise_floor, noise_section
+from cl_bench.metrics import sampling_noise_floor
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.blocks.blocks import Block, Paragraph, Table
 from cl_bench.report.blocks.write_markdown import markdown
 from cl_bench.sweep.cell import Cell
-from tests.claims.synthetic_stages import make_plan
+from tests.claims.synthetic_stages import Row, Runs, make_plan, row
 
 PLAN = make_plan(seeds=[100, 101])
 CELLS = [PLAN.single("facts", learner, seed) for learner in ("rl", "fst") for seed in PLAN.seeds]
@@ -58,11 +61,59 @@ def test_problems_and_samples_are_those_of_the_evaluations(
 ) -> None:
     folder = make_run(CELLS[0])
     data = Data.of_runs(CELLS, folder)
-    said = text(list(how_it_was_run(PLAN, data, CELLS, data.runs(CELLS), {})))
+    said = text(list(methods_section(PLAN, data, CELLS, data.runs(CELLS), {})))
     assert "problems × samples of each: the stream's domains 2 × 2." in said
     assert "4 runs were planned: 1 done, 3 missing." in said
 
 
 def test_without_runs_there_is_no_such_sentence() -> None:
-    blocks = list(how_it_was_run(PLAN, Data([]), CELLS, Data([]).runs(CELLS), {}))
+    blocks = list(methods_section(PLAN, Data([]), CELLS, Data([]).runs(CELLS), {}))
     assert not [b for b in blocks if isinstance(b, Paragraph) and "problems × samples" in str(b)]
+
+
+LAST = [0.25, 0.5, 1.0, 0.75]
+
+
+def item(number: int, score: float, **changed: object) -> Row:
+    kind = {"domain": "facts", "prompt": "learner", "weights": "trained", "test_set": "stream"}
+    return {"step": 40, **kind, "uid": f"{number}", "score": score, **changed}
+
+
+def items_of_a_run() -> dict[str, list[Row]]:
+    """A run whose last evaluation has the items `LAST`; every other kind of row is there too."""
+    wanted = [item(number, score) for number, score in enumerate(LAST)]
+    others: list[dict[str, object]] = [
+        {"step": 0},
+        {"domain": "code"},
+        {"prompt": "seed"},
+        {"weights": "base"},
+        {"test_set": "harder"},
+    ]
+    more = [item(number, 0.5, **changed) for changed in others for number in range(4)]
+    evaluations = [{**row(step, "facts", 0.5), "n_samples": 4} for step in (0, 40)]
+    return {"items": [*more, *wanted], "evaluations": evaluations}
+
+
+def test_the_noise_floor_is_of_the_last_evaluation_under_the_runs_own_prompt() -> None:
+    plan = make_plan(seeds=[100])
+    runs = Runs()
+    cell = plan.single("facts", "rl", 100)
+    runs.add(cell, **items_of_a_run())
+    assert noise_floor(runs, cell, "facts") == pytest.approx(sampling_noise_floor(LAST, 4))
+    assert noise_floor(runs, cell, "math") == Undefined(
+        f"run {cell.name} has no item rows at its end"
+    )
+
+
+def test_the_floors_have_a_row_for_every_domain_and_none_without_runs() -> None:
+    plan = make_plan(seeds=[100])
+    runs = Runs()
+    assert noise_section(runs, plan) == []
+    runs.add(plan.single("facts", "rl", 100), **items_of_a_run())
+    _, table = noise_section(runs, plan)
+    assert isinstance(table, Table)
+    assert [line[0] for line in table.rows] == ["facts", "code", "math", "physics"]
+    floor_of_rl = sampling_noise_floor(LAST, 4)
+    assert isinstance(floor_of_rl, float)
+    assert str(table.rows[0][1]).startswith(f"{100 * floor_of_rl:.1f} %")
+    assert "is missing" in str(table.rows[0][2])
