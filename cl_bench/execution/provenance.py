@@ -78,12 +78,11 @@ def code_of(source: str) -> str:
     """
     lines = source.splitlines(keepends=True)
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            if isinstance(node.value.value, str):
-                for number in range(node.lineno - 1, node.end_lineno or node.lineno):
-                    lines[number] = "\n"
-    found = tokenize.generate_tokens(io.StringIO(source).readline)
-    for token in found:
+        said = node.value if isinstance(node, ast.Expr) else None
+        if isinstance(said, ast.Constant) and isinstance(said.value, str):
+            last = said.end_lineno or said.lineno
+            lines[said.lineno - 1 : last] = ["\n"] * (last - said.lineno + 1)
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column] + "\n"

@@ -11,8 +11,8 @@ import pytest
 
 from cl_bench.claims import plan as planning
 from cl_bench.claims.calibration import COURSES, GROUP_SIZE
-from cl_bench.claims.plan import BUDGETS, SEEDS, Plan, cells
-from cl_bench.claims.registered import CLAIMS
+from cl_bench.claims.plan import BUDGETS, SEEDS, Plan
+from cl_bench.claims.registered import CLAIMS, cells
 from cl_bench.claims.settings import INHERITS
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.contract.micro import micro_domain

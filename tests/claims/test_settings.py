@@ -10,8 +10,7 @@ from typer.testing import CliRunner
 
 from cl_bench.claims import ablations, plan
 from cl_bench.claims.calibration import LEARNERS, SETTINGS
-from cl_bench.claims.plan import cells
-from cl_bench.claims.registered import CLAIMS
+from cl_bench.claims.registered import CLAIMS, cells
 from cl_bench.claims.settings import INHERITS, options_of, read_settings
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import RunDirectoryError

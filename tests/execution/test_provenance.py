@@ -68,7 +68,9 @@ def test_checkout_gives_its_commit(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["cl_bench/contract/task.py", "cl_bench/metrics/new.py"])
-def test_changed_and_new_files_that_a_run_executes_make_a_checkout_dirty(checkout: Path, name: str) -> None:
+def test_changed_and_new_files_that_a_run_executes_make_a_checkout_dirty(
+    checkout: Path, name: str
+) -> None:
     (checkout / name).write_text("changed = True\n")
     assert seen_from(checkout) == f"{git(checkout, 'rev-parse', 'HEAD')} True"
 
