@@ -60,7 +60,7 @@ class Plan:
     budget: Budget
     seeds: tuple[int, ...]
     settings: Settings
-    """By learner the options that calibration chose (see `settings.INHERITS` for the others)."""
+    """By learner the options that calibration chose (see `settings.untried` for the others)."""
     model: str = "embedded"
 
     def single(self, domain: str, learner: str, seed: int, **options: Any) -> Cell:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from cl_bench.claims import calibration
 from cl_bench.claims.plan import PROBE, Plan
-from cl_bench.claims.settings import INHERITS
 from cl_bench.claims.styles import called, place
 from cl_bench.contract.learner import LearnerConfig
-from cl_bench.contract.registry import LEARNERS
+from cl_bench.contract.registry import LEARNERS, REFERENCE_LEARNER
 from cl_bench.contract.settings import those_of
 from cl_bench.report.blocks.blocks import Block, Paragraph, Table
 from cl_bench.report.blocks.numbers import NOTHING
@@ -63,7 +62,7 @@ def settings_section(plan: Plan, learners: Sequence[str]) -> list[Block]:
 def _origin(plan: Plan, learner: str) -> str:
     if learner in plan.settings:
         return "calibration"
-    return f"settings of {INHERITS[learner]}, not tuned"
+    return f"settings of {REFERENCE_LEARNER}, not tuned"
 
 
 def _shown(plan: Plan, learner: str, name: str) -> str:
