@@ -22,7 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from zipfile import ZipFile
 
-from filelock import BaseFileLock, FileLock, Timeout
+from filelock import FileLock, Timeout
 
 from cl_bench.contract.errors import ModelError
 from cl_bench.contract.text import one_line
@@ -136,7 +136,7 @@ def _alone(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _wait(lock: BaseFileLock, folder: Path) -> None:
+def _wait(lock: FileLock, folder: Path) -> None:
     try:
         lock.acquire(blocking=False)
     except Timeout:

@@ -19,11 +19,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import AcquireReturnProxy, BaseFileLock, FileLock, Timeout
+from filelock import FileLock, Timeout
 
 from cl_bench.contract.errors import LockedError, RunDirectoryError
 from cl_bench.execution.provenance import config_hash
@@ -221,7 +221,7 @@ def require_unedited(manifest: Mapping[str, Any], file: Path) -> None:
         )
 
 
-def _lock(path: Path) -> AcquireReturnProxy[BaseFileLock]:
+def _lock(path: Path) -> AbstractContextManager[object]:
     # Where there are no locks, filelock would otherwise go by whether the file exists.
     lock = FileLock(path / _LOCK, timeout=0, fallback_to_soft=False, on_acquired=_sign)
     try:
