@@ -147,7 +147,7 @@ def _litellm() -> Any:
     # Without this the import fetches a table of prices from the network.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     try:
-        litellm = import_module("litellm")
+        litellm: Any = import_module("litellm")
     except ModuleNotFoundError as error:
         if error.name != "litellm":
             raise
