@@ -18,8 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module, invalidate_caches
-from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution
-from importlib.metadata import distributions as installed
+from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import Any
 
 from cl_bench.contract.errors import PluginError
@@ -96,72 +95,51 @@ def search_again() -> None:
 @cache
 def _discovered() -> dict[str, dict[str, Plugin]]:
     found: dict[str, list[Plugin]] = {group: [] for group in GROUPS}
-    for package, owner in sorted(_packages().items()):
-        for group, plugin in _plugins(package, owner):
-            found[group].append(plugin)
+    owners: dict[str, Distribution] = {}
+    for owner in distributions():
+        for group, plugin in _plugins(owner):
+            # Of two copies of a package on the path the first is the one that is imported.
+            if owners.setdefault(plugin.package, owner) is owner:
+                found[group].append(plugin)
     return {group: _by_name(plugins) for group, plugins in found.items()}
 
 
-def _packages() -> dict[str, Distribution]:
-    """Normalised name to distribution, of the installed packages that offer something."""
-    names = set()
-    for candidate in installed():
-        # A damaged leftover of an uninstall has no name.
-        if _offers(candidate) and (name := _name_of(candidate)):
-            names.add(name)
-    active = {}
-    for name in names:
-        try:
-            active[name] = distribution(name)  # of two copies on the path the first is the one
-        except PackageNotFoundError:
-            continue
-    return active
+def _plugins(owner: Distribution) -> Iterator[tuple[str, Plugin]]:
+    """Each plug-in of an installed package, with its group."""
+    entries = _entries(owner)
+    # A damaged leftover of an uninstall has no name.
+    if entries and (package := _name_of(owner)):
+        for group, name, value in entries:
+            fault = _fault(group, name, value)
+            yield group, Plugin(f"{package}/{name}", package, owner.version, value, fault)
 
 
-def _offers(candidate: Distribution) -> bool:
-    return any(f"[{group}]" in _entry_points_text(candidate) for group in GROUPS)
+def _entries(owner: Distribution) -> list[tuple[str, str, str]]:
+    """Group, name and place of a package's entry points in our groups.
 
-
-def _entry_points_text(candidate: Distribution) -> str:
+    One called `?` in each of its groups if a line of its entry_points.txt is none. Which lines that
+    are differs: `importlib_metadata` takes the standard library's place once anything imports it.
+    """
     try:
-        return candidate.read_text("entry_points.txt") or ""
+        return [(it.group, it.name, it.value) for it in owner.entry_points if it.group in GROUPS]
     except (OSError, UnicodeError):
-        return ""
+        return []
+    except Exception:  # noqa: BLE001 - a TypeError of the one, a ValueError of the other
+        text = owner.read_text("entry_points.txt") or ""
+        return [(group, "?", "") for group in GROUPS if f"[{group}]" in text]
 
 
-def _name_of(candidate: Distribution) -> str:
+def _name_of(owner: Distribution) -> str:
     try:
-        name: str | None = candidate.metadata["Name"]
+        name: str | None = owner.metadata["Name"]
     except KeyError:  # as newer versions of importlib.metadata say it
         name = None
     return re.sub(r"[-_.]+", "-", name or "").lower()
 
 
-def _plugins(package: str, owner: Distribution) -> Iterator[tuple[str, Plugin]]:
-    for group, name, value in _entries(_entry_points_text(owner)):
-        fault = _fault(group, name, value)
-        yield group, Plugin(f"{package}/{name}", package, owner.version, value, fault)
-
-
-def _entries(text: str) -> Iterator[tuple[str, str, str]]:
-    """Group, name and place of every entry point of ours in the text of an entry_points.txt.
-
-    Read here, since readers differ: `importlib_metadata`, which takes the standard library's place
-    once anything imports it, refuses all of a package's entry points for one that is malformed.
-    A line without `=` is an entry called `?`.
-    """
-    group = ""
-    for line in map(str.strip, text.splitlines()):
-        if line.startswith("[") and line.endswith("]"):
-            group = line[1:-1].strip()
-        elif group in GROUPS and line and not line.startswith(("#", ";")):
-            name, equals, value = line.partition("=")
-            yield (group, name.strip(), value.strip()) if equals else (group, "?", line)
-
-
 def _fault(group: str, name: str, value: str) -> str:
     if name == "?":
-        return f"its entry_points.txt cannot be read: {value!r} is not 'name = module:attribute'"
+        return "its entry_points.txt cannot be read: a line is not 'name = module:attribute'"
     if not ENTRY_NAME.fullmatch(name):
         return (
             f"the entry point is called {name!r}; a name consists of letters and digits, "

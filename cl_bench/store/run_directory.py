@@ -11,18 +11,19 @@
 
 Every file is written whole or not at all. Readers ignore what an interrupted commit left, and
 refuse a table file that is not the one committed. Runs of earlier schema versions are read, but not
-written to (cl_bench.store.migrations). Locking needs a POSIX system.
+written to (cl_bench.store.migrations).
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
 
 from cl_bench.contract.errors import LockedError, RunDirectoryError
 from cl_bench.contract.text import config_hash
@@ -117,17 +118,8 @@ class RunDirectory:
 
         The lock goes with the process, however that ends.
         """
-        with (self.path / _LOCK).open("a+", encoding="utf-8") as file:
-            _take_lock(file, self.path)
-            with suppress(OSError):  # the number is for people; a full disk may refuse it
-                file.truncate(0)
-                file.write(str(os.getpid()))
-                file.flush()
-            try:
-                yield
-            finally:
-                file.truncate(0)
-                fcntl.flock(file, fcntl.LOCK_UN)
+        with _lock(self.path):
+            yield
 
     def commit(self, part: int, rows: Mapping[str, Sequence[Row]]) -> None:
         """Write `rows` as part number `part` of every table; tables not named get no rows.
@@ -229,12 +221,13 @@ def require_unedited(manifest: Mapping[str, Any], file: Path) -> None:
         )
 
 
-def _take_lock(file: TextIO, path: Path) -> None:
+def _lock(path: Path) -> AbstractContextManager[object]:
+    # Where there are no locks, filelock would otherwise go by whether the file exists.
+    lock = FileLock(path / _LOCK, timeout=0, fallback_to_soft=False, on_acquired=_sign)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        owner = file.read().strip() or "unknown, it is just starting"
+        return lock.acquire()
+    except Timeout:
+        owner = (path / _LOCK).read_text().strip() or "unknown, it is just starting"
         raise LockedError(
             f"{path} is being written by another process (pid {owner}). Wait for it or stop it, "
             "or give another --out."
@@ -243,6 +236,13 @@ def _take_lock(file: TextIO, path: Path) -> None:
         raise RunDirectoryError(
             f"{path} cannot be locked: {error.strerror}. Give an --out on a file system with locks."
         ) from error
+
+
+def _sign(lock: int) -> None:
+    """Write this process's number into the open lock file."""
+    with suppress(OSError):  # it is for people; a full disk may refuse it
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
 
 
 def _is_leftover(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 What is sent and under which names stands in docs/trackers.md. During a run every tracker lives in a
 process of its own (`process`), so that nothing it does can change a number of the run or stop it.
+accelerate.tracking would bring torch into each of these, and cannot say how a run ended.
 """
 
 from __future__ import annotations

@@ -298,6 +298,14 @@ def test_two_processes_fetch_once_and_what_killed_ones_left_is_dropped(tiny: Nam
     assert left(tiny) == ["tiny.gguf"]
 
 
+def test_a_folder_without_locks_will_do(tiny: NamedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    assert tiny.obtain() == tiny.path()
+
+
 @pytest.mark.parametrize(
     ("own", "shared", "expected"),
     [

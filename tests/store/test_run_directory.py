@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -272,6 +273,21 @@ def test_part_of_a_forged_commit_with_other_columns_is_named(directory: RunDirec
     record.write_text(json.dumps(hashes))
     with pytest.raises(RunDirectoryError, match=rf"{file}: its columns .* step, minutes"):
         directory.table("timing")
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK])
+def test_without_locks_on_its_file_system_it_is_refused(
+    directory: RunDirectory, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    with (
+        pytest.raises(RunDirectoryError, match=r"cannot be locked: .*with locks"),
+        directory.locked(),
+    ):
+        pytest.fail("a writer without a lock")
 
 
 def test_edited_configuration_is_refused(tmp_path: Path) -> None:

@@ -1,12 +1,11 @@
-"""Endpoints on a network: OpenAI-compatible ones, and those that LiteLLM knows.
+"""Endpoints on a network, through LiteLLM.
 
-Both clients make one attempt a call here and `OutsideReflector` repeats it: LiteLLM's own retries
-ignore Retry-After, and a useless text has to come out of the same allowance as an HTTP error.
+It makes one attempt a call here and `OutsideReflector` repeats it: LiteLLM's own retries ignore
+Retry-After, and a useless text has to come out of the same allowance as an HTTP error.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -29,72 +28,46 @@ Count = Callable[[str], int]
 """Tokens of a text by the run's own tokenizer, for endpoints that report no usage."""
 
 
-class OpenAIEndpoint:
-    """An OpenAI-compatible chat endpoint.
+class ChatEndpoint:
+    """A chat model: `litellm:NAME` by its LiteLLM name, `openai:MODEL` as openai/MODEL.
 
-    The key is OPENAI_API_KEY; an endpoint elsewhere than OpenAI may do without one. `timeout` is
+    Keys are those of the environment; an endpoint that a URL names may do without one. `timeout` is
     in seconds.
     """
 
     style: Style = "transcript"
 
     def __init__(self, lm: ReflectionLM, timeout: float, count: Count) -> None:
-        self._openai, self._name, self._count = _extra("openai"), lm.name, count
-        self._timeout = timeout
-        url = lm.url or os.environ.get("OPENAI_BASE_URL", "")
+        self._litellm, self._timeout, self._count = _litellm(), timeout, count
+        if lm.kind == "openai":
+            self._name, cut = f"openai/{lm.name}", "max_completion_tokens"
+            url = lm.url or os.environ.get("OPENAI_BASE_URL", "")
+            key = os.environ.get("OPENAI_API_KEY", "").strip()
+            missing = [] if key else ["OPENAI_API_KEY"]
+        else:
+            self._name, cut, url, key = lm.name, "max_tokens", lm.url, ""
+            missing = self._missing_keys()
         if url:
             check_url(url, "--reflection-lm" if lm.url else "OPENAI_BASE_URL")
-        key = os.environ.get("OPENAI_API_KEY", "").strip()
-        if not key and not url:
-            raise _missing_key(lm, "OPENAI_API_KEY")
-        client = self._openai.OpenAI(
-            api_key=key or _NO_KEY, base_url=url or None, timeout=timeout, max_retries=0
-        )
-        # Imports what it needs now, not in the first attempt, which has a deadline.
-        self._chat = client.chat.completions.with_raw_response
+        elif missing:
+            raise _missing_key(lm, *missing)
+        self._options: dict[str, Any] = {
+            "api_base": url or None,
+            "api_key": _NO_KEY if missing else key or None,
+            cut: MAX_REPLY_TOKENS,
+        }
 
-    def ask(
-        self, messages: Sequence[Message], current: str, *, number: int, attempt: int
-    ) -> Answer:
+    def _missing_keys(self) -> list[str]:
+        """What the model's provider wants in the environment and is not there."""
         try:
-            reply = self._chat.create(
-                model=self._name,
-                messages=list(messages),
-                max_completion_tokens=MAX_REPLY_TOKENS,
-            )
-            body = json.loads(reply.http_response.content)
-        except self._openai.OpenAIError as error:
-            raise failure(self._openai, error, self._timeout) from None
-        except ValueError:
-            raise AttemptError("an answer that is not JSON") from None
-        return _answer(body, messages, self._count)
-
-
-class LiteLLMEndpoint:
-    """A model under its LiteLLM name; LiteLLM finds the key in the environment itself."""
-
-    style: Style = "transcript"
-
-    def __init__(self, lm: ReflectionLM, timeout: float, count: Count) -> None:
-        # Without this the import fetches a table of prices from the network.
-        os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-        self._litellm, self._openai = _extra("litellm"), _extra("openai", "litellm")
-        self._litellm.suppress_debug_info = True
-        self._litellm.telemetry = False
-        self._name, self._count, self._timeout = lm.name, count, timeout
-        self._place: dict[str, str] = {"api_base": lm.url} if lm.url else {}
-        try:
-            self._litellm.get_llm_provider(lm.name)
+            self._litellm.get_llm_provider(self._name)
         except Exception:  # noqa: BLE001 - foreign code
             raise UsageError(
-                f"LiteLLM knows no provider for {lm.name!r}. Write the provider first, such as "
+                f"LiteLLM knows no provider for {self._name!r}. Write the provider first, such as "
                 "litellm:openai/MODEL or litellm:anthropic/MODEL."
             ) from None
-        missing = self._litellm.validate_environment(lm.name)["missing_keys"]
-        if missing and not lm.url:
-            raise _missing_key(lm, *missing)
-        if missing:
-            self._place["api_key"] = _NO_KEY
+        missing: list[str] = self._litellm.validate_environment(self._name)["missing_keys"]
+        return missing
 
     def ask(
         self, messages: Sequence[Message], current: str, *, number: int, attempt: int
@@ -103,32 +76,29 @@ class LiteLLMEndpoint:
             reply = self._litellm.completion(
                 model=self._name,
                 messages=list(messages),
-                max_tokens=MAX_REPLY_TOKENS,
                 timeout=self._timeout,
                 max_retries=0,
                 num_retries=0,
                 drop_params=True,
-                **self._place,
+                **self._options,
             )
             body = reply.model_dump()
-        except self._openai.OpenAIError as error:
-            raise failure(self._openai, error, self._timeout) from None
         except Exception as error:  # noqa: BLE001 - foreign code
-            raise AttemptError(
-                f"an error of LiteLLM ({type(error).__name__})", str(error)
-            ) from None
+            raise failure(error, self._timeout) from None
         return _answer(body, messages, self._count)
 
 
-def failure(openai: Any, error: Any, timeout: float) -> AttemptError:
-    """What an error of either client means; LiteLLM's are kinds of the openai package's."""
+def failure(error: Exception, timeout: float) -> AttemptError:
+    """What an error of LiteLLM means; most are kinds of those of the openai package."""
+    import openai
+
     if isinstance(error, openai.APITimeoutError):
         return AttemptError(f"no answer within {timeout:g} s")
     causes = [*_causes(error)]
     if any(isinstance(cause, OSError | openai.APIConnectionError) for cause in causes):
         return AttemptError("no connection to the endpoint", str(causes[-1]))
     if not isinstance(error, openai.APIStatusError):
-        return AttemptError(f"an error of the client ({type(error).__name__})", str(error))
+        return AttemptError(f"an error of LiteLLM ({type(error).__name__})", str(error))
     status = error.status_code
     headers = getattr(error, "litellm_response_headers", None) or error.response.headers
     patient, wait = patience(_retry_after(headers))
@@ -172,17 +142,22 @@ def _answer(body: Any, messages: Sequence[Message], count: Count) -> Answer:
     return Answer(text, total)
 
 
-def _extra(module: str, extra: str = "") -> Any:
-    """A module of an optional extra, imported when it is needed."""
+def _litellm() -> Any:
+    """The client, which takes seconds to import; told to be quiet and to stay off the network."""
+    # Without this the import fetches a table of prices from the network.
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     try:
-        return import_module(module)
+        litellm: Any = import_module("litellm")
     except ModuleNotFoundError as error:
-        if error.name != module:
+        if error.name != "litellm":
             raise
         raise UsageError(
-            f"The package {module!r} is not installed, and the reflection LM needs it. "
-            f"Type pip install 'cl-bench[{extra or module}]'."
+            "The package 'litellm' is not installed, and the reflection LM needs it. "
+            "Type pip install 'cl-bench[litellm]'."
         ) from None
+    litellm.suppress_debug_info = True
+    litellm.telemetry = False
+    return litellm
 
 
 def _missing_key(lm: ReflectionLM, *names: str) -> UsageError:

@@ -47,10 +47,6 @@ def _connect(lm: ReflectionLM, policy: Policy, config: FastConfig) -> Endpoint:
         from cl_bench.fast.reflection.local import LocalModel
 
         return LocalModel(lm.name, str(policy.device), config.seed)
-    if lm.kind == "openai":
-        from cl_bench.fast.reflection.endpoints import OpenAIEndpoint
+    from cl_bench.fast.reflection.endpoints import ChatEndpoint
 
-        return OpenAIEndpoint(lm, config.reflection_timeout, count)
-    from cl_bench.fast.reflection.endpoints import LiteLLMEndpoint
-
-    return LiteLLMEndpoint(lm, config.reflection_timeout, count)
+    return ChatEndpoint(lm, config.reflection_timeout, count)

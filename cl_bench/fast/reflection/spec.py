@@ -23,7 +23,7 @@ KINDS = {
     "digest": "no model: adds advice on the kinds of mistake that the feedback names",
     "oracle": "no model: copies the rules that the feedback names; an ablation",
     "local:NAME": "another local model: a Hugging Face folder or name, or `embedded`",
-    "openai:MODEL[@URL]": "an OpenAI-compatible endpoint (extra `openai`, OPENAI_API_KEY)",
+    "openai:MODEL[@URL]": "an OpenAI-compatible endpoint (extra `litellm`, OPENAI_API_KEY)",
     "litellm:NAME[@URL]": "any LiteLLM name, such as anthropic/MODEL (extra `litellm`)",
 }
 """How each kind of reflection LM is written, and what it is."""

@@ -36,9 +36,9 @@ def student_mean(
 
 def student_interval(centre: float, error: float, freedom: int, level: float) -> Interval:
     """centre ± t · error, t being the quantile of `freedom` (at least 1) degrees of freedom."""
-    from scipy.special import stdtrit
+    from scipy.stats import t
 
-    reach = float(stdtrit(freedom, (1 + level) / 2)) * error
+    reach = float(t.ppf((1 + level) / 2, freedom)) * error
     return Interval(centre - reach, centre + reach, level)
 
 
@@ -47,7 +47,7 @@ def student_p(difference_S: ArrayLike) -> float:
 
     Student 1908. Differences that are all the same but for rounding have p 0, and 1 if they are 0.
     """
-    from scipy.special import stdtr
+    from scipy.stats import ttest_1samp
 
     difference = real_array("difference_S", difference_S, "S")
     mean, deviation = abs(float(difference.mean())), float(difference.std(ddof=1))
@@ -55,4 +55,4 @@ def student_p(difference_S: ArrayLike) -> float:
         return 1.0
     if deviation <= _ROUNDING * mean:
         return 0.0
-    return float(2 * stdtr(len(difference) - 1, -mean / (deviation / np.sqrt(len(difference)))))
+    return float(ttest_1samp(difference, 0).pvalue)

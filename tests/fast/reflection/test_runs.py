@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,9 @@ from cl_bench.fast.reflection.journal import JOURNAL
 if TYPE_CHECKING:
     from tests.fast.reflection.conftest import Reply, Server
 
-pytest.importorskip("openai", reason="the extra `openai` is not installed")
+pytestmark = pytest.mark.skipif(
+    find_spec("litellm") is None, reason="the extra `litellm` is not installed"
+)
 
 KEY = "sk-very-secret-0123456789"
 SMALL: dict[str, Any] = {
@@ -130,7 +133,7 @@ def test_a_run_shows_its_key_nowhere_and_is_replayed_without_key_or_server(
 
     asked = len(moody_server.requests)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
-    monkeypatch.setitem(sys.modules, "openai", None)
+    monkeypatch.setitem(sys.modules, "litellm", None)
     result = CliRunner().invoke(app, [*words, "--out", str(again), "--replay", str(run)])
     assert result.exit_code == 0, result.stderr
     assert len(moody_server.requests) == asked
