@@ -12,21 +12,21 @@ from collections.abc import Iterator, Sequence
 from math import nan
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from cl_bench.contract.learner import (
     Batch,
-    Learner,
-    LearnerConfig,
     LearnerFactory,
     Ledger,
     PromptRecord,
     StepRecord,
     first_exercises,
 )
-from cl_bench.fast.fast_weights import FastWeights
-from cl_bench.fast.reflection.factory import build_reflector
-from cl_bench.model.policy import Policy
+from cl_bench.fast.settings import PeriodicRoundsConfig
 from cl_bench.store.files import read_json, write_json_atomically
+
+if TYPE_CHECKING:
+    from cl_bench.model.policy import Policy
 
 
 class PromptOnly:
@@ -34,9 +34,10 @@ class PromptOnly:
 
     name = "prompt"
 
-    def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
-        reflector = build_reflector(policy, config, ledger)
-        self._fast = FastWeights(policy, reflector, config, ledger)
+    def __init__(self, policy: Policy, config: PeriodicRoundsConfig, ledger: Ledger) -> None:
+        from cl_bench.fast.fast_weights import FastWeights
+
+        self._fast = FastWeights(policy, config, ledger)
         self._every, self._exercises = config.round_every, config.round_exercises
         self._until_round = 0
 
@@ -69,8 +70,4 @@ class PromptOnly:
         self._until_round = read_json(folder / "schedule.json")["until_round"]
 
 
-def _build(policy: Policy, config: LearnerConfig, ledger: Ledger) -> Learner:
-    return PromptOnly(policy, config, ledger)
-
-
-PROMPT = LearnerFactory(_build)
+PROMPT = LearnerFactory(PromptOnly, PeriodicRoundsConfig, ("fast",), "prompt-only")

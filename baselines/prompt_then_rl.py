@@ -13,23 +13,29 @@ the best prompt they found, which stays as it is. Departures from fast-slow trai
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cl_bench.contract.learner import (
     Batch,
-    Learner,
-    LearnerConfig,
     LearnerFactory,
     Ledger,
     PromptRecord,
     StepRecord,
     first_exercises,
 )
-from cl_bench.fast.fast_weights import FastWeights
-from cl_bench.fast.reflection.factory import build_reflector
-from cl_bench.model.policy import Policy
-from cl_bench.slow.slow_weights import SlowWeights
+from cl_bench.fast.settings import ConsecutiveRoundsConfig
+from cl_bench.slow.settings import RLConfig
 from cl_bench.store.files import read_json, write_json_atomically
+
+if TYPE_CHECKING:
+    from cl_bench.model.policy import Policy
+
+
+@dataclass(frozen=True)
+class PromptThenRLConfig(RLConfig, ConsecutiveRoundsConfig):
+    """Settings of prompt-then-rl."""
 
 
 class PromptThenRL:
@@ -37,9 +43,11 @@ class PromptThenRL:
 
     name = "prompt-then-rl"
 
-    def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
-        reflector = build_reflector(policy, config, ledger)
-        self._fast = FastWeights(policy, reflector, config, ledger)
+    def __init__(self, policy: Policy, config: PromptThenRLConfig, ledger: Ledger) -> None:
+        from cl_bench.fast.fast_weights import FastWeights
+        from cl_bench.slow.slow_weights import SlowWeights
+
+        self._fast = FastWeights(policy, config, ledger)
         self._slow = SlowWeights(policy, config, ledger)
         self._rounds, self._exercises = config.consecutive_rounds, config.round_exercises
         self._evolved = False
@@ -72,8 +80,4 @@ class PromptThenRL:
         self._evolved = read_json(folder / "schedule.json")["evolved"]
 
 
-def _build(policy: Policy, config: LearnerConfig, ledger: Ledger) -> Learner:
-    return PromptThenRL(policy, config, ledger)
-
-
-PROMPT_THEN_RL = LearnerFactory(_build)
+PROMPT_THEN_RL = LearnerFactory(PromptThenRL, PromptThenRLConfig, label="prompt, then RL")

@@ -12,49 +12,36 @@ TRL's own code. Departures from the source:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from cl_bench.contract.learner import (
-    Batch,
-    Learner,
-    LearnerConfig,
-    LearnerFactory,
-    Ledger,
-    PromptRecord,
-    StepRecord,
-)
-from cl_bench.model.policy import Policy
-from cl_bench.slow.slow_weights import SlowWeights
+from cl_bench.contract.learner import LearnerFactory, Ledger
+from cl_bench.contract.settings import setting
+from cl_bench.contract.validation import RATES
+from cl_bench.slow.settings import RLConfig
+
+from .rl_only import RLOnly
+
+if TYPE_CHECKING:
+    from cl_bench.model.policy import Policy
 
 
-class RLWithKL:
+@dataclass(frozen=True)
+class RLWithKLConfig(RLConfig):
+    """Settings of rl-kl."""
+
+    kl_beta: float = setting(
+        0.04, "Weight of the KL penalty to the base, per token; 0 is none.", (0.0, RATES[1])
+    )
+
+
+class RLWithKL(RLOnly):
     """One RL step per batch, whose loss penalises leaving the base."""
 
     name = "rl-kl"
 
-    def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
-        self._seed_prompt = config.seed_prompt
-        self._slow = SlowWeights(policy, config, ledger, kl_beta=config.kl_beta)
-
-    def learn(self, batches: Sequence[Batch], ahead: Sequence[Batch] = ()) -> Iterator[StepRecord]:
-        yield from self._slow.steps(batches, [self._seed_prompt])
-
-    def prompt(self) -> str:
-        return self._seed_prompt
-
-    def lineage(self) -> list[PromptRecord]:
-        return []
-
-    def save(self, folder: Path) -> None:
-        self._slow.save(folder)
-
-    def load(self, folder: Path) -> None:
-        self._slow.load(folder)
+    def __init__(self, policy: Policy, config: RLWithKLConfig, ledger: Ledger) -> None:
+        super().__init__(policy, config, ledger, kl_beta=config.kl_beta)
 
 
-def _build(policy: Policy, config: LearnerConfig, ledger: Ledger) -> Learner:
-    return RLWithKL(policy, config, ledger)
-
-
-RL_KL = LearnerFactory(_build)
+RL_KL = LearnerFactory(RLWithKL, RLWithKLConfig, ("slow",), "RL-KL")

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cl_bench.contract.learner import (
     Batch,
-    Learner,
-    LearnerConfig,
     LearnerFactory,
     Ledger,
     PromptRecord,
     StepRecord,
 )
-from cl_bench.model.policy import Policy
-from cl_bench.slow.slow_weights import SlowWeights
+from cl_bench.slow.settings import RLConfig
+
+if TYPE_CHECKING:
+    from cl_bench.model.policy import Policy
 
 
 class RLOnly:
@@ -28,9 +29,13 @@ class RLOnly:
 
     name = "rl"
 
-    def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
+    def __init__(
+        self, policy: Policy, config: RLConfig, ledger: Ledger, *, kl_beta: float = 0.0
+    ) -> None:
+        from cl_bench.slow.slow_weights import SlowWeights
+
         self._seed_prompt = config.seed_prompt
-        self._slow = SlowWeights(policy, config, ledger)
+        self._slow = SlowWeights(policy, config, ledger, kl_beta=kl_beta)
 
     def learn(
         self,
@@ -52,8 +57,4 @@ class RLOnly:
         self._slow.load(folder)
 
 
-def _build(policy: Policy, config: LearnerConfig, ledger: Ledger) -> Learner:
-    return RLOnly(policy, config, ledger)
-
-
-RL = LearnerFactory(_build)
+RL = LearnerFactory(RLOnly, RLConfig, ("slow",), "RL")

@@ -13,28 +13,42 @@ R). Departures from the source:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import floor
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 from cl_bench.contract.errors import RunDirectoryError
 from cl_bench.contract.learner import (
     Batch,
     Exercise,
     Find,
-    Learner,
-    LearnerConfig,
     LearnerFactory,
     Ledger,
     PromptRecord,
     StepRecord,
 )
+from cl_bench.contract.settings import setting
 from cl_bench.contract.task import hashed_rng
-from cl_bench.model.policy import Policy
-from cl_bench.slow.slow_weights import SlowWeights
+from cl_bench.contract.validation import COUNTS
+from cl_bench.slow.settings import RLConfig
 from cl_bench.store.files import read_json, write_json_atomically
 
+if TYPE_CHECKING:
+    from cl_bench.model.policy import Policy
+
 _FILE = "replay.json"
+
+
+@dataclass(frozen=True)
+class RLWithReplayConfig(RLConfig):
+    """Settings of rl-replay."""
+
+    replay_share: float = setting(
+        0.25, "Share of a step's exercises that are past ones; 0 is none.", (0.0, 0.9)
+    )
+    replay_size: int = setting(256, "Past exercises kept to choose from.", COUNTS)
 
 
 class RLWithReplay:
@@ -42,7 +56,9 @@ class RLWithReplay:
 
     name = "rl-replay"
 
-    def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
+    def __init__(self, policy: Policy, config: RLWithReplayConfig, ledger: Ledger) -> None:
+        from cl_bench.slow.slow_weights import SlowWeights
+
         self._seed_prompt = config.seed_prompt
         self._slow = SlowWeights(policy, config, ledger)
         self._share, self._size, self._seed = config.replay_share, config.replay_size, config.seed
@@ -114,8 +130,4 @@ class RLWithReplay:
             self._reservoir[place] = exercise
 
 
-def _build(policy: Policy, config: LearnerConfig, ledger: Ledger) -> Learner:
-    return RLWithReplay(policy, config, ledger)
-
-
-RL_REPLAY = LearnerFactory(_build)
+RL_REPLAY = LearnerFactory(RLWithReplay, RLWithReplayConfig, ("slow",), "RL-replay")

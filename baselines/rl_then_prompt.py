@@ -21,27 +21,30 @@ Departures from fast-slow training, and what follows from them:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from cl_bench.contract.learner import (
     Batch,
     Exercise,
-    Learner,
-    LearnerConfig,
     LearnerFactory,
     Ledger,
     PromptRecord,
     StepRecord,
 )
 from cl_bench.contract.task import hashed_rng
-from cl_bench.fast.fast_weights import FastWeights
-from cl_bench.fast.reflection.factory import build_reflector
-from cl_bench.model.policy import Policy
-from cl_bench.model.random_states import random_states_kept
-from cl_bench.slow.slow_weights import SlowWeights
+from cl_bench.fast.settings import ConsecutiveRoundsConfig
+from cl_bench.slow.settings import RLConfig
 from cl_bench.store.files import read_json, write_json_atomically
+
+if TYPE_CHECKING:
+    from cl_bench.model.policy import Policy
+
+
+@dataclass(frozen=True)
+class RLThenPromptConfig(RLConfig, ConsecutiveRoundsConfig):
+    """Settings of rl-then-prompt."""
 
 
 class RLThenPrompt:
@@ -49,9 +52,11 @@ class RLThenPrompt:
 
     name = "rl-then-prompt"
 
-    def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
-        reflector = build_reflector(policy, config, ledger)
-        self._fast = FastWeights(policy, reflector, config, ledger)
+    def __init__(self, policy: Policy, config: RLThenPromptConfig, ledger: Ledger) -> None:
+        from cl_bench.fast.fast_weights import FastWeights
+        from cl_bench.slow.slow_weights import SlowWeights
+
+        self._fast = FastWeights(policy, config, ledger)
         self._slow = SlowWeights(policy, config, ledger)
         self._device, self._config = policy.device, config
         self._steps = 0
@@ -83,6 +88,10 @@ class RLThenPrompt:
         self._steps = read_json(folder / "schedule.json")["steps"]
 
     def _evolve(self, exercises: Sequence[Exercise]) -> None:
+        import torch
+
+        from cl_bench.model.random_states import random_states_kept
+
         self._fast.restart()
         with random_states_kept(self._device):
             rng = hashed_rng("rl-then-prompt", self._config.seed, self._steps)
@@ -91,8 +100,4 @@ class RLThenPrompt:
                 self._fast.round(exercises)
 
 
-def _build(policy: Policy, config: LearnerConfig, ledger: Ledger) -> Learner:
-    return RLThenPrompt(policy, config, ledger)
-
-
-RL_THEN_PROMPT = LearnerFactory(_build)
+RL_THEN_PROMPT = LearnerFactory(RLThenPrompt, RLThenPromptConfig, label="RL, then prompt")

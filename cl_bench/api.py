@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.contract.errors import unknown
+from cl_bench.contract.registry import DOMAINS
+from cl_bench.contract.task import Referenced
 from cl_bench.contract.validation import a_text
 from cl_bench.execution.presets import preset_of
 from cl_bench.execution.progress import Progress, Quiet
+from cl_bench.execution.run_file import as_run_file, read_run_file
+from cl_bench.execution.settings import RunConfig, configure, names_of
+from cl_bench.fast.settings import reflection_lm
 from cl_bench.store.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from cl_bench.contract.stream import Stream
-    from cl_bench.execution.settings import RunConfig
     from cl_bench.report.summary import Summary
 
+DEFAULT_STREAM = "math-to-code"
 _LONGEST_NAME = 90
 """Characters of a stream's or learner's name in a directory's name."""
 
@@ -65,62 +69,106 @@ class Run:
         return f"Run({str(self.path)!r}, status={self.status!r})"
 
 
-def run(
-    stream: str = "math-to-code",
-    learner: str = "fst",
+def run(  # noqa: PLR0913 - the options that nearly every call has, by name
+    stream: str | None = None,
+    learner: str | None = None,
     *,
-    seed: int = 0,
-    model: str = "embedded",
-    out: str | Path | None = None,
+    seed: int | None = None,
+    model: str | None = None,
     steps: int | None = None,
     setting: str | None = None,
+    config: str | Path | None = None,
+    out: str | Path | None = None,
     progress: Progress | None = None,
     track: str | Iterable[str] = (),
+    record: str | Path | None = None,
+    replay: str | Path | None = None,
     **options: Any,
 ) -> Run:
     """Run `learner` on `stream` and return the finished run.
 
-    `steps` and `setting` replace those of every stage. `options` are any fields of `RunConfig`,
-    `LearnerConfig` or `EvaluationConfig` (`eval_every=60`, `population=8`, `items=128`, …), whose
-    defaults belong to the model (`cl_bench.execution.presets`), and
-    `record` and `replay`: the file to record calls to a reflection LM in (by default the run's own
-    reflections.jsonl), and the file or run directory to answer them from, asking nobody. `track`
-    names trackers that are sent the rows as they come (docs/trackers.md).
-    Raises `UsageError` for unknown names and `RunDirectoryError` if `out` exists.
+    `steps` and `setting` replace those of every stage. `options` are any settings of the run, its
+    evaluation or the learner (`eval_every=60`, `items=128`, `population=8`, …: docs/settings.md).
+    What is not given comes from the file `config`, then from the model's preset, and else is the
+    default. `record` is the file to record calls to a reflection LM in (by default the run's own
+    reflections.jsonl), `replay` the file or run directory to answer them from, asking nobody.
+    `track` names trackers that are sent the rows as they come (docs/trackers.md).
+    Raises `UsageError` for unknown names and settings, `RunDirectoryError` if `out` exists.
     """
-    from cl_bench.contract import stream as streams
-    from cl_bench.contract.registry import LEARNERS
     from cl_bench.execution.runner import Runner
     from cl_bench.fast.reflection.journal import journal_for
-    from cl_bench.fast.reflection.spec import ReflectionLM
     from cl_bench.trackers import chosen
     from cl_bench.trackers.live import tracked
 
     trackers = chosen(track)
-    LEARNERS.load(a_text("learner", learner))
-    calls = {name: options.pop(name, None) for name in ("record", "replay")}
-    config = configure(learner=learner, model=model, seed=seed, **options)
-    course = streams.stream(a_text("stream", stream), steps=steps, setting=setting)
-    path = Path(a_text("out", out)) if out is not None else default_out(stream, learner, seed)
-    outside = ReflectionLM.parse(config.learning.reflection_lm).outside
-    journal = journal_for(path, outside=outside, **calls)
-    notes = _notes(course, config, options)
+    own = {"stream": stream, "learner": learner, "seed": seed, "model": model, "steps": steps}
+    given = {name: value for name, value in own.items() if value is not None}
+    if setting is not None:
+        given["setting"] = setting
+    asked = resolve(config, **given, **options)
+    path = Path(a_text("out", out)) if out is not None else asked.default_out()
+    outside = reflection_lm(asked.config.learning).outside
+    journal = journal_for(path, outside=outside, record=record, replay=replay)
+    notes = _notes(asked)
     with tracked(path, trackers, progress or Quiet()) as told:
-        Runner.start(path, course, config, told, journal, notes)
+        Runner.start(path, asked.stream, asked.config, told, journal, notes)
     return _finished(path)
 
 
-def _notes(course: Stream, config: RunConfig, given: Mapping[str, Any]) -> list[str]:
+@dataclass(frozen=True)
+class Asked:
+    """What a run was asked to do, resolved and checked; nothing was written or loaded yet."""
+
+    stream: Stream
+    config: RunConfig
+    given: Mapping[str, Any]
+    """The options that were given, by a file or a caller."""
+
+    @property
+    def texts(self) -> dict[str, Any]:
+        """How the stream was asked for: `stream`, `steps` and `setting`."""
+        return {
+            "stream": self.given.get("stream", DEFAULT_STREAM),
+            "steps": self.given.get("steps"),
+            "setting": self.given.get("setting"),
+        }
+
+    def default_out(self) -> Path:
+        """Where the run would be written."""
+        return default_out(self.texts["stream"], self.config.learner, self.config.seed)
+
+    def toml(self) -> str:
+        """All settings, as a file that `cl-bench run --config` reads."""
+        return as_run_file(self.stream, self.config, self.texts)
+
+
+def resolve(config: str | Path | None = None, **options: Any) -> Asked:
+    """The settings of `run(config=config, **options)`; raises the errors that it would raise for
+    names and values."""
+    from cl_bench.contract import stream as streams
+
+    given = {**(read_run_file(Path(a_text("config", config))) if config else {}), **options}
+    known = {
+        name: value for name, value in given.items() if name not in ("stream", "steps", "setting")
+    }
+    resolved = configure(**known)
+    course = streams.stream(
+        a_text("stream", given.get("stream", DEFAULT_STREAM)),
+        steps=given.get("steps"),
+        setting=given.get("setting"),
+    )
+    return Asked(course, resolved, given)
+
+
+def _notes(asked: Asked) -> list[str]:
     """What a user should know of the settings when a run begins, a line each."""
+    course, config = asked.stream, asked.config
     lines = []
-    if config.learning.reflection_lm == "digest" and config.feedback in ("none", "answer"):
+    if reflection_lm(config.learning).kind == "digest" and config.feedback in ("none", "answer"):
         lines.append(
             f"feedback {config.feedback} names no kind of mistake, so digest has nothing to advise "
             "and every rewrite fails; give --feedback full."
         )
-    from cl_bench.contract.registry import DOMAINS
-    from cl_bench.contract.task import Referenced
-
     lines += [
         f"{domain.name}: {domain.summary}"
         for domain in map(DOMAINS.load, dict.fromkeys(stage.reference for stage in course.stages))
@@ -135,7 +183,7 @@ def _notes(course: Stream, config: RunConfig, given: Mapping[str, Any]) -> list[
                 "scores 0 here; try --model smollm2."
             )
         return lines
-    lines.insert(0, preset_of(config.model).words(given))
+    lines.insert(0, preset_of(config.model).words(asked.given, names_of(config.learner)))
     if private:
         lines.append(
             f"{', '.join(private)}: these domains speak the grammar of the embedded model, and a "
@@ -177,38 +225,6 @@ def default_out(stream: str, learner: str, seed: int) -> Path:
     while path.exists():
         path, number = first.with_name(f"{first.name}.{number}"), number + 1
     return path
-
-
-def configure(*, model: str = "embedded", **options: Any) -> RunConfig:
-    """A `RunConfig` from flat options, each given to the part that has a field of its name.
-
-    What is not among `options` comes from the model's preset.
-    """
-    from cl_bench.execution.settings import RunConfig
-
-    config = RunConfig()
-    preset = preset_of(a_text("model", model))
-    options = {**preset.options, **options, "model": model, "preset": preset.name}
-    parts: dict[str, Any] = {
-        "": config,
-        "learning": config.learning,
-        "evaluation": config.evaluation,
-    }
-    known = {part: {item.name for item in fields(owner)} for part, owner in parts.items()}
-    known[""] -= {"learning", "evaluation"}
-    for name in options:
-        if not any(name in names for names in known.values()):
-            raise unknown("option", name, set().union(*known.values()))
-    given = {
-        part: {name: value for name, value in options.items() if name in names}
-        for part, names in known.items()
-    }
-    return replace(
-        config,
-        learning=replace(config.learning, **given["learning"]),
-        evaluation=replace(config.evaluation, **given["evaluation"]),
-        **given[""],
-    )
 
 
 def _finished(path: Path) -> Run:

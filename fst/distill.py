@@ -19,22 +19,26 @@ what was distilled.
 
 from __future__ import annotations
 
-from cl_bench.contract.learner import Learner, LearnerConfig, LearnerFactory, Ledger
-from cl_bench.model.policy import Policy
-from cl_bench.slow.distillation import SelfDistillation
+from typing import TYPE_CHECKING, Any
 
-from .fast_slow import FastSlow
+from cl_bench.contract.learner import LearnerFactory, Ledger
+
+from .fast_slow import FastSlow, InterleavedConfig, Trainer
+
+if TYPE_CHECKING:
+    from cl_bench.model.policy import Policy
 
 
 class FastSlowDistill(FastSlow):
     """A round of the prompt optimiser, then T steps that distil its prompts, and again."""
 
     name = "fst-distill"
-    trainer = SelfDistillation
+
+    @staticmethod
+    def _trainer(policy: Policy, config: Any, ledger: Ledger) -> Trainer:
+        from cl_bench.slow.distillation import SelfDistillation
+
+        return SelfDistillation(policy, config, ledger)
 
 
-def _build(policy: Policy, config: LearnerConfig, ledger: Ledger) -> Learner:
-    return FastSlowDistill(policy, config, ledger)
-
-
-FST_DISTILL = LearnerFactory(_build)
+FST_DISTILL = LearnerFactory(FastSlowDistill, InterleavedConfig, label="FST-distill")

@@ -16,30 +16,47 @@ Departures from the paper, from whose authors' code this is independent:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cl_bench.contract.learner import (
     Batch,
-    Learner,
-    LearnerConfig,
     LearnerFactory,
     Ledger,
     PromptRecord,
     StepRecord,
     first_exercises,
 )
-from cl_bench.fast.fast_weights import FastWeights
-from cl_bench.fast.reflection.factory import build_reflector
-from cl_bench.model.policy import Policy
-from cl_bench.slow.slow_weights import SlowWeights
+from cl_bench.contract.settings import setting
+from cl_bench.fast.settings import PeriodicRoundsConfig
+from cl_bench.slow.settings import RLConfig, SlowConfig
 from cl_bench.store.files import read_json, write_json_atomically
+
+if TYPE_CHECKING:
+    from cl_bench.model.policy import Policy
+
+
+@dataclass(frozen=True)
+class InterleavedConfig(SlowConfig, PeriodicRoundsConfig):
+    """Settings of learners whose steps and rounds take turns."""
+
+    mixed_groups: bool = setting(
+        True, "Spread an exercise's rollouts over the population; without, all read one prompt."
+    )
+
+    @property
+    def prompt_run(self) -> int:
+        return 1 if self.mixed_groups else self.group_size
+
+
+@dataclass(frozen=True)
+class FastSlowConfig(RLConfig, InterleavedConfig):
+    """Settings of fst."""
 
 
 class Trainer(Protocol):
     """Parameters trained on exercises under several system prompts, one step a batch."""
-
-    def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None: ...
 
     def steps(self, batches: Sequence[Batch], prompts: Sequence[str]) -> Iterator[StepRecord]: ...
 
@@ -52,13 +69,12 @@ class FastSlow:
     """A round of the prompt optimiser, then T RL steps under its prompts, and again."""
 
     name = "fst"
-    trainer: ClassVar[type[Trainer]] = SlowWeights
-    """What takes the steps."""
 
-    def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
-        reflector = build_reflector(policy, config, ledger)
-        self._fast = FastWeights(policy, reflector, config, ledger)
-        self._slow: Trainer = self.trainer(policy, config, ledger)
+    def __init__(self, policy: Policy, config: InterleavedConfig, ledger: Ledger) -> None:
+        from cl_bench.fast.fast_weights import FastWeights
+
+        self._fast = FastWeights(policy, config, ledger)
+        self._slow = self._trainer(policy, config, ledger)
         self._every, self._exercises = config.round_every, config.round_exercises
         self._until_round = 0
 
@@ -91,9 +107,12 @@ class FastSlow:
         self._fast.load(folder)
         self._until_round = read_json(folder / "schedule.json")["until_round"]
 
+    @staticmethod
+    def _trainer(policy: Policy, config: Any, ledger: Ledger) -> Trainer:
+        """What takes the steps."""
+        from cl_bench.slow.slow_weights import SlowWeights
 
-def _build(policy: Policy, config: LearnerConfig, ledger: Ledger) -> Learner:
-    return FastSlow(policy, config, ledger)
+        return SlowWeights(policy, config, ledger)
 
 
-FST = LearnerFactory(_build)
+FST = LearnerFactory(FastSlow, FastSlowConfig, label="FST")

@@ -7,16 +7,17 @@ import subprocess
 import sys
 import venv
 from collections.abc import Callable
+from dataclasses import make_dataclass
 from hashlib import sha256
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
 import pytest
 
 if TYPE_CHECKING:
-    from cl_bench.contract.learner import Batch, LearnerConfig
+    from cl_bench.contract.learner import Batch
     from cl_bench.model.policy import Policy
 
 
@@ -49,11 +50,14 @@ def tiny_policy(tiny_model: Path) -> Policy:
 
 
 @pytest.fixture
-def small_config() -> LearnerConfig:
-    """Two exercises a step, groups of four, a round every two steps, short responses."""
-    from cl_bench.contract.learner import LearnerConfig
+def small_config() -> Any:
+    """Two exercises a step, groups of four, a round every two steps, short responses; with the
+    settings of all built-in learners, so that any of them takes it."""
+    from cl_bench.contract.registry import LEARNERS
 
-    return LearnerConfig(
+    parents = [LEARNERS.load(name).config for name in LEARNERS.table]
+    widest = [one for one in parents if not any(one in other.__mro__[1:] for other in parents)]
+    return make_dataclass("EveryConfig", [], bases=tuple(dict.fromkeys(widest)), frozen=True)(
         problems_per_step=2,
         group_size=4,
         round_every=2,

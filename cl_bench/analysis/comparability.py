@@ -10,7 +10,7 @@ from typing import Any
 
 from cl_bench.analysis.run_values import METRIC_VERSION
 from cl_bench.contract.prompts import SEED_PROMPT
-from cl_bench.execution.provenance import config_hash
+from cl_bench.contract.text import config_hash
 from cl_bench.store.run_tables import RunTables, rows_of
 
 MEANING_CHANGED_AT: tuple[int, ...] = ()
@@ -122,7 +122,9 @@ class Key:
 def key_of(manifest: Mapping[str, Any]) -> Key:
     """The key of a run from its manifest alone."""
     stream, config = manifest["stream"], manifest["config"]
-    evaluation, learning = _BEFORE | config.get("evaluation", {}), config.get("learning", {})
+    learning = config.get("learning", {})
+    evaluation = _BEFORE | config.get("evaluation", {})
+    evaluation |= {name: learning.get(name) for name in ("temperature", "max_new_tokens")}
     evaluation["kl_items"] = evaluation["kl_items"] or _ALL
     per_step = int(learning.get("problems_per_step", 0)) * int(learning.get("group_size", 0))
     steps = [int(stage["steps"]) for stage in stream["stages"]]

@@ -9,12 +9,10 @@ import numpy as np
 
 from cl_bench.analysis.entries import Entry
 from cl_bench.analysis.run_values import Axis
+from cl_bench.contract.registry import REFERENCE_LEARNER
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.efficiency import sample_efficiency
 from cl_bench.metrics.undefined import Undefined
-
-REFERENCE = "rl"
-"""The learner that samples are compared with."""
 
 BySeed = Mapping[int, float | Undefined]
 
@@ -24,7 +22,7 @@ def efficiencies(
     reference: Mapping[int, Entry] | None,
     seeds: Sequence[int],
     axis: Axis,
-    who: str = REFERENCE,
+    who: str = REFERENCE_LEARNER,
 ) -> dict[int, float | Undefined]:
     """By seed, `sample_efficiency` of a row of a board against the reference's run of that seed.
 

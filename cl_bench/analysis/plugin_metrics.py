@@ -11,10 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cl_bench.contract.errors import PluginError
-from cl_bench.contract.registry import PLUGIN_METRICS
+from cl_bench.contract.registry import Registry
 from cl_bench.contract.text import one_line
 from cl_bench.metrics import Metric
 from cl_bench.metrics.undefined import Undefined
+
+
+def metric_fault(found: Any, _name: str) -> str:
+    """What is wrong with an object that a plug-in offers as a `Metric`; empty if nothing is."""
+    if not isinstance(found, Metric):
+        return (
+            f"it is of type {type(found).__name__}; offer a Metric, with summary and function "
+            "(cl_bench/metrics)"
+        )
+    summary: object = found.summary
+    if not isinstance(summary, str) or not summary or not callable(found.function):
+        return "a Metric is a text and a function, as in Metric('what it says', function)"
+    return ""
+
+
+PLUGIN_METRICS: Registry[Metric] = Registry("metric", {}, "cl_bench.metrics", metric_fault)
+"""Metrics of other packages; those built in are `cl_bench.metrics.METRICS`."""
 
 
 def plugin_metrics(acc_I_J: NDArray[np.float64]) -> dict[str, float | Undefined]:

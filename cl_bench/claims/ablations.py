@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from cl_bench.claims.measure import Scale, difference, generator
 from cl_bench.claims.plan import STREAM, Plan
-from cl_bench.contract.learner import LearnerConfig
 from cl_bench.contract.plugins import STREAM_SEPARATOR
+from cl_bench.fast.settings import PeriodicRoundsConfig
 from cl_bench.metrics import anytime_average_accuracy, average_accuracy, forgetting_max, over_seeds
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.sweep.cell import Cell
@@ -92,7 +92,9 @@ def cell(plan: Plan, variation: Variation, seed: int) -> Cell:
 
 def _rounds(plan: Plan) -> int:
     """Rounds that the reference makes in the whole stream."""
-    return ceil(len(STAGES) * plan.stage_steps(REFERENCE.learner) / LearnerConfig().round_every)
+    return ceil(
+        len(STAGES) * plan.stage_steps(REFERENCE.learner) / PeriodicRoundsConfig().round_every
+    )
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cl_bench.execution.provenance import config_hash
+from cl_bench.contract.text import config_hash
 
 CLAIMS = (
     "rule",

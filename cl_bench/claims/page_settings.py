@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from typing import Any
 
 from cl_bench.claims.look import called, place
@@ -11,6 +10,8 @@ from cl_bench.claims.page_calibration import calibration_section
 from cl_bench.claims.plan import PROBE, Plan
 from cl_bench.claims.settings import INHERITS
 from cl_bench.contract.learner import LearnerConfig
+from cl_bench.contract.registry import LEARNERS
+from cl_bench.contract.settings import those_of
 from cl_bench.report.blocks.blocks import Block, Table
 from cl_bench.report.blocks.numbers import NOTHING
 
@@ -35,30 +36,6 @@ _WORDS = {
     "max_new_tokens": "longest response, tokens",
 }
 """The settings that the page shows, in its order, and what they are called."""
-_ALL = {"problems_per_step", "temperature", "max_new_tokens"}
-_DISTILL = {"learning_rate", "group_size"}
-_SLOW = {*_DISTILL, "ratio_cap"}
-_ROUNDS = {
-    "population",
-    "proposals",
-    "round_exercises",
-    "reflection_batch",
-    "reflection_lm",
-    "refill",
-}
-_FAST = {*_ROUNDS, "round_every"}
-_IN_A_ROW = {*_ROUNDS, "consecutive_rounds"}
-_USED = {
-    "rl": _SLOW,
-    "rl-kl": {*_SLOW, "kl_beta"},
-    "rl-replay": {*_SLOW, "replay_share", "replay_size"},
-    "prompt": _FAST,
-    "fst": {*_SLOW, *_FAST, "mixed_groups"},
-    "fst-distill": {*_DISTILL, *_FAST, "mixed_groups"},
-    "prompt-then-rl": {*_SLOW, *_IN_A_ROW},
-    "rl-then-prompt": {*_SLOW, *_IN_A_ROW},
-}
-"""By learner the settings that it reads; all, for a learner that is not named."""
 
 
 def settings_section(plan: Plan, learners: Sequence[str]) -> list[Block]:
@@ -87,15 +64,13 @@ def _origin(plan: Plan, learner: str) -> str:
 
 
 def _shown(plan: Plan, learner: str, name: str) -> str:
-    if name not in _ALL | _USED.get(learner, set(_WORDS)):
-        return NOTHING
-    return shown(getattr(_config(plan, learner), name))
+    config = _config(plan, learner)
+    return shown(getattr(config, name)) if hasattr(config, name) else NOTHING
 
 
 def _config(plan: Plan, learner: str) -> LearnerConfig:
-    known = {field.name for field in fields(LearnerConfig)}
-    given = _single(plan, learner).items()
-    return LearnerConfig(**{name: value for name, value in given if name in known})
+    config = LEARNERS.load(learner).config
+    return config(**those_of(config, _single(plan, learner)))
 
 
 def _single(plan: Plan, learner: str) -> dict[str, Any]:

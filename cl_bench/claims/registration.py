@@ -10,7 +10,7 @@ from cl_bench.claims import rule
 from cl_bench.claims.judging_code import code_hash
 from cl_bench.claims.plan import Plan
 from cl_bench.claims.registered import CLAIMS
-from cl_bench.execution.provenance import config_hash
+from cl_bench.contract.text import config_hash
 
 _SHOWN = 12
 """Characters shown of a hash."""

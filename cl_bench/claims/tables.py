@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from cl_bench.execution.provenance import config_hash
+from cl_bench.contract.text import config_hash
 from cl_bench.store import schema
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.sweep.cell import Cell

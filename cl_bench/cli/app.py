@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -22,6 +22,7 @@ from cl_bench.cli.run import run
 from cl_bench.cli.show import show
 from cl_bench.cli.sweep import sweep
 from cl_bench.cli.track import track as track_recorded
+from cl_bench.contract.registry import DEFAULT_LEARNER
 from cl_bench.contract.text import printable
 
 app = typer.Typer(
@@ -62,37 +63,20 @@ app.command()(run)
 
 @app.command("list")
 def list_(
-    source: Annotated[
-        Literal["", "gym"],
-        typer.Argument(help="gym: the data sets of reasoning-gym, each with an example."),
+    kind: Annotated[
+        str, typer.Argument(help="streams, tasks, learners, …; or gym: the sets of reasoning-gym.")
     ] = "",
+    name: Annotated[str, typer.Argument(help="A learner, to see its settings.")] = "",
     as_json: Annotated[
         bool, Name("--json", help="Print a line of JSON for each data set of reasoning-gym.")
     ] = False,
 ) -> None:
-    """Streams, tasks, learners, models and metrics, one line each."""
-    from cl_bench.cli.listing import listing
-    from cl_bench.contract.errors import UsageError
-
+    """Streams, tasks, learners, models and metrics, one line each; the settings of a learner."""
     with Errors(debug=False):
-        if source:
-            _list_gym(as_json)
-            return
-        if as_json:
-            raise UsageError("--json belongs to `cl-bench list gym`; type that, or leave it out.")
-        for kind, entries in listing().items():
-            typer.echo(f"{kind}:")
-            for name, summary in entries:
-                typer.echo(f"  {printable(name):<26} {printable(summary)}")
+        from cl_bench.cli.listing import lines
 
-
-def _list_gym(as_json: bool) -> None:
-    import json
-    from dataclasses import asdict
-    from importlib import import_module
-
-    for entry in import_module("cl_bench.tasks.gym_overview").listed():
-        typer.echo(json.dumps(asdict(entry)) if as_json else str(entry))
+        for line in lines(kind, name, as_json=as_json):
+            typer.echo(line)
 
 
 @app.command()
@@ -132,7 +116,7 @@ def doctor(
 @app.command()
 def selftest(
     kills: Annotated[int, Name(help="Random moments at which a run is killed.")] = 100,
-    learner: Annotated[str, Name(help="rl, prompt, fst; see `cl-bench list`.")] = "fst",
+    learner: Annotated[str, Name(help="See `cl-bench list learners`.")] = DEFAULT_LEARNER,
     seed: Annotated[int, Name(help="Seed of the runs and of the moments.")] = 0,
     device: Annotated[str, Name(help="auto, cpu or cuda.")] = "auto",
     debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,

@@ -1,10 +1,17 @@
-"""What `cl-bench list` shows: everything that has a name, with one line each."""
+"""What `cl-bench list` shows: everything that has a name, and the settings of a learner."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from importlib import import_module
 
-from cl_bench.contract.registry import DOMAINS, LEARNERS, PLUGIN_METRICS, STREAMS
+from cl_bench.analysis.plugin_metrics import PLUGIN_METRICS
+from cl_bench.contract.errors import UsageError, unknown
+from cl_bench.contract.registry import DOMAINS, LEARNERS, STREAMS
+from cl_bench.contract.settings import settings_of
+from cl_bench.contract.text import printable
 from cl_bench.fast.reflection.spec import KINDS
 from cl_bench.metrics import METRICS, OTHER_METRICS, STATISTICS, Measure
 from cl_bench.model.named import MODELS, OTHERS
@@ -33,6 +40,42 @@ def listing() -> Listing:
         "metrics of other inputs": _measures(OTHER_METRICS),
         "statistics": _measures(STATISTICS),
     }
+
+
+def lines(kind: str = "", name: str = "", *, as_json: bool = False) -> Iterator[str]:
+    """All names, those of one kind, the settings of one learner, or the sets of reasoning-gym.
+
+    Raises `UsageError` for an unknown kind or name, and for a name of a kind without more to show.
+    """
+    if as_json and kind != "gym":
+        raise UsageError("--json belongs to `cl-bench list gym`; type that, or leave it out.")
+    if name and kind != "learners":
+        raise UsageError(
+            f"{printable(name)} is one name too many: only learners have more to show. Type "
+            f"`cl-bench list {kind}`, or `cl-bench list learners NAME`."
+        )
+    if name:
+        yield from _settings(name)
+    elif kind == "gym":
+        for entry in import_module("cl_bench.tasks.gym_overview").listed():
+            yield json.dumps(asdict(entry)) if as_json else str(entry)
+    else:
+        listed = listing()
+        if kind and kind not in listed:
+            raise unknown("kind of name", kind, [*listed, "gym"])
+        for each in [kind] if kind else listed:
+            yield f"{each}:"
+            yield from (f"  {printable(name):<26} {printable(says)}" for name, says in listed[each])
+
+
+def _settings(learner: str) -> Iterator[str]:
+    """The settings of a learner: default, what is allowed, and what it is."""
+    factory = LEARNERS.load(learner)
+    yield f"{printable(learner)}: spends on {' and '.join(factory.channels)} weights; its settings:"
+    for item in settings_of(factory.config):
+        if item.rule.option:
+            yield f"  {item.name} = {json.dumps(item.default)}"
+            yield f"      {printable(item.rule.says)} ({item.allowed})"
 
 
 def _measures(measures: Mapping[str, Measure]) -> list[tuple[str, str]]:

@@ -2,109 +2,104 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from cl_bench.cli import run_options as option
 from cl_bench.cli.endings import Errors
+from cl_bench.cli.options import assigned, given_in, is_given, with_settings
 from cl_bench.contract.errors import UsageError, unknown
-from cl_bench.contract.prompts import SEED_PROMPT
 from cl_bench.contract.text import printable
 
 BOUNDARIES = ("hidden", "announced")
-NOT_OPTIONS = ("resume", "track", "quiet", "debug", "boundaries")
+_WITH_RESUME = ("resume", "track", "quiet", "debug")
+REFLECTION = "Calls to a reflection LM outside the run"
+Name = typer.Option
 
 
+@with_settings
 def run(
     context: typer.Context,
-    stream: option.Stream = "math-to-code",
-    learner: option.Learner = "fst",
-    model: option.Model = "embedded",
-    seed: option.Seed = 0,
-    out: option.Out = None,
-    resume: option.Resume = None,
-    steps: option.Steps = None,
-    setting: option.Setting = None,
-    feedback: option.Feedback = "step",
-    boundaries: option.Boundaries = "hidden",
-    device: option.Device = "auto",
-    precision: option.Precision = "float32",
-    keep_stage_models: option.KeepStageModels = False,
-    track: option.Track = None,
-    quiet: option.Quiet = False,
-    debug: option.Debug = False,
-    learning_rate: option.LearningRate = 6e-4,
-    problems_per_step: option.ProblemsPerStep = 8,
-    group_size: option.GroupSize = 8,
-    round_every: option.RoundEvery = 6,
-    population: option.Population = 4,
-    proposals: option.Proposals = 5,
-    max_new_tokens: option.MaxNewTokens = 96,
-    consecutive_rounds: option.ConsecutiveRounds = 14,
-    kl_beta: option.KLBeta = 0.04,
-    replay_share: option.ReplayShare = 0.25,
-    mixed_groups: option.MixedGroups = True,
-    refill: option.Refill = True,
-    seed_prompt: option.SeedPrompt = SEED_PROMPT,
-    reflection_lm: option.ReflectionLM = "base",
-    reflection_timeout: option.ReflectionTimeout = 60.0,
-    reflection_retries: option.ReflectionRetries = 3,
-    reflection_token_budget: option.ReflectionTokenBudget = 0,
-    record: option.Record = None,
-    replay: option.Replay = None,
-    eval_every: option.EvalEvery = 20,
-    items: option.Items = 64,
-    samples: option.Samples = 4,
-    kl_items: option.KLItems = 0,
-    retention_items: option.RetentionItems = 64,
-    transcripts: option.Transcripts = 3,
-    probes: option.Probes = True,
+    stream: Annotated[
+        str, Name(help="A stream, a-to-b over domains (math, gym/gcd, my.jsonl), or FILE.toml.")
+    ] = "math-to-code",
+    steps: Annotated[int | None, Name(help="Training steps per stage.")] = None,
+    setting: Annotated[str | None, Name(help="easy, default or hard.")] = None,
+    boundaries: Annotated[str, Name(help="hidden or announced.")] = "hidden",
+    config: Annotated[Path | None, Name(help="TOML file of settings; options win over it.")] = None,
+    learner_option: Annotated[
+        list[str] | None,
+        Name(help="A setting of the learner, as in epsilon=0.1; repeatable."),
+    ] = None,
+    dry_run: Annotated[
+        bool, Name("--dry-run", help="Print the resolved settings as such a file; run nothing.")
+    ] = False,
+    out: Annotated[Path | None, Name(help="New directory for the run (results/…).")] = None,
+    resume: Annotated[Path | None, Name(help="Go on with an interrupted run.")] = None,
+    track: Annotated[
+        list[str] | None, Name(help="tensorboard, wandb, trackio or mlflow; repeatable.")
+    ] = None,
+    record: Annotated[
+        Path | None,
+        Name(help="File for them (reflections.jsonl in --out).", rich_help_panel=REFLECTION),
+    ] = None,
+    replay: Annotated[
+        Path | None,
+        Name(help="Answer them from this file or run.", rich_help_panel=REFLECTION),
+    ] = None,
+    quiet: Annotated[bool, Name("--quiet", help="Print the summary only.")] = False,
+    debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
+    **given: Any,
 ) -> None:
     """Run a learner on a stream; print a summary, write tables and figures.
 
     Defaults shown are the embedded model's. Another model has its own: they are printed when a run
     begins, and stand in docs/models.md.
     """
-    from rich.console import Console
-
     from cl_bench import api
-    from cl_bench.execution.progress import progress_for
 
+    options = given_in(context, {**given, "stream": stream, "steps": steps, "setting": setting})
     with Errors(debug):
-        out = resume or out or api.default_out(stream, learner, seed)
-    given: dict[str, Any] = dict(locals())
-    with Errors(debug, f"Go on with: cl-bench run --resume {out}", out):
-        progress = progress_for(Console(stderr=True), quiet=quiet)
-        if resume is not None:
-            _refuse_others(context, ("resume", "track", "quiet", "debug"))
-            finished = api.resume(resume, progress=progress, track=track or ())
-        else:
-            # What was not given is left to the model's preset.
-            options = {
-                name: given[name]
-                for name in context.params
-                if name not in NOT_OPTIONS and _is_given(context, name)
-            }
-            options["out"] = out
+        if resume is None:
             if boundaries not in BOUNDARIES:
                 raise unknown("--boundaries", boundaries, BOUNDARIES)
-            announced = boundaries == "announced"
-            options |= {"track": track or (), "announced": announced, "progress": progress}
-            finished = api.run(**options)
+            if is_given(context, "boundaries"):
+                options["announced"] = boundaries == "announced"
+            options = {**assigned("--learner-option", learner_option), **options}
+            asked = api.resolve(config, **options)
+            if dry_run:
+                typer.echo(asked.toml())
+                return
+            out = out or asked.default_out()
+    place = resume or out
+    with Errors(debug, f"Go on with: cl-bench run --resume {place}", place):
+        from rich.console import Console
+
+        from cl_bench.execution.progress import progress_for
+
+        progress = progress_for(Console(stderr=True), quiet=quiet)
+        if resume is not None:
+            _refuse_others(context)
+            finished = api.resume(resume, progress=progress, track=track or ())
+        else:
+            finished = api.run(
+                config=config,
+                out=out,
+                progress=progress,
+                track=track or (),
+                record=record,
+                replay=replay,
+                **options,
+            )
         typer.echo(finished.summary().text())
         typer.echo(f"\nTables, figures and summary: {printable(str(finished.path))}")
 
 
-def _is_given(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name != "DEFAULT"
-
-
-def _refuse_others(context: typer.Context, allowed: tuple[str, ...]) -> None:
+def _refuse_others(context: typer.Context) -> None:
     """A resumed run keeps its configuration, so options that would change it are an error."""
     for name in context.params:
-        if name not in allowed and _is_given(context, name):
+        if name not in _WITH_RESUME and is_given(context, name):
             option = name.replace("_", "-")
             raise UsageError(
                 f"--{option} cannot go with --resume: a resumed run keeps its configuration. "

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cl_bench.cli.console import say
 from cl_bench.cli.endings import Errors
+from cl_bench.cli.options import assigned
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.text import printable
 
@@ -60,7 +60,7 @@ def sweep(
             seeds_in(seeds),
             steps=steps,
             model=model,
-            options=dict(_option(text) for text in options or ()),
+            options=assigned("--set", options),
         )
         if calibrated:
             from cl_bench.claims.calibrated import calibrated as with_settings
@@ -124,18 +124,3 @@ def seeds_in(given: str | None) -> list[int]:
             )
         found += range(first, last + 1)
     return list(dict.fromkeys(found))
-
-
-def _option(text: str) -> tuple[str, Any]:
-    """The name and the value of NAME=VALUE; a value that is no JSON is a text."""
-    name, equals, value = text.partition("=")
-    if not (equals and name):
-        raise UsageError(
-            f"--set is {printable(repr(text), 100)}, but must be NAME=VALUE, such as "
-            "learning_rate=3e-4."
-        )
-    name = name.strip().replace("-", "_")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value

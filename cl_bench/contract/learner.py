@@ -10,18 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
+from cl_bench.contract.journal import Journal
 from cl_bench.contract.prompts import SEED_PROMPT
+from cl_bench.contract.settings import setting, settle
 from cl_bench.contract.task import Verdict
-from cl_bench.contract.validation import COUNTS, RATES, SEEDS, TEMPERATURES, settle
-from cl_bench.fast.reflection.spec import ReflectionLM
-
-if TYPE_CHECKING:
-    from cl_bench.fast.reflection.journal import Journal
-    from cl_bench.model.policy import Policy
+from cl_bench.contract.validation import COUNTS, SEEDS, TEMPERATURES
 
 Channel = Literal["slow", "fast"]
+CHANNELS: tuple[Channel, ...] = ("slow", "fast")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,90 +45,36 @@ def first_exercises(batches: Iterable[Batch], count: int) -> list[Exercise]:
 
 @dataclass(frozen=True)
 class LearnerConfig:
-    """What a learner may spend and how it learns; shared by all so that runs compare."""
+    """Settings of every learner.
 
-    learning_rate: float = 6e-4
-    """Step size of AdamW on the slow weights (constant)."""
-    problems_per_step: int = 8
-    """Exercises in one RL step."""
-    group_size: int = 8
-    """Rollouts per exercise (G), over which the advantage is normalised."""
-    ratio_cap: float = 5.0
-    """CISPO's upper clip of the importance ratio (TRL's `epsilon_high`)."""
-    round_every: int = 6
-    """RL steps between two rounds of the prompt optimiser (T)."""
-    population: int = 4
-    """System prompts kept (K)."""
-    proposals: int = 5
-    """Rewrites proposed in one round."""
-    reflection_batch: int = 3
-    """Rollouts whose feedback one rewrite is based on."""
-    round_exercises: int = 16
-    """Exercises on which a round scores every prompt."""
-    temperature: float = 1.0
-    """Sampling temperature of every rollout."""
-    max_new_tokens: int = 96
-    """Length at which a rollout is cut, in tokens."""
-    seed_prompt: str = SEED_PROMPT
-    """The task-agnostic system prompt that every learner starts from."""
-    seed: int = 0
-    """Seed of the optimiser of prompts."""
-    consecutive_rounds: int = 14
-    """Rounds in a row (prompt-then-rl, rl-then-prompt); `fst` makes 14 in a stage of 80 steps."""
-    kl_beta: float = 0.04
-    """Weight of the KL penalty to the base, per token (rl-kl); 0 is none."""
-    replay_share: float = 0.25
-    """Share of a step's exercises that are past ones (rl-replay); 0 is none."""
-    replay_size: int = 256
-    """Past exercises kept to choose from (rl-replay)."""
-    mixed_groups: bool = True
-    """Whether an exercise's rollouts are spread over the population, or all read one prompt."""
-    refill: bool = True
-    """Whether next-best prompts by mean join a Pareto frontier of fewer than K prompts."""
-    reflection_lm: str = "base"
-    """Who rewrites prompts: base, oracle, local:NAME, openai:MODEL[@URL] or litellm:NAME[@URL]."""
-    reflection_timeout: float = 60.0
-    """Seconds after which an attempt to ask an endpoint counts as failed."""
-    reflection_retries: int = 3
-    """Further attempts after a failed reflection, before it is skipped and counted."""
-    reflection_token_budget: int = 0
-    """Tokens that reflection may read and write in a run, checked before a call; 0 is no limit."""
+    A learner with settings of its own has a class that inherits from this one, a frozen dataclass
+    whose fields are made by `cl_bench.contract.settings.setting`.
+    """
+
+    problems_per_step: int = setting(8, "Exercises in one step of the stream.", (1, 10_000))
+    group_size: int = setting(
+        8,
+        "Rollouts per exercise (G) in an RL step; what a step counts for in every learner.",
+        (2, 10_000),
+    )
+    temperature: float = setting(
+        1.0, "Sampling temperature of every rollout and of evaluation.", TEMPERATURES
+    )
+    max_new_tokens: int = setting(
+        96, "Tokens at which a response is cut, in evaluation too.", COUNTS
+    )
+    seed_prompt: str = setting(
+        SEED_PROMPT, "The task-agnostic system prompt that every learner starts from."
+    )
+    seed: int = setting(0, "Seed of the run, for the learner's own choices.", SEEDS, option=False)
 
     def __post_init__(self) -> None:
-        settle(
-            self,
-            whole={
-                "problems_per_step": (1, 10_000),
-                "group_size": (2, 10_000),
-                "round_every": COUNTS,
-                "population": (1, 1_000),
-                "proposals": (1, 10_000),
-                "reflection_batch": (1, 1_000),
-                "round_exercises": (1, 100_000),
-                "max_new_tokens": COUNTS,
-                "consecutive_rounds": (1, 10_000),
-                "replay_size": COUNTS,
-                "seed": SEEDS,
-                "reflection_retries": (0, 1_000),
-                "reflection_token_budget": (0, 10**15),
-            },
-            real={
-                "learning_rate": RATES,
-                "ratio_cap": RATES,
-                "temperature": TEMPERATURES,
-                "kl_beta": (0.0, RATES[1]),
-                "replay_share": (0.0, 0.9),
-                "reflection_timeout": RATES,
-            },
-            texts=("reflection_lm", "seed_prompt"),
-            flags=("mixed_groups", "refill"),
-        )
-        ReflectionLM.parse(self.reflection_lm)
+        settle(self)
 
     @property
-    def prompt_run(self) -> int:
-        """Rollouts in a row that read the same system prompt, before the next one's turn."""
-        return 1 if self.mixed_groups else self.group_size
+    def exercises_ahead(self) -> int:
+        """Exercises, those of the step at hand included, that the learner wants to look at."""
+        return 0
 
 
 @dataclass(slots=True)
@@ -288,4 +232,12 @@ def load_learner(learner: Learner, folder: Path, find: Find) -> None:
 class LearnerFactory:
     """What the registry holds under a learner's name."""
 
-    build: Callable[[Policy, LearnerConfig, Ledger], Learner]
+    build: Callable[[Any, Any, Ledger], Learner]
+    """Makes the learner: from a `cl_bench.model.policy.Policy`, an instance of `config` and the
+    ledger. Usually the learner's class."""
+    config: type[LearnerConfig] = LearnerConfig
+    """Its settings."""
+    channels: tuple[Channel, ...] = CHANNELS
+    """What it spends on: `slow` for parameters, `fast` for prompts."""
+    label: str = ""
+    """Its name in figures and tables; empty takes that of the registry."""

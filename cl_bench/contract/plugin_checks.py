@@ -6,6 +6,7 @@ would break a run or falsify its tables; `cl_bench.check_task` and `check_learne
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 from cl_bench.contract.errors import UsageError
@@ -45,32 +46,40 @@ def stream_fault(found: Any, name: str) -> str:
 
 def learner_fault(found: Any, _name: str) -> str:
     """A `LearnerFactory`; what it builds shows when a run begins."""
-    from cl_bench.contract.learner import LearnerFactory
+    from cl_bench.contract.learner import CHANNELS, LearnerFactory
 
     if not isinstance(found, LearnerFactory):
         return _wrong_type(found, "LearnerFactory", "build (cl_bench/contract/learner.py)")
-    if not _can_be_called(found.build):
-        return f"its build is {found.build!r}, which cannot be called"
-    return ""
+    build: object = found.build
+    if not callable(build):
+        return f"its build is {build!r}, which cannot be called"
+    if not found.channels or not set(found.channels) <= set(CHANNELS):
+        return f"its channels are {found.channels!r}, but must be among {', '.join(CHANNELS)}"
+    return _config_fault(found.config)
 
 
-def metric_fault(found: Any, _name: str) -> str:
-    """A `Metric`: a line of summary and a function of one accuracy matrix."""
-    from cl_bench.metrics import Metric
+def _config_fault(config: Any) -> str:
+    """A frozen dataclass over `LearnerConfig`, every field of which is a setting."""
+    from cl_bench.contract.learner import LearnerConfig
+    from cl_bench.contract.settings import settings_of
 
-    if not isinstance(found, Metric):
-        return _wrong_type(found, "Metric", "summary and function (cl_bench/metrics)")
-    if not _is_text(found.summary) or not _can_be_called(found.function):
-        return "a Metric is a text and a function, as in Metric('what it says', function)"
+    if not (isinstance(config, type) and issubclass(config, LearnerConfig)):
+        return f"its config is {config!r}, but must be a class that inherits from LearnerConfig"
+    plain = {item.name for item in fields(config)} - {item.name for item in settings_of(config)}
+    if plain:
+        return (
+            f"{config.__name__}.{min(plain)} is not a setting: write it as "
+            "`name: int = setting(default, 'what it is', bounds)` (cl_bench/contract/settings.py)"
+        )
+    try:
+        config()
+    except UsageError as error:
+        return f"the defaults of {config.__name__} are refused: {error}"
     return ""
 
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value)
-
-
-def _can_be_called(value: object) -> bool:
-    return callable(value)
 
 
 def _wrong_type(found: object, wanted: str, parts: str) -> str:

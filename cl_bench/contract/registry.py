@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from cl_bench.contract.learner import LearnerFactory
     from cl_bench.contract.stream import Stream
     from cl_bench.contract.task import Domain
-    from cl_bench.metrics import Metric
 
 Entry = TypeVar("Entry")
 
@@ -203,10 +202,10 @@ LEARNERS: Registry[LearnerFactory] = Registry(
     contracts.learner_fault,
 )
 
-PLUGIN_METRICS: Registry[Metric] = Registry(
-    "metric", {}, "cl_bench.metrics", contracts.metric_fault
-)
-"""Metrics of other packages; those built in are `cl_bench.metrics.METRICS`."""
+DEFAULT_LEARNER = "fst"
+"""What runs where none is named."""
+REFERENCE_LEARNER = "rl"
+"""The one whose accuracy others are timed to reach, and that probes plasticity."""
 
 
 def plugins_used(stream: Stream, learner: str) -> dict[str, str]:

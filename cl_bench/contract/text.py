@@ -1,10 +1,13 @@
-"""Texts of models, files and users made safe: to print on a terminal, to store as UTF-8."""
+"""Texts made safe to print and to store, and the hash of a configuration."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 _JOINERS = "\u200c\u200d"
 """Invisible, but part of the spelling of several scripts and of emoji."""
@@ -70,3 +73,12 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, left = divmod(minutes, 60)
     return f"{hours} h {left:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def config_hash(mapping: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of a configuration as canonical JSON: the order of keys does not matter.
+
+    Values that JSON cannot hold raise TypeError, NaN and infinity ValueError.
+    """
+    text = json.dumps(mapping, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

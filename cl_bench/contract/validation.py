@@ -1,9 +1,8 @@
-"""Checks of the numbers, names and flags in a configuration: types, ranges, plain Python values."""
+"""Checks of numbers, texts and flags: types, ranges, plain Python values."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import cast
 
@@ -22,48 +21,19 @@ TEMPERATURES = (0.01, 100.0)
 Bounds = tuple[float, float]
 
 
-def settle(
-    config: object,
-    *,
-    whole: Mapping[str, tuple[int, int]] | None = None,
-    real: Mapping[str, Bounds] | None = None,
-    texts: Sequence[str] = (),
-    flags: Sequence[str] = (),
-) -> None:
-    """Check the named fields of a frozen dataclass; the first wrong one is a `UsageError`.
-
-    `whole` and `real` give the least and the greatest value. Numbers of other libraries become
-    `int` and `float`, paths in `texts` become `str`, so that the configuration is plain data.
-    """
-    values = vars(config)
-    checked: dict[str, object] = {}
-    for name, bounds in (whole or {}).items():
-        checked[name] = whole_number(name, values[name], bounds)
-    for name, limits in (real or {}).items():
-        checked[name] = real_number(name, values[name], limits)
-    for name in texts:
-        checked[name] = a_text(name, values[name])
-    for name in flags:
-        checked[name] = _flag(name, values[name])
-    for name, value in checked.items():
-        object.__setattr__(config, name, value)
-
-
 def whole_number(name: str, given: object, bounds: tuple[int, int]) -> int:
     """`given` as an `int`; anything but a whole number within `bounds` is a `UsageError`."""
     if isinstance(given, bool) or not isinstance(given, Integral):
-        raise _refused(name, repr(given), f"a whole number, {_between(*bounds)}")
+        raise _refused(name, repr(given), f"a whole number, {least_and_most(bounds, whole=True)}")
     number = int(given)
     if not bounds[0] <= number <= bounds[1]:
-        raise _refused(name, str(given), _between(*bounds))
+        raise _refused(name, str(given), least_and_most(bounds, whole=True))
     return number
 
 
 def real_number(name: str, given: object, bounds: Bounds) -> float:
     """`given` as a `float`; anything but a finite number within `bounds` is a `UsageError`."""
-    # Nobody types 1e-30: to a user the least rate is "above 0".
-    least = "above 0" if bounds[0] == RATES[0] else f"at least {bounds[0]:g}"
-    allowed = f"{least} and at most {bounds[1]:g}"
+    allowed = least_and_most(bounds)
     if isinstance(given, bool) or not isinstance(given, Real):
         raise _refused(name, repr(given), f"a number, {allowed}")
     if not bounds[0] <= cast(float, given) <= bounds[1]:  # NaN is neither
@@ -79,14 +49,20 @@ def a_text(name: str, given: object) -> str:
     return text
 
 
-def _flag(name: str, given: object) -> bool:
+def a_flag(name: str, given: object) -> bool:
+    """`given`, if it is a `bool`; anything else is a `UsageError`."""
     if not isinstance(given, bool):
         raise _refused(name, repr(given), "True or False")
     return given
 
 
-def _between(least: int, most: int) -> str:
-    return f"at least {least:,} and at most {most:,}"
+def least_and_most(bounds: Bounds, *, whole: bool = False) -> str:
+    """Bounds in words."""
+    if whole:
+        return f"at least {bounds[0]:,} and at most {bounds[1]:,}"
+    # Nobody types 1e-30: to a user the least rate is "above 0".
+    least = "above 0" if bounds[0] == RATES[0] else f"at least {bounds[0]:g}"
+    return f"{least} and at most {bounds[1]:g}"
 
 
 def _refused(name: str, given: str, allowed: str) -> UsageError:

@@ -27,13 +27,14 @@ from typing import TypeVar
 import torch
 
 from cl_bench.contract.errors import UsageError
-from cl_bench.contract.prompts import SEED_PROMPT, Message, chat
+from cl_bench.contract.learner import LearnerConfig
+from cl_bench.contract.prompts import Message, chat
 from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.stream import Course
 from cl_bench.contract.task import hashed_rng
-from cl_bench.contract.validation import COUNTS, TEMPERATURES, settle
 from cl_bench.execution.evaluation_rows import Row, Scored, repeated, score
 from cl_bench.execution.problem_sets import Item, ProblemSet, harder_set, retention_set, stream_set
+from cl_bench.execution.settings import EvaluationConfig
 from cl_bench.model.policy import Policy, Rollout
 from cl_bench.model.scoring import Divergence
 from cl_bench.store.views import is_stream_row
@@ -41,46 +42,6 @@ from cl_bench.store.views import is_stream_row
 Kept = TypeVar("Kept")
 _ELSEWHERE = ""
 """Names the prompts of sets whose prompts never change."""
-
-
-@dataclass(frozen=True)
-class EvaluationConfig:
-    """How a policy is evaluated."""
-
-    items: int = 64
-    """Different test problems of each domain of the stream; fewer where a domain has fewer."""
-    samples: int = 4
-    """Responses sampled to each problem; accuracy is their mean (mean@4 in the paper)."""
-    retention_items: int = 64
-    """Problems of each domain outside the stream, one response each; 0 evaluates none."""
-    temperature: float = 1.0
-    """Sampling temperature, for accuracy and divergence alike."""
-    max_new_tokens: int = 96
-    """Length at which a response is cut, in tokens."""
-    kl_items: int = 0
-    """Of these test problems, how many the divergences and the entropy are measured on, one
-    response each; 0 takes all. They cost several passes over the model, and vary little."""
-    transcripts: int = 3
-    """Problems of each domain of the stream whose first response is kept in full, at the start and
-    at every stage's end; 0 keeps none. No response is sampled for it."""
-    probes: bool = True
-    """Whether the start and every stage's end also ask the base model under both prompts, and the
-    stream's domains in their hardest setting."""
-
-    def __post_init__(self) -> None:
-        settle(
-            self,
-            whole={
-                "items": (1, 100_000),
-                "samples": (1, 10_000),
-                "retention_items": (0, 100_000),
-                "max_new_tokens": COUNTS,
-                "kl_items": (0, 100_000),
-                "transcripts": (0, 100_000),
-            },
-            real={"temperature": TEMPERATURES},
-            flags=("probes",),
-        )
 
 
 @dataclass(frozen=True)
@@ -103,8 +64,8 @@ class Evaluator:
     """Evaluates one policy on fixed test problems, again and again.
 
     They are those of the stream of `course`, and of the domains outside of it that `retention`
-    names. What the base answers depends on the system prompt alone, so its responses to the last
-    few prompts are kept.
+    names; responses are sampled as `learning` says. What the base answers depends on the system
+    prompt alone, so its responses to the last few prompts are kept.
     """
 
     def __init__(
@@ -114,10 +75,10 @@ class Evaluator:
         config: EvaluationConfig,
         retention: Sequence[str] = (),
         *,
-        seed_prompt: str = SEED_PROMPT,
+        learning: LearnerConfig,
     ) -> None:
         self._policy, self._config, self._seed = policy, config, course.seed
-        self._seed_prompt = seed_prompt
+        self._learning, self._seed_prompt = learning, learning.seed_prompt
         self._unmoved = False
         """Whether the policy of this evaluation is the base."""
         count, samples, domains = config.items, config.samples, course.stream.domains
@@ -125,7 +86,9 @@ class Evaluator:
         hardest = (harder_set(course, course.domain(name), count, samples) for name in domains)
         self._harder = [problems for problems in hardest if problems] if config.probes else []
         self._retention = [
-            retention_set(DOMAINS.load(domain), course.seed, config.retention_items, seed_prompt)
+            retention_set(
+                DOMAINS.load(domain), course.seed, config.retention_items, self._seed_prompt
+            )
             for domain in retention
             if config.retention_items
         ]
@@ -144,7 +107,7 @@ class Evaluator:
     def _require_room(self, sets: Sequence[ProblemSet]) -> None:
         for problems in sets:
             chats = [_chat(item) for item in problems.items]
-            self._policy.require_room(chats, self._config.max_new_tokens)
+            self._policy.require_room(chats, self._learning.max_new_tokens)
 
     def evaluate(self, step: int, learner_prompt: str, *, boundary: bool = False) -> Evaluation:
         """The stream's domains under both prompts; with `boundary` everything (see above).
@@ -236,8 +199,8 @@ class Evaluator:
     def _sample(self, items: Sequence[Item], *, from_base: bool) -> list[Rollout]:
         return self._policy.generate(
             [_chat(item) for item in items],
-            max_new_tokens=self._config.max_new_tokens,
-            temperature=self._config.temperature,
+            max_new_tokens=self._learning.max_new_tokens,
+            temperature=self._learning.temperature,
             from_base=from_base,
         )
 
@@ -259,7 +222,7 @@ class Evaluator:
         return self._policy.divergence(
             rollouts[:count],
             from_base=from_base,
-            temperature=self._config.temperature,
+            temperature=self._learning.temperature,
             same=same,
             start=start if deployed else None,
         )
@@ -276,7 +239,7 @@ class Evaluator:
             rollouts,
             forward,
             backward,
-            temperature=self._config.temperature,
+            temperature=self._learning.temperature,
             transcripts=self._config.transcripts,
         )
 

@@ -20,10 +20,9 @@ from cl_bench.model import resolve
 from cl_bench.model.policy import Policy
 
 
-def identity(model: str, reflection_lm: str, policy: Policy) -> dict[str, Any]:
+def identity(model: str, lm: ReflectionLM, policy: Policy) -> dict[str, Any]:
     """What names the models for good (hashes of a folder's files or of a GGUF file, a hub model's
     revision), and where the run takes place."""
-    lm = ReflectionLM.parse(reflection_lm)
     return {
         "model_files": file_hashes(Path(resolve(model))),
         "reflection_files": file_hashes(Path(resolve(lm.name))) if lm.kind == "local" else {},

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -79,15 +77,6 @@ def file_hashes(path: Path) -> dict[str, str]:
         return {path.name: file_hash(path)} if path.is_file() else {}
     files = sorted(file for file in path.iterdir() if file.suffix in _MODEL_SUFFIXES)
     return {file.name: file_hash(file) for file in files if file.is_file()}
-
-
-def config_hash(mapping: Mapping[str, Any]) -> str:
-    """SHA-256 (hex) of a configuration as canonical JSON: the order of keys does not matter.
-
-    Values that JSON cannot hold raise TypeError, NaN and infinity ValueError.
-    """
-    text = json.dumps(mapping, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _version(package: str) -> str | None:

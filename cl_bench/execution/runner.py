@@ -19,18 +19,21 @@ from typing import Any
 import torch
 
 from cl_bench.contract.errors import DivergedError, RunDirectoryError, UsageError
+from cl_bench.contract.journal import Journal
 from cl_bench.contract.learner import HearsBoundaries, Learner, Ledger, StepRecord, load_learner
 from cl_bench.contract.registry import LEARNERS, plugins_used, require_same_plugins
 from cl_bench.contract.stream import Course, Stream
+from cl_bench.contract.text import config_hash
 from cl_bench.execution.collapse import CollapseWatch
 from cl_bench.execution.evaluation_rows import Row
 from cl_bench.execution.evaluator import Evaluation, Evaluator
 from cl_bench.execution.identity import identity, require_same_model, require_same_software
 from cl_bench.execution.preflight import require_room, require_whole
 from cl_bench.execution.progress import Progress
-from cl_bench.execution.provenance import config_hash, provenance
+from cl_bench.execution.provenance import provenance
 from cl_bench.execution.settings import RunConfig
-from cl_bench.fast.reflection.journal import Journal, described, journal_again
+from cl_bench.fast.reflection.journal import described, journal_again
+from cl_bench.fast.settings import reflection_lm
 from cl_bench.model import resolve
 from cl_bench.model.policy import Policy
 from cl_bench.model.random_states import random_states, restore_random_states, seed_everything
@@ -59,9 +62,9 @@ class Runner:
         self._learner: Learner = factory.build(self._policy, config.learning, self._ledger)
         self._course = _course(stream, config)
         self._evaluator = _evaluator(policy, self._course, config)
-        learning = config.learning
         self._collapse = CollapseWatch(policy.model.config.get_text_config().vocab_size)
-        self._look_ahead = ceil(learning.round_exercises / learning.problems_per_step) - 1
+        steps = ceil(config.learning.exercises_ahead / config.learning.problems_per_step)
+        self._look_ahead = max(steps - 1, 0)
         self._step = 0
         self._part = 0
         self._timing: list[Row] = []
@@ -275,9 +278,8 @@ def _course(stream: Stream, config: RunConfig) -> Course:
 
 
 def _evaluator(policy: Policy, course: Course, config: RunConfig) -> Evaluator:
-    seed_prompt = config.learning.seed_prompt
     outside = course.stream.outside
-    return Evaluator(policy, course, config.evaluation, outside, seed_prompt=seed_prompt)
+    return Evaluator(policy, course, config.evaluation, outside, learning=config.learning)
 
 
 def _manifest(stream: Stream, config: RunConfig) -> dict[str, Any]:
@@ -316,7 +318,7 @@ def _load_policy(config: RunConfig, threads: int) -> Policy:
 
 
 def _identity(config: RunConfig, policy: Policy) -> dict[str, Any]:
-    return identity(config.model, config.learning.reflection_lm, policy)
+    return identity(config.model, reflection_lm(config.learning), policy)
 
 
 def _row(record: StepRecord) -> Row:

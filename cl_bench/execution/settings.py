@@ -1,4 +1,4 @@
-"""The resolved configuration of a run."""
+"""The resolved settings of a run: from defaults, the model's preset, a file and options."""
 
 from __future__ import annotations
 
@@ -7,62 +7,110 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cl_bench.contract.errors import unknown
+from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.learner import LearnerConfig
+from cl_bench.contract.registry import DEFAULT_LEARNER, LEARNERS
+from cl_bench.contract.settings import setting, settings_of, settle, those_of
 from cl_bench.contract.task import FEEDBACK_LEVELS, FeedbackLevel
-from cl_bench.contract.validation import COUNTS, SEEDS, settle
-from cl_bench.execution.evaluator import EvaluationConfig
+from cl_bench.contract.validation import COUNTS, SEEDS, a_text
+from cl_bench.execution.presets import preset_of
+from cl_bench.model import EMBEDDED
 from cl_bench.model.named import MODELS
 
-DEVICES = ("auto", "cpu", "cuda")
-PRECISIONS = ("float32", "bf16")
+_UNSET: Any = None
+"""Stands for the defaults of whatever learner it turns out to be."""
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """Settings of evaluation."""
+
+    items: int = setting(
+        64,
+        "Different test problems of each domain of the stream; fewer where a domain has fewer.",
+        (1, 100_000),
+    )
+    samples: int = setting(
+        4, "Responses sampled to each problem; accuracy is their mean.", (1, 10_000)
+    )
+    retention_items: int = setting(
+        64,
+        "Problems of each domain outside the stream, one response each; 0: none.",
+        (0, 100_000),
+    )
+    kl_items: int = setting(
+        0,
+        "Test problems that divergences and entropy are measured on, one response each; 0: all.",
+        (0, 100_000),
+    )
+    transcripts: int = setting(
+        3,
+        "Problems of each domain whose first response is kept in full, at the start and at every "
+        "stage's end; 0: none.",
+        (0, 100_000),
+    )
+    probes: bool = setting(
+        True,
+        "At the start and every stage's end also ask the base model, and problems of the hardest "
+        "setting.",
+    )
+
+    def __post_init__(self) -> None:
+        settle(self)
 
 
 @dataclass(frozen=True)
 class RunConfig:
     """Everything that determines a run's numbers besides its stream."""
 
-    learner: str = "fst"
-    """Name of the learner in the registry."""
-    model: str = "embedded"
-    """A short name (`embedded`, `smollm2`), a Hugging Face folder, a GGUF file or a hub name."""
-    preset: str = "embedded"
-    """Whose settings were taken where none were given (`cl_bench.execution.presets`)."""
-    seed: int = 0
-    """Seed of the conventions, the problems and every random choice."""
-    feedback: FeedbackLevel = "step"
-    """How much the verifier tells the prompt optimiser: none, answer, step or full."""
-    announced: bool = False
-    """Whether the learner is told where a task ends."""
-    eval_every: int = 20
-    """Training steps between evaluations; stage ends are always evaluated."""
-    threads: int = 0
-    """Torch threads; 0 leaves torch's own choice."""
-    device: str = "auto"
-    """`cpu`, `cuda` or `auto` (CUDA if there is one)."""
-    precision: str = "float32"
-    """What responses are sampled and parameters trained in: `float32`, or `bf16`, which multiplies
-    matrices in bfloat16 (autocast) while parameters and moments stay float32. Divergences are
-    measured in float32 either way."""
-    keep_stage_models: bool = False
-    """Whether the model of every stage's end is kept, as a Hugging Face folder of the run."""
-    learning: LearnerConfig = field(default_factory=LearnerConfig)
+    learner: str = setting(DEFAULT_LEARNER, "Name of the learner: see `cl-bench list learners`.")
+    model: str = setting(
+        EMBEDDED, "embedded, smollm2, a Hugging Face folder, a GGUF file or a hub name."
+    )
+    preset: str = setting(
+        EMBEDDED, "Whose settings were taken where none were given.", option=False
+    )
+    seed: int = setting(0, "Seed of the conventions, the problems and every random choice.", SEEDS)
+    feedback: FeedbackLevel = setting(
+        "step",
+        "How much the verifier tells the prompt optimiser: none, answer, step or full.",
+        choices=FEEDBACK_LEVELS,
+    )
+    announced: bool = setting(False, "Whether the learner is told where a task ends.", option=False)
+    eval_every: int = setting(
+        20, "Training steps between evaluations; stage ends are always evaluated.", COUNTS
+    )
+    threads: int = setting(
+        1,
+        "Torch threads; 0 leaves torch's own choice. Beside other work more than one is a trap.",
+        (0, 1024),
+    )
+    device: str = setting(
+        "auto", "cpu, cuda or auto (CUDA if there is one).", choices=("auto", "cpu", "cuda")
+    )
+    precision: str = setting(
+        "float32",
+        "What responses are sampled and parameters trained in: float32, or bf16, which multiplies "
+        "matrices in bfloat16 while parameters stay float32.",
+        choices=("float32", "bf16"),
+    )
+    keep_stage_models: bool = setting(
+        False, "Keep the model of every stage's end, as a Hugging Face folder of the run."
+    )
+    learning: LearnerConfig = _UNSET
+    """The learner's settings, of its own class; by default that class's defaults."""
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
-        settle(
-            self,
-            whole={"seed": SEEDS, "eval_every": COUNTS, "threads": (0, 1024)},
-            texts=("learner", "model", "preset"),
-            flags=("announced", "keep_stage_models"),
-        )
-        for kind, given, allowed in (
-            ("feedback level", self.feedback, FEEDBACK_LEVELS),
-            ("device", self.device, DEVICES),
-            ("precision", self.precision, PRECISIONS),
-        ):
-            if given not in allowed:
-                raise unknown(kind, given, allowed)
+        settle(self)
+        own = LEARNERS.load(self.learner).config
+        learning: object = own() if self.learning is _UNSET else self.learning
+        if not isinstance(learning, own):
+            raise UsageError(
+                f"learning is a {type(learning).__name__}, but {self.learner} takes a "
+                f"{own.__name__}."
+            )
+        object.__setattr__(self, "learning", learning)
 
     def anywhere(self) -> RunConfig:
         """The same, with a model's folder or file by its whole path: a run may be resumed in
@@ -78,7 +126,47 @@ class RunConfig:
     def from_dict(cls, saved: Mapping[str, Any]) -> RunConfig:
         """The configuration that `asdict` turned into `saved`."""
         parts = {
-            "learning": LearnerConfig(**saved["learning"]),
+            "learning": LEARNERS.load(saved["learner"]).config(**saved["learning"]),
             "evaluation": EvaluationConfig(**saved["evaluation"]),
         }
         return cls(**{**saved, **parts})
+
+
+def configure(
+    *, learner: str = DEFAULT_LEARNER, model: str = EMBEDDED, **options: Any
+) -> RunConfig:
+    """The settings of a run from flat options, each given to the part that has one of its name.
+
+    What is not among `options` comes from the model's preset, and else is the default. Raises
+    `UsageError` for values out of bounds and for what is not a setting of this learner's runs.
+    """
+    own = LEARNERS.load(a_text("learner", learner)).config
+    preset = preset_of(a_text("model", model))
+    _require_settings(options, learner)
+    own_names = {"learner": learner, "model": model, "preset": preset.name}
+    taken = {**preset.options, **options, **own_names}
+    return RunConfig(
+        **those_of(RunConfig, taken),
+        learning=own(**those_of(own, taken)),
+        evaluation=EvaluationConfig(**those_of(EvaluationConfig, taken)),
+    )
+
+
+def names_of(learner: str) -> set[str]:
+    """The names of all settings of a run with this learner that can be given."""
+    parts = (RunConfig, EvaluationConfig, LEARNERS.load(learner).config)
+    return {item.name for part in parts for item in settings_of(part)} - {"preset"}
+
+
+def _require_settings(options: Mapping[str, Any], learner: str) -> None:
+    known = names_of(learner)
+    for name in options:
+        if name in known:
+            continue
+        others = [other for other in LEARNERS.table if name in names_of(other)]
+        if others:
+            raise UsageError(
+                f"{name} is not a setting of {learner}, but of {', '.join(others)}. Leave it out; "
+                f"`cl-bench list learners {learner}` shows what {learner} has."
+            )
+        raise unknown("setting", name, known)

@@ -16,12 +16,14 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, Literal
 
 from cl_bench.contract.errors import RunDirectoryError, UsageError, at_least
-from cl_bench.contract.learner import Exercise, LearnerConfig, Ledger, PromptRecord
+from cl_bench.contract.learner import Exercise, Ledger, PromptRecord
 from cl_bench.contract.task import hashed_rng
 from cl_bench.fast.gepa_round import Evolution, evolve
+from cl_bench.fast.reflection.factory import build_reflector
 from cl_bench.fast.reflection.reflector import Reflector
 from cl_bench.fast.rewriter import Rewriter
 from cl_bench.fast.rollouts import RollOut
+from cl_bench.fast.settings import FastConfig
 from cl_bench.store.files import read_json, write_json_atomically
 
 if TYPE_CHECKING:
@@ -57,13 +59,14 @@ class FastWeights:
     def __init__(
         self,
         policy: Policy,
-        reflector: Reflector,
-        config: LearnerConfig,
+        config: FastConfig,
         ledger: Ledger,
         *,
+        reflector: Reflector | None = None,
         wave: int = 2,
     ) -> None:
         self._config, self._ledger, self._wave = config, ledger, wave
+        reflector = reflector or build_reflector(policy, config, ledger)
         self._rewriter = Rewriter(reflector, ledger, token_budget=config.reflection_token_budget)
         at_least(wave=(wave, 1))
         self._roll_out = RollOut(policy, config, ledger)

@@ -26,10 +26,11 @@ from gepa.strategies.batch_sampler import BatchSampler
 from gepa.strategies.proposal_sampling import ProposalTask
 from gepa.utils import MaxCandidateProposalsStopper
 
-from cl_bench.contract.learner import Exercise, LearnerConfig
+from cl_bench.contract.learner import Exercise
 from cl_bench.fast.reflection.reflector import JudgedRollout
 from cl_bench.fast.rewriter import COMPONENT, Acceptance, Rewriter, RoundLog, State, faults_escape
 from cl_bench.fast.rollouts import RollOut
+from cl_bench.fast.settings import FastConfig
 
 Evaluation = EvaluationBatch[JudgedRollout, str]
 
@@ -55,7 +56,7 @@ def evolve(
     exercises: Sequence[Exercise],
     roll_out: RollOut,
     rewriter: Rewriter,
-    config: LearnerConfig,
+    config: FastConfig,
     *,
     seed: int,
     wave: int,
@@ -149,7 +150,7 @@ class _Waves:
     It draws the minibatches itself, because gepa's sampler repeats some from wave to wave.
     """
 
-    def __init__(self, config: LearnerConfig, wave: int, seed: int) -> None:
+    def __init__(self, config: FastConfig, wave: int, seed: int) -> None:
         self._config, self._wave, self._rng = config, wave, random.Random(seed)
         self._left: list[int] = []
 

@@ -47,12 +47,12 @@ def _make(manifest: Mapping[str, Any], path: Path) -> None:
     from cl_bench.execution.runner import Runner
     from cl_bench.execution.settings import RunConfig
     from cl_bench.fast.reflection.journal import journal_for
-    from cl_bench.fast.reflection.spec import ReflectionLM
+    from cl_bench.fast.settings import reflection_lm
 
     config = replace(RunConfig.from_dict(manifest["config"]), threads=manifest["threads"])
     course = Stream.from_description(manifest["stream"])
     if course.name in STREAMS:
         course = replace(course, version=STREAMS.load(course.name).version)
-    outside = ReflectionLM.parse(config.learning.reflection_lm).outside
+    outside = reflection_lm(config.learning).outside
     journal = journal_for(path, outside=outside, record=None, replay=None)
     Runner.start(path, course, config, Quiet(), journal)

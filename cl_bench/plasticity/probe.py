@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cl_bench.contract.registry import LEARNERS, REFERENCE_LEARNER
 from cl_bench.execution.settings import RunConfig
 from cl_bench.plasticity.origins import Origin
 from cl_bench.sweep.cell import Cell
@@ -47,7 +48,7 @@ class Probe:
         once = {"eval_every": self.steps, "retention_items": 0, "probes": False}
         return Cell(
             self.domain,
-            "rl",
+            REFERENCE_LEARNER,
             seed,
             self.steps,
             {**self.options, **once},
@@ -67,12 +68,10 @@ def options_of(
 
     `UsageError` for a number that is out of its range.
     """
-    own = config.learning
-    learning = replace(
-        own,
-        learning_rate=own.learning_rate if learning_rate is None else learning_rate,
-        problems_per_step=own.problems_per_step if problems_per_step is None else problems_per_step,
-    )
+    given = {"learning_rate": learning_rate, "problems_per_step": problems_per_step}
+    taken = vars(config.learning) | {n: value for n, value in given.items() if value is not None}
+    probing = LEARNERS.load(REFERENCE_LEARNER).config
+    learning = probing(**{name: taken[name] for name in _OF_LEARNING if name in taken})
     measured = {"items": config.evaluation.items, "samples": config.evaluation.samples}
     settings = {name: getattr(learning, name) for name in _OF_LEARNING}
     return {**settings, **measured, "threads": 1, "device": config.device}

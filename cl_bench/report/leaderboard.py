@@ -12,10 +12,10 @@ from pathlib import Path
 
 from cl_bench.analysis.columns import Column, columns
 from cl_bench.analysis.comparability import Key
-from cl_bench.analysis.efficiency import REFERENCE
 from cl_bench.analysis.entries import DAMAGED, Entry, Status, read_entry
 from cl_bench.analysis.run_values import RUN_METRICS
 from cl_bench.contract.errors import ClBenchError
+from cl_bench.contract.registry import REFERENCE_LEARNER
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import (
     Board,
@@ -133,7 +133,7 @@ def _board(
 def _reference(runs: Sequence[Runs]) -> Runs | None:
     """The row of the reference learner. Of several, the one with the most finished seeds; of equal
     ones, the one with the best average accuracy."""
-    rows = [row for row in runs if row.learner == REFERENCE]
+    rows = [row for row in runs if row.learner == REFERENCE_LEARNER]
     return max(rows, key=_finished_then_accuracy, default=None)
 
 

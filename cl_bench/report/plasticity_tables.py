@@ -9,12 +9,11 @@ from math import isfinite
 from pathlib import Path
 
 from cl_bench.analysis.entries import Entry
+from cl_bench.contract.registry import REFERENCE_LEARNER
 from cl_bench.metrics.undefined import Undefined
 
 _HEAD = ("probe", "steps", "samples")
 _NEEDED = ("run", "stream", "learner", "run_seed", "stage", "plasticity_ratio", "note")
-_PROBING = "rl"
-"""The learner of a probe."""
 _LARGEST = 10_000_000
 
 
@@ -32,7 +31,7 @@ class PlasticityTable:
         """Whether a run is one of the table's probes, which are no part of a leaderboard."""
         probes = (self.path.parent / "runs").resolve()
         probed = {Path(row["run"]).name for row in self.rows}
-        alike = entry.learner == _PROBING and entry.setup.key.stream == self.probe
+        alike = entry.learner == REFERENCE_LEARNER and entry.setup.key.stream == self.probe
         return alike and entry.path.name not in probed and entry.path.resolve().parent == probes
 
 

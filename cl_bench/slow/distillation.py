@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from cl_bench.contract.errors import UsageError
-from cl_bench.contract.learner import Batch, Exercise, LearnerConfig, Ledger, StepRecord
+from cl_bench.contract.learner import Batch, Exercise, Ledger, StepRecord
 from cl_bench.contract.prompts import chat, in_turn
 from cl_bench.model.inputs import left_pad
 from cl_bench.model.memory import gradient_passes, scoring_rows
@@ -33,6 +33,7 @@ from cl_bench.slow.optimizer import (
     require_finite,
     save_weights,
 )
+from cl_bench.slow.settings import SlowConfig
 from cl_bench.store.files import read_json, write_json_atomically
 
 _COUNTS = "distill.json"
@@ -52,11 +53,10 @@ class _Lesson:
 class SelfDistillation:
     """Trains `policy.model` in place with AdamW at a constant learning rate.
 
-    Reads from `config`: learning_rate, group_size, mixed_groups, temperature, max_new_tokens. The
-    moments of AdamW live as long as this object and travel with `save` and `load`.
+    The moments of AdamW live as long as this object and travel with `save` and `load`.
     """
 
-    def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
+    def __init__(self, policy: Policy, config: SlowConfig, ledger: Ledger) -> None:
         self._policy, self._config, self._ledger = policy, config, ledger
         self._adam = adamw(policy, config.learning_rate)
         self._steps = 0
@@ -66,11 +66,10 @@ class SelfDistillation:
         """One optimizer step per batch, in order; each is taken when its record is asked for.
 
         The student reads the seed prompt and answers every exercise G times; over those responses
-        the teacher's `prompts` are spread evenly; without `config.mixed_groups` one is read over
-        all of an exercise, and exercises take them in turn. A record's loss is the divergence in
-        nats a token, its reward what the student's responses score, from which nothing is learned
-        (hence no signal). Raises `DivergedError` when the loss, the gradient or a reward is not
-        finite; the weights are then those before that step.
+        the teacher's `prompts` are spread evenly, each over `config.prompt_run` in a row. A
+        record's loss is the divergence in nats a token, its reward what the student's responses
+        score, from which nothing is learned (hence no signal). Raises `DivergedError` when the
+        loss, the gradient or a reward is not finite; the weights are then those before that step.
         """
         chosen = tuple(prompts)
         if not chosen or not all(batches):

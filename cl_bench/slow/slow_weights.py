@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cl_bench.contract.errors import UsageError
-from cl_bench.contract.learner import Batch, LearnerConfig, Ledger, StepRecord
+from cl_bench.contract.learner import Batch, Ledger, StepRecord
 from cl_bench.model.policy import Policy
 from cl_bench.slow.optimizer import load_weights, save_weights
+from cl_bench.slow.settings import RLConfig
 from cl_bench.store.files import read_json, write_json_atomically
 
 _COUNTS = "slow.json"
@@ -24,14 +25,12 @@ _COUNTS = "slow.json"
 class SlowWeights:
     """Trains `policy.model` in place with AdamW at a constant learning rate.
 
-    Reads from `config`: learning_rate, group_size, mixed_groups, ratio_cap, temperature,
-    max_new_tokens. The moments of AdamW live as long as this object and travel with `save` and
-    `load`. With `kl_beta` the loss has a penalty on leaving the frozen base: see
-    `MixedPromptTrainer`.
+    The moments of AdamW live as long as this object and travel with `save` and `load`. With
+    `kl_beta` the loss has a penalty on leaving the frozen base: see `MixedPromptTrainer`.
     """
 
     def __init__(
-        self, policy: Policy, config: LearnerConfig, ledger: Ledger, *, kl_beta: float = 0.0
+        self, policy: Policy, config: RLConfig, ledger: Ledger, *, kl_beta: float = 0.0
     ) -> None:
         # Importing TRL takes seconds; a run that only trains prompts never needs it.
         from cl_bench.slow.trl_trainer import MixedPromptTrainer
@@ -47,8 +46,8 @@ class SlowWeights:
         """One optimizer step per batch, in order; each is taken when its record is asked for.
 
         The G rollouts of an exercise are spread over the system `prompts`: their counts differ by
-        at most one, in a group and over the whole run. Without `config.mixed_groups` all G read
-        one prompt, and exercises take the prompts in turn over the whole run. Raises
+        at most one, in a group and over the whole run; `config.prompt_run` rollouts in a row read
+        the same prompt. Raises
         `DivergedError` when the loss, the gradient or a reward is not finite; the weights are then
         those before that step.
         """

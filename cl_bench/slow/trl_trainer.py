@@ -34,13 +34,14 @@ from transformers.utils import logging
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from cl_bench.contract.learner import Batch, Exercise, LearnerConfig
+from cl_bench.contract.learner import Batch, Exercise
 from cl_bench.contract.prompts import chat, in_turn
 from cl_bench.model.memory import Row, gradient_passes
 from cl_bench.model.policy import Policy, Rollout
 from cl_bench.model.random_states import random_states_kept
 from cl_bench.model.scoring import MOST_LOGITS, frozen_log_probs, response_log_probs
 from cl_bench.slow.optimizer import adamw, finite_sampling, require_finite
+from cl_bench.slow.settings import RLConfig
 
 _ROWS_PER_PASS = 32
 """Rows that go through the loss at once, where memory allows."""
@@ -74,7 +75,7 @@ class MixedPromptTrainer(GRPOTrainer):
     that of the loss is then, in expectation, the gradient of D_KL(policy ‖ base).
     """
 
-    def __init__(self, policy: Policy, config: LearnerConfig, *, kl_beta: float = 0.0) -> None:
+    def __init__(self, policy: Policy, config: RLConfig, *, kl_beta: float = 0.0) -> None:
         model, tokenizer = policy.model, policy.tokenizer
         self._policy, self._config = policy, config
         self._result = StepResult()
@@ -227,7 +228,7 @@ class _FiniteGradient(TrainerCallback):
         self._trainer.check(float(torch.nn.utils.get_total_norm(gradients)), "gradient norm")
 
 
-def _arguments(config: LearnerConfig, device: torch.device) -> GRPOConfig:
+def _arguments(config: RLConfig, device: torch.device) -> GRPOConfig:
     return GRPOConfig(
         # Nothing is written there, but the folder must exist.
         output_dir=tempfile.gettempdir(),

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from cl_bench.contract.errors import LockedError, RunDirectoryError
-from cl_bench.execution.provenance import config_hash
+from cl_bench.contract.text import config_hash
 from cl_bench.store.checkpoint import Checkpoints
 from cl_bench.store.files import (
     UNFINISHED,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cl_bench.contract.errors import RunDirectoryError
-from cl_bench.execution.provenance import config_hash
+from cl_bench.contract.text import config_hash
 from cl_bench.execution.stage_models import stage_models
 
 _LONGEST_NAME = 60

@@ -10,6 +10,7 @@ from cl_bench.contract.errors import UsageError
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.stream import stream
 from cl_bench.contract.validation import COUNTS, SEEDS, whole_number
+from cl_bench.execution.settings import configure, names_of
 from cl_bench.sweep.cell import Cell
 
 _ITS_OWN = ("stream", "learner", "seed", "steps", "model", "out", "progress", "track")
@@ -27,11 +28,9 @@ def grid(
 ) -> list[Cell]:
     """The cells of all combinations, seed by seed, so that early ends leave comparable runs.
 
-    `options` are those of `cl_bench.run`, for every cell alike. Raises `UsageError` for names that
-    do not exist and options that cannot work.
+    `options` are those of `cl_bench.run`, for every cell that has them. Raises `UsageError` for
+    names that do not exist and options that cannot work.
     """
-    from cl_bench.api import configure
-
     options = dict(options or {})
     for name in _ITS_OWN:
         if name in options:
@@ -44,9 +43,17 @@ def grid(
         stream(name, steps=steps, setting=setting)
     for name in learners:
         LEARNERS.load(name)
-    settings = {name: value for name, value in options.items() if name != "setting"}
-    configure(model=model, **settings)
+    owned = {name: _owned(options, name, learners) for name in learners}
+    for name, own in owned.items():
+        configure(learner=name, model=model, **{n: v for n, v in own.items() if n != "setting"})
     length = 0 if steps is None else whole_number("steps", steps, COUNTS)
     chosen = [whole_number("seed", seed, SEEDS) for seed in seeds]
     combined = product(chosen, streams, learners)
-    return [Cell(at, who, seed, length, options, model=model) for seed, at, who in combined]
+    return [Cell(at, who, seed, length, owned[who], model=model) for seed, at, who in combined]
+
+
+def _owned(options: Mapping[str, Any], learner: str, learners: Sequence[str]) -> dict[str, Any]:
+    """Of `options`, those that are not settings of the other learners alone."""
+    known = names_of(learner)
+    elsewhere = {name for other in learners for name in names_of(other)} - known
+    return {name: value for name, value in options.items() if name not in elsewhere}

@@ -261,7 +261,6 @@ def _trial() -> Facts:
     with TemporaryDirectory() as folder:
         done = run(
             "math",
-            "fst",
             steps=2,
             eval_every=2,
             items=4,

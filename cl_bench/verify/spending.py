@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cl_bench.contract.learner import CHANNELS
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.store.schema import TABLES
 from cl_bench.verify.case import KEYS, Case, known
@@ -14,11 +15,6 @@ from cl_bench.verify.manifest import FILE
 if TYPE_CHECKING:
     import pandas as pd
 
-PROMPTED = ("prompt", "fst", "fst-distill", "rl-then-prompt", "prompt-then-rl")
-"""Built-in learners that evolve prompts; the others have no fast channel."""
-UNTRAINED = ("prompt",)
-"""Built-in learners without training steps, and so without a slow channel."""
-_CHANNELS = ("slow", "fast")
 _LEAST_PROMPT = 4
 """Tokens of the shortest chat of a system prompt and a problem."""
 _SPENT = [name for name in TABLES["ledger"].names if name not in KEYS["ledger"]]
@@ -31,7 +27,7 @@ def ledger(case: Case) -> None:
         return
     for step in case.evaluated:
         there = set(frame["channel"][frame["step"].eq(step)])
-        for channel in [name for name in _CHANNELS if name not in there]:
+        for channel in [name for name in CHANNELS if name not in there]:
             key = f"step {step}, {channel}"
             case.findings.add("the row is missing", table="ledger", key=key)
     spent = frame[_SPENT].astype(float)
@@ -86,8 +82,8 @@ def channels(case: Case) -> None:
         case.findings.add(f"{learner!r} is no learner of this installation", file=FILE)
         return
     frame = case.tables["ledger"]
-    has = {"fast": learner in PROMPTED, "slow": learner not in UNTRAINED}
-    for channel in _CHANNELS:
+    has = {channel: channel in LEARNERS.load(learner).channels for channel in CHANNELS}
+    for channel in CHANNELS:
         rows = frame["channel"].eq(channel) & frame["step"].isin(case.evaluated)
         if has[channel]:
             idle = rows & frame["step"].gt(0) & frame["rollouts"].eq(0)
@@ -202,4 +198,4 @@ def _rollouts(case: Case) -> pd.DataFrame:
     """Rollouts so far: a row for each step, a column for each channel."""
     frame = case.tables["ledger"].drop_duplicates(["step", "channel"])
     wide = frame.pivot(index="step", columns="channel", values="rollouts")
-    return wide.reindex(columns=list(_CHANNELS)).dropna()
+    return wide.reindex(columns=list(CHANNELS)).dropna()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from cl_bench.contract.learner import Batch, HearsBoundaries, Learner, LearnerConfig, Ledger
+from cl_bench.contract.learner import Batch, HearsBoundaries, Learner, Ledger
 from cl_bench.contract.prompts import SEED_PROMPT, chat
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.model.policy import Policy
@@ -20,12 +21,12 @@ def rounds(learner: Learner) -> list[int]:
 
 
 @pytest.fixture
-def config(small_config: LearnerConfig) -> LearnerConfig:
+def config(small_config: Any) -> Any:
     return replace(small_config, consecutive_rounds=3, reflection_lm="oracle")
 
 
 def test_the_rounds_precede_the_first_step_and_none_follows(
-    tiny_policy: Policy, config: LearnerConfig, batches: list[Batch]
+    tiny_policy: Policy, config: Any, batches: list[Batch]
 ) -> None:
     ledger = Ledger()
     learner = LEARNERS.load("prompt-then-rl").build(tiny_policy, config, ledger)
@@ -39,7 +40,7 @@ def test_the_rounds_precede_the_first_step_and_none_follows(
 
 
 def test_the_rounds_see_the_base_and_rl_reads_the_best_prompt_alone(
-    tiny_policy: Policy, config: LearnerConfig, batches: list[Batch]
+    tiny_policy: Policy, config: Any, batches: list[Batch]
 ) -> None:
     learner = LEARNERS.load("prompt-then-rl").build(tiny_policy, config, Ledger())
     steps = learner.learn(batches[:2])
@@ -50,7 +51,7 @@ def test_the_rounds_see_the_base_and_rl_reads_the_best_prompt_alone(
 
 
 def test_it_does_not_matter_where_the_runner_pauses(
-    tiny_model: Path, config: LearnerConfig, batches: list[Batch]
+    tiny_model: Path, config: Any, batches: list[Batch]
 ) -> None:
     def records(*chunks: list[Batch]) -> list[object]:
         torch.manual_seed(3)
@@ -62,7 +63,7 @@ def test_it_does_not_matter_where_the_runner_pauses(
 
 
 def test_an_announced_boundary_brings_the_rounds_again(
-    tiny_policy: Policy, config: LearnerConfig, batches: list[Batch]
+    tiny_policy: Policy, config: Any, batches: list[Batch]
 ) -> None:
     learner = LEARNERS.load("prompt-then-rl").build(tiny_policy, config, Ledger())
     assert learner.prompt() == SEED_PROMPT

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from cl_bench.contract.learner import Batch, Exercise, LearnerConfig, Ledger, StepRecord
+from cl_bench.contract.learner import Batch, Exercise, Ledger, StepRecord
 from cl_bench.contract.prompts import SEED_PROMPT, chat
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.task import Verdict
@@ -24,7 +25,7 @@ def short_ones(batches: list[Batch]) -> list[Batch]:
 
 
 def trained(
-    name: str, model: Path, config: LearnerConfig, batches: list[Batch]
+    name: str, model: Path, config: Any, batches: list[Batch]
 ) -> tuple[Policy, list[StepRecord]]:
     policy = Policy.load(str(model))
     torch.manual_seed(2)
@@ -33,7 +34,7 @@ def trained(
 
 
 def test_without_a_weight_on_the_penalty_it_is_rl(
-    tiny_model: Path, small_config: LearnerConfig, batches: list[Batch]
+    tiny_model: Path, small_config: Any, batches: list[Batch]
 ) -> None:
     given = short_ones(batches)
     _, free = trained("rl", tiny_model, small_config, given)
@@ -42,7 +43,7 @@ def test_without_a_weight_on_the_penalty_it_is_rl(
 
 
 def test_the_penalty_keeps_the_policy_closer_to_its_base(
-    tiny_model: Path, small_config: LearnerConfig, batches: list[Batch]
+    tiny_model: Path, small_config: Any, batches: list[Batch]
 ) -> None:
     config = replace(small_config, learning_rate=3e-3, kl_beta=2.0)
     given = short_ones(batches)
@@ -56,8 +57,6 @@ def test_the_penalty_keeps_the_policy_closer_to_its_base(
     assert 0 < distances[1] < 0.5 * distances[0]
 
 
-def test_it_is_evaluated_under_the_seed_prompt(
-    tiny_policy: Policy, small_config: LearnerConfig
-) -> None:
+def test_it_is_evaluated_under_the_seed_prompt(tiny_policy: Policy, small_config: Any) -> None:
     learner = LEARNERS.load("rl-kl").build(tiny_policy, small_config, Ledger())
     assert (learner.prompt(), learner.lineage()) == (SEED_PROMPT, [])

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from cl_bench.contract.learner import Batch, Learner, LearnerConfig, Ledger
+from cl_bench.contract.learner import Batch, Learner, Ledger
 from cl_bench.contract.prompts import SEED_PROMPT
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.model.policy import Policy
 
 
 def test_it_takes_one_rl_step_per_batch_and_reports_it(
-    tiny_policy: Policy, small_config: LearnerConfig, batches: list[Batch]
+    tiny_policy: Policy, small_config: Any, batches: list[Batch]
 ) -> None:
     ledger = Ledger()
     learner = LEARNERS.load("rl").build(tiny_policy, small_config, ledger)
@@ -26,7 +27,7 @@ def test_it_takes_one_rl_step_per_batch_and_reports_it(
 
 
 def test_it_keeps_the_seed_prompt_and_has_no_lineage(
-    tiny_policy: Policy, small_config: LearnerConfig, batches: list[Batch]
+    tiny_policy: Policy, small_config: Any, batches: list[Batch]
 ) -> None:
     learner = LEARNERS.load("rl").build(tiny_policy, small_config, Ledger())
     list(learner.learn(batches[:1]))
@@ -37,7 +38,7 @@ def test_it_keeps_the_seed_prompt_and_has_no_lineage(
 def test_a_loaded_learner_goes_on_as_the_saved_one_would_have(
     tiny_model: Path,
     tmp_path: Path,
-    small_config: LearnerConfig,
+    small_config: Any,
     batches: list[Batch],
 ) -> None:
     def fresh() -> Learner:

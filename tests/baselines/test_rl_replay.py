@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from cl_bench.contract.errors import RunDirectoryError
-from cl_bench.contract.learner import Batch, Exercise, Learner, LearnerConfig, Ledger, load_learner
+from cl_bench.contract.learner import Batch, Exercise, Learner, Ledger, load_learner
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.task import Verdict
 from cl_bench.model.policy import Policy
@@ -43,7 +44,7 @@ class Course:
 
 
 def build(
-    model: Path, config: LearnerConfig, ledger: Ledger | None = None, name: str = "rl-replay"
+    model: Path, config: Any, ledger: Ledger | None = None, name: str = "rl-replay"
 ) -> Learner:
     return LEARNERS.load(name).build(Policy.load(str(model)), config, ledger or Ledger())
 
@@ -53,7 +54,7 @@ def old(keys: list[str], step: int) -> list[str]:
 
 
 def test_a_share_of_each_step_is_past_and_a_step_costs_what_rls_does(
-    tiny_model: Path, small_config: LearnerConfig
+    tiny_model: Path, small_config: Any
 ) -> None:
     course, ledger = Course(7, 4, 2), Ledger()
     config = replace(small_config, group_size=2, replay_share=0.375)
@@ -70,7 +71,7 @@ def test_a_share_of_each_step_is_past_and_a_step_costs_what_rls_does(
     assert ledger.slow.rollouts == 7 * 4 * 2
 
 
-def test_without_a_share_it_is_rl(tiny_model: Path, small_config: LearnerConfig) -> None:
+def test_without_a_share_it_is_rl(tiny_model: Path, small_config: Any) -> None:
     found = []
     for name in ("rl", "rl-replay"):
         torch.manual_seed(1)
@@ -81,7 +82,7 @@ def test_without_a_share_it_is_rl(tiny_model: Path, small_config: LearnerConfig)
 
 
 def test_the_reservoir_is_a_sample_of_everything_trained_on(
-    tiny_model: Path, small_config: LearnerConfig, tmp_path: Path
+    tiny_model: Path, small_config: Any, tmp_path: Path
 ) -> None:
     kept: set[str] = set()
     for seed in range(3):
@@ -100,7 +101,7 @@ def test_the_reservoir_is_a_sample_of_everything_trained_on(
 
 
 def test_a_loaded_learner_replays_what_the_saved_one_would_have(
-    tiny_model: Path, small_config: LearnerConfig, tmp_path: Path
+    tiny_model: Path, small_config: Any, tmp_path: Path
 ) -> None:
     config = replace(small_config, replay_share=0.5)
     course, again = Course(6, 2, 4), Course(6, 2, 4)
@@ -120,7 +121,7 @@ def test_a_loaded_learner_replays_what_the_saved_one_would_have(
 
 
 def test_learning_without_the_past_that_was_saved_is_refused(
-    tiny_model: Path, small_config: LearnerConfig, tmp_path: Path
+    tiny_model: Path, small_config: Any, tmp_path: Path
 ) -> None:
     course = Course(2, 2, 4)
     saved = build(tiny_model, small_config)

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from cl_bench.contract.learner import Batch, LearnerConfig, Ledger, StepRecord
+from cl_bench.contract.learner import Batch, Ledger, StepRecord
 from cl_bench.contract.prompts import SEED_PROMPT
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.model.policy import Policy
 
 
 @pytest.fixture
-def config(small_config: LearnerConfig) -> LearnerConfig:
+def config(small_config: Any) -> Any:
     return replace(small_config, consecutive_rounds=2, reflection_lm="oracle")
 
 
 def test_the_weights_and_records_are_those_of_rl_bit_by_bit(
-    tiny_model: Path, config: LearnerConfig, batches: list[Batch]
+    tiny_model: Path, config: Any, batches: list[Batch]
 ) -> None:
     found: list[list[StepRecord]] = []
     weights = []
@@ -37,7 +38,7 @@ def test_the_weights_and_records_are_those_of_rl_bit_by_bit(
 
 
 def test_every_checkpoint_has_rounds_of_its_own_that_begin_at_the_seed_prompt(
-    tiny_policy: Policy, config: LearnerConfig, batches: list[Batch]
+    tiny_policy: Policy, config: Any, batches: list[Batch]
 ) -> None:
     learner = LEARNERS.load("rl-then-prompt").build(tiny_policy, config, Ledger())
     assert learner.prompt() == SEED_PROMPT
@@ -58,7 +59,7 @@ def test_every_checkpoint_has_rounds_of_its_own_that_begin_at_the_seed_prompt(
 
 
 def test_the_prompt_stands_before_the_last_record_is_taken(
-    tiny_policy: Policy, config: LearnerConfig, batches: list[Batch]
+    tiny_policy: Policy, config: Any, batches: list[Batch]
 ) -> None:
     learner = LEARNERS.load("rl-then-prompt").build(tiny_policy, config, Ledger())
     steps = learner.learn(batches[:2])

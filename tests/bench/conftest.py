@@ -13,10 +13,10 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from cl_bench.contract.learner import LearnerConfig
 from cl_bench.contract.stream import Course, stream
 from cl_bench.model import EMBEDDED, resolve
 from cl_bench.model.policy import Policy
+from cl_bench.slow.settings import RLConfig
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def policy() -> Policy:
 @pytest.fixture(scope="session")
 def course() -> Course:
     """80 steps of math at the default sizes."""
-    size = LearnerConfig().problems_per_step
+    size = RLConfig().problems_per_step
     return Course(stream("math"), seed=0, feedback="step", problems_per_step=size)
 
 

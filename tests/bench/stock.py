@@ -9,14 +9,14 @@ from datasets import Dataset
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from cl_bench.contract.learner import LearnerConfig
 from cl_bench.contract.prompts import chat
 from cl_bench.contract.stream import Course
 from cl_bench.model.policy import Policy
+from cl_bench.slow.settings import RLConfig
 
 
 def stock_trainer(
-    policy: Policy, course: Course, config: LearnerConfig, steps: int, folder: Path
+    policy: Policy, course: Course, config: RLConfig, steps: int, folder: Path
 ) -> GRPOTrainer:
     """GRPOTrainer as its documentation has it, with the settings that ours has."""
     exercises = [exercise for batch in course.batches(1, steps) for exercise in batch]
@@ -38,7 +38,7 @@ def stock_trainer(
     )
 
 
-def _arguments(config: LearnerConfig, steps: int, folder: Path) -> GRPOConfig:
+def _arguments(config: RLConfig, steps: int, folder: Path) -> GRPOConfig:
     return GRPOConfig(
         output_dir=str(folder),
         use_cpu=True,

@@ -9,14 +9,14 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from cl_bench.contract.learner import LearnerConfig
 from cl_bench.contract.prompts import SEED_PROMPT, chat
 from cl_bench.contract.stream import Course
 from cl_bench.contract.task import Problem
 from cl_bench.execution.problem_sets import distinct_problems
 from cl_bench.model.policy import Policy
+from cl_bench.slow.settings import RLConfig
 
-LONGEST = LearnerConfig().max_new_tokens
+LONGEST = RLConfig().max_new_tokens
 GROUP = pytest.mark.benchmark(group="evaluating 64 problems")
 SAMPLING: dict[str, Any] = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
 

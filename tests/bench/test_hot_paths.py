@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from cl_bench.contract.learner import LearnerConfig, Ledger
+from cl_bench.contract.learner import Ledger
 from cl_bench.contract.prompts import SEED_PROMPT, chat
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.stream import Course
 from cl_bench.model.policy import Policy, Rollout
+from cl_bench.slow.settings import RLConfig
 
-CONFIG = LearnerConfig()
+CONFIG = RLConfig()
 
 
 def sample(policy: Policy, course: Course) -> list[Rollout]:

@@ -10,14 +10,15 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from cl_bench.contract.learner import LearnerConfig, Ledger
+from cl_bench.contract.learner import Ledger
 from cl_bench.contract.prompts import SEED_PROMPT
 from cl_bench.contract.stream import Course
 from cl_bench.model.policy import Policy
+from cl_bench.slow.settings import RLConfig
 from cl_bench.slow.slow_weights import SlowWeights
 from tests.bench.stock import stock_trainer
 
-CONFIG = LearnerConfig()
+CONFIG = RLConfig()
 STEPS = 6
 ROUNDS = 5
 

@@ -16,12 +16,13 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from cl_bench import Run
-from cl_bench.api import configure
 from cl_bench.contract.errors import ModelError
-from cl_bench.contract.learner import LearnerConfig, Ledger
+from cl_bench.contract.learner import Ledger
 from cl_bench.contract.stream import Course, stream
+from cl_bench.execution.settings import configure
 from cl_bench.model import resolve
 from cl_bench.model.policy import Policy
+from cl_bench.slow.settings import RLConfig
 from cl_bench.slow.slow_weights import SlowWeights
 from tests.bench.stock import stock_trainer
 
@@ -49,12 +50,14 @@ def real_policy(fetched: str) -> Policy:
 
 
 @pytest.fixture
-def learning() -> LearnerConfig:
-    return configure(model="smollm2").learning
+def learning() -> RLConfig:
+    config = configure(learner="rl", model="smollm2").learning
+    assert isinstance(config, RLConfig)
+    return config
 
 
 @pytest.fixture
-def sums(learning: LearnerConfig) -> Course:
+def sums(learning: RLConfig) -> Course:
     size = learning.problems_per_step
     return Course(stream("gym-arithmetic"), seed=0, feedback="full", problems_per_step=size)
 
@@ -63,7 +66,7 @@ def sums(learning: LearnerConfig) -> Course:
 def test_ours(
     benchmark: BenchmarkFixture,
     real_policy: Policy,
-    learning: LearnerConfig,
+    learning: RLConfig,
     sums: Course,
     medians: dict[str, float],
 ) -> None:
@@ -81,7 +84,7 @@ def test_ours(
 def test_stock_trl(
     benchmark: BenchmarkFixture,
     real_policy: Policy,
-    learning: LearnerConfig,
+    learning: RLConfig,
     sums: Course,
     tmp_path: Path,
     slower_than_ours: Callable[[str, float], None],

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from cl_bench.api import configure
 from cl_bench.claims import ablations
 from cl_bench.claims.ablations import REFERENCE, VARIATIONS, Row, Variation
 from cl_bench.claims.page_ablations import ablation_section
 from cl_bench.claims.plan import Plan, cells
 from cl_bench.claims.plan import plan as planned_with
 from cl_bench.contract.registry import LEARNERS
+from cl_bench.execution.settings import configure
 from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import Heading, Paragraph, Table

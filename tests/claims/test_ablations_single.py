@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from cl_bench.api import configure
 from cl_bench.claims import ablations_single
 from cl_bench.claims.ablations import SEEDS, Variation
 from cl_bench.claims.ablations_single import REFERENCE, Row, variations
@@ -12,6 +11,7 @@ from cl_bench.claims.measures_zero_reward import DOMAIN as ZERO_REWARD
 from cl_bench.claims.page_ablations import ablation_section
 from cl_bench.claims.plan import KL_DOMAINS, Plan, cells
 from cl_bench.claims.plan import plan as planned_with
+from cl_bench.execution.settings import configure
 from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import Heading, Table

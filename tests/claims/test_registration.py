@@ -104,8 +104,8 @@ def test_the_code_that_judges_is_all_that_measures_call() -> None:
                 else:
                     continue
                 last = {module.rpartition(".")[2] for module in found}
-                names = {name.rpartition("/")[2] for name in hashed}
-                assert last <= {*names, *only_show, "registered"}, (file, last)
+                stems = {name.rpartition("/")[2] for name in hashed}
+                assert last <= {*stems, *only_show, "registered"}, (file, last)
 
 
 def _home(package: str, name: str) -> str:

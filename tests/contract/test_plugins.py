@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from cl_bench.analysis.plugin_metrics import PLUGIN_METRICS
 from cl_bench.cli.listing import listing
 from cl_bench.contract import plugins
 from cl_bench.contract.errors import PluginError, RunDirectoryError, UsageError
 from cl_bench.contract.registry import (
     DOMAINS,
     LEARNERS,
-    PLUGIN_METRICS,
     STREAMS,
     Registry,
     plugins_used,
@@ -29,6 +29,7 @@ MODULE = '''
 """what the module says ."""
 from cl_bench.contract.learner import LearnerFactory
 from cl_bench.metrics import Metric
+from cl_bench.analysis.plugin_metrics import PLUGIN_METRICS
 from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.stream import Stage, Stream
 

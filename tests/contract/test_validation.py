@@ -12,13 +12,14 @@ import pytest
 
 import cl_bench
 from cl_bench.contract.errors import UsageError
-from cl_bench.contract.learner import LearnerConfig
+from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.validation import a_text, real_number, whole_number
-from cl_bench.execution.evaluator import EvaluationConfig
-from cl_bench.execution.settings import RunConfig
+from cl_bench.execution.settings import EvaluationConfig, RunConfig
+from cl_bench.slow.settings import RLConfig
 from cl_bench.tools.embedded.training import TrainingConfig
 
-CONFIGS = (RunConfig, LearnerConfig, EvaluationConfig, TrainingConfig)
+LEARNING = tuple(LEARNERS.load(name).config for name in LEARNERS.table)
+CONFIGS: tuple[Any, ...] = (RunConfig, *dict.fromkeys(LEARNING), EvaluationConfig, TrainingConfig)
 FIELDS = [
     (config, item.name, item.type)
     for config in CONFIGS
@@ -58,7 +59,7 @@ def test_numbers_of_other_libraries_and_paths_become_plain_data() -> None:
     plain = asdict(config)
     assert (plain["seed"], type(plain["seed"])) == (5, int)
     assert plain["model"] == "some/model"
-    learning = LearnerConfig(learning_rate=np.float32(0.5), ratio_cap=5)  # type: ignore[arg-type]
+    learning = RLConfig(learning_rate=np.float32(0.5), ratio_cap=5)  # type: ignore[arg-type]
     assert (learning.learning_rate, type(learning.learning_rate)) == (0.5, float)
     assert type(learning.ratio_cap) is float
 
@@ -78,7 +79,7 @@ def test_the_bounds_themselves_are_allowed_and_the_message_names_them() -> None:
     [
         {"stream": 5},
         {"stream": ["math"]},
-        {"learner": None},
+        {"learner": 5},
         {"setting": ["easy"]},
         {"setting": 5},
         {"steps": "2"},

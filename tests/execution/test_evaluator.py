@@ -11,15 +11,18 @@ import pytest
 import torch
 
 from cl_bench.contract.errors import UsageError
+from cl_bench.contract.learner import LearnerConfig
 from cl_bench.contract.prompts import SEED_PROMPT, chat
 from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.stream import Course, stream
-from cl_bench.execution.evaluator import Evaluation, EvaluationConfig, Evaluator
+from cl_bench.execution.evaluator import Evaluation, Evaluator
 from cl_bench.execution.problem_sets import distinct_problems
+from cl_bench.execution.settings import EvaluationConfig
 from cl_bench.model.policy import Chat, Policy, Rollout
 from cl_bench.model.scoring import Divergence
 
-CONFIG = EvaluationConfig(items=6, samples=4, max_new_tokens=12, retention_items=10)
+CONFIG = EvaluationConfig(items=6, samples=4, retention_items=10)
+LEARNING = LearnerConfig(max_new_tokens=12)
 OUTSIDE = ("facts", "star-graph")
 MEASURED = {
     "entropy",
@@ -39,11 +42,14 @@ def policy(tiny_model: Path) -> Policy:
 
 
 def evaluator(
-    policy: Policy, setting: str = "default", config: EvaluationConfig = CONFIG
+    policy: Policy,
+    setting: str = "default",
+    config: EvaluationConfig = CONFIG,
+    learning: LearnerConfig = LEARNING,
 ) -> Evaluator:
     named = stream("math-to-code", setting=setting)
     course = Course(named, seed=0, feedback="step", problems_per_step=4)
-    return Evaluator(policy, course, config, OUTSIDE)
+    return Evaluator(policy, course, config, OUTSIDE, learning=learning)
 
 
 def perturb(policy: Policy) -> None:
@@ -442,10 +448,11 @@ def test_hard_problems_without_room_say_how_to_leave_them_out(policy: Policy) ->
     chats = [chat(SEED_PROMPT, p.prompt) for p in distinct_problems(task, CONFIG.items)]
     hardest = max(map(len, policy.encode(chats)))
     limit = policy.context or 0
-    config = replace(CONFIG, max_new_tokens=limit - hardest + 1, retention_items=0)
+    config = replace(CONFIG, retention_items=0)
+    longest = LearnerConfig(max_new_tokens=limit - hardest + 1)
     with pytest.raises(UsageError, match=r"do not fit .* --no-probes"):
-        evaluator(policy, "easy", config).require_room()
-    evaluator(policy, "easy", replace(config, probes=False)).require_room()
+        evaluator(policy, "easy", config, longest).require_room()
+    evaluator(policy, "easy", replace(config, probes=False), longest).require_room()
 
 
 def _gold_for_even_items(policy: Policy) -> Callable[..., list[Rollout]]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import replace
+from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from cl_bench.api import configure
 from cl_bench.execution import presets
 from cl_bench.execution.presets import preset_of
-from cl_bench.execution.settings import RunConfig
+from cl_bench.execution.settings import RunConfig, configure, names_of
 from cl_bench.model.fetching import Wheel
 from cl_bench.model.named import MODELS
 
@@ -44,9 +43,11 @@ def test_a_model_with_a_file_of_its_own_lays_it_over_that_of_all_pretrained_ones
 
 def test_an_explicit_option_wins() -> None:
     config = configure(model="smollm2", learning_rate=0.5)
-    assert config.learning.learning_rate == 0.5
+    assert asdict(config.learning)["learning_rate"] == 0.5
     assert config.preset == "smollm2"
-    assert "learning_rate 0.5 (given)" in preset_of("smollm2").words({"learning_rate": 0.5})
+    assert "learning_rate 0.5 (given)" in preset_of("smollm2").words(
+        {"learning_rate": 0.5}, names_of("rl")
+    )
 
 
 @pytest.mark.parametrize(

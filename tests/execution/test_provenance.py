@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import cl_bench
-from cl_bench.execution.provenance import PACKAGES, config_hash, file_hashes, provenance
+from cl_bench.contract.text import config_hash
+from cl_bench.execution.provenance import PACKAGES, file_hashes, provenance
 
 SHOW = """
 from cl_bench.execution.provenance import provenance

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from cl_bench.contract.learner import Exercise, LearnerConfig, Ledger, PromptRecord
+from cl_bench.contract.learner import Exercise, Ledger, PromptRecord
 from cl_bench.contract.task import Verdict
 from cl_bench.fast.fast_weights import FastWeights
 from cl_bench.fast.reflection.reflector import JudgedRollout, Reflection, Reflector
+from cl_bench.fast.settings import FastConfig
 from cl_bench.model.policy import Chat, Policy, Rollout
 
 SEED = "think ."
@@ -19,7 +20,7 @@ SEED = "think ."
 PROMPT_TOKENS, COMPLETION_TOKENS, REFLECTION_TOKENS = 3, 2, 10
 
 
-CONFIG = LearnerConfig(
+CONFIG = FastConfig(
     population=4, proposals=3, reflection_batch=2, round_exercises=4, seed_prompt=SEED
 )
 
@@ -94,16 +95,16 @@ def says(*texts: str | Exception) -> Reflector:
 def fast(
     policy: ScriptedPolicy | None = None,
     reflector: Reflector = learn,
-    config: LearnerConfig = CONFIG,
+    config: FastConfig = CONFIG,
     *,
     ledger: Ledger | None = None,
     wave: int = 1,
 ) -> FastWeights:
     return FastWeights(
         cast(Policy, policy or ScriptedPolicy()),
-        reflector,
         config,
         ledger or Ledger(),
+        reflector=reflector,
         wave=wave,
     )
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import torch
 
-from cl_bench.contract.learner import Batch, LearnerConfig, Ledger
+from cl_bench.contract.learner import Batch, Ledger
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.model.policy import Policy
 
 
 def test_a_round_precedes_every_t_th_step_and_every_step_is_an_rl_step(
-    tiny_policy: Policy, small_config: LearnerConfig, batches: list[Batch]
+    tiny_policy: Policy, small_config: Any, batches: list[Batch]
 ) -> None:
     ledger = Ledger()
     learner = LEARNERS.load("fst").build(tiny_policy, small_config, ledger)
@@ -31,7 +31,7 @@ def test_a_round_precedes_every_t_th_step_and_every_step_is_an_rl_step(
 
 @pytest.mark.parametrize("cut", [1, 2, 3])
 def test_records_do_not_depend_on_where_the_runner_pauses(
-    tiny_model: Path, small_config: LearnerConfig, batches: list[Batch], cut: int
+    tiny_model: Path, small_config: Any, batches: list[Batch], cut: int
 ) -> None:
     def records(*chunks: list[Batch]) -> list[object]:
         torch.manual_seed(3)
@@ -45,7 +45,7 @@ def test_records_do_not_depend_on_where_the_runner_pauses(
 def test_a_loaded_learner_goes_on_as_the_saved_one_would_have(
     tiny_model: Path,
     tmp_path: Path,
-    small_config: LearnerConfig,
+    small_config: Any,
     batches: list[Batch],
     ablation: dict[str, Any],
 ) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cl_bench.api import configure
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.stream import stream
 from cl_bench.execution.progress import Quiet
 from cl_bench.execution.runner import Runner
+from cl_bench.execution.settings import configure
 from cl_bench.gate.regression import check
 from cl_bench.gate.rerun import rerun
 from cl_bench.store.run_tables import open_run

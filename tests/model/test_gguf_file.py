@@ -10,15 +10,17 @@ import pytest
 import torch
 
 from cl_bench.contract.errors import ModelError
-from cl_bench.contract.learner import Exercise, LearnerConfig, Ledger
+from cl_bench.contract.learner import Exercise, Ledger
 from cl_bench.contract.prompts import chat
 from cl_bench.contract.task import Verdict
 from cl_bench.execution.identity import identity
 from cl_bench.execution.provenance import file_hashes
 from cl_bench.execution.settings import RunConfig
+from cl_bench.fast.reflection.spec import ReflectionLM
 from cl_bench.model import gguf_file
 from cl_bench.model.loading import load
 from cl_bench.model.policy import Policy
+from cl_bench.slow.settings import RLConfig
 from cl_bench.slow.slow_weights import SlowWeights
 from cl_bench.store.files import file_hash
 
@@ -55,7 +57,7 @@ def test_a_step_of_training_changes_the_model_but_not_its_base(gguf: Write) -> N
     torch.manual_seed(0)
     policy = Policy.load(str(gguf()))
     before = {name: value.clone() for name, value in policy.model.state_dict().items()}
-    config = LearnerConfig(group_size=4, max_new_tokens=4, learning_rate=1e-2)
+    config = RLConfig(group_size=4, max_new_tokens=4, learning_rate=1e-2)
     exercise = Exercise("1", "what", lambda text: Verdict(len(text) % 2, "", None))
     batch = [[exercise, exercise]]
     list(SlowWeights(policy, config, Ledger()).steps(batch, ["answer"]))
@@ -110,10 +112,13 @@ def test_the_hash_of_the_file_names_the_model(
     gguf: Write, tiny_policy: Policy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = gguf()
-    first = identity(str(file), "oracle", tiny_policy)
+    first = identity(str(file), ReflectionLM("oracle"), tiny_policy)
     assert first["model_files"] == {"tiny.gguf": file_hash(file)}
     gguf(seed=1)
-    assert identity(str(file), "oracle", tiny_policy)["model_files"] != first["model_files"]
+    assert (
+        identity(str(file), ReflectionLM("oracle"), tiny_policy)["model_files"]
+        != first["model_files"]
+    )
     monkeypatch.chdir(file.parent)
     assert RunConfig(model="tiny.gguf").anywhere().model == str(file.resolve())
 

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from cl_bench.contract.errors import ModelError, UsageError
-from cl_bench.contract.learner import Exercise, LearnerConfig, Ledger
+from cl_bench.contract.learner import Exercise, Ledger
 from cl_bench.contract.prompts import chat
 from cl_bench.contract.task import Verdict
 from cl_bench.model.loading import load
 from cl_bench.model.policy import Policy
+from cl_bench.slow.settings import RLConfig
 from cl_bench.slow.slow_weights import SlowWeights
 
 NO_SYSTEM = (
@@ -58,7 +59,7 @@ def test_a_folded_template_serves_training_too(copy: Path) -> None:
     file.write_text(NO_SYSTEM + file.read_text())
     torch.manual_seed(0)
     policy = Policy.load(str(copy))
-    config = LearnerConfig(group_size=2, max_new_tokens=3)
+    config = RLConfig(group_size=2, max_new_tokens=3)
     exercise = Exercise("1", "math : one f : 4", lambda text: Verdict(len(text) % 2, "", None))
     (record,) = SlowWeights(policy, config, Ledger()).steps([[exercise]], ["solve step by step ."])
     assert 0 <= record.reward <= 1

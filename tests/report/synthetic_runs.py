@@ -23,7 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from cl_bench.contract.learner import LearnerConfig
-from cl_bench.execution.provenance import config_hash
+from cl_bench.contract.registry import LEARNERS
+from cl_bench.contract.text import config_hash
 from cl_bench.store.schema import SCHEMA_VERSION, TABLES
 from tests.report.synthetic_tables import TEXTS, TWO, Row, Synthetic, rising, tables
 
@@ -75,7 +76,9 @@ def _lifted(lift: float, step: int, domain: str, prompt: str) -> float:
 
 
 def _manifest(spec: Synthetic) -> Row:
-    learning = LearnerConfig(problems_per_step=2, group_size=5, seed=spec.seed)
+    known = spec.learner in LEARNERS
+    config = LEARNERS.load(spec.learner).config if known else LearnerConfig
+    learning = config(problems_per_step=2, group_size=5, seed=spec.seed)
     parts: Row = {
         "learner": spec.learner,
         "model": "embedded",
@@ -123,7 +126,7 @@ def _stream(spec: Synthetic) -> Row:
 
 
 # `EvaluationConfig`, whose module would import torch.
-_EVALUATION = {"retention_items": 8, "temperature": 1.0, "max_new_tokens": 96, "probes": True}
+_EVALUATION = {"retention_items": 8, "probes": True}
 _PROVENANCE = {
     "cl_bench": "0.1.0",
     "git_commit": "c" * 40,

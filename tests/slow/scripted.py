@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict
 
 import torch
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from cl_bench.contract.learner import Exercise, LearnerConfig
+from cl_bench.contract.learner import Exercise
 from cl_bench.contract.task import Verdict
 from cl_bench.model.policy import Policy
+from cl_bench.slow.settings import RLConfig
 from tests.model.samplers.doubles import Recorded
 
-CONFIG = LearnerConfig(learning_rate=1e-2, group_size=4, max_new_tokens=7, temperature=0.8)
-APART = replace(CONFIG, mixed_groups=False)
+
+class OnePromptEach(RLConfig):
+    """All rollouts of an exercise read the same prompt."""
+
+    @property
+    def prompt_run(self) -> int:
+        return self.group_size
+
+
+CONFIG = RLConfig(learning_rate=1e-2, group_size=4, max_new_tokens=7, temperature=0.8)
+APART = OnePromptEach(**asdict(CONFIG))
 ONE, TWO, THREE = "solve step by step .", "a second , longer prompt ;", "third"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -11,15 +11,26 @@ import torch
 from torch import Tensor
 
 from cl_bench.contract.errors import DivergedError, UsageError
-from cl_bench.contract.learner import Exercise, LearnerConfig, Ledger
+from cl_bench.contract.learner import Exercise, Ledger
 from cl_bench.contract.prompts import SEED_PROMPT, chat
 from cl_bench.contract.task import Verdict
 from cl_bench.model.policy import Policy
 from cl_bench.slow.distillation import SelfDistillation
+from cl_bench.slow.settings import SlowConfig
 from tests.model.samplers.doubles import Recorded
 from tests.slow.scripted import assert_same_gradients, gradients_of, trainable_copy
 
-CONFIG = LearnerConfig(learning_rate=1e-2, group_size=4, max_new_tokens=7, temperature=0.8)
+CONFIG = SlowConfig(learning_rate=1e-2, group_size=4, max_new_tokens=7, temperature=0.8)
+
+
+class OnePromptEach(SlowConfig):
+    """All rollouts of an exercise read the same prompt."""
+
+    @property
+    def prompt_run(self) -> int:
+        return self.group_size
+
+
 TWO, THREE = "a second , longer prompt ;", "third"
 
 Responses = list[tuple[tuple[int, ...], tuple[int, ...]]]
@@ -95,7 +106,7 @@ def test_the_gradient_is_that_of_the_reverse_divergence_with_a_still_teacher(
     given = gradients_of(policy.model)
     batch = [exercise("a", lambda text: float(len(text) % 2)), exercise("b"), exercise("c")]
     prompts = [SEED_PROMPT, TWO, THREE]
-    config = replace(CONFIG, mixed_groups=mixed)
+    config = CONFIG if mixed else OnePromptEach(**asdict(CONFIG))
     (record,) = SelfDistillation(policy, config, Ledger()).steps([batch], prompts)
 
     loss, model = by_hand(policy, seen.rows, batch, prompts, mixed)

@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from cl_bench.contract.errors import DivergedError, UsageError
-from cl_bench.contract.learner import LearnerConfig, Ledger
+from cl_bench.contract.learner import Ledger
 from cl_bench.contract.prompts import chat
 from cl_bench.model.policy import Policy
+from cl_bench.slow.settings import RLConfig
 from cl_bench.slow.slow_weights import SlowWeights
 from tests.model.samplers.doubles import Recorded
 from tests.slow.scripted import (
@@ -35,7 +36,7 @@ from tests.slow.scripted import (
 
 @pytest.mark.parametrize("config", [CONFIG, APART], ids=["mixed groups", "groups apart"])
 def test_a_loaded_run_goes_on_exactly_as_the_saved_one(
-    policy: Policy, tiny_model: Path, tmp_path: Path, config: LearnerConfig
+    policy: Policy, tiny_model: Path, tmp_path: Path, config: RLConfig
 ) -> None:
     batches = [[by_length(f"b{b} e{e}") for e in range(2)] for b in range(4)]
     systems = [ONE, TWO, THREE]
@@ -189,7 +190,7 @@ def test_a_copy_of_a_trained_model_has_weights_of_its_own(policy: Policy) -> Non
 
 def test_unusable_requests_say_what_to_give(policy: Policy) -> None:
     with pytest.raises(UsageError, match="at least 2"):
-        SlowWeights(policy, LearnerConfig(group_size=1), Ledger())
+        SlowWeights(policy, RLConfig(group_size=1), Ledger())
     slow = SlowWeights(policy, CONFIG, Ledger())
     with pytest.raises(UsageError, match="0 prompts"):
         slow.steps([[by_length("a")]], [])

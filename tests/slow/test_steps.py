@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from cl_bench.contract.learner import LearnerConfig, Ledger
+from cl_bench.contract.learner import Ledger
 from cl_bench.contract.prompts import chat
 from cl_bench.model.memory import ACTIVATIONS
 from cl_bench.model.policy import Policy
+from cl_bench.slow.settings import RLConfig
 from cl_bench.slow.slow_weights import SlowWeights
 from cl_bench.slow.trl_trainer import MixedPromptTrainer
 from tests.model.samplers.doubles import Recorded
@@ -96,7 +97,7 @@ def test_the_gradient_is_the_hand_written_one_with_one_advantage_over_the_group(
     policy: Policy,
     seen: Recorded,
     logits: int,
-    config: LearnerConfig,
+    config: RLConfig,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("cl_bench.slow.trl_trainer.MOST_LOGITS", logits)
@@ -170,7 +171,7 @@ def test_a_step_without_signal_has_no_gradient_and_leaves_the_weights(policy: Po
 
 
 def test_the_ratio_weighs_each_token_up_to_the_cap_and_carries_no_gradient(policy: Policy) -> None:
-    config = LearnerConfig(group_size=2, max_new_tokens=7, temperature=0.8, ratio_cap=2.0)
+    config = RLConfig(group_size=2, max_new_tokens=7, temperature=0.8, ratio_cap=2.0)
     trainer = MixedPromptTrainer(policy, config)
     trainer.step([by_length("a")], [ONE], before=0, number=1)
     seen = Recorded(policy.sampler, [(5, 6, 7), (5, 6)], [(20, 21), (22, 23, 24)])

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from cl_bench.contract.errors import OtherSoftwareError, RunDirectoryError, UsageError
-from cl_bench.execution.provenance import config_hash
+from cl_bench.contract.text import config_hash
 from cl_bench.store.files import file_hash
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.schema import SCHEMA_VERSION, TABLES

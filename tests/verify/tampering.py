@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from cl_bench.contract.errors import ClBenchError
-from cl_bench.execution.provenance import config_hash
+from cl_bench.contract.text import config_hash
 from cl_bench.store.packs.container import read, written
 from cl_bench.store.packs.decode import encoded
 from cl_bench.store.packs.layout import MANIFEST, PACK, member

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cl_bench.contract.registry import LEARNERS
 from cl_bench.verify.run import verify_run
-from cl_bench.verify.spending import PROMPTED, UNTRAINED
 
 from .tampering import Forgery, Tamper, both, drop, edit, option, require_found
 
@@ -272,10 +270,3 @@ def test_what_did_worse_than_the_seed_prompt_may_be_left_out(
     report = verify_run(forged.write(tmp_path / "forged.zip"))
     words = "fate is not what the scores of its round give"
     assert any(words in finding.text() for finding in report.findings) == found
-
-
-def test_every_learner_is_known_to_have_a_fast_channel_or_none() -> None:
-    """The ones that evolve prompts, and those that do not: a new learner belongs to either."""
-    slow_alone = {"rl", "rl-kl", "rl-replay"}
-    assert {*PROMPTED, *slow_alone} == LEARNERS.table.keys()
-    assert set(UNTRAINED) < set(PROMPTED)

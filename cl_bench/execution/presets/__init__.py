@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,10 @@ class Preset:
     options: Mapping[str, Any]
     """What differs from the configuration's own defaults."""
 
-    def words(self, given: Mapping[str, Any]) -> str:
-        """What a run takes, in one line: the preset's options, those of `given` in their place."""
-        taken = {name: given.get(name, value) for name, value in self.options.items()}
+    def words(self, given: Mapping[str, Any], known: Container[str]) -> str:
+        """What a run takes, in one line: those of the preset's options that it knows, and those of
+        `given` in their place."""
+        taken = {n: given.get(n, value) for n, value in self.options.items() if n in known}
         shown = ", ".join(
             f"{name} {json.dumps(value, ensure_ascii=False)}{' (given)' if name in given else ''}"
             for name, value in taken.items()

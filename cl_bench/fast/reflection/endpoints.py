@@ -15,9 +15,9 @@ from importlib import import_module
 from typing import Any
 
 from cl_bench.contract.errors import UsageError
+from cl_bench.contract.journal import Style
 from cl_bench.contract.prompts import Message
 from cl_bench.fast.reflection.outside import Answer, AttemptError, patience
-from cl_bench.fast.reflection.reflector import Style
 from cl_bench.fast.reflection.spec import ReflectionLM, check_url
 
 MAX_REPLY_TOKENS = 4_096

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cl_bench.contract.learner import LearnerConfig, Ledger
+from cl_bench.contract.learner import Ledger
 from cl_bench.fast.reflection.journal import Replay
 from cl_bench.fast.reflection.reflector import BaseReflector, Reflector
 from cl_bench.fast.reflection.spec import ReflectionLM
+from cl_bench.fast.settings import FastConfig
 
 if TYPE_CHECKING:
     from cl_bench.fast.reflection.outside import Endpoint
     from cl_bench.model.policy import Policy
 
 
-def build_reflector(policy: Policy, config: LearnerConfig, ledger: Ledger) -> Reflector:
+def build_reflector(policy: Policy, config: FastConfig, ledger: Ledger) -> Reflector:
     """What rewrites the prompts of a run: `config.reflection_lm`, ready to be asked.
 
     A missing extra or key is a `UsageError`, a local model that cannot be loaded a `ModelError`.
@@ -38,7 +39,7 @@ def build_reflector(policy: Policy, config: LearnerConfig, ledger: Ledger) -> Re
     return OutsideReflector(endpoint, lm, endpoint.style, config, ledger)
 
 
-def _connect(lm: ReflectionLM, policy: Policy, config: LearnerConfig) -> Endpoint:
+def _connect(lm: ReflectionLM, policy: Policy, config: FastConfig) -> Endpoint:
     def count(text: str) -> int:
         return len(policy.tokenizer(text, add_special_tokens=False)["input_ids"])
 

@@ -10,69 +10,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 from cl_bench.contract.errors import ReplayError, RunDirectoryError, UsageError
-from cl_bench.contract.prompts import Message
-from cl_bench.execution.provenance import config_hash
-from cl_bench.fast.reflection.reflector import Style
+from cl_bench.contract.journal import Call, Entry, Journal, Style
 from cl_bench.store.files import flush, writing
 
 JOURNAL = "reflections.jsonl"
 """The record's name in a run directory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request to a reflection LM."""
-
-    number: int
-    """The run's how many-th reflection it is, from 1, by the ledger."""
-    model: str
-    """Kind and name of the reflection LM."""
-    style: Style
-    """How the messages are written and the reply is read."""
-    messages: list[Message]
-
-    @property
-    def request(self) -> str:
-        """SHA-256 (hex) of what is asked of whom."""
-        return config_hash({"model": self.model, "messages": self.messages})
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A line of the record: a call, what came of it and what it took."""
-
-    call: int
-    request: str
-    model: str
-    style: Style
-    messages: list[Message]
-    text: str
-    """The last attempt's reply; empty if there was none."""
-    tokens: int
-    """Read and written, over all attempts."""
-    attempts: int
-    seconds: float
-    """Wall time, pauses between attempts included."""
-    outcome: Literal["answered", "failed"]
-    reason: str = ""
-    """Why it failed, in words that repeat from call to call."""
-    detail: str = ""
-    """What was special about this failure."""
-
-
-class Journal(Protocol):
-    """Where calls are looked up before they are made, and written down after."""
-
-    def recall(self, call: Call) -> Entry | None:
-        """What is known to have come of `call`; None if it has to be made."""
-        ...
-
-    def append(self, entry: Entry) -> None: ...
 
 
 class Record:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import torch
 
+from cl_bench.contract.journal import Style
 from cl_bench.contract.prompts import Message
 from cl_bench.contract.task import hashed_rng
 from cl_bench.fast.reflection.outside import Answer, AttemptError
-from cl_bench.fast.reflection.reflector import ROOM, Style, declared_style
+from cl_bench.fast.reflection.reflector import ROOM, declared_style
 from cl_bench.model import resolve
 from cl_bench.model.policy import Policy
 

@@ -11,19 +11,19 @@ from threading import TIMEOUT_MAX, Thread
 from typing import Protocol
 
 from cl_bench.contract.errors import ReflectionError
-from cl_bench.contract.learner import LearnerConfig, Ledger
+from cl_bench.contract.journal import Call, Entry, Style
+from cl_bench.contract.learner import Ledger
 from cl_bench.contract.prompts import Message
 from cl_bench.contract.redaction import redacted, short_line
-from cl_bench.fast.reflection.journal import Call, Entry
 from cl_bench.fast.reflection.reflector import (
     JudgedRollout,
     Reflection,
-    Style,
     fault_of,
     read_reply,
     request_messages,
 )
 from cl_bench.fast.reflection.spec import ReflectionLM
+from cl_bench.fast.settings import FastConfig
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 """Seconds between attempts: doubled from the first to the longest, where nobody asks for other."""
@@ -76,7 +76,7 @@ class OutsideReflector:
         endpoint: Endpoint | None,
         lm: ReflectionLM,
         style: Style,
-        config: LearnerConfig,
+        config: FastConfig,
         ledger: Ledger,
     ) -> None:
         self._endpoint, self._model, self._style = endpoint, lm.label, style

@@ -9,17 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from cl_bench.contract.errors import ReflectionError
+from cl_bench.contract.journal import Style
 from cl_bench.contract.prompts import Message, chat, reflection
 from cl_bench.contract.task import Verdict
 from cl_bench.contract.text import one_line
 
 if TYPE_CHECKING:
     from cl_bench.model.policy import Policy, Rollout
-
-Style = Literal["rules", "transcript", "brief"]
 
 MAX_PROMPT_CHARACTERS = 4_000
 """A rewrite longer than this is a failed reflection."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from zlib import crc32
 
+from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.text import printable
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555")
@@ -36,17 +37,18 @@ class Look:
 
 
 _BLUE, _VERMILION, _GREEN, _PURPLE, _ORANGE, _SKY, _GREY = range(len(PALETTE))
-_LEARNERS = {
-    "base": Look("base", _GREY, "X"),
-    "rl": Look("RL", _BLUE, "s"),
-    "prompt": Look("prompt-only", _ORANGE, "^"),
-    "fst": Look("FST", _GREEN, "o"),
-    "fst-distill": Look("FST-distill", _PURPLE, "D"),
-    "rl-kl": Look("RL-KL", _SKY, "v"),
-    "rl-replay": Look("RL-replay", _SKY, "P", dashed=True),
-    "prompt-then-rl": Look("prompt, then RL", _VERMILION, "^"),
-    "rl-then-prompt": Look("RL, then prompt", _VERMILION, "s", dashed=True),
-}
+_BUILT_IN = (
+    (_BLUE, "s", False),
+    (_ORANGE, "^", False),
+    (_GREEN, "o", False),
+    (_PURPLE, "D", False),
+    (_VERMILION, "s", True),
+    (_VERMILION, "^", False),
+    (_SKY, "v", False),
+    (_SKY, "P", True),
+)
+"""Colour, marker and dashes of the built-in learners, in the order of the registry."""
+_BASE = Look("base", _GREY, "X")
 
 
 def named(name: str, limit: int = _LONGEST) -> str:
@@ -60,7 +62,7 @@ def learner_look(learner: str, variant: int = 0) -> Look:
 
     `variant` counts the learner's settings where there are several: they share its colour.
     """
-    look = _LEARNERS.get(learner) or _of_another(learner)
+    look = _BASE if learner == _BASE.label else _of_learner(learner)
     if not variant:
         return look
     marker = MARKERS[(MARKERS.index(look.marker) + variant) % len(MARKERS)]
@@ -72,7 +74,11 @@ def domain_look(domain: str, place: int) -> Look:
     return Look(named(domain), place % len(PALETTE), MARKERS[place % len(MARKERS)])
 
 
-def _of_another(learner: str) -> Look:
+def _of_learner(learner: str) -> Look:
+    built_in = dict(zip(LEARNERS.table, _BUILT_IN, strict=False))
+    label = (LEARNERS.load(learner).label if learner in built_in else "") or named(learner)
+    if learner in built_in:
+        return Look(label, *built_in[learner])
     number = crc32(learner.encode("utf-8", "surrogatepass"))
     colour, number = number % len(PALETTE), number // len(PALETTE)
-    return Look(named(learner), colour, MARKERS[number % len(MARKERS)], bool(number // 7 % 2))
+    return Look(label, colour, MARKERS[number % len(MARKERS)], bool(number // 7 % 2))

@@ -16,11 +16,11 @@ from torch import Tensor
 from cl_bench.contract.learner import (
     Batch,
     Learner,
-    LearnerConfig,
     LearnerFactory,
     Ledger,
     load_learner,
 )
+from cl_bench.contract.settings import those_of
 from cl_bench.model.policy import Policy
 from cl_bench.tools.checks import randomness
 from cl_bench.tools.checks.fault import describe
@@ -28,17 +28,18 @@ from cl_bench.tools.checks.watched import Meter, Watch, batches, metered
 
 BEFORE, AFTER = 2, 3
 """Steps before and after the learner is saved."""
-CONFIG = LearnerConfig(
-    problems_per_step=2,
-    group_size=4,
-    round_every=3,
-    population=2,
-    proposals=2,
-    reflection_batch=2,
-    round_exercises=4,
-    consecutive_rounds=2,
-    max_new_tokens=6,
-)
+SMALL = {
+    "problems_per_step": 2,
+    "group_size": 4,
+    "round_every": 3,
+    "population": 2,
+    "proposals": 2,
+    "reflection_batch": 2,
+    "round_exercises": 4,
+    "consecutive_rounds": 2,
+    "max_new_tokens": 6,
+}
+"""Settings of a trial, for those learners that have them."""
 
 Weights = Mapping[str, Tensor]
 
@@ -95,7 +96,8 @@ class Session:
         self.ledger = Ledger()
         before = randomness.states()
         with _boundary("While it was built"):
-            self.learner: Learner = factory.build(self.policy, CONFIG, self.ledger)
+            config = factory.config(**those_of(factory.config, SMALL))
+            self.learner: Learner = factory.build(self.policy, config, self.ledger)
         self.disturbed = randomness.disturbed(before)
         self.counts: list[tuple[int, int]] = []
         self.records: list[Any] = []
@@ -138,7 +140,7 @@ def trial(factory: LearnerFactory) -> Evidence:
 def _trial(factory: LearnerFactory, model: str, state: Path) -> Evidence:
     randomness.seed(0)
     watch = Watch()
-    course = batches(watch, BEFORE + AFTER + 1, CONFIG.problems_per_step)
+    course = batches(watch, BEFORE + AFTER + 1, SMALL["problems_per_step"])
     policy = Policy.load(model)
     weights, base = copied(policy.model), _base_of(policy)
     with metered(policy) as meter:
@@ -179,7 +181,7 @@ def _resumed(
     random_states: randomness.States,
 ) -> Outcome:
     """The fresh learner `second`, loaded as a resumed run loads it, after the remaining steps."""
-    course = batches(Watch(), BEFORE + AFTER + 1, CONFIG.problems_per_step)
+    course = batches(Watch(), BEFORE + AFTER + 1, SMALL["problems_per_step"])
     taken = {exercise.key: exercise for batch in course[:BEFORE] for exercise in batch}
     with _boundary("While a fresh one loaded what it had saved"):
         load_learner(second.learner, state, taken.__getitem__)

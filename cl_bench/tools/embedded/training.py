@@ -23,8 +23,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import Lfm2Config, Lfm2ForCausalLM, PreTrainedTokenizerFast
 
-from cl_bench.contract.errors import UsageError, unknown
-from cl_bench.contract.validation import COUNTS, RATES, settle
+from cl_bench.contract.errors import UsageError
+from cl_bench.contract.settings import setting, settle
+from cl_bench.contract.validation import COUNTS, RATES
 from cl_bench.tools.embedded.corpus import Corpus, Document, Phase
 from cl_bench.tools.embedded.tokenizer import build_tokenizer
 
@@ -37,49 +38,40 @@ DEVICES = ("cpu", "cuda")
 class TrainingConfig:
     """How the embedded model is trained; the defaults made the shipped weights."""
 
-    steps: int = 5_000
-    """Optimizer steps in all."""
-    tokens_per_batch: int = 8_192
-    """Tokens of one step, padding included."""
-    width: int = 128
-    """Hidden size."""
-    layers: int = 4
-    """Decoder layers, short convolutions and attention in turn (an even number)."""
-    heads: int = 4
-    """Attention heads."""
-    muon_lr: float = 0.02
-    """Peak learning rate of the matrices (Muon)."""
-    adam_lr: float = 3e-3
-    """Peak learning rate of embeddings and norms (AdamW)."""
-    warmup: int = 200
-    """Steps of linear warm-up."""
-    cooldown: float = 0.4
-    """Last share of the steps, over which the learning rate falls linearly to 2 %."""
-    simple: float = 0.04
-    """First share of the steps, with one-step problems only."""
-    slips_from: float = 0.4
-    """Share of the steps after which the work in the documents is careless."""
-    seed: int = 0
-    """Seed of the initial weights and of every document."""
-    device: str = "cpu"
-    """Where to train; `cuda` is faster and gives other weights."""
-    compile: bool = True
-    """Whether to compile the training step (needs a C++ compiler on CPU)."""
-    checkpoint_minutes: float = 5.0
-    """Minutes between checkpoints."""
+    steps: int = setting(5_000, "Optimizer steps in all.", COUNTS)
+    tokens_per_batch: int = setting(
+        8_192, "Tokens of one step, padding included.", (256, 10_000_000)
+    )
+    width: int = setting(128, "Hidden size.", (2, 8192))
+    layers: int = setting(
+        4, "Decoder layers, short convolutions and attention in turn (an even number).", (2, 256)
+    )
+    heads: int = setting(4, "Attention heads.", (1, 256))
+    muon_lr: float = setting(0.02, "Peak learning rate of the matrices (Muon).", RATES)
+    adam_lr: float = setting(3e-3, "Peak learning rate of embeddings and norms (AdamW).", RATES)
+    warmup: int = setting(200, "Steps of linear warm-up.", COUNTS)
+    cooldown: float = setting(
+        0.4,
+        "Last share of the steps, over which the learning rate falls linearly to 2 %.",
+        (1e-6, 1.0),
+    )
+    simple: float = setting(
+        0.04, "First share of the steps, with one-step problems only.", (0.0, 1.0)
+    )
+    slips_from: float = setting(
+        0.4, "Share of the steps after which the work in the documents is careless.", (0.0, 1.0)
+    )
+    seed: int = setting(0, "Seed of the initial weights and of every document.", (0, 2**62))
+    device: str = setting(
+        "cpu", "Where to train; `cuda` is faster and gives other weights.", choices=DEVICES
+    )
+    compile: bool = setting(
+        True, "Whether to compile the training step (needs a C++ compiler on CPU)."
+    )
+    checkpoint_minutes: float = setting(5.0, "Minutes between checkpoints.", (0.0, RATES[1]))
 
     def __post_init__(self) -> None:
-        shapes = {"width": (2, 8192), "layers": (2, 256), "heads": (1, 256)}
-        counts = {"steps": COUNTS, "tokens_per_batch": (256, 10_000_000), "warmup": COUNTS}
-        settle(
-            self,
-            whole={**counts, **shapes, "seed": (0, 2**62)},
-            real={"muon_lr": RATES, "adam_lr": RATES, "checkpoint_minutes": (0.0, RATES[1])}
-            | {"cooldown": (1e-6, 1.0), "simple": (0.0, 1.0), "slips_from": (0.0, 1.0)},
-            flags=("compile",),
-        )
-        if self.device not in DEVICES:
-            raise unknown("device", self.device, DEVICES)
+        settle(self)
 
 
 @dataclass

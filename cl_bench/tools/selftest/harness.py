@@ -13,6 +13,7 @@ from typing import Any
 from cl_bench.analysis.differences import differences
 from cl_bench.api import Run
 from cl_bench.contract.errors import ClBenchError, at_least
+from cl_bench.contract.registry import DEFAULT_LEARNER
 from cl_bench.store.files import file_hash, read_json
 from cl_bench.tools.selftest.victim import Plan, is_complete, live
 
@@ -79,7 +80,7 @@ class Outcome:
 def selftest(
     *,
     kills: int,
-    learner: str = "fst",
+    learner: str = DEFAULT_LEARNER,
     seed: int = 0,
     device: str = "auto",
     say: Callable[[str], None] = lambda _: None,

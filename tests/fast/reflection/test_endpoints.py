@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cl_bench.contract.errors import ReflectionError, UsageError
-from cl_bench.contract.learner import LearnerConfig, Ledger
+from cl_bench.contract.learner import Ledger
 from cl_bench.contract.task import Verdict
 from cl_bench.fast.reflection.factory import build_reflector
 from cl_bench.fast.reflection.journal import Record
 from cl_bench.fast.reflection.reflector import JudgedRollout, Reflection, Reflector
+from cl_bench.fast.settings import FastConfig
 
 if TYPE_CHECKING:
     from cl_bench.model.policy import Policy
@@ -56,7 +57,7 @@ def reflector(
     policy: Policy, spec: str, *, ledger: Ledger | None = None, **options: Any
 ) -> Reflector:
     options = {"reflection_retries": 1, "reflection_timeout": 60.0} | options
-    return build_reflector(policy, LearnerConfig(reflection_lm=spec, **options), ledger or Ledger())
+    return build_reflector(policy, FastConfig(reflection_lm=spec, **options), ledger or Ledger())
 
 
 def fails(asked: Reflector) -> ReflectionError:

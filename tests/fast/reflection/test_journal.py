@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from cl_bench.contract.errors import ReplayError, RunDirectoryError, UsageError
+from cl_bench.contract.journal import Call, Entry
 from cl_bench.contract.prompts import chat
 from cl_bench.fast.reflection.journal import (
     JOURNAL,
-    Call,
-    Entry,
     Record,
     Replay,
     described,

@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from cl_bench.contract.errors import ModelError
-from cl_bench.contract.learner import LearnerConfig, Ledger
+from cl_bench.contract.learner import Ledger
 from cl_bench.contract.prompts import SEED_PROMPT, reflection
 from cl_bench.contract.task import Verdict
 from cl_bench.fast.reflection.factory import build_reflector
 from cl_bench.fast.reflection.journal import Record, Replay
 from cl_bench.fast.reflection.reflector import JudgedRollout, Reflection, Reflector
+from cl_bench.fast.settings import FastConfig
 from cl_bench.model.policy import Policy
 
 ROLLOUTS = [
@@ -21,7 +22,7 @@ ROLLOUTS = [
         "math : one f : 4", "answer 4", Verdict(0.0, "math : wrong at step 1 : f adds 3", None)
     )
 ]
-EMBEDDED = LearnerConfig(reflection_lm="local:embedded", seed=5)
+EMBEDDED = FastConfig(reflection_lm="local:embedded", seed=5)
 
 
 def ask(reflector: Reflector, ledger: Ledger) -> Reflection:
@@ -41,7 +42,7 @@ def test_answers_depend_on_the_seed_and_the_call_and_on_nothing_else(
 ) -> None:
     said = []
     for seed in (5, 5, 6):
-        config = LearnerConfig(reflection_lm=f"local:{tiny_model}", seed=seed)
+        config = FastConfig(reflection_lm=f"local:{tiny_model}", seed=seed)
         ledger = Ledger()
         reflector = build_reflector(tiny_policy, config, ledger)
         said.append([ask(reflector, ledger).text for _ in range(3)])
@@ -71,4 +72,4 @@ def test_a_folder_without_a_model_is_an_error_with_its_name(
     tiny_policy: Policy, tmp_path: Path
 ) -> None:
     with pytest.raises(ModelError, match=str(tmp_path)):
-        build_reflector(tiny_policy, LearnerConfig(reflection_lm=f"local:{tmp_path}"), Ledger())
+        build_reflector(tiny_policy, FastConfig(reflection_lm=f"local:{tmp_path}"), Ledger())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from cl_bench.contract.learner import LearnerConfig, Ledger
+from cl_bench.contract.learner import Ledger
 from cl_bench.contract.micro import micro_domain
 from cl_bench.contract.prompts import SEED_PROMPT, instructions
 from cl_bench.contract.task import Verdict
 from cl_bench.fast.reflection.factory import build_reflector
 from cl_bench.fast.reflection.oracle import OracleReflector
 from cl_bench.fast.reflection.reflector import JudgedRollout, Reflection
+from cl_bench.fast.settings import FastConfig
 from cl_bench.model.policy import Policy
 
 
@@ -99,7 +100,7 @@ def test_every_rule_of_every_micro_domain_is_found_from_a_response_without_it(na
 
 
 def test_it_is_built_by_name_and_asks_nobody(tiny_policy: Policy) -> None:
-    reflector = build_reflector(tiny_policy, LearnerConfig(reflection_lm="oracle"), Ledger())
+    reflector = build_reflector(tiny_policy, FastConfig(reflection_lm="oracle"), Ledger())
     feedback = Verdict(0.0, "math : wrong at step 1 : f adds 5", None)
     assert reflector(SEED_PROMPT, [JudgedRollout("?", "!", feedback)]) == Reflection(
         instructions(["f adds 5"]), 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cl_bench.contract.errors import UsageError
-from cl_bench.contract.learner import LearnerConfig
 from cl_bench.fast.reflection.spec import ReflectionLM
+from cl_bench.fast.settings import FastConfig
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_the_label_leaves_out_the_place() -> None:
 )
 def test_an_impossible_spec_says_what_to_write(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        LearnerConfig(reflection_lm=text)
+        FastConfig(reflection_lm=text)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_an_impossible_spec_says_what_to_write(text: str, message: str) -> None:
 )
 def test_a_key_in_a_url_is_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(UsageError, match=r"Write http://h:1/v1 .*OPENAI_API_KEY") as caught:
-        LearnerConfig(reflection_lm=f"openai:m@{url}")
+        FastConfig(reflection_lm=f"openai:m@{url}")
     assert "sk-1234" not in str(caught.value)
 
 
@@ -86,4 +86,4 @@ def test_a_key_in_a_url_is_refused_and_not_repeated(url: str) -> None:
 def test_impossible_amounts_name_the_option(name: str, value: float) -> None:
     options: dict[str, float] = {name: value}
     with pytest.raises(UsageError, match=name):
-        LearnerConfig(**options)  # type: ignore[arg-type]
+        FastConfig(**options)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,8 @@ from cl_bench.contract.learner import Batch, LearnerConfig, Ledger
 from cl_bench.contract.prompts import SEED_PROMPT, chat
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.stream import Course, stream
-from cl_bench.execution.evaluator import EvaluationConfig, Evaluator
+from cl_bench.execution.evaluator import Evaluator
+from cl_bench.execution.settings import EvaluationConfig
 from cl_bench.model.policy import Policy
 from cl_bench.tools.checks.watched import Meter, metered
 from tests.model.samplers.doubles import Scripted
@@ -43,7 +45,7 @@ def test_learners_generate_with_it_alone_and_tell_it_of_every_step(
     name: str,
     tiny_policy: Policy,
     scripted: Scripted,
-    small_config: LearnerConfig,
+    small_config: Any,
     batches: list[Batch],
 ) -> None:
     ledger = Ledger()
@@ -61,7 +63,7 @@ def test_learners_generate_with_it_alone_and_tell_it_of_every_step(
 def test_loading_weights_is_told_too(
     tiny_policy: Policy,
     scripted: Scripted,
-    small_config: LearnerConfig,
+    small_config: Any,
     batches: list[Batch],
     tmp_path: Path,
 ) -> None:
@@ -76,8 +78,9 @@ def test_the_evaluator_generates_with_it_alone(tiny_policy: Policy, scripted: Sc
     course = Course(
         stream("math-to-code", setting="easy"), seed=0, feedback="step", problems_per_step=2
     )
-    config = EvaluationConfig(items=2, samples=2, transcripts=2, max_new_tokens=6)
-    evaluation = Evaluator(tiny_policy, course, config).evaluate(1, "other", boundary=True)
+    config = EvaluationConfig(items=2, samples=2, transcripts=2)
+    evaluator = Evaluator(tiny_policy, course, config, learning=LearnerConfig(max_new_tokens=6))
+    evaluation = evaluator.evaluate(1, "other", boundary=True)
     assert {row["response"] for row in evaluation.transcripts} == {SAID}
     assert {row["completion_tokens"] for row in evaluation.items} == {len(scripted.tokens)}
     assert scripted.of_policy > 0

@@ -1,0 +1,123 @@
+"""A setting: a field of a frozen dataclass that carries its bounds and its sentence.
+
+    @dataclass(frozen=True)
+    class BanditConfig(LearnerConfig):
+        epsilon: float = setting(0.1, "Chance of a random arm.", (0.0, 1.0))
+
+The field's default, bounds and sentence stand there and nowhere else: the checks, the command line,
+settings files, `cl-bench list learners NAME` and docs/settings.md are made from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar, cast, get_type_hints
+
+from cl_bench.contract.errors import unknown
+from cl_bench.contract.validation import (
+    RATES,
+    Bounds,
+    a_flag,
+    a_text,
+    least_and_most,
+    real_number,
+    whole_number,
+)
+
+Value = TypeVar("Value")
+_RULE = "cl_bench"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a field's metadata says of its setting."""
+
+    says: str
+    """One sentence, or a few."""
+    bounds: Bounds = RATES
+    """The least and the greatest number; of no meaning for texts and flags."""
+    choices: tuple[str, ...] = ()
+    """The texts that are allowed; empty allows any."""
+    option: bool = True
+    """Whether the command line makes an option of it."""
+
+
+def setting(
+    default: Value,
+    says: str,
+    bounds: Bounds = RATES,
+    *,
+    choices: Sequence[str] = (),
+    option: bool = True,
+) -> Value:
+    """A field of a configuration. A number has to lie within `bounds`, a text among `choices`."""
+    rule = Rule(says, bounds, tuple(choices), option)
+    made: Any = field(default=default, metadata={_RULE: rule})
+    return cast(Value, made)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting, for whoever shows it or makes an option of it."""
+
+    name: str
+    type: type
+    """`int`, `float`, `bool` or `str`."""
+    default: int | float | bool | str
+    rule: Rule
+
+    @property
+    def allowed(self) -> str:
+        """What it may be, in words: `a number, above 0 and at most 1`."""
+        if self.type is bool:
+            return "true or false"
+        if self.type is str:
+            return ", ".join(self.rule.choices) or "a text"
+        kind = "a whole number" if self.type is int else "a number"
+        return f"{kind}, {least_and_most(self.rule.bounds, whole=self.type is int)}"
+
+    def checked(self, given: object) -> object:
+        """`given` as plain data; what the setting cannot be is a `UsageError`."""
+        if self.type is bool:
+            return a_flag(self.name, given)
+        if self.type is int:
+            least, most = self.rule.bounds
+            return whole_number(self.name, given, (int(least), int(most)))
+        if self.type is float:
+            return real_number(self.name, given, self.rule.bounds)
+        if self.rule.choices:
+            if not isinstance(given, str) or given not in self.rule.choices:
+                raise unknown(self.name.replace("_", " "), given, self.rule.choices)
+            return given
+        return a_text(self.name, given)
+
+
+def settings_of(config: Any) -> Iterator[Setting]:
+    """The settings of a dataclass or of one of its instances, in the order of its fields."""
+    of = config if isinstance(config, type) else type(config)
+    types = get_type_hints(of)
+    for item in fields(of):
+        if _RULE in item.metadata:
+            default: Any = item.default
+            yield Setting(item.name, _plain(types[item.name]), default, item.metadata[_RULE])
+
+
+def settle(config: object) -> None:
+    """Check every setting of a frozen dataclass; the first wrong one is a `UsageError`.
+
+    Numbers of other libraries become `int` and `float`, paths become `str`, so that the
+    configuration is plain data.
+    """
+    for item in settings_of(config):
+        object.__setattr__(config, item.name, item.checked(getattr(config, item.name)))
+
+
+def those_of(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Of `options`, those that are settings of a dataclass or of one of its instances."""
+    return {item.name: options[item.name] for item in settings_of(config) if item.name in options}
+
+
+def _plain(of: Any) -> type:
+    """The type of a setting; a `Literal` is a text."""
+    return of if isinstance(of, type) else str
