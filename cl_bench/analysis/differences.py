@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from cl_bench.api import Run
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,7 +12,13 @@ TABLES = ("evaluations", "items", "steps", "prompts", "ledger", "transcripts")
 _CLOCK = "seconds"
 
 
-def differences(one: Run, other: Run) -> list[str]:
+class HasTables(Protocol):
+    """A run directory, a run of the API or a packed run."""
+
+    def table(self, name: str) -> pd.DataFrame: ...
+
+
+def differences(one: HasTables, other: HasTables) -> list[str]:
     """A line for every column in which the tables of two runs differ; empty when all are equal."""
     return [
         f"{name}.{line}"

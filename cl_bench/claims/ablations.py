@@ -7,17 +7,19 @@ Only descriptive: nothing here has a verdict, and with few seeds the intervals a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+from cl_bench.claims import wording
 from cl_bench.claims.measure import Scale, difference, generator
 from cl_bench.claims.plan import STREAM, Plan
 from cl_bench.contract.plugins import STREAM_SEPARATOR
 from cl_bench.fast.settings import PeriodicRoundsConfig
 from cl_bench.metrics import anytime_average_accuracy, average_accuracy, forgetting_max, over_seeds
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.blocks.blocks import Block, Inline, Paragraph, Table
 from cl_bench.sweep.cell import Cell
 
 if TYPE_CHECKING:
@@ -98,7 +100,7 @@ def _rounds(plan: Plan) -> int:
 
 
 @dataclass(frozen=True)
-class Row:
+class StreamRow:
     """One quantity of one variation: its mean, and its paired difference from the reference."""
 
     variation: Variation
@@ -107,7 +109,7 @@ class Row:
     difference: Estimate | Undefined
 
 
-def rows(data: Data, plan: Plan) -> list[Row]:
+def rows(data: Data, plan: Plan) -> list[StreamRow]:
     """Every quantity of every variation, with intervals over the seeds of the ablations."""
     seeds = plan.seeds[:SEEDS]
     found = []
@@ -117,7 +119,7 @@ def rows(data: Data, plan: Plan) -> list[Row]:
         for variation in VARIATIONS:
             value = {seed: measure(data, cell(plan, variation, seed)) for seed in seeds}
             means = (over_seeds(v, generator()) for v in (value, difference(value, reference)))
-            found.append(Row(variation, name, *means))
+            found.append(StreamRow(variation, name, *means))
     return found
 
 
@@ -152,19 +154,72 @@ _Measure = Callable[["Data", Cell], "float | Undefined"]
 
 
 @dataclass(frozen=True)
-class Quantity:
+class StreamQuantity:
     """What is measured of a run, and its unit."""
 
     measure: _Measure
     scale: Scale = "accuracy"
 
 
-QUANTITIES: Mapping[str, Quantity] = {
-    "average_accuracy": Quantity(_of_matrix(average_accuracy)),
-    "anytime_average_accuracy": Quantity(_of_matrix(anytime_average_accuracy)),
-    "forgetting_max": Quantity(_of_matrix(forgetting_max), "points"),
-    "average_accuracy, seed prompt": Quantity(_of_matrix(average_accuracy, "seed")),
-    "KL(policy ‖ base), nats/token": Quantity(_kl_at_end, "nats"),
-    "all rollouts": Quantity(_rollouts, "samples"),
+QUANTITIES: Mapping[str, StreamQuantity] = {
+    "average_accuracy": StreamQuantity(_of_matrix(average_accuracy)),
+    "anytime_average_accuracy": StreamQuantity(_of_matrix(anytime_average_accuracy)),
+    "forgetting_max": StreamQuantity(_of_matrix(forgetting_max), "points"),
+    "average_accuracy, seed prompt": StreamQuantity(_of_matrix(average_accuracy, "seed")),
+    "KL(policy ‖ base), nats/token": StreamQuantity(_kl_at_end, "nats"),
+    "all rollouts": StreamQuantity(_rollouts, "samples"),
 }
 """What is compared, by its name; own prompts unless said otherwise, at the end of the stream."""
+
+
+def section(rows: Sequence[StreamRow]) -> list[Block]:
+    """Two tables, the quantities and their differences from the reference; nothing without runs."""
+    by_key = {(row.variation.name, row.quantity): row for row in rows}
+    if all(map(_lacks, rows)):
+        return []
+    made = [v for v in VARIATIONS if any(not _lacks(by_key[v.name, q]) for q in QUANTITIES)]
+    changed = [variation for variation in made if variation is not REFERENCE]
+    values = [[_words(by_key[v.name, name], name) for name in QUANTITIES] for v in made]
+    changes = [
+        [_words(by_key[v.name, name], name, difference=True) for name in QUANTITIES]
+        for v in changed
+    ]
+    return [
+        Paragraph(
+            f"One thing changed at a time, on the stream {STREAM}, with the first {SEEDS} seeds: "
+            "means over seeds with 95 % intervals, own prompts unless said otherwise, at the end "
+            "of the stream. They describe and explain; no rule judges them, and with so few seeds "
+            "intervals are rough. Training samples are equal, all rollouts are not: T, for one, "
+            "changes how many the prompt optimiser spends. Only rl, prompt and fst were calibrated "
+            "for themselves: all variations of fst have its settings, the other learners those of "
+            "rl, not tuned. prompt-then-rl makes as many rounds as fst in the whole stream, before "
+            "it; rl-then-prompt makes as many for each of its evaluations, at stage ends only."
+        ),
+        *_not_made([variation.name for variation in VARIATIONS if variation not in made]),
+        _table("What was measured", values, made),
+        _table("Difference from the reference, paired by seed", changes, changed),
+    ]
+
+
+def _lacks(row: StreamRow) -> bool:
+    """Whether a variation has no run with a value of a quantity."""
+    return isinstance(row.value, Undefined)
+
+
+def _not_made(names: Sequence[str]) -> list[Block]:
+    """Which variations have no run yet."""
+    return [Paragraph(f"Without a finished run: {', '.join(names)}.")] if names else []
+
+
+def _table(caption: str, cells: Sequence[Sequence[str]], variations: Sequence[Variation]) -> Table:
+    rows: list[list[Inline]] = [
+        [variation.name, variation.question, *words]
+        for variation, words in zip(variations, cells, strict=True)
+    ]
+    return Table(caption, ["variation", "question", *QUANTITIES], rows, stacked=True)
+
+
+def _words(row: StreamRow, quantity: str, *, difference: bool = False) -> str:
+    name = "difference" if difference else quantity
+    value = row.difference if difference else row.value
+    return wording.of_detail(name, QUANTITIES[quantity].scale, value)

@@ -7,20 +7,23 @@ descriptive, as all ablations.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cl_bench.claims import wording
 from cl_bench.claims.ablations import SEEDS, Variation
+from cl_bench.claims.claim_03_kl import RunPair, match
 from cl_bench.claims.measure import Curves, Scale, both, generator, trajectory
-from cl_bench.claims.measures_kl import Pair, match
-from cl_bench.claims.measures_plateau import last_window
-from cl_bench.claims.measures_zero_reward import DOMAIN as ZERO_REWARD
-from cl_bench.claims.measures_zero_reward import training
 from cl_bench.claims.plan import KL_DOMAINS, Plan
+from cl_bench.claims.plateau import last_window
+from cl_bench.claims.training_steps import DOMAIN as ZERO_REWARD
+from cl_bench.claims.training_steps import training
 from cl_bench.metrics import over_seeds
 from cl_bench.metrics.stats.bootstrap import Estimate, as_ratio
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.blocks.blocks import Block, Heading, Paragraph, Table
+from cl_bench.report.blocks.numbers import NOTHING
 from cl_bench.sweep.cell import Cell
 
 if TYPE_CHECKING:
@@ -61,7 +64,7 @@ def cell(plan: Plan, domain: str, variation: Variation, seed: int) -> Cell:
 
 
 @dataclass(frozen=True)
-class Quantity:
+class SingleQuantity:
     """What is measured of a variation's run of a seed on a domain, and where."""
 
     name: str
@@ -75,16 +78,16 @@ class Quantity:
 
 
 @dataclass(frozen=True)
-class Row:
+class SingleRow:
     """A quantity of a variation on a domain, mean over the seeds of the ablations."""
 
-    quantity: Quantity
+    quantity: SingleQuantity
     domain: str
     variation: Variation
     value: Estimate | Undefined
 
 
-def rows(data: Data, plan: Plan) -> list[Row]:
+def rows(data: Data, plan: Plan) -> list[SingleRow]:
     """Every quantity of every variation on every domain, with intervals over the seeds."""
     found = []
     for quantity in QUANTITIES:
@@ -96,7 +99,7 @@ def rows(data: Data, plan: Plan) -> list[Row]:
                 }
                 mean = over_seeds(by_seed, generator())
                 value = as_ratio(mean) if quantity.scale == "ratio" else mean
-                found.append(Row(quantity, domain, change, value))
+                found.append(SingleRow(quantity, domain, change, value))
     return found
 
 
@@ -119,7 +122,7 @@ def _log_ratio_of_kl(
     found = both(data, compared, domain, "accuracy", "kl_policy_base")
     if isinstance(found, Undefined):
         return found
-    matched = match(Pair(*found))
+    matched = match(RunPair(*found))
     return matched if isinstance(matched, Undefined) else matched.log_ratio
 
 
@@ -142,8 +145,43 @@ def _first_accuracy(
 
 
 QUANTITIES = (
-    Quantity("plateau of accuracy", _plateau, (*KL_DOMAINS, ZERO_REWARD)),
-    Quantity("KL to the base at equal accuracy, over fst's", _log_ratio_of_kl, KL_DOMAINS, "ratio"),
-    Quantity("reward of the whole training", _training_reward, (ZERO_REWARD,)),
-    Quantity("accuracy at the first evaluation", _first_accuracy, (ZERO_REWARD,)),
+    SingleQuantity("plateau of accuracy", _plateau, (*KL_DOMAINS, ZERO_REWARD)),
+    SingleQuantity(
+        "KL to the base at equal accuracy, over fst's", _log_ratio_of_kl, KL_DOMAINS, "ratio"
+    ),
+    SingleQuantity("reward of the whole training", _training_reward, (ZERO_REWARD,)),
+    SingleQuantity("accuracy at the first evaluation", _first_accuracy, (ZERO_REWARD,)),
 )
+
+
+def section(rows: Sequence[SingleRow]) -> list[Block]:
+    """A table of each quantity, variations by domains; nothing without runs."""
+    if all(isinstance(row.value, Undefined) for row in rows):
+        return []
+    found = {(row.quantity.name, row.domain, row.variation.name): row for row in rows}
+    return [
+        Heading(3, "On single domains", "ablations-single"),
+        Paragraph(
+            "The claims about single domains hold RL at the rate that calibration chose for it "
+            f"against fast-slow training at a lower one. The same runs at other rates, {SEEDS} "
+            "seeds; on star-graph also a population without refill."
+        ),
+        *(_table(quantity, found) for quantity in QUANTITIES),
+    ]
+
+
+def _table(quantity: SingleQuantity, found: Mapping[tuple[str, str, str], SingleRow]) -> Table:
+    domains = quantity.domains
+    tried = {c.name: c for d in domains for c in variations(d)}
+    changes = [change for change in tried.values() if quantity.applies(change)]
+    cells = [
+        [_words(found.get((quantity.name, domain, c.name))) for domain in domains] for c in changes
+    ]
+    body = [[c.name, c.question, *words] for c, words in zip(changes, cells, strict=True)]
+    title = quantity.name[0].upper() + quantity.name[1:]
+    return Table(title, ["variation", "question", *domains], body, stacked=True)
+
+
+def _words(row: SingleRow | None) -> str:
+    """The value of a cell; nothing where the variation is not tried."""
+    return NOTHING if row is None else wording.of_detail("", row.quantity.scale, row.value)

@@ -61,7 +61,7 @@ class Detail:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredStatement:
     """What the runs say of one statement."""
 
     value_by_seed: BySeed
@@ -71,6 +71,17 @@ class Measured:
     details: tuple[Detail, ...]
     notes: tuple[str, ...] = ()
     """What a reader has to know beside the numbers."""
+
+
+@dataclass(frozen=True)
+class Added:
+    """What the page shows beside one statement and no rule judges.
+
+    It was added after the runs, to explain what the judged value does not show.
+    """
+
+    details: tuple[Detail, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def generator() -> np.random.Generator:
@@ -83,9 +94,11 @@ def measured(
     details: Sequence[Detail],
     rng: np.random.Generator,
     notes: Sequence[str] = (),
-) -> Measured:
+) -> MeasuredStatement:
     """A measure whose estimate is the mean over seeds."""
-    return Measured(value_by_seed, over_seeds(value_by_seed, rng), tuple(details), tuple(notes))
+    return MeasuredStatement(
+        value_by_seed, over_seeds(value_by_seed, rng), tuple(details), tuple(notes)
+    )
 
 
 def move_on(rng: np.random.Generator, *values: BySeed) -> None:
@@ -157,6 +170,21 @@ def trajectory(
             step = curve["step"].to_numpy()[broken_P][0]
             return Undefined(f"{column} of run {cell.name} is not finite at step {step}")
     return curve[first].to_numpy(dtype=np.float64), curve[second].to_numpy(dtype=np.float64)
+
+
+def trajectories(
+    data: Curves,
+    plan: Plan,
+    domain: str,
+    learner: str,
+    first: str,
+    second: str = "accuracy",
+    *,
+    prompt: str = "learner",
+) -> list[Trajectory | Undefined]:
+    """Two columns of a learner's single run on a domain, of every seed."""
+    cells = [plan.single(domain, learner, seed) for seed in plan.seeds]
+    return [trajectory(data, cell, domain, first, second, prompt=prompt) for cell in cells]
 
 
 def both(

@@ -11,18 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.claims import rule, wording
-from cl_bench.claims.coverage import WORLDS, coverage
-from cl_bench.claims.drawings import name_of
-from cl_bench.claims.glossary import GLOSSARY
-from cl_bench.claims.how import how_it_was_run, mixed
-from cl_bench.claims.judged import JudgedClaim, JudgedStatement
-from cl_bench.claims.look import called
+from cl_bench.claims.claim import Claim, JudgedClaim, JudgedStatement
 from cl_bench.claims.measure import Detail
-from cl_bench.claims.plan import Plan, cells
-from cl_bench.claims.registered import Claim
+from cl_bench.claims.methods_section import methods_section, mixed
+from cl_bench.claims.plan import Plan
+from cl_bench.claims.registered import cells
 from cl_bench.claims.registration import said
-from cl_bench.claims.rule import Verdict
+from cl_bench.claims.rule import ClaimVerdict
 from cl_bench.claims.spending import costs_differ, spending
+from cl_bench.claims.styles import called
 from cl_bench.metrics.stats.bootstrap import ONE_SEED
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import (
@@ -50,7 +47,7 @@ if TYPE_CHECKING:
 
 TITLE = "The claims of fast-slow training, reproduced"
 _PAPER = "Tiwari et al., arXiv 2605.12484, with Qwen3-8B"
-_ORDER = (Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE, Verdict.REPRODUCED)
+_ORDER = (ClaimVerdict.NOT_REPRODUCED, ClaimVerdict.INCONCLUSIVE, ClaimVerdict.REPRODUCED)
 _ADDED = "Added after the runs, not judged"
 _COUNTED = "; where a row says k of n, its columns may rest on different seeds"
 
@@ -68,8 +65,8 @@ def page(
 ) -> list[Block]:
     """The whole page.
 
-    `runs` has a row for every planned run, `findings` is Markdown, `ablations` the section about
-    them, `registered` the `registration` that the runs' archive was begun with.
+    `runs` has a row for every planned run, `findings` is Markdown, `ablations` what they show,
+    `registered` the `registration` that the runs' archive was begun with.
     """
     needed = cells(plan, [one.claim.number for one in judged])
     spent = spending(data, needed)
@@ -90,11 +87,12 @@ def page(
     blocks += _glossary()
     for one in judged:
         blocks += _claim(one, drawings)
-    blocks += ablations
+    if ablations:
+        blocks += [Heading(2, "Ablations", "ablations"), *ablations]
     _, _, rules = (rule.__doc__ or "").partition("\n\n")  # the heading says the first line
     blocks += [Heading(2, "How a statement is judged", "rule"), Paragraph(said(registered, plan))]
     blocks += [Prose(rules.strip())]
-    return [*blocks, *how_it_was_run(plan, data, needed, runs, spent)]
+    return [*blocks, *methods_section(plan, data, needed, runs, spent)]
 
 
 def _headline(judged: Sequence[JudgedClaim], plan: Plan) -> Iterator[Block]:
@@ -104,8 +102,8 @@ def _headline(judged: Sequence[JudgedClaim], plan: Plan) -> Iterator[Block]:
     yield Paragraph(f"Of {_count(len(judged), 'claim')}: {said}.")
     if len(plan.seeds) < rule.LEAST_SEEDS:
         yield Paragraph(
-            f"With {_count(len(plan.seeds), 'seed')} neither “{Verdict.REPRODUCED}” nor "
-            f"“{Verdict.NOT_REPRODUCED}” can be reached: both take {rule.LEAST_SEEDS} seeds."
+            f"With {_count(len(plan.seeds), 'seed')} neither “{ClaimVerdict.REPRODUCED}” nor "
+            f"“{ClaimVerdict.NOT_REPRODUCED}” can be reached: both take {rule.LEAST_SEEDS} seeds."
         )
     yield Paragraph(_intervals(len(plan.seeds)))
     ordered = sorted(judged, key=lambda one: (_ORDER.index(one.verdict), one.claim.number))
@@ -121,15 +119,15 @@ def _intervals(seeds: int) -> str:
         return "One seed shows no interval over seeds, so values stand alone."
     return (
         f"Intervals are percentile bootstraps over seeds, nominally 95 %. With {seeds} seeds one "
-        f"holds the true mean in about {coverage(seeds):.0%} of cases (simulated: {WORLDS:,} times "
-        f"{seeds} normal values), so they are too narrow; where there are values by seed, verdicts "
-        "rest on the exact test over seeds as well."
+        f"holds the true mean in about {rule.coverage(seeds):.0%} of cases (simulated: "
+        f"{rule.WORLDS:,} times {seeds} normal values), so they are too narrow; where there are "
+        "values by seed, verdicts rest on the exact test over seeds as well."
     )
 
 
 def _glossary() -> Iterator[Block]:
     yield Heading(2, "Words", "words")
-    yield Bullets([[Strong(word), f": {meaning}"] for word, meaning in GLOSSARY.items()])
+    yield Bullets([[Strong(word), f": {meaning}"] for word, meaning in wording.GLOSSARY.items()])
 
 
 def _headline_row(one: JudgedClaim) -> list[Text]:
@@ -138,7 +136,7 @@ def _headline_row(one: JudgedClaim) -> list[Text]:
         wording.marked(one.verdict),
         Link(f"{claim.number}. {claim.title}", _anchor(claim)),
         _lines([_in_short(each) for each in one.primary]),
-        _lines([f"{figure.what}: {_pairs(figure.values)}" for figure in claim.paper]),
+        _lines([f"{figure.what}: {_pairs(figure.values)}" for figure in claim.registered.paper]),
     ]
 
 
@@ -147,18 +145,18 @@ def _in_short(each: JudgedStatement) -> str:
     statement, estimate = each.statement, each.judgement.estimate
     value = wording.of_statement(statement, estimate)
     counted = "" if isinstance(estimate, Undefined) else f", {wording.seeds(estimate)} seeds"
-    return f"{statement.id} {wording.short(statement)}: {value}{counted}"
+    return f"{statement.id} {each.short}: {value}{counted}"
 
 
 def _claim(one: JudgedClaim, drawings: Mapping[str, Drawing]) -> Iterator[Block]:
     claim = one.claim
     yield Heading(2, f"{claim.number}. {claim.title}", _anchor(claim))
     yield Paragraph(["Verdict: ", wording.marked(one.verdict), "."])
-    yield Paragraph(claim.definition)
+    yield Paragraph(claim.registered.definition)
     yield _paper_table(claim)
     yield _statements_table(one.statements)
-    if name_of(claim) in drawings:
-        yield Picture(name_of(claim), f"Figure of claim {claim.number}: {claim.title}.")
+    if claim.figure_name in drawings:
+        yield Picture(claim.figure_name, f"Figure of claim {claim.number}: {claim.title}.")
     yield from _details({each.statement.id: each.measured.details for each in one.statements})
     yield from _notes("Notes:", [note for each in one.statements for note in each.measured.notes])
     beside = {each.statement.id: each.added.details for each in one.statements}
@@ -169,10 +167,12 @@ def _claim(one: JudgedClaim, drawings: Mapping[str, Drawing]) -> Iterator[Block]
 
 
 def _paper_table(claim: Claim) -> Table:
-    names = list(dict.fromkeys(name for figure in claim.paper for name, _ in figure.values))
+    names = list(
+        dict.fromkeys(name for figure in claim.registered.paper for name, _ in figure.values)
+    )
     rows = [
         [figure.what, *(dict(figure.values).get(name, NOTHING) for name in names)]
-        for figure in claim.paper
+        for figure in claim.registered.paper
     ]
     return Table(f"The paper ({_PAPER}); percent unless said otherwise", ["", *names], rows)
 

@@ -1,4 +1,4 @@
-"""The runs that the claims need, at two budgets.
+"""The plan: the seeds and budgets of a reproduction, and the runs that a claim can ask for.
 
 Cells are named by what they contain, so that claims share runs.
 """
@@ -60,7 +60,7 @@ class Plan:
     budget: Budget
     seeds: tuple[int, ...]
     settings: Settings
-    """By learner the options that calibration chose (see `settings.INHERITS` for the others)."""
+    """By learner the options that calibration chose (see `settings.untried` for the others)."""
     model: str = "embedded"
 
     def single(self, domain: str, learner: str, seed: int, **options: Any) -> Cell:
@@ -139,45 +139,15 @@ def plan(
     return Plan(found, chosen, read_settings(SETTINGS) if settings is None else settings, model)
 
 
-def cells(plan: Plan, claims: Sequence[int]) -> list[Cell]:
-    """The different runs that these claims need, seed by seed."""
-    for claim in claims:
-        if claim not in _NEEDS:
-            raise unknown("claim", claim, map(str, _NEEDS))
-    wanted = [c for seed in plan.seeds for claim in claims for c in _NEEDS[claim](plan, seed)]
-    return list(dict.fromkeys(wanted))
+Needs = Callable[[Plan, int], list[Cell]]
+"""The runs that a claim needs for one seed."""
 
 
-_Needs = Callable[[Plan, int], list[Cell]]
-"""The runs of a claim for one seed."""
-
-
-def _singles(domains: Sequence[str], learners: Sequence[str]) -> _Needs:
+def singles(domains: Sequence[str], learners: Sequence[str]) -> Needs:
+    """A single run of every learner on every domain."""
     return lambda plan, seed: [plan.single(d, name, seed) for d in domains for name in learners]
 
 
-def _streams(learners: Sequence[str]) -> _Needs:
+def streams(learners: Sequence[str]) -> Needs:
+    """A run of every learner on the stream."""
     return lambda plan, seed: [plan.stream(name, seed) for name in learners]
-
-
-def _probes(plan: Plan, seed: int) -> list[Cell]:
-    origins = _singles(ORIGINS, ("rl", "fst"))(plan, seed)
-    return [*origins, plan.probe(None, seed), *(plan.probe(origin, seed) for origin in origins)]
-
-
-def _both(first: _Needs, second: _Needs) -> _Needs:
-    return lambda plan, seed: [*first(plan, seed), *second(plan, seed)]
-
-
-_NEEDS: Mapping[int, _Needs] = {
-    1: _singles(SINGLE_DOMAINS, ("rl", "fst")),
-    2: _singles(SINGLE_DOMAINS, ("rl", "fst")),
-    3: _singles(KL_DOMAINS, ("rl", "fst")),
-    4: _both(_singles(SINGLE_DOMAINS, ("rl", "fst")), _streams(("rl", "fst"))),
-    5: _probes,
-    6: _streams(STREAM_LEARNERS),
-    7: _singles(("star-graph",), ("rl", "fst")),
-    8: _singles(SINGLE_DOMAINS, ("fst",)),
-    9: _singles(SINGLE_DOMAINS, ("prompt", "fst")),
-    10: _singles((PROBE,), ("fst", "fst-distill")),
-}

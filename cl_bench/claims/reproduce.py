@@ -14,14 +14,12 @@ from pathlib import Path
 from cl_bench.claims import ablations, ablations_single, wording
 from cl_bench.claims import archive as archives
 from cl_bench.claims.archive import Archive, write_archive
+from cl_bench.claims.claim import JudgedClaim, draw_figures, judge_claim
 from cl_bench.claims.data import Data
-from cl_bench.claims.drawings import draw
-from cl_bench.claims.judged import JudgedClaim, judge_claims
-from cl_bench.claims.noise import noise_section
+from cl_bench.claims.methods_section import noise_section
 from cl_bench.claims.page import page
-from cl_bench.claims.page_ablations import ablation_section
-from cl_bench.claims.plan import Plan, cells, plan
-from cl_bench.claims.registered import CLAIMS
+from cl_bench.claims.plan import Plan, plan
+from cl_bench.claims.registered import CLAIMS, cells
 from cl_bench.claims.registration import registration
 from cl_bench.claims.saved_plan import as_dict, from_dict, joined
 from cl_bench.contract.errors import UsageError, at_least
@@ -153,7 +151,10 @@ def _ablated(planned: Plan) -> list[Cell]:
 
 
 def _ablation_section(data: Data, planned: Plan) -> list[Block]:
-    return ablation_section(ablations.rows(data, planned), ablations_single.rows(data, planned))
+    return [
+        *ablations.section(ablations.rows(data, planned)),
+        *ablations_single.section(ablations_single.rows(data, planned)),
+    ]
 
 
 @dataclass(frozen=True)
@@ -168,17 +169,13 @@ class _Page:
 def _page(
     claims: Sequence[int], planned: Plan, data: Data, packed: Archive | None, findings: str
 ) -> _Page:
-    from cl_bench.claims.additions import ADDITIONS
-    from cl_bench.claims.figures import FIGURES
-    from cl_bench.claims.measures import MEASURES
-
     chosen = [claim for claim in CLAIMS if claim.number in claims]
     wanted, ablated = cells(planned, claims), _ablated(planned)
     more = [cell for cell in ablated if cell not in wanted]
     if all(status == "missing" for status in data.runs(more)["status"]):
         more, ablated = [], []  # the claims' own runs are no ablations
-    judged = judge_claims(chosen, data, planned, MEASURES, ADDITIONS)
-    drawings = draw(chosen, FIGURES, data, planned)
+    judged = [judge_claim(claim, data, planned) for claim in chosen]
+    drawings = draw_figures(chosen, data, planned)
     blocks = page(
         judged,
         planned,
@@ -230,4 +227,4 @@ def _lines(one: JudgedClaim) -> Iterator[str]:
         estimate = each.judgement.estimate
         value = wording.of_statement(each.statement, estimate)
         seeds = "" if isinstance(estimate, Undefined) else f", {wording.seeds(estimate)} seeds"
-        yield f"{'':20}{each.statement.id} {value}{seeds} ({wording.short(each.statement)})"
+        yield f"{'':20}{each.statement.id} {value}{seeds} ({each.short})"

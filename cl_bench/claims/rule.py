@@ -33,9 +33,12 @@ from cl_bench.metrics.undefined import Undefined
 
 LEAST_SEEDS = 6
 LEVEL = 0.05
+WORLDS = 4_000
+"""Simulated repetitions from which `coverage` tells how often an interval holds the truth."""
+_RESAMPLES = 2_000
 
 
-class Verdict(StrEnum):
+class ClaimVerdict(StrEnum):
     """What the runs say of a statement or claim."""
 
     REPRODUCED = "reproduced"
@@ -65,7 +68,7 @@ class Statement:
 class Judgement:
     """A statement's verdict and the numbers it rests on; ratios as logarithms to base 2."""
 
-    verdict: Verdict
+    verdict: ClaimVerdict
     reason: str
     estimate: Estimate | Undefined
     p: float | Undefined
@@ -99,13 +102,27 @@ def bounds(statement: Statement) -> tuple[float, float]:
     return statement.null, statement.margin
 
 
-def combine(verdicts: Sequence[Verdict]) -> Verdict:
+def combine(verdicts: Sequence[ClaimVerdict]) -> ClaimVerdict:
     """The verdict of a claim from those of its primary statements."""
-    if Verdict.NOT_REPRODUCED in verdicts:
-        return Verdict.NOT_REPRODUCED
-    if verdicts and all(verdict is Verdict.REPRODUCED for verdict in verdicts):
-        return Verdict.REPRODUCED
-    return Verdict.INCONCLUSIVE
+    if ClaimVerdict.NOT_REPRODUCED in verdicts:
+        return ClaimVerdict.NOT_REPRODUCED
+    if verdicts and all(verdict is ClaimVerdict.REPRODUCED for verdict in verdicts):
+        return ClaimVerdict.REPRODUCED
+    return ClaimVerdict.INCONCLUSIVE
+
+
+def coverage(seeds: int, level: float = 0.95) -> float:
+    """Share of simulated worlds in which the percentile bootstrap of a mean holds the truth.
+
+    A world has one normal value per seed, at least two of them; its interval at `level` is made as
+    `over_seeds` makes it. The same number every time.
+    """
+    rng = np.random.default_rng(0)
+    value_S_W = rng.standard_normal((seeds, WORLDS))
+    share_R_S = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=_RESAMPLES) / seeds
+    ends = [(1 - level) / 2, (1 + level) / 2]
+    low_W, high_W = np.quantile(share_R_S @ value_S_W, ends, axis=0)
+    return float(((low_W <= 0) & (high_W >= 0)).mean())
 
 
 _NO_VALUES = Undefined("no value of a single seed")
@@ -123,20 +140,23 @@ def _verdict(
     estimate: Estimate | Undefined,
     bounds: tuple[float, float],
     p_values: tuple[float | Undefined, float | Undefined],
-) -> tuple[Verdict, str]:
+) -> tuple[ClaimVerdict, str]:
     """The verdict and its reason; `bounds` and `p_values` are for `null` and `margin`."""
     if isinstance(estimate, Undefined):
-        return Verdict.INCONCLUSIVE, estimate.reason
+        return ClaimVerdict.INCONCLUSIVE, estimate.reason
     interval, (null, margin) = estimate.interval, bounds
     if isinstance(interval, Undefined):
-        return Verdict.INCONCLUSIVE, interval.reason
+        return ClaimVerdict.INCONCLUSIVE, interval.reason
     if estimate.seeds < LEAST_SEEDS:
-        return Verdict.INCONCLUSIVE, f"{estimate.seeds} seeds; at least {LEAST_SEEDS} can decide"
+        return (
+            ClaimVerdict.INCONCLUSIVE,
+            f"{estimate.seeds} seeds; at least {LEAST_SEEDS} can decide",
+        )
     against_null, against_margin = p_values
     if interval.high < margin and not _in_doubt(against_margin):
         below = "the interval lies below the margin"
         smaller = "there is an effect, but it is smaller than the margin"
-        return Verdict.NOT_REPRODUCED, smaller if interval.low > null else below
+        return ClaimVerdict.NOT_REPRODUCED, smaller if interval.low > null else below
     doubts = {
         "the interval holds the value without an effect": interval.low <= null <= interval.high,
         "the interval lies below the value without an effect, the test is in doubt": (
@@ -150,8 +170,8 @@ def _verdict(
     }
     for reason, applies in doubts.items():
         if applies:
-            return Verdict.INCONCLUSIVE, reason
-    return Verdict.REPRODUCED, "the interval lies above the value without an effect"
+            return ClaimVerdict.INCONCLUSIVE, reason
+    return ClaimVerdict.REPRODUCED, "the interval lies above the value without an effect"
 
 
 def _in_doubt(p: float | Undefined) -> bool:

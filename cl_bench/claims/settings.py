@@ -6,19 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cl_bench.claims.calibration import LEARNERS
+from cl_bench.claims.calibration import LEARNERS as TRIED
 from cl_bench.contract.errors import RunDirectoryError
+from cl_bench.contract.registry import LEARNERS, REFERENCE_LEARNER
 from cl_bench.store.files import read_json
 
 Settings = Mapping[str, Mapping[str, Any]]
 """By learner its options."""
-INHERITS: Mapping[str, str] = {
-    "rl-kl": "rl",
-    "rl-replay": "rl",
-    "prompt-then-rl": "rl",
-    "rl-then-prompt": "rl",
-}
-"""Learners that calibration does not try, and whose settings they take."""
 _WHENCE = "`cl-bench calibrate` chooses them and writes results/calibration/settings.json"
 
 
@@ -38,7 +32,7 @@ def read_settings(file: Path) -> Settings:
             f"{file} is damaged: it does not hold options by learner. {_WHENCE}; copy that file "
             "there."
         )
-    lacking = [learner for learner in LEARNERS if learner not in found]
+    lacking = [learner for learner in TRIED if learner not in found]
     if lacking:
         raise RunDirectoryError(
             f"{file} has no settings for {', '.join(lacking)}. `cl-bench calibrate --learners "
@@ -49,12 +43,24 @@ def read_settings(file: Path) -> Settings:
     return settings
 
 
+def untried() -> tuple[str, ...]:
+    """The built-in learners that calibration does not try and that take the reference learner's
+    settings, of which they have all."""
+    reference = LEARNERS.load(REFERENCE_LEARNER).config
+    return tuple(
+        name
+        for name in LEARNERS.table
+        if name not in TRIED and issubclass(LEARNERS.load(name).config, reference)
+    )
+
+
 def options_of(learner: str, settings: Settings) -> Mapping[str, Any]:
     """A learner's options: its own, or those of the one it inherits from.
 
     `RunDirectoryError` for a learner that has neither; nobody's settings are guessed.
     """
-    owner = learner if learner in settings else INHERITS.get(learner, learner)
+    inherits = learner not in settings and learner in untried()
+    owner = REFERENCE_LEARNER if inherits else learner
     if owner not in settings:
         whose = "" if owner == learner else f", which takes those of {owner}"
         raise RunDirectoryError(

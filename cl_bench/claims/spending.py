@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import TYPE_CHECKING
 
-from cl_bench.claims.look import LEARNERS, called, label, place
+from cl_bench.claims.styles import LEARNERS, called, label, place
 from cl_bench.contract.plugins import STREAM_SEPARATOR
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import Block, Heading, Link, Paragraph, Table

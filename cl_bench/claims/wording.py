@@ -1,11 +1,11 @@
-"""How the page words numbers: units, signs, intervals, what is undefined."""
+"""How the page words things: numbers with units, signs and intervals, verdicts, and a glossary."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from cl_bench.claims.rule import Statement, Verdict
+from cl_bench.claims.rule import ClaimVerdict, Statement
 from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import Mark
@@ -30,42 +30,48 @@ _DIFFERENCE: dict[str, tuple[Words, str]] = {
 }
 """By a statement's or a difference's scale; a statement's ratios are logarithms to base 2."""
 
-SHORT: Mapping[str, str] = {
-    "1a": "RL ÷ FST, training samples to RL's peak",
-    "1b": "RL ÷ FST, all rollouts to RL's peak",
-    "2a": "FST − RL, fitted asymptote",
-    "2b": "FST − RL, plateau",
-    "3a": "RL ÷ FST, KL at equal accuracy",
-    "3b": "RL ÷ FST, KL at equal accuracy, seed prompt",
-    "4a": "FST − RL, accuracy outside the training",
-    "4b": "FST − base, accuracy outside the training",
-    "4c": "RL − FST, forgetting on the stream",
-    "5a": "after FST − after RL, accuracy of fresh RL",
-    "5b": "after FST − from the base, accuracy of fresh RL",
-    "6a": "FST − RL, share of the peak after the task's own stage",
-    "6b": "FST − RL, share of the peak on the first task at the end",
-    "6c": "FST − RL, average accuracy at the end",
-    "7a": "RL ÷ FST, end of the first 640 samples with a mean reward of 0.1",
-    "7b": "FST − RL, training reward",
-    "8a": "trained parameters − base, seed prompt",
-    "8b": "evolved prompt − seed prompt, base parameters",
-    "8c": "both − the better of the two alone",
-    "9a": "FST − prompt-only, plateau",
-    "9b": "prompt-only, middle − end of its run",
-    "10a": "FST − FST-distill, plateau of accuracy",
-    "10b": "FST − FST-distill, plateau of entropy",
+GLOSSARY: Mapping[str, str] = {
+    "single run": "a run that trains on one domain only",
+    "seed prompt": "the prompt that every learner begins with, and RL keeps",
+    "own prompt": (
+        "the prompt that a learner would be evaluated with at that point: the best that it "
+        "evolved, for RL the seed prompt"
+    ),
+    "samples": (
+        "training samples: rollouts that RL learns from; “all rollouts” are these and those of "
+        "the prompt optimiser"
+    ),
+    "the end": "the last evaluation of a run",
+    "plateau": "the mean of the last three evaluations of a run",
+    "K": (
+        "how many prompts the population of the prompt optimiser holds at most; effective K is how "
+        "many it held"
+    ),
+    "joint": "the gain of trained parameters with the evolved prompt over the base with the seed's",
+    "interaction": "joint − the gain of parameters alone − the gain of the prompt alone",
+    "forgetting_max": (
+        "how far accuracy at the end of a stream lies below the best that a task had at the ends "
+        "of stages, mean over the tasks before the last"
+    ),
+    "p": (
+        "of the exact sign-flip test over seeds, two-sided, against the value without an effect: "
+        "with six seeds at least 0.031"
+    ),
+    "seeds needed": (
+        "how many seeds would show an effect as large and noisy as the one measured, with 80 % "
+        "power at the level 0.05, by the approximation of the t test"
+    ),
 }
-"""By a statement's id what its value is, for those who have not read the claim."""
-
+"""The words of the claims, for those who have not read the code."""
 
 _MARKS = {
-    Verdict.REPRODUCED: ("✓", "yes"),
-    Verdict.NOT_REPRODUCED: ("✗", "no"),
-    Verdict.INCONCLUSIVE: ("?", "open"),
+    ClaimVerdict.REPRODUCED: ("✓", "yes"),
+    ClaimVerdict.NOT_REPRODUCED: ("✗", "no"),
+    ClaimVerdict.INCONCLUSIVE: ("?", "open"),
 }
 
 
-def marked(verdict: Verdict) -> Mark:
+def marked(verdict: ClaimVerdict) -> Mark:
     """A verdict as a page shows it."""
     return Mark(verdict, *_MARKS[verdict])
 
@@ -77,11 +83,6 @@ def of_statement(
     if isinstance(estimate, Undefined) and not reason:
         return NOTHING
     return _mean(estimate, *_DIFFERENCE[statement.scale])
-
-
-def short(statement: Statement) -> str:
-    """What the value is, in a few words; all of them where there are no fewer."""
-    return SHORT.get(statement.id, statement.text)
 
 
 def of_seed(statement: Statement, value: float | Undefined) -> str:

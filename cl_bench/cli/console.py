@@ -17,20 +17,13 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from cl_bench.contract.console import say
 from cl_bench.contract.errors import ClBenchError
 from cl_bench.contract.redaction import redacted
 from cl_bench.contract.text import one_line
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 """Base of typer's own errors about options and arguments; newer typers do not export it."""
-_LIMIT = 1_000
-"""Characters of a message that are printed."""
-
-
-def say(line: str) -> None:
-    """Print a line on stderr, after the program's name, harmless whatever it holds."""
-    shown = one_line(redacted(line), _LIMIT).replace("##[", r"##\x5b")  # GitHub's runner obeys it
-    typer.echo(f"cl-bench: {shown}", err=True)
 
 
 def report(error: Exception, resumable: Path | None = None, *, bug: int = 1) -> int:

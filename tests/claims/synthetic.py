@@ -1,21 +1,40 @@
-"""Runs that were never made: tables whose every number a test has written."""
+"""Runs that were never made, of single domains: tables whose every number a test has written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
+from cl_bench.claims.claim import Claim
 from cl_bench.claims.data import Data
-from cl_bench.claims.measure import Measured
-from cl_bench.claims.plan import BUDGETS, Plan
+from cl_bench.claims.measure import Added, Detail, MeasuredStatement
+from cl_bench.claims.plan import BUDGETS, SINGLE_DOMAINS, Plan
+from cl_bench.claims.styles import colour, marker
 from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.sweep.cell import Cell
 
 Rule = Callable[[str, str, int, float], float]
 """A value from domain, learner, seed and the share of the run that is done."""
+
+
+LEVELS = {"rl": 0.3, "prompt": 0.2, "fst": 0.5, "fst-distill": 0.4}
+_SHIFT = {"facts": 0.0, "code": 0.1, "math": -0.05}
+_TOPS = {"rl": 0.4, "prompt": 0.25, "fst": 0.6, "fst-distill": 0.3}
+_MIDDLES = {"rl": 0.3, "prompt": 0.05, "fst": 0.15, "fst-distill": 0.1}
+
+
+def measures(*claims: Claim) -> Mapping[str, Callable[[Data, Plan], MeasuredStatement]]:
+    """How these claims' statements are measured, by id."""
+    return {name: how.measure for claim in claims for name, how in claim.measurements.items()}
+
+
+def additions(*claims: Claim) -> Mapping[str, Callable[[Data, Plan], Added]]:
+    """What stands beside these claims' statements, by id."""
+    return {name: how.added for claim in claims for name, how in claim.measurements.items()}
 
 
 class Synthetic(Data):
@@ -111,7 +130,7 @@ def value(estimate: Estimate | Undefined) -> float:
     return estimate.value
 
 
-def shown(measured: Measured, what: str, name: str) -> float:
+def shown(measured: MeasuredStatement, what: str, name: str) -> float:
     """The value of a detail's column."""
     return value(next(d for d in measured.details if d.what == what).values[name])
 
@@ -120,3 +139,41 @@ def reason(found: object) -> str:
     """Why a value is undefined."""
     assert isinstance(found, Undefined), found
     return found.reason
+
+
+def levelled(budget: str = "small") -> Synthetic:
+    """Learners at `LEVELS` from half of the run on; only fast-slow training differs by domain."""
+
+    def accuracy(domain: str, learner: str, seed: int, share: float) -> float:
+        shift = _SHIFT[domain] if learner == "fst" else 0.0
+        return (LEVELS[learner] + shift + (seed - 100) / 100) * min(1.0, 2 * share)
+
+    return filled(plan_of(budget, seeds=2), SINGLE_DOMAINS, tuple(LEVELS), accuracy)
+
+
+def sigmoid(_domain: str, learner: str, seed: int, share: float) -> float:
+    """A sigmoid from 0.1; every seed lies 0.02 above the last."""
+    gained = 1 / (1 + (_MIDDLES[learner] / share) ** 2) if share else 0.0
+    return 0.1 + (_TOPS[learner] - 0.1) * gained + 0.02 * (seed - 100)
+
+
+def sigmoids(domains: Sequence[str] = ("facts", "code", "math", "physics")) -> Synthetic:
+    """Runs of two seeds on these domains whose accuracies are sigmoids."""
+    return filled(plan_of(), domains, tuple(_TOPS), sigmoid)
+
+
+def line(added: Added, what: str) -> Detail:
+    """The first line of additions that begins so."""
+    return next(detail for detail in added.details if detail.what.startswith(what))
+
+
+def texts(axes: Axes) -> list[str]:
+    """What is written into a panel."""
+    return [text.get_text() for text in axes.texts if text.get_text()]
+
+
+def heights(axes: Axes, learner: str) -> list[float]:
+    """The heights of the thick line of a learner in a panel."""
+    (mean,) = [drawn for drawn in axes.lines if drawn.get_marker() == marker(learner)]
+    assert mean.get_color() == colour(learner)
+    return [float(height) for height in np.asarray(mean.get_ydata())]

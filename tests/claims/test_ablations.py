@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from cl_bench.claims import ablations
-from cl_bench.claims.ablations import REFERENCE, VARIATIONS, Row, Variation
-from cl_bench.claims.page_ablations import ablation_section
-from cl_bench.claims.plan import Plan, cells
+from cl_bench.claims.ablations import REFERENCE, VARIATIONS, StreamRow, Variation
+from cl_bench.claims.plan import Plan
 from cl_bench.claims.plan import plan as planned_with
+from cl_bench.claims.registered import cells
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.execution.settings import configure
 from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.blocks.blocks import Heading, Paragraph, Table
+from cl_bench.report.blocks.blocks import Paragraph, Table
 from tests.claims.synthetic_stages import Runs, make_plan, on_stream
 
 
@@ -33,7 +33,7 @@ def runs_of(plan: Plan, accuracy: dict[str, float]) -> Runs:
     return runs
 
 
-def find(rows: list[Row], name: str, quantity: str) -> Row:
+def find(rows: list[StreamRow], name: str, quantity: str) -> StreamRow:
     return next(r for r in rows if (r.variation.name, r.quantity) == (name, quantity))
 
 
@@ -81,10 +81,9 @@ def test_a_variation_without_runs_says_so_and_nobody_fills_in() -> None:
 
 def test_the_section_has_what_was_measured_and_the_differences() -> None:
     plan = make_plan(seeds=[100, 101])
-    section = ablation_section(ablations.rows(runs_of(plan, {"fst": 0.7, "T = 2": 0.4}), plan))
+    found = ablations.section(ablations.rows(runs_of(plan, {"fst": 0.7, "T = 2": 0.4}), plan))
 
-    heading, _, absent, measured, changes = section
-    assert isinstance(heading, Heading)
+    _, absent, measured, changes = found
     assert isinstance(absent, Paragraph)
     assert isinstance(measured, Table)
     assert isinstance(changes, Table)
@@ -106,7 +105,7 @@ def test_rollouts_stand_beside_what_they_bought() -> None:
             row["rollouts"] = spent * int(str(row["step"])) // (3 * cell.steps)
             row["kl_policy_base"] = 0.1
         runs.add(cell, evaluations=rows)
-    *_, measured, changes = ablation_section(ablations.rows(runs, plan))
+    *_, measured, changes = ablations.section(ablations.rows(runs, plan))
     assert isinstance(measured, Table)
     assert isinstance(changes, Table)
     assert measured.columns[-1] == "all rollouts"
@@ -117,7 +116,7 @@ def test_rollouts_stand_beside_what_they_bought() -> None:
 
 def test_without_any_run_there_is_no_section() -> None:
     plan = make_plan(seeds=[100])
-    assert ablation_section(ablations.rows(Runs(), plan)) == []
+    assert ablations.section(ablations.rows(Runs(), plan)) == []
 
 
 def test_rounds_set_apart_are_as_many_as_the_reference_makes() -> None:

@@ -6,11 +6,11 @@ import pytest
 
 from cl_bench.claims import ablations_single
 from cl_bench.claims.ablations import SEEDS, Variation
-from cl_bench.claims.ablations_single import REFERENCE, Row, variations
-from cl_bench.claims.measures_zero_reward import DOMAIN as ZERO_REWARD
-from cl_bench.claims.page_ablations import ablation_section
-from cl_bench.claims.plan import KL_DOMAINS, Plan, cells
+from cl_bench.claims.ablations_single import REFERENCE, SingleRow, variations
+from cl_bench.claims.plan import KL_DOMAINS, Plan
 from cl_bench.claims.plan import plan as planned_with
+from cl_bench.claims.registered import cells
+from cl_bench.claims.training_steps import DOMAIN as ZERO_REWARD
 from cl_bench.execution.settings import configure
 from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
@@ -35,13 +35,13 @@ def add(runs: Runs, plan: Plan, name: str, accuracy: list[float], kl: float) -> 
         runs.add(cell, evaluations=evaluations)
 
 
-def find(rows: list[Row], name: str, quantity: str, domain: str = "math") -> Row:
+def find(rows: list[SingleRow], name: str, quantity: str, domain: str = "math") -> SingleRow:
     return next(
         r for r in rows if (r.variation.name, r.quantity.name, r.domain) == (name, quantity, domain)
     )
 
 
-def value(found: Row) -> float:
+def value(found: SingleRow) -> float:
     assert isinstance(found.value, Estimate)
     return found.value.value
 
@@ -95,9 +95,8 @@ def test_the_section_has_a_table_of_each_quantity() -> None:
     plan = make_plan(seeds=[100, 101])
     runs = Runs()
     add(runs, plan, "rl", [0.0, 0.2, 0.5, 0.8], kl=0.1)
-    section = ablation_section([], ablations_single.rows(runs, plan))
+    section = ablations_single.section(ablations_single.rows(runs, plan))
     assert [block.text for block in section if isinstance(block, Heading)] == [
-        "Ablations",
         "On single domains",
     ]
     tables = [block for block in section if isinstance(block, Table)]
@@ -111,4 +110,4 @@ def test_the_section_has_a_table_of_each_quantity() -> None:
 
 def test_without_any_run_there_is_no_section() -> None:
     plan = make_plan(seeds=[100])
-    assert ablation_section([], ablations_single.rows(Runs(), plan)) == []
+    assert ablations_single.section(ablations_single.rows(Runs(), plan)) == []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from typing import Any
@@ -12,18 +13,15 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from cl_bench.claims import wording
-from cl_bench.claims.added import Added
+from cl_bench.claims.claim import Claim, JudgedClaim, Measurement, draw_figures, judge_claim
 from cl_bench.claims.data import Data
-from cl_bench.claims.drawings import draw
-from cl_bench.claims.judged import JudgedClaim, judge_claims
-from cl_bench.claims.look import label
-from cl_bench.claims.measure import Detail, Measured, generator, measured
+from cl_bench.claims.measure import Added, Detail, MeasuredStatement, generator, measured
 from cl_bench.claims.page import page
-from cl_bench.claims.plan import BUDGETS, Plan, cells
-from cl_bench.claims.registered import CLAIMS, Claim
+from cl_bench.claims.plan import BUDGETS, Plan
+from cl_bench.claims.registered import CLAIMS, cells
 from cl_bench.claims.registration import registration
-from cl_bench.claims.rule import Verdict
+from cl_bench.claims.rule import ClaimVerdict
+from cl_bench.claims.styles import label
 from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import (
@@ -55,7 +53,7 @@ def claims(*numbers: int) -> list[Claim]:
 def judged(values: Mapping[int, float | Sequence[float | Undefined]]) -> list[JudgedClaim]:
     """The claims, each of whose statements has these values by seed (or one for all seeds)."""
 
-    def measure(number: int) -> Measured:
+    def measure(number: int) -> MeasuredStatement:
         given = values[number]
         listed = given if isinstance(given, Sequence) else [given] * len(PLAN.seeds)
         by_seed = dict(zip(PLAN.seeds, listed, strict=True))
@@ -68,13 +66,21 @@ def judged(values: Mapping[int, float | Sequence[float | Undefined]]) -> list[Ju
         details = (Detail("code", shown, "accuracy"),)
         return measured(by_seed, details, generator(), ["a note"])
 
-    chosen = claims(*values)
-    table = {
-        statement.id: lambda _data, _plan, number=claim.number: measure(number)
-        for claim in chosen
-        for statement in claim.statements
+    return [
+        judge_claim(measured_by(claim, lambda *_, n=claim.number: measure(n)), Data([]), PLAN)
+        for claim in claims(*values)
+    ]
+
+
+def measured_by(
+    claim: Claim, measure: Callable[..., MeasuredStatement], **added: Callable[..., Added]
+) -> Claim:
+    """The claim, with this measure of all its statements and nothing beside but what is `added`."""
+    hows = {
+        name: Measurement(how.short, measure, added.get(f"to_{name}", lambda *_: Added()))
+        for name, how in claim.measurements.items()
     }
-    return judge_claims(chosen, Data([]), PLAN, table)
+    return replace(claim, measurements=hows)
 
 
 def written(
@@ -93,10 +99,10 @@ def written(
 def test_what_failed_comes_first_then_what_is_open() -> None:
     found = judged({1: 1.0, 2: -0.05, 3: [1.0, -1.0] * 3, 10: 0.05})
     assert [one.verdict for one in found] == [
-        Verdict.REPRODUCED,
-        Verdict.NOT_REPRODUCED,
-        Verdict.INCONCLUSIVE,
-        Verdict.REPRODUCED,
+        ClaimVerdict.REPRODUCED,
+        ClaimVerdict.NOT_REPRODUCED,
+        ClaimVerdict.INCONCLUSIVE,
+        ClaimVerdict.REPRODUCED,
     ]
     text, _ = written(found)
     headline = text.split("## Verdicts")[1].split("\n## ")[0]
@@ -126,10 +132,6 @@ def test_long_names_of_columns_may_be_broken() -> None:
     assert '<th scope="col">average_<wbr>accuracy</th>' in text
     assert '<td data-column="average_accuracy">1</td>' in text
     assert "wbr" in Page(text).tags
-
-
-def test_every_statement_has_a_short_name() -> None:
-    assert list(wording.SHORT) == [each.id for one in CLAIMS for each in one.statements]
 
 
 def test_a_claims_section_has_its_numbers_in_the_readers_units() -> None:
@@ -306,28 +308,27 @@ def test_intervals_say_what_they_are_worth_and_words_come_before_the_claims() ->
 def test_what_was_added_after_the_runs_is_marked_and_not_judged() -> None:
     (claim,) = claims(10)
 
-    def measure(*_: object) -> Measured:
+    def measure(*_: object) -> MeasuredStatement:
         return measured({100: 0.5}, [], generator())
 
     def beside(*_: object) -> Added:
         return Added((Detail("code", {"fst": Estimate(0.5, ONE_SEED, 1, 1)}, "accuracy"),), ("so",))
 
-    measures = {"10a": measure, "10b": measure}
-    found = judge_claims([claim], Data([]), PLAN, measures, {"10b": beside})
-    text, _ = written(found)
+    found = judge_claim(measured_by(claim, measure, to_10b=beside), Data([]), PLAN)
+    text, _ = written([found])
     assert "**Added after the runs, not judged. Behind 10b: means over seeds" in text
     assert "Added after the runs, not judged:\n\n- so" in text
-    assert found[0].verdict == judge_claims([claim], Data([]), PLAN, measures)[0].verdict
+    assert found.verdict is judge_claim(measured_by(claim, measure), Data([]), PLAN).verdict
 
 
 def test_a_reason_is_said_once_in_a_row_of_statements_and_of_details() -> None:
     (claim,) = claims(10)
     gone = Undefined("no curve levels off")
 
-    def measure(*_: object) -> Measured:
-        return Measured({}, gone, (Detail("code", {"fst": gone, "rl": gone}, "accuracy"),))
+    def measure(*_: object) -> MeasuredStatement:
+        return MeasuredStatement({}, gone, (Detail("code", {"fst": gone, "rl": gone}, "accuracy"),))
 
-    text, _ = written(judge_claims([claim], Data([]), PLAN, {"10a": measure, "10b": measure}))
+    text, _ = written([judge_claim(measured_by(claim, measure), Data([]), PLAN)])
     row = next(line for line in text.splitlines() if line.startswith("| 10a |"))
     assert row.count("no curve levels off") == 1
     assert "| code | — (no curve levels off) | — |" in text
@@ -338,12 +339,12 @@ def test_one_seed_is_told_once_and_not_beside_every_value() -> None:
     estimate = Estimate(0.031, ONE_SEED, 1, 1)
     (claim,) = claims(10)
 
-    def measure(*_: object) -> Measured:
+    def measure(*_: object) -> MeasuredStatement:
         details = (Detail("code", {"fst": estimate, "rl": estimate}, "accuracy"),)
-        return Measured({100: 0.031}, estimate, details)
+        return MeasuredStatement({100: 0.031}, estimate, details)
 
-    found = judge_claims([claim], Data([]), one, {"10a": measure, "10b": measure})
-    blocks = page(found, one, Data([]), Data([]).runs(cells(one, [10])), {})
+    found = judge_claim(measured_by(claim, measure), Data([]), one)
+    blocks = page([found], one, Data([]), Data([]).runs(cells(one, [10])), {})
     text = markdown(blocks, "claims")
     assert text.lower().count("one seed shows no interval") == 1
     assert "10a FST − FST-distill, plateau of accuracy: +3.1 points, 1 of 1 seeds |" in text
@@ -363,8 +364,7 @@ def test_the_page_says_whether_the_rules_are_those_of_the_archive() -> None:
 def test_drawings_have_the_same_bytes_every_time() -> None:
     assert a_drawing() == a_drawing()
     (chosen,) = claims(10)
-    figures = {10: lambda _data, _plan: a_figure()}
-    drawn = draw([chosen], figures, Data([]), PLAN)
+    drawn = draw_figures([replace(chosen, figure=lambda *_: a_figure())], Data([]), PLAN)
     assert drawn == {"10-distillation": a_drawing()}
     assert drawn["10-distillation"].png.startswith(b"\x89PNG")
     assert b"<dc:date>" not in drawn["10-distillation"].svg

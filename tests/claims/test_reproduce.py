@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from cl_bench.claims import archive, plan, reproduce, saved_plan
 from cl_bench.claims.archive import Archive
 from cl_bench.claims.plan import Plan
-from cl_bench.claims.rule import Verdict
+from cl_bench.claims.rule import ClaimVerdict
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import UsageError
 from cl_bench.store.files import write_json_atomically
@@ -98,7 +98,7 @@ def made(claims: Sequence[int], folder: Path, **options: Any) -> reproduce.Repro
 def test_verdicts_and_page_follow_from_the_runs(sweep: Sweep, tmp_path: Path) -> None:
     done = made([10, 9], tmp_path, seeds=6)
     assert [one.claim.number for one in done.judged] == [9, 10]
-    assert done.judged[1].verdict is Verdict.REPRODUCED
+    assert done.judged[1].verdict is ClaimVerdict.REPRODUCED
     # 0.9 to 0.95 against 0.5, mean over seeds
     (statement,) = done.judged[1].primary
     assert statement.judgement.p == 2 / 2**6

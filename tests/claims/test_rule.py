@@ -1,4 +1,4 @@
-"""The rule: each way to a verdict, by values worked out by hand."""
+"""The rule: each way to a verdict, by values worked out by hand, and what intervals hold."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from math import log2
 
 import pytest
 
-from cl_bench.claims.rule import Statement, Verdict, bounds, combine, judge
+from cl_bench.claims.rule import ClaimVerdict, Statement, bounds, combine, coverage, judge
 from cl_bench.metrics.stats.bootstrap import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 
 STATEMENT = Statement("1a", "first minus second", 0.0, 0.02)
 NO_WORSE = Statement("4a", "first minus second (no worse)", -0.02, -0.02)
 RATIO = Statement("7a", "second over first", 1.0, 1.5, "ratio")
-YES, NO, OPEN = Verdict.REPRODUCED, Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE
+YES, NO, OPEN = ClaimVerdict.REPRODUCED, ClaimVerdict.NOT_REPRODUCED, ClaimVerdict.INCONCLUSIVE
 
 
 def values(*given: float) -> dict[int, float | Undefined]:
@@ -65,7 +65,7 @@ def test_an_effect_too_small_to_claim_is_said_to_be_one() -> None:
     ],
 )
 def test_the_interval_is_compared_with_null_and_margin(
-    found: Estimate, verdict: Verdict, reason: str
+    found: Estimate, verdict: ClaimVerdict, reason: str
 ) -> None:
     judged = judge(STATEMENT, values(*[0.05] * 6), found)
     assert judged.verdict is verdict
@@ -134,6 +134,22 @@ def test_without_values_by_seed_the_interval_decides_alone() -> None:
     ],
 )
 def test_a_claim_needs_all_its_statements_and_falls_with_one(
-    verdicts: list[Verdict], combined: Verdict
+    verdicts: list[ClaimVerdict], combined: ClaimVerdict
 ) -> None:
     assert combine(verdicts) is combined
+
+
+def test_few_seeds_have_intervals_that_are_too_narrow() -> None:
+    found = [coverage(seeds) for seeds in (2, 3, 6, 20)]
+    assert found == sorted(found)
+    assert found[2] == pytest.approx(0.86, abs=0.015)
+    assert found[3] > 0.92
+
+
+def test_with_two_seeds_the_truth_lies_between_them_half_of_the_time() -> None:
+    # A resample has both means with 1/4 each, so that the interval goes from the one to the other.
+    assert coverage(2) == pytest.approx(0.5, abs=0.03)
+
+
+def test_it_is_the_same_again() -> None:
+    assert coverage(4) == coverage(4)

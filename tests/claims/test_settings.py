@@ -10,9 +10,8 @@ from typer.testing import CliRunner
 
 from cl_bench.claims import ablations, plan
 from cl_bench.claims.calibration import LEARNERS, SETTINGS
-from cl_bench.claims.plan import cells
-from cl_bench.claims.registered import CLAIMS
-from cl_bench.claims.settings import INHERITS, options_of, read_settings
+from cl_bench.claims.registered import CLAIMS, cells
+from cl_bench.claims.settings import options_of, read_settings, untried
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import RunDirectoryError
 
@@ -22,13 +21,13 @@ FOUND = {learner: {"learning_rate": 1e-4} for learner in LEARNERS}
 def test_the_settings_in_use_serve_every_run_of_the_claims_and_ablations() -> None:
     planned = plan.plan("small", 1, settings=read_settings(SETTINGS))
     every = [*cells(planned, [claim.number for claim in CLAIMS]), *ablations.cells(planned)]
-    assert {cell.learner for cell in every} == {*LEARNERS, *INHERITS}
+    assert {cell.learner for cell in every} == {*LEARNERS, *untried()}
 
 
-def test_a_learner_without_trials_takes_what_the_table_says_and_nobody_else_does() -> None:
+def test_a_learner_without_trials_takes_those_of_the_reference_and_nobody_else_does() -> None:
     settings = FOUND | {"rl": {"learning_rate": 3e-4}}
-    assert {name: options_of(name, settings)["learning_rate"] for name in INHERITS} == (
-        dict.fromkeys(INHERITS, 3e-4)
+    assert {name: options_of(name, settings)["learning_rate"] for name in untried()} == (
+        dict.fromkeys(untried(), 3e-4)
     )
     assert options_of("rl-kl", settings | {"rl-kl": {"learning_rate": 1.0}})["learning_rate"] == 1.0
     with pytest.raises(RunDirectoryError, match="learner fst; there are for rl"):

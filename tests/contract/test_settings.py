@@ -64,14 +64,17 @@ class Impossible(LearnerConfig):
     arms: int = setting(1, "Arms.", (2, 10))
 
 
+built: Any = dict
+
+
 @pytest.mark.parametrize(
     ("factory", "said"),
     [
-        (LearnerFactory(dict, Own), ""),
-        (LearnerFactory(dict, Plain), "Plain.epsilon is not a setting"),
-        (LearnerFactory(dict, Impossible), "the defaults of Impossible are refused: arms is 1"),
-        (LearnerFactory(dict, dict), "must be a class that inherits from LearnerConfig"),  # type: ignore[arg-type]
-        (LearnerFactory(dict, Own, ("slow", "quick")), "its channels are"),  # type: ignore[arg-type]
+        (LearnerFactory(built, Own), ""),
+        (LearnerFactory(built, Plain), "Plain.epsilon is not a setting"),
+        (LearnerFactory(built, Impossible), "the defaults of Impossible are refused: arms is 1"),
+        (LearnerFactory(built, dict), "must be a class that inherits from LearnerConfig"),  # type: ignore[arg-type]
+        (LearnerFactory(built, Own, ("slow", "quick")), "its channels are"),  # type: ignore[arg-type]
     ],
 )
 def test_a_plug_ins_factory_is_held_to_the_contract(factory: LearnerFactory, said: str) -> None:
@@ -83,7 +86,7 @@ def test_a_plug_ins_factory_is_held_to_the_contract(factory: LearnerFactory, sai
 def test_settling_makes_plain_data() -> None:
     @dataclass(frozen=True)
     class Small:
-        share: float = setting(1, "A share.", (0.0, 1.0))  # type: ignore[assignment]
+        share: float = setting(1, "A share.", (0.0, 1.0))
 
         def __post_init__(self) -> None:
             settle(self)

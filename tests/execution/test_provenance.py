@@ -13,7 +13,7 @@ import pytest
 
 import cl_bench
 from cl_bench.contract.text import config_hash
-from cl_bench.execution.provenance import PACKAGES, file_hashes, provenance
+from cl_bench.execution.provenance import PACKAGES, code_of, file_hashes, provenance
 
 SHOW = """
 from cl_bench.execution.provenance import provenance
@@ -67,10 +67,18 @@ def test_checkout_gives_its_commit(checkout: Path) -> None:
     assert seen_from(checkout) == f"{git(checkout, 'rev-parse', 'HEAD')} False"
 
 
-@pytest.mark.parametrize("name", ["cl_bench/__init__.py", "cl_bench/new.py"])
-def test_changed_and_new_source_files_make_a_checkout_dirty(checkout: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["cl_bench/contract/task.py", "cl_bench/metrics/new.py"])
+def test_changed_and_new_files_that_a_run_executes_make_a_checkout_dirty(
+    checkout: Path, name: str
+) -> None:
     (checkout / name).write_text("changed = True\n")
     assert seen_from(checkout) == f"{git(checkout, 'rev-parse', 'HEAD')} True"
+
+
+@pytest.mark.parametrize("name", ["cl_bench/report/show.py", "cl_bench/store/packs/layout.py"])
+def test_files_that_no_run_executes_do_not(checkout: Path, name: str) -> None:
+    (checkout / name).write_text("changed = True\n")
+    assert seen_from(checkout).endswith(" False")
 
 
 def test_results_do_not_make_a_checkout_dirty(checkout: Path) -> None:
@@ -127,10 +135,33 @@ def test_source_hash_names_the_code_however_it_is_installed(tmp_path: Path) -> N
 
     assert hashed() == provenance()["source_hash"]
     (installed / "claims" / "page.py").write_text("TITLE = 'reworded'\n")
-    (installed / "cli.py").write_text("")
+    (installed / "tools" / "doctor.py").write_text("")
     assert hashed() == provenance()["source_hash"]  # of what makes a run's numbers
+    task = installed / "contract" / "task.py"
+    task.write_text(f"# Said once more.\n{task.read_text()}")
+    assert hashed() == provenance()["source_hash"]
     (installed / "tasks" / "math.py").write_text("DOMAIN = None\n")
     assert hashed() != provenance()["source_hash"]
+
+
+def test_code_is_what_remains_without_comments_docstrings_and_blank_lines() -> None:
+    source = '''"""What it is."""
+
+# Why.
+class A:
+    """A class."""
+
+    size: int = 3  # the size
+    """Its size."""
+
+    def tell(self) -> str:
+        """Say it."""
+        return "# not a comment"
+'''
+    assert code_of(source) == (
+        "class A:\n    size: int = 3\n    def tell(self) -> str:\n"
+        '        return "# not a comment"\n'
+    )
 
 
 def test_files_of_a_model_are_hashed_and_others_left_out(tmp_path: Path) -> None:

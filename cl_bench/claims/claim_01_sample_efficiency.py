@@ -1,0 +1,264 @@
+"""Claim 1: how many times fewer samples fast-slow training needs for RL's own peak."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import log2
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cl_bench.claims import styles
+from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
+from cl_bench.claims.measure import (
+    Added,
+    BySeed,
+    Curves,
+    Detail,
+    MeasuredStatement,
+    Trajectory,
+    both,
+    detail,
+    generator,
+    mean_over,
+    measured,
+    move_on,
+    trajectory,
+)
+from cl_bench.claims.plan import SINGLE_DOMAINS, Plan, singles
+from cl_bench.claims.rule import Statement
+from cl_bench.metrics import samples_to_reach
+from cl_bench.metrics.undefined import Undefined
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+REGISTERED = Registered(
+    1,
+    "sample-efficiency",
+    "Fast-slow training needs fewer samples than RL",
+    "On single runs, the samples at which RL first reaches its own peak of validation accuracy "
+    "(running maximum), divided by the samples at which fast-slow training first reaches that "
+    "level. Where it never does, the ratio is RL's samples over all samples of the fast-slow "
+    "run: a ratio of at most 1, and one that flatters. Where RL's peak is the base model's "
+    "score, the ratio is undefined. Mean of the logarithms over facts, code and math.",
+    (paper_figure("times fewer samples", CodeIO="3.0", Math="1.4", HoVer_hard="3.0"),),
+    (
+        Statement("1a", "ratio of training samples (the paper's axis)", 1.0, 1.1, "ratio"),
+        Statement(
+            "1b",
+            "ratio of all rollouts, the prompt optimiser's included",
+            1.0,
+            1.1,
+            "ratio",
+            primary=False,
+        ),
+    ),
+)
+
+
+TRAINING, ALL = "samples_slow", "rollouts"
+"""The axes: training samples, and all rollouts, those of the prompt optimiser included."""
+
+
+@dataclass(frozen=True)
+class Race:
+    """RL and fast-slow training of one seed on the way to RL's peak."""
+
+    level: float
+    """RL's peak of accuracy, or the share of it that is asked for."""
+    rl: float
+    """Samples at which RL first is there."""
+    fst: float
+    """Samples at which fast-slow training first is there; all of its run, if it never is."""
+    reached: bool
+
+    @property
+    def log_ratio(self) -> float:
+        """log2 of RL's samples over those of fast-slow training."""
+        return log2(self.rl / self.fst)
+
+
+Races = Mapping[int, Race | Undefined]
+"""By seed."""
+
+
+def training_samples(data: Curves, plan: Plan) -> MeasuredStatement:
+    """1a: on the paper's axis."""
+    return _measure(data, plan, TRAINING)
+
+
+def all_rollouts(data: Curves, plan: Plan) -> MeasuredStatement:
+    """1b: with the prompt optimiser's rollouts."""
+    return _measure(data, plan, ALL)
+
+
+def races(data: Curves, plan: Plan, domain: str, axis: str = TRAINING, share: float = 1.0) -> Races:
+    """The race of every seed on a domain, to RL's peak or to a share of it."""
+    return {seed: _race(data, plan, domain, seed, axis, share) for seed in plan.seeds}
+
+
+def _race(
+    data: Curves, plan: Plan, domain: str, seed: int, axis: str, share: float
+) -> Race | Undefined:
+    cells = (plan.single(domain, "rl", seed), plan.single(domain, "fst", seed))
+    found = both(data, cells, domain, "accuracy", axis)
+    if isinstance(found, Undefined):
+        return found
+    rl, fst = found
+    level = share * float(rl[0].max())
+    goal = "RL's peak" if share == 1 else f"{share:.0%} of RL's peak"
+    at_peak = samples_to_reach(*rl, level)
+    if isinstance(at_peak, Undefined):
+        return at_peak
+    if not at_peak:
+        return Undefined(f"{goal} ({level:.4g}) is the base model's score")
+    needed = samples_to_reach(*fst, level)
+    if isinstance(needed, Undefined):
+        return Race(level, at_peak, float(fst[1][-1]), reached=False)
+    if not needed:
+        return Undefined(f"fast-slow training is at {goal} ({level:.4g}) with 0 samples")
+    return Race(level, at_peak, needed, reached=True)
+
+
+def _measure(data: Curves, plan: Plan, axis: str) -> MeasuredStatement:
+    rng = generator()
+    found = {domain: races(data, plan, domain, axis) for domain in SINGLE_DOMAINS}
+    ratios = {domain: _each(by_seed, lambda r: r.log_ratio) for domain, by_seed in found.items()}
+    details = [
+        line
+        for domain, by_seed in found.items()
+        for line in (
+            detail(domain, {"ratio": ratios[domain]}, rng, "ratio"),
+            _samples(domain, by_seed, rng),
+        )
+    ]
+    return measured(mean_over(ratios), details, rng, _notes(found))
+
+
+def _until(domain: str, by_seed: Races, goal: str = "RL's peak") -> Detail:
+    """The samples of both learners over the seeds with which fast-slow training gets there."""
+    there = {s: race for s, race in by_seed.items() if isinstance(race, Race) and race.reached}
+    run = sum(isinstance(race, Race) for race in by_seed.values())
+    what = f"{domain}, until {goal}: FST is there in {len(there)} of {run} runs"
+    found: Races = there or dict.fromkeys(by_seed, Undefined(f"no run of FST reached {goal}"))
+    values = {"rl": _each(found, lambda race: race.rl), "fst": _each(found, lambda race: race.fst)}
+    return detail(what, values, scale="samples")
+
+
+def _samples(domain: str, by_seed: Races, rng: np.random.Generator) -> Detail:
+    reached = _each(by_seed, lambda r: r.fst if r.reached else Undefined("never at RL's peak"))
+    move_on(rng, _each(by_seed, lambda race: race.rl), reached)
+    return _until(domain, by_seed)
+
+
+def _each(by_seed: Races, value: Callable[[Race], float | Undefined]) -> BySeed:
+    """A value of every race."""
+    return {
+        seed: race if isinstance(race, Undefined) else value(race) for seed, race in by_seed.items()
+    }
+
+
+def _notes(found: Mapping[str, Races]) -> list[str]:
+    run = [r for races in found.values() for r in races.values() if not isinstance(r, Undefined)]
+    short = sum(not race.reached for race in run)
+    if not short:
+        return []
+    count = f"{short} of {len(run)} runs of fast-slow training"
+    return [f"{count} never reached RL's peak and count with all their samples, which flatters"]
+
+
+# Added after the runs, beside the judged values
+
+SHARES = (0.9, 0.95)
+
+
+def nearly_in_training_samples(data: Curves, plan: Plan) -> Added:
+    """1a: on the paper's axis."""
+    return _nearly(data, plan, TRAINING)
+
+
+def nearly_in_all_rollouts(data: Curves, plan: Plan) -> Added:
+    """1b: with the prompt optimiser's rollouts."""
+    return _nearly(data, plan, ALL)
+
+
+def _nearly(data: Curves, plan: Plan, axis: str) -> Added:
+    details = []
+    for domain in SINGLE_DOMAINS:
+        for share in SHARES:
+            found = races(data, plan, domain, axis, share)
+            ratio = {"ratio": _each(found, lambda race: race.log_ratio)}
+            level = f"{share:.0%} of RL's peak"
+            details.append(detail(f"{domain}, {level}", ratio, scale="ratio"))
+            details.append(_until(domain, found, level))
+    return Added(tuple(details))
+
+
+# The figure
+
+
+def draw(data: Curves, plan: Plan) -> Figure:
+    """One panel per domain; the ratio is the measured one, of all seeds that have one."""
+    from matplotlib.lines import Line2D
+
+    with styles.sheet(1, len(SINGLE_DOMAINS), sharey=True) as (figure, panels):
+        for axes, domain in zip(panels, SINGLE_DOMAINS, strict=True):
+            axes.set_title(domain)
+            axes.set_xlabel("training samples")
+            for learner in ("rl", "fst"):
+                styles.curves(
+                    axes, learner, [_best(data, plan, domain, learner, s) for s in plan.seeds]
+                )
+            _arrows(axes, [r for r in races(data, plan, domain).values() if isinstance(r, Race)])
+        panels[0].set_ylabel("best accuracy so far, own prompt")
+        styles.finish(panels)
+        arrow = Line2D(
+            [], [], color="#222222", marker="<", lw=0.8, ms=4, label="to RL's peak, a seed"
+        )
+        styles.legend(figure, ("rl", "fst"), [arrow])
+        return figure
+
+
+def _best(data: Curves, plan: Plan, domain: str, learner: str, seed: int) -> Trajectory | Undefined:
+    cell = plan.single(domain, learner, seed)
+    run = trajectory(data, cell, domain, "samples_slow", "accuracy")
+    return run if isinstance(run, Undefined) else (run[0], np.maximum.accumulate(run[1]))
+
+
+def _arrows(axes: Axes, found: list[Race]) -> None:
+    """Every seed from RL's samples to those of fast-slow training, at the level of RL's peak.
+
+    In the corner stands the measured ratio, the geometric mean; it is a bound where a run of
+    fast-slow training never gets there and its arrow ends with the run.
+    """
+    if not found:
+        return
+    arrow = {"arrowstyle": "-|>", "color": "#222222", "lw": 0.8, "shrinkA": 0, "shrinkB": 0}
+    for race in found:
+        axes.annotate(
+            "", xy=(race.fst, race.level), xytext=(race.rl, race.level), arrowprops=arrow, zorder=4
+        )
+    ratio = float(np.exp2(np.mean([race.log_ratio for race in found])))
+    short = sum(not race.reached for race in found)
+    said = f"RL ÷ FST: {ratio:.2g}×"
+    if short:
+        said = f"RL ÷ FST: at most {ratio:.2g}×\n(FST never there: {short} of {len(found)})"
+    axes.text(0.97, 0.04, said, transform=axes.transAxes, ha="right", va="bottom")
+
+
+CLAIM = Claim(
+    REGISTERED,
+    runs=singles(SINGLE_DOMAINS, ("rl", "fst")),
+    measurements={
+        "1a": Measurement(
+            "RL ÷ FST, training samples to RL's peak", training_samples, nearly_in_training_samples
+        ),
+        "1b": Measurement(
+            "RL ÷ FST, all rollouts to RL's peak", all_rollouts, nearly_in_all_rollouts
+        ),
+    },
+    figure=draw,
+)

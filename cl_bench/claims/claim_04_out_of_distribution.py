@@ -1,0 +1,145 @@
+"""Claim 4: what a run was not trained on, at its end and without the evolved prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
+from cl_bench.claims.measure import (
+    BySeed,
+    MeasuredStatement,
+    detail,
+    difference,
+    generator,
+    mean_over,
+    measured,
+    on_stream,
+)
+from cl_bench.claims.plan import KL_DOMAINS, SINGLE_DOMAINS, Plan, singles, streams
+from cl_bench.claims.rule import Statement
+from cl_bench.claims.styles import bar_panels
+from cl_bench.metrics import forgetting_max
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from cl_bench.claims.data import Data
+    from cl_bench.sweep.cell import Cell
+
+REGISTERED = Registered(
+    4,
+    "out-of-distribution",
+    "Fast-slow training keeps what it was not trained on at least as well as RL",
+    "At the end of single runs on facts, code and math, without the evolved prompt: the mean "
+    "accuracy over the other four domains (problems with conventions of their own, stated in "
+    "the prompt) and the trained domain's hardest setting (seed prompt), five sets of equal "
+    "weight.",
+    (
+        paper_figure("CodeIO, OOD average", base="41.0", RL="51.1", FST="49.7"),
+        paper_figure("Math, OOD average", base="26.9", RL="36.2", FST="36.5"),
+        paper_figure("HoVer, OOD average", base="47.5", RL="48.4", FST="48.5"),
+    ),
+    (
+        Statement("4a", "fast-slow training minus RL (no worse)", -0.02, -0.02),
+        Statement("4b", "fast-slow training minus the base", -0.02, -0.02, primary=False),
+        Statement(
+            "4c",
+            "forgetting_max of RL minus that of fast-slow training, own prompts, on the stream "
+            "facts → code → physics",
+            0.0,
+            0.02,
+            primary=False,
+        ),
+    ),
+)
+
+
+def runs(plan: Plan, seed: int) -> list[Cell]:
+    """The single runs, and the stream of 4c."""
+    learners = ("rl", "fst")
+    return [*singles(SINGLE_DOMAINS, learners)(plan, seed), *streams(learners)(plan, seed)]
+
+
+DOMAINS = (*KL_DOMAINS, "star-graph")
+"""All of the suite's own; a single run is asked about those that it does not train on."""
+
+
+def against_rl(data: Data, plan: Plan) -> MeasuredStatement:
+    """4a: fast-slow training minus RL, mean over the domains of single runs."""
+    return _measure(data, plan, "difference")
+
+
+def against_base(data: Data, plan: Plan) -> MeasuredStatement:
+    """4b: fast-slow training minus the base, mean over the domains of single runs."""
+    return _measure(data, plan, "difference to base")
+
+
+def forgetting(data: Data, plan: Plan) -> MeasuredStatement:
+    """4c: `forgetting_max` of RL minus that of fast-slow training, on the stream, own prompts."""
+    rng = generator()
+    values = {name: on_stream(data, plan, name, forgetting_max) for name in ("rl", "fst")}
+    less = difference(values["rl"], values["fst"])
+    line = detail("forgetting on the stream", {**values, "difference": less}, rng, "points")
+    return measured(less, [line], rng)
+
+
+def compared(data: Data, plan: Plan, domain: str) -> Mapping[str, BySeed]:
+    """The base, both learners and the differences of single runs on a domain.
+
+    The base is step 0 of the fast-slow run, which that of RL equals.
+    """
+    base = outside(data, plan, domain, "fst", "start")
+    rl, fst = (outside(data, plan, domain, learner) for learner in ("rl", "fst"))
+    differences = {"difference": difference(fst, rl), "difference to base": difference(fst, base)}
+    return {"base": base, "rl": rl, "fst": fst, **differences}
+
+
+def outside(
+    data: Data, plan: Plan, trained: str, learner: str, at: Literal["start", "end"] = "end"
+) -> BySeed:
+    """Mean accuracy of single runs over the five sets that they were not trained on.
+
+    These are the other four domains under prompts that state each problem's convention, and the
+    trained domain's hardest setting under the seed prompt, with equal weight. A seed without rows
+    of one of them has no mean.
+    """
+    cells = {seed: plan.single(trained, learner, seed) for seed in plan.seeds}
+
+    def asked(domain: str, test_set: str, prompt: str) -> BySeed:
+        return {
+            seed: data.cell_accuracy(cell, domain, at=at, prompt=prompt, test_set=test_set)
+            for seed, cell in cells.items()
+        }
+
+    others = [domain for domain in DOMAINS if domain != trained]
+    sets = {domain: asked(domain, "retention", "stated") for domain in others}
+    return mean_over({**sets, f"{trained}, hardest setting": asked(trained, "harder", "seed")})
+
+
+def _measure(data: Data, plan: Plan, column: str) -> MeasuredStatement:
+    rng = generator()
+    found = {f"trained on {name}": compared(data, plan, name) for name in SINGLE_DOMAINS}
+    details = [detail(what, values, rng) for what, values in found.items()]
+    return measured(mean_over({w: values[column] for w, values in found.items()}), details, rng)
+
+
+# The figure
+
+
+def draw(data: Data, plan: Plan) -> Figure:
+    """Accuracy on the five sets that a single run was not trained on, a panel per domain."""
+    panels = {f"trained on {d}": compared(data, plan, d) for d in SINGLE_DOMAINS}
+    return bar_panels(panels, "accuracy on what was not trained")
+
+
+CLAIM = Claim(
+    REGISTERED,
+    runs=runs,
+    measurements={
+        "4a": Measurement("FST − RL, accuracy outside the training", against_rl),
+        "4b": Measurement("FST − base, accuracy outside the training", against_base),
+        "4c": Measurement("RL − FST, forgetting on the stream", forgetting),
+    },
+    figure=draw,
+)

@@ -1,0 +1,132 @@
+"""Claim 5: what fresh RL on the probe's domain reaches from models that were trained before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
+from cl_bench.claims.measure import (
+    BySeed,
+    Detail,
+    MeasuredStatement,
+    detail,
+    difference,
+    generator,
+    mean_over,
+    measured,
+)
+from cl_bench.claims.plan import ORIGINS, PROBE, Plan, singles
+from cl_bench.claims.rule import Statement
+from cl_bench.claims.styles import bar_panels
+from cl_bench.metrics import plasticity_ratio
+from cl_bench.metrics.stats.bootstrap import Estimate
+from cl_bench.metrics.undefined import Undefined
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from cl_bench.claims.data import Data
+    from cl_bench.sweep.cell import Cell
+
+REGISTERED = Registered(
+    5,
+    "plasticity",
+    "After fast-slow training a model learns a new task better than after RL",
+    "Fresh RL on facts from the base and from the last models of RL and fast-slow training on "
+    "math and on physics, with equal seed and budget; accuracy at the end under the seed "
+    "prompt. Mean over the two origins.",
+    (
+        paper_figure("after Math", base="20.2", RL="0.0", FST="16.7"),
+        paper_figure("after Physics", base="18.3", RL="19.9", FST="24.2"),
+    ),
+    (
+        Statement("5a", "from fast-slow training minus from RL", 0.0, 0.02),
+        Statement("5b", "from fast-slow training minus from the base", -0.02, -0.02, primary=False),
+    ),
+)
+
+
+LEARNERS = ("rl", "fst")
+"""Whose models the probes start from, besides the base."""
+
+
+def runs(plan: Plan, seed: int) -> list[Cell]:
+    """The runs that the probes start from, the probe from the base, and the others."""
+    origins = singles(ORIGINS, LEARNERS)(plan, seed)
+    return [*origins, plan.probe(None, seed), *(plan.probe(origin, seed) for origin in origins)]
+
+
+def against_rl(data: Data, plan: Plan) -> MeasuredStatement:
+    """5a: from fast-slow training minus from RL, mean over the origins."""
+    return _measure(data, plan, "difference")
+
+
+def against_base(data: Data, plan: Plan) -> MeasuredStatement:
+    """5b: from fast-slow training minus from the base, mean over the origins."""
+    return _measure(data, plan, "difference to base")
+
+
+def compared(data: Data, plan: Plan, origin: str) -> Mapping[str, BySeed]:
+    """What the probe reaches from the base and after each learner on `origin`, and differences.
+
+    The probe from the base is one run for all origins.
+    """
+    base = reached(data, plan, lambda _: None)
+    rl = reached(data, plan, lambda seed: plan.single(origin, "rl", seed))
+    fst = reached(data, plan, lambda seed: plan.single(origin, "fst", seed))
+    differences = {"difference": difference(fst, rl), "difference to base": difference(fst, base)}
+    return {"base": base, "rl": rl, "fst": fst, **differences}
+
+
+def reached(data: Data, plan: Plan, start: Callable[[int], Cell | None]) -> BySeed:
+    """Accuracy of the probes from each seed's start at their end, under the seed prompt."""
+    probes = {seed: plan.probe(start(seed), seed) for seed in plan.seeds}
+    return {seed: data.cell_accuracy(cell, PROBE, prompt="seed") for seed, cell in probes.items()}
+
+
+def _measure(data: Data, plan: Plan, column: str) -> MeasuredStatement:
+    rng = generator()
+    found = {f"after {origin}": compared(data, plan, origin) for origin in ORIGINS}
+    details = []
+    for what, values in found.items():
+        ratios = {learner: _ratio(values[learner], values["base"]) for learner in LEARNERS}
+        details.append(detail(what, values, rng))
+        details.append(Detail(f"{what}, plasticity ratio", ratios, "ratio"))
+    return measured(mean_over({w: values[column] for w, values in found.items()}), details, rng)
+
+
+def _ratio(after: BySeed, base: BySeed) -> Estimate | Undefined:
+    """The plasticity ratio over the seeds that have both probes."""
+    pairs = []
+    for seed, value in after.items():
+        from_base = base[seed]
+        if not isinstance(value, Undefined) and not isinstance(from_base, Undefined):
+            pairs.append((value, from_base))
+    if not pairs:
+        return Undefined("no seed has both probes")
+    after_S, base_S = zip(*pairs, strict=True)
+    ratio = plasticity_ratio(after_S, base_S)
+    if isinstance(ratio, Undefined):
+        return ratio
+    return Estimate(ratio, Undefined("a ratio of means over seeds"), len(pairs), len(after))
+
+
+# The figure
+
+
+def draw(data: Data, plan: Plan) -> Figure:
+    """What fresh RL reaches from the base and from trained models, a panel per origin."""
+    panels = {f"after {origin}": compared(data, plan, origin) for origin in ORIGINS}
+    return bar_panels(panels, f"accuracy on {PROBE} after fresh RL")
+
+
+CLAIM = Claim(
+    REGISTERED,
+    runs=runs,
+    measurements={
+        "5a": Measurement("after FST − after RL, accuracy of fresh RL", against_rl),
+        "5b": Measurement("after FST − from the base, accuracy of fresh RL", against_base),
+    },
+    figure=draw,
+)

@@ -1,0 +1,227 @@
+"""Claim 6: who learns the later tasks of one uninterrupted stream, and who keeps the first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
+from cl_bench.claims.measure import (
+    BySeed,
+    Detail,
+    MeasuredStatement,
+    Trajectory,
+    detail,
+    difference,
+    generator,
+    mean_over,
+    measured,
+    on_stream,
+)
+from cl_bench.claims.plan import STREAM, STREAM_LEARNERS, Plan, streams
+from cl_bench.claims.rule import Statement
+from cl_bench.claims.styles import counted_curves, in_percent, legend, say_where_empty, sheet
+from cl_bench.contract.plugins import STREAM_SEPARATOR
+from cl_bench.metrics import average_accuracy, normalised_accuracy
+from cl_bench.metrics.undefined import Undefined
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from cl_bench.claims.data import Data
+
+REGISTERED = Registered(
+    6,
+    "continual",
+    "In one uninterrupted run, fast-slow training learns the later tasks better than RL",
+    "Stream facts → code → physics, boundaries hidden. Accuracy (own prompt) normalised: minus "
+    "the base, over the best that any learner of the comparison (rl, prompt, fst) reached in "
+    "that task's own stage, same seed, minus the base. Undefined on a task on which none of "
+    "them gained 0.05 over the base: a share of next to nothing says nothing.",
+    (
+        paper_figure("CodeIO after its stage, share of peak", RL="≈ 10", FST="≈ 95"),
+        paper_figure("CodeIO after its stage, accuracy", RL="20.7", FST="37.7"),
+        paper_figure("Physics at the end, share of peak", RL="≈ 92", FST="100"),
+        paper_figure("HoVer at the end, share of peak", RL="≈ 95–98", FST="≈ 95–98"),
+    ),
+    (
+        Statement(
+            "6a",
+            "fast-slow training minus RL at the end of the task's own stage, mean of code and "
+            "physics",
+            0.0,
+            0.05,
+        ),
+        Statement(
+            "6b",
+            "fast-slow training minus RL on facts at the end of the run (no worse)",
+            -0.05,
+            -0.05,
+            primary=False,
+        ),
+        Statement(
+            "6c",
+            "average accuracy at the end of the run, fast-slow training minus RL",
+            0.0,
+            0.02,
+            primary=False,
+        ),
+    ),
+)
+
+
+STAGES = {name: number for number, name in enumerate(STREAM.split(STREAM_SEPARATOR), 1)}
+"""By domain the number of its own stage."""
+LAST = len(STAGES)
+FIRST_DOMAIN, *LATER_DOMAINS = STAGES
+LEAST_GAIN = 0.05
+"""Accuracy over the base that the best learner needs, for shares of it to say anything."""
+ByLearner = Mapping[str, "pd.DataFrame"]
+"""By learner its evaluations on a domain, in order, with the column `normalised`."""
+
+
+def later_tasks(data: Data, plan: Plan) -> MeasuredStatement:
+    """6a: normalised, at the end of the task's own stage, mean of the later tasks."""
+    return _measure(data, plan, {name: STAGES[name] for name in LATER_DOMAINS}, "after its stage")
+
+
+def first_task(data: Data, plan: Plan) -> MeasuredStatement:
+    """6b: normalised, on the first task at the end of the run."""
+    return _measure(data, plan, {FIRST_DOMAIN: LAST}, "at the end")
+
+
+def average(data: Data, plan: Plan) -> MeasuredStatement:
+    """6c: `average_accuracy` of the run's accuracy matrix: of accuracies, not normalised."""
+    rng = generator()
+    values = {name: on_stream(data, plan, name, average_accuracy) for name in STREAM_LEARNERS}
+    more = difference(values["fst"], values["rl"])
+    line = detail("average accuracy at the end", {**values, "difference": more}, rng)
+    ends = [_accuracies(data, plan, domain, LAST, "at the end", rng) for domain in STAGES]
+    return measured(more, [line, *ends], rng)
+
+
+def normalised_curves(data: Data, plan: Plan, domain: str, seed: int) -> ByLearner | Undefined:
+    """The curves of all learners on a domain, with the share of the gain.
+
+    (accuracy − base) / (peak − base): the base is step 0, which is the same for all learners, the
+    peak the best of all of them in the domain's own stage. Undefined if one of them has no run, as
+    the best of fewer would flatter the others.
+    """
+    import pandas as pd
+
+    curves = {}
+    for learner in STREAM_LEARNERS:
+        curve = data.curve(plan.stream(learner, seed), domain)
+        if isinstance(curve, Undefined):
+            return curve
+        if curve["at"].iloc[0] != "start":
+            return Undefined(f"{learner} has no evaluation of {domain} before training")
+        curves[learner] = curve
+    # Learners may have been evaluated at different points, hence one row with those of all.
+    joined = pd.concat(curves)
+    acc, inside = joined["accuracy"].to_numpy(), (joined["stage"] == STAGES[domain]).to_numpy()
+    gain = acc[inside].max(initial=acc[0]) - acc[0]
+    if inside.any() and gain < LEAST_GAIN:
+        return Undefined(f"no learner gained {LEAST_GAIN} on {domain}; the best gained {gain:.3f}")
+    share = normalised_accuracy(acc[None], acc[0], inside)
+    if isinstance(share, Undefined):
+        return share
+    joined["normalised"] = share[0]
+    return {learner: joined.loc[learner] for learner in STREAM_LEARNERS}
+
+
+def shares(data: Data, plan: Plan, domain: str, stage: int) -> Mapping[str, BySeed]:
+    """By learner the normalised accuracy on a domain at a stage's end."""
+    curves = {seed: normalised_curves(data, plan, domain, seed) for seed in plan.seeds}
+    return {
+        learner: {
+            seed: found if isinstance(found, Undefined) else _at_end(found[learner], stage)
+            for seed, found in curves.items()
+        }
+        for learner in STREAM_LEARNERS
+    }
+
+
+def _at_end(curve: pd.DataFrame, stage: int) -> float | Undefined:
+    rows = curve[(curve["at"] == "stage-end") & (curve["stage"] == stage)]
+    if rows.empty:
+        return Undefined(f"no evaluation at the end of stage {stage}")
+    return float(rows["normalised"].iloc[0])
+
+
+def _measure(data: Data, plan: Plan, stages: Mapping[str, int], when: str) -> MeasuredStatement:
+    """Normalised, fast-slow training minus RL, mean over domains at the ends of these stages."""
+    rng = generator()
+    gains, details = {}, []
+    for domain, stage in stages.items():
+        values = shares(data, plan, domain, stage)
+        gains[domain] = difference(values["fst"], values["rl"])
+        columns = {**values, "difference": gains[domain]}
+        details.append(detail(f"{domain} {when}, share of the peak", columns, rng))
+        details.append(_accuracies(data, plan, domain, stage, when, rng))
+    return measured(mean_over(gains), details, rng)
+
+
+def _accuracies(
+    data: Data, plan: Plan, domain: str, stage: int, when: str, rng: np.random.Generator
+) -> Detail:
+    def of(learner: str) -> BySeed:
+        cells = {seed: plan.stream(learner, seed) for seed in plan.seeds}
+        return {s: data.cell_accuracy(cell, domain, at=stage) for s, cell in cells.items()}
+
+    values = {learner: of(learner) for learner in STREAM_LEARNERS}
+    columns = {**values, "difference": difference(values["fst"], values["rl"])}
+    return detail(f"{domain} {when}, accuracy", columns, rng)
+
+
+# The figure
+
+
+def draw(data: Data, plan: Plan) -> Figure:
+    """One panel per domain, its own stage shaded: the share of the peak of every learner.
+
+    Stages are counted as parts of the run, because learners spend their samples in steps of
+    different sizes.
+    """
+    with sheet(LAST, 1, sharex=True) as (figure, axes):
+        for panel, (domain, stage) in zip(axes, STAGES.items(), strict=True):
+            _draw_domain(data, plan, domain, panel)
+            panel.axvspan(stage - 1, stage, color="#e3eaf3", zorder=-2, lw=0)
+            panel.set_title(f"{domain} (trained in the shaded stage)")
+        axes[-1].set_xticks(range(LAST + 1))
+        axes[-1].set_xlim(-0.02, LAST + 0.02)
+        axes[-1].set_xlabel("stages trained through")
+        axes[LAST // 2].set_ylabel("gain over the base, own prompt: share of the best in the stage")
+        say_where_empty(axes)
+        legend(figure, STREAM_LEARNERS)
+    return figure
+
+
+def _draw_domain(data: Data, plan: Plan, domain: str, panel: Axes) -> None:
+    found = [normalised_curves(data, plan, domain, seed) for seed in plan.seeds]
+    for learner in STREAM_LEARNERS:
+        seeds = [of if isinstance(of, Undefined) else _points(of[learner]) for of in found]
+        counted_curves(panel, learner, seeds)
+    in_percent(panel)
+
+
+def _points(curve: pd.DataFrame) -> Trajectory:
+    """How many stages were trained through, and the share of the peak, at every evaluation."""
+    step = curve["step"].to_numpy(float)
+    return step / step[-1] * LAST, curve["normalised"].to_numpy(float)
+
+
+CLAIM = Claim(
+    REGISTERED,
+    runs=streams(STREAM_LEARNERS),
+    measurements={
+        "6a": Measurement("FST − RL, share of the peak after the task's own stage", later_tasks),
+        "6b": Measurement("FST − RL, share of the peak on the first task at the end", first_task),
+        "6c": Measurement("FST − RL, average accuracy at the end", average),
+    },
+    figure=draw,
+)

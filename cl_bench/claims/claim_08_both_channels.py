@@ -1,0 +1,196 @@
+"""Claim 8: what trained parameters and evolved prompts gain, alone and together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
+from cl_bench.claims.measure import (
+    BySeed,
+    MeasuredStatement,
+    detail,
+    generator,
+    mean_over,
+    measured,
+)
+from cl_bench.claims.plan import SINGLE_DOMAINS, Plan, singles
+from cl_bench.claims.rule import Statement
+from cl_bench.claims.styles import sheet
+from cl_bench.metrics import channel_attribution, over_seeds
+from cl_bench.metrics.stats.bootstrap import Estimate, Interval
+from cl_bench.metrics.undefined import Undefined
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from cl_bench.claims.data import Data
+
+REGISTERED = Registered(
+    8,
+    "both-channels",
+    "Parameters and prompts both carry the gain",
+    "At the end of single runs of fast-slow training on facts, code and math: accuracy of "
+    "{base, trained} parameters under {seed, evolved} prompt; mean over the three.",
+    (
+        paper_figure(
+            "HoVer", base_seed="2.0", base_evolved="10.6", trained_seed="11.6", both="21.2"
+        ),
+        paper_figure(
+            "Math", base_seed="20.0", base_evolved="20.3", trained_seed="47.2", both="48.4"
+        ),
+        paper_figure(
+            "CodeIO", base_seed="19.4", base_evolved="34.5", trained_seed="25.1", both="43.3"
+        ),
+    ),
+    (
+        Statement("8a", "slow: trained + seed minus base + seed", 0.0, 0.02),
+        Statement("8b", "fast: base + evolved minus base + seed", 0.0, 0.02),
+        Statement(
+            "8c",
+            "both minus the better of the two alone, seed by seed and domain by domain",
+            0.0,
+            0.02,
+            primary=False,
+        ),
+    ),
+)
+
+
+WEIGHTS = ("base", "trained")
+PROMPTS = {"seed": "seed", "evolved": "learner"}
+"""Names of the prompts, and what the tables call them."""
+GAINS = ("slow", "fast", "joint", "interaction", "difference to the better")
+
+
+def slow(data: Data, plan: Plan) -> MeasuredStatement:
+    """8a: trained parameters alone, under the seed prompt."""
+    return _measure(data, plan, "slow")
+
+
+def fast(data: Data, plan: Plan) -> MeasuredStatement:
+    """8b: the evolved prompt alone, with the base's parameters."""
+    return _measure(data, plan, "fast")
+
+
+def both(data: Data, plan: Plan) -> MeasuredStatement:
+    """8c: both minus the better of the two alone, seed by seed and domain by domain."""
+    return _measure(data, plan, "difference to the better")
+
+
+def accuracies(data: Data, plan: Plan, domain: str) -> Mapping[str, BySeed]:
+    """The 2x2 at the end of fast-slow training: `base + seed` to `trained + evolved`."""
+    cells = {seed: plan.single(domain, "fst", seed) for seed in plan.seeds}
+    return {
+        f"{weights} + {name}": {
+            seed: data.cell_accuracy(cell, domain, prompt=prompt, weights=weights)
+            for seed, cell in cells.items()
+        }
+        for weights in WEIGHTS
+        for name, prompt in PROMPTS.items()
+    }
+
+
+def gains(cells: Mapping[str, BySeed]) -> Mapping[str, BySeed]:
+    """What each channel gains over the base under the seed prompt, from the four accuracies.
+
+    `slow`, `fast`, `joint` and `interaction` as in `channel_attribution`, and both channels minus
+    the better of the two alone. A seed without one of the four has none of them.
+    """
+    seeds = next(iter(cells.values()))
+    found = {seed: _gains({name: cells[name][seed] for name in cells}) for seed in seeds}
+    return {
+        gain: {
+            seed: row if isinstance(row, Undefined) else row[gain] for seed, row in found.items()
+        }
+        for gain in GAINS
+    }
+
+
+def _gains(cells: Mapping[str, float | Undefined]) -> Mapping[str, float] | Undefined:
+    known = []
+    for name, value in cells.items():
+        if isinstance(value, Undefined):
+            return Undefined(f"{name}: {value.reason}")
+        known.append(value)
+    found = channel_attribution([known[:2], known[2:]])
+    if isinstance(found, Undefined):
+        return found
+    better = found.joint - max(found.slow, found.fast)
+    values = (found.slow, found.fast, found.joint, found.interaction, better)
+    return dict(zip(GAINS, values, strict=True))
+
+
+def _measure(data: Data, plan: Plan, gain: str) -> MeasuredStatement:
+    """The mean of a gain over domains; beside single channels the accuracies, else all gains."""
+    rng = generator()
+    cells = {domain: accuracies(data, plan, domain) for domain in SINGLE_DOMAINS}
+    gained = {domain: gains(of_domain) for domain, of_domain in cells.items()}
+    single = gain in ("slow", "fast")
+    details = [
+        detail(domain, values, rng, "accuracy" if single else "points")
+        for domain, values in (cells if single else gained).items()
+    ]
+    return measured(mean_over({d: values[gain] for d, values in gained.items()}), details, rng)
+
+
+# The figure
+
+
+def draw(data: Data, plan: Plan) -> Figure:
+    """Mean accuracy over seeds under {seed, evolved} prompt with {base, trained} parameters."""
+    with sheet(1, len(SINGLE_DOMAINS), sharey=True) as (figure, axes):
+        for domain, panel in zip(SINGLE_DOMAINS, axes, strict=True):
+            _draw_domain(_means(data, plan, domain), panel)
+            panel.set_title(domain)
+        axes[0].set_yticks(range(2), [f"{weights}\nparameters" for weights in WEIGHTS])
+        figure.supxlabel(
+            "accuracy at the end of fast-slow training, mean over n seeds [95 % interval]",
+            fontsize=8,
+        )
+    return figure
+
+
+def _means(data: Data, plan: Plan, domain: str) -> list[Estimate | Undefined]:
+    """Of base + seed, base + evolved, trained + seed, trained + evolved."""
+    found = accuracies(data, plan, domain).values()
+    return [over_seeds(by_seed, generator()) for by_seed in found]
+
+
+def _draw_domain(means: Sequence[Estimate | Undefined], panel: Axes) -> None:
+    values = [np.nan if isinstance(mean, Undefined) else mean.value for mean in means]
+    acc_W_P = np.array(values).reshape(2, 2)
+    panel.grid(visible=False)
+    panel.set(xlim=(-0.5, 1.5), ylim=(1.5, -0.5))
+    panel.set_xticks(range(2), [f"{prompt}\nprompt" for prompt in PROMPTS])
+    if np.isnan(acc_W_P).all():
+        panel.text(0.5, 0.5, "no runs", ha="center", color="#777777")
+        return
+    panel.imshow(acc_W_P, cmap="Blues", vmin=0, vmax=1)
+    for ((row, column), value), mean in zip(np.ndenumerate(acc_W_P), means, strict=True):
+        colour = "white" if value > 0.6 else "#222222"
+        panel.text(column, row, _words(mean), ha="center", va="center", color=colour)
+
+
+def _words(mean: Estimate | Undefined) -> str:
+    if isinstance(mean, Undefined):
+        return "—"
+    lines = [f"{100 * mean.value:.1f} %", f"n = {mean.seeds}"]
+    if isinstance(mean.interval, Interval):
+        lines.insert(1, f"[{100 * mean.interval.low:.1f}, {100 * mean.interval.high:.1f}]")
+    return "\n".join(lines)
+
+
+CLAIM = Claim(
+    REGISTERED,
+    runs=singles(SINGLE_DOMAINS, ("fst",)),
+    measurements={
+        "8a": Measurement("trained parameters − base, seed prompt", slow),
+        "8b": Measurement("evolved prompt − seed prompt, base parameters", fast),
+        "8c": Measurement("both − the better of the two alone", both),
+    },
+    figure=draw,
+)

@@ -1,0 +1,212 @@
+"""What the claims' figures share: one colour, marker and name for each learner, curves and bars.
+
+matplotlib is imported when a figure is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cl_bench.claims.measure import BySeed, Trajectory, generator
+from cl_bench.metrics import over_seeds
+from cl_bench.metrics.stats.bootstrap import Interval, bootstrap_band
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.blocks.look import learner_look
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LEARNERS = ("rl", "prompt", "fst", "fst-distill")
+"""The learners of the claims, in the order of legends; `base` has a look too."""
+
+
+def label(learner: str) -> str:
+    """What readers call the learner."""
+    return learner_look(learner).label
+
+
+def called(learner: str) -> str:
+    """The same; any other name, such as a variation's, as it is."""
+    return label(learner) if learner in (*LEARNERS, "base") else learner
+
+
+def place(learner: str) -> tuple[int, str]:
+    """Where the learner stands among others: those of the claims first, in their order."""
+    return LEARNERS.index(learner) if learner in LEARNERS else len(LEARNERS), learner
+
+
+def colour(learner: str) -> str:
+    """The learner's colour, the same in all figures."""
+    return learner_look(learner).colour
+
+
+def marker(learner: str) -> str:
+    """The learner's marker, so that colour is never the only difference."""
+    return learner_look(learner).marker
+
+
+_IN_A_ROW = 5
+"""Entries of a legend that fit beside one another."""
+_MARKERS = 12
+"""About how many markers a mean has."""
+
+
+@contextmanager
+def sheet(rows: int, columns: int, **options: Any) -> Iterator[tuple[Figure, list[Axes]]]:
+    """A figure and its panels row by row, in the suite's style; draw inside the `with`."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from cl_bench.report.figures import STYLE
+
+    with rc_context(STYLE):
+        figure = Figure(figsize=(8.0, 0.6 + 2.8 * rows))
+        FigureCanvasAgg(figure)
+        yield figure, figure.subplots(rows, columns, squeeze=False, **options).ravel().tolist()
+
+
+def curves(
+    axes: Axes,
+    learner: str,
+    seeds: Sequence[Trajectory | Undefined],
+    *,
+    dashed: bool = False,
+    band: bool = True,
+) -> Trajectory | None:
+    """Draw a thin line for every seed that has one and a thick one for their mean; return it.
+
+    A band is the 95 % interval of the mean. A dashed mean stands alone, without its seeds and band.
+    The mean is taken over seeds at each evaluation, of both coordinates; there is none if seeds
+    have different numbers of evaluations.
+    """
+    there = [seed for seed in seeds if not isinstance(seed, Undefined)]
+    for x_P, y_P in [] if dashed else there:
+        axes.plot(x_P, y_P, color=colour(learner), lw=0.6, alpha=0.3)
+    if len({len(x_P) for x_P, _ in there}) != 1:
+        return None
+    mean = (np.mean([x_P for x_P, _ in there], axis=0), np.mean([y for _, y in there], axis=0))
+    dashes = {"dashes": (4, 2), "lw": 1.4} if dashed else {"marker": marker(learner)}
+    axes.plot(*mean, color=colour(learner), **dashes)
+    ends = bootstrap_band([y_P for _, y_P in there], generator()) if band and not dashed else None
+    if isinstance(ends, tuple):
+        axes.fill_between(mean[0], *ends, color=colour(learner), alpha=0.18, lw=0)
+    return mean
+
+
+def counted_curves(axes: Axes, learner: str, seeds: Sequence[Trajectory | Undefined]) -> None:
+    """The curves of a learner; at their mean's end stands of how many seeds, where not of all."""
+    mean = curves(axes, learner, seeds)
+    if mean is None:
+        return
+    x_P, y_P = mean
+    axes.lines[-1].set_markevery(max(1, len(x_P) // _MARKERS))
+    known = sum(not isinstance(seed, Undefined) for seed in seeds)
+    if known < len(seeds):
+        end = (float(x_P[-1]), float(y_P[-1]))
+        text = f"{known} of {len(seeds)}"
+        axes.annotate(text, end, (4, -3), textcoords="offset points", color=colour(learner))
+
+
+def bar_panels(panels: Mapping[str, Mapping[str, BySeed]], quantity: str) -> Figure:
+    """A panel for every title: bars of the base, RL and fast-slow training."""
+    with sheet(1, len(panels), sharey=True) as (figure, axes):
+        for panel, (title, values) in zip(axes, panels.items(), strict=True):
+            _bars(panel, {name: values[name] for name in ("base", "rl", "fst")})
+            panel.set_title(title)
+        axes[0].set_ylabel(quantity)
+        in_percent(axes[0])
+        axes[0].set_ylim(bottom=0)
+        say_where_empty(axes)
+        figure.supxlabel("mean over seeds, 95 % interval, and the seeds as dots", fontsize=8)
+    return figure
+
+
+def _bars(axes: Axes, values: Mapping[str, BySeed]) -> None:
+    """A bar for each learner's mean, with its 95 % interval and the values of the seeds as dots.
+
+    At a bar's foot stands how many seeds it rests on, where some have no value.
+    """
+    means = {name: over_seeds(by_seed, generator()) for name, by_seed in values.items()}
+    for place, (name, mean) in enumerate(means.items()):
+        if isinstance(mean, Undefined):
+            continue
+        known = [value for value in values[name].values() if not isinstance(value, Undefined)]
+        across = place + (np.linspace(-0.2, 0.2, len(known)) if len(known) > 1 else np.zeros(1))
+        axes.bar(place, mean.value, width=0.7, color=colour(name), alpha=0.75)
+        axes.plot(across, known, "o", ms=2.8, color="#222222", alpha=0.6)
+        if isinstance(mean.interval, Interval):
+            axes.plot([place, place], [mean.interval.low, mean.interval.high], "#222222", lw=1.4)
+        if mean.seeds < mean.of_seeds:
+            counted = f"{mean.seeds} of {mean.of_seeds}"
+            axes.annotate(
+                counted,
+                (place, 0),
+                (0, 4),
+                textcoords="offset points",
+                ha="center",
+                color="white",
+                weight="bold",
+            )
+    axes.set_xticks(range(len(values)), [label(name) for name in values])
+    axes.set_xlim(-0.6, len(values) - 0.4)
+    axes.grid(visible=False, axis="x")
+
+
+def legend(
+    figure: Figure, learners: Sequence[str], more: Sequence[Artist] = (), *, band: bool = True
+) -> None:
+    """The learners' looks, `more` handles and what a `band` is, below all panels."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    handles = [
+        Line2D([], [], color=colour(name), marker=marker(name), label=label(name))
+        for name in learners
+    ]
+    rest: list[Artist] = [Line2D([], [], color="#555555", lw=0.6, label="single seeds")]
+    rest += [Patch(color="#555555", alpha=0.25, lw=0, label="95 % interval")] if band else []
+    shown = [*handles, *more, *rest]
+    columns = len(shown) if len(shown) <= _IN_A_ROW else -(-len(shown) // 2)
+    figure.legend(handles=shown, loc="outside lower center", ncols=columns)
+
+
+def finish(panels: Sequence[Axes], *, percent: bool = True, samples: bool = True) -> None:
+    """Set the axes of panels once all is drawn, and say in those without lines that there are no
+    runs.
+
+    Both axes begin at 0. `percent`: accuracies upwards; `samples`: numbers of samples across.
+    """
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+    for axes in panels:
+        axes.set_xlim(left=0)
+        axes.set_ylim(bottom=0)
+        if percent:
+            in_percent(axes)
+        if not axes.lines:
+            axes.set_xticks([])
+        elif samples:
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+    say_where_empty(panels)
+
+
+def say_where_empty(panels: Sequence[Axes]) -> None:
+    """Write into every panel without lines that there are no runs."""
+    for axes in panels:
+        if not axes.lines:
+            axes.text(0.5, 0.5, "no runs", transform=axes.transAxes, ha="center", color="#777777")
+
+
+def in_percent(axes: Axes) -> None:
+    """Show shares upwards in percent."""
+    from matplotlib.ticker import PercentFormatter
+
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -1,0 +1,119 @@
+"""How the page says that runs are not alike, are missing, and how much an accuracy rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from cl_bench.claims.data import Data
+from cl_bench.claims.methods_section import methods_section, mixed, noise_floor, noise_section
+from cl_bench.metrics import sampling_noise_floor
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.blocks.blocks import Block, Paragraph, Table
+from cl_bench.report.blocks.write_markdown import markdown
+from cl_bench.sweep.cell import Cell
+from tests.claims.synthetic_stages import Row, Runs, make_plan, row
+
+PLAN = make_plan(seeds=[100, 101])
+CELLS = [PLAN.single("facts", learner, seed) for learner in ("rl", "fst") for seed in PLAN.seeds]
+
+
+def runs(**columns: object) -> pd.DataFrame:
+    """Four finished runs of one code and model, but for these columns."""
+    found = Data([]).runs(CELLS).astype({"source_hash": object, "model_hash": object})
+    alike = {"status": "done", "source_hash": "5" * 64, "model_hash": "e" * 64}
+    return found.assign(**{**alike, **columns})
+
+
+def text(blocks: list[Block]) -> str:
+    return markdown(blocks, "claims")
+
+
+def test_runs_of_one_code_and_model_are_nothing_to_warn_of() -> None:
+    assert list(mixed(runs())) == []
+
+
+def test_runs_of_several_codes_are_a_warning_with_their_numbers() -> None:
+    codes = ["a" * 64, "5" * 64, "5" * 64, None]
+    (block,) = mixed(runs(source_hash=codes))
+    said = text([block])
+    assert "**Warning: the judged runs mix different code" in said
+    assert "555555555555: 2 runs, aaaaaaaaaaaa: 1 runs, unknown: 1 runs" in said
+
+
+def test_runs_that_are_not_judged_do_not_count() -> None:
+    codes = ["a" * 64, *["5" * 64] * 3]
+    assert list(mixed(runs(source_hash=codes, status=["failed", *["done"] * 3]))) == []
+
+
+def test_other_files_of_a_model_of_the_same_name_are_a_warning_but_not_a_probes_start() -> None:
+    hashes = ["a" * 64, *["e" * 64] * 3]
+    (block,) = mixed(runs(model_hash=hashes))
+    assert "mix different models (hashes of their files" in text([block])
+    assert list(mixed(runs(model_hash=hashes, start=["math-rl", None, None, None]))) == []
+
+
+def test_problems_and_samples_are_those_of_the_evaluations(
+    make_run: Callable[[Cell], Path],
+) -> None:
+    folder = make_run(CELLS[0])
+    data = Data.of_runs(CELLS, folder)
+    said = text(list(methods_section(PLAN, data, CELLS, data.runs(CELLS), {})))
+    assert "problems × samples of each: the stream's domains 2 × 2." in said
+    assert "4 runs were planned: 1 done, 3 missing." in said
+
+
+def test_without_runs_there_is_no_such_sentence() -> None:
+    blocks = list(methods_section(PLAN, Data([]), CELLS, Data([]).runs(CELLS), {}))
+    assert not [b for b in blocks if isinstance(b, Paragraph) and "problems × samples" in str(b)]
+
+
+LAST = [0.25, 0.5, 1.0, 0.75]
+
+
+def item(number: int, score: float, **changed: object) -> Row:
+    kind = {"domain": "facts", "prompt": "learner", "weights": "trained", "test_set": "stream"}
+    return {"step": 40, **kind, "uid": f"{number}", "score": score, **changed}
+
+
+def items_of_a_run() -> dict[str, list[Row]]:
+    """A run whose last evaluation has the items `LAST`; every other kind of row is there too."""
+    wanted = [item(number, score) for number, score in enumerate(LAST)]
+    others: list[dict[str, object]] = [
+        {"step": 0},
+        {"domain": "code"},
+        {"prompt": "seed"},
+        {"weights": "base"},
+        {"test_set": "harder"},
+    ]
+    more = [item(number, 0.5, **changed) for changed in others for number in range(4)]
+    evaluations = [{**row(step, "facts", 0.5), "n_samples": 4} for step in (0, 40)]
+    return {"items": [*more, *wanted], "evaluations": evaluations}
+
+
+def test_the_noise_floor_is_of_the_last_evaluation_under_the_runs_own_prompt() -> None:
+    plan = make_plan(seeds=[100])
+    runs = Runs()
+    cell = plan.single("facts", "rl", 100)
+    runs.add(cell, **items_of_a_run())
+    assert noise_floor(runs, cell, "facts") == pytest.approx(sampling_noise_floor(LAST, 4))
+    assert noise_floor(runs, cell, "math") == Undefined(
+        f"run {cell.name} has no item rows at its end"
+    )
+
+
+def test_the_floors_have_a_row_for_every_domain_and_none_without_runs() -> None:
+    plan = make_plan(seeds=[100])
+    runs = Runs()
+    assert noise_section(runs, plan) == []
+    runs.add(plan.single("facts", "rl", 100), **items_of_a_run())
+    _, table = noise_section(runs, plan)
+    assert isinstance(table, Table)
+    assert [line[0] for line in table.rows] == ["facts", "code", "math", "physics"]
+    floor_of_rl = sampling_noise_floor(LAST, 4)
+    assert isinstance(floor_of_rl, float)
+    assert str(table.rows[0][1]).startswith(f"{100 * floor_of_rl:.1f} %")
+    assert "is missing" in str(table.rows[0][2])
