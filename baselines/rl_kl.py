@@ -7,7 +7,7 @@ TRL's own code. Departures from the source:
   TRL's default. Its value stays; its expected gradient becomes that of D_KL(policy ‖ base), which
   is the divergence that the evaluator measures, where GRPO's own has that of D_KL(base ‖ policy);
 - CISPO in place of the clipped surrogate, as in `rl`;
-- the base is the frozen start of the run, `policy.base`, and is never renewed.
+- the base is the frozen start of the run, `Policy.base`, and is never renewed.
 """
 
 from __future__ import annotations

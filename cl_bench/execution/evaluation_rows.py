@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from cl_bench.contract.task import Verdict
 from cl_bench.execution.problem_sets import Item, ProblemSet
-from cl_bench.model.policy import Divergence, Rollout
+from cl_bench.model.policy import Rollout
+from cl_bench.model.scoring import Divergence
 
 Row = dict[str, object]
 _DIVERGENCES: tuple[str, ...] = tuple(
@@ -56,7 +58,7 @@ def score(
     """Verify the responses to `repeated(asked)`; transcripts of the first so many problems."""
     items = repeated(asked)
     verdicts = [
-        item.verify(item.problem, rollout.text).of_response(truncated=rollout.truncated)
+        rollout.judged_by(partial(item.verify, item.problem))
         for item, rollout in zip(items, rollouts, strict=True)
     ]
     count = len(rollouts)

@@ -35,7 +35,8 @@ from cl_bench.contract.task import hashed_rng
 from cl_bench.execution.evaluation_rows import Row, Scored, repeated, score
 from cl_bench.execution.problem_sets import Item, ProblemSet, harder_set, retention_set, stream_set
 from cl_bench.execution.settings import EvaluationConfig
-from cl_bench.model.policy import Divergence, Policy, Rollout
+from cl_bench.model.policy import Policy, Rollout
+from cl_bench.model.scoring import Divergence
 from cl_bench.store.views import is_stream_row
 
 Kept = TypeVar("Kept")

@@ -57,7 +57,7 @@ def _write_last(run: RunDirectory, target: Path) -> None:
     if revision != manifest["model_revision"]:
         raise _changed(run, name)
     if checkpoint is not None and trained:
-        load_parameters(policy.model, checkpoint)
+        load_parameters(policy, checkpoint)
     policy.save_model(target)
 
 

@@ -45,11 +45,7 @@ class RollOut:
         )
         judged = iter(
             [
-                JudgedRollout(
-                    exercise.prompt,
-                    rollout.text,
-                    exercise.judge(rollout.text).of_response(truncated=rollout.truncated),
-                )
+                JudgedRollout(exercise.prompt, rollout.text, rollout.judged_by(exercise.judge))
                 for (_, exercise), rollout in zip(pairs, sampled, strict=True)
             ]
         )

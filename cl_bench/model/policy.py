@@ -1,38 +1,39 @@
-"""A causal LM with its tokenizer and a frozen copy of where it started.
+"""A causal LM with its tokenizer, its sampler and its frozen start.
 
-The only place that runs a torch model outside the optimiser: sampling, token log-probabilities
-and exact divergences. `base` never changes and is never on a gradient's path.
+What is asked of the model outside the optimiser is asked here: responses, which its sampler draws,
+and exact divergences from the base, which never changes and is never on a gradient's path.
 """
 
 from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.prompts import Message
+from cl_bench.contract.task import Verdict
 from cl_bench.contract.text import well_formed
 from cl_bench.model.chat_templates import settle_template
 from cl_bench.model.loading import load, quiet
-from cl_bench.model.memory import return_what_is_freed, sampling_rows, scoring_rows
-from cl_bench.model.sampling import Sampled, left_pad, sample
+from cl_bench.model.memory import return_what_is_freed, scoring_rows
+from cl_bench.model.samplers.protocol import Sampler
+from cl_bench.model.samplers.transformers import TransformersSampler
+from cl_bench.model.scoring import Divergence, divergence_of, entropy_of, text_log_probs
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Chat = Sequence[Message]
-Item = TypeVar("Item")
 _CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len")
-_ROWS = 256
-"""Responses sampled at once, where memory allows."""
 _ROWS_SCORED = 32
 """Responses, of like length, that one pass over whole texts scores, where memory allows."""
 
@@ -44,61 +45,36 @@ class Rollout:
     prompt_ids: tuple[int, ...]
     completion_ids: tuple[int, ...]
     text: str
+    """The response without special tokens and surrounding space: what is judged."""
     truncated: bool
+    log_probs: tuple[float, ...] = ()
+    """Of the response's tokens, as its sampler drew them (see `Sampled`)."""
+    entropy: float = nan
+    """Summed over the response's tokens, in nats."""
 
     @property
     def length(self) -> int:
         """Tokens of prompt and response."""
         return len(self.prompt_ids) + len(self.completion_ids)
 
-
-@dataclass(frozen=True, slots=True)
-class Divergence:
-    """Exact D_KL(p ‖ q) along sampled responses, in nats, and the entropy of p there.
-
-    Sums over the response's tokens, one entry a response; `tokens` are their counts. `deployed` is
-    the divergence from the base under the seed prompt, whatever prompt the response was made under.
-    """
-
-    kl_N: Tensor
-    entropy_N: Tensor
-    tokens_N: Tensor
-    deployed_N: Tensor
-
-    @property
-    def per_token(self) -> float:
-        """Mean divergence of a token, over all tokens."""
-        return float(self.kl_N.sum() / self.tokens_N.sum())
-
-    @property
-    def per_sequence(self) -> float:
-        """Mean over responses of the divergence summed over their tokens."""
-        return float(self.kl_N.mean())
-
-    @property
-    def deployed_per_token(self) -> float:
-        """`per_token` of the divergence from the base under the seed prompt."""
-        return float(self.deployed_N.sum() / self.tokens_N.sum())
-
-    @property
-    def deployed_per_sequence(self) -> float:
-        """`per_sequence` of the divergence from the base under the seed prompt."""
-        return float(self.deployed_N.mean())
-
-    @property
-    def entropy(self) -> float:
-        """Mean entropy of a token, over all tokens."""
-        return float(self.entropy_N.sum() / self.tokens_N.sum())
+    def judged_by(self, judge: Callable[[str], Verdict]) -> Verdict:
+        """What `judge` says of the response, and of its having been cut off."""
+        return judge(self.text).of_response(truncated=self.truncated)
 
 
 class Policy:
-    """The model being trained (`model`), its frozen start (`base`) and their tokenizer."""
+    """The model being trained, its tokenizer, its `sampler`, and its frozen start (`base`).
+
+    With `frozen` nothing may train `model`, which then is its own base: one copy in memory.
+    """
 
     def __init__(
         self,
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         precision: str = "float32",
+        *,
+        frozen: bool = False,
     ) -> None:
         self.precision = precision
         settle_template(tokenizer)
@@ -109,14 +85,32 @@ class Policy:
         return_what_is_freed(model)
         self.model = model
         self.tokenizer = tokenizer
-        self.base = copy.deepcopy(model).requires_grad_(False)
-        self.base.train(False)
+        self._base = (model if frozen else copy.deepcopy(model)).requires_grad_(False)
+        self._base.train(False)
+        self.sampler: Sampler = TransformersSampler(self)
 
     @classmethod
-    def load(cls, name_or_path: str, device: str = "cpu", precision: str = "float32") -> Policy:
+    def load(
+        cls,
+        name_or_path: str,
+        device: str = "cpu",
+        precision: str = "float32",
+        *,
+        frozen: bool = False,
+    ) -> Policy:
         """Load a Hugging Face folder or hub name (never with remote code), onto `device`."""
         model, tokenizer = load(name_or_path)
-        return cls(model.to(torch.device(device)), tokenizer, precision)  # type: ignore[arg-type]
+        model.to(torch.device(device))  # type: ignore[arg-type]
+        return cls(model, tokenizer, precision, frozen=frozen)
+
+    @contextmanager
+    def base(self) -> Iterator[PreTrainedModel]:
+        """The frozen start as a model, within `with` alone.
+
+        It may be `model` itself in another state (with an adapter switched off): ask nothing of
+        `model` inside, and keep nothing for after.
+        """
+        yield self._base
 
     def autocast(self) -> AbstractContextManager[None]:
         """Around passes that sample or train: matrices are multiplied in the run's precision."""
@@ -150,7 +144,18 @@ class Policy:
     def device(self) -> torch.device:
         return self.model.device
 
-    @torch.no_grad()
+    @property
+    def pad_id(self) -> int:
+        """The token that fills rows of unequal length."""
+        return int(self.tokenizer.pad_token_id)
+
+    @property
+    def end_ids(self) -> set[int]:
+        """The tokens that end a response."""
+        ends = self.model.generation_config.eos_token_id
+        listed = ends if isinstance(ends, list) else [ends]
+        return {end for end in (*listed, self.tokenizer.eos_token_id) if end is not None}
+
     def generate(
         self,
         chats: Sequence[Chat],
@@ -163,15 +168,12 @@ class Policy:
 
         Prompts that leave no room for `max_new_tokens` in the context are a `UsageError`.
         """
-        prompts = self.encode(chats)
-        sampled = self.continue_tokens(
-            prompts, max_new_tokens=max_new_tokens, temperature=temperature, from_base=from_base
+        return self.continue_tokens(
+            self.encode(chats),
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            from_base=from_base,
         )
-        texts = self.tokenizer.batch_decode([s.tokens for s in sampled], skip_special_tokens=True)
-        return [
-            Rollout(tuple(prompt), tuple(done.tokens), text.strip(), not done.ended)
-            for prompt, done, text in zip(prompts, sampled, texts, strict=True)
-        ]
 
     def continue_tokens(
         self,
@@ -180,30 +182,24 @@ class Policy:
         max_new_tokens: int,
         temperature: float = 1.0,
         from_base: bool = False,
-    ) -> list[Sampled]:
+    ) -> list[Rollout]:
         """`generate` for prompts given as token ids."""
         self._require_room(prompts, max_new_tokens)
-        model = self.base if from_base else self.model
-        training = model.training
-        model.train(False)
-        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-        longest = max(map(len, prompts), default=0) + max_new_tokens
-        found: dict[int, Sampled] = {}
-        try:
-            for chunk in _chunks(order, sampling_rows(model, longest, _ROWS)):
-                with self.autocast():
-                    sampled = sample(
-                        model,
-                        [prompts[i] for i in chunk],
-                        pad=self._pad_id,
-                        ends=_end_ids(model, self.tokenizer),
-                        max_new_tokens=max_new_tokens,
-                        temperature=temperature,
-                    )
-                found.update(zip(chunk, sampled, strict=True))
-        finally:
-            model.train(training)
-        return [found[i] for i in range(len(prompts))]
+        sampled = self.sampler.sample(
+            prompts, max_new_tokens=max_new_tokens, temperature=temperature, from_base=from_base
+        )
+        texts = self.tokenizer.batch_decode([s.tokens for s in sampled], skip_special_tokens=True)
+        return [
+            Rollout(
+                tuple(prompt),
+                tuple(done.tokens),
+                text.strip(),
+                not done.ended,
+                tuple(done.log_probs),
+                done.entropy,
+            )
+            for prompt, done, text in zip(prompts, sampled, texts, strict=True)
+        ]
 
     def encode(self, chats: Sequence[Chat]) -> list[list[int]]:
         """Token ids of the chats, up to where the assistant begins."""
@@ -219,7 +215,7 @@ class Policy:
 
     def is_base(self) -> bool:
         """Whether the parameters are those of the base: every divergence is then exactly 0."""
-        pairs = zip(self.model.parameters(), self.base.parameters(), strict=True)
+        pairs = zip(self.model.parameters(), self._base.parameters(), strict=True)
         return all(torch.equal(mine, frozen) for mine, frozen in pairs)
 
     @torch.no_grad()
@@ -240,7 +236,6 @@ class Policy:
         chats, one a rollout, under which the base is asked for `deployed_N`; without them it is the
         divergence under the same prompt.
         """
-        p, q = (self.base, self.model) if from_base else (self.model, self.base)
         longest = max(len(rollout.completion_ids) for rollout in rollouts)
         rows = scoring_rows(self.model, longest, _ROWS_SCORED)
         order = sorted(range(len(rollouts)), key=lambda i: rollouts[i].length)
@@ -248,18 +243,21 @@ class Policy:
 
         def measured(part: Sequence[int]) -> Divergence:
             own = [(rollouts[i].prompt_ids, rollouts[i].completion_ids) for i in part]
-            log_p, sampled = _response_log_probs(p, own, self._pad_id, temperature)
+            log_p, sampled = self._log_probs(own, temperature, of_base=from_base)
             kl = torch.zeros(len(part))
             if not same:
-                kl = _kl(log_p, _response_log_probs(q, own, self._pad_id, temperature)[0], sampled)
+                log_q, _ = self._log_probs(own, temperature, of_base=not from_base)
+                kl = divergence_of(log_p, log_q, sampled)
+                del log_q  # as large as `log_p`, and the next one too
             deployed = kl
             if asked is not None:
                 at_start = [(asked[i], rollouts[i].completion_ids) for i in part]
-                log_b, _ = _response_log_probs(self.base, at_start, self._pad_id, temperature)
-                deployed = _kl(log_p, log_b, sampled)
-            return Divergence(kl, _entropy(log_p, sampled), sampled.sum(-1).cpu(), deployed)
+                log_b, _ = self._log_probs(at_start, temperature, of_base=True)
+                deployed = divergence_of(log_p, log_b, sampled)
+            tokens = sampled.sum(-1).cpu()
+            return Divergence(kl, entropy_of(log_p, sampled), tokens, deployed)
 
-        parts = [measured(part) for part in _chunks(order, rows)]
+        parts = [measured(order[first : first + rows]) for first in range(0, len(order), rows)]
         back = torch.tensor(order).argsort()
         return Divergence(
             *(
@@ -268,9 +266,16 @@ class Policy:
             )
         )
 
-    @property
-    def _pad_id(self) -> int:
-        return int(self.tokenizer.pad_token_id)
+    def _log_probs(
+        self,
+        rows: Sequence[tuple[Sequence[int], Sequence[int]]],
+        temperature: float,
+        *,
+        of_base: bool,
+    ) -> tuple[Tensor, Tensor]:
+        """`text_log_probs` of the policy or of its base."""
+        with self.base() if of_base else nullcontext(self.model) as model:
+            return text_log_probs(model, rows, self.pad_id, temperature)
 
     def _require_room(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> None:
         longest = max(map(len, prompts), default=0)
@@ -285,62 +290,3 @@ class Policy:
 def _no_kernel_advice(record: logging.LogRecord) -> bool:
     """A filter for log records: drops the advice to install faster kernels."""
     return "falling back to its reference" not in record.getMessage()
-
-
-def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    ends = model.generation_config.eos_token_id
-    listed = ends if isinstance(ends, list) else [ends]
-    return {end for end in (*listed, tokenizer.eos_token_id) if end is not None}
-
-
-def _response_log_probs(
-    model: PreTrainedModel,
-    rows: Sequence[tuple[Sequence[int], Sequence[int]]],
-    pad: int,
-    temperature: float,
-) -> tuple[Tensor, Tensor]:
-    """Log-probabilities (rows, longest response, vocabulary) at the responses of (prompt, response)
-    `rows`, whose ends are aligned, and where there is a token."""
-    ids, mask = left_pad([(*prompt, *response) for prompt, response in rows], pad)
-    ids, mask = ids.to(model.device), mask.to(model.device)
-    keep = max(len(response) for _, response in rows)
-    sampled = torch.zeros((len(rows), keep), dtype=torch.bool, device=model.device)
-    for place, (_, response) in enumerate(rows):
-        sampled[place, keep - len(response) :] = True
-    return _next_log_probs(model, ids, mask, keep, temperature), sampled
-
-
-def _kl(log_p: Tensor, log_q: Tensor, sampled: Tensor) -> Tensor:
-    prob = log_p.exp()
-    kl = torch.where(prob > 0, prob * (log_p - log_q), 0.0).sum(-1).clamp_min(0.0)
-    return (kl * sampled).sum(-1).cpu()
-
-
-def _entropy(log_p: Tensor, sampled: Tensor) -> Tensor:
-    prob = log_p.exp()
-    entropy = -torch.where(prob > 0, prob * log_p, 0.0).sum(-1)
-    return (entropy * sampled).sum(-1).cpu()
-
-
-def _next_log_probs(
-    model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int, temperature: float
-) -> Tensor:
-    """Log-probabilities (rows, keep, vocabulary) of each of the last `keep` tokens' positions."""
-    training = model.training
-    model.train(False)
-    positions = (mask.cumsum(-1) - 1).clamp_min(0)
-    logits = model(
-        input_ids=ids,
-        attention_mask=mask,
-        position_ids=positions,
-        use_cache=False,
-        logits_to_keep=keep + 1,
-    ).logits[:, :-1]
-    model.train(training)
-    scale = temperature if temperature > 0 else 1.0
-    return torch.log_softmax(logits.float() / scale, dim=-1)
-
-
-def _chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

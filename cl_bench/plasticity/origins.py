@@ -112,7 +112,7 @@ def _from_checkpoint(
     target = folder.resolve() / f"{directory.path.resolve().name}-{content}"
     if not target.is_dir():
         policy = Policy.load(resolve(config.model))
-        load_parameters(policy.model, checkpoint)
+        load_parameters(policy, checkpoint)
         target.parent.mkdir(parents=True, exist_ok=True)
         with writing(folder), replacing_folder(target) as unfinished:
             policy.save_model(unfinished)

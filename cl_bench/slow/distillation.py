@@ -22,10 +22,10 @@ from torch import Tensor
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.learner import Batch, Exercise, Ledger, StepRecord
 from cl_bench.contract.prompts import chat, in_turn
+from cl_bench.model.inputs import left_pad
 from cl_bench.model.memory import gradient_passes, scoring_rows
-from cl_bench.model.policy import Policy
-from cl_bench.model.sampling import Sampled, left_pad
-from cl_bench.model.shared_prefix import response_logits
+from cl_bench.model.policy import Policy, Rollout
+from cl_bench.model.scoring import response_logits
 from cl_bench.slow.optimizer import (
     adamw,
     finite_sampling,
@@ -45,9 +45,9 @@ _MAX_GRAD_NORM = 1.0
 class _Lesson:
     """A response of the student, and what each of the two read before it; all as tokens."""
 
-    student: list[int]
-    teacher: list[int]
-    response: list[int]
+    student: tuple[int, ...]
+    teacher: tuple[int, ...]
+    response: tuple[int, ...]
 
 
 class SelfDistillation:
@@ -58,7 +58,7 @@ class SelfDistillation:
 
     def __init__(self, policy: Policy, config: SlowConfig, ledger: Ledger) -> None:
         self._policy, self._config, self._ledger = policy, config, ledger
-        self._adam = adamw(policy.model, config.learning_rate)
+        self._adam = adamw(policy, config.learning_rate)
         self._steps = 0
         self._rollouts = 0
 
@@ -81,13 +81,13 @@ class SelfDistillation:
 
     def save(self, folder: Path) -> None:
         """Write weights, optimizer state and counts into the existing `folder`."""
-        save_weights(self._policy.model, self._adam, folder)
+        save_weights(self._policy, self._adam, folder)
         counts = {"steps": self._steps, "rollouts": self._rollouts}
         write_json_atomically(folder / _COUNTS, counts)
 
     def load(self, folder: Path) -> None:
         """Take over what `save` wrote, into the policy's model as well."""
-        load_weights(self._policy.model, self._adam, folder)
+        load_weights(self._policy, self._adam, folder)
         counts = read_json(folder / _COUNTS)
         self._steps, self._rollouts = counts["steps"], counts["rollouts"]
 
@@ -95,44 +95,42 @@ class SelfDistillation:
         started = time.perf_counter()
         self._steps += 1
         exercises = [exercise for exercise in batch for _ in range(self._config.group_size)]
-        read = self._policy.encode(
-            [chat(self._config.seed_prompt, item.prompt) for item in exercises]
-        )
-        sampled = self._sample(read)
-        reward = self._reward(exercises, sampled)
+        rollouts = self._sample(exercises)
+        reward = self._reward(exercises, rollouts)
         heard = self._teachers(exercises, prompts)
-        responses = [row.tokens for row in sampled]
-        lessons = [*map(_Lesson, read, heard, responses)]
+        lessons = [
+            _Lesson(rollout.prompt_ids, tuple(teacher), rollout.completion_ids)
+            for rollout, teacher in zip(rollouts, heard, strict=True)
+        ]
         loss, grad_norm = self._learn(lessons)
         self._rollouts += len(lessons)
-        tokens = sum(map(len, responses))
+        tokens = sum(len(lesson.response) for lesson in lessons)
         seconds = time.perf_counter() - started
         self._ledger.add(
             "slow",
             rollouts=len(lessons),
-            prompt_tokens=sum(map(len, read)),
+            prompt_tokens=sum(len(lesson.student) for lesson in lessons),
             generated_tokens=tokens,
             optimizer_steps=1,
             seconds=seconds,
         )
-        entropy = sum(row.entropy for row in sampled) / tokens
+        entropy = sum(rollout.entropy for rollout in rollouts) / tokens
         return StepRecord(reward, nan, loss, grad_norm, entropy, tokens / len(lessons), seconds)
 
-    def _sample(self, prompts: Sequence[Sequence[int]]) -> list[Sampled]:
+    def _sample(self, exercises: Sequence[Exercise]) -> list[Rollout]:
+        """The student's responses, one each."""
         with finite_sampling(self._steps, self._config.learning_rate):
-            return self._policy.continue_tokens(
-                prompts,
+            return self._policy.generate(
+                [chat(self._config.seed_prompt, item.prompt) for item in exercises],
                 max_new_tokens=self._config.max_new_tokens,
                 temperature=self._config.temperature,
             )
 
-    def _reward(self, exercises: Sequence[Exercise], sampled: Sequence[Sampled]) -> float:
+    def _reward(self, exercises: Sequence[Exercise], rollouts: Sequence[Rollout]) -> float:
         """The mean score of the student's responses."""
-        texts = self._policy.tokenizer.batch_decode(
-            [row.tokens for row in sampled], skip_special_tokens=True
-        )
-        pairs = zip(exercises, texts, strict=True)
-        reward = sum(float(item.judge(text.strip()).score) for item, text in pairs) / len(texts)
+        pairs = zip(exercises, rollouts, strict=True)
+        scores = [float(rollout.judged_by(item.judge).score) for item, rollout in pairs]
+        reward = sum(scores) / len(scores)
         self._check(reward, "reward")
         return reward
 
@@ -166,9 +164,7 @@ class SelfDistillation:
         longest = max((len(lesson.response) for lesson in lessons), default=1)
         # The teacher's and the student's logits are alive together, with a gradient.
         most = scoring_rows(self._policy.model, longest, _ROWS_PER_PASS)
-        rows = [
-            (tuple(lesson.student), len(lesson.student), len(lesson.response)) for lesson in lessons
-        ]
+        rows = [(lesson.student, len(lesson.student), len(lesson.response)) for lesson in lessons]
         for part in gradient_passes(self._policy.model, rows, most):
             yield lessons[part]
 
@@ -184,7 +180,7 @@ class SelfDistillation:
         self, prompts: Sequence[Sequence[int]], responses: Tensor, sampled: Tensor
     ) -> Tensor:
         """(rows, tokens, vocabulary), of what `responses` were drawn from after `prompts`."""
-        ids, mask = left_pad(prompts, int(self._policy.tokenizer.pad_token_id))
+        ids, mask = left_pad(prompts, self._policy.pad_id)
         whole = [
             torch.cat(parts, dim=1).to(self._policy.device)
             for parts in ((ids, responses), (mask, sampled))

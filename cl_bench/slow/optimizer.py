@@ -1,4 +1,7 @@
-"""What every way of training the parameters shares: AdamW, its state on disk, finite numbers."""
+"""What every way of training the parameters shares: AdamW, its state on disk, finite numbers.
+
+Here alone do parameters change, and the policy's sampler is told whenever they have.
+"""
 
 from __future__ import annotations
 
@@ -6,41 +9,47 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import load_file, load_model, save_file, save_model
 
 from cl_bench.contract.errors import DivergedError
 
+if TYPE_CHECKING:
+    from cl_bench.model.policy import Policy
+
 WEIGHTS = "model.safetensors"
 """The file of a checkpoint that holds the parameters."""
 _OPTIMIZER = "optimizer.safetensors"
 
 
-def adamw(model: torch.nn.Module, learning_rate: float) -> torch.optim.AdamW:
-    """AdamW, without weight decay, of the parameters of `model` that are trained."""
-    parameters = [weight for weight in model.parameters() if weight.requires_grad]
+def adamw(policy: Policy, learning_rate: float) -> torch.optim.AdamW:
+    """AdamW, without weight decay, of the policy's parameters that are trained."""
+    parameters = [weight for weight in policy.model.parameters() if weight.requires_grad]
     # Fused, it makes no temporary tensors of the size of the largest weight.
-    return torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0, fused=True)
+    adam = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0, fused=True)
+    adam.register_step_post_hook(lambda *_: policy.sampler.weights_changed())
+    return adam
 
 
-def save_weights(model: torch.nn.Module, adam: torch.optim.Optimizer, folder: Path) -> None:
+def save_weights(policy: Policy, adam: torch.optim.Optimizer, folder: Path) -> None:
     """Write weights and optimizer state into the existing `folder`."""
-    save_model(model, str(folder / WEIGHTS))
+    save_model(policy.model, str(folder / WEIGHTS))
     save_file(_moments(adam), folder / _OPTIMIZER)
 
 
-def load_weights(model: torch.nn.Module, adam: torch.optim.Optimizer, folder: Path) -> None:
-    """Take over what `save_weights` wrote, onto the device where `model` is."""
-    load_parameters(model, folder)
+def load_weights(policy: Policy, adam: torch.optim.Optimizer, folder: Path) -> None:
+    """Take over what `save_weights` wrote, onto the device where the model is."""
+    load_parameters(policy, folder)
     # AdamW moves its moments to the weights' device, and keeps its counters on the CPU.
     _restore_moments(adam, load_file(folder / _OPTIMIZER))
 
 
-def load_parameters(model: torch.nn.Module, folder: Path) -> None:
+def load_parameters(policy: Policy, folder: Path) -> None:
     """Take over the parameters alone, for what will not go on with this training."""
-    device = str(next(model.parameters()).device)
-    load_model(model, folder / WEIGHTS, device=device)
+    load_model(policy.model, folder / WEIGHTS, device=str(policy.device))
+    policy.sampler.weights_changed()
 
 
 def require_finite(value: float, name: str, *, step: int, learning_rate: float) -> None:

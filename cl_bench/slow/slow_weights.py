@@ -26,7 +26,7 @@ class SlowWeights:
     """Trains `policy.model` in place with AdamW at a constant learning rate.
 
     The moments of AdamW live as long as this object and travel with `save` and `load`. With
-    `kl_beta` the loss has a penalty on leaving `policy.base`: see `MixedPromptTrainer`.
+    `kl_beta` the loss has a penalty on leaving the frozen base: see `MixedPromptTrainer`.
     """
 
     def __init__(
@@ -61,13 +61,13 @@ class SlowWeights:
 
     def save(self, folder: Path) -> None:
         """Write weights, optimizer state and counts into the existing `folder`."""
-        save_weights(self._policy.model, self._trainer.adam, folder)
+        save_weights(self._policy, self._trainer.adam, folder)
         counts = {"steps": self._steps, "rollouts": self._rollouts}
         write_json_atomically(folder / _COUNTS, counts)
 
     def load(self, folder: Path) -> None:
         """Take over what `save` wrote, into the policy's model as well."""
-        load_weights(self._policy.model, self._trainer.adam, folder)
+        load_weights(self._policy, self._trainer.adam, folder)
         counts = read_json(folder / _COUNTS)
         self._steps, self._rollouts = counts["steps"], counts["rollouts"]
 

@@ -4,12 +4,12 @@ Sampling, advantages, the CISPO loss and the training loop are TRL's. What is ch
 
 - rollout n of a run (without `mixed_groups`: the group of exercise n) reads `prompts[n % K]`;
   rewards are normalised over the exercise's whole group, whatever its prompts;
-- responses come from `Policy.continue_tokens`, which reads a group's prompts once;
+- responses come from the policy's sampler, one request a row;
 - rows go through the loss in short passes sorted by prompt, each padded only to its own longest
   row, and rows with advantage 0 not at all. Both leave the gradient as it was: the loss is a sum
   over rows divided by the step's tokens;
 - where a pass's logits are few, its prompts are read once each; else TRL's fused head saves memory;
-- with a KL penalty the reference is `policy.base`, of which no second copy is loaded;
+- with a KL penalty the reference is `Policy.base`, of which no second copy is loaded;
 - a quantity that is not finite raises `DivergedError` before it reaches the weights.
 
 Completions cut at `max_new_tokens` stay in the loss, as is TRL's default.
@@ -37,14 +37,17 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from cl_bench.contract.learner import Batch, Exercise
 from cl_bench.contract.prompts import chat, in_turn
 from cl_bench.model.memory import Row, gradient_passes
-from cl_bench.model.policy import Policy
+from cl_bench.model.policy import Policy, Rollout
 from cl_bench.model.random_states import random_states_kept
-from cl_bench.model.shared_prefix import MOST_LOGITS, frozen_log_probs, response_log_probs
+from cl_bench.model.scoring import MOST_LOGITS, frozen_log_probs, response_log_probs
 from cl_bench.slow.optimizer import adamw, finite_sampling, require_finite
 from cl_bench.slow.settings import RLConfig
 
 _ROWS_PER_PASS = 32
 """Rows that go through the loss at once, where memory allows."""
+
+_BASE = cast(PreTrainedModel, object())
+"""Stands where TRL expects a reference model; the policy knows how its base is reached."""
 
 Rows = dict[str, Tensor]
 
@@ -76,11 +79,12 @@ class MixedPromptTrainer(GRPOTrainer):
         model, tokenizer = policy.model, policy.tokenizer
         self._policy, self._config = policy, config
         self._result = StepResult()
+        self._rollouts: list[Rollout] = []
         self._prompts: Sequence[str] = ()
         self._before = 0
         self._number = 0
         _make_deterministic(model)
-        self.adam = adamw(model, config.learning_rate)
+        self.adam = adamw(policy, config.learning_rate)
         with _undisturbed(), random_states_kept(model.device):
             super().__init__(
                 model=model,
@@ -95,7 +99,7 @@ class MixedPromptTrainer(GRPOTrainer):
         # this model's weights; outside of the loss the patch is taken off.
         self._fused_forward = vars(model).pop("forward")
         # Set afterwards, because TRL would load a reference of its own.
-        self.beta, self.ref_model = kl_beta, policy.base if kl_beta else None
+        self.beta, self.ref_model = kl_beta, _BASE if kl_beta else None
 
     def step(self, batch: Batch, prompts: Sequence[str], *, before: int, number: int) -> StepResult:
         """Learn from `batch` once, `before` rollouts into the run; `number` names it in errors."""
@@ -143,24 +147,23 @@ class MixedPromptTrainer(GRPOTrainer):
         self, prompt_ids: list[list[int]], *_: Any, **__: Any
     ) -> tuple[list[list[int]], None]:
         with finite_sampling(self._number, self._config.learning_rate):
-            sampled = self._policy.continue_tokens(
+            rollouts = self._policy.continue_tokens(
                 prompt_ids,
                 max_new_tokens=self._config.max_new_tokens,
                 temperature=self._config.temperature,
             )
         self._result = StepResult(
             prompt_tokens=sum(map(len, prompt_ids)),
-            generated_tokens=sum(len(row.tokens) for row in sampled),
-            entropy=sum(row.entropy for row in sampled),
+            generated_tokens=sum(len(rollout.completion_ids) for rollout in rollouts),
+            entropy=sum(rollout.entropy for rollout in rollouts),
         )
-        return [row.tokens for row in sampled], None
+        self._rollouts = rollouts
+        return [list(rollout.completion_ids) for rollout in rollouts], None
 
-    def _judge(
-        self, completion_ids: list[list[int]], exercise: Sequence[Exercise], **_: object
-    ) -> list[float | None]:
-        texts = self._policy.tokenizer.batch_decode(completion_ids, skip_special_tokens=True)
-        pairs = zip(exercise, texts, strict=True)
-        rewards = [float(item.judge(text.strip()).score) for item, text in pairs]
+    def _judge(self, exercise: Sequence[Exercise], **_: object) -> list[float | None]:
+        # In the order of `_generate_single_turn`, as all of TRL's rows are until they are scored.
+        pairs = zip(exercise, self._rollouts, strict=True)
+        rewards = [float(rollout.judged_by(item.judge).score) for item, rollout in pairs]
         # TRL would give such a rollout advantage 0 and go on.
         self.check(sum(rewards), "reward")
         self._result.reward_N = rewards
@@ -201,10 +204,11 @@ class MixedPromptTrainer(GRPOTrainer):
         logits_to_keep: int,
         **rest: Any,
     ) -> Any:
+        if model is _BASE:
+            with self._policy.base() as base, self._policy.autocast():
+                scored = (input_ids, attention_mask, logits_to_keep, self._config.temperature)
+                return frozen_log_probs(base, *scored), None, None
         rows = (model, input_ids, attention_mask, logits_to_keep)
-        if model is self.ref_model:
-            with self._policy.autocast():
-                return frozen_log_probs(*rows, self._config.temperature), None, None
         numbers = len(input_ids) * logits_to_keep * model.config.get_text_config().vocab_size
         if numbers > MOST_LOGITS or self.aux_loss_enabled:
             return super()._get_per_token_logps_and_entropies(*rows, **rest)

@@ -13,6 +13,7 @@ from cl_bench.contract.learner import Batch, HearsBoundaries, Learner, Ledger
 from cl_bench.contract.prompts import SEED_PROMPT, chat
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.model.policy import Policy
+from tests.model.samplers.doubles import Recorded
 
 
 def rounds(learner: Learner) -> list[int]:
@@ -43,17 +44,10 @@ def test_the_rounds_see_the_base_and_rl_reads_the_best_prompt_alone(
 ) -> None:
     learner = LEARNERS.load("prompt-then-rl").build(tiny_policy, config, Ledger())
     steps = learner.learn(batches[:2])
-    read: list[tuple[int, ...]] = []
-    continue_tokens = tiny_policy.continue_tokens
-
-    def record(prompts: list[list[int]], **options: object) -> object:
-        read.extend(map(tuple, prompts))
-        return continue_tokens(prompts, **options)  # type: ignore[arg-type]
-
-    tiny_policy.continue_tokens = record  # type: ignore[method-assign, assignment]
+    seen = tiny_policy.sampler = Recorded(tiny_policy.sampler)
     next(steps)
     wanted = tiny_policy.encode([chat(learner.prompt(), item.prompt) for item in batches[0]])
-    assert read[-8:] == [tuple(ids) for ids in wanted for _ in range(4)]
+    assert seen.prompts[-8:] == [tuple(ids) for ids in wanted for _ in range(4)]
 
 
 def test_it_does_not_matter_where_the_runner_pauses(

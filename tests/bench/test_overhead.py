@@ -18,12 +18,12 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 import cl_bench
 from cl_bench.execution.evaluator import Evaluator
-from cl_bench.model.policy import Policy
+from cl_bench.model.samplers.transformers import TransformersSampler
 from cl_bench.slow.trl_trainer import MixedPromptTrainer
 
 MOST = 0.05
 WORK = {
-    "generate": (Policy, "continue_tokens"),
+    "generate": (TransformersSampler, "sample"),
     "loss": (MixedPromptTrainer, "training_step"),
     "optimizer": (torch.optim.AdamW, "step"),
     "evaluate": (Evaluator, "evaluate"),

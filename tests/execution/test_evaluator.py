@@ -18,7 +18,8 @@ from cl_bench.contract.stream import Course, stream
 from cl_bench.execution.evaluator import Evaluation, Evaluator
 from cl_bench.execution.problem_sets import distinct_problems
 from cl_bench.execution.settings import EvaluationConfig
-from cl_bench.model.policy import Chat, Divergence, Policy, Rollout
+from cl_bench.model.policy import Chat, Policy, Rollout
+from cl_bench.model.scoring import Divergence
 
 CONFIG = EvaluationConfig(items=6, samples=4, retention_items=10)
 LEARNING = LearnerConfig(max_new_tokens=12)
@@ -141,7 +142,8 @@ def test_an_untrained_policy_under_another_prompt_is_as_far_from_the_start_as_th
     policy: Policy,
 ) -> None:
     perturb(policy)
-    policy.base.load_state_dict(policy.model.state_dict())
+    with policy.base() as start:
+        start.load_state_dict(policy.model.state_dict())
     evaluation = evaluator(policy).evaluate(0, "other instructions", boundary=True)
     trained, base = rows(evaluation), rows(evaluation, weights="base")
     for (domain, prompt), row in trained.items():

@@ -69,10 +69,11 @@ def test_deployed_is_the_divergence_from_the_base_under_the_prompts_of_the_start
     plain = policy.divergence(rollouts, from_base=from_base)
     assert torch.equal(measured.kl_N, plain.kl_N)
     assert torch.equal(plain.deployed_N, plain.kl_N)
-    sampler = policy.base if from_base else policy.model
     for place, (rollout, asked) in enumerate(zip(rollouts, policy.encode(start), strict=True)):
-        log_p = _log_probs(sampler, rollout.prompt_ids, rollout.completion_ids)
-        log_q = _log_probs(policy.base, asked, rollout.completion_ids)
+        with policy.base() as base:
+            sampler = base if from_base else policy.model
+            log_p = _log_probs(sampler, rollout.prompt_ids, rollout.completion_ids)
+            log_q = _log_probs(base, asked, rollout.completion_ids)
         expected = float((log_p.exp() * (log_p - log_q)).sum())
         # The base's are as small as a thousandth of a nat; single precision rounds a millionth.
         assert float(measured.deployed_N[place]) == pytest.approx(expected, rel=1e-4, abs=1e-6)
@@ -87,13 +88,13 @@ def test_equal_models_are_measured_without_a_pass_of_the_other(
 ) -> None:
     rollouts = policy.generate(CHATS, max_new_tokens=9)
     whole = policy.divergence(rollouts)
-    other = policy.base.forward
-    monkeypatch.setattr(policy.base, "forward", lambda *_, **__: pytest.fail("the base is asked"))
+    base = policy.base
+    monkeypatch.setattr(policy, "base", lambda: pytest.fail("the base is asked"))
     same = policy.divergence(rollouts, same=True)
     assert same.kl_N.tolist() == same.deployed_N.tolist() == [0.0, 0.0]
     assert torch.equal(same.entropy_N, whole.entropy_N)
     assert torch.equal(same.tokens_N, whole.tokens_N)
-    monkeypatch.setattr(policy.base, "forward", other)
+    monkeypatch.setattr(policy, "base", base)
     start = [chat("add the rules .", "math : one f : 4")] * 2
     deployed = policy.divergence(rollouts, same=True, start=start)
     assert deployed.kl_N.tolist() == [0.0, 0.0]
@@ -117,10 +118,19 @@ def test_the_two_directions_of_the_divergence_differ(policy: Policy) -> None:
 
 
 def test_training_the_model_leaves_the_base_alone(policy: Policy) -> None:
-    before = [parameter.clone() for parameter in policy.base.parameters()]
+    before = [parameter.clone() for parameter in policy.model.parameters()]
     perturb(policy)
-    assert all(torch.equal(a, b) for a, b in zip(before, policy.base.parameters(), strict=True))
-    assert not any(parameter.requires_grad for parameter in policy.base.parameters())
+    with policy.base() as base:
+        assert all(torch.equal(a, b) for a, b in zip(before, base.parameters(), strict=True))
+        assert not any(parameter.requires_grad for parameter in base.parameters())
+
+
+def test_a_frozen_policy_is_its_own_base(tiny_model: Path) -> None:
+    policy = Policy.load(str(tiny_model), frozen=True)
+    with policy.base() as base:
+        assert base is policy.model
+    assert not any(parameter.requires_grad for parameter in policy.model.parameters())
+    assert len(policy.generate(CHATS, max_new_tokens=2)) == 2
 
 
 def test_sampling_follows_the_global_seed_and_the_order_of_the_chats(policy: Policy) -> None:
@@ -173,10 +183,11 @@ def test_a_folder_without_a_model_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def _by_hand(policy: Policy, rollout: Rollout) -> tuple[float, float]:
-    log_p, log_q = (
-        _log_probs(model, rollout.prompt_ids, rollout.completion_ids)
-        for model in (policy.model, policy.base)
-    )
+    with policy.base() as base:
+        log_p, log_q = (
+            _log_probs(model, rollout.prompt_ids, rollout.completion_ids)
+            for model in (policy.model, base)
+        )
     kl = (log_p.exp() * (log_p - log_q)).sum()
     return float(kl), float(-(log_p.exp() * log_p).sum())
 
@@ -207,6 +218,7 @@ def test_saved_model_is_loaded_with_its_weights_template_and_tokenizer(
     assert {key: again.tokenizer.init_kwargs.get(key) for key in kept} == kept
     ids = torch.tensor(policy.encode(asked))
     with torch.no_grad():
-        for other in (again.model, again.base):
-            assert torch.equal(other(ids).logits, policy.model(ids).logits)
-        assert not torch.equal(policy.base(ids).logits, policy.model(ids).logits)
+        wanted = policy.model(ids).logits
+        assert torch.equal(again.model(ids).logits, wanted)
+    assert again.is_base()
+    assert not policy.is_base()

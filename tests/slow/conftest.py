@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from cl_bench.model.policy import Policy
-from cl_bench.model.sampling import Sampled
-from tests.slow.scripted import Generations
+from tests.model.samplers.doubles import Recorded
 
 
 @pytest.fixture
@@ -24,15 +21,8 @@ def policy(tiny_model: Path) -> Policy:
 
 
 @pytest.fixture
-def seen(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> Generations:
-    seen = Generations()
-    continue_tokens = policy.continue_tokens
-
-    def record(prompts: Sequence[Sequence[int]], **options: Any) -> list[Sampled]:
-        sampled = continue_tokens(prompts, **options)
-        seen.prompts.extend(tuple(prompt) for prompt in prompts)
-        seen.completions.extend(tuple(row.tokens) for row in sampled)
-        return sampled
-
-    monkeypatch.setattr(policy, "continue_tokens", record)
+def seen(policy: Policy) -> Recorded:
+    """What is asked of the policy's sampler."""
+    seen = Recorded(policy.sampler)
+    policy.sampler = seen
     return seen

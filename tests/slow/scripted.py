@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from cl_bench.contract.learner import Exercise
 from cl_bench.contract.task import Verdict
 from cl_bench.model.policy import Policy
 from cl_bench.slow.settings import RLConfig
+from tests.model.samplers.doubles import Recorded
 
 
 class OnePromptEach(RLConfig):
@@ -27,14 +28,6 @@ class OnePromptEach(RLConfig):
 CONFIG = RLConfig(learning_rate=1e-2, group_size=4, max_new_tokens=7, temperature=0.8)
 APART = OnePromptEach(**asdict(CONFIG))
 ONE, TWO, THREE = "solve step by step .", "a second , longer prompt ;", "third"
-
-
-@dataclass
-class Generations:
-    """What was sampled from and what was sampled, one entry a rollout."""
-
-    prompts: list[tuple[int, ...]] = field(default_factory=list)
-    completions: list[tuple[int, ...]] = field(default_factory=list)
 
 
 def exercise(name: str, score: Callable[[str], float]) -> Exercise:
@@ -58,7 +51,7 @@ def advantages(rewards: list[float]) -> list[float]:
 
 
 def score_by_hand(
-    model: torch.nn.Module, seen: Generations, temperature: float
+    model: torch.nn.Module, seen: Recorded, temperature: float
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Log-probabilities and entropies of the sampled tokens, one unpadded rollout at a time."""
     log_probs, entropies = [], []
@@ -71,7 +64,7 @@ def score_by_hand(
 
 
 def hand_written_loss(
-    model: torch.nn.Module, seen: Generations, rewards: list[list[float]]
+    model: torch.nn.Module, seen: Recorded, rewards: list[list[float]]
 ) -> tuple[Tensor, list[Tensor]]:
     """CISPO with ratio 1 over whole groups, per token of the step; and the tokens' entropies."""
     log_probs, entropies = score_by_hand(model, seen, CONFIG.temperature)
@@ -95,7 +88,9 @@ def gradients_of(model: torch.nn.Module) -> dict[str, Tensor]:
 
 
 def trainable_copy(policy: Policy) -> torch.nn.Module:
-    model: torch.nn.Module = copy.deepcopy(policy.base)
+    """A model as the policy was at the start."""
+    with policy.base() as base:
+        model: torch.nn.Module = copy.deepcopy(base)
     return model.requires_grad_(True)
 
 

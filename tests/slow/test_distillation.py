@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -17,10 +15,10 @@ from cl_bench.contract.learner import Exercise, Ledger
 from cl_bench.contract.prompts import SEED_PROMPT, chat
 from cl_bench.contract.task import Verdict
 from cl_bench.model.policy import Policy
-from cl_bench.model.sampling import Sampled
 from cl_bench.slow.distillation import SelfDistillation
 from cl_bench.slow.settings import SlowConfig
-from tests.slow.scripted import assert_same_gradients, gradients_of
+from tests.model.samplers.doubles import Recorded
+from tests.slow.scripted import assert_same_gradients, gradients_of, trainable_copy
 
 CONFIG = SlowConfig(learning_rate=1e-2, group_size=4, max_new_tokens=7, temperature=0.8)
 
@@ -51,22 +49,6 @@ def policy(tiny_model: Path) -> Policy:
     return policy
 
 
-@pytest.fixture
-def seen(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> Responses:
-    """What was sampled from and what was sampled, one entry a rollout."""
-    seen: Responses = []
-    continue_tokens = policy.continue_tokens
-
-    def record(prompts: Sequence[Sequence[int]], **options: Any) -> list[Sampled]:
-        sampled = continue_tokens(prompts, **options)
-        pairs = zip(prompts, sampled, strict=True)
-        seen.extend((tuple(prompt), tuple(row.tokens)) for prompt, row in pairs)
-        return sampled
-
-    monkeypatch.setattr(policy, "continue_tokens", record)
-    return seen
-
-
 def exercise(name: str, score: Callable[[str], float] = lambda _: 0.0) -> Exercise:
     return Exercise(name, f"math : {name} : 4", lambda text: Verdict(score(text), "", None))
 
@@ -85,7 +67,7 @@ def by_hand(
     mixed: bool = True,
 ) -> tuple[Tensor, torch.nn.Module]:
     """Reverse KL a token, one row at a time; rollout (or exercise) n is read under prompt n."""
-    model: torch.nn.Module = copy.deepcopy(policy.base).requires_grad_(True)
+    model = trainable_copy(policy)
     total, tokens = torch.zeros(()), 0
     for number, (read, response) in enumerate(seen):
         turn = number if mixed else number // CONFIG.group_size
@@ -112,7 +94,7 @@ def by_hand(
 )
 def test_the_gradient_is_that_of_the_reverse_divergence_with_a_still_teacher(
     policy: Policy,
-    seen: Responses,
+    seen: Recorded,
     rows: int,
     mixed: bool,
     budgets: tuple[str, ...],
@@ -127,7 +109,7 @@ def test_the_gradient_is_that_of_the_reverse_divergence_with_a_still_teacher(
     config = CONFIG if mixed else OnePromptEach(**asdict(CONFIG))
     (record,) = SelfDistillation(policy, config, Ledger()).steps([batch], prompts)
 
-    loss, model = by_hand(policy, seen, batch, prompts, mixed)
+    loss, model = by_hand(policy, seen.rows, batch, prompts, mixed)
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss.item() > 1e-3
     assert record.loss == pytest.approx(loss.item(), rel=1e-4)
@@ -140,8 +122,7 @@ def test_a_teacher_with_the_students_prompt_has_nothing_to_teach(policy: Policy)
     given = exercise("a", lambda text: float(len(text) % 2))
     (record,) = SelfDistillation(policy, CONFIG, Ledger()).steps([[given]], [SEED_PROMPT])
     assert (record.loss, record.grad_norm) == (0.0, 0.0)
-    for before, after in zip(policy.base.parameters(), policy.model.parameters(), strict=True):
-        assert torch.equal(before, after)
+    assert policy.is_base()
 
 
 def test_the_reward_is_reported_and_teaches_nothing(tiny_model: Path) -> None:
@@ -166,24 +147,24 @@ def test_distilling_makes_the_unprompted_policy_answer_as_the_prompted_one(
     assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
 
 
-def test_the_prompts_take_turns_over_the_whole_run(policy: Policy, seen: Responses) -> None:
+def test_the_prompts_take_turns_over_the_whole_run(policy: Policy, seen: Recorded) -> None:
     distillation = SelfDistillation(policy, replace(CONFIG, learning_rate=1e-9), Ledger())
     batches = [[exercise("a")], [exercise("b")]]
     second = list(distillation.steps(batches, [SEED_PROMPT, TWO, THREE]))[1]
     # Four responses came before: the fifth is read under the second prompt.
-    loss, _ = by_hand(policy, seen[4:], batches[1], [TWO, THREE, SEED_PROMPT])
+    loss, _ = by_hand(policy, seen.rows[4:], batches[1], [TWO, THREE, SEED_PROMPT])
     assert second.loss == pytest.approx(loss.item(), rel=1e-3)
 
 
-def test_the_ledger_counts_the_students_responses(policy: Policy, seen: Responses) -> None:
+def test_the_ledger_counts_the_students_responses(policy: Policy, seen: Recorded) -> None:
     ledger = Ledger()
     distillation = SelfDistillation(policy, CONFIG, ledger)
     batches = [[exercise("a"), exercise("b")], [exercise("c")]]
     records = list(distillation.steps(batches, [TWO]))
     assert (ledger.slow.rollouts, ledger.slow.optimizer_steps) == (12, 2)
-    assert ledger.slow.prompt_tokens == sum(len(prompt) for prompt, _ in seen)
-    assert ledger.slow.generated_tokens == sum(len(response) for _, response in seen)
-    assert records[1].completion_tokens == sum(len(response) for _, response in seen[8:]) / 4
+    assert ledger.slow.prompt_tokens == sum(map(len, seen.prompts))
+    assert ledger.slow.generated_tokens == sum(map(len, seen.completions))
+    assert records[1].completion_tokens == sum(map(len, seen.completions[8:])) / 4
     assert ledger.slow.seconds == pytest.approx(sum(record.seconds for record in records))
     assert ledger.fast == Ledger().fast
 
@@ -218,8 +199,7 @@ def test_what_is_not_finite_never_reaches_the_weights(policy: Policy) -> None:
     weight.register_hook(lambda grad: grad * float("nan"))  # type: ignore[no-untyped-call]
     with pytest.raises(DivergedError, match=r"Step 2 .* gradient norm is nan"):
         list(distillation.steps([[exercise("a")]], [TWO]))
-    for before, after in zip(policy.base.parameters(), policy.model.parameters(), strict=True):
-        assert torch.equal(before, after)
+    assert policy.is_base()
 
 
 def test_weights_that_are_not_finite_are_an_error_that_names_the_step(policy: Policy) -> None:

@@ -17,13 +17,13 @@ from cl_bench.contract.prompts import chat
 from cl_bench.model.policy import Policy
 from cl_bench.slow.settings import RLConfig
 from cl_bench.slow.slow_weights import SlowWeights
+from tests.model.samplers.doubles import Recorded
 from tests.slow.scripted import (
     APART,
     CONFIG,
     ONE,
     THREE,
     TWO,
-    Generations,
     assert_same_gradients,
     by_length,
     exercise,
@@ -65,10 +65,9 @@ def test_the_learning_rate_is_constant_and_the_moments_live_between_calls(policy
     """Without gradients AdamW moves on by its first moment alone: beta1 / (1 - beta1^2) steps."""
     slow = SlowWeights(policy, CONFIG, Ledger())
     list(slow.steps([[scripted("a", [1.0, 0.0, 0.0, 0.0])]], [ONE]))
-    first = [
-        new - old
-        for old, new in zip(policy.base.parameters(), policy.model.parameters(), strict=True)
-    ]
+    with policy.base() as base:
+        pairs = zip(base.parameters(), policy.model.parameters(), strict=True)
+        first = [new - old for old, new in pairs]
     before = [weight.detach().clone() for weight in policy.model.parameters()]
     list(slow.steps([[scripted("b", [0.0] * 4)]], [ONE]))
     # m / (sqrt(v) + eps) after a zero gradient, with both bias corrections of step two.
@@ -82,7 +81,7 @@ def test_the_learning_rate_is_constant_and_the_moments_live_between_calls(policy
     assert compared > 1000
 
 
-def test_the_ledger_counts_what_was_read_and_sampled(policy: Policy, seen: Generations) -> None:
+def test_the_ledger_counts_what_was_read_and_sampled(policy: Policy, seen: Recorded) -> None:
     ledger = Ledger()
     slow = SlowWeights(policy, CONFIG, ledger)
     records = list(slow.steps([[by_length("a"), by_length("b")], [by_length("c")]], [ONE, TWO]))
@@ -111,8 +110,7 @@ def test_a_gradient_that_is_not_finite_never_reaches_the_weights(policy: Policy)
     slow = SlowWeights(policy, CONFIG, Ledger())
     with pytest.raises(DivergedError, match=r"Step 1 .* gradient norm is nan"):
         list(slow.steps([[scripted("a", [1.0, 0.0, 0.0, 0.0])]], [ONE]))
-    for before, after in zip(policy.base.parameters(), policy.model.parameters(), strict=True):
-        assert torch.equal(before, after)
+    assert policy.is_base()
 
 
 def test_weights_that_are_not_finite_are_an_error_that_names_the_step(policy: Policy) -> None:
@@ -140,14 +138,14 @@ def test_building_leaves_the_global_random_state(policy: Policy) -> None:
     assert states[0] == states[1]
 
 
-def test_sampling_ignores_the_truncation_a_model_ships(policy: Policy, seen: Generations) -> None:
+def test_sampling_ignores_the_truncation_a_model_ships(policy: Policy, seen: Recorded) -> None:
     shipped = policy.model.generation_config
     shipped.top_k, shipped.min_p, shipped.typical_p, shipped.repetition_penalty = 1, 0.9, 0.1, 9.0
     list(SlowWeights(policy, CONFIG, Ledger()).steps([[by_length("a")] * 4], [ONE]))
     assert len({completion[0] for completion in seen.completions}) > 8
 
 
-def test_dropout_is_off_in_the_loss(policy: Policy, seen: Generations) -> None:
+def test_dropout_is_off_in_the_loss(policy: Policy, seen: Recorded) -> None:
     for module in policy.model.modules():
         if hasattr(module, "attention_dropout"):
             module.attention_dropout = 0.9  # type: ignore[assignment]
@@ -171,7 +169,7 @@ def test_training_raises_the_reward_and_the_policy_samples_from_the_new_weights(
     rewards = [record.reward for record in slow.steps(batches, [ONE])]
     assert sum(rewards[-5:]) > sum(rewards[:5]) + 1.0
     chats = [chat(ONE, "math : new : 4")] * 40
-    policy.model.generation_config.eos_token_id = policy.base.generation_config.eos_token_id
+    policy.model.generation_config.eos_token_id = policy.tokenizer.eos_token_id
     new, old = (
         sum(ends_early(r.text) for r in policy.generate(chats, max_new_tokens=7, from_base=b))
         for b in (False, True)

@@ -17,13 +17,13 @@ from cl_bench.model.policy import Policy
 from cl_bench.slow.settings import RLConfig
 from cl_bench.slow.slow_weights import SlowWeights
 from cl_bench.slow.trl_trainer import MixedPromptTrainer
+from tests.model.samplers.doubles import Recorded
 from tests.slow.scripted import (
     APART,
     CONFIG,
     ONE,
     THREE,
     TWO,
-    Generations,
     advantages,
     assert_same_gradients,
     by_length,
@@ -39,7 +39,7 @@ from tests.slow.scripted import (
     "systems", [(ONE,), (ONE, TWO), (ONE, TWO, THREE), (ONE, TWO, THREE, "", "x")]
 )
 def test_every_group_is_spread_evenly_over_the_prompts(
-    policy: Policy, seen: Generations, systems: tuple[str, ...]
+    policy: Policy, seen: Recorded, systems: tuple[str, ...]
 ) -> None:
     batches = [[by_length(f"b{b} e{e}") for e in range(size)] for b, size in enumerate((3, 2))]
     slow = SlowWeights(policy, CONFIG, Ledger())
@@ -57,7 +57,7 @@ def test_every_group_is_spread_evenly_over_the_prompts(
 
 @pytest.mark.parametrize("systems", [(ONE,), (ONE, TWO), (ONE, TWO, THREE)])
 def test_a_group_apart_reads_one_prompt_and_exercises_take_them_in_turn_over_the_run(
-    policy: Policy, seen: Generations, systems: tuple[str, ...]
+    policy: Policy, seen: Recorded, systems: tuple[str, ...]
 ) -> None:
     batches = [[by_length(f"b{b} e{e}") for e in range(size)] for b, size in enumerate((4, 1, 2))]
     slow = SlowWeights(policy, APART, Ledger())
@@ -70,7 +70,7 @@ def test_a_group_apart_reads_one_prompt_and_exercises_take_them_in_turn_over_the
 
 
 def test_prompts_and_batches_are_those_of_the_call_and_a_step_waits_until_it_is_asked_for(
-    policy: Policy, seen: Generations
+    policy: Policy, seen: Recorded
 ) -> None:
     slow = SlowWeights(policy, CONFIG, Ledger())
     batches = [[by_length("a"), by_length("b")], [by_length("c")]]
@@ -95,7 +95,7 @@ def test_prompts_and_batches_are_those_of_the_call_and_a_step_waits_until_it_is_
 )
 def test_the_gradient_is_the_hand_written_one_with_one_advantage_over_the_group(
     policy: Policy,
-    seen: Generations,
+    seen: Recorded,
     logits: int,
     config: RLConfig,
     monkeypatch: pytest.MonkeyPatch,
@@ -129,16 +129,16 @@ def test_the_gradient_is_the_hand_written_one_with_one_advantage_over_the_group(
 
 @pytest.mark.parametrize("rows", [1, 100])
 def test_the_penalty_adds_grpos_estimate_for_every_token_and_leaves_the_base_out(
-    policy: Policy, seen: Generations, rows: int, monkeypatch: pytest.MonkeyPatch
+    policy: Policy, seen: Recorded, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vocabulary = policy.model.config.vocab_size
     limit = rows * CONFIG.max_new_tokens * vocabulary
     monkeypatch.setattr("cl_bench.model.memory.LOGITS", limit)
+    base = trainable_copy(policy).requires_grad_(False)
     with torch.no_grad():
         for weight in policy.model.parameters():
             weight.mul_(1.05)
     model = copy.deepcopy(policy.model)
-    base = {name: weight.clone() for name, weight in policy.base.state_dict().items()}
     # The second group has no advantage, and the penalty all the same.
     rewards = [[1.0, 0.0, 0.3, 0.0], [1.0] * 4]
     batch = [scripted(f"e{place}", group) for place, group in enumerate(rewards)]
@@ -147,7 +147,7 @@ def test_the_penalty_adds_grpos_estimate_for_every_token_and_leaves_the_base_out
 
     loss, _ = hand_written_loss(model, seen, rewards)
     policy_log_probs, _ = score_by_hand(model, seen, CONFIG.temperature)
-    base_log_probs, _ = score_by_hand(policy.base, seen, CONFIG.temperature)
+    base_log_probs, _ = score_by_hand(base, seen, CONFIG.temperature)
     new = torch.cat(policy_log_probs)
     gap, ratio = torch.cat(base_log_probs) - new, (new - new.detach()).exp()
     penalty = (ratio * (gap.exp() - gap - 1)).mean()
@@ -155,8 +155,10 @@ def test_the_penalty_adds_grpos_estimate_for_every_token_and_leaves_the_base_out
     (loss + 0.7 * penalty).backward()  # type: ignore[no-untyped-call]
     assert_same_gradients(given, model)
     assert record.loss == pytest.approx(float((loss + 0.7 * penalty).detach()), rel=1e-3, abs=1e-6)
-    assert all(torch.equal(weight, base[n]) for n, weight in policy.base.state_dict().items())
-    assert all(weight.grad is None for weight in policy.base.parameters())
+    with policy.base() as after:
+        assert all(weight.grad is None for weight in after.parameters())
+        pairs = zip(after.parameters(), base.parameters(), strict=True)
+        assert all(torch.equal(new, old) for new, old in pairs)
 
 
 def test_a_step_without_signal_has_no_gradient_and_leaves_the_weights(policy: Policy) -> None:
@@ -165,15 +167,14 @@ def test_a_step_without_signal_has_no_gradient_and_leaves_the_weights(policy: Po
     )
     assert (record.signal, record.grad_norm, record.reward) == (0.0, 0.0, 0.5)
     assert record.entropy > 1.0
-    for before, after in zip(policy.base.parameters(), policy.model.parameters(), strict=True):
-        assert torch.equal(before, after)
+    assert policy.is_base()
 
 
 def test_the_ratio_weighs_each_token_up_to_the_cap_and_carries_no_gradient(policy: Policy) -> None:
     config = RLConfig(group_size=2, max_new_tokens=7, temperature=0.8, ratio_cap=2.0)
     trainer = MixedPromptTrainer(policy, config)
     trainer.step([by_length("a")], [ONE], before=0, number=1)
-    seen = Generations([(5, 6, 7), (5, 6)], [(20, 21), (22, 23, 24)])
+    seen = Recorded(policy.sampler, [(5, 6, 7), (5, 6)], [(20, 21), (22, 23, 24)])
     model = copy.deepcopy(policy.model)
     log_probs, _ = score_by_hand(model, seen, config.temperature)
     # Two of the five bite: 4 with a positive advantage and 3 with a negative one.

@@ -23,8 +23,7 @@ class LocalModel:
     """
 
     def __init__(self, name: str, device: str, seed: int) -> None:
-        self._lm = Policy.load(resolve(name), device)
-        self._lm.model = self._lm.base  # one copy: nothing trains it
+        self._lm = Policy.load(resolve(name), device, frozen=True)
         self._seed = seed
         self.style: Style = declared_style(self._lm, "transcript")
 
@@ -38,5 +37,5 @@ class LocalModel:
         cards = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=cards):
             torch.manual_seed(hashed_rng("reflect", self._seed, number, attempt).getrandbits(32))
-            (reply,) = self._lm.generate([messages], max_new_tokens=room, from_base=True)
+            (reply,) = self._lm.generate([messages], max_new_tokens=room)
         return Answer(reply.text, len(reply.prompt_ids) + len(reply.completion_ids))

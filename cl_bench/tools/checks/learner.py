@@ -185,7 +185,7 @@ def _base(evidence: Evidence) -> Iterator[str]:
     if evidence.base_changed:
         yield (
             f"The frozen base was changed ({evidence.base_changed}): KL is measured to it. Train "
-            "policy.model, never policy.base."
+            "policy.model, never the base."
         )
 
 

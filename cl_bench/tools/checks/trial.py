@@ -91,8 +91,8 @@ class Evidence:
 class Session:
     """One learner on a policy of its own."""
 
-    def __init__(self, factory: LearnerFactory, model: str) -> None:
-        self.policy = Policy.load(model)
+    def __init__(self, factory: LearnerFactory, policy: Policy) -> None:
+        self.policy = policy
         self.ledger = Ledger()
         before = randomness.states()
         with _boundary("While it was built"):
@@ -141,9 +141,10 @@ def _trial(factory: LearnerFactory, model: str, state: Path) -> Evidence:
     randomness.seed(0)
     watch = Watch()
     course = batches(watch, BEFORE + AFTER + 1, SMALL["problems_per_step"])
-    first = Session(factory, model)
-    weights, base = copied(first.policy.model), copied(first.policy.base)
-    with metered(first.policy) as meter:
+    policy = Policy.load(model)
+    weights, base = copied(policy.model), _base_of(policy)
+    with metered(policy) as meter:
+        first = Session(factory, policy)
         first.look()
         first.learn(course[:BEFORE], course[BEFORE : BEFORE + 1])
         with _boundary("While it was saved"):
@@ -154,7 +155,7 @@ def _trial(factory: LearnerFactory, model: str, state: Path) -> Evidence:
     # Measured on the second building: the first may import libraries, some of which draw when
     # imported. Under a seed that no learner would set, so that setting one shows.
     randomness.seed(271_828_182)
-    second = Session(factory, model)
+    second = Session(factory, Policy.load(model))
     loaded = _resumed(second, state, spent, random_states)
     return Evidence(
         name=getattr(first.learner, "name", None),
@@ -166,7 +167,7 @@ def _trial(factory: LearnerFactory, model: str, state: Path) -> Evidence:
         ledger=first.ledger,
         meter=meter,
         watch=watch,
-        base_changed=difference(base, copied(first.policy.base)),
+        base_changed=difference(base, _base_of(policy)),
         weights_changed=bool(difference(weights, saved.weights)),
         saved=saved,
         loaded=loaded,
@@ -192,6 +193,11 @@ def _resumed(
 def copied(model: torch.nn.Module) -> Weights:
     """A copy of all weights."""
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def _base_of(policy: Policy) -> Weights:
+    with policy.base() as base:
+        return copied(base)
 
 
 def difference(one: Weights, two: Weights) -> str:

@@ -11,13 +11,12 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from cl_bench.contract.learner import Batch, Exercise
 from cl_bench.contract.task import Verdict, content_hash
-from cl_bench.model import sampling
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from cl_bench.model.policy import Policy
-    from cl_bench.model.sampling import Sampled
+    from cl_bench.model.samplers.protocol import Sampled, Sampler
 
 _INSIDE_A_JUDGE = {"__closure__", "__code__", "__globals__", "__func__", "__self__", "__wrapped__"}
 """Through these a learner could reach the task behind a function."""
@@ -83,7 +82,7 @@ def _exercise(watch: Watch, number: int) -> Exercise:
 
 @dataclass
 class Meter:
-    """What models of the policy's class really generated while it was metered."""
+    """What a policy's sampler, and models past it, really generated while it was metered."""
 
     rows: int = 0
     """Responses, of the model and of its frozen base."""
@@ -100,7 +99,7 @@ class Meter:
         self.updates += 1
 
     def count(self, prompts: Sequence[Sequence[int]], sampled: Sequence[Sampled]) -> None:
-        """Add what one call of `cl_bench.model.sampling.sample` did."""
+        """Add what one call of a sampler did."""
         self.rows += len(sampled)
         self.read += sum(map(len, prompts))
         self.sampled += sum(len(row.tokens) for row in sampled)
@@ -118,22 +117,41 @@ class Meter:
             self.sampled += min(stops, default=len(row) - 1) + 1
 
 
+class CountingSampler:
+    """A policy's own sampler, with what it does counted."""
+
+    def __init__(self, sampler: Sampler, meter: Meter) -> None:
+        self._sampler, self._meter = sampler, meter
+
+    def sample(self, prompts: Sequence[Sequence[int]], **options: Any) -> list[Sampled]:
+        """What the sampler gives."""
+        sampled = self._sampler.sample(prompts, **options)
+        self._meter.count(prompts, sampled)
+        return sampled
+
+    def weights_changed(self) -> None:
+        """Tell the sampler."""
+        self._sampler.weights_changed()
+
+
 @contextmanager
 def metered(policy: Policy) -> Iterator[Meter]:
-    """Count what is sampled, what models of this policy's class generate, and every update."""
+    """Count what is sampled, what models of this policy's class generate, and every update.
+
+    A learner is built inside, so that the policy it is given has the sampler that counts.
+    """
     meter = Meter()
+    sampler, policy.sampler = policy.sampler, CountingSampler(policy.sampler, meter)
     hook = register_optimizer_step_post_hook(meter.count_update)
     # On the class, because a copy of a model with a patch of its own would run the original.
     kind: Any = type(policy.model)
-    counted = _counting_generate(kind.generate, meter, _end_tokens(policy))
+    counted = _counting_generate(kind.generate, meter, policy.end_ids)
     try:
-        with (
-            _patched(sampling, "_respond", _counting(meter)),
-            _patched(kind, "generate", counted),
-        ):
+        with _patched(kind, "generate", counted):
             yield meter
     finally:
         hook.remove()
+        policy.sampler = sampler
 
 
 @contextmanager
@@ -150,17 +168,6 @@ def _patched(owner: Any, name: str, value: Any) -> Iterator[None]:
             setattr(owner, name, own)
 
 
-def _counting(meter: Meter) -> Callable[..., list[Sampled]]:
-    original = sampling._respond
-
-    def counted(model: Any, prompts: Sequence[Sequence[int]], *rest: Any) -> list[Sampled]:
-        sampled = original(model, prompts, *rest)
-        meter.count(prompts, sampled)
-        return sampled
-
-    return counted
-
-
 def _counting_generate(
     generate: Callable[..., Any], meter: Meter, ends: set[int]
 ) -> Callable[..., Any]:
@@ -171,9 +178,3 @@ def _counting_generate(
         return output
 
     return counted
-
-
-def _end_tokens(policy: Policy) -> set[int]:
-    listed: Any = policy.model.generation_config.eos_token_id
-    ends: Sequence[Any] = listed if isinstance(listed, list) else [listed]
-    return {int(end) for end in (*ends, policy.tokenizer.eos_token_id) if end is not None}

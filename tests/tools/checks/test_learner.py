@@ -26,7 +26,6 @@ from cl_bench.contract.learner import (
 from cl_bench.contract.prompts import SEED_PROMPT, chat
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.model.policy import Policy, Rollout
-from cl_bench.model.sampling import sample
 from cl_bench.tools.checks.randomness import kept, states
 
 
@@ -195,8 +194,8 @@ class HalfRollouts(Sound):
 class TrainsTheBase(Sound):
     def nudge(self, amount: float) -> None:
         super().nudge(amount)
-        with torch.no_grad():
-            next(self.policy.base.parameters()).add_(amount)
+        with torch.no_grad(), self.policy.base() as base:
+            next(base.parameters()).add_(amount)
 
 
 class JudgesTokens(Sound):
@@ -236,8 +235,8 @@ class SamplesBehindTheScenes(Sound):
     """Looks at responses that it neither judges nor reports, past the policy."""
 
     def step(self, batch: Batch) -> Any:
-        model = self.policy.model.train(False)
-        sample(model, [(5, 6)] * 3, pad=0, ends={1}, max_new_tokens=2, temperature=1.0)
+        model: Any = self.policy.model
+        model.generate(torch.tensor([(5, 6)] * 3), max_new_tokens=2)
         return super().step(batch)
 
 

@@ -17,7 +17,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from cl_bench.model.shared_prefix import response_log_probs
+from cl_bench.model.scoring import response_log_probs
 
 SIZE: dict[str, Any] = {
     "vocab_size": 40,

@@ -1,43 +1,87 @@
-"""Sampling many responses at once from a causal LM, without work that no response needs.
+"""The policy's own model as its sampler, without work that no response needs.
 
 The same distribution as `generate` of transformers (temperature, nothing truncated), and less work:
 
 - equal prompts, as the rollouts of a group have, are read once and their cache is copied;
 - rows that have ended leave the batch;
-- the entropy of every sampled token comes along, so that no later pass is needed for it.
+- log-probability and entropy of every sampled token come along, so that no later pass is needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
 
 from cl_bench.contract.errors import DivergedError
-from cl_bench.model.kv_cache import argument, cache_of
+from cl_bench.model.inputs import cache_argument, cache_of, left_pad
+from cl_bench.model.memory import sampling_rows
+from cl_bench.model.samplers.protocol import Sampled
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from cl_bench.model.policy import Policy
+
+_ROWS = 256
+"""Responses sampled at once, where memory allows."""
 _FULL_ENOUGH = 0.8
 """Share of a batch's rows still going below which the others are taken out; copying costs too."""
 
 
-@dataclass(slots=True)
-class Sampled:
-    """One response: its tokens, with the end token if it was reached, and their mean entropy."""
+class TransformersSampler:
+    """Continues rows with the policy's model itself, which therefore has no old weights."""
 
-    tokens: list[int] = field(default_factory=list)
-    entropy: float = 0.0
-    """Summed over the tokens, in nats; 0 for greedy decoding."""
-    ended: bool = False
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+
+    def sample(
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        max_new_tokens: int,
+        temperature: float,
+        from_base: bool = False,
+    ) -> list[Sampled]:
+        """See `Sampler`; rows of like length share a batch, as many as memory allows."""
+        policy = self._policy
+        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+        longest = max(map(len, prompts), default=0) + max_new_tokens
+        found: dict[int, Sampled] = {}
+        weights = policy.base() if from_base else nullcontext(policy.model)
+        with weights as model, _evaluating(model), policy.autocast():
+            rows = sampling_rows(model, longest, _ROWS)
+            for chunk in (order[first : first + rows] for first in range(0, len(order), rows)):
+                sampled = respond(
+                    model,
+                    [prompts[i] for i in chunk],
+                    pad=policy.pad_id,
+                    ends=policy.end_ids,
+                    max_new_tokens=max_new_tokens,
+                    temperature=temperature,
+                )
+                found.update(zip(chunk, sampled, strict=True))
+        return [found[i] for i in range(len(prompts))]
+
+    def weights_changed(self) -> None:
+        """Nothing is kept of them."""
+
+
+@contextmanager
+def _evaluating(model: PreTrainedModel) -> Iterator[None]:
+    training = model.training
+    model.train(False)
+    try:
+        yield
+    finally:
+        model.train(training)
 
 
 @torch.no_grad()
-def sample(
+def respond(
     model: PreTrainedModel,
     prompts: Sequence[Sequence[int]],
     *,
@@ -52,29 +96,18 @@ def sample(
     evaluation mode; one whose state is no `Cache` of transformers is a `ModelError`, and logits
     that are not finite are a `DivergedError`.
     """
-    # Through the module, where `cl_bench.tools.checks` counts what any code samples.
-    return _respond(model, prompts, pad, ends, max_new_tokens, temperature)
-
-
-def _respond(
-    model: PreTrainedModel,
-    prompts: Sequence[Sequence[int]],
-    pad: int,
-    ends: Collection[int],
-    max_new_tokens: int,
-    temperature: float,
-) -> list[Sampled]:
     batch = _Batch(model, prompts, pad)
     sampled = [Sampled() for _ in prompts]
     stops = torch.tensor(sorted(ends), device=model.device)
     for count in range(1, max_new_tokens + 1):
-        tokens_N, entropy_N = _draw(batch.logits, temperature)
-        ended_N = torch.isin(tokens_N, stops)
-        for row, token, entropy, ended in zip(
-            batch.rows, tokens_N.tolist(), entropy_N.tolist(), ended_N.tolist(), strict=True
+        tokens_N, log_prob_N, entropy_N = _draw(batch.logits, temperature)
+        drawn = (tokens_N, log_prob_N, entropy_N, torch.isin(tokens_N, stops))
+        for row, token, log_prob, entropy, ended in zip(
+            batch.rows, *(values_N.tolist() for values_N in drawn), strict=True
         ):
             if not sampled[row].ended:
                 sampled[row].tokens.append(token)
+                sampled[row].log_probs.append(log_prob)
                 sampled[row].entropy += entropy
                 sampled[row].ended = ended
         going = [place for place, row in enumerate(batch.rows) if not sampled[row].ended]
@@ -94,7 +127,7 @@ class _Batch:
     """(rows, vocabulary)."""
 
     def __init__(self, model: PreTrainedModel, prompts: Sequence[Sequence[int]], pad: int) -> None:
-        self._model, self._argument = model, argument(model)
+        self._model, self._argument = model, cache_argument(model)
         self.rows = list(range(len(prompts)))
         """Which prompt each row belongs to."""
         different = list(dict.fromkeys(tuple(prompt) for prompt in prompts))
@@ -136,25 +169,16 @@ class _Batch:
         self._mask, self.logits = self._mask[index], self.logits[index]
 
 
-def _draw(logits: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """A token of each row of `logits` (rows, vocabulary), and the entropy of its distribution."""
+def _draw(logits: Tensor, temperature: float) -> tuple[Tensor, Tensor, Tensor]:
+    """A token of each row of `logits` (rows, vocabulary), its log-probability, and the entropy of
+    the distribution that it is from."""
     if temperature == 0:
         tokens = logits.argmax(-1)
-        return tokens, torch.zeros(len(tokens))
+        return tokens, torch.zeros(len(tokens)), torch.zeros(len(tokens))
     log_prob = torch.log_softmax(logits.float() / temperature, dim=-1)
     if log_prob.isnan().any():  # before `multinomial`, which on a GPU would end the process
         raise DivergedError("the policy's distribution over the next token is not finite")
     prob = log_prob.exp()
     entropy = -torch.where(prob > 0, prob * log_prob, 0.0).sum(-1)
-    return torch.multinomial(prob, 1)[:, 0], entropy
-
-
-def left_pad(rows: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
-    """Token ids (rows, longest row) padded on the left, and the mask of what is no padding."""
-    width = max(len(row) for row in rows)
-    ids = torch.full((len(rows), width), pad)
-    mask = torch.zeros((len(rows), width), dtype=torch.long)
-    for place, row in enumerate(rows):
-        ids[place, width - len(row) :] = torch.tensor(row)
-        mask[place, width - len(row) :] = 1
-    return ids, mask
+    tokens = torch.multinomial(prob, 1)
+    return tokens[:, 0], log_prob.gather(-1, tokens)[:, 0], entropy

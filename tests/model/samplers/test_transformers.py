@@ -24,7 +24,8 @@ from transformers import (
 
 from cl_bench.contract.errors import ModelError
 from cl_bench.model.policy import Policy
-from cl_bench.model.sampling import Sampled, left_pad, sample
+from cl_bench.model.samplers.protocol import Sampled
+from cl_bench.model.samplers.transformers import respond
 
 SIZE: dict[str, Any] = {
     "vocab_size": 40,
@@ -60,7 +61,7 @@ def build(name: str) -> PreTrainedModel:
 def draw(model: PreTrainedModel, prompts: list[tuple[int, ...]], **options: Any) -> list[Sampled]:
     ends = {1, 2, 3, 4, 30, 31}
     given: dict[str, Any] = {"pad": 0, "ends": ends, "max_new_tokens": 12, "temperature": 1.0}
-    return sample(model, prompts, **(given | options))
+    return respond(model, prompts, **(given | options))
 
 
 def by_transformers(model: PreTrainedModel, prompt: tuple[int, ...], ends: set[int]) -> list[int]:
@@ -84,10 +85,11 @@ def test_greedy_responses_are_those_of_generate_one_by_one(name: str) -> None:
     assert [row.tokens for row in together] == [by_transformers(model, p, ends) for p in PROMPTS]
     assert len({len(row.tokens) for row in together}) > 1
     assert [row.ended for row in together] == [row.tokens[-1] in ends for row in together]
+    assert all(row.log_probs == [0.0] * len(row.tokens) for row in together)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_entropy_is_that_of_each_token_s_distribution(name: str) -> None:
+def test_log_probabilities_and_entropy_are_those_of_each_token_s_distribution(name: str) -> None:
     model = build(name)
     for prompt, row in zip(PROMPTS, draw(model, PROMPTS, temperature=0.7), strict=True):
         with torch.no_grad():
@@ -95,6 +97,8 @@ def test_entropy_is_that_of_each_token_s_distribution(name: str) -> None:
         table = torch.log_softmax(logits[len(prompt) - 1 : -1] / 0.7, dim=-1)
         expected = float(-(table.exp() * table).sum())
         assert row.entropy == pytest.approx(expected, rel=1e-4)
+        chosen = table.gather(1, torch.tensor(row.tokens)[:, None])[:, 0]
+        assert row.log_probs == pytest.approx(chosen.tolist(), rel=1e-4, abs=1e-5)
 
 
 def test_tokens_come_as_often_as_the_model_says() -> None:
@@ -146,9 +150,3 @@ def test_a_model_whose_state_cannot_be_reordered_is_refused(tiny_model: Path) ->
     model.forward = forward
     with pytest.raises(ModelError, match="keeps its state in tuple"):
         draw(model, [PROMPTS[0]])
-
-
-def test_padding_is_on_the_left() -> None:
-    ids, mask = left_pad([(7,), (8, 9, 10)], 0)
-    assert ids.tolist() == [[0, 0, 7], [8, 9, 10]]
-    assert mask.tolist() == [[0, 0, 1], [1, 1, 1]]

@@ -1,0 +1,57 @@
+"""The contract of a sampler: rows of tokens in, tokens with their log-probabilities out.
+
+Samplers are the only place that generates. Trainer, distillation, rounds of the prompt optimiser,
+reflection by the base and evaluator all reach the one that is set as `Policy.sampler`, through
+`Policy.generate` and `Policy.continue_tokens`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(slots=True)
+class Sampled:
+    """One response as it was drawn. Log-probabilities and entropy are those of the distributions
+    that the tokens were drawn from, in nats: greedy decoding has 0 for both."""
+
+    tokens: list[int] = field(default_factory=list)
+    """With the end token, if it was reached."""
+    log_probs: list[float] = field(default_factory=list)
+    """One a token."""
+    entropy: float = 0.0
+    """Summed over the tokens."""
+    ended: bool = False
+    """Whether an end token was reached."""
+
+
+class Sampler(Protocol):
+    """Draws responses from a policy: from its current weights, or from its frozen base."""
+
+    def sample(
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        max_new_tokens: int,
+        temperature: float,
+        from_base: bool = False,
+    ) -> list[Sampled]:
+        """One response to each of `prompts` (rows of token ids), in their order.
+
+        Each row is a request of its own: the distribution it is answered from depends on its
+        prompt alone, whatever rows it shares a call with. Nothing of that distribution is cut off
+        (no top-k or top-p); temperature 0 is greedy. Draws follow torch's global generator, so
+        that the same state gives the same responses. Prompt and response fit into the context:
+        the policy has seen to that. A distribution that is not finite is a `DivergedError`.
+        """
+        ...
+
+    def weights_changed(self) -> None:
+        """Be told that the policy's parameters are no longer those of the last request.
+
+        `cl_bench.slow.optimizer` tells it after each step of an optimizer and each loading of
+        weights. The base never changes.
+        """
+        ...

@@ -1,0 +1,194 @@
+"""What a model says of responses: log-probabilities, entropies and divergences.
+
+For training (`response_logits` and what builds on it) each different prompt is read once for all
+its responses: the rollouts of a group repeat their prompt. Its cache is copied to the rows that
+share it, on the gradient's path, so that gradients are those of whole texts read row by row.
+Divergences come from whole texts (`text_log_probs`), without gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from cl_bench.model.gradient_path import cut, vocabulary_in_place
+from cl_bench.model.inputs import cache_argument, cache_of, left_pad
+from cl_bench.model.memory import scoring_rows
+
+if TYPE_CHECKING:
+    from transformers import Cache, PreTrainedModel
+
+MOST_LOGITS = 2**26
+"""Numbers in one pass's logits up to which they are held at once (256 MB)."""
+
+
+def response_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int) -> Tensor:
+    """The logits from which each response token is drawn: (rows, keep, vocabulary), in float32.
+
+    `ids` and `mask` are (rows, length): a prompt padded on the left, then `keep` tokens of a
+    response padded on the right. What stands at padding means nothing. Gradients come by
+    `backward()` (see `cl_bench.model.gradient_path`).
+    """
+    with vocabulary_in_place(model):
+        return _response_logits(model, ids, mask, keep)
+
+
+def _response_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int) -> Tensor:
+    prompts, places = torch.unique(
+        torch.stack([ids[:, :-keep], mask[:, :-keep]], dim=1), dim=0, return_inverse=True
+    )
+    responses = ids[:, -keep:]
+    positions = (mask.cumsum(-1) - 1).clamp_min(0)
+    read = model(
+        input_ids=prompts[:, 0],
+        attention_mask=prompts[:, 1],
+        position_ids=(prompts[:, 1].cumsum(-1) - 1).clamp_min(0),
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    cache = cache_of(read, model)
+    last = _cut_between(read.logits, cache)
+    cache.reorder_cache(cast(torch.LongTensor, places))
+    rest = model(
+        input_ids=responses,
+        attention_mask=mask,
+        position_ids=positions[:, -keep:],
+        use_cache=True,
+        **{cache_argument(model): cache},
+    )
+    return torch.cat([last[places], rest.logits[:, :-1]], dim=1).float()
+
+
+def _cut_between(logits: Tensor, cache: Cache) -> Tensor:
+    """`cut` at `logits`, which are returned, and in the `cache`, in place."""
+    if not logits.requires_grad:
+        return logits
+    held, layout = tree_flatten([logits, *(vars(layer) for layer in cache.layers)])
+    tensors = (place for place, value in enumerate(held) if isinstance(value, Tensor))
+    places = [place for place in tensors if held[place].requires_grad]
+    apart = cut([held[place] for place in places])
+    for place, tensor in zip(places, apart, strict=True):
+        held[place] = tensor
+    logits, *layers = tree_unflatten(held, layout)
+    for layer, state in zip(cache.layers, layers, strict=True):
+        vars(layer).update(state)
+    return logits
+
+
+def response_log_probs(
+    model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int, temperature: float
+) -> tuple[Tensor, Tensor]:
+    """Log-probability of every response token, and the entropy (nats, no gradient) of its
+    distribution; both (rows, keep), from rows as in `response_logits`."""
+    log_prob = torch.log_softmax(response_logits(model, ids, mask, keep) / temperature, dim=-1)
+    chosen = log_prob.gather(-1, ids[:, -keep:, None])[..., 0]
+    with torch.no_grad():
+        prob = log_prob.exp()
+        entropy = -torch.where(prob > 0, prob * log_prob, 0.0).sum(-1)
+    return chosen, entropy
+
+
+@torch.no_grad()
+def frozen_log_probs(
+    model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int, temperature: float
+) -> Tensor:
+    """The first of `response_log_probs` without gradient, a few rows at a time."""
+    rows = scoring_rows(model, keep, len(ids))
+    parts = [slice(first, first + rows) for first in range(0, len(ids), rows)]
+    return torch.cat(
+        [response_log_probs(model, ids[p], mask[p], keep, temperature)[0] for p in parts]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """Exact D_KL(p ‖ q) along sampled responses, in nats, and the entropy of p there.
+
+    Sums over the response's tokens, one entry a response; `tokens` are their counts. `deployed` is
+    the divergence from the base under the seed prompt, whatever prompt the response was made under.
+    """
+
+    kl_N: Tensor
+    entropy_N: Tensor
+    tokens_N: Tensor
+    deployed_N: Tensor
+
+    @property
+    def per_token(self) -> float:
+        """Mean divergence of a token, over all tokens."""
+        return float(self.kl_N.sum() / self.tokens_N.sum())
+
+    @property
+    def per_sequence(self) -> float:
+        """Mean over responses of the divergence summed over their tokens."""
+        return float(self.kl_N.mean())
+
+    @property
+    def deployed_per_token(self) -> float:
+        """`per_token` of the divergence from the base under the seed prompt."""
+        return float(self.deployed_N.sum() / self.tokens_N.sum())
+
+    @property
+    def deployed_per_sequence(self) -> float:
+        """`per_sequence` of the divergence from the base under the seed prompt."""
+        return float(self.deployed_N.mean())
+
+    @property
+    def entropy(self) -> float:
+        """Mean entropy of a token, over all tokens."""
+        return float(self.entropy_N.sum() / self.tokens_N.sum())
+
+
+def text_log_probs(
+    model: PreTrainedModel,
+    rows: Sequence[tuple[Sequence[int], Sequence[int]]],
+    pad: int,
+    temperature: float,
+) -> tuple[Tensor, Tensor]:
+    """Log-probabilities (rows, longest response, vocabulary) at the responses of (prompt, response)
+    `rows`, whose ends are aligned, and where there is a token."""
+    ids, mask = left_pad([(*prompt, *response) for prompt, response in rows], pad)
+    ids, mask = ids.to(model.device), mask.to(model.device)
+    keep = max(len(response) for _, response in rows)
+    sampled = torch.zeros((len(rows), keep), dtype=torch.bool, device=model.device)
+    for place, (_, response) in enumerate(rows):
+        sampled[place, keep - len(response) :] = True
+    return _next_log_probs(model, ids, mask, keep, temperature), sampled
+
+
+def divergence_of(log_p: Tensor, log_q: Tensor, sampled: Tensor) -> Tensor:
+    """D_KL(p ‖ q) summed over the tokens of each row, from two of `text_log_probs`."""
+    prob = log_p.exp()
+    kl = torch.where(prob > 0, prob * (log_p - log_q), 0.0).sum(-1).clamp_min(0.0)
+    return (kl * sampled).sum(-1).cpu()
+
+
+def entropy_of(log_p: Tensor, sampled: Tensor) -> Tensor:
+    """The entropy of p summed over the tokens of each row, from `text_log_probs`."""
+    prob = log_p.exp()
+    entropy = -torch.where(prob > 0, prob * log_p, 0.0).sum(-1)
+    return (entropy * sampled).sum(-1).cpu()
+
+
+def _next_log_probs(
+    model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int, temperature: float
+) -> Tensor:
+    """Log-probabilities (rows, keep, vocabulary) of each of the last `keep` tokens' positions."""
+    training = model.training
+    model.train(False)
+    positions = (mask.cumsum(-1) - 1).clamp_min(0)
+    logits = model(
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=positions,
+        use_cache=False,
+        logits_to_keep=keep + 1,
+    ).logits[:, :-1]
+    model.train(training)
+    scale = temperature if temperature > 0 else 1.0
+    return torch.log_softmax(logits.float() / scale, dim=-1)
