@@ -28,6 +28,7 @@ def identity(model: str, lm: ReflectionLM, policy: Policy) -> dict[str, Any]:
         "reflection_files": file_hashes(Path(resolve(lm.name))) if lm.kind == "local" else {},
         "model_revision": getattr(policy.model.config, "_commit_hash", None),
         "device": policy.device.type,
+        "engine": policy.sampler.engine,
         "threads": torch.get_num_threads(),
     }
 

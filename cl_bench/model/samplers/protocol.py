@@ -30,6 +30,9 @@ class Sampled:
 class Sampler(Protocol):
     """Draws responses from a policy: from its current weights, or from its frozen base."""
 
+    engine: str
+    """What generates, as manifests name it: runs of different engines do not compare."""
+
     def sample(
         self,
         prompts: Sequence[Sequence[int]],

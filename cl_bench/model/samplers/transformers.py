@@ -35,6 +35,8 @@ _FULL_ENOUGH = 0.8
 class TransformersSampler:
     """Continues rows with the policy's model itself, which therefore has no old weights."""
 
+    engine = "transformers"
+
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
 
