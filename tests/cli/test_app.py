@@ -21,9 +21,10 @@ from cl_bench.tools.embedded.training import TrainingConfig
 
 SMALL = (
     *("--steps", "2", "--eval-every", "2", "--problems-per-step", "2", "--group-size", "2"),
-    *("--items", "2", "--samples", "2", "--proposals", "1", "--population", "2"),
+    *("--items", "2", "--samples", "2"),
     *("--max-new-tokens", "6", "--setting", "easy", "--retention-items", "2"),
 )
+ROUNDS = ("--proposals", "1", "--population", "2")
 
 
 def call(*arguments: str) -> tuple[int, str, str]:
@@ -62,9 +63,15 @@ def test_list_names_everything_with_one_line_each() -> None:
         (["run", "--resume", "nowhere"], "nowhere"),
         (["run", "--resume", "nowhere", "--steps", "9"], "--steps cannot go with --resume"),
         (["run", "--group-size", "1"], "at least 2"),
-        (["run", "--replay-share", "1"], "replay_share is 1.0, but must be at least 0"),
-        (["run", "--kl-beta", "-1"], "kl_beta is -1.0, but must be at least 0"),
-        (["run", "--consecutive-rounds", "0"], "consecutive_rounds is 0, but must be at least 1"),
+        (
+            ["run", "--learner", "rl-replay", "--replay-share", "1"],
+            "replay_share is 1.0, but must be at least 0",
+        ),
+        (
+            ["run", "--learner", "rl-kl", "--kl-beta", "-1"],
+            "kl_beta is -1.0, but must be at least 0",
+        ),
+        (["run", "--learner", "rl", "--population", "2"], "population is not a setting of rl"),
         (["model", "eval", "--n", "0"], "at least 1"),
         (["model", "eval", "--model", "nowhere"], "nowhere"),
     ],
@@ -85,7 +92,7 @@ def test_a_run_prints_its_summary_and_says_where_its_files_are(
 ) -> None:
     out = tmp_path / "run"
     code, stdout, stderr = call(
-        "run", "--learner", "fst", "--model", str(tiny_model), "--out", str(out), *SMALL
+        "run", "--learner", "fst", "--model", str(tiny_model), "--out", str(out), *SMALL, *ROUNDS
     )
     assert code == 0, stderr
     for part in ("average_accuracy", "rollouts", str(out)):

@@ -27,6 +27,7 @@ from cl_bench.contract.prompts import SEED_PROMPT
 from cl_bench.execution.progress import Quiet
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.views import stream_rows
+from tests.options import fitting
 
 SMALL: dict[str, Any] = {
     "stream": "math-to-code",
@@ -51,7 +52,7 @@ LEARNERS = ("rl", "prompt", "fst")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, cl_bench.Run]:
     """One small finished run of each learner."""
     folder = tmp_path_factory.mktemp("runs")
-    return {name: cl_bench.run(learner=name, out=folder / name, **SMALL) for name in LEARNERS}
+    return {name: cl_bench.run(out=folder / name, **fitting(name, SMALL)) for name in LEARNERS}
 
 
 class StopAt(Quiet):
@@ -129,7 +130,7 @@ def test_transcripts_change_no_number_of_a_run(tiny_model: Path, tmp_path: Path)
 def test_the_same_seed_gives_the_same_tables(
     runs: dict[str, cl_bench.Run], tmp_path: Path, learner: str
 ) -> None:
-    again = cl_bench.run(learner=learner, out=tmp_path / "again", **SMALL)
+    again = cl_bench.run(out=tmp_path / "again", **fitting(learner, SMALL))
     for table in differences.TABLES:
         pd.testing.assert_frame_equal(comparable(again, table), comparable(runs[learner], table))
 
@@ -140,7 +141,7 @@ def test_a_resumed_run_ends_with_the_tables_of_an_uninterrupted_one(
 ) -> None:
     out = tmp_path / "stopped"
     with pytest.raises(KeyboardInterrupt):
-        cl_bench.run(learner=learner, out=out, progress=StopAt(5), **SMALL)
+        cl_bench.run(out=out, progress=StopAt(5), **fitting(learner, SMALL))
     assert cl_bench.Run(out).status == "running"
     resumed = resume(out)
     assert resumed.status == "done"
@@ -151,7 +152,7 @@ def test_a_resumed_run_ends_with_the_tables_of_an_uninterrupted_one(
 def test_a_resumed_run_replays_the_past_exercises_of_an_uninterrupted_one(
     tiny_model: Path, tmp_path: Path
 ) -> None:
-    options = SMALL | {"learner": "rl-replay", "model": str(tiny_model), "replay_share": 0.5}
+    options = fitting("rl-replay", SMALL) | {"model": str(tiny_model), "replay_share": 0.5}
     options |= {"stream": "math", "steps": 6, "retention_items": 0, "max_new_tokens": 6}
     whole = cl_bench.run(out=tmp_path / "whole", **options)
     with pytest.raises(KeyboardInterrupt):
@@ -184,8 +185,8 @@ def test_a_round_reads_no_exercise_of_a_stage_that_has_not_begun(
 
     monkeypatch.setattr(prompt_only, "learn", spied)
     # A round before steps 1 and 4 looks two steps ahead, and the stage ends with step 4.
-    options = SMALL | {"round_exercises": 9}
-    cl_bench.run(learner="prompt", out=tmp_path / "run", **options)
+    options = fitting("prompt", SMALL) | {"round_exercises": 9}
+    cl_bench.run(out=tmp_path / "run", **options)
     assert handed == [{1, 2, 3, 4}, {3, 4}, {5, 6, 7, 8}, {7, 8}]
 
 
@@ -227,7 +228,7 @@ def test_a_run_leaves_figures_a_summary_and_its_provenance(runs: dict[str, cl_be
 
 def test_a_directory_is_never_overwritten(runs: dict[str, cl_bench.Run]) -> None:
     with pytest.raises(RunDirectoryError, match="--resume"):
-        cl_bench.run(learner="rl", out=runs["rl"].path, **SMALL)
+        cl_bench.run(out=runs["rl"].path, **fitting("rl", SMALL))
     with pytest.raises(RunDirectoryError, match="done"):
         resume(runs["rl"].path)
 
@@ -238,7 +239,7 @@ def test_a_directory_is_never_overwritten(runs: dict[str, cl_bench.Run]) -> None
         ({"learner": "fts"}, "Did you mean 'fst'"),
         ({"eval_evry": 3}, "Did you mean 'eval_every'"),
         ({"eval_every": 0}, "at least 1"),
-        ({"from_dict": 1}, "Unknown option"),
+        ({"from_dict": 1}, "Unknown setting"),
         ({"temperature": 0.0}, "at least 0.01"),
         ({"feedback": "all"}, "answer, full, none, step"),
     ],
@@ -258,7 +259,7 @@ def test_a_model_that_cannot_be_loaded_leaves_no_directory(
     shutil.copytree(tiny_model, broken)
     (broken / "model.safetensors").write_bytes(b"not a model")
     with pytest.raises(ModelError, match="are damaged"):
-        cl_bench.run(learner="rl", model=str(broken), out=tmp_path / "run", **SMALL)
+        cl_bench.run(model=str(broken), out=tmp_path / "run", **fitting("rl", SMALL))
     assert not (tmp_path / "run").exists()
 
 
@@ -287,7 +288,7 @@ def test_an_ended_run_says_how_in_its_manifest_and_keeps_its_rows(
     progress = FailAt(3, error)
     out = tmp_path / "run"
     with pytest.raises(type(error)):
-        cl_bench.run(learner="rl", model=str(tiny_model), out=out, progress=progress, **SMALL)
+        cl_bench.run(model=str(tiny_model), out=out, progress=progress, **fitting("rl", SMALL))
     run = cl_bench.Run(out)
     assert (run.status, progress.stopped) == (status, True)
     assert str(error) in run.manifest["reason"]
@@ -299,9 +300,10 @@ def test_an_ended_run_says_how_in_its_manifest_and_keeps_its_rows(
 def test_a_learning_rate_that_breaks_the_weights_is_a_divergence_with_its_step(
     tmp_path: Path, learner: str
 ) -> None:
-    options = {**SMALL, "eval_every": 1, "steps": 8, "group_size": 8, "learning_rate": 1e12}
+    options = fitting(learner, SMALL) | {"eval_every": 1, "steps": 8}
+    options |= {"group_size": 8, "learning_rate": 1e12}
     with pytest.raises(DivergedError, match=r"Step \d+ diverged: "):
-        cl_bench.run(learner=learner, out=tmp_path / "run", **options)
+        cl_bench.run(out=tmp_path / "run", **options)
     run = cl_bench.Run(tmp_path / "run")
     assert run.status == "diverged"
     assert "diverged" in run.manifest["reason"]
@@ -310,7 +312,7 @@ def test_a_learning_rate_that_breaks_the_weights_is_a_divergence_with_its_step(
 
 def interrupted(out: Path, step: int, **options: Any) -> RunDirectory:
     with pytest.raises(KeyboardInterrupt):
-        cl_bench.run(learner="rl", out=out, progress=StopAt(step), **{**SMALL, **options})
+        cl_bench.run(out=out, progress=StopAt(step), **fitting("rl", SMALL | options))
     return RunDirectory.open(out)
 
 
@@ -382,7 +384,7 @@ def test_a_resume_with_another_model_in_the_folder_is_refused(
     model, out = tmp_path / "model", tmp_path / "run"
     shutil.copytree(tiny_model, model)
     with pytest.raises(KeyboardInterrupt):
-        cl_bench.run(learner="rl", model=str(model), out=out, progress=StopAt(3), **SMALL)
+        cl_bench.run(model=str(model), out=out, progress=StopAt(3), **fitting("rl", SMALL))
     config = model / "generation_config.json"
     config.write_text(config.read_text() + " ")
     with pytest.raises(RunDirectoryError, match="has changed"):

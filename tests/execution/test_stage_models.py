@@ -16,6 +16,7 @@ from cl_bench.model import resolve
 from cl_bench.model.policy import Policy
 from cl_bench.store.files import file_hash
 from cl_bench.store.run_directory import RunDirectory
+from tests.options import fitting
 
 SMALL: dict[str, Any] = {
     "stream": "math-to-code",
@@ -70,7 +71,7 @@ def test_a_run_can_start_from_the_model_of_a_stage(
     keeping: cl_bench.Run, tmp_path: Path, learner: str
 ) -> None:
     model = keeping.path / "models" / "stage-1"
-    options = SMALL | {"stream": "code", "steps": 1, "learner": learner, "round_exercises": 2}
+    options = fitting(learner, SMALL | {"stream": "code", "steps": 1, "round_exercises": 2})
     run = cl_bench.run(model=str(model), out=tmp_path / "next", **options)
     assert run.status == "done"
     files = {name: digest for name, digest in models(keeping).items() if "stage-1" in name}

@@ -122,6 +122,7 @@ class CountingSampler:
 
     def __init__(self, sampler: Sampler, meter: Meter) -> None:
         self._sampler, self._meter = sampler, meter
+        self.engine = sampler.engine
 
     def sample(self, prompts: Sequence[Sequence[int]], **options: Any) -> list[Sampled]:
         """What the sampler gives."""

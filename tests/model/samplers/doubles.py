@@ -14,6 +14,7 @@ class Recorded:
     """A sampler, and what it was asked and gave: one entry a row."""
 
     sampler: Sampler
+    engine: str = "recorded"
     prompts: list[tuple[int, ...]] = field(default_factory=list)
     completions: list[tuple[int, ...]] = field(default_factory=list)
 
@@ -43,6 +44,7 @@ class Scripted:
     """Rows asked of the base."""
     changes: int = 0
     """How often it was told of new weights."""
+    engine: str = "scripted"
 
     def sample(
         self,
