@@ -64,7 +64,7 @@ _MAY_MISS: Mapping[tuple[str, ...], type] = {
     ("threads",): int,
     ("reason",): str,
 }
-"""What is null where it is not known, and was not there in early versions."""
+"""What is null where it is not known."""
 FILE = "manifest.json"
 _MOST_STAGES = 100
 

@@ -26,8 +26,6 @@ Set = tuple[str, str, str]
 _FIRST = "1"
 """A manifest does not name the versions of domains outside the stream; as long as a domain is in
 its first, it is that one."""
-_SINCE = 2
-"""The first schema version whose runs had the problems of today."""
 _USUAL = 64
 _MOST = 5_000
 """Problems of one set that are made again; making more takes minutes."""
@@ -46,8 +44,9 @@ def problems(case: Case) -> None:
 
 
 def scores(case: Case) -> None:
-    """The score of an item is 1 exactly where its answer is the right one."""
-    for key, rows in _sets(case):
+    """The score of an item is 1 exactly where its answer is the right one, if that was kept."""
+    for key, every in _sets(case):
+        rows = every[every["sample"].notna()]
         found = made_again(case, key)
         if found is None:
             continue
@@ -89,15 +88,8 @@ def _was(version: str, newest: str) -> bool:
 
 def not_remade(case: Case) -> list[str]:
     """Domains of the stream whose problems are not made again here."""
-    if not _same_generators(case):
-        return list(case.domains)
     versions = {stage["domain"]: stage["domain_version"] for stage in case.stages}
     return [domain for domain in case.domains if not _remade(domain, versions[domain])]
-
-
-def _same_generators(case: Case) -> bool:
-    """Whether the run is younger than the last change of problems without a new version."""
-    return bool(case.manifest.get("schema_version", 0) >= _SINCE)
 
 
 def _sets(case: Case) -> list[tuple[Set, pd.DataFrame]]:
@@ -112,7 +104,7 @@ def made_again(case: Case, key: Set) -> Mapping[str, Problem] | None:
     retention = test_set == "retention"
     count = case.option("evaluation", "retention_items" if retention else "items")
     count = count or max(_USUAL, _most(case, key))  # the first problems of more are the same
-    if not _same_generators(case) or count > _MOST:
+    if count > _MOST:
         return None
     if not _remade(domain, versions.get(domain, _FIRST)):
         return None

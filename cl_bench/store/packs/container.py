@@ -27,17 +27,20 @@ _MAX_MEMBERS = 1_000
 _TIME = (1980, 1, 1, 0, 0, 0)
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _UNIX = 3
+_HEADS, _END = 30 + 46, 22
+"""Bytes of a member's two headers without its name, and of the end of a zip file."""
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError)
 
 
 def written(members: Mapping[str, bytes]) -> bytes:
-    """The zip file of these members, in the order of `MEMBERS`, not compressed once more."""
+    """The zip file of these members, in the order of `MEMBERS`."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name in sorted(members, key=_order):
             info = zipfile.ZipInfo(name, _TIME)
             info.create_system, info.external_attr = _UNIX, 0o644 << 16
-            archive.writestr(info, members[name])
+            info.compress_type = zipfile.ZIP_DEFLATED  # small Parquet files are mostly headers
+            archive.writestr(info, members[name], compresslevel=9)
     return buffer.getvalue()
 
 
@@ -56,6 +59,14 @@ def read(path: Path, name: str) -> bytes:
             return archive.read(name)
         except _DAMAGE as error:
             raise no_pack(path, f"is damaged ({error})", name) from error
+
+
+def holds_more(path: Path) -> bool:
+    """Whether a file has bytes besides those that `written` gives to the same members."""
+    with _opened(path) as archive:
+        members = archive.infolist()
+    heads = sum(_HEADS + 2 * len(info.filename.encode()) for info in members)
+    return path.stat().st_size != heads + sum(info.compress_size for info in members) + _END
 
 
 def no_pack(path: Path, reason: str, name: str = "") -> DamagedError:
