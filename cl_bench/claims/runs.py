@@ -51,7 +51,7 @@ MISSING = Recorded("missing")
 def in_directories(
     cells: Iterable[Cell], folder: Path, failures: Mapping[str, str] = _NONE
 ) -> dict[str, Recorded]:
-    """By name, the runs of these cells in the directories `folder/<cell.name>`; some may be missing.
+    """By name, the runs of these cells in `folder/<cell.name>`; some may be missing.
 
     `failures` has, by the name of a cell that could not be made, the reason: more than the run's
     directory may know, if there is one. A directory that is no readable run is a
