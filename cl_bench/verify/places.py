@@ -75,10 +75,9 @@ def grid(case: Case) -> None:
 def _full(case: Case, at_ends: set[Label]) -> Iterator[Label]:
     """What is asked at the start and at stage ends; `at_ends` are the labels found at any."""
     yield from _stream(case, "trained")
-    probes = case.option("evaluation", "probes")
-    if probes or (probes is None and any(label[-1] == "base" for label in at_ends)):
+    if case.option("evaluation", "probes"):
         yield from _stream(case, "base")
-    yield from _harder(case, at_ends, probes)
+        yield from _harder(case, at_ends)
     yield from _retention(case, at_ends)
 
 
@@ -88,10 +87,8 @@ def _stream(case: Case, weights: str) -> Iterator[Label]:
             yield domain, "stream", setting, prompt, weights
 
 
-def _harder(case: Case, at_ends: set[Label], probes: bool | None) -> Iterator[Label]:
+def _harder(case: Case, at_ends: set[Label]) -> Iterator[Label]:
     found = {label for label in at_ends if label[1] == "harder"}
-    if probes is False or (probes is None and not found):
-        return
     for domain, setting in case.settings.items():
         if not known(domain):
             yield from (label for label in found if label[0] == domain)
@@ -101,8 +98,7 @@ def _harder(case: Case, at_ends: set[Label], probes: bool | None) -> Iterator[La
 
 def _retention(case: Case, at_ends: set[Label]) -> Iterator[Label]:
     found = {label[0] for label in at_ends if label[1] == "retention"}
-    items = case.option("evaluation", "retention_items")
-    if items == 0 or (items is None and not found):
+    if not case.option("evaluation", "retention_items"):
         return
     for domain in sorted(_outside(case, found)):
         if known(domain):

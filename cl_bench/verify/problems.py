@@ -26,7 +26,6 @@ Set = tuple[str, str, str]
 _FIRST = "1"
 """A manifest does not name the versions of domains outside the stream; as long as a domain is in
 its first, it is that one."""
-_USUAL = 64
 _MOST = 5_000
 """Problems of one set that are made again; making more takes minutes."""
 
@@ -103,7 +102,6 @@ def made_again(case: Case, key: Set) -> Mapping[str, Problem] | None:
     versions = {stage["domain"]: stage["domain_version"] for stage in case.stages}
     retention = test_set == "retention"
     count = case.option("evaluation", "retention_items" if retention else "items")
-    count = count or max(_USUAL, _most(case, key))  # the first problems of more are the same
     if count > _MOST:
         return None
     if not _remade(domain, versions.get(domain, _FIRST)):
@@ -122,15 +120,6 @@ def _made(key: Set, seed: int, count: int) -> Mapping[str, Problem]:
     else:
         made = distinct_problems(found.task(seed=seed, setting=setting, feedback="none"), count)
     return MappingProxyType({problem.uid: problem for problem in made})
-
-
-def _most(case: Case, key: Set) -> int:
-    """The most problems of a set that an evaluation asked."""
-    frame = case.tables["evaluations"]
-    same = (
-        (frame["domain"] == key[0]) & (frame["test_set"] == key[1]) & (frame["setting"] == key[2])
-    )
-    return int(frame["n_items"][same].max()) if same.any() else 0
 
 
 def _remade(domain: str, version: str) -> bool:

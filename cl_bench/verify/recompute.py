@@ -54,13 +54,11 @@ def asked(case: Case) -> None:
         ("n_items", "retention_items", ~stream),
     ):
         wanted = case.option("evaluation", option)
-        if wanted is not None:
-            reason = f"{column} is not {wanted}, as the configuration says"
-            case.rows("evaluations", where & frame[column].ne(wanted), reason)
+        reason = f"{column} is not {wanted}, as the configuration says"
+        case.rows("evaluations", where & frame[column].ne(wanted), reason)
     most = case.option("evaluation", "items")
-    if most is not None:
-        many = stream & (frame["n_items"] > most)
-        case.rows("evaluations", many, f"n_items is more than {most}, which the configuration asks")
+    many = stream & (frame["n_items"] > most)
+    case.rows("evaluations", many, f"n_items is more than {most}, which the configuration asks")
     case.rows("evaluations", ~stream & frame["n_samples"].ne(1), "n_samples is not 1 (retention)")
 
 

@@ -27,8 +27,6 @@ _MAX_MEMBERS = 1_000
 _TIME = (1980, 1, 1, 0, 0, 0)
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _UNIX = 3
-_HEADS, _END = 30 + 46, 22
-"""Bytes of a member's two headers without its name, and of the end of a zip file."""
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError)
 
 
@@ -37,10 +35,7 @@ def written(members: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name in sorted(members, key=_order):
-            info = zipfile.ZipInfo(name, _TIME)
-            info.create_system, info.external_attr = _UNIX, 0o644 << 16
-            info.compress_type = zipfile.ZIP_DEFLATED  # small Parquet files are mostly headers
-            archive.writestr(info, members[name], compresslevel=9)
+            archive.writestr(_info(name), members[name], compresslevel=9)
     return buffer.getvalue()
 
 
@@ -62,11 +57,22 @@ def read(path: Path, name: str) -> bytes:
 
 
 def holds_more(path: Path) -> bool:
-    """Whether a file has bytes besides those that `written` gives to the same members."""
+    """Whether a file has other bytes than `written` puts around the compressed members."""
+    content = path.read_bytes()
     with _opened(path) as archive:
-        members = archive.infolist()
-    heads = sum(_HEADS + 2 * len(info.filename.encode()) for info in members)
-    return path.stat().st_size != heads + sum(info.compress_size for info in members) + _END
+        members = sorted(archive.infolist(), key=lambda info: _order(info.filename))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as again:
+        for found in members:  # not compressed again: another zlib may give other bytes
+            info = _info(found.filename)
+            info.CRC, info.file_size = found.CRC, found.file_size
+            info.compress_size, info.header_offset = found.compress_size, buffer.tell()
+            head = info.FileHeader()
+            start = found.header_offset + len(head)
+            buffer.write(head + content[start : start + info.compress_size])
+            again.filelist.append(info)
+        again.start_dir = buffer.tell()
+    return buffer.getvalue() != content
 
 
 def no_pack(path: Path, reason: str, name: str = "") -> DamagedError:
@@ -127,6 +133,14 @@ def _size_fault(members: list[zipfile.ZipInfo]) -> str:
     if total > MAX_UNPACKED:
         return f"its members have {total:,} bytes unpacked; at most {MAX_UNPACKED:,} are read"
     return ""
+
+
+def _info(name: str) -> zipfile.ZipInfo:
+    """What the zip file says of a member; compressed, as small Parquet files are mostly headers."""
+    info = zipfile.ZipInfo(name, _TIME)
+    info.create_system, info.external_attr = _UNIX, 0o644 << 16
+    info.compress_type = zipfile.ZIP_DEFLATED
+    return info
 
 
 def _order(name: str) -> int:
