@@ -205,7 +205,7 @@ def resume(
 
     trackers = chosen(track)
     path = Path(a_text("path", path))
-    RunDirectory.open(path).require_own_version()
+    RunDirectory.open(path)
     unwritten = not (path / "summary.txt").exists()
     if not (unwritten and Run(path).manifest.get("status") == "done"):
         names = tuple(dict.fromkeys((*noted(path), *trackers)))

@@ -142,8 +142,7 @@ CASES: dict[str, list[str]] = {
     "a run that is not there": ["run", "--resume", "runs/nowhere"],
     "a file as a run": ["run", "--resume", "file"],
     "a folder that is no run": ["run", "--resume", "models"],
-    "a run of an unknown schema version": ["run", "--resume", "runs/unknown"],
-    "a run of an older schema version": ["run", "--resume", "runs/old"],
+    "a run of another schema version": ["run", "--resume", "runs/other"],
     "an edited configuration": ["run", "--resume", "runs/edited"],
     "an edited status": ["run", "--resume", "runs/status"],
     "a manifest without its configuration": ["run", "--resume", "runs/stripped"],
@@ -289,11 +288,10 @@ def _lay_out_runs(folder: Path) -> None:
         "config_hash": config_hash(described),
         "status": "running",
     }
-    for name in ("unknown", "old", "edited", "status", "stripped", "torn", "bare", "two"):
+    for name in ("other", "edited", "status", "stripped", "torn", "bare", "two"):
         RunDirectory.create(folder / name, manifest)
     changes: dict[str, dict[str, object]] = {
-        "unknown": {"schema_version": 0},
-        "old": {"schema_version": SCHEMA_VERSION - 1},
+        "other": {"schema_version": SCHEMA_VERSION + 1},
         "status": {"status": "finished"},
         "edited": {"config": asdict(RunConfig(seed=1))},
     }

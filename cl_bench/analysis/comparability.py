@@ -9,13 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from cl_bench.analysis.run_values import METRIC_VERSION
-from cl_bench.contract.prompts import SEED_PROMPT
 from cl_bench.contract.text import config_hash
 from cl_bench.store.run_tables import RunTables, rows_of
-
-MEANING_CHANGED_AT: tuple[int, ...] = ()
-"""Schema versions at which a number that metrics read changed its meaning. Versions 2 to 5 added
-columns and tables, so that runs of all of them compare."""
 
 _STAGE = {"domain": "domain", "domain_version": "domain version", "setting": "setting"}
 _CONDITIONS = {"feedback": "feedback", "announced": "announced boundaries"}
@@ -30,9 +25,8 @@ _SAMPLER = {
 }
 _ALL = "all"
 """How many of them KL is measured on without a limit."""
-_BEFORE = {"retention_items": 0, "kl_items": 0}
-"""What runs did whose version did not know the setting."""
 _EVERY = "training samples between evaluations"
+_OUTSIDE = "domains outside the stream"
 
 Facts = tuple[tuple[str, Any], ...]
 """Names, in words, and values."""
@@ -55,15 +49,14 @@ class Key:
     conditions: Facts
     """What else the stream tells the learner: level of feedback, announced boundaries."""
     sampler: Facts
-    """How test problems are asked: temperature, longest response, problems, samples, how often."""
+    """How test problems are asked: by which engine, temperature, longest response, problems,
+    samples, how often, and of which domains outside the stream."""
     budget: tuple[int, ...]
     """Training samples of every stage: steps × problems of a step × group size."""
     model: str
     """Hash of the model's files, or its hub name and revision."""
     metric_version: int = METRIC_VERSION
     """`cl_bench.analysis.run_values.METRIC_VERSION` of the code that measures."""
-    meaning: int = 0
-    """How often numbers had changed their meaning before the run: see `MEANING_CHANGED_AT`."""
     model_name: str = field(default="", compare=False)
     """The model by the name that the run was given."""
 
@@ -107,10 +100,7 @@ class Key:
         pairs += [("training samples", _sum(self.budget), _sum(other.budget))]
         if self.model != other.model:
             pairs.append(("model", self._model(), other._model()))
-        pairs += [
-            ("metric version", self.metric_version, other.metric_version),
-            ("meaning of the tables' numbers, generation", self.meaning, other.meaning),
-        ]
+        pairs.append(("metric version", self.metric_version, other.metric_version))
         return [
             (what, _plain(mine), _plain(theirs)) for what, mine, theirs in pairs if mine != theirs
         ]
@@ -122,12 +112,13 @@ class Key:
 def key_of(manifest: Mapping[str, Any]) -> Key:
     """The key of a run from its manifest alone."""
     stream, config = manifest["stream"], manifest["config"]
-    learning = config.get("learning", {})
-    evaluation = _BEFORE | config.get("evaluation", {})
-    evaluation |= {name: learning.get(name) for name in ("temperature", "max_new_tokens")}
-    evaluation["kl_items"] = evaluation["kl_items"] or _ALL
-    per_step = int(learning.get("problems_per_step", 0)) * int(learning.get("group_size", 0))
+    learning, evaluation = config["learning"], config["evaluation"]
+    sampled = {name: learning[name] for name in ("temperature", "max_new_tokens")}
+    evaluation = {**evaluation, **sampled, "kl_items": evaluation["kl_items"] or _ALL}
+    per_step = int(learning["problems_per_step"]) * int(learning["group_size"])
     steps = [int(stage["steps"]) for stage in stream["stages"]]
+    asked = stream["retention"] if evaluation["retention_items"] else ()
+    outside = [f"{one['domain']} (version {one['domain_version']})" for one in asked]
     return Key(
         stream=str(stream["name"]),
         version=str(stream["version"]),
@@ -136,24 +127,20 @@ def key_of(manifest: Mapping[str, Any]) -> Key:
             for stage in stream["stages"]
         ),
         conditions=(
-            *((words, config.get(name)) for name, words in _CONDITIONS.items()),
-            (_SEED, learning.get("seed_prompt", SEED_PROMPT)),
-            ("precision", config.get("precision", "float32")),
+            *((words, config[name]) for name, words in _CONDITIONS.items()),
+            (_SEED, learning["seed_prompt"]),
+            ("precision", config["precision"]),
         ),
         sampler=(
-            *((words, evaluation.get(name)) for name, words in _SAMPLER.items()),
-            (_EVERY, int(config.get("eval_every", 0)) * per_step),
+            ("engine", manifest["engine"]),
+            *((words, evaluation[name]) for name, words in _SAMPLER.items()),
+            (_EVERY, int(config["eval_every"]) * per_step),
+            (_OUTSIDE, ", ".join(sorted(outside)) or "none"),
         ),
         budget=tuple(count * per_step for count in steps),
         model=_model_of(manifest),
-        meaning=meaning_of(int(manifest["schema_version"])),
         model_name=_short(str(manifest["model"])),
     )
-
-
-def meaning_of(schema: int) -> int:
-    """How often numbers had changed their meaning by that schema version."""
-    return sum(schema >= version for version in MEANING_CHANGED_AT)
 
 
 def items_of(run: RunTables) -> dict[str, str]:

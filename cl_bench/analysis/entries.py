@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -12,7 +11,6 @@ from cl_bench.analysis.comparability import Setup
 from cl_bench.analysis.plugin_metrics import plugin_metrics
 from cl_bench.analysis.run_values import RUN_METRICS, Axis, Measured
 from cl_bench.contract.errors import ClBenchError
-from cl_bench.contract.learner import LearnerConfig
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.undefined import Undefined, finite
 from cl_bench.store.run_tables import RunTables
@@ -33,7 +31,6 @@ class Code:
     source_hash: str | None
     dirty: bool
     """Whether its source files differed from the commit."""
-    schema_version: int
     plugins: tuple[str, ...]
     """Name and version of every package that had a part in it."""
 
@@ -109,14 +106,8 @@ def _ended(manifest: Mapping[str, Any]) -> tuple[Status, str]:
 
 
 def _settings(config: Mapping[str, Any]) -> tuple[tuple[str, object], ...]:
-    """Of an older run that did not know a setting, the value that is the default since."""
-    known = _defaults() | dict(config.get("learning", {}))
-    return tuple((name, known[name]) for name in known if name not in _NO_SETTING)
-
-
-@cache
-def _defaults() -> dict[str, object]:
-    return asdict(LearnerConfig())
+    """Everything about learning but the seed."""
+    return tuple((name, of) for name, of in config["learning"].items() if name not in _NO_SETTING)
 
 
 def _code(manifest: Mapping[str, Any]) -> Code:
@@ -124,7 +115,6 @@ def _code(manifest: Mapping[str, Any]) -> Code:
     return Code(
         source_hash=provenance.get("source_hash"),
         dirty=bool(provenance.get("git_dirty")),
-        schema_version=int(manifest["schema_version"]),
         plugins=tuple(f"{name} {of}" for name, of in (manifest.get("plugins") or {}).items()),
     )
 

@@ -182,8 +182,6 @@ class RunMetric:
     low: float | None = None
     """The smallest value there can be; None if there is none."""
     high: float | None = None
-    since: int = 1
-    """The schema version from which on packed runs state it."""
 
 
 def _of_matrix(
@@ -274,7 +272,6 @@ RUN_METRICS: Mapping[str, RunMetric] = {
         "lower",
         lambda run: run.last("kl_deployed_start", "learner"),
         0,
-        since=5,
     ),
     "format_rate": RunMetric(
         "answers in a form of their own",
@@ -283,7 +280,6 @@ RUN_METRICS: Mapping[str, RunMetric] = {
         lambda run: run.last("format_rate", "learner"),
         0,
         1,
-        since=5,
     ),
     "truncation_rate": RunMetric(
         "responses cut off",
@@ -292,7 +288,6 @@ RUN_METRICS: Mapping[str, RunMetric] = {
         lambda run: run.last("truncation_rate", "learner"),
         0,
         1,
-        since=5,
     ),
     "rollouts": RunMetric("rollouts", "rollouts", "lower", lambda run: run.spent("rollouts"), 0),
     "tokens": RunMetric("tokens", "tokens", "lower", lambda run: run.spent(*_TOKENS), 0),

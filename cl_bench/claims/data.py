@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
-from cl_bench.claims.archive import Archive
-from cl_bench.claims.tables import RUNS, TABLES, missing_row, row_of, table_of
-from cl_bench.contract.errors import unknown
+from cl_bench.claims.runs import MISSING, Archive, Recorded, in_directories
+from cl_bench.contract.errors import RunDirectoryError, unknown
+from cl_bench.contract.text import config_hash
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.store.run_directory import RunDirectory
+from cl_bench.store.run_tables import RunTables, open_run
+from cl_bench.store.schema import TABLES
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.state import FINISHED, NO_START, why_no_start
 
@@ -24,25 +25,26 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Source(Protocol):
-    """Where runs are kept."""
-
-    @property
-    def rows(self) -> Mapping[str, Mapping[str, Any]]:
-        """By a cell's name its row of `RUNS`."""
-        ...
-
-    def table(self, name: str, cell: str) -> pa.Table:
-        """One of `TABLES` of a cell whose run is finished."""
-        ...
+_CODE = ("cl_bench", "git_commit", "git_dirty", "source_hash")
+_PACKAGES = ("torch", "transformers", "trl")
+RUNS = pa.schema(
+    [pa.field(name, pa.string()) for name in ("cell", "learner", "start", "model")]
+    + [pa.field(name, pa.string()) for name in ("status", "reason")]
+    + [pa.field(name, pa.bool_() if name == "git_dirty" else pa.string()) for name in _CODE]
+    + [pa.field(name, pa.string()) for name in (*_PACKAGES, "model_hash")]
+    + [pa.field("seconds", pa.float64())]
+)
+"""One row per run: the cell, how the run ended, the code and packages that made it, a hash of the
+files or the revision of the model it began with, and its wall time in seconds."""
 
 
 class Data:
     """The tidy tables of a sweep's runs; a run that several sources have comes from the first one
-    where it is finished."""
+    where it is finished. A source has runs by the names of their cells."""
 
-    def __init__(self, sources: Sequence[Source]) -> None:
+    def __init__(self, sources: Sequence[Mapping[str, Recorded]]) -> None:
         self._sources = sources
+        self._runs: dict[str, RunTables] = {}
         self._frames: dict[tuple[str, str], pd.DataFrame] = {}
 
     @classmethod
@@ -56,39 +58,34 @@ class Data:
 
         `failures` has, by name, why a cell could not be made.
         """
-        return cls([_Directories(cells, folder, failures)])
+        return cls([in_directories(cells, folder, failures)])
 
     @classmethod
-    def of_archive(cls, path: Path) -> Data:
-        """From the Parquet files that `write_archive` made."""
-        return cls([Archive.read(path)])
+    def of_archive(cls, folder: Path) -> Data:
+        """From the packed runs of an archive."""
+        return cls([Archive.read(folder).runs])
 
     def merged(self, other: Data) -> Data:
         """Both; a run that is finished in both comes from this one."""
         return Data([*self._sources, *other._sources])
 
-    def runs(self, cells: Iterable[Cell] | None = None) -> pd.DataFrame:
-        """One row per cell, with the columns of `RUNS`; all that are known, or these ones."""
-        if cells is None:
-            names = dict.fromkeys(name for source in self._sources for name in source.rows)
-            rows = [self._row(name)[0] for name in names]
-        else:
-            rows = [self._of(cell)[0] for cell in cells]
-        return pa.Table.from_pylist(rows, schema=RUNS).to_pandas()
+    def runs(self, cells: Iterable[Cell]) -> pd.DataFrame:
+        """One row per cell, with the columns of `RUNS`."""
+        return pa.Table.from_pylist([self._row(cell) for cell in cells], RUNS).to_pandas()
 
     def table(self, name: str, cell: Cell) -> pd.DataFrame | Undefined:
-        """One of `TABLES` of the cell's run, its rows in the order they were written.
+        """A table of the cell's run, its rows in the order they were written.
 
         `Undefined` with the reason if the run is missing, unfinished, failed or diverged, or if
         the one it starts from diverged.
         """
         if name not in TABLES:
             raise unknown("table", name, TABLES)
-        row, source = self._of(cell)
-        if row["status"] != "done" or source is None:
-            return _why_not(cell.name, row)
+        found = self._of(cell)
+        if found.status != "done":
+            return _why_not(cell.name, found)
         if (name, cell.name) not in self._frames:
-            self._frames[name, cell.name] = source.table(name, cell.name).to_pandas()
+            self._frames[name, cell.name] = self._run(cell, found).table(name)
         return self._frames[name, cell.name].copy()
 
     def curve(
@@ -145,38 +142,73 @@ class Data:
             return Undefined(f"run {cell.name} was not evaluated on {asked}")
         return rows
 
-    def _of(self, cell: Cell) -> tuple[Mapping[str, Any], Source | None]:
-        """The cell's row and the source it is from; what has no start has a status that says so."""
-        row, source = self._row(cell.name)
-        row = row or missing_row(cell)
-        if row["status"] in FINISHED or cell.start is None:
-            return row, source
-        why = why_no_start(cell, self._of(cell.start)[0]["status"])
-        lost = {} if why is None else {"status": NO_START, "reason": why}
-        return {**row, **lost}, source
+    def _of(self, cell: Cell) -> Recorded:
+        """The cell's run; what has no start has a status that says so."""
+        having = [source[cell.name] for source in self._sources if cell.name in source]
+        found = min(having, key=lambda run: _RANK.get(run.status, 1), default=MISSING)
+        if found.status in FINISHED or cell.start is None:
+            return found
+        why = why_no_start(cell, self._of(cell.start).status)
+        return found if why is None else replace(found, status=NO_START, reason=why)
 
-    def _row(self, name: str) -> tuple[Mapping[str, Any], Source | None]:
-        """The cell's row and the source it is from; the first finished one, if there is any."""
-        having = [(source.rows[name], source) for source in self._sources if name in source.rows]
-        having.sort(key=lambda found: _RANK.get(found[0]["status"], 1))
-        return having[0] if having else ({}, None)
+    def _run(self, cell: Cell, found: Recorded) -> RunTables:
+        """The cell's run, read; `RunDirectoryError` if it is one of another cell."""
+        if cell.name not in self._runs:
+            assert found.path is not None
+            run = open_run(found.path)
+            _require_run_of(cell, run)
+            self._runs[cell.name] = run
+        return self._runs[cell.name]
+
+    def _row(self, cell: Cell) -> dict[str, Any]:
+        found = self._of(cell)
+        row: dict[str, Any] = dict.fromkeys(RUNS.names)
+        row |= {"cell": cell.name, "learner": cell.learner, "model": cell.model}
+        row |= {"start": cell.start.name if cell.start else None}
+        row |= {"status": found.status, "reason": found.reason, "seconds": found.seconds}
+        if found.path is None:
+            return row
+        manifest = self._run(cell, found).manifest
+        came = manifest.get("provenance") or {}
+        packages = came.get("packages") or {}
+        return (
+            row
+            | {name: came.get(name) for name in _CODE}
+            | {name: packages.get(name) for name in _PACKAGES}
+            | {"model_hash": _model_hash(manifest)}
+        )
 
 
 _RANK = {**dict.fromkeys(FINISHED, 0), "missing": 2}
 
 
-class _Directories:
-    """Runs in the directories that a sweep leaves."""
+def _require_run_of(cell: Cell, run: RunTables) -> None:
+    """Raise `RunDirectoryError` unless a run is one of the cell: what may be seen of that."""
+    manifest, config = run.manifest, _leaves(run.manifest.get("config") or {})
+    told = {"learner": manifest.get("learner"), "seed": manifest.get("seed")}
+    wanted = {"learner": cell.learner, "seed": cell.seed}
+    wanted |= {name: value for name, value in cell.options.items() if name in config}
+    for name, value in wanted.items():
+        found = (config | told)[name]
+        if found != value:
+            raise RunDirectoryError(
+                f"{run.path} is no run of {cell.name}: its {name} is {found!r}, not {value!r}. "
+                "Restore it from a copy, or move it away and make the run again."
+            )
 
-    def __init__(self, cells: Iterable[Cell], folder: Path, failures: Mapping[str, str]) -> None:
-        self._cells, self._folder, self._failures = tuple(cells), folder, failures
 
-    @cached_property
-    def rows(self) -> Mapping[str, Mapping[str, Any]]:
-        return {cell.name: row_of(cell, self._folder, self._failures) for cell in self._cells}
+def _leaves(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a nested configuration by their own names."""
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        found |= _leaves(value) if isinstance(value, Mapping) else {name: value}
+    return found
 
-    def table(self, name: str, cell: str) -> pa.Table:
-        return table_of(name, RunDirectory.open(self._folder / cell))
+
+def _model_hash(manifest: Mapping[str, Any]) -> str | None:
+    """One name for all files of a run's model, or its revision; None where neither is known."""
+    found = {name: manifest.get(name) for name in ("model_files", "model_revision")}
+    return config_hash(found) if any(found.values()) else None
 
 
 def _last(rows: pd.DataFrame) -> pd.DataFrame:
@@ -184,8 +216,8 @@ def _last(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows["step"] == rows["step"].max()) & (rows["at"] == "stage-end")]
 
 
-def _why_not(cell: str, row: Mapping[str, Any]) -> Undefined:
-    status, reason = row["status"], row["reason"] or ""
+def _why_not(cell: str, found: Recorded) -> Undefined:
+    status, reason = found.status, found.reason or ""
     if status == "diverged":
         step = re.match(r"Step (\d+) ", reason)
         return Undefined(f"run {cell} diverged" + (f" at step {step[1]}" if step else ""))

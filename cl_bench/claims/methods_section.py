@@ -197,4 +197,5 @@ def noise_floor(data: Data, cell: Cell, domain: str) -> float | Undefined:
     if items.empty or evaluations.empty:
         return Undefined(f"run {cell.name} has no item rows at its end")
     samples = int(evaluations["n_samples"].iloc[0])
-    return sampling_noise_floor(items["score"].to_numpy(float), samples)
+    scores = items.groupby("uid", sort=False)["score"].mean()
+    return sampling_noise_floor(scores.to_numpy(float), samples)

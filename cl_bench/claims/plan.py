@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cl_bench.claims.calibration import SETTINGS, steps_for
 from cl_bench.claims.settings import Settings, options_of, read_settings
-from cl_bench.contract.errors import UsageError, unknown
+from cl_bench.contract.errors import RunDirectoryError, UsageError, unknown
 from cl_bench.sweep.cell import Cell
 
 SEEDS = (
@@ -62,6 +63,29 @@ class Plan:
     settings: Settings
     """By learner the options that calibration chose (see `settings.untried` for the others)."""
     model: str = "embedded"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plan as plain data; `from_dict` reads it."""
+        settings = {learner: dict(options) for learner, options in self.settings.items()}
+        return {
+            "budget": self.budget.name,
+            "seeds": list(self.seeds),
+            "settings": settings,
+            "model": self.model,
+        }
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any], file: Path) -> Plan:
+        """The plan that `file` holds; `RunDirectoryError` if it is none."""
+        try:
+            budget, seeds = BUDGETS[saved["budget"]], tuple(map(int, saved["seeds"]))
+            settings = {learner: dict(saved["settings"][learner]) for learner in saved["settings"]}
+            return cls(budget, seeds, settings, saved["model"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunDirectoryError(
+                f"{file} holds no plan that this cl-bench knows ({error!r}). Restore it from a "
+                "copy, or pack the runs again with --archive."
+            ) from error
 
     def single(self, domain: str, learner: str, seed: int, **options: Any) -> Cell:
         """A run on one domain."""

@@ -12,16 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cl_bench.claims import ablations, ablations_single, wording
-from cl_bench.claims import archive as archives
-from cl_bench.claims.archive import Archive, write_archive
 from cl_bench.claims.claim import JudgedClaim, draw_figures, judge_claim
 from cl_bench.claims.data import Data
 from cl_bench.claims.methods_section import noise_section
 from cl_bench.claims.page import page
 from cl_bench.claims.plan import Plan, plan
 from cl_bench.claims.registered import CLAIMS, cells
-from cl_bench.claims.registration import registration
-from cl_bench.claims.saved_plan import as_dict, from_dict, joined
+from cl_bench.claims.runs import Archive, exists, joined, known_cells, write_archive
 from cl_bench.contract.errors import UsageError, at_least
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import Block
@@ -80,14 +77,13 @@ def reproduce(
     wanted = cells(planned, claims)
     if ablate:
         wanted = list(dict.fromkeys([*wanted, *_ablated(planned)]))
-    if archive is not None and not archives.exists(archive):  # registered before the first run
-        first = registration(planned)
-        write_archive((), folder, archive, plan=as_dict(kept), registered=first)
+    if archive is not None and not exists(archive):  # registered before the first run
+        write_archive((), folder, archive, kept)
     failed = _make(wanted, folder, archive, kept, jobs=jobs, say=say)
     data = Data.of_runs(wanted, folder, _reasons(failed))
     packed = None if archive is None else Archive.read(archive)
     if packed is not None:
-        data = data.merged(Data([packed]))
+        data = data.merged(Data([packed.runs]))
     said = _page(claims, planned, data, packed, _findings(archive))
     return _write(said, out or page_folder(budget), failed)
 
@@ -109,8 +105,7 @@ def _make(
         failed = tuple(outcome for outcome in outcomes if outcome.status == "failed")
     finally:  # when interrupted, too: what is finished is worth keeping
         if archive is not None:
-            saved = as_dict(kept)
-            write_archive(wanted, folder, archive, plan=saved, failures=_reasons(failed))
+            write_archive(wanted, folder, archive, kept, failures=_reasons(failed))
     return failed
 
 
@@ -132,16 +127,15 @@ def rebuild(
     plan's budget. `UsageError` for another `budget` than the archive's, of which it has no runs.
     """
     packed = Archive.read(archive)
-    saved = packed.plan
-    planned = plan(budget or "small", seeds) if saved is None else from_dict(saved, archive)
+    planned = packed.plan
     if budget not in (None, planned.budget.name):
         raise UsageError(
             f"The archive {archive} holds runs of the budget {planned.budget.name}, and none of "
             f"{budget}. Leave --budget out."
         )
-    if saved is not None and seeds is not None:
+    if seeds is not None:
         planned = plan(planned.budget.name, seeds, planned.model, planned.settings)
-    said = _page(claims, planned, Data([packed]), packed, _findings(archive))
+    said = _page(claims, planned, Data([packed.runs]), packed, _findings(archive))
     return _write(said, out or page_folder(planned.budget.name))
 
 
@@ -209,7 +203,7 @@ def page_folder(budget: str) -> Path:
 
 def _known(wanted: Sequence[Cell], folder: Path, archive: Path | None) -> dict[str, str]:
     """The status of the archive's cells, but for those whose model a missing run starts from."""
-    known = archives.known_cells(archive) if archive is not None else {}
+    known = known_cells(archive) if archive is not None else {}
     for cell in reversed(with_starts(wanted)):  # a cell comes before the one it starts from
         if cell.start is not None and status(cell, folder, known) not in SETTLED:
             known.pop(cell.start.name, None)

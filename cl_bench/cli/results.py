@@ -45,10 +45,12 @@ def verify(
     with Errors(debug):
         import json
 
+        from cl_bench.claims.verify_calibration import TRIALS, verify_calibration
         from cl_bench.verify.artefacts import verify as verified
 
         reports = []
-        for report in verified(paths or [Path("results")]):
+        trials = {TRIALS: verify_calibration}
+        for report in verified(paths or [Path("results")], trials):
             reports.append(report)
             if not as_json:
                 typer.echo(report.text())

@@ -89,30 +89,34 @@ class Stream:
 
     def describe(self) -> dict[str, Any]:
         """The stream as plain data, for a manifest."""
-        named = {} if self.retention is None else {"retention": [*self.retention]}
-        stages = [_describe(stage) for stage in self.stages]
-        return {"name": self.name, "version": self.version, "stages": stages, **named}
+        return {
+            "name": self.name,
+            "version": self.version,
+            "stages": [_describe(stage) for stage in self.stages],
+            "retention": [_identified(reference) for reference in self.outside],
+        }
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any]) -> Stream:
-        """The stream that `describe` described."""
+        """The stream that `describe` described, whatever domains there are by now."""
         stages = tuple(
             Stage(stage["domain"], stage["steps"], stage["setting"], stage.get("source", ""))
             for stage in description["stages"]
         )
-        named = description.get("retention")
-        retention = None if named is None else tuple(named)
+        retention = tuple(one.get("source") or one["domain"] for one in description["retention"])
         return cls(description["name"], stages, description["version"], retention)
 
 
 def _describe(stage: Stage) -> dict[str, Any]:
-    described = {
-        "domain": stage.domain,
-        "domain_version": stage.load().version,
-        "setting": stage.setting,
-        "steps": stage.steps,
-    }
-    return described | ({"source": stage.source} if stage.source else {})
+    return _identified(stage.reference) | {"setting": stage.setting, "steps": stage.steps}
+
+
+def _identified(reference: str) -> dict[str, Any]:
+    """What names a domain for good: its name, version, and the reference that finds it if that is
+    another."""
+    domain = DOMAINS.load(reference)
+    source = {} if domain.name == reference else {"source": reference}
+    return {"domain": domain.name, "domain_version": domain.version, **source}
 
 
 def stream(name: str, *, steps: int | None = None, setting: str | None = None) -> Stream:

@@ -41,12 +41,13 @@ def require_same_model(manifest: Mapping[str, Any], found: Mapping[str, Any], pa
                 f"A model of the run in {path} has changed since it began ({name} differ). "
                 "Give it back its files, or start a new run with another --out."
             )
-    if manifest["device"] != found["device"]:
-        raise RunDirectoryError(
-            f"The run in {path} began on device {manifest['device']!r}, and here it would go on on "
-            f"{found['device']!r}, which gives other numbers. Resume it on a machine like the "
-            "first, or start a new run with another --out."
-        )
+    for name in ("device", "engine"):
+        if manifest[name] != found[name]:
+            raise RunDirectoryError(
+                f"The run in {path} began with {name} {manifest[name]!r}, and here it would go on "
+                f"with {found[name]!r}, which gives other numbers. Resume it where it began, or "
+                "start a new run with another --out."
+            )
 
 
 def require_same_software(manifest: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
@@ -59,9 +60,10 @@ def require_same_software(manifest: Mapping[str, Any], now: Mapping[str, Any], p
     others = {"cl_bench": "cl-bench", "python": "Python", "source_hash": "code"}
     for name, label in others.items():
         pairs[label] = (began[name], now[name])
-    for stage in manifest["stream"]["stages"]:
-        domain = DOMAINS.load(stage.get("source") or stage["domain"])
-        pairs[f"domain {stage['domain']}"] = (stage["domain_version"], domain.version)
+    stream = manifest["stream"]
+    for one in (*stream["stages"], *stream["retention"]):
+        domain = DOMAINS.load(one.get("source") or one["domain"])
+        pairs[f"domain {one['domain']}"] = (one["domain_version"], domain.version)
     differing = [f"{n} {old} (now {new})" for n, (old, new) in pairs.items() if old != new]
     if differing:
         raise OtherSoftwareError(

@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 _PROBLEMS = 256
 """Problems of a domain whose length stands for all of them."""
 _NEEDED = (
-    *("stream", "config", "config_hash", "status", "provenance", "plugins", "device", "threads"),
+    *(
+        "stream",
+        "config",
+        "config_hash",
+        "status",
+        "provenance",
+        "plugins",
+        "device",
+        "engine",
+        "threads",
+    ),
     *("model_files", "model_revision", "reflection_files"),
 )
 _STATUSES = ("running", "done", "diverged", "failed")

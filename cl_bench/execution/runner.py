@@ -115,7 +115,6 @@ class Runner:
         """The runner of an interrupted run, at its last checkpoint; nothing has changed yet but
         that what came after the checkpoint is gone."""
         path, manifest = directory.path, directory.manifest
-        directory.require_own_version()
         require_whole(manifest, path)
         if manifest["status"] == "done":
             raise RunDirectoryError(f"The run in {path} is done; there is nothing to resume.")

@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from cl_bench.contract.prompts import SEED_PROMPT
 from cl_bench.store.files import read_json
 from cl_bench.store.run_directory import RunDirectory
 
@@ -57,7 +56,7 @@ def prompts_at(run: RunDirectory, stage: int, *, final: bool) -> Prompts:
     last = rows[(rows["round"] == rows["round"].max()) & (rows["fate"] == "kept")]
     best = last.sort_values(["score", "prompt_id"], ascending=[False, True], kind="stable")
     population = _plain(best)
-    seed = run.manifest["config"]["learning"].get("seed_prompt", SEED_PROMPT)
+    seed = run.manifest["config"]["learning"]["seed_prompt"]
     chosen = _in_transcripts(run, end)
     if chosen is None and final:
         chosen = _in_checkpoint(run)

@@ -6,14 +6,18 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from cl_bench.analysis.run_values import Measured
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.text import one_line
 from cl_bench.gate.items import ItemScores
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.store.migrations import unknown_to
 from cl_bench.store.run_tables import RunTables
+from cl_bench.store.schema import TABLES, TEXT
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _COMPARED = ("evaluations", "items", "steps", "prompts", "ledger")
 """The tables that are equal where two runs did the same, wall time apart."""
@@ -40,8 +44,8 @@ class Pair:
 
     @cached_property
     def identical(self) -> bool:
-        """Whether all tables are equal to the last bit, wall time apart and what the schema version
-        of one of them did not measure."""
+        """Whether all tables are equal to the last bit, wall time apart and columns that one of the
+        runs did not measure at all."""
         return all(self._equal(table) for table in _COMPARED)
 
     @cached_property
@@ -50,12 +54,13 @@ class Pair:
         return ItemScores.of(self.candidate, self.reference)
 
     def _equal(self, table: str) -> bool:
-        runs = (self.candidate, self.reference)
-        unknown = unknown_to(min(run.manifest["schema_version"] for run in runs), table)
+        ours, theirs = self.candidate.table(table), self.reference.table(table)
+        left_out = ["seconds", *_unmeasured(table, ours), *_unmeasured(table, theirs)]
         ours, theirs = (
-            run.table(table).drop(columns=["seconds", *unknown], errors="ignore") for run in runs
+            frame.drop(columns=left_out, errors="ignore").reset_index(drop=True)
+            for frame in (ours, theirs)
         )
-        return bool(ours.reset_index(drop=True).equals(theirs.reset_index(drop=True)))
+        return bool(ours.equals(theirs))
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,12 @@ class Paired:
     def seeds(self) -> int:
         """How many seeds the reference has a finished run of."""
         return len(self.pairs) + len(self.broken) + len(self.missing)
+
+
+def _unmeasured(table: str, frame: pd.DataFrame) -> list[str]:
+    """The numbers that may be null and are in every row."""
+    numbers = [field.name for field in TABLES[table] if field.nullable and field.type != TEXT]
+    return [name for name in numbers if frame[name].isna().all()]
 
 
 def pair_up(candidate: Sequence[RunTables], reference: Sequence[RunTables]) -> list[Paired]:

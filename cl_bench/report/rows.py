@@ -10,14 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from cl_bench.analysis.columns import EFFICIENCY, PLASTICITY, Column
-from cl_bench.analysis.comparability import meaning_of
 from cl_bench.analysis.efficiency import BySeed, efficiencies, log_ratios
 from cl_bench.analysis.entries import Entry, Status
 from cl_bench.metrics.stats.bootstrap import Estimate, as_ratio, over_seeds
 from cl_bench.metrics.stats.ranks import Ranks, rank_intervals
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import Row
-from cl_bench.store.schema import SCHEMA_VERSION
 
 _SAID: Mapping[Status, str] = {
     "missing": "missing",
@@ -201,9 +199,6 @@ def _flags(runs: Runs, status: Mapping[int, Status]) -> list[str]:
         flags.append("dirty tree")
     if len({entry.code.source_hash for entry in entries}) > 1:
         flags.append("mixed code")
-    schemas = sorted({entry.code.schema_version for entry in entries})
-    today = meaning_of(SCHEMA_VERSION)
-    flags += [f"older schema ({old})" for old in schemas if meaning_of(old) < today]
     plugins = dict.fromkeys(name for entry in entries for name in entry.code.plugins)
     return [*flags, *(f"plug-in {name}" for name in plugins)]
 

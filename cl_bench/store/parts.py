@@ -3,8 +3,7 @@
     tables/<table>/<part>.parquet        the rows of a part
     commits/<part>.json                  SHA-256 of each table's file of that part
 
-A part is whole when its file in commits/ is there, which is written last. Runs of schema version 1
-have none: there the last table's file said it, and nothing tells whether a file was edited.
+A part is whole when its file in commits/ is there, which is written last.
 """
 
 from __future__ import annotations
@@ -15,45 +14,34 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from cl_bench.contract.errors import DamagedError, RunDirectoryError, unknown
 from cl_bench.store.files import file_hash, read_json, replacing, write_json_atomically, writing
-from cl_bench.store.migrations import tables_of, upgrade, version_of
 from cl_bench.store.rows import Row, to_arrow
-from cl_bench.store.schema import TABLES
+from cl_bench.store.schema import SCHEMA_VERSION, TABLES
 
 _COMMITS = "commits"
 _NUMBER = "[0-9]" * 6
-_RECORD, _PARQUET = (re.compile(rf"({_NUMBER})\.{suffix}") for suffix in ("json", "parquet"))
-_FIRST_HASHED = 2
-"""The schema version that began to keep hashes."""
-_LAST_UNHASHED = "timing"
-"""The table that was written last before there were hashes."""
+_RECORD = re.compile(rf"({_NUMBER})\.json")
 
 
 class Parts:
-    """The parts in one run directory, written under `manifest`: read as this schema version,
-    whatever theirs is, and added to under this one only."""
+    """The parts in one run directory."""
 
-    def __init__(self, home: Path, manifest: Mapping[str, Any]) -> None:
-        self._home, self._manifest = home, manifest
-        self._version = version_of(manifest, home)
+    def __init__(self, home: Path) -> None:
+        self._home = home
         self._committed: dict[int, dict[str, str]] = {}
 
     def numbers(self) -> range:
         """The numbers of the whole parts: 0, 1, …"""
-        hashed = self._version >= _FIRST_HASHED
-        folder = self._home / _COMMITS if hashed else self._folder(_LAST_UNHASHED)
         try:
-            names = os.listdir(folder)  # noqa: PTH208 - many times faster than a glob
+            names = os.listdir(self._home / _COMMITS)  # noqa: PTH208 - many times faster than a glob
         except FileNotFoundError:
             return range(0)
-        record = _RECORD if hashed else _PARQUET
-        found = (record.fullmatch(name) for name in names)
+        found = (_RECORD.fullmatch(name) for name in names)
         return range(max((int(match[1]) + 1 for match in found if match), default=0))
 
     def add(self, part: int, rows: Mapping[str, Sequence[Row]]) -> None:
@@ -94,38 +82,23 @@ class Parts:
             return parts[0]
         return pa.concat_tables([_some(TABLES[name], names).empty_table(), *parts])
 
-    def raw(self, name: str) -> pa.Table:
-        """As `table`, but in the columns that the run's own version wrote."""
-        require_table(name)
-        if name not in tables_of(self._version) or not self.numbers():
-            return TABLES[name].empty_table()
-        stored = [self._stored(name, part) for part in self.numbers()]
-        return pa.concat_tables([file.read(use_threads=False) for file in stored])
-
     def read(self, table: str, part: int, columns: tuple[str, ...] | None = None) -> pa.Table:
         """One table's rows of a part; a file that is not what was committed is an error.
 
         The file is read from the disk once, so that what was checked is what is used, and without
         threads, whose start takes longer than reading it.
         """
-        schema = TABLES[table]
-        wanted = _some(schema, columns)
-        if table not in tables_of(self._version):
-            return wanted.empty_table()
+        wanted = _some(TABLES[table], columns)
         stored = self._stored(table, part)
-        found = stored.schema_arrow
+        if not stored.schema_arrow.equals(TABLES[table]):
+            names = ", ".join(stored.schema_arrow.names)
+            reason = f"its columns are not those of schema version {SCHEMA_VERSION}, but {names}"
+            raise _unreadable(self._file(table, part), reason)
         try:
-            if found.equals(schema):
-                content = stored.read(columns=wanted.names, use_threads=False)
-                return pa.Table.from_arrays(content.columns, schema=wanted)
-            upgraded = upgrade(self._manifest, table, stored.read(use_threads=False))
+            content = stored.read(columns=wanted.names, use_threads=False)
+            return pa.Table.from_arrays(content.columns, schema=wanted)
         except (OSError, pa.ArrowException, ValueError) as error:
             raise _unreadable(self._file(table, part), str(error)) from error
-        if not upgraded.schema.equals(schema):
-            names = ", ".join(found.names)
-            reason = f"its columns are not those of schema version {self._version}, but {names}"
-            raise _unreadable(self._file(table, part), reason)
-        return upgraded.cast(schema).select(wanted.names)
 
     def _stored(self, table: str, part: int) -> parquet.ParquetFile:
         """The file of a part, if it is the one that was committed."""
@@ -148,9 +121,7 @@ class Parts:
         return self._home / _COMMITS / f"{part:06d}.json"
 
     def _is_another(self, raw: bytes, table: str, part: int) -> bool:
-        """Whether a file is not the one that was committed, where that can be told."""
-        if self._version < _FIRST_HASHED:
-            return False
+        """Whether a file is not the one that was committed."""
         if part not in self._committed:  # a part's record is read once
             self._committed[part] = self._hashes(part)
         return sha256(raw).hexdigest() != self._committed[part][table]
@@ -159,7 +130,7 @@ class Parts:
         """By table, what was committed as that part."""
         record = self._record(part)
         found = read_json(record)
-        if not isinstance(found, dict) or found.keys() != set(tables_of(self._version)):
+        if not isinstance(found, dict) or found.keys() != set(TABLES):
             raise RunDirectoryError(
                 f"{record} is damaged: it does not name the tables. Restore it from a copy."
             )

@@ -10,8 +10,7 @@
     lock                                 held by the writing process, with its number
 
 Every file is written whole or not at all. Readers ignore what an interrupted commit left, and
-refuse a table file that is not the one committed. Runs of earlier schema versions are read, but not
-written to (cl_bench.store.migrations).
+refuse a table file that is not the one committed. A run of another schema version is not read.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from cl_bench.contract.errors import LockedError, RunDirectoryError
-from cl_bench.contract.text import config_hash
+from cl_bench.contract.errors import LockedError, OtherSoftwareError, RunDirectoryError
+from cl_bench.contract.text import config_hash, printable
 from cl_bench.store.checkpoint import Checkpoints
 from cl_bench.store.files import (
     UNFINISHED,
@@ -35,7 +34,6 @@ from cl_bench.store.files import (
     write_json_atomically,
     writing,
 )
-from cl_bench.store.migrations import require_own_version, version_of
 from cl_bench.store.parts import Parts
 from cl_bench.store.rows import Row
 from cl_bench.store.schema import SCHEMA_VERSION, TABLES
@@ -108,7 +106,6 @@ class RunDirectory:
 
     def update_manifest(self, **changes: Any) -> None:
         """Replace top-level entries of the manifest, all of them or none."""
-        self.require_own_version()
         with writing(self.path):
             write_json_atomically(self.path / _MANIFEST, {**self.manifest, **changes})
 
@@ -127,11 +124,11 @@ class RunDirectory:
         Rows that do not fit the schema, and a part that exists or does not follow on the last one,
         are a `RunDirectoryError`; nothing is written then.
         """
-        self._parts_to_write().add(part, rows)
+        self._parts().add(part, rows)
 
     def discard_after(self, part: int) -> None:
         """Delete all parts with a higher number than `part`; -1 deletes every row."""
-        self._parts_to_write().discard_after(part)
+        self._parts().discard_after(part)
 
     def verify(self, part: int) -> None:
         """Raise `RunDirectoryError` unless all rows up to that part are as they were committed."""
@@ -139,10 +136,6 @@ class RunDirectory:
         for number in range(part + 1):
             for table in TABLES:
                 parts.read(table, number)
-
-    def require_own_version(self) -> None:
-        """Raise `OtherSoftwareError` if this is a run of an earlier version: it is only read."""
-        require_own_version(self.manifest, self.path)
 
     @contextmanager
     def stage_model(self, stage: int) -> Iterator[Path]:
@@ -163,8 +156,7 @@ class RunDirectory:
             leftover.unlink()
 
     def table(self, name: str) -> pd.DataFrame:
-        """All rows of a table in the order they were written; columns as in cl_bench.store.schema,
-        whichever version wrote them.
+        """All rows of a table in the order they were written; columns as in cl_bench.store.schema.
 
         A table without rows is a frame with columns and types. A file that is missing, or is not
         the one that was committed, is a `RunDirectoryError` with its name.
@@ -182,11 +174,6 @@ class RunDirectory:
             self._reader = self._parts()
         return self._reader.table(name, columns, first=first)
 
-    def raw(self, name: str) -> pa.Table:
-        """A table as it was written, in the columns of its own schema version; hashes are held
-        against the files as in `table`."""
-        return self._parts().raw(name)
-
     def _refuse_content(self) -> None:
         occupied = self.path.exists() and not self.path.is_dir()
         if occupied or (self.path.is_dir() and not all(map(_is_leftover, self.path.iterdir()))):
@@ -197,15 +184,27 @@ class RunDirectory:
 
     def _check_manifest(self) -> None:
         manifest = self.manifest
-        version_of(manifest, self.path)
+        require_version(manifest, self.path)
         require_unedited(manifest, self.path / _MANIFEST)
 
     def _parts(self) -> Parts:
-        return Parts(self.path, self.manifest)
+        return Parts(self.path)
 
-    def _parts_to_write(self) -> Parts:
-        self.require_own_version()
-        return self._parts()
+
+def require_version(manifest: Mapping[str, Any], path: Path) -> None:
+    """Raise `OtherSoftwareError` unless the run in `path` has tables of this schema version."""
+    version = manifest.get("schema_version")
+    if type(version) is int and version == SCHEMA_VERSION:  # True is no version
+        return
+    found = manifest.get("provenance")
+    found = found if isinstance(found, dict) else {}
+    commit = f", commit {str(found['git_commit'])[:10]}" if found.get("git_commit") else ""
+    writer = printable(f"{found.get('cl_bench', 'another version')}{commit}", 100)
+    raise OtherSoftwareError(
+        f"{path} has tables of schema version {printable(repr(version), 40)}; this cl-bench reads "
+        f"and writes version {SCHEMA_VERSION}. Use the cl-bench that wrote it ({writer}), or start "
+        "a run with another --out."
+    )
 
 
 def require_unedited(manifest: Mapping[str, Any], file: Path) -> None:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _MANIFEST, _PACKED = "manifest.json", ".zip"
-_ARCHIVED = "runs.parquet"
-"""Stands beside the manifest of an archive of claims (`cl_bench.claims.archive`)."""
 
 
 class RunTables(Protocol):
@@ -75,17 +73,7 @@ def open_run(path: Path) -> RunTables:
         from cl_bench.store.packs.packed import PackedRun
 
         return PackedRun.open(path)
-    require_no_archive(path)
     return RunDirectory.open(path)
-
-
-def require_no_archive(path: Path) -> None:
-    """Raise `RunDirectoryError` for an archive of claims, which is no run and holds none whole."""
-    if _is_archive(path):
-        raise RunDirectoryError(
-            f"{path} is an archive of claims: it holds parts of many runs and none of them whole. "
-            f"`cl-bench reproduce --from {path}` reads it."
-        )
 
 
 def find_runs(
@@ -93,17 +81,15 @@ def find_runs(
 ) -> tuple[list[RunTables], list[Unreadable]]:
     """All runs at or anywhere below the paths, sorted by path, each once; and what is unreadable.
 
-    Runs are run directories and packed runs: files that end in .zip, or that are given. Archives
-    of claims, which hold parts of many runs, are left out, and links to folders are not followed
-    unless they are given. A path without any run is a `RunDirectoryError` that ends with `advice`,
-    with the path in its braces.
+    Runs are run directories and packed runs: files that end in .zip, or that are given. Links to
+    folders are not followed unless they are given. A path without any run is a `RunDirectoryError`
+    that ends with `advice`, with the path in its braces.
     """
     runs: dict[Path, RunTables] = {}
     broken: dict[Path, Unreadable] = {}
     for path in paths:
         found = list(_places(path))
         if not found:
-            require_no_archive(path)
             hint = advice.replace("{}", str(path))
             raise RunDirectoryError(f"There is no run at or below {path}. {hint}")
         for place in found:
@@ -117,8 +103,7 @@ def find_runs(
 def _places(path: Path) -> Iterator[Path]:
     """Where runs lie at or below `path`; what lies inside a run is no run of its own."""
     if (path / _MANIFEST).is_file():
-        if not _is_archive(path):
-            yield path
+        yield path
     elif path.is_dir():
         for inner in sorted(path.iterdir()):
             folder = inner.is_dir() and not inner.is_symlink()  # links may lead back up
@@ -126,7 +111,3 @@ def _places(path: Path) -> Iterator[Path]:
                 yield from _places(inner)
     elif path.is_file():
         yield path
-
-
-def _is_archive(path: Path) -> bool:
-    return (path / _ARCHIVED).is_file()

@@ -1,8 +1,8 @@
 """The tidy tables of a run: their columns, types, units and meaning.
 
 Raw rows are written once and never changed; every metric and figure is computed from them. The
-version counts up whenever a column changes its name, type or meaning. docs/tables.md is made from
-this file:
+version counts up whenever a column changes its name, type or meaning: a run of another one is not
+read. docs/tables.md is made from this file:
 
     python -m cl_bench.store.schema > docs/tables.md
 """
@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 5
-"""Version of all tables together; what older ones wrote is read by `cl_bench.store.migrations`."""
+SCHEMA_VERSION = 1
+"""Version of all tables together."""
 
 TEST_SETS = ("stream", "retention", "harder")
 WEIGHTS = ("trained", "base")
@@ -75,7 +75,6 @@ _AT = _column(
     allowed=("start", "inside", "stage-end"),
 )
 _UID = _column("uid", TEXT, "identifier", "Test problem, by an identifier that every run shares.")
-_SAMPLE = _column("sample", INTEGER, "number", "Which of the responses to this problem, from 0.")
 _SCORE = _column("score", REAL, "share", "The verifier's score of the response, from 0 to 1.")
 _ANSWER = _column(
     "answer",
@@ -132,7 +131,7 @@ EVALUATIONS = _table(
         "nats/token",
         "KL(policy under this prompt ‖ base under the seed prompt) on responses of the policy, "
         "exact over the vocabulary, mean per token: how far what is deployed lies from the start. "
-        "Null outside the stream's own problems, and in older runs.",
+        "Null outside the stream's own problems, and where it was not measured.",
         nullable=True,
     ),
     _column(
@@ -148,14 +147,14 @@ EVALUATIONS = _table(
         REAL,
         "share",
         "Responses whose answer stood in a form of its own (boxed, tagged, after `answer:`); null "
-        "on domains that do not ask that, and in older runs.",
+        "on domains that do not ask that, and where it was not noted.",
         nullable=True,
     ),
     _column(
         "truncation_rate",
         REAL,
         "share",
-        "Responses that were cut off at the length limit; null in older runs.",
+        "Responses that were cut off at the length limit; null where it was not noted.",
         nullable=True,
     ),
     _column("completion_tokens", REAL, "tokens", "Mean length of the policy's responses."),
@@ -179,7 +178,14 @@ ITEMS = _table(
     _PROMPT,
     _WEIGHTS,
     _UID,
-    _SAMPLE,
+    _column(
+        "sample",
+        INTEGER,
+        "number",
+        "Which of the responses to this problem, from 0; null where the scores were kept, but not "
+        "which response each is of.",
+        nullable=True,
+    ),
     _SCORE,
     _ANSWER,
     _column(
@@ -187,17 +193,23 @@ ITEMS = _table(
         INTEGER,
         "0 or 1",
         "Whether the answer stood in a form of its own; null on domains that do not ask that, and "
-        "in older runs.",
+        "where it was not noted.",
         nullable=True,
     ),
     _column(
         "truncated",
         INTEGER,
         "0 or 1",
-        "Whether the response was cut off at the length limit; null in older runs.",
+        "Whether the response was cut off at the length limit; null where it was not noted.",
         nullable=True,
     ),
-    _column("completion_tokens", INTEGER, "tokens", "Length of the response."),
+    _column(
+        "completion_tokens",
+        INTEGER,
+        "tokens",
+        "Length of the response; null where it was not kept.",
+        nullable=True,
+    ),
 )
 
 STEPS = _table(
@@ -254,20 +266,8 @@ LEDGER = _table(
     _column("generated_tokens", INTEGER, "tokens", "Tokens sampled in those responses."),
     _column("reflection_calls", INTEGER, "calls", "Rewrites asked of the reflection LM."),
     _column("reflection_tokens", INTEGER, "tokens", "Tokens the reflection LM read and wrote."),
-    _column(
-        "reflection_failures",
-        INTEGER,
-        "rewrites",
-        "Rewrites skipped: no usable text; null in old runs, which did not count them.",
-        nullable=True,
-    ),
-    _column(
-        "reflection_repeats",
-        INTEGER,
-        "rewrites",
-        "Rewrites equal to a prompt at hand; null in old runs, which did not count them.",
-        nullable=True,
-    ),
+    _column("reflection_failures", INTEGER, "rewrites", "Rewrites skipped: no usable text."),
+    _column("reflection_repeats", INTEGER, "rewrites", "Rewrites equal to a prompt at hand."),
     _column("optimizer_steps", INTEGER, "updates", "Updates of the parameters."),
     _column("seconds", REAL, "seconds", "Wall time of the channel."),
 )
@@ -294,7 +294,7 @@ TRANSCRIPTS = _table(
     _PROMPT,
     _WEIGHTS,
     _UID,
-    _SAMPLE,
+    _column("sample", INTEGER, "number", "Which of the responses to this problem, from 0."),
     _column("system_prompt", TEXT, "text", "The system prompt that the model was given."),
     _column("problem", TEXT, "text", "The user's message: the problem as the model was given it."),
     _column("response", TEXT, "text", "The response, as the verifier was given it."),

@@ -44,12 +44,8 @@ class Case:
 
     manifest: Mapping[str, Any]
     tables: Mapping[str, pd.DataFrame]
-    """Those that could be read, in the columns of this schema version."""
+    """Those that it has and that could be read."""
     findings: Findings
-    thinned: bool = False
-    """Whether `items` has one mean score for each problem, at the start and at stage ends only, and
-    some columns are rounded (an archive of claims)."""
-
     computed: dict[str, Any] = field(default_factory=dict)
     """What one check has computed and another reads."""
 
@@ -62,13 +58,19 @@ class Case:
         """Whether the run came to the end of its stream."""
         return self.status == "done"
 
+    @cached_property
+    def anonymous(self) -> bool:
+        """Whether `items` has scores without their responses, at the start and at stage ends."""
+        sample = self.tables["items"]["sample"]
+        return len(sample) > 0 and bool(sample.isna().all())
+
     @property
     def own(self) -> bool:
         """Whether nothing but what is built in made the run's numbers."""
         return not self.manifest.get("plugins") and "/" not in str(self.manifest["learner"])
 
     def option(self, *names: str) -> Any:
-        """An entry of the configuration; None if the run's version had none or it is not known."""
+        """An entry of the configuration; None if there is none."""
         found: Any = self.manifest["config"]
         for name in names:
             found = found.get(name) if isinstance(found, Mapping) else None
@@ -82,6 +84,17 @@ class Case:
     def domains(self) -> tuple[str, ...]:
         """The stream's domains in order of first appearance."""
         return tuple(dict.fromkeys(stage["domain"] for stage in self.stages))
+
+    @property
+    def outside(self) -> tuple[str, ...]:
+        """The domains outside the stream that are evaluated."""
+        return tuple(one["domain"] for one in self.manifest["stream"]["retention"])
+
+    @cached_property
+    def versions(self) -> dict[str, str]:
+        """The version of every domain, of the stream and outside of it."""
+        described = (*self.manifest["stream"]["retention"], *self.stages)
+        return {one["domain"]: one["domain_version"] for one in described}
 
     @cached_property
     def settings(self) -> dict[str, str]:
@@ -108,10 +121,6 @@ class Case:
     def evaluated(self) -> list[int]:
         """The steps that have rows in `evaluations`, in order."""
         return sorted(set(self.tables["evaluations"]["step"].tolist()))
-
-    def rounding(self, exact: float = 1e-9) -> float:
-        """By how much, relatively, a number may differ from what it is computed from."""
-        return 1e-6 if self.thinned else exact
 
     def rows(self, table: str, where: pd.Series, reason: str | Callable[[Any], str]) -> None:
         """A finding for the rows of a table for which `where` is true; `reason` may read a row."""

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 _KL = ("kl_policy_base", "kl_base_policy")
 _ALL = tuple(name + unit for name in _KL for unit in ("", "_sequence"))
 _DEPLOYED = "kl_deployed_start"
-_SINCE = 5
-"""The schema version from which on it is measured."""
 _SINGLE = 1e-4
 """Relative rounding of sums in single precision."""
 
@@ -48,11 +46,11 @@ def two_ways(case: Case) -> None:
 
 
 def deployed(case: Case) -> None:
-    """How far what is deployed lies from the start is measured on the stream's problems, and under
-    the seed prompt it is how far the policy lies from the base."""
+    """How far what is deployed lies from the start is measured on all of the stream's problems or
+    not at all, and under the seed prompt it is how far the policy lies from the base."""
     frame = case.tables["evaluations"]
     stream = frame["test_set"].eq("stream")
-    measured = not case.thinned and case.manifest["schema_version"] >= _SINCE
+    measured = frame[_DEPLOYED].notna().any()
     for unit in ("", "_sequence"):
         name = _DEPLOYED + unit
         found, same = frame[name], frame[f"kl_policy_base{unit}"]

@@ -51,7 +51,7 @@ class Finding:
 
 @dataclass
 class Report:
-    """One artefact (a run directory, a packed run, an archive, a table of trials), verified."""
+    """One artefact (a run directory, a packed run, a table of trials), verified."""
 
     path: Path
     kind: str
@@ -104,13 +104,10 @@ class Findings:
     files: Mapping[str, str]
     """By table, the file or folder that holds it, to be named."""
     found: list[Finding] = field(default_factory=list)
-    prefix: str = ""
-    """What the run is called where the artefact holds several."""
 
     def add(self, reason: str, *, file: str = "", table: str | None = None, key: str = "") -> None:
         """A finding about a file, or about a table as a whole."""
         where = file or (self.files.get(table, "") if table else "")
-        key = ", ".join(filter(None, (self.prefix, key)))
         self.found.append(Finding(reason, where, table, None, key))
 
     def rows(
@@ -123,10 +120,9 @@ class Findings:
         keys = [name for name in keys if name in rows]
         each = [reasons] * len(rows) if isinstance(reasons, str) else list(reasons)
         for (number, row), reason in zip(rows.iloc[:MOST_ROWS].iterrows(), each, strict=False):
-            named = _key(row, keys)
-            key = ", ".join(filter(None, (self.prefix, named)))
             place = int(number) if isinstance(number, int) else None
-            self.found.append(Finding(reason, self.files.get(table, ""), table, place, key))
+            file = self.files.get(table, "")
+            self.found.append(Finding(reason, file, table, place, _key(row, keys)))
         if (more := len(rows) - MOST_ROWS) > 0:
             self.add(f"and {more:,} more rows of which the same is true", table=table)
 

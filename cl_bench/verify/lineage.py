@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 _SEED, _NONE = 0, -1
 _WHOLE = 1e-9
-_CHOOSY = 5
-"""The schema version from which on prompts may be left out of a population that has room."""
 
 
 def parents(case: Case) -> None:
@@ -85,19 +83,18 @@ def _best_kept(case: Case, rows: pd.DataFrame) -> None:
     ranked = rows.sort_values(["score", "prompt_id"], ascending=[False, True])
     kept = ranked["fate"].eq("kept")
     before = kept.cumsum() - kept
-    lost = ~kept & ~_may_be_left_out(case, ranked)
+    lost = ~kept & ~_may_be_left_out(ranked)
     wrong = (kept & before.ge(size)) | (lost & before.lt(size))
     reason = "fate is not what the scores of its round give, of which one is 1"
     everywhere = wrong.reindex(case.tables["prompts"].index, fill_value=False)
     case.rows("prompts", everywhere, reason)
 
 
-def _may_be_left_out(case: Case, rows: pd.DataFrame) -> pd.Series:
+def _may_be_left_out(rows: pd.DataFrame) -> pd.Series:
     """Which prompts of a round scored less than the seed prompt or their parent did in it."""
     score = rows.set_index("prompt_id")["score"]
     rivals = (rows["parent_id"].map(score), score.get(_SEED, np.nan))
-    worse = rows["score"].lt(rivals[0]) | rows["score"].lt(rivals[1])
-    return worse & (case.manifest["schema_version"] >= _CHOOSY)
+    return rows["score"].lt(rivals[0]) | rows["score"].lt(rivals[1])
 
 
 def rounds(case: Case) -> None:

@@ -23,12 +23,22 @@ _NEEDED: Mapping[tuple[str, ...], type] = {
     ("stream", "name"): str,
     ("stream", "version"): str,
     ("stream", "stages"): list,
+    ("stream", "retention"): list,
+    ("engine",): str,
     ("config", "learner"): str,
     ("config", "model"): str,
     ("config", "seed"): int,
     ("config", "eval_every"): int,
     ("config", "learning"): dict,
     ("config", "evaluation"): dict,
+    ("config", "feedback"): str,
+    ("config", "precision"): str,
+    ("config", "evaluation", "items"): int,
+    ("config", "evaluation", "samples"): int,
+    ("config", "evaluation", "kl_items"): int,
+    ("config", "evaluation", "probes"): bool,
+    ("config", "evaluation", "retention_items"): int,
+    ("config", "evaluation", "transcripts"): int,
 }
 _OF_A_STAGE: Mapping[str, type] = {
     "domain": str,
@@ -48,7 +58,7 @@ _MAY_MISS: Mapping[tuple[str, ...], type] = {
     ("threads",): int,
     ("reason",): str,
 }
-"""What is null where it is not known, and was not there in early versions."""
+"""What is null where it is not known."""
 FILE = "manifest.json"
 _MOST_STAGES = 100
 
@@ -85,6 +95,11 @@ def _check_numbers(manifest: Mapping[str, Any], findings: Findings) -> None:
         )
         if not fits or not 1 <= stage["steps"] <= COUNTS[1]:
             _add(findings, f"stage {number} of the stream is not described")
+    for number, domain in enumerate(manifest["stream"]["retention"], 1):
+        if not isinstance(domain, dict) or any(
+            type(domain.get(name)) is not str for name in ("domain", "domain_version")
+        ):
+            _add(findings, f"domain {number} of stream.retention is not described")
 
 
 def _check_config(config: Mapping[str, Any], findings: Findings) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isclose
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.analysis.run_values import RUN_METRICS
-from cl_bench.contract.errors import ClBenchError, DamagedError
+from cl_bench.contract.errors import ClBenchError
 from cl_bench.contract.text import printable
 from cl_bench.store.packs import container
 from cl_bench.store.packs.layout import PACK, SUFFIX, home, member, place
 from cl_bench.store.packs.packed import PackedRun
+from cl_bench.store.schema import TABLES
 from cl_bench.verify.findings import Findings
 from cl_bench.verify.submission.packing import measured
 
@@ -26,12 +26,10 @@ _ODD = (ClBenchError, LookupError, TypeError, ValueError)
 
 def check_pack(run: PackedRun, frames: Mapping[str, pd.DataFrame], findings: Findings) -> list[str]:
     """What is wrong goes to `findings`; returned is what a reader should know besides."""
-    if _holds_more(run.path):
+    if container.holds_more(run.path):
         findings.add("the zip file holds more than its members: pack the run again")
     entries = run.contents["members"]
     for name, frame in frames.items():
-        if member(name) not in entries:
-            continue  # a table that its version had not
         said = entries[member(name)].get("rows")
         if said != len(frame):
             findings.add(
@@ -40,16 +38,9 @@ def check_pack(run: PackedRun, frames: Mapping[str, pd.DataFrame], findings: Fin
                 table=name,
             )
     _check_place(run, findings)
-    return _check_metrics(run, findings)
-
-
-def _holds_more(path: Path) -> bool:
-    """Whether a file has bytes besides those of a pack with its members."""
-    try:
-        members = {name: container.read(path, name) for name in container.names(path)}
-    except DamagedError:
-        return False  # a finding of the table that cannot be read
-    return container.written(members) != path.read_bytes()
+    lacking = [name for name in TABLES if name not in run.kept]
+    notes = [f"without {', '.join(lacking)}"] if lacking else []
+    return notes + _check_metrics(run, findings)
 
 
 def _check_place(run: PackedRun, findings: Findings) -> None:
@@ -83,9 +74,7 @@ def _check_metrics(run: PackedRun, findings: Findings) -> list[str]:
         return []
     if stated.get("version") != again["version"]:
         return [f"metrics stated in version {printable(repr(stated.get('version')), 20)}"]
-    version = run.manifest["schema_version"]
-    required = {name for name, metric in RUN_METRICS.items() if metric.since <= version}
-    for name in sorted(stated["values"].keys() | required):
+    for name in sorted(stated["values"].keys() | RUN_METRICS.keys()):
         said, found = stated["values"].get(name), again["values"].get(name)
         if not _same(said, found):
             findings.add(

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from cl_bench.contract.registry import DOMAINS
-from cl_bench.contract.text import printable
 from cl_bench.verify.case import LABEL, Case, known
 from cl_bench.verify.manifest import FILE
 
 Label = tuple[str, ...]
 """Values of the columns `LABEL`."""
-_RETENTION = ("code", "facts", "math", "physics", "star-graph")
-"""Domains that every version evaluates outside of streams without them; later ones may join."""
 
 
 def places(case: Case) -> None:
@@ -75,10 +71,9 @@ def grid(case: Case) -> None:
 def _full(case: Case, at_ends: set[Label]) -> Iterator[Label]:
     """What is asked at the start and at stage ends; `at_ends` are the labels found at any."""
     yield from _stream(case, "trained")
-    probes = case.option("evaluation", "probes")
-    if probes or (probes is None and any(label[-1] == "base" for label in at_ends)):
+    if case.option("evaluation", "probes"):
         yield from _stream(case, "base")
-    yield from _harder(case, at_ends, probes)
+        yield from _harder(case, at_ends)
     yield from _retention(case, at_ends)
 
 
@@ -88,10 +83,8 @@ def _stream(case: Case, weights: str) -> Iterator[Label]:
             yield domain, "stream", setting, prompt, weights
 
 
-def _harder(case: Case, at_ends: set[Label], probes: bool | None) -> Iterator[Label]:
+def _harder(case: Case, at_ends: set[Label]) -> Iterator[Label]:
     found = {label for label in at_ends if label[1] == "harder"}
-    if probes is False or (probes is None and not found):
-        return
     for domain, setting in case.settings.items():
         if not known(domain):
             yield from (label for label in found if label[0] == domain)
@@ -101,10 +94,9 @@ def _harder(case: Case, at_ends: set[Label], probes: bool | None) -> Iterator[La
 
 def _retention(case: Case, at_ends: set[Label]) -> Iterator[Label]:
     found = {label[0] for label in at_ends if label[1] == "retention"}
-    items = case.option("evaluation", "retention_items")
-    if items == 0 or (items is None and not found):
+    if not case.option("evaluation", "retention_items"):
         return
-    for domain in sorted(_outside(case, found)):
+    for domain in sorted(case.outside):
         if known(domain):
             yield (
                 domain,
@@ -117,23 +109,6 @@ def _retention(case: Case, at_ends: set[Label]) -> Iterator[Label]:
             yield from (label for label in at_ends if label[:2] == (domain, "retention"))
         else:
             yield domain, "retention", "easiest", "stated", "trained"
-
-
-def _outside(case: Case, found: set[str]) -> set[str]:
-    """The domains outside the stream that are evaluated, as `Stream.outside` has them."""
-    named = case.manifest["stream"].get("retention")
-    if isinstance(named, list):
-        return {_domain(str(reference)) for reference in named}
-    if any(DOMAINS.is_sourced(domain) for domain in case.domains):
-        return set()
-    return {*_RETENTION, *found} - {*case.domains}
-
-
-def _domain(reference: str) -> str:
-    """The name, as tables have it, of what the registry finds by `reference`: a data file has a
-    path on somebody's machine, and tables its last part."""
-    path = Path(reference.partition("?")[0])
-    return f"file/{printable(path.name)}" if path.is_absolute() else reference
 
 
 def _last(case: Case) -> int:

@@ -23,12 +23,6 @@ if TYPE_CHECKING:
 
 Set = tuple[str, str, str]
 """Domain, test set and setting."""
-_FIRST = "1"
-"""A manifest does not name the versions of domains outside the stream; as long as a domain is in
-its first, it is that one."""
-_SINCE = 2
-"""The first schema version whose runs had the problems of today."""
-_USUAL = 64
 _MOST = 5_000
 """Problems of one set that are made again; making more takes minutes."""
 
@@ -46,8 +40,9 @@ def problems(case: Case) -> None:
 
 
 def scores(case: Case) -> None:
-    """The score of an item is 1 exactly where its answer is the right one."""
-    for key, rows in _sets(case):
+    """The score of an item is 1 exactly where its answer is the right one, if that was kept."""
+    for key, every in _sets(case):
+        rows = every[every["sample"].notna()]
         found = made_again(case, key)
         if found is None:
             continue
@@ -66,9 +61,10 @@ def scores(case: Case) -> None:
 def versions(case: Case) -> None:
     """Domains are those of this installation, in a version that it has or had, a source's or a
     plug-in's."""
-    for number, stage in enumerate(case.stages, 1):
-        domain, version = stage["domain"], stage["domain_version"]
-        where = f"stage {number} of the stream"
+    places = [(f"stage {number} of the stream", one) for number, one in enumerate(case.stages, 1)]
+    places += [("retention", one) for one in case.manifest["stream"]["retention"]]
+    for where, described in places:
+        domain, version = described["domain"], described["domain_version"]
         if "/" in domain:
             if case.own and not DOMAINS.is_sourced(domain):
                 reason = f"{where} is on {domain}, but no plug-in is named"
@@ -89,15 +85,7 @@ def _was(version: str, newest: str) -> bool:
 
 def not_remade(case: Case) -> list[str]:
     """Domains of the stream whose problems are not made again here."""
-    if not _same_generators(case):
-        return list(case.domains)
-    versions = {stage["domain"]: stage["domain_version"] for stage in case.stages}
-    return [domain for domain in case.domains if not _remade(domain, versions[domain])]
-
-
-def _same_generators(case: Case) -> bool:
-    """Whether the run is younger than the last change of problems without a new version."""
-    return bool(case.manifest.get("schema_version", 0) >= _SINCE)
+    return [domain for domain in case.domains if not _remade(domain, case.versions[domain])]
 
 
 def _sets(case: Case) -> list[tuple[Set, pd.DataFrame]]:
@@ -108,13 +96,11 @@ def _sets(case: Case) -> list[tuple[Set, pd.DataFrame]]:
 def made_again(case: Case, key: Set) -> Mapping[str, Problem] | None:
     """By identifier the problems of a set, from the run's seed; None if they cannot be made."""
     domain, test_set, setting = key
-    versions = {stage["domain"]: stage["domain_version"] for stage in case.stages}
     retention = test_set == "retention"
     count = case.option("evaluation", "retention_items" if retention else "items")
-    count = count or max(_USUAL, _most(case, key))  # the first problems of more are the same
-    if not _same_generators(case) or count > _MOST:
+    if count > _MOST:
         return None
-    if not _remade(domain, versions.get(domain, _FIRST)):
+    if domain not in case.versions or not _remade(domain, case.versions[domain]):
         return None
     if setting not in DOMAINS.load(domain).settings:
         return {}
@@ -130,15 +116,6 @@ def _made(key: Set, seed: int, count: int) -> Mapping[str, Problem]:
     else:
         made = distinct_problems(found.task(seed=seed, setting=setting, feedback="none"), count)
     return MappingProxyType({problem.uid: problem for problem in made})
-
-
-def _most(case: Case, key: Set) -> int:
-    """The most problems of a set that an evaluation asked."""
-    frame = case.tables["evaluations"]
-    same = (
-        (frame["domain"] == key[0]) & (frame["test_set"] == key[1]) & (frame["setting"] == key[2])
-    )
-    return int(frame["n_items"][same].max()) if same.any() else 0
 
 
 def _remade(domain: str, version: str) -> bool:

@@ -22,16 +22,15 @@ def recomputed(case: Case) -> None:
     case.rows("evaluations", lost & _keeps_items(case, frame), "there are no items of this row")
     _require(case, "accuracy", "score", "the mean score of its items")
     _require(case, "n_items", "problems", "the number of its problems in items")
-    if not case.thinned:
-        _require(case, "n_samples", "samples", "the number of samples in items")
-        _require(case, "completion_tokens", "tokens", "the mean length of its items")
-        _require(case, "kl_policy_base_tokens", "first", "the length of first samples")
-        due = frame["n_items"] * frame["n_samples"]
-        uneven = ~lost & frame["scored"].ne(due)
-        reason = "items has {} responses of this row, not n_items · n_samples = {}"
-        case.compare("evaluations", uneven, reason, frame["scored"], due)
-        _shares(case, "format_rate", "formatted")
-        _shares(case, "truncation_rate", "truncated")
+    _require(case, "n_samples", "samples", "the number of samples in items")
+    _require(case, "completion_tokens", "tokens", "the mean length of its items")
+    _require(case, "kl_policy_base_tokens", "first", "the length of first samples")
+    due = frame["n_items"] * frame["n_samples"]
+    uneven = ~lost & frame["scored"].ne(due)
+    reason = "items has {} responses of this row, not n_items · n_samples = {}"
+    case.compare("evaluations", uneven, reason, frame["scored"], due)
+    _shares(case, "format_rate", "formatted")
+    _shares(case, "truncation_rate", "truncated")
     _orphans(case)
 
 
@@ -55,13 +54,11 @@ def asked(case: Case) -> None:
         ("n_items", "retention_items", ~stream),
     ):
         wanted = case.option("evaluation", option)
-        if wanted is not None:
-            reason = f"{column} is not {wanted}, as the configuration says"
-            case.rows("evaluations", where & frame[column].ne(wanted), reason)
+        reason = f"{column} is not {wanted}, as the configuration says"
+        case.rows("evaluations", where & frame[column].ne(wanted), reason)
     most = case.option("evaluation", "items")
-    if most is not None:
-        many = stream & (frame["n_items"] > most)
-        case.rows("evaluations", many, f"n_items is more than {most}, which the configuration asks")
+    many = stream & (frame["n_items"] > most)
+    case.rows("evaluations", many, f"n_items is more than {most}, which the configuration asks")
     case.rows("evaluations", ~stream & frame["n_samples"].ne(1), "n_samples is not 1 (retention)")
 
 
@@ -88,42 +85,31 @@ def _joined(case: Case) -> pd.DataFrame:
     items = case.tables["items"]
     groups = items.groupby(_ROW, sort=False)
     score = items["score"]
-    per_sample = 1.0
-    if case.thinned:
-        per_sample = _samples_of(case)
-    shares = score * per_sample
-    whole = (shares - shares.round()).abs() < 1e-4
+    whole = (score - score.round()).abs() < 1e-4
     found = groups.agg(score=("score", "mean"), problems=("uid", "nunique"), scored=("uid", "size"))
     found["binary"] = (whole & score.between(0, 1)).groupby([items[k] for k in _ROW]).all()
-    if not case.thinned:
-        found["samples"] = groups["sample"].max() + 1
-        found["tokens"] = groups["completion_tokens"].mean()
-        for flag in ("formatted", "truncated"):
-            found[flag] = items[flag].astype(float).groupby([items[k] for k in _ROW]).mean()
-        first = items[items["sample"].eq(0)]
-        most = case.option("evaluation", "kl_items")
-        if most:  # divergences are measured on the first problems
-            first = first[first.groupby(_ROW, sort=False).cumcount() < most]
-        found["first"] = first.groupby(_ROW)["completion_tokens"].sum()
+    found["samples"] = groups["sample"].max() + 1
+    found["tokens"] = groups["completion_tokens"].mean()
+    for flag in ("formatted", "truncated"):
+        found[flag] = items[flag].astype(float).groupby([items[k] for k in _ROW]).mean()
+    first = items[items["sample"].eq(0)]
+    most = case.option("evaluation", "kl_items")
+    if most:  # divergences are measured on the first problems
+        first = first[first.groupby(_ROW, sort=False).cumcount() < most]
+    found["first"] = first.groupby(_ROW)["completion_tokens"].sum()
     return case.tables["evaluations"].join(found, on=_ROW)
-
-
-def _samples_of(case: Case) -> pd.Series:
-    """For each thinned item the number of responses that its score is the mean of."""
-    counts = case.tables["evaluations"].drop_duplicates(_ROW).set_index(_ROW)["n_samples"]
-    return case.tables["items"].join(counts, on=_ROW)["n_samples"]
 
 
 def _keeps_items(case: Case, frame: pd.DataFrame) -> pd.Series:
     """Whether a row of `evaluations` should have items."""
-    return frame["at"].ne("inside") | (not case.thinned)
+    return frame["at"].ne("inside") | (not case.anonymous)
 
 
 def _require(case: Case, column: str, again: str, what: str) -> None:
     """A column of `evaluations` is what the items say, where there are any."""
     frame = _with_items(case)
     stored, computed = frame[column].astype(float), frame[again].astype(float)
-    close = np.isclose(stored, computed, rtol=case.rounding(), atol=case.rounding())
+    close = np.isclose(stored, computed, rtol=1e-9, atol=1e-9)
     wrong = ~close & stored.notna() & computed.notna()
     case.compare("evaluations", wrong, f"{column} is {{}}, but {what} is {{}}", stored, computed)
 

@@ -89,17 +89,16 @@ def verify_run(path: Path) -> Report:
         report.title = title(run.manifest)
         case = Case(run.manifest, frames, findings)
         check_tables(case)
-        if missing := problems.not_remade(case):
-            report.notes.append(f"problems of {', '.join(missing)} not made again")
+        report.notes += _notes(case)
     if isinstance(run, PackedRun):
         report.notes += check_pack(run, frames, findings)
     report.findings += findings.found
     return report
 
 
-def check_tables(case: Case, checks: tuple[tuple[Check, tuple[str, ...]], ...] = CHECKS) -> None:
-    """All checks whose tables could be read."""
-    for check, needed in checks:
+def check_tables(case: Case) -> None:
+    """All checks whose tables are there."""
+    for check, needed in CHECKS:
         if not all(name in case.tables for name in needed):
             continue
         try:
@@ -110,15 +109,25 @@ def check_tables(case: Case, checks: tuple[tuple[Check, tuple[str, ...]], ...] =
             case.findings.add(reason, table=needed[0] if needed else None)
 
 
+def _notes(case: Case) -> list[str]:
+    """What could not be checked."""
+    notes = []
+    if missing := problems.not_remade(case):
+        notes.append(f"problems of {', '.join(missing)} not made again")
+    if "items" in case.tables and case.anonymous:
+        notes.append("scores without their answers")
+    return notes
+
+
 def title(manifest: Mapping[str, Any]) -> str:
     """Learner, stream and seed."""
     return f"{manifest['learner']} on {manifest['stream']['name']}, seed {manifest['seed']}"
 
 
 def _frames(run: RunTables, findings: Findings) -> dict[str, pd.DataFrame]:
-    """The tables that can be read; why the others cannot goes to `findings`."""
+    """The tables of a run that can be read; why the others cannot goes to `findings`."""
     frames = {}
-    for name in TABLES:
+    for name in run.kept if isinstance(run, PackedRun) else TABLES:
         try:
             frames[name] = run.table(name)
         except (OSError, *_ODD) as error:

@@ -131,7 +131,7 @@ def tokens(case: Case) -> None:
         few = frame[name] < each * frame["rollouts"]
         case.rows("ledger", few, f"{name} are fewer than {each} for each of its rollouts")
     if case.option("learning", "reflection_lm") == "base":
-        answered = frame["reflection_calls"] - frame["reflection_failures"].fillna(0)
+        answered = frame["reflection_calls"] - frame["reflection_failures"]
         few = frame["reflection_tokens"] < answered
         case.rows("ledger", few, "reflection_tokens are fewer than its reflection_calls")
 
@@ -182,7 +182,7 @@ def _tokens(case: Case, slow: pd.DataFrame, size: int) -> None:
     total = taken.sort_index().cumsum() * size
     wanted = slow["step"].map(total)
     trains = slow["optimizer_steps"].eq(slow["step"]) & wanted.notna()
-    close = np.isclose(slow["generated_tokens"], wanted, rtol=case.rounding(1e-6), atol=0.5)
+    close = np.isclose(slow["generated_tokens"], wanted, rtol=1e-6, atol=0.5)
     rows = (trains & ~close).reindex(case.tables["ledger"].index, fill_value=False)
     reason = "generated_tokens are not the sum of completion_tokens over the steps so far"
     case.rows("ledger", rows, reason)

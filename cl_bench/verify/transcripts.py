@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.contract.prompts import SEED_PROMPT
 from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.text import well_formed
 from cl_bench.verify.case import KEYS, LABEL, Case
@@ -61,7 +60,7 @@ def system_prompts(case: Case) -> None:
         return
     frame, prompts = case.tables["transcripts"], case.tables["prompts"]
     seed = frame["prompt"].eq("seed")
-    seed_prompt = case.option("learning", "seed_prompt") or SEED_PROMPT
+    seed_prompt = case.option("learning", "seed_prompt")
     other = seed & frame["system_prompt"].ne(seed_prompt)
     case.rows("transcripts", other, "system_prompt is not the seed prompt")
     born = prompts.groupby("text")["step"].min()
@@ -73,8 +72,6 @@ def system_prompts(case: Case) -> None:
 
 def _counts(case: Case, frame: pd.DataFrame) -> None:
     wanted = case.option("evaluation", "transcripts")
-    if wanted is None:
-        return
     evaluations = case.tables["evaluations"]
     told = evaluations["at"].ne("inside") & evaluations["test_set"].eq("stream")
     told &= evaluations["weights"].eq("trained")

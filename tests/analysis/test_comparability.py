@@ -145,13 +145,6 @@ def test_a_setup_says_everything_at_once(tmp_path: Path) -> None:
     ]
 
 
-def test_an_older_run_that_did_not_record_something_differs_in_that(tmp_path: Path) -> None:
-    manifest = dict(run(tmp_path / "one").manifest)
-    evaluation = {k: v for k, v in manifest["config"]["evaluation"].items() if k != "temperature"}
-    older = manifest | {"config": manifest["config"] | {"evaluation": evaluation}}
-    assert key_of(manifest).differences(key_of(older)) == ["temperature 1.0 against not recorded"]
-
-
 def test_the_words_of_a_key_name_every_fact(tmp_path: Path) -> None:
     words = key_of(run(tmp_path / "one").manifest).words()
     assert words[:3] == (

@@ -46,8 +46,12 @@ def make_run(tmp_path: Path) -> MakeRun:
         folder: Path | None = None,
     ) -> Path:
         home = folder or tmp_path / "runs"
+        stages = [{"domain": name, "steps": cell.steps} for name in cell.stream.split("-to-")]
         manifest = {
-            "stream": {"name": cell.stream, "stages": []},
+            "stream": {"name": cell.stream, "stages": stages},
+            "learner": cell.learner,
+            "model": cell.model,
+            "seed": cell.seed,
             "status": status,
             "reason": reason,
             "threads": 1,

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from cl_bench.claims.archive import write_archive
 from cl_bench.claims.data import Data
+from cl_bench.claims.plan import BUDGETS, Plan
+from cl_bench.claims.runs import write_archive
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.sweep.cell import Cell
 
 MakeRun = Callable[..., Path]
 CELL = Cell("facts-to-code", "fst", 100, 4, {"eval_every": 2})
+PLAN = Plan(BUDGETS["small"], (100,), {})
 OTHER = Cell("facts-to-code", "rl", 100, 4, {"eval_every": 2})
 
 
@@ -30,7 +32,7 @@ def data(request: pytest.FixtureRequest, make_run: MakeRun, tmp_path: Path) -> D
     folder = make_run(CELL, rising)
     if request.param == "directories":
         return Data.of_runs([CELL, OTHER], folder)
-    write_archive([CELL, OTHER], folder, tmp_path / "archive")
+    write_archive([CELL, OTHER], folder, tmp_path / "archive", PLAN)
     return Data.of_archive(tmp_path / "archive")
 
 
@@ -62,16 +64,6 @@ def test_what_was_not_evaluated_is_undefined_and_says_what(data: Data) -> None:
     assert data.curve(CELL, "math") == Undefined(
         f"run {CELL.name} was not evaluated on math (stream, learner prompt, trained weights)"
     )
-
-
-def test_items_hold_one_mean_per_problem_at_the_start_and_stage_ends(data: Data) -> None:
-    items = data.table("items", CELL)
-    assert not isinstance(items, Undefined)
-    assert sorted(set(items["step"])) == [0, 4, 8]
-    assert set(items["score"]) == {0.5}
-    # 3 points × 2 domains × 2 prompts × 2 weights × 2 problems
-    assert len(items) == 48
-    assert "answer" not in items
 
 
 def test_a_missing_run_is_undefined_by_its_name(data: Data) -> None:
@@ -113,14 +105,13 @@ def test_only_a_run_that_is_done_has_values(
 def test_the_runs_have_a_row_for_every_cell_and_say_what_made_them(make_run: MakeRun) -> None:
     after = Cell("facts", "rl", 100, 4, {"eval_every": 2}, start=CELL)
     folder = make_run(CELL, rising)
-    runs = Data.of_runs([CELL, after], folder).runs()
+    runs = Data.of_runs([CELL, after], folder).runs([CELL, after])
     assert runs["cell"].tolist() == [CELL.name, after.name]
     assert runs["status"].tolist() == ["done", "missing"]
     first = runs.iloc[0]
-    assert (first["stream"], first["learner"], first["seed"]) == ("facts-to-code", "fst", 100)
-    assert first["options"] == '{"eval_every": 2}'
+    assert first["learner"] == "fst"
     assert (first["git_commit"], first["torch"], first["trl"]) == ("c" * 40, "2.9", "1.17")
-    assert (first["seconds"], first["threads"]) == (7.0, 1)
+    assert first["seconds"] == 7.0
     assert runs.iloc[1]["start"] == CELL.name
 
 
@@ -130,12 +121,12 @@ def test_a_run_of_another_schema_version_is_one_error(make_run: MakeRun) -> None
     content = json.loads(manifest.read_text()) | {"schema_version": 99}
     manifest.write_text(json.dumps(content))
     with pytest.raises(RunDirectoryError, match="schema version 99"):
-        Data.of_runs([CELL], folder).runs()
+        Data.of_runs([CELL], folder)
 
 
 def test_of_two_sources_the_finished_run_counts(make_run: MakeRun, tmp_path: Path) -> None:
     folder = make_run(CELL, rising)
-    write_archive([CELL], folder, tmp_path / "archive")
+    write_archive([CELL], folder, tmp_path / "archive", PLAN)
     failed = make_run(CELL, status="failed", reason="no", folder=tmp_path / "again")
     both = Data.of_runs([CELL, OTHER], failed).merged(Data.of_archive(tmp_path / "archive"))
     assert both.cell_accuracy(CELL, "code") == pytest.approx(0.81)
@@ -148,7 +139,7 @@ def test_a_cell_that_could_not_be_made_has_its_reason(make_run: MakeRun) -> None
     folder = make_run(CELL, rising)
     failures = dict.fromkeys((CELL.name, OTHER.name), "ModelError: gone")
     data = Data.of_runs([CELL, OTHER], folder, failures)
-    assert data.runs()["status"].tolist() == ["done", "failed"]
+    assert data.runs([CELL, OTHER])["status"].tolist() == ["done", "failed"]
     expected = Undefined(f"run {OTHER.name} failed: ModelError: gone")
     assert data.cell_accuracy(OTHER, "code") == expected
 
@@ -158,7 +149,8 @@ def test_what_starts_from_a_diverged_run_says_so_from_runs_and_archive(
 ) -> None:
     after = Cell("facts", "rl", 100, 4, {"eval_every": 2}, start=CELL)
     folder = make_run(CELL, status="diverged", reason="Step 3 diverged: nan.")
-    write_archive([CELL, after], folder, tmp_path / "archive", failures={after.name: "no model"})
+    failures = {after.name: "no model"}
+    write_archive([CELL, after], folder, tmp_path / "archive", PLAN, failures=failures)
     why = f"it starts from {CELL.name}, which diverged"
     for data in (Data.of_runs([CELL, after], folder), Data.of_archive(tmp_path / "archive")):
         assert data.runs([after])[["status", "reason"]].values.tolist() == [["no start", why]]

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cl_bench.claims import archive, plan, reproduce, saved_plan
-from cl_bench.claims.archive import Archive
+from cl_bench.claims import plan, reproduce
 from cl_bench.claims.plan import Plan
 from cl_bench.claims.rule import ClaimVerdict
+from cl_bench.claims.runs import INDEX, Archive, joined, known_cells, write_archive
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import UsageError
 from cl_bench.store.files import write_json_atomically
@@ -158,7 +158,7 @@ def test_archived_runs_are_not_made_again_and_stay_in_the_archive(
     assert {cell.learner for cell in sweep.made} == {"prompt", "fst"}
     assert not any(cell.stream == "facts" and cell.learner == "fst" for cell in sweep.made)
     assert again.measured.value_by_seed == pytest.approx({100: 0.4, 102: 0.41})
-    assert len(archive.known_cells(store)) == 2 * (3 * 2 + 1)
+    assert len(known_cells(store)) == 2 * (3 * 2 + 1)
 
 
 def test_rules_and_plan_are_registered_before_the_first_run(
@@ -174,7 +174,7 @@ def test_rules_and_plan_are_registered_before_the_first_run(
     monkeypatch.setattr(reproduce, "make_missing", look_and_make)
     reproduce.reproduce([1], folder=tmp_path / "runs", jobs=1, say=print, seeds=2, archive=packed)
     assert registered == [Archive.read(packed).registered]
-    assert set(registered[0] or {}) == {"rules", "plan", "code", "seeds"}
+    assert set(registered[0]) == {"rules", "plan", "code", "seeds"}
 
 
 def test_an_interrupted_reproduction_packs_what_is_finished(
@@ -188,7 +188,7 @@ def test_an_interrupted_reproduction_packs_what_is_finished(
     store = tmp_path / "archive"
     with pytest.raises(KeyboardInterrupt):
         made([10], tmp_path, archive=store)
-    assert archive.known_cells(store) == {cell.name: "done" for cell in sweep.made}
+    assert known_cells(store) == {cell.name: "done" for cell in sweep.made}
     assert len(sweep.made) == 3
 
 
@@ -198,11 +198,11 @@ def test_a_missing_probe_has_its_archived_origin_made_again(sweep: Sweep, tmp_pa
     probe = planned.probe(origin, 100)
     store = tmp_path / "archive"
     sweep([origin], tmp_path / "there", jobs=1, say=lambda _: None, known={})
-    archive.write_archive([origin], tmp_path / "there", store)
+    write_archive([origin], tmp_path / "there", store, planned)
     known = reproduce._known([origin, probe], tmp_path / "here", store)
     assert known == {}
     sweep([probe], tmp_path / "there", jobs=1, say=lambda _: None, known={})
-    archive.write_archive([origin, probe], tmp_path / "there", store)
+    write_archive([origin, probe], tmp_path / "there", store, planned)
     known = reproduce._known([origin, probe], tmp_path / "here", store)
     assert known == {origin.name: "done", probe.name: "done"}
 
@@ -214,7 +214,7 @@ def test_an_archived_origin_that_diverged_settles_its_probes(sweep: Sweep, tmp_p
     sweep.diverging.add(origin.name)
     store = tmp_path / "archive"
     sweep([origin], tmp_path / "there", jobs=1, say=lambda _: None, known={})
-    archive.write_archive([origin], tmp_path / "there", store)
+    write_archive([origin], tmp_path / "there", store, planned)
     known = reproduce._known([origin, probe], tmp_path / "here", store)
     assert known == {origin.name: "diverged"}
 
@@ -321,8 +321,7 @@ def test_an_archive_keeps_its_plan_and_takes_more_seeds(tmp_path: Path) -> None:
     one = made([7], tmp_path, seeds=1, archive=store)
     assert set(one.judged[0].statements[0].measured.value_by_seed) == {100}
     kept = Archive.read(store).plan
-    assert kept is not None
-    assert (kept["budget"], kept["seeds"]) == ("small", [100, 102, 103])
+    assert (kept.budget.name, kept.seeds) == ("small", (100, 102, 103))
     made([10], tmp_path, seeds=4, archive=store)
     again = reproduce.rebuild(store, tmp_path / "page", [10])
     values = again.judged[0].statements[0].measured.value_by_seed
@@ -332,7 +331,7 @@ def test_an_archive_keeps_its_plan_and_takes_more_seeds(tmp_path: Path) -> None:
 
 def test_an_archive_of_another_plan_is_refused_before_any_run(sweep: Sweep, tmp_path: Path) -> None:
     call("--claims", "10", "--archive", "kept", "--seeds", "1")
-    before = (tmp_path / "kept" / "manifest.json").read_bytes()
+    before = (tmp_path / "kept" / INDEX).read_bytes()
     sweep.made.clear()
     code, _, stderr = call("--claims", "7", "--budget", "full", "--archive", "kept")
     assert code == 2
@@ -345,15 +344,15 @@ def test_an_archive_of_another_plan_is_refused_before_any_run(sweep: Sweep, tmp_
     assert "under other settings than cl-bench takes now: learning_rate of rl 0.0006" in stderr
     assert "(now 0.0003). Give another --archive" in stderr
     assert sweep.made == []
-    assert (tmp_path / "kept" / "manifest.json").read_bytes() == before
+    assert (tmp_path / "kept" / INDEX).read_bytes() == before
 
 
 def test_an_archive_of_another_model_is_refused(tmp_path: Path) -> None:
     kept = Plan(plan.BUDGETS["small"], (100,), SETTINGS, "other")
-    archive.write_archive([], tmp_path, tmp_path / "kept", plan=saved_plan.as_dict(kept))
+    write_archive([], tmp_path, tmp_path / "kept", kept)
     given = Plan(kept.budget, (101,), SETTINGS)
     with pytest.raises(UsageError, match="has runs of the model other, and the model now is embed"):
-        saved_plan.joined(given, tmp_path / "kept")
+        joined(given, tmp_path / "kept")
 
 
 @pytest.mark.usefixtures("sweep")
@@ -397,7 +396,9 @@ def test_bad_input_is_one_line(
 
 @pytest.mark.usefixtures("sweep")
 def test_an_archive_of_an_unknown_plan_is_one_error(tmp_path: Path) -> None:
-    archive.write_archive([], tmp_path, tmp_path / "archive", plan={"budget": "huge"})
+    write_archive([], tmp_path, tmp_path / "archive", Plan(plan.BUDGETS["small"], (100,), SETTINGS))
+    index = tmp_path / "archive" / INDEX
+    index.write_text(index.read_text().replace('"small"', '"huge"'))
     code, _, stderr = call("--from", "archive")
     assert code == 2
     assert "holds no plan that this cl-bench knows (KeyError('huge'))" in stderr

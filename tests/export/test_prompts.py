@@ -31,7 +31,7 @@ ROWS = [
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunDirectory:
-    manifest = {"stream": {"stages": STAGES}, "config": {"learning": {}}}
+    manifest = {"stream": {"stages": STAGES}, "config": {"learning": {"seed_prompt": SEED_PROMPT}}}
     directory = RunDirectory.create(tmp_path / "run", manifest)
     names = ("round", "step", "prompt_id", "parent_id", "text", "score", "fate")
     rows = [dict(zip(names, row, strict=True)) for row in ROWS]
@@ -81,13 +81,9 @@ def test_else_the_last_checkpoint_says_it(run: RunDirectory) -> None:
     assert prompts_at(run, 1, final=False).chosen == "one"
 
 
-@pytest.mark.parametrize(
-    ("learning", "seed"), [({}, SEED_PROMPT), ({"seed_prompt": "Be brief."}, "Be brief.")]
-)
-def test_a_learner_without_prompts_has_the_seed_prompt(
-    tmp_path: Path, learning: dict[str, str], seed: str
-) -> None:
-    manifest = {"stream": {"stages": STAGES}, "config": {"learning": learning}}
+def test_a_learner_without_prompts_has_the_seed_prompt(tmp_path: Path) -> None:
+    seed = "Be brief."
+    manifest = {"stream": {"stages": STAGES}, "config": {"learning": {"seed_prompt": seed}}}
     run = RunDirectory.create(tmp_path / "run", manifest)
     found = prompts_at(run, 2, final=True)
     assert found.data() == {

@@ -16,7 +16,6 @@ from cl_bench.gate.policy import default_policy, parse_policy
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.run_tables import find_runs
-from cl_bench.store.schema import SCHEMA_VERSION
 from tests.verify.tampering import Forgery
 
 from .gate_runs import noisy_run, noisy_runs
@@ -70,22 +69,19 @@ def test_runs_that_differ_in_wall_time_alone_are_identical(tmp_path: Path) -> No
     assert judge(slower, first).coverage[0].identical
 
 
-def test_what_an_older_schema_did_not_measure_makes_no_run_another(
-    packed_run: Path, tmp_path: Path
-) -> None:
-    older = packed_run.with_name("packed-run-4.zip")
-    run = Forgery(older)
-    run.manifest["schema_version"] = run.contents["schema_version"] = SCHEMA_VERSION
+def test_what_one_run_did_not_measure_makes_it_no_other(packed_run: Path, tmp_path: Path) -> None:
+    less = packed_run.with_name("packed-run-less.zip")
+    run = Forgery(less)
     for column in ("kl_deployed_start", "kl_deployed_start_sequence", "truncation_rate"):
         run.tables["evaluations"][column] = 0.25
     run.tables["items"]["truncated"] = 0
-    newer = run.write(tmp_path / "newer.zip")
-    assert judge(newer, older).coverage[0].identical
-    assert judge(older, newer).coverage[0].identical
+    more = run.write(tmp_path / "more.zip")
+    assert judge(more, less).coverage[0].identical
+    assert judge(less, more).coverage[0].identical
     run.edit("evaluations", "truncation_rate", 0.5, step=2)
-    assert not judge(run.write(tmp_path / "other.zip"), newer).coverage[0].identical
+    assert not judge(run.write(tmp_path / "other.zip"), more).coverage[0].identical
     run.edit("evaluations", "entropy", 0.5, step=2)
-    assert not judge(run.write(tmp_path / "another.zip"), older).coverage[0].identical
+    assert not judge(run.write(tmp_path / "another.zip"), less).coverage[0].identical
 
 
 def test_a_drop_of_ten_points_is_a_regression(five: Path, dropped: Path) -> None:

@@ -88,6 +88,7 @@ def _manifest(spec: Synthetic) -> Row:
         "eval_every": spec.every,
         "threads": 1,
         "device": "auto",
+        "precision": "float32",
         "keep_stage_models": False,
         "learning": asdict(learning),
         "evaluation": _EVALUATION | {"items": spec.items or 64, "samples": spec.samples},
@@ -126,7 +127,12 @@ def _stream(spec: Synthetic) -> Row:
 
 
 # `EvaluationConfig`, whose module would import torch.
-_EVALUATION = {"retention_items": 8, "probes": True}
+_EVALUATION = {
+    "retention_items": 8,
+    "kl_items": 0,
+    "transcripts": 3,
+    "probes": True,
+}
 _PROVENANCE = {
     "cl_bench": "0.1.0",
     "git_commit": "c" * 40,

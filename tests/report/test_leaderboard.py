@@ -10,14 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from cl_bench.analysis import comparability
 from cl_bench.metrics.stats.bootstrap import Estimate, Interval
 from cl_bench.metrics.stats.ranks import Ranks
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.leaderboard import Board, Row, leaderboard, leaderboard_of
 from cl_bench.store.run_tables import find_runs
 from tests.report.synthetic_runs import write_run, write_runs
-from tests.store.older_runs import older_run
 
 Number = Callable[[int, str, str], float]
 
@@ -204,21 +202,6 @@ def test_dirty_trees_mixed_code_and_plug_ins_are_flagged(tmp_path: Path) -> None
     board, _ = _board(tmp_path)
     assert board.rows[0].flags == ("dirty tree", "mixed code", "plug-in acme 1.2")
     assert "Its runs were made by 2 versions of the code" in board.notes
-
-
-@pytest.mark.parametrize(
-    ("changed_at", "flags"), [((), ("one seed",)), ((4,), ("one seed", "older schema (3)"))]
-)
-def test_an_older_schema_is_flagged_where_its_numbers_mean_something_else(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    changed_at: tuple[int, ...],
-    flags: tuple[str, ...],
-) -> None:
-    monkeypatch.setattr(comparability, "MEANING_CHANGED_AT", changed_at)
-    older_run(3, tmp_path)
-    board, problems = _board(tmp_path)
-    assert (board.rows[0].flags, problems) == (flags, [])
 
 
 def test_damaged_runs_are_problems_and_hurt_no_other(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_wrong_values_name_the_table_and_the_column(column: str, value: object) 
 def test_message_of_a_wrong_value_says_what_was_given_and_what_is_allowed() -> None:
     with pytest.raises(RunDirectoryError, match=r"'learner' or 'stated', not 'evolved'"):
         to_arrow("items", [{**ITEM, "prompt": "evolved"}])
-    with pytest.raises(RunDirectoryError, match=r"takes int64, not 1.5 \(float\)"):
+    with pytest.raises(RunDirectoryError, match=r"takes int64 or None, not 1.5 \(float\)"):
         to_arrow("items", [{**ITEM, "sample": 1.5}])
 
 

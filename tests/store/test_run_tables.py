@@ -8,10 +8,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
 from cl_bench.analysis.run_values import run_metrics
-from cl_bench.cli.app import app
 from cl_bench.contract.errors import RunDirectoryError
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.run_tables import RunTables, Selective, find_runs, open_run, rows_of
@@ -73,17 +71,6 @@ def test_links_that_lead_back_up_are_not_followed(tmp_path: Path) -> None:
     found, broken = find_runs([home])
     assert ([run.path for run in found], broken) == ([home / "run"], [])
     assert len(find_runs([tmp_path / "link"])[0]) == 1
-
-
-def test_an_archive_of_claims_is_named_as_what_it_is(tmp_path: Path) -> None:
-    for name in ("manifest.json", "runs.parquet"):
-        (tmp_path / name).write_text("{}")
-    for command in (["show"], ["report"], ["compare", str(tmp_path)]):
-        done = CliRunner().invoke(app, [*command, str(tmp_path)])
-        said = " ".join(done.stderr.split())
-        assert (done.exit_code, done.stdout) == (2, ""), command
-        assert "is an archive of claims" in said
-        assert f"`cl-bench reproduce --from {tmp_path}` reads it" in said
 
 
 def test_what_lies_inside_a_run_is_no_run_of_its_own(tmp_path: Path) -> None:

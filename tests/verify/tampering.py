@@ -100,7 +100,7 @@ class Forgery:
 @cache
 def _tables(pack: Path) -> dict[str, pd.DataFrame]:
     run = PackedRun.open(pack)
-    return {name: run.table(name) for name in TABLES}
+    return {name: run.table(name) for name in run.kept}
 
 
 def _column(values: pd.Series, field: pa.Field) -> pa.Array:

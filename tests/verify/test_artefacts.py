@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from cl_bench.claims.verify_calibration import TRIALS, verify_calibration
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import RunDirectoryError
-from cl_bench.store.packs.packed import PackedRun
 from cl_bench.store.run_directory import RunDirectory
-from cl_bench.store.schema import TABLES
 from cl_bench.verify.artefacts import verify
-from cl_bench.verify.calibration import verify_calibration
-from cl_bench.verify.run import verify_run
-from cl_bench.verify.submission.packing import pack
-from tests.store.older_runs import older_run
 
 ROOT = Path(__file__).parents[2]
 needs_results = pytest.mark.skipif(
@@ -86,69 +80,10 @@ def test_hostile_names_and_reasons_are_printed_harmlessly(
     assert "learner is" in done.stdout
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
-def test_runs_of_older_schema_versions_are_verified_and_packed(
-    version: int, tmp_path: Path
-) -> None:
-    run = older_run(version, tmp_path)
-    report = verify_run(run)
-    assert report.findings == [], report.text()
-    directory = RunDirectory.open(run)
-    pack(directory).write(tmp_path / "a.zip")
-    again = PackedRun.open(tmp_path / "a.zip")
-    assert again.contents["schema_version"] == version
-    for name in TABLES:
-        assert again.table(name).equals(directory.table(name)), name
-    assert verify_run(tmp_path / "a.zip").findings == []
-
-
-@pytest.fixture
-def calibration(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(ROOT / "results" / "calibration", tmp_path / "calibration"))
-
-
-@needs_results
-def test_the_committed_trials_are_fine(calibration: Path) -> None:
-    report = verify_calibration(calibration)
-    assert report.findings == []
-    assert report.checked == {"trials": 32}
-
-
-@needs_results
-@pytest.mark.parametrize(
-    ("old", "new", "words"),
-    [
-        ("0.872559", "0.972559", "score is 0.972559, but the mean of its runs is 0.872559"),
-        ("0.765625", "1.765625", "math-to-facts, seed 1000 is no score from 0 to 1"),
-        ("0.0006,8", "0.0007,8", "its trials of rl are not those that calibration makes"),
-        ("rl,3,", "lr,3,", "which is not calibrated"),
-    ],
-)
-def test_forged_trials_are_found_out(calibration: Path, old: str, new: str, words: str) -> None:
-    file = calibration / "trials.csv"
-    text = file.read_text()
-    assert old in text
-    file.write_text(text.replace(old, new, 1))
-    report = verify_calibration(calibration)
-    assert any(words in found.text() for found in report.findings), report.text()
-    assert report.findings[0].file == "trials.csv"
-
-
-@needs_results
-def test_settings_that_the_trials_do_not_choose_are_found_out(calibration: Path) -> None:
-    file = calibration / "settings.json"
-    settings = json.loads(file.read_text())
-    settings["rl"]["learning_rate"] = 0.5
-    file.write_text(json.dumps(settings))
-    (found,) = verify_calibration(calibration).findings
-    assert found.text() == "settings.json: the settings are not those that the trials choose"
-
-
 @needs_results
 @pytest.mark.slow
 def test_the_committed_results_are_fine() -> None:
     results = ROOT / "results"
-    packs = sorted((results / "runs").glob("*/*.zip"))
-    reports = list(verify([results / "calibration", results / "claims", *packs]))
-    assert {"archive of claims", "trials of calibration"} <= {report.kind for report in reports}
+    reports = list(verify([results], {TRIALS: verify_calibration}))
+    assert {"packed run", "trials of calibration"} == {report.kind for report in reports}
     assert [report.text() for report in reports if report.findings] == []

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from cl_bench.cli.app import app
 from cl_bench.store.packs.decode import encoded
+from cl_bench.store.packs.layout import MAY_LACK, member
 from cl_bench.verify.run import verify_run
 
 from .tampering import INSIDE, Forgery, Tamper, option, require_found
@@ -170,17 +171,35 @@ def test_stated_metrics_are_computed_again(packed_run: Path, tmp_path: Path) -> 
     assert "truncation_rate is stated as nothing" in texts[3]
 
 
-def test_a_pack_of_an_older_version_states_what_its_version_measured(
+def test_a_run_that_did_not_measure_everything_is_fine(packed_run: Path) -> None:
+    report = verify_run(packed_run.with_name("packed-run-less.zip"))
+    assert report.findings == [], report.text()
+
+
+def test_a_pack_may_lack_tables_and_the_responses_of_its_scores(
     packed_run: Path, tmp_path: Path
 ) -> None:
-    older = packed_run.with_name("packed-run-4.zip")
-    assert verify_run(older).findings == []
-    forged = Forgery(older)
-    values = forged.contents["metrics"]["values"]
-    assert "truncation_rate" not in values
-    del values["rollouts"]
-    (found,) = verify_run(forged.write(tmp_path / "forged.zip")).findings
-    assert "rollouts is stated as nothing" in found.reason
+    run = Forgery(packed_run)
+    for name in MAY_LACK:
+        del run.tables[name]
+    run.manifest["config"]["evaluation"]["transcripts"] = 0
+    items, evaluations = run.tables["items"], run.tables["evaluations"]
+    ends = evaluations["step"][evaluations["at"].ne("inside")]
+    for column in ("sample", "completion_tokens", "answer"):
+        items[column] = None
+    run.tables["items"] = items[items["step"].isin(ends)].reset_index(drop=True)
+    for column in ("format_rate", "truncation_rate"):
+        evaluations[column] = None
+        run.tables["items"][{"format_rate": "formatted"}.get(column, "truncated")] = None
+    report = verify_run(run.write(tmp_path / "a.zip", restate=True))
+    assert report.findings == [], report.text()
+    assert report.notes[-2:] == ["scores without their answers", "without timing, transcripts"]
+    run.edit("evaluations", "accuracy", lambda old: 1 - old / 2, step=6, domain="math")
+    reasons = [f.reason for f in verify_run(run.write(tmp_path / "b.zip", restate=True)).findings]
+    assert any("but the mean score of its items is" in reason for reason in reasons), reasons
+    run.left_out = {member("ledger")}
+    (found,) = verify_run(run.write(tmp_path / "c.zip")).findings
+    assert (found.file, found.reason) == (member("ledger"), "is missing")
 
 
 def test_bytes_beside_the_members_are_found_out(packed_run: Path, tmp_path: Path) -> None:

@@ -31,13 +31,11 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImp
 
 
 def written(members: Mapping[str, bytes]) -> bytes:
-    """The zip file of these members, in the order of `MEMBERS`, not compressed once more."""
+    """The zip file of these members, in the order of `MEMBERS`."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name in sorted(members, key=_order):
-            info = zipfile.ZipInfo(name, _TIME)
-            info.create_system, info.external_attr = _UNIX, 0o644 << 16
-            archive.writestr(info, members[name])
+            archive.writestr(_info(name), members[name], compresslevel=9)
     return buffer.getvalue()
 
 
@@ -56,6 +54,25 @@ def read(path: Path, name: str) -> bytes:
             return archive.read(name)
         except _DAMAGE as error:
             raise no_pack(path, f"is damaged ({error})", name) from error
+
+
+def holds_more(path: Path) -> bool:
+    """Whether a file has other bytes than `written` puts around the compressed members."""
+    content = path.read_bytes()
+    with _opened(path) as archive:
+        members = sorted(archive.infolist(), key=lambda info: _order(info.filename))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as again:
+        for found in members:  # not compressed again: another zlib may give other bytes
+            info = _info(found.filename)
+            info.CRC, info.file_size = found.CRC, found.file_size
+            info.compress_size, info.header_offset = found.compress_size, buffer.tell()
+            head = info.FileHeader()
+            start = found.header_offset + len(head)
+            buffer.write(head + content[start : start + info.compress_size])
+            again.filelist.append(info)
+        again.start_dir = buffer.tell()
+    return buffer.getvalue() != content
 
 
 def no_pack(path: Path, reason: str, name: str = "") -> DamagedError:
@@ -116,6 +133,14 @@ def _size_fault(members: list[zipfile.ZipInfo]) -> str:
     if total > MAX_UNPACKED:
         return f"its members have {total:,} bytes unpacked; at most {MAX_UNPACKED:,} are read"
     return ""
+
+
+def _info(name: str) -> zipfile.ZipInfo:
+    """What the zip file says of a member; compressed, as small Parquet files are mostly headers."""
+    info = zipfile.ZipInfo(name, _TIME)
+    info.create_system, info.external_attr = _UNIX, 0o644 << 16
+    info.compress_type = zipfile.ZIP_DEFLATED
+    return info
 
 
 def _order(name: str) -> int:

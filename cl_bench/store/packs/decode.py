@@ -21,12 +21,20 @@ class UndecodableError(Exception):
 def encoded(table: pa.Table) -> bytes:
     """A table as a Parquet file; the same rows give the same bytes, however they came together.
 
-    What columns mean is left out: it is the same for all runs, and longer than the rows of many.
+    What columns mean is left out, and so are statistics and Arrow's own schema: they are longer
+    than the rows of many runs.
     """
     sink = io.BytesIO()
     fields = [pa.field(field.name, field.type, field.nullable) for field in table.schema]
     whole = table.cast(pa.schema(fields)).combine_chunks()
-    parquet.write_table(whole, sink, compression="zstd", compression_level=9)
+    parquet.write_table(
+        whole,
+        sink,
+        compression="zstd",
+        compression_level=9,
+        write_statistics=False,
+        store_schema=False,
+    )
     return sink.getvalue()
 
 

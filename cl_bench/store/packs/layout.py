@@ -5,8 +5,9 @@
     manifest.json              the run's own, byte for byte
     tables/<table>.parquet     all rows of a table, its parts joined
 
-It is a zip file whose members are stored in that order, with one fixed time: the same run gives the
-same bytes. It has no checkpoint and no model.
+It is a zip file whose members stand in that order, with one fixed time: the same run gives the same
+bytes. It has no checkpoint and no model. The tables of `MAY_LACK` may be missing, of a run that did
+not keep them; they read as tables without rows.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ LEFT_OUT = (
     "checkpoint, stage models, figures, summary.txt, the record of calls to a reflection LM, and "
     "the hashes of the tables' parts"
 )
+MAY_LACK = ("timing", "transcripts")
+"""Tables that no metric of learning is computed from."""
 _UNSAFE = re.compile(r"[^\w.+-]")
 
 
@@ -60,8 +63,6 @@ def home(manifest: Mapping[str, Any]) -> PurePath:
     `<stream>/<learner>-<seed>-<hash>.zip`.
     """
     plain = place(manifest)
-    if "config_hash" not in manifest:
-        return plain  # an early schema
     configuration = _safe(str(manifest["config_hash"]))[:HASH_SHOWN]
     return plain.with_name(f"{plain.name.removesuffix(SUFFIX)}-{configuration}{SUFFIX}")
 

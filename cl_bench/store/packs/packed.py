@@ -14,12 +14,18 @@ import pyarrow.compute as compute
 
 from cl_bench.contract.errors import OtherSoftwareError, unknown
 from cl_bench.contract.text import printable
-from cl_bench.store.migrations import tables_of, upgrade, version_of
 from cl_bench.store.packs import container
 from cl_bench.store.packs.decode import UndecodableError, decoded
-from cl_bench.store.packs.layout import FINISHED, MANIFEST, PACK, PACK_VERSION, member
-from cl_bench.store.run_directory import require_unedited
-from cl_bench.store.schema import TABLES
+from cl_bench.store.packs.layout import (
+    FINISHED,
+    MANIFEST,
+    MAY_LACK,
+    PACK,
+    PACK_VERSION,
+    member,
+)
+from cl_bench.store.run_directory import require_unedited, require_version
+from cl_bench.store.schema import SCHEMA_VERSION, TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +60,11 @@ class PackedRun:
         require_unedited(manifest, path / MANIFEST)
         return cls(path, manifest, contents)
 
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The tables that it has: all but some of `MAY_LACK`."""
+        return tuple(name for name in TABLES if member(name) in self.contents["members"])
+
     def table(self, name: str) -> pd.DataFrame:
         """All rows of a table; columns and types as in `cl_bench.store.schema`."""
         return self.select(name).to_pandas(use_threads=False)
@@ -74,18 +85,17 @@ class PackedRun:
 
     def _read(self, name: str) -> pa.Table:
         schema = TABLES[name]
-        if member(name) not in self.contents["members"]:
-            return schema.empty_table()  # of a later version than the run's
+        if name not in self.kept:
+            return schema.empty_table()
         try:
             content = decoded(hashed(self.path, member(name), self.contents))
-            table = upgrade(self.manifest, name, content)
-        except (UndecodableError, pa.ArrowException, ValueError) as error:
+        except UndecodableError as error:
             raise container.no_pack(self.path, f"cannot be read: {error}", member(name)) from error
-        if not table.schema.equals(schema):
+        if not content.schema.equals(schema):
             columns = printable(", ".join(content.schema.names), 300)
             reason = f"has other columns or types than those of its schema version: {columns}"
             raise container.no_pack(self.path, reason, member(name))
-        return table.cast(schema)
+        return content.cast(schema)
 
 
 def hashed(path: Path, name: str, contents: Mapping[str, Any]) -> bytes:
@@ -131,16 +141,14 @@ def _require_members(path: Path, names: frozenset[str], members: Mapping[str, An
 
 def _require_tables(path: Path, contents: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
     """The tables are those of the schema version, and that is the run's."""
-    version = version_of(manifest, path)
-    if contents.get("schema_version") != version:
+    require_version(manifest, path)
+    if contents.get("schema_version") != SCHEMA_VERSION:
         said = printable(repr(contents.get("schema_version")), 40)
-        reason = f"names the schema version {said}, but the run's is {version}"
+        reason = f"names the schema version {said}, but the run's is {SCHEMA_VERSION}"
         raise container.no_pack(path, reason, PACK)
-    tables = {member(name) for name in tables_of(version)}
-    if missing := sorted(tables - contents["members"].keys()):
+    needed = {member(name) for name in TABLES if name not in MAY_LACK}
+    if missing := sorted(needed - contents["members"].keys()):
         raise container.no_pack(path, "is missing", missing[0])
-    if others := sorted(contents["members"].keys() - tables - {MANIFEST}):
-        raise container.no_pack(path, f"is no table of schema version {version}", others[0])
 
 
 def _json(path: Path, name: str, content: bytes) -> dict[str, Any]:

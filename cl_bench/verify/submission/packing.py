@@ -13,7 +13,6 @@ from cl_bench.analysis.run_values import METRIC_VERSION, run_metrics
 from cl_bench.contract.errors import RunDirectoryError
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.files import replacing, writing
-from cl_bench.store.migrations import tables_of, version_of
 from cl_bench.store.packs import container
 from cl_bench.store.packs.decode import encoded
 from cl_bench.store.packs.layout import (
@@ -26,6 +25,7 @@ from cl_bench.store.packs.layout import (
 )
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.run_tables import RunTables
+from cl_bench.store.schema import SCHEMA_VERSION, TABLES
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ def pack(run: RunDirectory) -> Pack:
     """
     manifest = run.manifest
     require_finished(manifest, run.path)
-    tables = {name: run.raw(name) for name in tables_of(version_of(manifest, run.path))}
+    tables = {name: run.select(name) for name in TABLES}
     members = {MANIFEST: _read(run.path / MANIFEST)}
     members |= {member(name): encoded(table) for name, table in tables.items()}
     entries = {name: _entry(content) for name, content in members.items()}
@@ -61,7 +61,7 @@ def pack(run: RunDirectory) -> Pack:
         entries[member(name)]["rows"] = len(table)
     contents = {
         "pack_version": PACK_VERSION,
-        "schema_version": manifest["schema_version"],
+        "schema_version": SCHEMA_VERSION,
         "members": entries,
         "left_out": LEFT_OUT,
         "metrics": measured(run),

@@ -14,7 +14,7 @@ class Recorded:
     """A sampler, and what it was asked and gave: one entry a row."""
 
     sampler: Sampler
-    engine: str = "recorded"
+    engine: str = field(default="recorded", kw_only=True)
     prompts: list[tuple[int, ...]] = field(default_factory=list)
     completions: list[tuple[int, ...]] = field(default_factory=list)
 
@@ -44,7 +44,7 @@ class Scripted:
     """Rows asked of the base."""
     changes: int = 0
     """How often it was told of new weights."""
-    engine: str = "scripted"
+    engine: str = field(default="scripted", kw_only=True)
 
     def sample(
         self,
