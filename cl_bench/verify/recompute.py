@@ -48,12 +48,12 @@ def asked(case: Case) -> None:
     """Items, samples and temperature are those of the configuration."""
     frame = case.tables["evaluations"]
     stream = frame["test_set"].ne("retention")
-    for column, option, where in (
-        ("n_samples", "samples", stream),
-        ("temperature", "temperature", stream | True),
-        ("n_items", "retention_items", ~stream),
+    for column, part, option, where in (
+        ("n_samples", "evaluation", "samples", stream),
+        ("temperature", "learning", "temperature", stream | True),
+        ("n_items", "evaluation", "retention_items", ~stream),
     ):
-        wanted = case.option("evaluation", option)
+        wanted = case.option(part, option)
         reason = f"{column} is not {wanted}, as the configuration says"
         case.rows("evaluations", where & frame[column].ne(wanted), reason)
     most = case.option("evaluation", "items")
