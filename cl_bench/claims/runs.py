@@ -172,7 +172,7 @@ def _differing(kept: Plan, plan: Plan) -> list[str]:
 
 def _write(archive: Archive, out: Path) -> None:
     """Write all files under temporary names; then they take their places, the index last."""
-    from cl_bench.verify.submission.packing import pack
+    from cl_bench.verify.packing import pack
 
     (out / RUNS).mkdir(parents=True, exist_ok=True)
     with ExitStack() as places:

@@ -26,7 +26,7 @@ def submit(
 ) -> None:
     """Verify a run and pack it into one file that another person can add to the results."""
     with Errors(debug):
-        from cl_bench.verify.submission.submit import submit as pack_run
+        from cl_bench.verify.submission import submit as pack_run
 
         made = pack_run(run, out, allow_dirty=allow_dirty)
         typer.echo(made.text())
@@ -46,7 +46,7 @@ def verify(
         import json
 
         from cl_bench.claims.verify_calibration import TRIALS, verify_calibration
-        from cl_bench.verify.artefacts import verify as verified
+        from cl_bench.verify.run import verify as verified
 
         reports = []
         trials = {TRIALS: verify_calibration}
@@ -79,7 +79,7 @@ def pack(
 ) -> None:
     """Verify the runs of a folder and pack each into its place: STREAM/LEARNER-SEED-HASH.zip."""
     with Errors(debug, "What is packed is whole; the same command goes on."):
-        from cl_bench.verify.submission.collect import pack_folder
+        from cl_bench.verify.submission import pack_folder
 
         fates = []
         for outcome in pack_folder(folder, out, replace=replace, allow_dirty=allow_dirty):
