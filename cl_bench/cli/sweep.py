@@ -16,7 +16,7 @@ from cl_bench.contract.errors import UsageError
 from cl_bench.contract.text import printable
 
 if TYPE_CHECKING:
-    from cl_bench.sweep.pool import Outcome
+    from cl_bench.sweep.pool import CellOutcome
 
 Name = typer.Option
 
@@ -102,7 +102,7 @@ def teller(quiet: bool) -> Callable[[str], None]:
     return (lambda _: None) if quiet else say
 
 
-def say_failed(failed: Sequence[Outcome]) -> None:
+def say_failed(failed: Sequence[CellOutcome]) -> None:
     """Tell on stderr how many runs failed, why the first did, and what to do."""
     first = failed[0]
     say(
