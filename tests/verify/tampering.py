@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pytest
 
 from cl_bench.contract.errors import ClBenchError
 from cl_bench.contract.text import config_hash
@@ -111,6 +112,8 @@ def _column(values: pd.Series, field: pa.Field) -> pa.Array:
 
 
 Tamper = Callable[[Forgery], None]
+Forgeries = Mapping[str, Mapping[str, Tamper]]
+"""By file and by words of the finding there, how a run is forged."""
 INSIDE = {"step": 2, "domain": "math", "prompt": "learner"}
 """An evaluation in the middle of the first stage, which was trained on math."""
 
@@ -155,6 +158,15 @@ def option(value: object, *path: str | int) -> Tamper:
         found[path[-1]] = value
 
     return tamper
+
+
+def forgeries(found: Forgeries) -> list[Any]:
+    """Each with its file and words, for a test that is parametrized."""
+    return [
+        pytest.param(file, words, tamper, id=words)
+        for file, by_words in found.items()
+        for words, tamper in by_words.items()
+    ]
 
 
 def require_found(tamper: Tamper, words: str, file: str, pack: Path, target: Path) -> None:

@@ -8,7 +8,18 @@ import pytest
 
 from cl_bench.verify.run import verify_run
 
-from .tampering import INSIDE, Forgery, Tamper, both, drop, duplicate, edit, require_found
+from .tampering import (
+    INSIDE,
+    Forgeries,
+    Forgery,
+    Tamper,
+    both,
+    drop,
+    duplicate,
+    edit,
+    forgeries,
+    require_found,
+)
 
 EVALUATIONS, ITEMS = "tables/evaluations.parquet", "tables/items.parquet"
 
@@ -45,189 +56,97 @@ def nearer(divergence: float) -> float:
     return divergence / 2
 
 
-FORGERIES: dict[str, tuple[Tamper, str, str]] = {
-    "an accuracy is edited": (
-        edit("evaluations", "accuracy", 0.75, **INSIDE, weights="trained"),
-        EVALUATIONS,
-        "accuracy is 0.75, but the mean score of its items is",
-    ),
-    "an accuracy counts parts of responses": (
-        edit("evaluations", "accuracy", 0.3, **INSIDE),
-        EVALUATIONS,
-        "accuracy · n is not whole: 0.3 of 8 responses",
-    ),
-    "an accuracy is above 1": (
-        edit("evaluations", "accuracy", 1.5, **INSIDE),
-        EVALUATIONS,
-        "accuracy is 1.5, above 1",
-    ),
-    "an accuracy is no number": (
-        edit("evaluations", "accuracy", float("nan"), **INSIDE),
-        EVALUATIONS,
-        "accuracy is no number",
-    ),
-    "rows of items are dropped": (
-        drop("items", **INSIDE, sample=1),
-        EVALUATIONS,
-        "n_samples is 2, but the number of samples in items is 1",
-    ),
-    "wrong responses are dropped": (
-        drop("items", **INSIDE, score=0.0),
-        EVALUATIONS,
-        "responses of this row, not n_items · n_samples = 8",
-    ),
-    "all items of an evaluation are dropped": (
-        drop("items", **INSIDE),
-        EVALUATIONS,
-        "there are no items of this row",
-    ),
-    "an evaluation is dropped and its items stay": (
-        drop("evaluations", **INSIDE),
-        ITEMS,
-        "no row of evaluations is of this item",
-    ),
-    "an evaluation is dropped with its items": (
-        both(drop("evaluations", **INSIDE), drop("items", **INSIDE)),
-        EVALUATIONS,
-        "step 2, math, stream, easy, learner, trained: the row is missing",
-    ),
-    "all evaluations at a step are dropped": (
-        both(*(drop(name, step=2) for name in ("evaluations", "items", "ledger"))),
-        EVALUATIONS,
-        "no evaluation at step 2",
-    ),
-    "a domain of retention is dropped everywhere": (
-        both(*(drop(name, domain="facts") for name in ("evaluations", "items"))),
-        EVALUATIONS,
-        "facts, retention, easy, stated, trained: the row is missing",
-    ),
-    "the base is left out": (
-        both(*(drop(name, weights="base") for name in ("evaluations", "items"))),
-        EVALUATIONS,
-        "seed, base: the row is missing",
-    ),
-    "a stage is cut off": (end_early, EVALUATIONS, "no evaluation at step 5"),
-    "scores of two items are swapped": (swap_scores, ITEMS, "but its answer is wrong"),
-    "a score is edited with its accuracy": (
-        both(
-            edit("items", "score", 1.0, **INSIDE),
-            edit("evaluations", "accuracy", 1.0, **INSIDE),
+FORGERIES: Forgeries = {
+    EVALUATIONS: {
+        "accuracy is 0.75, but the mean score of its items is": edit(
+            "evaluations", "accuracy", 0.75, **INSIDE, weights="trained"
         ),
-        ITEMS,
-        "score is 1, but its answer is wrong",
-    ),
-    "items are of other problems": (swap_problems, ITEMS, "has no such test problem"),
-    "items are of another evaluation's problems": (
-        edit("items", "uid", lambda old: old.replace("math", "code"), **INSIDE),
-        ITEMS,
-        "its problems are not those that the other evaluations asked",
-    ),
-    "responses are made longer": (
-        longer_responses,
-        EVALUATIONS,
-        "but the mean length of its items is",
-    ),
-    "a divergence is negative": (
-        edit("evaluations", "kl_policy_base", -0.01, **INSIDE),
-        EVALUATIONS,
-        "kl_policy_base is -0.01, below 0",
-    ),
-    "a divergence at step 0": (
-        edit("evaluations", "kl_base_policy", 0.02, step=0, domain="code", weights="trained"),
-        EVALUATIONS,
-        "kl_base_policy is 0.02 at step 0, where the policy is still the base; it must be 0",
-    ),
-    "a divergence of the base from itself": (
-        edit("evaluations", "kl_policy_base", 0.02, step=6, domain="code", weights="base"),
-        EVALUATIONS,
-        "kl_policy_base is 0.02 of the base itself; it must be 0",
-    ),
-    "a divergence is halved": (
-        edit("evaluations", "kl_policy_base", lambda old: old / 2, step=6, weights="trained"),
-        EVALUATIONS,
-        "kl_policy_base per token times its tokens is not kl_policy_base_sequence times",
-    ),
-    "the divergence as deployed is halved": (
-        edit("evaluations", "kl_deployed_start", lambda old: old / 2, **INSIDE),
-        EVALUATIONS,
-        "kl_deployed_start per token times its tokens is not kl_deployed_start_sequence times",
-    ),
-    "the divergence as deployed is another one under the seed prompt": (
-        both(
+        "accuracy · n is not whole: 0.3 of 8 responses": edit(
+            "evaluations", "accuracy", 0.3, **INSIDE
+        ),
+        "accuracy is 1.5, above 1": edit("evaluations", "accuracy", 1.5, **INSIDE),
+        "accuracy is no number": edit("evaluations", "accuracy", float("nan"), **INSIDE),
+        "n_samples is 2, but the number of samples in items is 1": drop(
+            "items", **INSIDE, sample=1
+        ),
+        "responses of this row, not n_items · n_samples = 8": drop("items", **INSIDE, score=0.0),
+        "there are no items of this row": drop("items", **INSIDE),
+        "step 2, math, stream, easy, learner, trained: the row is missing": both(
+            drop("evaluations", **INSIDE), drop("items", **INSIDE)
+        ),
+        "no evaluation at step 2": both(
+            *(drop(name, step=2) for name in ("evaluations", "items", "ledger"))
+        ),
+        "facts, retention, easy, stated, trained: the row is missing": both(
+            *(drop(name, domain="facts") for name in ("evaluations", "items"))
+        ),
+        "seed, base: the row is missing": both(
+            *(drop(name, weights="base") for name in ("evaluations", "items"))
+        ),
+        "no evaluation at step 5": end_early,
+        "but the mean length of its items is": longer_responses,
+        "kl_policy_base is -0.01, below 0": edit("evaluations", "kl_policy_base", -0.01, **INSIDE),
+        "kl_base_policy is 0.02 at step 0, where the policy is still the base; it must be 0": edit(
+            "evaluations", "kl_base_policy", 0.02, step=0, domain="code", weights="trained"
+        ),
+        "kl_policy_base is 0.02 of the base itself; it must be 0": edit(
+            "evaluations", "kl_policy_base", 0.02, step=6, domain="code", weights="base"
+        ),
+        "kl_policy_base per token times its tokens is not kl_policy_base_sequence times": edit(
+            "evaluations", "kl_policy_base", lambda old: old / 2, step=6, weights="trained"
+        ),
+        "kl_deployed_start per token times its tokens is not kl_deployed_start_sequence times": edit(
+            "evaluations", "kl_deployed_start", lambda old: old / 2, **INSIDE
+        ),
+        "kl_deployed_start under the seed prompt is not kl_policy_base": both(
             edit("evaluations", "kl_deployed_start", nearer, step=6, prompt="seed"),
             edit("evaluations", "kl_deployed_start_sequence", nearer, step=6, prompt="seed"),
         ),
-        EVALUATIONS,
-        "kl_deployed_start under the seed prompt is not kl_policy_base",
-    ),
-    "the divergence as deployed is left out": (
-        edit("evaluations", "kl_deployed_start", float("nan"), **INSIDE),
-        EVALUATIONS,
-        "kl_deployed_start is missing",
-    ),
-    "the divergence as deployed is told of problems outside the stream": (
-        edit("evaluations", "kl_deployed_start", 0.0, test_set="retention"),
-        EVALUATIONS,
-        "kl_deployed_start is measured on the stream's own problems only",
-    ),
-    "the share of responses cut off is edited": (
-        edit("evaluations", "truncation_rate", lambda old: 1 - old, **INSIDE),
-        EVALUATIONS,
-        "but the share of its items that are truncated is",
-    ),
-    "answers are said to have a form where nobody asks": (
-        edit("evaluations", "format_rate", 1.0, **INSIDE),
-        EVALUATIONS,
-        "format_rate is 1, but the share of its items that are formatted is nan",
-    ),
-    "a response is cut off twice": (
-        edit("items", "truncated", 2, **INSIDE),
-        ITEMS,
-        "truncated is 2, not 0 or 1",
-    ),
-    "the base answers otherwise at step 0": (
-        edit("evaluations", "entropy", 0.9, step=0, domain="math", weights="base"),
-        EVALUATIONS,
-        "at step 0 the base answers as the policy does, but these rows differ",
-    ),
-    "an evaluation is said to be a stage's end": (
-        edit("evaluations", "at", "stage-end", **INSIDE),
-        EVALUATIONS,
-        "at is stage-end, but by the stream it is inside",
-    ),
-    "an evaluation is said to be of another stage": (
-        edit("evaluations", "stage", 2, **INSIDE),
-        EVALUATIONS,
-        "stage is 2, but by the stream it is 1",
-    ),
-    "an evaluation is moved to another step": (
-        edit("evaluations", "step", 1, **INSIDE),
-        EVALUATIONS,
-        "the run is not evaluated at this step",
-    ),
-    "an evaluation is said to be of the hard setting": (
-        edit("evaluations", "setting", "hard", **INSIDE),
-        EVALUATIONS,
-        "the configuration asks for no such row",
-    ),
-    "a name is none that there is": (
-        edit("evaluations", "prompt", "best", **INSIDE),
-        EVALUATIONS,
-        "prompt is none of seed, learner, stated",
-    ),
-    "rows stand twice": (duplicate("evaluations"), EVALUATIONS, "the same row stands twice"),
-    "items stand twice": (duplicate("items"), ITEMS, "the same row stands twice"),
-    "a run learned for nothing": (
-        edit("evaluations", "rollouts", 10, step=6),
-        EVALUATIONS,
-        "rollouts is 10, but the ledger has",
-    ),
+        "kl_deployed_start is missing": edit(
+            "evaluations", "kl_deployed_start", float("nan"), **INSIDE
+        ),
+        "kl_deployed_start is measured on the stream's own problems only": edit(
+            "evaluations", "kl_deployed_start", 0.0, test_set="retention"
+        ),
+        "but the share of its items that are truncated is": edit(
+            "evaluations", "truncation_rate", lambda old: 1 - old, **INSIDE
+        ),
+        "format_rate is 1, but the share of its items that are formatted is nan": edit(
+            "evaluations", "format_rate", 1.0, **INSIDE
+        ),
+        "at step 0 the base answers as the policy does, but these rows differ": edit(
+            "evaluations", "entropy", 0.9, step=0, domain="math", weights="base"
+        ),
+        "at is stage-end, but by the stream it is inside": edit(
+            "evaluations", "at", "stage-end", **INSIDE
+        ),
+        "stage is 2, but by the stream it is 1": edit("evaluations", "stage", 2, **INSIDE),
+        "the run is not evaluated at this step": edit("evaluations", "step", 1, **INSIDE),
+        "the configuration asks for no such row": edit("evaluations", "setting", "hard", **INSIDE),
+        "prompt is none of seed, learner, stated": edit("evaluations", "prompt", "best", **INSIDE),
+        "the same row stands twice": duplicate("evaluations"),
+        "rollouts is 10, but the ledger has": edit("evaluations", "rollouts", 10, step=6),
+    },
+    ITEMS: {
+        "no row of evaluations is of this item": drop("evaluations", **INSIDE),
+        "but its answer is wrong": swap_scores,
+        "score is 1, but its answer is wrong": both(
+            edit("items", "score", 1.0, **INSIDE), edit("evaluations", "accuracy", 1.0, **INSIDE)
+        ),
+        "has no such test problem": swap_problems,
+        "its problems are not those that the other evaluations asked": edit(
+            "items", "uid", lambda old: old.replace("math", "code"), **INSIDE
+        ),
+        "truncated is 2, not 0 or 1": edit("items", "truncated", 2, **INSIDE),
+        "the same row stands twice": duplicate("items"),
+    },
 }
 
 
-@pytest.mark.parametrize("name", FORGERIES)
-def test_a_forged_pack_is_found_out(name: str, packed_run: Path, tmp_path: Path) -> None:
-    tamper, file, words = FORGERIES[name]
+@pytest.mark.parametrize(("file", "words", "tamper"), forgeries(FORGERIES))
+def test_a_forged_pack_is_found_out(
+    file: str, words: str, tamper: Tamper, packed_run: Path, tmp_path: Path
+) -> None:
     require_found(tamper, words, file, packed_run, tmp_path / "forged.zip")
 
 

@@ -17,7 +17,7 @@ from cl_bench.store.packs.decode import encoded
 from cl_bench.store.packs.layout import MAY_LACK, member
 from cl_bench.verify.run import verify_run
 
-from .tampering import INSIDE, Forgery, Tamper, option, require_found
+from .tampering import INSIDE, Forgeries, Forgery, Tamper, forgeries, option, require_found
 
 EVALUATIONS, ITEMS, STEPS, LEDGER = (
     f"tables/{name}.parquet" for name in ("evaluations", "items", "steps", "ledger")
@@ -47,72 +47,47 @@ def other_types(run: Forgery) -> None:
     run.members[LEDGER] = encoded(table)
 
 
-FORGERIES: dict[str, tuple[Tamper, str, str]] = {
-    "the seed of the manifest": (
-        option(6, "seed"),
-        "manifest.json",
-        "seed is 6, but the configuration says 5",
-    ),
-    "the seed everywhere": (other_seed, ITEMS, "seed 6 has no such test problem"),
-    "samples of the configuration": (
-        option(16, "config", "evaluation", "samples"),
-        EVALUATIONS,
-        "n_samples is not 16, as the configuration says",
-    ),
-    "temperature of the configuration": (
-        option(0.5, "config", "learning", "temperature"),
-        EVALUATIONS,
-        "temperature is not 0.5, as the configuration says",
-    ),
-    "fewer training samples in the configuration": (
-        option(2, "config", "learning", "group_size"),
-        LEDGER,
-        "rollouts are not 6 for each",
-    ),
-    "evaluations further apart": (
-        option(3, "config", "eval_every"),
-        EVALUATIONS,
-        "the run is not evaluated at this step",
-    ),
-    "a configuration that lacks its seed": (
-        option(None, "config", "seed"),
-        "manifest.json",
-        "config cannot be: seed is None",
-    ),
-    "a configuration that lacks a setting": (
-        lambda run: run.manifest["config"]["evaluation"].pop("items"),
-        "manifest.json",
-        "config cannot be: some settings are missing",
-    ),
-    "a commit that is none": (
-        option([1], "provenance", "git_commit"),
-        "manifest.json",
-        "provenance.git_commit is [1], not a text",
-    ),
-    "options that no learner takes": (
-        option(-1.0, "config", "learning", "learning_rate"),
-        "manifest.json",
-        "config cannot be: learning_rate is -1.0, but must be above 0",
-    ),
-    "a stage that is none": (
-        option([7], "stream", "stages"),
-        "manifest.json",
-        "stage 1 of the stream is not described",
-    ),
-    "a table is cut short": (cut_short("items"), ITEMS, "cannot be read"),
-    "a table has other columns": (other_columns, STEPS, "has other columns or types"),
-    "a column has another type": (other_types, LEDGER, "has other columns or types"),
-    "a table is left out": (
-        lambda run: run.left_out.add(STEPS),
-        STEPS,
-        "is missing",
-    ),
+FORGERIES: Forgeries = {
+    "manifest.json": {
+        "seed is 6, but the configuration says 5": option(6, "seed"),
+        "config cannot be: seed is None": option(None, "config", "seed"),
+        "config cannot be: some settings are missing": lambda run: run.manifest["config"][
+            "evaluation"
+        ].pop("items"),
+        "provenance.git_commit is [1], not a text": option([1], "provenance", "git_commit"),
+        "config cannot be: learning_rate is -1.0, but must be above 0": option(
+            -1.0, "config", "learning", "learning_rate"
+        ),
+        "stage 1 of the stream is not described": option([7], "stream", "stages"),
+    },
+    ITEMS: {
+        "seed 6 has no such test problem": other_seed,
+        "cannot be read": cut_short("items"),
+    },
+    EVALUATIONS: {
+        "n_samples is not 16, as the configuration says": option(
+            16, "config", "evaluation", "samples"
+        ),
+        "temperature is not 0.5, as the configuration says": option(
+            0.5, "config", "learning", "temperature"
+        ),
+        "the run is not evaluated at this step": option(3, "config", "eval_every"),
+    },
+    LEDGER: {
+        "rollouts are not 6 for each": option(2, "config", "learning", "group_size"),
+        "has other columns or types": other_types,
+    },
+    STEPS: {
+        "has other columns or types": other_columns,
+        "is missing": lambda run: run.left_out.add(STEPS),
+    },
 }
 
 
-@pytest.mark.parametrize("name", FORGERIES)
-def test_a_forged_pack_is_found_out(name: str, packed_run: Path, tmp_path: Path) -> None:
-    tamper, file, words = FORGERIES[name]
+@pytest.mark.parametrize(("file", "words", "tamper"), forgeries(FORGERIES))
+def test_a_forged_pack_is_found_out(
+    file: str, words: str, tamper: Tamper, packed_run: Path, tmp_path: Path
+) -> None:
     require_found(tamper, words, file, packed_run, tmp_path / "forged.zip")
 
 
@@ -126,22 +101,21 @@ def test_what_was_not_forged_is_fine(
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("file", "words"),
     [
-        "the seed of the manifest",
-        "samples of the configuration",
-        "a table is cut short",
-        "a table has other columns",
+        ("manifest.json", "seed is 6, but the configuration says 5"),
+        (EVALUATIONS, "n_samples is not 16, as the configuration says"),
+        (ITEMS, "cannot be read"),
+        (STEPS, "has other columns or types"),
     ],
 )
 def test_a_forged_directory_is_found_out(
-    name: str, packed_run: Path, tmp_path: Path, unpacked: Callable[..., Path]
+    file: str, words: str, packed_run: Path, tmp_path: Path, unpacked: Callable[..., Path]
 ) -> None:
-    tamper, file, _ = FORGERIES[name]
     forged = Forgery(packed_run)
-    tamper(forged)
-    report = verify_run(unpacked(forged.write(tmp_path / "forged.zip")))
-    assert any(found.file.startswith(file.removesuffix(".parquet")) for found in report.findings)
+    FORGERIES[file][words](forged)
+    found = verify_run(unpacked(forged.write(tmp_path / "forged.zip"))).findings
+    assert any(one.file.startswith(file.removesuffix(".parquet")) for one in found)
 
 
 def test_hashes_and_configuration_that_do_not_fit_are_found_out(

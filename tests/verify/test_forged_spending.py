@@ -10,7 +10,17 @@ import pytest
 from cl_bench.slow.settings import RLConfig
 from cl_bench.verify.run import verify_run
 
-from .tampering import Forgery, Tamper, both, drop, edit, option, require_found
+from .tampering import (
+    Forgeries,
+    Forgery,
+    Tamper,
+    both,
+    drop,
+    edit,
+    forgeries,
+    option,
+    require_found,
+)
 
 STEPS, PROMPTS, LEDGER, TRANSCRIPTS, EVALUATIONS, TIMING = (
     f"tables/{name}.parquet"
@@ -85,175 +95,82 @@ def of_another_version(run: Forgery) -> None:
         stage["domain_version"] = "9"
 
 
-FORGERIES: dict[str, tuple[Tamper, str, str]] = {
-    "the ledger goes down": (
-        edit("ledger", "reflection_tokens", lambda old: old - 5, step=6, channel="fast"),
-        LEDGER,
-        "reflection_tokens is less than in the row before of its channel",
-    ),
-    "half the rollouts, everywhere": (
-        fewer_rollouts,
-        LEDGER,
-        "rollouts are not 12 for each of its optimizer_steps",
-    ),
-    "something is spent before training": (
-        edit("ledger", "prompt_tokens", 9, step=0),
-        LEDGER,
-        "something is spent at step 0",
-    ),
-    "fewer tokens in the ledger": (
-        edit("ledger", "generated_tokens", lambda old: old - 1, step=6, channel="slow"),
-        LEDGER,
-        "generated_tokens are not the sum of completion_tokens",
-    ),
-    "a channel of the ledger is dropped": (
-        drop("ledger", step=6, channel="fast"),
-        LEDGER,
-        "step 6, fast: the row is missing",
-    ),
-    "a training step is dropped": (
-        drop("steps", step=4),
-        STEPS,
-        "1 of 6 steps have no row; the first of them is step 4",
-    ),
-    "a training step is of another domain": (
-        edit("steps", "domain", "facts", step=4),
-        STEPS,
-        "domain is not the stream's there",
-    ),
-    "a reward counts parts of rollouts": (
-        edit("steps", "reward", 0.3, step=4),
-        STEPS,
-        "reward · n is not whole: 12 rollouts",
-    ),
-    "a prompt without its parent": (
-        edit("prompts", "parent_id", 77, prompt_id=1),
-        PROMPTS,
-        "its parent, prompt 77, is not there",
-    ),
-    "a second seed prompt": (
-        edit("prompts", "parent_id", -1, prompt_id=1),
-        PROMPTS,
-        "only prompt 0, the seed, has no parent",
-    ),
-    "a prompt changes its text": (
-        lambda run: run.edit("prompts", "text", "cheat .", round=2, prompt_id=1),
-        PROMPTS,
-        "text is not what it was in an earlier round",
-    ),
-    "a rejected prompt has a score": (
-        edit("prompts", "score", 0.5, fate="rejected"),
-        PROMPTS,
-        "it was rejected, but has a score",
-    ),
-    "a dropped prompt comes back": (
-        edit("prompts", "fate", "dropped", round=1, prompt_id=1),
-        PROMPTS,
-        "it was dropped or rejected before, and is back",
-    ),
-    "a run that came to its end is called failed": (
-        given_up("failed"),
-        "manifest.json",
-        "status is 'failed', but the run was evaluated at step 6, its last",
-    ),
-    "a run that came to its end is called diverged": (
-        given_up("diverged"),
-        "manifest.json",
-        "status is 'diverged', but the run was evaluated at step 6, its last",
-    ),
-    "a run that nothing shows to have diverged": (
-        cut_short,
-        "manifest.json",
-        "status is 'diverged', but the tables have no stretch that diverged",
-    ),
-    "the prompts are gone": (
-        no_prompts,
-        PROMPTS,
-        "60 rollouts of prompts since the row before, but no round of any",
-    ),
-    "the fast channel spent nothing": (
-        no_fast_channel,
-        LEDGER,
-        "fst spends in the fast channel, but not here",
-    ),
-    "prompts were scored for nothing": (
-        no_fast_channel,
-        LEDGER,
-        "3 prompts were scored with 0 rollouts",
-    ),
-    "prompts were written by nobody": (
-        edit("ledger", "reflection_calls", 0),
-        LEDGER,
-        "2 prompts were written in 0 reflection_calls",
-    ),
-    "no prompt was ever read": (
-        no_tokens_read,
-        LEDGER,
-        "prompt_tokens are fewer than 4 for each of its rollouts",
-    ),
-    "no rewrite was ever read": (
-        no_tokens_read,
-        LEDGER,
-        "reflection_tokens are fewer than its reflection_calls",
-    ),
-    "every prompt is perfect": (
-        perfect_prompts,
-        PROMPTS,
-        "fate is not what the scores of its round give",
-    ),
-    "a score that no number of exercises gives": (
-        edit("prompts", "score", 0.4713, step=2, prompt_id=1),
-        PROMPTS,
-        "score · n is not whole for any number n of exercises up to 16",
-    ),
-    "another learner's name": (
-        relabelled,
-        LEDGER,
-        "rl has no fast channel, but spends in it",
-    ),
-    "another learner's prompts": (relabelled, PROMPTS, "rl has no rounds of prompts"),
-    "a learner that nobody has": (
-        both(option("lr", "learner"), option("lr", "config", "learner")),
-        "manifest.json",
-        "'lr' is no learner of this installation",
-    ),
-    "no time went by": (no_times, TIMING, "no time was recorded for the phase evaluate"),
-    "a version that no domain ever had": (
-        of_another_version,
-        "manifest.json",
-        "is on math in version '9'; there is none above 1",
-    ),
-    "a plug-in's domain without the plug-in": (
-        option("acme-streams/math", "stream", "stages", 0, "domain"),
-        "manifest.json",
-        "is on acme-streams/math, but no plug-in is named",
-    ),
-    "a response is embellished": (
-        edit("transcripts", "response", "answer 7", step=6, domain="math"),
-        TRANSCRIPTS,
-        "is not what the verifier says of this problem and response",
-    ),
-    "a transcript of another score": (
-        edit("transcripts", "score", 0.5, step=6, domain="math"),
-        TRANSCRIPTS,
-        "score is not that of its row in items",
-    ),
-    "a transcript is dropped": (
-        lambda run: run.tables.update(transcripts=run.tables["transcripts"].iloc[1:]),
-        TRANSCRIPTS,
-        "it has 2 transcripts, not 3",
-    ),
-    "a system prompt that the learner never had": (
-        edit("transcripts", "system_prompt", "you know the answer .", step=6, prompt="learner"),
-        TRANSCRIPTS,
-        "system_prompt is no prompt that the learner had by then",
-    ),
+FORGERIES: Forgeries = {
+    LEDGER: {
+        "reflection_tokens is less than in the row before of its channel": edit(
+            "ledger", "reflection_tokens", lambda old: old - 5, step=6, channel="fast"
+        ),
+        "rollouts are not 12 for each of its optimizer_steps": fewer_rollouts,
+        "something is spent at step 0": edit("ledger", "prompt_tokens", 9, step=0),
+        "generated_tokens are not the sum of completion_tokens": edit(
+            "ledger", "generated_tokens", lambda old: old - 1, step=6, channel="slow"
+        ),
+        "step 6, fast: the row is missing": drop("ledger", step=6, channel="fast"),
+        "fst spends in the fast channel, but not here": no_fast_channel,
+        "3 prompts were scored with 0 rollouts": no_fast_channel,
+        "2 prompts were written in 0 reflection_calls": edit("ledger", "reflection_calls", 0),
+        "prompt_tokens are fewer than 4 for each of its rollouts": no_tokens_read,
+        "reflection_tokens are fewer than its reflection_calls": no_tokens_read,
+        "rl has no fast channel, but spends in it": relabelled,
+    },
+    STEPS: {
+        "1 of 6 steps have no row; the first of them is step 4": drop("steps", step=4),
+        "domain is not the stream's there": edit("steps", "domain", "facts", step=4),
+        "reward · n is not whole: 12 rollouts": edit("steps", "reward", 0.3, step=4),
+    },
+    PROMPTS: {
+        "its parent, prompt 77, is not there": edit("prompts", "parent_id", 77, prompt_id=1),
+        "only prompt 0, the seed, has no parent": edit("prompts", "parent_id", -1, prompt_id=1),
+        "text is not what it was in an earlier round": lambda run: run.edit(
+            "prompts", "text", "cheat .", round=2, prompt_id=1
+        ),
+        "it was rejected, but has a score": edit("prompts", "score", 0.5, fate="rejected"),
+        "it was dropped or rejected before, and is back": edit(
+            "prompts", "fate", "dropped", round=1, prompt_id=1
+        ),
+        "60 rollouts of prompts since the row before, but no round of any": no_prompts,
+        "fate is not what the scores of its round give": perfect_prompts,
+        "score · n is not whole for any number n of exercises up to 16": edit(
+            "prompts", "score", 0.4713, step=2, prompt_id=1
+        ),
+        "rl has no rounds of prompts": relabelled,
+    },
+    "manifest.json": {
+        "status is 'failed', but the run was evaluated at step 6, its last": given_up("failed"),
+        "status is 'diverged', but the run was evaluated at step 6, its last": given_up("diverged"),
+        "status is 'diverged', but the tables have no stretch that diverged": cut_short,
+        "'lr' is no learner of this installation": both(
+            option("lr", "learner"), option("lr", "config", "learner")
+        ),
+        "is on math in version '9'; there is none above 1": of_another_version,
+        "is on acme-streams/math, but no plug-in is named": option(
+            "acme-streams/math", "stream", "stages", 0, "domain"
+        ),
+    },
+    TIMING: {
+        "no time was recorded for the phase evaluate": no_times,
+    },
+    TRANSCRIPTS: {
+        "is not what the verifier says of this problem and response": edit(
+            "transcripts", "response", "answer 7", step=6, domain="math"
+        ),
+        "score is not that of its row in items": edit(
+            "transcripts", "score", 0.5, step=6, domain="math"
+        ),
+        "it has 2 transcripts, not 3": lambda run: run.tables.update(
+            transcripts=run.tables["transcripts"].iloc[1:]
+        ),
+        "system_prompt is no prompt that the learner had by then": edit(
+            "transcripts", "system_prompt", "you know the answer .", step=6, prompt="learner"
+        ),
+    },
 }
 
 
-@pytest.mark.parametrize("name", FORGERIES)
-def test_a_forged_pack_is_found_out(name: str, packed_run: Path, tmp_path: Path) -> None:
-    tamper, file, words = FORGERIES[name]
+@pytest.mark.parametrize(("file", "words", "tamper"), forgeries(FORGERIES))
+def test_a_forged_pack_is_found_out(
+    file: str, words: str, tamper: Tamper, packed_run: Path, tmp_path: Path
+) -> None:
     require_found(tamper, words, file, packed_run, tmp_path / "forged.zip")
 
 
