@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cl_bench.contract.prompts import SEED_PROMPT
 from cl_bench.export.subject import prompts_at
 from cl_bench.store.run_directory import RunDirectory
+from tests.tables import row
 
 STAGES = [
     {"domain": "math", "setting": "easy", "steps": 10},
@@ -39,12 +39,9 @@ def run(tmp_path: Path) -> RunDirectory:
     return directory
 
 
-def transcript(step: int, prompt: str, text: str) -> dict[str, Any]:
-    about = {"step": step, "stage": step // 10, "at": "stage-end", "domain": "math"}
-    labels = {"test_set": "stream", "setting": "easy", "prompt": prompt, "weights": "trained"}
-    said = {"problem": "p", "response": "r", "score": 0.0, "answer": None, "feedback": ""}
-    sample = {"uid": "u", "sample": 0, "system_prompt": text, "reference": None}
-    return {**about, **labels, **said, **sample}
+def transcript(step: int, prompt: str, text: str) -> dict[str, object]:
+    about = {"stage": step // 10, "at": "stage-end", "domain": "math", "prompt": prompt}
+    return row("transcripts", step=step, system_prompt=text, **about)
 
 
 def test_without_transcripts_it_is_the_best_of_the_last_round_by_then(run: RunDirectory) -> None:

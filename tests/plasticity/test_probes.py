@@ -26,6 +26,7 @@ from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.views import stream_rows
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.pool import CellOutcome
+from tests.tables import row
 
 CONFIG = RunConfig(learner="rl", model="base", seed=5)
 OPTIONS = options_of(CONFIG)
@@ -116,27 +117,9 @@ def estimate(value: Estimate | Undefined) -> Estimate:
     return value
 
 
-def row(step: int, at: str, accuracy: float, **other: str) -> dict[str, object]:
-    """A row of `evaluations`."""
-    numbers = ("kl_policy_base", "kl_base_policy", "entropy", "completion_tokens", "temperature")
-    sums = ("kl_policy_base_sequence", "kl_base_policy_sequence")
-    later = ("kl_deployed_start", "kl_deployed_start_sequence", "truncation_rate")
-    counts = ("n_items", "n_samples", "kl_policy_base_tokens", "kl_base_policy_tokens")
-    return {
-        "step": step,
-        "stage": min(step, 1),
-        "at": at,
-        "accuracy": accuracy,
-        "domain": "facts",
-        "setting": "default",
-        "prompt": "learner",
-        "test_set": "stream",
-        "weights": "trained",
-        **dict.fromkeys((*numbers, *sums, *later), 0.5),
-        **dict.fromkeys((*counts, "samples_slow", "rollouts"), 1),
-        "format_rate": None,
-        **other,
-    }
+def evaluated(step: int, at: str, accuracy: float, **other: str) -> dict[str, object]:
+    about = {"domain": "facts", "setting": "default", "prompt": "learner", **other}
+    return row("evaluations", step=step, stage=min(step, 1), at=at, accuracy=accuracy, **about)
 
 
 def test_the_final_accuracy_is_the_trained_policy_s_on_the_stream_s_problems(
@@ -149,12 +132,12 @@ def test_the_final_accuracy_is_the_trained_policy_s_on_the_stream_s_problems(
         0,
         {
             "evaluations": [
-                row(0, "start", 0.1),
-                row(1, "inside", 0.2),
-                row(2, "stage-end", 0.3),
-                row(2, "stage-end", 0.4, prompt="seed"),
-                row(2, "stage-end", 0.5, weights="base"),
-                row(2, "stage-end", 0.6, test_set="harder", prompt="seed"),
+                evaluated(0, "start", 0.1),
+                evaluated(1, "inside", 0.2),
+                evaluated(2, "stage-end", 0.3),
+                evaluated(2, "stage-end", 0.4, prompt="seed"),
+                evaluated(2, "stage-end", 0.5, weights="base"),
+                evaluated(2, "stage-end", 0.6, test_set="harder", prompt="seed"),
             ]
         },
     )
@@ -238,7 +221,7 @@ def test_a_probe_that_fails_is_told_and_the_others_count(
     def make(cells: Sequence[Cell], folder: Path, **_: object) -> list[CellOutcome]:
         for place, cell in enumerate(cells[:-1]):
             directory = RunDirectory.create(folder / cell.name, {"status": "done"})
-            last = row(1, "stage-end", (place + 1) / 4)
+            last = evaluated(1, "stage-end", (place + 1) / 4)
             directory.commit(0, {"evaluations": [last]})
         return [CellOutcome(cells[-1], "failed", "OSError: no room", 1.0)]
 

@@ -13,11 +13,8 @@ def directory(tmp_path: Path) -> RunDirectory:
     return RunDirectory.create(tmp_path / "run", {})
 
 
-def test_there_is_no_checkpoint_at_first(directory: RunDirectory) -> None:
-    assert directory.checkpoints.current() is None
-
-
 def test_new_checkpoint_replaces_the_old_one(directory: RunDirectory) -> None:
+    assert directory.checkpoints.current() is None
     for text in ("first", "second", "third"):
         with directory.checkpoints.new() as folder:
             assert list(folder.iterdir()) == []
@@ -27,16 +24,6 @@ def test_new_checkpoint_replaces_the_old_one(directory: RunDirectory) -> None:
         assert current is not None
         assert (current / "adapter" / "state.txt").read_text() == text
     assert len([path for path in (directory.path / "checkpoint").iterdir() if path.is_dir()]) == 1
-
-
-def test_old_checkpoint_stays_until_the_new_is_whole(directory: RunDirectory) -> None:
-    with directory.checkpoints.new() as folder:
-        (folder / "state.txt").write_text("old")
-    with directory.checkpoints.new() as folder:
-        (folder / "state.txt").write_text("new")
-        current = directory.checkpoints.current()
-        assert current is not None
-        assert (current / "state.txt").read_text() == "old"
 
 
 def test_failed_checkpoint_leaves_the_old_one(directory: RunDirectory) -> None:

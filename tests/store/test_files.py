@@ -37,22 +37,6 @@ def test_failure_while_writing_keeps_the_old_content(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_reader_sees_the_old_content_until_the_new_is_whole(tmp_path: Path) -> None:
-    path = tmp_path / "table"
-    path.write_text("old")
-    with replacing(path) as temporary:
-        temporary.write_text("new")
-        assert path.read_text() == "old"
-        assert temporary.parent == path.parent
-    assert path.read_text() == "new"
-
-
-def test_json_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    value = {"model": "größer", "rate": 0.1, "stages": [{"steps": 3}], "reason": None}
-    write_json_atomically(tmp_path / "manifest.json", value)
-    assert read_json(tmp_path / "manifest.json") == value
-
-
 @pytest.mark.parametrize(
     ("value", "error"), [(float("nan"), ValueError), (float("inf"), ValueError), ({1}, TypeError)]
 )
@@ -64,26 +48,6 @@ def test_what_json_cannot_hold_keeps_the_old_file(
     with pytest.raises(error):
         write_json_atomically(path, {"status": value})
     assert read_json(path) == {"status": "running"}
-
-
-def test_truncated_json_names_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "manifest.json"
-    write_json_atomically(path, {"status": "running"})
-    path.write_text(path.read_text()[:-4])
-    with pytest.raises(RunDirectoryError, match=r"manifest\.json is damaged"):
-        read_json(path)
-
-
-def test_bytes_that_are_no_text_name_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "manifest.json"
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(RunDirectoryError, match=r"manifest\.json is damaged"):
-        read_json(path)
-
-
-def test_missing_json_names_the_file(tmp_path: Path) -> None:
-    with pytest.raises(RunDirectoryError, match=r"Cannot read .*run\.json: No such file"):
-        read_json(tmp_path / "run.json")
 
 
 def test_folder_replaces_the_old_one_as_a_whole(tmp_path: Path) -> None:
@@ -122,3 +86,13 @@ def test_folder_can_be_written_over_what_a_killed_process_left(tmp_path: Path) -
         (folder / "config").write_text("whole")
     assert list(tmp_path.iterdir()) == [path]
     assert [file.name for file in path.iterdir()] == ["config"]
+
+
+@pytest.mark.parametrize("content", [b'{"status": "runn', b"\xff\xfe\x00"])
+def test_json_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "manifest.json"
+    with pytest.raises(RunDirectoryError, match=r"Cannot read .*manifest\.json: No such file"):
+        read_json(path)
+    path.write_bytes(content)
+    with pytest.raises(RunDirectoryError, match=r"manifest\.json is damaged"):
+        read_json(path)

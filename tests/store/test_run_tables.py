@@ -140,16 +140,3 @@ def test_a_packed_run_gives_the_same_rows(tmp_path: Path) -> None:
     asked = [set(rows_of(of, "items", ("uid",), first=True)) for of in (run, packed)]
     assert asked[0] == asked[1]
     assert run_metrics(packed) == run_metrics(run)
-
-
-def test_an_edited_table_is_refused_by_its_name_however_it_is_read(tmp_path: Path) -> None:
-    path = write_run(tmp_path / "run")
-    file = path / "tables" / "items" / "000000.parquet"
-    file.write_bytes(file.read_bytes()[:-1] + b"?")
-    run = RunDirectory.open(path)
-    said = r"items.000000\.parquet: it was cut short"
-    with pytest.raises(RunDirectoryError, match=said):
-        run.table("items")
-    with pytest.raises(RunDirectoryError, match=said):
-        run.select("items", ["uid"], first=True)
-    assert len(run.select("ledger", ["step"])) == 10

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pandas as pd
 import pytest
 
@@ -78,9 +75,3 @@ def test_attribution_without_a_cell_is_undefined_and_without_the_base_is_none() 
     assert attributions(table(*[row for row in END if row[4] == "trained"])) == {}
     assert attributions(table(*START, *INSIDE)) == {}
     assert attributions(table()) == {}
-
-
-def test_torch_is_not_imported() -> None:
-    code = "import sys, cl_bench.store.views; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cl_bench.store.run_directory import RunDirectory
+from tests.tables import row
 
 FAKES = Path(__file__).parent / "fakes"
 FAKED = ("wandb", "trackio", "mlflow")
@@ -82,49 +83,25 @@ MANIFEST: dict[str, Any] = {
 
 
 def evaluation(step: int, at: str, accuracy: float) -> Call:
-    return {
-        "step": step,
-        "stage": min(step, 1),
-        "at": at,
-        "domain": "math",
-        "test_set": "stream",
-        "setting": "easy",
-        "prompt": "learner",
-        "weights": "trained",
-        "accuracy": accuracy,
-        "n_items": 4,
-        "n_samples": 1,
-        "kl_policy_base": 0.125 * step,
-        "kl_policy_base_sequence": 1.0,
-        "kl_policy_base_tokens": 40,
-        "kl_base_policy": 0.5,
-        "kl_base_policy_sequence": 1.0,
-        "kl_base_policy_tokens": 40,
-        "kl_deployed_start": 0.25 * step,
-        "kl_deployed_start_sequence": 2.0,
-        "entropy": 2.0,
-        "format_rate": None,
-        "truncation_rate": 0.5,
-        "completion_tokens": 10.0,
-        "temperature": 1.0,
-        "samples_slow": 8,
-        "rollouts": 12,
-    }
+    about = {"stage": min(step, 1), "at": at, "domain": "math", "setting": "easy"}
+    measured = {"accuracy": accuracy, "kl_policy_base": 0.125 * step, "kl_base_policy": 0.5}
+    return row(
+        "evaluations",
+        step=step,
+        prompt="learner",
+        entropy=2.0,
+        completion_tokens=10.0,
+        samples_slow=8,
+        rollouts=12,
+        **about,
+        **measured,
+    )
 
 
 def training(step: int) -> Call:
-    return {
-        "step": step,
-        "stage": 1,
-        "domain": "math",
-        "reward": 0.5 * step,
-        "signal": 1.0,
-        "loss": float("nan"),
-        "grad_norm": 0.25,
-        "entropy": 2.0,
-        "completion_tokens": 9.0,
-        "seconds": 1.5,
-    }
+    numbers = {"reward": 0.5 * step, "signal": 1.0, "loss": float("nan"), "grad_norm": 0.25}
+    spent = {"entropy": 2.0, "completion_tokens": 9.0, "seconds": 1.5}
+    return row("steps", step=step, stage=1, domain="math", **numbers, **spent)
 
 
 def prompt(number: int, parent: int, text: str, score: float, fate: str) -> Call:
@@ -134,15 +111,7 @@ def prompt(number: int, parent: int, text: str, score: float, fate: str) -> Call
 
 def spent(step: int, channel: str) -> Call:
     tokens = {"prompt_tokens": 100, "generated_tokens": 20, "reflection_tokens": 3}
-    counts = ("reflection_calls", "reflection_failures", "reflection_repeats", "optimizer_steps")
-    return {
-        "step": step,
-        "channel": channel,
-        "rollouts": 6,
-        **tokens,
-        **dict.fromkeys(counts, 1),
-        "seconds": 2.0,
-    }
+    return row("ledger", step=step, channel=channel, rollouts=6, seconds=2.0, **tokens)
 
 
 def until(true: Callable[[], bool], seconds: float = 30) -> bool:

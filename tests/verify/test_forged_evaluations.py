@@ -95,7 +95,7 @@ FORGERIES: Forgeries = {
         "kl_policy_base per token times its tokens is not kl_policy_base_sequence times": edit(
             "evaluations", "kl_policy_base", lambda old: old / 2, step=6, weights="trained"
         ),
-        "kl_deployed_start per token times its tokens is not kl_deployed_start_sequence times": edit(
+        "kl_deployed_start per token times its tokens is not kl_deployed_start_sequence": edit(
             "evaluations", "kl_deployed_start", lambda old: old / 2, **INSIDE
         ),
         "kl_deployed_start under the seed prompt is not kl_policy_base": both(

@@ -15,7 +15,7 @@ from cl_bench.contract.errors import DamagedError, OtherSoftwareError, RunDirect
 from cl_bench.store.packs.container import written
 from cl_bench.store.packs.packed import PackedRun
 from cl_bench.store.run_directory import RunDirectory
-from cl_bench.store.run_tables import find_runs, open_run
+from cl_bench.store.run_tables import open_run
 from cl_bench.store.schema import TABLES
 from cl_bench.verify.packing import pack
 
@@ -83,22 +83,6 @@ def test_an_unfinished_run_is_refused_with_what_to_type(packed_run: Path, unpack
     RunDirectory.open(home).update_manifest(status="running")
     with pytest.raises(RunDirectoryError, match=rf"not finished.*cl-bench run --resume {home}"):
         pack(RunDirectory.open(home))
-
-
-def test_packs_below_a_folder_are_found_beside_directories(
-    packed_run: Path, unpacked: Unpack, tmp_path: Path
-) -> None:
-    unpacked(packed_run, "directory")
-    (tmp_path / "packs").mkdir()
-    (tmp_path / "packs" / "a.zip").write_bytes(packed_run.read_bytes())
-    (tmp_path / "packs" / "broken.zip").write_bytes(b"PK")
-    (tmp_path / "packs" / "notes.txt").write_text("not a run")
-    runs, unreadable = find_runs([tmp_path])
-    assert [run.path for run in runs] == [tmp_path / "directory", tmp_path / "packs" / "a.zip"]
-    assert [found.path.name for found in unreadable] == ["broken.zip"]
-    assert "no zip file" in unreadable[0].reason
-    runs, _ = find_runs([tmp_path / "packs" / "a.zip"])
-    assert [run.path.name for run in runs] == ["a.zip"]
 
 
 def test_a_table_whose_hash_does_not_fit_is_refused_when_it_is_read(
