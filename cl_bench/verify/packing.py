@@ -16,7 +16,6 @@ from cl_bench.contract.text import printable
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.files import replacing, writing
 from cl_bench.store.packs import container
-from cl_bench.store.packs.decode import encoded
 from cl_bench.store.packs.layout import (
     LEFT_OUT,
     MANIFEST,
@@ -73,7 +72,7 @@ def pack(run: RunDirectory) -> Pack:
         raise RunDirectoryError(
             f"Cannot read {run.path / MANIFEST}: {error.strerror}. Restore it from a copy."
         ) from error
-    members |= {member(name): encoded(table) for name, table in tables.items()}
+    members |= {member(name): container.encoded(table) for name, table in tables.items()}
     entries: dict[str, dict[str, Any]] = {
         name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
         for name, content in members.items()

@@ -127,7 +127,7 @@ def timed(case: Case) -> None:
     there = set(zip(frame["step"], frame["phase"], strict=True))
     for phase in ("evaluate", "learn"):
         for step in case.evaluated:
-            if (step, phase) not in there and (step or phase == "evaluate"):
+            if (step, phase) not in there and (step > 0 or phase == "evaluate"):
                 reason = f"no time was recorded for the phase {phase}"
                 case.of_table("timing", reason, f"step {step}")
 

@@ -15,8 +15,7 @@ import pytest
 
 from cl_bench.contract.errors import ClBenchError
 from cl_bench.contract.text import config_hash
-from cl_bench.store.packs.container import read, written
-from cl_bench.store.packs.decode import encoded
+from cl_bench.store.packs.container import encoded, read, written
 from cl_bench.store.packs.layout import MANIFEST, PACK, member
 from cl_bench.store.packs.packed import PackedRun
 from cl_bench.store.schema import REAL, TABLES

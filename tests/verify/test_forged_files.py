@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cl_bench.cli.app import app
-from cl_bench.store.packs.decode import encoded
+from cl_bench.store.packs.container import encoded
 from cl_bench.store.packs.layout import MAY_LACK, member
 from cl_bench.verify.run import verify_run
 

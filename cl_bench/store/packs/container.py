@@ -1,4 +1,5 @@
-"""The zip file of a packed run: written with the same bytes every time, read with suspicion.
+"""The zip file of a packed run and the Parquet files in it: written with the same bytes every time,
+read with suspicion.
 
 Packs come from strangers. Nothing is ever unpacked to a disk; a member is read into memory, and
 only one whose name is expected and whose size is within bounds.
@@ -13,6 +14,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as compute
+import pyarrow.parquet as parquet
+
 from cl_bench.contract.errors import DamagedError
 from cl_bench.contract.text import printable
 from cl_bench.store.packs.layout import MANIFEST, MEMBERS, PACK
@@ -23,6 +28,10 @@ MAX_UNPACKED = 512 * 2**20
 """Bytes of all members together."""
 MAX_JSON = 2**20
 """Bytes of pack.json, and of manifest.json."""
+MAX_ROWS = 10_000_000
+"""Rows of one table."""
+MAX_TABLE = 2**31
+"""Bytes of one table in memory, whose Parquet file may say more in few than a machine can hold."""
 _TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError)
@@ -129,3 +138,61 @@ def _info(name: str) -> zipfile.ZipInfo:
     info.create_system, info.external_attr = _UNIX, 0o644 << 16
     info.compress_type = zipfile.ZIP_DEFLATED
     return info
+
+
+def encoded(table: pa.Table) -> bytes:
+    """A table as a Parquet file; the same rows give the same bytes, however they came together.
+
+    What columns mean is left out, and so are statistics and Arrow's own schema: they are longer
+    than the rows of many runs.
+    """
+    sink = io.BytesIO()
+    fields = [pa.field(field.name, field.type, field.nullable) for field in table.schema]
+    whole = table.cast(pa.schema(fields)).combine_chunks()
+    parquet.write_table(
+        whole,
+        sink,
+        compression="zstd",
+        compression_level=9,
+        write_statistics=False,
+        store_schema=False,
+    )
+    return sink.getvalue()
+
+
+def decoded(content: bytes) -> pa.Table:
+    """The table in a Parquet file; `ValueError` with the reason if it is damaged or too large."""
+    try:
+        with parquet.ParquetFile(io.BytesIO(content), pre_buffer=False) as file:
+            _require_bounds(file.metadata)
+            schema = file.schema_arrow
+        # Texts as dictionaries first: one long text may stand in a million rows.
+        texts = [field.name for field in schema if pa.types.is_string(field.type)]
+        # Without Arrow's threads: a process that ends while one of them runs may be aborted.
+        with parquet.ParquetFile(
+            io.BytesIO(content), read_dictionary=texts, pre_buffer=False
+        ) as file:
+            table = file.read(use_threads=False)
+        _require_texts(table)
+        return table.cast(schema)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise ValueError(str(error).splitlines()[0]) from error
+
+
+def _require_bounds(metadata: parquet.FileMetaData) -> None:
+    if metadata.num_rows > MAX_ROWS:
+        raise ValueError(f"it has {metadata.num_rows:,} rows; at most {MAX_ROWS:,} are read")
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    if (size := sum(group.total_byte_size for group in groups)) > MAX_TABLE:
+        raise ValueError(f"it has {size:,} bytes unpacked; at most {MAX_TABLE:,} are read")
+
+
+def _require_texts(table: pa.Table) -> None:
+    """Raise `ValueError` if the texts of the dictionary columns are too long together."""
+    total = 0
+    for column in table.columns:
+        for chunk in column.chunks if pa.types.is_dictionary(column.type) else ():
+            lengths = compute.binary_length(chunk.dictionary)
+            total += compute.sum(lengths.take(chunk.indices)).as_py() or 0
+    if total > MAX_TABLE:
+        raise ValueError(f"its texts have {total:,} bytes; at most {MAX_TABLE:,} are read")

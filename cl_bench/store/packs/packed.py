@@ -15,7 +15,6 @@ import pyarrow.compute as compute
 from cl_bench.contract.errors import OtherSoftwareError, unknown
 from cl_bench.contract.text import printable
 from cl_bench.store.packs import container
-from cl_bench.store.packs.decode import decoded
 from cl_bench.store.packs.layout import (
     FINISHED,
     MANIFEST,
@@ -88,7 +87,7 @@ class PackedRun:
         if name not in self.kept:
             return schema.empty_table()
         try:
-            content = decoded(hashed(self.path, member(name), self.contents))
+            content = container.decoded(hashed(self.path, member(name), self.contents))
         except ValueError as error:
             raise container.no_pack(self.path, f"cannot be read: {error}", member(name)) from error
         if not content.schema.equals(schema):

@@ -13,8 +13,8 @@ import pyarrow.parquet as parquet
 import pytest
 
 from cl_bench.contract.errors import DamagedError
-from cl_bench.store.packs import container, decode
-from cl_bench.store.packs.decode import decoded, encoded
+from cl_bench.store.packs import container
+from cl_bench.store.packs.container import decoded, encoded
 from cl_bench.store.packs.packed import PackedRun
 
 Add = Callable[[zipfile.ZipFile], None]
@@ -118,8 +118,8 @@ def test_a_size_that_is_a_lie_is_no_way_around_the_limit(packed_run: Path, tmp_p
 
 
 def test_a_table_that_says_much_in_few_bytes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decode, "MAX_ROWS", 1_000)
-    monkeypatch.setattr(decode, "MAX_BYTES", 100_000)
+    monkeypatch.setattr(container, "MAX_ROWS", 1_000)
+    monkeypatch.setattr(container, "MAX_TABLE", 100_000)
     rows = encoded(pa.table({"step": pa.array([1] * 1_001)}))
     with pytest.raises(match="1,001 rows; at most 1,000"):
         decoded(rows)
