@@ -15,7 +15,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData, try_to_load_fr
 
 from cl_bench.analysis.run_values import RUN_METRICS
 from cl_bench.contract.redaction import short_line
-from cl_bench.export.subject import PromptRow, Prompts, Subject
+from cl_bench.export.subject import CardSubject, PromptRow, Prompts
 from cl_bench.model import EMBEDDED
 from cl_bench.model.named import MODELS
 from cl_bench.report.blocks.write_markdown import escaped
@@ -24,13 +24,13 @@ from cl_bench.report.untrusted_markdown import fenced
 _TASK = "text-generation"
 
 
-def card(subject: Subject) -> ModelCard:
+def card(subject: CardSubject) -> ModelCard:
     """The card, metadata and text; `save` writes it."""
     metadata = _metadata(subject)
     return ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n{text(subject)}")
 
 
-def _metadata(subject: Subject) -> ModelCardData:
+def _metadata(subject: CardSubject) -> ModelCardData:
     manifest = subject.manifest
     model = str(manifest["config"]["model"])
     return ModelCardData(
@@ -44,7 +44,7 @@ def _metadata(subject: Subject) -> ModelCardData:
     )
 
 
-def _results(subject: Subject) -> Iterator[EvalResult]:
+def _results(subject: CardSubject) -> Iterator[EvalResult]:
     stream, figures = subject.manifest["stream"], subject.figures
     settings = {stage["domain"]: stage["setting"] for stage in reversed(stream["stages"])}
     common: dict[str, Any] = {"task_type": _TASK, "dataset_split": "test"}
@@ -72,7 +72,7 @@ def _results(subject: Subject) -> Iterator[EvalResult]:
         )
 
 
-def text(subject: Subject) -> str:
+def text(subject: CardSubject) -> str:
     """The card's text, in Markdown."""
     blocks = [
         f"# {escaped(short_line(subject.name))}",
@@ -91,7 +91,7 @@ def text(subject: Subject) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _what(subject: Subject) -> str:
+def _what(subject: CardSubject) -> str:
     manifest, stages = subject.manifest, subject.manifest["stream"]["stages"]
     done = " → ".join(escaped(stage["domain"]) for stage in stages[: subject.stage])
     rest = len(stages) - subject.stage
@@ -105,7 +105,7 @@ def _what(subject: Subject) -> str:
     )
 
 
-def _use(subject: Subject) -> str:
+def _use(subject: CardSubject) -> str:
     problem = subject.figures.problem or "a problem of the stream"
     where, imported = json.dumps(subject.name), ""
     if subject.repository is not None:
@@ -154,7 +154,7 @@ def _about(row: PromptRow) -> str:
     return f"Prompt {row['prompt_id']} ({came}), round {row['round']}, step {row['step']}, {score}:"
 
 
-def _tables(subject: Subject) -> Iterator[str]:
+def _tables(subject: CardSubject) -> Iterator[str]:
     figures = subject.figures
     yield (
         f"After stage {subject.stage} (step {figures.step}), on {figures.items} test problems of "
@@ -174,7 +174,7 @@ def _tables(subject: Subject) -> Iterator[str]:
         yield _table(("metric", "name", "value", "unit"), metrics)
 
 
-def _origin(subject: Subject) -> Iterator[tuple[str, str]]:
+def _origin(subject: CardSubject) -> Iterator[tuple[str, str]]:
     manifest, made = subject.manifest, subject.manifest["provenance"]
     stages = manifest["stream"]["stages"]
     yield "learner", f"`{_code(_learner(manifest))}`"
@@ -200,7 +200,7 @@ def _origin(subject: Subject) -> Iterator[tuple[str, str]]:
     yield "packages", ", ".join(f"{escaped(n)} {escaped(str(v))}" for n, v in packages.items())
 
 
-def _licence(subject: Subject) -> str:
+def _licence(subject: CardSubject) -> str:
     model = str(subject.manifest["config"]["model"])
     found = licence(model)
     if found is None:

@@ -79,7 +79,7 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Subject:
+class CardSubject:
     """What a card is about."""
 
     name: str
@@ -92,7 +92,7 @@ class Subject:
     figures: Figures
 
 
-def subject_of(run: RunDirectory, stage: int, name: str, repository: str | None) -> Subject:
+def subject_of(run: RunDirectory, stage: int, name: str, repository: str | None) -> CardSubject:
     """The end of a stage, from 1; a damaged manifest, or a stage at whose end the run was not
     evaluated, is a `RunDirectoryError`."""
     manifest = run.manifest
@@ -105,7 +105,7 @@ def subject_of(run: RunDirectory, stage: int, name: str, repository: str | None)
             f"{run.path / 'manifest.json'} was edited or is damaged: it has no {error}. Restore it "
             "from a copy."
         ) from error
-    return Subject(name, repository, manifest, stage, prompts, figures)
+    return CardSubject(name, repository, manifest, stage, prompts, figures)
 
 
 def _end(run: RunDirectory, stage: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cl_bench.verify.case import LABEL, Case
+from cl_bench.verify.checked_run import LABEL, CheckedRun
 
 _KL = ("kl_policy_base", "kl_base_policy")
 _DEPLOYED = "kl_deployed_start"
@@ -13,22 +13,22 @@ _SINGLE = 1e-4
 """Relative rounding of sums in single precision."""
 
 
-def zero_divergence(case: Case) -> None:
+def zero_divergence(run: CheckedRun) -> None:
     """Before training the policy is the base, and the base's own rows are always of the base."""
-    frame = case.tables["evaluations"]
+    frame = run.tables["evaluations"]
     start, base = frame["step"].eq(0), frame["weights"].eq("base")
     for name in (name + unit for name in _KL for unit in _UNITS):
         off = frame[name].ne(0) & frame[name].notna()
         reason = f"{name} is {{}} at step 0, where the policy is still the base; it must be 0"
-        case.rows("evaluations", off & start, reason, frame[name])
+        run.rows("evaluations", off & start, reason, frame[name])
         reason = f"{name} is {{}} of the base itself; it must be 0"
-        case.rows("evaluations", off & base & ~start, reason, frame[name])
+        run.rows("evaluations", off & base & ~start, reason, frame[name])
 
 
-def two_ways(case: Case) -> None:
+def two_ways(run: CheckedRun) -> None:
     """The divergence per token times tokens is that per response times responses."""
-    frame = case.tables["evaluations"]
-    most = case.config.evaluation.kl_items
+    frame = run.tables["evaluations"]
+    most = run.config.evaluation.kl_items
     measured = frame["n_items"].clip(upper=most) if most else frame["n_items"]
     for name, of in ((_KL[0], _KL[0]), (_KL[1], _KL[1]), (_DEPLOYED, _KL[0])):
         by_token = frame[name] * frame[f"{of}_tokens"]
@@ -39,13 +39,13 @@ def two_ways(case: Case) -> None:
             f"{name} per token times its tokens is not {name}_sequence times its responses: one of "
             "them was changed"
         )
-        case.rows("evaluations", known & wrong, reason)
+        run.rows("evaluations", known & wrong, reason)
 
 
-def deployed(case: Case) -> None:
+def deployed(run: CheckedRun) -> None:
     """How far what is deployed lies from the start is measured on all of the stream's problems or
     not at all, and under the seed prompt it is how far the policy lies from the base."""
-    frame = case.tables["evaluations"]
+    frame = run.tables["evaluations"]
     stream, seed = frame["test_set"].eq("stream"), frame["prompt"].eq("seed")
     measured = frame[_DEPLOYED].notna().any()
     for unit in _UNITS:
@@ -53,15 +53,15 @@ def deployed(case: Case) -> None:
         found, same = frame[name], frame[other]
         differs = found.notna() & same.notna() & ~np.isclose(found, same, rtol=_SINGLE)
         reason = f"{name} under the seed prompt is not {other}"
-        case.rows("evaluations", differs & seed, reason)
-        case.rows("evaluations", measured & stream & found.isna(), f"{name} is missing")
+        run.rows("evaluations", differs & seed, reason)
+        run.rows("evaluations", measured & stream & found.isna(), f"{name} is missing")
         reason = f"{name} is measured on the stream's own problems only"
-        case.rows("evaluations", ~stream & found.notna(), reason)
+        run.rows("evaluations", ~stream & found.notna(), reason)
 
 
-def base(case: Case) -> None:
+def base(run: CheckedRun) -> None:
     """At step 0 the base's rows are copies of the policy's, tokens of the base included."""
-    frame = case.tables["evaluations"]
+    frame = run.tables["evaluations"]
     rows = frame[frame["step"].eq(0) & frame["test_set"].eq("stream")]
     copied = ["accuracy", "entropy", "completion_tokens", "kl_policy_base_tokens", _DEPLOYED]
     key = [name for name in LABEL if name != "weights"]
@@ -70,4 +70,4 @@ def base(case: Case) -> None:
     pairs = own[key].join(trained, on=key)[copied]
     differs = ((own[copied] != pairs) & pairs.notna()).any(axis=1)
     reason = "at step 0 the base answers as the policy does, but these rows differ"
-    case.rows("evaluations", differs, reason)
+    run.rows("evaluations", differs, reason)

@@ -15,7 +15,7 @@ from cl_bench.contract.micro import MicroDomain
 from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.task import Problem
 from cl_bench.execution.problem_sets import distinct_problems, retention_set
-from cl_bench.verify.case import Case, known
+from cl_bench.verify.checked_run import CheckedRun, known
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,60 +26,62 @@ _MOST = 5_000
 """Problems of one set that are made again; making more takes minutes."""
 
 
-def problems(case: Case) -> None:
+def problems(run: CheckedRun) -> None:
     """The identifiers in `items` are those of the seed's problems."""
-    for key, rows, right in remade(case, "items"):
-        reason = f"seed {case.config.seed} has no such test problem: {', '.join(key)}"
-        case.rows("items", ~rows["uid"].isin(right), reason)
+    for key, rows, right in remade(run, "items"):
+        reason = f"seed {run.config.seed} has no such test problem: {', '.join(key)}"
+        run.rows("items", ~rows["uid"].isin(right), reason)
 
 
-def scores(case: Case) -> None:
+def scores(run: CheckedRun) -> None:
     """The score of an item is 1 exactly where its answer is the right one, if that was kept."""
-    for _, every, right in remade(case, "items"):
+    for _, every, right in remade(run, "items"):
         rows = every[every["sample"].notna()]
         gold = rows["uid"].map({uid: problem.answer for uid, problem in right.items()})
         deserved = rows["answer"].eq(gold)
         wrong = gold.notna() & rows["score"].ne(deserved.astype(float))
         verdict = deserved.map({True: "right", False: "wrong"})
-        case.rows("items", wrong, "score is {}, but its answer is {}", rows["score"], verdict)
+        run.rows("items", wrong, "score is {}, but its answer is {}", rows["score"], verdict)
 
 
-def versions(case: Case) -> None:
+def versions(run: CheckedRun) -> None:
     """Domains are those of this installation, in a version that it has or had, a source's or a
     plug-in's."""
-    places = [(f"stage {number} of the stream", one) for number, one in enumerate(case.stages, 1)]
-    places += [("retention", one) for one in case.manifest["stream"]["retention"]]
+    places = [(f"stage {number} of the stream", one) for number, one in enumerate(run.stages, 1)]
+    places += [("retention", one) for one in run.manifest["stream"]["retention"]]
     for where, described in places:
         domain, version = described["domain"], described["domain_version"]
         if "/" in domain:
-            if case.own and not DOMAINS.is_sourced(domain):
-                case.of_manifest(f"{where} is on {domain}, but no plug-in is named")
+            if run.own and not DOMAINS.is_sourced(domain):
+                run.of_manifest(f"{where} is on {domain}, but no plug-in is named")
         elif not known(domain):
-            case.of_manifest(f"{where} is on {domain!r}, no domain of this installation")
+            run.of_manifest(f"{where} is on {domain!r}, no domain of this installation")
         elif version not in map(str, range(1, int(newest := DOMAINS.load(domain).version) + 1)):
             reason = f"is on {domain} in version {version!r}; there is none above {newest}"
-            case.of_manifest(f"{where} {reason}")
+            run.of_manifest(f"{where} {reason}")
 
 
-def not_remade(case: Case) -> list[str]:
+def not_remade(run: CheckedRun) -> list[str]:
     """Domains of the stream whose problems are not made again here."""
-    return [domain for domain in case.domains if not _can_be_remade(case, domain)]
+    return [domain for domain in run.domains if not _can_be_remade(run, domain)]
 
 
-def remade(case: Case, table: str) -> Iterator[tuple[Set, pd.DataFrame, Mapping[str, Problem]]]:
+def remade(
+    run: CheckedRun, table: str
+) -> Iterator[tuple[Set, pd.DataFrame, Mapping[str, Problem]]]:
     """Of a table with responses each set that can be made again from the run's seed: its rows, and
     by identifier its problems."""
-    evaluation = case.config.evaluation
-    for key, rows in case.tables[table].groupby(["domain", "test_set", "setting"], sort=False):
+    evaluation = run.config.evaluation
+    for key, rows in run.tables[table].groupby(["domain", "test_set", "setting"], sort=False):
         domain, test_set, setting = map(str, key)
         count = evaluation.retention_items if test_set == "retention" else evaluation.items
-        if count <= _MOST and _can_be_remade(case, domain):
+        if count <= _MOST and _can_be_remade(run, domain):
             made = (domain, test_set, setting)
-            yield made, rows, _made(made, case.config.seed, count)
+            yield made, rows, _made(made, run.config.seed, count)
 
 
-def _can_be_remade(case: Case, domain: str) -> bool:
-    there = domain in case.versions and known(domain, case.versions[domain])
+def _can_be_remade(run: CheckedRun, domain: str) -> bool:
+    there = domain in run.versions and known(domain, run.versions[domain])
     return there and isinstance(DOMAINS.load(domain), MicroDomain)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cl_bench.verify.case import ROW, Case
+from cl_bench.verify.checked_run import ROW, CheckedRun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,34 +27,34 @@ _FLAGS = ("formatted", "truncated")
 """Of these, no item having one is a value, too: that there is no share."""
 
 
-def recomputed(case: Case) -> None:
+def recomputed(run: CheckedRun) -> None:
     """Accuracy, counts and lengths are those of the items, and every item has its evaluation."""
-    frame = _with_items(case)
+    frame = _with_items(run)
     lost = frame["scored"].isna()
-    kept = frame["at"].ne("inside") | (not case.anonymous)
-    case.rows("evaluations", lost & kept, "there are no items of this row")
+    kept = frame["at"].ne("inside") | (not run.anonymous)
+    run.rows("evaluations", lost & kept, "there are no items of this row")
     for column, (again, words) in _AGAIN.items():
         stored, found = frame[column].astype(float), frame[again].astype(float)
         close = np.isclose(stored, found, rtol=1e-9, atol=1e-9, equal_nan=True)
         told = ~lost if again in _FLAGS else found.notna()
         reason = f"{column} is {{}}, but {words} is {{}}"
-        case.rows("evaluations", ~close & told, reason, stored, found)
+        run.rows("evaluations", ~close & told, reason, stored, found)
     due = frame["n_items"] * frame["n_samples"]
     reason = "items has {} responses of this row, not n_items · n_samples = {}"
     uneven = ~lost & frame["scored"].ne(due)
-    case.rows("evaluations", uneven, reason, frame["scored"], due)
+    run.rows("evaluations", uneven, reason, frame["scored"], due)
     right = frame["accuracy"] * due
     broken = frame["binary"].eq(True) & ((right - right.round()).abs() > 1e-6 * due)
     reason = "accuracy · n is not whole: {} of {} responses, each right or wrong"
-    case.rows("evaluations", broken, reason, frame["accuracy"], due)
+    run.rows("evaluations", broken, reason, frame["accuracy"], due)
     there = frame[_ROW].drop_duplicates().assign(there=1).set_index(_ROW)
-    orphans = case.tables["items"].join(there, on=_ROW)["there"].isna()
-    case.rows("items", orphans, "no row of evaluations is of this item")
+    orphans = run.tables["items"].join(there, on=_ROW)["there"].isna()
+    run.rows("items", orphans, "no row of evaluations is of this item")
 
 
-def _with_items(case: Case) -> pd.DataFrame:
+def _with_items(run: CheckedRun) -> pd.DataFrame:
     """`evaluations`, and beside each row what its items say."""
-    items = case.tables["items"]
+    items = run.tables["items"]
     groups = items.groupby(_ROW, sort=False)
     score = items["score"]
     whole = (score - score.round()).abs() < 1e-4
@@ -65,34 +65,34 @@ def _with_items(case: Case) -> pd.DataFrame:
     for flag in _FLAGS:
         found[flag] = items[flag].astype(float).groupby([items[k] for k in _ROW]).mean()
     first = items[items["sample"].eq(0)]
-    if most := case.config.evaluation.kl_items:  # divergences are measured on the first problems
+    if most := run.config.evaluation.kl_items:  # divergences are measured on the first problems
         first = first[first.groupby(_ROW, sort=False).cumcount() < most]
     found["first"] = first.groupby(_ROW)["completion_tokens"].sum()
-    return case.tables["evaluations"].join(found, on=_ROW)
+    return run.tables["evaluations"].join(found, on=_ROW)
 
 
-def asked(case: Case) -> None:
+def asked(run: CheckedRun) -> None:
     """Items, samples and temperature are those of the configuration."""
-    frame, evaluation = case.tables["evaluations"], case.config.evaluation
+    frame, evaluation = run.tables["evaluations"], run.config.evaluation
     stream = frame["test_set"].ne("retention")
     for column, wanted, where in (
         ("n_samples", evaluation.samples, stream),
         ("n_items", evaluation.retention_items, ~stream),
-        ("temperature", case.learning("temperature"), stream | ~stream),
+        ("temperature", run.learning("temperature"), stream | ~stream),
     ):
         reason = f"{column} is not {wanted}, as the configuration says"
-        case.rows("evaluations", where & frame[column].ne(wanted), reason)
+        run.rows("evaluations", where & frame[column].ne(wanted), reason)
     many = stream & (frame["n_items"] > evaluation.items)
     reason = f"n_items is more than {evaluation.items}, which the configuration asks"
-    case.rows("evaluations", many, reason)
-    case.rows("evaluations", ~stream & frame["n_samples"].ne(1), "n_samples is not 1 (retention)")
+    run.rows("evaluations", many, reason)
+    run.rows("evaluations", ~stream & frame["n_samples"].ne(1), "n_samples is not 1 (retention)")
 
 
-def same_problems(case: Case) -> None:
+def same_problems(run: CheckedRun) -> None:
     """Every evaluation of a set asked the same problems."""
-    uids = case.tables["items"].groupby(_ROW, sort=False)["uid"]
+    uids = run.tables["items"].groupby(_ROW, sort=False)["uid"]
     asked = uids.agg(lambda found: hash(frozenset(found)))
     first = asked.groupby(level=_SET, sort=False).transform("first")
     for key in list(asked.index[asked != first])[:5]:
         reason = "its problems are not those that the other evaluations asked"
-        case.of_table("items", reason, f"step {', '.join(map(str, key))}")
+        run.of_table("items", reason, f"step {', '.join(map(str, key))}")

@@ -22,12 +22,12 @@ from cl_bench.verify import (
     transcripts,
     values,
 )
-from cl_bench.verify.case import Case, NoTableError, Tables
+from cl_bench.verify.checked_run import CheckedRun, NoTableError, Tables
 from cl_bench.verify.findings import Finding, Findings, Verification
 from cl_bench.verify.manifest import check_manifest, flags
 from cl_bench.verify.packing import check_pack
 
-CHECKS: tuple[Callable[[Case], None], ...] = (
+CHECKS: tuple[Callable[[CheckedRun], None], ...] = (
     *(values.values, values.uniqueness, problems.versions),
     *(places.places, places.ended, places.grid),
     *(recompute.recomputed, recompute.asked, recompute.same_problems),
@@ -87,7 +87,7 @@ def verify_run(path: Path) -> Verification:
     found.checked = {name: len(frame) for name, frame in tables.items()}
     if (config := check_manifest(run.manifest, findings)) is not None:
         found.title = title(run.manifest)
-        case = Case(run.manifest, config, tables, findings)
+        case = CheckedRun(run.manifest, config, tables, findings)
         check_tables(case)
         if missing := problems.not_remade(case):
             found.notes.append(f"problems of {', '.join(missing)} not made again")
@@ -98,7 +98,7 @@ def verify_run(path: Path) -> Verification:
     return found
 
 
-def check_tables(case: Case) -> None:
+def check_tables(case: CheckedRun) -> None:
     """All checks whose tables are there."""
     for check in CHECKS:
         try:

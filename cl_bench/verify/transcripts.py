@@ -4,48 +4,48 @@ from __future__ import annotations
 
 from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.text import well_formed
-from cl_bench.verify.case import KEYS, ROW, Case
+from cl_bench.verify.checked_run import KEYS, ROW, CheckedRun
 from cl_bench.verify.problems import remade
 
 _ROW = list(ROW)
 
 
-def transcripts(case: Case) -> None:
+def transcripts(run: CheckedRun) -> None:
     """As many as the configuration says, at the start and at stage ends, each with its item."""
-    frame, items, key = case.tables["transcripts"], case.tables["items"], list(KEYS["items"])
+    frame, items, key = run.tables["transcripts"], run.tables["items"], list(KEYS["items"])
     pairs = frame[key].join(items.drop_duplicates(key).set_index(key)[["score", "answer"]], on=key)
     there = pairs["score"].notna()
-    case.rows("transcripts", ~there, "there is no such row in items")
+    run.rows("transcripts", ~there, "there is no such row in items")
     for column in ("score", "answer"):
         same = pairs[column].eq(frame[column]) | (pairs[column].isna() & frame[column].isna())
-        case.rows("transcripts", there & ~same, f"{column} is not that of its row in items")
-    evaluations = case.tables["evaluations"]
+        run.rows("transcripts", there & ~same, f"{column} is not that of its row in items")
+    evaluations = run.tables["evaluations"]
     told = evaluations["at"].ne("inside") & evaluations["test_set"].eq("stream")
     told &= evaluations["weights"].eq("trained")
     asked = evaluations[told].drop_duplicates(_ROW).set_index(_ROW)
-    due = asked["n_items"].clip(upper=case.config.evaluation.transcripts)
+    due = asked["n_items"].clip(upper=run.config.evaluation.transcripts)
     found = frame.groupby(_ROW).size()
     for label in due.index.union(found.index):
         number, right = int(found.get(label, 0)), int(due.get(label, 0))
         if number != right:
             reason = f"it has {number} transcripts, not {right}"
-            case.of_table("transcripts", reason, f"step {', '.join(map(str, label))}")
+            run.of_table("transcripts", reason, f"step {', '.join(map(str, label))}")
     places = frame[_ROW].join(asked[["stage", "at"]], on=_ROW)
     for column in ("stage", "at"):
         wrong = places[column].notna() & places[column].ne(frame[column])
-        case.rows("transcripts", wrong, f"{column} is not that of its evaluation")
+        run.rows("transcripts", wrong, f"{column} is not that of its evaluation")
 
 
-def responses(case: Case) -> None:
+def responses(run: CheckedRun) -> None:
     """The verifier of today says of a response what it said of it in the run."""
     import pandas as pd
 
-    for (domain, _, setting), every, problems in remade(case, "transcripts"):
+    for (domain, _, setting), every, problems in remade(run, "transcripts"):
         rows = every[every["uid"].isin(problems)]  # the item of another one has a finding
         if rows.empty:
             continue
         task = DOMAINS.load(domain).task(
-            seed=case.config.seed, setting=setting, feedback=case.config.feedback
+            seed=run.config.seed, setting=setting, feedback=run.config.feedback
         )
         asked = [problems[uid] for uid in rows["uid"]]
         verdicts = list(map(task.verify, asked, rows["response"]))
@@ -60,18 +60,18 @@ def responses(case: Case) -> None:
             said = pd.Series(values, rows.index, dtype=rows[column].dtype)
             same = rows[column].eq(said) | (rows[column].isna() & said.isna())
             reason = f"{column} is not what the verifier says of this problem and response"
-            case.rows("transcripts", ~same, reason)
+            run.rows("transcripts", ~same, reason)
 
 
-def system_prompts(case: Case) -> None:
+def system_prompts(run: CheckedRun) -> None:
     """A system prompt is the seed prompt, or one that the learner had by then."""
-    if not case.own:
+    if not run.own:
         return
-    frame, prompts = case.tables["transcripts"], case.tables["prompts"]
+    frame, prompts = run.tables["transcripts"], run.tables["prompts"]
     seed = frame["prompt"].eq("seed")
-    other = frame["system_prompt"].ne(case.learning("seed_prompt"))
-    case.rows("transcripts", seed & other, "system_prompt is not the seed prompt")
+    other = frame["system_prompt"].ne(run.learning("seed_prompt"))
+    run.rows("transcripts", seed & other, "system_prompt is not the seed prompt")
     born = prompts.groupby("text")["step"].min()
     step = frame["system_prompt"].map(born.to_dict()).astype(float)
     unknown = ~seed & other & (step.isna() | (step > frame["step"]))
-    case.rows("transcripts", unknown, "system_prompt is no prompt that the learner had by then")
+    run.rows("transcripts", unknown, "system_prompt is no prompt that the learner had by then")

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from cl_bench.store.schema import REAL, TABLES, TEXT, allowed_values
-from cl_bench.verify.case import KEYS, Case
+from cl_bench.verify.checked_run import KEYS, CheckedRun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,44 +21,44 @@ _MISSING = {"prompts": {"score"}, "steps": {f.name for f in TABLES["steps"] if f
 """Columns in which NaN means that there is no such quantity."""
 
 
-def values(case: Case) -> None:
+def values(run: CheckedRun) -> None:
     """Every column of every table: names, bounds, numbers that are none."""
-    for table, frame in case.tables.items():
+    for table, frame in run.tables.items():
         for field in TABLES[table]:
             if field.type == TEXT:
-                _names(case, table, field, frame[field.name])
+                _names(run, table, field, frame[field.name])
             else:
-                _numbers(case, table, field, frame[field.name].astype(np.float64))
+                _numbers(run, table, field, frame[field.name].astype(np.float64))
 
 
-def _names(case: Case, table: str, field: pa.Field, column: pd.Series) -> None:
+def _names(run: CheckedRun, table: str, field: pa.Field, column: pd.Series) -> None:
     if choices := allowed_values(field):
         wrong = ~column.isin(choices) & column.notna()
-        case.rows(table, wrong, f"{field.name} is none of {', '.join(choices)}")
+        run.rows(table, wrong, f"{field.name} is none of {', '.join(choices)}")
 
 
-def _numbers(case: Case, table: str, field: pa.Field, column: pd.Series) -> None:
+def _numbers(run: CheckedRun, table: str, field: pa.Field, column: pd.Series) -> None:
     name, unit = field.name, field.metadata[b"unit"]
     if not field.nullable and name not in _MISSING.get(table, ()):
-        case.rows(table, column.isna(), f"{name} is no number")
-    if case.status != "diverged" or table != "steps":
-        case.rows(table, np.isinf(column), f"{name} is infinite")
+        run.rows(table, column.isna(), f"{name} is no number")
+    if run.status != "diverged" or table != "steps":
+        run.rows(table, np.isinf(column), f"{name} is infinite")
     if name not in _SIGNED:
-        case.rows(table, column < -_ROUNDING.get(name, 0.0), f"{name} is {{}}, below 0", column)
+        run.rows(table, column < -_ROUNDING.get(name, 0.0), f"{name} is {{}}, below 0", column)
     if unit == b"0 or 1":
         other = column.notna() & ~column.isin([0, 1])
-        case.rows(table, other, f"{name} is {{}}, not 0 or 1", column)
+        run.rows(table, other, f"{name} is {{}}, not 0 or 1", column)
     if unit == b"share":
-        case.rows(table, column > 1, f"{name} is {{}}, above 1", column)
+        run.rows(table, column > 1, f"{name} is {{}}, above 1", column)
 
 
-def uniqueness(case: Case) -> None:
+def uniqueness(run: CheckedRun) -> None:
     """No row stands twice."""
-    for table, frame in case.tables.items():
+    for table, frame in run.tables.items():
         rows, keys = frame, list(KEYS[table])
-        if table == "ledger" and case.status == "diverged":
+        if table == "ledger" and run.status == "diverged":
             rows = frame.iloc[:-2]  # a stretch that diverged at once ends at the same step
         if "sample" in keys:
             rows = rows[rows["sample"].notna()]  # of responses whose number was not kept
         if keys:
-            case.rows(table, rows.duplicated(keys), "the same row stands twice")
+            run.rows(table, rows.duplicated(keys), "the same row stands twice")

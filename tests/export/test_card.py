@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
 from cl_bench.export.card import card, licence
-from cl_bench.export.subject import DomainFigures, Figures, Prompts, Subject
+from cl_bench.export.subject import CardSubject, DomainFigures, Figures, Prompts
 from cl_bench.model.named import MODELS, NamedModel
 
 HOSTILE = (
@@ -21,7 +21,7 @@ HOSTILE = (
 NAME = 'x`|<img src=x onerror="alert(1)">\n---\n{{ template }}'
 
 
-def subject(**changes: Any) -> Subject:
+def subject(**changes: Any) -> CardSubject:
     manifest: dict[str, Any] = {
         "stream": {
             "name": NAME,
@@ -48,7 +48,7 @@ def subject(**changes: Any) -> Subject:
         problem=HOSTILE,
     )
     prompts = Prompts(HOSTILE, "seed", [row, seed], [seed, row])
-    return Subject(NAME, None, manifest, 1, prompts, figures)
+    return CardSubject(NAME, None, manifest, 1, prompts, figures)
 
 
 def test_nothing_of_a_hostile_text_is_obeyed() -> None:
@@ -105,7 +105,7 @@ def test_a_model_with_a_short_name_is_none_of_the_hub_and_is_not_fetched(
 
 def test_an_example_for_a_repository_downloads_it() -> None:
     made = subject()
-    pushed = card(Subject(made.name, "ada/model", *list(vars(made).values())[2:]))
+    pushed = card(CardSubject(made.name, "ada/model", *list(vars(made).values())[2:]))
     assert 'folder = snapshot_download("ada/model")' in pushed.text
     assert "snapshot_download" not in card(made).text
 

@@ -44,7 +44,7 @@ class Tables(dict[str, "pd.DataFrame"]):
 
 
 @dataclass(frozen=True)
-class Point:
+class EvaluationPoint:
     """A place at which a run is evaluated."""
 
     step: int
@@ -54,7 +54,7 @@ class Point:
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class CheckedRun:
     """A run to be checked; its manifest has the shape that `verify.manifest` demands."""
 
     manifest: Mapping[str, Any]
@@ -122,12 +122,15 @@ class Case:
         return list(accumulate(stage["steps"] for stage in self.stages))
 
     @cached_property
-    def points(self) -> list[Point]:
+    def points(self) -> list[EvaluationPoint]:
         """Where a run that ends well is evaluated, in order."""
-        found, before, every = [Point(0, 0, "start")], 0, self.config.eval_every
+        found, before, every = [EvaluationPoint(0, 0, "start")], 0, self.config.eval_every
         for number, end in enumerate(self.ends, 1):
-            found += [Point(step, number, "inside") for step in range(before + every, end, every)]
-            found.append(Point(end, number, "stage-end"))
+            found += [
+                EvaluationPoint(step, number, "inside")
+                for step in range(before + every, end, every)
+            ]
+            found.append(EvaluationPoint(end, number, "stage-end"))
             before = end
         return found
 
