@@ -8,7 +8,7 @@ import pytest
 
 from cl_bench.store.files import write_json_atomically
 from cl_bench.sweep.cell import Cell
-from cl_bench.sweep.state import status, why_no_start, with_starts
+from cl_bench.sweep.state import status, with_starts
 
 FIRST = Cell("math", "rl", 1, 1)
 SECOND = Cell("code", "rl", 1, 1, start=FIRST)
@@ -54,9 +54,3 @@ def test_runs_that_are_kept_elsewhere_count_first(tmp_path: Path) -> None:
     assert status(FIRST, tmp_path, known) == "diverged"
     assert status(THIRD, tmp_path, known) == "no start"
     assert status(THIRD, tmp_path) == "missing"
-
-
-def test_the_reason_names_the_start() -> None:
-    assert why_no_start(FIRST, "diverged") is None
-    assert why_no_start(SECOND, "failed") is None
-    assert why_no_start(SECOND, "diverged") == f"it starts from {FIRST.name}, which diverged"
