@@ -49,11 +49,11 @@ def asked(case: Case) -> None:
     frame = case.tables["evaluations"]
     stream = frame["test_set"].ne("retention")
     for column, option, where in (
-        ("n_samples", "samples", stream),
-        ("temperature", "temperature", stream | True),
-        ("n_items", "retention_items", ~stream),
+        ("n_samples", ("evaluation", "samples"), stream),
+        ("temperature", ("learning", "temperature"), stream | True),
+        ("n_items", ("evaluation", "retention_items"), ~stream),
     ):
-        wanted = case.option("evaluation", option)
+        wanted = case.option(*option)
         reason = f"{column} is not {wanted}, as the configuration says"
         case.rows("evaluations", where & frame[column].ne(wanted), reason)
     most = case.option("evaluation", "items")
