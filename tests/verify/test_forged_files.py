@@ -60,7 +60,7 @@ FORGERIES: dict[str, tuple[Tamper, str, str]] = {
         "n_samples is not 16, as the configuration says",
     ),
     "temperature of the configuration": (
-        option(0.5, "config", "evaluation", "temperature"),
+        option(0.5, "config", "learning", "temperature"),
         EVALUATIONS,
         "temperature is not 0.5, as the configuration says",
     ),
@@ -87,7 +87,7 @@ FORGERIES: dict[str, tuple[Tamper, str, str]] = {
     "options that no learner takes": (
         option(-1.0, "config", "learning", "learning_rate"),
         "manifest.json",
-        "config.learning cannot be: learning_rate is -1.0, but must be above 0",
+        "config cannot be: learning_rate is -1.0, but must be above 0",
     ),
     "a stage that is none": (
         option([7], "stream", "stages"),

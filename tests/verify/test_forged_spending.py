@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from cl_bench.contract.registry import LEARNERS
+from cl_bench.contract.settings import those_of
 from cl_bench.verify.run import verify_run
 
 from .tampering import Forgery, Tamper, both, drop, edit, option, require_found
@@ -55,6 +57,8 @@ def no_times(run: Forgery) -> None:
 
 def relabelled(run: Forgery) -> None:
     run.manifest["learner"] = run.manifest["config"]["learner"] = "rl"
+    config = LEARNERS.load("rl").config
+    run.manifest["config"]["learning"] = those_of(config, run.manifest["config"]["learning"])
 
 
 def given_up(status: str) -> Tamper:
