@@ -64,7 +64,7 @@ def test_a_description_gives_the_same_stream_back_whatever_domains_there_are_by_
     assert described["retention"] == [
         {"domain": name, "domain_version": "1"} for name in ("math", "star-graph")
     ]
-    monkeypatch.setitem(DOMAINS.table, "sixth", DOMAINS.table["math"])  # type: ignore[arg-type]
+    monkeypatch.setitem(DOMAINS.table, "sixth", DOMAINS.table["math"])
     assert "sixth" in made.outside
     again = Stream.from_description(described)
     assert again.outside == ("math", "star-graph")
