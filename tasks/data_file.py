@@ -24,13 +24,12 @@ from cl_bench.contract.task import (
 )
 from cl_bench.contract.text import one_line, printable
 
-from .data_columns import Item, Reading, read_items
+from .data_columns import Item, read_items
 from .data_name import SPELLINGS, Name, known, parse, require_file
-from .data_python import PREFIX, UserFunction, load_function
-from .data_reading import read_table
+from .data_python import PREFIX, Own, load_own
+from .data_reading import Table, read_table, shown
 from .data_splits import Splits, order, split_up
-from .data_table import Table, shown
-from .data_verifiers import Own, Pattern, Verifier, named
+from .data_verifiers import Pattern, Verifier, named
 
 __all__ = ["NAMES", "DataDomain", "known", "load"]
 
@@ -64,14 +63,21 @@ def _domain(name: Name) -> DataDomain:
     path, options = name.path, name.options
     content = path.read_bytes()
     reading = read_items(read_table(path, content), options)
-    verifier, why, code = _verifier(reading, options)
+    asked, pattern = options.get("verifier", ""), options.get("pattern", "")
+    why, code = "", ""
+    verifier: Verifier
+    if asked.startswith(PREFIX) and not pattern:
+        verifier = own = load_own(asked, reading.table)
+        code = own.code
+    else:
+        verifier, why = named(asked, reading.items, pattern)
     _require_answers(reading.table, reading.items, verifier)
     splits, notes = split_up(reading)
     _require_solutions(reading.table, splits, verifier)
     about = _about(path)
     return DataDomain(
         f"file/{printable(path.name)}",
-        _version(content, reading.columns, verifier.name, options.get("pattern", ""), code),
+        _version(content, reading.columns, verifier.name, pattern, code),
         name.reference,
         one_line(options.get("licence") or about.get("licence") or "the user's own", 200),
         one_line(options.get("citation") or about.get("citation") or "the user's own", 2_000),
@@ -79,16 +85,6 @@ def _domain(name: Name) -> DataDomain:
         splits,
         (*reading.notes, *notes, f"verifier {verifier.name}{f': {why}' if why else ''}"),
     )
-
-
-def _verifier(reading: Reading, options: Mapping[str, str]) -> tuple[Verifier, str, str]:
-    """The verifier, why it was chosen, and a hash of its code if it is the user's own."""
-    name, pattern = options.get("verifier", ""), options.get("pattern", "")
-    table = reading.table
-    if name.startswith(PREFIX) and not pattern:
-        function: UserFunction = load_function(name, table.path.absolute().parent)
-        return Own(function, lambda item: table.place(item.number)), "", function.code
-    return *named(name, reading.items, pattern), ""
 
 
 def _require_answers(table: Table, items: Sequence[Item], verifier: Verifier) -> None:

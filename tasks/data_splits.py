@@ -10,7 +10,7 @@ from cl_bench.contract.task import SPLITS, Split, content_hash, split_of
 from cl_bench.contract.text import one_line
 
 from .data_columns import Item, Reading
-from .data_table import Table, shown
+from .data_reading import Table, shown
 
 FEWEST = 10
 """Different problems that a file must have."""

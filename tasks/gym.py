@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache, lru_cache
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.contract.answers import Kind, extract, judge
-from cl_bench.contract.errors import ClBenchError, UsageError, unknown
+from cl_bench.contract.errors import ClBenchError, UsageError, did_you_mean, unknown
 from cl_bench.contract.task import (
     FEEDBACK_LEVELS,
     SPLITS,
@@ -58,8 +57,7 @@ def load(name: str) -> GymDomain:
             f"gym/{data} is not adapted: {LEFT_OUT[data]}. `cl-bench list gym` shows what is."
         )
     if data not in SETS:
-        close = get_close_matches(data.casefold(), SETS, n=1, cutoff=0.5)
-        hint = f" Did you mean 'gym/{close[0]}'?" if close else ""
+        hint = did_you_mean(data.casefold(), SETS, prefix="gym/")
         raise UsageError(
             f"reasoning-gym has no data set {printable(data, 60)!r}.{hint} `cl-bench list gym` "
             f"names all {len(SETS)}."
@@ -140,13 +138,9 @@ class GymDomain:
     @lru_cache(maxsize=64)  # noqa: B019 - domains live as long as the process
     def engine(self, setting: str) -> Engine:
         """What draws and scores the items of a setting."""
-        from .gym_engine import local
+        from .gym_engine import Apart, Local
 
-        if not self._entry.apart:
-            return local(self.data, setting, self._texts)
-        from .gym_fence import Apart
-
-        return Apart(self.data, setting, self._texts)
+        return (Apart if self._entry.apart else Local)(self.data, setting, self._texts)
 
     @lru_cache(maxsize=_PROBLEMS)  # noqa: B019 - as above
     def problem(self, setting: str, split: Split, seed: int, index: int) -> Problem:
@@ -208,9 +202,7 @@ class GymDomain:
 
     def _offers(self, setting: str) -> bool:
         """Whether there is such a setting, and the user's parameters go with those it sets."""
-        from .gym_engine import parameters
-
-        if setting != "default" and not parameters(self.data, setting):
+        if setting != "default" and not self._entry.parameters(setting):
             return False
         try:
             self._validate(setting)
@@ -264,14 +256,3 @@ class GymTask:
             level=self.feedback,
             score=lambda answer: self.domain.points(self.setting, problem, answer),
         )
-
-
-def main() -> None:
-    """Print docs/gym.md."""
-    from .gym_overview import lengths, page
-
-    print(page(lengths()), end="")
-
-
-if __name__ == "__main__":
-    main()

@@ -21,7 +21,7 @@ from typing import Any
 
 from cl_bench.contract.answers import SAME, number
 
-from .gym_table import Entry
+from .gym_table import Adapted
 
 _LONGEST = 2_000
 """Characters of an answer from which on it scores 0, unless the right one is half as long."""
@@ -35,7 +35,7 @@ _OPERATORS: Mapping[type, Callable[[Fraction, Fraction], Fraction]] = {
 }
 
 
-def spelled(answer: str, gold: str, entry: Entry) -> str:
+def spelled(answer: str, gold: str, entry: Adapted) -> str:
     """The right answer, if `answer` is the same; else `answer` as scorers read it."""
     if entry.kind != "text" and SAME[entry.kind](answer, gold):
         return gold
@@ -43,7 +43,7 @@ def spelled(answer: str, gold: str, entry: Entry) -> str:
 
 
 def points(
-    answer: str, gold: str, entry: Entry, scorer: Callable[[str], float], *, partial: bool
+    answer: str, gold: str, entry: Adapted, scorer: Callable[[str], float], *, partial: bool
 ) -> float:
     """From 0 to 1. `scorer` is asked about answers of the allowed form alone; it may raise."""
     if len(answer) > max(_LONGEST, 2 * len(gold)):
