@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cl_bench.cli.endings import Errors
+from cl_bench.cli.options import Json, ending
 from cl_bench.contract.errors import ClBenchError, UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ Runs = Annotated[
 ]
 
 
+@ending(bug=2)
 def check(
     candidate: Runs = None,
     against: Annotated[Path | None, Name(help="The reference, or any folder of runs.")] = None,
@@ -30,7 +31,7 @@ def check(
     verify: Annotated[
         bool, Name("--verify", help="First hold all runs against themselves: `results verify`.")
     ] = False,
-    as_json: Annotated[bool, Name("--json", help="Print JSON, for machines.")] = False,
+    as_json: Json = False,
     junit: Annotated[Path | None, Name(help="Also write JUnit XML to this file.")] = None,
     github: Annotated[
         bool, Name("--github", help="Annotate and summarise; so it is on GitHub anyway.")
@@ -38,26 +39,24 @@ def check(
     print_policy: Annotated[
         bool, Name("--print-policy", help="Print the default policy and do nothing else.")
     ] = False,
-    debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Did it get worse? Exit code 0: no. 1: yes. 3: too little data to say. 2: cannot compare."""
-    with Errors(debug, bug=2):
-        if print_policy:
-            from cl_bench.gate.policy import default_policy_text
+    if print_policy:
+        from cl_bench.gate.policy import default_policy_text
 
-            typer.echo(default_policy_text(), nl=False)
-            raise typer.Exit(0)
-        from cl_bench.gate.write_github import on_github
+        typer.echo(default_policy_text(), nl=False)
+        raise typer.Exit(0)
+    from cl_bench.gate.write_github import on_github
 
-        output = _Output(as_json, github or on_github())
-        try:
-            output.junit = _writable(junit)
-            report = _report(candidate, against, policy, verify=verify)
-        except Exception as error:
-            output.failed(error)
-            raise
-        output.done(report)
-        raise typer.Exit(report.exit_code)
+    output = _Output(as_json, github or on_github())
+    try:
+        output.junit = _writable(junit)
+        report = _report(candidate, against, policy, verify=verify)
+    except Exception as error:
+        output.failed(error)
+        raise
+    output.done(report)
+    raise typer.Exit(report.exit_code)
 
 
 def _report(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cl_bench.cli.endings import Errors
+from cl_bench.cli.console import Errors
 
 new_app = typer.Typer(help="Write the skeleton of a package that adds to cl-bench.")
 Name = Annotated[str, typer.Argument(help="colours, or acme/colours in the package acme.")]
@@ -27,7 +27,7 @@ def new_learner(name: Name, out: Folder = None) -> None:
 
 
 def _new(kind: str, name: str, out: Path | None) -> None:
-    with Errors(debug=False):
+    with Errors():
         from cl_bench.tools.new import write
 
         typer.echo(write(kind, name, out))

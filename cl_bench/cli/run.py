@@ -7,8 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from cl_bench.cli.endings import Errors
-from cl_bench.cli.options import assigned, given_in, is_given, with_settings
+from cl_bench.cli.console import Errors
+from cl_bench.cli.options import (
+    Debug,
+    Quiet,
+    assigned,
+    given_in,
+    is_given,
+    of_runs,
+    with_settings,
+)
 from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.text import printable
 
@@ -18,7 +26,7 @@ REFLECTION = "Calls to a reflection LM outside the run"
 Name = typer.Option
 
 
-@with_settings
+@with_settings(of_runs())
 def run(
     context: typer.Context,
     stream: Annotated[
@@ -48,8 +56,8 @@ def run(
         Path | None,
         Name(help="Answer them from this file or run.", rich_help_panel=REFLECTION),
     ] = None,
-    quiet: Annotated[bool, Name("--quiet", help="Print the summary only.")] = False,
-    debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
     **given: Any,
 ) -> None:
     """Run a learner on a stream; print a summary, write tables and figures.

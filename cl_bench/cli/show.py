@@ -7,22 +7,21 @@ from typing import Annotated
 
 import typer
 
-from cl_bench.cli.endings import Errors
+from cl_bench.cli.options import ending
 
 Name = typer.Option
 
 
+@ending()
 def show(
     run: Annotated[Path, typer.Argument(help="A run directory or a packed run.")],
-    debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """A run in the terminal: summary, learning curves, matrices, its prompts; unfinished ones too.
 
     What is piped is plain text, 100 columns wide.
     """
-    with Errors(debug):
-        from cl_bench.report.show import show as shown
-        from cl_bench.report.terminal import print_shown
-        from cl_bench.store.run_tables import open_run
+    from cl_bench.report.show import show as shown
+    from cl_bench.report.terminal import print_shown
+    from cl_bench.store.run_tables import open_run
 
-        print_shown(open_run(run), shown)
+    print_shown(open_run(run), shown)

@@ -122,9 +122,7 @@ def unknown(
     )
 
 
-def did_you_mean(
-    given: str, names: Iterable[str], *, prefix: str = "", cutoff: float = 0.5
-) -> str:
+def did_you_mean(given: str, names: Iterable[str], *, prefix: str = "", cutoff: float = 0.5) -> str:
     """` Did you mean 'NAME'?` for the name that is nearest to `given`; empty if none is near."""
     close = difflib.get_close_matches(given[:100], list(names), n=1, cutoff=cutoff)
     return f" Did you mean {printable(prefix + close[0], 100)!r}?" if close else ""

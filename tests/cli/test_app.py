@@ -17,7 +17,7 @@ from cl_bench.cli import app as cli
 from cl_bench.cli.app import app
 from cl_bench.cli.run import run
 from cl_bench.execution.settings import RunConfig
-from cl_bench.tools.embedded.training import TrainingConfig
+from cl_bench.tools.embedded.corpus import TrainingConfig
 
 SMALL = (
     *("--steps", "2", "--eval-every", "2", "--problems-per-step", "2", "--group-size", "2"),

@@ -212,8 +212,9 @@ def tiny_model(folder: Path) -> None:
     """A Hugging Face folder: the embedded model's tokenizer and architecture, random weights."""
     from safetensors.torch import save_model
 
+    from cl_bench.tools.embedded.corpus import TrainingConfig
     from cl_bench.tools.embedded.tokenizer import build_tokenizer
-    from cl_bench.tools.embedded.training import TrainingConfig, build_model
+    from cl_bench.tools.embedded.training import build_model
 
     tokenizer = build_tokenizer()
     with torch.random.fork_rng(devices=[]):
