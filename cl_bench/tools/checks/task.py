@@ -48,6 +48,10 @@ class Subject:
             for split in SPLITS:
                 yield setting, split, self.problems(split, setting)
 
+    def drawn(self, most: int = MANY) -> Iterator[tuple[str, list[Problem]]]:
+        """Setting and the first problems, for every setting and split under seed 0."""
+        return ((setting, problems[:most]) for setting, _, problems in self.lists())
+
 
 def check_task(domain: Domain | str) -> list[Fault]:
     """Every rule of a domain that `domain` (an object or a registry name) breaks, explained.
@@ -83,17 +87,14 @@ def _domain(subject: Subject) -> Iterator[str]:
 def _problems(subject: Subject) -> Iterator[str]:
     for setting, split, problems in subject.lists():
         where = f"problems({split!r}, {MANY}) of setting {setting!r}"
-        given = _length(problems)
+        found: Any = problems
+        given = len(found) if isinstance(found, list) else f"a {type(found).__name__}"
         if given != MANY:
             yield f"{where} gave {given}; it has to return a list of exactly n problems."
         for problem in problems:
             yield from _wrong_fields(problem, where, subject.domain.name)
         if subject.task(setting).problems(split, 0) != []:
             yield f"problems({split!r}, 0) must be an empty list."
-
-
-def _length(problems: Any) -> int | str:
-    return len(problems) if isinstance(problems, list) else f"a {type(problems).__name__}"
 
 
 def _wrong_fields(problem: Any, where: str, name: str) -> Iterator[str]:
@@ -220,22 +221,19 @@ def _uids(subject: Subject) -> Iterator[str]:
 
 
 def _seeds(subject: Subject) -> Iterator[str]:
-    for setting in subject.settings:
-        for split in SPLITS:
-            one, two = (
-                [problem.prompt for problem in subject.problems(split, setting, seed)]
-                for seed in (0, 1)
+    for setting, split, problems in subject.lists():
+        one = [problem.prompt for problem in problems]
+        two = [problem.prompt for problem in subject.problems(split, setting, seed=1)]
+        if one == two or one[1:] == two[:-1] or one[:-1] == two[1:]:
+            yield (
+                f"Seeds 0 and 1 have the same {split} problems of setting {setting!r}"
+                f"{'' if one == two else ', moved by one place'}; several seeds would then "
+                "measure one draw. Hash the seed together with the index (hashed_rng)."
             )
-            if one == two or one[1:] == two[:-1] or one[:-1] == two[1:]:
-                yield (
-                    f"Seeds 0 and 1 have the same {split} problems of setting {setting!r}"
-                    f"{'' if one == two else ', moved by one place'}; several seeds would then "
-                    "measure one draw. Hash the seed together with the index (hashed_rng)."
-                )
 
 
 def _convention(subject: Subject) -> Iterator[str]:
-    for setting in subject.settings:
+    for setting, _, problems in subject.lists():
         rules: Any = subject.task(setting).rules()
         if isinstance(rules, str) or not isinstance(rules, Sequence):
             yield f"rules() gave a {type(rules).__name__}; it has to be a list of texts."
@@ -244,28 +242,12 @@ def _convention(subject: Subject) -> Iterator[str]:
             if not isinstance(rule, str) or not rule.strip():
                 yield f"rules() holds {rule!r}; every rule is a sentence."
                 return
-            for split in SPLITS:
-                for problem in subject.problems(split, setting):
-                    if rule in problem.prompt:
-                        yield (
-                            f"The prompt {shortened(problem.prompt)} states the hidden rule "
-                            f"{rule!r}: nothing is left to learn. Keep rules out of prompts."
-                        )
-
-
-def _gold(subject: Subject) -> Iterator[str]:
-    for setting, _, problems in subject.lists():
-        yield from verdicts.gold(subject.domain, setting, problems)
-
-
-def _verdicts(subject: Subject) -> Iterator[str]:
-    for setting, _, problems in subject.lists():
-        yield from verdicts.well_formed(subject.domain, setting, problems[:2])
-
-
-def _hostile(subject: Subject) -> Iterator[str]:
-    for setting, _, problems in subject.lists():
-        yield from verdicts.hostile(subject.domain, setting, problems[:2])
+            for problem in problems:
+                if rule in problem.prompt:
+                    yield (
+                        f"The prompt {shortened(problem.prompt)} states the hidden rule "
+                        f"{rule!r}: nothing is left to learn. Keep rules out of prompts."
+                    )
 
 
 _FOUNDATIONS: Mapping[str, Rule[Subject]] = {"domain": _domain, "problems": _problems}
@@ -279,7 +261,7 @@ _RULES: Mapping[str, Rule[Subject]] = {
     "uids": _uids,
     "seeds": _seeds,
     "convention": _convention,
-    "gold": _gold,
-    "verdicts": _verdicts,
-    "hostile text": _hostile,
+    "gold": lambda subject: verdicts.gold(subject.domain, subject.drawn()),
+    "verdicts": lambda subject: verdicts.well_formed(subject.domain, subject.drawn(2)),
+    "hostile text": lambda subject: verdicts.hostile(subject.domain, subject.drawn(2)),
 }
