@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Exit, Option, echo
 
 from cl_bench.cli.options import Json, ending
 from cl_bench.contract.errors import ClBenchError, UsageError
@@ -14,38 +14,37 @@ from cl_bench.contract.errors import ClBenchError, UsageError
 if TYPE_CHECKING:
     from cl_bench.gate.outcome import Report
 
-Name = typer.Option
 Runs = Annotated[
     list[Path] | None,
-    typer.Argument(help="Runs, or folders of runs.", metavar="CANDIDATE..."),
+    Argument(help="Runs, or folders of runs.", metavar="CANDIDATE..."),
 ]
 
 
 @ending(bug=2)
 def check(
     candidate: Runs = None,
-    against: Annotated[Path | None, Name(help="The reference, or any folder of runs.")] = None,
+    against: Annotated[Path | None, Option(help="The reference, or any folder of runs.")] = None,
     policy: Annotated[
-        Path | None, Name(help="TOML file; else the reference's own, else the default.")
+        Path | None, Option(help="TOML file; else the reference's own, else the default.")
     ] = None,
     verify: Annotated[
-        bool, Name("--verify", help="First hold all runs against themselves: `results verify`.")
+        bool, Option("--verify", help="First hold all runs against themselves: `results verify`.")
     ] = False,
     as_json: Json = False,
-    junit: Annotated[Path | None, Name(help="Also write JUnit XML to this file.")] = None,
+    junit: Annotated[Path | None, Option(help="Also write JUnit XML to this file.")] = None,
     github: Annotated[
-        bool, Name("--github", help="Annotate and summarise; so it is on GitHub anyway.")
+        bool, Option("--github", help="Annotate and summarise; so it is on GitHub anyway.")
     ] = False,
     print_policy: Annotated[
-        bool, Name("--print-policy", help="Print the default policy and do nothing else.")
+        bool, Option("--print-policy", help="Print the default policy and do nothing else.")
     ] = False,
 ) -> None:
     """Did it get worse? Exit code 0: no. 1: yes. 3: too little data to say. 2: cannot compare."""
     if print_policy:
         from cl_bench.gate.policy import default_policy_text
 
-        typer.echo(default_policy_text(), nl=False)
-        raise typer.Exit(0)
+        echo(default_policy_text(), nl=False)
+        raise Exit(0)
     from cl_bench.gate.write_github import on_github
 
     output = _Output(as_json, github or on_github())
@@ -56,7 +55,7 @@ def check(
         output.failed(error)
         raise
     output.done(report)
-    raise typer.Exit(report.exit_code)
+    raise Exit(report.exit_code)
 
 
 def _report(
@@ -114,17 +113,17 @@ class _Output:
 
         console = Console()
         if self._github:
-            typer.echo(fenced(text(report)))
+            echo(fenced(text(report)))
         elif console.is_terminal:
             console.print(renderable(report))
         else:
-            typer.echo(text(report))
+            echo(text(report))
 
     def _annotate(self, lines: list[str], markdown: str) -> None:
         from cl_bench.gate.write_github import append_summary
 
         for line in lines:
-            typer.echo(line, err=self._as_json)  # the runner reads both streams
+            echo(line, err=self._as_json)  # the runner reads both streams
         append_summary(markdown)
 
 
@@ -132,7 +131,7 @@ def _print_json(value: object) -> None:
     import json
 
     text = json.dumps(value, indent=2, allow_nan=False)
-    typer.echo(text.replace("##[", r"##\u005b"))  # the same JSON, which GitHub's runner obeys not
+    echo(text.replace("##[", r"##\u005b"))  # the same JSON, which GitHub's runner obeys not
 
 
 def _writable(path: Path | None) -> Path | None:

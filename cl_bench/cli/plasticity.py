@@ -5,29 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Exit, Option, echo
 
 from cl_bench.cli.options import Jobs, Quiet, ending
 from cl_bench.cli.sweep import how_many, seeds_in, teller
 from cl_bench.contract.text import printable
 
-Name = typer.Option
-
 
 @ending("Finished probes are kept; go on with the same command.")
 def plasticity(
-    runs: Annotated[list[Path], typer.Argument(help="Runs made with --keep-stage-models.")],
-    probe: Annotated[str, Name(help="Domain on which every model learns anew.")],
-    steps: Annotated[int | None, Name(help="Steps of a probe; else the domain's.")] = None,
-    seeds: Annotated[str | None, Name(help="Seeds such as 0,1,2; else each run's own.")] = None,
+    runs: Annotated[list[Path], Argument(help="Runs made with --keep-stage-models.")],
+    probe: Annotated[str, Option(help="Domain on which every model learns anew.")],
+    steps: Annotated[int | None, Option(help="Steps of a probe; else the domain's.")] = None,
+    seeds: Annotated[str | None, Option(help="Seeds such as 0,1,2; else each run's own.")] = None,
     learning_rate: Annotated[
-        float | None, Name(help="Of all probes; else the first run's.")
+        float | None, Option(help="Of all probes; else the first run's.")
     ] = None,
     problems_per_step: Annotated[
-        int | None, Name(help="Of all probes; else the first run's.")
+        int | None, Option(help="Of all probes; else the first run's.")
     ] = None,
     jobs: Jobs = None,
-    out: Annotated[Path, Name(help="Directory of the probes and the table.")] = Path(
+    out: Annotated[Path, Option(help="Directory of the probes and the table.")] = Path(
         "results/plasticity"
     ),
     quiet: Quiet = False,
@@ -46,8 +44,8 @@ def plasticity(
         learning_rate=learning_rate,
         problems_per_step=problems_per_step,
     )
-    typer.echo(found.text())
+    echo(found.text())
     files = ", ".join(printable(str(path)) for path in found.write(out))
-    typer.echo(f"\nThe table: {files}; the probes: {printable(str(out / 'runs'))}")
+    echo(f"\nThe table: {files}; the probes: {printable(str(out / 'runs'))}")
     if found.failed:
-        raise typer.Exit(1)
+        raise Exit(1)

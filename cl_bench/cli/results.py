@@ -5,37 +5,36 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Exit, Option, Typer, echo
 
 from cl_bench.cli.options import Json, ending
 
-Name = typer.Option
 AllowDirty = Annotated[
-    bool, Name("--allow-dirty", help="Take runs of code that is in no commit; they are flagged.")
+    bool, Option("--allow-dirty", help="Take runs of code that is in no commit; they are flagged.")
 ]
 
-results_app = typer.Typer(help="Committed results: verify them, pack runs into them.")
+results_app = Typer(help="Committed results: verify them, pack runs into them.")
 
 
 @ending()
 def submit(
-    run: Annotated[Path, typer.Argument(help="Directory of a finished run.")],
-    out: Annotated[Path | None, Name(help=r"File to write \[STREAM-LEARNER-SEED.zip].")] = None,
+    run: Annotated[Path, Argument(help="Directory of a finished run.")],
+    out: Annotated[Path | None, Option(help=r"File to write \[STREAM-LEARNER-SEED.zip].")] = None,
     allow_dirty: AllowDirty = False,
 ) -> None:
     """Verify a run and pack it into one file that another person can add to the results."""
     from cl_bench.verify.submission.submit import submit as pack_run
 
     made = pack_run(run, out, allow_dirty=allow_dirty)
-    typer.echo(made.text())
-    raise typer.Exit(0 if made.pack else 1)
+    echo(made.text())
+    raise Exit(0 if made.pack else 1)
 
 
 @results_app.command("verify")
 @ending()
 def verify(
     paths: Annotated[
-        list[Path] | None, typer.Argument(help=r"Files or folders of results \[results].")
+        list[Path] | None, Argument(help=r"Files or folders of results \[results].")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -50,27 +49,27 @@ def verify(
     for report in verified(paths or [Path("results")], trials):
         reports.append(report)
         if not as_json:
-            typer.echo(report.text())
+            echo(report.text())
     broken = sum(bool(report.findings) for report in reports)
     unchecked = sum(report.unchecked for report in reports)
     if as_json:
         fine = all(report.fine for report in reports)
         data = {"fine": fine, "artefacts": [report.data() for report in reports]}
-        typer.echo(json.dumps(data, indent=2, allow_nan=False))
+        echo(json.dumps(data, indent=2, allow_nan=False))
     else:
         left = f", {unchecked} unchecked" if unchecked else ""
         checked = len(reports) - unchecked
-        typer.echo(f"{checked} verified, {broken or 'none'} with findings{left}.")
-    raise typer.Exit(1 if broken else 3 if unchecked else 0)
+        echo(f"{checked} verified, {broken or 'none'} with findings{left}.")
+    raise Exit(1 if broken else 3 if unchecked else 0)
 
 
 @results_app.command("pack")
 @ending("What is packed is whole; the same command goes on.")
 def pack(
-    folder: Annotated[Path, typer.Argument(help="Folder of run directories.")],
-    out: Annotated[Path, Name(help="Folder of packed runs.")] = Path("results/runs"),
+    folder: Annotated[Path, Argument(help="Folder of run directories.")],
+    out: Annotated[Path, Option(help="Folder of packed runs.")] = Path("results/runs"),
     replace: Annotated[
-        bool, Name("--replace", help="Put a run in the place of another pack of its name.")
+        bool, Option("--replace", help="Put a run in the place of another pack of its name.")
     ] = False,
     allow_dirty: AllowDirty = False,
 ) -> None:
@@ -80,7 +79,7 @@ def pack(
     fates = []
     for outcome in pack_folder(folder, out, replace=replace, allow_dirty=allow_dirty):
         fates.append(outcome.fate)
-        typer.echo(outcome.text())
+        echo(outcome.text())
     counted = ", ".join(f"{fates.count(fate)} {fate}" for fate in dict.fromkeys(fates))
-    typer.echo(f"{counted}.")
-    raise typer.Exit(1 if "refused" in fates else 0)
+    echo(f"{counted}.")
+    raise Exit(1 if "refused" in fates else 0)

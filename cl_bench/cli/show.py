@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument
 
 from cl_bench.cli.options import ending
-
-Name = typer.Option
 
 
 @ending()
 def show(
-    run: Annotated[Path, typer.Argument(help="A run directory or a packed run.")],
+    run: Annotated[Path, Argument(help="A run directory or a packed run.")],
 ) -> None:
     """A run in the terminal: summary, learning curves, matrices, its prompts; unfinished ones too.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Exit, Option, echo
 
 from cl_bench.cli.options import Jobs, Quiet, assigned, ending, of_settings, with_settings
 from cl_bench.contract.console import say
@@ -18,7 +18,6 @@ from cl_bench.execution.settings import RunConfig
 if TYPE_CHECKING:
     from cl_bench.sweep.pool import Outcome
 
-Name = typer.Option
 
 KEPT = "Finished runs are kept; the same command goes on."
 
@@ -29,20 +28,20 @@ _MOST_SEEDS = 1000
 @ending(KEPT)
 @with_settings(of_settings(RunConfig, "model"))
 def sweep(
-    streams: Annotated[str, Name(help="Names, as in math-to-code,paper.")] = "math-to-code",
-    learners: Annotated[str, Name(help="Names, as in rl,prompt,fst.")] = "rl,prompt,fst",
-    seeds: Annotated[str, Name(help="Seeds, as in 0-2 or 0,5.")] = "0-2",
-    steps: Annotated[int | None, Name(help="Training steps per stage (the stream's).")] = None,
+    streams: Annotated[str, Option(help="Names, as in math-to-code,paper.")] = "math-to-code",
+    learners: Annotated[str, Option(help="Names, as in rl,prompt,fst.")] = "rl,prompt,fst",
+    seeds: Annotated[str, Option(help="Seeds, as in 0-2 or 0,5.")] = "0-2",
+    steps: Annotated[int | None, Option(help="Training steps per stage (the stream's).")] = None,
     options: Annotated[
         list[str] | None,
-        Name("--set", help="Option of every run, as in learning_rate=3e-4; repeatable."),
+        Option("--set", help="Option of every run, as in learning_rate=3e-4; repeatable."),
     ] = None,
     calibrated: Annotated[
         bool,
-        Name("--calibrated", help="Each learner's calibrated settings, at the same samples."),
+        Option("--calibrated", help="Each learner's calibrated settings, at the same samples."),
     ] = False,
     jobs: Jobs = None,
-    runs: Annotated[Path, Name(help="Directory for the runs.")] = Path("results/sweep"),
+    runs: Annotated[Path, Option(help="Directory for the runs.")] = Path("results/sweep"),
     quiet: Quiet = False,
     **given: Any,
 ) -> None:
@@ -65,11 +64,11 @@ def sweep(
     outcomes = make_missing(cells, runs, jobs=how_many(jobs), say=teller(quiet))
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     folder = printable(str(runs))
-    typer.echo(f"{len(cells) - len(failed)} of {len(cells)} runs are finished in {folder}.")
+    echo(f"{len(cells) - len(failed)} of {len(cells)} runs are finished in {folder}.")
     if failed:
         say_failed(failed)
-        raise typer.Exit(1)
-    typer.echo(f"See them side by side: cl-bench report {folder}")
+        raise Exit(1)
+    echo(f"See them side by side: cl-bench report {folder}")
 
 
 def words(option: str, given: str, example: str) -> list[str]:
