@@ -17,7 +17,7 @@ from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.task import Split
 from cl_bench.contract.text import one_line, printable, well_formed
 
-from .data_reading import DataRow, NumberText, Table, kind_of, shown
+from .data_reading import DataRow, DataTable, NumberText, kind_of, shown
 
 _MOST_IN_PROMPT = 100_000
 _MOST_IN_ANSWER = 10_000
@@ -32,7 +32,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "split": ("split",),
     "solution": ("solution",),
 }
-"""What a column's content may be called, the surest name first. A dot leads into an object."""
+"""Columns that may hold each content, the surest name first. A dot leads into an object."""
 COLUMNS = tuple(_NAMES)
 _SPLITS: Mapping[str, Split] = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -43,7 +43,7 @@ _WORKED = "####"
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class DataItem:
     """One row as a problem: what its cells say."""
 
     number: int
@@ -61,18 +61,18 @@ class Item:
 class Reading:
     """A file's problems, and what was done to get them."""
 
-    table: Table
-    items: list[Item]
+    table: DataTable
+    items: list[DataItem]
     columns: Mapping[str, str]
-    """What the columns hold (prompt, answer, …) to the names of those that were read."""
+    """From the content (prompt, answer, …) to the name of the column that was read for it."""
     notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """What stands in one column of one row."""
+class DataCell:
+    """One column of one row: its value, and its place for messages."""
 
-    table: Table
+    table: DataTable
     row: DataRow
     column: str
     value: Any
@@ -83,12 +83,12 @@ class Cell:
         return f"{self.column} in {self.table.place(self.row.number)}"
 
 
-def read_items(table: Table, options: Mapping[str, str]) -> Reading:
+def read_items(table: DataTable, options: Mapping[str, str]) -> Reading:
     """The problems of `table`; `options` may name columns. Faults are `UsageError`s."""
     columns = _columns(table, options)
     notes: list[str] = []
     cells = {
-        name: [Cell(table, row, column, _value(row, column)) for row in table.rows]
+        name: [DataCell(table, row, column, _value(row, column)) for row in table.rows]
         for name, column in columns.items()
     }
     prompts = _prompts(cells["prompt"], notes)
@@ -103,12 +103,12 @@ def read_items(table: Table, options: Mapping[str, str]) -> Reading:
     )
     splits = map(_split, cells["split"]) if "split" in cells else [None] * len(answers)
     parts = zip(table.rows, prompts, answers, feedback, splits, solutions, strict=True)
-    items = [Item(row.number, *texts) for row, *texts in parts]
+    items = [DataItem(row.number, *texts) for row, *texts in parts]
     return Reading(table, items, columns, tuple(notes))
 
 
-def _columns(table: Table, options: Mapping[str, str]) -> dict[str, str]:
-    """What is read from which column."""
+def _columns(table: DataTable, options: Mapping[str, str]) -> dict[str, str]:
+    """From the content (prompt, answer, …) to the column that it is read from."""
     found = {}
     for name, names in _NAMES.items():
         if name in options:
@@ -128,7 +128,7 @@ def _columns(table: Table, options: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _no_column(table: Table, name: str) -> NoReturn:
+def _no_column(table: DataTable, name: str) -> NoReturn:
     path = shown(table.path)
     has = ", ".join(printable(column, 40) for column in table.columns[:20])
     raise UsageError(
@@ -137,7 +137,7 @@ def _no_column(table: Table, name: str) -> NoReturn:
     )
 
 
-def _has(table: Table, column: str) -> bool:
+def _has(table: DataTable, column: str) -> bool:
     if column in table.columns:
         return True
     head = column.partition(".")[0]
@@ -145,7 +145,7 @@ def _has(table: Table, column: str) -> bool:
 
 
 def _value(row: DataRow, column: str) -> Any:
-    """What a cell holds; `a.b` is the part `b` of the object in column `a`."""
+    """The value of a cell; `a.b` is the part `b` of the object in column `a`."""
     if column in row.cells or "." not in column:
         return row.cells.get(column)
     found: Any = row.cells
@@ -154,14 +154,14 @@ def _value(row: DataRow, column: str) -> Any:
     return found
 
 
-def _prompts(cells: Sequence[Cell], notes: list[str]) -> list[str]:
+def _prompts(cells: Sequence[DataCell], notes: list[str]) -> list[str]:
     found = [_prompt(cell) for cell in cells]
     if systems := sum(with_system for _, with_system in found):
         notes.append(f"system messages stand in front of {systems} prompts")
     return [prompt for prompt, _ in found]
 
 
-def _prompt(cell: Cell) -> tuple[str, bool]:
+def _prompt(cell: DataCell) -> tuple[str, bool]:
     """The prompt as one text, and whether a system message is part of it."""
     messages = cell.value
     if isinstance(messages, str):
@@ -208,7 +208,7 @@ def _role(message: Mapping[str, Any]) -> str:
     return {"developer": "system", "human": "user"}.get(role, role)
 
 
-def _content(cell: Cell, message: Mapping[str, Any]) -> str:
+def _content(cell: DataCell, message: Mapping[str, Any]) -> str:
     """The text of a message; `UsageError` if it has none."""
     content = message["content"]
     if isinstance(content, list):
@@ -229,7 +229,7 @@ def _joined(instruction: str, row: DataRow) -> str:
     return f"{instruction}\n\n{given.strip()}"
 
 
-def _answers(cells: Sequence[Cell], notes: list[str]) -> list[str]:
+def _answers(cells: Sequence[DataCell], notes: list[str]) -> list[str]:
     answers = [_answer(cell) for cell in cells]
     _require_one_type(cells)
     if all(_WORKED in answer for answer in answers):
@@ -244,7 +244,7 @@ def _answers(cells: Sequence[Cell], notes: list[str]) -> list[str]:
     return answers
 
 
-def _answer(cell: Cell) -> str:
+def _answer(cell: DataCell) -> str:
     value = cell.value
     if isinstance(value, bool):
         return str(value).lower()
@@ -255,9 +255,9 @@ def _answer(cell: Cell) -> str:
     return _sized(cell, value, _MOST_IN_ANSWER)
 
 
-def _require_one_type(cells: Sequence[Cell]) -> None:
+def _require_one_type(cells: Sequence[DataCell]) -> None:
     """Numbers and texts may stand side by side only where the texts are numbers too."""
-    first: dict[str, Cell] = {}
+    first: dict[str, DataCell] = {}
     for cell in cells:
         kind = kind_of(cell.value)
         if kind != "a text" or number(cell.value) is None:
@@ -271,7 +271,7 @@ def _require_one_type(cells: Sequence[Cell]) -> None:
         )
 
 
-def _optional_text(cell: Cell, name: str) -> str:
+def _optional_text(cell: DataCell, name: str) -> str:
     """The text of a cell that may be empty."""
     value = cell.value
     if value is None or value == "":
@@ -281,7 +281,7 @@ def _optional_text(cell: Cell, name: str) -> str:
     return _sized(cell, value, _MOST_IN_ANSWER)
 
 
-def _split(cell: Cell) -> Split:
+def _split(cell: DataCell) -> Split:
     is_text = isinstance(cell.value, str)
     found = _SPLITS.get(cell.value.strip().lower()) if is_text else None
     if found is None:
@@ -293,7 +293,7 @@ def _split(cell: Cell) -> Split:
     return found
 
 
-def _sized(cell: Cell, text: str, most: int) -> str:
+def _sized(cell: DataCell, text: str, most: int) -> str:
     """`text` without white space around it, neither empty nor too long."""
     text = well_formed(text.strip())
     if not text:
@@ -306,7 +306,7 @@ def _sized(cell: Cell, text: str, most: int) -> str:
     return text
 
 
-def _misfit(cell: Cell, wanted: str) -> NoReturn:
+def _misfit(cell: DataCell, wanted: str) -> NoReturn:
     """Raise a `UsageError`: a cell does not hold what is `wanted`."""
     raise UsageError(
         f"The {cell.place} is {kind_of(cell.value)}, but must be {wanted}. Mend it, or leave the "

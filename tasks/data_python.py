@@ -19,8 +19,8 @@ from cl_bench.contract.errors import UsageError
 from cl_bench.contract.task import FeedbackLevel, Verdict
 from cl_bench.contract.text import one_line, printable
 
-from .data_columns import Item
-from .data_reading import Table
+from .data_columns import DataItem
+from .data_reading import DataTable
 from .data_verifiers import as_taught
 
 PREFIX = "python:"
@@ -41,15 +41,15 @@ class Own:
     function: Callable[[str, str, str], Any]
     code: str
     """Hash of the file that holds it; another function judges otherwise."""
-    table: Table
+    table: DataTable
 
-    def answer(self, item: Item) -> str:
+    def answer(self, item: DataItem) -> str:
         return item.answer
 
-    def solution(self, item: Item) -> str:
+    def solution(self, item: DataItem) -> str:
         return item.solution or item.answer
 
-    def judge(self, item: Item, response: str, level: FeedbackLevel) -> Verdict:
+    def judge(self, item: DataItem, response: str, level: FeedbackLevel) -> Verdict:
         """The verdict; an exception or what is no score from 0 to 1 is a `VerifierError`."""
         score, feedback = self._called(item, response)
         answer = extract(response, "line").text
@@ -64,7 +64,7 @@ class Own:
         said = feedback or f"{part} {right}"
         return as_taught(Verdict(score, said, answer, None, "wrong", CUT_OFF), item, level)
 
-    def _called(self, item: Item, response: str) -> tuple[float, str]:
+    def _called(self, item: DataItem, response: str) -> tuple[float, str]:
         """The function's score and feedback."""
         where = self.table.place(item.number)
         try:
@@ -85,7 +85,7 @@ class Own:
         return float(score), feedback
 
 
-def load_own(name: str, table: Table) -> Own:
+def load_own(name: str, table: DataTable) -> Own:
     """The verifier `python:module.function` of `table`; `UsageError` if there is none.
 
     The module is looked for in the working folder and beside the data file, too.

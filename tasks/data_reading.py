@@ -61,12 +61,12 @@ class DataRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class DataTable:
     """The rows of a file, in order."""
 
     path: Path
     unit: str
-    """What the rows' numbers count: line, item or row."""
+    """The thing that the rows' numbers count: line, item or row."""
     rows: list[DataRow]
     columns: tuple[str, ...]
 
@@ -75,7 +75,7 @@ class Table:
         return f"{self.unit} {number} of {shown(self.path)}"
 
 
-def read_table(path: Path, content: bytes) -> Table:
+def read_table(path: Path, content: bytes) -> DataTable:
     """The rows of `content`, which stands in `path`; what is wrong with it is a `UsageError`."""
     suffix = path.suffix.lower().removeprefix(".")
     unit, read = _READERS[suffix]
@@ -89,7 +89,7 @@ def read_table(path: Path, content: bytes) -> Table:
     if not rows:
         _empty(path)
     columns = dict.fromkeys(column for row in rows for column in row.cells)
-    return Table(path, unit, rows, tuple(columns))
+    return DataTable(path, unit, rows, tuple(columns))
 
 
 def _empty(path: Path) -> NoReturn:
@@ -112,7 +112,7 @@ def shown(path: Path) -> str:
 
 
 def kind_of(value: Any) -> str:
-    """What a cell holds, for a message."""
+    """The kind of thing in a cell, for a message."""
     if value is None:
         return "empty"
     kinds: tuple[tuple[type, str], ...] = (
@@ -249,7 +249,7 @@ def _separated(path: Path, content: bytes) -> Iterator[DataRow]:
 
 
 def _delimiter(text: str) -> str:
-    """What separates the columns' names: a comma, a semicolon or a tab."""
+    """The separator of the columns' names: a comma, a semicolon or a tab."""
     first = text.lstrip("\r\n").partition("\n")[0]
     unquoted = re.sub('"[^"]*"', "", first)
     return max(",;\t", key=unquoted.count)

@@ -20,7 +20,7 @@ from cl_bench.contract.answers import Kind, judge, number
 from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.task import FeedbackLevel, Verdict
 
-from .data_columns import Item
+from .data_columns import DataItem
 from .workers import DeadError, Worker
 
 NAMES = ("exact", "number", "choice", "math", "regex", "python:module.function")
@@ -48,15 +48,15 @@ class Verifier(Protocol):
     @property
     def name(self) -> str: ...
 
-    def answer(self, item: Item) -> str:
+    def answer(self, item: DataItem) -> str:
         """The right answer as tables show it; `ValueError` says why the row has none."""
         ...
 
-    def solution(self, item: Item) -> str:
+    def solution(self, item: DataItem) -> str:
         """A response that has to score 1."""
         ...
 
-    def judge(self, item: Item, response: str, level: FeedbackLevel) -> Verdict:
+    def judge(self, item: DataItem, response: str, level: FeedbackLevel) -> Verdict:
         """The verdict on a response. Raises nothing, but for a function of the user's."""
         ...
 
@@ -68,7 +68,7 @@ class Compared:
     name: str
     kind: Kind
 
-    def answer(self, item: Item) -> str:
+    def answer(self, item: DataItem) -> str:
         if self.kind == "number" and number(item.answer) is None:
             raise ValueError("is no number")
         if self.kind != "choice":
@@ -78,11 +78,11 @@ class Compared:
             raise ValueError("is no letter of a choice")
         return letter[1].upper()
 
-    def solution(self, item: Item) -> str:
+    def solution(self, item: DataItem) -> str:
         answer = self.answer(item)
         return f"<answer>{answer}</answer>" if self.kind == "text" else f"answer: {answer}"
 
-    def judge(self, item: Item, response: str, level: FeedbackLevel) -> Verdict:
+    def judge(self, item: DataItem, response: str, level: FeedbackLevel) -> Verdict:
         verdict = judge(
             response,
             self.answer(item),
@@ -93,7 +93,7 @@ class Compared:
         )
         return as_taught(verdict, item, level)
 
-    def scorer(self, item: Item) -> Callable[[str], float] | None:
+    def scorer(self, item: DataItem) -> Callable[[str], float] | None:
         """Gives an answer its score; None compares it with the right one."""
         return None
 
@@ -102,7 +102,7 @@ class Compared:
 class Formula(Compared):
     """The same formula as the right one, in a process that is killed when that takes too long."""
 
-    def scorer(self, item: Item) -> Callable[[str], float]:
+    def scorer(self, item: DataItem) -> Callable[[str], float]:
         def score(text: str) -> float:
             if len(text) > _MOST_IN_FORMULA or _COSTLY.search(text) or _depth(text) > _DEEPEST:
                 return 0.0
@@ -118,27 +118,27 @@ class Pattern(Compared):
     pattern: str = ""
     """Of all rows; empty: the answer of each row is its pattern."""
 
-    def answer(self, item: Item) -> str:
+    def answer(self, item: DataItem) -> str:
         return item.answer if self.pattern else item.solution or item.answer
 
-    def scorer(self, item: Item) -> Callable[[str], float]:
+    def scorer(self, item: DataItem) -> Callable[[str], float]:
         pattern = self._of(item)
         return lambda text: float(_asked(_PATTERNS, pattern=pattern, text=text).get("score", 0.0))
 
-    def fault(self, item: Item) -> str:
+    def fault(self, item: DataItem) -> str:
         """The reason why the pattern of a row cannot be used; empty if it can."""
         pattern = self._of(item)
         if len(pattern) > MOST_IN_PATTERN:
             return f"it has {len(pattern):,} characters, at most {MOST_IN_PATTERN:,} are taken"
         return str(_asked(_PATTERNS, pattern=pattern, text=self.answer(item)).get("fault", ""))
 
-    def _of(self, item: Item) -> str:
+    def _of(self, item: DataItem) -> str:
         if not self.pattern:
             return item.answer
         return self.pattern.replace("{answer}", re.escape(item.answer))
 
 
-def named(name: str, items: Sequence[Item], pattern: str) -> tuple[Verifier, str]:
+def named(name: str, items: Sequence[DataItem], pattern: str) -> tuple[Verifier, str]:
     """The verifier called `name`, and why if the answers chose it; unknown ones are `UsageError`s.
 
     Those of `python:` are the caller's to make.
@@ -167,7 +167,7 @@ def named(name: str, items: Sequence[Item], pattern: str) -> tuple[Verifier, str
     return made[name](), why
 
 
-def _default(items: Sequence[Item]) -> tuple[str, str]:
+def _default(items: Sequence[DataItem]) -> tuple[str, str]:
     """The verifier that fits the answers, and in words why."""
     if all(number(item.answer) is not None for item in items):
         return "number", "all answers are numbers"
@@ -176,7 +176,7 @@ def _default(items: Sequence[Item]) -> tuple[str, str]:
     return "exact", "the answers are texts"
 
 
-def as_taught(verdict: Verdict, item: Item, level: FeedbackLevel) -> Verdict:
+def as_taught(verdict: Verdict, item: DataItem, level: FeedbackLevel) -> Verdict:
     """The verdict with the teacher's words of the row, where there are any and all may be said."""
     if verdict.score >= 1 or not item.feedback or level not in ("step", "full"):
         return verdict

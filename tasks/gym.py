@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.contract.answers import Kind, extract, judge
+from cl_bench.contract.answers import extract, judge
 from cl_bench.contract.errors import ClBenchError, UsageError, did_you_mean, unknown
 from cl_bench.contract.task import (
     FEEDBACK_LEVELS,
@@ -105,28 +105,15 @@ class GymDomain:
     def __init__(self, data: str, name: str) -> None:
         self.name, self.data = name, data
         self.version = f"{_VERSION}+reasoning-gym-{metadata.version('reasoning-gym')}"
-        self._entry = SETS[data]
+        self._entry = entry = SETS[data]
+        self.kind, self.choices = entry.kind, entry.choices
+        self.summary = f"{data} of reasoning-gym; an answer is a {entry.kind}"
         self._texts = gym_params.split(name)[1]
         self.partial = self._texts.get(PARTIAL) == "true"
         self._require()
         self.settings: Collection[str] = [
             setting for setting in ("easy", "default", "hard") if self._offers(setting)
         ]
-
-    @property
-    def summary(self) -> str:
-        """One line for lists."""
-        return f"{self.data} of reasoning-gym; an answer is a {self.kind}"
-
-    @property
-    def kind(self) -> Kind:
-        """What an answer is."""
-        return self._entry.kind
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """Between what a choice is made."""
-        return self._entry.choices
 
     def task(self, *, seed: int, setting: str, feedback: FeedbackLevel) -> GymTask:
         if setting not in self.settings:
@@ -137,7 +124,7 @@ class GymDomain:
 
     @lru_cache(maxsize=64)  # noqa: B019 - domains live as long as the process
     def engine(self, setting: str) -> Engine:
-        """What draws and scores the items of a setting."""
+        """The engine that draws and scores the items of a setting."""
         from .gym_engine import Apart, Local
 
         return (Apart if self._entry.apart else Local)(self.data, setting, self._texts)
@@ -174,7 +161,7 @@ class GymDomain:
         )
 
     def points(self, setting: str, problem: Problem, answer: str) -> float:
-        """What the extracted answer is worth, from 0 to 1."""
+        """The score of the extracted answer, from 0 to 1."""
 
         def score(text: str) -> float:
             number = int(problem.uid.rpartition("/")[2].partition("-")[0], 16)

@@ -29,7 +29,7 @@ _SCORE_SECONDS = 60.0
 computing, and is slower only where the machine is busy."""
 
 _LARGEST = 1000
-"""What number_sequence keeps of a sequence; it gives up those that have a larger term."""
+"""The largest term of a sequence that number_sequence keeps."""
 _KEPT = 512
 """Items whose metadata are kept for the scorers; others are drawn again."""
 
@@ -49,7 +49,7 @@ class Engine(Protocol):
         ...
 
     def score(self, number: int, question: str, answer: str) -> float:
-        """What its scorer, or the comparison that replaces it, gives the answer. May raise.
+        """The score that its scorer, or the comparison in its place, gives the answer. May raise.
 
         0 if the item's question is another, because the problem is another data set's.
         """
@@ -151,7 +151,7 @@ class Apart:
 
 
 def values_of(data: str, setting: str, texts: Mapping[str, str]) -> dict[str, Any]:
-    """What reasoning-gym is given: the setting's parameters, and over them the user's."""
+    """The parameters for reasoning-gym: the setting's, and over them the user's."""
     values = read(data, DATASETS[data][1], {**SETS[data].parameters(setting), **texts})
     values.pop(PARTIAL, None)
     return values

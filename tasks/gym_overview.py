@@ -1,4 +1,4 @@
-"""What there is of reasoning-gym: the lines of `cl-bench list gym`, and docs/gym.md."""
+"""The list of reasoning-gym's data sets: the lines of `cl-bench list gym`, and docs/gym.md."""
 
 from __future__ import annotations
 

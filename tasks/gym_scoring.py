@@ -1,4 +1,4 @@
-"""What an extracted answer to a data set of reasoning-gym is worth.
+"""Scores of extracted answers to data sets of reasoning-gym.
 
 reasoning-gym's scorers give credit for an answer that merely contains the right one, and some give
 full credit to answers that say nothing: any text for game_of_life_halting, `6*4*1*1` for every
@@ -63,7 +63,7 @@ def points(
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """What a comparison may look at."""
+    """The right answer and metadata of an item, for a comparison."""
 
     gold: str
     metadata: Mapping[str, Any]
@@ -114,7 +114,7 @@ JUDGES: Mapping[str, Callable[[str, Right], float]] = {
     "queens": by_queens,
     "expression": by_expression,
 }
-"""What the column `judge` of the table names: from an answer to its score."""
+"""The comparisons that the column `judge` of the table names, each from an answer to a score."""
 
 
 def _right_sum(right: Right) -> bool:

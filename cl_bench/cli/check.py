@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -83,14 +84,10 @@ class _Output:
         from cl_bench.gate import write_github as hub
         from cl_bench.gate import write_json, write_junit
 
-        if self._as_json:
-            _print_json(write_json.data(report))
-        else:
+        if not self._as_json:
             self._print(report)
-        if self.junit:
-            _write(self.junit, write_junit.junit(report))
-        if self._github:
-            self._annotate(hub.annotation_lines(report), hub.summary(report))
+        lines, markdown = hub.annotation_lines(report), hub.summary(report)
+        self._write(write_json.data(report), write_junit.junit(report), lines, markdown)
 
     def failed(self, error: Exception) -> None:
         from cl_bench.gate import write_github as hub
@@ -98,12 +95,25 @@ class _Output:
 
         expected = isinstance(error, ClBenchError)
         message = str(error) if expected else f"unexpected {type(error).__name__}: {error}"
+        failure = write_json.failure(message, getattr(error, "differences", ()))
+        lines, markdown = [hub.annotation_of_error(message)], hub.summary_of_error(message)
+        self._write(failure, write_junit.junit_failure(message), lines, markdown)
+
+    def _write(self, data: object, junit: bytes, lines: list[str], markdown: str) -> None:
+        """Each to its place, where it is asked for."""
+        from cl_bench.gate.write_github import append_summary
+        from cl_bench.store.files import replacing
+
         if self._as_json:
-            _print_json(write_json.failure(message, getattr(error, "differences", ())))
+            text = json.dumps(data, indent=2, allow_nan=False)
+            echo(text.replace("##[", r"##\u005b"))  # the same JSON; GitHub's runner obeys "##["
         if self.junit:
-            _write(self.junit, write_junit.junit_failure(message))
+            with replacing(self.junit) as temporary:
+                temporary.write_bytes(junit)
         if self._github:
-            self._annotate([hub.annotation_of_error(message)], hub.summary_of_error(message))
+            for line in lines:
+                echo(line, err=self._as_json)  # the runner reads both streams
+            append_summary(markdown)
 
     def _print(self, report: Report) -> None:
         from rich.console import Console
@@ -119,20 +129,6 @@ class _Output:
         else:
             echo(text(report))
 
-    def _annotate(self, lines: list[str], markdown: str) -> None:
-        from cl_bench.gate.write_github import append_summary
-
-        for line in lines:
-            echo(line, err=self._as_json)  # the runner reads both streams
-        append_summary(markdown)
-
-
-def _print_json(value: object) -> None:
-    import json
-
-    text = json.dumps(value, indent=2, allow_nan=False)
-    echo(text.replace("##[", r"##\u005b"))  # the same JSON, which GitHub's runner obeys not
-
 
 def _writable(path: Path | None) -> Path | None:
     """The file for JUnit XML, if one is asked for; a `UsageError` where none can be written."""
@@ -147,10 +143,3 @@ def _writable(path: Path | None) -> Path | None:
         said = said or "cannot be written: its folder is read-only"
         raise UsageError(f"--junit {path} {said}. Give a file, such as --junit junit.xml.")
     return path
-
-
-def _write(path: Path, content: bytes) -> None:
-    from cl_bench.store.files import replacing
-
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)

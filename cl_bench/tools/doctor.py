@@ -120,7 +120,7 @@ def _versions() -> Iterator[Finding]:
 
 
 def _extras() -> Iterator[Finding]:
-    """Which optional groups of packages are complete; those that are not are no problem."""
+    """Which optional groups of packages are complete; a missing one is not a problem."""
     for extra in sorted(metadata("cl-bench").get_all("Provides-Extra") or ()):
         names = [
             item.name
@@ -230,7 +230,7 @@ def _default_run(trial: bool) -> Iterator[Finding]:
 
 
 def _trial() -> Iterator[Finding]:
-    """What two steps of the default run take, made in a temporary folder."""
+    """Time and memory of two steps of the default run, made in a temporary folder."""
     from tempfile import TemporaryDirectory
 
     from cl_bench.api import run

@@ -263,7 +263,7 @@ def _arrange(plan: KillPlan, accesses: _Accesses, report: Path) -> None:
 
 
 def _place(frame: FrameType | None) -> str:
-    """What the code that `frame` belongs to was doing, by the innermost function of `_PLACES`."""
+    """In words, what the code of `frame` was doing, by the innermost function of `_PLACES`."""
     while frame is not None:
         code = frame.f_code
         place = _PLACES.get((Path(code.co_filename).name, code.co_name))

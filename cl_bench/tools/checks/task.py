@@ -20,12 +20,12 @@ FEW = 8
 
 
 @dataclass
-class Subject:
+class DomainUnderTest:
     """The domain under test, and the problems it has drawn so far."""
 
     domain: Domain
     name: Any
-    """What its name has to be: a text, if the domain is sound."""
+    """The name that it has to have: a text, if the domain is sound."""
     _drawn: dict[tuple[str, int, str], list[Problem]] = field(default_factory=dict)
 
     @property
@@ -65,12 +65,12 @@ def check_task(domain: Domain | str) -> list[Fault]:
     with randomness.kept():
         # What a source makes of a reference, such as the path of a file, has a name of its own.
         listed = isinstance(domain, str) and domain in {*DOMAINS}
-        subject = Subject(found, domain if listed else getattr(found, "name", ""))
+        subject = DomainUnderTest(found, domain if listed else getattr(found, "name", ""))
         # Without these the others have nothing to stand on.
         return apply(_FOUNDATIONS, subject) or apply(_RULES, subject)
 
 
-def _domain(subject: Subject) -> Iterator[str]:
+def _domain(subject: DomainUnderTest) -> Iterator[str]:
     if fault := contracts.domain_fault(subject.domain, subject.name):
         yield f"{fault[0].upper()}{fault[1:]}."
     if not isinstance(subject.name, str) or not subject.name.strip():
@@ -84,7 +84,7 @@ def _domain(subject: Subject) -> Iterator[str]:
             )
 
 
-def _problems(subject: Subject) -> Iterator[str]:
+def _problems(subject: DomainUnderTest) -> Iterator[str]:
     for setting, split, problems in subject.lists():
         where = f"problems({split!r}, {MANY}) of setting {setting!r}"
         found: Any = problems
@@ -112,7 +112,7 @@ def _wrong_fields(problem: Any, where: str, name: str) -> Iterator[str]:
         yield f"In {where} a problem's domain is {problem.domain!r}; it has to be {name!r}."
 
 
-def _settings(subject: Subject) -> Iterator[str]:
+def _settings(subject: DomainUnderTest) -> Iterator[str]:
     try:
         subject.task("no such setting")
     except UsageError:
@@ -127,7 +127,7 @@ def _settings(subject: Subject) -> Iterator[str]:
     yield "task(setting='no such setting') was accepted; raise UsageError for unknown settings."
 
 
-def _repeatable(subject: Subject) -> Iterator[str]:
+def _repeatable(subject: DomainUnderTest) -> Iterator[str]:
     for setting, split, problems in subject.lists():
         if subject.task(setting).problems(split, MANY) != problems:
             yield (
@@ -136,7 +136,7 @@ def _repeatable(subject: Subject) -> Iterator[str]:
             )
 
 
-def _prefix(subject: Subject) -> Iterator[str]:
+def _prefix(subject: DomainUnderTest) -> Iterator[str]:
     for setting, split, problems in subject.lists():
         task = subject.task(setting)
         if task.problems(split, FEW) != problems[:FEW]:
@@ -151,7 +151,7 @@ def _prefix(subject: Subject) -> Iterator[str]:
             )
 
 
-def _other_process(subject: Subject) -> Iterator[str]:
+def _other_process(subject: DomainUnderTest) -> Iterator[str]:
     place = place_of(subject.domain)
     if place is None:
         yield (
@@ -173,7 +173,7 @@ def _other_process(subject: Subject) -> Iterator[str]:
             )
 
 
-def _random_state(subject: Subject) -> Iterator[str]:
+def _random_state(subject: DomainUnderTest) -> Iterator[str]:
     for setting in subject.settings:
         randomness.seed(1)
         before = randomness.states()
@@ -186,7 +186,7 @@ def _random_state(subject: Subject) -> Iterator[str]:
             )
 
 
-def _splits(subject: Subject) -> Iterator[str]:
+def _splits(subject: DomainUnderTest) -> Iterator[str]:
     for setting in subject.settings:
         first: dict[str, Split] = {}
         for split in SPLITS:
@@ -199,7 +199,7 @@ def _splits(subject: Subject) -> Iterator[str]:
                     )
 
 
-def _uids(subject: Subject) -> Iterator[str]:
+def _uids(subject: DomainUnderTest) -> Iterator[str]:
     prompts: dict[str, str] = {}
     for setting in subject.settings:
         for seed in (0, 1):
@@ -220,7 +220,7 @@ def _uids(subject: Subject) -> Iterator[str]:
                         )
 
 
-def _seeds(subject: Subject) -> Iterator[str]:
+def _seeds(subject: DomainUnderTest) -> Iterator[str]:
     for setting, split, problems in subject.lists():
         one = [problem.prompt for problem in problems]
         two = [problem.prompt for problem in subject.problems(split, setting, seed=1)]
@@ -232,7 +232,7 @@ def _seeds(subject: Subject) -> Iterator[str]:
             )
 
 
-def _convention(subject: Subject) -> Iterator[str]:
+def _convention(subject: DomainUnderTest) -> Iterator[str]:
     for setting, _, problems in subject.lists():
         rules: Any = subject.task(setting).rules()
         if isinstance(rules, str) or not isinstance(rules, Sequence):
@@ -250,8 +250,8 @@ def _convention(subject: Subject) -> Iterator[str]:
                     )
 
 
-_FOUNDATIONS: Mapping[str, Rule[Subject]] = {"domain": _domain, "problems": _problems}
-_RULES: Mapping[str, Rule[Subject]] = {
+_FOUNDATIONS: Mapping[str, Rule[DomainUnderTest]] = {"domain": _domain, "problems": _problems}
+_RULES: Mapping[str, Rule[DomainUnderTest]] = {
     "settings": _settings,
     "repeatable": _repeatable,
     "prefix": _prefix,

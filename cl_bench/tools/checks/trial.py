@@ -76,9 +76,9 @@ class Session:
         """For each call of `learn`: batches given, records yielded (one more than given at most)"""
         self.records: list[Any] = []
         self.prompts: list[Any] = []
-        """What `prompt()` said: before, between and after the steps."""
+        """The results of `prompt()`: before, between and after the steps."""
         self.lineages: list[Any] = []
-        """What `lineage()` returned, each time."""
+        """The results of `lineage()`, each time."""
 
     def learn(self, now: Sequence[Batch], ahead: Sequence[Batch]) -> list[Any]:
         """As the runner does: learn, then ask for the prompt and the lineage."""

@@ -31,7 +31,7 @@ class TooSlow(BaseException):
 
 
 class _Trouble(str):
-    """Why there is no verdict."""
+    """The reason why a verdict is missing."""
 
     __slots__ = ()
 
@@ -108,7 +108,7 @@ def _responses(problem: Problem) -> Iterator[tuple[str, str]]:
 def hostile_texts(
     problem: Problem, marker: Path, answers: Collection[str] = ()
 ) -> Iterator[tuple[str, str]]:
-    """What each text is, and the text. Those with code make the file `marker` if they are run.
+    """Each text after a label of it. Those with code make the file `marker` if they are run.
 
     `answers` are those of other problems, among which the right one is hidden.
     """

@@ -34,12 +34,12 @@ TAUGHT = re.compile(r" : wrong at step \d+ : (.+?)(?: , not .*)?$")
 """Finds the rule that a line of step-level feedback teaches."""
 
 _LEVELS: tuple[FeedbackLevel, ...] = ("none", "answer", "step")
-"""What the micro domains tell apart."""
+"""The levels that the micro domains tell apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """What the documents of one part of pretraining look like."""
+    """The look of the documents of one part of pretraining."""
 
     simple: bool = False
     """Only the shortest problems, with every rule stated and nothing else."""
@@ -129,7 +129,7 @@ def rewrite(current: Sequence[str], faults: Sequence[str]) -> list[str]:
 def _verdict(
     rng: random.Random, domain: MicroDomain, true: Mapping[str, str], current: Sequence[str]
 ) -> tuple[str, str | None]:
-    """What the verifier says of a response that follows `current`, and the rule it teaches.
+    """The feedback on a response that follows `current`, and the rule that it teaches.
 
     Most right responses are drawn again, as an optimiser of prompts asks about failures.
     """
@@ -209,7 +209,7 @@ class TrainingConfig:
 
 
 def phase(step: int, config: TrainingConfig) -> Phase:
-    """What the documents of this step look like."""
+    """The look of the documents of this step."""
     if step < config.simple * config.steps:
         return Phase(simple=True, reflections=0.3)
     return Phase(slips=step >= config.slips_from * config.steps)
