@@ -26,8 +26,9 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Hugging Face folder: the embedded model's tokenizer and architecture, random weights."""
     import torch
 
+    from cl_bench.tools.embedded.corpus import TrainingConfig
     from cl_bench.tools.embedded.tokenizer import build_tokenizer
-    from cl_bench.tools.embedded.training import TrainingConfig, build_model
+    from cl_bench.tools.embedded.training import build_model
 
     folder = tmp_path_factory.mktemp("tiny") / "model"
     tokenizer = build_tokenizer()

@@ -1,4 +1,4 @@
-"""What `cl-bench list` shows: everything that has a name, and the settings of a learner."""
+"""The lines of `cl-bench list`: everything that has a name, and the settings of a learner."""
 
 from __future__ import annotations
 

@@ -114,13 +114,18 @@ def unknown(
     """An error for an unknown name: it lists what is allowed and guesses what was meant, which may
     also be one of `unlisted`."""
     names = sorted(allowed, key=_by_number)
-    close = difflib.get_close_matches(str(given)[:100], [*names, *unlisted], n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(str(given), [*names, *unlisted])
     known = ", ".join(names)
     shown = printable(repr(given), 100)
     return UsageError(
         f"Unknown {kind} {shown}.{hint} Known: {known}.{_LISTED if kind in _KINDS else ''}"
     )
+
+
+def did_you_mean(given: str, names: Iterable[str], *, prefix: str = "", cutoff: float = 0.5) -> str:
+    """` Did you mean 'NAME'?` for the name that is nearest to `given`; empty if none is near."""
+    close = difflib.get_close_matches(given[:100], list(names), n=1, cutoff=cutoff)
+    return f" Did you mean {printable(prefix + close[0], 100)!r}?" if close else ""
 
 
 def _by_number(name: str) -> list[tuple[int, str]]:

@@ -6,7 +6,6 @@ line. Nothing is unpickled, nothing of the folder is executed and nobody is aske
 
 from __future__ import annotations
 
-import difflib
 import json
 import logging
 import re
@@ -15,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.contract.errors import ModelError
+from cl_bench.contract.errors import ModelError, did_you_mean
 from cl_bench.contract.text import one_line
 from cl_bench.model import gguf_file
 from cl_bench.model.named import MODELS
@@ -169,9 +168,8 @@ def _require_all_weights(name: str, report: Mapping[str, Any]) -> None:
 
 
 def _require_hub_name(name: str) -> None:
-    close = difflib.get_close_matches(name.lower(), MODELS, n=1, cutoff=0.8)
-    if close:
-        raise ModelError(f"Unknown model {name!r}. Did you mean {close[0]!r}? {_ALLOWED}")
+    if hint := did_you_mean(name.lower(), MODELS, cutoff=0.8):
+        raise ModelError(f"Unknown model {name!r}.{hint} {_ALLOWED}")
     path_like = name.startswith((".", "/", "~")) or name.count("/") > 1
     if gguf_file.is_gguf(name):
         raise ModelError(f"There is no GGUF file {name!r}. {_ALLOWED}")

@@ -331,8 +331,7 @@ def test_where_the_cache_is(
 def test_the_doctor_knows_which_are_here(tiny: NamedModel) -> None:
     from cl_bench.tools.doctor import _named
 
-    facts, problems = _named()
-    assert facts["embedded"] == "present"
-    assert facts["tiny"] == "not here: cl-bench model get tiny"
-    assert problems == []
+    found = [*_named()]
+    assert ("embedded", "present") in found
+    assert ("tiny", "not here: cl-bench model get tiny") in found
     assert named.MODELS["tiny"] is tiny

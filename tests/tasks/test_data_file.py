@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -273,21 +270,6 @@ def test_each_epoch_holds_every_problem_once_in_another_order(tmp_path: Path) ->
     assert epochs[0] != epochs[1] != epochs[2]
     assert prompts_of(domain, "train", size, seed=1) != epochs[0]
     assert set(prompts_of(domain, "train", size, seed=1)) == set(epochs[0])
-
-
-def test_another_process_draws_the_same_problems(tmp_path: Path) -> None:
-    path = as_json_lines(tmp_path / "my.jsonl", SUMS)
-    task = load(path).task(seed=3, setting="default", feedback="full")
-    code = (
-        "import json, sys; from dataclasses import asdict; "
-        "from cl_bench.contract.registry import DOMAINS; "
-        "task = DOMAINS.load(sys.argv[1]).task(seed=3, setting='default', feedback='full'); "
-        "print(json.dumps([asdict(problem) for problem in task.problems('train', 50)]))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
-    )
-    assert json.loads(done.stdout) == [asdict(problem) for problem in task.problems("train", 50)]
 
 
 def test_the_version_changes_with_the_content_and_with_what_changes_scores(tmp_path: Path) -> None:

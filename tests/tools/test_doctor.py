@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from cl_bench import api
 from cl_bench.cli.app import app
 from cl_bench.tools import doctor
-from cl_bench.tools.doctor import Report, examine
+from cl_bench.tools.doctor import Diagnosis, examine
 
 
 class Usage(NamedTuple):
@@ -30,7 +30,7 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.chdir(tmp_path)
 
 
-def whats(report: Report) -> str:
+def whats(report: Diagnosis) -> str:
     return "\n".join(problem.what for problem in report.problems)
 
 
