@@ -26,7 +26,7 @@ from cl_bench.store.files import file_hash, replacing, write_json_atomically
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.state import FINISHED
-from cl_bench.verify.submission.packing import pack
+from cl_bench.verify.packing import pack
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 

@@ -77,7 +77,12 @@ FORGERIES: dict[str, tuple[Tamper, str, str]] = {
     "a configuration that lacks its seed": (
         option(None, "config", "seed"),
         "manifest.json",
-        "config.seed is missing, not a whole number",
+        "config cannot be: seed is None",
+    ),
+    "a configuration that lacks a setting": (
+        lambda run: run.manifest["config"]["evaluation"].pop("items"),
+        "manifest.json",
+        "config cannot be: some settings are missing",
     ),
     "a commit that is none": (
         option([1], "provenance", "git_commit"),
