@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from cl_bench.cli.console import USAGE_ERROR, begun, report
-from cl_bench.contract.console import say
+from cl_bench.contract.redaction import say
 
 
 class Errors:

@@ -11,8 +11,8 @@ import typer
 
 from cl_bench.cli.endings import Errors
 from cl_bench.cli.options import assigned
-from cl_bench.contract.console import say
 from cl_bench.contract.errors import UsageError
+from cl_bench.contract.redaction import say
 from cl_bench.contract.text import printable
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ from typing import Any
 
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.execution.provenance import file_hashes
-from cl_bench.execution.stage_models import stage_models
-from cl_bench.model import resolve
-from cl_bench.store.run_directory import RunDirectory
+from cl_bench.model.named import resolve
+from cl_bench.store.run_directory import RunDirectory, stage_models
 from cl_bench.store.views import stream_rows
 
 _KEEP = "`cl-bench run --keep-stage-models` keeps the model of every stage's end."

@@ -22,7 +22,7 @@ from cl_bench.fast.gepa_round import Evolution, evolve
 from cl_bench.fast.reflection.factory import build_reflector
 from cl_bench.fast.reflection.reflector import Reflector
 from cl_bench.fast.rewriter import Rewriter
-from cl_bench.fast.rollouts import RollOut
+from cl_bench.fast.rollouts import PromptTester
 from cl_bench.fast.settings import FastConfig
 from cl_bench.store.files import read_json, write_json_atomically
 
@@ -69,7 +69,7 @@ class FastWeights:
         reflector = reflector or build_reflector(policy, config, ledger)
         self._rewriter = Rewriter(reflector, ledger, token_budget=config.reflection_token_budget)
         at_least(wave=(wave, 1))
-        self._roll_out = RollOut(policy, config, ledger)
+        self._tester = PromptTester(policy, config, ledger)
         self._round = 0
         self._seed = _Member(0, -1, config.seed_prompt, math.nan)
         self._population = [self._seed]
@@ -106,7 +106,7 @@ class FastWeights:
         evolution = evolve(
             [member.text for member in by_age],
             exercises,
-            self._roll_out,
+            self._tester,
             self._rewriter,
             self._config,
             seed=hashed_rng("gepa", self._config.seed, number).getrandbits(32),

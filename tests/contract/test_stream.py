@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cl_bench.contract.errors import RunDirectoryError, UsageError
-from cl_bench.contract.stream import Course, Stream, stream
+from cl_bench.contract.stream import Course, Stream
+from cl_bench.contract.stream_names import stream
 
 
 def course(name: str, steps: int, seed: int = 0) -> Course:

@@ -43,10 +43,8 @@ def _connect(lm: ReflectionLM, policy: Policy, config: FastConfig) -> Endpoint:
     def count(text: str) -> int:
         return len(policy.tokenizer(text, add_special_tokens=False)["input_ids"])
 
+    from cl_bench.fast.reflection.endpoints import ChatEndpoint, LocalModel
+
     if lm.kind == "local":
-        from cl_bench.fast.reflection.local import LocalModel
-
         return LocalModel(lm.name, str(policy.device), config.seed)
-    from cl_bench.fast.reflection.endpoints import ChatEndpoint
-
     return ChatEndpoint(lm, config.reflection_timeout, count)
