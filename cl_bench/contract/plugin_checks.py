@@ -24,7 +24,7 @@ def domain_fault(found: Any, name: str) -> str:
         return _wrong_type(
             found, "Domain", "name, version, settings and task (cl_bench/contract/task.py)"
         )
-    if not _is_text(found.version):
+    if not (isinstance(found.version, str) and found.version):
         return f"its version is {found.version!r}, but must be a text such as '1'"
     if not list(found.settings):
         return "it has no settings; name at least one, such as 'default'"
@@ -71,10 +71,6 @@ def _config_fault(config: Any) -> str:
     except UsageError as error:
         return f"the defaults of {config.__name__} are refused: {error}"
     return ""
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
 
 
 def _wrong_type(found: object, wanted: str, parts: str) -> str:

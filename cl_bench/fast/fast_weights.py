@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from cl_bench.contract.errors import RunDirectoryError, UsageError, at_least
-from cl_bench.contract.learner import Exercise, Ledger, PromptRecord
+from cl_bench.contract.learner import Exercise, Fate, Ledger, PromptRecord
 from cl_bench.contract.task import hashed_rng
 from cl_bench.fast.gepa_round import Evolution, evolve
 from cl_bench.fast.reflection.factory import build_reflector
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from cl_bench.model.policy import Policy
 
 _FILE = "fast.json"
-
-Fate = Literal["kept", "dropped", "rejected"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,7 @@ MODELS: dict[str, NamedModel] = {model.name: model for model in _TABLE}
 
 
 def resolve(name_or_path: str) -> str:
-    """Return what `Policy.load` takes: for a short name the path of its files, else the name itself.
+    """Return what `Policy.load` takes: the path of a short name's files, or the name as it is.
 
     A model that is not on this machine yet is fetched. Raises `ModelError` if it cannot be had.
     """
