@@ -16,8 +16,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData, try_to_load_fr
 from cl_bench.analysis.run_values import RUN_METRICS
 from cl_bench.contract.redaction import short_line
 from cl_bench.export.subject import PromptRow, Prompts, Subject
-from cl_bench.model import EMBEDDED
-from cl_bench.model.named import MODELS
+from cl_bench.model.named import EMBEDDED, MODELS
 from cl_bench.report.blocks.write_markdown import escaped
 from cl_bench.report.untrusted_markdown import fenced
 

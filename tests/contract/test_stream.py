@@ -6,7 +6,8 @@ import pytest
 
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.contract.registry import DOMAINS
-from cl_bench.contract.stream import Course, Stream, stream
+from cl_bench.contract.stream import Course, Stream
+from cl_bench.contract.stream_names import stream
 
 
 def course(name: str, steps: int, seed: int = 0) -> Course:
