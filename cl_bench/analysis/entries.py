@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -66,6 +66,13 @@ class Entry:
         if self.status == "done":
             return self.values.get(metric, Undefined("not measured"))
         return Undefined(f"{_SAID[self.status]}{f': {self.reason}' if self.reason else ''}")
+
+
+def own_metrics(entries: Iterable[Entry]) -> list[str]:
+    """The metrics of plug-ins that some of the runs have, by name."""
+    return list(
+        dict.fromkeys(name for e in entries for name in e.values if name not in RUN_METRICS)
+    )
 
 
 def read_entry(run: RunTables) -> Entry:

@@ -12,7 +12,7 @@ from cl_bench.cli.endings import Errors
 from cl_bench.contract.errors import ClBenchError, UsageError
 
 if TYPE_CHECKING:
-    from cl_bench.gate.outcome import Report
+    from cl_bench.gate.outcome import GateReport
 
 Name = typer.Option
 Runs = Annotated[
@@ -62,7 +62,7 @@ def check(
 
 def _report(
     candidate: list[Path] | None, against: Path | None, policy: Path | None, *, verify: bool
-) -> Report:
+) -> GateReport:
     from cl_bench.gate.policy import load_policy
     from cl_bench.gate.regression import check as check_runs
 
@@ -81,7 +81,7 @@ class _Output:
         self._as_json, self._github = as_json, github
         self.junit: Path | None = None
 
-    def done(self, report: Report) -> None:
+    def done(self, report: GateReport) -> None:
         from cl_bench.gate import write_github as hub
         from cl_bench.gate import write_json, write_junit
 
@@ -107,7 +107,7 @@ class _Output:
         if self._github:
             self._annotate([hub.annotation_of_error(message)], hub.summary_of_error(message))
 
-    def _print(self, report: Report) -> None:
+    def _print(self, report: GateReport) -> None:
         from rich.console import Console
 
         from cl_bench.gate.write_github import fenced

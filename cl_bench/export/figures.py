@@ -9,6 +9,7 @@ import pandas as pd
 
 from cl_bench.analysis.run_values import RUN_METRICS, run_metrics
 from cl_bench.contract.errors import RunDirectoryError
+from cl_bench.metrics.quantities import Quantity
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.views import stream_rows
@@ -33,7 +34,7 @@ class MetricFigure:
     """One of `RUN_METRICS`."""
 
     title: str
-    unit: str
+    quantity: Quantity
     value: float
 
 
@@ -94,7 +95,7 @@ def _domains(here: pd.DataFrame, start: pd.DataFrame) -> list[DomainFigures]:
 
 def _metrics(run: RunDirectory) -> dict[str, MetricFigure]:
     return {
-        name: MetricFigure(RUN_METRICS[name].title, RUN_METRICS[name].unit, value)
+        name: MetricFigure(RUN_METRICS[name].title, RUN_METRICS[name].quantity, value)
         for name, value in run_metrics(run).items()
         if not isinstance(value, Undefined)
     }

@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 from cl_bench.contract.redaction import short_line
+from cl_bench.metrics.quantities import SHARE
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.untrusted_markdown import fenced
 
@@ -135,7 +136,7 @@ def _population(rows: Sequence[Row]) -> str:
         blocks.append(f"**Round {number}**: {len(kept)} of {len(candidates)} prompts kept")
         for row in kept:
             came = f", from {row['parent_id']}" if row["parent_id"] >= 0 else ""
-            blocks += [f"Prompt {row['prompt_id']}{came}, score {row['score']:.3f}"]
+            blocks += [f"Prompt {row['prompt_id']}{came}, score {SHARE.text(row['score'])}"]
             blocks += [fenced(row["text"])]
     return "\n\n".join(blocks)
 

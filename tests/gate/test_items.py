@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cl_bench.analysis.pairs import ItemScores, Resampled
 from cl_bench.analysis.run_values import RUN_METRICS, Measured
 from cl_bench.gate.differences import Differences
-from cl_bench.gate.items import ItemScores, Resampled
 from cl_bench.metrics.stats.bootstrap import Interval
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.run_directory import RunDirectory
@@ -121,7 +121,7 @@ def test_other_items_have_no_difference(tmp_path: Path) -> None:
 
 def test_the_interval_holds_a_true_difference_as_often_as_it_says() -> None:
     """Simulated pairs of 40 items: the candidate solves 0.1 less of those the reference solves."""
-    from cl_bench.gate.items import RESAMPLES, _resampled
+    from cl_bench.analysis.pairs import RESAMPLES, _resampled
 
     rng = np.random.default_rng(3)
     held = []

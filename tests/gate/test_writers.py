@@ -12,8 +12,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from jsonschema import Draft202012Validator
 
-from cl_bench.gate.outcome import Check, Coverage, Report, Skipped
-from cl_bench.gate.pairs import Case
+from cl_bench.gate.cases import Case
+from cl_bench.gate.outcome import Check, Coverage, GateReport, Skipped
 from cl_bench.gate.write_github import (
     MOST,
     annotation_lines,
@@ -62,13 +62,13 @@ OPEN = Check(
 )
 
 
-def report(*checks: Check, notes: tuple[str, ...] = ()) -> Report:
+def report(*checks: Check, notes: tuple[str, ...] = ()) -> GateReport:
     cases = dict.fromkeys(check.case for check in checks)
     coverage = tuple(Coverage(case, (0, 1, 2), 4, False) for case in cases)
-    return Report("runs/new", "ref", "p.toml", "0" * 64, 0.95, coverage, checks, notes)
+    return GateReport("runs/new", "ref", "p.toml", "0" * 64, 0.95, coverage, checks, notes)
 
 
-def hostile() -> Report:
+def hostile() -> GateReport:
     case = Case(HOSTILE, HOSTILE)
     bad = replace(BAD, case=case, name=HOSTILE, reason=HOSTILE)
     return replace(report(bad, notes=(HOSTILE,)), candidate=HOSTILE, policy=HOSTILE)

@@ -102,9 +102,10 @@ def _contents(made: Pack, report: Report, out: Path) -> list[str]:
         lines.append(f"  {name:<28}{entry['bytes'] / 1000:>9,.1f} kB  {rows}".rstrip())
     lines.append(f"  left out: {made.contents['left_out']}")
     for name in _SHOWN:
-        value = values[name].get("value")
-        shown = f"{value:.4g}" if value is not None else f"undefined: {values[name]['undefined']}"
-        lines.append(f"  {RUN_METRICS[name].title:<38}{shown}")
+        value, metric = values[name].get("value"), RUN_METRICS[name]
+        lost = f"undefined: {values[name]['undefined']}"
+        shown = lost if value is None else metric.quantity.text(value)
+        lines.append(f"  {metric.title:<38}{shown}")
     return list(map(printable, lines))
 
 

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
+from cl_bench.analysis.pairs import Pair
 from cl_bench.analysis.run_values import Measured
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.text import one_line
-from cl_bench.gate.items import ItemScores
-from cl_bench.metrics.undefined import Undefined
-from cl_bench.store.migrations import unknown_to
 from cl_bench.store.run_tables import RunTables
 
-_COMPARED = ("evaluations", "items", "steps", "prompts", "ledger")
-"""The tables that are equal where two runs did the same, wall time apart."""
 _BROKEN = ("failed", "diverged")
 
 
@@ -29,33 +24,6 @@ class Case:
 
     def __str__(self) -> str:
         return f"{self.learner} on {self.stream}"
-
-
-class Pair:
-    """One seed of a case: the candidate's run and the reference's."""
-
-    def __init__(self, seed: int, candidate: RunTables, reference: RunTables) -> None:
-        self.seed = seed
-        self.candidate, self.reference = Measured(candidate), Measured(reference)
-
-    @cached_property
-    def identical(self) -> bool:
-        """Whether all tables are equal to the last bit, wall time apart and what the schema version
-        of one of them did not measure."""
-        return all(self._equal(table) for table in _COMPARED)
-
-    @cached_property
-    def items(self) -> ItemScores | Undefined:
-        """The scores of both on the same items."""
-        return ItemScores.of(self.candidate, self.reference)
-
-    def _equal(self, table: str) -> bool:
-        runs = (self.candidate, self.reference)
-        unknown = unknown_to(min(run.manifest["schema_version"] for run in runs), table)
-        ours, theirs = (
-            run.table(table).drop(columns=["seconds", *unknown], errors="ignore") for run in runs
-        )
-        return bool(ours.reset_index(drop=True).equals(theirs.reset_index(drop=True)))
 
 
 @dataclass(frozen=True)
@@ -143,7 +111,7 @@ def _paired(case: Case, ours: Mapping[int, RunTables], theirs: Mapping[int, RunT
     done = [seed for seed in present if seed not in broken]
     return Paired(
         case,
-        tuple(Pair(seed, ours[seed], theirs[seed]) for seed in done),
+        tuple(Pair(seed, Measured(ours[seed]), Measured(theirs[seed])) for seed in done),
         broken,
         tuple(seed for seed in wanted if seed not in ours),
         tuple(notes),
