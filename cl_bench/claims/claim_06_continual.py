@@ -25,7 +25,7 @@ from cl_bench.claims.rule import Statement
 from cl_bench.claims.styles import counted_curves, in_percent, legend, say_where_empty, sheet
 from cl_bench.contract.plugins import STREAM_SEPARATOR
 from cl_bench.metrics import average_accuracy, normalised_accuracy
-from cl_bench.metrics.quantities import POINTS
+from cl_bench.metrics.quantities import SHARE
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def normalised_curves(data: Data, plan: Plan, domain: str, seed: int) -> ByLearn
     acc, inside = joined["accuracy"].to_numpy(), (joined["stage"] == STAGES[domain]).to_numpy()
     gain = acc[inside].max(initial=acc[0]) - acc[0]
     if inside.any() and gain < LEAST_GAIN:
-        least, best = POINTS.text(LEAST_GAIN), POINTS.text(gain)
+        least, best = map(SHARE.distance.text, (LEAST_GAIN, gain))
         return Undefined(f"no learner gained {least} on {domain}; the best gained {best}")
     share = normalised_accuracy(acc[None], acc[0], inside)
     if isinstance(share, Undefined):

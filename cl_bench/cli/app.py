@@ -89,9 +89,10 @@ def metrics(
     """The metrics of an accuracy matrix of your own: a row for the base model, one per stage."""
     with Errors(debug):
         from cl_bench.report.matrix import read_matrix
+        from cl_bench.report.terminal import echo
 
         own = read_matrix(matrix, percent=percent)
-        typer.echo(own.json() if as_json else own.text())
+        echo(own.json() if as_json else own.text())
 
 
 @app.command()

@@ -112,20 +112,22 @@ class _Output:
 
         from cl_bench.gate.write_github import fenced
         from cl_bench.gate.write_text import renderable, text
+        from cl_bench.report.terminal import echo
 
         console = Console()
         if self._github:
-            typer.echo(fenced(text(report)))
+            echo(fenced(text(report)))
         elif console.is_terminal:
             console.print(renderable(report))
         else:
-            typer.echo(text(report))
+            echo(text(report))
 
     def _annotate(self, lines: list[str], markdown: str) -> None:
         from cl_bench.gate.write_github import append_summary
+        from cl_bench.report.terminal import echo
 
         for line in lines:
-            typer.echo(line, err=self._as_json)  # the runner reads both streams
+            echo(line, err=self._as_json)  # the runner reads both streams
         append_summary(markdown)
 
 

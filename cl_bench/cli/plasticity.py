@@ -37,6 +37,7 @@ def plasticity(
     with Errors(debug, go_on):
         from cl_bench.execution.machine import cores
         from cl_bench.plasticity.probes import probe_plasticity
+        from cl_bench.report.terminal import echo
 
         found = probe_plasticity(
             runs,
@@ -49,7 +50,7 @@ def plasticity(
             learning_rate=learning_rate,
             problems_per_step=problems_per_step,
         )
-        typer.echo(found.text())
+        echo(found.text())
         files = ", ".join(printable(str(path)) for path in found.write(out))
         typer.echo(f"\nThe table: {files}; the probes: {printable(str(out / 'runs'))}")
         if found.failed:

@@ -38,6 +38,7 @@ def reproduce(
     """Try the claims of fast-slow training again; print verdicts, write a page about them."""
     with Errors(debug, _AGAIN):
         from cl_bench.claims import reproduce as claimed
+        from cl_bench.report.terminal import echo
 
         chosen = claimed.ALL if claims is None else _claims(claims, claimed.ALL)
         if source is None:
@@ -59,7 +60,7 @@ def reproduce(
             )
         else:
             done = claimed.rebuild(source, out, chosen, seeds=seeds, budget=budget)
-        typer.echo(done.text())
+        echo(done.text())
         typer.echo(f"\nThe page: {printable(str(done.html))} and {printable(str(done.markdown))}")
         if done.failed:
             say_failed(done.failed)

@@ -26,10 +26,11 @@ def submit(
 ) -> None:
     """Verify a run and pack it into one file that another person can add to the results."""
     with Errors(debug):
+        from cl_bench.report.terminal import echo
         from cl_bench.verify.submission.submit import submit as pack_run
 
         made = pack_run(run, out, allow_dirty=allow_dirty)
-        typer.echo(made.text())
+        echo(made.text())
         raise typer.Exit(0 if made.pack else 1)
 
 

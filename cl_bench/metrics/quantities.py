@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import isnan
 
-from cl_bench.contract.text import duration
 from cl_bench.metrics.stats.bootstrap import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 
@@ -81,6 +80,22 @@ def _whole(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def _duration(seconds: float) -> str:
+    """`8.4 s`, `3 min 12 s`, `1 h 05 min`."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, left = divmod(minutes, 60)
+    return f"{hours} h {left:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def _size(count: float) -> str:
+    """`36.1 kB`, `93 MB`, `1.2 GB`, in powers of 1,000."""
+    if count < 1e6:
+        return f"{count / 1e3:.1f} kB"
+    return f"{count / 1e6:.0f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
+
+
 SHARE = Quantity("share", " %", "%", _hundredths)
 POINTS = Quantity("share", " points", "points", _hundredths, is_change=True)
 """Differences of shares, in hundredths."""
@@ -89,7 +104,8 @@ RATIO = Quantity("ratio", "×", "×", "{:.2f}".format)
 COUNT = Quantity("", "", "", _whole)
 ROLLOUTS = Quantity("rollouts", "", "", _whole)
 TOKENS = Quantity("tokens", "", "", _whole)
-SECONDS = Quantity("seconds", "", "", duration)
+SECONDS = Quantity("seconds", "", "", _duration)
+BYTES = Quantity("bytes", "", "", _size)
 NUMBER = Quantity("", "", "", "{:.4g}".format)
 """Of no unit, or of one that nobody named."""
 

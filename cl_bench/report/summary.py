@@ -20,7 +20,16 @@ from cl_bench.contract.text import abbreviated, printable
 from cl_bench.metrics import METRICS as MATRIX_METRICS
 from cl_bench.metrics.attribution import ChannelAttribution
 from cl_bench.metrics.continual import average_accuracy, bwt_gem, forgetting_max
-from cl_bench.metrics.quantities import COUNT, NATS, NOTHING, POINTS, SECONDS, SHARE, Quantity
+from cl_bench.metrics.quantities import (
+    COUNT,
+    NATS,
+    NOTHING,
+    POINTS,
+    SECONDS,
+    SHARE,
+    Quantity,
+    percent,
+)
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.run_tables import RunTables
 from cl_bench.store.views import attributions, matrix_of, probe_accuracy, stream_rows
@@ -201,7 +210,9 @@ class Summary:
         total = sum(self.seconds.values())
         if not total:
             return "Time: none recorded."
-        shares = [f"{name} {SHARE.text(spent / total)}" for name, spent in self.seconds.items()]
+        shares = [
+            f"{name} {percent(round(spent / total, 2))}" for name, spent in self.seconds.items()
+        ]
         return f"Time: {SECONDS.text(total)}, of it {', '.join(shares)}."
 
 

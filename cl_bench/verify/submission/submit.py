@@ -10,6 +10,7 @@ from typing import Any
 from cl_bench.analysis.run_values import RUN_METRICS
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.text import printable
+from cl_bench.metrics.quantities import BYTES
 from cl_bench.store.packs.layout import file_name, home, require_finished
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.verify.findings import Report
@@ -95,11 +96,11 @@ def _contents(made: Pack, report: Report, out: Path) -> list[str]:
     values = made.contents["metrics"]["values"]
     lines = [
         f"{report.title}, model {manifest['model']}: {manifest['status']}",
-        f"{out}: {len(made.content) / 1000:,.1f} kB, {', '.join(['verified', *report.notes])}",
+        f"{out}: {BYTES.text(len(made.content))}, {', '.join(['verified', *report.notes])}",
     ]
     for name, entry in entries.items():
         rows = f"{entry['rows']:,} rows" if "rows" in entry else ""
-        lines.append(f"  {name:<28}{entry['bytes'] / 1000:>9,.1f} kB  {rows}".rstrip())
+        lines.append(f"  {name:<28}{BYTES.text(entry['bytes']):>12}  {rows}".rstrip())
     lines.append(f"  left out: {made.contents['left_out']}")
     for name in _SHOWN:
         value, metric = values[name].get("value"), RUN_METRICS[name]
