@@ -10,6 +10,7 @@ from cl_bench.claims.plan import KL_DOMAINS, Plan
 from cl_bench.claims.settings_section import settings_section, shown
 from cl_bench.claims.spending import Spending, spending_section
 from cl_bench.claims.styles import label
+from cl_bench.claims.wording import of_estimate
 from cl_bench.metrics import over_seeds, sampling_noise_floor
 from cl_bench.metrics.quantities import SECONDS, SHARE
 from cl_bench.metrics.undefined import Undefined
@@ -164,7 +165,7 @@ def noise_section(data: Data, plan: Plan) -> list[Block]:
     if all(isinstance(value, Undefined) for value in found.values()):
         return []
     rows: list[list[Inline]] = [
-        [domain, *(SHARE.distance.estimate(found[domain, learner]) for learner in _FLOORS_OF)]
+        [domain, *(of_estimate(SHARE.distance, found[domain, learner]) for learner in _FLOORS_OF)]
         for domain in KL_DOMAINS
     ]
     return [

@@ -81,7 +81,9 @@ def of_statement(
     """A statement's mean and interval; without a mean why, unless the `reason` stands elsewhere."""
     if isinstance(estimate, Undefined) and not reason:
         return NOTHING
-    return _mean(_compared(statement), as_ratio(estimate) if _is_ratio(statement) else estimate)
+    return of_estimate(
+        _compared(statement), as_ratio(estimate) if _is_ratio(statement) else estimate
+    )
 
 
 def of_seed(statement: Statement, value: float | Undefined) -> str:
@@ -98,10 +100,20 @@ def of_detail(
     How many seeds have a value is said where some have none, or always if `counted`.
     """
     of = _OF_SCALE[scale]
-    shown = _mean(of.change if scale != "ratio" and is_difference(name) else of, estimate)
+    shown = of_estimate(of.change if scale != "ratio" and is_difference(name) else of, estimate)
     if isinstance(estimate, Undefined) or not (counted or estimate.seeds != estimate.of_seeds):
         return shown
     return f"{shown}, {seeds(estimate)}"
+
+
+def of_estimate(of: Quantity, estimate: Estimate | Undefined) -> str:
+    """A mean and its interval, or why there is none."""
+    if isinstance(estimate, Undefined):
+        return f"{NOTHING} ({estimate.reason})"
+    interval = estimate.interval
+    if isinstance(interval, Undefined) and interval != ONE_SEED:
+        return f"{of.text(estimate.value)} ({interval.reason})"
+    return of.estimate(estimate)  # that there is one seed is said once for the page, or by "1 of n"
 
 
 def is_difference(name: str) -> bool:
@@ -131,12 +143,3 @@ def _compared(statement: Statement) -> Quantity:
 def _is_ratio(statement: Statement) -> bool:
     """Whether values are logarithms to base 2 of ratios."""
     return statement.scale == "ratio"
-
-
-def _mean(of: Quantity, estimate: Estimate | Undefined) -> str:
-    if isinstance(estimate, Undefined):
-        return f"{NOTHING} ({estimate.reason})"
-    interval = estimate.interval
-    if isinstance(interval, Undefined) and interval != ONE_SEED:
-        return f"{of.text(estimate.value)} ({interval.reason})"
-    return of.estimate(estimate)  # that there is one seed is said once for the page, or by "1 of n"

