@@ -88,6 +88,7 @@ def metrics(
 ) -> None:
     """The metrics of an accuracy matrix of your own: a row for the base model, one per stage."""
     from cl_bench.report.matrix import read_matrix
+    from cl_bench.report.terminal import echo
 
     own = read_matrix(matrix, percent=percent)
     echo(own.json() if as_json else own.text())

@@ -13,7 +13,7 @@ from cl_bench.cli.options import Json, ending
 from cl_bench.contract.errors import ClBenchError, UsageError
 
 if TYPE_CHECKING:
-    from cl_bench.gate.outcome import Report
+    from cl_bench.gate.outcome import GateReport
 
 Runs = Annotated[
     list[Path] | None,
@@ -61,7 +61,7 @@ def check(
 
 def _report(
     candidate: list[Path] | None, against: Path | None, policy: Path | None, *, verify: bool
-) -> Report:
+) -> GateReport:
     from cl_bench.gate.policy import load_policy
     from cl_bench.gate.regression import check as check_runs
 
@@ -80,7 +80,7 @@ class _Output:
         self._as_json, self._github = as_json, github
         self.junit: Path | None = None
 
-    def done(self, report: Report) -> None:
+    def done(self, report: GateReport) -> None:
         from cl_bench.gate import write_github as hub
         from cl_bench.gate import write_json, write_junit
 
@@ -115,11 +115,12 @@ class _Output:
                 echo(line, err=self._as_json)  # the runner reads both streams
             append_summary(markdown)
 
-    def _print(self, report: Report) -> None:
+    def _print(self, report: GateReport) -> None:
         from rich.console import Console
 
         from cl_bench.gate.write_github import fenced
         from cl_bench.gate.write_text import renderable, text
+        from cl_bench.report.terminal import echo
 
         console = Console()
         if self._github:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Exit, Option, echo
+from typer import Argument, Exit, Option
 
 from cl_bench.cli.options import Jobs, Quiet, ending
 from cl_bench.cli.sweep import how_many, seeds_in, teller
@@ -32,6 +32,7 @@ def plasticity(
 ) -> None:
     """Can trained models still learn? Fresh RL from those that runs kept, and from their base."""
     from cl_bench.plasticity.probes import probe_plasticity
+    from cl_bench.report.terminal import echo
 
     found = probe_plasticity(
         runs,

@@ -30,11 +30,12 @@ def record(
 ) -> None:
     """Write runs as a reference; only runs of one commit with a clean tree."""
     from cl_bench.gate.reference import record as record_runs
+    from cl_bench.metrics.quantities import BYTES
 
     found = record_runs(runs, out, policy=policy, replace=replace, installed=installed)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     echo(
-        f"{len(found.runs)} runs, {size / 1000:,.0f} kB, in {printable(str(out))}. Check with: "
+        f"{len(found.runs)} runs, {BYTES.text(size)}, in {printable(str(out))}. Check with: "
         f"cl-bench check CANDIDATE --against {printable(str(out))}"
     )
 

@@ -35,6 +35,7 @@ def reproduce(
 ) -> None:
     """Try the claims of fast-slow training again; print verdicts, write a page about them."""
     from cl_bench.claims import reproduce as claimed
+    from cl_bench.report.terminal import echo
 
     chosen = claimed.ALL if claims is None else _claims(claims, claimed.ALL)
     if source is None:

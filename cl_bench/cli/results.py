@@ -23,6 +23,7 @@ def submit(
     allow_dirty: AllowDirty = False,
 ) -> None:
     """Verify a run and pack it into one file that another person can add to the results."""
+    from cl_bench.report.terminal import echo
     from cl_bench.verify.submission import submit as pack_run
 
     made = pack_run(run, out, allow_dirty=allow_dirty)

@@ -66,15 +66,6 @@ def _harmless(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
-def duration(seconds: float) -> str:
-    """Wall time for people: `8.4 s`, `3 min 12 s`, `1 h 05 min`."""
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, left = divmod(minutes, 60)
-    return f"{hours} h {left:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
 def config_hash(mapping: Mapping[str, Any]) -> str:
     """SHA-256 (hex) of a configuration as canonical JSON: the order of keys does not matter.
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
 
-from cl_bench.contract.text import duration
+from cl_bench.metrics.quantities import SECONDS
 from cl_bench.sweep.cell import Cell, as_json
 from cl_bench.sweep.state import NO_START, SETTLED, status, why_no_start, with_starts
 
@@ -161,10 +161,10 @@ def _same_imports() -> dict[str, str]:
 def _line(outcomes: Sequence[Outcome], total: int, seconds: float) -> str:
     """One line of progress about the run that ended last."""
     last = outcomes[-1]
-    left = duration(seconds / len(outcomes) * (total - len(outcomes)))
+    left = SECONDS.text(seconds / len(outcomes) * (total - len(outcomes)))
     told = "; ".join(filter(None, (last.reason, last.note)))
     reason = f" ({told})" if told else ""
     return (
         f"[{len(outcomes)}/{total}] {last.cell.name}: {last.status}{reason} "
-        f"after {duration(last.seconds)}; about {left} left"
+        f"after {SECONDS.text(last.seconds)}; about {left} left"
     )
