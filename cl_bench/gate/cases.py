@@ -12,9 +12,6 @@ from cl_bench.contract.errors import UsageError
 from cl_bench.contract.text import one_line
 from cl_bench.store.run_tables import RunTables
 
-if TYPE_CHECKING:
-    pass
-
 _BROKEN = ("failed", "diverged")
 
 
