@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 from cl_bench.contract.learner import LearnerFactory, Ledger
 
-from .fast_slow import FastSlow, InterleavedConfig, Trainer
+from .fast_slow import FastSlow, InterleavedConfig
 
 if TYPE_CHECKING:
     from cl_bench.model.policy import Policy
+    from cl_bench.slow.optimizer import ParameterTrainer
 
 
 class FastSlowDistill(FastSlow):
@@ -35,7 +36,7 @@ class FastSlowDistill(FastSlow):
     name = "fst-distill"
 
     @staticmethod
-    def _trainer(policy: Policy, config: Any, ledger: Ledger) -> Trainer:
+    def _trainer(policy: Policy, config: Any, ledger: Ledger) -> ParameterTrainer:
         from cl_bench.slow.distillation import SelfDistillation
 
         return SelfDistillation(policy, config, ledger)

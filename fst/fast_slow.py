@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from cl_bench.contract.learner import (
     Batch,
@@ -35,6 +35,7 @@ from cl_bench.store.files import read_json, write_json_atomically
 
 if TYPE_CHECKING:
     from cl_bench.model.policy import Policy
+    from cl_bench.slow.optimizer import ParameterTrainer
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,6 @@ class InterleavedConfig(SlowConfig, PeriodicRoundsConfig):
 @dataclass(frozen=True)
 class FastSlowConfig(RLConfig, InterleavedConfig):
     """Settings of fst."""
-
-
-class Trainer(Protocol):
-    """Parameters trained on exercises under several system prompts, one step a batch."""
-
-    def steps(self, batches: Sequence[Batch], prompts: Sequence[str]) -> Iterator[StepRecord]: ...
-
-    def save(self, folder: Path) -> None: ...
-
-    def load(self, folder: Path) -> None: ...
 
 
 class FastSlow:
@@ -108,8 +99,8 @@ class FastSlow:
         self._until_round = read_json(folder / "schedule.json")["until_round"]
 
     @staticmethod
-    def _trainer(policy: Policy, config: Any, ledger: Ledger) -> Trainer:
-        """What takes the steps."""
+    def _trainer(policy: Policy, config: Any, ledger: Ledger) -> ParameterTrainer:
+        """Return what trains the parameters between two rounds."""
         from cl_bench.slow.slow_weights import SlowWeights
 
         return SlowWeights(policy, config, ledger)

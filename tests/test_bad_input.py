@@ -22,11 +22,11 @@ import pytest
 from typer.testing import CliRunner
 
 from cl_bench.cli.app import app
-from cl_bench.contract.stream import stream
+from cl_bench.contract.stream_names import stream
 from cl_bench.contract.text import config_hash, printable
 from cl_bench.execution.provenance import file_hashes
 from cl_bench.execution.settings import RunConfig
-from cl_bench.model import EMBEDDED_FOLDER
+from cl_bench.model.named import EMBEDDED_FOLDER
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.schema import SCHEMA_VERSION
 

@@ -30,7 +30,9 @@ def metric_fault(found: Any, _name: str) -> str:
     return ""
 
 
-PLUGIN_METRICS: Registry[Metric] = Registry("metric", {}, "cl_bench.metrics", metric_fault)
+PLUGIN_METRICS: Registry[Metric] = Registry(
+    "metric", {}, "cl_bench.metrics", "cl_bench.analysis.plugin_metrics:metric_fault"
+)
 """Metrics of other packages; those built in are `cl_bench.metrics.METRICS`."""
 
 

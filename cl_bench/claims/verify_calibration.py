@@ -10,7 +10,7 @@ import numpy as np
 from cl_bench.claims.calibration import COURSES, SETTINGS, choose, kept_rows
 from cl_bench.contract.errors import ClBenchError
 from cl_bench.store.files import read_json
-from cl_bench.verify.findings import Findings, Report
+from cl_bench.verify.findings import Findings, Verification
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,11 +21,11 @@ _DIGITS = 2e-6
 """Rounding to the six digits of the file."""
 
 
-def verify_calibration(path: Path) -> Report:
+def verify_calibration(path: Path) -> Verification:
     """The report of the table of trials in the folder `path`; nothing in it raises."""
     import pandas as pd
 
-    report = Report(path, "trials of calibration")
+    report = Verification(path, "trials of calibration")
     findings = Findings({"trials": TRIALS})
     try:
         frame = pd.DataFrame(kept_rows(path, ()))

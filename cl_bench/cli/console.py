@@ -19,9 +19,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from cl_bench.contract.console import say
 from cl_bench.contract.errors import ClBenchError
-from cl_bench.contract.redaction import redacted
+from cl_bench.contract.redaction import redacted, say
 from cl_bench.contract.text import one_line
 
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]

@@ -23,7 +23,7 @@ def submit(
     allow_dirty: AllowDirty = False,
 ) -> None:
     """Verify a run and pack it into one file that another person can add to the results."""
-    from cl_bench.verify.submission.submit import submit as pack_run
+    from cl_bench.verify.submission import submit as pack_run
 
     made = pack_run(run, out, allow_dirty=allow_dirty)
     echo(made.text())
@@ -42,7 +42,7 @@ def verify(
     import json
 
     from cl_bench.claims.verify_calibration import TRIALS, verify_calibration
-    from cl_bench.verify.artefacts import verify as verified
+    from cl_bench.verify.run import verify as verified
 
     reports = []
     trials = {TRIALS: verify_calibration}
@@ -74,7 +74,7 @@ def pack(
     allow_dirty: AllowDirty = False,
 ) -> None:
     """Verify the runs of a folder and pack each into its place: STREAM/LEARNER-SEED-HASH.zip."""
-    from cl_bench.verify.submission.collect import pack_folder
+    from cl_bench.verify.submission import pack_folder
 
     fates = []
     for outcome in pack_folder(folder, out, replace=replace, allow_dirty=allow_dirty):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Exit, Option, echo
 
 from cl_bench.cli.options import Jobs, Quiet, assigned, ending, of_settings, with_settings
-from cl_bench.contract.console import say
 from cl_bench.contract.errors import UsageError
+from cl_bench.contract.redaction import say
 from cl_bench.contract.text import printable
 from cl_bench.execution.settings import RunConfig
 

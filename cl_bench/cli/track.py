@@ -23,7 +23,7 @@ def track(
     """Send recorded runs to experiment trackers, under the names of `run --track`."""
     from cl_bench.store.run_tables import find_runs
     from cl_bench.trackers import chosen, tracker
-    from cl_bench.trackers.history import name_of, send
+    from cl_bench.trackers.values import name_of, send
 
     names = chosen(to)
     found, broken = find_runs(runs)

@@ -31,7 +31,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RecordedCall:
     """A line of the record: a call, what came of it and what it took."""
 
     call: int
@@ -56,8 +56,8 @@ class Entry:
 class Journal(Protocol):
     """Where calls are looked up before they are made, and written down after."""
 
-    def recall(self, call: Call) -> Entry | None:
+    def recall(self, call: Call) -> RecordedCall | None:
         """What is known to have come of `call`; None if it has to be made."""
         ...
 
-    def append(self, entry: Entry) -> None: ...
+    def append(self, entry: RecordedCall) -> None: ...

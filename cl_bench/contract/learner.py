@@ -19,6 +19,9 @@ from cl_bench.contract.task import Verdict
 from cl_bench.contract.validation import COUNTS, SEEDS, TEMPERATURES
 
 Channel = Literal["slow", "fast"]
+Fate = Literal["kept", "dropped", "rejected"]
+"""Of a candidate prompt: in the population after the round; pruned from it; or never better than
+its parent."""
 CHANNELS: tuple[Channel, ...] = ("slow", "fast")
 
 
@@ -167,8 +170,8 @@ class PromptRecord:
     """The prompt."""
     score: float
     """Mean score on the round's exercises; NaN if it was not scored on all of them."""
-    fate: Literal["kept", "dropped", "rejected"]
-    """In the population after the round; pruned from it; or never better than its parent."""
+    fate: Fate
+    """What became of it in this round."""
 
 
 class Learner(Protocol):

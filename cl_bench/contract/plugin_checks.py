@@ -10,19 +10,21 @@ from dataclasses import fields
 from typing import Any
 
 from cl_bench.contract.errors import UsageError
+from cl_bench.contract.learner import CHANNELS, LearnerConfig, LearnerFactory
+from cl_bench.contract.settings import settings_of
+from cl_bench.contract.stream import Stream, require_stages
+from cl_bench.contract.task import Domain
 
 
 def domain_fault(found: Any, name: str) -> str:
     """A `Domain`; its name is the registry's, because problems and tables carry it."""
-    from cl_bench.contract.task import Domain
-
     if isinstance(found, type):
         return f"it is the class {found.__name__}; offer an instance of it"
     if not isinstance(found, Domain):
         return _wrong_type(
             found, "Domain", "name, version, settings and task (cl_bench/contract/task.py)"
         )
-    if not _is_text(found.version):
+    if not (isinstance(found.version, str) and found.version):
         return f"its version is {found.version!r}, but must be a text such as '1'"
     if not list(found.settings):
         return "it has no settings; name at least one, such as 'default'"
@@ -31,8 +33,6 @@ def domain_fault(found: Any, name: str) -> str:
 
 def stream_fault(found: Any, name: str) -> str:
     """A `Stream` under its registry name, over domains and settings that exist."""
-    from cl_bench.contract.stream import Stream, require_stages
-
     if not isinstance(found, Stream):
         return _wrong_type(found, "Stream", "stages (cl_bench/contract/stream.py)")
     if not found.stages:
@@ -46,8 +46,6 @@ def stream_fault(found: Any, name: str) -> str:
 
 def learner_fault(found: Any, _name: str) -> str:
     """A `LearnerFactory`; what it builds shows when a run begins."""
-    from cl_bench.contract.learner import CHANNELS, LearnerFactory
-
     if not isinstance(found, LearnerFactory):
         return _wrong_type(found, "LearnerFactory", "build (cl_bench/contract/learner.py)")
     build: object = found.build
@@ -60,9 +58,6 @@ def learner_fault(found: Any, _name: str) -> str:
 
 def _config_fault(config: Any) -> str:
     """A frozen dataclass over `LearnerConfig`, every field of which is a setting."""
-    from cl_bench.contract.learner import LearnerConfig
-    from cl_bench.contract.settings import settings_of
-
     if not (isinstance(config, type) and issubclass(config, LearnerConfig)):
         return f"its config is {config!r}, but must be a class that inherits from LearnerConfig"
     plain = {item.name for item in fields(config)} - {item.name for item in settings_of(config)}
@@ -76,10 +71,6 @@ def _config_fault(config: Any) -> str:
     except UsageError as error:
         return f"the defaults of {config.__name__} are refused: {error}"
     return ""
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
 
 
 def _wrong_type(found: object, wanted: str, parts: str) -> str:

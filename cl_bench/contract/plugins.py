@@ -31,7 +31,7 @@ PLACE = re.compile(r"[\w.]+\s*:\s*[\w.]+(?:\s*\[.*\])?")
 """Where an entry point's object lives: `module:attribute`."""
 STREAM_SEPARATOR = "-to-"
 
-Contract = Callable[[Any, str], str]
+Check = Callable[[Any, str], str]
 """What is wrong with the object that has this full name; empty if nothing is."""
 
 
@@ -54,14 +54,14 @@ class Plugin:
         """Package and version, for people."""
         return f"{self.package} {self.version}"
 
-    def load(self, kind: str, contract: Contract) -> object:
+    def load(self, kind: str, check: Check) -> object:
         """Import the object and hold it to its contract; `PluginError` says what is wrong."""
         error: BaseException | None = None
         fault, found = self.fault, None
         if not fault:
             try:
                 found = EntryPoint(self.name, self.value, "").load()
-                fault = contract(found, self.name)
+                fault = check(found, self.name)
             except KeyboardInterrupt:
                 raise
             except BaseException as raised:  # noqa: BLE001 - foreign code
@@ -70,10 +70,10 @@ class Plugin:
             raise PluginError(kind, self.name, self.origin, one_line(fault)) from error
         return found
 
-    def summary(self, kind: str, contract: Contract) -> str:
+    def summary(self, kind: str, check: Check) -> str:
         """One line for a listing; that of a broken plug-in says why it is broken."""
         try:
-            text = _summary_of(self.load(kind, contract), self.value)
+            text = _summary_of(self.load(kind, check), self.value)
         except PluginError as error:
             text = f"broken: {error.reason}"
         except Exception as error:  # noqa: BLE001 - foreign code

@@ -10,17 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
-from cl_bench.contract import plugin_checks as contracts
-from cl_bench.contract.errors import OtherSoftwareError, RunDirectoryError, unknown
-from cl_bench.contract.plugins import Contract, Plugin, discovered
-
-if TYPE_CHECKING:
-    from cl_bench.contract.learner import LearnerFactory
-    from cl_bench.contract.stream import Stream
-    from cl_bench.contract.task import Domain
+from cl_bench.contract.errors import unknown
+from cl_bench.contract.learner import LearnerFactory
+from cl_bench.contract.plugins import Check, Plugin, discovered
+from cl_bench.contract.task import Domain
 
 Entry = TypeVar("Entry")
 
@@ -35,8 +30,9 @@ class Registry(Generic[Entry]):
 
     kind: str
     table: Mapping[str, tuple[str, str]] = field(repr=False)
-    group: str = ""
-    contract: Contract = field(default=lambda found, name: "", repr=False)
+    group: str
+    check: str = field(repr=False)
+    """The `module:function` that finds what is wrong with a plug-in's object."""
     sources: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
     """How names of a source look, the module that makes their entries, and a summary.
 
@@ -58,11 +54,10 @@ class Registry(Generic[Entry]):
         A plug-in that cannot be used is a `PluginError`.
         """
         if name in self.table:
-            module, _, attribute = self.table[name][0].partition(":")
-            return cast(Entry, getattr(import_module(module), attribute))
+            return cast(Entry, _at(self.table[name][0]))
         plugin = self.plugin(name)
         if plugin is not None:
-            return cast(Entry, plugin.load(self.kind, self.contract))
+            return cast(Entry, plugin.load(self.kind, self._check()))
         source = self._source(name)
         if source is not None:
             return cast(Entry, source.load(name))
@@ -84,6 +79,9 @@ class Registry(Generic[Entry]):
         """The module of the source that knows `name`; None if none does."""
         return next((module for module in self._modules() if module.known(name)), None)
 
+    def _check(self) -> Check:
+        return cast(Check, _at(self.check))
+
     def _modules(self) -> Iterator[Any]:
         return (import_module(module) for module, _ in self.sources.values())
 
@@ -92,11 +90,17 @@ class Registry(Generic[Entry]):
         return [
             *((name, summary) for name, (_, summary) in self.table.items()),
             *(
-                (name, plugin.summary(self.kind, self.contract))
+                (name, plugin.summary(self.kind, self._check()))
                 for name, plugin in discovered(self.group).items()
             ),
             *((form, summary) for form, (_, summary) in self.sources.items()),
         ]
+
+
+def _at(place: str) -> object:
+    """Import the object that lives at `module:attribute`."""
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 DOMAINS: Registry[Domain] = Registry(
@@ -124,7 +128,7 @@ DOMAINS: Registry[Domain] = Registry(
         ),
     },
     "cl_bench.tasks",
-    contracts.domain_fault,
+    "cl_bench.contract.plugin_checks:domain_fault",
     {
         "gym/NAME": (
             "cl_bench.tasks.gym",
@@ -135,31 +139,6 @@ DOMAINS: Registry[Domain] = Registry(
             "problems of your own, also .csv and .parquet: my.jsonl?verifier=number",
         ),
     },
-)
-
-STREAMS: Registry[Stream] = Registry(
-    "stream",
-    {
-        "math-to-code": (
-            "cl_bench.tasks.streams:MATH_TO_CODE",
-            "two stages: math, then code; the default",
-        ),
-        "paper": (
-            "cl_bench.tasks.streams:PAPER",
-            "facts, code, physics, 200 steps each: the FST paper's continual run",
-        ),
-        "all": ("cl_bench.tasks.streams:ALL", "all five domains in turn"),
-        "gym-arithmetic": (
-            "cl_bench.tasks.streams:GYM_ARITHMETIC",
-            "for pretrained models: sums, then products of small numbers (extra `gym`)",
-        ),
-        "gym-mixed": (
-            "cl_bench.tasks.streams:GYM_MIXED",
-            "for pretrained models: sums, syllogisms, letters, divisors (extra `gym`)",
-        ),
-    },
-    "cl_bench.streams",
-    contracts.stream_fault,
 )
 
 LEARNERS: Registry[LearnerFactory] = Registry(
@@ -199,32 +178,10 @@ LEARNERS: Registry[LearnerFactory] = Registry(
         ),
     },
     "cl_bench.learners",
-    contracts.learner_fault,
+    "cl_bench.contract.plugin_checks:learner_fault",
 )
 
 DEFAULT_LEARNER = "fst"
 """What runs where none is named."""
 REFERENCE_LEARNER = "rl"
 """The one whose accuracy others are timed to reach, and that probes plasticity."""
-
-
-def plugins_used(stream: Stream, learner: str) -> dict[str, str]:
-    """Name and version of every package whose code determines the numbers of such a run."""
-    plugins = [
-        STREAMS.plugin(stream.name),
-        *map(DOMAINS.plugin, stream.domains),
-        LEARNERS.plugin(learner),
-    ]
-    return {plugin.package: plugin.version for plugin in plugins if plugin is not None}
-
-
-def require_same_plugins(path: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """`RunDirectoryError` unless the run in `path` finds the plug-ins that it began with."""
-    for package, version in before.items():
-        if now.get(package) != version:
-            found = now.get(package, "not installed")
-            kind = OtherSoftwareError if package in now else RunDirectoryError
-            raise kind(
-                f"The run in {path} was begun with {package} {version}, which is now {found}. "
-                f"`pip install {package}=={version}`, or start a new run with another --out."
-            )

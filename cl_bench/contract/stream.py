@@ -6,21 +6,16 @@ the runner and the tables; only a stream with announced boundaries tells of them
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cl_bench.contract.errors import RunDirectoryError, UsageError, at_least, unknown
 from cl_bench.contract.learner import Batch, Exercise, Find
-from cl_bench.contract.plugins import STREAM_SEPARATOR as _SEPARATOR
-from cl_bench.contract.registry import DOMAINS, STREAMS
+from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.task import Domain, FeedbackLevel, Problem, Referenced, Task
-from cl_bench.contract.validation import COUNTS, a_text, whole_number
 
 DEFAULT_STEPS = 80
-_LONGEST = 8
-"""Words between separators that one domain's name may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,31 +114,6 @@ def _identified(reference: str) -> dict[str, Any]:
     return {"domain": domain.name, "domain_version": domain.version, **source}
 
 
-def stream(name: str, *, steps: int | None = None, setting: str | None = None) -> Stream:
-    """A named stream, a stream file, or `a-to-b(-to-c…)` over known domains, tried in that order.
-
-    `steps` and `setting` replace those of every stage.
-    """
-    if name in STREAMS:
-        found = STREAMS.load(name)
-    elif name.endswith(".toml"):
-        from cl_bench.contract.stream_file import read_stream
-
-        found = read_stream(name)
-    else:
-        found = _parse(name)
-    if steps is not None:
-        steps = whole_number("steps", steps, COUNTS)
-    if setting is not None:
-        setting = a_text("setting", setting)
-    stages = tuple(
-        replace(stage, steps=steps or stage.steps, setting=setting or stage.setting)
-        for stage in found.stages
-    )
-    require_stages(stages)
-    return replace(found, stages=stages)
-
-
 def require_stages(stages: Sequence[Stage]) -> None:
     """`UsageError` for the first stage whose domain or setting does not exist, and for two domains
     of one name."""
@@ -158,65 +128,6 @@ def require_stages(stages: Sequence[Stage]) -> None:
         if stage.setting not in levels:
             raise unknown(f"setting of {stage.domain}", stage.setting, levels)
         at_least(steps=(stage.steps, 1))
-
-
-def _parse(name: str) -> Stream:
-    if name in DOMAINS:
-        return _joined([name])
-    ways = readings(name, DOMAINS)
-    if len(ways) > 1:
-        both = " or ".join(", then ".join(way) for way in ways)
-        raise UsageError(
-            f"The stream name {name!r} can be read in two ways: {both}. Name the stream you mean "
-            "in a package of your own (entry points `cl_bench.streams`)."
-        )
-    if ways:
-        return _joined(ways[0])
-    if _SEPARATOR not in name:
-        others = ("a-to-b over known domains", "FILE.toml")
-        listed = [*STREAMS, *DOMAINS, *DOMAINS.sources, *others]
-        raise unknown("stream", name, listed, DOMAINS.sourced())
-    listed = [*DOMAINS, *DOMAINS.sources]
-    raise unknown(f"domain (in the stream {name!r})", _unread(name), listed, DOMAINS.sourced())
-
-
-def _joined(domains: Sequence[str]) -> Stream:
-    stages = tuple(Stage.on(domain, DEFAULT_STEPS) for domain in domains)
-    return Stream(_SEPARATOR.join(stage.domain for stage in stages), stages)
-
-
-def readings(name: str, domains: Container[str]) -> list[tuple[str, ...]]:
-    """The ways to read `name` as domains joined by `-to-`, at most two of them.
-
-    A domain's package may itself be called `seq-to-seq`, so that cutting at every `-to-` is not
-    enough.
-    """
-    words = name.split(_SEPARATOR)
-    ways: list[list[tuple[str, ...]]] = [[()], *([] for _ in words)]
-    for end in range(1, len(words) + 1):
-        for start in range(max(0, end - _LONGEST), end):
-            domain = _SEPARATOR.join(words[start:end])
-            if ways[start] and domain in domains:
-                ways[end] += [(*way, domain) for way in ways[start]]
-        ways[end] = ways[end][:2]
-    return ways[-1]
-
-
-def _unread(name: str) -> str:
-    """The part of a stream's name that is no domain, as far as can be told."""
-    words = name.split(_SEPARATOR)
-    known = set(DOMAINS)
-    start = max(
-        (n for n in range(len(words)) if readings(_SEPARATOR.join(words[:n]), DOMAINS)), default=0
-    )
-    ends = range(start + 1, min(len(words), start + 8) + 1)
-    rest = [_SEPARATOR.join(words[start:end]) for end in ends]
-    # The shortest, unless a longer one resembles a known name more closely.
-    return max(rest, key=lambda text: (_likeness(text, known), -len(text)))
-
-
-def _likeness(text: str, known: Iterable[str]) -> float:
-    return max(SequenceMatcher(None, text, name).ratio() for name in known)
 
 
 class Course:

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from cl_bench.execution.machine import cores
 from cl_bench.store.files import file_hash
 
 PACKAGES = ("torch", "transformers", "trl", "gepa", "peft", "datasets", "numpy", "pandas")
@@ -49,7 +50,7 @@ def provenance() -> dict[str, Any]:
         "source_hash": _source_hash(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cpu_count": _cpu_count(),
+        "cpu_count": cores(),
         "packages": {name: _version(name) for name in PACKAGES},
     }
 
@@ -106,13 +107,6 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _cpu_count() -> int | None:
-    """CPUs this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
 
 
 def _commit(root: Path) -> tuple[str | None, bool | None]:

@@ -21,20 +21,27 @@ import torch
 from cl_bench.contract.errors import DivergedError, RunDirectoryError, UsageError
 from cl_bench.contract.journal import Journal
 from cl_bench.contract.learner import HearsBoundaries, Learner, Ledger, StepRecord, load_learner
-from cl_bench.contract.registry import LEARNERS, plugins_used, require_same_plugins
+from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.stream import Course, Stream
 from cl_bench.contract.text import config_hash
 from cl_bench.execution.collapse import CollapseWatch
 from cl_bench.execution.evaluation_rows import Row
 from cl_bench.execution.evaluator import Evaluation, Evaluator
-from cl_bench.execution.identity import identity, require_same_model, require_same_software
-from cl_bench.execution.preflight import require_room, require_whole
+from cl_bench.execution.preflight import (
+    identity,
+    plugins_used,
+    require_room,
+    require_same_model,
+    require_same_plugins,
+    require_same_software,
+    require_whole,
+)
 from cl_bench.execution.progress import Progress
 from cl_bench.execution.provenance import provenance
 from cl_bench.execution.settings import RunConfig
 from cl_bench.fast.reflection.journal import described, journal_again
 from cl_bench.fast.settings import reflection_lm
-from cl_bench.model import resolve
+from cl_bench.model.named import resolve
 from cl_bench.model.policy import Policy
 from cl_bench.model.random_states import random_states, restore_random_states, seed_everything
 from cl_bench.store.files import read_json, write_json_atomically

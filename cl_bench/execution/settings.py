@@ -14,8 +14,7 @@ from cl_bench.contract.settings import setting, settings_of, settle, those_of
 from cl_bench.contract.task import FEEDBACK_LEVELS, FeedbackLevel
 from cl_bench.contract.validation import COUNTS, SEEDS, a_text
 from cl_bench.execution.presets import preset_of
-from cl_bench.model import EMBEDDED
-from cl_bench.model.named import MODELS
+from cl_bench.model.named import EMBEDDED, MODELS
 
 _UNSET: Any = None
 """Stands for the defaults of whatever learner it turns out to be."""

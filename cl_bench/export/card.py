@@ -8,35 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData, try_to_load_from_cache
 
+from cl_bench.analysis.run_values import RUN_METRICS
 from cl_bench.contract.redaction import short_line
-from cl_bench.export.figures import Figures
-from cl_bench.export.prompts import PromptRow, Prompts
-from cl_bench.model import EMBEDDED
-from cl_bench.model.named import MODELS
+from cl_bench.export.subject import PromptRow, Prompts, Subject
+from cl_bench.model.named import EMBEDDED, MODELS
 from cl_bench.report.blocks.write_markdown import escaped
 from cl_bench.report.untrusted_markdown import fenced
 
 _TASK = "text-generation"
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What a card is about."""
-
-    name: str
-    """Of the model: its folder's."""
-    repository: str | None
-    """On the hub, if it is to be there."""
-    manifest: Mapping[str, Any]
-    stage: int
-    prompts: Prompts
-    figures: Figures
 
 
 def card(subject: Subject) -> ModelCard:
@@ -75,15 +59,15 @@ def _results(subject: Subject) -> Iterator[EvalResult]:
                 metric_name=f"{metric}, {row.prompt} prompt",
                 metric_value=value,
             )
-    for name, found in figures.metrics.items():
+    for name, value in figures.metrics.items():
         yield EvalResult(
             **common,
             dataset_type=f"cl-bench/{_stream(subject.manifest)}",
             dataset_name=f"cl-bench stream {_stream(subject.manifest)}",
             dataset_args={"version": stream["version"], **about},
             metric_type=name,
-            metric_name=found.title,
-            metric_value=found.value,
+            metric_name=RUN_METRICS[name].title,
+            metric_value=value,
         )
 
 
@@ -149,17 +133,16 @@ print(tokenizer.decode(out[0, inputs["input_ids"].shape[1] :], skip_special_toke
 
 
 def _prompts(prompts: Prompts) -> Iterator[str]:
+    others = [row for row in prompts.population if row["text"] != prompts.chosen]
     yield "The learner was evaluated with this prompt; `prompts.json` has it and all others."
     yield fenced(prompts.chosen)
-    if prompts.lineage:
-        yield "Its lineage, from the seed prompt on:"
-        for row in prompts.lineage:
-            yield _about(row)
-            yield fenced(row["text"])
-    others = [row for row in prompts.population if row["text"] != prompts.chosen]
-    if others:
-        yield "The rest of the population, best first:"
-        for row in others:
+    for title, rows in (
+        ("Its lineage, from the seed prompt on:", prompts.lineage),
+        ("The rest of the population, best first:", others),
+    ):
+        if rows:
+            yield title
+        for row in rows:
             yield _about(row)
             yield fenced(row["text"])
 
@@ -185,10 +168,8 @@ def _tables(subject: Subject) -> Iterator[str]:
     yield _table(("domain", "prompt", "accuracy before", "accuracy after", "KL"), rows)
     if figures.metrics:
         yield "Over the whole stream:"
-        metrics = [
-            (escaped(metric.title), f"`{name}`", _number(metric.value), escaped(metric.unit))
-            for name, metric in figures.metrics.items()
-        ]
+        found = [(RUN_METRICS[name], name, value) for name, value in figures.metrics.items()]
+        metrics = [(escaped(m.title), f"`{n}`", _number(v), escaped(m.unit)) for m, n, v in found]
         yield _table(("metric", "name", "value", "unit"), metrics)
 
 

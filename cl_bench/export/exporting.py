@@ -1,18 +1,22 @@
-"""`export`: a run's model, prompts and card as one folder."""
+"""`export`: a run's model (weights and tokenizer), prompts and card as one folder."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from cl_bench.contract.errors import RunDirectoryError, UsageError
-from cl_bench.export.card import Subject, card
-from cl_bench.export.figures import figures_at
+from cl_bench.execution.provenance import file_hashes
+from cl_bench.export.card import card
 from cl_bench.export.hub import Destination
-from cl_bench.export.prompts import prompts_at
-from cl_bench.export.weights import write_model
+from cl_bench.export.subject import subject_of
+from cl_bench.model.named import resolve
 from cl_bench.store.files import replacing_folder, write_json_atomically
-from cl_bench.store.run_directory import RunDirectory
+from cl_bench.store.run_directory import RunDirectory, stage_models
+from cl_bench.store.views import stream_rows
+
+_KEEP = "`cl-bench run --keep-stage-models` keeps the model of every stage's end."
 
 
 @dataclass(frozen=True)
@@ -46,38 +50,87 @@ def export(
         raise UsageError(f"{run} is a packed run, which holds no model. Give the run's directory.")
     target = None if push_to_hub is None else Destination(push_to_hub, private=private)
     directory = RunDirectory.open(run)
-    number = _stage(directory, stage)
-    subject = _subject(directory, number, out.resolve().name, push_to_hub)
+    last = len(directory.manifest["stream"]["stages"])
+    number = last if stage is None else stage
+    if not 1 <= number <= last:
+        raise UsageError(f"--stage is {stage}, but the stages of {run} are 1 to {last}.")
+    subject = subject_of(directory, number, out.resolve().name, push_to_hub)
     with replacing_folder(out) as folder:
-        write_model(directory, number, folder)
+        _write_model(directory, number, folder)
         write_json_atomically(folder / "prompts.json", subject.prompts.data())
         card(subject).save(folder / "README.md")
-    if target is None:
-        return Exported(out, number)
-    return Exported(out, number, target.push(out, "Model exported by cl-bench"))
+    url = None if target is None else target.push(out, "Model exported by cl-bench")
+    return Exported(out, number, url)
 
 
-def _stage(run: RunDirectory, given: int | None) -> int:
-    stages = len(run.manifest["stream"]["stages"])
-    if given is not None and not 1 <= given <= stages:
-        raise UsageError(f"--stage is {given}, but the stages of {run.path} are 1 to {stages}.")
-    return stages if given is None else given
+def _write_model(run: RunDirectory, stage: int, target: Path) -> None:
+    """Write model and tokenizer at the end of a stage into the folder `target`.
 
-
-def _subject(run: RunDirectory, stage: int, name: str, repository: str | None) -> Subject:
-    manifest = run.manifest
-    final = stage == len(manifest["stream"]["stages"]) and manifest["status"] == "done"
-    try:
-        return Subject(
-            name=name,
-            repository=repository,
-            manifest=manifest,
-            stage=stage,
-            prompts=prompts_at(run, stage, final=final),
-            figures=figures_at(run, stage, final=final),
-        )
-    except KeyError as error:
+    It is the model that the run kept, else that of a finished run's last checkpoint. A run of which
+    neither is there is a `RunDirectoryError`, or a `UsageError` for an earlier stage.
+    """
+    kept, status = stage_models(run.path), run.manifest["status"]
+    if stage in kept:
+        shutil.copytree(kept[stage], target, dirs_exist_ok=True)
+        return
+    others = f" Kept are those of stage {', '.join(map(str, kept))}." if kept else ""
+    if stage != len(run.manifest["stream"]["stages"]):
+        raise UsageError(f"The run {run.path} kept no model of stage {stage}.{others} {_KEEP}")
+    if status != "done":
         raise RunDirectoryError(
-            f"{run.path / 'manifest.json'} was edited or is damaged: it has no {error}. Restore it "
-            "from a copy."
-        ) from error
+            f"The run {run.path} is {status}, so it has no model of its last stage's end."
+            f"{others or ' Finish it first.'}"
+        )
+    checkpoint = run.checkpoints.current()
+    if weights_of(checkpoint) is None and not _still_base(run):
+        raise RunDirectoryError(
+            f"The checkpoint of the run {run.path} holds no weights, though the run trained some. "
+            f"{_KEEP}"
+        )
+    require_same_base(run)
+    write_checkpoint_model(run, checkpoint, target)
+
+
+def _still_base(run: RunDirectory) -> bool:
+    """Whether the policy never left the base model: a learner of prompts alone."""
+    rows = stream_rows(run.table("evaluations"))
+    return len(rows) > 0 and bool((rows["kl_policy_base"] == 0).all())
+
+
+def require_same_base(run: RunDirectory) -> None:
+    """Raise `RunDirectoryError` unless the base model's files are those that the run began with."""
+    name = str(run.manifest["config"]["model"])
+    if file_hashes(Path(resolve(name))) != run.manifest["model_files"]:
+        raise _changed(run)
+
+
+def weights_of(checkpoint: Path | None) -> Path | None:
+    """The file with the trained parameters of a checkpoint; None if there is none."""
+    from cl_bench.slow.optimizer import WEIGHTS
+
+    file = None if checkpoint is None else checkpoint / WEIGHTS
+    return file if file is not None and file.is_file() else None
+
+
+def write_checkpoint_model(run: RunDirectory, checkpoint: Path | None, target: Path) -> None:
+    """Write the run's model, with the parameters of a checkpoint that has some, into a folder.
+
+    Another revision of the base model is a `RunDirectoryError`.
+    """
+    from cl_bench.model.policy import Policy
+    from cl_bench.slow.optimizer import load_parameters
+
+    policy = Policy.load(resolve(str(run.manifest["config"]["model"])))
+    if getattr(policy.model.config, "_commit_hash", None) != run.manifest["model_revision"]:
+        raise _changed(run)
+    if checkpoint is not None and weights_of(checkpoint) is not None:
+        load_parameters(policy, checkpoint)
+    policy.save_model(target)
+
+
+def _changed(run: RunDirectory) -> RunDirectoryError:
+    name = run.manifest["config"]["model"]
+    return RunDirectoryError(
+        f"The base model of the run {run.path}, {name}, is not what it was when the run began. "
+        "Give it back its files."
+    )

@@ -13,16 +13,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from cl_bench.contract.errors import RunDirectoryError, UsageError, at_least
-from cl_bench.contract.learner import Exercise, Ledger, PromptRecord
+from cl_bench.contract.learner import Exercise, Fate, Ledger, PromptRecord
 from cl_bench.contract.task import hashed_rng
 from cl_bench.fast.gepa_round import Evolution, evolve
 from cl_bench.fast.reflection.factory import build_reflector
 from cl_bench.fast.reflection.reflector import Reflector
 from cl_bench.fast.rewriter import Rewriter
-from cl_bench.fast.rollouts import RollOut
+from cl_bench.fast.rollouts import PromptTester
 from cl_bench.fast.settings import FastConfig
 from cl_bench.store.files import read_json, write_json_atomically
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from cl_bench.model.policy import Policy
 
 _FILE = "fast.json"
-
-Fate = Literal["kept", "dropped", "rejected"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ class FastWeights:
         reflector = reflector or build_reflector(policy, config, ledger)
         self._rewriter = Rewriter(reflector, ledger, token_budget=config.reflection_token_budget)
         at_least(wave=(wave, 1))
-        self._roll_out = RollOut(policy, config, ledger)
+        self._tester = PromptTester(policy, config, ledger)
         self._round = 0
         self._seed = _Member(0, -1, config.seed_prompt, math.nan)
         self._population = [self._seed]
@@ -106,7 +104,7 @@ class FastWeights:
         evolution = evolve(
             [member.text for member in by_age],
             exercises,
-            self._roll_out,
+            self._tester,
             self._rewriter,
             self._config,
             seed=hashed_rng("gepa", self._config.seed, number).getrandbits(32),

@@ -29,7 +29,7 @@ from gepa.utils import MaxCandidateProposalsStopper
 from cl_bench.contract.learner import Exercise
 from cl_bench.fast.reflection.reflector import JudgedRollout
 from cl_bench.fast.rewriter import COMPONENT, Acceptance, Rewriter, RoundLog, State, faults_escape
-from cl_bench.fast.rollouts import RollOut
+from cl_bench.fast.rollouts import PromptTester
 from cl_bench.fast.settings import FastConfig
 
 Evaluation = EvaluationBatch[JudgedRollout, str]
@@ -54,7 +54,7 @@ class Evolution:
 def evolve(
     population: Sequence[str],
     exercises: Sequence[Exercise],
-    roll_out: RollOut,
+    tester: PromptTester,
     rewriter: Rewriter,
     config: FastConfig,
     *,
@@ -68,16 +68,16 @@ def evolve(
     their generations: 1 is classic GEPA, where each may build on the one before.
     """
     validation = exercises[: config.round_exercises]
-    scored = [*map(_evaluation, roll_out([(text, validation) for text in population]))]
+    scored = [*map(_evaluation, tester.try_out([(text, validation) for text in population]))]
     log = rewriter.log = RoundLog(pool=set(population))
-    rewriter.fits = lambda text: roll_out.fits(text, exercises)
+    rewriter.fits = lambda text: tester.fits(text, exercises)
     warm_start = _WarmStart([*zip(population[1:], scored[1:], strict=True)])
     with faults_escape():
         result: GEPAResult[str, int] = optimize(
             seed_candidate={COMPONENT: population[0]},
             trainset=list(exercises),
             valset=list(validation),
-            adapter=_Adapter(roll_out, scored[0]),
+            adapter=_Adapter(tester, scored[0]),
             reflection_strategy=rewriter,
             acceptance_criterion=Acceptance(log),
             sampling_strategy=_Waves(config, wave, seed),
@@ -118,8 +118,8 @@ class _Adapter(GEPAAdapter[Exercise, JudgedRollout, str]):
 
     propose_new_texts = None
 
-    def __init__(self, roll_out: RollOut, seed_evaluation: Evaluation) -> None:
-        self._roll_out, self._seed_evaluation = roll_out, seed_evaluation
+    def __init__(self, tester: PromptTester, seed_evaluation: Evaluation) -> None:
+        self._tester, self._seed_evaluation = tester, seed_evaluation
 
     def evaluate(  # the engine calls this for the seed candidate only
         self,
@@ -132,7 +132,9 @@ class _Adapter(GEPAAdapter[Exercise, JudgedRollout, str]):
     def batch_evaluate(
         self, items: list[tuple[dict[str, str], list[Exercise]]]
     ) -> list[Evaluation]:
-        rollouts = self._roll_out([(candidate[COMPONENT], batch) for candidate, batch in items])
+        rollouts = self._tester.try_out(
+            [(candidate[COMPONENT], batch) for candidate, batch in items]
+        )
         return [*map(_evaluation, rollouts)]
 
     def make_reflective_dataset(

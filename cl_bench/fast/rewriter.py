@@ -37,7 +37,7 @@ State = GEPAState[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class TriedRewrite:
     """A rewrite that was rolled out on its parent's minibatch, and whether it was better there."""
 
     text: str
@@ -51,7 +51,7 @@ class RoundLog:
 
     pool: set[str] = field(default_factory=set)
     """Texts scored on the validation set so far."""
-    trials: list[Trial] = field(default_factory=list)
+    trials: list[TriedRewrite] = field(default_factory=list)
     """In the order in which they were proposed."""
 
 
@@ -170,7 +170,7 @@ class Acceptance(StrictImprovementAcceptance):
         accepted = super().should_accept(proposal, state)
         text = proposal.candidate[COMPONENT]
         parent = state.program_candidates[proposal.parent_program_ids[0]][COMPONENT]
-        self._log.trials.append(Trial(text, parent, accepted))
+        self._log.trials.append(TriedRewrite(text, parent, accepted))
         if accepted:
             self._log.pool.add(text)
         return accepted

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cl_bench.model.policy import Policy
 
 
-class RollOut:
+class PromptTester:
     """Samples and judges one response per system prompt and exercise, all in one generation."""
 
     def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
@@ -27,9 +27,7 @@ class RollOut:
         longest = max((exercise.prompt for exercise in exercises), key=len)
         return self._policy.fits(chat(system, longest), self._config.max_new_tokens, share=0.75)
 
-    def __call__(
-        self, items: Sequence[tuple[str, Sequence[Exercise]]]
-    ) -> list[list[JudgedRollout]]:
+    def try_out(self, items: Sequence[tuple[str, Sequence[Exercise]]]) -> list[list[JudgedRollout]]:
         """For each (system prompt, exercises), in order, a rollout of each of the exercises."""
         pairs = [(system, exercise) for system, exercises in items for exercise in exercises]
         sampled = self._policy.generate(

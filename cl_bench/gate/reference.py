@@ -40,7 +40,7 @@ from cl_bench.store.packs.layout import place
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.run_tables import RunTables, find_runs, open_run
 from cl_bench.store.schema import SCHEMA_VERSION
-from cl_bench.verify.submission.packing import pack
+from cl_bench.verify.packing import pack
 
 REFERENCE_VERSION = 1
 """Counts up whenever an entry of reference.json changes its meaning."""

@@ -82,6 +82,24 @@ def missing(**arrays: Array) -> Undefined | None:
     return None
 
 
+def paired(**named: ArrayLike) -> list[Array] | Undefined:
+    """Return arrays of one shape as floats, or the reason why values of theirs are missing.
+
+    The last letter of each name is its axis. Raises `ValueError` for shapes that differ.
+    """
+    arrays = {name: real_array(name, values, name[-1]) for name, values in named.items()}
+    same_shape(**arrays)
+    undefined = missing(**arrays)
+    return list(arrays.values()) if undefined is None else undefined
+
+
+def shares(name: str, array: Array) -> None:
+    """Raise `ValueError` unless all values of `array` lie from 0 to 1."""
+    outside = array[(array < 0) | (array > 1)]
+    if len(outside):
+        raise ValueError(f"{name} holds accuracies from 0 to 1; got {outside[0]:g}.")
+
+
 def growing(name: str, samples_P: Array) -> None:
     """`ValueError` unless the numbers of samples are at least 0 and each is above the last."""
     if samples_P.size and (samples_P[0] < 0 or (np.diff(samples_P) <= 0).any()):

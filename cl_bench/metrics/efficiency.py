@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cl_bench.metrics.arrays import Array, growing, missing, real_array, same_shape
+from cl_bench.metrics.arrays import Array, growing, missing, paired, real_array
 from cl_bench.metrics.undefined import Undefined
 
 
@@ -84,12 +84,10 @@ def normalised_accuracy(
 
 
 def _curve(**named: ArrayLike) -> tuple[Array, Array] | Undefined:
-    """Accuracies and samples, in this order and under the names that messages shall use."""
-    arrays = {name: real_array(name, values, name[-1]) for name, values in named.items()}
-    same_shape(**arrays)
-    undefined = missing(**arrays)
-    if undefined is not None:
-        return undefined
-    acc, samples = arrays.values()
+    """Return accuracies and samples, given in this order under the names that messages use."""
+    arrays = paired(**named)
+    if isinstance(arrays, Undefined):
+        return arrays
+    acc, samples = arrays
     growing([*named][1], samples)
     return acc, samples

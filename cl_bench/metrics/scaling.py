@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cl_bench.metrics import sigmoid
-from cl_bench.metrics.arrays import Array, growing, missing, real_array
+from cl_bench.metrics.arrays import Array, growing, missing, real_array, shares
 from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, Interval, percentile
 from cl_bench.metrics.undefined import Undefined
 
@@ -250,7 +250,5 @@ def _checked(
             f"{samples_name} has the shape ({curves.shape[-1]},); got {samples_P.shape}."
         )
     growing(samples_name, samples_P)
-    outside = curves[(curves < 0) | (curves > 1)]
-    if len(outside):
-        raise ValueError(f"{name} holds accuracies from 0 to 1; got {outside[0]:g}.")
+    shares(name, curves)
     return curves, samples_P

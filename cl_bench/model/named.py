@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cl_bench.contract.errors import unknown
-from cl_bench.model import EMBEDDED, EMBEDDED_FOLDER, gguf_file
+from cl_bench.model import gguf_file
 from cl_bench.model.fetching import Wheel, cached, fetched
 from cl_bench.store.files import file_hash
+
+EMBEDDED = "embedded"
+EMBEDDED_FOLDER = Path(__file__).parent / "embedded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,15 @@ _TABLE = (
     ),
 )
 MODELS: dict[str, NamedModel] = {model.name: model for model in _TABLE}
+
+
+def resolve(name_or_path: str) -> str:
+    """Return what `Policy.load` takes: the path of a short name's files, or the name as it is.
+
+    A model that is not on this machine yet is fetched. Raises `ModelError` if it cannot be had.
+    """
+    model = MODELS.get(name_or_path)
+    return str(model.obtain()) if model else name_or_path
 
 
 def short_name(name_or_path: str) -> str | None:

@@ -11,10 +11,9 @@ from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.execution.preflight import require_whole
 from cl_bench.execution.provenance import file_hashes
 from cl_bench.execution.settings import RunConfig
-from cl_bench.execution.stage_models import stage_models
-from cl_bench.model import resolve
+from cl_bench.model.named import resolve
 from cl_bench.store.files import file_hash, replacing_folder, writing
-from cl_bench.store.run_directory import RunDirectory
+from cl_bench.store.run_directory import RunDirectory, stage_models
 
 
 @dataclass(frozen=True)

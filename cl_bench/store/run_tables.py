@@ -88,7 +88,7 @@ def find_runs(
     runs: dict[Path, RunTables] = {}
     broken: dict[Path, Unreadable] = {}
     for path in paths:
-        found = list(_places(path))
+        found = list(places_below(path))
         if not found:
             hint = advice.replace("{}", str(path))
             raise RunDirectoryError(f"There is no run at or below {path}. {hint}")
@@ -100,14 +100,15 @@ def find_runs(
     return [runs[key] for key in sorted(runs)], [broken[key] for key in sorted(broken)]
 
 
-def _places(path: Path) -> Iterator[Path]:
-    """Where runs lie at or below `path`; what lies inside a run is no run of its own."""
-    if (path / _MANIFEST).is_file():
+def places_below(path: Path, marks: Sequence[str] = (_MANIFEST,)) -> Iterator[Path]:
+    """Packed runs, and folders with a file of one of the names `marks`, at or below `path`.
+
+    What lies inside such a folder is not looked at. A file that is given is taken for a pack.
+    """
+    if path.is_file() or any((path / name).is_file() for name in marks):
         yield path
     elif path.is_dir():
         for inner in sorted(path.iterdir()):
             folder = inner.is_dir() and not inner.is_symlink()  # links may lead back up
             if folder or (inner.suffix == _PACKED and not inner.is_dir()):
-                yield from _places(inner)
-    elif path.is_file():
-        yield path
+                yield from places_below(inner, marks)

@@ -4,7 +4,7 @@ Raw rows are written once and never changed; every metric and figure is computed
 version counts up whenever a column changes its name, type or meaning: a run of another one is not
 read. docs/tables.md is made from this file:
 
-    python -m cl_bench.store.schema > docs/tables.md
+    python -m cl_bench.store.schema_page > docs/tables.md
 """
 
 from __future__ import annotations
@@ -330,9 +330,3 @@ TABLES: Mapping[str, pa.Schema] = {
 def allowed_values(field: pa.Field) -> tuple[str, ...]:
     """The names a text column is limited to; empty when it takes any text."""
     return tuple(filter(None, field.metadata[b"allowed"].decode().split(",")))
-
-
-if __name__ == "__main__":
-    from cl_bench.store.schema_page import markdown
-
-    print(markdown(), end="")

@@ -201,7 +201,7 @@ def _named() -> Iterator[Finding]:
 def _embedded() -> Iterator[Finding]:
     """Load the shipped model and try it: a damaged one does not load, or answers nothing."""
     from cl_bench.contract.prompts import SEED_PROMPT, chat
-    from cl_bench.model import EMBEDDED_FOLDER
+    from cl_bench.model.named import EMBEDDED_FOLDER
     from cl_bench.model.policy import Policy
     from cl_bench.store.files import file_hash
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import Protocol
 
 from cl_bench.contract.errors import UsageError, unknown
 
@@ -70,31 +70,22 @@ class Tracker(Protocol):
         """Send what is left. `status` is done, diverged, failed or interrupted."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """How a tracker is found."""
-
-    place: str
-    """`module:class` of the adapter."""
-    library: str
-    """The module it needs, which the extra of the tracker's name installs."""
-    title: str
-
-
-TRACKERS: Mapping[str, Entry] = {
-    "tensorboard": Entry("cl_bench.trackers.tensorboard:TensorBoard", "tensorboard", "TensorBoard"),
-    "wandb": Entry("cl_bench.trackers.wandb:Wandb", "wandb", "Weights & Biases"),
-    "trackio": Entry("cl_bench.trackers.trackio:Trackio", "trackio", "Trackio"),
-    "mlflow": Entry("cl_bench.trackers.mlflow:MLflow", "mlflow", "MLflow"),
+TRACKERS: Mapping[str, str] = {
+    "tensorboard": "TensorBoard",
+    "wandb": "Wandb",
+    "trackio": "Trackio",
+    "mlflow": "MLflow",
 }
-"""By the name that `--track` takes."""
+"""By the name that `--track` takes, its class in `cl_bench.trackers.adapters`.
+
+It is the name of the module that it needs, too, and of the extra that installs that.
+"""
 
 
 def tracker(name: str) -> Tracker:
     """A new tracker of that name; its library is imported when it starts."""
-    module, _, attribute = TRACKERS[name].place.partition(":")
-    made: Any = getattr(import_module(module), attribute)()
-    return made  # type: ignore[no-any-return]
+    made: Tracker = getattr(import_module("cl_bench.trackers.adapters"), TRACKERS[name])()
+    return made
 
 
 def hush() -> None:
@@ -106,7 +97,7 @@ def hush() -> None:
 def installed(name: str) -> bool:
     """Whether the library of a tracker is there; nothing is imported."""
     try:
-        spec = find_spec(TRACKERS[name].library)
+        spec = find_spec(name)
     except (ImportError, ValueError):
         return False
     # wandb writes into ./wandb, a folder that Python takes for a package without a file.
@@ -124,7 +115,7 @@ def chosen(names: str | Iterable[str]) -> tuple[str, ...]:
             raise unknown("tracker", name, TRACKERS)
         if not installed(name):
             raise UsageError(
-                f"The tracker {name!r} needs the package {TRACKERS[name].library}, which is not "
+                f"The tracker {name!r} needs the package {name}, which is not "
                 f"installed: python -m pip install 'cl-bench[{name}]'"
             )
     return tuple(dict.fromkeys(asked))

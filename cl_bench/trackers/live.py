@@ -15,9 +15,16 @@ from cl_bench.contract.text import printable
 from cl_bench.execution.progress import Both, Progress, Quiet
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.trackers import TRACKERS, TrackedRun, installed
-from cl_bench.trackers.history import history, summary_of, tracked_run
 from cl_bench.trackers.process import TrackerProcess
-from cl_bench.trackers.values import Entry, Tables, entries, of_step
+from cl_bench.trackers.values import (
+    Tables,
+    Update,
+    history,
+    of_step,
+    summary_of,
+    tracked_run,
+    updates,
+)
 
 if TYPE_CHECKING:
     from cl_bench.contract.learner import StepRecord
@@ -25,9 +32,8 @@ if TYPE_CHECKING:
 
 FOLDER = "tracking"
 """Folder of a run for the trackers' notes, logs and files."""
-_PATIENCE = {"interrupted": 10}
-"""Seconds that trackers have together to send what is left, by the run's status."""
-_OTHERWISE = 60
+_PATIENCE = 60
+"""Seconds that trackers have together to send what is left; of an interrupted run 10."""
 _log = logging.getLogger(__name__)
 
 
@@ -54,7 +60,7 @@ class Tracking(Quiet):
 
     def recorded(self, tables: Tables) -> None:
         with self._harmless():
-            self._send(entries(tables))
+            self._send(updates(tables))
 
     def close(self) -> None:
         """Send how the run ended, and wait for the trackers."""
@@ -69,7 +75,7 @@ class Tracking(Quiet):
                 self._send([summary_of(directory)])
         for process in self._processes:
             process.end(status)
-        until = monotonic() + _PATIENCE.get(status, _OTHERWISE)
+        until = monotonic() + (10 if status == "interrupted" else _PATIENCE)
         for process in self._processes:
             process.wait(until)
         self._report()
@@ -83,11 +89,11 @@ class Tracking(Quiet):
         except OSError as error:
             _warn(name, str(error))
 
-    def _send(self, sent: Iterable[Entry]) -> None:
+    def _send(self, sent: Iterable[Update]) -> None:
         if self._processes and not self._broken:
-            for entry in sent:
+            for update in sent:
                 for process in self._processes:
-                    process.send(entry)
+                    process.send(update)
             self._report()
 
     def _report(self) -> None:

@@ -14,14 +14,14 @@ from time import monotonic
 from typing import IO, Any
 
 from cl_bench.trackers import TrackedRun
-from cl_bench.trackers.values import Entry
+from cl_bench.trackers.values import Update
 
 _MAIN = (
     "import json, sys; sys.path[:] = json.loads(sys.stdin.readline()); "
     "from cl_bench.trackers.worker import main; main()"
 )
 _WAITING = 20_000
-"""Entries that may wait for a slow tracker before it is given up."""
+"""Updates that may wait for a slow tracker before it is given up."""
 
 
 class TrackerProcess:
@@ -53,13 +53,13 @@ class TrackerProcess:
         for thread in self._threads:
             thread.start()
 
-    def send(self, entry: Entry) -> None:
-        """Hand an entry over."""
+    def send(self, update: Update) -> None:
+        """Hand an update over."""
         if not self.failure:
-            self._put(asdict(entry))
+            self._put(asdict(update))
 
     def end(self, status: str) -> None:
-        """Say how the run ended; no entries follow."""
+        """Say how the run ended; no updates follow."""
         if not self.failure:
             self._put({"status": status})
         with suppress(Full):
@@ -81,7 +81,7 @@ class TrackerProcess:
         try:
             self._queue.put_nowait(json.dumps(message))
         except Full:
-            self._fail(f"it does not keep up: {_WAITING} entries are waiting")
+            self._fail(f"it does not keep up: {_WAITING} updates are waiting")
             self._process.kill()
 
     def _fail(self, reason: str) -> None:

@@ -7,21 +7,25 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from pathlib import Path
 from typing import Any, Literal
 
+from cl_bench.analysis.run_values import run_metrics
+from cl_bench.contract.errors import TrackerError
 from cl_bench.contract.redaction import short_line
+from cl_bench.contract.text import printable
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.untrusted_markdown import fenced
+from cl_bench.store.run_tables import RunTables
+from cl_bench.trackers import Started, TrackedRun, Tracker, hush
 
 Row = Mapping[str, Any]
 Tables = Mapping[str, Sequence[Row]]
 Kind = Literal["steps", "rows", "summary"]
-"""What an entry is made of: a training step, what was recorded at an evaluation, or the end."""
+"""What an update is made of: a training step, what was recorded at an evaluation, or the end."""
 
 NAMES = ("steps", "evaluations", "ledger", "prompts")
 """The tables that are sent."""
-POPULATION = "prompts/population"
-_LABELS = ("step", "domain")
 _GROUPS = {"stream": "eval", "retention": "retention", "harder": "harder"}
 _EVALUATED = ("accuracy", "kl_policy_base", "kl_base_policy", "entropy", "completion_tokens")
 _TOKENS = ("prompt_tokens", "generated_tokens", "reflection_tokens")
@@ -29,7 +33,7 @@ _NOT_CONFIG = ("status", "reason", "journal", "stream")
 
 
 @dataclass(frozen=True)
-class Entry:
+class Update:
     """What is sent at once; plain data."""
 
     kind: Kind
@@ -38,39 +42,58 @@ class Entry:
     texts: Mapping[str, str] = field(default_factory=dict)
 
 
-def entries(tables: Tables) -> Iterator[Entry]:
-    """All that is sent of rows of `NAMES`, by step; a step comes before what was recorded at it."""
-    rows: dict[int, dict[str, list[Row]]] = defaultdict(lambda: {name: [] for name in NAMES})
-    for name in NAMES:
-        for row in tables.get(name, ()):
-            rows[int(row["step"])][name].append(row)
-    for step, found in sorted(rows.items()):
-        for row in found["steps"]:
-            yield of_step(row)
-        if found["evaluations"] or found["ledger"] or found["prompts"]:
-            yield _recorded(step, found)
+def send(run: RunTables, name: str, tracker: Tracker, folder: Path) -> Started:
+    """Send a recorded run as a new tracked run; `folder` is for files of the tracker's own.
+
+    Whatever goes wrong in the tracker is a `TrackerError`.
+    """
+    recorded = [*history(run)]
+    status = str(run.manifest["status"])
+    if status == "done":
+        recorded.append(summary_of(run))
+    hush()
+    try:
+        started = tracker.start(tracked_run(run, folder), None)
+        for update in recorded:
+            if update.values:
+                tracker.log(update.step, update.values)
+            for title, text in update.texts.items():
+                tracker.text(update.step, title, text)
+        tracker.finish("interrupted" if status == "running" else status)
+    except Exception as error:
+        raise TrackerError(
+            f"{name} did not take the run {run.path}: "
+            f"{short_line(f'{type(error).__name__}: {error}').rstrip('.')}. Mend that and send it "
+            "again; what was sent up to there stays."
+        ) from error
+    return started
 
 
-def of_step(row: Row) -> Entry:
-    """A row of the table `steps`."""
-    values = {f"train/{name}": value for name, value in row.items() if name not in _LABELS}
-    return Entry("steps", int(row["step"]), _finite(values))
+def tracked_run(run: RunTables, folder: Path) -> TrackedRun:
+    """What trackers are told of a run; `folder` is for files of their own."""
+    manifest = run.manifest
+    return TrackedRun(
+        name=name_of(run),
+        stream=str(manifest["stream"]["name"]),
+        learner=str(manifest["learner"]),
+        config=config_of(manifest),
+        folder=str(folder.resolve()),
+    )
 
 
-def summary(metrics: Mapping[str, float | Undefined], step: int) -> Entry:
-    """The metrics of a whole run; those that are undefined are left out."""
-    values = {f"summary/{k}": v for k, v in metrics.items() if not isinstance(v, Undefined)}
-    return Entry("summary", step, _finite(values))
+def name_of(run: RunTables) -> str:
+    """That of its directory, or of the file that it is packed in."""
+    return printable(run.path.resolve().name.removesuffix(".zip"))
 
 
 def config_of(manifest: Mapping[str, Any]) -> dict[str, str | int | float | bool]:
     """The manifest but for its status, flat: names joined by dots, no None, no keys or tokens."""
     stages = manifest["stream"]["stages"]
-    shown = " → ".join(f"{s['domain']} ({s['setting']}, {s['steps']} steps)" for s in stages)
     flat = {f"stream.{name}": manifest["stream"][name] for name in ("name", "version")}
-    flat["stream.stages"] = shown
-    kept = {name: value for name, value in manifest.items() if name not in _NOT_CONFIG}
-    flat |= dict(_flat(kept))
+    flat["stream.stages"] = " → ".join(
+        f"{stage['domain']} ({stage['setting']}, {stage['steps']} steps)" for stage in stages
+    )
+    flat |= _flat({name: value for name, value in manifest.items() if name not in _NOT_CONFIG})
     return {k: short_line(v) if isinstance(v, str) else v for k, v in flat.items()}
 
 
@@ -78,27 +101,59 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _flat(inner, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, bool | int | float | str):
-        yield name, value
     elif value is not None:
-        yield name, str(value)
+        yield name, value if isinstance(value, bool | int | float | str) else str(value)
 
 
-def _recorded(step: int, rows: Tables) -> Entry:
+def history(run: RunTables) -> Iterator[Update]:
+    """All that is sent of a run's tables, in the order of their steps."""
+    return updates({name: run.table(name).to_dict("records") for name in NAMES})
+
+
+def updates(tables: Tables) -> Iterator[Update]:
+    """All that is sent of rows of `NAMES`, by step; a step comes before what was recorded at it."""
+    rows: dict[int, dict[str, list[Row]]] = defaultdict(lambda: {name: [] for name in NAMES})
+    for name in NAMES:
+        for row in tables.get(name, ()):
+            rows[int(row["step"])][name].append(row)
+    for step, found in sorted(rows.items()):
+        yield from map(of_step, found.pop("steps"))
+        if any(found.values()):
+            yield _recorded(step, **found)
+
+
+def of_step(row: Row) -> Update:
+    """A row of the table `steps`."""
+    labels = ("step", "domain")
+    values = {f"train/{name}": value for name, value in row.items() if name not in labels}
+    return Update("steps", int(row["step"]), _finite(values))
+
+
+def summary_of(run: RunTables) -> Update:
+    """The metrics of a finished run, at its last step; those that are undefined are left out."""
+    steps = sum(stage["steps"] for stage in run.manifest["stream"]["stages"])
+    found = run_metrics(run).items()
+    values = {f"summary/{name}": v for name, v in found if not isinstance(v, Undefined)}
+    return Update("summary", steps, _finite(values))
+
+
+def _recorded(
+    step: int, evaluations: Sequence[Row], ledger: Sequence[Row], prompts: Sequence[Row]
+) -> Update:
     values: dict[str, Any] = {}
-    for row in rows["evaluations"]:
+    for row in evaluations:
         values |= _evaluated(row)
-    values |= _spent(rows["ledger"]) | _rounds(rows["prompts"])
-    texts = {POPULATION: _population(rows["prompts"])} if rows["prompts"] else {}
-    return Entry("rows", step, _finite(values), texts)
+    values |= _spent(ledger) | _rounds(prompts)
+    texts = {"prompts/population": _population(prompts)} if prompts else {}
+    return Update("rows", step, _finite(values), texts)
 
 
 def _evaluated(row: Row) -> dict[str, Any]:
     """`eval/<domain>/<prompt>/<quantity>`; of the frozen base's responses the accuracy alone."""
-    group = _GROUPS[row["test_set"]]
-    if row["weights"] == "base":
-        return {f"{group}-base/{row['domain']}/{row['prompt']}/accuracy": row["accuracy"]}
-    return {f"{group}/{row['domain']}/{row['prompt']}/{name}": row[name] for name in _EVALUATED}
+    base = row["weights"] == "base"
+    group = _GROUPS[row["test_set"]] + ("-base" if base else "")
+    names = _EVALUATED[:1] if base else _EVALUATED
+    return {f"{group}/{row['domain']}/{row['prompt']}/{name}": row[name] for name in names}
 
 
 def _spent(rows: Sequence[Row]) -> dict[str, Any]:
@@ -110,8 +165,8 @@ def _spent(rows: Sequence[Row]) -> dict[str, Any]:
         if name not in ("step", "channel")
     }
     if rows:
-        for name, columns in (("rollouts", ("rollouts",)), ("tokens", _TOKENS)):
-            values[f"ledger/{name}"] = sum(row[column] for row in rows for column in columns)
+        values["ledger/rollouts"] = sum(row["rollouts"] for row in rows)
+        values["ledger/tokens"] = sum(row[column] for row in rows for column in _TOKENS)
     return values
 
 
@@ -135,8 +190,8 @@ def _population(rows: Sequence[Row]) -> str:
         blocks.append(f"**Round {number}**: {len(kept)} of {len(candidates)} prompts kept")
         for row in kept:
             came = f", from {row['parent_id']}" if row["parent_id"] >= 0 else ""
-            blocks += [f"Prompt {row['prompt_id']}{came}, score {row['score']:.3f}"]
-            blocks += [fenced(row["text"])]
+            blocks.append(f"Prompt {row['prompt_id']}{came}, score {row['score']:.3f}")
+            blocks.append(fenced(row["text"]))
     return "\n\n".join(blocks)
 
 
@@ -146,6 +201,5 @@ def _by_round(row: Row) -> tuple[int, float, int]:
 
 
 def _finite(values: Mapping[str, Any]) -> dict[str, float]:
-    """What is a finite number; a learner without a quantity has NaN for it, an old run null."""
-    known = {name: value for name, value in values.items() if value is not None}
-    return {name: float(value) for name, value in known.items() if math.isfinite(value)}
+    """What is a finite number; a learner without a quantity has NaN for it."""
+    return {n: float(v) for n, v in values.items() if v is not None and math.isfinite(v)}

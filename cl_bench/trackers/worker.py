@@ -1,6 +1,6 @@
-"""The process in which a tracker lives during a run: reads entries as lines of JSON, sends them on.
+"""The process in which a tracker lives during a run: reads updates as lines of JSON, sends them on.
 
-The first line is the setup; then come entries, and `{"status": …}` last. Answers are lines of JSON
+The first line is the setup; then come updates, and `{"status": …}` last. Answers are lines of JSON
 too: `{"where": …}` once the tracker has begun, `{"failed": …}` at most once, last.
 
 What was sent is noted in `<folder>/<name>.json` with the tool's key, so that a resumed run goes on
@@ -34,7 +34,7 @@ class Sender:
         held = read_json(note) if note.exists() else {}
         self._key: Mapping[str, str] | None = held.get("key")
         self._sent: dict[str, int] = held.get("sent", {})
-        """By kind, the last step of which an entry was sent."""
+        """By kind, the last step of which an update was sent."""
         self._where = ""
 
     def start(self, run: TrackedRun) -> str:
@@ -45,7 +45,7 @@ class Sender:
         return started.where
 
     def send(self, kind: str, step: int, values: Mapping[str, float], texts: Any) -> None:
-        """Send an entry on unless it was sent before."""
+        """Send an update on unless it was sent before."""
         if step <= self._sent.get(kind, -1):
             return
         if values:
@@ -59,14 +59,14 @@ class Sender:
         self.write_note()
 
     def write_note(self) -> None:
-        """Put down the tool's key, and how far the entries went."""
+        """Put down the tool's key, and how far the updates went."""
         if self._key is not None:
             content = {"where": self._where, "key": dict(self._key), "sent": self._sent}
             write_json_atomically(self._note, content)
 
 
 def main() -> None:
-    """Serve until the entries end, then leave."""
+    """Serve until the updates end, then leave."""
     code = _serve(sys.stdin, _answers())
     # Threads of a library that wait for a server would keep the process.
     sys.stdout.flush()
@@ -91,7 +91,7 @@ def _serve(lines: TextIO, answers: int) -> int:
 
 
 def _pass_on(lines: Iterator[str], sender: Sender) -> str:
-    """Send all entries; the status of the run, which is interrupted if nobody says."""
+    """Send all updates; the status of the run, which is interrupted if nobody says."""
     status = "interrupted"
     for line in lines:
         message = json.loads(line)

@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.contract.registry import DOMAINS
-from cl_bench.verify.findings import Findings
+from cl_bench.contract.registry import DOMAINS, LEARNERS
+from cl_bench.execution.settings import RunConfig
+from cl_bench.verify.findings import MOST_ROWS, Findings
+from cl_bench.verify.manifest import FILE
 
 if TYPE_CHECKING:
     import pandas as pd
 
 LABEL = ("domain", "test_set", "setting", "prompt", "weights")
 """What tells the evaluations of one step apart."""
+ROW = ("step", *LABEL)
+"""What tells all evaluations of a run apart."""
 KEYS: Mapping[str, tuple[str, ...]] = {
-    "evaluations": ("step", *LABEL),
-    "items": ("step", *LABEL, "uid", "sample"),
+    "evaluations": ROW,
+    "items": (*ROW, "uid", "sample"),
     "steps": ("step",),
     "prompts": ("round", "prompt_id"),
     "ledger": ("step", "channel"),
     "timing": (),
-    "transcripts": ("step", *LABEL, "uid", "sample"),
+    "transcripts": (*ROW, "uid", "sample"),
 }
 """By table, the columns that tell its rows apart; none where rows may repeat."""
+
+
+class NoTableError(Exception):
+    """A run does not have a table that could be read; whoever reads it has nothing to check."""
+
+
+class Tables(dict[str, "pd.DataFrame"]):
+    """The tables that could be read; asking for another one raises `NoTableError`."""
+
+    def __missing__(self, name: str) -> pd.DataFrame:
+        raise NoTableError(name)
 
 
 @dataclass(frozen=True)
@@ -43,11 +58,10 @@ class Case:
     """A run to be checked; its manifest has the shape that `verify.manifest` demands."""
 
     manifest: Mapping[str, Any]
-    tables: Mapping[str, pd.DataFrame]
-    """Those that it has and that could be read."""
+    config: RunConfig
+    """Its `learning` is of no meaning for a learner that is not installed: see `learning`."""
+    tables: Tables
     findings: Findings
-    computed: dict[str, Any] = field(default_factory=dict)
-    """What one check has computed and another reads."""
 
     @property
     def status(self) -> str:
@@ -58,23 +72,24 @@ class Case:
         """Whether the run came to the end of its stream."""
         return self.status == "done"
 
+    @property
+    def learner(self) -> str:
+        return str(self.manifest["config"]["learner"])
+
+    @property
+    def own(self) -> bool:
+        """Whether nothing but what is built in made the run's numbers."""
+        return not self.manifest.get("plugins") and self.learner in LEARNERS.table
+
+    def learning(self, name: str) -> Any:
+        """A setting of the learner; None if it has none of that name."""
+        return self.manifest["config"]["learning"].get(name)
+
     @cached_property
     def anonymous(self) -> bool:
         """Whether `items` has scores without their responses, at the start and at stage ends."""
         sample = self.tables["items"]["sample"]
         return len(sample) > 0 and bool(sample.isna().all())
-
-    @property
-    def own(self) -> bool:
-        """Whether nothing but what is built in made the run's numbers."""
-        return not self.manifest.get("plugins") and "/" not in str(self.manifest["learner"])
-
-    def option(self, *names: str) -> Any:
-        """An entry of the configuration; None if there is none."""
-        found: Any = self.manifest["config"]
-        for name in names:
-            found = found.get(name) if isinstance(found, Mapping) else None
-        return found
 
     @property
     def stages(self) -> list[Mapping[str, Any]]:
@@ -109,10 +124,9 @@ class Case:
     @cached_property
     def points(self) -> list[Point]:
         """Where a run that ends well is evaluated, in order."""
-        found, before = [Point(0, 0, "start")], 0
+        found, before, every = [Point(0, 0, "start")], 0, self.config.eval_every
         for number, end in enumerate(self.ends, 1):
-            inside = range(before + self.option("eval_every"), end, self.option("eval_every"))
-            found += [Point(step, number, "inside") for step in inside]
+            found += [Point(step, number, "inside") for step in range(before + every, end, every)]
             found.append(Point(end, number, "stage-end"))
             before = end
         return found
@@ -122,26 +136,31 @@ class Case:
         """The steps that have rows in `evaluations`, in order."""
         return sorted(set(self.tables["evaluations"]["step"].tolist()))
 
-    def rows(self, table: str, where: pd.Series, reason: str | Callable[[Any], str]) -> None:
-        """A finding for the rows of a table for which `where` is true; `reason` may read a row."""
-        if not where.any():
-            return
-        rows = self.tables[table][where]
-        if callable(reason):
-            reasons: Any = [reason(row) for _, row in rows.head(10).iterrows()]
-        else:
-            reasons = reason
-        self.findings.rows(table, rows, reasons, KEYS[table])
+    @property
+    def last(self) -> int:
+        """The last step that has rows in `evaluations`; -1 if none has."""
+        return max(self.evaluated, default=-1)
 
-    def compare(
-        self, table: str, where: pd.Series, reason: str, stored: pd.Series, right: pd.Series
-    ) -> None:
-        """As `rows`; `reason` has a place for the stored value and one for the right one."""
-        reasons = [
-            reason.format(_plain(here), _plain(there))
-            for here, there in zip(stored[where].head(10), right[where].head(10), strict=True)
-        ]
-        self.findings.rows(table, self.tables[table][where], reasons, KEYS[table])
+    def of_manifest(self, reason: str) -> None:
+        """A finding about the manifest."""
+        self.findings.add(reason, file=FILE)
+
+    def of_table(self, table: str, reason: str, key: str = "") -> None:
+        """A finding about a table; `key` says about what in it."""
+        self.findings.add(reason, table=table, key=key)
+
+    def rows(self, table: str, where: pd.Series, reason: str, *values: pd.Series) -> None:
+        """A finding for each row of a table for which `where` is true.
+
+        `reason` has a place in braces for each of `values`, columns of what is and should be.
+        """
+        frame = self.tables[table]
+        rows = frame[where.reindex(frame.index, fill_value=False)]
+        reasons: str | list[str] = reason
+        if values:
+            each = zip(*(column[rows.index[:MOST_ROWS]] for column in values), strict=True)
+            reasons = [reason.format(*map(_plain, row)) for row in each]
+        self.findings.rows(table, rows, reasons, KEYS[table])
 
 
 def known(domain: str, version: str | None = None) -> bool:
@@ -152,6 +171,3 @@ def known(domain: str, version: str | None = None) -> bool:
 def _plain(value: object) -> str:
     """Numbers with ten digits at most."""
     return f"{value:.10g}" if isinstance(value, float) else str(value)
-
-
-Check = Callable[[Case], None]

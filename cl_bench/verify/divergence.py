@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
 
 from cl_bench.verify.case import LABEL, Case
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 _KL = ("kl_policy_base", "kl_base_policy")
-_ALL = tuple(name + unit for name in _KL for unit in ("", "_sequence"))
 _DEPLOYED = "kl_deployed_start"
+_UNITS = ("", "_sequence")
 _SINGLE = 1e-4
 """Relative rounding of sums in single precision."""
 
@@ -22,20 +16,23 @@ _SINGLE = 1e-4
 def zero_divergence(case: Case) -> None:
     """Before training the policy is the base, and the base's own rows are always of the base."""
     frame = case.tables["evaluations"]
-    for name in _ALL:
+    start, base = frame["step"].eq(0), frame["weights"].eq("base")
+    for name in (name + unit for name in _KL for unit in _UNITS):
         off = frame[name].ne(0) & frame[name].notna()
-        start, base = frame["step"].eq(0), frame["weights"].eq("base")
-        reason = "the policy is still the base"
-        case.rows("evaluations", off & start, _not_zero(name, f"at step 0, where {reason}"))
-        case.rows("evaluations", off & base & ~start, _not_zero(name, "of the base itself"))
+        reason = f"{name} is {{}} at step 0, where the policy is still the base; it must be 0"
+        case.rows("evaluations", off & start, reason, frame[name])
+        reason = f"{name} is {{}} of the base itself; it must be 0"
+        case.rows("evaluations", off & base & ~start, reason, frame[name])
 
 
 def two_ways(case: Case) -> None:
     """The divergence per token times tokens is that per response times responses."""
     frame = case.tables["evaluations"]
+    most = case.config.evaluation.kl_items
+    measured = frame["n_items"].clip(upper=most) if most else frame["n_items"]
     for name, of in ((_KL[0], _KL[0]), (_KL[1], _KL[1]), (_DEPLOYED, _KL[0])):
         by_token = frame[name] * frame[f"{of}_tokens"]
-        by_response = frame[f"{name}_sequence"] * measured_items(case)
+        by_response = frame[f"{name}_sequence"] * measured
         wrong = ~np.isclose(by_token, by_response, rtol=_SINGLE, atol=1e-6)
         known = by_token.notna() & by_response.notna()
         reason = (
@@ -49,25 +46,17 @@ def deployed(case: Case) -> None:
     """How far what is deployed lies from the start is measured on all of the stream's problems or
     not at all, and under the seed prompt it is how far the policy lies from the base."""
     frame = case.tables["evaluations"]
-    stream = frame["test_set"].eq("stream")
+    stream, seed = frame["test_set"].eq("stream"), frame["prompt"].eq("seed")
     measured = frame[_DEPLOYED].notna().any()
-    for unit in ("", "_sequence"):
-        name = _DEPLOYED + unit
-        found, same = frame[name], frame[f"kl_policy_base{unit}"]
-        known = found.notna() & same.notna()
-        differs = known & frame["prompt"].eq("seed") & ~np.isclose(found, same, rtol=_SINGLE)
-        reason = f"{name} under the seed prompt is not kl_policy_base{unit}"
-        case.rows("evaluations", differs, reason)
+    for unit in _UNITS:
+        name, other = _DEPLOYED + unit, f"kl_policy_base{unit}"
+        found, same = frame[name], frame[other]
+        differs = found.notna() & same.notna() & ~np.isclose(found, same, rtol=_SINGLE)
+        reason = f"{name} under the seed prompt is not {other}"
+        case.rows("evaluations", differs & seed, reason)
         case.rows("evaluations", measured & stream & found.isna(), f"{name} is missing")
         reason = f"{name} is measured on the stream's own problems only"
         case.rows("evaluations", ~stream & found.notna(), reason)
-
-
-def measured_items(case: Case) -> pd.Series:
-    """The problems of each row of `evaluations` on which divergences were measured."""
-    asked = case.tables["evaluations"]["n_items"]
-    most = case.option("evaluation", "kl_items")
-    return asked.clip(upper=most) if most else asked
 
 
 def base(case: Case) -> None:
@@ -79,10 +68,6 @@ def base(case: Case) -> None:
     trained = rows[rows["weights"].eq("trained")].drop_duplicates(key).set_index(key)[copied]
     own = rows[rows["weights"].eq("base")]
     pairs = own[key].join(trained, on=key)[copied]
-    differs = (own[copied] != pairs) & pairs.notna()
+    differs = ((own[copied] != pairs) & pairs.notna()).any(axis=1)
     reason = "at step 0 the base answers as the policy does, but these rows differ"
-    case.rows("evaluations", differs.any(axis=1).reindex(frame.index, fill_value=False), reason)
-
-
-def _not_zero(name: str, where: str) -> Callable[[Any], str]:
-    return lambda row: f"{name} is {row[name]:.6g} {where}; it must be 0"
+    case.rows("evaluations", differs, reason)

@@ -1,9 +1,9 @@
-"""What verification says: findings, each of one place in one file, and a report of an artefact."""
+"""The words of verification: findings, each of one place in one file, and all of one artefact."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,22 +35,11 @@ class Finding:
         row = f"row {self.row}" if self.row is not None else ""
         key = f"({self.key})" if row and self.key else self.key
         place = " ".join(filter(None, (row, key)))
-        parts = [part for part in (self.file, place, self.reason) if part]
-        return one_line(": ".join(parts), _LIMIT)
-
-    def data(self) -> dict[str, Any]:
-        """As plain data."""
-        return {
-            "file": self.file,
-            "table": self.table,
-            "row": self.row,
-            "key": self.key,
-            "reason": self.reason,
-        }
+        return one_line(": ".join(filter(None, (self.file, place, self.reason))), _LIMIT)
 
 
 @dataclass
-class Report:
+class Verification:
     """One artefact (a run directory, a packed run, a table of trials), verified."""
 
     path: Path
@@ -73,15 +62,14 @@ class Report:
 
     def text(self) -> str:
         """The line of the artefact, then one for each finding."""
-        rows = sum(self.checked.values())
-        counted = f"{rows:,} rows" if self.checked else ""
+        counted = f"{sum(self.checked.values()):,} rows" if self.checked else ""
         count = len(self.findings)
-        passed = "fine" if self.fine else "unchecked"
-        verdict = f"{count} finding{'s' if count > 1 else ''}" if count else passed
+        verdict = "fine" if self.fine else "unchecked"
+        if count:
+            verdict = f"{count} finding{'s' if count > 1 else ''}"
         said = ", ".join(filter(None, (self.kind, self.title, counted, *self.notes)))
-        head = f"{verdict:<12}{self.path}  {said}"
-        lines = [printable(head, 1_000), *(f"    {found.text()}" for found in self.findings)]
-        return "\n".join(lines)
+        head = printable(f"{verdict:<12}{self.path}  {said}", 1_000)
+        return "\n".join([head, *(f"    {found.text()}" for found in self.findings)])
 
     def data(self) -> dict[str, Any]:
         """As plain data."""
@@ -93,7 +81,7 @@ class Report:
             "unchecked": self.unchecked,
             "rows": self.checked,
             "notes": self.notes,
-            "findings": [found.data() for found in self.findings],
+            "findings": [asdict(found) for found in self.findings],
         }
 
 
@@ -107,7 +95,7 @@ class Findings:
 
     def add(self, reason: str, *, file: str = "", table: str | None = None, key: str = "") -> None:
         """A finding about a file, or about a table as a whole."""
-        where = file or (self.files.get(table, "") if table else "")
+        where = file or self.files.get(table or "", "")
         self.found.append(Finding(reason, where, table, None, key))
 
     def rows(
@@ -117,12 +105,12 @@ class Findings:
 
         `reasons` is one for all, or one a row; the columns `keys` say what a row is of.
         """
+        named = rows.iloc[:MOST_ROWS]
+        each = [reasons] * len(named) if isinstance(reasons, str) else reasons
         keys = [name for name in keys if name in rows]
-        each = [reasons] * len(rows) if isinstance(reasons, str) else list(reasons)
-        for (number, row), reason in zip(rows.iloc[:MOST_ROWS].iterrows(), each, strict=False):
-            place = int(number) if isinstance(number, int) else None
-            file = self.files.get(table, "")
-            self.found.append(Finding(reason, file, table, place, _key(row, keys)))
+        for (number, row), reason in zip(named.iterrows(), each, strict=False):
+            place = int(str(number))
+            self.found.append(Finding(reason, self.files[table], table, place, _key(row, keys)))
         if (more := len(rows) - MOST_ROWS) > 0:
             self.add(f"and {more:,} more rows of which the same is true", table=table)
 

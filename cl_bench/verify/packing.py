@@ -1,20 +1,38 @@
-"""What is special about a packed run: its container, its place and the metrics that it states."""
+"""Packing a run (the same bytes every time), and what is special about verifying a packed one."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import isclose
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.analysis.run_values import RUN_METRICS
-from cl_bench.contract.errors import ClBenchError
+from cl_bench.analysis.run_values import METRIC_VERSION, RUN_METRICS, run_metrics
+from cl_bench.contract.errors import ClBenchError, RunDirectoryError
 from cl_bench.contract.text import printable
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.store.files import replacing, writing
 from cl_bench.store.packs import container
-from cl_bench.store.packs.layout import PACK, SUFFIX, home, member, place
+from cl_bench.store.packs.decode import encoded
+from cl_bench.store.packs.layout import (
+    LEFT_OUT,
+    MANIFEST,
+    PACK,
+    PACK_VERSION,
+    SUFFIX,
+    home,
+    member,
+    place,
+    require_finished,
+)
 from cl_bench.store.packs.packed import PackedRun
-from cl_bench.store.schema import TABLES
+from cl_bench.store.run_directory import RunDirectory
+from cl_bench.store.run_tables import RunTables
+from cl_bench.store.schema import SCHEMA_VERSION, TABLES
 from cl_bench.verify.findings import Findings
-from cl_bench.verify.submission.packing import measured
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,19 +42,78 @@ PLACE = "runs"
 _ODD = (ClBenchError, LookupError, TypeError, ValueError)
 
 
+@dataclass(frozen=True, eq=False)
+class Pack:
+    """A run, packed."""
+
+    manifest: Mapping[str, Any]
+    contents: Mapping[str, Any]
+    """What its pack.json says."""
+    content: bytes
+    """The file."""
+
+    def write(self, out: Path) -> None:
+        """Write the file, whole or not at all; what is there under that name is replaced."""
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with writing(out.parent), replacing(out) as temporary:
+            temporary.write_bytes(self.content)
+
+
+def pack(run: RunDirectory) -> Pack:
+    """The run of a directory as a pack; one that has not ended is a `RunDirectoryError`.
+
+    Tables are held against their hashes on the way; nothing else is checked.
+    """
+    manifest = run.manifest
+    require_finished(manifest, run.path)
+    tables = {name: run.select(name) for name in TABLES}
+    try:
+        members = {MANIFEST: (run.path / MANIFEST).read_bytes()}
+    except OSError as error:
+        raise RunDirectoryError(
+            f"Cannot read {run.path / MANIFEST}: {error.strerror}. Restore it from a copy."
+        ) from error
+    members |= {member(name): encoded(table) for name, table in tables.items()}
+    entries: dict[str, dict[str, Any]] = {
+        name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+        for name, content in members.items()
+    }
+    for name, table in tables.items():
+        entries[member(name)]["rows"] = len(table)
+    contents = {
+        "pack_version": PACK_VERSION,
+        "schema_version": SCHEMA_VERSION,
+        "members": entries,
+        "left_out": LEFT_OUT,
+        "metrics": measured(run),
+    }
+    text = json.dumps(contents, indent=2, allow_nan=False, ensure_ascii=True) + "\n"
+    return Pack(manifest, contents, container.written({PACK: text.encode(), **members}))
+
+
+def measured(run: RunTables) -> dict[str, Any]:
+    """The metrics of a run as plain data: their version, a value or the reason why there is none.
+
+    Values have twelve digits, so that machines that add in another order write the same ones.
+    """
+    values = {
+        name: {"undefined": value.reason}
+        if isinstance(value, Undefined)
+        else {"value": float(f"{value:.12g}")}
+        for name, value in run_metrics(run).items()
+    }
+    return {"version": METRIC_VERSION, "values": values}
+
+
 def check_pack(run: PackedRun, frames: Mapping[str, pd.DataFrame], findings: Findings) -> list[str]:
-    """What is wrong goes to `findings`; returned is what a reader should know besides."""
+    """What a reader should know of a packed run; what is wrong with it goes to `findings`."""
     if container.holds_more(run.path):
         findings.add("the zip file holds more than its members: pack the run again")
-    entries = run.contents["members"]
     for name, frame in frames.items():
-        said = entries[member(name)].get("rows")
+        said = run.contents["members"][member(name)].get("rows")
         if said != len(frame):
-            findings.add(
-                f"it has {len(frame)} rows, but {PACK} says {printable(repr(said), 40)}",
-                file=member(name),
-                table=name,
-            )
+            shown = printable(repr(said), 40)
+            findings.add(f"it has {len(frame)} rows, but {PACK} says {shown}", table=name)
     _check_place(run, findings)
     lacking = [name for name in TABLES if name not in run.kept]
     notes = [f"without {', '.join(lacking)}"] if lacking else []
@@ -45,18 +122,15 @@ def check_pack(run: PackedRun, frames: Mapping[str, pd.DataFrame], findings: Fin
 
 def _check_place(run: PackedRun, findings: Findings) -> None:
     """Below a folder `runs` a pack has the name that its manifest gives it."""
-    folder = run.path.resolve().parent
+    folder, name = run.path.resolve().parent, run.path.name
     if folder.parent.name != PLACE:
         return
     try:
         belongs = place(run.manifest)
     except _ODD:
         return  # the manifest has findings of its own
-    name = run.path.name
-    plain = belongs.name.removesuffix(SUFFIX)
-    if folder.name != belongs.parent.name or not (
-        name == belongs.name or name.startswith(f"{plain}-")
-    ):
+    named = name == belongs.name or name.startswith(f"{belongs.name.removesuffix(SUFFIX)}-")
+    if folder.name != belongs.parent.name or not named:
         findings.add(f"it lies under the name of another run; it belongs to {home(run.manifest)}")
 
 
@@ -77,11 +151,8 @@ def _check_metrics(run: PackedRun, findings: Findings) -> list[str]:
     for name in sorted(stated["values"].keys() | RUN_METRICS.keys()):
         said, found = stated["values"].get(name), again["values"].get(name)
         if not _same(said, found):
-            findings.add(
-                f"{printable(name, 60)} is stated as {_shown(said)}, but its tables give "
-                f"{_shown(found)}",
-                file=PACK,
-            )
+            told = f"{printable(name, 60)} is stated as {_shown(said)}"
+            findings.add(f"{told}, but its tables give {_shown(found)}", file=PACK)
     return []
 
 

@@ -6,82 +6,54 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cl_bench.verify.case import LABEL, Case
+from cl_bench.verify.case import ROW, Case
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_ROW = ["step", *LABEL]
+_ROW = list(ROW)
 _SET = ["domain", "test_set", "setting"]
+_AGAIN = {
+    "accuracy": ("score", "the mean score of its items"),
+    "n_items": ("problems", "the number of its problems in items"),
+    "n_samples": ("samples", "the number of samples in items"),
+    "completion_tokens": ("tokens", "the mean length of its items"),
+    "kl_policy_base_tokens": ("first", "the length of first samples"),
+    "format_rate": ("formatted", "the share of its items that are formatted"),
+    "truncation_rate": ("truncated", "the share of its items that are truncated"),
+}
+"""Columns of `evaluations`: the column beside it with what the items say, and that in words."""
+_FLAGS = ("formatted", "truncated")
+"""Of these, no item having one is a value, too: that there is no share."""
 
 
 def recomputed(case: Case) -> None:
     """Accuracy, counts and lengths are those of the items, and every item has its evaluation."""
     frame = _with_items(case)
     lost = frame["scored"].isna()
-    case.rows("evaluations", lost & _keeps_items(case, frame), "there are no items of this row")
-    _require(case, "accuracy", "score", "the mean score of its items")
-    _require(case, "n_items", "problems", "the number of its problems in items")
-    _require(case, "n_samples", "samples", "the number of samples in items")
-    _require(case, "completion_tokens", "tokens", "the mean length of its items")
-    _require(case, "kl_policy_base_tokens", "first", "the length of first samples")
+    kept = frame["at"].ne("inside") | (not case.anonymous)
+    case.rows("evaluations", lost & kept, "there are no items of this row")
+    for column, (again, words) in _AGAIN.items():
+        stored, found = frame[column].astype(float), frame[again].astype(float)
+        close = np.isclose(stored, found, rtol=1e-9, atol=1e-9, equal_nan=True)
+        told = ~lost if again in _FLAGS else found.notna()
+        reason = f"{column} is {{}}, but {words} is {{}}"
+        case.rows("evaluations", ~close & told, reason, stored, found)
     due = frame["n_items"] * frame["n_samples"]
-    uneven = ~lost & frame["scored"].ne(due)
     reason = "items has {} responses of this row, not n_items · n_samples = {}"
-    case.compare("evaluations", uneven, reason, frame["scored"], due)
-    _shares(case, "format_rate", "formatted")
-    _shares(case, "truncation_rate", "truncated")
-    _orphans(case)
-
-
-def whole(case: Case) -> None:
-    """Where every response is right or wrong, accuracy counts whole responses."""
-    frame = _with_items(case)
-    count = frame["n_items"] * frame["n_samples"]
-    right = frame["accuracy"] * count
-    broken = frame["binary"].eq(True) & ((right - right.round()).abs() > 1e-6 * count)
+    uneven = ~lost & frame["scored"].ne(due)
+    case.rows("evaluations", uneven, reason, frame["scored"], due)
+    right = frame["accuracy"] * due
+    broken = frame["binary"].eq(True) & ((right - right.round()).abs() > 1e-6 * due)
     reason = "accuracy · n is not whole: {} of {} responses, each right or wrong"
-    case.compare("evaluations", broken, reason, frame["accuracy"], count)
-
-
-def asked(case: Case) -> None:
-    """Items, samples and temperature are those of the configuration."""
-    frame = case.tables["evaluations"]
-    stream = frame["test_set"].ne("retention")
-    for column, option, where in (
-        ("n_samples", "samples", stream),
-        ("temperature", "temperature", stream | True),
-        ("n_items", "retention_items", ~stream),
-    ):
-        wanted = case.option("evaluation", option)
-        reason = f"{column} is not {wanted}, as the configuration says"
-        case.rows("evaluations", where & frame[column].ne(wanted), reason)
-    most = case.option("evaluation", "items")
-    many = stream & (frame["n_items"] > most)
-    case.rows("evaluations", many, f"n_items is more than {most}, which the configuration asks")
-    case.rows("evaluations", ~stream & frame["n_samples"].ne(1), "n_samples is not 1 (retention)")
-
-
-def same_problems(case: Case) -> None:
-    """Every evaluation of a set asked the same problems."""
-    items = case.tables["items"]
-    asked = items.groupby(_ROW, sort=False)["uid"].agg(lambda uids: hash(frozenset(uids)))
-    first = asked.groupby(level=_SET, sort=False).transform("first")
-    for key in list(asked.index[asked != first])[:5]:
-        words = f"step {', '.join(map(str, key))}"
-        reason = "its problems are not those that the other evaluations asked"
-        case.findings.add(reason, table="items", key=words)
+    case.rows("evaluations", broken, reason, frame["accuracy"], due)
+    there = frame[_ROW].drop_duplicates().assign(there=1).set_index(_ROW)
+    orphans = case.tables["items"].join(there, on=_ROW)["there"].isna()
+    case.rows("items", orphans, "no row of evaluations is of this item")
 
 
 def _with_items(case: Case) -> pd.DataFrame:
     """`evaluations`, and beside each row what its items say."""
-    if "items" not in case.computed:
-        case.computed["items"] = _joined(case)
-    frame: pd.DataFrame = case.computed["items"]
-    return frame
-
-
-def _joined(case: Case) -> pd.DataFrame:
     items = case.tables["items"]
     groups = items.groupby(_ROW, sort=False)
     score = items["score"]
@@ -90,43 +62,37 @@ def _joined(case: Case) -> pd.DataFrame:
     found["binary"] = (whole & score.between(0, 1)).groupby([items[k] for k in _ROW]).all()
     found["samples"] = groups["sample"].max() + 1
     found["tokens"] = groups["completion_tokens"].mean()
-    for flag in ("formatted", "truncated"):
+    for flag in _FLAGS:
         found[flag] = items[flag].astype(float).groupby([items[k] for k in _ROW]).mean()
     first = items[items["sample"].eq(0)]
-    most = case.option("evaluation", "kl_items")
-    if most:  # divergences are measured on the first problems
+    if most := case.config.evaluation.kl_items:  # divergences are measured on the first problems
         first = first[first.groupby(_ROW, sort=False).cumcount() < most]
     found["first"] = first.groupby(_ROW)["completion_tokens"].sum()
     return case.tables["evaluations"].join(found, on=_ROW)
 
 
-def _keeps_items(case: Case, frame: pd.DataFrame) -> pd.Series:
-    """Whether a row of `evaluations` should have items."""
-    return frame["at"].ne("inside") | (not case.anonymous)
+def asked(case: Case) -> None:
+    """Items, samples and temperature are those of the configuration."""
+    frame, evaluation = case.tables["evaluations"], case.config.evaluation
+    stream = frame["test_set"].ne("retention")
+    for column, wanted, where in (
+        ("n_samples", evaluation.samples, stream),
+        ("n_items", evaluation.retention_items, ~stream),
+        ("temperature", case.learning("temperature"), stream | ~stream),
+    ):
+        reason = f"{column} is not {wanted}, as the configuration says"
+        case.rows("evaluations", where & frame[column].ne(wanted), reason)
+    many = stream & (frame["n_items"] > evaluation.items)
+    reason = f"n_items is more than {evaluation.items}, which the configuration asks"
+    case.rows("evaluations", many, reason)
+    case.rows("evaluations", ~stream & frame["n_samples"].ne(1), "n_samples is not 1 (retention)")
 
 
-def _require(case: Case, column: str, again: str, what: str) -> None:
-    """A column of `evaluations` is what the items say, where there are any."""
-    frame = _with_items(case)
-    stored, computed = frame[column].astype(float), frame[again].astype(float)
-    close = np.isclose(stored, computed, rtol=1e-9, atol=1e-9)
-    wrong = ~close & stored.notna() & computed.notna()
-    case.compare("evaluations", wrong, f"{column} is {{}}, but {what} is {{}}", stored, computed)
-
-
-def _shares(case: Case, column: str, flag: str) -> None:
-    """A share is that of the items with the flag; where no item says, there is none."""
-    frame = _with_items(case)
-    stored, computed = frame[column].astype(float), frame[flag]
-    close = np.isclose(stored, computed, rtol=1e-9, atol=1e-9, equal_nan=True)
-    wrong = ~close & frame["scored"].notna()
-    reason = f"{column} is {{}}, but the share of its items that are {flag} is {{}}"
-    case.compare("evaluations", wrong, reason, stored, computed)
-
-
-def _orphans(case: Case) -> None:
-    """Items of which no evaluation speaks."""
-    items = case.tables["items"]
-    there = case.tables["evaluations"][_ROW].drop_duplicates().assign(there=1).set_index(_ROW)
-    orphans = items.join(there, on=_ROW)["there"].isna()
-    case.rows("items", orphans, "no row of evaluations is of this item")
+def same_problems(case: Case) -> None:
+    """Every evaluation of a set asked the same problems."""
+    uids = case.tables["items"].groupby(_ROW, sort=False)["uid"]
+    asked = uids.agg(lambda found: hash(frozenset(found)))
+    first = asked.groupby(level=_SET, sort=False).transform("first")
+    for key in list(asked.index[asked != first])[:5]:
+        reason = "its problems are not those that the other evaluations asked"
+        case.of_table("items", reason, f"step {', '.join(map(str, key))}")

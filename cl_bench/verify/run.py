@@ -1,15 +1,16 @@
-"""All that can be checked of one run, in a directory or packed."""
+"""All that can be checked of one run, in a directory or packed, and of all runs below a folder."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import Any
 
-from cl_bench.contract.errors import ClBenchError, DamagedError
-from cl_bench.store.packs.layout import member
+from cl_bench.contract.errors import ClBenchError, DamagedError, RunDirectoryError
+from cl_bench.store.packs.layout import MANIFEST, member
 from cl_bench.store.packs.packed import PackedRun
-from cl_bench.store.run_tables import RunTables, open_run
+from cl_bench.store.run_tables import RunTables, open_run, places_below
 from cl_bench.store.schema import TABLES
 from cl_bench.verify import (
     divergence,
@@ -21,102 +22,93 @@ from cl_bench.verify import (
     transcripts,
     values,
 )
-from cl_bench.verify.case import Case, Check
-from cl_bench.verify.findings import Finding, Findings, Report
+from cl_bench.verify.case import Case, NoTableError, Tables
+from cl_bench.verify.findings import Finding, Findings, Verification
 from cl_bench.verify.manifest import check_manifest, flags
 from cl_bench.verify.packing import check_pack
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-EVALUATIONS = ("evaluations",)
-ITEMS = ("evaluations", "items")
-CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
-    (values.values, ()),
-    (values.uniqueness, ()),
-    (problems.versions, ()),
-    (places.places, EVALUATIONS),
-    (places.ended, ("ledger", *EVALUATIONS)),
-    (places.grid, EVALUATIONS),
-    (recompute.recomputed, ITEMS),
-    (recompute.whole, ITEMS),
-    (recompute.asked, EVALUATIONS),
-    (recompute.same_problems, ITEMS),
-    (problems.problems, ITEMS),
-    (problems.scores, ITEMS),
-    (divergence.zero_divergence, EVALUATIONS),
-    (divergence.deployed, EVALUATIONS),
-    (divergence.two_ways, EVALUATIONS),
-    (divergence.base, EVALUATIONS),
-    (spending.ledger, ("ledger", *EVALUATIONS)),
-    (spending.beside, ("ledger", *EVALUATIONS)),
-    (spending.steps, ("steps", *EVALUATIONS)),
-    (spending.channels, ("ledger", "prompts", *EVALUATIONS)),
-    (spending.tokens, ("ledger",)),
-    (spending.timed, ("timing", *EVALUATIONS)),
-    (spending.batches, ("steps", "ledger", *EVALUATIONS)),
-    (lineage.parents, ("prompts",)),
-    (lineage.fates, ("prompts",)),
-    (lineage.scores, ("prompts",)),
-    (lineage.rounds, ("prompts",)),
-    (transcripts.transcripts, ("transcripts", *ITEMS)),
-    (transcripts.responses, ("transcripts", *ITEMS)),
-    (transcripts.system_prompts, ("transcripts", "prompts")),
+CHECKS: tuple[Callable[[Case], None], ...] = (
+    *(values.values, values.uniqueness, problems.versions),
+    *(places.places, places.ended, places.grid),
+    *(recompute.recomputed, recompute.asked, recompute.same_problems),
+    *(problems.problems, problems.scores),
+    *(divergence.zero_divergence, divergence.deployed, divergence.two_ways, divergence.base),
+    *(spending.ledger, spending.beside, spending.steps, spending.channels, spending.tokens),
+    *(spending.timed, spending.batches),
+    *(lineage.parents, lineage.fates, lineage.scores, lineage.rounds),
+    *(transcripts.transcripts, transcripts.responses, transcripts.system_prompts),
 )
-"""Every check of a run's tables, and the tables that it reads."""
+"""Every check of a run's tables, in the order in which findings are told."""
 _ODD = (ClBenchError, LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
+Verify = Callable[[Path], Verification]
+_NONE: Mapping[str, Verify] = MappingProxyType({})
 
 
-def verify_run(path: Path) -> Report:
-    """The report of the run directory or packed run at `path`; nothing in it raises."""
+def verify(paths: Iterable[Path], folders: Mapping[str, Verify] = _NONE) -> Iterator[Verification]:
+    """What verification says of every artefact at or below the paths, in order, each once.
+
+    Artefacts are run directories and packed runs, and folders with a file that `folders` names,
+    which has by that name how they are verified. A path without any artefact is a
+    `RunDirectoryError`, before anything is verified.
+    """
+    chosen: dict[Path, tuple[Path, Verify]] = {}
+    for path in paths:
+        found = list(places_below(path, (MANIFEST, *folders)))
+        if not found:
+            raise RunDirectoryError(
+                f"There is nothing to verify at or below {path}: no run directory and no packed "
+                "run. Name a folder that holds some."
+            )
+        for place in found:
+            checks = (folders[name] for name in folders if (place / name).is_file())
+            check = verify_run if (place / MANIFEST).is_file() else next(checks, verify_run)
+            chosen.setdefault(place.resolve(), (place, check))
+    return (check(place) for place, check in chosen.values())
+
+
+def verify_run(path: Path) -> Verification:
+    """What verification says of the run directory or packed run at `path`; nothing in it raises."""
     packed = path.is_file()
-    report = Report(path, "packed run" if packed else "run directory")
+    found = Verification(path, "packed run" if packed else "run directory")
     try:
         run = open_run(path)
         status = run.manifest.get("status")
     except (OSError, RecursionError, *_ODD) as error:
-        report.findings.append(_fault(error))
-        return report
+        found.findings.append(_fault(error))
+        return found
     if status == "running":
-        report.unchecked = True
-        report.notes.append("not finished, so not checked")
-        return report
-    findings = Findings(_files(packed))
-    report.notes += flags(run.manifest)
-    frames = _frames(run, findings)
-    report.checked = {name: len(frame) for name, frame in frames.items()}
-    if check_manifest(run.manifest, findings):
-        report.title = title(run.manifest)
-        case = Case(run.manifest, frames, findings)
+        found.unchecked = True
+        found.notes.append("not finished, so not checked")
+        return found
+    files = {name: member(name) if packed else f"tables/{name}" for name in TABLES}
+    findings = Findings(files, found.findings)
+    found.notes += flags(run.manifest)
+    tables = _tables(run, findings)
+    found.checked = {name: len(frame) for name, frame in tables.items()}
+    if (config := check_manifest(run.manifest, findings)) is not None:
+        found.title = title(run.manifest)
+        case = Case(run.manifest, config, tables, findings)
         check_tables(case)
-        report.notes += _notes(case)
+        if missing := problems.not_remade(case):
+            found.notes.append(f"problems of {', '.join(missing)} not made again")
+        if "items" in tables and case.anonymous:
+            found.notes.append("scores without their answers")
     if isinstance(run, PackedRun):
-        report.notes += check_pack(run, frames, findings)
-    report.findings += findings.found
-    return report
+        found.notes += check_pack(run, tables, findings)
+    return found
 
 
 def check_tables(case: Case) -> None:
     """All checks whose tables are there."""
-    for check, needed in CHECKS:
-        if not all(name in case.tables for name in needed):
-            continue
+    for check in CHECKS:
         try:
             check(case)
+        except NoTableError:  # which is said already, or there need not be one
+            continue
         except _ODD as error:
             # Tables that no check foresaw must not hide what the others find.
-            reason = f"the check {check.__name__!r} cannot be made of such tables ({error!r})"
-            case.findings.add(reason, table=needed[0] if needed else None)
-
-
-def _notes(case: Case) -> list[str]:
-    """What could not be checked."""
-    notes = []
-    if missing := problems.not_remade(case):
-        notes.append(f"problems of {', '.join(missing)} not made again")
-    if "items" in case.tables and case.anonymous:
-        notes.append("scores without their answers")
-    return notes
+            name = check.__name__
+            case.findings.add(f"the check {name!r} cannot be made of such tables ({error!r})")
 
 
 def title(manifest: Mapping[str, Any]) -> str:
@@ -124,20 +116,16 @@ def title(manifest: Mapping[str, Any]) -> str:
     return f"{manifest['learner']} on {manifest['stream']['name']}, seed {manifest['seed']}"
 
 
-def _frames(run: RunTables, findings: Findings) -> dict[str, pd.DataFrame]:
+def _tables(run: RunTables, findings: Findings) -> Tables:
     """The tables of a run that can be read; why the others cannot goes to `findings`."""
-    frames = {}
+    tables = Tables()
     for name in run.kept if isinstance(run, PackedRun) else TABLES:
         try:
-            frames[name] = run.table(name)
+            tables[name] = run.table(name)
         except (OSError, *_ODD) as error:
             fault = _fault(error)
             findings.add(fault.reason, file=fault.file, table=name)
-    return frames
-
-
-def _files(packed: bool) -> dict[str, str]:
-    return {name: member(name) if packed else f"tables/{name}" for name in TABLES}
+    return tables
 
 
 def _fault(error: Exception) -> Finding:

@@ -25,46 +25,40 @@ def values(case: Case) -> None:
     """Every column of every table: names, bounds, numbers that are none."""
     for table, frame in case.tables.items():
         for field in TABLES[table]:
-            if field.name in frame:
-                _column(case, table, field, frame[field.name])
+            if field.type == TEXT:
+                _names(case, table, field, frame[field.name])
+            else:
+                _numbers(case, table, field, frame[field.name].astype(np.float64))
+
+
+def _names(case: Case, table: str, field: pa.Field, column: pd.Series) -> None:
+    if choices := allowed_values(field):
+        wrong = ~column.isin(choices) & column.notna()
+        case.rows(table, wrong, f"{field.name} is none of {', '.join(choices)}")
+
+
+def _numbers(case: Case, table: str, field: pa.Field, column: pd.Series) -> None:
+    name, unit = field.name, field.metadata[b"unit"]
+    if not field.nullable and name not in _MISSING.get(table, ()):
+        case.rows(table, column.isna(), f"{name} is no number")
+    if case.status != "diverged" or table != "steps":
+        case.rows(table, np.isinf(column), f"{name} is infinite")
+    if name not in _SIGNED:
+        case.rows(table, column < -_ROUNDING.get(name, 0.0), f"{name} is {{}}, below 0", column)
+    if unit == b"0 or 1":
+        other = column.notna() & ~column.isin([0, 1])
+        case.rows(table, other, f"{name} is {{}}, not 0 or 1", column)
+    if unit == b"share":
+        case.rows(table, column > 1, f"{name} is {{}}, above 1", column)
 
 
 def uniqueness(case: Case) -> None:
     """No row stands twice."""
     for table, frame in case.tables.items():
-        keys = [key for key in KEYS[table] if key in frame]
-        rows = frame
+        rows, keys = frame, list(KEYS[table])
         if table == "ledger" and case.status == "diverged":
             rows = frame.iloc[:-2]  # a stretch that diverged at once ends at the same step
         if "sample" in keys:
             rows = rows[rows["sample"].notna()]  # of responses whose number was not kept
         if keys:
-            doubled = rows.duplicated(keys).reindex(frame.index, fill_value=False)
-            case.rows(table, doubled, "the same row stands twice")
-
-
-def _column(case: Case, table: str, field: pa.Field, column: pd.Series) -> None:
-    if field.type == TEXT:
-        choices = allowed_values(field)
-        if choices:
-            wrong = ~column.isin(choices) & column.notna()
-            case.rows(table, wrong, f"{field.name} is none of {', '.join(choices)}")
-        return
-    numbers = column.astype(np.float64)
-    case.rows(table, _no_number(table, field, numbers), f"{field.name} is no number")
-    infinite = np.isinf(numbers) & (case.status != "diverged" or table != "steps")
-    case.rows(table, infinite, f"{field.name} is infinite")
-    if field.name not in _SIGNED:
-        low = numbers < -_ROUNDING.get(field.name, 0.0)
-        case.rows(table, low, lambda row: f"{field.name} is {row[field.name]:g}, below 0")
-    if field.metadata[b"unit"] == b"0 or 1":
-        other = numbers.notna() & ~numbers.isin([0, 1])
-        case.rows(table, other, lambda row: f"{field.name} is {row[field.name]:g}, not 0 or 1")
-    if field.metadata[b"unit"] == b"share":
-        high = numbers > 1
-        case.rows(table, high, lambda row: f"{field.name} is {row[field.name]:g}, above 1")
-
-
-def _no_number(table: str, field: pa.Field, numbers: pd.Series) -> pd.Series:
-    may_miss = field.nullable or field.name in _MISSING.get(table, ())
-    return numbers.isna() & (not may_miss)
+            case.rows(table, rows.duplicated(keys), "the same row stands twice")

@@ -155,7 +155,7 @@ def test_efficiency_is_against_the_first(tmp_path: Path) -> None:
 
 def test_incomparable_runs_are_refused_with_every_difference(tmp_path: Path) -> None:
     one = write_run(tmp_path / "one")
-    stream, warm = {"version": "2"}, {"evaluation.temperature": 0.5}
+    stream, warm = {"version": "2"}, {"learning.temperature": 0.5}
     other = write_run(tmp_path / "other", stream=stream, config=warm)
     said = "do not compare: stream version 1 against 2; temperature 1.0 against 0.5. Run one"
     with pytest.raises(UsageError, match=said):

@@ -10,9 +10,8 @@ import pytest
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
-from cl_bench.export.card import Subject, card, licence
-from cl_bench.export.figures import DomainFigures, Figures
-from cl_bench.export.prompts import Prompts
+from cl_bench.export.card import card, licence
+from cl_bench.export.subject import DomainFigures, Figures, Prompts, Subject
 from cl_bench.model.named import MODELS, NamedModel
 
 HOSTILE = (

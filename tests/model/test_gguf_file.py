@@ -13,7 +13,7 @@ from cl_bench.contract.errors import ModelError
 from cl_bench.contract.learner import Exercise, Ledger
 from cl_bench.contract.prompts import chat
 from cl_bench.contract.task import Verdict
-from cl_bench.execution.identity import identity
+from cl_bench.execution.preflight import identity
 from cl_bench.execution.provenance import file_hashes
 from cl_bench.execution.settings import RunConfig
 from cl_bench.fast.reflection.spec import ReflectionLM

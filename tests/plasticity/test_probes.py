@@ -13,20 +13,21 @@ from typer.testing import CliRunner
 import cl_bench
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import UsageError
-from cl_bench.execution.settings import configure
+from cl_bench.execution.settings import RunConfig
 from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plasticity.origins import Origin
 from cl_bench.plasticity.probe import Probe, departures, options_of
 from cl_bench.plasticity.probes import final_accuracy, probe_plasticity, rows
 from cl_bench.plasticity.table import Internals
+from cl_bench.slow.settings import RLConfig
 from cl_bench.store.files import read_json, write_json_atomically
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.views import stream_rows
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.pool import Outcome
 
-CONFIG = configure(learner="rl", model="base", seed=5)
+CONFIG = RunConfig(learner="rl", model="base", seed=5)
 OPTIONS = options_of(CONFIG)
 A = Origin(Path("a"), "rl", "math", CONFIG, ("math", "code"), {1: Path("a/1"), 2: Path("a/2")})
 B = replace(A, path=Path("b"), learner="fst", models={1: Path("b/1")})
@@ -43,10 +44,8 @@ def test_all_probes_of_equal_runs_share_their_base_budget_and_settings() -> None
 
 
 def test_a_run_with_other_settings_of_rl_is_probed_with_the_same_and_that_is_told() -> None:
-    changed = configure(
-        learner="rl", model="base", seed=5, learning_rate=1e-3, problems_per_step=16
-    )
-    other = replace(B, config=changed)
+    learning = RLConfig(seed=5, learning_rate=1e-3, problems_per_step=16)
+    other = replace(B, config=replace(CONFIG, learning=learning))
     probe = Probe("facts", 20, (), OPTIONS)
     assert probe.samples == 20 * 8 * 8
     assert {str(cell.options) for cell in probe.cells(other)} == {str(probe.cells(A)[0].options)}

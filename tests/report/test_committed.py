@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from cl_bench.contract.registry import DOMAINS, LEARNERS, STREAMS, Registry
-from cl_bench.contract.stream import stream
+from cl_bench.contract.registry import DOMAINS, LEARNERS, Registry
+from cl_bench.contract.stream_names import STREAMS, stream
 from cl_bench.report.page.build import Report, report
 from cl_bench.report.page.parts import decoded
 from cl_bench.store.packs.layout import home

@@ -14,7 +14,7 @@ from cl_bench.contract.errors import RunDirectoryError
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.run_tables import RunTables, Selective, find_runs, open_run, rows_of
 from cl_bench.store.schema import TABLES
-from cl_bench.verify.submission.packing import pack
+from cl_bench.verify.packing import pack
 from tests.report.synthetic_runs import write_run
 
 

@@ -42,7 +42,7 @@ def test_tables_of_records_have_all_their_fields(
 
 def test_page_of_the_tables_is_up_to_date() -> None:
     assert PAGE.read_text(encoding="utf-8") == markdown(), (
-        "run `python -m cl_bench.store.schema > docs/tables.md`"
+        "run `python -m cl_bench.store.schema_page > docs/tables.md`"
     )
 
 

@@ -44,13 +44,27 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Cell]:
 
 
 def test_names_ranges_and_values_become_cells(asked: list[Cell]) -> None:
-    words = ("--streams", "math, code", "--learners", "rl", "--seeds", "0-2,2,7", "--steps", "3")
+    words = ("--streams", "math, code", "--learners", "fst", "--seeds", "0-2,2,7", "--steps", "3")
     sets = ("--set", "learning-rate=3e-4", "--set", "feedback=none", "--set", "refill=false")
     assert call(*words, *sets, "--runs", "there")[0] == 0
     options = {"learning_rate": 3e-4, "feedback": "none", "refill": False}
     assert asked == [
-        Cell(stream, "rl", seed, 3, options) for seed in (0, 1, 2, 7) for stream in ("math", "code")
+        Cell(stream, "fst", seed, 3, options)
+        for seed in (0, 1, 2, 7)
+        for stream in ("math", "code")
     ]
+
+
+def test_an_option_is_for_the_learners_that_have_it(asked: list[Cell]) -> None:
+    words = ("--streams", "math", "--learners", "rl,fst", "--seeds", "0", "--steps", "3")
+    assert call(*words, "--set", "population=2", "--set", "items=4")[0] == 0
+    assert [dict(cell.options) for cell in asked] == [
+        {"items": 4},
+        {"population": 2, "items": 4},
+    ]
+    code, _, err = call(*words, "--set", "kl_beta=0.1")
+    assert code == 2
+    assert "kl_beta is not a setting of rl, but of rl-kl" in err
 
 
 def test_calibrated_runs_have_the_settings_that_calibration_chose(asked: list[Cell]) -> None:

@@ -87,7 +87,7 @@ def test_a_damaged_embedded_model_is_a_problem_and_no_exception(
 ) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"")
     (tmp_path / "config.json").write_text("{")
-    monkeypatch.setattr("cl_bench.model.EMBEDDED_FOLDER", tmp_path)
+    monkeypatch.setattr("cl_bench.model.named.EMBEDDED_FOLDER", tmp_path)
     report = examine()
     assert "embedded model: ModelError" in whats(report)
     assert not report.works

@@ -14,7 +14,7 @@ import pytest
 from cl_bench.contract.errors import TrackerError, UsageError
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.trackers import TRACKERS, chosen, installed, tracker
-from cl_bench.trackers.history import send, tracked_run
+from cl_bench.trackers.values import send, tracked_run
 
 Calls = Callable[[], list[dict[str, Any]]]
 

@@ -167,7 +167,7 @@ def test_a_hanging_tracker_is_given_up_when_the_run_has_ended(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setenv("TRACKER_FAULT", "log@1:hang")
-    monkeypatch.setattr(live, "_OTHERWISE", 1)
+    monkeypatch.setattr(live, "_PATIENCE", 1)
     drive(recorded)
     assert caplog.text.count("not all was sent in time") == 1
 

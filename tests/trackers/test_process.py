@@ -16,8 +16,8 @@ import pytest
 
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.trackers import process
-from cl_bench.trackers.history import history, tracked_run
 from cl_bench.trackers.process import TrackerProcess
+from cl_bench.trackers.values import history, tracked_run
 from tests.trackers.conftest import until
 
 Calls = Callable[[], list[dict[str, Any]]]
@@ -25,7 +25,7 @@ KILLED = """
 import os, signal, sys, time
 from pathlib import Path
 from cl_bench.store.run_directory import RunDirectory
-from cl_bench.trackers.history import history, tracked_run
+from cl_bench.trackers.values import history, tracked_run
 from cl_bench.trackers.process import TrackerProcess
 sys.path.insert(0, sys.argv[2])
 run = RunDirectory.open(Path(sys.argv[1]))

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
+from cl_bench.analysis.run_values import run_metrics
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.run_directory import RunDirectory
-from cl_bench.trackers.history import history, summary_of
-from cl_bench.trackers.values import config_of, entries, of_step, summary
+from cl_bench.trackers.values import config_of, history, of_step, summary_of, updates
 from tests.trackers.conftest import HOSTILE, MANIFEST, evaluation, prompt, spent, training
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "trackers.md"
 EVAL = ("accuracy", "kl_policy_base", "kl_base_policy", "entropy", "completion_tokens")
 
 
-def test_entries_come_by_step_and_a_step_before_what_was_recorded_at_it(
+def test_updates_come_by_step_and_a_step_before_what_was_recorded_at_it(
     recorded: RunDirectory,
 ) -> None:
     found = list(history(recorded))
@@ -37,9 +37,9 @@ def test_entries_come_by_step_and_a_step_before_what_was_recorded_at_it(
 
 
 def test_a_step_has_all_quantities_that_are_finite() -> None:
-    entry = of_step({**training(3), "loss": math.nan, "grad_norm": math.inf})
-    assert entry.step == 3
-    assert entry.values == {
+    update = of_step({**training(3), "loss": math.nan, "grad_norm": math.inf})
+    assert update.step == 3
+    assert update.values == {
         "train/stage": 1.0,
         "train/reward": 1.5,
         "train/signal": 1.0,
@@ -51,12 +51,12 @@ def test_a_step_has_all_quantities_that_are_finite() -> None:
 
 def test_the_ledger_has_both_channels_and_their_sums() -> None:
     rows = [spent(4, "slow"), spent(4, "fast") | {"rollouts": 10, "reflection_failures": None}]
-    (entry,) = entries({"ledger": rows})
-    assert entry.values["ledger/slow/rollouts"] == 6
-    assert entry.values["ledger/fast/rollouts"] == 10
-    assert entry.values["ledger/rollouts"] == 16
-    assert entry.values["ledger/tokens"] == 2 * 123
-    assert "ledger/fast/reflection_failures" not in entry.values  # an old run did not count them
+    (update,) = updates({"ledger": rows})
+    assert update.values["ledger/slow/rollouts"] == 6
+    assert update.values["ledger/fast/rollouts"] == 10
+    assert update.values["ledger/rollouts"] == 16
+    assert update.values["ledger/tokens"] == 2 * 123
+    assert "ledger/fast/reflection_failures" not in update.values  # an old run did not count them
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ def test_the_ledger_has_both_channels_and_their_sums() -> None:
 )
 def test_probes_have_names_of_their_own(test_set: str, weights: str, names: list[str]) -> None:
     row = evaluation(2, "stage-end", 0.5) | {"test_set": test_set, "weights": weights}
-    (entry,) = entries({"evaluations": [row]})
-    assert list(entry.values) == names
+    (update,) = updates({"evaluations": [row]})
+    assert list(update.values) == names
 
 
 def test_prompts_are_the_population_of_every_round_as_fenced_text() -> None:
@@ -81,9 +81,9 @@ def test_prompts_are_the_population_of_every_round_as_fenced_text() -> None:
         prompt(2, 0, "rejected one", math.nan, "rejected"),
         {**prompt(3, 1, "second round", 0.75, "kept"), "round": 2},
     ]
-    (entry,) = entries({"prompts": rows})
-    assert entry.values == {"prompts/round": 2, "prompts/kept": 1, "prompts/best_score": 0.75}
-    assert entry.texts["prompts/population"].split("\n\n") == [
+    (update,) = updates({"prompts": rows})
+    assert update.values == {"prompts/round": 2, "prompts/kept": 1, "prompts/best_score": 0.75}
+    assert update.texts["prompts/population"].split("\n\n") == [
         "**Round 1**: 1 of 3 prompts kept",
         "Prompt 1, from 0, score 0.500",
         "````text\nbe ```right``` </pre><script>alert(1)</script> \\x1b[31m\n````",
@@ -93,9 +93,13 @@ def test_prompts_are_the_population_of_every_round_as_fenced_text() -> None:
     ]
 
 
-def test_a_summary_leaves_out_what_is_undefined() -> None:
-    entry = summary({"bwt_gem": Undefined("one stage"), "rollouts": 12.0}, 7)
-    assert (entry.kind, entry.step, entry.values) == ("summary", 7, {"summary/rollouts": 12.0})
+def test_a_summary_leaves_out_what_is_undefined(recorded: RunDirectory) -> None:
+    update = summary_of(recorded)
+    assert (update.kind, update.step, update.values["summary/rollouts"]) == ("summary", 2, 12)
+    metrics = run_metrics(recorded)
+    defined = {name for name, value in metrics.items() if not isinstance(value, Undefined)}
+    assert len(defined) < len(metrics)
+    assert update.values.keys() == {f"summary/{name}" for name in defined}
 
 
 def test_the_configuration_is_flat_and_without_keys(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,5 +126,5 @@ def test_every_name_is_documented(recorded: RunDirectory) -> None:
         for name in re.findall(r"^\| `([^`]+)`", DOCUMENT.read_text(), flags=re.MULTILINE)
     ]
     sent = [*history(recorded), summary_of(recorded)]
-    for name in {name for entry in sent for name in (*entry.values, *entry.texts)}:
+    for name in {name for each in sent for name in (*each.values, *each.texts)}:
         assert any(pattern.match(name) for pattern in documented), name

@@ -19,8 +19,8 @@ from cl_bench.store.packs.decode import encoded
 from cl_bench.store.packs.layout import MANIFEST, PACK, member
 from cl_bench.store.packs.packed import PackedRun
 from cl_bench.store.schema import REAL, TABLES
+from cl_bench.verify.packing import measured
 from cl_bench.verify.run import verify_run
-from cl_bench.verify.submission.packing import measured
 
 
 class Forgery:

@@ -13,7 +13,7 @@ from cl_bench.claims.verify_calibration import TRIALS, verify_calibration
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import RunDirectoryError
 from cl_bench.store.run_directory import RunDirectory
-from cl_bench.verify.artefacts import verify
+from cl_bench.verify.run import verify
 
 ROOT = Path(__file__).parents[2]
 needs_results = pytest.mark.skipif(

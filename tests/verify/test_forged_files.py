@@ -60,7 +60,7 @@ FORGERIES: dict[str, tuple[Tamper, str, str]] = {
         "n_samples is not 16, as the configuration says",
     ),
     "temperature of the configuration": (
-        option(0.5, "config", "evaluation", "temperature"),
+        option(0.5, "config", "learning", "temperature"),
         EVALUATIONS,
         "temperature is not 0.5, as the configuration says",
     ),
@@ -77,7 +77,12 @@ FORGERIES: dict[str, tuple[Tamper, str, str]] = {
     "a configuration that lacks its seed": (
         option(None, "config", "seed"),
         "manifest.json",
-        "config.seed is missing, not a whole number",
+        "config cannot be: seed is None",
+    ),
+    "a configuration that lacks a setting": (
+        lambda run: run.manifest["config"]["evaluation"].pop("items"),
+        "manifest.json",
+        "config cannot be: some settings are missing",
     ),
     "a commit that is none": (
         option([1], "provenance", "git_commit"),
@@ -87,7 +92,7 @@ FORGERIES: dict[str, tuple[Tamper, str, str]] = {
     "options that no learner takes": (
         option(-1.0, "config", "learning", "learning_rate"),
         "manifest.json",
-        "config.learning cannot be: learning_rate is -1.0, but must be above 0",
+        "config cannot be: learning_rate is -1.0, but must be above 0",
     ),
     "a stage that is none": (
         option([7], "stream", "stages"),

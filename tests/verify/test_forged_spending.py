@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from cl_bench.slow.settings import RLConfig
 from cl_bench.verify.run import verify_run
 
 from .tampering import Forgery, Tamper, both, drop, edit, option, require_found
@@ -54,7 +56,11 @@ def no_times(run: Forgery) -> None:
 
 
 def relabelled(run: Forgery) -> None:
-    run.manifest["learner"] = run.manifest["config"]["learner"] = "rl"
+    """A learner without prompts, with settings that it has."""
+    config = run.manifest["config"]
+    run.manifest["learner"] = config["learner"] = "rl"
+    kept = {item.name for item in fields(RLConfig)}
+    config["learning"] = {name: value for name, value in config["learning"].items() if name in kept}
 
 
 def given_up(status: str) -> Tamper:

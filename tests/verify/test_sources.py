@@ -22,9 +22,14 @@ def sourced(packed_run: Path) -> Forgery:
         if "domain" in frame:
             frame["domain"] = frame["domain"].replace("math", SOURCED)
     run.manifest["stream"]["stages"][0] |= {"domain": SOURCED, "domain_version": "1"}
+    run.manifest["stream"]["retention"] = []
     for table in ("evaluations", "items"):
         run.drop(table, test_set="retention")
     return run
+
+
+def outside(*names: str) -> list[dict[str, str]]:
+    return [{"domain": name, "domain_version": "1"} for name in names]
 
 
 def found(run: Forgery, target: Path) -> list[str]:
@@ -42,7 +47,7 @@ def test_a_run_on_a_domain_of_a_source_is_fine_without_others_outside(
 def test_domains_outside_that_a_stream_names_have_to_be_there(
     sourced: Forgery, tmp_path: Path
 ) -> None:
-    sourced.manifest["stream"]["retention"] = ["facts", "gym/gcd"]
+    sourced.manifest["stream"]["retention"] = outside("facts", "gym/gcd")
     words = found(sourced, tmp_path / "a.zip")
     for domain, setting in (("facts", "easy"), ("gym/gcd", "easiest")):
         label = f"step 0, {domain}, retention, {setting}, stated, trained: the row is missing"
@@ -58,9 +63,9 @@ def test_a_data_file_outside_is_known_by_its_name(
         rows["domain"] = rows["domain"].replace({"math": SOURCED, "facts": "file/my.jsonl"})
         others = rows["test_set"].eq("retention") & rows["domain"].ne("file/my.jsonl")
         sourced.tables[table] = rows[~others].reset_index(drop=True)
-    sourced.manifest["stream"]["retention"] = ["/home/ada/my.jsonl?verifier=number"]
+    sourced.manifest["stream"]["retention"] = outside("file/my.jsonl")
     assert found(sourced, tmp_path / "a.zip") == []
-    sourced.manifest["stream"]["retention"] = ["/home/ada/another.jsonl"]
+    sourced.manifest["stream"]["retention"] = outside("file/another.jsonl")
     words = found(sourced, tmp_path / "b.zip")
     assert any("file/another.jsonl, retention, easiest" in text for text in words)
 

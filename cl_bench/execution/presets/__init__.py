@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cl_bench.model import EMBEDDED
-from cl_bench.model.named import short_name
+from cl_bench.model.named import EMBEDDED, short_name
 
 _HERE = Path(__file__).parent
 _PRETRAINED = "pretrained"

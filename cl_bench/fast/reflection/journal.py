@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cl_bench.contract.errors import ReplayError, RunDirectoryError, UsageError
-from cl_bench.contract.journal import Call, Entry, Journal, Style
+from cl_bench.contract.journal import Call, Journal, RecordedCall, Style
 from cl_bench.store.files import flush, writing
 
 JOURNAL = "reflections.jsonl"
@@ -31,12 +31,12 @@ class Record:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._known: dict[tuple[int, str], Entry] | None = None
+        self._known: dict[tuple[int, str], RecordedCall] | None = None
 
-    def recall(self, call: Call) -> Entry | None:
+    def recall(self, call: Call) -> RecordedCall | None:
         return self._open().pop((call.number, call.request), None)
 
-    def append(self, entry: Entry) -> None:
+    def append(self, entry: RecordedCall) -> None:
         """Add a whole line and put it on the disk."""
         self._open()
         line = json.dumps(asdict(entry), allow_nan=False) + "\n"
@@ -45,7 +45,7 @@ class Record:
             file.flush()
             os.fsync(file.fileno())
 
-    def _open(self) -> dict[tuple[int, str], Entry]:
+    def _open(self) -> dict[tuple[int, str], RecordedCall]:
         if self._known is None:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ class Replay:
         self._by_number = {entry.call: entry for entry in entries}
         self.style: Style = entries[0].style if entries else "transcript"
 
-    def recall(self, call: Call) -> Entry:
+    def recall(self, call: Call) -> RecordedCall:
         """The recorded entry; a call that was not recorded is a `ReplayError`."""
         found = self._entries.get((call.number, call.request))
         if found is None:
@@ -81,11 +81,11 @@ class Replay:
             )
         return found
 
-    def append(self, entry: Entry) -> None:
+    def append(self, entry: RecordedCall) -> None:
         raise AssertionError("a replayed run makes no calls")
 
 
-def _difference(call: Call, recorded: Mapping[int, Entry]) -> str:
+def _difference(call: Call, recorded: Mapping[int, RecordedCall]) -> str:
     if call.number not in recorded:
         return f"it holds {len(recorded)} calls, up to number {max(recorded, default=0)}"
     entry = recorded[call.number]
@@ -156,7 +156,7 @@ def _drop_torn_line(path: Path) -> None:
         flush(path)
 
 
-def _read(path: Path) -> list[Entry]:
+def _read(path: Path) -> list[RecordedCall]:
     """The entries of a record; a torn last line is left out, any other damage is an error."""
     try:
         lines = path.read_bytes().split(b"\n")[:-1]
@@ -165,13 +165,13 @@ def _read(path: Path) -> list[Entry]:
     return [_entry(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
 
 
-def _entry(line: bytes, place: str) -> Entry:
+def _entry(line: bytes, place: str) -> RecordedCall:
     kinds: dict[str, type | tuple[type, ...]]
     kinds = {"int": int, "float": (int, float), "list[Message]": list}
     try:
         values: dict[str, Any] = json.loads(line)
-        entry = Entry(**values)
-        for item in fields(Entry):
+        entry = RecordedCall(**values)
+        for item in fields(RecordedCall):
             if not isinstance(values.get(item.name, ""), kinds.get(str(item.type), str)):
                 raise TypeError(f"{item.name} is {values[item.name]!r}")
     except (ValueError, TypeError) as error:

@@ -11,7 +11,7 @@ from threading import TIMEOUT_MAX, Thread
 from typing import Protocol
 
 from cl_bench.contract.errors import ReflectionError
-from cl_bench.contract.journal import Call, Entry, Style
+from cl_bench.contract.journal import Call, RecordedCall, Style
 from cl_bench.contract.learner import Ledger
 from cl_bench.contract.prompts import Message
 from cl_bench.contract.redaction import redacted, short_line
@@ -97,7 +97,7 @@ class OutsideReflector:
             raise ReflectionError(entry.reason, entry.detail, tokens=entry.tokens)
         return Reflection(read_reply(self._style, entry.text), entry.tokens)
 
-    def _make(self, call: Call, current: str) -> Entry:
+    def _make(self, call: Call, current: str) -> RecordedCall:
         """Attempt the call until a usable text comes, no other attempt helps or none is left."""
         started = time.perf_counter()
         text, tokens, attempt = "", 0, 0
@@ -109,7 +109,7 @@ class OutsideReflector:
             if failure is None or not failure.again or attempt == self._attempts:
                 break
             time.sleep(_pause(failure, attempt))
-        return Entry(
+        return RecordedCall(
             call=call.number,
             request=call.request,
             model=call.model,

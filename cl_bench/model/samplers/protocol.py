@@ -7,9 +7,13 @@ reflection by the base and evaluator all reach the one that is set as `Policy.sa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 @dataclass(slots=True)
@@ -25,6 +29,33 @@ class Sampled:
     """Summed over the tokens."""
     ended: bool = False
     """Whether an end token was reached."""
+
+
+class SamplingPolicy(Protocol):
+    """The part of a policy that a sampler reads."""
+
+    @property
+    def model(self) -> PreTrainedModel:
+        """The model that is trained."""
+        ...
+
+    @property
+    def pad_id(self) -> int:
+        """The token that fills rows of unequal length."""
+        ...
+
+    @property
+    def end_ids(self) -> Collection[int]:
+        """The tokens that end a response."""
+        ...
+
+    def base(self) -> AbstractContextManager[PreTrainedModel]:
+        """The frozen start as a model, within `with` alone (see `Policy.base`)."""
+        ...
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """What to sample within, so that matrices are multiplied in the run's precision."""
+        ...
 
 
 class Sampler(Protocol):

@@ -19,12 +19,10 @@ from torch import Tensor
 from cl_bench.contract.errors import DivergedError
 from cl_bench.model.inputs import cache_argument, cache_of, left_pad
 from cl_bench.model.memory import sampling_rows
-from cl_bench.model.samplers.protocol import Sampled
+from cl_bench.model.samplers.protocol import Sampled, SamplingPolicy
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-    from cl_bench.model.policy import Policy
 
 _ROWS = 256
 """Responses sampled at once, where memory allows."""
@@ -37,7 +35,7 @@ class TransformersSampler:
 
     engine = "transformers"
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: SamplingPolicy) -> None:
         self._policy = policy
 
     def sample(

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class PackedRun:
-    """One run in one file. Made by `cl_bench.verify.submission.packing`, read by `open`."""
+    """One run in one file. Made by `cl_bench.verify.packing`, read by `open`."""
 
     path: Path
     manifest: Mapping[str, Any]

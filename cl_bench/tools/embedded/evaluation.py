@@ -19,7 +19,7 @@ from cl_bench.contract.prompts import REFLECTION_PROMPT, chat, instructions
 from cl_bench.contract.task import Problem, hashed_rng
 from cl_bench.contract.validation import COUNTS, SEEDS, whole_number
 from cl_bench.metrics.stats.proportions import wilson
-from cl_bench.model import resolve
+from cl_bench.model.named import resolve
 from cl_bench.model.policy import Policy
 from cl_bench.store.views import stream_rows
 from cl_bench.tools.embedded.corpus import DOMAINS, Corpus, Document, Phase

@@ -59,7 +59,7 @@ def test_boards_are_told_apart_by_what_differs(tmp_path: Path) -> None:
             tmp_path / f"warm-{temperature}",
             stages=(("physics", 30),),
             stream={"name": "warm"},
-            config={"evaluation.temperature": temperature},
+            config={"learning.temperature": temperature},
         )
     found = read(tmp_path)
     assert sorted(found.titles) == [

@@ -17,7 +17,7 @@ from cl_bench.store.packs.packed import PackedRun
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.run_tables import find_runs, open_run
 from cl_bench.store.schema import TABLES
-from cl_bench.verify.submission.packing import pack
+from cl_bench.verify.packing import pack
 
 Unpack = Callable[..., Path]
 

@@ -17,9 +17,8 @@ from cl_bench.store.packs.packed import PackedRun
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.run_tables import open_run
 from cl_bench.store.schema import TABLES
-from cl_bench.verify.submission.collect import pack_folder
-from cl_bench.verify.submission.packing import pack
-from cl_bench.verify.submission.submit import submit
+from cl_bench.verify.packing import pack
+from cl_bench.verify.submission import pack_folder, submit
 
 Unpack = Callable[..., Path]
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cl_bench.contract.prompts import SEED_PROMPT
-from cl_bench.export.prompts import prompts_at
+from cl_bench.export.subject import prompts_at
 from cl_bench.store.run_directory import RunDirectory
 
 STAGES = [

@@ -1,1 +1,0 @@
-"""Adding runs to the results: verified, packed, put into their place."""
