@@ -14,12 +14,12 @@ at least 2 stages, got 1"}`, so that results are JSON.
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
 import datasets
 import evaluate
 
-from cl_bench.contract.errors import did_you_mean
 from cl_bench.metrics import METRICS, Undefined
 
 
@@ -63,4 +63,6 @@ def load(name: str = "all", **options: Any) -> MatrixMetric:
 
 def _unknown(name: str) -> str:
     known = ["all", *METRICS]
-    return f"Unknown metric {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}."
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return f"Unknown metric {name!r}.{hint} Known: {', '.join(known)}."

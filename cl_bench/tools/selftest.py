@@ -27,6 +27,7 @@ from cl_bench.analysis.differences import differences
 from cl_bench.api import Run, resume, run
 from cl_bench.contract.errors import ClBenchError, at_least
 from cl_bench.contract.registry import DEFAULT_LEARNER
+from cl_bench.execution.settings import names_of
 from cl_bench.store.files import file_hash, read_json, write_json_atomically
 
 SMALL: Mapping[str, Any] = {
@@ -47,7 +48,8 @@ SMALL: Mapping[str, Any] = {
     "threads": 1,
     "keep_stage_models": True,
 }
-"""Two stages of four steps, with an evaluation every two and a round every three."""
+"""Two stages of four steps, with an evaluation every two and a round every three; a learner takes
+those of the settings that it has."""
 _IMPORTED_ONCE = [
     "cl_bench.execution.runner",
     "cl_bench.slow.trl_trainer",
@@ -122,7 +124,9 @@ def selftest(
     `seed` is that of the runs and of the points. Each finding goes to `say` when it is made.
     """
     at_least(kills=(kills, 0), seed=(seed, 0))
-    options = {**SMALL, "learner": learner, "seed": seed, "device": device}
+    known = {*names_of(learner), "stream", "setting", "steps"}
+    small = {name: value for name, value in SMALL.items() if name in known}
+    options = {**small, "learner": learner, "seed": seed, "device": device}
     rng, found = random.Random(seed), SelfTest()
     with TemporaryDirectory() as name:
         folder = Path(name)
