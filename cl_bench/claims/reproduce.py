@@ -28,7 +28,7 @@ from cl_bench.report.blocks.write_html import html
 from cl_bench.report.blocks.write_markdown import markdown
 from cl_bench.store.files import replacing, write_text_atomically
 from cl_bench.sweep.cell import Cell
-from cl_bench.sweep.pool import Outcome, make_missing
+from cl_bench.sweep.pool import CellOutcome, make_missing
 from cl_bench.sweep.state import SETTLED, status, with_starts
 
 ALL = tuple(claim.number for claim in CLAIMS)
@@ -44,7 +44,7 @@ class Reproduction:
     judged: tuple[JudgedClaim, ...]
     markdown: Path
     html: Path
-    failed: tuple[Outcome, ...] = ()
+    failed: tuple[CellOutcome, ...] = ()
     """Runs that were tried now and failed."""
 
     def text(self) -> str:
@@ -97,9 +97,9 @@ def _make(
     *,
     jobs: int,
     say: Callable[[str], None],
-) -> tuple[Outcome, ...]:
+) -> tuple[CellOutcome, ...]:
     """Make the missing runs and pack all of them under the plan `kept`; those that failed now."""
-    failed: tuple[Outcome, ...] = ()
+    failed: tuple[CellOutcome, ...] = ()
     try:
         known = _known(wanted, folder, archive)
         outcomes = make_missing(wanted, folder, jobs=jobs, say=say, known=known)
@@ -110,7 +110,7 @@ def _make(
     return failed
 
 
-def _reasons(failed: Sequence[Outcome]) -> dict[str, str]:
+def _reasons(failed: Sequence[CellOutcome]) -> dict[str, str]:
     return {outcome.cell.name: outcome.reason for outcome in failed}
 
 
@@ -184,7 +184,7 @@ def _page(
     return _Page(tuple(judged), [*blocks, *noise_section(data, planned)], drawings)
 
 
-def _write(said: _Page, out: Path, failed: tuple[Outcome, ...] = ()) -> Reproduction:
+def _write(said: _Page, out: Path, failed: tuple[CellOutcome, ...] = ()) -> Reproduction:
     pictures = out / "claims"
     pictures.mkdir(parents=True, exist_ok=True)
     for name, drawing in said.drawings.items():

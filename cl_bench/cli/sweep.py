@@ -16,7 +16,7 @@ from cl_bench.contract.text import printable
 from cl_bench.execution.settings import RunConfig
 
 if TYPE_CHECKING:
-    from cl_bench.sweep.pool import Outcome
+    from cl_bench.sweep.pool import CellOutcome
 
 
 KEPT = "Finished runs are kept; the same command goes on."
@@ -97,7 +97,7 @@ def teller(quiet: bool) -> Callable[[str], None]:
     return (lambda _: None) if quiet else say
 
 
-def say_failed(failed: Sequence[Outcome]) -> None:
+def say_failed(failed: Sequence[CellOutcome]) -> None:
     """Tell on stderr how many runs failed, why the first did, and what to do."""
     first = failed[0]
     say(

@@ -9,9 +9,8 @@ from typing import Any
 
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.execution.preflight import require_whole
-from cl_bench.execution.provenance import file_hashes
 from cl_bench.execution.settings import RunConfig
-from cl_bench.model.named import resolve
+from cl_bench.export.exporting import require_same_base, weights_of, write_checkpoint_model
 from cl_bench.store.files import file_hash, replacing_folder, writing
 from cl_bench.store.run_directory import RunDirectory, stage_models
 
@@ -53,66 +52,50 @@ def _origin(directory: RunDirectory, folder: Path) -> Origin:
     manifest = directory.manifest
     config = RunConfig.from_dict(manifest["config"])
     stages = tuple(str(stage["domain"]) for stage in manifest["stream"]["stages"])
-    kept = _kept(directory.path)
+    kept = {stage: model.resolve() for stage, model in stage_models(directory.path).items()}
     return Origin(
         path=directory.path,
         learner=config.learner,
         stream=str(manifest["stream"]["name"]),
         config=config,
         stages=stages,
-        models=kept or {len(stages): _from_checkpoint(directory, manifest, config, folder)},
+        models=kept or {len(stages): _from_checkpoint(directory, folder)},
     )
 
 
 def _require_one_base(directories: Sequence[RunDirectory]) -> None:
     """Base models are one if their files are; hub models if name and revision are."""
-    manifests = [(directory.path, directory.manifest) for directory in directories]
-    (path, first), *others = manifests
-    model = str(first["config"]["model"])
-    for other, manifest in others:
-        if _base(manifest) != _base(first):
+    first, *others = directories
+    for other in others:
+        if _base(other.manifest) != _base(first.manifest):
+            named = [f"{run.path} ({run.manifest['config']['model']})" for run in (first, other)]
             raise UsageError(
-                f"The runs {path} ({model}) and {other} ({manifest['config']['model']}) started "
-                "from different base models, so their plasticity does not compare. Probe them by "
-                "a command each."
+                f"The runs {' and '.join(named)} started from different base models, so their "
+                "plasticity does not compare. Probe them by a command each."
             )
-    if file_hashes(Path(resolve(model))) != first["model_files"]:
-        raise RunDirectoryError(
-            f"The base model of the run {path}, {model}, is not what it was when the run began. "
-            "Give it back its files: the probes compare with it."
-        )
+    require_same_base(first)
 
 
 def _base(manifest: Mapping[str, Any]) -> object:
     return manifest["model_files"] or (manifest["config"]["model"], manifest["model_revision"])
 
 
-def _kept(path: Path) -> dict[int, Path]:
-    return {stage: folder.resolve() for stage, folder in stage_models(path).items()}
-
-
-def _from_checkpoint(
-    directory: RunDirectory, manifest: Mapping[str, Any], config: RunConfig, folder: Path
-) -> Path:
+def _from_checkpoint(directory: RunDirectory, folder: Path) -> Path:
     """The folder with the model of a finished run's last checkpoint, written unless it is there."""
-    from cl_bench.model.policy import Policy
-    from cl_bench.slow.optimizer import WEIGHTS, load_parameters
-
-    done = manifest["status"] == "done"
-    checkpoint = directory.checkpoints.current() if done else None
-    if checkpoint is None or not (checkpoint / WEIGHTS).is_file():
-        lacking = "its checkpoint holds no weights" if done else f"it is {manifest['status']}"
+    status = directory.manifest["status"]
+    checkpoint = directory.checkpoints.current() if status == "done" else None
+    weights = weights_of(checkpoint)
+    if weights is None:
+        lacking = "its checkpoint holds no weights" if status == "done" else f"it is {status}"
         raise RunDirectoryError(
             f"The run {directory.path} kept no models, and {lacking}, so there is nothing to "
             "probe. Make it again: cl-bench run --keep-stage-models."
         )
     # Named by the content, so that a run made again in the same place is probed anew.
-    content = file_hash(checkpoint / WEIGHTS)[:12]
-    target = folder.resolve() / f"{directory.path.resolve().name}-{content}"
+    name = f"{directory.path.resolve().name}-{file_hash(weights)[:12]}"
+    target = folder.resolve() / name
     if not target.is_dir():
-        policy = Policy.load(resolve(config.model))
-        load_parameters(policy, checkpoint)
         target.parent.mkdir(parents=True, exist_ok=True)
         with writing(folder), replacing_folder(target) as unfinished:
-            policy.save_model(unfinished)
+            write_checkpoint_model(directory, checkpoint, unfinished)
     return target

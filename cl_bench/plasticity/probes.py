@@ -26,7 +26,7 @@ from cl_bench.metrics.undefined import Undefined
 from cl_bench.model.named import resolve
 from cl_bench.plasticity.origins import Origin, origins
 from cl_bench.plasticity.probe import Probe, departures, options_of
-from cl_bench.plasticity.table import Internals, Plasticity, Row
+from cl_bench.plasticity.table import Internals, Plasticity, ProbedModel
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.views import stream_rows
 from cl_bench.sweep.cell import Cell
@@ -91,7 +91,7 @@ def rows(
     origin: Origin,
     reached: Mapping[str, float | Undefined],
     diagnosed: Mapping[Path | None, Internals],
-) -> list[Row]:
+) -> list[ProbedModel]:
     """A row for each model of a run.
 
     `reached` has the final accuracy of every probe by its name, `diagnosed` the internals of every
@@ -103,7 +103,7 @@ def rows(
     for stage, model in origin.models.items():
         after_S = [reached[probe.cell(origin, model, seed).name] for seed in seeds]
         found.append(
-            Row(
+            ProbedModel(
                 origin=origin,
                 stage=stage,
                 seeds=seeds,
@@ -130,22 +130,20 @@ def final_accuracy(cell: Cell, folder: Path, failed: Mapping[str, str]) -> float
 
 
 def _ratio(
-    after_S: Sequence[float | Undefined],
-    base_S: Sequence[float | Undefined],
+    after_S: Sequence[float | Undefined], base_S: Sequence[float | Undefined]
 ) -> Estimate | Undefined:
     """`plasticity_ratio` and its interval over the seeds, of which a resample draws pairs.
 
     A seed without an accuracy leaves none.
     """
-    missing = _missing([*after_S, *base_S])
-    if missing is not None:
+    if (missing := _missing([*after_S, *base_S])) is not None:
         return missing
     after, base = (np.array(of, float) for of in (after_S, base_S))
     ratio = plasticity_ratio(after, base)
     if isinstance(ratio, Undefined):
         return ratio
     seeds = len(after)
-    draw = _generator().integers(seeds, size=(RESAMPLES, seeds))
+    draw = np.random.default_rng(0).integers(seeds, size=(RESAMPLES, seeds))
     after_R, base_R = after[draw].mean(axis=1), base[draw].mean(axis=1)
     interval: Interval | Undefined = ONE_SEED
     if seeds > 1:
@@ -155,13 +153,10 @@ def _ratio(
 
 
 def _mean(accuracy_S: Sequence[float | Undefined]) -> Estimate | Undefined:
-    missing = _missing(accuracy_S)
-    return over_seeds(dict(enumerate(accuracy_S)), _generator()) if missing is None else missing
-
-
-def _generator() -> np.random.Generator:
-    """The random numbers of one estimate, so that the same values have the same interval."""
-    return np.random.default_rng(0)
+    """The same values have the same interval: every estimate has a generator of its own."""
+    if (missing := _missing(accuracy_S)) is not None:
+        return missing
+    return over_seeds(dict(enumerate(accuracy_S)), np.random.default_rng(0))
 
 
 def _missing(values: Sequence[float | Undefined]) -> Undefined | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -40,7 +40,7 @@ class Internals:
 
 
 @dataclass(frozen=True)
-class Row:
+class ProbedModel:
     """What was found of one model; accuracies are means over the seeds, with their intervals."""
 
     origin: Origin
@@ -80,7 +80,7 @@ class Plasticity:
     probe: Probe
     settings_of: Path
     """The run whose settings the probes have, but for those that were given."""
-    rows: Sequence[Row]
+    rows: Sequence[ProbedModel]
     failed: Mapping[str, str]
     """By its name, why a probe could not be made."""
 
@@ -95,13 +95,11 @@ class Plasticity:
         """The rows with numbers at full precision; an undefined one is empty, its reason noted."""
         file = StringIO()
         writer = csv.writer(file, lineterminator="\n")
-        options = self.probe.options
-        shared: dict[str, object] = {"probe": self.probe.domain, "steps": self.probe.steps}
-        shared |= {"samples": self.probe.samples} | {name: options[name] for name in _SETTINGS}
-        writer.writerow([*shared, *_COLUMNS])
-        for row in self.rows:
-            values = (*shared.values(), *(read(row) for read in _COLUMNS.values()))
-            writer.writerow(map(_cell, values))
+        probe, options = self.probe, self.probe.options
+        shared = {"probe": probe.domain, "steps": probe.steps, "samples": probe.samples}
+        shared |= {name: options[name] for name in _SETTINGS}
+        found = [shared | _columns(row) for row in self.rows]
+        writer.writerows([*found[:1], *(map(_cell, row.values()) for row in found)])
         return file.getvalue()
 
     def write(self, out: Path) -> list[Path]:
@@ -151,7 +149,7 @@ class Plasticity:
         return [Text(""), *map(Text, map(printable, lines))] if lines else []
 
 
-def _names(row: Row) -> tuple[str, str]:
+def _names(row: ProbedModel) -> tuple[str, str]:
     return printable(str(row.origin.path)), printable(row.after)
 
 
@@ -169,22 +167,12 @@ def _with_base(of: Quantity, value: float | Undefined, base: float | Undefined) 
     return f"{of.text(value)} ({of.text(base)})"
 
 
-def _ends(name: str, read: Callable[[Row], Estimate | Undefined]) -> dict[str, _Read]:
+def _of(name: str, value: Estimate | Undefined) -> dict[str, object]:
     """The columns of a value and of the ends of its interval."""
-
-    def end(which: str) -> _Read:
-        def read_end(row: Row) -> object:
-            value = read(row)
-            ends = value if isinstance(value, Undefined) else value.interval
-            return ends if isinstance(ends, Undefined) else getattr(ends, which)
-
-        return read_end
-
-    def mean(row: Row) -> object:
-        value = read(row)
-        return value if isinstance(value, Undefined) else value.value
-
-    return {name: mean, f"{name}_low": end("low"), f"{name}_high": end("high")}
+    mean = value if isinstance(value, Undefined) else value.value
+    ends = value if isinstance(value, Undefined) else value.interval
+    low, high = (ends, ends) if isinstance(ends, Undefined) else (ends.low, ends.high)
+    return {name: mean, f"{name}_low": low, f"{name}_high": high}
 
 
 def _cell(value: object) -> str:
@@ -192,22 +180,26 @@ def _cell(value: object) -> str:
 
 
 _SETTINGS = ("learning_rate", "problems_per_step", "group_size")
-_Read = Callable[[Row], object]
-_COLUMNS: Mapping[str, _Read] = {
-    "seeds": lambda row: " ".join(map(str, row.seeds)),
-    "run": lambda row: row.origin.path,
-    "stream": lambda row: row.origin.stream,
-    "learner": lambda row: row.origin.learner,
-    "run_seed": lambda row: row.origin.config.seed,
-    "stage": lambda row: row.stage,
-    "domain": lambda row: row.origin.stages[row.stage - 1],
-    **_ends("accuracy", lambda row: row.accuracy),
-    **_ends("base_accuracy", lambda row: row.base_accuracy),
-    **_ends("plasticity_ratio", lambda row: row.ratio),
-    "diagnostic_dead_units": lambda row: row.internals.dead_units,
-    "diagnostic_base_dead_units": lambda row: row.base_internals.dead_units,
-    "diagnostic_effective_rank": lambda row: row.internals.effective_rank,
-    "diagnostic_base_effective_rank": lambda row: row.base_internals.effective_rank,
-    "diagnostic_weight_distance": lambda row: row.internals.weight_distance,
-    "note": lambda row: row.note,
-}
+
+
+def _columns(row: ProbedModel) -> dict[str, object]:
+    """A row as the CSV has it, by column."""
+    now, base = row.internals, row.base_internals
+    return {
+        "seeds": " ".join(map(str, row.seeds)),
+        "run": row.origin.path,
+        "stream": row.origin.stream,
+        "learner": row.origin.learner,
+        "run_seed": row.origin.config.seed,
+        "stage": row.stage,
+        "domain": row.origin.stages[row.stage - 1],
+        **_of("accuracy", row.accuracy),
+        **_of("base_accuracy", row.base_accuracy),
+        **_of("plasticity_ratio", row.ratio),
+        "diagnostic_dead_units": now.dead_units,
+        "diagnostic_base_dead_units": base.dead_units,
+        "diagnostic_effective_rank": now.effective_rank,
+        "diagnostic_base_effective_rank": base.effective_rank,
+        "diagnostic_weight_distance": now.weight_distance,
+        "note": row.note,
+    }

@@ -40,10 +40,14 @@ class Checkpoints:
         is a `RunDirectoryError`.
         """
         with writing(self._home.parent):
-            target = self._next()
+            self._home.mkdir(exist_ok=True)
+            numbers = [int(path.name) for path in self._home.iterdir() if path.name.isdigit()]
+            target = self._home / f"{max(numbers, default=0) + 1:06d}"
             with replacing_folder(target) as unfinished:
                 yield unfinished
-                write_json_atomically(unfinished / _HASHES, _hashes(unfinished))
+                saved = sorted(file for file in unfinished.rglob("*") if file.is_file())
+                hashes = {str(file.relative_to(unfinished)): file_hash(file) for file in saved}
+                write_json_atomically(unfinished / _HASHES, hashes)
             write_text_atomically(self._home / _CURRENT, target.name)
             self._remove_others(target)
 
@@ -68,7 +72,13 @@ class Checkpoints:
                 f"{folder / _HASHES} is damaged: it names no files. Restore it from a copy."
             )
         for file, saved in hashes.items():
-            _require_unchanged(folder / file, str(saved))
+            found = folder / file
+            if not found.is_file() or file_hash(found) != saved:
+                state = "is not what was saved" if found.is_file() else "is missing"
+                raise RunDirectoryError(
+                    f"The checkpoint file {found} {state} (its SHA-256 was {str(saved)[:12]}…). "
+                    "Restore it from a copy, or start a run with another --out."
+                )
         return folder
 
     def sweep(self) -> None:
@@ -77,27 +87,7 @@ class Checkpoints:
         if current is not None:
             self._remove_others(current)
 
-    def _next(self) -> Path:
-        """The next checkpoint's folder, which does not exist yet."""
-        self._home.mkdir(exist_ok=True)
-        numbers = [int(folder.name) for folder in self._home.iterdir() if folder.name.isdigit()]
-        return self._home / f"{max(numbers, default=0) + 1:06d}"
-
     def _remove_others(self, kept: Path) -> None:
         for folder in self._home.iterdir():
             if folder.is_dir() and folder != kept:
                 shutil.rmtree(folder)
-
-
-def _hashes(folder: Path) -> dict[str, str]:
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    return {str(file.relative_to(folder)): file_hash(file) for file in files}
-
-
-def _require_unchanged(file: Path, saved: str) -> None:
-    if not file.is_file() or file_hash(file) != saved:
-        state = "is not what was saved" if file.is_file() else "is missing"
-        raise RunDirectoryError(
-            f"The checkpoint file {file} {state} (its SHA-256 was {saved[:12]}…). Restore it from "
-            "a copy, or start a run with another --out."
-        )

@@ -16,7 +16,6 @@ from typing import Any
 from cl_bench.contract.errors import RunDirectoryError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_RUST_ERROR = re.compile(r"os error (\d+)")
 
 
 @contextmanager
@@ -24,12 +23,14 @@ def writing(home: Path) -> Iterator[None]:
     """Turn what the operating system refuses inside into a `RunDirectoryError`.
 
     `home` is the run directory. A full disk, an exhausted quota and a limit on the size of files
-    say how to go on; whatever is no error of the operating system passes unchanged.
+    say how to go on; whatever is not an error of the operating system passes unchanged.
     """
     try:
         yield
     except Exception as error:
-        number = _errno(error)
+        # safetensors has the number of the system's error in its message only
+        told = re.search(r"os error (\d+)", str(error))
+        number = error.errno if isinstance(error, OSError) else told and int(told[1])
         if number is None:
             raise
         advice = "Free some space" if number in _FULL else "Mend that"
@@ -37,13 +38,6 @@ def writing(home: Path) -> Iterator[None]:
             f"Cannot write to {home}: {os.strerror(number)}. What was recorded before is whole. "
             f"{advice}, then go on with `cl-bench run --resume {home}`."
         ) from error
-
-
-def _errno(error: Exception) -> int | None:
-    if isinstance(error, OSError):
-        return error.errno
-    found = _RUST_ERROR.search(str(error))  # safetensors has the number in its message only
-    return int(found[1]) if found else None
 
 
 @contextmanager
@@ -101,21 +95,15 @@ def write_text_atomically(path: Path, text: str) -> None:
 def write_json_atomically(path: Path, value: object) -> None:
     """Write `value` as indented JSON, replacing the file as a whole.
 
-    NaN and infinity are no JSON: they raise ValueError, other unknown values TypeError, and the
-    file stays as it was. Lone surrogates (of a file name that is no UTF-8) are written as escapes.
+    NaN and infinity are not JSON: they raise ValueError, other unknown values TypeError, and the
+    file stays as it was. Lone surrogates (of a file name that is not UTF-8) are written as escapes.
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    if not _is_utf8(text):
-        text = json.dumps(value, indent=2, allow_nan=False)
-    write_text_atomically(path, text + "\n")
-
-
-def _is_utf8(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return False
-    return True
+        text = json.dumps(value, indent=2, allow_nan=False)
+    write_text_atomically(path, text + "\n")
 
 
 def read_json(path: Path) -> Any:

@@ -47,7 +47,7 @@ class Parts:
     def add(self, part: int, rows: Mapping[str, Sequence[Row]]) -> None:
         """Write a part; wrong rows or numbers are a `RunDirectoryError`, with nothing written."""
         for table in rows:
-            require_table(table)
+            _require_table(table)
         expected = len(self.numbers())
         if part != expected:
             raise RunDirectoryError(
@@ -64,8 +64,8 @@ class Parts:
     def discard_after(self, part: int) -> None:
         """Delete all parts with a higher number; -1 deletes every row."""
         # A part's record goes before its tables, and the last part goes first.
-        for folder in (self._home / _COMMITS, *(self._folder(table) for table in TABLES)):
-            for file in sorted(folder.glob(f"{_NUMBER}.*"), reverse=True):
+        for folder in (_COMMITS, *(f"tables/{table}" for table in TABLES)):
+            for file in sorted((self._home / folder).glob(f"{_NUMBER}.*"), reverse=True):
                 if int(file.stem) > part:
                     file.unlink()
 
@@ -74,7 +74,7 @@ class Parts:
     ) -> pa.Table:
         """All rows of a table, or those of the first part, in the order they were written; all
         columns or these, in the order of the schema."""
-        require_table(name)
+        _require_table(name)
         names = None if columns is None else tuple(columns)
         chosen = self.numbers()[: 1 if first else None]
         parts = [self.read(name, part, names) for part in chosen]
@@ -88,43 +88,27 @@ class Parts:
         The file is read from the disk once, so that what was checked is what is used, and without
         threads, whose start takes longer than reading it.
         """
-        wanted = _some(TABLES[table], columns)
-        stored = self._stored(table, part)
-        if not stored.schema_arrow.equals(TABLES[table]):
-            names = ", ".join(stored.schema_arrow.names)
-            reason = f"its columns are not those of schema version {SCHEMA_VERSION}, but {names}"
-            raise _unreadable(self._file(table, part), reason)
+        wanted, file = _some(TABLES[table], columns), self._file(table, part)
+        if part not in self._committed:  # a part's record is read once
+            self._committed[part] = self._hashes(part)
         try:
+            raw = file.read_bytes()
+            if sha256(raw).hexdigest() != self._committed[part][table]:
+                raise _unreadable(file, "it was cut short or edited after it was committed")
+            stored = parquet.ParquetFile(pa.BufferReader(raw), pre_buffer=False)
+            if not (schema := stored.schema_arrow).equals(TABLES[table]):
+                those = f"those of schema version {SCHEMA_VERSION}, but {', '.join(schema.names)}"
+                raise _unreadable(file, f"its columns are not {those}")
             content = stored.read(columns=wanted.names, use_threads=False)
             return pa.Table.from_arrays(content.columns, schema=wanted)
         except (OSError, pa.ArrowException, ValueError) as error:
-            raise _unreadable(self._file(table, part), str(error)) from error
-
-    def _stored(self, table: str, part: int) -> parquet.ParquetFile:
-        """The file of a part, if it is the one that was committed."""
-        file = self._file(table, part)
-        try:
-            raw = file.read_bytes()
-            if self._is_another(raw, table, part):
-                raise _unreadable(file, "it was cut short or edited after it was committed")
-            return parquet.ParquetFile(pa.BufferReader(raw), pre_buffer=False)
-        except (OSError, pa.ArrowException) as error:
             raise _unreadable(file, str(error)) from error
 
-    def _folder(self, table: str) -> Path:
-        return self._home / "tables" / table
-
     def _file(self, table: str, part: int) -> Path:
-        return self._folder(table) / f"{part:06d}.parquet"
+        return self._home / "tables" / table / f"{part:06d}.parquet"
 
     def _record(self, part: int) -> Path:
         return self._home / _COMMITS / f"{part:06d}.json"
-
-    def _is_another(self, raw: bytes, table: str, part: int) -> bool:
-        """Whether a file is not the one that was committed."""
-        if part not in self._committed:  # a part's record is read once
-            self._committed[part] = self._hashes(part)
-        return sha256(raw).hexdigest() != self._committed[part][table]
 
     def _hashes(self, part: int) -> dict[str, str]:
         """By table, what was committed as that part."""
@@ -151,7 +135,7 @@ def _some(schema: pa.Schema, names: tuple[str, ...] | None) -> pa.Schema:
     return schema if names is None else pa.schema([f for f in schema if f.name in names])
 
 
-def require_table(name: str) -> None:
+def _require_table(name: str) -> None:
     """Raise `UsageError` unless there is a table of that name."""
     if name not in TABLES:
         raise unknown("table", name, TABLES)

@@ -19,7 +19,8 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,11 +88,12 @@ class RunDirectory:
             )
         if not (path / _MANIFEST).exists():
             raise RunDirectoryError(
-                f"{path} holds no {_MANIFEST}: it is no run directory, or the run ended before it "
-                "began. Name another directory, or start anew with another --out."
+                f"{path} holds no {_MANIFEST}: it is not a run directory, or the run ended before "
+                "it began. Name another directory, or start anew with another --out."
             )
         directory = cls(path)
-        directory._check_manifest()
+        require_version(directory.manifest, path)
+        require_unedited(directory.manifest, path / _MANIFEST)
         return directory
 
     @property
@@ -116,8 +118,26 @@ class RunDirectory:
 
         The lock goes with the process, however that ends.
         """
-        with _lock(self.path):
+        # Where there are no locks, filelock would otherwise go by whether the file exists.
+        file = self.path / _LOCK
+        lock = FileLock(file, timeout=0, fallback_to_soft=False, on_acquired=_sign)
+        try:
+            lock.acquire()
+        except Timeout:
+            owner = file.read_text().strip() or "unknown, it is just starting"
+            raise LockedError(
+                f"{self.path} is being written by another process (pid {owner}). Wait for it or "
+                "stop it, or give another --out."
+            ) from None
+        except OSError as error:
+            raise RunDirectoryError(
+                f"{self.path} cannot be locked: {error.strerror}. Give an --out on a file system "
+                "with locks."
+            ) from error
+        try:
             yield
+        finally:
+            lock.release()
 
     def commit(self, part: int, rows: Mapping[str, Sequence[Row]]) -> None:
         """Write `rows` as part number `part` of every table; tables not named get no rows.
@@ -125,18 +145,17 @@ class RunDirectory:
         Rows that do not fit the schema, and a part that exists or does not follow on the last one,
         are a `RunDirectoryError`; nothing is written then.
         """
-        self._parts().add(part, rows)
+        Parts(self.path).add(part, rows)
 
     def discard_after(self, part: int) -> None:
         """Delete all parts with a higher number than `part`; -1 deletes every row."""
-        self._parts().discard_after(part)
+        Parts(self.path).discard_after(part)
 
     def verify(self, part: int) -> None:
         """Raise `RunDirectoryError` unless all rows up to that part are as they were committed."""
-        parts = self._parts()
-        for number in range(part + 1):
-            for table in TABLES:
-                parts.read(table, number)
+        parts = Parts(self.path)
+        for number, table in product(range(part + 1), TABLES):
+            parts.read(table, number)
 
     @contextmanager
     def stage_model(self, stage: int) -> Iterator[Path]:
@@ -162,7 +181,7 @@ class RunDirectory:
         A table without rows is a frame with columns and types. A file that is missing, or is not
         the one that was committed, is a `RunDirectoryError` with its name.
         """
-        return self._parts().table(name).to_pandas(use_threads=False)
+        return Parts(self.path).table(name).to_pandas(use_threads=False)
 
     def select(
         self, name: str, columns: Sequence[str] | None = None, *, first: bool = False
@@ -172,7 +191,7 @@ class RunDirectory:
         With `first` only the rows of the first part, which holds the whole first evaluation.
         """
         if self._reader is None:
-            self._reader = self._parts()
+            self._reader = Parts(self.path)
         return self._reader.table(name, columns, first=first)
 
     def _refuse_content(self) -> None:
@@ -183,19 +202,11 @@ class RunDirectory:
                 f"or go on with an interrupted run there: `cl-bench run --resume {self.path}`."
             )
 
-    def _check_manifest(self) -> None:
-        manifest = self.manifest
-        require_version(manifest, self.path)
-        require_unedited(manifest, self.path / _MANIFEST)
-
-    def _parts(self) -> Parts:
-        return Parts(self.path)
-
 
 def require_version(manifest: Mapping[str, Any], path: Path) -> None:
     """Raise `OtherSoftwareError` unless the run in `path` has tables of this schema version."""
     version = manifest.get("schema_version")
-    if type(version) is int and version == SCHEMA_VERSION:  # True is no version
+    if type(version) is int and version == SCHEMA_VERSION:  # True is not a version
         return
     found = manifest.get("provenance")
     found = found if isinstance(found, dict) else {}
@@ -219,23 +230,6 @@ def require_unedited(manifest: Mapping[str, Any], file: Path) -> None:
             f"{file} was edited: its stream and configuration are not those the run began with "
             "(config_hash differs). Restore it from a copy, or start a run with another --out."
         )
-
-
-def _lock(path: Path) -> AbstractContextManager[object]:
-    # Where there are no locks, filelock would otherwise go by whether the file exists.
-    lock = FileLock(path / _LOCK, timeout=0, fallback_to_soft=False, on_acquired=_sign)
-    try:
-        return lock.acquire()
-    except Timeout:
-        owner = (path / _LOCK).read_text().strip() or "unknown, it is just starting"
-        raise LockedError(
-            f"{path} is being written by another process (pid {owner}). Wait for it or stop it, "
-            "or give another --out."
-        ) from None
-    except OSError as error:
-        raise RunDirectoryError(
-            f"{path} cannot be locked: {error.strerror}. Give an --out on a file system with locks."
-        ) from error
 
 
 def _sign(lock: int) -> None:

@@ -42,12 +42,6 @@ class Cell:
         readable = re.sub(r"[^\w.+-]", "_", "-".join(words))[:_LONGEST_NAME]
         return f"{readable}-{self.seed}-{config_hash(asdict(self))[:8]}"
 
-    @classmethod
-    def from_dict(cls, saved: Mapping[str, Any]) -> Cell:
-        """The cell that `asdict` turned into `saved`."""
-        start = saved["start"]
-        return cls(**{**saved, "start": None if start is None else cls.from_dict(start)})
-
     def __hash__(self) -> int:
         return hash(self.name)
 
@@ -83,4 +77,9 @@ def as_json(cell: Cell) -> str:
 
 def from_json(line: str) -> Cell:
     """The cell that `as_json` wrote."""
-    return Cell.from_dict(json.loads(line))
+    return _cell(json.loads(line))
+
+
+def _cell(saved: Mapping[str, Any]) -> Cell:
+    start = saved["start"]
+    return Cell(**{**saved, "start": None if start is None else _cell(start)})

@@ -17,11 +17,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from types import MappingProxyType
 
 from cl_bench.metrics.quantities import SECONDS
 from cl_bench.sweep.cell import Cell, as_json
-from cl_bench.sweep.state import NO_START, SETTLED, status, why_no_start, with_starts
+from cl_bench.sweep.state import NO_START, NOTHING, SETTLED, status, why_no_start, with_starts
 
 _ONE_THREAD = {
     **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")},
@@ -32,14 +31,14 @@ _WORKER = (sys.executable, "-P", "-m", "cl_bench.sweep.worker")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CellOutcome:
     """What came of a cell."""
 
     cell: Cell
     status: str
     """done, diverged, no start (its start diverged, so that it can never be made) or failed."""
     reason: str
-    seconds: float
+    seconds: float = 0.0
     note: str = ""
     """What else there is to tell; mostly nothing."""
 
@@ -50,8 +49,8 @@ def make_missing(
     *,
     jobs: int,
     say: Callable[[str], None],
-    known: Mapping[str, str] = MappingProxyType({}),
-) -> list[Outcome]:
+    known: Mapping[str, str] = NOTHING,
+) -> list[CellOutcome]:
     """Make the runs of `cells` that are not settled in `folder`, nor by the statuses in `known`.
 
     Returns one outcome for each run that was made or tried now, in the order in which they ended.
@@ -69,18 +68,12 @@ def make_missing(
     if not left:
         return []
     folder.mkdir(parents=True, exist_ok=True)
-    return _make(left, folder, min(jobs, len(left)), say)
-
-
-def _make(
-    left: Sequence[Cell], folder: Path, jobs: int, say: Callable[[str], None]
-) -> list[Outcome]:
     began = monotonic()
-    outcomes: list[Outcome] = []
+    outcomes: list[CellOutcome] = []
     workers = _Workers(folder)
-    threads = ThreadPoolExecutor(jobs)
+    threads = ThreadPoolExecutor(min(jobs, len(left)))
     try:
-        futures: dict[Cell, Future[Outcome]] = {}
+        futures: dict[Cell, Future[CellOutcome]] = {}
         for cell in left:  # a cell's start comes before it, so waiting for one cannot block all
             before = futures.get(cell.start) if cell.start else None
             futures[cell] = threads.submit(workers.make, cell, before)
@@ -101,14 +94,14 @@ class _Workers:
         self._mine = threading.local()
         self._all: list[subprocess.Popen[str]] = []
 
-    def make(self, cell: Cell, before: Future[Outcome] | None) -> Outcome:
+    def make(self, cell: Cell, before: Future[CellOutcome] | None) -> CellOutcome:
         """Have the cell made once `before`, the run it starts from, has ended."""
         began = monotonic()
         start = None if before is None else before.result()
         if start is not None and (why := why_no_start(cell, start.status)) is not None:
-            return Outcome(cell, NO_START, why, 0.0)
+            return CellOutcome(cell, NO_START, why)
         if start is not None and start.status != "done":
-            return Outcome(cell, "failed", f"{start.cell.name} left no model", 0.0)
+            return CellOutcome(cell, "failed", f"{start.cell.name} left no model")
         worker = self._worker()
         assert worker.stdin is not None
         assert worker.stdout is not None
@@ -119,12 +112,9 @@ class _Workers:
         except (OSError, ValueError):
             answer = ""
         if not answer:
-            code = worker.wait()
-            found = {"status": "failed", "reason": f"its process ended with exit code {code}"}
-        else:
-            found = json.loads(answer)
-        note = found.get("note", "")
-        return Outcome(cell, found["status"], found["reason"], monotonic() - began, note)
+            reason = f"its process ended with exit code {worker.wait()}"
+            return CellOutcome(cell, "failed", reason, monotonic() - began)
+        return CellOutcome(cell, **json.loads(answer), seconds=monotonic() - began)
 
     def end(self) -> None:
         """End all processes; a run that one is making can be resumed."""
@@ -141,24 +131,21 @@ class _Workers:
         """This thread's process, alive."""
         worker: subprocess.Popen[str] | None = getattr(self._mine, "worker", None)
         if worker is None or worker.poll() is not None:
+            # With -P a worker imports what this process does, whatever lies in the current folder.
+            imports = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
             worker = subprocess.Popen(
                 [*_WORKER, str(self._folder), str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
-                env=os.environ | _ONE_THREAD | _same_imports(),
+                env=os.environ | _ONE_THREAD | {"PYTHONPATH": imports},
             )
             self._all.append(worker)
             self._mine.worker = worker
         return worker
 
 
-def _same_imports() -> dict[str, str]:
-    """With `-P`, a worker imports what this process does, whatever lies in the current folder."""
-    return {"PYTHONPATH": os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)}
-
-
-def _line(outcomes: Sequence[Outcome], total: int, seconds: float) -> str:
+def _line(outcomes: Sequence[CellOutcome], total: int, seconds: float) -> str:
     """One line of progress about the run that ended last."""
     last = outcomes[-1]
     left = SECONDS.text(seconds / len(outcomes) * (total - len(outcomes)))

@@ -15,10 +15,10 @@ NO_START = "no start"
 """The status of a cell that starts from a run that diverged: there never is a model for it."""
 SETTLED = (*FINISHED, NO_START)
 """Nothing is left to do about a cell of such a status."""
-_NONE: Mapping[str, str] = MappingProxyType({})
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-def status(cell: Cell, folder: Path, known: Mapping[str, str] = _NONE) -> str:
+def status(cell: Cell, folder: Path, known: Mapping[str, str] = NOTHING) -> str:
     """The status of a cell's run in `folder`; `missing` if there is none.
 
     `known` has statuses of runs that are kept elsewhere, by the cell's name; they count first.

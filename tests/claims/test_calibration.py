@@ -19,7 +19,7 @@ from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.schema import TABLES
 from cl_bench.sweep.cell import Cell
-from cl_bench.sweep.pool import Outcome
+from cl_bench.sweep.pool import CellOutcome
 
 
 def test_every_learner_has_eight_trials_of_two_runs_on_conventions_of_their_own() -> None:
@@ -114,10 +114,10 @@ def test_an_unfinished_run_leaves_no_table_with_holes(tmp_path: Path) -> None:
 def test_the_command_makes_the_trials_and_prints_their_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def pool(cells: Sequence[Cell], folder: Path, **_: object) -> list[Outcome]:
+    def pool(cells: Sequence[Cell], folder: Path, **_: object) -> list[CellOutcome]:
         for cell in cells:
             run(cell, folder, [[0, 0], [0.6, 0.1], [0.4, 0.8]], "done")
-        return [Outcome(cell, "done", "", 1.0) for cell in cells]
+        return [CellOutcome(cell, "done", "", 1.0) for cell in cells]
 
     monkeypatch.setattr(calibration, "make_missing", pool)
     monkeypatch.chdir(tmp_path)
@@ -134,7 +134,7 @@ COMMITTED = Path(__file__).parents[2] / "results" / "calibration"
 def recalibrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the committed trials, and a pool in which all runs score (0.6 + 0.6) / 2."""
 
-    def pool(cells: Sequence[Cell], folder: Path, **_: object) -> list[Outcome]:
+    def pool(cells: Sequence[Cell], folder: Path, **_: object) -> list[CellOutcome]:
         for cell in cells:
             run(cell, folder, [[0, 0], [0.6, 0.1], [0.4, 0.8]], "done")
         return []
@@ -211,8 +211,8 @@ def test_trials_that_are_made_again_may_be_of_an_older_grid(recalibrated: Path) 
 def test_a_failed_run_ends_calibration_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def pool(cells: Sequence[Cell], _: Path, **__: object) -> list[Outcome]:
-        return [Outcome(cells[0], "failed", "OSError: no room", 1.0)]
+    def pool(cells: Sequence[Cell], _: Path, **__: object) -> list[CellOutcome]:
+        return [CellOutcome(cells[0], "failed", "OSError: no room", 1.0)]
 
     monkeypatch.setattr(calibration, "make_missing", pool)
     monkeypatch.chdir(tmp_path)

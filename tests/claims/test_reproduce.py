@@ -19,7 +19,7 @@ from cl_bench.cli.app import app
 from cl_bench.contract.errors import UsageError
 from cl_bench.store.files import write_json_atomically
 from cl_bench.sweep.cell import Cell
-from cl_bench.sweep.pool import Outcome
+from cl_bench.sweep.pool import CellOutcome
 from cl_bench.sweep.state import with_starts
 
 MakeRun = Callable[..., Path]
@@ -56,7 +56,7 @@ class Sweep:
         jobs: int,
         say: Callable[[str], None],
         known: Mapping[str, str],
-    ) -> list[Outcome]:
+    ) -> list[CellOutcome]:
         outcomes = []
         for cell in with_starts(cells):
             if cell.name in known or (folder / cell.name).exists():
@@ -68,7 +68,7 @@ class Sweep:
                 status, reason = "diverged", "Step 3 diverged: its loss is nan."
             if cell.name not in self.traceless:
                 self._make_run(cell, accuracy(cell), folder=folder, status=status, reason=reason)
-            outcomes.append(Outcome(cell, status, reason, 1.0))
+            outcomes.append(CellOutcome(cell, status, reason, 1.0))
         say(f"{len(outcomes)} runs made")
         return outcomes
 
@@ -168,7 +168,7 @@ def test_rules_and_plan_are_registered_before_the_first_run(
     packed = tmp_path / "packed"
     registered = []
 
-    def look_and_make(*args: Any, **options: Any) -> list[Outcome]:
+    def look_and_make(*args: Any, **options: Any) -> list[CellOutcome]:
         registered.append(Archive.read(packed).registered)
         return sweep(*args, **options)
 
@@ -181,7 +181,7 @@ def test_rules_and_plan_are_registered_before_the_first_run(
 def test_an_interrupted_reproduction_packs_what_is_finished(
     sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(cells: Sequence[Cell], *arguments: Any, **options: Any) -> list[Outcome]:
+    def interrupted(cells: Sequence[Cell], *arguments: Any, **options: Any) -> list[CellOutcome]:
         sweep(cells[:3], *arguments, **options)
         raise KeyboardInterrupt
 
@@ -264,9 +264,9 @@ def test_probes_of_a_diverged_origin_are_on_the_page_with_that_reason(
     probe = planned.probe(origin, 102)
     sweep.diverging.add(origin.name)
 
-    def without(cells: Sequence[Cell], *arguments: Any, **options: Any) -> list[Outcome]:
+    def without(cells: Sequence[Cell], *arguments: Any, **options: Any) -> list[CellOutcome]:
         made = sweep([cell for cell in cells if cell != probe], *arguments, **options)
-        return [*made, Outcome(probe, "no start", "", 0.0)]
+        return [*made, CellOutcome(probe, "no start", "", 0.0)]
 
     monkeypatch.setattr(reproduce, "make_missing", without)
     done = made([5], tmp_path)

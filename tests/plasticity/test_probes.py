@@ -25,7 +25,7 @@ from cl_bench.store.files import read_json, write_json_atomically
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.views import stream_rows
 from cl_bench.sweep.cell import Cell
-from cl_bench.sweep.pool import Outcome
+from cl_bench.sweep.pool import CellOutcome
 
 CONFIG = RunConfig(learner="rl", model="base", seed=5)
 OPTIONS = options_of(CONFIG)
@@ -235,12 +235,12 @@ def test_bad_input_is_one_line_and_nothing_is_written(
 def test_a_probe_that_fails_is_told_and_the_others_count(
     keeping: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def make(cells: Sequence[Cell], folder: Path, **_: object) -> list[Outcome]:
+    def make(cells: Sequence[Cell], folder: Path, **_: object) -> list[CellOutcome]:
         for place, cell in enumerate(cells[:-1]):
             directory = RunDirectory.create(folder / cell.name, {"status": "done"})
             last = row(1, "stage-end", (place + 1) / 4)
             directory.commit(0, {"evaluations": [last]})
-        return [Outcome(cells[-1], "failed", "OSError: no room", 1.0)]
+        return [CellOutcome(cells[-1], "failed", "OSError: no room", 1.0)]
 
     monkeypatch.setattr("cl_bench.plasticity.probes.make_missing", make)
     found = probe_plasticity([keeping], "facts", out=tmp_path, jobs=1, say=print, steps=1)

@@ -12,7 +12,7 @@ from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plasticity.origins import Origin
 from cl_bench.plasticity.probe import Probe, options_of
-from cl_bench.plasticity.table import Internals, Plasticity, Row
+from cl_bench.plasticity.table import Internals, Plasticity, ProbedModel
 
 ORIGIN = Origin(
     Path("results/one"),
@@ -22,7 +22,7 @@ ORIGIN = Origin(
     ("math", "facts"),
     {1: Path("a"), 2: Path("b")},
 )
-FIRST = Row(
+FIRST = ProbedModel(
     origin=ORIGIN,
     stage=1,
     seeds=(0, 1),

@@ -14,7 +14,7 @@ from cl_bench.api import Run
 from cl_bench.cli.app import app
 from cl_bench.sweep import pool
 from cl_bench.sweep.cell import Cell
-from cl_bench.sweep.pool import Outcome
+from cl_bench.sweep.pool import CellOutcome
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("problems_per_step=2", "group_size=2", "items=2", "samples=1", "retention_items=0")
@@ -30,12 +30,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Cell]:
     """The cells that a sweep asks for; none is made, and those of seed 13 fail."""
     cells: list[Cell] = []
 
-    def make(wanted: Sequence[Cell], _: Path, **__: Any) -> list[Outcome]:
+    def make(wanted: Sequence[Cell], _: Path, **__: Any) -> list[CellOutcome]:
         cells.extend(wanted)
         return [
-            Outcome(cell, "failed", "no luck", 0.0)
+            CellOutcome(cell, "failed", "no luck", 0.0)
             if cell.seed == 13
-            else Outcome(cell, "done", "", 0.0)
+            else CellOutcome(cell, "done", "", 0.0)
             for cell in wanted
         ]
 

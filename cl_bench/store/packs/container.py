@@ -10,7 +10,7 @@ import io
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cl_bench.contract.errors import DamagedError
@@ -23,9 +23,7 @@ MAX_UNPACKED = 512 * 2**20
 """Bytes of all members together."""
 MAX_JSON = 2**20
 """Bytes of pack.json, and of manifest.json."""
-_MAX_MEMBERS = 1_000
 _TIME = (1980, 1, 1, 0, 0, 0)
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _UNIX = 3
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError)
 
@@ -34,7 +32,7 @@ def written(members: Mapping[str, bytes]) -> bytes:
     """The zip file of these members, in the order of `MEMBERS`."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for name in sorted(members, key=_order):
+        for name in sorted(members, key=MEMBERS.index):
             archive.writestr(_info(name), members[name], compresslevel=9)
     return buffer.getvalue()
 
@@ -60,7 +58,7 @@ def holds_more(path: Path) -> bool:
     """Whether a file has other bytes than `written` puts around the compressed members."""
     content = path.read_bytes()
     with _opened(path) as archive:
-        members = sorted(archive.infolist(), key=lambda info: _order(info.filename))
+        members = sorted(archive.infolist(), key=lambda info: MEMBERS.index(info.filename))
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as again:
         for found in members:  # not compressed again: another zlib may give other bytes
@@ -94,45 +92,35 @@ def _opened(path: Path) -> zipfile.ZipFile:
         archive = zipfile.ZipFile(path)
     except _DAMAGE as error:
         raise no_pack(path, f"it is no zip file that can be read ({error})") from error
-    fault = _fault(archive.infolist())
+    fault = next(_faults(archive.infolist()), None)
     if fault:
         archive.close()
         raise no_pack(path, fault)
     return archive
 
 
-def _fault(members: list[zipfile.ZipInfo]) -> str:
-    """What must not be in a pack; empty if all is well."""
+def _faults(members: list[zipfile.ZipInfo]) -> Iterator[str]:
+    """Whatever must not be in a pack."""
     found = Counter(info.filename for info in members)
-    if len(members) > _MAX_MEMBERS:
-        return f"it has {len(members):,} members; a run has at most {len(MEMBERS)}"
     for name, count in found.items():
         shown = printable(repr(name), 100)
         if name.startswith(("/", "\\")) or ".." in name or ":" in name:
-            return f"it has a member {shown}, a name that leads out of the archive"
+            yield f"it has a member {shown}, a name that leads out of the archive"
         if name not in MEMBERS:
-            return f"it has a member {shown}, which is no part of a packed run"
+            yield f"it has a member {shown}, which is no part of a packed run"
         if count > 1:
-            return f"it has {count} members called {shown}"
-    return next(filter(None, map(_refused, members)), "") or _size_fault(members)
-
-
-def _refused(info: zipfile.ZipInfo) -> str:
-    if info.flag_bits & 0x1:
-        return f"its member {info.filename} is encrypted"
-    if info.compress_type not in _METHODS:
-        return f"its member {info.filename} is compressed by a method that is not read"
-    size = info.file_size
-    if info.filename in (PACK, MANIFEST) and size > MAX_JSON:
-        return f"its member {info.filename} has {size:,} bytes; at most {MAX_JSON:,} are read"
-    return ""
-
-
-def _size_fault(members: list[zipfile.ZipInfo]) -> str:
+            yield f"it has {count} members called {shown}"
+    for info in members:
+        shown, size = f"its member {info.filename}", info.file_size
+        if info.flag_bits & 0x1:
+            yield f"{shown} is encrypted"
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            yield f"{shown} is compressed by a method that is not read"
+        if info.filename in (PACK, MANIFEST) and size > MAX_JSON:
+            yield f"{shown} has {size:,} bytes; at most {MAX_JSON:,} are read"
     total = sum(info.file_size for info in members)
     if total > MAX_UNPACKED:
-        return f"its members have {total:,} bytes unpacked; at most {MAX_UNPACKED:,} are read"
-    return ""
+        yield f"its members have {total:,} bytes unpacked; at most {MAX_UNPACKED:,} are read"
 
 
 def _info(name: str) -> zipfile.ZipInfo:
@@ -141,7 +129,3 @@ def _info(name: str) -> zipfile.ZipInfo:
     info.create_system, info.external_attr = _UNIX, 0o644 << 16
     info.compress_type = zipfile.ZIP_DEFLATED
     return info
-
-
-def _order(name: str) -> int:
-    return MEMBERS.index(name)

@@ -14,10 +14,6 @@ MAX_BYTES = 2**31
 _DAMAGE = (pa.ArrowException, OSError, ValueError)
 
 
-class UndecodableError(Exception):
-    """Why a file is no table that can be used; `str()` is the reason."""
-
-
 def encoded(table: pa.Table) -> bytes:
     """A table as a Parquet file; the same rows give the same bytes, however they came together.
 
@@ -39,7 +35,7 @@ def encoded(table: pa.Table) -> bytes:
 
 
 def decoded(content: bytes) -> pa.Table:
-    """The table in a Parquet file; `UndecodableError` for one that is damaged or too large."""
+    """The table in a Parquet file; `ValueError` with the reason if it is damaged or too large."""
     try:
         with parquet.ParquetFile(io.BytesIO(content), pre_buffer=False) as file:
             _require_bounds(file.metadata)
@@ -54,23 +50,23 @@ def decoded(content: bytes) -> pa.Table:
         _require_texts(table)
         return table.cast(schema)
     except _DAMAGE as error:
-        raise UndecodableError(str(error).splitlines()[0]) from error
+        raise ValueError(str(error).splitlines()[0]) from error
 
 
 def _require_bounds(metadata: parquet.FileMetaData) -> None:
     if metadata.num_rows > MAX_ROWS:
-        raise UndecodableError(f"it has {metadata.num_rows:,} rows; at most {MAX_ROWS:,} are read")
+        raise ValueError(f"it has {metadata.num_rows:,} rows; at most {MAX_ROWS:,} are read")
     groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
     if (size := sum(group.total_byte_size for group in groups)) > MAX_BYTES:
-        raise UndecodableError(f"it has {size:,} bytes unpacked; at most {MAX_BYTES:,} are read")
+        raise ValueError(f"it has {size:,} bytes unpacked; at most {MAX_BYTES:,} are read")
 
 
 def _require_texts(table: pa.Table) -> None:
-    """Raise `UndecodableError` if the texts of the dictionary columns, are too long."""
+    """Raise `ValueError` if the texts of the dictionary columns are too long together."""
     total = 0
     for column in table.columns:
         for chunk in column.chunks if pa.types.is_dictionary(column.type) else ():
             lengths = compute.binary_length(chunk.dictionary)
             total += compute.sum(lengths.take(chunk.indices)).as_py() or 0
     if total > MAX_BYTES:
-        raise UndecodableError(f"its texts have {total:,} bytes; at most {MAX_BYTES:,} are read")
+        raise ValueError(f"its texts have {total:,} bytes; at most {MAX_BYTES:,} are read")

@@ -15,7 +15,7 @@ import pyarrow.compute as compute
 from cl_bench.contract.errors import OtherSoftwareError, unknown
 from cl_bench.contract.text import printable
 from cl_bench.store.packs import container
-from cl_bench.store.packs.decode import UndecodableError, decoded
+from cl_bench.store.packs.decode import decoded
 from cl_bench.store.packs.layout import (
     FINISHED,
     MANIFEST,
@@ -89,7 +89,7 @@ class PackedRun:
             return schema.empty_table()
         try:
             content = decoded(hashed(self.path, member(name), self.contents))
-        except UndecodableError as error:
+        except ValueError as error:
             raise container.no_pack(self.path, f"cannot be read: {error}", member(name)) from error
         if not content.schema.equals(schema):
             columns = printable(", ".join(content.schema.names), 300)
@@ -121,22 +121,15 @@ def _contents(path: Path, names: frozenset[str]) -> Mapping[str, Any]:
     members = contents.get("members")
     if not isinstance(members, dict) or not all(map(_is_entry, members.values())):
         raise container.no_pack(path, "does not give the hashes of the members", PACK)
-    _require_members(path, names, members)
+    for name in sorted({MANIFEST, *members, *names} - {PACK}):
+        if name not in names or name not in members:
+            reason = f"has no hash in {PACK}" if name in names else "is missing"
+            raise container.no_pack(path, reason, printable(name, 100))
     return contents
 
 
 def _is_entry(entry: object) -> bool:
     return isinstance(entry, dict) and isinstance(entry.get("sha256"), str)
-
-
-def _require_members(path: Path, names: frozenset[str], members: Mapping[str, Any]) -> None:
-    """The members are those that pack.json names."""
-    for name in sorted({MANIFEST, *members, *names} - {PACK}):
-        shown = printable(name, 100)
-        if name not in names:
-            raise container.no_pack(path, "is missing", shown)
-        if name not in members:
-            raise container.no_pack(path, f"has no hash in {PACK}", shown)
 
 
 def _require_tables(path: Path, contents: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
