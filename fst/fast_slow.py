@@ -7,7 +7,7 @@ that: without `mixed_groups` each problem's rollouts read one prompt, problems t
 without `refill` the population is the Pareto frontier alone, which may be one prompt.
 
 Departures from the paper, from whose authors' code this is independent:
-- the reflection LM is by default the run's own frozen base, not a larger model;
+- by default the reflection LM is the run's own frozen base, not a larger model;
 - the optimiser of prompts scores on the exercises of the next few steps, so that it sees the
   stream in the same order as RL and nothing else;
 - one epoch per generated batch: the importance ratio is 1 and CISPO's clip does not bite.

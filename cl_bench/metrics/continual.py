@@ -103,7 +103,7 @@ def forgetting_first(acc_I_J: ArrayLike) -> float | Undefined:
 
 
 def _changes_since_learned(matrix: Array) -> Array | Undefined:
-    """R[T, j] − R[j, j] for every j < T, shape (T−1,)."""
+    """Return R[T, j] − R[j, j] for every j < T, shape (T−1,)."""
     earlier = np.arange(matrix.shape[1] - 1)
     needed = np.zeros(matrix.shape, dtype=bool)
     needed[-1, :-1] = needed[earlier + 1, earlier] = True
