@@ -54,6 +54,7 @@ class PromptThenRL:
 
     def learn(self, batches: Sequence[Batch], ahead: Sequence[Batch] = ()) -> Iterator[StepRecord]:
         if batches and not self._evolved:
+            # The same exercises in every round, so that rounds build on equal scores.
             exercises = first_exercises((*batches, *ahead), self._exercises)
             for _ in range(self._rounds):
                 self._fast.round(exercises)

@@ -74,9 +74,10 @@ class FastSlow:
             if self._until_round == 0:
                 self._fast.round(first_exercises((*batches, *ahead), self._exercises))
                 self._until_round = self._every
+            # RL goes on up to the next round, which may lie beyond these batches.
             now, batches = batches[: self._until_round], batches[self._until_round :]
             for record in self._slow.steps(now, self._fast.prompts):
-                self._until_round -= 1
+                self._until_round -= 1  # before the record, after which the caller may save
                 yield record
 
     def boundary(self) -> None:

@@ -65,11 +65,15 @@ _PAIRS = ('""', "''", "``", "**", "__", "$$", "“”", "‘’")
 _WRITTEN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), plain)
     for pattern, plain in (
+        # {,} is a comma without a space after it; \, and thin spaces separate thousands.
         (r"\{,\}", ","),
         (r"(?<=[0-9])(?:\\[,;! ]|[\u2009\u202f])(?=[0-9]{3})", ""),
+        # \frac{3}{4} and \frac34.
         (r"\\[dt]?frac\{?(-?[0-9]+|(?<=frac)[0-9])\}?\{?([0-9]+)\}?", r" \1/\2"),
+        # A sign apart from its number, or before a currency.
         (r"([=:({>][ \t]*)[-−–][ \t]+(?=[$€£]?[0-9.])", r"\1-"),
         (r"[-−–][ \t]?[$€£](?=[0-9.])", "-"),
+        # 3 x 10^4, and a fraction with spaces.
         (r"([0-9.]) ?(?:x|×|\\times|\\cdot|\*) ?10(?:\^|\*\*)\{?(-?[0-9]{1,2})\}?", r"\1e\2"),
         (r"(?<=[0-9]) / (?=[0-9])", "/"),
     )

@@ -47,9 +47,9 @@ class RecordedCall:
     """Wall time, pauses between attempts included."""
     outcome: Literal["answered", "failed"]
     reason: str = ""
-    """Why it failed, in words that repeat from call to call."""
+    """The reason of a failure, in words that repeat from call to call."""
     detail: str = ""
-    """What was special about this failure."""
+    """The details of this failure."""
 
 
 class Journal(Protocol):

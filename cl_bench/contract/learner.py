@@ -76,7 +76,7 @@ class LearnerConfig:
 
     @property
     def exercises_ahead(self) -> int:
-        """How many exercises, those of the step at hand included, the learner wants to see."""
+        """Number of exercises that the learner wants to see, those of the present step included."""
         return 0
 
 

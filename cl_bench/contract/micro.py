@@ -179,6 +179,7 @@ class MicroTask:
     def _problem(self, split: Split, index: int) -> Problem:
         rng = hashed_rng(self.name, self._setting, split, self._seed, index)
         question = self._domain.draw(rng, self._level, self._convention)
+        # About one text in two to five belongs to the split asked for.
         while split_of(question.text) != split:
             question = self._domain.draw(rng, self._level, self._convention)
         solution = self._domain.solve(question, self._convention, Slip.never)

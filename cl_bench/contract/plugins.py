@@ -8,7 +8,7 @@ A package offers them as entry points, in the groups of `GROUPS`:
 The full name is the distribution's normalised name, a slash and the entry point's own name:
 `acme-streams/colours`. The installed packages are searched once, when a name is asked for that is
 not built in; a plug-in's code is imported when it is loaded or listed. A plug-in that cannot be
-used is broken: loading it is a `PluginError` with the reason, everything else goes on.
+used is called broken: loading it raises `PluginError` with the reason, and all else works.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Plugin:
     value: str
     """The object's place: `module:attribute`."""
     fault: str = ""
-    """Why it cannot be loaded, as far as that shows without importing it."""
+    """The reason why it cannot be loaded, as far as that shows without importing it."""
 
     @property
     def origin(self) -> str:

@@ -202,6 +202,7 @@ class Course:
     def _batch(self, step: int) -> Batch:
         stage = self.stage_of(step)
         before = self._ends[stage] - self.stream.stages[stage].steps
+        # A domain that comes back goes on where its last stage ended: no problem twice.
         start = (self._taken[stage] + step - 1 - before) * self._size
         task = self._tasks[stage]
         problems = task.problems("train", self._size, start)

@@ -46,7 +46,7 @@ def stream(name: str, *, steps: int | None = None, setting: str | None = None) -
     """Return a named stream, that of a file, or `a-to-b(-to-c…)` over known domains.
 
     The three are tried in that order. `steps` and `setting` replace those of every stage. Raises
-    `UsageError` for a name that is none of them, and for impossible steps and settings.
+    `UsageError` for any other name, and for impossible steps and settings.
     """
     if name in STREAMS:
         found = STREAMS.load(name)

@@ -119,10 +119,12 @@ class Evaluator:
         Raises `DivergedError` if a distribution is not finite.
         """
         found: list[Scored] = []
+        # An equal policy diverges nowhere, which saves a pass of the base over every response.
         self._unmoved = step == 0 or self._policy.is_base()
         for problems in self._stream:
             found += self._of_stream(problems, step, learner_prompt, boundary)
         told = [row for scored in found for row in scored.transcripts] if boundary else []
+        # Transcripts of the stream's problems only: `told` is complete before the other sets.
         for problems, kind in self._elsewhere() if boundary else ():
             scored = self._of_policy(problems, step, kind, _ELSEWHERE)
             found.append(scored.labelled(_label(step, problems, kind, "trained")))
@@ -146,7 +148,7 @@ class Evaluator:
         base: dict[str, Scored] = {}
         for kind, prompt in prompts.items():
             if prompt in trained:
-                continue
+                continue  # the learner's prompt is still the seed prompt
             asked = problems.under(prompt)
             trained[prompt] = self._of_policy(asked, step, kind, prompt)
             if with_base:
@@ -166,6 +168,7 @@ class Evaluator:
         """
         with self._sampling_seed(step, asked.key, kind):
             rollouts = self._sample(repeated(asked), from_base=False)
+        # Accuracy needs all samples; a divergence is exact on one response to each problem.
         first = rollouts[:: asked.samples]
         forward = self._measure(asked, first, from_base=False, same=self._unmoved)
         base = self._from_base(asked, prompt)

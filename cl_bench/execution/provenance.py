@@ -79,6 +79,7 @@ def code_of(source: str) -> str:
     """
     lines = source.splitlines(keepends=True)
     for node in ast.walk(ast.parse(source)):
+        # Docstrings, of attributes too, are expressions that are only a text.
         said = node.value if isinstance(node, ast.Expr) else None
         if isinstance(said, ast.Constant) and isinstance(said.value, str):
             last = said.end_lineno or said.lineno

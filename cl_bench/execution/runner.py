@@ -63,6 +63,7 @@ class Runner:
     ) -> None:
         self._directory, self._stream, self._config = directory, stream, config
         self._progress = progress
+        # Before the learner is built, which may draw.
         seed_everything(config.seed)
         self._policy = policy
         self._ledger = Ledger(journal=journal)
@@ -96,7 +97,7 @@ class Runner:
         checks have passed. Raises `UsageError` or `ModelError` if a check fails, `DivergedError` if
         training diverges; errors of a learner, a domain or a disk pass.
         """
-        LEARNERS.load(config.learner)
+        LEARNERS.load(config.learner)  # an unknown or broken one fails before a model is loaded
         started = perf_counter()
         policy = _load_policy(config, config.threads)
         config = config.anywhere()
@@ -192,7 +193,7 @@ class Runner:
                 self._step += 1
                 rows.append({"step": self._step, **label, **_row(record)})
                 self._progress.step(self._step, stage, record)
-                self._collapse.see(self._step, record)
+                self._collapse.see(self._step, record)  # last, so that the tables have this row
         except DivergedError as error:
             raise self._diverged(error, rows, self._step + 1) from error
         self._time("learn", started)
@@ -235,7 +236,7 @@ class Runner:
             "transcripts": [row | place for row in evaluation.transcripts],
         }
         self._record(self._tables(steps) | measured)
-        self._timing = []
+        self._timing = []  # the time of this checkpoint goes into the next part
         self._part += 1
         self._checkpoint()
         self._time("checkpoint", started)

@@ -108,6 +108,7 @@ class FastWeights:
             self._tester,
             self._rewriter,
             self._config,
+            # From run and round alone, so that a resumed run makes the same choices.
             seed=hashed_rng("gepa", self._config.seed, number).getrandbits(32),
             wave=self._wave,
         )
@@ -167,6 +168,7 @@ class FastWeights:
                 members[trial.text] = member
             else:
                 rejected.append(member)
+        # The frontier comes as places in the pool, members are found by text.
         frontier = {evolution.texts[candidate] for candidate in evolution.frontier}
         others = _not_worse(members, dict(zip(evolution.texts, evolution.scores, strict=True)))
         self._population = _survivors(
@@ -199,6 +201,8 @@ def _survivors(
     """Return at most `size` members, best mean first; `others` only after the frontier."""
     ranked = sorted(members, key=lambda member: (-member.score, member.prompt_id))
     kept = [member for member in ranked if member.text in frontier | others]
+    # The sort is stable: frontier first, and by rank within both parts. What is returned is in the
+    # order of rank alone, because the first prompt is the best one.
     chosen = sorted(kept, key=lambda member: member.text not in frontier)[:size]
     return [member for member in kept if member in chosen]
 

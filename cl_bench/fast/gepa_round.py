@@ -72,6 +72,7 @@ def evolve(
     policy, a judge or a reflector pass; failed reflections are counted in the ledger.
     """
     validation = exercises[: config.round_exercises]
+    # One generation for the whole population, instead of gepa's one for each candidate.
     scored = [*map(_evaluation, tester.try_out([(text, validation) for text in population]))]
     log = rewriter.log = RoundLog(pool=set(population))
     rewriter.fits = lambda text: tester.fits(text, exercises)
@@ -85,7 +86,9 @@ def evolve(
             reflection_strategy=rewriter,
             acceptance_criterion=Acceptance(log),
             sampling_strategy=_Waves(config, wave, seed),
+            # The stopper counts iterations, and an iteration is a wave.
             stop_callbacks=MaxCandidateProposalsStopper(ceil(config.proposals / wave)),
+            # gepa calls those methods of a callback that exist; its type wants all of them.
             callbacks=[cast(GEPACallback, warm_start)],
             logger=_Silence(),
             track_best_outputs=False,
@@ -148,6 +151,7 @@ class _Adapter(GEPAAdapter[Exercise, JudgedRollout, str]):
         eval_batch: Evaluation,
         components_to_update: list[str],
     ) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        # The rewriter takes the rollouts as they are; each reflector writes its own request.
         return {COMPONENT: [{"rollout": rollout} for rollout in eval_batch.trajectories or []]}
 
 

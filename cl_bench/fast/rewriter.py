@@ -88,7 +88,7 @@ class Rewriter:
             for reflection in self._ask(requests):
                 text = reflection.text if reflection else ""
                 fresh = bool(text) and self._is_fresh(text, wave)
-                wave.add(text)
+                wave.add(text)  # the empty text too, which is never fresh
                 # gepa drops a proposal without texts before it is rolled out.
                 proposals.append((ReflectionProposal({COMPONENT: text} if fresh else {}), self))
         return proposals
@@ -127,6 +127,7 @@ class Rewriter:
             return None
 
     def _spend_calls(self, calls: int) -> None:
+        # Checked before the call, whose tokens are not known yet: a run may exceed it by a wave.
         if 0 < self._budget <= self._ledger.fast.reflection_tokens:
             raise ReflectionError(f"the budget of {self._budget:,} reflection tokens is spent")
         self._ledger.add("fast", reflection_calls=calls)

@@ -107,7 +107,7 @@ def sample_size(effect: float, *, power: float = 0.8, level: float = 0.05) -> in
 
 @dataclass(frozen=True)
 class NoiseFloor:
-    """How much a checkpoint's accuracy moves when nothing but the sampling seed does."""
+    """The change of a checkpoint's accuracy when only the sampling seed changes."""
 
     difference: float
     """Of the two scorings, first − second."""

@@ -1,4 +1,4 @@
-"""How far from its base model a learner goes for the accuracy it reaches."""
+"""The divergence from its base model at which a learner reaches an accuracy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many samples a learner needs, and how near it comes to the best of those compared.
+"""The samples that a learner needs, and its share of the best gain among those compared.
 
 Every number of samples is either training samples (`samples_slow` in the tables, the paper's axis)
 or all rollouts, those of the prompt optimiser included (`rollouts`). Report both, each by its name.

@@ -22,7 +22,7 @@ def min_accuracy(acc_E_J: ArrayLike, stage_E: ArrayLike) -> float | Undefined:
     if isinstance(checked, Undefined):
         return checked
     acc, stage = checked
-    finished = range(acc.shape[1] - 1)
+    finished = range(acc.shape[1] - 1)  # tasks count from 0 here, stages from 1
     return float(np.mean([acc[stage > task + 1, task].min() for task in finished]))
 
 

@@ -47,6 +47,7 @@ def return_what_is_freed(model: PreTrainedModel) -> None:
     """
     if sys.platform != "linux" or model.num_parameters() * _NUMBER < _HEAVY:
         return
+    # Either call also stops glibc from raising its thresholds by itself.
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(_M_MMAP_THRESHOLD, _APART)
@@ -57,6 +58,7 @@ def sampling_rows(model: PreTrainedModel, length: int, most: int) -> int:
     """Return how many rows of `length` tokens , prompt and response, to sample together."""
     config: Any = model.config.get_text_config()
     heads = _either(config, "num_key_value_heads", "num_attention_heads", "n_head")
+    # Models whose heads are wider than hidden size / heads say so in `head_dim`.
     width = heads * (getattr(config, "head_dim", None) or _head(config))
     # 2: a key and a value for every token and layer.
     return _rows(CACHE, 2 * _layers(config) * width * _NUMBER * length, most)
@@ -69,6 +71,7 @@ def gradient_passes(model: PreTrainedModel, rows: Sequence[Row], most: int) -> l
     """
     config: Any = model.config.get_text_config()
     cost = _KEPT * _layers(config) * _either(config, "hidden_size", "n_embd") * _NUMBER
+    # Greedy: a pass takes rows until one more would exceed the budget; one row it always takes.
     ends: list[int] = []
     first = 0
     for end in range(1, len(rows) + 1):

@@ -80,11 +80,12 @@ class Policy:
         settle_template(tokenizer)
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token
-        tokenizer.padding_side = "left"
+        tokenizer.padding_side = "left"  # so that all responses begin in the same column
         logging.getLogger("transformers.integrations.hub_kernels").addFilter(_no_kernel_advice)
         return_what_is_freed(model)
         self.model = model
         self.tokenizer = tokenizer
+        # A copy, because training changes the model in place.
         self._base = (model if frozen else copy.deepcopy(model)).requires_grad_(False)
         self._base.train(False)
         self.sampler: Sampler = TransformersSampler(self)
@@ -216,6 +217,7 @@ class Policy:
             )
             for chat in chats
         ]
+        # Fast tokenizers refuse lone surrogates. Special tokens are already in the template's text.
         whole = [well_formed(str(text)) for text in texts]
         ids: list[list[int]] = self.tokenizer(whole, add_special_tokens=False)["input_ids"]
         return ids

@@ -14,7 +14,7 @@ import torch
 def seed_everything(seed: int) -> None:
     """Seed the global generators of Python, numpy and torch."""
     random.seed(seed)
-    np.random.seed(seed % 2**32)
+    np.random.seed(seed % 2**32)  # numpy takes no larger seed
     torch.manual_seed(seed)
 
 

@@ -40,20 +40,23 @@ def response_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int
 
 
 def _response_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int) -> Tensor:
+    # Two prompts are the same if ids and padding are; `places` has the number of each row's prompt.
     prompts, places = torch.unique(
         torch.stack([ids[:, :-keep], mask[:, :-keep]], dim=1), dim=0, return_inverse=True
     )
     responses = ids[:, -keep:]
+    # Padding on the left shifts no position; what padding itself gets does not matter, if valid.
     positions = (mask.cumsum(-1) - 1).clamp_min(0)
     read = model(
         input_ids=prompts[:, 0],
         attention_mask=prompts[:, 1],
         position_ids=(prompts[:, 1].cumsum(-1) - 1).clamp_min(0),
         use_cache=True,
-        logits_to_keep=1,
+        logits_to_keep=1,  # only the last position predicts a token of the response
     )
     cache = cache_of(read, model)
     last = _cut_between(read.logits, cache)
+    # From one row a prompt to one row a response; autograd adds up the gradients of the copies.
     cache.reorder_cache(cast(torch.LongTensor, places))
     rest = model(
         input_ids=responses,
@@ -62,6 +65,7 @@ def _response_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: in
         use_cache=True,
         **{cache_argument(model): cache},
     )
+    # The prompt's end predicts the first token, each token the next one, the last token nothing.
     return torch.cat([last[places], rest.logits[:, :-1]], dim=1).float()
 
 

@@ -58,7 +58,7 @@ class SelfDistillation(ParameterTrainer):
 
     def _step(self, batch: Batch, prompts: Sequence[str]) -> StepRecord:
         started = time.perf_counter()
-        self._steps += 1
+        self._steps += 1  # first, so that an error names this step
         exercises = [exercise for exercise in batch for _ in range(self._config.group_size)]
         rollouts = self._sample(exercises)
         reward = self._reward(exercises, rollouts)
@@ -118,6 +118,7 @@ class SelfDistillation(ParameterTrainer):
         self._adam.zero_grad(set_to_none=True)
         for rows in self._passes(moving):
             part = self._divergence(rows) / tokens
+            # Each pass walks back at once, so that only one graph is alive; gradients add up.
             part.backward()  # type: ignore[no-untyped-call]
             loss += float(part.detach())
         self._check(loss, "loss")

@@ -97,11 +97,7 @@ BROKEN: list[tuple[Registry[Any], str, str]] = [
     (DOMAINS, "x = acme_needs:DOMAIN", "No module named 'not_installed_here'"),
     (DOMAINS, "x = acme_leaves:DOMAIN", "SystemExit: 3"),
     (DOMAINS, "x = acme_module:MISSING", "has no attribute 'MISSING'"),
-    (
-        DOMAINS,
-        "x = acme_module",
-        "'acme_module' is not a place; write module:attribute",
-    ),
+    (DOMAINS, "x = acme_module", "'acme_module' is not a place; write module:attribute"),
     (DOMAINS, "x = acme_module:Toy", "it is the class Toy; offer an instance"),
     (DOMAINS, "x = acme_module:STREAM", "it is of type Stream; offer a Domain"),
     (DOMAINS, "x = acme_module:SHORT", "it calls itself 'toy', but tables and commands name it"),

@@ -50,6 +50,7 @@ class TransformersSampler:
     ) -> list[Sampled]:
         """Return what `Sampler.sample` promises; rows of like length share a batch."""
         policy = self._policy
+        # By length, so that little of a batch is padding.
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
         longest = max(map(len, prompts), default=0) + max_new_tokens
         found: dict[int, Sampled] = {}
@@ -133,6 +134,7 @@ class _Batch:
         self._model, self._argument = model, cache_argument(model)
         self.rows = list(range(len(prompts)))
         """The number of each row's prompt."""
+        # A dict keeps the order, so that the same call always makes the same batch.
         different = list(dict.fromkeys(tuple(prompt) for prompt in prompts))
         place = {prompt: number for number, prompt in enumerate(different)}
         ids, mask = left_pad(different, pad)
@@ -146,7 +148,7 @@ class _Batch:
         )
         self._cache = cache_of(output, model)
         self.logits = output.logits[:, -1]
-        if len(different) < len(prompts):
+        if len(different) < len(prompts):  # from one row a prompt to one row a response
             self._take([place[tuple(prompt)] for prompt in prompts])
 
     def keep(self, places: Sequence[int]) -> None:
