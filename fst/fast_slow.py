@@ -7,7 +7,7 @@ that: without `mixed_groups` each problem's rollouts read one prompt, problems t
 without `refill` the population is the Pareto frontier alone, which may be one prompt.
 
 Departures from the paper, from whose authors' code this is independent:
-- the reflection LM is by default the run's own frozen base, not a larger model;
+- by default the reflection LM is the run's own frozen base, not a larger model;
 - the optimiser of prompts scores on the exercises of the next few steps, so that it sees the
   stream in the same order as RL and nothing else;
 - one epoch per generated batch: the importance ratio is 1 and CISPO's clip does not bite.
@@ -74,9 +74,10 @@ class FastSlow:
             if self._until_round == 0:
                 self._fast.round(first_exercises((*batches, *ahead), self._exercises))
                 self._until_round = self._every
+            # RL goes on up to the next round, which may lie beyond these batches.
             now, batches = batches[: self._until_round], batches[self._until_round :]
             for record in self._slow.steps(now, self._fast.prompts):
-                self._until_round -= 1
+                self._until_round -= 1  # before the record, after which the caller may save
                 yield record
 
     def boundary(self) -> None:

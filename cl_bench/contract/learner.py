@@ -1,7 +1,7 @@
-"""The contract between the runner and a learner, and what both count with.
+"""The contract between the runner and a learner, with the ledger and the records of both.
 
-A learner is told what the stream shows it and nothing more: exercises, without the name of their
-task and without its boundaries. It spends from one kind of budget and reports it to a `Ledger`.
+A learner sees exercises, in the order of the stream, and neither the name of their task nor its
+boundaries. It reports everything it spends to a `Ledger`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Batch = Sequence[Exercise]
 
 
 def first_exercises(batches: Iterable[Batch], count: int) -> list[Exercise]:
-    """The first `count` exercises of `batches`, or all if they are fewer."""
+    """Return the first `count` exercises of `batches`, or all if there are fewer."""
     return list(islice(chain.from_iterable(batches), count))
 
 
@@ -76,13 +76,13 @@ class LearnerConfig:
 
     @property
     def exercises_ahead(self) -> int:
-        """Exercises, those of the step at hand included, that the learner wants to look at."""
+        """Number of exercises that the learner wants to see, those of the present step included."""
         return 0
 
 
 @dataclass(slots=True)
 class Spend:
-    """What one channel has spent so far."""
+    """The amounts that one channel has spent so far."""
 
     rollouts: int = 0
     """Responses sampled for learning; evaluation is not counted."""
@@ -171,32 +171,37 @@ class PromptRecord:
     score: float
     """Mean score on the round's exercises; NaN if it was not scored on all of them."""
     fate: Fate
-    """What became of it in this round."""
+    """Its fate in this round."""
 
 
 class Learner(Protocol):
-    """What the runner drives.
-
-    `learn` takes one step per batch of `batches` and yields a record after each. `ahead` are the
-    next batches of the same task, to look at; there are fewer of them where it ends.
-    `prompt` is the system prompt it would be evaluated with now. `lineage` returns the prompt
-    records since the last call. `save` and `load` write and read the whole state, so that a loaded
-    learner goes on exactly as the saved one would have.
-    """
+    """A learner as the runner drives it."""
 
     name: str
 
-    def learn(
-        self, batches: Sequence[Batch], ahead: Sequence[Batch] = ()
-    ) -> Iterator[StepRecord]: ...
+    def learn(self, batches: Sequence[Batch], ahead: Sequence[Batch] = ()) -> Iterator[StepRecord]:
+        """Take one step per batch of `batches` and yield a record after each.
 
-    def prompt(self) -> str: ...
+        `ahead` are the next batches of the same task, to look at and not to train on; towards the
+        task's end there are fewer of them.
+        """
+        ...
 
-    def lineage(self) -> list[PromptRecord]: ...
+    def prompt(self) -> str:
+        """Return the system prompt that the learner would be evaluated with now."""
+        ...
 
-    def save(self, folder: Path) -> None: ...
+    def lineage(self) -> list[PromptRecord]:
+        """Return the prompt records since the last call."""
+        ...
 
-    def load(self, folder: Path) -> None: ...
+    def save(self, folder: Path) -> None:
+        """Write the whole state into the existing `folder`."""
+        ...
+
+    def load(self, folder: Path) -> None:
+        """Take over what `save` wrote, so as to go on exactly as the saved learner would have."""
+        ...
 
 
 @runtime_checkable
@@ -210,22 +215,23 @@ class HearsBoundaries(Protocol):
 
 
 Find = Callable[[str], Exercise]
-"""Gives the exercise of a key, out of the steps taken so far; `RunDirectoryError` for others."""
+"""Returns the exercise of a key from the steps taken so far; raises `RunDirectoryError` for any
+other key."""
 
 
 @runtime_checkable
 class RecallsExercises(Protocol):
     """An optional ability: to learn from exercises of earlier steps, after a resume too.
 
-    An exercise cannot be saved, but its key can. `recall` is called once after `load`, with what
-    finds the exercise of a key.
+    An exercise cannot be saved, but its key can. `recall` is called once after `load`, with the
+    function that finds the exercise of a key.
     """
 
     def recall(self, find: Find) -> None: ...
 
 
 def load_learner(learner: Learner, folder: Path, find: Find) -> None:
-    """`load`, and `recall` for a learner that has it: what a resume has to do."""
+    """Restore a saved learner: `load`, then `recall` if it has that ability."""
     learner.load(folder)
     if isinstance(learner, RecallsExercises):
         learner.recall(find)
@@ -233,14 +239,14 @@ def load_learner(learner: Learner, folder: Path, find: Find) -> None:
 
 @dataclass(frozen=True)
 class LearnerFactory:
-    """What the registry holds under a learner's name."""
+    """A learner as the registry holds it: its maker, its settings and its label."""
 
     build: Callable[[Any, Any, Ledger], Learner]
-    """Makes the learner: from a `cl_bench.model.policy.Policy`, an instance of `config` and the
+    """Makes the learner from a `cl_bench.model.policy.Policy`, an instance of `config` and the
     ledger. Usually the learner's class."""
     config: type[LearnerConfig] = LearnerConfig
     """Its settings."""
     channels: tuple[Channel, ...] = CHANNELS
-    """What it spends on: `slow` for parameters, `fast` for prompts."""
+    """The channels it spends on: `slow` for parameters, `fast` for prompts."""
     label: str = ""
-    """Its name in figures and tables; empty takes that of the registry."""
+    """Its name in figures and tables; empty stands for the name in the registry."""

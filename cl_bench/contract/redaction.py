@@ -10,7 +10,7 @@ from cl_bench.contract.text import one_line
 
 _SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)S?\Z", re.IGNORECASE)
 _SHORTEST = 8
-"""A shorter value is no key; hiding it would mutilate texts (`OPENAI_API_KEY=none`)."""
+"""Shorter values are not keys; to hide them would mutilate texts (`OPENAI_API_KEY=none`)."""
 _IN_URL = re.compile(r"(?P<scheme>\bhttps?://)[^\s/@?#\"']*@", re.IGNORECASE)
 _QUERY = re.compile(r"(?P<url>\bhttps?://[^\s?#\"'<>]*)[?#][^\s\"'<>]*", re.IGNORECASE)
 _LONGEST = 300
@@ -20,7 +20,7 @@ _PRINTED = 1_000
 
 
 def redacted(text: str) -> str:
-    """`text` with the environment's keys hidden; an endpoint may repeat what it was sent."""
+    """Return `text` with the environment's keys hidden; an endpoint may repeat what it was sent."""
     for name, value in os.environ.items():
         if _SECRET_NAME.search(name) and len(value.strip()) >= _SHORTEST:
             text = text.replace(value.strip(), "[hidden]")
@@ -28,7 +28,7 @@ def redacted(text: str) -> str:
 
 
 def short_line(text: str) -> str:
-    """A foreign text as one short, printable line without keys, and URLs without their query."""
+    """Return a foreign text as one short, printable line without keys and queries of URLs."""
     bare = _QUERY.sub(r"\g<url>", _IN_URL.sub(r"\g<scheme>", redacted(text)))
     return one_line(bare, _LONGEST)
 

@@ -1,8 +1,8 @@
-"""Finding domains, streams, learners and metrics by name, once at the start of a run.
+"""Finding domains and learners by name, once at the start of a run.
 
-What is built in stands in literal lazy tables; other packages add to them (see
+The built-in ones stand in literal tables; other packages add to them (see
 cl_bench.contract.plugins). Nothing is imported before it is asked for, and nothing here is used
-inside a learning loop.
+inside a learning loop. The registry of streams is `cl_bench.contract.stream_names.STREAMS`.
 """
 
 from __future__ import annotations
@@ -22,21 +22,23 @@ Entry = TypeVar("Entry")
 
 @dataclass(frozen=True)
 class Registry(Generic[Entry]):
-    """Names of one kind of thing, each with the `module:attribute` it lives in and a summary.
+    """Entries of one kind by name: built in, of plug-ins, or made by a source.
 
-    Plug-ins of the entry-point `group` follow the `table`, held to `contract` when loaded. A
-    source makes an entry from any name that it knows: `gym/gcd`, `data/my.jsonl`.
+    A source makes an entry from any name that it knows: `gym/gcd`, `data/my.jsonl`.
     """
 
     kind: str
+    """The kind in words, for messages."""
     table: Mapping[str, tuple[str, str]] = field(repr=False)
+    """By name, the `module:attribute` of each built-in entry, and a summary."""
     group: str
+    """The entry-point group of the plug-ins."""
     check: str = field(repr=False)
-    """The `module:function` that finds what is wrong with a plug-in's object."""
+    """The `module:function` that returns what is wrong with a plug-in's object (see `Check`)."""
     sources: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
-    """How names of a source look, the module that makes their entries, and a summary.
+    """By the form of a source's names, the module that makes their entries, and a summary.
 
-    The module has `known(name)`, which looks at the text alone, `load(name)`, and in `NAMES` those
+    The module has `known(name)`, which looks at the text alone, `load(name)`, and in `NAMES` the
     names that it can list."""
 
     def __iter__(self) -> Iterator[str]:
@@ -49,9 +51,10 @@ class Registry(Generic[Entry]):
         return name in self.table or self.plugin(name) is not None or self._source(name) is not None
 
     def load(self, name: str) -> Entry:
-        """Import the entry called `name`; an unknown name is a `UsageError` with a suggestion.
+        """Import and return the entry called `name`.
 
-        A plug-in that cannot be used is a `PluginError`.
+        Raises `UsageError` with a suggestion for an unknown name, and `PluginError` for a plug-in
+        that cannot be used.
         """
         if name in self.table:
             return cast(Entry, _at(self.table[name][0]))
@@ -64,19 +67,19 @@ class Registry(Generic[Entry]):
         raise unknown(self.kind, name, [*self, *self.sources], self.sourced())
 
     def plugin(self, name: str) -> Plugin | None:
-        """The plug-in of that full name, broken or not; None for what is built in or unknown."""
+        """Return the plug-in of that full name, broken or not, or None if there is none."""
         return discovered(self.group).get(name) if "/" in name else None
 
     def is_sourced(self, name: str) -> bool:
-        """Whether a source makes, or made, what has that name: neither built in nor a plug-in."""
+        """Tell whether that name is a source's, hence neither built in nor a plug-in's."""
         return name not in self.table and self.plugin(name) is None and bool(self._source(name))
 
     def sourced(self) -> list[str]:
-        """The names that sources can list."""
+        """Return the names that sources can list."""
         return [name for module in self._modules() for name in module.NAMES]
 
     def _source(self, name: str) -> Any:
-        """The module of the source that knows `name`; None if none does."""
+        """Return the module of the source that knows `name`, or None."""
         return next((module for module in self._modules() if module.known(name)), None)
 
     def _check(self) -> Check:
@@ -86,7 +89,7 @@ class Registry(Generic[Entry]):
         return (import_module(module) for module, _ in self.sources.values())
 
     def summaries(self) -> list[tuple[str, str]]:
-        """Each name with its line. What is built in is not imported for that; plug-ins are."""
+        """Return each name with its line. Plug-ins are imported for that, built-in entries not."""
         return [
             *((name, summary) for name, (_, summary) in self.table.items()),
             *(
@@ -182,6 +185,6 @@ LEARNERS: Registry[LearnerFactory] = Registry(
 )
 
 DEFAULT_LEARNER = "fst"
-"""What runs where none is named."""
+"""The learner of a run that names none."""
 REFERENCE_LEARNER = "rl"
-"""The one whose accuracy others are timed to reach, and that probes plasticity."""
+"""The learner whose accuracy others are timed to reach, and that probes plasticity."""

@@ -29,20 +29,20 @@ class Stage:
     setting: str = "default"
     """The domain's difficulty: easy, default or hard."""
     source: str = ""
-    """What the registry finds the domain by, where that is not its name: the path of a file."""
+    """The text that the registry finds the domain by, if it is not the name: a file's path."""
 
     @property
     def reference(self) -> str:
-        """What the registry finds the domain by."""
+        """The text that the registry finds the domain by."""
         return self.source or self.domain
 
     def load(self) -> Domain:
-        """The domain; unknown names raise `UsageError`."""
+        """Return the domain; raise `UsageError` for an unknown name."""
         return DOMAINS.load(self.reference)
 
     @classmethod
     def on(cls, found: str, steps: int, setting: str = "default") -> Stage:
-        """A stage on the domain that the registry finds by `found`."""
+        """Return a stage on the domain that the registry finds by `found`."""
         domain = DOMAINS.load(found)
         source = domain.reference if isinstance(domain, Referenced) else found
         return cls(domain.name, steps, setting, "" if source == domain.name else source)
@@ -68,8 +68,9 @@ class Stream:
     def outside(self) -> tuple[str, ...]:
         """Domains that are evaluated though the stream does not train on them.
 
-        Those it names itself; else the other built-in ones, which share the conventions of the
-        embedded model, but none beside domains of a source, whose models know no conventions.
+        They are those that the stream names. If it names none, they are the other built-in ones,
+        which the embedded model knows; but there are none if the stream has a domain of a source,
+        because such streams are for pretrained models, which do not know the built-in ones.
         """
         if self.retention is not None:
             return self.retention
@@ -83,7 +84,7 @@ class Stream:
         return sum(stage.steps for stage in self.stages)
 
     def describe(self) -> dict[str, Any]:
-        """The stream as plain data, for a manifest."""
+        """Return the stream as plain data, for a manifest."""
         return {
             "name": self.name,
             "version": self.version,
@@ -93,7 +94,7 @@ class Stream:
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any]) -> Stream:
-        """The stream that `describe` described, whatever domains there are by now."""
+        """Return the stream that `describe` described, even if other domains are built in now."""
         stages = tuple(
             Stage(stage["domain"], stage["steps"], stage["setting"], stage.get("source", ""))
             for stage in description["stages"]
@@ -107,16 +108,14 @@ def _describe(stage: Stage) -> dict[str, Any]:
 
 
 def _identified(reference: str) -> dict[str, Any]:
-    """What names a domain for good: its name, version, and the reference that finds it if that is
-    another."""
+    """Return a domain's name and version, and the reference that finds it if it has another."""
     domain = DOMAINS.load(reference)
     source = {} if domain.name == reference else {"source": reference}
     return {"domain": domain.name, "domain_version": domain.version, **source}
 
 
 def require_stages(stages: Sequence[Stage]) -> None:
-    """`UsageError` for the first stage whose domain or setting does not exist, and for two domains
-    of one name."""
+    """Raise `UsageError` for an unknown domain or setting, or for two domains of one name."""
     sources: dict[str, str] = {}
     for stage in stages:
         if sources.setdefault(stage.domain, stage.source) != stage.source:
@@ -149,23 +148,23 @@ class Course:
         self._taken = _steps_before(stream.stages)
 
     def stage_of(self, step: int) -> int:
-        """Index of the stage to which training step `step` (1-based) belongs."""
+        """Return the index of the stage to which training step `step` (1-based) belongs."""
         return next(i for i, end in enumerate(self._ends) if step <= end)
 
     def end_of(self, stage: int) -> int:
-        """The last step (1-based) of the stage with that index."""
+        """Return the last step (1-based) of the stage with that index."""
         return self._ends[stage]
 
     def batches(self, first: int, last: int) -> list[Batch]:
-        """The batches of steps `first` … `last` (1-based, inclusive)."""
+        """Return the batches of steps `first` … `last` (1-based, inclusive)."""
         return [self._batch(step) for step in range(first, last + 1)]
 
     def ahead(self, last: int, most: int) -> list[Batch]:
-        """The batches of up to `most` steps after step `last` (1-based), of its stage alone."""
+        """Return the batches of up to `most` steps after step `last` (1-based) of its stage."""
         return self.batches(last + 1, min(last + most, self.end_of(self.stage_of(last))))
 
     def past(self, last: int) -> Find:
-        """What finds an exercise of the steps 1 … `last` by its key."""
+        """Return the function that finds an exercise of the steps 1 … `last` by its key."""
 
         def find(key: str) -> Exercise:
             step = key.partition(".")[0]
@@ -181,20 +180,20 @@ class Course:
         return find
 
     def evaluation_task(self, domain: str) -> Task:
-        """The task of `domain` in this stream: the same convention and setting as in training."""
+        """Return the task of `domain`, with the convention and setting of training."""
         return self._tasks[self._first_stage(domain)]
 
     def evaluation_setting(self, domain: str) -> str:
-        """The setting of `evaluation_task`: that of the domain's first stage."""
+        """Return the setting of `evaluation_task`: that of the domain's first stage."""
         return self.stream.stages[self._first_stage(domain)].setting
 
     def task(self, domain: str, setting: str) -> Task:
-        """The task of `domain` that belongs to the course's seed, in any setting."""
+        """Return the task of `domain` that belongs to the course's seed, in any setting."""
         found = self.domain(domain)
         return found.task(seed=self.seed, setting=setting, feedback=self._feedback)
 
     def domain(self, name: str) -> Domain:
-        """A domain of the stream by its name."""
+        """Return a domain of the stream by its name."""
         return self.stream.stages[self._first_stage(name)].load()
 
     def _first_stage(self, domain: str) -> int:
@@ -203,6 +202,7 @@ class Course:
     def _batch(self, step: int) -> Batch:
         stage = self.stage_of(step)
         before = self._ends[stage] - self.stream.stages[stage].steps
+        # A domain that comes back goes on where its last stage ended: no problem twice.
         start = (self._taken[stage] + step - 1 - before) * self._size
         task = self._tasks[stage]
         problems = task.problems("train", self._size, start)
@@ -218,7 +218,10 @@ def _cumulative(steps: Sequence[int]) -> list[int]:
 
 
 def _steps_before(stages: Sequence[Stage]) -> list[int]:
-    """For each stage, the steps earlier stages spent on the same domain: problems go on there."""
+    """Return, for each stage, the steps that earlier stages spent on the same domain.
+
+    A domain that comes back goes on with new problems.
+    """
     return [
         sum(other.steps for other in stages[:i] if other.domain == stage.domain)
         for i, stage in enumerate(stages)

@@ -43,9 +43,10 @@ STREAMS: Registry[Stream] = Registry(
 
 
 def stream(name: str, *, steps: int | None = None, setting: str | None = None) -> Stream:
-    """A named stream, a stream file, or `a-to-b(-to-c…)` over known domains, tried in that order.
+    """Return a named stream, that of a file, or `a-to-b(-to-c…)` over known domains.
 
-    `steps` and `setting` replace those of every stage.
+    The three are tried in that order. `steps` and `setting` replace those of every stage. Raises
+    `UsageError` for any other name, and for impossible steps and settings.
     """
     if name in STREAMS:
         found = STREAMS.load(name)
@@ -91,7 +92,7 @@ def _joined(domains: Sequence[str]) -> Stream:
 
 
 def readings(name: str, domains: Container[str]) -> list[tuple[str, ...]]:
-    """The ways to read `name` as domains joined by `-to-`, at most two of them.
+    """Return the ways to read `name` as domains joined by `-to-`, at most two of them.
 
     A domain's package may itself be called `seq-to-seq`, so that cutting at every `-to-` is not
     enough.
@@ -103,12 +104,12 @@ def readings(name: str, domains: Container[str]) -> list[tuple[str, ...]]:
             domain = _SEPARATOR.join(words[start:end])
             if ways[start] and domain in domains:
                 ways[end] += [(*way, domain) for way in ways[start]]
-        ways[end] = ways[end][:2]
+        ways[end] = ways[end][:2]  # two are enough to call a name ambiguous
     return ways[-1]
 
 
 def _unread(name: str) -> str:
-    """The part of a stream's name that is no domain, as far as can be told."""
+    """Return the part of a stream's name that is not a domain, as far as can be told."""
     words = name.split(_SEPARATOR)
     known = set(DOMAINS)
     start = max(

@@ -1,4 +1,4 @@
-"""What is checked before a run directory is made, or before an old run goes on.
+"""Checks before a run directory is made, or before an old run goes on.
 
 A run's numbers depend on its model, on the versions of what computes them, on its device and on the
 number of threads. A resume takes the recorded number of threads by itself and refuses any other
@@ -25,7 +25,7 @@ from cl_bench.model.named import resolve
 from cl_bench.model.policy import Policy
 
 _PROBLEMS = 256
-"""Problems of a domain whose length stands for all of them."""
+"""Problems of a domain whose lengths stand for those of all its problems."""
 _NEEDED = (
     *("stream", "config", "config_hash", "status", "provenance", "plugins"),
     *("device", "engine", "threads", "model_files", "model_revision", "reflection_files"),
@@ -53,8 +53,10 @@ def require_whole(manifest: Mapping[str, Any], path: Path) -> None:
 
 
 def identity(model: str, lm: ReflectionLM, policy: Policy) -> dict[str, Any]:
-    """What names the models for good (hashes of a folder's files or of a GGUF file, a hub model's
-    revision), and where the run takes place."""
+    """Return what identifies the models, and where the run takes place, for the manifest.
+
+    Models are identified by the hashes of their files and a hub model's revision.
+    """
     return {
         "model_files": file_hashes(Path(resolve(model))),
         "reflection_files": file_hashes(Path(resolve(lm.name))) if lm.kind == "local" else {},
@@ -85,7 +87,7 @@ def require_same_model(manifest: Mapping[str, Any], found: Mapping[str, Any], pa
 def require_same_software(manifest: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
     """Raise `OtherSoftwareError` if versions differ: of packages, Python, cl-bench or a domain.
 
-    `now` is what `provenance()` says.
+    `now` is the result of `provenance()`.
     """
     began = manifest["provenance"]
     pairs = {name: (began["packages"].get(name), v) for name, v in now["packages"].items()}
@@ -105,7 +107,7 @@ def require_same_software(manifest: Mapping[str, Any], now: Mapping[str, Any], p
 
 
 def plugins_used(stream: Stream, learner: str) -> dict[str, str]:
-    """Name and version of every package whose code determines the numbers of such a run."""
+    """Return name and version of every plug-in package that such a run uses."""
     plugins = [
         STREAMS.plugin(stream.name),
         *map(DOMAINS.plugin, stream.domains),
@@ -115,7 +117,7 @@ def plugins_used(stream: Stream, learner: str) -> dict[str, str]:
 
 
 def require_same_plugins(path: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """`RunDirectoryError` unless the run in `path` finds the plug-ins that it began with."""
+    """Raise `RunDirectoryError` unless the run in `path` finds the plug-ins it began with."""
     for package, version in before.items():
         if now.get(package) != version:
             found = now.get(package, "not installed")

@@ -285,4 +285,4 @@ STATISTICS: Mapping[str, Measure] = {
         sampling_noise_floor,
     ),
 }
-"""How sure a number is, and whether two differ."""
+"""The certainty of a number, and of the difference of two."""

@@ -1,4 +1,4 @@
-"""How far from its base model a learner goes for the accuracy it reaches."""
+"""The divergence from its base model at which a learner reaches an accuracy."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _levels(acc_P: Array, reference_acc_Q: Array, level_L: ArrayLike | None) -> 
 
 
 def _kl_at(level_L: Array, acc_P: Array, kl_P: Array) -> Array:
-    """KL where the trajectory first reaches each level, between two evaluations linearly."""
+    """Return the KL where the trajectory first reaches each level, linear between evaluations."""
     found = []
     for level in level_L:
         after = int((acc_P >= level).argmax())

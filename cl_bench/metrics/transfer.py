@@ -73,6 +73,6 @@ def forward_transfer_auc(
 
 
 def _area(curve_J_P: Array, samples_P: Array) -> Array:
-    """Mean height under each curve, shape (T,)."""
+    """Return the mean height under each curve, shape (T,)."""
     area: Array = np.trapezoid(curve_J_P, samples_P, axis=1) / (samples_P[-1] - samples_P[0])
     return area

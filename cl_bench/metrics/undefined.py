@@ -24,7 +24,9 @@ class Undefined:
     def __str__(self) -> str:
         return f"undefined: {self.reason}"
 
-    if not TYPE_CHECKING:  # a type checker refuses these by itself; at run time the reason is told
+    # A type checker refuses arithmetic by itself, if it does not see these; at run time they tell
+    # the reason.
+    if not TYPE_CHECKING:
         __array_ufunc__ = None
 
         def _refuse(self, *_: object) -> NoReturn:
@@ -42,8 +44,7 @@ class Undefined:
 
 
 def finite(value: float | Undefined) -> float | Undefined:
-    """A value unless it is infinite or NaN: one such number in a table must not take a mean over
-    all seeds with it."""
+    """Return `value`, or `Undefined` if it is infinite or NaN: that would spoil a mean of seeds."""
     if isinstance(value, Undefined) or isfinite(value):
         return value
     return Undefined("it is not a finite number")

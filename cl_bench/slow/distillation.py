@@ -1,11 +1,11 @@
 """Self-distillation: the policy learns to answer without a prompt as it does with one.
 
-Teacher and student are the same weights at the same moment; the teacher alone reads the better
+Teacher and student are the same weights at the same moment; only the teacher reads the better
 prompt, and no gradient flows through it. The loss is the reverse divergence
 D_KL(student ‖ teacher) of the next token, over the full vocabulary, at every token of responses
-that the student sampled; a mean over the step's tokens. On-policy, because the student's own
-mistakes are where it has to change (arXiv 2306.13649, section 3), and exact, because all
-probabilities are at hand: the sampled token's alone would be a noisy estimate of the same.
+that the student sampled; a mean over the step's tokens. The responses are the student's own,
+because its mistakes are where it has to change (arXiv 2306.13649, section 3). The divergence is
+exact, because all probabilities are at hand; the sampled token's alone would be a noisy estimate.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _MAX_GRAD_NORM = 1.0
 
 @dataclass(frozen=True, slots=True)
 class _Lesson:
-    """A response of the student, and the prompts under which student and teacher read it, as tokens."""
+    """A response of the student, and what each of the two read before it; all as token ids."""
 
     student: tuple[int, ...]
     teacher: tuple[int, ...]
@@ -58,7 +58,7 @@ class SelfDistillation(ParameterTrainer):
 
     def _step(self, batch: Batch, prompts: Sequence[str]) -> StepRecord:
         started = time.perf_counter()
-        self._steps += 1
+        self._steps += 1  # first, so that an error names this step
         exercises = [exercise for exercise in batch for _ in range(self._config.group_size)]
         rollouts = self._sample(exercises)
         reward = self._reward(exercises, rollouts)
@@ -109,8 +109,8 @@ class SelfDistillation(ParameterTrainer):
 
     def _learn(self, lessons: Sequence[_Lesson]) -> tuple[float, float]:
         """Update once; return the divergence of a token in nats, and the norm of its gradient."""
-        # Where both read the same prompt the true gradient is 0. What rounding leaves of it must not
-        # reach AdamW, which divides by its own scale and would take a full step in a random direction.
+        # Where both read the same prompt the gradient is 0 but for rounding, and AdamW, which
+        # divides by the gradient's own scale, would make a whole step of the rounding errors.
         moving = [lesson for lesson in lessons if lesson.teacher != lesson.student]
         tokens = sum(len(lesson.response) for lesson in lessons)
         model, loss = self._policy.model, 0.0
@@ -118,6 +118,7 @@ class SelfDistillation(ParameterTrainer):
         self._adam.zero_grad(set_to_none=True)
         for rows in self._passes(moving):
             part = self._divergence(rows) / tokens
+            # Each pass walks back at once, so that only one graph is alive; gradients add up.
             part.backward()  # type: ignore[no-untyped-call]
             loss += float(part.detach())
         self._check(loss, "loss")
@@ -161,7 +162,7 @@ class SelfDistillation(ParameterTrainer):
 
 
 def _right_pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Return token ids (rows, longest row), padded on the right with zeros, and the tokens' mask."""
+    """Return token ids (rows, longest row), padded on the right with zeros, and their mask."""
     ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
     lengths = torch.tensor([len(row) for row in rows])
     return ids, (torch.arange(ids.shape[1]) < lengths[:, None]).long()

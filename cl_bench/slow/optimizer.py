@@ -1,4 +1,4 @@
-"""What every way of training the parameters shares: AdamW, state on disk, finite numbers.
+"""The common part of all training of parameters: AdamW, state on disk, finite numbers.
 
 Parameters change here and nowhere else, and the policy's sampler is told whenever they have.
 """

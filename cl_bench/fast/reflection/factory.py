@@ -15,11 +15,12 @@ from cl_bench.model.policy import Policy
 
 
 def build_reflector(policy: Policy, config: FastConfig, ledger: Ledger) -> Reflector:
-    """What rewrites the prompts of a run: `config.reflection_lm`, ready to be asked.
+    """Return the reflector that `config.reflection_lm` names, ready to be asked.
 
-    A missing extra or key is a `UsageError`, a local model that cannot be loaded a `ModelError`.
     Calls to a model outside the run go through `ledger.journal` and are numbered by
-    `ledger.fast.reflection_calls`; with a `Replay` there, nothing is loaded or connected to.
+    `ledger.fast.reflection_calls`; with a `Replay` there, nothing is loaded and nobody is called.
+    Raises `UsageError` for a missing package or key, `ModelError` for a local model that cannot be
+    loaded.
     """
     lm = ReflectionLM.parse(config.reflection_lm)
     if lm.kind == "oracle":

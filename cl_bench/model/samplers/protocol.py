@@ -1,7 +1,7 @@
 """The contract of a sampler: rows of tokens in, tokens with their log-probabilities out.
 
 Samplers are the only place that generates. Trainer, distillation, rounds of the prompt optimiser,
-reflection by the base and evaluator all reach the one that is set as `Policy.sampler`, through
+reflection by the base and evaluator all use the one that is set as `Policy.sampler`, through
 `Policy.generate` and `Policy.continue_tokens`.
 """
 
@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Sampled:
-    """One response as it was drawn. Log-probabilities and entropy are those of the distributions
-    that the tokens were drawn from, in nats: greedy decoding has 0 for both."""
+    """One response as it was drawn.
+
+    Log-probabilities and entropy, in nats, are those of the distributions that the tokens were
+    drawn from: greedy decoding has 0 for both.
+    """
 
     tokens: list[int] = field(default_factory=list)
-    """With the end token, if it was reached."""
+    """The response, with the end token if it was reached."""
     log_probs: list[float] = field(default_factory=list)
-    """One a token."""
+    """One for each token."""
     entropy: float = 0.0
     """Summed over the tokens."""
     ended: bool = False
@@ -54,7 +57,7 @@ class SamplingPolicy(Protocol):
         ...
 
     def autocast(self) -> AbstractContextManager[None]:
-        """What to sample within, so that matrices are multiplied in the run's precision."""
+        """Return the context to sample in, which sets the run's precision."""
         ...
 
 
@@ -62,7 +65,7 @@ class Sampler(Protocol):
     """Draws responses from a policy: from its current weights, or from its frozen base."""
 
     engine: str
-    """What generates, as manifests name it: runs of different engines do not compare."""
+    """The sampler's name in manifests: runs of different engines are not compared."""
 
     def sample(
         self,
@@ -72,20 +75,20 @@ class Sampler(Protocol):
         temperature: float,
         from_base: bool = False,
     ) -> list[Sampled]:
-        """One response to each of `prompts` (rows of token ids), in their order.
+        """Return one response to each of `prompts` (rows of token ids), in their order.
 
-        Each row is a request of its own: the distribution it is answered from depends on its
-        prompt alone, whatever rows it shares a call with. Nothing of that distribution is cut off
-        (no top-k or top-p); temperature 0 is greedy. Draws follow torch's global generator, so
-        that the same state gives the same responses. Prompt and response fit into the context:
-        the policy has seen to that. A distribution that is not finite is a `DivergedError`.
+        Each row is a request of its own: the distribution of its response depends on its prompt
+        alone, not on the other rows of the call. The distribution is not truncated (no top-k or
+        top-p); temperature 0 is greedy. Draws come from torch's global generator, so that the same
+        state gives the same responses. The caller has checked that prompt and response fit into
+        the context. Raises `DivergedError` if a distribution is not finite.
         """
         ...
 
     def weights_changed(self) -> None:
-        """Be told that the policy's parameters are no longer those of the last request.
+        """Take note that the policy's parameters have changed since the last request.
 
-        `cl_bench.slow.optimizer` tells it after each step of an optimizer and each loading of
+        `cl_bench.slow.optimizer` calls this after each step of an optimizer and each loading of
         weights. The base never changes.
         """
         ...
