@@ -14,14 +14,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from cl_bench.contract.learner import (
-    Batch,
-    LearnerFactory,
-    Ledger,
-    PromptRecord,
-    StepRecord,
-    first_exercises,
-)
+from cl_bench.contract.learner import Batch, LearnerFactory, Ledger, first_exercises
+from cl_bench.contract.records import PromptRecord, StepRecord
 from cl_bench.fast.settings import PeriodicRoundsConfig
 from cl_bench.store.files import read_json, write_json_atomically
 

@@ -17,14 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cl_bench.contract.learner import (
-    Batch,
-    LearnerFactory,
-    Ledger,
-    PromptRecord,
-    StepRecord,
-    first_exercises,
-)
+from cl_bench.contract.learner import Batch, LearnerFactory, Ledger, first_exercises
+from cl_bench.contract.records import PromptRecord, StepRecord
 from cl_bench.fast.settings import ConsecutiveRoundsConfig
 from cl_bench.slow.settings import RLConfig
 from cl_bench.store.files import read_json, write_json_atomically

@@ -20,15 +20,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from cl_bench.contract.errors import RunDirectoryError
-from cl_bench.contract.learner import (
-    Batch,
-    Exercise,
-    Find,
-    LearnerFactory,
-    Ledger,
-    PromptRecord,
-    StepRecord,
-)
+from cl_bench.contract.learner import Batch, Exercise, Find, LearnerFactory, Ledger
+from cl_bench.contract.records import PromptRecord, StepRecord
 from cl_bench.contract.settings import setting
 from cl_bench.contract.task import hashed_rng
 from cl_bench.contract.validation import COUNTS

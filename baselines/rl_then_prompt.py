@@ -25,14 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cl_bench.contract.learner import (
-    Batch,
-    Exercise,
-    LearnerFactory,
-    Ledger,
-    PromptRecord,
-    StepRecord,
-)
+from cl_bench.contract.learner import Batch, Exercise, LearnerFactory, Ledger
+from cl_bench.contract.records import PromptRecord, StepRecord
 from cl_bench.contract.task import hashed_rng
 from cl_bench.fast.settings import ConsecutiveRoundsConfig
 from cl_bench.slow.settings import RLConfig

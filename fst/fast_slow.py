@@ -20,14 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.contract.learner import (
-    Batch,
-    LearnerFactory,
-    Ledger,
-    PromptRecord,
-    StepRecord,
-    first_exercises,
-)
+from cl_bench.contract.learner import Batch, LearnerFactory, Ledger, first_exercises
+from cl_bench.contract.records import PromptRecord, StepRecord
 from cl_bench.contract.settings import setting
 from cl_bench.fast.settings import PeriodicRoundsConfig
 from cl_bench.slow.settings import RLConfig, SlowConfig

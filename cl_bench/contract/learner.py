@@ -10,19 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from cl_bench.contract.journal import Journal
 from cl_bench.contract.prompts import SEED_PROMPT
+from cl_bench.contract.records import CHANNELS, Channel, PromptRecord, Spend, StepRecord
 from cl_bench.contract.settings import setting, settle
 from cl_bench.contract.task import Verdict
 from cl_bench.contract.validation import COUNTS, SEEDS, TEMPERATURES
-
-Channel = Literal["slow", "fast"]
-Fate = Literal["kept", "dropped", "rejected"]
-"""Of a candidate prompt: in the population after the round; pruned from it; or never better than
-its parent."""
-CHANNELS: tuple[Channel, ...] = ("slow", "fast")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,30 +75,6 @@ class LearnerConfig:
         return 0
 
 
-@dataclass(slots=True)
-class Spend:
-    """The amounts that one channel has spent so far."""
-
-    rollouts: int = 0
-    """Responses sampled for learning; evaluation is not counted."""
-    prompt_tokens: int = 0
-    """Tokens read for those responses."""
-    generated_tokens: int = 0
-    """Tokens sampled in those responses."""
-    reflection_calls: int = 0
-    """Rewrites asked of the reflection LM."""
-    reflection_tokens: int = 0
-    """Tokens read and written by the reflection LM."""
-    reflection_failures: int = 0
-    """Rewrites skipped: no usable text after all attempts, or no tokens left to ask with."""
-    reflection_repeats: int = 0
-    """Rewrites skipped because they equalled a prompt at hand."""
-    optimizer_steps: int = 0
-    """Updates of the parameters."""
-    seconds: float = 0.0
-    """Wall time."""
-
-
 @dataclass
 class Ledger:
     """Everything a learner has spent, by channel; both channels report here and nowhere else."""
@@ -134,44 +105,6 @@ class Ledger:
             saved = state["slow" if channel is self.slow else "fast"]
             for item in fields(Spend):
                 setattr(channel, item.name, saved[item.name])
-
-
-@dataclass(frozen=True, slots=True)
-class StepRecord:
-    """One training step as a row. NaN where a learner has no such quantity (no slow weights)."""
-
-    reward: float
-    """Mean score of the step's rollouts."""
-    signal: float
-    """Share of groups whose rewards differ, hence with a non-zero advantage."""
-    loss: float
-    """The policy loss (no unit; its value means little in policy gradient)."""
-    grad_norm: float
-    """Norm of the gradient before clipping."""
-    entropy: float
-    """Mean token entropy of the policy in nats."""
-    completion_tokens: float
-    """Mean length of a response in tokens."""
-    seconds: float
-    """Wall time of the step."""
-
-
-@dataclass(frozen=True, slots=True)
-class PromptRecord:
-    """One candidate prompt in one round of the prompt optimiser: a row of the lineage."""
-
-    round: int
-    """Number of the round, from 1."""
-    prompt_id: int
-    """Number of the prompt, unique in a run; 0 is the seed prompt."""
-    parent_id: int
-    """The prompt it was rewritten from; -1 for the seed."""
-    text: str
-    """The prompt."""
-    score: float
-    """Mean score on the round's exercises; NaN if it was not scored on all of them."""
-    fate: Fate
-    """Its fate in this round."""
 
 
 class Learner(Protocol):

@@ -11,7 +11,8 @@ from dataclasses import fields
 from typing import Any
 
 from cl_bench.contract.errors import UsageError
-from cl_bench.contract.learner import CHANNELS, LearnerConfig, LearnerFactory
+from cl_bench.contract.learner import LearnerConfig, LearnerFactory
+from cl_bench.contract.records import CHANNELS
 from cl_bench.contract.settings import settings_of
 from cl_bench.contract.stream import Stream, require_stages
 from cl_bench.contract.task import Domain

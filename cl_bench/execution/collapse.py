@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import log
 
 from cl_bench.contract.errors import DivergedError
-from cl_bench.contract.learner import StepRecord
+from cl_bench.contract.records import StepRecord
 
 STEPS = 20
 """Consecutive steps that make a collapse."""

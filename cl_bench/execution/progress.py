@@ -15,7 +15,7 @@ from cl_bench.store.views import is_stream_row
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cl_bench.contract.learner import StepRecord
+    from cl_bench.contract.records import StepRecord
     from cl_bench.contract.stream import Stream
     from cl_bench.execution.evaluator import Evaluation
     from cl_bench.store.rows import Row

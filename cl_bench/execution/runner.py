@@ -21,7 +21,8 @@ import torch
 
 from cl_bench.contract.errors import DivergedError, RunDirectoryError, UsageError
 from cl_bench.contract.journal import Journal
-from cl_bench.contract.learner import HearsBoundaries, Learner, Ledger, StepRecord, load_learner
+from cl_bench.contract.learner import HearsBoundaries, Learner, Ledger, load_learner
+from cl_bench.contract.records import StepRecord
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.stream import Course, Stream
 from cl_bench.contract.text import config_hash

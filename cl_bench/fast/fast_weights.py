@@ -16,7 +16,8 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.contract.errors import RunDirectoryError, UsageError, at_least
-from cl_bench.contract.learner import Exercise, Fate, Ledger, PromptRecord
+from cl_bench.contract.learner import Exercise, Ledger
+from cl_bench.contract.records import Fate, PromptRecord
 from cl_bench.contract.task import hashed_rng
 from cl_bench.fast.gepa_round import Evolution, evolve
 from cl_bench.fast.reflection.factory import build_reflector

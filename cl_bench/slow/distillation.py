@@ -18,8 +18,9 @@ from math import nan
 import torch
 from torch import Tensor
 
-from cl_bench.contract.learner import Batch, Exercise, Ledger, StepRecord
+from cl_bench.contract.learner import Batch, Exercise, Ledger
 from cl_bench.contract.prompts import chat, in_turn
+from cl_bench.contract.records import StepRecord
 from cl_bench.model.inputs import left_pad
 from cl_bench.model.memory import gradient_passes, scoring_rows
 from cl_bench.model.policy import Policy, Rollout

@@ -16,7 +16,8 @@ import torch
 from safetensors.torch import load_file, load_model, save_file, save_model
 
 from cl_bench.contract.errors import DivergedError, UsageError
-from cl_bench.contract.learner import Batch, StepRecord
+from cl_bench.contract.learner import Batch
+from cl_bench.contract.records import StepRecord
 from cl_bench.model.policy import Policy
 from cl_bench.store.files import read_json, write_json_atomically
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from cl_bench.contract.learner import Batch, Ledger, StepRecord
+from cl_bench.contract.learner import Batch, Ledger
+from cl_bench.contract.records import StepRecord
 from cl_bench.model.policy import Policy
 from cl_bench.slow.optimizer import ParameterTrainer
 from cl_bench.slow.settings import RLConfig

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from cl_bench.contract import plugin_checks as contracts
 from cl_bench.contract.errors import RunDirectoryError
-from cl_bench.contract.learner import LearnerFactory, PromptRecord, StepRecord
+from cl_bench.contract.learner import LearnerFactory
+from cl_bench.contract.records import PromptRecord, StepRecord
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.tools.checks import randomness
 from cl_bench.tools.checks.fault import Fault, Rule, apply, shortened

@@ -13,13 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cl_bench.contract.learner import (
-    Batch,
-    Learner,
-    LearnerFactory,
-    Ledger,
-    load_learner,
-)
+from cl_bench.contract.learner import Batch, Learner, LearnerFactory, Ledger, load_learner
 from cl_bench.contract.settings import those_of
 from cl_bench.model.policy import Policy
 from cl_bench.tools.checks import randomness

@@ -9,15 +9,9 @@ from math import nan
 from pathlib import Path
 from time import perf_counter
 
-from cl_bench.contract.learner import (
-    Batch,
-    LearnerConfig,
-    LearnerFactory,
-    Ledger,
-    PromptRecord,
-    StepRecord,
-)
+from cl_bench.contract.learner import Batch, LearnerConfig, LearnerFactory, Ledger
 from cl_bench.contract.prompts import SEED_PROMPT
+from cl_bench.contract.records import PromptRecord, StepRecord
 from cl_bench.contract.settings import setting
 from cl_bench.contract.task import hashed_rng
 from cl_bench.fast.rollouts import PromptTester
