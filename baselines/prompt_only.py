@@ -2,8 +2,8 @@
 
 The paper's baseline (arXiv 2605.12484, "GEPA"): the same prompt optimiser on the same schedule as
 in fast-slow training, without the RL steps between its rounds. Departures from the paper: rounds
-come every T steps of the stream, so that the learner meets the stream at the others' pace; the
-reflection LM is by default the frozen base instead of a larger model.
+come every T steps of the stream, so that the learner meets the stream at the others' pace; by
+default the reflection LM is the frozen base instead of a larger model.
 """
 
 from __future__ import annotations
@@ -14,14 +14,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from cl_bench.contract.learner import (
-    Batch,
-    LearnerFactory,
-    Ledger,
-    PromptRecord,
-    StepRecord,
-    first_exercises,
-)
+from cl_bench.contract.learner import Batch, LearnerFactory, Ledger, first_exercises
+from cl_bench.contract.records import PromptRecord, StepRecord
 from cl_bench.fast.settings import PeriodicRoundsConfig
 from cl_bench.store.files import read_json, write_json_atomically
 
@@ -30,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class PromptOnly:
-    """A round of the prompt optimiser before every T-th step; the other steps pass."""
+    """A round of the prompt optimiser before every T-th step; nothing happens in other steps."""
 
     name = "prompt"
 
@@ -49,6 +43,7 @@ class PromptOnly:
                 self._fast.round(first_exercises(coming, self._exercises))
                 self._until_round = self._every
             self._until_round -= 1
+            # Nothing is sampled between rounds, so the step's reward is the last round's score.
             reward = self._fast.score
             yield StepRecord(reward, nan, nan, nan, nan, nan, perf_counter() - started)
 

@@ -1,13 +1,13 @@
-"""Prompt, then RL: the optimiser runs once, then RL under its best prompt. Is interleaving needed?
+"""Prompt, then RL: prompts are optimised once, then RL runs under the best. Is interleaving needed?
 
 The parts of fast-slow training (Tiwari et al., arXiv 2605.12484) one after the other: GEPA rounds
-on the base model, as many in a row as `consecutive_rounds` says; from then on RL as in `rl`, under
-the best prompt they found, which stays as it is. Departures from fast-slow training:
+on the base model, `consecutive_rounds` of them in a row; from then on RL as in `rl`, under the best
+prompt that they found, which stays as it is. Departures from fast-slow training:
 - no round ever sees trained parameters, and RL has one prompt, not K;
 - all rounds score on the same exercises, the first `round_exercises`, as classic GEPA does
   (arXiv 2507.19457); how far the runner looks ahead then makes no difference;
 - where boundaries are hidden it cannot know of a new task and keeps the first task's prompt. Where
-  they are announced, the rounds are made again, from the population at hand.
+  they are announced, the rounds are made again, starting from the present population.
 """
 
 from __future__ import annotations
@@ -17,14 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cl_bench.contract.learner import (
-    Batch,
-    LearnerFactory,
-    Ledger,
-    PromptRecord,
-    StepRecord,
-    first_exercises,
-)
+from cl_bench.contract.learner import Batch, LearnerFactory, Ledger, first_exercises
+from cl_bench.contract.records import PromptRecord, StepRecord
 from cl_bench.fast.settings import ConsecutiveRoundsConfig
 from cl_bench.slow.settings import RLConfig
 from cl_bench.store.files import read_json, write_json_atomically
@@ -54,6 +48,7 @@ class PromptThenRL:
 
     def learn(self, batches: Sequence[Batch], ahead: Sequence[Batch] = ()) -> Iterator[StepRecord]:
         if batches and not self._evolved:
+            # The same exercises in every round, so that rounds build on equal scores.
             exercises = first_exercises((*batches, *ahead), self._exercises)
             for _ in range(self._rounds):
                 self._fast.round(exercises)

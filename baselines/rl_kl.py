@@ -31,7 +31,7 @@ class RLWithKLConfig(RLConfig):
     """Settings of rl-kl."""
 
     kl_beta: float = setting(
-        0.04, "Weight of the KL penalty to the base, per token; 0 is none.", (0.0, RATES[1])
+        0.04, "Weight of the KL penalty to the base, per token; 0: none.", (0.0, RATES[1])
     )
 
 

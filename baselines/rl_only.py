@@ -11,13 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cl_bench.contract.learner import (
-    Batch,
-    LearnerFactory,
-    Ledger,
-    PromptRecord,
-    StepRecord,
-)
+from cl_bench.contract.learner import Batch, LearnerFactory, Ledger
+from cl_bench.contract.records import PromptRecord, StepRecord
 from cl_bench.slow.settings import RLConfig
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ R). Departures from the source:
 - exercises are replayed, not trajectories: responses are sampled from the current policy, so that
   learning stays on-policy and there is nothing to correct for;
 - boundaries are hidden, so "past" is everything trained on, of the task at hand too;
-- past exercises take the place of the last of a step's new ones, so that a step costs what a step
-  of `rl` costs. A step's reward is the mean over both kinds.
+- past exercises replace the last ones of a step, so that a step costs as much as one of `rl`. A
+  step's reward is the mean over both kinds.
 """
 
 from __future__ import annotations
@@ -20,15 +20,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from cl_bench.contract.errors import RunDirectoryError
-from cl_bench.contract.learner import (
-    Batch,
-    Exercise,
-    Find,
-    LearnerFactory,
-    Ledger,
-    PromptRecord,
-    StepRecord,
-)
+from cl_bench.contract.learner import Batch, Exercise, Find, LearnerFactory, Ledger
+from cl_bench.contract.records import PromptRecord, StepRecord
 from cl_bench.contract.settings import setting
 from cl_bench.contract.task import hashed_rng
 from cl_bench.contract.validation import COUNTS
@@ -46,7 +39,7 @@ class RLWithReplayConfig(RLConfig):
     """Settings of rl-replay."""
 
     replay_share: float = setting(
-        0.25, "Share of a step's exercises that are past ones; 0 is none.", (0.0, 0.9)
+        0.25, "Share of a step's exercises that are past ones; 0: none.", (0.0, 0.9)
     )
     replay_size: int = setting(256, "Past exercises kept to choose from.", COUNTS)
 
@@ -107,10 +100,11 @@ class RLWithReplay:
         self._seen, self._trained, self._steps = state["seen"], state["trained"], state["steps"]
 
     def _mixed(self, batch: Batch) -> Batch:
-        """The exercises of the next step; the new ones among them enter the reservoir."""
+        """Return the exercises of the next step; the new ones may enter the reservoir."""
         self._steps += 1
         rng = hashed_rng("replay", self._seed, self._steps)
-        # Rounded over the run: a share of a quarter of two exercises is one in every second step.
+        # Rounded over the whole run, not in each step: a quarter of two exercises is one past
+        # exercise in every second step.
         before, after = (
             floor(self._share * n) for n in (self._trained, self._trained + len(batch))
         )

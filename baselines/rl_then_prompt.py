@@ -1,21 +1,21 @@
 """RL, then prompt: what GEPA adds to an RL checkpoint. How much of fast-slow training is that?
 
 The parts of fast-slow training (Tiwari et al., arXiv 2605.12484) the other way round: RL as in
-`rl`, and prompts evolved on its checkpoint only. A learner is not told where its stream ends, so
-every checkpoint is treated as if it were the last: whenever `learn` comes to the end of its
-batches, which is when a learner may be evaluated, a fresh population is evolved from the seed
-prompt on the current parameters, by `consecutive_rounds` rounds. Its best is the prompt to be
-evaluated with, and RL never reads it. The alternative, RL for a set number of steps and then
-rounds, would have to be told the length of the stream, and would be measured at one point only.
+`rl`, with prompts evolved on its checkpoints only. A learner is not told where its stream ends, so
+every checkpoint is treated as if it were the last: at the end of each call of `learn`, after which
+a learner may be evaluated, a fresh population is evolved from the seed prompt on the current
+parameters, by `consecutive_rounds` rounds. Its best prompt is used for evaluation, and never by RL.
+The alternative, RL for a set number of steps and then rounds, would have to be told the length of
+the stream, and could be measured at one point only.
 
 Departures from fast-slow training, and what follows from them:
 - The rounds draw from random generators of their own: the parameters are, bit by bit, those of `rl`
   at the same seed, so that the two differ by the prompt alone.
 - All rounds score on the last `round_exercises` exercises that RL met, or on as many as that
   call of `learn` had.
-- The ledger counts the rounds of every checkpoint. Those of one are a fair price for one result, so
-  divide the prompts' rollouts by the number of evaluations, or give `eval_every` the length of the
-  stage.
+- The ledger counts the rounds of every checkpoint, but one result costs only those of one. So
+  divide the rollouts of the fast channel by the number of evaluations, or set `eval_every` to the
+  length of the stage.
 """
 
 from __future__ import annotations
@@ -25,14 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cl_bench.contract.learner import (
-    Batch,
-    Exercise,
-    LearnerFactory,
-    Ledger,
-    PromptRecord,
-    StepRecord,
-)
+from cl_bench.contract.learner import Batch, Exercise, LearnerFactory, Ledger
+from cl_bench.contract.records import PromptRecord, StepRecord
 from cl_bench.contract.task import hashed_rng
 from cl_bench.fast.settings import ConsecutiveRoundsConfig
 from cl_bench.slow.settings import RLConfig
@@ -48,7 +42,7 @@ class RLThenPromptConfig(RLConfig, ConsecutiveRoundsConfig):
 
 
 class RLThenPrompt:
-    """One RL step per batch; after the last of a call, rounds that RL never hears of."""
+    """One RL step per batch; after the last one of a call, rounds whose prompts RL never uses."""
 
     name = "rl-then-prompt"
 
@@ -67,7 +61,7 @@ class RLThenPrompt:
             self._steps += 1
             batches = batches[1:]
             if not batches:
-                # Before the record, because a caller may not ask for anything after it.
+                # Before the record is yielded: a caller need not ask for anything after the last.
                 self._evolve(met[-self._config.round_exercises :])
             yield record
 

@@ -145,14 +145,14 @@ class Asked:
 def resolve(config: str | Path | None = None, **options: Any) -> Asked:
     """The settings of `run(config=config, **options)`; raises the errors that it would raise for
     names and values."""
-    from cl_bench.contract import stream as streams
+    from cl_bench.contract.stream_names import stream
 
     given = {**(read_run_file(Path(a_text("config", config))) if config else {}), **options}
     known = {
         name: value for name, value in given.items() if name not in ("stream", "steps", "setting")
     }
     resolved = configure(**known)
-    course = streams.stream(
+    course = stream(
         a_text("stream", given.get("stream", DEFAULT_STREAM)),
         steps=given.get("steps"),
         setting=given.get("setting"),

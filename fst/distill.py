@@ -6,15 +6,15 @@ under the seed prompt, by reverse divergence, in place of the RL steps. The pape
 tested is that this plateaus below fast-slow training.
 
 Departures from the paper, from whose authors' code this is independent:
-- teacher and student are the same weights at every step, so that the teacher moves along;
+- teacher and student have the same weights at every step, so that the teacher changes too;
 - the student samples, and the divergence is over the full vocabulary (see
   `cl_bench.slow.distillation`);
 - a step's responses are spread over all K prompts as teachers, as are those of fast-slow training;
-- the reflection LM is by default the run's own frozen base, and the optimiser of prompts scores on
+- by default the reflection LM is the run's own frozen base, and the optimiser of prompts scores on
   the exercises of the next few steps, as in `fst`.
 
-It is evaluated under its best prompt and, as every learner, under the seed prompt: the second says
-what was distilled.
+It is evaluated under its best prompt and, like every learner, under the seed prompt: the second
+shows what was distilled.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 from cl_bench.contract.learner import LearnerFactory, Ledger
 
-from .fast_slow import FastSlow, InterleavedConfig, Trainer
+from .fast_slow import FastSlow, InterleavedConfig
 
 if TYPE_CHECKING:
     from cl_bench.model.policy import Policy
+    from cl_bench.slow.optimizer import ParameterTrainer
 
 
 class FastSlowDistill(FastSlow):
@@ -35,7 +36,7 @@ class FastSlowDistill(FastSlow):
     name = "fst-distill"
 
     @staticmethod
-    def _trainer(policy: Policy, config: Any, ledger: Ledger) -> Trainer:
+    def _trainer(policy: Policy, config: Any, ledger: Ledger) -> ParameterTrainer:
         from cl_bench.slow.distillation import SelfDistillation
 
         return SelfDistillation(policy, config, ledger)

@@ -7,7 +7,7 @@ that: without `mixed_groups` each problem's rollouts read one prompt, problems t
 without `refill` the population is the Pareto frontier alone, which may be one prompt.
 
 Departures from the paper, from whose authors' code this is independent:
-- the reflection LM is by default the run's own frozen base, not a larger model;
+- by default the reflection LM is the run's own frozen base, not a larger model;
 - the optimiser of prompts scores on the exercises of the next few steps, so that it sees the
   stream in the same order as RL and nothing else;
 - one epoch per generated batch: the importance ratio is 1 and CISPO's clip does not bite.
@@ -18,16 +18,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from cl_bench.contract.learner import (
-    Batch,
-    LearnerFactory,
-    Ledger,
-    PromptRecord,
-    StepRecord,
-    first_exercises,
-)
+from cl_bench.contract.learner import Batch, LearnerFactory, Ledger, first_exercises
+from cl_bench.contract.records import PromptRecord, StepRecord
 from cl_bench.contract.settings import setting
 from cl_bench.fast.settings import PeriodicRoundsConfig
 from cl_bench.slow.settings import RLConfig, SlowConfig
@@ -35,6 +29,7 @@ from cl_bench.store.files import read_json, write_json_atomically
 
 if TYPE_CHECKING:
     from cl_bench.model.policy import Policy
+    from cl_bench.slow.optimizer import ParameterTrainer
 
 
 @dataclass(frozen=True)
@@ -55,16 +50,6 @@ class FastSlowConfig(RLConfig, InterleavedConfig):
     """Settings of fst."""
 
 
-class Trainer(Protocol):
-    """Parameters trained on exercises under several system prompts, one step a batch."""
-
-    def steps(self, batches: Sequence[Batch], prompts: Sequence[str]) -> Iterator[StepRecord]: ...
-
-    def save(self, folder: Path) -> None: ...
-
-    def load(self, folder: Path) -> None: ...
-
-
 class FastSlow:
     """A round of the prompt optimiser, then T RL steps under its prompts, and again."""
 
@@ -83,9 +68,10 @@ class FastSlow:
             if self._until_round == 0:
                 self._fast.round(first_exercises((*batches, *ahead), self._exercises))
                 self._until_round = self._every
+            # RL goes on up to the next round, which may lie beyond these batches.
             now, batches = batches[: self._until_round], batches[self._until_round :]
             for record in self._slow.steps(now, self._fast.prompts):
-                self._until_round -= 1
+                self._until_round -= 1  # before the record, after which the caller may save
                 yield record
 
     def boundary(self) -> None:
@@ -108,8 +94,8 @@ class FastSlow:
         self._until_round = read_json(folder / "schedule.json")["until_round"]
 
     @staticmethod
-    def _trainer(policy: Policy, config: Any, ledger: Ledger) -> Trainer:
-        """What takes the steps."""
+    def _trainer(policy: Policy, config: Any, ledger: Ledger) -> ParameterTrainer:
+        """Return what trains the parameters between two rounds."""
         from cl_bench.slow.slow_weights import SlowWeights
 
         return SlowWeights(policy, config, ledger)

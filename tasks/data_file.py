@@ -11,6 +11,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.task import (
@@ -24,13 +25,12 @@ from cl_bench.contract.task import (
 )
 from cl_bench.contract.text import one_line, printable
 
-from .data_columns import Item, Reading, read_items
+from .data_columns import DataItem, read_items
 from .data_name import SPELLINGS, Name, known, parse, require_file
-from .data_python import PREFIX, UserFunction, load_function
-from .data_reading import read_table
+from .data_python import PREFIX, Own, load_own
+from .data_reading import DataTable, read_table, shown
 from .data_splits import Splits, order, split_up
-from .data_table import Table, shown
-from .data_verifiers import Own, Pattern, Verifier, named
+from .data_verifiers import Pattern, Verifier, named
 
 __all__ = ["NAMES", "DataDomain", "known", "load"]
 
@@ -64,14 +64,21 @@ def _domain(name: Name) -> DataDomain:
     path, options = name.path, name.options
     content = path.read_bytes()
     reading = read_items(read_table(path, content), options)
-    verifier, why, code = _verifier(reading, options)
+    asked, pattern = options.get("verifier", ""), options.get("pattern", "")
+    why, code = "", ""
+    verifier: Verifier
+    if asked.startswith(PREFIX) and not pattern:
+        verifier = own = load_own(asked, reading.table)
+        code = own.code
+    else:
+        verifier, why = named(asked, reading.items, pattern)
     _require_answers(reading.table, reading.items, verifier)
     splits, notes = split_up(reading)
     _require_solutions(reading.table, splits, verifier)
     about = _about(path)
     return DataDomain(
         f"file/{printable(path.name)}",
-        _version(content, reading.columns, verifier.name, options.get("pattern", ""), code),
+        _version(content, reading.columns, verifier.name, pattern, code),
         name.reference,
         one_line(options.get("licence") or about.get("licence") or "the user's own", 200),
         one_line(options.get("citation") or about.get("citation") or "the user's own", 2_000),
@@ -81,17 +88,7 @@ def _domain(name: Name) -> DataDomain:
     )
 
 
-def _verifier(reading: Reading, options: Mapping[str, str]) -> tuple[Verifier, str, str]:
-    """The verifier, why it was chosen, and a hash of its code if it is the user's own."""
-    name, pattern = options.get("verifier", ""), options.get("pattern", "")
-    table = reading.table
-    if name.startswith(PREFIX) and not pattern:
-        function: UserFunction = load_function(name, table.path.absolute().parent)
-        return Own(function, lambda item: table.place(item.number)), "", function.code
-    return *named(name, reading.items, pattern), ""
-
-
-def _require_answers(table: Table, items: Sequence[Item], verifier: Verifier) -> None:
+def _require_answers(table: DataTable, items: Sequence[DataItem], verifier: Verifier) -> None:
     """Every row has an answer that the verifier can judge by."""
     for item in items:
         try:
@@ -104,7 +101,7 @@ def _require_answers(table: Table, items: Sequence[Item], verifier: Verifier) ->
             ) from error
 
 
-def _require_solutions(table: Table, splits: Splits, verifier: Verifier) -> None:
+def _require_solutions(table: DataTable, splits: Splits, verifier: Verifier) -> None:
     """The own solution of a sample of rows scores 1."""
     for split in SPLITS:
         for item in order(splits[split], split, 0, 0)[:_CHECKED]:
@@ -119,7 +116,9 @@ def _require_solutions(table: Table, splits: Splits, verifier: Verifier) -> None
                 raise UsageError(_unsolved(table, item, verifier, solution, score))
 
 
-def _unsolved(table: Table, item: Item, verifier: Verifier, solution: str, score: float) -> str:
+def _unsolved(
+    table: DataTable, item: DataItem, verifier: Verifier, solution: str, score: float
+) -> str:
     other = "math" if verifier.name == "exact" else "exact"
     advice = f"Mend it, or name another verifier, such as verifier={other}."
     if isinstance(verifier, Pattern):
@@ -161,6 +160,8 @@ def _version(
 class DataDomain:
     """The problems of one file, under one verifier."""
 
+    settings: ClassVar[Collection[str]] = ("default",)
+
     name: str
     version: str
     reference: str
@@ -169,17 +170,13 @@ class DataDomain:
     verifier: Verifier = field(repr=False)
     splits: Splits = field(repr=False)
     notes: tuple[str, ...]
-    """What was decided in reading the file, for the user to know."""
-    items: dict[str, Item] = field(default_factory=dict, repr=False)
+    """Decisions made in reading the file, for the user to know."""
+    items: dict[str, DataItem] = field(default_factory=dict, repr=False)
     """Every problem by its prompt."""
-    _orders: dict[tuple[Split, int, int], list[Item]] = field(default_factory=dict, repr=False)
+    _orders: dict[tuple[Split, int, int], list[DataItem]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self.items.update((item.prompt, item) for split in SPLITS for item in self.splits[split])
-
-    @property
-    def settings(self) -> Collection[str]:
-        return ("default",)
 
     @property
     def summary(self) -> str:
@@ -194,7 +191,7 @@ class DataDomain:
             raise unknown("feedback level", feedback, FEEDBACK_LEVELS)
         return DataTask(self, seed, feedback)
 
-    def item(self, split: Split, seed: int, index: int) -> Item:
+    def item(self, split: Split, seed: int, index: int) -> DataItem:
         """The problem that `seed` meets as number `index`; each epoch has another order."""
         epoch, place = divmod(index, len(self.splits[split]))
         key = (split, seed, epoch)
@@ -228,7 +225,7 @@ class DataTask:
         return [self._problem(split, index) for index in range(start, start + n)]
 
     def verify(self, problem: Problem, response: str) -> Verdict:
-        item = self.domain.items.get(problem.prompt) or Item(0, problem.prompt, problem.answer)
+        item = self.domain.items.get(problem.prompt) or DataItem(0, problem.prompt, problem.answer)
         return self.domain.verifier.judge(item, response, self.feedback)
 
     def _problem(self, split: Split, index: int) -> Problem:

@@ -5,19 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import unquote
 
-from cl_bench.contract.errors import UsageError, unknown
+from cl_bench.contract.errors import UsageError, did_you_mean, unknown
 from cl_bench.contract.plugins import STREAM_SEPARATOR
 from cl_bench.contract.registry import DOMAINS
-from cl_bench.contract.text import printable
 
 from .data_columns import COLUMNS
-from .data_reading import MOST_BYTES, SUFFIXES
-from .data_table import shown
+from .data_reading import MOST_BYTES, SUFFIXES, shown
 
 OPTIONS = (*COLUMNS, "verifier", "pattern", "licence", "citation")
 SPELLINGS = {"license": "licence"}
@@ -107,11 +104,9 @@ def _no_file(path: Path) -> NoReturn:
         raise UsageError(f"There is no folder {shown(path.parent)}, so no {path.name!r} in it.")
     ends = tuple(f".{suffix}" for suffix in SUFFIXES)
     names = [file.name for file in path.parent.iterdir() if file.name.lower().endswith(ends)]
-    close = get_close_matches(path.name, names, n=1, cutoff=0.5)
-    hint = f" Did you mean {printable(close[0], 100)!r}?" if close else ""
     raise UsageError(
-        f"There is no file {shown(path)}.{hint} Give the path of a file that ends in "
-        f"{', '.join(ends)}."
+        f"There is no file {shown(path)}.{did_you_mean(path.name, names)} Give the path of a file "
+        f"that ends in {', '.join(ends)}."
     )
 
 

@@ -14,8 +14,14 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from cl_bench.contract.answers import CUT_OFF, extract
 from cl_bench.contract.errors import UsageError
+from cl_bench.contract.task import FeedbackLevel, Verdict
 from cl_bench.contract.text import one_line, printable
+
+from .data_columns import DataItem
+from .data_reading import DataTable
+from .data_verifiers import as_taught
 
 PREFIX = "python:"
 _PLACE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
@@ -27,15 +33,7 @@ class VerifierError(UsageError):
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """What a verifier of the user's own says."""
-
-    score: float
-    feedback: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class UserFunction:
+class Own:
     """A function (prompt, answer, response) -> score or (score, feedback)."""
 
     name: str
@@ -43,11 +41,34 @@ class UserFunction:
     function: Callable[[str, str, str], Any]
     code: str
     """Hash of the file that holds it; another function judges otherwise."""
+    table: DataTable
 
-    def __call__(self, prompt: str, answer: str, response: str, where: str) -> Judged:
+    def answer(self, item: DataItem) -> str:
+        return item.answer
+
+    def solution(self, item: DataItem) -> str:
+        return item.solution or item.answer
+
+    def judge(self, item: DataItem, response: str, level: FeedbackLevel) -> Verdict:
         """The verdict; an exception or what is no score from 0 to 1 is a `VerifierError`."""
+        score, feedback = self._called(item, response)
+        answer = extract(response, "line").text
+        if score >= 1:
+            return Verdict(1.0, "Correct.", answer)
+        if level == "none":
+            return Verdict(score, "Wrong.", answer)
+        right = f"The right answer is {one_line(item.answer, 80)}."
+        if level == "answer":
+            return Verdict(score, f"Wrong. {right}", answer)
+        part = f"It earns {score:.2g} of 1." if score > 0 else "Wrong."
+        said = feedback or f"{part} {right}"
+        return as_taught(Verdict(score, said, answer, None, "wrong", CUT_OFF), item, level)
+
+    def _called(self, item: DataItem, response: str) -> tuple[float, str]:
+        """The function's score and feedback."""
+        where = self.table.place(item.number)
         try:
-            found = self.function(prompt, answer, response)
+            found = self.function(item.prompt, item.answer, response)
         except Exception as error:
             raise VerifierError(
                 f"The verifier {self.name} raised {type(error).__name__}: "
@@ -55,16 +76,20 @@ class UserFunction:
                 "of 0, never an exception."
             ) from error
         score, feedback = found if isinstance(found, tuple) and len(found) == 2 else (found, "")
-        if not _is_score(score) or not isinstance(feedback, str):
+        is_score = isinstance(score, Real) and isfinite(score) and 0 <= float(score) <= 1
+        if not is_score or not isinstance(feedback, str):
             raise VerifierError(
                 f"The verifier {self.name} gave {one_line(repr(found), 80)} on {where}. It has to "
                 "give a number from 0 to 1, or such a number and a text."
             )
-        return Judged(float(score), feedback)
+        return float(score), feedback
 
 
-def load_function(name: str, folder: Path) -> UserFunction:
-    """The function that `python:module.function` names, from the working folder or `folder` too."""
+def load_own(name: str, table: DataTable) -> Own:
+    """The verifier `python:module.function` of `table`; `UsageError` if there is none.
+
+    The module is looked for in the working folder and beside the data file, too.
+    """
     place = name.removeprefix(PREFIX)
     if not _PLACE.fullmatch(place):
         raise UsageError(
@@ -72,7 +97,7 @@ def load_function(name: str, folder: Path) -> UserFunction:
         )
     module_name, _, attribute = place.rpartition(".")
     try:
-        with _importable(folder):
+        with _importable(table.path.absolute().parent):
             module = import_module(module_name)
     except Exception as error:
         raise UsageError(
@@ -86,7 +111,9 @@ def load_function(name: str, folder: Path) -> UserFunction:
             f"{module_name} has no function {attribute!r}. Write one that takes (prompt, answer, "
             f"response) and gives a score from 0 to 1, and name it as in {_EXAMPLE}."
         )
-    return UserFunction(name, function, _hash_of(getattr(module, "__file__", None)))
+    file = Path(getattr(module, "__file__", None) or "")
+    code = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+    return Own(name, function, code, table)
 
 
 @contextmanager
@@ -100,14 +127,3 @@ def _importable(folder: Path) -> Iterator[None]:
     finally:
         sys.path[:] = before
         sys.dont_write_bytecode = wrote
-
-
-def _hash_of(file: str | None) -> str:
-    if file is None or not Path(file).is_file():
-        return ""
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
-
-
-def _is_score(score: object) -> bool:
-    is_number = isinstance(score, Real) and isfinite(float(score))
-    return is_number and 0 <= float(score) <= 1  # type: ignore[arg-type]

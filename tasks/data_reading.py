@@ -14,6 +14,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date, time
 from decimal import Decimal
 from math import isfinite
@@ -22,8 +23,6 @@ from typing import Any, NoReturn
 
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.text import one_line, printable
-
-from .data_table import NumberText, Row, Table, kind_of, shown
 
 MOST_BYTES = 1_000_000_000
 MOST_ROWS = 1_000_000
@@ -47,13 +46,42 @@ _MAGIC = {
 }
 
 
-def read_table(path: Path, content: bytes) -> Table:
+class NumberText(str):
+    """A number as it was written; tells `42` from `"42"`."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DataRow:
+    """One row: where it stands in the file, and its cells by column."""
+
+    number: int
+    cells: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DataTable:
+    """The rows of a file, in order."""
+
+    path: Path
+    unit: str
+    """The thing that the rows' numbers count: line, item or row."""
+    rows: list[DataRow]
+    columns: tuple[str, ...]
+
+    def place(self, number: int) -> str:
+        """`line 7 of my.jsonl`."""
+        return f"{self.unit} {number} of {shown(self.path)}"
+
+
+def read_table(path: Path, content: bytes) -> DataTable:
     """The rows of `content`, which stands in `path`; what is wrong with it is a `UsageError`."""
     suffix = path.suffix.lower().removeprefix(".")
     unit, read = _READERS[suffix]
     if not content:
         _empty(path)
-    rows: list[Row] = []
+    rows: list[DataRow] = []
     for row in read(path, content):
         rows.append(row)
         if len(rows) > MOST_ROWS:
@@ -61,7 +89,7 @@ def read_table(path: Path, content: bytes) -> Table:
     if not rows:
         _empty(path)
     columns = dict.fromkeys(column for row in rows for column in row.cells)
-    return Table(path, unit, rows, tuple(columns))
+    return DataTable(path, unit, rows, tuple(columns))
 
 
 def _empty(path: Path) -> NoReturn:
@@ -76,6 +104,25 @@ def _too_many(path: Path) -> NoReturn:
         f"{shown(path)} has more than {MOST_ROWS:,} rows. Give a sample of them; a run trains on a "
         "few thousand."
     )
+
+
+def shown(path: Path) -> str:
+    """A path in a message."""
+    return printable(str(path), 200)
+
+
+def kind_of(value: Any) -> str:
+    """The kind of thing in a cell, for a message."""
+    if value is None:
+        return "empty"
+    kinds: tuple[tuple[type, str], ...] = (
+        (NumberText, "a number"),
+        (str, "a text"),
+        (bool, "a truth value"),
+        (list, "a list"),
+        (dict, "an object"),
+    )
+    return next((name for kind, name in kinds if isinstance(value, kind)), "binary data")
 
 
 def _text(path: Path, content: bytes) -> str:
@@ -98,7 +145,7 @@ def _no_text(path: Path, content: bytes, why: str) -> str:
     return f"{shown(path)} is no UTF-8 text{why}{looks}. {advice}."
 
 
-def _json_lines(path: Path, content: bytes) -> Iterator[Row]:
+def _json_lines(path: Path, content: bytes) -> Iterator[DataRow]:
     for number, line in enumerate(_text(path, content).split("\n"), start=1):
         if not line.strip():
             continue
@@ -111,10 +158,10 @@ def _json_lines(path: Path, content: bytes) -> Iterator[Row]:
                 f"{where} is no JSON: {_said(error)}. Write one object on each line, such as "
                 f'{{"prompt": "2 + 2 =", "answer": 4}}.{hint}'
             ) from error
-        yield Row(number, _object(where, found))
+        yield DataRow(number, _object(where, found))
 
 
-def _json(path: Path, content: bytes) -> Iterator[Row]:
+def _json(path: Path, content: bytes) -> Iterator[DataRow]:
     try:
         found = _loads(_text(path, content))
     except ValueError as error:
@@ -129,7 +176,7 @@ def _json(path: Path, content: bytes) -> Iterator[Row]:
         for item in items:
             number += 1
             cells = _object(f"Item {number} of {shown(path)}", item)
-            yield Row(number, cells | ({SPLIT_KEY: split} if split else {}))
+            yield DataRow(number, cells | ({SPLIT_KEY: split} if split else {}))
 
 
 def _lists(path: Path, found: Any) -> Iterator[tuple[str, list[Any]]]:
@@ -175,7 +222,7 @@ def _object(where: str, found: Any) -> dict[str, Any]:
     return found
 
 
-def _separated(path: Path, content: bytes) -> Iterator[Row]:
+def _separated(path: Path, content: bytes) -> Iterator[DataRow]:
     """The rows of a CSV or TSV file, whose first line names the columns."""
     text = _text(path, content)
     delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(text)
@@ -198,11 +245,11 @@ def _separated(path: Path, content: bytes) -> Iterator[Row]:
         if not header:
             header = _header(path, cells)
         elif any(cells):
-            yield Row(line, _cells(path, line, header, cells))
+            yield DataRow(line, _cells(path, line, header, cells))
 
 
 def _delimiter(text: str) -> str:
-    """What separates the columns' names: a comma, a semicolon or a tab."""
+    """The separator of the columns' names: a comma, a semicolon or a tab."""
     first = text.lstrip("\r\n").partition("\n")[0]
     unquoted = re.sub('"[^"]*"', "", first)
     return max(",;\t", key=unquoted.count)
@@ -227,7 +274,7 @@ def _cells(path: Path, line: int, header: list[str], cells: list[str]) -> dict[s
     return {name: cell or None for name, cell in zip(header, cells, strict=True) if name}
 
 
-def _parquet(path: Path, content: bytes) -> Iterator[Row]:
+def _parquet(path: Path, content: bytes) -> Iterator[DataRow]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -242,7 +289,7 @@ def _parquet(path: Path, content: bytes) -> Iterator[Row]:
             for cells in batch.to_pylist():
                 number += 1
                 cells |= {name: _widened(cells[name]) for name in narrow}
-                yield Row(number, {name: _plain(value) for name, value in cells.items()})
+                yield DataRow(number, {name: _plain(value) for name, value in cells.items()})
     except (pa.ArrowException, ValueError, OverflowError, OSError) as error:
         raise UsageError(
             f"{shown(path)} is no whole Parquet file: {one_line(str(error), 200)}. Write it again."
@@ -277,7 +324,7 @@ def _float(value: float) -> NumberText | None:
     return NumberText(int(value) if value.is_integer() and abs(value) < 1e15 else repr(value))
 
 
-_READERS: Mapping[str, tuple[str, Callable[[Path, bytes], Iterator[Row]]]] = {
+_READERS: Mapping[str, tuple[str, Callable[[Path, bytes], Iterator[DataRow]]]] = {
     "jsonl": ("line", _json_lines),
     "json": ("item", _json),
     "csv": ("line", _separated),

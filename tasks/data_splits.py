@@ -9,15 +9,15 @@ from cl_bench.contract.errors import UsageError
 from cl_bench.contract.task import SPLITS, Split, content_hash, split_of
 from cl_bench.contract.text import one_line
 
-from .data_columns import Item, Reading
-from .data_table import Table, shown
+from .data_columns import DataItem, Reading
+from .data_reading import DataTable, shown
 
 FEWEST = 10
 """Different problems that a file must have."""
 _FEWEST_IN_SPLIT = 2
 """With a single one, all seeds would measure the same."""
 
-Splits = Mapping[Split, Sequence[Item]]
+Splits = Mapping[Split, Sequence[DataItem]]
 
 
 def split_up(reading: Reading) -> tuple[Splits, list[str]]:
@@ -36,7 +36,7 @@ def split_up(reading: Reading) -> tuple[Splits, list[str]]:
             "needed, to train on some and to test on others."
         )
     given = tuple(split for split in SPLITS if any(item.split == split for item in items))
-    splits: dict[Split, list[Item]] = {split: [] for split in SPLITS}
+    splits: dict[Split, list[DataItem]] = {split: [] for split in SPLITS}
     for item in items:
         splits[_place(item, given)].append(item)
     if given:
@@ -48,7 +48,7 @@ def split_up(reading: Reading) -> tuple[Splits, list[str]]:
     return splits, notes
 
 
-def _place(item: Item, given: Sequence[Split]) -> Split:
+def _place(item: DataItem, given: Sequence[Split]) -> Split:
     """The split of a problem, where only the splits in `given` have problems of their own."""
     hashed = split_of(item.prompt)
     if item.split is None:
@@ -56,10 +56,10 @@ def _place(item: Item, given: Sequence[Split]) -> Split:
     return hashed if item.split == "train" and hashed not in given else item.split
 
 
-def _merged(table: Table, items: Sequence[Item]) -> tuple[list[Item], int]:
+def _merged(table: DataTable, items: Sequence[DataItem]) -> tuple[list[DataItem], int]:
     """Each prompt once, in the order of the file, and how many rows repeated one."""
-    first: dict[str, Item] = {}
-    shared: list[tuple[Item, Item]] = []
+    first: dict[str, DataItem] = {}
+    shared: list[tuple[DataItem, DataItem]] = []
     for item in items:
         other = first.setdefault(item.prompt, item)
         if other.answer != item.answer:
@@ -80,7 +80,7 @@ def _merged(table: Table, items: Sequence[Item]) -> tuple[list[Item], int]:
     return list(first.values()), len(items) - len(first)
 
 
-def _require_given(table: Table, splits: Splits, given: Sequence[Split]) -> None:
+def _require_given(table: DataTable, splits: Splits, given: Sequence[Split]) -> None:
     if "train" not in given:
         raise UsageError(
             f"{shown(table.path)} has no rows of the split train, so there is nothing to learn "
@@ -98,7 +98,7 @@ def _require_given(table: Table, splits: Splits, given: Sequence[Split]) -> None
             )
 
 
-def _fill(splits: dict[Split, list[Item]], given: Sequence[Split]) -> None:
+def _fill(splits: dict[Split, list[DataItem]], given: Sequence[Split]) -> None:
     """Give splits that chance left (almost) empty problems of train, or of the largest split.
 
     Which ones move is decided by their hashes, so that a file is always split alike.
@@ -112,10 +112,10 @@ def _fill(splits: dict[Split, list[Item]], given: Sequence[Split]) -> None:
             splits[split].append(moved)
 
 
-def order(items: Sequence[Item], split: Split, seed: int, epoch: int) -> list[Item]:
+def order(items: Sequence[DataItem], split: Split, seed: int, epoch: int) -> list[DataItem]:
     """All `items` in the order in which `seed` meets them the `epoch`-th time."""
 
-    def key(item: Item) -> bytes:
+    def key(item: DataItem) -> bytes:
         text = f"{split}\x1f{seed}\x1f{epoch}\x1f{item.prompt}"
         return hashlib.sha256(text.encode()).digest()
 

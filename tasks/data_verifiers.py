@@ -1,11 +1,11 @@
-"""How a response to a problem of a user's file is judged: one small class for each verifier.
+"""How a response to a problem of a user's file is judged.
 
 exact    the same text, but for case, white space and quotes
 number   the same number: 12, 12.0 and 24/2 are
 choice   the same letter
 math     the same formula, as math-verify finds (the extra `math`)
 regex    a pattern that is searched in the answer
-python:  a function of the user's own
+python:  a function of the user's own (data_python)
 """
 
 from __future__ import annotations
@@ -16,20 +16,22 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from cl_bench.contract.answers import CUT_OFF, Kind, extract, judge, number
+from cl_bench.contract.answers import Kind, judge, number
 from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.task import FeedbackLevel, Verdict
-from cl_bench.contract.text import one_line
 
-from .data_columns import Item
-from .data_python import Judged, UserFunction
-from .data_worker import WORKER
+from .data_columns import DataItem
+from .workers import DeadError, Worker
 
 NAMES = ("exact", "number", "choice", "math", "regex", "python:module.function")
 MOST_IN_PATTERN = 1_000
 _MOST_IN_FORMULA = 1_000
 _DEEPEST = 30
 """Brackets within brackets of a formula."""
+_SECONDS = 3.0
+"""For one answer of a worker, so generous that a busy machine does not change a score."""
+_PATTERNS = Worker("cl_bench.tasks.data_worker")
+_FORMULAS = Worker("cl_bench.tasks.data_worker", "formulas")
 
 _LETTER = re.compile(r"\(?([A-Za-z])[).]?")
 _DEFAULT_LETTER = re.compile(r"[A-J]")
@@ -46,27 +48,27 @@ class Verifier(Protocol):
     @property
     def name(self) -> str: ...
 
-    def answer(self, item: Item) -> str:
+    def answer(self, item: DataItem) -> str:
         """The right answer as tables show it; `ValueError` says why the row has none."""
         ...
 
-    def solution(self, item: Item) -> str:
+    def solution(self, item: DataItem) -> str:
         """A response that has to score 1."""
         ...
 
-    def judge(self, item: Item, response: str, level: FeedbackLevel) -> Verdict:
+    def judge(self, item: DataItem, response: str, level: FeedbackLevel) -> Verdict:
         """The verdict on a response. Raises nothing, but for a function of the user's."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Verifiers of answers that are looked for in the response and compared with the right one."""
+    """The answer is looked for in the response and compared with the right one, by its kind."""
 
     name: str
     kind: Kind
 
-    def answer(self, item: Item) -> str:
+    def answer(self, item: DataItem) -> str:
         if self.kind == "number" and number(item.answer) is None:
             raise ValueError("is no number")
         if self.kind != "choice":
@@ -76,120 +78,67 @@ class Compared:
             raise ValueError("is no letter of a choice")
         return letter[1].upper()
 
-    def solution(self, item: Item) -> str:
-        return _written(self.answer(item), self.kind)
+    def solution(self, item: DataItem) -> str:
+        answer = self.answer(item)
+        return f"<answer>{answer}</answer>" if self.kind == "text" else f"answer: {answer}"
 
-    def judge(self, item: Item, response: str, level: FeedbackLevel) -> Verdict:
-        gold = self.answer(item)
-        verdict = judge(response, gold, asked=item.prompt, kind=self.kind, level=level)
-        return _as_taught(verdict, item, level)
-
-
-@dataclass(frozen=True, slots=True)
-class Formula:
-    """The same formula as the right one, in a process that is killed when that takes too long."""
-
-    kind: Kind
-    name: str = "math"
-
-    def answer(self, item: Item) -> str:
-        return item.answer
-
-    def solution(self, item: Item) -> str:
-        return _written(item.answer, self.kind)
-
-    def judge(self, item: Item, response: str, level: FeedbackLevel) -> Verdict:
-        verdict = judge(
-            response,
-            item.answer,
-            asked=item.prompt,
-            kind=self.kind,
-            level=level,
-            score=lambda text: self._score(item.answer, text),
-        )
-        return _as_taught(verdict, item, level)
-
-    def _score(self, gold: str, text: str) -> float:
-        if len(text) > _MOST_IN_FORMULA or _COSTLY.search(text) or _depth(text) > _DEEPEST:
-            return 0.0
-        return _asked({"formula": gold, "text": text})
-
-
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """A pattern that is searched in the answer; `{answer}` in it stands for the row's answer."""
-
-    kind: Kind
-    pattern: str = ""
-    """Of all rows; empty: the answer of each row is its pattern."""
-    name: str = "regex"
-
-    def answer(self, item: Item) -> str:
-        return item.answer if self.pattern else item.solution or item.answer
-
-    def solution(self, item: Item) -> str:
-        return _written(self.answer(item), self.kind)
-
-    def judge(self, item: Item, response: str, level: FeedbackLevel) -> Verdict:
-        pattern = self._of(item)
+    def judge(self, item: DataItem, response: str, level: FeedbackLevel) -> Verdict:
         verdict = judge(
             response,
             self.answer(item),
             asked=item.prompt,
             kind=self.kind,
             level=level,
-            score=lambda text: _asked({"pattern": pattern, "text": text}),
+            score=self.scorer(item),
         )
-        return _as_taught(verdict, item, level)
+        return as_taught(verdict, item, level)
 
-    def fault(self, item: Item) -> str:
-        """What is wrong with the pattern of a row; empty if nothing is."""
+    def scorer(self, item: DataItem) -> Callable[[str], float] | None:
+        """Gives an answer its score; None compares it with the right one."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Formula(Compared):
+    """The same formula as the right one, in a process that is killed when that takes too long."""
+
+    def scorer(self, item: DataItem) -> Callable[[str], float]:
+        def score(text: str) -> float:
+            if len(text) > _MOST_IN_FORMULA or _COSTLY.search(text) or _depth(text) > _DEEPEST:
+                return 0.0
+            return float(_asked(_FORMULAS, formula=item.answer, text=text).get("score", 0.0))
+
+        return score
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern(Compared):
+    """A pattern that is searched in the answer; `{answer}` in it stands for the row's answer."""
+
+    pattern: str = ""
+    """Of all rows; empty: the answer of each row is its pattern."""
+
+    def answer(self, item: DataItem) -> str:
+        return item.answer if self.pattern else item.solution or item.answer
+
+    def scorer(self, item: DataItem) -> Callable[[str], float]:
+        pattern = self._of(item)
+        return lambda text: float(_asked(_PATTERNS, pattern=pattern, text=text).get("score", 0.0))
+
+    def fault(self, item: DataItem) -> str:
+        """The reason why the pattern of a row cannot be used; empty if it can."""
         pattern = self._of(item)
         if len(pattern) > MOST_IN_PATTERN:
             return f"it has {len(pattern):,} characters, at most {MOST_IN_PATTERN:,} are taken"
-        found = WORKER.ask({"pattern": pattern, "text": self.answer(item)})
-        return "it takes too long" if found is None else str(found.get("fault", ""))
+        return str(_asked(_PATTERNS, pattern=pattern, text=self.answer(item)).get("fault", ""))
 
-    def _of(self, item: Item) -> str:
+    def _of(self, item: DataItem) -> str:
         if not self.pattern:
             return item.answer
         return self.pattern.replace("{answer}", re.escape(item.answer))
 
 
-@dataclass(frozen=True, slots=True)
-class Own:
-    """A function of the user's, called with the prompt, the answer and the response."""
-
-    function: UserFunction
-    where: Callable[[Item], str]
-    """The place of a row, for a message."""
-
-    @property
-    def name(self) -> str:
-        return self.function.name
-
-    def answer(self, item: Item) -> str:
-        return item.answer
-
-    def solution(self, item: Item) -> str:
-        return item.solution or item.answer
-
-    def judge(self, item: Item, response: str, level: FeedbackLevel) -> Verdict:
-        found: Judged = self.function(item.prompt, item.answer, response, self.where(item))
-        answer = extract(response, "line").text
-        if found.score >= 1:
-            return Verdict(1.0, "Correct.", answer)
-        if level == "none":
-            return Verdict(found.score, "Wrong.", answer)
-        right = f"The right answer is {one_line(item.answer, 80)}."
-        if level == "answer":
-            return Verdict(found.score, f"Wrong. {right}", answer)
-        part = f"It earns {found.score:.2g} of 1." if found.score > 0 else "Wrong."
-        said = found.feedback or f"{part} {right}"
-        return _as_taught(Verdict(found.score, said, answer, None, "wrong", CUT_OFF), item, level)
-
-
-def named(name: str, items: Sequence[Item], pattern: str) -> tuple[Verifier, str]:
+def named(name: str, items: Sequence[DataItem], pattern: str) -> tuple[Verifier, str]:
     """The verifier called `name`, and why if the answers chose it; unknown ones are `UsageError`s.
 
     Those of `python:` are the caller's to make.
@@ -210,15 +159,15 @@ def named(name: str, items: Sequence[Item], pattern: str) -> tuple[Verifier, str
         "exact": lambda: Compared("exact", kind),
         "number": lambda: Compared("number", "number"),
         "choice": lambda: Compared("choice", "choice"),
-        "math": lambda: Formula(kind),
-        "regex": lambda: Pattern(kind, pattern),
+        "math": lambda: Formula("math", kind),
+        "regex": lambda: Pattern("regex", kind, pattern),
     }
     if name not in made:
         raise unknown("verifier", name, NAMES)
     return made[name](), why
 
 
-def _default(items: Sequence[Item]) -> tuple[str, str]:
+def _default(items: Sequence[DataItem]) -> tuple[str, str]:
     """The verifier that fits the answers, and in words why."""
     if all(number(item.answer) is not None for item in items):
         return "number", "all answers are numbers"
@@ -227,21 +176,19 @@ def _default(items: Sequence[Item]) -> tuple[str, str]:
     return "exact", "the answers are texts"
 
 
-def _written(answer: str, kind: Kind) -> str:
-    """A response that gives `answer`."""
-    return f"<answer>{answer}</answer>" if kind == "text" else f"answer: {answer}"
-
-
-def _as_taught(verdict: Verdict, item: Item, level: FeedbackLevel) -> Verdict:
+def as_taught(verdict: Verdict, item: DataItem, level: FeedbackLevel) -> Verdict:
     """The verdict with the teacher's words of the row, where there are any and all may be said."""
     if verdict.score >= 1 or not item.feedback or level not in ("step", "full"):
         return verdict
     return replace(verdict, feedback=item.feedback)
 
 
-def _asked(question: dict[str, str]) -> float:
-    found: dict[str, Any] = WORKER.ask(question) or {}
-    return float(found.get("score", 0.0))
+def _asked(worker: Worker, **question: str) -> dict[str, Any]:
+    """The answer of a process of its own; a fault if it takes too long or dies of the question."""
+    try:
+        return worker.ask(question, _SECONDS)
+    except DeadError:
+        return {"fault": "it takes too long"}
 
 
 def _depth(text: str) -> int:

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache, lru_cache
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.contract.answers import Kind, extract, judge
-from cl_bench.contract.errors import ClBenchError, UsageError, unknown
+from cl_bench.contract.answers import extract, judge
+from cl_bench.contract.errors import ClBenchError, UsageError, did_you_mean, unknown
 from cl_bench.contract.task import (
     FEEDBACK_LEVELS,
     SPLITS,
@@ -58,8 +57,7 @@ def load(name: str) -> GymDomain:
             f"gym/{data} is not adapted: {LEFT_OUT[data]}. `cl-bench list gym` shows what is."
         )
     if data not in SETS:
-        close = get_close_matches(data.casefold(), SETS, n=1, cutoff=0.5)
-        hint = f" Did you mean 'gym/{close[0]}'?" if close else ""
+        hint = did_you_mean(data.casefold(), SETS, prefix="gym/")
         raise UsageError(
             f"reasoning-gym has no data set {printable(data, 60)!r}.{hint} `cl-bench list gym` "
             f"names all {len(SETS)}."
@@ -107,28 +105,15 @@ class GymDomain:
     def __init__(self, data: str, name: str) -> None:
         self.name, self.data = name, data
         self.version = f"{_VERSION}+reasoning-gym-{metadata.version('reasoning-gym')}"
-        self._entry = SETS[data]
+        self._entry = entry = SETS[data]
+        self.kind, self.choices = entry.kind, entry.choices
+        self.summary = f"{data} of reasoning-gym; an answer is a {entry.kind}"
         self._texts = gym_params.split(name)[1]
         self.partial = self._texts.get(PARTIAL) == "true"
         self._require()
         self.settings: Collection[str] = [
             setting for setting in ("easy", "default", "hard") if self._offers(setting)
         ]
-
-    @property
-    def summary(self) -> str:
-        """One line for lists."""
-        return f"{self.data} of reasoning-gym; an answer is a {self.kind}"
-
-    @property
-    def kind(self) -> Kind:
-        """What an answer is."""
-        return self._entry.kind
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """Between what a choice is made."""
-        return self._entry.choices
 
     def task(self, *, seed: int, setting: str, feedback: FeedbackLevel) -> GymTask:
         if setting not in self.settings:
@@ -139,14 +124,10 @@ class GymDomain:
 
     @lru_cache(maxsize=64)  # noqa: B019 - domains live as long as the process
     def engine(self, setting: str) -> Engine:
-        """What draws and scores the items of a setting."""
-        from .gym_engine import local
+        """The engine that draws and scores the items of a setting."""
+        from .gym_engine import Apart, Local
 
-        if not self._entry.apart:
-            return local(self.data, setting, self._texts)
-        from .gym_fence import Apart
-
-        return Apart(self.data, setting, self._texts)
+        return (Apart if self._entry.apart else Local)(self.data, setting, self._texts)
 
     @lru_cache(maxsize=_PROBLEMS)  # noqa: B019 - as above
     def problem(self, setting: str, split: Split, seed: int, index: int) -> Problem:
@@ -180,7 +161,7 @@ class GymDomain:
         )
 
     def points(self, setting: str, problem: Problem, answer: str) -> float:
-        """What the extracted answer is worth, from 0 to 1."""
+        """The score of the extracted answer, from 0 to 1."""
 
         def score(text: str) -> float:
             number = int(problem.uid.rpartition("/")[2].partition("-")[0], 16)
@@ -208,9 +189,7 @@ class GymDomain:
 
     def _offers(self, setting: str) -> bool:
         """Whether there is such a setting, and the user's parameters go with those it sets."""
-        from .gym_engine import parameters
-
-        if setting != "default" and not parameters(self.data, setting):
+        if setting != "default" and not self._entry.parameters(setting):
             return False
         try:
             self._validate(setting)
@@ -264,14 +243,3 @@ class GymTask:
             level=self.feedback,
             score=lambda answer: self.domain.points(self.setting, problem, answer),
         )
-
-
-def main() -> None:
-    """Print docs/gym.md."""
-    from .gym_overview import lengths, page
-
-    print(page(lengths()), end="")
-
-
-if __name__ == "__main__":
-    main()

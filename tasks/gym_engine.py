@@ -1,7 +1,6 @@
-"""Drawing and scoring items of one data set of reasoning-gym with the library itself.
+"""Drawing and scoring items of one data set of reasoning-gym: here, or in a process of its own.
 
-Imported where reasoning_gym is used, which takes 1.3 s to import: in this process for most data
-sets, in that of gym_worker for those that the table sets apart.
+Imports reasoning_gym, which takes 1.3 s.
 """
 
 from __future__ import annotations
@@ -16,12 +15,21 @@ from typing import Any, Protocol
 from reasoning_gym.cognition.number_sequences import PatternRule
 from reasoning_gym.factory import DATASETS, create_dataset
 
+from cl_bench.contract.errors import ClBenchError
+
 from .gym_params import PARTIAL, read
 from .gym_scoring import JUDGES, SOUND, Right
 from .gym_table import SETS
+from .workers import DeadError, Worker
+
+_DRAW_SECONDS = 300.0
+"""Until an item has to be there that is drawn in the other process."""
+_SCORE_SECONDS = 60.0
+"""Until a score has to be there. The process itself stops an answer after half a second of
+computing, and is slower only where the machine is busy."""
 
 _LARGEST = 1000
-"""What number_sequence keeps of a sequence; it gives up those that have a larger term."""
+"""The largest term of a sequence that number_sequence keeps."""
 _KEPT = 512
 """Items whose metadata are kept for the scorers; others are drawn again."""
 
@@ -41,7 +49,7 @@ class Engine(Protocol):
         ...
 
     def score(self, number: int, question: str, answer: str) -> float:
-        """What its scorer, or the comparison that replaces it, gives the answer. May raise.
+        """The score that its scorer, or the comparison in its place, gives the answer. May raise.
 
         0 if the item's question is another, because the problem is another data set's.
         """
@@ -51,8 +59,9 @@ class Engine(Protocol):
 class Local:
     """An engine in this process."""
 
-    def __init__(self, data: str, values: Mapping[str, Any]) -> None:
-        self._data, self._values, self._entry = data, dict(values), SETS[data]
+    def __init__(self, data: str, setting: str, texts: Mapping[str, str]) -> None:
+        self._data, self._entry = data, SETS[data]
+        self._values = values_of(data, setting, texts)
         self._shared = None if self._entry.fresh else self._create(0)
         self._last: tuple[int, Drawn] | None = None
         self._kept = lru_cache(_KEPT)(self._drawn)
@@ -108,16 +117,44 @@ class Local:
             return create_dataset(self._data, **self._values, seed=number, size=1)
 
 
-def local(data: str, setting: str, texts: Mapping[str, str]) -> Local:
-    """The engine of a setting, with the parameters that a name gives as texts."""
-    return Local(data, values_of(data, setting, texts))
+FENCE = Worker("cl_bench.tasks.gym_worker")
+
+
+class Apart:
+    """An engine in the process of gym_worker, for data sets that are kept apart."""
+
+    def __init__(self, data: str, setting: str, texts: Mapping[str, str]) -> None:
+        self._base = {"data": data, "setting": setting, "texts": dict(texts)}
+        FENCE.ready()
+
+    def question(self, number: int) -> str:
+        return self._drawn("question", number)
+
+    def gold(self, number: int) -> str:
+        return self._drawn("gold", number)
+
+    def score(self, number: int, question: str, answer: str) -> float:
+        asked = {"do": "score", "number": number, "question": question, "answer": answer}
+        return float(FENCE.ask({**self._base, **asked}, _SCORE_SECONDS).get("found", 0.0))
+
+    def _drawn(self, what: str, number: int) -> str:
+        try:
+            found = FENCE.ask({**self._base, "do": what, "number": number}, _DRAW_SECONDS)
+        except DeadError as error:
+            raise ClBenchError(
+                f"The process that draws items of gym/{self._base['data']} ended unexpectedly; it "
+                "may have had too little memory. Try again, or take another data set."
+            ) from error
+        if "error" in found:
+            raise ValueError(found["error"])
+        return str(found["found"])
 
 
 def values_of(data: str, setting: str, texts: Mapping[str, str]) -> dict[str, Any]:
-    """What reasoning-gym is given: the setting's parameters, and over them the user's."""
-    given = read(data, DATASETS[data][1], texts)
-    given.pop(PARTIAL, None)
-    return {**parameters(data, setting), **given}
+    """The parameters for reasoning-gym: the setting's, and over them the user's."""
+    values = read(data, DATASETS[data][1], {**SETS[data].parameters(setting), **texts})
+    values.pop(PARTIAL, None)
+    return values
 
 
 def validate(data: str, setting: str, texts: Mapping[str, str]) -> None:
@@ -125,11 +162,6 @@ def validate(data: str, setting: str, texts: Mapping[str, str]) -> None:
     config = DATASETS[data][1](**values_of(data, setting, texts))
     # Two configurations of 0.1.25 have no validation.
     getattr(config, "validate", bool)()
-
-
-def parameters(data: str, setting: str) -> Mapping[str, Any]:
-    """What the table sets for a setting; nothing for `default`."""
-    return {"easy": SETS[data].easy, "hard": SETS[data].hard}.get(setting, {})
 
 
 def _bounded(apply: Callable[..., int]) -> Callable[..., int]:

@@ -1,4 +1,4 @@
-"""What there is of reasoning-gym: the lines of `cl-bench list gym`, and docs/gym.md."""
+"""The list of reasoning-gym's data sets: the lines of `cl-bench list gym`, and docs/gym.md."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from statistics import median
 from cl_bench.contract.text import one_line
 
 from .gym import factory, load
-from .gym_table import LEFT_OUT, MADE_FOR, SETS, Entry
+from .gym_table import LEFT_OUT, MADE_FOR, SETS, Adapted
 
 _SAMPLE = 15
 """Questions whose length is measured."""
@@ -20,8 +20,8 @@ _PAGE = """# Data sets of reasoning-gym
 
 `gym/NAME` is a task made of a data set of
 [reasoning-gym](https://github.com/open-thought/reasoning-gym) (Apache-2.0, arXiv 2505.24760),
-which `pip install 'cl-bench[gym]'` installs. `cl-bench list gym` shows an example of each.
-This page is made by `python -m cl_bench.tasks.gym > docs/gym.md`, for reasoning-gym {version}.
+which `pip install 'cl-bench[gym]'` installs. `cl-bench list gym` shows an example of each. This
+page is made by `python -m cl_bench.tasks.gym_overview > docs/gym.md`, for reasoning-gym {version}.
 
 - **Parameters.** `gym/gcd?max_value=20&min_value=1` sets reasoning-gym's own parameters, in every
   setting. `default` is what reasoning-gym has; `easy` suits a small model. A setting whose
@@ -109,7 +109,7 @@ def _length(data: str) -> int:
     return int(median(len(problem.prompt) for problem in task.problems("train", _SAMPLE)))
 
 
-def _row(data: str, entry: Entry, length: int) -> str:
+def _row(data: str, entry: Adapted, length: int) -> str:
     settings = ", ".join([*["easy"] * bool(entry.easy), "default", *["hard"] * bool(entry.hard)])
     shown = f"{length:,}{' *' * (length > _LONG)}"
     judge = "comparison" if entry.judge else "reasoning-gym"
@@ -119,3 +119,7 @@ def _row(data: str, entry: Entry, length: int) -> str:
 def _category(dataset: type) -> str:
     parts = dataset.__module__.split(".")
     return parts[1] if len(parts) > 2 else "other"
+
+
+if __name__ == "__main__":
+    print(page(lengths()), end="")

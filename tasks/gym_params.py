@@ -108,7 +108,7 @@ def _listed(values: Mapping[str, Any]) -> str:
 
 
 def _reader(default: Any) -> Callable[[str], Any] | None:
-    """What turns a text into a value of the type of `default`; None if no text can be one."""
+    """A function from a text to a value of the type of `default`; None if no text can be one."""
     if isinstance(default, bool):
         return _truth
     if isinstance(default, Enum | int | float | str):

@@ -1,4 +1,4 @@
-"""What an extracted answer to a data set of reasoning-gym is worth.
+"""Scores of extracted answers to data sets of reasoning-gym.
 
 reasoning-gym's scorers give credit for an answer that merely contains the right one, and some give
 full credit to answers that say nothing: any text for game_of_life_halting, `6*4*1*1` for every
@@ -21,7 +21,7 @@ from typing import Any
 
 from cl_bench.contract.answers import SAME, number
 
-from .gym_table import Entry
+from .gym_table import Adapted
 
 _LONGEST = 2_000
 """Characters of an answer from which on it scores 0, unless the right one is half as long."""
@@ -35,7 +35,7 @@ _OPERATORS: Mapping[type, Callable[[Fraction, Fraction], Fraction]] = {
 }
 
 
-def spelled(answer: str, gold: str, entry: Entry) -> str:
+def spelled(answer: str, gold: str, entry: Adapted) -> str:
     """The right answer, if `answer` is the same; else `answer` as scorers read it."""
     if entry.kind != "text" and SAME[entry.kind](answer, gold):
         return gold
@@ -43,7 +43,7 @@ def spelled(answer: str, gold: str, entry: Entry) -> str:
 
 
 def points(
-    answer: str, gold: str, entry: Entry, scorer: Callable[[str], float], *, partial: bool
+    answer: str, gold: str, entry: Adapted, scorer: Callable[[str], float], *, partial: bool
 ) -> float:
     """From 0 to 1. `scorer` is asked about answers of the allowed form alone; it may raise."""
     if len(answer) > max(_LONGEST, 2 * len(gold)):
@@ -63,7 +63,7 @@ def points(
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """What a comparison may look at."""
+    """The right answer and metadata of an item, for a comparison."""
 
     gold: str
     metadata: Mapping[str, Any]
@@ -114,7 +114,7 @@ JUDGES: Mapping[str, Callable[[str, Right], float]] = {
     "queens": by_queens,
     "expression": by_expression,
 }
-"""What the column `judge` of the table names: from an answer to its score."""
+"""The comparisons that the column `judge` of the table names, each from an answer to a score."""
 
 
 def _right_sum(right: Right) -> bool:

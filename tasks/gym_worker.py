@@ -1,8 +1,7 @@
 """The process for data sets that are kept apart: `python -P -m cl_bench.tasks.gym_worker`.
 
-It answers each line of JSON on standard input with one on standard output. The process proper
-imports reasoning-gym, once, and forks; the child serves under limits, and when it dies of a
-question, the process says so and forks the next one, which takes milliseconds.
+The process proper imports reasoning-gym, once, and forks; the child serves under limits, and when
+it dies of a question, the process says so and forks the next one, which takes milliseconds.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .gym_engine import Local, local
+from .gym_engine import Local
 
 CPU_SECONDS = 0.5
 """Computing time for one answer, some ten times what a long one takes."""
@@ -104,7 +103,7 @@ def _answer(asked: dict[str, Any]) -> dict[str, Any]:
 
 @cache
 def _engine(data: str, setting: str, texts: str) -> Local:
-    return local(data, setting, json.loads(texts))
+    return Local(data, setting, json.loads(texts))
 
 
 def _limit_time(computing: float, passing: float) -> None:

@@ -26,8 +26,9 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Hugging Face folder: the embedded model's tokenizer and architecture, random weights."""
     import torch
 
+    from cl_bench.tools.embedded.corpus import TrainingConfig
     from cl_bench.tools.embedded.tokenizer import build_tokenizer
-    from cl_bench.tools.embedded.training import TrainingConfig, build_model
+    from cl_bench.tools.embedded.training import build_model
 
     folder = tmp_path_factory.mktemp("tiny") / "model"
     tokenizer = build_tokenizer()
@@ -72,7 +73,8 @@ def small_config() -> Any:
 @pytest.fixture
 def batches() -> list[Batch]:
     """Five steps of two easy math exercises."""
-    from cl_bench.contract.stream import Course, stream
+    from cl_bench.contract.stream import Course
+    from cl_bench.contract.stream_names import stream
 
     course = stream("math", steps=5, setting="easy")
     return Course(course, seed=0, feedback="step", problems_per_step=2).batches(1, 5)

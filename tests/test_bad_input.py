@@ -22,11 +22,11 @@ import pytest
 from typer.testing import CliRunner
 
 from cl_bench.cli.app import app
-from cl_bench.contract.stream import stream
+from cl_bench.contract.stream_names import stream
 from cl_bench.contract.text import config_hash, printable
 from cl_bench.execution.provenance import file_hashes
 from cl_bench.execution.settings import RunConfig
-from cl_bench.model import EMBEDDED_FOLDER
+from cl_bench.model.named import EMBEDDED_FOLDER
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.schema import SCHEMA_VERSION
 
@@ -114,6 +114,7 @@ CASES: dict[str, list[str]] = {
     "an unknown feedback level": ["run", "--feedback", "steps"],
     "an unknown reflection LM": ["run", "--reflection-lm", "opnai:gpt"],
     "unknown boundaries": ["run", "--boundaries", "visible"],
+    "a setting of another learner": ["run", "--learner", "rl", "--population", "2"],
     "an unknown device": ["run", "--device", "tpu"],
     "a name with terminal escapes": ["run", "--stream", "\x1b]0;owned\x07math"],
     "an empty name": ["run", "--stream", ""],
@@ -297,14 +298,14 @@ def _lay_out_runs(folder: Path) -> None:
     }
     whole = manifest | {
         **{name: {} for name in ("provenance", "plugins", "reflection_files")},
-        **dict.fromkeys(("device", "threads", "model_revision")),
+        **dict.fromkeys(("device", "engine", "threads", "model_revision")),
         "model_files": file_hashes(EMBEDDED_FOLDER),
     }
     changes |= {"bare": whole, "two": whole | {"model_files": {"model.safetensors": "0"}}}
     for name, change in changes.items():
         _edit(folder / name, manifest | change)
     _edit(folder / "stripped", {"status": "running"})
-    (folder / "torn" / "manifest.json").write_text(json.dumps(manifest)[:200])
+    (folder / "torn" / "manifest.json").write_text("{")
 
 
 def _edit(run: Path, manifest: dict[str, object]) -> None:

@@ -126,7 +126,7 @@ def test_the_summary_shows_its_metric_and_why_a_failing_one_has_no_value(run: Ru
     (weakest,) = (line for line in lines if line.startswith("cl-bench-example/weakest"))
     rows = stream_rows(run.table("evaluations"))
     accuracy = rows.query("step == 6 and prompt == 'learner'")["accuracy"]
-    assert weakest.split()[1] == f"{accuracy.min():.3f}"
+    assert weakest.split()[1] == f"{100 * accuracy.min():.1f}"
     (raising,) = (line for line in lines if line.startswith("cl-bench-broken/raising"))
     assert "undefined: raised RuntimeError: always" in raising
 

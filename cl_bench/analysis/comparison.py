@@ -6,22 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from cl_bench.analysis.columns import EFFICIENCY, PLASTICITY, Column, columns
-from cl_bench.analysis.efficiency import BySeed, efficiencies, log_ratios
+from cl_bench.analysis.columns import EFFICIENCY, PLASTICITY, columns
+from cl_bench.analysis.efficiency import efficiencies, log_ratios
+from cl_bench.analysis.entries import own_metrics
 from cl_bench.analysis.item_changes import ItemChanges, item_changes
-from cl_bench.analysis.run_values import RUN_METRICS
+from cl_bench.analysis.paired import PairedDifference, mean_over_seeds
+from cl_bench.analysis.pairs import Pair
+from cl_bench.analysis.run_values import Column
 from cl_bench.analysis.sides import Side, read_side, why_not
 from cl_bench.contract.errors import UsageError
-from cl_bench.metrics.comparison import PermutationTest, permutation_test, seeds_needed
-from cl_bench.metrics.stats.bootstrap import Estimate, as_ratio, over_seeds
+from cl_bench.metrics.comparison import PermutationTest
+from cl_bench.metrics.stats.bootstrap import Estimate, as_ratio
 from cl_bench.metrics.undefined import Undefined
-
-_MOST_SEEDS = 20
-"""Of an exact permutation test."""
-_DIGITS = 12
-"""Decimals of a difference: two values of 0.1 + 0.2 and 0.3 do not differ."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +90,7 @@ def compare(
 def _compared(
     first: Side, second: Side, apart: Sequence[str], seeds: tuple[int, ...]
 ) -> Comparison:
-    plugins = {
-        name: None
-        for side in (first, second)
-        for entry in side.entries.values()
-        for name in entry.values
-        if name not in RUN_METRICS
-    }
+    plugins = own_metrics([*first.entries.values(), *second.entries.values()])
     shown = {
         name: column
         for name, column in columns(plugins).items()
@@ -114,52 +104,22 @@ def _compared(
         columns=shown,
         differences={name: _difference(first, second, seeds, name) for name in shown},
         efficiency={name: _efficiency(first, second, seeds, name) for name in EFFICIENCY},
-        items=item_changes(first.runs, second.runs, seeds),
+        items=item_changes([Pair(s, second.runs[s], first.runs[s]) for s in seeds]),
     )
 
 
 def _difference(first: Side, second: Side, seeds: Sequence[int], name: str) -> Difference:
-    values = {s: (first.entries[s].value(name), second.entries[s].value(name)) for s in seeds}
-    change = {seed: _minus(*pair) for seed, pair in values.items()}
-    known = [value for value in change.values() if not isinstance(value, Undefined)]
-    # Means of the seeds that both have, so that their difference is the one beside them.
-    sides = [
-        {
-            seed: lost if isinstance(lost, Undefined) else values[seed][side]
-            for seed, lost in change.items()
-        }
-        for side in (0, 1)
-    ]
+    before, after = ({s: side.entries[s].value(name) for s in seeds} for side in (first, second))
+    paired = PairedDifference(after, before)
+    shown_after, shown_before = paired.of_pairs
     return Difference(
-        first=estimate(sides[0]),
-        second=estimate(sides[1]),
-        difference=estimate(change),
-        test=_test(known),
-        seeds_needed=seeds_needed(known) if known else Undefined("no seed has both values"),
-        per_seed=values,
+        first=mean_over_seeds(shown_before),
+        second=mean_over_seeds(shown_after),
+        difference=paired.bootstrap(),
+        test=paired.test(),
+        seeds_needed=paired.seeds_needed(),
+        per_seed={seed: (before[seed], after[seed]) for seed in seeds},
     )
-
-
-def estimate(by_seed: BySeed) -> Estimate | Undefined:
-    """The mean over seeds with its interval; the same numbers give the same interval."""
-    values = list(by_seed.values())
-    first = values[0] if values else None
-    if isinstance(first, Undefined) and all(value == first for value in values):
-        return first
-    return over_seeds(by_seed, np.random.default_rng(0))
-
-
-def _minus(first: float | Undefined, second: float | Undefined) -> float | Undefined:
-    """Second minus first."""
-    if isinstance(first, Undefined):
-        return first
-    return second if isinstance(second, Undefined) else round(second - first, _DIGITS)
-
-
-def _test(known: Sequence[float]) -> PermutationTest | Undefined:
-    if len(known) > _MOST_SEEDS:
-        return Undefined(f"over {_MOST_SEEDS} seeds, where the interval says more")
-    return permutation_test(known, [0.0] * len(known)) if known else Undefined("no pair of values")
 
 
 def _efficiency(first: Side, second: Side, seeds: Sequence[int], name: str) -> Estimate | Undefined:
@@ -167,4 +127,4 @@ def _efficiency(first: Side, second: Side, seeds: Sequence[int], name: str) -> E
     own = {seed: second.entries[seed] for seed in seeds}
     reference = {seed: first.entries[seed] for seed in seeds}
     ratios = efficiencies(own, reference, seeds, EFFICIENCY[name], who="the first")
-    return as_ratio(estimate(log_ratios(ratios, own)))
+    return as_ratio(mean_over_seeds(log_ratios(ratios, own)))

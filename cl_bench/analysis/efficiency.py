@@ -8,13 +8,12 @@ from math import log2
 import numpy as np
 
 from cl_bench.analysis.entries import Entry
+from cl_bench.analysis.paired import BySeed
 from cl_bench.analysis.run_values import Axis
 from cl_bench.contract.registry import REFERENCE_LEARNER
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.efficiency import sample_efficiency
 from cl_bench.metrics.undefined import Undefined
-
-BySeed = Mapping[int, float | Undefined]
 
 
 def efficiencies(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -63,6 +63,13 @@ class Entry:
         if self.status == "done":
             return self.values.get(metric, Undefined("not measured"))
         return Undefined(f"{_SAID[self.status]}{f': {self.reason}' if self.reason else ''}")
+
+
+def own_metrics(entries: Iterable[Entry]) -> list[str]:
+    """The metrics of plug-ins that some of the runs have, by name."""
+    return list(
+        dict.fromkeys(name for e in entries for name in e.values if name not in RUN_METRICS)
+    )
 
 
 def read_entry(run: RunTables) -> Entry:

@@ -8,6 +8,7 @@ from math import sqrt
 
 import numpy as np
 
+from cl_bench.analysis.pairs import Pair
 from cl_bench.analysis.run_values import Measured
 from cl_bench.metrics.comparison import sampling_noise_floor
 from cl_bench.metrics.undefined import Undefined
@@ -52,32 +53,29 @@ def final_scores(run: Measured) -> dict[str, dict[str, list[float]]]:
     return found
 
 
-def item_changes(
-    first: Mapping[int, Measured], second: Mapping[int, Measured], seeds: Sequence[int]
-) -> dict[str, ItemChanges]:
-    """By domain of the stream, the changes from the first's runs to the second's, by their seeds.
+def item_changes(pairs: Sequence[Pair]) -> dict[str, ItemChanges]:
+    """By domain of the stream, the changes from the references to the runs.
 
     Problems that only one of a pair was asked are left out; so is a domain without a common one.
     """
-    pairs: dict[str, list[_Pair]] = {}
-    for seed in seeds:
-        before, after = final_scores(first[seed]), final_scores(second[seed])
-        for domain in first[seed].stages:
-            shared = [uid for uid in before.get(domain, {}) if uid in after.get(domain, {})]
-            if shared and all(pair.seed != seed for pair in pairs.get(domain, [])):
-                scores = [(before[domain][uid], after[domain][uid]) for uid in shared]
-                pairs.setdefault(domain, []).append(_Pair(seed, shared, scores))
-    return {domain: _changes(of_domain) for domain, of_domain in pairs.items()}
+    by_domain: dict[str, list[_Shared]] = {}
+    for pair in pairs:
+        before, after = final_scores(pair.reference), final_scores(pair.run)
+        for domain in dict.fromkeys(pair.reference.stages):
+            uids = [uid for uid in before.get(domain, {}) if uid in after.get(domain, {})]
+            if uids:
+                scores = [(before[domain][uid], after[domain][uid]) for uid in uids]
+                by_domain.setdefault(domain, []).append(_Shared(uids, scores))
+    return {domain: _changes(shared) for domain, shared in by_domain.items()}
 
 
 @dataclass(frozen=True)
-class _Pair:
-    """Two runs of a seed on one domain."""
+class _Shared:
+    """The problems of one domain that both runs of a pair were asked."""
 
-    seed: int
     uids: Sequence[str]
     scores: Sequence[tuple[list[float], list[float]]]
-    """Of every problem, the scores of the first's and of the second's responses."""
+    """Of every problem, the scores of the reference's and of the run's responses."""
 
     def means(self) -> tuple[list[float], list[float]]:
         return (
@@ -98,7 +96,7 @@ class _Pair:
         return sqrt(sum(floor**2 for floor in known) / 2)
 
 
-def _changes(pairs: Sequence[_Pair]) -> ItemChanges:
+def _changes(pairs: Sequence[_Shared]) -> ItemChanges:
     solved: dict[tuple[bool, bool], list[str]] = {}
     differences = []
     for pair in pairs:

@@ -14,6 +14,7 @@ from cl_bench.contract.errors import PluginError
 from cl_bench.contract.registry import Registry
 from cl_bench.contract.text import one_line
 from cl_bench.metrics import Metric
+from cl_bench.metrics.quantities import NUMBER, Quantity
 from cl_bench.metrics.undefined import Undefined
 
 
@@ -27,10 +28,15 @@ def metric_fault(found: Any, _name: str) -> str:
     summary: object = found.summary
     if not isinstance(summary, str) or not summary or not callable(found.function):
         return "a Metric is a text and a function, as in Metric('what it says', function)"
+    quantity: object = found.quantity
+    if not isinstance(quantity, Quantity):
+        return "the quantity of a Metric is one of cl_bench/metrics/quantities.py"
     return ""
 
 
-PLUGIN_METRICS: Registry[Metric] = Registry("metric", {}, "cl_bench.metrics", metric_fault)
+PLUGIN_METRICS: Registry[Metric] = Registry(
+    "metric", {}, "cl_bench.metrics", "cl_bench.analysis.plugin_metrics:metric_fault"
+)
 """Metrics of other packages; those built in are `cl_bench.metrics.METRICS`."""
 
 
@@ -44,6 +50,14 @@ def plugin_metrics(acc_I_J: NDArray[np.float64]) -> dict[str, float | Undefined]
         with suppress(PluginError):
             values[name] = _value(PLUGIN_METRICS.load(name), acc_I_J)
     return values
+
+
+def plugin_quantity(name: str) -> Quantity:
+    """What a metric of a plug-in measures; a number of no unit if it is not installed here."""
+    if name in PLUGIN_METRICS:
+        with suppress(PluginError):
+            return PLUGIN_METRICS.load(name).quantity
+    return NUMBER
 
 
 def _value(metric: Metric, acc_I_J: NDArray[np.float64]) -> float | Undefined:

@@ -23,6 +23,15 @@ from cl_bench.metrics.continual import (
     bwt_gem,
     forgetting_max,
 )
+from cl_bench.metrics.quantities import (
+    NATS,
+    POINTS,
+    ROLLOUTS,
+    SECONDS,
+    SHARE,
+    TOKENS,
+    Quantity,
+)
 from cl_bench.metrics.stability import general_ability_delta, min_accuracy, stability_gap
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.run_tables import RunTables, rows_of
@@ -171,17 +180,25 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class RunMetric:
-    """One number of a run."""
+class Column:
+    """A number of every run: what it is called, what it measures, which way is better."""
 
     title: str
     """For headings, such as `average accuracy`."""
-    unit: str
+    quantity: Quantity
     better: Better
+
+    @property
+    def unit(self) -> str:
+        """Of raw values, in JSON and CSV."""
+        return self.quantity.unit
+
+
+@dataclass(frozen=True)
+class RunMetric(Column):
+    """A number that one run has by itself."""
+
     value: Callable[[Measured], float | Undefined]
-    low: float | None = None
-    """The smallest value there can be; None if there is none."""
-    high: float | None = None
 
 
 def _of_matrix(
@@ -194,6 +211,10 @@ def _of_trajectory(
     metric: Callable[[ArrayLike, ArrayLike], float | Undefined],
 ) -> Callable[[Measured], float | Undefined]:
     return lambda run: metric(*run.trajectory())
+
+
+def _at_end(column: str, prompt: str = "learner") -> Callable[[Measured], float | Undefined]:
+    return lambda run: run.last(column, prompt)
 
 
 def _retention(run: Measured) -> float | Undefined:
@@ -221,77 +242,46 @@ def _seconds(run: Measured) -> float | Undefined:
 
 _TOKENS = ("prompt_tokens", "generated_tokens", "reflection_tokens")
 _SPENT = ("rollouts", *_TOKENS)
-_NATS = "nats/token"
 
 RUN_METRICS: Mapping[str, RunMetric] = {
     "average_accuracy": RunMetric(
-        "average accuracy", "share", "higher", _of_matrix(average_accuracy), 0, 1
+        "average accuracy", SHARE, "higher", _of_matrix(average_accuracy)
     ),
     "average_accuracy_seed_prompt": RunMetric(
-        "average accuracy, seed prompt",
-        "share",
-        "higher",
-        _of_matrix(average_accuracy, "seed"),
-        0,
-        1,
+        "average accuracy, seed prompt", SHARE, "higher", _of_matrix(average_accuracy, "seed")
     ),
     "anytime_average_accuracy": RunMetric(
-        "anytime average accuracy", "share", "higher", _of_matrix(anytime_average_accuracy), 0, 1
+        "anytime average accuracy", SHARE, "higher", _of_matrix(anytime_average_accuracy)
     ),
-    "bwt_gem": RunMetric("backward transfer (GEM)", "share", "higher", _of_matrix(bwt_gem), -1, 1),
-    "forgetting_max": RunMetric(
-        "forgetting (max)", "share", "lower", _of_matrix(forgetting_max), -1, 1
-    ),
+    "bwt_gem": RunMetric("backward transfer (GEM)", POINTS, "higher", _of_matrix(bwt_gem)),
+    "forgetting_max": RunMetric("forgetting (max)", POINTS, "lower", _of_matrix(forgetting_max)),
     "min_accuracy": RunMetric(
-        "worst accuracy of finished tasks", "share", "higher", _of_trajectory(min_accuracy), 0, 1
+        "worst accuracy of finished tasks", SHARE, "higher", _of_trajectory(min_accuracy)
     ),
-    "stability_gap": RunMetric(
-        "stability gap", "share", "lower", _of_trajectory(stability_gap), 0, 1
-    ),
-    "retention_delta": RunMetric("change outside the stream", "share", "higher", _retention, -1, 1),
+    "stability_gap": RunMetric("stability gap", SHARE, "lower", _of_trajectory(stability_gap)),
+    "retention_delta": RunMetric("change outside the stream", POINTS, "higher", _retention),
     "harder_accuracy": RunMetric(
-        "accuracy in the hardest setting, seed prompt", "share", "higher", _harder, 0, 1
+        "accuracy in the hardest setting, seed prompt", SHARE, "higher", _harder
     ),
     "kl_policy_base": RunMetric(
-        "KL(policy ‖ base), learner's prompt",
-        _NATS,
-        "lower",
-        lambda run: run.last("kl_policy_base", "learner"),
-        0,
+        "KL(policy ‖ base), learner's prompt", NATS, "lower", _at_end("kl_policy_base")
     ),
     "kl_policy_base_seed_prompt": RunMetric(
-        "KL(policy ‖ base), seed prompt",
-        _NATS,
-        "lower",
-        lambda run: run.last("kl_policy_base", "seed"),
-        0,
+        "KL(policy ‖ base), seed prompt", NATS, "lower", _at_end("kl_policy_base", "seed")
     ),
     "kl_deployed_start": RunMetric(
         "KL(deployed ‖ start), learner's prompt against the base's seed prompt",
-        _NATS,
+        NATS,
         "lower",
-        lambda run: run.last("kl_deployed_start", "learner"),
-        0,
+        _at_end("kl_deployed_start"),
     ),
     "format_rate": RunMetric(
-        "answers in a form of their own",
-        "share",
-        "neither",
-        lambda run: run.last("format_rate", "learner"),
-        0,
-        1,
+        "answers in a form of their own", SHARE, "neither", _at_end("format_rate")
     ),
-    "truncation_rate": RunMetric(
-        "responses cut off",
-        "share",
-        "neither",
-        lambda run: run.last("truncation_rate", "learner"),
-        0,
-        1,
-    ),
-    "rollouts": RunMetric("rollouts", "rollouts", "lower", lambda run: run.spent("rollouts"), 0),
-    "tokens": RunMetric("tokens", "tokens", "lower", lambda run: run.spent(*_TOKENS), 0),
-    "seconds": RunMetric("wall time", "seconds", "neither", _seconds, 0),
+    "truncation_rate": RunMetric("responses cut off", SHARE, "neither", _at_end("truncation_rate")),
+    "rollouts": RunMetric("rollouts", ROLLOUTS, "lower", lambda run: run.spent("rollouts")),
+    "tokens": RunMetric("tokens", TOKENS, "lower", lambda run: run.spent(*_TOKENS)),
+    "seconds": RunMetric("wall time", SECONDS, "neither", _seconds),
 }
 """By name, in the order in which tables show them. Accuracies are those of the learner's prompt on
 the stream's test problems where the title says nothing else; divergences are those at the stream's

@@ -32,9 +32,10 @@ class Side:
         return dict(next(iter(self.entries.values())).settings)
 
     def own_settings(self, other: Side) -> dict[str, object]:
-        """The settings that the other side does not share."""
+        """The settings that both have and do not share."""
         theirs = other.settings
-        return {name: of for name, of in self.settings.items() if theirs.get(name) != of}
+        mine = self.settings
+        return {n: of for n, of in mine.items() if n in theirs and theirs[n] != of}
 
 
 def read_side(path: Path, learner: str | None = None) -> Side:

@@ -20,10 +20,10 @@ from cl_bench.claims.plateau import last_window
 from cl_bench.claims.training_steps import DOMAIN as ZERO_REWARD
 from cl_bench.claims.training_steps import training
 from cl_bench.metrics import over_seeds
+from cl_bench.metrics.quantities import NOTHING
 from cl_bench.metrics.stats.bootstrap import Estimate, as_ratio
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import Block, Heading, Paragraph, Table
-from cl_bench.report.blocks.numbers import NOTHING
 from cl_bench.sweep.cell import Cell
 
 if TYPE_CHECKING:

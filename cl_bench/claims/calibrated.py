@@ -10,7 +10,7 @@ from cl_bench.claims.calibration import SETTINGS
 from cl_bench.claims.settings import Settings, options_of, read_settings
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.learner import LearnerConfig
-from cl_bench.contract.stream import stream
+from cl_bench.contract.stream_names import stream
 from cl_bench.execution.settings import RunConfig
 from cl_bench.sweep.cell import Cell
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cl_bench.analysis.paired import BySeed
 from cl_bench.claims import styles
 from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
 from cl_bench.claims.measure import (
     Added,
-    BySeed,
     Curves,
     Detail,
     MeasuredStatement,
@@ -29,6 +29,7 @@ from cl_bench.claims.measure import (
 from cl_bench.claims.plan import SINGLE_DOMAINS, Plan, singles
 from cl_bench.claims.rule import Statement
 from cl_bench.metrics import samples_to_reach
+from cl_bench.metrics.quantities import RATIO, SHARE, percent
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:
@@ -109,17 +110,17 @@ def _race(
         return found
     rl, fst = found
     level = share * float(rl[0].max())
-    goal = "RL's peak" if share == 1 else f"{share:.0%} of RL's peak"
+    goal = "RL's peak" if share == 1 else f"{percent(share)} of RL's peak"
     at_peak = samples_to_reach(*rl, level)
     if isinstance(at_peak, Undefined):
         return at_peak
     if not at_peak:
-        return Undefined(f"{goal} ({level:.4g}) is the base model's score")
+        return Undefined(f"{goal} ({SHARE.text(level)}) is the base model's score")
     needed = samples_to_reach(*fst, level)
     if isinstance(needed, Undefined):
         return Race(level, at_peak, float(fst[1][-1]), reached=False)
     if not needed:
-        return Undefined(f"fast-slow training is at {goal} ({level:.4g}) with 0 samples")
+        return Undefined(f"fast-slow training is at {goal} ({SHARE.text(level)}) with 0 samples")
     return Race(level, at_peak, needed, reached=True)
 
 
@@ -191,7 +192,7 @@ def _nearly(data: Curves, plan: Plan, axis: str) -> Added:
         for share in SHARES:
             found = races(data, plan, domain, axis, share)
             ratio = {"ratio": _each(found, lambda race: race.log_ratio)}
-            level = f"{share:.0%} of RL's peak"
+            level = f"{percent(share)} of RL's peak"
             details.append(detail(f"{domain}, {level}", ratio, scale="ratio"))
             details.append(_until(domain, found, level))
     return Added(tuple(details))
@@ -243,9 +244,9 @@ def _arrows(axes: Axes, found: list[Race]) -> None:
         )
     ratio = float(np.exp2(np.mean([race.log_ratio for race in found])))
     short = sum(not race.reached for race in found)
-    said = f"RL ÷ FST: {ratio:.2g}×"
+    said = f"RL ÷ FST: {RATIO.text(ratio)}"
     if short:
-        said = f"RL ÷ FST: at most {ratio:.2g}×\n(FST never there: {short} of {len(found)})"
+        said = f"RL ÷ FST: at most {RATIO.text(ratio)}\n(FST never there: {short} of {len(found)})"
     axes.text(0.97, 0.04, said, transform=axes.transAxes, ha="right", va="bottom")
 
 

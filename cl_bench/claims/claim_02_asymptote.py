@@ -27,6 +27,7 @@ from cl_bench.claims.rule import Statement
 from cl_bench.claims.styles import called
 from cl_bench.metrics import asymptote_difference
 from cl_bench.metrics.arrays import Array
+from cl_bench.metrics.quantities import SHARE
 from cl_bench.metrics.scaling import Asymptote, AsymptoteDifference
 from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
@@ -124,7 +125,8 @@ def _fault(fitted: Asymptote | Undefined, best: float) -> str:
     if isinstance(fitted, Undefined):
         return fitted.reason
     if fitted.asymptote > best + FARTHEST:
-        return f"A = {fitted.asymptote:.3f} extrapolates from the best mean accuracy, {best:.3f}"
+        asymptote, seen = SHARE.text(fitted.asymptote), SHARE.text(best)
+        return f"A = {asymptote} extrapolates from the best mean accuracy, {seen}"
     return ""
 
 
@@ -191,7 +193,7 @@ def _of(estimate: Estimate | Undefined, total: int) -> Estimate | Undefined:
 def _notes(fits: Fits) -> list[str]:
     notes = _told(fits.left_out)
     if fits.found.on_bound:
-        share = f"{fits.found.on_bound:.1%} of the fits behind the interval"
+        share = f"{SHARE.text(fits.found.on_bound)} of the fits behind the interval"
         notes.append(f"{share} have their asymptote at a bound, the start or 100 %")
     return notes
 
@@ -286,7 +288,7 @@ def _draw_domain(axes: Axes, fits: Fits, place: int) -> None:
         fitted = fitted_J[place]
         said = f"{styles.label(learner)}: no asymptote"
         if isinstance(fitted, Asymptote):
-            said = f"{styles.label(learner)}: A = {fitted.asymptote:.1%}"
+            said = f"{styles.label(learner)}: A = {SHARE.text(fitted.asymptote)}"
             _draw_fit(axes, fitted, colour, end * (1 + 0.03 * line), seeds=len(fits.seeds))
         axes.text(
             0.97, 0.12 - 0.09 * line, said, transform=axes.transAxes, ha="right", color=colour

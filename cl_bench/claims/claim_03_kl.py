@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cl_bench.analysis.paired import BySeed
 from cl_bench.claims import styles
 from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
 from cl_bench.claims.measure import (
     Added,
-    BySeed,
     Curves,
     Detail,
     MeasuredStatement,
@@ -29,6 +29,7 @@ from cl_bench.claims.rule import Statement
 from cl_bench.metrics import kl_at_matched_accuracy
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.divergence import LEVELS
+from cl_bench.metrics.quantities import SHARE
 from cl_bench.metrics.stats.bootstrap import bootstrap_band
 from cl_bench.metrics.undefined import Undefined
 
@@ -210,6 +211,7 @@ def _notes(pairs: Pairs, found: Found) -> list[str]:
 
 NARROW = 0.05
 """Common range of accuracy below which ten levels are little more than one."""
+_NARROW = SHARE.distance.text(NARROW)
 _FREE = (
     "the base is asked under the same evolved prompt, so that accuracy which the prompt gains "
     "costs no KL by construction: 3a counts it for fast-slow training"
@@ -258,7 +260,7 @@ def _above_base(
     low, high = common_range(pair)
     low = max(low, base)
     if high <= low:
-        return Undefined(f"no common accuracies above {low:.4g}")
+        return Undefined(f"no common accuracies above {SHARE.text(low)}")
     return match(pair, np.linspace(low, high, LEVELS + 1)[1:])
 
 
@@ -274,8 +276,8 @@ def _wide(pairs: Pairs, plan: Plan) -> Added:
         return Added()
     run = sum(isinstance(pair, RunPair) for by_seed in pairs.values() for pair in by_seed.values())
     ratios = {seed: _mean(pairs, seed, narrow) for seed in plan.seeds}
-    what = f"mean over domains, without common ranges under {100 * NARROW:g} points"
-    note = f"{len(narrow)} of {run} pairs of runs have a common range under {100 * NARROW:g} points"
+    what = f"mean over domains, without common ranges under {_NARROW}"
+    note = f"{len(narrow)} of {run} pairs of runs have a common range under {_NARROW}"
     return Added((detail(what, {"ratio": ratios}, scale="ratio"),), (note,))
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
+from cl_bench.analysis.paired import BySeed
 from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
 from cl_bench.claims.measure import (
-    BySeed,
     MeasuredStatement,
     detail,
     difference,

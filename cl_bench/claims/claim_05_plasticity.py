@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from cl_bench.analysis.paired import BySeed, PairedDifference, known
 from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
 from cl_bench.claims.measure import (
-    BySeed,
     Detail,
     MeasuredStatement,
     detail,
@@ -98,18 +98,13 @@ def _measure(data: Data, plan: Plan, column: str) -> MeasuredStatement:
 
 def _ratio(after: BySeed, base: BySeed) -> Estimate | Undefined:
     """The plasticity ratio over the seeds that have both probes."""
-    pairs = []
-    for seed, value in after.items():
-        from_base = base[seed]
-        if not isinstance(value, Undefined) and not isinstance(from_base, Undefined):
-            pairs.append((value, from_base))
-    if not pairs:
+    after_S, base_S = map(known, PairedDifference(after, base).of_pairs)
+    if not after_S:
         return Undefined("no seed has both probes")
-    after_S, base_S = zip(*pairs, strict=True)
     ratio = plasticity_ratio(after_S, base_S)
     if isinstance(ratio, Undefined):
         return ratio
-    return Estimate(ratio, Undefined("a ratio of means over seeds"), len(pairs), len(after))
+    return Estimate(ratio, Undefined("a ratio of means over seeds"), len(after_S), len(after))
 
 
 # The figure

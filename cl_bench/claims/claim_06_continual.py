@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cl_bench.analysis.paired import BySeed
 from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
 from cl_bench.claims.measure import (
-    BySeed,
     Detail,
     MeasuredStatement,
     Trajectory,
@@ -25,6 +25,7 @@ from cl_bench.claims.rule import Statement
 from cl_bench.claims.styles import counted_curves, in_percent, legend, say_where_empty, sheet
 from cl_bench.contract.plugins import STREAM_SEPARATOR
 from cl_bench.metrics import average_accuracy, normalised_accuracy
+from cl_bench.metrics.quantities import SHARE
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:
@@ -126,7 +127,8 @@ def normalised_curves(data: Data, plan: Plan, domain: str, seed: int) -> ByLearn
     acc, inside = joined["accuracy"].to_numpy(), (joined["stage"] == STAGES[domain]).to_numpy()
     gain = acc[inside].max(initial=acc[0]) - acc[0]
     if inside.any() and gain < LEAST_GAIN:
-        return Undefined(f"no learner gained {LEAST_GAIN} on {domain}; the best gained {gain:.3f}")
+        least, best = map(SHARE.distance.text, (LEAST_GAIN, gain))
+        return Undefined(f"no learner gained {least} on {domain}; the best gained {best}")
     share = normalised_accuracy(acc[None], acc[0], inside)
     if isinstance(share, Undefined):
         return share

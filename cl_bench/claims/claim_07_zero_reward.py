@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cl_bench.analysis.paired import BySeed
 from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
 from cl_bench.claims.measure import (
     Added,
-    BySeed,
     MeasuredStatement,
     Trajectory,
     detail,
@@ -46,6 +46,7 @@ from cl_bench.claims.training_steps import (
 from cl_bench.claims.wording import of_detail
 from cl_bench.metrics import over_seeds
 from cl_bench.metrics.arrays import Array
+from cl_bench.metrics.quantities import COUNT
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:
@@ -329,7 +330,7 @@ def _draw_onsets(runs: Runs, panel: Axes) -> None:
         panel.plot(list(at), [LEVEL] * len(at), color=colour(learner), ms=size, zorder=3, **_RING)
         for samples, seeds in at.items():
             told.setdefault(samples, []).append(f"{seeds} {label(learner)}")
-    lines = [f"{samples:,.0f}: {', '.join(told[samples])}" for samples in sorted(told)]
+    lines = [f"{COUNT.text(samples)}: {', '.join(told[samples])}" for samples in sorted(told)]
     if lines:
         said = "\n".join(["onsets at", *lines])
         panel.text(0.97, 0.12, said, transform=panel.transAxes, ha="right", va="bottom")

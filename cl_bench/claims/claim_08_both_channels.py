@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cl_bench.analysis.paired import BySeed
 from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
 from cl_bench.claims.measure import (
-    BySeed,
     MeasuredStatement,
     detail,
     generator,
@@ -20,7 +20,8 @@ from cl_bench.claims.plan import SINGLE_DOMAINS, Plan, singles
 from cl_bench.claims.rule import Statement
 from cl_bench.claims.styles import sheet
 from cl_bench.metrics import channel_attribution, over_seeds
-from cl_bench.metrics.stats.bootstrap import Estimate, Interval
+from cl_bench.metrics.quantities import NOTHING, SHARE
+from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:
@@ -177,11 +178,9 @@ def _draw_domain(means: Sequence[Estimate | Undefined], panel: Axes) -> None:
 
 def _words(mean: Estimate | Undefined) -> str:
     if isinstance(mean, Undefined):
-        return "—"
-    lines = [f"{100 * mean.value:.1f} %", f"n = {mean.seeds}"]
-    if isinstance(mean.interval, Interval):
-        lines.insert(1, f"[{100 * mean.interval.low:.1f}, {100 * mean.interval.high:.1f}]")
-    return "\n".join(lines)
+        return NOTHING
+    lines = (SHARE.text(mean.value), SHARE.interval(mean.interval), f"n = {mean.seeds}")
+    return "\n".join(filter(None, lines))
 
 
 CLAIM = Claim(

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cl_bench.analysis.paired import BySeed
 from cl_bench.claims import styles
 from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
 from cl_bench.claims.measure import (
     Added,
-    BySeed,
     Curves,
     MeasuredStatement,
     Trajectory,
@@ -35,6 +35,7 @@ from cl_bench.claims.plateau import (
 )
 from cl_bench.claims.rule import Statement
 from cl_bench.metrics.arrays import Array
+from cl_bench.metrics.quantities import ROLLOUTS
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:
@@ -107,8 +108,8 @@ def rollouts(data: Curves, plan: Plan) -> Added:
         return Added(tuple(details))
     prompt, fst = map(mean, totals)
     note = (
-        f"9a compares plateaus after unequal costs: about {prompt:,.0f} rollouts of prompt-only "
-        f"with {fst:,.0f} of fast-slow training"
+        f"9a compares plateaus after unequal costs: about {ROLLOUTS.text(prompt)} rollouts of "
+        f"prompt-only with {ROLLOUTS.text(fst)} of fast-slow training"
     )
     return Added(tuple(details), (note,))
 

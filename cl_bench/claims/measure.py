@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cl_bench.analysis.paired import BySeed, PairedDifference
 from cl_bench.claims.plan import STREAM, Plan
 from cl_bench.contract.plugins import STREAM_SEPARATOR
 from cl_bench.metrics import over_seeds
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.stats.bootstrap import Estimate, as_ratio
-from cl_bench.metrics.undefined import Undefined
+from cl_bench.metrics.undefined import Undefined, mean_of
 from cl_bench.sweep.cell import Cell
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
     from cl_bench.claims.data import Data
 
-BySeed = Mapping[int, float | Undefined]
-"""One value per seed."""
 Trajectory = tuple[Array, Array]
 """Two columns of a learning curve, such as accuracies and samples."""
 Scale = Literal["accuracy", "points", "nats", "ratio", "samples", "plain"]
@@ -128,7 +127,7 @@ def detail(
 
 def difference(first: BySeed, second: BySeed) -> BySeed:
     """First minus second, seed by seed; undefined where one is, with the first reason."""
-    return {seed: _minus(first[seed], second[seed]) for seed in first}
+    return PairedDifference(first, second).by_seed
 
 
 def mean_over(parts: Mapping[str, BySeed]) -> BySeed:
@@ -137,7 +136,9 @@ def mean_over(parts: Mapping[str, BySeed]) -> BySeed:
     A seed without a value in one of them has no mean: the reason says where and why.
     """
     seeds = next(iter(parts.values()))
-    return {seed: _mean({name: values[seed] for name, values in parts.items()}) for seed in seeds}
+    return {
+        seed: mean_of(_from(name, values[seed]) for name, values in parts.items()) for seed in seeds
+    }
 
 
 def on_stream(
@@ -203,16 +204,6 @@ def both(
     return other if isinstance(other, Undefined) else (one, other)
 
 
-def _minus(first: float | Undefined, second: float | Undefined) -> float | Undefined:
-    if isinstance(first, Undefined):
-        return first
-    return second if isinstance(second, Undefined) else first - second
-
-
-def _mean(values: Mapping[str, float | Undefined]) -> float | Undefined:
-    found = []
-    for name, value in values.items():
-        if isinstance(value, Undefined):
-            return Undefined(f"{name}: {value.reason}")
-        found.append(value)
-    return sum(found) / len(found)
+def _from(name: str, value: float | Undefined) -> float | Undefined:
+    """A value; a reason with where it is from."""
+    return Undefined(f"{name}: {value.reason}") if isinstance(value, Undefined) else value

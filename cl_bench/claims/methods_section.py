@@ -10,9 +10,9 @@ from cl_bench.claims.plan import KL_DOMAINS, Plan
 from cl_bench.claims.settings_section import settings_section, shown
 from cl_bench.claims.spending import Spending, spending_section
 from cl_bench.claims.styles import label
-from cl_bench.claims.wording import of_detail
-from cl_bench.contract.text import duration
+from cl_bench.claims.wording import of_estimate
 from cl_bench.metrics import over_seeds, sampling_noise_floor
+from cl_bench.metrics.quantities import SECONDS, SHARE
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import (
     Block,
@@ -65,7 +65,7 @@ def methods_section(
     yield Heading(3, "The runs", "made")
     yield Paragraph(
         f"{len(runs)} runs were planned: {said}. Those that were made took "
-        f"{duration(float(runs['seconds'].sum()))} of wall time together."
+        f"{SECONDS.text(float(runs['seconds'].sum()))} of wall time together."
     )
     yield _code(runs)
     yield from _not_done(runs)
@@ -165,7 +165,7 @@ def noise_section(data: Data, plan: Plan) -> list[Block]:
     if all(isinstance(value, Undefined) for value in found.values()):
         return []
     rows: list[list[Inline]] = [
-        [domain, *(of_detail("", "accuracy", found[domain, learner]) for learner in _FLOORS_OF)]
+        [domain, *(of_estimate(SHARE.distance, found[domain, learner]) for learner in _FLOORS_OF)]
         for domain in KL_DOMAINS
     ]
     return [

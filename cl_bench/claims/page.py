@@ -20,6 +20,7 @@ from cl_bench.claims.registration import said
 from cl_bench.claims.rule import ClaimVerdict
 from cl_bench.claims.spending import costs_differ, spending
 from cl_bench.claims.styles import called
+from cl_bench.metrics.quantities import NOTHING, SHARE, p_value
 from cl_bench.metrics.stats.bootstrap import ONE_SEED
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import (
@@ -38,7 +39,6 @@ from cl_bench.report.blocks.blocks import (
     Text,
 )
 from cl_bench.report.blocks.drawings import Drawing
-from cl_bench.report.blocks.numbers import NOTHING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,7 +119,7 @@ def _intervals(seeds: int) -> str:
         return "One seed shows no interval over seeds, so values stand alone."
     return (
         f"Intervals are percentile bootstraps over seeds, nominally 95 %. With {seeds} seeds one "
-        f"holds the true mean in about {rule.coverage(seeds):.0%} of cases (simulated: "
+        f"holds the true mean in about {SHARE.text(rule.coverage(seeds))} of cases (simulated: "
         f"{rule.WORLDS:,} times {seeds} normal values), so they are too narrow; where there are "
         "values by seed, verdicts rest on the exact test over seeds as well."
     )
@@ -194,8 +194,8 @@ def _statement_row(each: JudgedStatement) -> list[Inline]:
         wording.seeds(judgement.estimate),
         wording.rule(statement),
         "yes" if statement.primary else "no",
-        wording.number(judgement.p, ".3g"),
-        wording.number(judgement.seeds_needed, "d"),
+        p_value(judgement.p),
+        NOTHING if isinstance(judgement.seeds_needed, Undefined) else str(judgement.seeds_needed),
         "one seed" if judgement.reason == ONE_SEED.reason else judgement.reason,
     ]
 

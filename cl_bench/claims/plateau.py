@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cl_bench.analysis.paired import BySeed
 from cl_bench.claims import styles
 from cl_bench.claims.measure import (
-    BySeed,
     Curves,
     MeasuredStatement,
     Scale,

@@ -136,12 +136,10 @@ def code_hash() -> str:
 def judging_files() -> list[Path]:
     """The sources of the code that judges, by their modules' names."""
     claims = {module.__name__ for module in MODULES}
-    claims |= _imported(claims, "cl_bench.claims")
-    metrics: set[str] = set()
-    new = claims
-    while new := _imported(new, "cl_bench.metrics") - metrics:
-        metrics |= new
-    return [_source(module) for module in sorted(claims | metrics)]
+    found = new = claims | _imported(claims, "cl_bench.claims")
+    while new := (_imported(new, "cl_bench.metrics") | _imported(new, "cl_bench.analysis")) - found:
+        found |= new
+    return [_source(module) for module in sorted(found)]
 
 
 def _imported(modules: Iterable[str], package: str) -> set[str]:

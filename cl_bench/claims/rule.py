@@ -27,7 +27,8 @@ from typing import Literal
 
 import numpy as np
 
-from cl_bench.metrics import permutation_test, seeds_needed
+from cl_bench.analysis.paired import PairedDifference
+from cl_bench.metrics.quantities import p_value
 from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
 
@@ -88,11 +89,12 @@ def judge(
     and the interval decides alone. Both are on the log2 scale for ratios.
     """
     null, margin = bounds(statement)
-    values = [value for value in value_by_seed.values() if not isinstance(value, Undefined)]
-    p, p_margin = (_p(values, against) for against in (null, margin))
-    needed = seeds_needed(np.array(values) - null) if values else _NO_VALUES
+    above_null, above_margin = (
+        PairedDifference.against(value_by_seed, bound) for bound in (null, margin)
+    )
+    p, p_margin = _p(above_null), _p(above_margin)
     verdict, reason = _verdict(estimate, (null, margin), (p, p_margin))
-    return Judgement(verdict, reason, estimate, p, needed)
+    return Judgement(verdict, reason, estimate, p, above_null.seeds_needed())
 
 
 def bounds(statement: Statement) -> tuple[float, float]:
@@ -125,14 +127,8 @@ def coverage(seeds: int, level: float = 0.95) -> float:
     return float(((low_W <= 0) & (high_W >= 0)).mean())
 
 
-_NO_VALUES = Undefined("no value of a single seed")
-
-
-def _p(values: Sequence[float], against: float) -> float | Undefined:
-    """Two-sided p of the exact sign-flip test of the mean of `values` against a number."""
-    if not values:
-        return _NO_VALUES
-    test = permutation_test(np.array(values) - against, np.zeros(len(values)))
+def _p(difference: PairedDifference) -> float | Undefined:
+    test = difference.test()
     return test if isinstance(test, Undefined) else test.p
 
 
@@ -163,7 +159,7 @@ def _verdict(
             interval.high < null
         ),
         "an effect, but its mean is below the margin": estimate.value < margin,
-        f"the exact test over seeds has p = {against_null:.2g}": _in_doubt(against_null),
+        f"the exact test over seeds has p = {p_value(against_null)}": _in_doubt(against_null),
         f"{estimate.seeds} of {estimate.of_seeds} seeds have a value": (
             estimate.seeds < estimate.of_seeds
         ),

@@ -11,8 +11,8 @@ from cl_bench.claims.styles import called, place
 from cl_bench.contract.learner import LearnerConfig
 from cl_bench.contract.registry import LEARNERS, REFERENCE_LEARNER
 from cl_bench.contract.settings import those_of
+from cl_bench.metrics.quantities import NOTHING, SHARE
 from cl_bench.report.blocks.blocks import Block, Paragraph, Table
-from cl_bench.report.blocks.numbers import NOTHING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,7 +157,7 @@ def _scores(plan: Plan) -> Iterator[Block]:
         "those of a trial differ by, median",
     )
     yield Table(
-        "How clear the choice was: scores are mean accuracies over stage ends, points of 100",
+        "How clear the choice was: scores are mean accuracies over stage ends",
         columns,
         rows,
     )
@@ -172,4 +172,5 @@ def _best(found: pd.DataFrame) -> list[str]:
     runs = ranked[[column for column in found if ", seed " in str(column)]]
     apart = runs.max(axis=1) - runs.min(axis=1)
     best, second = ranked["score"].iloc[:2]
-    return [f"{100 * value:.1f}" for value in (best, second, apart.iloc[0], apart.median())]
+    apart_by = map(SHARE.distance.text, (apart.iloc[0], apart.median()))
+    return [SHARE.text(best), SHARE.text(second), *apart_by]

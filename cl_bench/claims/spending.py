@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from cl_bench.claims.styles import LEARNERS, called, label, place
 from cl_bench.contract.plugins import STREAM_SEPARATOR
+from cl_bench.metrics.quantities import NOTHING, RATIO, ROLLOUTS, TOKENS
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import Block, Heading, Link, Paragraph, Table
-from cl_bench.report.blocks.numbers import NOTHING
 
 if TYPE_CHECKING:
     from cl_bench.claims.data import Data
@@ -91,7 +91,7 @@ def costs_differ(found: Spending) -> Paragraph:
     told = []
     for which in (SINGLE, STREAM):
         times = [
-            f"{label(learner)} {ratio:.2f} times as many"
+            f"{label(learner)} {RATIO.number(ratio)} times as many"
             for learner in LEARNERS
             if learner != "rl" and (ratio := _against_rl(found, (which, learner))) is not None
         ]
@@ -129,10 +129,10 @@ def _row(found: Spending, key: tuple[str, str]) -> list[str]:
         key[0],
         called(key[1]),
         f"{spent.runs} of {spent.of_runs}",
-        *(f"{amount:,.0f}" for amount in amounts),
-        NOTHING if ratio is None else f"{ratio:.2f}×",
-        f"{spent.tokens:,.0f}",
-        f"{spent.reflection_tokens:,.0f}",
+        *map(ROLLOUTS.text, amounts),
+        NOTHING if ratio is None else RATIO.text(ratio),
+        TOKENS.text(spent.tokens),
+        TOKENS.text(spent.reflection_tokens),
     ]
 
 

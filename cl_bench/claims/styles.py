@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cl_bench.claims.measure import BySeed, Trajectory, generator
+from cl_bench.analysis.paired import BySeed
+from cl_bench.claims.measure import Trajectory, generator
 from cl_bench.metrics import over_seeds
 from cl_bench.metrics.stats.bootstrap import Interval, bootstrap_band
 from cl_bench.metrics.undefined import Undefined

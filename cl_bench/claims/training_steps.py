@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cl_bench.claims.measure import BySeed
+from cl_bench.analysis.paired import BySeed
 from cl_bench.claims.plan import Plan
 from cl_bench.metrics.arrays import Array, missing
 from cl_bench.metrics.undefined import Undefined

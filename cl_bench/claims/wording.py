@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from collections.abc import Mapping
 
 from cl_bench.claims.rule import ClaimVerdict, Statement
-from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate
+from cl_bench.metrics.quantities import (
+    COUNT,
+    NATS,
+    NOTHING,
+    NUMBER,
+    POINTS,
+    RATIO,
+    SHARE,
+    Quantity,
+)
+from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, as_ratio
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import Mark
-from cl_bench.report.blocks.numbers import NOTHING, plain, signed
 
-Words: TypeAlias = Callable[[float], str]
-
-_OF_DETAIL: dict[str, tuple[Words, str]] = {
-    "accuracy": (lambda value: plain(100 * value, ".1f"), " %"),
-    "nats": (lambda value: plain(value, ".3f"), " nats"),
-    "ratio": (lambda value: f"{value:.2f}", "×"),
-    "samples": (lambda value: plain(value, ",.0f"), ""),
-    "plain": (lambda value: plain(value, ".3f"), ""),
+_OF_SCALE: Mapping[str, Quantity] = {
+    "accuracy": SHARE,
+    "points": POINTS,
+    "nats": NATS,
+    "ratio": RATIO,
+    "samples": COUNT,
+    "plain": NUMBER,
 }
-"""By a detail's scale how a value is written, and its unit."""
-_DIFFERENCE: dict[str, tuple[Words, str]] = {
-    "accuracy": (lambda value: signed(100 * value, ".1f"), " points"),
-    "points": (lambda value: signed(100 * value, ".1f"), " points"),
-    "nats": (lambda value: signed(value, ".3f"), " nats"),
-    "ratio": (lambda value: f"{2**value:.2f}", "×"),
-    "samples": (lambda value: signed(value, ",.0f"), ""),
-}
-"""By a statement's or a difference's scale; a statement's ratios are logarithms to base 2."""
+"""By a detail's or a statement's scale, what its values measure."""
 
 GLOSSARY: Mapping[str, str] = {
     "single run": "a run that trains on one domain only",
@@ -82,15 +81,15 @@ def of_statement(
     """A statement's mean and interval; without a mean why, unless the `reason` stands elsewhere."""
     if isinstance(estimate, Undefined) and not reason:
         return NOTHING
-    return _mean(estimate, *_DIFFERENCE[statement.scale])
+    return of_estimate(
+        _compared(statement), as_ratio(estimate) if _is_ratio(statement) else estimate
+    )
 
 
 def of_seed(statement: Statement, value: float | Undefined) -> str:
     """A statement's value of one seed."""
-    if isinstance(value, Undefined):
-        return NOTHING
-    words, unit = _DIFFERENCE[statement.scale]
-    return words(value) + unit
+    shown = value if isinstance(value, Undefined) or not _is_ratio(statement) else 2**value
+    return _compared(statement).text(shown)
 
 
 def of_detail(
@@ -100,11 +99,21 @@ def of_detail(
 
     How many seeds have a value is said where some have none, or always if `counted`.
     """
-    signed = scale == "points" or (scale != "ratio" and is_difference(name))
-    shown = _mean(estimate, *(_DIFFERENCE if signed else _OF_DETAIL)[scale])
+    of = _OF_SCALE[scale]
+    shown = of_estimate(of.change if scale != "ratio" and is_difference(name) else of, estimate)
     if isinstance(estimate, Undefined) or not (counted or estimate.seeds != estimate.of_seeds):
         return shown
     return f"{shown}, {seeds(estimate)}"
+
+
+def of_estimate(of: Quantity, estimate: Estimate | Undefined) -> str:
+    """A mean and its interval, or why there is none."""
+    if isinstance(estimate, Undefined):
+        return f"{NOTHING} ({estimate.reason})"
+    interval = estimate.interval
+    if isinstance(interval, Undefined) and interval != ONE_SEED:
+        return f"{of.text(estimate.value)} ({interval.reason})"
+    return of.estimate(estimate)  # that there is one seed is said once for the page, or by "1 of n"
 
 
 def is_difference(name: str) -> bool:
@@ -114,10 +123,7 @@ def is_difference(name: str) -> bool:
 
 def rule(statement: Statement) -> str:
     """What the value has to exceed, and the least effect worth claiming."""
-    words, unit = (
-        _OF_DETAIL["ratio"] if statement.scale == "ratio" else _DIFFERENCE[statement.scale]
-    )
-    null, margin = (words(value) + unit for value in (statement.null, statement.margin))
+    null, margin = map(_compared(statement).text, (statement.null, statement.margin))
     return f"> {null}" if null == margin else f"> {null}, at least {margin}"
 
 
@@ -128,18 +134,12 @@ def seeds(estimate: Estimate | Undefined) -> str:
     )
 
 
-def number(value: float | Undefined, spec: str) -> str:
-    """A number, or a dash for one that is undefined."""
-    return NOTHING if isinstance(value, Undefined) else plain(value, spec)
+def _compared(statement: Statement) -> Quantity:
+    """What a statement's values measure: differences, or ratios."""
+    of = _OF_SCALE[statement.scale]
+    return of if _is_ratio(statement) else of.change
 
 
-def _mean(estimate: Estimate | Undefined, words: Words, unit: str) -> str:
-    if isinstance(estimate, Undefined):
-        return f"{NOTHING} ({estimate.reason})"
-    interval = estimate.interval
-    shown = words(estimate.value) + unit
-    if interval == ONE_SEED:  # said once for the page, or by "1 of n"
-        return shown
-    if isinstance(interval, Undefined):
-        return f"{shown} ({interval.reason})"
-    return f"{shown} [{words(interval.low)}, {words(interval.high)}]"
+def _is_ratio(statement: Statement) -> bool:
+    """Whether values are logarithms to base 2 of ratios."""
+    return statement.scale == "ratio"

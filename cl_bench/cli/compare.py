@@ -5,46 +5,44 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option, echo
 
-from cl_bench.cli.endings import Errors
+from cl_bench.cli.options import Json, ending
 from cl_bench.contract.errors import UsageError
 
-Name = typer.Option
 
-
+@ending()
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="A", help="A run, or a folder with one a seed.")],
+    first: Annotated[Path, Argument(metavar="A", help="A run, or a folder with one a seed.")],
     second: Annotated[
         Path | None,
-        typer.Argument(metavar="[B]", help="What is compared with it; without it, see --learners."),
+        Argument(metavar="[B]", help="What is compared with it; without it, see --learners."),
     ] = None,
     learners: Annotated[
-        str, Name(help="Two learners, such as rl,fst: of A the first, of B, or else A, the other.")
+        str,
+        Option(help="Two learners, such as rl,fst: of A the first, of B, or else A, the other."),
     ] = "",
-    as_json: Annotated[bool, Name("--json", help="Print JSON, for machines.")] = False,
+    as_json: Json = False,
     anyway: Annotated[
-        bool, Name("--anyway", help="Show numbers of runs that do not compare.")
+        bool, Option("--anyway", help="Show numbers of runs that do not compare.")
     ] = False,
-    debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Two learners, paired by seed: differences with intervals, tests, problems won and lost."""
-    with Errors(debug):
-        from cl_bench.analysis import comparison
-        from cl_bench.report import comparison_json, show_comparison
-        from cl_bench.report.terminal import print_shown
+    from cl_bench.analysis import comparison
+    from cl_bench.report import comparison_json, show_comparison
+    from cl_bench.report.terminal import print_shown
 
-        pair = _two(learners)
-        if second is None and pair is None:
-            raise UsageError(
-                f"{first} is one side; give the other, too: `cl-bench compare {first} B`, or name "
-                f"two learners below it: `cl-bench compare {first} --learners rl,fst`."
-            )
-        found = comparison.compare(first, second or first, learners=pair, anyway=anyway)
-        if as_json:
-            typer.echo(comparison_json.as_json(found))
-        else:
-            print_shown(found, show_comparison.show)
+    pair = _two(learners)
+    if second is None and pair is None:
+        raise UsageError(
+            f"{first} is one side; give the other, too: `cl-bench compare {first} B`, or name "
+            f"two learners below it: `cl-bench compare {first} --learners rl,fst`."
+        )
+    found = comparison.compare(first, second or first, learners=pair, anyway=anyway)
+    if as_json:
+        echo(comparison_json.as_json(found))
+    else:
+        print_shown(found, show_comparison.show)
 
 
 def _two(learners: str) -> tuple[str, str] | None:

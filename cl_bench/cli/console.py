@@ -1,12 +1,14 @@
-"""What the command line says when something is wrong: one line on stderr, and the exit code.
+"""How a command ends when something is wrong or somebody ends it: a line on stderr, an exit code.
 
-2  the request cannot be met: the suite's own errors, files that cannot be used, wrong options
-1  a bug: an exception nobody expected, whose traceback goes to a file
+2         the request cannot be met: errors of the suite, files that cannot be used, wrong options
+1         a bug: an exception nobody expected, whose traceback goes to a file
+130, 143  Ctrl-C and SIGTERM
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -17,16 +19,59 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from cl_bench.contract.console import say
 from cl_bench.contract.errors import ClBenchError
-from cl_bench.contract.redaction import redacted
+from cl_bench.contract.redaction import redacted, say
 from cl_bench.contract.text import one_line
 
-USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 """Base of typer's own errors about options and arguments; newer typers do not export it."""
 
 
-def report(error: Exception, resumable: Path | None = None, *, bug: int = 1) -> int:
+class Errors:
+    """Turns errors into one line and an exit code; with `debug` they go through as they are.
+
+    After Ctrl-C and SIGTERM the line, `interrupted`, says how to go on; given `out`, only if there
+    is a run in that directory. A bug ends with exit code `bug`, which a command changes to which 1
+    means something else.
+    """
+
+    def __init__(
+        self,
+        debug: bool = False,
+        interrupted: str = "",
+        out: Path | None = None,
+        *,
+        bug: int = 1,
+    ) -> None:
+        self._debug, self._interrupted, self._out = debug, interrupted, out
+        self._bug = bug
+
+    def __enter__(self) -> None:
+        self._before = signal.signal(signal.SIGTERM, _terminate)
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        signal.signal(signal.SIGTERM, self._before)
+        if isinstance(error, KeyboardInterrupt) and self._interrupted:
+            terminated = isinstance(error, _Terminated)
+            said = "terminated" if terminated else "interrupted"
+            resumable = self._out is None or _begun(self._out)
+            say(f"{said}. {self._interrupted if resumable else 'Nothing was written.'}")
+            raise typer.Exit(143 if terminated else 130) from None
+        if isinstance(error, BrokenPipeError | typer.Exit | typer.Abort | _USAGE_ERROR):
+            return  # typer's to handle
+        if isinstance(error, Exception) and not self._debug:
+            raise typer.Exit(_report(error, self._out, self._bug)) from None
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, as a batch system sends it before it kills: ends a run as Ctrl-C does."""
+
+
+def _terminate(*_: object) -> None:
+    raise _Terminated
+
+
+def _report(error: Exception, resumable: Path | None, bug: int) -> int:
     """Say what went wrong and return the exit code, `bug` for what nobody expected; `resumable` is
     where a run may have begun."""
     if isinstance(error, ClBenchError):
@@ -36,7 +81,7 @@ def report(error: Exception, resumable: Path | None = None, *, bug: int = 1) -> 
         where = f"{error.filename}: " if error.filename else ""
         say(f"{where}{error.strerror}. Give another path, or mend that one; --debug shows more.")
         return 2
-    again = f" Go on with: cl-bench run --resume {resumable}" if begun(resumable) else ""
+    again = f" Go on with: cl-bench run --resume {resumable}" if _begun(resumable) else ""
     say(
         f"unexpected {type(error).__name__}: {one_line(str(error), 300)}. This is a bug in "
         f"cl-bench or in a plug-in; {_traceback_kept(error)}.{again}"
@@ -44,7 +89,7 @@ def report(error: Exception, resumable: Path | None = None, *, bug: int = 1) -> 
     return bug
 
 
-def begun(path: Path | None) -> bool:
+def _begun(path: Path | None) -> bool:
     """Whether there is a run in `path`."""
     with suppress(OSError):
         return path is not None and (path / "manifest.json").exists()
@@ -69,7 +114,7 @@ class OneLineGroup(TyperGroup):
         standalone = options.pop("standalone_mode", True)
         try:
             code = super().main(*args, **{**options, "standalone_mode": False})
-        except USAGE_ERROR as error:
+        except _USAGE_ERROR as error:
             if not standalone:
                 raise
             code = _refuse_usage(error)

@@ -5,32 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option, echo
 
-from cl_bench.cli.endings import Errors
+from cl_bench.cli.options import ending
 from cl_bench.contract.text import printable
 
-Name = typer.Option
 
-
+@ending()
 def export(
-    run: Annotated[Path, typer.Argument(help="Run directory.")],
-    out: Annotated[Path, Name(help="New folder for the model.")],
-    stage: Annotated[int | None, Name(help="Stage at whose end; else the last.")] = None,
+    run: Annotated[Path, Argument(help="Run directory.")],
+    out: Annotated[Path, Option(help="New folder for the model.")],
+    stage: Annotated[int | None, Option(help="Stage at whose end; else the last.")] = None,
     push_to_hub: Annotated[
-        str | None, Name(help="Repository on the Hugging Face hub to upload it to.")
+        str | None, Option(help="Repository on the Hugging Face hub to upload it to.")
     ] = None,
-    private: Annotated[bool, Name("--private", help="Make that repository private.")] = False,
-    debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
+    private: Annotated[bool, Option("--private", help="Make that repository private.")] = False,
 ) -> None:
     """A run's model as a Hugging Face folder, with its prompts and a model card."""
-    with Errors(debug):
-        from cl_bench.export import exporting
+    from cl_bench.export import exporting
 
-        done = exporting.export(run, out, stage=stage, push_to_hub=push_to_hub, private=private)
-        typer.echo(
-            f"The model after stage {done.stage}, prompts.json and README.md: "
-            f"{printable(str(done.folder))}"
-        )
-        if done.url is not None:
-            typer.echo(f"Pushed: {printable(done.url)}")
+    done = exporting.export(run, out, stage=stage, push_to_hub=push_to_hub, private=private)
+    echo(
+        f"The model after stage {done.stage}, prompts.json and README.md: "
+        f"{printable(str(done.folder))}"
+    )
+    if done.url is not None:
+        echo(f"Pushed: {printable(done.url)}")

@@ -1,4 +1,4 @@
-"""What `cl-bench list` shows: everything that has a name, and the settings of a learner."""
+"""The lines of `cl-bench list`: everything that has a name, and the settings of a learner."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from importlib import import_module
 
 from cl_bench.analysis.plugin_metrics import PLUGIN_METRICS
 from cl_bench.contract.errors import UsageError, unknown
-from cl_bench.contract.registry import DOMAINS, LEARNERS, STREAMS
+from cl_bench.contract.registry import DOMAINS, LEARNERS
 from cl_bench.contract.settings import settings_of
+from cl_bench.contract.stream_names import STREAMS
 from cl_bench.contract.text import printable
 from cl_bench.fast.reflection.spec import KINDS
 from cl_bench.metrics import METRICS, OTHER_METRICS, STATISTICS, Measure

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option, Typer, echo
 
-from cl_bench.cli.endings import Errors
+from cl_bench.cli.console import Errors
 
-new_app = typer.Typer(help="Write the skeleton of a package that adds to cl-bench.")
-Name = Annotated[str, typer.Argument(help="colours, or acme/colours in the package acme.")]
-Folder = Annotated[Path | None, typer.Option(help=r"New folder \[./PACKAGE].")]
+new_app = Typer(help="Write the skeleton of a package that adds to cl-bench.")
+Name = Annotated[str, Argument(help="colours, or acme/colours in the package acme.")]
+Folder = Annotated[Path | None, Option(help=r"New folder \[./PACKAGE].")]
 
 
 @new_app.command("task")
@@ -27,7 +27,7 @@ def new_learner(name: Name, out: Folder = None) -> None:
 
 
 def _new(kind: str, name: str, out: Path | None) -> None:
-    with Errors(debug=False):
+    with Errors():
         from cl_bench.tools.new import write
 
-        typer.echo(write(kind, name, out))
+        echo(write(kind, name, out))

@@ -1,14 +1,16 @@
-"""Options of the command line, made from settings: one for each, with its sentence and default."""
+"""Options of the command line: those made from settings, and those that commands share."""
 
 from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Annotated, Any, TypeVar, get_type_hints
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import wraps
+from typing import Annotated, Any, TypeVar, cast, get_type_hints
 
 import typer
 
+from cl_bench.cli.console import Errors
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.settings import Setting, settings_of
@@ -17,27 +19,62 @@ from cl_bench.execution.settings import EvaluationConfig, RunConfig
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print the outcome only.")]
+Jobs = Annotated[int | None, typer.Option(help="Runs made at a time (one per core).")]
 
-def with_settings(command: Command) -> Command:
-    """Give a command an option for every setting of runs, evaluation and built-in learners.
+
+def ending(interrupted: str = "", *, bug: int = 1) -> Callable[[Command], Command]:
+    """Give a command the option --debug, and let it end as `Errors` says."""
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def ended(*, debug: bool, **given: Any) -> None:
+            with Errors(debug, interrupted, bug=bug):
+                command(**given)
+
+        debug = inspect.Parameter(
+            "debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug
+        )
+        return _with_parameters(cast(Command, ended), [*_own(command), debug])
+
+    return decorate
+
+
+def with_settings(made: Iterable[inspect.Parameter]) -> Callable[[Command], Command]:
+    """Give a command options made from settings.
 
     They take the place of its `**given`, in which it finds them all, given or not.
     """
-    signature = inspect.signature(command)
+    return lambda command: _with_parameters(command, [*_own(command), *made])
+
+
+def _own(command: Callable[..., None]) -> list[inspect.Parameter]:
+    """A command's parameters but for `**given`, with their annotations resolved."""
     hints = get_type_hints(command, include_extras=True)
-    own = [
-        parameter.replace(annotation=hints[parameter.name])
-        for parameter in signature.parameters.values()
+    return [
+        parameter.replace(annotation=hints.get(parameter.name, parameter.annotation))
+        for parameter in inspect.signature(command).parameters.values()
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD
     ]
-    made = [p for p in _parameters() if p.name not in hints]
-    command.__signature__ = signature.replace(parameters=[*own, *made])  # type: ignore[attr-defined]
-    command.__annotations__ = {p.name: p.annotation for p in (*own, *made)}
+
+
+def _with_parameters(command: Command, parameters: Sequence[inspect.Parameter]) -> Command:
+    # typer reads both attributes.
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {item.name: item.annotation for item in parameters}
     return command
 
 
-def _parameters() -> Iterator[inspect.Parameter]:
-    """The options, each once: shared settings first, then those of single learners."""
+def of_settings(config: Any, *names: str) -> Iterator[inspect.Parameter]:
+    """Options for the settings of those names."""
+    known = {item.name: item for item in settings_of(config)}
+    return (_parameter(known[name], None) for name in names)
+
+
+def of_runs() -> Iterator[inspect.Parameter]:
+    """An option for every setting of runs, of built-in learners and of evaluation, each once."""
     yield from (_parameter(item, None) for item in settings_of(RunConfig) if item.rule.option)
     seen: set[str] = set()
     for config in dict.fromkeys(_ancestry()):
@@ -45,9 +82,8 @@ def _parameters() -> Iterator[inspect.Parameter]:
             if item.rule.option and item.name not in seen:
                 seen.add(item.name)
                 yield _parameter(item, inspect.getdoc(config))
-    yield from (
-        _parameter(item, EvaluationConfig.__doc__) for item in settings_of(EvaluationConfig)
-    )
+    for item in settings_of(EvaluationConfig):
+        yield _parameter(item, EvaluationConfig.__doc__)
 
 
 def _ancestry() -> Iterable[type]:

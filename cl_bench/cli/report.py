@@ -5,40 +5,38 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option, echo
 
-from cl_bench.cli.endings import Errors
+from cl_bench.cli.options import ending
 from cl_bench.contract.text import printable
 
-Name = typer.Option
 _NAMED, _WIDTH = 10, 300
 """Problems that are named in the terminal, and the characters of one."""
 
 
+@ending()
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Runs, or folders with runs below them.")],
-    out: Annotated[Path, Name(help="Directory for the page.")] = Path("results/report"),
+    runs: Annotated[list[Path], Argument(help="Runs, or folders with runs below them.")],
+    out: Annotated[Path, Option(help="Directory for the page.")] = Path("results/report"),
     figures: Annotated[
-        bool, Name("--figures/--no-figures", help="Also draw the figures as PNG and SVG.")
+        bool, Option("--figures/--no-figures", help="Also draw the figures as PNG and SVG.")
     ] = True,
-    debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Rank runs and write a page about them: leaderboard, figures, every run, from tables alone."""
-    with Errors(debug):
-        from cl_bench.report.page.build import report as make
-        from cl_bench.report.page.words import counted
+    from cl_bench.report.page.build import report as make
+    from cl_bench.report.page.words import counted
 
-        done = make(runs, out, figures=figures)
-        found = done.contents
-        what = (
-            f"{counted(len(found.runs), 'run')} on {counted(len(found.boards), 'board')}",
-            counted(len(found.problems), "problem"),
-            counted(len(done.figures), "figure file"),
-        )
-        typer.echo(f"{', '.join(what)}.")
-        for problem in found.problems[:_NAMED]:
-            where = found.local(str(problem.path))
-            typer.echo(f"  {printable(f'{where}: {problem.kind}: {problem.reason}', _WIDTH)}")
-        if len(found.problems) > _NAMED:
-            typer.echo(f"  and {len(found.problems) - _NAMED} more, all on the page")
-        typer.echo(f"The page: {printable(str(done.html))} and {printable(str(done.markdown))}")
+    done = make(runs, out, figures=figures)
+    found = done.contents
+    what = (
+        f"{counted(len(found.runs), 'run')} on {counted(len(found.boards), 'board')}",
+        counted(len(found.problems), "problem"),
+        counted(len(done.figures), "figure file"),
+    )
+    echo(f"{', '.join(what)}.")
+    for problem in found.problems[:_NAMED]:
+        where = found.local(str(problem.path))
+        echo(f"  {printable(f'{where}: {problem.kind}: {problem.reason}', _WIDTH)}")
+    if len(found.problems) > _NAMED:
+        echo(f"  and {len(found.problems) - _NAMED} more, all on the page")
+    echo(f"The page: {printable(str(done.html))} and {printable(str(done.markdown))}")

@@ -5,91 +5,89 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Exit, Option, echo
 
-from cl_bench.cli.endings import Errors
-from cl_bench.cli.sweep import Debug, Jobs, Quiet, how_many, say_failed, teller, words
+from cl_bench.cli.options import Jobs, Quiet, ending
+from cl_bench.cli.sweep import KEPT, how_many, say_failed, teller, words
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.text import printable
 
-Name = typer.Option
-_AGAIN = "Finished runs are kept; the same command goes on."
 
-
+@ending(KEPT)
 def reproduce(
-    claims: Annotated[str | None, Name(help="Numbers, as in 1,3 (all ten).")] = None,
-    seeds: Annotated[int | None, Name(help="Seeds; verdicts need six (the budget's).")] = None,
-    budget: Annotated[str | None, Name(help="small or full (small).")] = None,
+    claims: Annotated[str | None, Option(help="Numbers, as in 1,3 (all ten).")] = None,
+    seeds: Annotated[int | None, Option(help="Seeds; verdicts need six (the budget's).")] = None,
+    budget: Annotated[str | None, Option(help="small or full (small).")] = None,
     jobs: Jobs = None,
-    runs: Annotated[Path, Name(help="Directory for the runs.")] = Path("results/claims-runs"),
+    runs: Annotated[Path, Option(help="Directory for the runs.")] = Path("results/claims-runs"),
     out: Annotated[
-        Path | None, Name(help="Directory for the page (reports; reports/small for small).")
+        Path | None, Option(help="Directory for the page (reports; reports/small for small).")
     ] = None,
     source: Annotated[
-        Path | None, Name("--from", help="Make the page from this archive, and no run.")
+        Path | None, Option("--from", help="Make the page from this archive, and no run.")
     ] = None,
     archive: Annotated[
-        Path | None, Name(help="Pack the runs into this directory, kept under one plan; use those.")
+        Path | None,
+        Option(help="Pack the runs into this directory, kept under one plan; use those."),
     ] = None,
-    ablations: Annotated[bool, Name("--ablations", help="Make their runs too; hours.")] = False,
+    ablations: Annotated[bool, Option("--ablations", help="Make their runs too; hours.")] = False,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Try the claims of fast-slow training again; print verdicts, write a page about them."""
-    with Errors(debug, _AGAIN):
-        from cl_bench.claims import reproduce as claimed
+    from cl_bench.claims import reproduce as claimed
+    from cl_bench.report.terminal import echo
 
-        chosen = claimed.ALL if claims is None else _claims(claims, claimed.ALL)
-        if source is None:
-            done = claimed.reproduce(
-                chosen,
-                folder=runs,
-                out=out,
-                jobs=how_many(jobs),
-                say=teller(quiet),
-                seeds=seeds,
-                budget=budget or "small",
-                archive=archive,
-                ablate=ablations,
-            )
-        elif archive is not None or ablations:
-            raise UsageError(
-                "--from makes no runs, so there is nothing to pack or to ablate: leave --archive "
-                "and --ablations out."
-            )
-        else:
-            done = claimed.rebuild(source, out, chosen, seeds=seeds, budget=budget)
-        typer.echo(done.text())
-        typer.echo(f"\nThe page: {printable(str(done.html))} and {printable(str(done.markdown))}")
-        if done.failed:
-            say_failed(done.failed)
-            raise typer.Exit(1)
+    chosen = claimed.ALL if claims is None else _claims(claims, claimed.ALL)
+    if source is None:
+        done = claimed.reproduce(
+            chosen,
+            folder=runs,
+            out=out,
+            jobs=how_many(jobs),
+            say=teller(quiet),
+            seeds=seeds,
+            budget=budget or "small",
+            archive=archive,
+            ablate=ablations,
+        )
+    elif archive is not None or ablations:
+        raise UsageError(
+            "--from makes no runs, so there is nothing to pack or to ablate: leave --archive "
+            "and --ablations out."
+        )
+    else:
+        done = claimed.rebuild(source, out, chosen, seeds=seeds, budget=budget)
+    echo(done.text())
+    echo(f"\nThe page: {printable(str(done.html))} and {printable(str(done.markdown))}")
+    if done.failed:
+        say_failed(done.failed)
+        raise Exit(1)
 
 
+@ending(KEPT)
 def calibrate(
     learners: Annotated[
-        str | None, Name(help="Names, as in rl,fst (all that have trials); the others keep theirs.")
+        str | None,
+        Option(help="Names, as in rl,fst (all that have trials); the others keep theirs."),
     ] = None,
     jobs: Jobs = None,
-    runs: Annotated[Path, Name(help="Directory for the runs.")] = Path("results/calibration-runs"),
-    out: Annotated[Path, Name(help="Directory for trials.csv and settings.json.")] = Path(
+    runs: Annotated[Path, Option(help="Directory for the runs.")] = Path(
+        "results/calibration-runs"
+    ),
+    out: Annotated[Path, Option(help="Directory for trials.csv and settings.json.")] = Path(
         "results/calibration"
     ),
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Choose each learner's settings, with equally many trials on conventions of their own."""
-    with Errors(debug, _AGAIN):
-        from cl_bench.claims import calibration
+    from cl_bench.claims import calibration
 
-        chosen = (
-            calibration.LEARNERS if learners is None else words("--learners", learners, "rl,fst")
-        )
-        calibration.kept_rows(out, chosen)  # what cannot be kept is told before the runs are made
-        found = calibration.calibrate(runs, jobs=how_many(jobs), say=teller(quiet), learners=chosen)
-        written = calibration.write(found, out)
-        typer.echo(written.to_string(index=False))
-        typer.echo(f"\nTrials and chosen settings: {printable(str(out))}")
+    chosen = calibration.LEARNERS if learners is None else words("--learners", learners, "rl,fst")
+    calibration.kept_rows(out, chosen)  # what cannot be kept is told before the runs are made
+    found = calibration.calibrate(runs, jobs=how_many(jobs), say=teller(quiet), learners=chosen)
+    written = calibration.write(found, out)
+    echo(written.to_string(index=False))
+    echo(f"\nTrials and chosen settings: {printable(str(out))}")
 
 
 def _claims(given: str, known: tuple[int, ...]) -> list[int]:

@@ -5,51 +5,60 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Context, Option, echo
 
-from cl_bench.cli.endings import Errors
-from cl_bench.cli.options import assigned, given_in, is_given, with_settings
+from cl_bench.cli.console import Errors
+from cl_bench.cli.options import (
+    Debug,
+    Quiet,
+    assigned,
+    given_in,
+    is_given,
+    of_runs,
+    with_settings,
+)
 from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.text import printable
 
 BOUNDARIES = ("hidden", "announced")
 _WITH_RESUME = ("resume", "track", "quiet", "debug")
 REFLECTION = "Calls to a reflection LM outside the run"
-Name = typer.Option
 
 
-@with_settings
+@with_settings(of_runs())
 def run(
-    context: typer.Context,
+    context: Context,
     stream: Annotated[
-        str, Name(help="A stream, a-to-b over domains (math, gym/gcd, my.jsonl), or FILE.toml.")
+        str, Option(help="A stream, a-to-b over domains (math, gym/gcd, my.jsonl), or FILE.toml.")
     ] = "math-to-code",
-    steps: Annotated[int | None, Name(help="Training steps per stage.")] = None,
-    setting: Annotated[str | None, Name(help="easy, default or hard.")] = None,
-    boundaries: Annotated[str, Name(help="hidden or announced.")] = "hidden",
-    config: Annotated[Path | None, Name(help="TOML file of settings; options win over it.")] = None,
+    steps: Annotated[int | None, Option(help="Training steps per stage.")] = None,
+    setting: Annotated[str | None, Option(help="easy, default or hard.")] = None,
+    boundaries: Annotated[str, Option(help="hidden or announced.")] = "hidden",
+    config: Annotated[
+        Path | None, Option(help="TOML file of settings; options win over it.")
+    ] = None,
     learner_option: Annotated[
         list[str] | None,
-        Name(help="A setting of the learner, as in epsilon=0.1; repeatable."),
+        Option(help="A setting of the learner, as in epsilon=0.1; repeatable."),
     ] = None,
     dry_run: Annotated[
-        bool, Name("--dry-run", help="Print the resolved settings as such a file; run nothing.")
+        bool, Option("--dry-run", help="Print the resolved settings as such a file; run nothing.")
     ] = False,
-    out: Annotated[Path | None, Name(help="New directory for the run (results/…).")] = None,
-    resume: Annotated[Path | None, Name(help="Go on with an interrupted run.")] = None,
+    out: Annotated[Path | None, Option(help="New directory for the run (results/…).")] = None,
+    resume: Annotated[Path | None, Option(help="Go on with an interrupted run.")] = None,
     track: Annotated[
-        list[str] | None, Name(help="tensorboard, wandb, trackio or mlflow; repeatable.")
+        list[str] | None, Option(help="tensorboard, wandb, trackio or mlflow; repeatable.")
     ] = None,
     record: Annotated[
         Path | None,
-        Name(help="File for them (reflections.jsonl in --out).", rich_help_panel=REFLECTION),
+        Option(help="File for them (reflections.jsonl in --out).", rich_help_panel=REFLECTION),
     ] = None,
     replay: Annotated[
         Path | None,
-        Name(help="Answer them from this file or run.", rich_help_panel=REFLECTION),
+        Option(help="Answer them from this file or run.", rich_help_panel=REFLECTION),
     ] = None,
-    quiet: Annotated[bool, Name("--quiet", help="Print the summary only.")] = False,
-    debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
     **given: Any,
 ) -> None:
     """Run a learner on a stream; print a summary, write tables and figures.
@@ -69,7 +78,7 @@ def run(
             options = {**assigned("--learner-option", learner_option), **options}
             asked = api.resolve(config, **options)
             if dry_run:
-                typer.echo(asked.toml())
+                echo(asked.toml())
                 return
             out = out or asked.default_out()
     place = resume or out
@@ -92,11 +101,11 @@ def run(
                 replay=replay,
                 **options,
             )
-        typer.echo(finished.summary().text())
-        typer.echo(f"\nTables, figures and summary: {printable(str(finished.path))}")
+        echo(finished.summary().text())
+        echo(f"\nTables, figures and summary: {printable(str(finished.path))}")
 
 
-def _refuse_others(context: typer.Context) -> None:
+def _refuse_others(context: Context) -> None:
     """A resumed run keeps its configuration, so options that would change it are an error."""
     for name in context.params:
         if name not in _WITH_RESUME and is_given(context, name):

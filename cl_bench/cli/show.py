@@ -5,24 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument
 
-from cl_bench.cli.endings import Errors
-
-Name = typer.Option
+from cl_bench.cli.options import ending
 
 
+@ending()
 def show(
-    run: Annotated[Path, typer.Argument(help="A run directory or a packed run.")],
-    debug: Annotated[bool, Name("--debug", help="Show tracebacks.")] = False,
+    run: Annotated[Path, Argument(help="A run directory or a packed run.")],
 ) -> None:
     """A run in the terminal: summary, learning curves, matrices, its prompts; unfinished ones too.
 
     What is piped is plain text, 100 columns wide.
     """
-    with Errors(debug):
-        from cl_bench.report.show import show as shown
-        from cl_bench.report.terminal import print_shown
-        from cl_bench.store.run_tables import open_run
+    from cl_bench.report.show import show as shown
+    from cl_bench.report.terminal import print_shown
+    from cl_bench.store.run_tables import open_run
 
-        print_shown(open_run(run), shown)
+    print_shown(open_run(run), shown)

@@ -5,75 +5,70 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Exit, Option, echo
 
-from cl_bench.cli.endings import Errors
-from cl_bench.cli.options import assigned
-from cl_bench.contract.console import say
+from cl_bench.cli.options import Jobs, Quiet, assigned, ending, of_settings, with_settings
 from cl_bench.contract.errors import UsageError
+from cl_bench.contract.redaction import say
 from cl_bench.contract.text import printable
+from cl_bench.execution.settings import RunConfig
 
 if TYPE_CHECKING:
     from cl_bench.sweep.pool import CellOutcome
 
-Name = typer.Option
 
-Jobs = Annotated[int | None, Name(help="Runs made at a time (one per core).")]
-Quiet = Annotated[bool, Name("--quiet", help="Print the outcome only.")]
-Debug = Annotated[bool, Name("--debug", help="Show tracebacks.")]
+KEPT = "Finished runs are kept; the same command goes on."
 
 _MOST_SEEDS = 1000
 """Seeds that one range may name; a longer one is a slip of the hand."""
 
 
+@ending(KEPT)
+@with_settings(of_settings(RunConfig, "model"))
 def sweep(
-    streams: Annotated[str, Name(help="Names, as in math-to-code,paper.")] = "math-to-code",
-    learners: Annotated[str, Name(help="Names, as in rl,prompt,fst.")] = "rl,prompt,fst",
-    seeds: Annotated[str, Name(help="Seeds, as in 0-2 or 0,5.")] = "0-2",
-    steps: Annotated[int | None, Name(help="Training steps per stage (the stream's).")] = None,
-    model: Annotated[
-        str, Name(help="embedded, smollm2, a folder, a GGUF file or a hub name.")
-    ] = "embedded",
+    streams: Annotated[str, Option(help="Names, as in math-to-code,paper.")] = "math-to-code",
+    learners: Annotated[str, Option(help="Names, as in rl,prompt,fst.")] = "rl,prompt,fst",
+    seeds: Annotated[str, Option(help="Seeds, as in 0-2 or 0,5.")] = "0-2",
+    steps: Annotated[int | None, Option(help="Training steps per stage (the stream's).")] = None,
     options: Annotated[
         list[str] | None,
-        Name("--set", help="Option of every run, as in learning_rate=3e-4; repeatable."),
+        Option("--set", help="Option of every run, as in learning_rate=3e-4; repeatable."),
     ] = None,
     calibrated: Annotated[
         bool,
-        Name("--calibrated", help="Each learner's calibrated settings, at the same samples."),
+        Option("--calibrated", help="Each learner's calibrated settings, at the same samples."),
     ] = False,
     jobs: Jobs = None,
-    runs: Annotated[Path, Name(help="Directory for the runs.")] = Path("results/sweep"),
+    runs: Annotated[Path, Option(help="Directory for the runs.")] = Path("results/sweep"),
     quiet: Quiet = False,
-    debug: Debug = False,
+    **given: Any,
 ) -> None:
     """Run every learner on every stream with every seed; finished runs are used again."""
-    with Errors(debug, "Finished runs are kept; the same command goes on."):
-        from cl_bench.sweep.grid import grid
-        from cl_bench.sweep.pool import make_missing
+    from cl_bench.sweep.grid import grid
+    from cl_bench.sweep.pool import make_missing
 
-        cells = grid(
-            words("--streams", streams, "math-to-code,paper"),
-            words("--learners", learners, "rl,fst"),
-            seeds_in(seeds),
-            steps=steps,
-            model=model,
-            options=assigned("--set", options),
-        )
-        if calibrated:
-            from cl_bench.claims.calibrated import calibrated as with_settings
+    cells = grid(
+        words("--streams", streams, "math-to-code,paper"),
+        words("--learners", learners, "rl,fst"),
+        seeds_in(seeds),
+        steps=steps,
+        model=given["model"],
+        options=assigned("--set", options),
+    )
+    if calibrated:
+        from cl_bench.claims.calibrated import calibrated as with_settings
 
-            cells = with_settings(cells)
-        outcomes = make_missing(cells, runs, jobs=how_many(jobs), say=teller(quiet))
-        failed = [outcome for outcome in outcomes if outcome.status == "failed"]
-        folder = printable(str(runs))
-        typer.echo(f"{len(cells) - len(failed)} of {len(cells)} runs are finished in {folder}.")
-        if failed:
-            say_failed(failed)
-            raise typer.Exit(1)
-        typer.echo(f"See them side by side: cl-bench report {folder}")
+        cells = with_settings(cells)
+    outcomes = make_missing(cells, runs, jobs=how_many(jobs), say=teller(quiet))
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    folder = printable(str(runs))
+    echo(f"{len(cells) - len(failed)} of {len(cells)} runs are finished in {folder}.")
+    if failed:
+        say_failed(failed)
+        raise Exit(1)
+    echo(f"See them side by side: cl-bench report {folder}")
 
 
 def words(option: str, given: str, example: str) -> list[str]:

@@ -1,1 +1,1 @@
-"""What the core and plug-ins agree on: tasks, streams, learners, the registry, settings, errors."""
+"""The agreement of core and plug-ins: tasks, streams, learners, registry, settings, errors."""

@@ -1,9 +1,9 @@
-"""Answers as models give them: finding the answer in a response, and saying what a teacher would.
+"""Finding the answer in a response, judging it, and the feedback that a teacher would give.
 
-The answer is looked for in a form of its own first: `\\boxed{…}`, `<answer>…</answer>`, a line
-that begins with "answer:" ("final answer:"). A response without one is read as people read it: its
-last number, choice or line counts, so that a model that never writes a tag can earn a reward. Two
-different answers in forms are none. No text is ever evaluated.
+An answer is looked for in a form first: `\\boxed{…}`, `<answer>…</answer>`, or a line that begins
+with "answer:" ("final answer:"). A response without a form is read as people read it: its last
+number, choice or line counts, so that a model that never writes a tag can earn a reward. Two
+different answers in forms count as no answer. No text is ever evaluated as code.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from cl_bench.contract.task import Fault, FeedbackLevel, Verdict
 from cl_bench.contract.text import one_line
 
 Kind = Literal["number", "choice", "line", "text"]
-"""What an answer is: a number, one of some choices, one line, or a text of any shape."""
+"""The kinds of answer: a number, one of some choices, one line, or a text of any shape."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 CUT_OFF = "The response was cut off at the length limit."
+"""Feedback that precedes the rest where it is true."""
 _MOST = 20_000
-"""Characters of a response from which on it has no answer."""
+"""A response of more characters is not searched for an answer."""
 _SHOWN = 80
-"""Characters of an answer in feedback."""
+"""Characters of an answer that feedback repeats."""
 _DIGITS = 1_000
-"""Digits of a number from which on it is none; Python refuses to read those of 4,300."""
+"""A text with more digits is not read as a number; Python refuses numbers of 4,300 digits."""
 
 _TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 _LINE = re.compile(
@@ -37,8 +38,8 @@ _LINE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _NUMBER = re.compile(
-    r"(?<![\w)]\*\*)(?<!\^)(?<!\^\{)"  # an exponent
-    # Part of a word or a longer number, of a name, of a terminal's escape.
+    r"(?<![\w)]\*\*)(?<!\^)(?<!\^\{)"  # not an exponent
+    # Not part of a word, of a longer number, of a name or of a terminal's escape.
     r"(?<![a-z0-9])(?<![a-z0-9]_)(?<!\x1b[\[\]])"
     r"(?:(?<![\w)\]])[-−–+])?"
     r"(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|(?<![\w.])\.[0-9]+)"
@@ -59,21 +60,25 @@ _SAID_LETTER = re.compile(
 _OR = re.compile(r"\bor\b", re.IGNORECASE)
 _LIST = re.compile(r"\bor\b|\band\b|[,;]\s", re.IGNORECASE)
 _GOES_ON = re.compile(r"\s*(?:[-+*/×÷^=<>−–]|\\|[a-zA-Z]\s*[-+*/=])")
-"""After a number: a calculation, whose result comes later."""
+"""What follows a number inside a calculation, whose result comes later."""
 _PAIRS = ('""', "''", "``", "**", "__", "$$", "“”", "‘’")
 _WRITTEN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), plain)
     for pattern, plain in (
+        # {,} is a comma without a space after it; \, and thin spaces separate thousands.
         (r"\{,\}", ","),
         (r"(?<=[0-9])(?:\\[,;! ]|[\u2009\u202f])(?=[0-9]{3})", ""),
+        # \frac{3}{4} and \frac34.
         (r"\\[dt]?frac\{?(-?[0-9]+|(?<=frac)[0-9])\}?\{?([0-9]+)\}?", r" \1/\2"),
+        # A sign apart from its number, or before a currency.
         (r"([=:({>][ \t]*)[-−–][ \t]+(?=[$€£]?[0-9.])", r"\1-"),
         (r"[-−–][ \t]?[$€£](?=[0-9.])", "-"),
+        # 3 x 10^4, and a fraction with spaces.
         (r"([0-9.]) ?(?:x|×|\\times|\\cdot|\*) ?10(?:\^|\*\*)\{?(-?[0-9]{1,2})\}?", r"\1e\2"),
         (r"(?<=[0-9]) / (?=[0-9])", "/"),
     )
 )
-"""How numbers are written in LaTeX and by people, and as `number` reads them."""
+"""Ways of writing numbers in LaTeX and by hand, each with the text that `number` reads."""
 _MIXED = re.compile(r"(?<![\w./])([-−–]?)([0-9]+) +([0-9]+)/([0-9]+)(?![\w/])")
 _UNBOXED = re.compile(r"\\(?:text|textbf|mathrm|mathbf)\{([^{}]*)\}")
 
@@ -87,18 +92,21 @@ _EXPECTED: dict[Kind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """What was read out of a response."""
+    """The answer that was read out of a response."""
 
     text: str | None
     """The answer; None when there is none, or two different ones."""
     formatted: bool = False
-    """Whether it stood in a form of its own."""
+    """Whether it stood in a form."""
     rival: str = ""
-    """Where two different answers stand in forms: the first and the last of them, in words."""
+    """The first and the last answer in words, where two different ones stand in forms."""
 
 
 def extract(response: str, kind: Kind, choices: tuple[str, ...] = ()) -> Extracted:
-    """The answer of that kind in `response`; a choice is one of `choices`, or a capital letter."""
+    """Return the answer of that kind in `response`.
+
+    A choice is one of `choices` or, without any, a letter.
+    """
     if len(response) > _MOST:
         return Extracted(None)
     if kind == "number":
@@ -116,7 +124,7 @@ def extract(response: str, kind: Kind, choices: tuple[str, ...] = ()) -> Extract
 
 
 def _plainly(text: str) -> str:
-    """Numbers in one way of writing, mixed ones as fractions."""
+    """Return `text` with all numbers written one way, mixed numbers as fractions."""
     text = _UNBOXED.sub(r" \1 ", text)
     for pattern, plain in _WRITTEN:
         text = pattern.sub(plain, text)
@@ -131,7 +139,7 @@ def _improper(match: re.Match[str]) -> str:
 
 
 def _forms(response: str) -> Iterator[str]:
-    """What stands in forms, in the order of the kinds of form."""
+    """Yield the contents of all forms: boxes first, then tags, then lines."""
     yield from boxed(response)
     yield from _TAG.findall(response)
     untagged = _TAG.sub("", response)
@@ -142,7 +150,7 @@ def _forms(response: str) -> Iterator[str]:
 
 
 def _alternatives(text: str, kind: Kind) -> list[str]:
-    """The content of a form; each of the answers that it gives, "7 or 8", "7, 8"."""
+    """Return the answers that the content of a form gives: two for "7 or 8" and for "7, 8"."""
     if kind not in ("number", "choice"):
         return [text]
     parts = [part for part in _LIST.split(text) if part.strip()]
@@ -152,7 +160,7 @@ def _alternatives(text: str, kind: Kind) -> list[str]:
 
 
 def boxed(response: str) -> list[str]:
-    """The content of every `\\boxed{…}` whose braces are balanced, without the space around it."""
+    """Return the stripped content of every `\\boxed{…}` whose braces are balanced."""
     found = []
     start = 0
     while (start := response.find("\\boxed{", start)) >= 0:
@@ -170,7 +178,7 @@ def boxed(response: str) -> list[str]:
 
 
 def _inside(text: str, kind: Kind, choices: tuple[str, ...]) -> str | None:
-    """The answer in the content of a form."""
+    """Return the answer in the content of a form, or None."""
     text = text.strip()
     if kind == "number":
         return _formed_number(text)
@@ -178,8 +186,10 @@ def _inside(text: str, kind: Kind, choices: tuple[str, ...]) -> str | None:
 
 
 def _formed_number(text: str) -> str | None:
-    """The number that a form begins with, "12 apples (3 boxes)"; where it is calculated or told in
-    a sentence, the last one."""
+    """Return the number that a form begins with, 12 in "12 apples (3 boxes)".
+
+    Where the form calculates, or tells the number in a sentence, it is the last one.
+    """
     result = text.rpartition("=")[2]
     begun = _bare(result if _NUMBER.search(result) else text).lstrip("$€£ ")
     match = _NUMBER.match(begun)
@@ -233,7 +243,7 @@ def _word(choices: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _bare(line: str) -> str:
-    """A line without the quotes, emphasis and full stop that people put around an answer."""
+    """Return a line without the quotes, emphasis and full stop that surround an answer."""
     before = None
     while line != before:
         before, line = line, line.strip()
@@ -245,7 +255,7 @@ def _bare(line: str) -> str:
 
 
 def number(text: str) -> Fraction | None:
-    """The number that `text` is, exactly; None if it is not one."""
+    """Return the exact value of `text`, or None if it is not a number."""
     match = _NUMBER.fullmatch(text.strip())
     if match is None or sum(character.isdigit() for character in text) > _DIGITS:
         return None
@@ -257,13 +267,13 @@ def number(text: str) -> Fraction | None:
 
 
 def same_number(answer: str, gold: str) -> bool:
-    """Whether both are the same number: 12, 12.0 and 24/2 are."""
+    """Tell whether both are the same number, as 12, 12.0 and 24/2 are."""
     found = number(answer)
     return found is not None and found == number(gold)
 
 
 def same_text(answer: str, gold: str) -> bool:
-    """Whether both are the same text, but for case, white space and what surrounds an answer."""
+    """Tell whether both texts are equal but for case, white space, quotes and emphasis."""
     return _folded(answer) == _folded(gold)
 
 
@@ -282,7 +292,7 @@ SAME: dict[Kind, Callable[[str, str], bool]] = {
     "line": same_text,
     "text": same_text,
 }
-"""How an answer of each kind is compared with the right one."""
+"""For each kind of answer, the comparison with the right one."""
 
 
 def judge(
@@ -295,11 +305,11 @@ def judge(
     choices: tuple[str, ...] = (),
     score: Callable[[str], float] | None = None,
 ) -> Verdict:
-    """The verdict on `response` to the problem `asked`, whose right answer is `gold`.
+    """Return the verdict on `response` to the problem `asked`, whose right answer is `gold`.
 
-    A repetition of the problem is no answer, whatever number it ends in. `score` gives the
-    extracted answer a number from 0 to 1; without it the answer has to be the same as `gold`. It
-    may be slow or strict, but must not raise.
+    Repetitions of the problem are removed first, whatever number they end in. `score` gives the
+    extracted answer a number from 0 to 1 and must not raise; without it the answer has to be the
+    same as `gold`.
     """
     found = extract(_without(asked, response), kind, choices)
     if found.text is None:
@@ -317,8 +327,11 @@ def judge(
 
 
 def _without(asked: str, response: str) -> str:
-    """The response without repetitions of the problem; one of a single word may be part of an
-    answer, and only counts as the whole response."""
+    """Return the response without repetitions of the problem.
+
+    A problem of a single word may be part of an answer; it is removed only if it is the whole
+    response.
+    """
     if not asked or asked not in response:
         return response
     text = re.escape(asked)
@@ -332,7 +345,7 @@ def _without(asked: str, response: str) -> str:
 def _said(
     found: Extracted, gold: str, kind: Kind, level: FeedbackLevel, points: float
 ) -> tuple[str, Fault]:
-    """The feedback on a wrong answer, and the kind of mistake."""
+    """Return the feedback on a wrong answer, and the kind of mistake."""
     if level == "none":
         return "Wrong.", ""
     right = f"The right answer is {_shown(gold)}."
@@ -349,7 +362,7 @@ def _said(
 
 
 def _fault(answer: str, gold: str, kind: Kind) -> Fault:
-    """The kind of mistake, where two answers lie close enough to tell."""
+    """Return the kind of mistake, where the two answers lie close enough to tell."""
     if kind == "number":
         given, right = number(answer), number(gold)
         if given is None or right is None:

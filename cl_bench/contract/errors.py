@@ -5,14 +5,14 @@
     │   └── PluginError   what the user asked for belongs to an installed package and is broken
     ├── RunDirectoryError a run directory is locked, damaged or belongs to something else
     │   ├── LockedError         another process is writing to it now
-    │   ├── DamagedError        one of its files is not what was written
+    │   ├── DamagedError        one of its files was changed after it was written
     │   └── OtherSoftwareError  its run began with software that is not this one
     ├── ModelError        a model folder or name that cannot be used
     ├── DivergedError     training produced a loss or weights that are not finite
-    ├── ReflectionError   a rewrite could not be had; counted, and the run goes on without it
-    ├── ReplayError       a replayed run asks what its record does not hold
-    ├── TrackerError      an experiment tracker does not take what it is sent
-    └── HubError          the Hugging Face hub does not take what it is sent
+    ├── ReflectionError   no usable rewrite came; it is counted, and the run goes on
+    ├── ReplayError       a replayed run asks for a reply that its record does not hold
+    ├── TrackerError      an experiment tracker refused what was sent to it
+    └── HubError          the Hugging Face hub refused what was sent to it
 
 Every message says what was given, what is allowed and what to type next.
 """
@@ -57,8 +57,10 @@ class LockedError(RunDirectoryError):
 
 
 class DamagedError(RunDirectoryError):
-    """A file of a run is not what was written: `file` names it (empty: the whole), `reason` says
-    what is wrong with it."""
+    """A file of a run was changed after it was written.
+
+    `file` names it (empty for the run as a whole), `reason` says what is wrong with it.
+    """
 
     def __init__(self, message: str, file: str, reason: str) -> None:
         super().__init__(message)
@@ -90,15 +92,15 @@ class ReflectionError(ClBenchError):
 
 
 class ReplayError(ClBenchError):
-    """A replayed run asks its reflection LM what the record does not hold."""
+    """A replayed run asks its reflection LM for a reply that the record does not hold."""
 
 
 class TrackerError(ClBenchError):
-    """An experiment tracker does not take what it is sent; a run goes on without it."""
+    """An experiment tracker refused what was sent to it; the run goes on without the tracker."""
 
 
 class HubError(ClBenchError):
-    """The Hugging Face hub does not take what it is sent."""
+    """The Hugging Face hub refused what was sent to it."""
 
 
 def at_least(**checks: tuple[float, float]) -> None:
@@ -111,11 +113,12 @@ def at_least(**checks: tuple[float, float]) -> None:
 def unknown(
     kind: str, given: object, allowed: Iterable[str], unlisted: Iterable[str] = ()
 ) -> UsageError:
-    """An error for an unknown name: it lists what is allowed and guesses what was meant, which may
-    also be one of `unlisted`."""
+    """Return the error for an unknown name, with the names allowed and a guess at the one meant.
+
+    The guess may also be one of `unlisted`, names that are too many to list.
+    """
     names = sorted(allowed, key=_by_number)
-    close = difflib.get_close_matches(str(given)[:100], [*names, *unlisted], n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(str(given), [*names, *unlisted])
     known = ", ".join(names)
     shown = printable(repr(given), 100)
     return UsageError(
@@ -123,7 +126,13 @@ def unknown(
     )
 
 
+def did_you_mean(given: str, names: Iterable[str], *, prefix: str = "", cutoff: float = 0.5) -> str:
+    """` Did you mean 'NAME'?` for the name that is nearest to `given`; empty if none is near."""
+    close = difflib.get_close_matches(given[:100], list(names), n=1, cutoff=cutoff)
+    return f" Did you mean {printable(prefix + close[0], 100)!r}?" if close else ""
+
+
 def _by_number(name: str) -> list[tuple[int, str]]:
-    """A key that sorts whole numbers in names by value: 2 before 10."""
+    """Return a key that sorts whole numbers in names by value: 2 before 10."""
     parts = re.split(r"([0-9]+)", name)
     return [(int(part), "") if odd % 2 else (-1, part) for odd, part in enumerate(parts)]

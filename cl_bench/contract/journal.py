@@ -1,4 +1,4 @@
-"""Calls to a reflection LM outside a run, and what looks them up and writes them down."""
+"""Calls to a reflection LM outside a run, and the journal that records and recalls them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cl_bench.contract.prompts import Message
 from cl_bench.contract.text import config_hash
 
 Style = Literal["rules", "transcript", "brief"]
-"""How a reflection LM is asked, and how its reply is read."""
+"""The styles in which a reflection LM is asked and its reply is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,22 +17,21 @@ class Call:
     """One request to a reflection LM."""
 
     number: int
-    """The run's how many-th reflection it is, from 1, by the ledger."""
+    """The place of this call among the run's reflections, from 1, by the ledger."""
     model: str
     """Kind and name of the reflection LM."""
     style: Style
-    """How the messages are written and the reply is read."""
     messages: list[Message]
 
     @property
     def request(self) -> str:
-        """SHA-256 (hex) of what is asked of whom."""
+        """SHA-256 (hex) of the model and the messages."""
         return config_hash({"model": self.model, "messages": self.messages})
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A line of the record: a call, what came of it and what it took."""
+class RecordedCall:
+    """A call with its outcome and its cost: one line of the record."""
 
     call: int
     request: str
@@ -48,16 +47,18 @@ class Entry:
     """Wall time, pauses between attempts included."""
     outcome: Literal["answered", "failed"]
     reason: str = ""
-    """Why it failed, in words that repeat from call to call."""
+    """The reason of a failure, in words that repeat from call to call."""
     detail: str = ""
-    """What was special about this failure."""
+    """The details of this failure."""
 
 
 class Journal(Protocol):
-    """Where calls are looked up before they are made, and written down after."""
+    """A record in which calls are looked up before they are made, and written down after."""
 
-    def recall(self, call: Call) -> Entry | None:
-        """What is known to have come of `call`; None if it has to be made."""
+    def recall(self, call: Call) -> RecordedCall | None:
+        """Return the recorded outcome of `call`, or None if it has to be made."""
         ...
 
-    def append(self, entry: Entry) -> None: ...
+    def append(self, entry: RecordedCall) -> None:
+        """Write down a call that was made."""
+        ...

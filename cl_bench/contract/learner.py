@@ -1,7 +1,7 @@
-"""The contract between the runner and a learner, and what both count with.
+"""The contract between the runner and a learner, with the ledger and the records of both.
 
-A learner is told what the stream shows it and nothing more: exercises, without the name of their
-task and without its boundaries. It spends from one kind of budget and reports it to a `Ledger`.
+A learner sees exercises, in the order of the stream, and neither the name of their task nor its
+boundaries. It reports everything it spends to a `Ledger`.
 """
 
 from __future__ import annotations
@@ -10,16 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from cl_bench.contract.journal import Journal
 from cl_bench.contract.prompts import SEED_PROMPT
+from cl_bench.contract.records import CHANNELS, Channel, PromptRecord, Spend, StepRecord
 from cl_bench.contract.settings import setting, settle
 from cl_bench.contract.task import Verdict
 from cl_bench.contract.validation import COUNTS, SEEDS, TEMPERATURES
-
-Channel = Literal["slow", "fast"]
-CHANNELS: tuple[Channel, ...] = ("slow", "fast")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ Batch = Sequence[Exercise]
 
 
 def first_exercises(batches: Iterable[Batch], count: int) -> list[Exercise]:
-    """The first `count` exercises of `batches`, or all if they are fewer."""
+    """Return the first `count` exercises of `batches`, or all if there are fewer."""
     return list(islice(chain.from_iterable(batches), count))
 
 
@@ -73,32 +71,8 @@ class LearnerConfig:
 
     @property
     def exercises_ahead(self) -> int:
-        """Exercises, those of the step at hand included, that the learner wants to look at."""
+        """Number of exercises that the learner wants to see, those of the present step included."""
         return 0
-
-
-@dataclass(slots=True)
-class Spend:
-    """What one channel has spent so far."""
-
-    rollouts: int = 0
-    """Responses sampled for learning; evaluation is not counted."""
-    prompt_tokens: int = 0
-    """Tokens read for those responses."""
-    generated_tokens: int = 0
-    """Tokens sampled in those responses."""
-    reflection_calls: int = 0
-    """Rewrites asked of the reflection LM."""
-    reflection_tokens: int = 0
-    """Tokens read and written by the reflection LM."""
-    reflection_failures: int = 0
-    """Rewrites skipped: no usable text after all attempts, or no tokens left to ask with."""
-    reflection_repeats: int = 0
-    """Rewrites skipped because they equalled a prompt at hand."""
-    optimizer_steps: int = 0
-    """Updates of the parameters."""
-    seconds: float = 0.0
-    """Wall time."""
 
 
 @dataclass
@@ -133,67 +107,34 @@ class Ledger:
                 setattr(channel, item.name, saved[item.name])
 
 
-@dataclass(frozen=True, slots=True)
-class StepRecord:
-    """One training step as a row. NaN where a learner has no such quantity (no slow weights)."""
-
-    reward: float
-    """Mean score of the step's rollouts."""
-    signal: float
-    """Share of groups whose rewards differ, hence with a non-zero advantage."""
-    loss: float
-    """The policy loss (no unit; its value means little in policy gradient)."""
-    grad_norm: float
-    """Norm of the gradient before clipping."""
-    entropy: float
-    """Mean token entropy of the policy in nats."""
-    completion_tokens: float
-    """Mean length of a response in tokens."""
-    seconds: float
-    """Wall time of the step."""
-
-
-@dataclass(frozen=True, slots=True)
-class PromptRecord:
-    """One candidate prompt in one round of the prompt optimiser: a row of the lineage."""
-
-    round: int
-    """Number of the round, from 1."""
-    prompt_id: int
-    """Number of the prompt, unique in a run; 0 is the seed prompt."""
-    parent_id: int
-    """The prompt it was rewritten from; -1 for the seed."""
-    text: str
-    """The prompt."""
-    score: float
-    """Mean score on the round's exercises; NaN if it was not scored on all of them."""
-    fate: Literal["kept", "dropped", "rejected"]
-    """In the population after the round; pruned from it; or never better than its parent."""
-
-
 class Learner(Protocol):
-    """What the runner drives.
-
-    `learn` takes one step per batch of `batches` and yields a record after each. `ahead` are the
-    next batches of the same task, to look at; there are fewer of them where it ends.
-    `prompt` is the system prompt it would be evaluated with now. `lineage` returns the prompt
-    records since the last call. `save` and `load` write and read the whole state, so that a loaded
-    learner goes on exactly as the saved one would have.
-    """
+    """A learner as the runner drives it."""
 
     name: str
 
-    def learn(
-        self, batches: Sequence[Batch], ahead: Sequence[Batch] = ()
-    ) -> Iterator[StepRecord]: ...
+    def learn(self, batches: Sequence[Batch], ahead: Sequence[Batch] = ()) -> Iterator[StepRecord]:
+        """Take one step per batch of `batches` and yield a record after each.
 
-    def prompt(self) -> str: ...
+        `ahead` are the next batches of the same task, to look at and not to train on; towards the
+        task's end there are fewer of them.
+        """
+        ...
 
-    def lineage(self) -> list[PromptRecord]: ...
+    def prompt(self) -> str:
+        """Return the system prompt that the learner would be evaluated with now."""
+        ...
 
-    def save(self, folder: Path) -> None: ...
+    def lineage(self) -> list[PromptRecord]:
+        """Return the prompt records since the last call."""
+        ...
 
-    def load(self, folder: Path) -> None: ...
+    def save(self, folder: Path) -> None:
+        """Write the whole state into the existing `folder`."""
+        ...
+
+    def load(self, folder: Path) -> None:
+        """Take over what `save` wrote, so as to go on exactly as the saved learner would have."""
+        ...
 
 
 @runtime_checkable
@@ -207,22 +148,23 @@ class HearsBoundaries(Protocol):
 
 
 Find = Callable[[str], Exercise]
-"""Gives the exercise of a key, out of the steps taken so far; `RunDirectoryError` for others."""
+"""Returns the exercise of a key from the steps taken so far; raises `RunDirectoryError` for any
+other key."""
 
 
 @runtime_checkable
 class RecallsExercises(Protocol):
     """An optional ability: to learn from exercises of earlier steps, after a resume too.
 
-    An exercise cannot be saved, but its key can. `recall` is called once after `load`, with what
-    finds the exercise of a key.
+    An exercise cannot be saved, but its key can. `recall` is called once after `load`, with the
+    function that finds the exercise of a key.
     """
 
     def recall(self, find: Find) -> None: ...
 
 
 def load_learner(learner: Learner, folder: Path, find: Find) -> None:
-    """`load`, and `recall` for a learner that has it: what a resume has to do."""
+    """Restore a saved learner: `load`, then `recall` if it has that ability."""
     learner.load(folder)
     if isinstance(learner, RecallsExercises):
         learner.recall(find)
@@ -230,14 +172,14 @@ def load_learner(learner: Learner, folder: Path, find: Find) -> None:
 
 @dataclass(frozen=True)
 class LearnerFactory:
-    """What the registry holds under a learner's name."""
+    """A learner as the registry holds it: its maker, its settings and its label."""
 
     build: Callable[[Any, Any, Ledger], Learner]
-    """Makes the learner: from a `cl_bench.model.policy.Policy`, an instance of `config` and the
+    """Makes the learner from a `cl_bench.model.policy.Policy`, an instance of `config` and the
     ledger. Usually the learner's class."""
     config: type[LearnerConfig] = LearnerConfig
     """Its settings."""
     channels: tuple[Channel, ...] = CHANNELS
-    """What it spends on: `slow` for parameters, `fast` for prompts."""
+    """The channels it spends on: `slow` for parameters, `fast` for prompts."""
     label: str = ""
-    """Its name in figures and tables; empty takes that of the registry."""
+    """Its name in figures and tables; empty stands for the name in the registry."""

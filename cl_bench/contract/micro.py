@@ -1,4 +1,4 @@
-"""What the micro domains share: conventions, the step notation, the verifier and the splits.
+"""The micro domains' common part: conventions, the step notation, the verifier and the splits.
 
 A micro problem is short enough for the embedded model. It is solved in *steps*, joined by ` ; `,
 each a few *segments* joined by ` : `. A segment either quotes a rule of the convention
@@ -37,17 +37,18 @@ Convention = Mapping[str, str]
 INDEX_WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 DIGITS = tuple("0123456789")
 _MAX_RESPONSE = 4_000
+"""Characters of a response beyond which it is not read."""
 _SPACES = re.compile(r"\s+")
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """How hard a setting is."""
+    """The difficulty of a setting."""
 
     lengths: tuple[int, ...]
     """Numbers of steps (operators, hops, path edges) a problem may have, drawn uniformly."""
     meanings: int
-    """From how many of each rule's meanings a task draws its convention."""
+    """A task draws its convention from this many of each rule's meanings."""
     degree: int = 0
     """Branches at every node of a path (graph domains only)."""
 
@@ -59,7 +60,7 @@ class Question:
     text: str
     parts: tuple[object, ...]
     length: int
-    """How many operators, hops or edges; long work is more careless."""
+    """Number of operators, hops or edges; in pretraining, longer work has more slips."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,22 +111,25 @@ class MicroDomain(ABC):
 
     @abstractmethod
     def draw(self, rng: random.Random, level: Level, convention: Convention) -> Question:
-        """A random question. Only its balance (of true and false claims) may use `convention`."""
+        """Return a random question.
+
+        `convention` serves only to balance true and false claims.
+        """
 
     @abstractmethod
     def solve(self, question: Question, convention: Convention, slip: Slip) -> Solution:
-        """Work the question out under `convention`; `slip` may falsify each result."""
+        """Return the worked solution under `convention`; `slip` may falsify each result."""
 
     @property
     def settings(self) -> Collection[str]:
         return self.levels.keys()
 
     def draw_convention(self, rng: random.Random, meanings: int) -> dict[str, str]:
-        """The convention of a task, each rule from the first `meanings` of its meanings."""
+        """Return a task's convention: of each rule, one of its first `meanings` meanings."""
         return {key: rng.choice(values[:meanings]) for key, values in self.meanings.items()}
 
     def guess(self, key: str, rng: random.Random) -> str:
-        """What a writer assumes about a rule nobody stated; pretraining's prior."""
+        """Return a meaning for a rule that nobody stated: the prior of pretraining."""
         return rng.choice(self.meanings[key])
 
     def task(self, *, seed: int, setting: str, feedback: FeedbackLevel) -> MicroTask:
@@ -137,7 +141,7 @@ class MicroDomain(ABC):
 
 
 def micro_domain(name: str) -> MicroDomain:
-    """The micro domain of that name; other kinds of domain are a `UsageError`."""
+    """Return the micro domain of that name; raise `UsageError` for another kind of domain."""
     domain = DOMAINS.load(name)
     if not isinstance(domain, MicroDomain):
         raise UsageError(f"{name!r} is not a micro domain; it has no conventions to state.")
@@ -175,6 +179,7 @@ class MicroTask:
     def _problem(self, split: Split, index: int) -> Problem:
         rng = hashed_rng(self.name, self._setting, split, self._seed, index)
         question = self._domain.draw(rng, self._level, self._convention)
+        # About one text in two to five belongs to the split asked for.
         while split_of(question.text) != split:
             question = self._domain.draw(rng, self._level, self._convention)
         solution = self._domain.solve(question, self._convention, Slip.never)
@@ -183,7 +188,7 @@ class MicroTask:
 
 
 def verify(domain: MicroDomain, problem: Problem, response: str, level: FeedbackLevel) -> Verdict:
-    """Score 1 if the response ends in exactly the right answer, else 0, and say what was wrong."""
+    """Score 1 if the response ends in exactly the right answer, else 0, with feedback."""
     steps = _steps(response)
     subject = problem.prompt.partition(" ")[0]
     answer = steps[-1].removeprefix("answer ") if steps[-1].startswith("answer ") else None
@@ -197,13 +202,13 @@ def verify(domain: MicroDomain, problem: Problem, response: str, level: Feedback
 
 
 def _steps(response: str) -> list[str]:
-    """The response as steps with single spaces; texts too long to be read count as empty."""
+    """Return the response as steps with single spaces; a text that is too long as an empty one."""
     text = response if len(response) <= _MAX_RESPONSE else ""
     return [_SPACES.sub(" ", step).strip() for step in text.strip(" \t\r\n;.").split(";")]
 
 
 def _first_fault(domain: MicroDomain, problem: Problem, steps: Sequence[str]) -> str:
-    """Name the first segment that departs from the gold solution, and what it should be."""
+    """Return feedback that names the first segment to depart from the gold solution."""
     for number, gold in enumerate(_steps(problem.solution), start=1):
         step = steps[number - 1] if number <= len(steps) else ""
         given = step.split(" : ")
@@ -224,7 +229,7 @@ def _fault(domain: MicroDomain, number: int, right: str, got: str) -> str:
 
 
 def _rule_in(domain: MicroDomain, segment: str) -> str | None:
-    """The rule that a segment quotes, without its step's index word; None if it quotes none."""
+    """Return the rule that a segment quotes, without its step's index word, or None."""
     words = segment.split()
     if words and words[0] in INDEX_WORDS:
         words = words[1:]

@@ -1,7 +1,8 @@
-"""What the registry asks of an object that a plug-in offers: its type, and that it knows its name.
+"""Checks of the object that a plug-in offers: its type, and that it knows its name.
 
-Each function returns what is wrong and what to do about it, empty if nothing is. They see to what
-would break a run or falsify its tables; `cl_bench.check_task` and `check_learner` look further.
+Each function returns one line with what is wrong and what to do about it, or an empty text. They
+find what would break a run or falsify its tables; `cl_bench.check_task` and `check_learner` look
+further.
 """
 
 from __future__ import annotations
@@ -10,29 +11,31 @@ from dataclasses import fields
 from typing import Any
 
 from cl_bench.contract.errors import UsageError
+from cl_bench.contract.learner import LearnerConfig, LearnerFactory
+from cl_bench.contract.records import CHANNELS
+from cl_bench.contract.settings import settings_of
+from cl_bench.contract.stream import Stream, require_stages
+from cl_bench.contract.task import Domain
 
 
 def domain_fault(found: Any, name: str) -> str:
-    """A `Domain`; its name is the registry's, because problems and tables carry it."""
-    from cl_bench.contract.task import Domain
-
+    """Check for a `Domain` under its registry name, which problems and tables carry."""
     if isinstance(found, type):
         return f"it is the class {found.__name__}; offer an instance of it"
     if not isinstance(found, Domain):
         return _wrong_type(
             found, "Domain", "name, version, settings and task (cl_bench/contract/task.py)"
         )
-    if not _is_text(found.version):
-        return f"its version is {found.version!r}, but must be a text such as '1'"
+    version: object = found.version
+    if not isinstance(version, str) or not version:
+        return f"its version is {version!r}, but must be a text such as '1'"
     if not list(found.settings):
         return "it has no settings; name at least one, such as 'default'"
     return _name_fault(found.name, name)
 
 
 def stream_fault(found: Any, name: str) -> str:
-    """A `Stream` under its registry name, over domains and settings that exist."""
-    from cl_bench.contract.stream import Stream, require_stages
-
+    """Check for a `Stream` under its registry name, over domains and settings that exist."""
     if not isinstance(found, Stream):
         return _wrong_type(found, "Stream", "stages (cl_bench/contract/stream.py)")
     if not found.stages:
@@ -45,9 +48,7 @@ def stream_fault(found: Any, name: str) -> str:
 
 
 def learner_fault(found: Any, _name: str) -> str:
-    """A `LearnerFactory`; what it builds shows when a run begins."""
-    from cl_bench.contract.learner import CHANNELS, LearnerFactory
-
+    """Check for a `LearnerFactory`; the learner itself is built only when a run begins."""
     if not isinstance(found, LearnerFactory):
         return _wrong_type(found, "LearnerFactory", "build (cl_bench/contract/learner.py)")
     build: object = found.build
@@ -59,10 +60,7 @@ def learner_fault(found: Any, _name: str) -> str:
 
 
 def _config_fault(config: Any) -> str:
-    """A frozen dataclass over `LearnerConfig`, every field of which is a setting."""
-    from cl_bench.contract.learner import LearnerConfig
-    from cl_bench.contract.settings import settings_of
-
+    """Check for a frozen dataclass over `LearnerConfig`, every field of which is a setting."""
     if not (isinstance(config, type) and issubclass(config, LearnerConfig)):
         return f"its config is {config!r}, but must be a class that inherits from LearnerConfig"
     plain = {item.name for item in fields(config)} - {item.name for item in settings_of(config)}
@@ -76,10 +74,6 @@ def _config_fault(config: Any) -> str:
     except UsageError as error:
         return f"the defaults of {config.__name__} are refused: {error}"
     return ""
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
 
 
 def _wrong_type(found: object, wanted: str, parts: str) -> str:

@@ -8,7 +8,7 @@ A package offers them as entry points, in the groups of `GROUPS`:
 The full name is the distribution's normalised name, a slash and the entry point's own name:
 `acme-streams/colours`. The installed packages are searched once, when a name is asked for that is
 not built in; a plug-in's code is imported when it is loaded or listed. A plug-in that cannot be
-used is broken: loading it is a `PluginError` with the reason, everything else goes on.
+used is called broken: loading it raises `PluginError` with the reason, and all else works.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ from cl_bench.contract.text import one_line
 
 GROUPS = ("cl_bench.tasks", "cl_bench.streams", "cl_bench.learners", "cl_bench.metrics")
 ENTRY_NAME = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
-"""What a plug-in may be called; besides, `-to-` is what joins the domains of a stream's name."""
+"""The form of a plug-in's name. A domain's may not contain `-to-`, which joins domains."""
 PLACE = re.compile(r"[\w.]+\s*:\s*[\w.]+(?:\s*\[.*\])?")
-"""Where an entry point's object lives: `module:attribute`."""
+"""The form of an entry point's object: `module:attribute`."""
 STREAM_SEPARATOR = "-to-"
+"""Joins the domains in the name of a stream."""
 
-Contract = Callable[[Any, str], str]
-"""What is wrong with the object that has this full name; empty if nothing is."""
+Check = Callable[[Any, str], str]
+"""Returns what is wrong with an object of this full name, or an empty text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +46,23 @@ class Plugin:
     """The distribution's normalised name."""
     version: str
     value: str
-    """Where the object lives: `module:attribute`."""
+    """The object's place: `module:attribute`."""
     fault: str = ""
-    """Why it cannot be loaded, as far as that shows without importing it."""
+    """The reason why it cannot be loaded, as far as that shows without importing it."""
 
     @property
     def origin(self) -> str:
         """Package and version, for people."""
         return f"{self.package} {self.version}"
 
-    def load(self, kind: str, contract: Contract) -> object:
-        """Import the object and hold it to its contract; `PluginError` says what is wrong."""
+    def load(self, kind: str, check: Check) -> object:
+        """Import the object and return it; raise `PluginError` if it cannot be used."""
         error: BaseException | None = None
         fault, found = self.fault, None
         if not fault:
             try:
                 found = EntryPoint(self.name, self.value, "").load()
-                fault = contract(found, self.name)
+                fault = check(found, self.name)
             except KeyboardInterrupt:
                 raise
             except BaseException as raised:  # noqa: BLE001 - foreign code
@@ -70,10 +71,10 @@ class Plugin:
             raise PluginError(kind, self.name, self.origin, one_line(fault)) from error
         return found
 
-    def summary(self, kind: str, contract: Contract) -> str:
-        """One line for a listing; that of a broken plug-in says why it is broken."""
+    def summary(self, kind: str, check: Check) -> str:
+        """Return one line for a listing; that of a broken plug-in says why it is broken."""
         try:
-            text = _summary_of(self.load(kind, contract), self.value)
+            text = _summary_of(self.load(kind, check), self.value)
         except PluginError as error:
             text = f"broken: {error.reason}"
         except Exception as error:  # noqa: BLE001 - foreign code
@@ -82,7 +83,7 @@ class Plugin:
 
 
 def discovered(group: str) -> Mapping[str, Plugin]:
-    """The plug-ins of a group by full name, sorted; of installed packages, read once."""
+    """Return the plug-ins of a group by full name, sorted; installed packages are read once."""
     return _discovered().get(group, {})
 
 
@@ -115,10 +116,11 @@ def _plugins(owner: Distribution) -> Iterator[tuple[str, Plugin]]:
 
 
 def _entries(owner: Distribution) -> list[tuple[str, str, str]]:
-    """Group, name and place of a package's entry points in our groups.
+    """Return group, name and place of a package's entry points in our groups.
 
-    One called `?` in each of its groups if a line of its entry_points.txt is none. Which lines that
-    are differs: `importlib_metadata` takes the standard library's place once anything imports it.
+    If its entry_points.txt has a malformed line, a single one called `?` stands for each group.
+    Which lines count as malformed depends on the process: `importlib_metadata` takes the standard
+    library's place once anything imports it.
     """
     try:
         return [(it.group, it.name, it.value) for it in owner.entry_points if it.group in GROUPS]
@@ -126,6 +128,7 @@ def _entries(owner: Distribution) -> list[tuple[str, str, str]]:
         return []
     except Exception:  # noqa: BLE001 - a TypeError of the one, a ValueError of the other
         text = owner.read_text("entry_points.txt") or ""
+        # The text is searched by hand, because neither library reads past the malformed line.
         return [(group, "?", "") for group in GROUPS if f"[{group}]" in text]
 
 
@@ -134,6 +137,7 @@ def _name_of(owner: Distribution) -> str:
         name: str | None = owner.metadata["Name"]
     except KeyError:  # as newer versions of importlib.metadata say it
         name = None
+    # Normalised as package indexes do it (PEP 503).
     return re.sub(r"[-_.]+", "-", name or "").lower()
 
 
@@ -156,7 +160,7 @@ def _fault(group: str, name: str, value: str) -> str:
 
 
 def _by_name(plugins: Iterable[Plugin]) -> dict[str, Plugin]:
-    """Plug-ins by name; where several have one name, a broken one in their place."""
+    """Return plug-ins by name; where several share a name, a broken one in their place."""
     chosen: dict[str, Plugin] = {}
     for plugin in sorted(plugins, key=lambda item: item.name):
         other = chosen.get(plugin.name)
@@ -171,7 +175,7 @@ def _by_name(plugins: Iterable[Plugin]) -> dict[str, Plugin]:
 
 
 def _summary_of(found: object, value: str) -> str:
-    """What the object says of itself, else the first line of its module's docstring."""
+    """Return the object's own `summary`, else the first line of its module's docstring."""
     said = getattr(found, "summary", None)
     if isinstance(said, str) and said:
         return said

@@ -1,6 +1,6 @@
 """The texts every learner shares: seed prompt, instructions made of rules, reflection request.
 
-They are in the embedded model's vocabulary. What another model's seed prompt is, its preset says
+They are in the embedded model's vocabulary. The seed prompts of other models stand in their presets
 (`cl_bench.execution.presets`).
 """
 
@@ -18,22 +18,22 @@ Message = dict[str, str]
 
 
 def instructions(rules: Iterable[str], seed_prompt: str = SEED_PROMPT) -> str:
-    """The seed prompt followed by `rules`, each ended by a semicolon."""
+    """Return the seed prompt followed by `rules`, each ended by a semicolon."""
     return " ".join([seed_prompt, *(f"{rule} ;" for rule in rules)])
 
 
 def chat(system: str, user: str) -> list[Message]:
-    """One problem as messages; an empty system prompt is left out."""
+    """Return one problem as messages; an empty system prompt is left out."""
     head = [{"role": "system", "content": system}] if system else []
     return [*head, {"role": "user", "content": user}]
 
 
 def in_turn(prompts: Sequence[str], rollouts: range, *, run: int = 1) -> list[str]:
-    """The system prompt of each rollout of those numbers: `run` in a row read the same one."""
+    """Return a system prompt for each rollout number, in turn; `run` in a row share one."""
     return [prompts[number // run % len(prompts)] for number in rollouts]
 
 
 def reflection(current: str, feedback: Sequence[str]) -> list[Message]:
-    """Ask for better instructions, given the current ones and what verifiers said of rollouts."""
+    """Return the request for better instructions, given the current ones and feedback."""
     said = " ".join(f"feedback : {line}" for line in feedback)
     return chat(REFLECTION_PROMPT, f"instructions : {current} {said}")

@@ -1,22 +1,26 @@
-"""Keeps keys out of every text that is stored, logged or shown."""
+"""Keeps keys out of every text that is stored, logged or printed on stderr."""
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 
 from cl_bench.contract.text import one_line
 
 _SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)S?\Z", re.IGNORECASE)
 _SHORTEST = 8
-"""A shorter value is no key; hiding it would mutilate texts (`OPENAI_API_KEY=none`)."""
+"""Shorter values are not keys; to hide them would mutilate texts (`OPENAI_API_KEY=none`)."""
 _IN_URL = re.compile(r"(?P<scheme>\bhttps?://)[^\s/@?#\"']*@", re.IGNORECASE)
 _QUERY = re.compile(r"(?P<url>\bhttps?://[^\s?#\"'<>]*)[?#][^\s\"'<>]*", re.IGNORECASE)
 _LONGEST = 300
+"""Characters of a foreign text that `short_line` keeps."""
+_PRINTED = 1_000
+"""Characters of a line that `say` prints."""
 
 
 def redacted(text: str) -> str:
-    """`text` with the environment's keys hidden; an endpoint may repeat what it was sent."""
+    """Return `text` with the environment's keys hidden; an endpoint may repeat what it was sent."""
     for name, value in os.environ.items():
         if _SECRET_NAME.search(name) and len(value.strip()) >= _SHORTEST:
             text = text.replace(value.strip(), "[hidden]")
@@ -24,6 +28,13 @@ def redacted(text: str) -> str:
 
 
 def short_line(text: str) -> str:
-    """A foreign text as one short, printable line without keys, and URLs without their query."""
+    """Return a foreign text as one short, printable line without keys and queries of URLs."""
     bare = _QUERY.sub(r"\g<url>", _IN_URL.sub(r"\g<scheme>", redacted(text)))
     return one_line(bare, _LONGEST)
+
+
+def say(line: str) -> None:
+    """Print a line on stderr, after the program's name: without keys, harmless on a terminal."""
+    # GitHub's runner obeys lines with ##[ in them as commands.
+    shown = one_line(redacted(line), _PRINTED).replace("##[", r"##\x5b")
+    print(f"cl-bench: {shown}", file=sys.stderr, flush=True)

@@ -1,8 +1,8 @@
-"""Finding domains, streams, learners and metrics by name, once at the start of a run.
+"""Finding domains and learners by name, once at the start of a run.
 
-What is built in stands in literal lazy tables; other packages add to them (see
+The built-in ones stand in literal tables; other packages add to them (see
 cl_bench.contract.plugins). Nothing is imported before it is asked for, and nothing here is used
-inside a learning loop.
+inside a learning loop. The registry of streams is `cl_bench.contract.stream_names.STREAMS`.
 """
 
 from __future__ import annotations
@@ -10,37 +10,35 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
-from cl_bench.contract import plugin_checks as contracts
-from cl_bench.contract.errors import OtherSoftwareError, RunDirectoryError, unknown
-from cl_bench.contract.plugins import Contract, Plugin, discovered
-
-if TYPE_CHECKING:
-    from cl_bench.contract.learner import LearnerFactory
-    from cl_bench.contract.stream import Stream
-    from cl_bench.contract.task import Domain
+from cl_bench.contract.errors import unknown
+from cl_bench.contract.learner import LearnerFactory
+from cl_bench.contract.plugins import Check, Plugin, discovered
+from cl_bench.contract.task import Domain
 
 Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True)
 class Registry(Generic[Entry]):
-    """Names of one kind of thing, each with the `module:attribute` it lives in and a summary.
+    """Entries of one kind by name: built in, of plug-ins, or made by a source.
 
-    Plug-ins of the entry-point `group` follow the `table`, held to `contract` when loaded. A
-    source makes an entry from any name that it knows: `gym/gcd`, `data/my.jsonl`.
+    A source makes an entry from any name that it knows: `gym/gcd`, `data/my.jsonl`.
     """
 
     kind: str
+    """The kind in words, for messages."""
     table: Mapping[str, tuple[str, str]] = field(repr=False)
-    group: str = ""
-    contract: Contract = field(default=lambda found, name: "", repr=False)
+    """By name, the `module:attribute` of each built-in entry, and a summary."""
+    group: str
+    """The entry-point group of the plug-ins."""
+    check: str = field(repr=False)
+    """The `module:function` that returns what is wrong with a plug-in's object (see `Check`)."""
     sources: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
-    """How names of a source look, the module that makes their entries, and a summary.
+    """By the form of a source's names, the module that makes their entries, and a summary.
 
-    The module has `known(name)`, which looks at the text alone, `load(name)`, and in `NAMES` those
+    The module has `known(name)`, which looks at the text alone, `load(name)`, and in `NAMES` the
     names that it can list."""
 
     def __iter__(self) -> Iterator[str]:
@@ -53,50 +51,59 @@ class Registry(Generic[Entry]):
         return name in self.table or self.plugin(name) is not None or self._source(name) is not None
 
     def load(self, name: str) -> Entry:
-        """Import the entry called `name`; an unknown name is a `UsageError` with a suggestion.
+        """Import and return the entry called `name`.
 
-        A plug-in that cannot be used is a `PluginError`.
+        Raises `UsageError` with a suggestion for an unknown name, and `PluginError` for a plug-in
+        that cannot be used.
         """
         if name in self.table:
-            module, _, attribute = self.table[name][0].partition(":")
-            return cast(Entry, getattr(import_module(module), attribute))
+            return cast(Entry, _at(self.table[name][0]))
         plugin = self.plugin(name)
         if plugin is not None:
-            return cast(Entry, plugin.load(self.kind, self.contract))
+            return cast(Entry, plugin.load(self.kind, self._check()))
         source = self._source(name)
         if source is not None:
             return cast(Entry, source.load(name))
         raise unknown(self.kind, name, [*self, *self.sources], self.sourced())
 
     def plugin(self, name: str) -> Plugin | None:
-        """The plug-in of that full name, broken or not; None for what is built in or unknown."""
+        """Return the plug-in of that full name, broken or not, or None if there is none."""
         return discovered(self.group).get(name) if "/" in name else None
 
     def is_sourced(self, name: str) -> bool:
-        """Whether a source makes, or made, what has that name: neither built in nor a plug-in."""
+        """Tell whether that name is a source's, hence neither built in nor a plug-in's."""
         return name not in self.table and self.plugin(name) is None and bool(self._source(name))
 
     def sourced(self) -> list[str]:
-        """The names that sources can list."""
+        """Return the names that sources can list."""
         return [name for module in self._modules() for name in module.NAMES]
 
     def _source(self, name: str) -> Any:
-        """The module of the source that knows `name`; None if none does."""
+        """Return the module of the source that knows `name`, or None."""
         return next((module for module in self._modules() if module.known(name)), None)
+
+    def _check(self) -> Check:
+        return cast(Check, _at(self.check))
 
     def _modules(self) -> Iterator[Any]:
         return (import_module(module) for module, _ in self.sources.values())
 
     def summaries(self) -> list[tuple[str, str]]:
-        """Each name with its line. What is built in is not imported for that; plug-ins are."""
+        """Return each name with its line. Plug-ins are imported for that, built-in entries not."""
         return [
             *((name, summary) for name, (_, summary) in self.table.items()),
             *(
-                (name, plugin.summary(self.kind, self.contract))
+                (name, plugin.summary(self.kind, self._check()))
                 for name, plugin in discovered(self.group).items()
             ),
             *((form, summary) for form, (_, summary) in self.sources.items()),
         ]
+
+
+def _at(place: str) -> object:
+    """Import the object that lives at `module:attribute`."""
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 DOMAINS: Registry[Domain] = Registry(
@@ -124,7 +131,7 @@ DOMAINS: Registry[Domain] = Registry(
         ),
     },
     "cl_bench.tasks",
-    contracts.domain_fault,
+    "cl_bench.contract.plugin_checks:domain_fault",
     {
         "gym/NAME": (
             "cl_bench.tasks.gym",
@@ -135,31 +142,6 @@ DOMAINS: Registry[Domain] = Registry(
             "problems of your own, also .csv and .parquet: my.jsonl?verifier=number",
         ),
     },
-)
-
-STREAMS: Registry[Stream] = Registry(
-    "stream",
-    {
-        "math-to-code": (
-            "cl_bench.tasks.streams:MATH_TO_CODE",
-            "two stages: math, then code; the default",
-        ),
-        "paper": (
-            "cl_bench.tasks.streams:PAPER",
-            "facts, code, physics, 200 steps each: the FST paper's continual run",
-        ),
-        "all": ("cl_bench.tasks.streams:ALL", "all five domains in turn"),
-        "gym-arithmetic": (
-            "cl_bench.tasks.streams:GYM_ARITHMETIC",
-            "for pretrained models: sums, then products of small numbers (extra `gym`)",
-        ),
-        "gym-mixed": (
-            "cl_bench.tasks.streams:GYM_MIXED",
-            "for pretrained models: sums, syllogisms, letters, divisors (extra `gym`)",
-        ),
-    },
-    "cl_bench.streams",
-    contracts.stream_fault,
 )
 
 LEARNERS: Registry[LearnerFactory] = Registry(
@@ -199,32 +181,10 @@ LEARNERS: Registry[LearnerFactory] = Registry(
         ),
     },
     "cl_bench.learners",
-    contracts.learner_fault,
+    "cl_bench.contract.plugin_checks:learner_fault",
 )
 
 DEFAULT_LEARNER = "fst"
-"""What runs where none is named."""
+"""The learner of a run that names none."""
 REFERENCE_LEARNER = "rl"
-"""The one whose accuracy others are timed to reach, and that probes plasticity."""
-
-
-def plugins_used(stream: Stream, learner: str) -> dict[str, str]:
-    """Name and version of every package whose code determines the numbers of such a run."""
-    plugins = [
-        STREAMS.plugin(stream.name),
-        *map(DOMAINS.plugin, stream.domains),
-        LEARNERS.plugin(learner),
-    ]
-    return {plugin.package: plugin.version for plugin in plugins if plugin is not None}
-
-
-def require_same_plugins(path: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """`RunDirectoryError` unless the run in `path` finds the plug-ins that it began with."""
-    for package, version in before.items():
-        if now.get(package) != version:
-            found = now.get(package, "not installed")
-            kind = OtherSoftwareError if package in now else RunDirectoryError
-            raise kind(
-                f"The run in {path} was begun with {package} {version}, which is now {found}. "
-                f"`pip install {package}=={version}`, or start a new run with another --out."
-            )
+"""The learner whose accuracy others are timed to reach, and that probes plasticity."""

@@ -31,12 +31,12 @@ _RULE = "cl_bench"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a field's metadata says of its setting."""
+    """A field's metadata: the sentence and the limits of its setting."""
 
     says: str
     """One sentence, or a few."""
     bounds: Bounds = RATES
-    """The least and the greatest number; of no meaning for texts and flags."""
+    """The least and the greatest number; ignored for texts and flags."""
     choices: tuple[str, ...] = ()
     """The texts that are allowed; empty allows any."""
     option: bool = True
@@ -51,7 +51,10 @@ def setting(
     choices: Sequence[str] = (),
     option: bool = True,
 ) -> Value:
-    """A field of a configuration. A number has to lie within `bounds`, a text among `choices`."""
+    """Return a dataclass field whose number must lie within `bounds`, its text among `choices`.
+
+    The return type is a lie that type checkers need, as in `dataclasses.field`.
+    """
     rule = Rule(says, bounds, tuple(choices), option)
     made: Any = field(default=default, metadata={_RULE: rule})
     return cast(Value, made)
@@ -69,7 +72,7 @@ class Setting:
 
     @property
     def allowed(self) -> str:
-        """What it may be, in words: `a number, above 0 and at most 1`."""
+        """The allowed values in words: `a number, above 0 and at most 1`."""
         if self.type is bool:
             return "true or false"
         if self.type is str:
@@ -78,7 +81,7 @@ class Setting:
         return f"{kind}, {least_and_most(self.rule.bounds, whole=self.type is int)}"
 
     def checked(self, given: object) -> object:
-        """`given` as plain data; what the setting cannot be is a `UsageError`."""
+        """Return `given` as plain data; raise `UsageError` if the setting cannot take it."""
         if self.type is bool:
             return a_flag(self.name, given)
         if self.type is int:
@@ -94,7 +97,7 @@ class Setting:
 
 
 def settings_of(config: Any) -> Iterator[Setting]:
-    """The settings of a dataclass or of one of its instances, in the order of its fields."""
+    """Yield the settings of a dataclass or of one of its instances, in the order of fields."""
     of = config if isinstance(config, type) else type(config)
     types = get_type_hints(of)
     for item in fields(of):
@@ -104,20 +107,21 @@ def settings_of(config: Any) -> Iterator[Setting]:
 
 
 def settle(config: object) -> None:
-    """Check every setting of a frozen dataclass; the first wrong one is a `UsageError`.
+    """Check every setting of a frozen dataclass; raise `UsageError` for the first wrong one.
 
     Numbers of other libraries become `int` and `float`, paths become `str`, so that the
     configuration is plain data.
     """
     for item in settings_of(config):
+        # The dataclass is frozen, but this is still its construction.
         object.__setattr__(config, item.name, item.checked(getattr(config, item.name)))
 
 
 def those_of(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Of `options`, those that are settings of a dataclass or of one of its instances."""
+    """Return those of `options` that are settings of a dataclass or of one of its instances."""
     return {item.name: options[item.name] for item in settings_of(config) if item.name in options}
 
 
 def _plain(of: Any) -> type:
-    """The type of a setting; a `Literal` is a text."""
+    """Return the type of a setting; a `Literal` counts as a text."""
     return of if isinstance(of, type) else str

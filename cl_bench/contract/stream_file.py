@@ -31,9 +31,9 @@ _MOST_STAGES = 1_000
 
 
 def read_stream(path: str | Path) -> Stream:
-    """The stream in a TOML file; whatever is wrong with it is a `UsageError`.
+    """Return the stream in a TOML file; raise `UsageError` for anything wrong with it.
 
-    The paths of data files are taken from the folder of the stream's file.
+    Paths of data files are relative to the folder of the stream's file.
     """
     path = Path(path)
     found = _read(path)
@@ -92,7 +92,7 @@ def _stage(path: Path, number: int, found: Any) -> Stage:
 
 
 def _reference(path: Path, where: str, domain: str, options: Any) -> str:
-    """The domain as the registry takes it, its options after a question mark."""
+    """Return the domain as the registry takes it, with its options after a question mark."""
     if not isinstance(options, dict) or any(isinstance(v, dict) for v in options.values()):
         raise UsageError(
             f"options in {where} is {one_line(str(options), 100)}, but must be a table of numbers, "
@@ -106,7 +106,7 @@ def _reference(path: Path, where: str, domain: str, options: Any) -> str:
 
 
 def _beside(path: Path, domain: str) -> str:
-    """The domain, a data file by its whole path if it lies beside the stream's file."""
+    """Return the domain; a data file beside the stream's file by its whole path."""
     name, mark, options = domain.partition("?")
     beside = path.parent / name
     if name not in DOMAINS.table and beside.is_file():

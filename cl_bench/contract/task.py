@@ -14,18 +14,18 @@ from typing import Literal, Protocol, get_args, runtime_checkable
 
 Split = Literal["train", "validation", "test"]
 FeedbackLevel = Literal["none", "answer", "step", "full"]
-"""How much a verifier says of a wrong response: that it is wrong; the right answer; the first wrong
-step (domains whose solutions have steps); everything it can tell. A domain without steps says at
-`step` what it says at `full`, and a domain with steps the other way round."""
+"""The amount of feedback on a wrong response: that it is wrong; the right answer; the first wrong
+step (domains whose solutions have steps); everything the verifier can tell. A domain has one of the
+last two levels, and takes the other for the same."""
 Fault = Literal[
     "", "no answer", "two answers", "cut off", "sign", "rounding", "extra words", "wrong"
 ]
-"""What kind of mistake a response made, as far as a verifier can tell; empty when it made none or
-the verifier does not say."""
+"""The kind of mistake that a response made, as far as a verifier can tell; empty for a right one,
+or if the verifier does not say."""
 SPLITS: tuple[Split, ...] = get_args(Split)
 FEEDBACK_LEVELS: tuple[FeedbackLevel, ...] = get_args(FeedbackLevel)
 
-# Out of ten content buckets; what decides is the text of a problem, never its position.
+# Of ten buckets of content hashes: the text of a problem decides its split, never its position.
 _BUCKETS: Mapping[Split, range] = {
     "train": range(0, 6),
     "validation": range(6, 8),
@@ -35,7 +35,7 @@ _BUCKETS: Mapping[Split, range] = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One problem as a learner meets it, with what the verifier needs.
+    """One problem: the text that a learner meets, and the parts that only the verifier needs.
 
     `prompt` is the user's message. `answer` and `solution` (a full response that scores 1) are for
     the verifier and must not be shown to a model. `uid` names the item in every table.
@@ -50,25 +50,24 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a verifier says of one response.
-
-    `score` lies in [0, 1]; `feedback` says in words what was wrong, for a prompt optimiser to use;
-    `answer` is what was read out of the response, None when nothing could be read.
-    """
+    """A verifier's judgement of one response."""
 
     score: float
+    """From 0 to 1."""
     feedback: str
+    """What was wrong, in words that a prompt optimiser can use."""
     answer: str | None
+    """The answer that was read out of the response; None if nothing could be read."""
     formatted: bool | None = None
-    """Whether the answer stood in a form of its own (boxed, tagged, after "answer:"); None where
-    the domain does not ask that."""
+    """Whether the answer stood in a form (boxed, tagged, after "answer:"); None where the domain
+    does not look for forms."""
     fault: Fault = ""
     """The kind of mistake, at the feedback levels that say more than the right answer."""
     if_cut: str = ""
-    """What to say first where the response was cut off at the length limit; empty: nothing."""
+    """A sentence that comes first where the response was cut off at the length limit, or empty."""
 
     def of_response(self, *, truncated: bool) -> Verdict:
-        """The verdict as it is told of a response that was cut off, or was not."""
+        """Return the verdict with the note that the response was cut off, if it was and failed."""
         if not (truncated and self.if_cut) or self.score >= 1:
             return self
         fault: Fault = "cut off" if self.fault else ""
@@ -92,13 +91,13 @@ class Task(Protocol):
     def verify(self, problem: Problem, response: str) -> Verdict: ...
 
     def rules(self) -> Sequence[str]:
-        """The hidden convention as sentences; for probes and reports, never given to a learner."""
+        """Return the hidden convention as sentences: for probes and reports, never for learners."""
         ...
 
 
 @runtime_checkable
 class Domain(Protocol):
-    """A family of tasks: what the registry holds under a name such as `math`."""
+    """A family of tasks, as the registry holds it under a name such as `math`."""
 
     name: str
     version: str
@@ -110,22 +109,22 @@ class Domain(Protocol):
         ...
 
     def task(self, *, seed: int, setting: str, feedback: FeedbackLevel) -> Task:
-        """The task of this domain that belongs to `seed`. Unknown settings raise `UsageError`."""
+        """Return the task that belongs to `seed`; raise `UsageError` for an unknown setting."""
         ...
 
 
 @runtime_checkable
 class Referenced(Protocol):
-    """An optional ability of a domain: to be found again by another text than its name."""
+    """An optional ability of a domain: to be found again by a text other than its name."""
 
     reference: str
-    """What the registry finds the domain by, on this machine: the path of its file."""
+    """The text that the registry finds the domain by on this machine: the path of its file."""
     summary: str
-    """What its file was read as, in one line."""
+    """How its file was read, in one line."""
 
 
 def hashed_rng(*parts: object) -> random.Random:
-    """A generator whose seed is a hash of `parts`.
+    """Return a generator whose seed is a hash of `parts`.
 
     Adjacent seeds or indices share nothing (reasoning-gym's `seed + index` makes item i of seed s
     equal item i-1 of seed s+1).
@@ -135,11 +134,11 @@ def hashed_rng(*parts: object) -> random.Random:
 
 
 def content_hash(text: str) -> str:
-    """Sixteen hex digits of SHA-256 over the text of a problem."""
+    """Return sixteen hex digits of SHA-256 over the text of a problem."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def split_of(text: str) -> Split:
-    """The one split in which a problem with this text may appear (60 / 20 / 20 % of texts)."""
+    """Return the one split in which a problem of this text may appear (60 / 20 / 20 %)."""
     bucket = int(content_hash(text), 16) % 10
     return next(split for split, buckets in _BUCKETS.items() if bucket in buckets)

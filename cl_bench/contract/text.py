@@ -14,7 +14,7 @@ _JOINERS = "\u200c\u200d"
 
 
 def printable(text: str, limit: int | None = None) -> str:
-    """`text` as one harmless line: what a terminal would obey or hide is written as an escape.
+    """Return `text` as one harmless line, with escapes for what a terminal would obey or hide.
 
     Control characters (hence every ANSI sequence), bidirectional overrides, line separators,
     invisible and unassigned characters and lone surrogates become `\\x1b` or `\\u202e`; all other
@@ -27,13 +27,15 @@ def printable(text: str, limit: int | None = None) -> str:
 
 
 def one_line(text: str, limit: int | None = None) -> str:
-    """`printable`, with every run of white space, line ends included, as one space."""
+    """Return `printable` text in which every run of white space has become one space."""
     return printable(" ".join(text.split()), limit)
 
 
 def abbreviated(names: Iterable[str]) -> dict[str, str]:
-    """Names of domains for tables and figures: `gym/gcd?max_value=20` as `gcd`, each a different
-    text. What two of `names` would share is left out of neither; other names stay as they are."""
+    """Return names of domains for tables and figures: `gcd` for `gym/gcd?max_value=20`.
+
+    Names that would become equal keep the parts that tell them apart; others stay as they are.
+    """
     given = list(dict.fromkeys(names))
     shown = {name: name for name in given}
     for shorten in (_without_source, _without_options):
@@ -53,7 +55,7 @@ def _without_options(name: str) -> str:
 
 
 def well_formed(text: str) -> str:
-    """`text` as UTF-8 can hold it: surrogate pairs are joined, lone surrogates become U+FFFD."""
+    """Return `text` as UTF-8 can hold it: surrogate pairs joined, lone ones as U+FFFD."""
     if text.isascii():
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -66,19 +68,10 @@ def _harmless(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
-def duration(seconds: float) -> str:
-    """Wall time for people: `8.4 s`, `3 min 12 s`, `1 h 05 min`."""
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, left = divmod(minutes, 60)
-    return f"{hours} h {left:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
 def config_hash(mapping: Mapping[str, Any]) -> str:
-    """SHA-256 (hex) of a configuration as canonical JSON: the order of keys does not matter.
+    """Return the SHA-256 (hex) of a configuration, whatever the order of its keys.
 
-    Values that JSON cannot hold raise TypeError, NaN and infinity ValueError.
+    Raises `TypeError` for values that JSON cannot hold, `ValueError` for NaN and infinity.
     """
     text = json.dumps(mapping, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -10,9 +10,9 @@ from cl_bench.contract.errors import UsageError
 from cl_bench.contract.text import printable
 
 SEEDS = (0, 2**63 - 1)
-"""What every random generator in use accepts."""
+"""Seeds that every random generator in use accepts."""
 COUNTS = (1, 1_000_000)
-"""A count beyond this is a slip of the hand: it would fill the memory before anything ran."""
+"""A greater count is taken for a typing error: it would fill the memory before anything ran."""
 RATES = (1e-30, 1e30)
 """Positive numbers that single precision can hold."""
 TEMPERATURES = (0.01, 100.0)
@@ -22,7 +22,7 @@ Bounds = tuple[float, float]
 
 
 def whole_number(name: str, given: object, bounds: tuple[int, int]) -> int:
-    """`given` as an `int`; anything but a whole number within `bounds` is a `UsageError`."""
+    """Return `given` as an `int`; raise `UsageError` unless it is whole and within `bounds`."""
     if isinstance(given, bool) or not isinstance(given, Integral):
         raise _refused(name, repr(given), f"a whole number, {least_and_most(bounds, whole=True)}")
     number = int(given)
@@ -32,7 +32,7 @@ def whole_number(name: str, given: object, bounds: tuple[int, int]) -> int:
 
 
 def real_number(name: str, given: object, bounds: Bounds) -> float:
-    """`given` as a `float`; anything but a finite number within `bounds` is a `UsageError`."""
+    """Return `given` as a `float`; raise `UsageError` unless it is a number within `bounds`."""
     allowed = least_and_most(bounds)
     if isinstance(given, bool) or not isinstance(given, Real):
         raise _refused(name, repr(given), f"a number, {allowed}")
@@ -42,7 +42,7 @@ def real_number(name: str, given: object, bounds: Bounds) -> float:
 
 
 def a_text(name: str, given: object) -> str:
-    """`given` as a `str`, of a path too; anything else, or nothing, is a `UsageError`."""
+    """Return a text or a path as a `str`; raise `UsageError` for anything else or an empty text."""
     text = os.fspath(given) if isinstance(given, str | os.PathLike) else None
     if not isinstance(text, str) or not text or "\0" in text:
         raise _refused(name, repr(given), "a text of at least one character, without NUL")
@@ -50,14 +50,14 @@ def a_text(name: str, given: object) -> str:
 
 
 def a_flag(name: str, given: object) -> bool:
-    """`given`, if it is a `bool`; anything else is a `UsageError`."""
+    """Return `given` if it is a `bool`, else raise `UsageError`."""
     if not isinstance(given, bool):
         raise _refused(name, repr(given), "True or False")
     return given
 
 
 def least_and_most(bounds: Bounds, *, whole: bool = False) -> str:
-    """Bounds in words."""
+    """Return bounds in words."""
     if whole:
         return f"at least {bounds[0]:,} and at most {bounds[1]:,}"
     # Nobody types 1e-30: to a user the least rate is "above 0".

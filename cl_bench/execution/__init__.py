@@ -1,1 +1,1 @@
-"""What drives one run: settings, runner, evaluator, identity, progress."""
+"""Driving one run: settings, checks before it, runner, evaluator, progress, provenance."""

@@ -1,11 +1,11 @@
-"""Notices a policy that has collapsed: it always says the same, fails, and can learn no more."""
+"""Noticing a policy that has collapsed: it always says the same, fails, and can learn no more."""
 
 from __future__ import annotations
 
 from math import log
 
 from cl_bench.contract.errors import DivergedError
-from cl_bench.contract.learner import StepRecord
+from cl_bench.contract.records import StepRecord
 
 STEPS = 20
 """Consecutive steps that make a collapse."""
@@ -16,20 +16,21 @@ NOISE = 0.9
 
 
 class CollapseWatch:
-    """Raises `DivergedError` once every one of `STEPS` steps in a row was without hope.
+    """Raises `DivergedError` after `STEPS` hopeless steps in a row.
 
-    Such a step has an entropy below `ENTROPY` or above `NOISE` of log(`vocabulary`), some failing
-    rollout, and no group whose rewards differ: no advantage is other than zero, so no step can move
-    the weights. A solved task (reward 1) and a hard one (entropy between the two) are no collapse.
+    In a hopeless step the entropy is below `ENTROPY` or above `NOISE` of log(`vocabulary`), some
+    rollout fails, and no group has rewards that differ: all advantages are 0, so that training
+    cannot move the weights. A solved task (reward 1) and a hard one (entropy between the two) are
+    not a collapse.
     """
 
     def __init__(self, vocabulary: int) -> None:
         self._noise = NOISE * log(vocabulary)
         self.hopeless = 0
-        """How many of the last steps in a row were without hope; part of a checkpoint."""
+        """Hopeless steps in a row up to now; part of a checkpoint."""
 
     def see(self, step: int, record: StepRecord) -> None:
-        """Take in the record of training step `step`."""
+        """Take in the record of training step `step`; raise `DivergedError` for a collapse."""
         broken = record.entropy < ENTROPY or record.entropy > self._noise
         stuck = broken and record.signal == 0 and record.reward < 1
         self.hopeless = self.hopeless + 1 if stuck else 0

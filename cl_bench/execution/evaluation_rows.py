@@ -1,4 +1,4 @@
-"""What the responses to one set of test problems say, as rows of three tables."""
+"""Responses to one set of test problems as rows of the three tables of an evaluation."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ _DIVERGENCES: tuple[str, ...] = tuple(
 
 
 class Scored(NamedTuple):
-    """One set of problems under one prompt, without the columns that say which (`label`)."""
+    """The rows of one set of problems under one prompt, before `labelled` adds which these are."""
 
     evaluation: Row
     """The row of `evaluations`."""
     items: list[Row]
-    """Of `items`, one per response."""
+    """The rows of `items`, one per response."""
     transcripts: list[Row]
-    """Of `transcripts`, the first response to each of the first problems."""
+    """The rows of `transcripts`: the first response to each of the first problems."""
 
     def labelled(self, label: Mapping[str, object]) -> Scored:
-        """The same with the columns of `label` in every row."""
+        """Return the same with the columns of `label` in every row."""
         items, transcripts = (
             [{**label, **row} for row in rows] for rows in (self.items, self.transcripts)
         )
         return Scored({**label, **self.evaluation}, items, transcripts)
 
     def as_base(self) -> Scored:
-        """The same as the base's own: measured against itself, on these responses alone."""
+        """Return the same as rows of the base itself, which does not diverge from itself."""
         divergences: Row = dict.fromkeys(_DIVERGENCES, 0.0)
         tokens = {"kl_base_policy_tokens": self.evaluation["kl_policy_base_tokens"]}
         return Scored(self.evaluation | divergences | tokens, self.items, [])
 
 
 def repeated(asked: ProblemSet) -> list[Item]:
-    """The problems as they are asked, each as often as it is sampled."""
+    """Return the problems as they are asked, each as often as it is sampled."""
     return [item for item in asked.items for _ in range(asked.samples)]
 
 
@@ -55,7 +55,11 @@ def score(
     temperature: float,
     transcripts: int,
 ) -> Scored:
-    """Verify the responses to `repeated(asked)`; transcripts of the first so many problems."""
+    """Return the rows of the responses to `repeated(asked)`, after verifying them.
+
+    `forward` and `backward` are the divergences from policy to base and from base to policy;
+    `transcripts` is the number of problems whose first response is kept in full.
+    """
     items = repeated(asked)
     verdicts = [
         rollout.judged_by(partial(item.verify, item.problem))
@@ -102,13 +106,13 @@ def _item(item: Item, rollout: Rollout, verdict: Verdict, sample: int) -> Row:
 
 
 def _share(flags: Sequence[bool | None]) -> float | None:
-    """The share of true ones; None where a domain does not tell."""
+    """Return the share of true flags; None where a domain does not look for forms."""
     known = [flag for flag in flags if flag is not None]
     return sum(known) / len(known) if known else None
 
 
 def _transcript(item: Item, rollout: Rollout, verdict: Verdict) -> Row:
-    """The first response to a problem, in full."""
+    """Return the first response to a problem, in full."""
     return {
         "uid": item.problem.uid,
         "sample": 0,

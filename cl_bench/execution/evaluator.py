@@ -1,20 +1,20 @@
 """Scores a policy on every domain of a stream, under the seed prompt and under the learner's own.
 
-For each set of test problems and prompt: accuracy as the mean of `samples` responses to each
-problem, the divergences from the base model, token-exact (see `Policy.divergence`), and the
-policy's entropy. The divergence has three readings: both models under this prompt; both under the
-seed prompt (its rows); and as deployed, the policy under this prompt from the base under the seed
-prompt. At the start and at every stage's end these are asked as well:
+For each set of test problems and each prompt it measures accuracy (the mean of `samples` responses
+to each problem), the exact divergences from the base model (see `Policy.divergence`) and the
+policy's entropy. There are three divergences: both models under this prompt; both under the seed
+prompt (the rows of the seed prompt); and as deployed, the policy under this prompt from the base
+under the seed prompt. At the start and at every stage's end it measures in addition:
 
 - domains outside of the stream, under prompts that state what to do (retention);
 - the stream's domains in their hardest setting, under the seed prompt (harder);
-- the base model, for the stream's own problems under both prompts. With the policy's rows these are
+- the base model, on the stream's own problems under both prompts. With the policy's rows these are
   the 2x2 of weights and prompts, which tells what each channel gained.
 
-The base's responses do not depend on the step. Under a prompt they are those that step 0 gives,
-where the policy is the base: its rows are copied there, and sampled with that step's seed where
-there is nothing to copy (another prompt, a resumed run). So the base under the seed prompt is row 0
-of the accuracy matrix. Nothing here touches the random state of training.
+The base's responses do not depend on the step. They are those of step 0, where the policy is the
+base: at step 0 the policy's rows are copied; later, for a prompt without a copy (a new one, or any
+after a resume), they are sampled with the seed of step 0. So the base under the seed prompt is row
+0 of the accuracy matrix. Nothing here touches the random state of training.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from cl_bench.store.views import is_stream_row
 
 Kept = TypeVar("Kept")
 _ELSEWHERE = ""
-"""Names the prompts of sets whose prompts never change."""
+"""Stands, in keys, for the prompts of sets whose prompts never change."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,10 @@ class Evaluation:
     transcripts: list[Row]
 
     def accuracy(self, domain: str, prompt: str = "learner") -> float:
-        """The policy's accuracy on a domain of the stream, under either prompt."""
+        """Return the policy's accuracy on a domain of the stream, under either prompt.
+
+        Raises `KeyError` if that was not evaluated.
+        """
         for row in filter(is_stream_row, self.evaluations):
             if row["domain"] == domain and row["prompt"] == prompt:
                 return float(str(row["accuracy"]))
@@ -64,8 +67,8 @@ class Evaluator:
     """Evaluates one policy on fixed test problems, again and again.
 
     They are those of the stream of `course`, and of the domains outside of it that `retention`
-    names; responses are sampled as `learning` says. What the base answers depends on the system
-    prompt alone, so its responses to the last few prompts are kept.
+    names; responses are sampled as `learning` says. The base's responses depend on the system
+    prompt alone; those under the last few prompts are kept and not sampled again.
     """
 
     def __init__(
@@ -80,7 +83,7 @@ class Evaluator:
         self._policy, self._config, self._seed = policy, config, course.seed
         self._learning, self._seed_prompt = learning, learning.seed_prompt
         self._unmoved = False
-        """Whether the policy of this evaluation is the base."""
+        """Whether the policy equals the base in the current evaluation."""
         count, samples, domains = config.items, config.samples, course.stream.domains
         self._stream = [stream_set(course, domain, count, samples) for domain in domains]
         hardest = (harder_set(course, course.domain(name), count, samples) for name in domains)
@@ -96,7 +99,7 @@ class Evaluator:
         self._base_scores: dict[tuple[str, str], Scored] = {}
 
     def require_room(self) -> None:
-        """Raise `UsageError` if an item with the seed prompt, or its own, exceeds the context."""
+        """Raise `UsageError` if a problem, with the seed prompt or its own, exceeds the context."""
         self._require_room([s.under(self._seed_prompt) for s in self._stream] + self._retention)
         try:
             self._require_room([s.under(self._seed_prompt) for s in self._harder])
@@ -110,15 +113,18 @@ class Evaluator:
             self._policy.require_room(chats, self._learning.max_new_tokens)
 
     def evaluate(self, step: int, learner_prompt: str, *, boundary: bool = False) -> Evaluation:
-        """The stream's domains under both prompts; with `boundary` everything (see above).
+        """Return the rows of the stream's domains under both prompts; with `boundary`, all rows.
 
-        `step` selects the sampling seed and labels rows; at step 0 the policy is the base.
+        `step` is part of the sampling seed and of the rows; at step 0 the policy is the base.
+        Raises `DivergedError` if a distribution is not finite.
         """
         found: list[Scored] = []
+        # An equal policy diverges nowhere, which saves a pass of the base over every response.
         self._unmoved = step == 0 or self._policy.is_base()
         for problems in self._stream:
             found += self._of_stream(problems, step, learner_prompt, boundary)
         told = [row for scored in found for row in scored.transcripts] if boundary else []
+        # Transcripts of the stream's problems only: `told` is complete before the other sets.
         for problems, kind in self._elsewhere() if boundary else ():
             scored = self._of_policy(problems, step, kind, _ELSEWHERE)
             found.append(scored.labelled(_label(step, problems, kind, "trained")))
@@ -126,7 +132,7 @@ class Evaluator:
         return Evaluation([scored.evaluation for scored in found], items, told)
 
     def _elsewhere(self) -> Iterator[tuple[ProblemSet, str]]:
-        """The sets that are asked at boundaries only, with the name of their prompt."""
+        """Yield the sets that are asked at boundaries only, each with the name of its prompt."""
         for problems in self._harder:
             yield problems.under(self._seed_prompt), "seed"
         for problems in self._retention:
@@ -135,14 +141,14 @@ class Evaluator:
     def _of_stream(
         self, problems: ProblemSet, step: int, learner_prompt: str, boundary: bool
     ) -> list[Scored]:
-        """The rows of one domain under both prompts, which are sampled once if they are equal."""
+        """Return the rows of one domain under both prompts, sampled once if these are equal."""
         prompts = {"seed": self._seed_prompt, "learner": learner_prompt}
         with_base = boundary and self._config.probes
         trained: dict[str, Scored] = {}
         base: dict[str, Scored] = {}
         for kind, prompt in prompts.items():
             if prompt in trained:
-                continue
+                continue  # the learner's prompt is still the seed prompt
             asked = problems.under(prompt)
             trained[prompt] = self._of_policy(asked, step, kind, prompt)
             if with_base:
@@ -156,9 +162,13 @@ class Evaluator:
         ]
 
     def _of_policy(self, asked: ProblemSet, step: int, kind: str, prompt: str) -> Scored:
-        """The policy's responses, scored; `prompt` names the base's that it is compared with."""
+        """Return the scored responses of the policy.
+
+        `kind` is part of the sampling seed; `prompt` is the key of the base's responses.
+        """
         with self._sampling_seed(step, asked.key, kind):
             rollouts = self._sample(repeated(asked), from_base=False)
+        # Accuracy needs all samples; a divergence is exact on one response to each problem.
         first = rollouts[:: asked.samples]
         forward = self._measure(asked, first, from_base=False, same=self._unmoved)
         base = self._from_base(asked, prompt)
@@ -166,7 +176,7 @@ class Evaluator:
         return self._scored(asked, rollouts, forward, backward)
 
     def _of_base(self, asked: ProblemSet, kind: str, prompt: str, copied: Scored | None) -> Scored:
-        """The base's responses, scored: those of step 0, or what that step would have given."""
+        """Return the scored responses of the base: copies of step 0, or equal to what it gave."""
         key = (asked.key, prompt)
         if copied is not None:
             self._base_scores[key] = copied
@@ -180,7 +190,7 @@ class Evaluator:
         return scored
 
     def _from_base(self, asked: ProblemSet, prompt: str) -> list[Rollout]:
-        """One response of the base to each problem on which divergences are measured."""
+        """Return one response of the base to each problem on which divergences are measured."""
         key = (asked.key, prompt)
         if key not in self._base_rollouts:
             # Seeded apart from the step, so that a resumed run samples the same ones.
@@ -191,7 +201,11 @@ class Evaluator:
         return self._base_rollouts[key]
 
     def _forget(self, kept: dict[tuple[str, str], Kept]) -> None:
-        """Drop what belongs to prompts that the learner has left, but for the last few."""
+        """Drop the entries of all prompts of the learner but the last few.
+
+        Four prompts for each domain: a learner may go back to an earlier prompt, but memory has to
+        stay bounded over a long run.
+        """
         evolved = [key for key in kept if key[1] not in (_ELSEWHERE, self._seed_prompt)]
         for old in evolved[: -4 * len(self._stream)]:
             del kept[old]
@@ -213,8 +227,10 @@ class Evaluator:
         same: bool,
         deployed: bool = True,
     ) -> Divergence:
-        """The divergences on the first responses: to the other of policy and base under the same
-        prompt, and if `deployed` to the base under the seed prompt, where that is another one."""
+        """Return the divergences along the first responses, from their model to the other one.
+
+        With `deployed` also those from the base under the seed prompt, where a problem has another.
+        """
         count = self._config.kl_items or len(rollouts)
         start = [chat(self._seed_prompt, item.problem.prompt) for item in asked.items[:count]]
         moved = any(item.system != self._seed_prompt for item in asked.items)
@@ -245,7 +261,7 @@ class Evaluator:
 
     @contextmanager
     def _sampling_seed(self, *parts: object) -> Iterator[None]:
-        """Torch's generators seeded by a hash of `parts` inside, and as they were outside."""
+        """Seed torch's generators by a hash of `parts`; restore them at the end of the context."""
         device = self._policy.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(hashed_rng("evaluation", self._seed, *parts).getrandbits(63))

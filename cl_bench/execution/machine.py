@@ -1,4 +1,4 @@
-"""What the operating system says of this machine: cores, control-group limits, the CPU."""
+"""The machine, as its operating system describes it: cores, control-group limits, the CPU."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 
 def cores() -> int:
-    """Cores that this process may run on."""
+    """Return the number of cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def cgroup_cores() -> float | None:
-    """Cores that the control group's quota amounts to; None without one."""
+    """Return the cores that the control group's quota amounts to, or None without a quota."""
     words = _read("/sys/fs/cgroup/cpu.max").split()
     if len(words) != 2 or not words[0].isdigit():
         return None
@@ -23,13 +23,13 @@ def cgroup_cores() -> float | None:
 
 
 def cgroup_memory() -> int | None:
-    """Bytes that the control group leaves; None without a limit."""
+    """Return the bytes that the control group leaves, or None without a limit."""
     limit, used = (_read(f"/sys/fs/cgroup/memory.{name}").strip() for name in ("max", "current"))
     return max(0, int(limit) - int(used)) if limit.isdigit() and used.isdigit() else None
 
 
 def cpu_model() -> str:
-    """The processor's name as the system gives it."""
+    """Return the processor's name as the system gives it."""
     lines = _read("/proc/cpuinfo").splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()

@@ -1,34 +1,34 @@
-"""What is checked before a run directory is made or an old one is touched."""
+"""Checks before a run directory is made, or before an old run goes on.
+
+A run's numbers depend on its model, on the versions of what computes them, on its device and on the
+number of threads. A resume takes the recorded number of threads by itself and refuses any other
+difference, because rows that were made under two of them belong to no single run.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from cl_bench.contract.errors import RunDirectoryError
+import torch
+
+from cl_bench.contract.errors import OtherSoftwareError, RunDirectoryError
+from cl_bench.contract.learner import LearnerConfig
 from cl_bench.contract.prompts import chat
-from cl_bench.contract.stream import Course
-
-if TYPE_CHECKING:
-    from cl_bench.contract.learner import LearnerConfig
-    from cl_bench.model.policy import Policy
+from cl_bench.contract.registry import DOMAINS, LEARNERS
+from cl_bench.contract.stream import Course, Stream
+from cl_bench.contract.stream_names import STREAMS
+from cl_bench.execution.provenance import file_hashes
+from cl_bench.fast.reflection.spec import ReflectionLM
+from cl_bench.model.named import resolve
+from cl_bench.model.policy import Policy
 
 _PROBLEMS = 256
-"""Problems of a domain whose length stands for all of them."""
+"""Problems of a domain whose lengths stand for those of all its problems."""
 _NEEDED = (
-    *(
-        "stream",
-        "config",
-        "config_hash",
-        "status",
-        "provenance",
-        "plugins",
-        "device",
-        "engine",
-        "threads",
-    ),
-    *("model_files", "model_revision", "reflection_files"),
+    *("stream", "config", "config_hash", "status", "provenance", "plugins"),
+    *("device", "engine", "threads", "model_files", "model_revision", "reflection_files"),
 )
 _STATUSES = ("running", "done", "diverged", "failed")
 
@@ -50,3 +50,79 @@ def require_whole(manifest: Mapping[str, Any], path: Path) -> None:
             f"{path / 'manifest.json'} was edited or is damaged: {said}. Restore it from a copy, "
             "or start a new run with another --out."
         )
+
+
+def identity(model: str, lm: ReflectionLM, policy: Policy) -> dict[str, Any]:
+    """Return what identifies the models, and where the run takes place, for the manifest.
+
+    Models are identified by the hashes of their files and a hub model's revision.
+    """
+    return {
+        "model_files": file_hashes(Path(resolve(model))),
+        "reflection_files": file_hashes(Path(resolve(lm.name))) if lm.kind == "local" else {},
+        "model_revision": getattr(policy.model.config, "_commit_hash", None),
+        "device": policy.device.type,
+        "engine": policy.sampler.engine,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def require_same_model(manifest: Mapping[str, Any], found: Mapping[str, Any], path: Path) -> None:
+    """Raise `RunDirectoryError` if the model or the device is not the one the run began with."""
+    for name in ("model_files", "model_revision", "reflection_files"):
+        if manifest[name] != found[name]:
+            raise RunDirectoryError(
+                f"A model of the run in {path} has changed since it began ({name} differ). "
+                "Give it back its files, or start a new run with another --out."
+            )
+    for name in ("device", "engine"):
+        if manifest[name] != found[name]:
+            raise RunDirectoryError(
+                f"The run in {path} began with {name} {manifest[name]!r}, and here it would go on "
+                f"with {found[name]!r}, which gives other numbers. Resume it where it began, or "
+                "start a new run with another --out."
+            )
+
+
+def require_same_software(manifest: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
+    """Raise `OtherSoftwareError` if versions differ: of packages, Python, cl-bench or a domain.
+
+    `now` is the result of `provenance()`.
+    """
+    began = manifest["provenance"]
+    pairs = {name: (began["packages"].get(name), v) for name, v in now["packages"].items()}
+    others = {"cl_bench": "cl-bench", "python": "Python", "source_hash": "code"}
+    for name, label in others.items():
+        pairs[label] = (began[name], now[name])
+    stream = manifest["stream"]
+    for one in (*stream["stages"], *stream["retention"]):
+        domain = DOMAINS.load(one.get("source") or one["domain"])
+        pairs[f"domain {one['domain']}"] = (one["domain_version"], domain.version)
+    differing = [f"{n} {old} (now {new})" for n, (old, new) in pairs.items() if old != new]
+    if differing:
+        raise OtherSoftwareError(
+            f"The run in {path} began with other versions: {', '.join(differing)}. Install those "
+            "to go on with it, or start a new run with another --out."
+        )
+
+
+def plugins_used(stream: Stream, learner: str) -> dict[str, str]:
+    """Return name and version of every plug-in package that such a run uses."""
+    plugins = [
+        STREAMS.plugin(stream.name),
+        *map(DOMAINS.plugin, stream.domains),
+        LEARNERS.plugin(learner),
+    ]
+    return {plugin.package: plugin.version for plugin in plugins if plugin is not None}
+
+
+def require_same_plugins(path: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Raise `RunDirectoryError` unless the run in `path` finds the plug-ins it began with."""
+    for package, version in before.items():
+        if now.get(package) != version:
+            found = now.get(package, "not installed")
+            kind = OtherSoftwareError if package in now else RunDirectoryError
+            raise kind(
+                f"The run in {path} was begun with {package} {version}, which is now {found}. "
+                f"`pip install {package}=={version}`, or start a new run with another --out."
+            )

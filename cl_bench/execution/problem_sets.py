@@ -1,10 +1,10 @@
-"""The test problems that a run's evaluations ask, again and again.
+"""The test problems that every evaluation of a run asks.
 
 - `stream`: the problems of a stage's own task;
-- `harder`: those of the same seed in the domain's hardest setting, where that is not the stage's.
-  The built-in domains draw a seed's convention in `default` and `hard` alike; `easy` draws from
+- `harder`: those of the same seed in the domain's hardest setting, if the stage has another one.
+  In the built-in domains, a seed has the same convention in `default` and `hard`; `easy` draws from
   fewer meanings, so that a stream in the easy setting meets another convention here (star-graph's
-  is always the same). A domain of another package says itself what its settings share;
+  is always the same). In a domain of another package, it decides what its settings share;
 - `retention`: those of a domain outside the stream in its easiest setting, each under a convention
   of its own that its system prompt states: does the policy still follow instructions?
 """
@@ -42,28 +42,31 @@ class ProblemSet:
 
     @property
     def key(self) -> str:
-        """Tells the sets of a run apart, in seeds too; a domain is in the stream or outside."""
+        """A text that differs between the sets of a run; sampling seeds contain it.
+
+        `stream` and `retention` need no mark, because a domain is in the stream or outside it.
+        """
         return f"{self.domain}, harder" if self.name == "harder" else self.domain
 
     @property
     def label(self) -> dict[str, object]:
-        """The columns of a table that name the set."""
+        """The columns of a table that identify the set."""
         return {"domain": self.domain, "test_set": self.name, "setting": self.setting}
 
     def under(self, prompt: str) -> ProblemSet:
-        """The same problems under one system prompt."""
+        """Return the same problems under one system prompt."""
         return replace(self, items=tuple(replace(item, system=prompt) for item in self.items))
 
 
 def stream_set(course: Course, domain: str, count: int, samples: int) -> ProblemSet:
-    """Up to `count` problems of the stream's own task of `domain`."""
+    """Return up to `count` problems of the stream's own task of `domain`."""
     setting = course.evaluation_setting(domain)
     items = _items(course.evaluation_task(domain), count)
     return ProblemSet("stream", domain, setting, samples, items)
 
 
 def harder_set(course: Course, domain: Domain, count: int, samples: int) -> ProblemSet | None:
-    """Up to `count` problems in the hardest setting; None where the stream itself is in it."""
+    """Return up to `count` problems in the hardest setting, or None if the stream is in it."""
     hardest = list(domain.settings)[-1]
     if hardest == course.evaluation_setting(domain.name):
         return None
@@ -74,8 +77,10 @@ def harder_set(course: Course, domain: Domain, count: int, samples: int) -> Prob
 def retention_set(
     domain: Domain, seed: int, count: int, seed_prompt: str = SEED_PROMPT
 ) -> ProblemSet:
-    """`count` problems in the easiest setting, each of a task of its own, whose rules are stated;
-    one response each."""
+    """Return `count` problems in the easiest setting, each of a task of its own with stated rules.
+
+    One response is sampled to each.
+    """
     setting = next(iter(domain.settings))
     items = []
     for number in range(count):
@@ -88,9 +93,9 @@ def retention_set(
 
 
 def distinct_problems(task: Task, count: int) -> list[Problem]:
-    """The first `count` test problems with different texts; fewer if the task has no more.
+    """Return the first `count` test problems with different texts, fewer if there are no more.
 
-    A task draws its problems with replacement, and counting one twice would make intervals over
+    A task draws its problems with replacement, and one that counts twice would make intervals over
     items too narrow. The search ends after 20 draws for each problem asked for.
     """
     found: dict[str, Problem] = {}

@@ -15,29 +15,32 @@ from cl_bench.store.views import is_stream_row
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cl_bench.contract.learner import StepRecord
+    from cl_bench.contract.records import StepRecord
     from cl_bench.contract.stream import Stream
     from cl_bench.execution.evaluator import Evaluation
     from cl_bench.store.rows import Row
 
 
 class Progress(Protocol):
-    """What the runner tells while it runs. Implementations must not raise."""
+    """The runner's reports while it runs. Implementations must not raise."""
 
-    def start(self, stream: Stream, learner: str, step: int) -> None: ...
+    def start(self, stream: Stream, learner: str, step: int) -> None:
+        """The run begins, or goes on, after training step `step`."""
 
-    def step(self, step: int, stage: int, record: StepRecord) -> None: ...
+    def step(self, step: int, stage: int, record: StepRecord) -> None:
+        """A training step of the stage with that index is done."""
 
-    def evaluated(self, step: int, evaluation: Evaluation) -> None: ...
+    def evaluated(self, step: int, evaluation: Evaluation) -> None:
+        """The policy was evaluated after that step."""
 
     def recorded(self, tables: Mapping[str, Sequence[Row]]) -> None:
         """Rows were added to the tables."""
 
     def note(self, line: str) -> None:
-        """Something worth a line, at any time."""
+        """There is something to tell, which may happen at any time."""
 
     def stop(self) -> None:
-        """However the run ended: release the terminal."""
+        """The run ended, in whatever way: release the terminal."""
 
     def finish(self) -> None:
         """The run is complete."""
@@ -192,7 +195,10 @@ class Both:
 
 
 def describe(evaluation: Evaluation, names: Mapping[str, str]) -> str:
-    """Accuracy and KL of every domain under the learner's prompt, in one line, by short `names`."""
+    """Return accuracy and KL of every domain under the learner's prompt, in one line.
+
+    `names` are the short names of the domains.
+    """
     return ", ".join(
         f"{names[str(row['domain'])]} {row['accuracy']:.2f} (KL {row['kl_policy_base']:.3f})"
         for row in evaluation.evaluations
@@ -201,7 +207,7 @@ def describe(evaluation: Evaluation, names: Mapping[str, str]) -> str:
 
 
 def progress_for(console: Console, *, quiet: bool) -> Progress:
-    """What suits the console: nothing, a live bar on a terminal, or plain lines."""
+    """Return the progress that suits the console: none, a bar on a terminal, or plain lines."""
     if quiet:
         return Quiet()
     return Live(console) if console.is_terminal else Lines(console)

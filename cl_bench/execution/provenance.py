@@ -1,4 +1,4 @@
-"""Where a run's numbers come from: versions, commit, machine, hashes of configuration and model."""
+"""The origin of a run's numbers: versions, commit, machine, hashes of code and models."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from cl_bench.execution.machine import cores
 from cl_bench.store.files import file_hash
 
 PACKAGES = ("torch", "transformers", "trl", "gepa", "peft", "datasets", "numpy", "pandas")
@@ -26,20 +27,20 @@ _EXECUTED = (
     *("cl_bench.execution", "cl_bench.metrics", "cl_bench.store"),
     *("cl_bench.tasks", "cl_bench.baselines", "cl_bench.fst"),
 )
-"""Packages whose code a run executes; reports about it, and commands beside it, are others."""
+"""Packages whose code a run executes; reports and commands are not among them."""
 _PACKED = "cl_bench.store.packs"
-"""The part of them that only handles finished runs."""
+"""The part of the store that handles finished runs only."""
 _MODEL_SUFFIXES = {".safetensors", ".gguf", ".bin", ".json", ".jinja", ".model", ".txt"}
 
 
 def provenance() -> dict[str, Any]:
-    """Plain data for a manifest; what cannot be found out is None, and nothing raises.
+    """Return versions, commit and machine as plain data for a manifest, None for the unknown.
 
-    `git_commit` and `git_dirty` are there when cl-bench runs from its own checkout; dirty means
-    that the folders a run executes differ from the commit, in new files too. `source_hash` names
-    the code that makes a run's numbers wherever it is installed: equal hashes, equal code, whatever
-    comments and docstrings say. It is read once in a process, whose modules stay as they were
-    loaded whatever happens to their files.
+    `git_commit` and `git_dirty` are known if cl-bench runs from its own checkout; dirty means that
+    the folders that a run executes differ from the commit, by new files too. `source_hash` is a
+    hash of the code that makes a run's numbers, wherever it is installed; comments and docstrings
+    do not count. It is computed once in a process, because modules that are loaded stay as they
+    are if their files change.
     """
     commit, dirty = _commit(_ROOT)
     return {
@@ -49,14 +50,14 @@ def provenance() -> dict[str, Any]:
         "source_hash": _source_hash(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cpu_count": _cpu_count(),
+        "cpu_count": cores(),
         "packages": {name: _version(name) for name in PACKAGES},
     }
 
 
 @cache
 def _source_hash() -> str:
-    """SHA-256 (hex) over names and code of the Python files that a run executes."""
+    """Return the SHA-256 (hex) over names and code of the Python files that a run executes."""
     digest = hashlib.sha256()
     for package in sorted(_EXECUTED):
         spec = find_spec(package)
@@ -72,12 +73,13 @@ def _source_hash() -> str:
 
 
 def code_of(source: str) -> str:
-    """Python source without comments, docstrings and blank lines: what it does, not what it says.
+    """Return Python source without comments, docstrings and blank lines.
 
-    The text of what remains, and not its parse tree, so that Python versions agree on it.
+    It is text and not a parse tree, so that Python versions agree on it.
     """
     lines = source.splitlines(keepends=True)
     for node in ast.walk(ast.parse(source)):
+        # Docstrings, of attributes too, are expressions that are only a text.
         said = node.value if isinstance(node, ast.Expr) else None
         if isinstance(said, ast.Constant) and isinstance(said.value, str):
             last = said.end_lineno or said.lineno
@@ -90,10 +92,10 @@ def code_of(source: str) -> str:
 
 
 def file_hashes(path: Path) -> dict[str, str]:
-    """SHA-256 (hex) of the weights, configuration and tokenizer files directly in a model's folder,
-    or of the one file that is the model.
+    """Return the SHA-256 (hex) of each file of a model, a folder or a single file, by name.
 
-    Empty when `path` is neither on this machine, as for a model given by its hub name.
+    Of a folder these are its weights, configuration and tokenizer. Empty if `path` does not exist,
+    as for a model given by its hub name.
     """
     if not path.is_dir():
         return {path.name: file_hash(path)} if path.is_file() else {}
@@ -108,15 +110,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _cpu_count() -> int | None:
-    """CPUs this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
-
-
 def _commit(root: Path) -> tuple[str | None, bool | None]:
-    """Commit and dirty flag of the checkout whose top is `root`; (None, None) where it is none."""
+    """Return commit and dirty flag of the checkout at `root`, or (None, None) if it is not one."""
     # An installed copy may lie inside somebody else's checkout, whose commit says nothing of it.
     top = _git(root, "rev-parse", "--show-toplevel")
     if top is None or Path(top).resolve() != root.resolve():
@@ -129,14 +124,15 @@ def _commit(root: Path) -> tuple[str | None, bool | None]:
 
 
 def _places() -> list[str]:
-    """The folders of a checkout that hold what a run executes, as git's path specifications."""
+    """Return the folders of a checkout that a run executes, as git's path specifications."""
     outside = ("cl_bench.tasks", "cl_bench.baselines", "cl_bench.fst")
     places = [n.removeprefix("cl_bench.") if n in outside else n for n in _EXECUTED]
     return [*(n.replace(".", "/") for n in places), f":(exclude){_PACKED.replace('.', '/')}"]
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """What git prints, stripped; None when it is absent, fails or takes longer than 10 s."""
+    """Return git's output, stripped; None if git is absent, fails or takes longer than 10 s."""
+    # Variables such as GIT_DIR, set by a hook, would point git at another repository.
     environment = {name: value for name, value in os.environ.items() if name[:4] != "GIT_"}
     environment["GIT_OPTIONAL_LOCKS"] = "0"
     try:

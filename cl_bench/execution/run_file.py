@@ -1,4 +1,4 @@
-"""A run's settings as a TOML file: what `--config` reads and `--dry-run` prints.
+"""A run's settings as a TOML file, which `--config` reads and `--dry-run` prints.
 
 stream = "math-to-code"
 seed = 3
@@ -28,10 +28,10 @@ _TABLES = ("learner", "evaluation")
 
 
 def read_run_file(path: Path) -> dict[str, Any]:
-    """The options of `cl_bench.run` that the file holds.
+    """Return the options of `cl_bench.run` that the file holds.
 
-    `learner` may be a name or a table. A file that is not TOML and keys that mean nothing are a
-    `UsageError`; what a learner knows is checked with the learner.
+    `learner` may be a name or a table. Raises `UsageError` for a file that is not TOML and for keys
+    without meaning; those of a learner are checked later, with the learner.
     """
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -61,9 +61,9 @@ def read_run_file(path: Path) -> dict[str, Any]:
 
 
 def as_run_file(stream: Stream, config: RunConfig, asked: Mapping[str, Any]) -> str:
-    """The resolved settings of a run, as a file that `--config` reads.
+    """Return the resolved settings of a run, as a file that `--config` reads.
 
-    `asked` holds the texts under which stream, steps and setting were asked for.
+    `asked` has the stream, steps and setting as the user gave them.
     """
     length = ", ".join(f"{stage.domain} {stage.steps}" for stage in stream.stages)
     lines = [f"# stages and steps: {length}; settings of {config.preset}"]

@@ -2,8 +2,9 @@
 
     for every evaluation point:  learner.learn(batches) → Evaluator → tables → checkpoint
 
-A checkpoint follows the rows, and the model of a stage's end, that it belongs to; a resumed run
-drops rows newer than its checkpoint and writes such a model again.
+A checkpoint is written after its rows and its stage's model, so that a killed run can have rows
+without a checkpoint but not the reverse. A resumed run drops rows newer than its checkpoint and
+writes that model again.
 """
 
 from __future__ import annotations
@@ -20,21 +21,29 @@ import torch
 
 from cl_bench.contract.errors import DivergedError, RunDirectoryError, UsageError
 from cl_bench.contract.journal import Journal
-from cl_bench.contract.learner import HearsBoundaries, Learner, Ledger, StepRecord, load_learner
-from cl_bench.contract.registry import LEARNERS, plugins_used, require_same_plugins
+from cl_bench.contract.learner import HearsBoundaries, Learner, Ledger, load_learner
+from cl_bench.contract.records import StepRecord
+from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.stream import Course, Stream
 from cl_bench.contract.text import config_hash
 from cl_bench.execution.collapse import CollapseWatch
 from cl_bench.execution.evaluation_rows import Row
 from cl_bench.execution.evaluator import Evaluation, Evaluator
-from cl_bench.execution.identity import identity, require_same_model, require_same_software
-from cl_bench.execution.preflight import require_room, require_whole
+from cl_bench.execution.preflight import (
+    identity,
+    plugins_used,
+    require_room,
+    require_same_model,
+    require_same_plugins,
+    require_same_software,
+    require_whole,
+)
 from cl_bench.execution.progress import Progress
 from cl_bench.execution.provenance import provenance
 from cl_bench.execution.settings import RunConfig
 from cl_bench.fast.reflection.journal import described, journal_again
 from cl_bench.fast.settings import reflection_lm
-from cl_bench.model import resolve
+from cl_bench.model.named import resolve
 from cl_bench.model.policy import Policy
 from cl_bench.model.random_states import random_states, restore_random_states, seed_everything
 from cl_bench.store.files import read_json, write_json_atomically
@@ -55,6 +64,7 @@ class Runner:
     ) -> None:
         self._directory, self._stream, self._config = directory, stream, config
         self._progress = progress
+        # Before the learner is built, which may draw.
         seed_everything(config.seed)
         self._policy = policy
         self._ledger = Ledger(journal=journal)
@@ -63,6 +73,8 @@ class Runner:
         self._course = _course(stream, config)
         self._evaluator = _evaluator(policy, self._course, config)
         self._collapse = CollapseWatch(policy.model.config.get_text_config().vocab_size)
+        # A learner may look at exercises of coming steps, to score prompts on them; the first of
+        # these steps is the one at hand.
         steps = ceil(config.learning.exercises_ahead / config.learning.problems_per_step)
         self._look_ahead = max(steps - 1, 0)
         self._step = 0
@@ -82,10 +94,11 @@ class Runner:
         """Run `stream` from the beginning into the new directory `path`.
 
         Names, models, device and reflection LM are checked before anything is written. `journal`
-        records or answers the calls to a reflection LM outside the run; `notes` are told when
-        nothing stands in the run's way any more.
+        records or answers the calls to a reflection LM outside the run; `notes` are told once all
+        checks have passed. Raises `UsageError` or `ModelError` if a check fails, `DivergedError` if
+        training diverges; errors of a learner, a domain or a disk pass.
         """
-        LEARNERS.load(config.learner)
+        LEARNERS.load(config.learner)  # an unknown or broken one fails before a model is loaded
         started = perf_counter()
         policy = _load_policy(config, config.threads)
         config = config.anywhere()
@@ -102,7 +115,10 @@ class Runner:
 
     @classmethod
     def resume(cls, path: Path, progress: Progress) -> RunDirectory:
-        """Go on with the interrupted run in `path` from its last checkpoint."""
+        """Go on with the interrupted run in `path` from its last checkpoint.
+
+        Raises `RunDirectoryError` if it is done, damaged, locked or of other software or models.
+        """
         directory = RunDirectory.open(path)
         with directory.locked():
             runner = cls._of(directory, progress)
@@ -112,8 +128,10 @@ class Runner:
 
     @classmethod
     def _of(cls, directory: RunDirectory, progress: Progress) -> Runner:
-        """The runner of an interrupted run, at its last checkpoint; nothing has changed yet but
-        that what came after the checkpoint is gone."""
+        """Return the runner of an interrupted run, restored to its last checkpoint.
+
+        All checks come first; then the rows after the checkpoint are deleted.
+        """
         path, manifest = directory.path, directory.manifest
         require_whole(manifest, path)
         if manifest["status"] == "done":
@@ -143,7 +161,7 @@ class Runner:
                 self._evaluate("start", [])
             while self._step < self._stream.steps:
                 self._advance()
-            # The last checkpoint's time; there are no other rows left.
+            # The time of the last checkpoint, which is known only after that checkpoint.
             self._record({"timing": self._timing})
         finally:
             self._progress.stop()
@@ -155,6 +173,7 @@ class Runner:
         end = self._course.end_of(stage)
         before = end - self._stream.stages[stage].steps
         done_in_stage = self._step - before
+        # Evaluations are due at multiples of `eval_every` within the stage, and at its end.
         due = before + (done_in_stage // self._config.eval_every + 1) * self._config.eval_every
         last = min(due, end)
         announced = self._config.announced and done_in_stage == 0 and stage > 0
@@ -175,7 +194,7 @@ class Runner:
                 self._step += 1
                 rows.append({"step": self._step, **label, **_row(record)})
                 self._progress.step(self._step, stage, record)
-                self._collapse.see(self._step, record)
+                self._collapse.see(self._step, record)  # last, so that the tables have this row
         except DivergedError as error:
             raise self._diverged(error, rows, self._step + 1) from error
         self._time("learn", started)
@@ -194,7 +213,10 @@ class Runner:
         self._commit(at, steps, evaluation)
 
     def _diverged(self, error: DivergedError, rows: list[Row], step: int) -> DivergedError:
-        """Write the stretch that diverged, which a reader wants to see; a resume drops it."""
+        """Write the steps since the last checkpoint and return the error with the step in it.
+
+        A reader wants to see how training diverged; a resume drops these rows.
+        """
         self._record(self._tables(rows))
         text = str(error)
         named = text if text.startswith("Step ") else f"Step {step} diverged: {text}."
@@ -215,7 +237,7 @@ class Runner:
             "transcripts": [row | place for row in evaluation.transcripts],
         }
         self._record(self._tables(steps) | measured)
-        self._timing = []
+        self._timing = []  # the time of this checkpoint goes into the next part
         self._part += 1
         self._checkpoint()
         self._time("checkpoint", started)
@@ -225,7 +247,7 @@ class Runner:
         self._progress.recorded(tables)
 
     def _tables(self, steps: list[Row]) -> dict[str, list[Row]]:
-        """The rows since the last commit, but for those of an evaluation."""
+        """Return the rows since the last commit, except those of an evaluation."""
         lineage: list[Row] = [
             {"step": self._step, **asdict(record)} for record in self._learner.lineage()
         ]
@@ -248,6 +270,7 @@ class Runner:
             write_json_atomically(folder / "run.json", state)
 
     def _restore(self) -> None:
+        """Load the last checkpoint, or the beginning if there is none, and drop newer rows."""
         folder = self._directory.checkpoints.current()
         last = -1 if folder is None else _saved_part(folder) - 1
         self._directory.verify(last)
@@ -260,6 +283,7 @@ class Runner:
         load_learner(self._learner, folder, self._course.past(self._step))
         self._ledger.restore(state["ledger"])
         self._collapse.hopeless = state["hopeless"]
+        # Last, so that nothing above moves the generators afterwards.
         restore_random_states(read_json(folder / "random.json"))
 
     def _time(self, phase: str, started: float) -> None:

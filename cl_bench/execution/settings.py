@@ -1,4 +1,4 @@
-"""The resolved settings of a run: from defaults, the model's preset, a file and options."""
+"""The settings of a run, resolved from defaults, the model's preset, a file and options."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from cl_bench.contract.settings import setting, settings_of, settle, those_of
 from cl_bench.contract.task import FEEDBACK_LEVELS, FeedbackLevel
 from cl_bench.contract.validation import COUNTS, SEEDS, a_text
 from cl_bench.execution.presets import preset_of
-from cl_bench.model import EMBEDDED
-from cl_bench.model.named import MODELS
+from cl_bench.model.named import EMBEDDED, MODELS
 
 _UNSET: Any = None
-"""Stands for the defaults of whatever learner it turns out to be."""
+"""Stands for the defaults of the learner, which is known only when `RunConfig` is made."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +112,11 @@ class RunConfig:
         object.__setattr__(self, "learning", learning)
 
     def anywhere(self) -> RunConfig:
-        """The same, with a model's folder or file by its whole path: a run may be resumed in
-        another folder. A short name stays one, whatever lies there."""
+        """Return the same with a model's folder or file as an absolute path.
+
+        A run may be resumed in another working directory. A short name stays as it is, even if a
+        file of that name exists.
+        """
         path = Path(self.model)
         if self.model in MODELS or not path.exists():
             return self
@@ -124,7 +126,7 @@ class RunConfig:
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> RunConfig:
-        """The configuration that `asdict` turned into `saved`."""
+        """Return the configuration that `asdict` turned into `saved`."""
         parts = {
             "learning": LEARNERS.load(saved["learner"]).config(**saved["learning"]),
             "evaluation": EvaluationConfig(**saved["evaluation"]),
@@ -135,10 +137,11 @@ class RunConfig:
 def configure(
     *, learner: str = DEFAULT_LEARNER, model: str = EMBEDDED, **options: Any
 ) -> RunConfig:
-    """The settings of a run from flat options, each given to the part that has one of its name.
+    """Return the settings of a run from flat options, each for the part that has that setting.
 
-    What is not among `options` comes from the model's preset, and else is the default. Raises
-    `UsageError` for values out of bounds and for what is not a setting of this learner's runs.
+    Settings that are not among `options` come from the model's preset, else from the defaults.
+    Raises `UsageError` for values out of bounds and for options that are not settings of such a
+    run.
     """
     own = LEARNERS.load(a_text("learner", learner)).config
     preset = preset_of(a_text("model", model))
@@ -153,7 +156,7 @@ def configure(
 
 
 def names_of(learner: str) -> set[str]:
-    """The names of all settings of a run with this learner that can be given."""
+    """Return the names of all settings that can be given for a run with this learner."""
     parts = (RunConfig, EvaluationConfig, LEARNERS.load(learner).config)
     return {item.name for part in parts for item in settings_of(part)} - {"preset"}
 

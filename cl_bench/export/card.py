@@ -16,8 +16,8 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData, try_to_load_fr
 from cl_bench.analysis.run_values import RUN_METRICS
 from cl_bench.contract.redaction import short_line
 from cl_bench.export.subject import CardSubject, PromptRow, Prompts
-from cl_bench.model import EMBEDDED
-from cl_bench.model.named import MODELS
+from cl_bench.metrics.quantities import NATS, NOTHING, SHARE
+from cl_bench.model.named import EMBEDDED, MODELS
 from cl_bench.report.blocks.write_markdown import escaped
 from cl_bench.report.untrusted_markdown import fenced
 
@@ -150,7 +150,7 @@ def _prompts(prompts: Prompts) -> Iterator[str]:
 
 def _about(row: PromptRow) -> str:
     came = "the seed prompt" if row["parent_id"] < 0 else f"from prompt {row['parent_id']}"
-    score = "not scored" if row["score"] is None else f"score {row['score']:.3f}"
+    score = "not scored" if row["score"] is None else f"score {SHARE.text(row['score'])}"
     return f"Prompt {row['prompt_id']} ({came}), round {row['round']}, step {row['step']}, {score}:"
 
 
@@ -163,15 +163,23 @@ def _tables(subject: CardSubject) -> Iterator[str]:
         "token. One run: differences between seeds are not in these numbers."
     )
     rows = [
-        (escaped(row.domain), row.prompt, _share(row.before), _share(row.accuracy), f"{row.kl:.4f}")
+        (
+            escaped(row.domain),
+            row.prompt,
+            NOTHING if row.before is None else SHARE.text(row.before),
+            SHARE.text(row.accuracy),
+            NATS.text(row.kl),
+        )
         for row in figures.domains
     ]
     yield _table(("domain", "prompt", "accuracy before", "accuracy after", "KL"), rows)
     if figures.metrics:
         yield "Over the whole stream:"
-        found = [(RUN_METRICS[name], name, value) for name, value in figures.metrics.items()]
-        metrics = [(escaped(m.title), f"`{n}`", _number(v), escaped(m.unit)) for m, n, v in found]
-        yield _table(("metric", "name", "value", "unit"), metrics)
+        metrics = [
+            (escaped(RUN_METRICS[name].title), f"`{name}`", RUN_METRICS[name].quantity.text(value))
+            for name, value in figures.metrics.items()
+        ]
+        yield _table(("metric", "name", "value"), metrics)
 
 
 def _origin(subject: CardSubject) -> Iterator[tuple[str, str]]:
@@ -252,14 +260,6 @@ def _stream(manifest: Mapping[str, Any]) -> str:
 def _code(text: str) -> str:
     """For code in a line, where no back quote or bar can be escaped."""
     return short_line(text).replace("`", "'").replace("|", "¦")
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.1%}"
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -8,13 +8,12 @@ from pathlib import Path
 
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.execution.provenance import file_hashes
-from cl_bench.execution.stage_models import stage_models
 from cl_bench.export.card import card
 from cl_bench.export.hub import Destination
 from cl_bench.export.subject import subject_of
-from cl_bench.model import resolve
+from cl_bench.model.named import resolve
 from cl_bench.store.files import replacing_folder, write_json_atomically
-from cl_bench.store.run_directory import RunDirectory
+from cl_bench.store.run_directory import RunDirectory, stage_models
 from cl_bench.store.views import stream_rows
 
 _KEEP = "`cl-bench run --keep-stage-models` keeps the model of every stage's end."

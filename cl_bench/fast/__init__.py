@@ -1,1 +1,1 @@
-"""What trains prompts."""
+"""Training prompts: a population of system prompts, rounds of GEPA, and reflection."""

@@ -1,8 +1,8 @@
 """Fast weights: a population of system prompts, evolved by light rounds of GEPA.
 
-After GEPA (arXiv 2507.19457, algorithm 1) as the fast channel of fast-slow training. What differs:
-the optimiser is not run to convergence but for a few proposals at a time, between which the policy
-may change; a round therefore starts from the last population and scores all of it anew.
+After GEPA (arXiv 2507.19457, algorithm 1) as the fast channel of fast-slow training. It differs in
+this: the optimiser is not run to convergence but for a few proposals at a time, and between rounds
+the policy may change; so a round starts from the last population and scores all of it anew.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from cl_bench.contract.errors import RunDirectoryError, UsageError, at_least
-from cl_bench.contract.learner import Exercise, Ledger, PromptRecord
+from cl_bench.contract.learner import Exercise, Ledger
+from cl_bench.contract.records import Fate, PromptRecord
 from cl_bench.contract.task import hashed_rng
 from cl_bench.fast.gepa_round import Evolution, evolve
 from cl_bench.fast.reflection.factory import build_reflector
 from cl_bench.fast.reflection.reflector import Reflector
 from cl_bench.fast.rewriter import Rewriter
-from cl_bench.fast.rollouts import RollOut
+from cl_bench.fast.rollouts import PromptTester
 from cl_bench.fast.settings import FastConfig
 from cl_bench.store.files import read_json, write_json_atomically
 
@@ -31,12 +32,10 @@ if TYPE_CHECKING:
 
 _FILE = "fast.json"
 
-Fate = Literal["kept", "dropped", "rejected"]
-
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """A prompt; `score` is its mean on the last round's validation set, NaN before any."""
+    """A prompt; `score` is its mean on the last round's validation set, NaN before any round."""
 
     prompt_id: int
     parent_id: int
@@ -47,13 +46,13 @@ class _Member:
 class FastWeights:
     """A population of at most K distinct system prompts.
 
-    A round keeps the Pareto frontier over the exercises that score it, pruned of what is redundant
-    (to a single prompt, if that one is best on all). Unless `config.refill` is off, the next-best
-    prompts by mean fill it up to K, but for those that did worse on the same exercises than the
-    seed prompt or their parent, by more than a standard error.
+    A round keeps the Pareto frontier over the exercises that score prompts, without redundant ones
+    (hence a single prompt, if that is best on all exercises). Unless `config.refill` is off, the
+    next-best prompts by mean fill it up to K, except those that did worse than the seed prompt or
+    their parent on the same exercises, by more than a standard error.
 
-    `wave` is how many proposals of a round share their generations: more of them make a round
-    faster, fewer let later proposals build on earlier ones; 1 is classic GEPA.
+    `wave` proposals of a round share their generations: more of them make a round faster, fewer let
+    later proposals build on earlier ones; 1 is classic GEPA.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class FastWeights:
         reflector = reflector or build_reflector(policy, config, ledger)
         self._rewriter = Rewriter(reflector, ledger, token_budget=config.reflection_token_budget)
         at_least(wave=(wave, 1))
-        self._roll_out = RollOut(policy, config, ledger)
+        self._tester = PromptTester(policy, config, ledger)
         self._round = 0
         self._seed = _Member(0, -1, config.seed_prompt, math.nan)
         self._population = [self._seed]
@@ -78,37 +77,39 @@ class FastWeights:
 
     @property
     def prompts(self) -> list[str]:
-        """The population, best mean score of the last round first; before any, the seed alone."""
+        """The population, best mean score of the last round first; at the start, the seed alone."""
         return [member.text for member in self._population]
 
     @property
     def best(self) -> str:
-        """The prompt with the highest mean score in the last round, among equals the oldest."""
+        """The prompt with the highest mean score in the last round, the oldest of equals."""
         return self._population[0].text
 
     @property
     def score(self) -> float:
-        """The mean score of `best` in the last round; NaN before any."""
+        """The mean score of `best` in the last round; NaN before the first."""
         return self._population[0].score
 
     def round(self, exercises: Sequence[Exercise]) -> None:
         """Evolve the population once, under the policy's current weights.
 
         The first `config.round_exercises` of `exercises` score every prompt; minibatches for
-        reflection are drawn from all of them. An error of the policy or a judge leaves the
-        population as it was.
+        reflection are drawn from all of them. Raises `UsageError` without exercises; an error of
+        the policy or a judge passes and leaves the population as it was.
         """
         if not exercises:
             raise UsageError("A round of the prompt optimiser needs at least 1 exercise; got none.")
         started = time.perf_counter()
         number = self._round + 1
+        # The oldest first, so that of prompts with equal scores the older one stays.
         by_age = sorted(self._population, key=lambda member: member.prompt_id)
         evolution = evolve(
             [member.text for member in by_age],
             exercises,
-            self._roll_out,
+            self._tester,
             self._rewriter,
             self._config,
+            # From run and round alone, so that a resumed run makes the same choices.
             seed=hashed_rng("gepa", self._config.seed, number).getrandbits(32),
             wave=self._wave,
         )
@@ -121,7 +122,8 @@ class FastWeights:
         self._population = [self._seed]
 
     def lineage(self) -> list[PromptRecord]:
-        """The candidates of all rounds since the last call: of each, the old, then the new."""
+        """Return the candidates of all rounds since the last call: of each round the old, then the
+        new."""
         records, self._lineage = self._lineage, []
         return records
 
@@ -137,7 +139,7 @@ class FastWeights:
         write_json_atomically(folder / _FILE, state)
 
     def load(self, folder: Path) -> None:
-        """Take over what `save` wrote; a missing or damaged file is a `RunDirectoryError`."""
+        """Take over what `save` wrote; raise `RunDirectoryError` if it is missing or damaged."""
         path = folder / _FILE
         state = read_json(path)
         try:
@@ -153,11 +155,12 @@ class FastWeights:
         self._round, self._next_id = numbers
 
     def _settle(self, evolution: Evolution) -> None:
-        """Number the round's new prompts, record all candidates and keep at most K."""
+        """Number the round's new prompts, choose the population, and record all candidates."""
         scores = dict(zip(evolution.texts, evolution.means, strict=True))
         members = {old.text: replace(old, score=scores[old.text]) for old in self._population}
         rejected = []
         for trial in evolution.log.trials:
+            # A rejected rewrite was scored on its minibatch only.
             score = scores[trial.text] if trial.accepted else math.nan
             parent = members[trial.parent].prompt_id
             member = _Member(self._next_id, parent, trial.text, score)
@@ -166,6 +169,7 @@ class FastWeights:
                 members[trial.text] = member
             else:
                 rejected.append(member)
+        # The frontier comes as places in the pool, members are found by text.
         frontier = {evolution.texts[candidate] for candidate in evolution.frontier}
         others = _not_worse(members, dict(zip(evolution.texts, evolution.scores, strict=True)))
         self._population = _survivors(
@@ -195,15 +199,17 @@ class FastWeights:
 def _survivors(
     members: Sequence[_Member], frontier: set[str], others: set[str], size: int
 ) -> list[_Member]:
-    """The `size` members to keep, best mean first: the frontier, then the `others`."""
+    """Return at most `size` members, best mean first; `others` only after the frontier."""
     ranked = sorted(members, key=lambda member: (-member.score, member.prompt_id))
     kept = [member for member in ranked if member.text in frontier | others]
+    # The sort is stable: frontier first, and by rank within both parts. What is returned is in the
+    # order of rank alone, because the first prompt is the best one.
     chosen = sorted(kept, key=lambda member: member.text not in frontier)[:size]
     return [member for member in kept if member in chosen]
 
 
 def _not_worse(members: Mapping[str, _Member], scores: Mapping[str, Sequence[float]]) -> set[str]:
-    """The texts that did not do worse than the seed or their parent, where those were scored."""
+    """Return the texts that did no worse than seed and parent, where those were scored too."""
     by_id = {member.prompt_id: scores[text] for text, member in members.items()}
     return {
         text
@@ -217,7 +223,10 @@ def _not_worse(members: Mapping[str, _Member], scores: Mapping[str, Sequence[flo
 
 
 def _is_worse(mine: Sequence[float], theirs: Sequence[float]) -> bool:
-    """Whether scores on the same exercises are lower on average by more than a standard error."""
+    """Tell whether my scores are lower on average by more than a standard error.
+
+    Both are on the same exercises. One exercise has no standard error, and decides nothing.
+    """
     differences = [own - other for own, other in zip(mine, theirs, strict=True)]
     mean = fmean(differences)
     error = stdev(differences) / math.sqrt(len(differences)) if len(differences) > 1 else math.inf
@@ -225,7 +234,7 @@ def _is_worse(mine: Sequence[float], theirs: Sequence[float]) -> bool:
 
 
 def _row(item: _Member | PromptRecord) -> dict[str, Any]:
-    """`item` as JSON, which has no NaN."""
+    """Return `item` as plain data; JSON has no NaN, so that becomes None."""
     row = asdict(item)
     return row | {"score": None if math.isnan(item.score) else item.score}
 

@@ -1,8 +1,8 @@
 """One round of the `gepa` package, over system prompts and a policy.
 
 gepa (arXiv 2507.19457) starts from one candidate and evaluates small batches one after another.
-Here it starts from a population whose scores were measured together, and draws its proposals in
-waves, each rolled out and reflected on together. It has no run directory and writes nothing.
+Here it starts from a population that was scored in one generation, and makes its proposals in waves
+that are rolled out and reflected on together. It has no run directory and writes nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from gepa.utils import MaxCandidateProposalsStopper
 from cl_bench.contract.learner import Exercise
 from cl_bench.fast.reflection.reflector import JudgedRollout
 from cl_bench.fast.rewriter import COMPONENT, Acceptance, Rewriter, RoundLog, State, faults_escape
-from cl_bench.fast.rollouts import RollOut
+from cl_bench.fast.rollouts import PromptTester
 from cl_bench.fast.settings import FastConfig
 
 Evaluation = EvaluationBatch[JudgedRollout, str]
@@ -37,24 +37,27 @@ Evaluation = EvaluationBatch[JudgedRollout, str]
 
 @dataclass(frozen=True)
 class Evolution:
-    """The pool after a round: the old population in its order, then the accepted rewrites."""
+    """The pool after a round: the old population in its order, then the accepted rewrites.
+
+    The lists have one entry for each candidate.
+    """
 
     texts: list[str]
     scores: list[list[float]]
-    """Scores on the validation set, in its order."""
+    """A candidate's scores on the validation set, in its order."""
     means: list[float]
     """Their means."""
     frontier: list[int]
-    """Candidates on the per-instance Pareto frontier, without those that others make redundant.
+    """Places of the candidates on the per-instance Pareto frontier, without redundant ones.
 
-    Of two that make each other redundant the better mean stays, among equals the earlier."""
+    Of two that make each other redundant the one with the better mean stays, or the earlier."""
     log: RoundLog
 
 
 def evolve(
     population: Sequence[str],
     exercises: Sequence[Exercise],
-    roll_out: RollOut,
+    tester: PromptTester,
     rewriter: Rewriter,
     config: FastConfig,
     *,
@@ -65,23 +68,27 @@ def evolve(
 
     `population` holds distinct texts, the oldest first. The first `config.round_exercises` of
     `exercises` are the validation set; minibatches come from all of them. `wave` proposals share
-    their generations: 1 is classic GEPA, where each may build on the one before.
+    their generations: 1 is classic GEPA, where each may build on the one before. Errors of the
+    policy, a judge or a reflector pass; failed reflections are counted in the ledger.
     """
     validation = exercises[: config.round_exercises]
-    scored = [*map(_evaluation, roll_out([(text, validation) for text in population]))]
+    # One generation for the whole population, instead of gepa's one for each candidate.
+    scored = [*map(_evaluation, tester.try_out([(text, validation) for text in population]))]
     log = rewriter.log = RoundLog(pool=set(population))
-    rewriter.fits = lambda text: roll_out.fits(text, exercises)
+    rewriter.fits = lambda text: tester.fits(text, exercises)
     warm_start = _WarmStart([*zip(population[1:], scored[1:], strict=True)])
     with faults_escape():
         result: GEPAResult[str, int] = optimize(
             seed_candidate={COMPONENT: population[0]},
             trainset=list(exercises),
             valset=list(validation),
-            adapter=_Adapter(roll_out, scored[0]),
+            adapter=_Adapter(tester, scored[0]),
             reflection_strategy=rewriter,
             acceptance_criterion=Acceptance(log),
             sampling_strategy=_Waves(config, wave, seed),
+            # The stopper counts iterations, and an iteration is a wave.
             stop_callbacks=MaxCandidateProposalsStopper(ceil(config.proposals / wave)),
+            # gepa calls those methods of a callback that exist; its type wants all of them.
             callbacks=[cast(GEPACallback, warm_start)],
             logger=_Silence(),
             track_best_outputs=False,
@@ -91,12 +98,13 @@ def evolve(
 
 
 def _evolution(result: GEPAResult[str, int], population: Sequence[str], log: RoundLog) -> Evolution:
-    """What gepa found, of which the population must be the beginning."""
+    """Return gepa's result; raise `RuntimeError` if the population is not its beginning."""
     means = result.val_aggregate_scores
     texts = [candidate[COMPONENT] for candidate in result.candidates]
     if texts[: len(population)] != list(population):
-        # gepa logs what a callback raises and goes on.
+        # gepa only logs an error in `_WarmStart` and goes on without the rest of the population.
         raise RuntimeError("gepa did not take over the population: its callbacks have changed.")
+    # Higher means are worth more and, of equals, earlier candidates.
     worth = [(mean, -age) for age, mean in enumerate(means)]
     frontier: list[int] = find_dominator_programs(  # type: ignore[no-untyped-call]
         result.per_val_instance_best_candidates, worth
@@ -114,14 +122,14 @@ def _evaluation(rollouts: list[JudgedRollout]) -> Evaluation:
 
 
 class _Adapter(GEPAAdapter[Exercise, JudgedRollout, str]):
-    """What gepa rolls out with. `seed_evaluation` is the first candidate's, already measured."""
+    """gepa's door to the policy. `seed_evaluation` is the first candidate's, already measured."""
 
-    propose_new_texts = None
+    propose_new_texts = None  # gepa's optional hook; the `Rewriter` proposes
 
-    def __init__(self, roll_out: RollOut, seed_evaluation: Evaluation) -> None:
-        self._roll_out, self._seed_evaluation = roll_out, seed_evaluation
+    def __init__(self, tester: PromptTester, seed_evaluation: Evaluation) -> None:
+        self._tester, self._seed_evaluation = tester, seed_evaluation
 
-    def evaluate(  # the engine calls this for the seed candidate only
+    def evaluate(  # gepa 0.1 calls this for the seed candidate only
         self,
         batch: list[Exercise],
         candidate: dict[str, str],
@@ -132,7 +140,9 @@ class _Adapter(GEPAAdapter[Exercise, JudgedRollout, str]):
     def batch_evaluate(
         self, items: list[tuple[dict[str, str], list[Exercise]]]
     ) -> list[Evaluation]:
-        rollouts = self._roll_out([(candidate[COMPONENT], batch) for candidate, batch in items])
+        rollouts = self._tester.try_out(
+            [(candidate[COMPONENT], batch) for candidate, batch in items]
+        )
         return [*map(_evaluation, rollouts)]
 
     def make_reflective_dataset(
@@ -141,13 +151,15 @@ class _Adapter(GEPAAdapter[Exercise, JudgedRollout, str]):
         eval_batch: Evaluation,
         components_to_update: list[str],
     ) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        # The rewriter takes the rollouts as they are; each reflector writes its own request.
         return {COMPONENT: [{"rollout": rollout} for rollout in eval_batch.trajectories or []]}
 
 
 class _Waves:
     """gepa's sampling strategy: `wave` independent (parent, minibatch) pairs an iteration.
 
-    It draws the minibatches itself, because gepa's sampler repeats some from wave to wave.
+    It draws the minibatches itself: gepa 0.1 begins each iteration one minibatch after the last one
+    began, however many that drew, and so repeats some from wave to wave.
     """
 
     def __init__(self, config: FastConfig, wave: int, seed: int) -> None:
@@ -162,6 +174,7 @@ class _Waves:
         trainset: DataLoader[int, Exercise],
     ) -> list[ProposalTask[int, Exercise]]:
         tasks = []
+        # The last wave may be smaller.
         for _ in range(min(self._wave, self._config.proposals - state.i * self._wave)):
             parent = candidate_selector.select_candidate_idx(state)
             ids = self._minibatch(trainset)
@@ -170,6 +183,7 @@ class _Waves:
         return tasks
 
     def _minibatch(self, trainset: DataLoader[int, Exercise]) -> list[int]:
+        """Return exercises not drawn since the last shuffle; shuffle if too few are left."""
         size = self._config.reflection_batch
         if len(self._left) < size:
             self._left = self._rng.sample(trainset.all_ids(), len(trainset))
@@ -178,7 +192,10 @@ class _Waves:
 
 
 class _WarmStart:
-    """gepa's callback that adds the rest of the population before the first proposal."""
+    """gepa's callback that adds the rest of the population before the first proposal.
+
+    gepa takes one seed candidate; this puts the others into its state as if it had found them.
+    """
 
     def __init__(self, scored: Sequence[tuple[str, Evaluation]]) -> None:
         self._scored = scored
@@ -202,4 +219,4 @@ class _WarmStart:
 
 class _Silence(LoggerProtocol):
     def log(self, message: str) -> None:
-        """Drop it."""
+        """Log nothing."""

@@ -1,7 +1,7 @@
 """Rewrites of system prompts on their way into gepa's pool: which are tried, which are accepted.
 
-A rewrite that cannot be had is counted, logged once for each reason, and never scored. Only a
-`ReflectionError` counts as one; any other error is a fault of somebody's code and stops the run.
+A failed reflection (`ReflectionError`) is counted, logged once for each reason, and never scored.
+Any other error of a reflector is a fault in its code and stops the run.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ State = GEPAState[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class TriedRewrite:
     """A rewrite that was rolled out on its parent's minibatch, and whether it was better there."""
 
     text: str
@@ -47,20 +47,20 @@ class Trial:
 
 @dataclass
 class RoundLog:
-    """What happened to the rewrites of one round."""
+    """The pool of one round and the rewrites that were tried in it."""
 
     pool: set[str] = field(default_factory=set)
     """Texts scored on the validation set so far."""
-    trials: list[Trial] = field(default_factory=list)
+    trials: list[TriedRewrite] = field(default_factory=list)
     """In the order in which they were proposed."""
 
 
 class Rewriter:
     """gepa's reflection LM: asks the reflector and lets only new, usable texts through.
 
-    It lives as long as a run; `log`, and `fits`, which says whether the context has room for a
-    prompt, are replaced at the start of every round. `token_budget` is what the ledger's reflection
-    tokens may reach before nobody is asked any more; 0 is no limit.
+    It lives as long as a run. `log`, and `fits`, which tells whether the context has room for a
+    prompt, are replaced at the start of every round. Once the ledger has `token_budget` reflection
+    tokens, nobody is asked any more; 0 means no limit.
     """
 
     def __init__(self, reflector: Reflector, ledger: Ledger, *, token_budget: int = 0) -> None:
@@ -83,18 +83,18 @@ class Rewriter:
             for candidate, dataset, _ in jobs
         ]
         with _past_gepa():
-            wave: set[str] = set()
+            wave: set[str] = set()  # texts of this wave, which are not in the pool yet
             proposals = []
             for reflection in self._ask(requests):
                 text = reflection.text if reflection else ""
                 fresh = bool(text) and self._is_fresh(text, wave)
-                wave.add(text)
+                wave.add(text)  # the empty text too, which is never fresh
                 # gepa drops a proposal without texts before it is rolled out.
                 proposals.append((ReflectionProposal({COMPONENT: text} if fresh else {}), self))
         return proposals
 
     def _ask(self, requests: Sequence[Request]) -> list[Reflection | None]:
-        """A usable reflection per request, None where there is none."""
+        """Return a usable reflection for each request, or None."""
         if isinstance(self._reflector, BatchReflector):
             return self._ask_together(self._reflector, requests)
         return [self._ask_one(self._reflector, request) for request in requests]
@@ -127,12 +127,13 @@ class Rewriter:
             return None
 
     def _spend_calls(self, calls: int) -> None:
+        # Checked before the call, whose tokens are not known yet: a run may exceed it by a wave.
         if 0 < self._budget <= self._ledger.fast.reflection_tokens:
             raise ReflectionError(f"the budget of {self._budget:,} reflection tokens is spent")
         self._ledger.add("fast", reflection_calls=calls)
 
     def _usable(self, reflection: Reflection) -> Reflection | None:
-        """The one place that decides whether a text can be a prompt of this run."""
+        """Return the reflection if its text can be a prompt of this run, else count a failure."""
         self._ledger.add("fast", reflection_tokens=reflection.tokens)
         text = well_formed(reflection.text.strip())
         fault = (
@@ -161,7 +162,7 @@ class Rewriter:
 
 
 class Acceptance(StrictImprovementAcceptance):
-    """gepa's criterion, better on the minibatch, noting every proposal it judges."""
+    """gepa's criterion (better on the minibatch), which also logs every proposal it judges."""
 
     def __init__(self, log: RoundLog) -> None:
         self._log = log
@@ -170,14 +171,17 @@ class Acceptance(StrictImprovementAcceptance):
         accepted = super().should_accept(proposal, state)
         text = proposal.candidate[COMPONENT]
         parent = state.program_candidates[proposal.parent_program_ids[0]][COMPONENT]
-        self._log.trials.append(Trial(text, parent, accepted))
+        self._log.trials.append(TriedRewrite(text, parent, accepted))
         if accepted:
             self._log.pool.add(text)
         return accepted
 
 
 class _Escape(BaseException):
-    """Carries an error through gepa, which repeats and then drops what a reflection raises."""
+    """Carries an error through gepa, which catches any `Exception` of a reflection and retries.
+
+    It is a `BaseException` for that reason alone.
+    """
 
     def __init__(self, error: Exception) -> None:
         super().__init__(error)
@@ -186,6 +190,7 @@ class _Escape(BaseException):
 
 @contextmanager
 def _past_gepa() -> Iterator[None]:
+    """Within: an error leaves as an `_Escape`."""
     try:
         yield
     except Exception as error:
@@ -194,7 +199,7 @@ def _past_gepa() -> Iterator[None]:
 
 @contextmanager
 def faults_escape() -> Iterator[None]:
-    """Around a call of gepa: an error that a reflector did not raise as a failure gets out."""
+    """Around a call of gepa: raise again the error that an `_Escape` carries."""
     try:
         yield
     except _Escape as escape:

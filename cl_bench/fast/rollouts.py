@@ -1,4 +1,4 @@
-"""Rollouts of the fast channel: responses to exercises under system prompts, judged and counted."""
+"""Trying prompts out: responses to exercises under system prompts, judged and counted."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ if TYPE_CHECKING:
     from cl_bench.model.policy import Policy
 
 
-class RollOut:
-    """Samples and judges one response per system prompt and exercise, all in one generation."""
+class PromptTester:
+    """Samples and judges responses under system prompts; the ledger counts them for `fast`."""
 
     def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
         self._policy, self._config, self._ledger = policy, config, ledger
 
     def fits(self, system: str, exercises: Sequence[Exercise]) -> bool:
-        """Whether `system` leaves room in the context for exercises such as these.
+        """Tell whether `system` leaves room in the context for exercises such as these.
 
-        A quarter of the context is kept free, because other tasks may have longer ones.
+        A quarter of the context is kept free, because other tasks may have longer exercises.
         """
         longest = max((exercise.prompt for exercise in exercises), key=len)
         return self._policy.fits(chat(system, longest), self._config.max_new_tokens, share=0.75)
 
-    def __call__(
-        self, items: Sequence[tuple[str, Sequence[Exercise]]]
-    ) -> list[list[JudgedRollout]]:
-        """For each (system prompt, exercises), in order, a rollout of each of the exercises."""
+    def try_out(self, items: Sequence[tuple[str, Sequence[Exercise]]]) -> list[list[JudgedRollout]]:
+        """Return, for each (system prompt, exercises), one judged rollout of each exercise.
+
+        All responses are sampled in one generation. Both orders are kept.
+        """
         pairs = [(system, exercise) for system, exercises in items for exercise in exercises]
         sampled = self._policy.generate(
             [chat(system, exercise.prompt) for system, exercise in pairs],

@@ -48,7 +48,7 @@ class FastConfig(LearnerConfig):
 
 
 def reflection_lm(config: LearnerConfig) -> ReflectionLM:
-    """Who rewrites the prompts of a learner; the base for one that evolves none."""
+    """Return the reflection LM of a learner; `base` for one that evolves no prompts."""
     return ReflectionLM.parse(config.reflection_lm if isinstance(config, FastConfig) else "base")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cl_bench.analysis.comparability import Setup, key_of
+from cl_bench.analysis.pairs import Pair
 from cl_bench.contract.errors import UsageError
-from cl_bench.gate.pairs import Pair, Paired
+from cl_bench.gate.cases import Paired
 
 
 class IncomparableError(UsageError):
@@ -36,10 +37,10 @@ def require_comparable(cases: Sequence[Paired]) -> None:
 
 def _differences(pair: Pair) -> Iterator[str]:
     """Those of what both were asked; items that a run does not have were never asked."""
-    ours, theirs = Setup.of(pair.candidate.run), Setup.of(pair.reference.run)
+    ours, theirs = Setup.of(pair.run.run), Setup.of(pair.reference.run)
     yield from ours.differences(theirs)
     for side, setup, stages in (
-        ("candidate", ours, pair.candidate.stages),
+        ("candidate", ours, pair.run.stages),
         ("reference", theirs, pair.reference.stages),
     ):
         for domain in dict.fromkeys(stages):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cl_bench.contract.errors import UsageError
+from cl_bench.gate.cases import Paired, left_out, pair_up
 from cl_bench.gate.comparable import require_comparable
 from cl_bench.gate.drift import drift_checks
-from cl_bench.gate.numbers import number_checks, presence
-from cl_bench.gate.outcome import Check, Coverage, Report, Skipped
-from cl_bench.gate.pairs import Paired, left_out, pair_up
+from cl_bench.gate.metric_checks import number_checks, presence
+from cl_bench.gate.outcome import Check, Coverage, GateReport, Skipped
 from cl_bench.gate.policy import Policy
 from cl_bench.store.run_tables import RunTables
 
@@ -22,7 +22,7 @@ def compare(
     policy: Policy,
     *,
     names: tuple[str, str] = ("candidate", "reference"),
-) -> Report:
+) -> GateReport:
     """The candidate's runs beside the reference's, under a policy; `names` is what to call them.
 
     What cannot be compared is a `UsageError`.
@@ -36,7 +36,7 @@ def compare(
     notes += [f"{paired.case}: {ONE_SEED}" for paired in cases if len(paired.pairs) == 1]
     if len(checks) == len(cases) and any(paired.pairs for paired in cases):
         raise UsageError(f"{policy.source} asks for nothing that these runs have: {skipped[-1]}.")
-    return Report(
+    return GateReport(
         candidate=names[0],
         reference=names[1],
         policy=policy.source,

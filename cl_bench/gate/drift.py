@@ -16,9 +16,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from cl_bench.analysis.paired import ItemNoise, PairedDifference, known
+from cl_bench.analysis.pairs import Pair, Point
 from cl_bench.analysis.run_values import Measured
-from cl_bench.gate.differences import (
-    Differences,
+from cl_bench.gate.cases import Paired
+from cl_bench.gate.outcome import Check, Skipped
+from cl_bench.gate.policy import OPTIONAL, TRAJECTORIES, Policy, Tolerance, TrajectoryRule
+from cl_bench.gate.questions import (
     Question,
     answer,
     described,
@@ -27,10 +31,6 @@ from cl_bench.gate.differences import (
     with_needed,
     without_interval,
 )
-from cl_bench.gate.items import ItemScores, Point, Resampled
-from cl_bench.gate.outcome import Check, Skipped
-from cl_bench.gate.pairs import Paired
-from cl_bench.gate.policy import OPTIONAL, TRAJECTORIES, Policy, Tolerance, TrajectoryRule
 from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS, SLACK
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.undefined import Undefined
@@ -55,7 +55,7 @@ class _Course:
 
     def __init__(self, paired: Paired, quantity: str, rule: TrajectoryRule) -> None:
         self._paired, self._quantity, self._rule = paired, quantity, rule
-        ours = [_trajectory(pair.candidate, quantity) for pair in paired.pairs]
+        ours = [_trajectory(pair.run, quantity) for pair in paired.pairs]
         theirs = [_trajectory(pair.reference, quantity) for pair in paired.pairs]
         found = set().union(*theirs) if rule.optional else set().union(*theirs, *ours)
         asked = sorted(found)
@@ -116,7 +116,7 @@ class _Course:
         question = self._question("every point", self._rule.point, differences, level)
         if self._identical:
             return replace(identical(question, differences), reason=""), 0.0
-        check, interval = described(question, differences), differences.interval(level)
+        check, interval = described(question, differences), differences.student(level)
         margin = check.worse + question.tolerance
         if margin >= -SLACK:
             return replace(check, verdict=PASS, interval=interval), margin
@@ -130,27 +130,27 @@ class _Course:
         self,
         name: str,
         tolerance: Tolerance,
-        differences: Differences,
+        differences: PairedDifference,
         level: float,
     ) -> Question:
-        unit, _ = TRAJECTORIES[self._quantity]
-        allowed = tolerance.at(float(np.mean(differences.reference_S)))
+        quantity, _ = TRAJECTORIES[self._quantity]
+        allowed = tolerance.at(float(np.mean(known(differences.reference))))
         title = f"{self._quantity}, {name}"
-        return Question(self._paired.case, title, unit, self._rule.better, allowed, level)
+        return Question(self._paired.case, title, quantity, self._rule.better, allowed, level)
 
-    def _differences(self, places: list[int]) -> Differences:
+    def _differences(self, places: list[int]) -> PairedDifference:
         """Of the mean over some points."""
-        return Differences(
-            self._candidate_S_P[:, places].mean(axis=1).tolist(),
-            self._reference_S_P[:, places].mean(axis=1).tolist(),
-            [self._resampled(pair.items, places) for pair in self._paired.pairs],
+        pairs = self._paired.pairs
+        candidate, reference = (
+            dict(zip((p.seed for p in pairs), of[:, places].mean(axis=1).tolist(), strict=True))
+            for of in (self._candidate_S_P, self._reference_S_P)
         )
+        of_items = self._quantity == _ACCURACY
+        noise = {pair.seed: self._noise(pair, places) for pair in pairs} if of_items else {}
+        return PairedDifference(candidate, reference, noise)
 
-    def _resampled(
-        self, items: ItemScores | Undefined, places: list[int]
-    ) -> Resampled | Undefined | None:
-        if self._quantity != _ACCURACY:
-            return None
+    def _noise(self, pair: Pair, places: list[int]) -> ItemNoise | Undefined:
+        items = pair.items
         if isinstance(items, Undefined):
             return items
         return items.of_points([self._points[place] for place in places])

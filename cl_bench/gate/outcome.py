@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cl_bench.gate.pairs import Case
-from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS, Verdict, worst
+from cl_bench.gate.cases import Case
+from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS, GateVerdict, worst
+from cl_bench.metrics.quantities import NUMBER, Quantity
 from cl_bench.metrics.stats.bootstrap import Interval
 from cl_bench.metrics.undefined import Undefined
 
-EXIT_CODES: Mapping[Verdict, int] = {PASS: 0, REGRESS: 1, INCONCLUSIVE: 3}
+EXIT_CODES: Mapping[GateVerdict, int] = {PASS: 0, REGRESS: 1, INCONCLUSIVE: 3}
 """2 is an error: of the command, or because the runs cannot be compared."""
 _NONE = Undefined("not a number")
 
@@ -22,15 +23,15 @@ class Check:
     case: Case
     name: str
     """Such as `average_accuracy`, `accuracy, mean drift` or `finished`."""
-    verdict: Verdict
+    verdict: GateVerdict
     reason: str
     """Why, in words; what is needed if nothing could be decided."""
-    unit: str = ""
+    quantity: Quantity = NUMBER
     reference: float | Undefined = _NONE
     """Mean over the seeds that are compared."""
     candidate: float | Undefined = _NONE
     difference: float | Undefined = _NONE
-    """Candidate − reference, mean over the seeds, in the unit; the sign is that of the numbers."""
+    """Candidate − reference, mean over the seeds; the sign is that of the numbers."""
     worse: float = 0.0
     """The same with the sign that makes negative worse."""
     interval: Interval | Undefined = _NONE
@@ -70,7 +71,7 @@ class Coverage:
 
 
 @dataclass(frozen=True)
-class Report:
+class GateReport:
     """A candidate beside a reference."""
 
     candidate: str
@@ -92,7 +93,7 @@ class Report:
         return (*map(str, self.skipped), *self.notes)
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> GateVerdict:
         """Regress if any check does, else inconclusive if any is, else pass."""
         return worst([check.verdict for check in self.checks])
 
@@ -102,7 +103,7 @@ class Report:
         return EXIT_CODES[self.verdict]
 
     @property
-    def counts(self) -> Mapping[Verdict, int]:
+    def counts(self) -> Mapping[GateVerdict, int]:
         """How many checks came to each verdict."""
-        found: Sequence[Verdict] = [check.verdict for check in self.checks]
+        found: Sequence[GateVerdict] = [check.verdict for check in self.checks]
         return {verdict: found.count(verdict) for verdict in (PASS, REGRESS, INCONCLUSIVE)}

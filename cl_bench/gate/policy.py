@@ -35,13 +35,15 @@ from cl_bench.analysis.run_values import RUN_METRICS, Better
 from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.text import one_line, printable
 from cl_bench.contract.validation import Bounds, real_number
+from cl_bench.metrics.quantities import NATS, SHARE, Quantity
 
 POLICY_VERSION = 1
-TRAJECTORIES: Mapping[str, tuple[str, Better]] = {
-    "accuracy": ("share", "higher"),
-    "kl_policy_base": ("nats/token", "lower"),
+TRAJECTORIES: Mapping[str, tuple[Quantity, Better]] = {
+    "accuracy": (SHARE, "higher"),
+    "kl_policy_base": (NATS, "lower"),
 }
-"""The columns of `evaluations` that can be followed over a run: unit, and which way is better."""
+"""The columns of `evaluations` that can be followed over a run: what they measure, and which way is
+better."""
 
 OPTIONAL = "optional = true in [{}.{}] lets that pass"
 """What to write into a policy for streams that have no such number."""

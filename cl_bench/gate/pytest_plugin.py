@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from cl_bench.gate.outcome import Report
+    from cl_bench.gate.outcome import GateReport
 
 _REFERENCE, _CANDIDATE = "--cl-bench-reference", "--cl-bench-candidate"
 _POLICY, _INCONCLUSIVE = "--cl-bench-policy", "--cl-bench-inconclusive"
@@ -86,7 +86,7 @@ class GateItem(pytest.Item):
 
 
 @pytest.fixture
-def cl_bench_gate(request: pytest.FixtureRequest) -> Callable[..., Report]:
+def cl_bench_gate(request: pytest.FixtureRequest) -> Callable[..., GateReport]:
     """A function of paths of runs that fails the test if they got worse than the reference.
 
     `cl_bench_gate(*paths, reference=None, policy=None)`; without paths it takes those of
@@ -103,7 +103,7 @@ def gate(
     *,
     reference: str | Path | None = None,
     policy: str | Path | None = None,
-) -> Report:
+) -> GateReport:
     """Fail on a regression, with the table as message; what is not given comes from the options."""
     __tracebackhide__ = True
     reference = reference or config.getoption(_REFERENCE)
@@ -118,7 +118,7 @@ def gate(
 
 def _judged(
     config: pytest.Config, candidate: list[Path], reference: Path, policy: Path | None
-) -> Report:
+) -> GateReport:
     __tracebackhide__ = True
     from cl_bench.contract.errors import ClBenchError
     from cl_bench.gate.policy import load_policy

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from cl_bench.contract.errors import RunDirectoryError
 from cl_bench.gate.compare import compare
-from cl_bench.gate.outcome import Report
+from cl_bench.gate.outcome import GateReport
 from cl_bench.gate.policy import Policy
 from cl_bench.gate.reference import open_reference
 from cl_bench.gate.verified import require_verified
 from cl_bench.store.run_tables import find_runs
 
-__all__ = ["Report", "check"]
+__all__ = ["GateReport", "check"]
 
 
 def check(
@@ -29,7 +29,7 @@ def check(
     policy: Policy | None = None,
     *,
     verify: bool = False,
-) -> Report:
+) -> GateReport:
     """The runs at or below the paths of `candidate` beside those of `reference`.
 
     `reference` is a folder that `cl-bench reference record` wrote, a run, or a folder of runs. The

@@ -41,8 +41,8 @@ def _chosen(runs: Sequence[RunTables], seeds: Sequence[int]) -> list[RunTables]:
 
 
 def _make(manifest: Mapping[str, Any], path: Path) -> None:
-    from cl_bench.contract.registry import STREAMS
     from cl_bench.contract.stream import Stream
+    from cl_bench.contract.stream_names import STREAMS
     from cl_bench.execution.progress import Quiet
     from cl_bench.execution.runner import Runner
     from cl_bench.execution.settings import RunConfig

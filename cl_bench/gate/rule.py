@@ -9,16 +9,16 @@ from cl_bench.metrics.comparison import sample_size
 from cl_bench.metrics.stats.bootstrap import Interval
 from cl_bench.metrics.undefined import Undefined
 
-Verdict = Literal["pass", "regress", "inconclusive"]
-PASS: Verdict = "pass"
-REGRESS: Verdict = "regress"
-INCONCLUSIVE: Verdict = "inconclusive"
+GateVerdict = Literal["pass", "regress", "inconclusive"]
+PASS: GateVerdict = "pass"
+REGRESS: GateVerdict = "regress"
+INCONCLUSIVE: GateVerdict = "inconclusive"
 
 SLACK = 1e-9
 """Sums of the same numbers in another order differ by less."""
 
 
-def decide(difference: float, interval: Interval, tolerance: float) -> Verdict:
+def decide(difference: float, interval: Interval, tolerance: float) -> GateVerdict:
     """What a paired difference shows: positive is better, `tolerance` ≥ 0 is how much worse is
     allowed.
 
@@ -45,7 +45,7 @@ def decide(difference: float, interval: Interval, tolerance: float) -> Verdict:
     return INCONCLUSIVE
 
 
-def worst(verdicts: list[Verdict]) -> Verdict:
+def worst(verdicts: list[GateVerdict]) -> GateVerdict:
     """One regression is a regression; without one, one that is not decided leaves all undecided."""
     for verdict in (REGRESS, INCONCLUSIVE):
         if verdict in verdicts:

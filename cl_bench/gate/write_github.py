@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cl_bench.contract.text import printable
-from cl_bench.gate.outcome import Check, Coverage, Report
+from cl_bench.gate.outcome import Check, Coverage, GateReport
 from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS
 from cl_bench.gate.words import COLUMNS, cells, conclusion, sentence
+from cl_bench.metrics.quantities import percent
 from cl_bench.report.blocks.write_markdown import escaped
 
 MOST = 10
@@ -28,7 +29,7 @@ def on_github(environment: Mapping[str, str] = os.environ) -> bool:
     return environment.get("GITHUB_ACTIONS") == "true"
 
 
-def annotation_lines(report: Report) -> list[str]:
+def annotation_lines(report: GateReport) -> list[str]:
     """A command for each check that does not pass; one notice if all do."""
     lines = []
     for verdict, command in _COMMANDS.items():
@@ -48,10 +49,10 @@ def fenced(text: str) -> str:
     return f"::stop-commands::{token}\n{text}\n::{token}::"
 
 
-def summary(report: Report) -> str:
+def summary(report: GateReport) -> str:
     """The report as Markdown, for the summary of the step."""
     beside = f"{escaped(report.candidate)} against {escaped(report.reference)}"
-    under = f"policy {escaped(report.policy)}, intervals of {report.level:.0%}"
+    under = f"policy {escaped(report.policy)}, intervals of {percent(report.level)}"
     title = f"## {_SIGNS[report.verdict]} cl-bench check: {report.verdict}"
     lines = [title, "", f"{beside}, {under}."]
     for coverage in report.coverage:

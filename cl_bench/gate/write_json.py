@@ -8,7 +8,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
-from cl_bench.gate.outcome import Check, Report
+from cl_bench.gate.outcome import Check, GateReport
 from cl_bench.metrics.stats.bootstrap import Interval
 from cl_bench.metrics.undefined import Undefined
 
@@ -22,7 +22,7 @@ def schema_text() -> str:
     return files("cl_bench.gate").joinpath("report.schema.json").read_text(encoding="utf-8")
 
 
-def data(report: Report) -> dict[str, Any]:
+def data(report: GateReport) -> dict[str, Any]:
     """The report; what is undefined is null, with its reason in `undefined`."""
     return {
         "format": FORMAT,
@@ -82,7 +82,7 @@ def _check(check: Check) -> dict[str, Any]:
         "name": check.name,
         "verdict": check.verdict,
         "reason": check.reason,
-        "unit": check.unit,
+        "unit": check.quantity.unit,
         "better": check.better,
         **{name: _plain(value) for name, value in values.items()},
         "tolerance": check.tolerance,

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from cl_bench.contract.text import printable
-from cl_bench.gate.outcome import Check, Coverage, Report, Skipped
+from cl_bench.gate.outcome import Check, Coverage, GateReport, Skipped
 from cl_bench.gate.rule import INCONCLUSIVE, REGRESS
 from cl_bench.gate.words import sentence
 
 _TITLE = "cl-bench check"
 
 
-def junit(report: Report) -> bytes:
+def junit(report: GateReport) -> bytes:
     """A suite for each learner and stream, a case for each check and for each that was skipped.
 
     A regression is a failure. What is undecided is an error, because the gate does not let it pass.

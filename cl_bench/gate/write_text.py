@@ -10,15 +10,16 @@ from rich.table import Table
 from rich.text import Text
 
 from cl_bench.contract.text import printable
-from cl_bench.gate.outcome import Check, Coverage, Report
+from cl_bench.gate.outcome import Check, Coverage, GateReport
 from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS
 from cl_bench.gate.words import COLUMNS, cells, conclusion
+from cl_bench.metrics.quantities import percent
 
 _WIDTH = 120
 _STYLES = {PASS: "green", REGRESS: "bold red", INCONCLUSIVE: "yellow"}
 
 
-def text(report: Report) -> str:
+def text(report: GateReport) -> str:
     """The report as plain text, at most 120 columns wide."""
     console = Console(file=StringIO(), width=_WIDTH, color_system=None, force_terminal=False)
     with console.capture() as capture:
@@ -26,11 +27,11 @@ def text(report: Report) -> str:
     return "\n".join(line.rstrip() for line in capture.get().strip().splitlines())
 
 
-def renderable(report: Report) -> Group:
+def renderable(report: GateReport) -> Group:
     """The report for a terminal."""
     parts: list[RenderableType] = [
         Text(printable(f"{report.candidate} against {report.reference}")),
-        Text(printable(f"policy: {report.policy}; intervals of {report.level:.0%}")),
+        Text(printable(f"policy: {report.policy}; intervals of {percent(report.level)}")),
     ]
     for coverage in report.coverage:
         parts += _case(coverage, [c for c in report.checks if c.case == coverage.case])

@@ -36,6 +36,7 @@ from cl_bench.metrics.plasticity import (
     update_norm,
     weight_distance,
 )
+from cl_bench.metrics.quantities import NUMBER, POINTS, SHARE, Quantity
 from cl_bench.metrics.scaling import asymptote, asymptote_difference
 from cl_bench.metrics.stability import (
     general_ability_delta,
@@ -108,10 +109,12 @@ __all__ = [
 
 
 class Metric(NamedTuple):
-    """A metric of one accuracy matrix of shape (T+1, T), with one line on what it says."""
+    """A metric of one accuracy matrix of shape (T+1, T), with one line on what it says and how
+    people read it."""
 
     summary: str
     function: Callable[[ArrayLike], float | Undefined]
+    quantity: Quantity = NUMBER
 
 
 class Measure(NamedTuple):
@@ -123,15 +126,15 @@ class Measure(NamedTuple):
 
 
 METRICS: Mapping[str, Metric] = {
-    "average_accuracy": Metric("mean accuracy over all tasks at the end", average_accuracy),
+    "average_accuracy": Metric("mean accuracy over all tasks at the end", average_accuracy, SHARE),
     "anytime_average_accuracy": Metric(
-        "mean over stages of the accuracy on tasks seen so far", anytime_average_accuracy
+        "mean over stages of the accuracy on tasks seen so far", anytime_average_accuracy, SHARE
     ),
-    "bwt_gem": Metric("change on earlier tasks since their stage, over T-1 tasks", bwt_gem),
-    "bwt_trace": Metric("the same change, over T tasks (TRACE)", bwt_trace),
-    "fwt_base": Metric("gain over the base model before a task's own stage", fwt_base),
-    "forgetting_max": Metric("loss from the best a task ever was", forgetting_max),
-    "forgetting_first": Metric("loss from the end of a task's own stage", forgetting_first),
+    "bwt_gem": Metric("change on earlier tasks since their stage, over T-1 tasks", bwt_gem, POINTS),
+    "bwt_trace": Metric("the same change, over T tasks (TRACE)", bwt_trace, POINTS),
+    "fwt_base": Metric("gain over the base model before a task's own stage", fwt_base, POINTS),
+    "forgetting_max": Metric("loss from the best a task ever was", forgetting_max, POINTS),
+    "forgetting_first": Metric("loss from the end of a task's own stage", forgetting_first, POINTS),
 }
 """Metrics of one accuracy matrix."""
 
@@ -282,4 +285,4 @@ STATISTICS: Mapping[str, Measure] = {
         sampling_noise_floor,
     ),
 }
-"""How sure a number is, and whether two differ."""
+"""The certainty of a number, and of the difference of two."""

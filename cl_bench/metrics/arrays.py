@@ -1,7 +1,7 @@
-"""What metrics ask of their arrays: a shape, finite values, and NaN (or None) where one is missing.
+"""Checks of the arrays that metrics take: their shape, finite values, missing values.
 
-A wrong shape or an infinite value is the caller's mistake and a `ValueError`; a missing value is
-data, and `Undefined` with its name.
+Missing values are NaN or None. A wrong shape or an infinite value is the caller's mistake and
+raises `ValueError`; a missing value is data, and makes the metric `Undefined`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ Array = NDArray[np.float64]
 Cells = NDArray[np.bool_]
 
 _NAMED = 5
-"""Missing values that are named one by one; of more, their number is said too."""
+"""Missing values that are named one by one; of further ones only the number is given."""
 
 
 def accuracy_matrix(acc_I_J: ArrayLike) -> Array:
-    """A copy of the matrix as floats; `ValueError` unless its shape is (T+1, T) and none is ±∞."""
+    """Return a copy of the matrix as floats.
+
+    Raises `ValueError` unless its shape is (T+1, T), and for infinite values.
+    """
     matrix = np.array(acc_I_J, dtype=np.float64)
     if matrix.ndim != 2 or matrix.shape[1] == 0 or matrix.shape[0] != matrix.shape[1] + 1:
         raise ValueError(
@@ -32,13 +35,16 @@ def accuracy_matrix(acc_I_J: ArrayLike) -> Array:
 
 
 def seen(matrix: Array) -> Cells:
-    """Where a stage has been trained through that is not before the task's own."""
+    """Return the mask of the cells R[i, j] whose task j has been trained on: those with i ≥ j."""
     tasks = matrix.shape[1]
     return np.tri(tasks + 1, tasks, k=-1, dtype=bool)
 
 
 def missing_cells(matrix: Array, needed: Cells, least: int = 1) -> Undefined | None:
-    """Why nothing can be computed: under `least` stages, or NaN in a needed cell; else None."""
+    """Return why nothing can be computed, or None.
+
+    That is so with fewer than `least` stages, or with NaN in a needed cell.
+    """
     if matrix.shape[1] < least:
         return Undefined(f"needs at least {least} stages, got {matrix.shape[1]}")
     places = np.argwhere(needed & np.isnan(matrix))
@@ -49,7 +55,7 @@ def missing_cells(matrix: Array, needed: Cells, least: int = 1) -> Undefined | N
 
 
 def real_array(name: str, values: ArrayLike, axes: str) -> Array:
-    """A copy as floats; `ValueError` unless it has the `axes` (one letter each) and no ±∞."""
+    """Return a copy as floats; raise `ValueError` for other axes (one letter each) or infinity."""
     array = np.array(values, dtype=np.float64)
     if array.ndim != len(axes):
         shape = f"({', '.join(axes)}{',' if len(axes) == 1 else ''})"
@@ -60,16 +66,16 @@ def real_array(name: str, values: ArrayLike, axes: str) -> Array:
 
 
 def same_shape(**arrays: Array) -> None:
-    """`ValueError` unless all arrays have one shape; it names them."""
+    """Raise `ValueError`, with all names and shapes, unless all arrays have one shape."""
     if len({array.shape for array in arrays.values()}) > 1:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
         raise ValueError(f"These need one shape and are paired value by value; got {shapes}.")
 
 
 def missing(**arrays: Array) -> Undefined | None:
-    """`Undefined` naming the missing or absent values, with indices from 0; None if all are there.
+    """Return `Undefined` that names the missing values, with indices from 0, or None.
 
-    `missing(single_J=array)` says `missing single_J[2]`.
+    For instance `missing(single_J=array)` returns `Undefined("missing single_J[2]")`.
     """
     for name, array in arrays.items():
         if array.size == 0:
@@ -82,7 +88,25 @@ def missing(**arrays: Array) -> Undefined | None:
     return None
 
 
+def paired(**named: ArrayLike) -> list[Array] | Undefined:
+    """Return arrays of one shape as floats, or the reason why values of theirs are missing.
+
+    The last letter of each name is its axis. Raises `ValueError` for shapes that differ.
+    """
+    arrays = {name: real_array(name, values, name[-1]) for name, values in named.items()}
+    same_shape(**arrays)
+    undefined = missing(**arrays)
+    return list(arrays.values()) if undefined is None else undefined
+
+
+def shares(name: str, array: Array) -> None:
+    """Raise `ValueError` unless all values of `array` lie from 0 to 1."""
+    outside = array[(array < 0) | (array > 1)]
+    if len(outside):
+        raise ValueError(f"{name} holds accuracies from 0 to 1; got {outside[0]:g}.")
+
+
 def growing(name: str, samples_P: Array) -> None:
-    """`ValueError` unless the numbers of samples are at least 0 and each is above the last."""
+    """Raise `ValueError` unless the numbers of samples begin at 0 or above and grow."""
     if samples_P.size and (samples_P[0] < 0 or (np.diff(samples_P) <= 0).any()):
         raise ValueError(f"{name} must be at least 0 and grow from point to point.")

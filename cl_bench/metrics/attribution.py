@@ -1,4 +1,4 @@
-"""Which channel carries a gain: the slow weights (parameters) or the fast weights (prompts)."""
+"""The shares of both channels in a gain: slow weights (parameters) and fast weights (prompts)."""
 
 from __future__ import annotations
 

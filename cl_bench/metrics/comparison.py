@@ -14,8 +14,9 @@ from cl_bench.metrics.arrays import Array, missing, real_array, same_shape
 from cl_bench.metrics.undefined import Undefined
 
 _MOST_ARRANGEMENTS = 2**20
+"""Arrangements that an exact test goes through, at most."""
 _TIE = 1e-12
-"""Sums of the same numbers in another order differ by less, relative to the largest."""
+"""Relative difference of means that counts as rounding: sums in another order differ by less."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def sample_size(effect: float, *, power: float = 0.8, level: float = 0.05) -> in
 
 @dataclass(frozen=True)
 class NoiseFloor:
-    """How much a checkpoint's accuracy moves when nothing but the sampling seed does."""
+    """The change of a checkpoint's accuracy when only the sampling seed changes."""
 
     difference: float
     """Of the two scorings, first − second."""
@@ -161,7 +162,7 @@ def sampling_noise_floor(
 
 
 def _flipped(difference_S: Array) -> Array:
-    """The mean of the differences under every choice of signs, shape (2^S,)."""
+    """Return the mean of the differences under every choice of signs, shape (2^S,)."""
     sums = np.zeros(1)
     for difference in difference_S:
         sums = np.concatenate([sums + difference, sums - difference])
@@ -169,7 +170,7 @@ def _flipped(difference_S: Array) -> Array:
 
 
 def _dealt_out(first_S: Array, second_R: Array) -> Array:
-    """First mean minus second mean, for every way to deal the values out."""
+    """Return first mean minus second mean, for every way to deal the values out."""
     values, size = np.concatenate([first_S, second_R]), len(first_S)
     chosen = np.array(list(combinations(range(len(values)), size)))
     first = values[chosen].sum(axis=1)

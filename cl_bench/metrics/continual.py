@@ -69,6 +69,7 @@ def fwt_base(acc_I_J: ArrayLike) -> float | Undefined:
     in place of a randomly initialised model's.
     """
     matrix = accuracy_matrix(acc_I_J)
+    # R[j−1, j] is the cell [j−1, j−1] of the array, whose columns count from 0.
     later = np.arange(1, matrix.shape[1])
     needed = np.zeros(matrix.shape, dtype=bool)
     needed[later, later] = needed[0, later] = True
@@ -103,7 +104,8 @@ def forgetting_first(acc_I_J: ArrayLike) -> float | Undefined:
 
 
 def _changes_since_learned(matrix: Array) -> Array | Undefined:
-    """R[T, j] − R[j, j] for every j < T, shape (T−1,)."""
+    """Return R[T, j] − R[j, j] for every j < T, shape (T−1,)."""
+    # R[j, j] is the cell [j, j−1] of the array, whose columns count from 0.
     earlier = np.arange(matrix.shape[1] - 1)
     needed = np.zeros(matrix.shape, dtype=bool)
     needed[-1, :-1] = needed[earlier + 1, earlier] = True

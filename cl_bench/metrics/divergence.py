@@ -1,4 +1,4 @@
-"""How far from its base model a learner goes for the accuracy it reaches."""
+"""The divergence from its base model at which a learner reaches an accuracy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cl_bench.metrics.arrays import Array, missing, real_array, same_shape
+from cl_bench.metrics.arrays import Array, missing, paired, real_array
 from cl_bench.metrics.undefined import Undefined
 
 LEVELS = 10
@@ -79,7 +79,7 @@ def _levels(acc_P: Array, reference_acc_Q: Array, level_L: ArrayLike | None) -> 
 
 
 def _kl_at(level_L: Array, acc_P: Array, kl_P: Array) -> Array:
-    """KL where the trajectory first reaches each level, between two evaluations linearly."""
+    """Return the KL where the trajectory first reaches each level, linear between evaluations."""
     found = []
     for level in level_L:
         after = int((acc_P >= level).argmax())
@@ -92,13 +92,11 @@ def _kl_at(level_L: Array, acc_P: Array, kl_P: Array) -> Array:
 
 
 def _trajectory(**named: ArrayLike) -> tuple[Array, Array] | Undefined:
-    """Accuracies and divergences, in this order and under the names that messages shall use."""
-    arrays = {name: real_array(name, values, name[-1]) for name, values in named.items()}
-    same_shape(**arrays)
-    undefined = missing(**arrays)
-    if undefined is not None:
-        return undefined
-    acc, kl = arrays.values()
+    """Return accuracies and divergences, given in this order under the names that messages use."""
+    arrays = paired(**named)
+    if isinstance(arrays, Undefined):
+        return arrays
+    acc, kl = arrays
     if kl.min() < 0:
         raise ValueError(f"{[*named][1]} is a divergence and at least 0; got {kl.min():g}.")
     return acc, kl

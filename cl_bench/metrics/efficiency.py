@@ -1,4 +1,4 @@
-"""How many samples a learner needs, and how near it comes to the best of those compared.
+"""The samples that a learner needs, and its share of the best gain among those compared.
 
 Every number of samples is either training samples (`samples_slow` in the tables, the paper's axis)
 or all rollouts, those of the prompt optimiser included (`rollouts`). Report both, each by its name.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cl_bench.metrics.arrays import Array, growing, missing, real_array, same_shape
+from cl_bench.metrics.arrays import Array, growing, missing, paired, real_array
 from cl_bench.metrics.undefined import Undefined
 
 
@@ -36,7 +36,7 @@ def sample_efficiency(
     reference_acc_Q: ArrayLike,
     reference_samples_Q: ArrayLike,
 ) -> float | Undefined:
-    """How many times fewer samples a learner needs for the reference's own peak; above 1 is fewer.
+    """Ratio of the samples needed for the reference's peak, reference / learner; above 1 is better.
 
     (samples at which the reference first reaches its peak) / (samples at which the learner first
     reaches that level). Tiwari et al. 2026 (FST), claim 1: 3.0 on CodeIO against RL. Undefined if
@@ -84,12 +84,10 @@ def normalised_accuracy(
 
 
 def _curve(**named: ArrayLike) -> tuple[Array, Array] | Undefined:
-    """Accuracies and samples, in this order and under the names that messages shall use."""
-    arrays = {name: real_array(name, values, name[-1]) for name, values in named.items()}
-    same_shape(**arrays)
-    undefined = missing(**arrays)
-    if undefined is not None:
-        return undefined
-    acc, samples = arrays.values()
+    """Return accuracies and samples, given in this order under the names that messages use."""
+    arrays = paired(**named)
+    if isinstance(arrays, Undefined):
+        return arrays
+    acc, samples = arrays
     growing([*named][1], samples)
     return acc, samples

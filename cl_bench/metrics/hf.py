@@ -6,10 +6,9 @@
     metric.compute(accuracies=acc_I_J)              # {"bwt_gem": -0.3}
 
 or a row at a time, the base model's first: `metric.add(accuracies=row_J)` after every stage, then
-`metric.compute()`. Wrapped are the metrics of one accuracy matrix, those in
-`cl_bench.metrics.METRICS`: `list(METRICS)` has their names. Values are those of the functions; one
-that is undefined is None, with its reason beside it: `{"bwt_gem": None, "bwt_gem_undefined": "needs
-at least 2 stages, got 1"}`, so that results are JSON.
+`metric.compute()`. The metrics are those of one accuracy matrix, `cl_bench.metrics.METRICS`, with
+the same values. An undefined one is None, with its reason beside it, so that results are JSON:
+`{"bwt_gem": None, "bwt_gem_undefined": "needs at least 2 stages, got 1"}`.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ class MatrixMetric(evaluate.Metric):  # type: ignore[misc]  # evaluate ships no 
 
 
 def load(name: str = "all", **options: Any) -> MatrixMetric:
-    """The metric of that name, or all; an unknown name is a `ValueError` with a suggestion."""
+    """Return the metric of that name, or all; raise `ValueError` for an unknown name."""
     return MatrixMetric(name, **options)
 
 

@@ -1,4 +1,4 @@
-"""docs/metrics.md, made from the tables and docstrings of the metrics:
+"""Writes docs/metrics.md from the tables and docstrings of the metrics:
 
 python -m cl_bench.metrics.page > docs/metrics.md
 """
@@ -22,7 +22,7 @@ NaN; a wrong shape is a `ValueError`. `cl-bench metrics MATRIX.csv` computes the
 
 
 def markdown() -> str:
-    """Every metric and statistic as a Markdown page."""
+    """Return every metric and statistic as a Markdown page."""
     matrix = {
         name: Measure(metric.summary, "one accuracy matrix", metric.function)
         for name, metric in METRICS.items()
@@ -43,7 +43,7 @@ def _group(title: str, measures: Mapping[str, Measure]) -> Iterator[str]:
 
 
 def _parameters(function: Callable[..., object]) -> Iterator[str]:
-    """The names, with the defaults of those that have one."""
+    """Yield the parameters' names, with their defaults."""
     for parameter in signature(function).parameters.values():
         default = parameter.default
         yield parameter.name if default is parameter.empty else f"{parameter.name}={default}"

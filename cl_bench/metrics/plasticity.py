@@ -19,7 +19,7 @@ Parameters = Mapping[str, ArrayLike]
 
 
 def plasticity_ratio(after_S: ArrayLike, base_S: ArrayLike) -> float | Undefined:
-    """What fresh RL from a checkpoint reaches over what it reaches from the base; below 1: lost.
+    """Accuracy that fresh RL reaches from a checkpoint, over that from the base; below 1 is a loss.
 
     mean_S(final accuracy from the checkpoint) / mean_S(final accuracy from the base), both probes
     on the same task, with the same seeds and budget. Tiwari et al. 2026 (FST), claim 5. The arrays

@@ -1,4 +1,4 @@
-"""Where a learning curve is heading: a sigmoid in the samples spent. Needs scipy when called."""
+"""The asymptote of a learning curve, by a sigmoid in the samples spent. Needs scipy when called."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cl_bench.metrics import sigmoid
-from cl_bench.metrics.arrays import Array, growing, missing, real_array
+from cl_bench.metrics.arrays import Array, growing, missing, real_array, shares
 from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, Interval, percentile
 from cl_bench.metrics.undefined import Undefined
 
 LEAST_POINTS = 6
+"""Points of a curve, at least, to fit four parameters to."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,10 @@ class Asymptote:
     residual: float
     """Root mean squared distance of the (mean) curve's points from the fit, in accuracy."""
     resampled: str
-    """What the interval resamples: `seeds`, or with one seed the `residuals` of its points."""
+    """The units that the interval resamples: `seeds`, or the `residuals` of a single seed."""
 
     def at(self, samples_P: ArrayLike) -> Array:
-        """The fitted accuracies at these samples."""
+        """Return the fitted accuracies at these samples."""
         spent = np.asarray(samples_P, dtype=np.float64)
         share = self.start / self.asymptote if self.asymptote else 0.0
         parameters = [self.asymptote, share, np.log(self.midpoint), self.exponent]
@@ -46,7 +47,7 @@ class Asymptote:
 
 @dataclass(frozen=True)
 class AsymptoteDifference:
-    """How much higher a learner's curves are heading than another's, over tasks and for each."""
+    """The difference of two learners' asymptotes, over tasks and for each task."""
 
     mean: Estimate | Undefined
     """A of the first − A of the second, mean over the tasks for which both are defined; undefined
@@ -96,7 +97,7 @@ def asymptote_difference(
     resamples: int = 200,
     level: float = 0.95,
 ) -> AsymptoteDifference | Undefined:
-    """How much higher a learner's curves are heading than another's, mean over tasks.
+    """Difference of the accuracies that two learners' curves approach, mean over tasks.
 
     A of the first minus A of the second (see `asymptote`) over the tasks for which both are
     defined. `first_J_S_P`, shape (J, S, P), are accuracies on J tasks with S seeds at
@@ -137,7 +138,7 @@ def _same_tasks_and_seeds(first_J_S_P: Array, second_J_S_Q: Array) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
-    """The parameters fitted to a mean curve, and A of its resamples."""
+    """The parameters fitted to a mean curve, and the A of each of its resamples."""
 
     best: Array
     acc_S_P: Array
@@ -153,7 +154,7 @@ _Pair = tuple[_Fit | Undefined, _Fit | Undefined]
 def _fitted(
     acc_S_P: Array, samples_P: Array, drawn_R_S: NDArray[np.int64], generator: np.random.Generator
 ) -> _Fit | Undefined:
-    """The fit of the mean over seeds and, starting from it, those of the resamples."""
+    """Fit the mean over seeds and then, starting from that fit, every resample."""
     if len(samples_P) < LEAST_POINTS:
         return Undefined(f"needs at least {LEAST_POINTS} points, got {len(samples_P)}")
     mean_P = acc_S_P.mean(axis=0)
@@ -180,7 +181,7 @@ def _fitted(
 def _residual_draws(
     acc_P: Array, fitted_P: Array, resamples: int, generator: np.random.Generator
 ) -> Array:
-    """Curves to fit again for a single seed, shape (resamples, P), within 0 to 1."""
+    """Return resampled curves of a single seed, shape (resamples, P), cut to 0 to 1."""
     residuals = acc_P - fitted_P
     drawn_R_P = generator.integers(len(acc_P), size=(resamples, len(acc_P)))
     curves: Array = np.clip(fitted_P + (residuals - residuals.mean())[drawn_R_P], 0, 1)
@@ -223,7 +224,7 @@ def _compared(pairs: Sequence[_Pair], level: float) -> AsymptoteDifference:
 
 
 def _minus(pairs: Sequence[_Pair], level: float) -> Estimate | Undefined:
-    """First minus second in A, mean over these tasks; the first reason if a fit is undefined."""
+    """Return first A minus second A, mean over these tasks, or the first reason against it."""
     values, drawn = [], []
     for first, second in pairs:
         if isinstance(first, Undefined):
@@ -242,7 +243,7 @@ def _minus(pairs: Sequence[_Pair], level: float) -> Estimate | Undefined:
 def _checked(
     name: str, acc: ArrayLike, samples_name: str, samples: ArrayLike
 ) -> tuple[Array, Array]:
-    """Both as arrays, (…, S, P) and (P,); `ValueError` if they cannot be learning curves."""
+    """Return both as arrays, (…, S, P) and (P,); raise `ValueError` if they are not curves."""
     curves = real_array(name, acc, name.partition("_")[2].replace("_", ""))
     samples_P = real_array(samples_name, samples, samples_name[-1])
     if curves.shape[-1:] != samples_P.shape:
@@ -250,7 +251,5 @@ def _checked(
             f"{samples_name} has the shape ({curves.shape[-1]},); got {samples_P.shape}."
         )
     growing(samples_name, samples_P)
-    outside = curves[(curves < 0) | (curves > 1)]
-    if len(outside):
-        raise ValueError(f"{name} holds accuracies from 0 to 1; got {outside[0]:g}.")
+    shares(name, curves)
     return curves, samples_P

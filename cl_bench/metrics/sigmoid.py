@@ -10,14 +10,18 @@ from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.undefined import Undefined
 
 _ON_BOUND = 1e-4
+"""Distance from a bound that counts as on it; the optimiser never quite gets there."""
 _LEAST_RISE = 1e-3
-"""Accuracy by which a fitted curve must rise over the points, to be more than noise's shadow."""
+"""Accuracy by which a fitted curve must rise over the points to count as rising."""
 _STEEPEST = 20.0
-"""Largest exponent B; a steeper curve is a step that no evaluation schedule resolves."""
+"""Largest exponent B; a steeper curve is a step between two evaluations."""
 
 
 def curve(parameters: Array, samples_P: Array) -> Array:
-    """R at the samples for (A, R0 / A, ln C_mid, B); the bounds of these make a box."""
+    """Return R at the samples for the parameters (A, R0 / A, ln C_mid, B).
+
+    In these parameters the constraint R0 ≤ A is a bound of one of them alone, as the fit needs it.
+    """
     top, share, log_mid, exponent = parameters
     with np.errstate(divide="ignore", over="ignore"):
         gained = 1 / (1 + np.exp(exponent * (log_mid - np.log(samples_P))))
@@ -26,7 +30,7 @@ def curve(parameters: Array, samples_P: Array) -> Array:
 
 
 def _slopes(parameters: Array, samples_P: Array) -> Array:
-    """The derivatives of `curve` by its parameters, shape (P, 4)."""
+    """Return the derivatives of `curve` by its parameters, shape (P, 4)."""
     top, share, log_mid, exponent = parameters
     with np.errstate(divide="ignore", over="ignore"):
         before = log_mid - np.log(samples_P)
@@ -39,7 +43,10 @@ def _slopes(parameters: Array, samples_P: Array) -> Array:
 
 
 def fit(acc_P: Array, samples_P: Array, starts: list[Array] | None = None) -> Array:
-    """The parameters with the least squared error reached from any start, by default twelve."""
+    """Return the parameters with the least squared error, from the best of several starts.
+
+    Without `starts` there are twelve.
+    """
     from scipy.optimize import least_squares
 
     low, high = _bounds(samples_P)
@@ -58,7 +65,7 @@ def fit(acc_P: Array, samples_P: Array, starts: list[Array] | None = None) -> Ar
 
 
 def on_bound(parameters: Array, samples_P: Array) -> Undefined | None:
-    """Why the curve does not show where it ends, if A is at one of its bounds."""
+    """Return why the curve does not show where it ends, if A is at one of its bounds, or None."""
     if parameters[0] > 1 - _ON_BOUND:
         return Undefined("the fitted asymptote is at its bound, 1: the curve does not level off")
     if _is_flat(parameters, samples_P):
@@ -67,7 +74,7 @@ def on_bound(parameters: Array, samples_P: Array) -> Undefined | None:
 
 
 def top(parameters: Array, samples_P: Array) -> float:
-    """A; R0 if the curve does not rise over the points, whose A could be anything."""
+    """Return A, or R0 if the curve does not rise over the points: its A could be anything."""
     asymptote, share, *_ = parameters
     flat = asymptote <= 1 - _ON_BOUND and _is_flat(parameters, samples_P)
     return float(asymptote * share if flat else asymptote)
@@ -85,7 +92,7 @@ def _bounds(samples_P: Array) -> tuple[Array, Array]:
 
 
 def _starts(acc_P: Array, samples_P: Array) -> list[Array]:
-    """Twelve first guesses, because the squared error has several minima."""
+    """Return twelve first guesses, because the squared error has several minima."""
     spent = samples_P[samples_P > 0]
     top = min(max(float(acc_P.max()), 0.01), 0.99)
     share = min(max(float(acc_P[0]) / top, 0.01), 0.99)

@@ -1,4 +1,4 @@
-"""What happens to a finished task during and after later stages."""
+"""The fate of a finished task during and after later stages."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def min_accuracy(acc_E_J: ArrayLike, stage_E: ArrayLike) -> float | Undefined:
     if isinstance(checked, Undefined):
         return checked
     acc, stage = checked
-    finished = range(acc.shape[1] - 1)
+    finished = range(acc.shape[1] - 1)  # tasks count from 0 here, stages from 1
     return float(np.mean([acc[stage > task + 1, task].min() for task in finished]))
 
 
 def stability_gap(acc_E_J: ArrayLike, stage_E: ArrayLike) -> float | Undefined:
-    """Dip of finished tasks inside later stages that is gone at their ends; 0 is none, never below.
+    """Dip of finished tasks inside later stages that is gone at the stages' ends; at least 0.
 
     Mean over stages s ≥ 2 and tasks j < s of min(R[s−1, j], R[s, j]) − min_{e in s} R[e, j], with
     R[s, j] the accuracy at the end of stage s: what evaluation at stage ends alone misses. The
@@ -85,7 +85,10 @@ def general_ability_delta(acc_I_D: ArrayLike) -> float | Undefined:
 def _evaluations(
     acc_E_J: ArrayLike, stage_E: ArrayLike, own_ends: bool
 ) -> tuple[Array, Array] | Undefined:
-    """Both arrays checked; `own_ends` says whether a task's accuracy at its own end is read."""
+    """Return both arrays after checks, or why values are missing.
+
+    `own_ends` says whether the accuracy of a task at the end of its own stage is needed.
+    """
     acc = real_array("acc_E_J", acc_E_J, "EJ")
     stage = real_array("stage_E", stage_E, "E")
     same_shape(rows_of_acc_E_J=acc[:, :1].ravel(), stage_E=stage)

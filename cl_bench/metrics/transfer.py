@@ -13,6 +13,7 @@ from cl_bench.metrics.arrays import (
     missing_cells,
     real_array,
     same_shape,
+    shares,
 )
 from cl_bench.metrics.undefined import Undefined
 
@@ -59,7 +60,8 @@ def forward_transfer_auc(
     undefined = missing(curve_J_P=curve, single_J_P=single, samples_P=samples)
     if undefined is not None:
         return undefined
-    _shares(curve_J_P=curve, single_J_P=single)
+    shares("curve_J_P", curve)
+    shares("single_J_P", single)
     if len(samples) < 2:
         return Undefined("an area needs at least 2 points, got 1")
     area, alone = _area(curve, samples), _area(single, samples)
@@ -71,13 +73,6 @@ def forward_transfer_auc(
 
 
 def _area(curve_J_P: Array, samples_P: Array) -> Array:
-    """Mean height under each curve, shape (T,)."""
+    """Return the mean height under each curve, shape (T,)."""
     area: Array = np.trapezoid(curve_J_P, samples_P, axis=1) / (samples_P[-1] - samples_P[0])
     return area
-
-
-def _shares(**arrays: Array) -> None:
-    for name, array in arrays.items():
-        outside = array[(array < 0) | (array > 1)]
-        if len(outside):
-            raise ValueError(f"{name} holds accuracies from 0 to 1; got {outside[0]:g}.")

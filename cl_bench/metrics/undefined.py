@@ -5,12 +5,10 @@ Not 0 and not NaN: both would travel silently into an average.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, NoReturn
-
-_LAYOUT = re.compile(r"(?:(?P<fill>.)?(?P<align>[<>^=]))?[+\- ]?#?0?(?P<width>\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +16,7 @@ class Undefined:
     """A metric without a value, and why: `Undefined("needs at least 2 stages, got 1")`.
 
     Two are equal when their reasons are. Arithmetic, ordering and truth raise a `TypeError` with
-    the reason; ask `isinstance(value, Undefined)` first. `format` accepts what a float would, so
-    that a table can print both.
+    the reason; ask `isinstance(value, Undefined)` first. `cl_bench.metrics.quantities` writes both.
     """
 
     reason: str
@@ -27,16 +24,9 @@ class Undefined:
     def __str__(self) -> str:
         return f"undefined: {self.reason}"
 
-    def __format__(self, spec: str) -> str:
-        """The whole text without a format, else `undefined` at the format's width."""
-        if not spec:
-            return str(self)
-        layout = _LAYOUT.match(spec)
-        assert layout is not None  # every part of the pattern is optional
-        align = (layout["align"] or ">").replace("=", ">")
-        return format("undefined", f"{layout['fill'] or ' '}{align}{layout['width'] or ''}")
-
-    if not TYPE_CHECKING:  # a type checker refuses these by itself; at run time the reason is told
+    # A type checker refuses arithmetic by itself, if it does not see these; at run time they tell
+    # the reason.
+    if not TYPE_CHECKING:
         __array_ufunc__ = None
 
         def _refuse(self, *_: object) -> NoReturn:
@@ -54,8 +44,17 @@ class Undefined:
 
 
 def finite(value: float | Undefined) -> float | Undefined:
-    """A value unless it is infinite or NaN: one such number in a table must not take a mean over
-    all seeds with it."""
+    """Return `value`, or `Undefined` if it is infinite or NaN: that would spoil a mean of seeds."""
     if isinstance(value, Undefined) or isfinite(value):
         return value
     return Undefined("it is not a finite number")
+
+
+def mean_of(values: Iterable[float | Undefined]) -> float | Undefined:
+    """The mean of at least one value; undefined with the first reason where one has none."""
+    found = []
+    for value in values:
+        if isinstance(value, Undefined):
+            return value
+        found.append(value)
+    return sum(found) / len(found)

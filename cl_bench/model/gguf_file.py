@@ -1,7 +1,7 @@
-"""A causal LM and its tokenizer from a GGUF file, as a float32 model that trains and is saved.
+"""A causal LM and its tokenizer from a GGUF file, as a float32 model that can be trained and saved.
 
-Everything comes from the one file, so that its SHA-256 names the model. Its quantised weights are
-unpacked: what they were rounded to is the base model, and training goes on from there.
+Everything comes from the one file, so that its SHA-256 names the model. Quantised weights are
+unpacked: the rounded values are the base model, and training starts from them.
 """
 
 from __future__ import annotations
@@ -23,27 +23,28 @@ if TYPE_CHECKING:
 
 SUFFIX = ".gguf"
 _PLAIN = {"F64", "F32", "F16", "BF16"}
-"""Types of tensors whose values were not quantised."""
+"""The types of tensors that are not quantised."""
 _DIGITS_APART = {
     *("smollm", "starcoder", "refact", "command-r"),
     *("codeshell", "exaone", "minerva-7b"),
 }
-"""Values of tokenizer.ggml.pre under which llama.cpp cuts a text at every digit first."""
+"""Values of tokenizer.ggml.pre for which llama.cpp first cuts a text at every digit."""
 _REASON = 200
+"""Characters of a library's message that are passed on."""
 _ORIGINAL = "Give the folder of the original model, with config.json and model.safetensors."
 _log = logging.getLogger(__name__)
 
 
 def is_gguf(name: str | Path) -> bool:
-    """Whether the name is that of a GGUF file."""
+    """Tell whether the name is that of a GGUF file."""
     return Path(name).suffix.lower() == SUFFIX
 
 
 def find(path: Path) -> Path | None:
-    """The GGUF file that `path` is, or that is the model of the folder `path`; None if none is.
+    """Return the GGUF file at `path`, or the one in the folder `path`, or None.
 
-    A folder with a config.json is no such folder, whatever else it holds; several GGUF files are a
-    `ModelError`.
+    A folder with a config.json is a Hugging Face folder, even if it holds GGUF files too. Raises
+    `ModelError` if a folder holds several.
     """
     if not path.is_dir():
         return path if is_gguf(path) else None
@@ -59,10 +60,10 @@ def find(path: Path) -> Path | None:
 
 
 def load(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The model, in float32, and the tokenizer of a GGUF file.
+    """Return the model, in float32, and the tokenizer of a GGUF file.
 
-    What is damaged or of an architecture that transformers does not read is a `ModelError`;
-    whatever else transformers raises passes.
+    Raises `ModelError` for a damaged file and for an architecture that transformers does not read.
+    Other errors of transformers are not caught.
     """
     with TemporaryDirectory(prefix="cl-bench-gguf-") as home, _read_once():
         # transformers would also read the other files of the folder, which the hash does not name.
@@ -103,14 +104,14 @@ def _load(file: Path, alone: Path) -> tuple[PreTrainedModel, PreTrainedTokenizer
     missing = sorted(report["missing_keys"])
     if missing:
         raise ModelError(
-            f"{file} is no whole model: {len(missing)} of its tensors are missing, such as "
+            f"{file} is not a whole model: {len(missing)} of its tensors are missing, such as "
             f"{missing[0]}. It may be one part of several; join them, or fetch it again."
         )
     return model, tokenizer
 
 
 def _reader(file: Path, alone: Path) -> GGUFReader:
-    """The file's fields and tensors, none of them unpacked yet."""
+    """Return the file's fields and tensors, still packed."""
     import gguf
 
     try:
@@ -120,12 +121,12 @@ def _reader(file: Path, alone: Path) -> GGUFReader:
     except Exception as error:  # a damaged file can break its reader in any way
         reason = one_line(str(error), _REASON) or type(error).__name__
         raise ModelError(
-            f"{file} is no GGUF file, or a damaged one ({reason}). Fetch it again."
+            f"{file} is not a GGUF file, or it is damaged ({reason}). Fetch it again."
         ) from error
 
 
 def _text(reader: GGUFReader, name: str) -> str:
-    """A field's text; empty if there is none."""
+    """Return a field's text, empty if there is no such field."""
     field = reader.fields.get(name)
     if field is None or not field.data:
         return ""
@@ -135,7 +136,8 @@ def _text(reader: GGUFReader, name: str) -> str:
 def _require_known(file: Path, architecture: str) -> None:
     from transformers import modeling_gguf_pytorch_utils as reading
 
-    # The list names its own sections, too, and spells some names with an underscore.
+    # transformers' list contains two names that are sections of itself, and spells some
+    # architectures with an underscore where GGUF files have none.
     known = set(reading.GGUF_SUPPORTED_ARCHITECTURES) - {"general", "tokenizer"}
     plain = {name.replace("_", "").replace("-", "") for name in known}
     if architecture.replace("_", "").replace("-", "") not in plain:
@@ -169,8 +171,8 @@ def _mend(tokenizer: PreTrainedTokenizerBase, split: str) -> None:
 @cache
 def _note(file: Path, types: str) -> None:
     _log.warning(
-        "The weights of %s were stored as %s: what they were rounded to is part of the base model. "
-        "They are unpacked, and trained as float32.",
+        "The weights of %s were stored as %s. They are unpacked and trained as float32; the "
+        "rounded values are the base model.",
         file.name,
         types,
     )

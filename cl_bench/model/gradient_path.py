@@ -1,7 +1,7 @@
-"""Shortcuts on the way back through a model that save memory; gradients stay what they are.
+"""Two shortcuts in the backward pass that save memory and leave every gradient as it is.
 
-They hold for `backward()` alone, not for `torch.autograd.grad`: gradients are added to the weights
-from within the walk, as in checkpointing that re-enters autograd.
+They work with `backward()` alone, not with `torch.autograd.grad`: gradients are added to
+`weight.grad` from within the backward pass, as in checkpointing that re-enters autograd.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 
 def cut(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """`tensors` as they are; their graph is walked back by itself once all gradients are there.
+    """Return `tensors` with equal values, cut off from the graph that made them.
 
-    Where a model is read twice, the second time with what the first one made, autograd would hold
-    the gradient of every weight from the second until that from the first is there.
+    That graph gets a backward pass of its own, as soon as the gradients of all `tensors` are known.
+    Where a model is read twice, and the second reading uses results of the first, autograd would
+    run one backward pass over both, and hold the second reading's gradient of every weight until
+    the first reading's is there to be added.
     """
     apart: tuple[Tensor, ...] = _Apart.apply(_mark(), list(tensors))  # type: ignore[no-untyped-call]
     return apart
@@ -29,15 +31,16 @@ def cut(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
 
 @contextmanager
 def vocabulary_in_place(model: PreTrainedModel) -> Iterator[None]:
-    """Within, gradients of input embeddings and output head are added to those already there.
+    """Within this context, gradients of embeddings and output head are added in place.
 
-    Autograd would make tensors of the whole vocabulary's size in every pass, one for the embeddings
-    and one for the head, and a third to add them where the two share their weight.
+    Autograd would make two tensors of the whole vocabulary's size in every pass, one for the
+    embeddings and one for the head, and a third to add them where the two share their weight.
     """
     embeddings: Any = model.get_input_embeddings()
     head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     handles: list[Any] = []
-    # Subclasses may do more than look up or multiply.
+    # Only the plain classes: a subclass may do more than look up or multiply, and the backward
+    # passes below know nothing of it.
     if type(embeddings) is torch.nn.Embedding and embeddings.max_norm is None:
         handles.append(embeddings.register_forward_hook(_look_up))
     if type(head) is torch.nn.Linear and getattr(head, "bias", None) is None:
@@ -50,7 +53,10 @@ def vocabulary_in_place(model: PreTrainedModel) -> Iterator[None]:
 
 
 def _mark() -> Tensor:
-    """What makes a function's outputs need a gradient, whatever it is given besides."""
+    """Return an input that makes an autograd function's outputs need a gradient.
+
+    The other inputs are detached, or in a list, and would not.
+    """
     return torch.ones((), requires_grad=True)
 
 
@@ -73,7 +79,10 @@ def _multiply(module: torch.nn.Linear, inputs: tuple[Tensor], found: Tensor) -> 
 
 
 class _Apart(torch.autograd.Function):
-    """The tensors come in a list, which autograd does not look into."""
+    """Passes tensors on, and starts a backward pass of their graph when their gradients are known.
+
+    The tensors come in a list, because autograd does not look into lists: so the graph ends here.
+    """
 
     @staticmethod
     def forward(context: Any, _mark: Tensor, tensors: list[Tensor]) -> tuple[Tensor, ...]:
@@ -87,31 +96,35 @@ class _Apart(torch.autograd.Function):
 
 
 class _LookedUp(torch.autograd.Function):
+    """Passes on `found`, looked up before; adds its gradient to the embedding's rows of `ids`."""
+
     @staticmethod
     def forward(
         context: Any, _mark: Tensor, found: Tensor, module: torch.nn.Embedding, ids: Tensor
     ) -> Tensor:
         context.module, context.ids = module, ids
-        return found.clone()
+        return found.clone()  # autograd takes an input that is returned for untouched
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[None, None, None, None]:
-        weight, unmoved = context.module.weight, context.module.padding_idx
+        weight, padding = context.module.weight, context.module.padding_idx
         ids = context.ids.flatten()
         rows = gradient.flatten(0, -2).to(weight.dtype)
-        if unmoved is not None:
-            rows = rows.masked_fill((ids == unmoved)[:, None], 0.0)
+        if padding is not None:  # `torch.nn.Embedding` never trains this row
+            rows = rows.masked_fill((ids == padding)[:, None], 0.0)
         _gradient(weight).index_add_(0, ids, rows)
         return None, None, None, None
 
 
 class _Multiplied(torch.autograd.Function):
+    """Passes on `found`, multiplied before; adds the weight's gradient in place."""
+
     @staticmethod
     def forward(
         context: Any, _mark: Tensor, hidden: Tensor, found: Tensor, module: torch.nn.Linear
     ) -> Tensor:
         context.hidden, context.module = hidden.detach(), module
-        return found.clone()
+        return found.clone()  # autograd takes an input that is returned for untouched
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[None, Tensor, None, None]:

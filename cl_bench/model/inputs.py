@@ -1,7 +1,8 @@
-"""How a model takes rows of tokens: padded to one width, with a cache of keys and values.
+"""A model's inputs: rows of tokens padded to one width, and a cache of keys and values.
 
-transformers 5.24 renamed `past_key_values` to `cache`, in what models take and in what they return;
-before that there is the old name alone, and after it the old one warns.
+transformers 5.24 renamed `past_key_values` to `cache`, as an argument and as a result. Older
+versions have the old name only, and newer ones warn of it. The old name can go here when the oldest
+supported version is 5.24.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _NEW, _OLD = "cache", "past_key_values"
 
 
 def left_pad(rows: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
-    """Token ids (rows, longest row) padded on the left, and the mask of what is no padding."""
+    """Return token ids (rows, longest row), padded on the left, and their mask (1: a token)."""
     width = max(len(row) for row in rows)
     ids = torch.full((len(rows), width), pad)
     mask = torch.zeros((len(rows), width), dtype=torch.long)
@@ -33,7 +34,7 @@ def left_pad(rows: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
 
 
 def cache_of(output: Any, model: PreTrainedModel) -> Cache:
-    """The cache in what a model returned; a `ModelError` if its rows cannot be chosen."""
+    """Return the cache in a model's output; raise `ModelError` if its rows cannot be reordered."""
     from transformers import Cache
 
     cache = getattr(output, _NEW if hasattr(output, _NEW) else _OLD)
@@ -46,5 +47,5 @@ def cache_of(output: Any, model: PreTrainedModel) -> Cache:
 
 
 def cache_argument(model: PreTrainedModel) -> str:
-    """The name by which a model takes a cache."""
+    """Return the name of the argument by which a model takes a cache."""
     return _NEW if _NEW in signature(model.forward).parameters else _OLD

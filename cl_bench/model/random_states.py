@@ -12,14 +12,14 @@ import torch
 
 
 def seed_everything(seed: int) -> None:
-    """Seed all global generators."""
+    """Seed the global generators of Python, numpy and torch."""
     random.seed(seed)
-    np.random.seed(seed % 2**32)
+    np.random.seed(seed % 2**32)  # numpy takes no larger seed
     torch.manual_seed(seed)
 
 
 def random_states() -> dict[str, Any]:
-    """The states of all global generators, those of every GPU included."""
+    """Return the states of all global generators, those of every GPU included."""
     version, internal, gauss = random.getstate()
     name, keys, *rest = np.random.get_state(legacy=True)
     gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
@@ -44,10 +44,7 @@ def restore_random_states(states: dict[str, Any]) -> None:
 
 @contextmanager
 def random_states_kept(device: torch.device) -> Iterator[None]:
-    """Undo, at the end, whatever is drawn from or done to the global generators inside.
-
-    Of the GPUs', that of `device`.
-    """
+    """Restore all global generators at the end of this context; of the GPUs', that of `device`."""
     python, numpy = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):

@@ -1,9 +1,9 @@
-"""What a model says of responses: log-probabilities, entropies and divergences.
+"""Log-probabilities, entropies and divergences of given responses.
 
-For training (`response_logits` and what builds on it) each different prompt is read once for all
-its responses: the rollouts of a group repeat their prompt. Its cache is copied to the rows that
-share it, on the gradient's path, so that gradients are those of whole texts read row by row.
-Divergences come from whole texts (`text_log_probs`), without gradient.
+For training (`response_logits` and the functions that use it) each different prompt is read once
+for all its responses, because the rollouts of a group repeat their prompt. Its cache is copied to
+the rows that share it, and gradients flow through the copies, so that they are those of whole texts
+read row by row. Divergences come from whole texts (`text_log_probs`), without gradient.
 """
 
 from __future__ import annotations
@@ -24,35 +24,39 @@ if TYPE_CHECKING:
     from transformers import Cache, PreTrainedModel
 
 MOST_LOGITS = 2**26
-"""Numbers in one pass's logits up to which they are held at once (256 MB)."""
+"""Numbers in the logits of one pass with gradient, at most (256 MB); above, TRL's fused head is
+used, which never holds all of them."""
 
 
 def response_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int) -> Tensor:
-    """The logits from which each response token is drawn: (rows, keep, vocabulary), in float32.
+    """Return the logits that predict each response token: (rows, keep, vocabulary), in float32.
 
     `ids` and `mask` are (rows, length): a prompt padded on the left, then `keep` tokens of a
-    response padded on the right. What stands at padding means nothing. Gradients come by
-    `backward()` (see `cl_bench.model.gradient_path`).
+    response padded on the right. The values at padding are meaningless. Gradients come through
+    `backward()` only (see `cl_bench.model.gradient_path`).
     """
     with vocabulary_in_place(model):
         return _response_logits(model, ids, mask, keep)
 
 
 def _response_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int) -> Tensor:
+    # Two prompts are the same if ids and padding are; `places` has the number of each row's prompt.
     prompts, places = torch.unique(
         torch.stack([ids[:, :-keep], mask[:, :-keep]], dim=1), dim=0, return_inverse=True
     )
     responses = ids[:, -keep:]
+    # Padding on the left shifts no position; what padding itself gets does not matter, if valid.
     positions = (mask.cumsum(-1) - 1).clamp_min(0)
     read = model(
         input_ids=prompts[:, 0],
         attention_mask=prompts[:, 1],
         position_ids=(prompts[:, 1].cumsum(-1) - 1).clamp_min(0),
         use_cache=True,
-        logits_to_keep=1,
+        logits_to_keep=1,  # only the last position predicts a token of the response
     )
     cache = cache_of(read, model)
     last = _cut_between(read.logits, cache)
+    # From one row a prompt to one row a response; autograd adds up the gradients of the copies.
     cache.reorder_cache(cast(torch.LongTensor, places))
     rest = model(
         input_ids=responses,
@@ -61,11 +65,16 @@ def _response_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: in
         use_cache=True,
         **{cache_argument(model): cache},
     )
+    # The prompt's end predicts the first token, each token the next one, the last token nothing.
     return torch.cat([last[places], rest.logits[:, :-1]], dim=1).float()
 
 
 def _cut_between(logits: Tensor, cache: Cache) -> Tensor:
-    """`cut` at `logits`, which are returned, and in the `cache`, in place."""
+    """`cut` the graph at the `logits`, which are returned, and in the `cache`, in place.
+
+    A cache is cut at all tensors that its layers hold, whatever they call them, because cache
+    classes differ from architecture to architecture.
+    """
     if not logits.requires_grad:
         return logits
     held, layout = tree_flatten([logits, *(vars(layer) for layer in cache.layers)])
@@ -83,8 +92,11 @@ def _cut_between(logits: Tensor, cache: Cache) -> Tensor:
 def response_log_probs(
     model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int, temperature: float
 ) -> tuple[Tensor, Tensor]:
-    """Log-probability of every response token, and the entropy (nats, no gradient) of its
-    distribution; both (rows, keep), from rows as in `response_logits`."""
+    """Return the log-probability of every response token, and its distribution's entropy.
+
+    Both are (rows, keep), from rows as in `response_logits`; the entropy is in nats and without
+    gradient.
+    """
     log_prob = torch.log_softmax(response_logits(model, ids, mask, keep) / temperature, dim=-1)
     chosen = log_prob.gather(-1, ids[:, -keep:, None])[..., 0]
     with torch.no_grad():
@@ -97,7 +109,7 @@ def response_log_probs(
 def frozen_log_probs(
     model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int, temperature: float
 ) -> Tensor:
-    """The first of `response_log_probs` without gradient, a few rows at a time."""
+    """Return the first result of `response_log_probs`, without gradient, a few rows at a time."""
     rows = scoring_rows(model, keep, len(ids))
     parts = [slice(first, first + rows) for first in range(0, len(ids), rows)]
     return torch.cat(
@@ -109,14 +121,16 @@ def frozen_log_probs(
 class Divergence:
     """Exact D_KL(p ‖ q) along sampled responses, in nats, and the entropy of p there.
 
-    Sums over the response's tokens, one entry a response; `tokens` are their counts. `deployed` is
-    the divergence from the base under the seed prompt, whatever prompt the response was made under.
+    Each tensor has one number a response, summed over its tokens.
     """
 
     kl_N: Tensor
+    """D_KL(p ‖ q), both under the response's own prompt."""
     entropy_N: Tensor
     tokens_N: Tensor
+    """Counts of tokens."""
     deployed_N: Tensor
+    """The divergence from the base under the seed prompt, whatever the response's own prompt."""
 
     @property
     def per_token(self) -> float:
@@ -150,8 +164,11 @@ def text_log_probs(
     pad: int,
     temperature: float,
 ) -> tuple[Tensor, Tensor]:
-    """Log-probabilities (rows, longest response, vocabulary) at the responses of (prompt, response)
-    `rows`, whose ends are aligned, and where there is a token."""
+    """Return log-probabilities at the responses of (prompt, response) `rows`, and their mask.
+
+    Shapes are (rows, longest response, vocabulary) and (rows, longest response). Responses are
+    aligned at their ends; the mask is true where a response has a token.
+    """
     ids, mask = left_pad([(*prompt, *response) for prompt, response in rows], pad)
     ids, mask = ids.to(model.device), mask.to(model.device)
     keep = max(len(response) for _, response in rows)
@@ -162,14 +179,15 @@ def text_log_probs(
 
 
 def divergence_of(log_p: Tensor, log_q: Tensor, sampled: Tensor) -> Tensor:
-    """D_KL(p ‖ q) summed over the tokens of each row, from two of `text_log_probs`."""
+    """Return D_KL(p ‖ q) summed over the tokens of each row, from two of `text_log_probs`."""
     prob = log_p.exp()
+    # A token of probability 0 would contribute 0 * inf; and rounding can take a sum below 0.
     kl = torch.where(prob > 0, prob * (log_p - log_q), 0.0).sum(-1).clamp_min(0.0)
     return (kl * sampled).sum(-1).cpu()
 
 
 def entropy_of(log_p: Tensor, sampled: Tensor) -> Tensor:
-    """The entropy of p summed over the tokens of each row, from `text_log_probs`."""
+    """Return the entropy of p summed over the tokens of each row, from `text_log_probs`."""
     prob = log_p.exp()
     entropy = -torch.where(prob > 0, prob * log_p, 0.0).sum(-1)
     return (entropy * sampled).sum(-1).cpu()
@@ -178,7 +196,7 @@ def entropy_of(log_p: Tensor, sampled: Tensor) -> Tensor:
 def _next_log_probs(
     model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int, temperature: float
 ) -> Tensor:
-    """Log-probabilities (rows, keep, vocabulary) of each of the last `keep` tokens' positions."""
+    """Return log-probabilities (rows, keep, vocabulary) that predict the last `keep` tokens."""
     training = model.training
     model.train(False)
     positions = (mask.cumsum(-1) - 1).clamp_min(0)
@@ -188,7 +206,8 @@ def _next_log_probs(
         position_ids=positions,
         use_cache=False,
         logits_to_keep=keep + 1,
-    ).logits[:, :-1]
+    ).logits[:, :-1]  # the last position predicts a token after the response
     model.train(training)
+    # Greedy decoding has no distribution of its own; the model's is measured.
     scale = temperature if temperature > 0 else 1.0
     return torch.log_softmax(logits.float() / scale, dim=-1)

@@ -15,12 +15,13 @@ import numpy as np
 import torch
 
 from cl_bench.contract.prompts import chat
-from cl_bench.contract.stream import Course, stream
+from cl_bench.contract.stream import Course
+from cl_bench.contract.stream_names import stream
 from cl_bench.execution.problem_sets import stream_set
 from cl_bench.metrics.plasticity import dead_units, effective_rank, weight_distance
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.model import resolve
 from cl_bench.model.loading import load
+from cl_bench.model.named import resolve
 from cl_bench.model.policy import Policy
 from cl_bench.plasticity.table import DEAD_BELOW, Internals
 

@@ -10,10 +10,9 @@ from typing import Any
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.execution.preflight import require_whole
 from cl_bench.execution.settings import RunConfig
-from cl_bench.execution.stage_models import stage_models
 from cl_bench.export.exporting import require_same_base, weights_of, write_checkpoint_model
 from cl_bench.store.files import file_hash, replacing_folder, writing
-from cl_bench.store.run_directory import RunDirectory
+from cl_bench.store.run_directory import RunDirectory, stage_models
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from cl_bench.contract.errors import RunDirectoryError, at_least
 from cl_bench.contract.registry import DOMAINS
-from cl_bench.contract.stream import stream
+from cl_bench.contract.stream_names import stream
 from cl_bench.contract.validation import SEEDS, whole_number
 from cl_bench.execution.provenance import file_hashes
 from cl_bench.execution.settings import RunConfig
@@ -23,7 +23,7 @@ from cl_bench.metrics.stats.bootstrap import (
     percentile,
 )
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.model import resolve
+from cl_bench.model.named import resolve
 from cl_bench.plasticity.origins import Origin, origins
 from cl_bench.plasticity.probe import Probe, departures, options_of
 from cl_bench.plasticity.table import Internals, Plasticity, ProbedModel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cl_bench.contract.text import printable
+from cl_bench.metrics.quantities import NUMBER, RATIO, ROLLOUTS, SHARE, Quantity
 from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plasticity.origins import Origin
@@ -112,14 +113,18 @@ class Plasticity:
     def _probed(self) -> tuple[Text, Table]:
         table = _table("run", "after stage", "seeds", "accuracy", "from base", "ratio")
         for row in self.rows:
-            numbers = (_percent(row.accuracy), _percent(row.base_accuracy), _ratio(row.ratio))
+            numbers = (
+                SHARE.estimate(row.accuracy),
+                SHARE.estimate(row.base_accuracy),
+                RATIO.estimate(row.ratio),
+            )
             table.add_row(*_names(row), ",".join(map(str, row.seeds)), *numbers)
         probe, options = self.probe, self.probe.options
         a_step = f"{options['problems_per_step']} problems × {options['group_size']} a step"
         rate = f"learning rate {options['learning_rate']:g}"
         lines = [
             f"Plasticity: RL on {probe.domain} for {probe.steps} steps from each model",
-            f"Every probe: {probe.samples:,} samples, {a_step}, {rate}",
+            f"Every probe: {ROLLOUTS.text(probe.samples)} samples, {a_step}, {rate}",
             f"Other settings: those of {self.settings_of}",
         ]
         if any(len(row.seeds) > 1 for row in self.rows):
@@ -132,9 +137,9 @@ class Plasticity:
             now, base = row.internals, row.base_internals
             table.add_row(
                 *_names(row),
-                f"{now.dead_units:.1%} ({base.dead_units:.1%})",
-                f"{now.effective_rank:.1f} ({base.effective_rank:.1f})",
-                f"{now.weight_distance:.3f}",
+                _with_base(SHARE, now.dead_units, base.dead_units),
+                _with_base(NUMBER, now.effective_rank, base.effective_rank),
+                NUMBER.text(now.weight_distance),
             )
         title = f"Internals (the base's): diagnostics, no verdict; dead is |h| ≤ {DEAD_BELOW:g}"
         return Text(f"\n{title}"), table
@@ -158,21 +163,8 @@ def _table(*headings: str) -> Table:
     return table
 
 
-def _percent(value: Estimate | Undefined) -> str:
-    return _shown(value, "{:.1%}", lambda end: f"{100 * end:.0f}")
-
-
-def _ratio(value: Estimate | Undefined) -> str:
-    return _shown(value, "{:.3f}", lambda end: f"{end:.2f}")
-
-
-def _shown(value: Estimate | Undefined, mean: str, end: Callable[[float], str]) -> str:
-    """A value, and its interval, rounded more, where it has one."""
-    if isinstance(value, Undefined):
-        return mean.format(value)
-    ends = value.interval
-    within = "" if isinstance(ends, Undefined) else f" [{end(ends.low)}, {end(ends.high)}]"
-    return mean.format(value.value) + within
+def _with_base(of: Quantity, value: float | Undefined, base: float | Undefined) -> str:
+    return f"{of.text(value)} ({of.text(base)})"
 
 
 def _of(name: str, value: Estimate | Undefined) -> dict[str, object]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cl_bench.analysis.columns import Column
 from cl_bench.analysis.comparability import Key
 from cl_bench.analysis.entries import Status
+from cl_bench.analysis.run_values import Column
 from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.stats.ranks import Ranks
 from cl_bench.metrics.undefined import Undefined

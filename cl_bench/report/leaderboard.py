@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from cl_bench.analysis.columns import Column, columns
+from cl_bench.analysis.columns import columns
 from cl_bench.analysis.comparability import Key
-from cl_bench.analysis.entries import DAMAGED, Entry, Status, read_entry
-from cl_bench.analysis.run_values import RUN_METRICS
+from cl_bench.analysis.entries import DAMAGED, Entry, Status, own_metrics, read_entry
+from cl_bench.analysis.run_values import Column
 from cl_bench.contract.errors import ClBenchError
 from cl_bench.contract.registry import REFERENCE_LEARNER
 from cl_bench.metrics.undefined import Undefined
@@ -109,8 +109,7 @@ def _board(
 ) -> tuple[Board, list[Problem]]:
     runs, duplicates = rows_of_group(group)
     entries = [entry for row in runs for entry in row.by_seed.values()]
-    plugins = {name: None for e in entries for name in e.values if name not in RUN_METRICS}
-    shown = columns(plugins)
+    shown = columns(own_metrics(entries))
     reference = _reference(runs)
     rows = make_rows(runs, shown, ratios(entries, tables), reference)
     label = _label(rows, reference)

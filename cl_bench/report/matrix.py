@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cl_bench.analysis.plugin_metrics import plugin_metrics
+from cl_bench.analysis.plugin_metrics import plugin_metrics, plugin_quantity
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.text import printable
 from cl_bench.metrics import METRICS, Undefined
@@ -48,11 +48,13 @@ class OwnMatrix:
         """The metrics, a line each; the reason where one is undefined."""
         tasks = printable(", ".join(self.tasks), 200)
         count = len(self.tasks)
-        lines = [f"{count} task{'s' if count > 1 else ''} ({tasks}), in shares of 1"]
+        lines = [f"{count} task{'s' if count > 1 else ''} ({tasks})"]
         for name, value in self.metrics().items():
-            note = METRICS[name].summary if name in METRICS else ""
+            known = METRICS.get(name)
+            of = known.quantity if known else plugin_quantity(name)
+            note = known.summary if known else ""
             note = value.reason if isinstance(value, Undefined) else note
-            lines.append(f"{name:<26} {value:>9.4f}  {printable(note)}".rstrip())
+            lines.append(f"{name:<26} {of.text(value):>13}  {printable(note)}".rstrip())
         return "\n".join(lines)
 
     def json(self) -> str:

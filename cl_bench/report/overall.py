@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from cl_bench.analysis.columns import EFFICIENCY, Column
-from cl_bench.analysis.efficiency import BySeed
-from cl_bench.metrics.undefined import Undefined
+from cl_bench.analysis.columns import EFFICIENCY
+from cl_bench.analysis.paired import BySeed
+from cl_bench.analysis.run_values import Column
+from cl_bench.metrics.undefined import Undefined, mean_of
 from cl_bench.report.board import Board, Overall, OverallRow, Row
 from cl_bench.report.rows import differing, estimate, ranks
 from cl_bench.report.titles import titles
@@ -118,20 +119,11 @@ def _means(rows: Sequence[Row], name: str) -> BySeed:
     """By seed, the mean over boards; undefined with the first reason where one has no value."""
     assert name not in EFFICIENCY  # whose means are geometric
     seeds = sorted({seed for row in rows for seed in row.seeds})
-    return {seed: _mean([_value(row, name, seed) for row in rows]) for seed in seeds}
+    return {seed: mean_of(_value(row, name, seed) for row in rows) for seed in seeds}
 
 
 def _value(row: Row, name: str, seed: int) -> float | Undefined:
     return row.per_seed[name].get(seed, Undefined("there is no run with this seed on one stream"))
-
-
-def _mean(values: Sequence[float | Undefined]) -> float | Undefined:
-    found = []
-    for value in values:
-        if isinstance(value, Undefined):
-            return value
-        found.append(value)
-    return sum(found) / len(found)
 
 
 def _order(row: OverallRow) -> tuple[bool, float, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cl_bench.analysis.entries import Entry
 from cl_bench.contract.registry import REFERENCE_LEARNER
-from cl_bench.metrics.undefined import Undefined
+from cl_bench.metrics.undefined import Undefined, mean_of
 
 _HEAD = ("probe", "steps", "samples")
 _NEEDED = ("run", "stream", "learner", "run_seed", "stage", "plasticity_ratio", "note")
@@ -58,13 +58,10 @@ def ratios(
 def _mean(
     path: Path, by_probe: Sequence[tuple[str, Mapping[Path, float | Undefined]]]
 ) -> float | Undefined:
-    values = []
-    for probe, found in by_probe:
-        value = found.get(path, Undefined(f"its model was not probed on {probe}"))
-        if isinstance(value, Undefined):
-            return value
-        values.append(value)
-    return sum(values) / len(values)
+    return mean_of(
+        found.get(path, Undefined(f"its model was not probed on {probe}"))
+        for probe, found in by_probe
+    )
 
 
 def _ratios_in(table: PlasticityTable, entries: Sequence[Entry]) -> dict[Path, float | Undefined]:

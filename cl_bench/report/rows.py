@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from cl_bench.analysis.columns import EFFICIENCY, PLASTICITY, Column
-from cl_bench.analysis.efficiency import BySeed, efficiencies, log_ratios
+from cl_bench.analysis.columns import EFFICIENCY, PLASTICITY
+from cl_bench.analysis.efficiency import efficiencies, log_ratios
 from cl_bench.analysis.entries import Entry, Status
-from cl_bench.metrics.stats.bootstrap import Estimate, as_ratio, over_seeds
+from cl_bench.analysis.paired import NO_RUN, BySeed, mean_over_seeds
+from cl_bench.analysis.run_values import Column
+from cl_bench.metrics.stats.bootstrap import Estimate, as_ratio
 from cl_bench.metrics.stats.ranks import Ranks, rank_intervals
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import Row
@@ -25,7 +25,6 @@ _SAID: Mapping[Status, str] = {
 }
 RESAMPLES = 2_000
 """Of each interval of a leaderboard, which has thousands of them."""
-_MISSING = Undefined("there is no run with this seed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,15 +56,8 @@ def make_rows(
 
 
 def estimate(name: str, by_seed: BySeed) -> Estimate | Undefined:
-    """The mean over seeds, geometric for the ratios of samples, which come as log2.
-
-    The random numbers are always the same, so that a row does not depend on its neighbours. What
-    all seeds lack for one reason is undefined for that.
-    """
-    values = [value for value in by_seed.values() if value != _MISSING]
-    if isinstance(values[0], Undefined) and all(value == values[0] for value in values):
-        return values[0]
-    found = over_seeds(by_seed, np.random.default_rng(0), resamples=RESAMPLES)
+    """The mean over seeds, geometric for the ratios of samples, which come as log2."""
+    found = mean_over_seeds(by_seed, resamples=RESAMPLES)
     return as_ratio(found) if name in EFFICIENCY else found
 
 
@@ -155,7 +147,7 @@ def _value(
 ) -> float | Undefined:
     entry = runs.by_seed.get(seed)
     if entry is None:
-        return _MISSING
+        return NO_RUN
     if name == PLASTICITY and entry.status == "done":
         return plasticity[entry.path]
     return entry.value(name)

@@ -15,8 +15,9 @@ from rich.text import Text
 from cl_bench.analysis.run_values import Measured
 from cl_bench.contract.text import printable
 from cl_bench.metrics.arrays import Array
-from cl_bench.report.sparklines import sparkline
-from cl_bench.report.summary import PROMPTS, summarise
+from cl_bench.metrics.quantities import NATS, SHARE
+from cl_bench.report.sparklines import curve_grid, sparkline
+from cl_bench.report.summary import PROMPTS, both_prompts, summarise
 from cl_bench.store.run_tables import RunTables
 
 _LONGEST = 2_000
@@ -57,9 +58,9 @@ def _curves(measured: Measured, width: int, ascii_only: bool) -> list[Renderable
     if not stage_E:
         return []
     domains = list(dict.fromkeys(measured.stages))
-    table = Table.grid(padding=(0, 1))
+    table = curve_grid()
     labels = [f"{printable(domain, 24)} {prompt}" for domain in domains for prompt in PROMPTS]
-    room = max(10, width - max(map(len, labels)) - 12)
+    room = max(10, width - max(map(len, labels)) - 20)
     for domain in domains:
         place = measured.stages.index(domain)
         found = {prompt: curves[prompt][0][:, place] for prompt in PROMPTS}
@@ -69,9 +70,8 @@ def _curves(measured: Measured, width: int, ascii_only: bool) -> list[Renderable
             line = sparkline(share_E.tolist(), stage_E, width=room, ascii_only=ascii_only)
             name = printable(domain, 24) if prompt == "learner" else ""
             said = "both prompts" if same else prompt
-            table.add_row(
-                Text(name), Text(said), _percent(share_E[0]), Text(line), _percent(share_E[-1])
-            )
+            ends = (SHARE.text(share_E[0]), SHARE.text(share_E[-1]))
+            table.add_row(Text(name), Text(said), ends[0], Text(line), ends[1])
     title = "Accuracy over the run, by prompt; a bar is the end of a stage"
     return [Text(f"\n{title}", style="bold"), table]
 
@@ -87,10 +87,11 @@ def _divergences(measured: Measured) -> list[RenderableType]:
         table.add_column(heading, justify="right" if place else "left")
     for row, name in enumerate(["base model", *names]):
         cells = [
-            _nats(*(matrices[p][row, column] for p in PROMPTS)) for column in range(len(names))
+            both_prompts(NATS, *(matrices[p][row, column] for p in PROMPTS))
+            for column in range(len(names))
         ]
         table.add_row(name, *cells)
-    title = "KL(policy ‖ base) in nats per token, learner's prompt (seed prompt)"
+    title = "KL(policy ‖ base) per token, learner's prompt (seed prompt)"
     return [Text(f"\n{title}", style="bold"), table]
 
 
@@ -113,7 +114,7 @@ def _prompts(measured: Measured) -> list[RenderableType]:
 def _prompt(row: Sequence[Any]) -> list[RenderableType]:
     _, number, parent, prompt, score, *_ = row
     origin = "the seed prompt" if parent < 0 else f"rewritten from {parent}"
-    scored = "not scored on all exercises" if np.isnan(score) else f"score {score:.1%}"
+    scored = "not scored on all exercises" if np.isnan(score) else f"score {SHARE.text(score)}"
     more = len(prompt) - _LONGEST
     lines = [printable(line) for line in prompt[:_LONGEST].splitlines() or [""]]
     if more > 0:
@@ -125,11 +126,3 @@ def _prompt(row: Sequence[Any]) -> list[RenderableType]:
 
 def _same(first: Array, second: Array) -> bool:
     return first.shape == second.shape and bool(np.array_equal(first, second, equal_nan=True))
-
-
-def _percent(share: float) -> Text:
-    return Text("—" if np.isnan(share) else f"{share:.0%}", justify="right")
-
-
-def _nats(learner: float, seed: float) -> str:
-    return "—" if np.isnan(learner) else f"{learner:.4f} ({seed:.4f})"

@@ -12,15 +12,16 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from cl_bench.analysis.columns import Column, columns
+from cl_bench.analysis.columns import columns
 from cl_bench.analysis.comparison import Comparison
+from cl_bench.analysis.run_values import Column
 from cl_bench.analysis.sides import Side
 from cl_bench.contract.text import one_line, printable
 from cl_bench.metrics.comparison import PermutationTest
+from cl_bench.metrics.quantities import NOTHING, SHARE, p_value
 from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.numbers import NOTHING, mean, with_interval
-from cl_bench.report.sparklines import sparkline
+from cl_bench.report.sparklines import curve_grid, sparkline
 
 _ENOUGH = 6
 """Seeds from which on an exact test can reach 0.05."""
@@ -78,13 +79,13 @@ def _metrics(found: Comparison, width: int) -> list[RenderableType]:
             reasons.setdefault(of.difference.reason, []).append(column.title)
             continue
         test = None if isinstance(of.test, Undefined) or of.difference.seeds < 2 else of.test
-        p = f"{test.p:.3g}" if test else NOTHING
+        p = p_value(test.p) if test else NOTHING
         pairs = f"{of.difference.seeds} of {of.difference.of_seeds}"
         needed = NOTHING if isinstance(of.seeds_needed, Undefined) else str(of.seeds_needed)
-        change = with_interval(of.difference, column, signed=True)
-        numbers = (mean(of.first, column), mean(of.second, column), change, pairs, p, needed)
-        title = f"{column.title} (min:s)" if column.unit == "seconds" else column.title
-        rows.append((printable(title), *numbers, _said(of.difference, column)))
+        means = (_mean(of.first, column), _mean(of.second, column))
+        change = column.quantity.change.estimate(of.difference)
+        numbers = (*means, change, pairs, p, needed, _said(of.difference, column))
+        rows.append((printable(column.title), *numbers))
     missing = (f"Not compared, {why}: {', '.join(titles)}." for why, titles in reasons.items())
     shown = [_fitting(rows, width)] if rows else []
     return [*shown, *(Text(f"\n{printable(line)}") for line in missing)]
@@ -101,8 +102,12 @@ def _fitting(rows: Sequence[Sequence[str]], width: int) -> Table:
         return table
     table = _table(*_METRIC, wrap=True)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(cell.replace(" [", "\n[") for cell in row))
     return table
+
+
+def _mean(value: Estimate | Undefined, column: Column) -> str:
+    return NOTHING if isinstance(value, Undefined) else column.quantity.text(value.value)
 
 
 def _said(difference: Estimate, column: Column) -> str:
@@ -125,7 +130,7 @@ def _notes(found: Comparison) -> Iterator[Text]:
         yield Text("these two checkpoints differ, and nothing of other runs.")
     elif few:
         reach = ", ".join(
-            f"{smallest[count]:.3g} with {count} seed{'s' * (count > 1)}" for count in few
+            f"{p_value(smallest[count])} with {count} seed{'s' * (count > 1)}" for count in few
         )
         yield Text(
             f"\nThe smallest p is {reach}, and intervals are too narrow: "
@@ -134,11 +139,11 @@ def _notes(found: Comparison) -> Iterator[Text]:
 
 
 def _efficiency(found: Comparison) -> Iterator[Text]:
-    shown = columns({})
+    shown = columns()
     yield Text("\nHow many times fewer samples B needs for A's highest average accuracy", "bold")
     for name, value in found.efficiency.items():
         reason = value.reason if isinstance(value, Undefined) else ""
-        said = with_interval(value, shown[name])
+        said = shown[name].quantity.estimate(value)
         counted = shown[name].title.rpartition(", ")[2]
         yield Text(f"{counted}: {said}{f' ({printable(reason)})' if reason else ''}")
 
@@ -149,8 +154,8 @@ def _items(found: Comparison) -> list[RenderableType]:
     table = _table("domain", "problems", "both", "neither", "B alone", "A alone", "B − A", "noise")
     for domain, of in found.items.items():
         counts = (of.items, of.both, of.neither, len(of.wins), len(of.losses))
-        floor = NOTHING if isinstance(of.noise_floor, Undefined) else f"{of.noise_floor:.3f}"
-        table.add_row(printable(domain), *map(str, counts), f"{of.difference:+.3f}", floor)
+        differences = (SHARE.change.text(of.difference), SHARE.distance.text(of.noise_floor))
+        table.add_row(printable(domain), *map(str, counts), *differences)
     title = "\nProblems solved at the end (at least half of the responses), over all paired seeds"
     note = "A difference below its noise may be sampling alone."
     return [Text(title, style="bold"), table, Text(note)]
@@ -158,9 +163,9 @@ def _items(found: Comparison) -> list[RenderableType]:
 
 def _curves(found: Comparison, width: int, ascii_only: bool) -> list[RenderableType]:
     """Mean accuracy of both over the paired seeds, where all were evaluated at the same steps."""
-    table = Table.grid(padding=(0, 1))
+    table = curve_grid()
     stages = found.first.runs[found.seeds[0]].stages
-    room = max(10, width - max(len(printable(stage, 24)) for stage in stages) - 14)
+    room = max(10, width - max(len(printable(stage, 24)) for stage in stages) - 22)
     for place, domain in enumerate(stages):
         if domain in stages[:place]:
             continue
@@ -173,9 +178,9 @@ def _curves(found: Comparison, width: int, ascii_only: bool) -> list[RenderableT
             share_E = np.mean([curve[:, place] for curve, _ in curves], axis=0)
             stage_E = [int(stage) for stage in curves[0][1]]
             line = sparkline(share_E.tolist(), stage_E, width=room, ascii_only=ascii_only)
-            ends = [NOTHING if np.isnan(share) else f"{share:.0%}" for share in share_E[[0, -1]]]
+            ends = [SHARE.text(share) for share in share_E[[0, -1]]]
             label = printable(domain, 24) if name == "A" else ""
-            table.add_row(Text(label), Text(name), Text(ends[0]), Text(line), Text(ends[1]))
+            table.add_row(Text(label), Text(name), ends[0], Text(line), ends[1])
     return [Text("\nAccuracy over the run, learner's prompt, mean over seeds", style="bold"), table]
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import isnan
 
+from rich.table import Table
+
 BLOCKS = "▁▂▃▄▅▆▇█"
 ASCII = "_.:-=+*#"
 _BAR, _ASCII_BAR = "│", "|"
@@ -36,6 +38,14 @@ def sparkline(
         for shares in stages
     ]
     return bar.join(shown)
+
+
+def curve_grid() -> Table:
+    """A grid for curves: domain, whose, first value, curve, last value."""
+    table = Table.grid(padding=(0, 1))
+    for justify in ("left", "left", "right", "left", "right"):
+        table.add_column(justify=justify, no_wrap=True)
+    return table
 
 
 def _by_stage(share_E: Sequence[float], stage_E: Sequence[int]) -> list[list[float]]:

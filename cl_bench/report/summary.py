@@ -15,10 +15,21 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cl_bench.analysis.plugin_metrics import plugin_metrics
-from cl_bench.contract.text import abbreviated, duration, printable
+from cl_bench.analysis.plugin_metrics import plugin_metrics, plugin_quantity
+from cl_bench.contract.text import abbreviated, printable
+from cl_bench.metrics import METRICS as MATRIX_METRICS
 from cl_bench.metrics.attribution import ChannelAttribution
 from cl_bench.metrics.continual import average_accuracy, bwt_gem, forgetting_max
+from cl_bench.metrics.quantities import (
+    COUNT,
+    NATS,
+    NOTHING,
+    POINTS,
+    SECONDS,
+    SHARE,
+    Quantity,
+    percent,
+)
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.run_tables import RunTables
 from cl_bench.store.views import attributions, matrix_of, probe_accuracy, stream_rows
@@ -134,7 +145,7 @@ class Summary:
         table = _table("after stage", *map(printable, abbreviated(accuracy.columns).values()))
         names = ["base model", *self._stage_names()]
         for stage, row in accuracy.iterrows():
-            table.add_row(names[int(stage)], *(f"{share:.1%}" for share in row))
+            table.add_row(names[int(stage)], *map(SHARE.text, row))
         return [_heading(f"Accuracy {what}"), table]
 
     def _attribution_table(self) -> list[RenderableType]:
@@ -144,28 +155,29 @@ class Summary:
         table = _table("domain", *channels)
         short = abbreviated(self.attribution)
         for domain, gains in self.attribution.items():
-            undefined = isinstance(gains, Undefined)
-            cells = ["—" if undefined else f"{getattr(gains, name):+.3f}" for name in channels]
-            table.add_row(printable(short[domain]), *cells)
+            values = [
+                gains if isinstance(gains, Undefined) else getattr(gains, name) for name in channels
+            ]
+            table.add_row(printable(short[domain]), *map(POINTS.text, values))
         title = "Gains over the base: trained weights (slow), learner's prompt (fast), both (joint)"
         return [_heading(title), table]
 
     def _cell(self, row: int, column: int) -> str:
-        learner, seed = (self.accuracy[prompt][row, column] for prompt in PROMPTS)
-        return "—" if np.isnan(learner) else f"{learner:.1%} ({seed:.1%})"
+        return both_prompts(SHARE, *(self.accuracy[prompt][row, column] for prompt in PROMPTS))
 
     def _metrics_table(self) -> Table:
         table = _table("", "learner's prompt", "seed prompt", "")
         for name in self.metrics[PROMPTS[0]]:
             values = [self.metrics[prompt][name] for prompt in PROMPTS]
-            table.add_row(name, *(f"{value:.3f}" for value in values), _reason(values))
+            of = MATRIX_METRICS[name].quantity if name in METRICS else plugin_quantity(name)
+            table.add_row(name, *map(of.text, values), _reason(values))
         divergences = [self.kl[prompt] for prompt in PROMPTS]
-        cells = (f"{value:.4f}" for value in divergences)
-        table.add_row("KL(policy ‖ base)", *cells, _reason(divergences) or "nats/token, at the end")
+        note = _reason(divergences) or "per token, at the end"
+        table.add_row("KL(policy ‖ base)", *map(NATS.text, divergences), note)
         if not isinstance(self.deployed, Undefined):
-            seed = self.kl["seed"]
+            divergences = [self.deployed, self.kl["seed"]]
             note = "both, against the base under the seed prompt"
-            table.add_row("KL(deployed ‖ start)", f"{self.deployed:.4f}", f"{seed:.4f}", note)
+            table.add_row("KL(deployed ‖ start)", *map(NATS.text, divergences), note)
         return table
 
     def _form_table(self) -> list[RenderableType]:
@@ -184,22 +196,24 @@ class Summary:
         table = _table("", "RL (slow weights)", "prompts (fast weights)", "both")
         for name, label in _SPENT.items():
             slow, fast = (self.spent[channel][name] for channel in ("slow", "fast"))
-            show = duration if name == "seconds" else _whole
-            table.add_row(label, show(slow), show(fast), show(slow + fast))
+            of = SECONDS if name == "seconds" else COUNT
+            table.add_row(label, *map(of.text, (slow, fast, slow + fast)))
         return table
 
     def _failures(self) -> list[str]:
         """A line if a reflection failed: numbers of a run that lacked rewrites compare badly."""
         failed, asked = (self.spent["fast"][f"reflection_{n}"] for n in ("failures", "calls"))
-        said = f"{_whole(failed)} rewrites failed ({_whole(asked)} asked)."
+        said = f"{COUNT.text(failed)} rewrites failed ({COUNT.text(asked)} asked)."
         return [said] if failed > 0 else []  # NaN: an old run, which did not count them
 
     def _time_line(self) -> str:
         total = sum(self.seconds.values())
         if not total:
             return "Time: none recorded."
-        shares = [f"{name} {spent / total:.0%}" for name, spent in self.seconds.items()]
-        return f"Time: {duration(total)}, of it {', '.join(shares)}."
+        shares = [
+            f"{name} {percent(round(spent / total, 2))}" for name, spent in self.seconds.items()
+        ]
+        return f"Time: {SECONDS.text(total)}, of it {', '.join(shares)}."
 
 
 def summarise(directory: RunTables) -> Summary:
@@ -281,8 +295,13 @@ def _form(evaluations: pd.DataFrame) -> pd.DataFrame:
 def _from_to(shares: pd.Series) -> str:
     """The first and the last of some shares; a dash where none was measured."""
     if shares.isna().any():
-        return "—"
-    return f"{shares.iloc[0]:.0%} → {shares.iloc[-1]:.0%}"
+        return NOTHING
+    return f"{SHARE.text(shares.iloc[0])} → {SHARE.text(shares.iloc[-1])}"
+
+
+def both_prompts(of: Quantity, learner: float, seed: float) -> str:
+    """A value under the learner's prompt, and under the seed's in brackets."""
+    return NOTHING if np.isnan(learner) else f"{of.text(learner)} ({of.text(seed)})"
 
 
 def _spent(ledger: pd.DataFrame) -> dict[str, dict[str, float]]:
@@ -314,7 +333,3 @@ def _heading(text: str) -> Text:
 
 def _reason(values: Sequence[float | Undefined]) -> str:
     return next((printable(str(value)) for value in values if isinstance(value, Undefined)), "")
-
-
-def _whole(amount: float) -> str:
-    return f"{amount:,.0f}"

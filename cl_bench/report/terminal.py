@@ -10,8 +10,22 @@ from rich.console import Console, RenderableType
 
 PLAIN_WIDTH = 100
 """Columns of what is not printed on a terminal."""
+_SIGNS = "▁█│‖—−─…"
+"""Block characters, boxes and signs."""
 _PLAINER = str.maketrans(
-    {"—": "-", "–": "-", "−": "-", "─": "-", "│": "|", "‖": "||", "…": "...", "·": ".", "’": "'"}
+    {
+        "—": "-",
+        "–": "-",
+        "−": "-",
+        "─": "-",
+        "│": "|",
+        "‖": "||",
+        "…": "...",
+        "·": ".",
+        "’": "'",
+        "×": "x",
+        "→": "->",
+    }
 )
 
 Shown_contra = TypeVar("Shown_contra", contravariant=True)
@@ -27,13 +41,19 @@ class Show(Protocol[Shown_contra]):
 
 def print_shown(what: Shown_contra, show: Show[Shown_contra]) -> None:
     """Print to standard output what `show` lays out."""
-    ascii_only = not _shows_blocks(sys.stdout.encoding)
+    ascii_only = not _holds(sys.stdout.encoding, _SIGNS)
     console = Console(highlight=False, markup=False, emoji=False)
     if console.is_terminal and not ascii_only:
         console.print(show(what, width=console.width, ascii_only=False))
         return
     width = console.width if console.is_terminal else PLAIN_WIDTH
     print(plain(what, show, width=width, ascii_only=ascii_only))
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Print a text; in ASCII where the stream cannot hold what is in it."""
+    stream = sys.stderr if err else sys.stdout
+    print(text if _holds(stream.encoding, text) else plainer(text), file=stream)
 
 
 def plain(
@@ -57,10 +77,10 @@ def plainer(shown: str) -> str:
     return shown.translate(_PLAINER).encode("ascii", "backslashreplace").decode("ascii")
 
 
-def _shows_blocks(encoding: str | None) -> bool:
-    """Whether an output of this encoding can hold block characters, boxes and signs."""
+def _holds(encoding: str | None, text: str) -> bool:
+    """Whether an output of this encoding can hold a text."""
     try:
-        "▁█│‖—−─…".encode(encoding or "ascii")
+        text.encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
         return False
     return True

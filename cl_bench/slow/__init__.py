@@ -1,1 +1,1 @@
-"""What trains parameters."""
+"""Training parameters: RL with TRL's trainer, self-distillation, and the optimizer of both."""

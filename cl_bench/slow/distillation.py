@@ -1,11 +1,11 @@
 """Self-distillation: the policy learns to answer without a prompt as it does with one.
 
-Teacher and student are the same weights at the same moment; the teacher alone reads the better
+Teacher and student are the same weights at the same moment; only the teacher reads the better
 prompt, and no gradient flows through it. The loss is the reverse divergence
 D_KL(student ‖ teacher) of the next token, over the full vocabulary, at every token of responses
-that the student sampled; a mean over the step's tokens. On-policy, because the student's own
-mistakes are where it has to change (arXiv 2306.13649, section 3), and exact, because all
-probabilities are at hand: the sampled token's alone would be a noisy estimate of the same.
+that the student sampled; a mean over the step's tokens. The responses are the student's own,
+because its mistakes are where it has to change (arXiv 2306.13649, section 3). The divergence is
+exact, because all probabilities are at hand; the sampled token's alone would be a noisy estimate.
 """
 
 from __future__ import annotations
@@ -14,86 +14,52 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import nan
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from cl_bench.contract.errors import UsageError
-from cl_bench.contract.learner import Batch, Exercise, Ledger, StepRecord
+from cl_bench.contract.learner import Batch, Exercise, Ledger
 from cl_bench.contract.prompts import chat, in_turn
+from cl_bench.contract.records import StepRecord
 from cl_bench.model.inputs import left_pad
 from cl_bench.model.memory import gradient_passes, scoring_rows
 from cl_bench.model.policy import Policy, Rollout
 from cl_bench.model.scoring import response_logits
-from cl_bench.slow.optimizer import (
-    adamw,
-    finite_sampling,
-    load_weights,
-    require_finite,
-    save_weights,
-)
+from cl_bench.slow.optimizer import ParameterTrainer, adamw, finite_sampling, require_finite
 from cl_bench.slow.settings import SlowConfig
-from cl_bench.store.files import read_json, write_json_atomically
 
-_COUNTS = "distill.json"
 _ROWS_PER_PASS = 32
+"""Responses that one pass of the gradient reads, where memory allows."""
 _MAX_GRAD_NORM = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Lesson:
-    """A response of the student, and what each of the two read before it; all as tokens."""
+    """A response of the student, and what each of the two read before it; all as token ids."""
 
     student: tuple[int, ...]
     teacher: tuple[int, ...]
     response: tuple[int, ...]
 
 
-class SelfDistillation:
-    """Trains `policy.model` in place with AdamW at a constant learning rate.
+class SelfDistillation(ParameterTrainer):
+    """One step of distillation a batch.
 
-    The moments of AdamW live as long as this object and travel with `save` and `load`.
+    The student reads the seed prompt and answers every exercise G times; over those responses the
+    teacher's prompts are spread evenly, each over `config.prompt_run` in a row. A record's loss is
+    the divergence in nats a token. Its reward is what the student's responses score; nothing is
+    learned from it, hence there is no signal.
     """
 
+    counts_file = "distill.json"
+
     def __init__(self, policy: Policy, config: SlowConfig, ledger: Ledger) -> None:
-        self._policy, self._config, self._ledger = policy, config, ledger
-        self._adam = adamw(policy, config.learning_rate)
-        self._steps = 0
-        self._rollouts = 0
-
-    def steps(self, batches: Sequence[Batch], prompts: Sequence[str]) -> Iterator[StepRecord]:
-        """One optimizer step per batch, in order; each is taken when its record is asked for.
-
-        The student reads the seed prompt and answers every exercise G times; over those responses
-        the teacher's `prompts` are spread evenly, each over `config.prompt_run` in a row. A
-        record's loss is the divergence in nats a token, its reward what the student's responses
-        score, from which nothing is learned (hence no signal). Raises `DivergedError` when the
-        loss, the gradient or a reward is not finite; the weights are then those before that step.
-        """
-        chosen = tuple(prompts)
-        if not chosen or not all(batches):
-            raise UsageError(
-                f"A step was asked for with {len(chosen)} prompts and batches of "
-                f"{[len(batch) for batch in batches]} exercises: give at least one of each."
-            )
-        return (self._step(batch, chosen) for batch in batches)
-
-    def save(self, folder: Path) -> None:
-        """Write weights, optimizer state and counts into the existing `folder`."""
-        save_weights(self._policy, self._adam, folder)
-        counts = {"steps": self._steps, "rollouts": self._rollouts}
-        write_json_atomically(folder / _COUNTS, counts)
-
-    def load(self, folder: Path) -> None:
-        """Take over what `save` wrote, into the policy's model as well."""
-        load_weights(self._policy, self._adam, folder)
-        counts = read_json(folder / _COUNTS)
-        self._steps, self._rollouts = counts["steps"], counts["rollouts"]
+        super().__init__(policy, adamw(policy, config.learning_rate))
+        self._config, self._ledger = config, ledger
 
     def _step(self, batch: Batch, prompts: Sequence[str]) -> StepRecord:
         started = time.perf_counter()
-        self._steps += 1
+        self._steps += 1  # first, so that an error names this step
         exercises = [exercise for exercise in batch for _ in range(self._config.group_size)]
         rollouts = self._sample(exercises)
         reward = self._reward(exercises, rollouts)
@@ -118,7 +84,7 @@ class SelfDistillation:
         return StepRecord(reward, nan, loss, grad_norm, entropy, tokens / len(lessons), seconds)
 
     def _sample(self, exercises: Sequence[Exercise]) -> list[Rollout]:
-        """The student's responses, one each."""
+        """Return one response of the student to each exercise."""
         with finite_sampling(self._steps, self._config.learning_rate):
             return self._policy.generate(
                 [chat(self._config.seed_prompt, item.prompt) for item in exercises],
@@ -127,7 +93,7 @@ class SelfDistillation:
             )
 
     def _reward(self, exercises: Sequence[Exercise], rollouts: Sequence[Rollout]) -> float:
-        """The mean score of the student's responses."""
+        """Return the mean score of the student's responses."""
         pairs = zip(exercises, rollouts, strict=True)
         scores = [float(rollout.judged_by(item.judge).score) for item, rollout in pairs]
         reward = sum(scores) / len(scores)
@@ -135,7 +101,7 @@ class SelfDistillation:
         return reward
 
     def _teachers(self, exercises: Sequence[Exercise], prompts: Sequence[str]) -> list[list[int]]:
-        """What the teacher reads before each response: the prompts in turn, over the whole run."""
+        """Return the teacher's prompt for each response, as tokens: in turn, over the whole run."""
         rollouts = range(self._rollouts, self._rollouts + len(exercises))
         systems = in_turn(prompts, rollouts, run=self._config.prompt_run)
         chats = [chat(system, item.prompt) for item, system in zip(exercises, systems, strict=True)]
@@ -143,15 +109,17 @@ class SelfDistillation:
         return self._policy.encode(chats)
 
     def _learn(self, lessons: Sequence[_Lesson]) -> tuple[float, float]:
-        """One update; the divergence of a token in nats, and the norm of its gradient."""
-        # Where both read the same nothing diverges, and AdamW would blow rounding errors up.
+        """Update once; return the divergence of a token in nats, and the norm of its gradient."""
+        # Where both read the same prompt the gradient is 0 but for rounding, and AdamW, which
+        # divides by the gradient's own scale, would make a whole step of the rounding errors.
         moving = [lesson for lesson in lessons if lesson.teacher != lesson.student]
         tokens = sum(len(lesson.response) for lesson in lessons)
         model, loss = self._policy.model, 0.0
-        model.train(False)
+        model.train(False)  # dropout would make student and teacher differ by chance
         self._adam.zero_grad(set_to_none=True)
         for rows in self._passes(moving):
             part = self._divergence(rows) / tokens
+            # Each pass walks back at once, so that only one graph is alive; gradients add up.
             part.backward()  # type: ignore[no-untyped-call]
             loss += float(part.detach())
         self._check(loss, "loss")
@@ -161,6 +129,7 @@ class SelfDistillation:
         return loss, norm
 
     def _passes(self, lessons: Sequence[_Lesson]) -> Iterator[Sequence[_Lesson]]:
+        """Yield the lessons in parts whose passes stay within the memory's budget."""
         longest = max((len(lesson.response) for lesson in lessons), default=1)
         # The teacher's and the student's logits are alive together, with a gradient.
         most = scoring_rows(self._policy.model, longest, _ROWS_PER_PASS)
@@ -169,7 +138,7 @@ class SelfDistillation:
             yield lessons[part]
 
     def _divergence(self, lessons: Sequence[_Lesson]) -> Tensor:
-        """D_KL(student ‖ teacher) in nats, summed over the tokens of all responses."""
+        """Return D_KL(student ‖ teacher) in nats, summed over the tokens of all responses."""
         responses, sampled = _right_pad([lesson.response for lesson in lessons])
         log_p = self._log_probs([lesson.student for lesson in lessons], responses, sampled)
         with torch.no_grad():
@@ -179,7 +148,7 @@ class SelfDistillation:
     def _log_probs(
         self, prompts: Sequence[Sequence[int]], responses: Tensor, sampled: Tensor
     ) -> Tensor:
-        """(rows, tokens, vocabulary), of what `responses` were drawn from after `prompts`."""
+        """Return (rows, tokens, vocabulary): of every next token of `responses` after `prompts`."""
         ids, mask = left_pad(prompts, self._policy.pad_id)
         whole = [
             torch.cat(parts, dim=1).to(self._policy.device)
@@ -194,7 +163,7 @@ class SelfDistillation:
 
 
 def _right_pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Token ids (rows, longest row), padded on the right with zeros, and the mask of tokens."""
+    """Return token ids (rows, longest row), padded on the right with zeros, and their mask."""
     ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
     lengths = torch.tensor([len(row) for row in rows])
     return ids, (torch.arange(ids.shape[1]) < lengths[:, None]).long()

@@ -1,31 +1,85 @@
-"""What every way of training the parameters shares: AdamW, its state on disk, finite numbers.
+"""The common part of all training of parameters: AdamW, state on disk, finite numbers.
 
-Here alone do parameters change, and the policy's sampler is told whenever they have.
+Parameters change here and nowhere else, and the policy's sampler is told whenever they have.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 import torch
 from safetensors.torch import load_file, load_model, save_file, save_model
 
-from cl_bench.contract.errors import DivergedError
-
-if TYPE_CHECKING:
-    from cl_bench.model.policy import Policy
+from cl_bench.contract.errors import DivergedError, UsageError
+from cl_bench.contract.learner import Batch
+from cl_bench.contract.records import StepRecord
+from cl_bench.model.policy import Policy
+from cl_bench.store.files import read_json, write_json_atomically
 
 WEIGHTS = "model.safetensors"
 """The file of a checkpoint that holds the parameters."""
 _OPTIMIZER = "optimizer.safetensors"
 
 
+class ParameterTrainer(ABC):
+    """Trains `policy.model` in place, one step of AdamW a batch, at a constant learning rate.
+
+    The moments of AdamW live as long as this object and travel with `save` and `load`. A subclass
+    says what a step learns.
+    """
+
+    counts_file: ClassVar[str]
+    """The file of a checkpoint that holds how many steps and rollouts there were."""
+
+    def __init__(self, policy: Policy, adam: torch.optim.Optimizer) -> None:
+        self._policy, self._adam = policy, adam
+        self._steps = 0
+        self._rollouts = 0
+
+    def steps(self, batches: Sequence[Batch], prompts: Sequence[str]) -> Iterator[StepRecord]:
+        """Return an iterator that takes one step per batch, each when its record is asked for.
+
+        The rollouts of a step are spread over the system `prompts` (see the subclass). Raises
+        `UsageError` at once without prompts or for an empty batch; and the iterator raises
+        `DivergedError` when a loss, gradient or reward is not finite, before the weights of that
+        step are touched.
+        """
+        chosen = tuple(prompts)
+        if not chosen or not all(batches):
+            raise UsageError(
+                f"A step was asked for with {len(chosen)} prompts and batches of "
+                f"{[len(batch) for batch in batches]} exercises: give at least one of each."
+            )
+        # A generator expression, so that the check above runs now and not at the first record.
+        return (self._step(batch, chosen) for batch in batches)
+
+    def save(self, folder: Path) -> None:
+        """Write weights, optimizer state and counts into the existing `folder`."""
+        save_model(self._policy.model, str(folder / WEIGHTS))
+        save_file(_moments(self._adam), folder / _OPTIMIZER)
+        counts = {"steps": self._steps, "rollouts": self._rollouts}
+        write_json_atomically(folder / self.counts_file, counts)
+
+    def load(self, folder: Path) -> None:
+        """Take over what `save` wrote, into the policy's model as well."""
+        load_parameters(self._policy, folder)
+        # AdamW moves its moments to the weights' device, and keeps its counters on the CPU.
+        _restore_moments(self._adam, load_file(folder / _OPTIMIZER))
+        counts = read_json(folder / self.counts_file)
+        self._steps, self._rollouts = counts["steps"], counts["rollouts"]
+
+    @abstractmethod
+    def _step(self, batch: Batch, prompts: Sequence[str]) -> StepRecord:
+        """Learn from `batch` once and return what was measured."""
+
+
 def adamw(policy: Policy, learning_rate: float) -> torch.optim.AdamW:
-    """AdamW, without weight decay, of the policy's parameters that are trained."""
+    """Return AdamW, without weight decay, over the policy's parameters that are trained."""
     parameters = [weight for weight in policy.model.parameters() if weight.requires_grad]
     # Fused, it makes no temporary tensors of the size of the largest weight.
     adam = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0, fused=True)
@@ -33,21 +87,8 @@ def adamw(policy: Policy, learning_rate: float) -> torch.optim.AdamW:
     return adam
 
 
-def save_weights(policy: Policy, adam: torch.optim.Optimizer, folder: Path) -> None:
-    """Write weights and optimizer state into the existing `folder`."""
-    save_model(policy.model, str(folder / WEIGHTS))
-    save_file(_moments(adam), folder / _OPTIMIZER)
-
-
-def load_weights(policy: Policy, adam: torch.optim.Optimizer, folder: Path) -> None:
-    """Take over what `save_weights` wrote, onto the device where the model is."""
-    load_parameters(policy, folder)
-    # AdamW moves its moments to the weights' device, and keeps its counters on the CPU.
-    _restore_moments(adam, load_file(folder / _OPTIMIZER))
-
-
 def load_parameters(policy: Policy, folder: Path) -> None:
-    """Take over the parameters alone, for what will not go on with this training."""
+    """Take over the parameters of a checkpoint alone, without the state of their optimizer."""
     load_model(policy.model, folder / WEIGHTS, device=str(policy.device))
     policy.sampler.weights_changed()
 
@@ -55,28 +96,27 @@ def load_parameters(policy: Policy, folder: Path) -> None:
 def require_finite(value: float, name: str, *, step: int, learning_rate: float) -> None:
     """Raise `DivergedError` unless `value`, the `name` of that step, is finite."""
     if not math.isfinite(value):
-        raise diverged(name, value, step, learning_rate)
+        raise _diverged(name, value, step, learning_rate)
 
 
-def diverged(name: str, value: float, step: int, learning_rate: float) -> DivergedError:
-    """The error of a step whose `name` is `value`."""
+@contextmanager
+def finite_sampling(step: int, learning_rate: float) -> Iterator[None]:
+    """Let a `DivergedError` of the sampler, which knows no steps, name the step it happened in."""
+    try:
+        yield
+    except DivergedError as error:
+        raise _diverged("sampling distribution", math.nan, step, learning_rate) from error
+
+
+def _diverged(name: str, value: float, step: int, learning_rate: float) -> DivergedError:
     return DivergedError(
         f"Step {step} diverged: its {name} is {value} (learning_rate was {learning_rate:g}). "
         "Every quantity of a step must be finite; lower `learning_rate` and run again."
     )
 
 
-@contextmanager
-def finite_sampling(step: int, learning_rate: float) -> Iterator[None]:
-    """Name the step in which the policy's distribution was not finite."""
-    try:
-        yield
-    except DivergedError as error:
-        raise diverged("sampling distribution", math.nan, step, learning_rate) from error
-
-
 def _moments(adam: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """AdamW's state as named tensors: `<number of the parameter>.<quantity>`."""
+    """Return AdamW's state as named tensors: `<number of the parameter>.<quantity>`."""
     state = adam.state_dict()["state"]
     return {f"{n}.{name}": value for n, held in state.items() for name, value in held.items()}
 

@@ -1,16 +1,16 @@
 """TRL's GRPOTrainer, one optimizer step a call, over groups whose rollouts use different prompts.
 
-Sampling, advantages, the CISPO loss and the training loop are TRL's. What is changed:
+Advantages, the CISPO loss and the training loop are TRL's. Changed are:
 
-- rollout n of a run (without `mixed_groups`: the group of exercise n) reads `prompts[n % K]`;
-  rewards are normalised over the exercise's whole group, whatever its prompts;
-- responses come from the policy's sampler, one request a row;
-- rows go through the loss in short passes sorted by prompt, each padded only to its own longest
-  row, and rows with advantage 0 not at all. Both leave the gradient as it was: the loss is a sum
-  over rows divided by the step's tokens;
-- where a pass's logits are few, its prompts are read once each; else TRL's fused head saves memory;
-- with a KL penalty the reference is `Policy.base`, of which no second copy is loaded;
-- a quantity that is not finite raises `DivergedError` before it reaches the weights.
+- the prompts: rollout n of a run (without `mixed_groups`: the group of exercise n) reads
+  `prompts[n % K]`; rewards are normalised over the exercise's whole group, whatever its prompts;
+- sampling: responses come from the policy's sampler, one request a row;
+- passes: rows go through the loss in short passes sorted by prompt, each padded only to its own
+  longest row, and rows with advantage 0 not at all. Both leave the gradient as it was, because the
+  loss is a sum over rows divided by the step's tokens;
+- logits: where those of a pass are few, a prompt is read once; else TRL's fused head saves memory;
+- the reference of a KL penalty: it is `Policy.base`, so that no second copy is loaded;
+- divergence: a quantity that is not finite raises `DivergedError` before it reaches the weights.
 
 Completions cut at `max_new_tokens` stay in the loss, as is TRL's default.
 """
@@ -47,14 +47,15 @@ _ROWS_PER_PASS = 32
 """Rows that go through the loss at once, where memory allows."""
 
 _BASE = cast(PreTrainedModel, object())
-"""Stands where TRL expects a reference model; the policy knows how its base is reached."""
+"""Stands where TRL expects a reference model; the base itself is reached through the policy."""
 
 Rows = dict[str, Tensor]
+"""TRL's batch: a tensor for each column, one row a rollout."""
 
 
 @dataclass(slots=True)
 class StepResult:
-    """What one step measured: `reward_N` in the order of its rollouts, and the rest as sums."""
+    """The measurements of one step: `reward_N` in the order of its rollouts, the rest as sums."""
 
     reward_N: list[float] = field(default_factory=list)
     prompt_tokens: int = 0
@@ -83,34 +84,39 @@ class MixedPromptTrainer(GRPOTrainer):
         self._prompts: Sequence[str] = ()
         self._before = 0
         self._number = 0
-        _make_deterministic(model)
+        _turn_dropout_off(model)
         self.adam = adamw(policy, config.learning_rate)
         with _undisturbed(), random_states_kept(model.device):
             super().__init__(
                 model=model,
                 reward_funcs=self._judge,
                 args=_arguments(config, model.device),
+                # `step` replaces it; TRL wants one with a row to begin with.
                 train_dataset=Dataset.from_dict({"prompt": [""]}),
                 processing_class=tokenizer,
                 callbacks=[_FiniteGradient(self)],
                 optimizers=(self.adam, None),
             )
-        # TRL patches `forward` on the instance, and a deep copy of a model so patched would run
-        # this model's weights; outside of the loss the patch is taken off.
+        # TRL 1.16 puts a patched `forward` on the instance. A deep copy of the model would keep it,
+        # and run this model's weights; so it is only there within `_pass_loss`.
         self._fused_forward = vars(model).pop("forward")
-        # Set afterwards, because TRL would load a reference of its own.
+        # Set after `super().__init__`, which for beta > 0 would load a second reference model.
         self.beta, self.ref_model = kl_beta, _BASE if kl_beta else None
 
     def step(self, batch: Batch, prompts: Sequence[str], *, before: int, number: int) -> StepResult:
-        """Learn from `batch` once, `before` rollouts into the run; `number` names it in errors."""
+        """Learn from `batch` once and return what was measured.
+
+        `before` is the number of earlier rollouts of the run; `number` names the step in errors.
+        Raises `DivergedError` before the weights change if a quantity is not finite.
+        """
         self._prompts, self._before, self._number = prompts, before, number
-        self._metrics["train"].clear()
+        self._metrics["train"].clear()  # TRL's own records, which would grow over a run
         self.train_dataset = [{"prompt": chat("", e.prompt), "exercise": e} for e in batch]
         self._resize(len(batch) * self._config.group_size)
         training = self._policy.model.training
         try:
             with _undisturbed():
-                self.train()
+                self.train()  # one step, as `max_steps` says; moments of `adam` go on
         finally:
             self._policy.model.train(training)
         return self._result
@@ -120,20 +126,21 @@ class MixedPromptTrainer(GRPOTrainer):
         require_finite(value, name, step=self._number, learning_rate=self._config.learning_rate)
 
     def _resize(self, rows: int) -> None:
-        """Make a step as large as its batch: TRL reads the size in these three places."""
+        """Make a step as large as its batch; TRL reads the size from these three places."""
         arguments = cast(GRPOConfig, self.args)
         arguments.per_device_train_batch_size = arguments.generation_batch_size = rows
         self._train_batch_size = rows
 
     def log(self, logs: dict[str, float], *_: Any, **__: Any) -> None:
-        """Keep the step's loss and gradient norm; nothing is printed or stored."""
+        """Take the step's loss and gradient norm from the trainer's log, and write no log."""
         if "grad_norm" in logs:
             self._result.loss, self._result.grad_norm = logs["loss"], logs["grad_norm"]
 
     def _send_telemetry(self) -> None:
-        """Tell nobody."""
+        """Send nothing; TRL would report its use over the network."""
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> Rows:
+        """Give each row its system prompt, then let TRL generate, score and normalise."""
         rollouts = range(self._before, self._before + len(inputs))
         systems = in_turn(self._prompts, rollouts, run=self._config.prompt_run)
         prompted = [
@@ -146,6 +153,7 @@ class MixedPromptTrainer(GRPOTrainer):
     def _generate_single_turn(
         self, prompt_ids: list[list[int]], *_: Any, **__: Any
     ) -> tuple[list[list[int]], None]:
+        """Return the sampled tokens; the sampler's log-probabilities are left to the loss's own."""
         with finite_sampling(self._number, self._config.learning_rate):
             rollouts = self._policy.continue_tokens(
                 prompt_ids,
@@ -161,34 +169,40 @@ class MixedPromptTrainer(GRPOTrainer):
         return [list(rollout.completion_ids) for rollout in rollouts], None
 
     def _judge(self, exercise: Sequence[Exercise], **_: object) -> list[float | None]:
-        # In the order of `_generate_single_turn`, as all of TRL's rows are until they are scored.
+        """TRL's reward function. TRL gives it the column `exercise` under its name."""
+        # Rows keep the order of `_generate_single_turn` until they have been scored.
         pairs = zip(exercise, self._rollouts, strict=True)
         rewards = [float(rollout.judged_by(item.judge).score) for item, rollout in pairs]
-        # TRL would give such a rollout advantage 0 and go on.
+        # TRL would give a rollout whose reward is not finite the advantage 0 and go on.
         self.check(sum(rewards), "reward")
         self._result.reward_N = rewards
         return list(rewards)
 
     def _compute_loss(self, model: torch.nn.Module, inputs: Rows) -> Tensor:
-        """TRL's loss over `inputs`, in passes whose gradients add up; the last one is returned."""
+        """Return TRL's loss over `inputs`, computed in passes.
+
+        The gradients of all passes but the last are already added to the weights; the trainer
+        calls `backward` on what is returned, which holds the graph of the last pass only.
+        """
         *passes, last = self._passes(inputs)
         loss = torch.zeros((), device=inputs["advantages"].device)
         for rows in passes:
             part = self._pass_loss(model, rows)
             self.accelerator.backward(part)
             loss += part.detach()
-            del part  # the graph that it holds
+            del part  # else its graph would live until the next pass has made its own
         loss = loss + self._pass_loss(model, last)
         self.check(float(loss.detach()), "loss")
         return loss
 
     def _passes(self, inputs: Rows) -> list[Rows]:
-        """The rows that move something, as passes of like prompts within the memory's budget."""
+        """Return the rows that have a gradient, as passes of like prompts that fit into memory."""
         places, rows = _moving(inputs, still_rows=self.beta > 0)
         passes = gradient_passes(self._policy.model, rows, _ROWS_PER_PASS)
         return [_take(inputs, places[part]) for part in passes]
 
     def _pass_loss(self, model: torch.nn.Module, rows: Rows) -> Tensor:
+        """Return TRL's loss of one pass, with TRL's `forward` on the model for that long."""
         vars(self._policy.model)["forward"] = self._fused_forward
         try:
             loss: Tensor = super()._compute_loss(model, rows)  # type: ignore[no-untyped-call]
@@ -204,6 +218,7 @@ class MixedPromptTrainer(GRPOTrainer):
         logits_to_keep: int,
         **rest: Any,
     ) -> Any:
+        """Return log-probabilities, entropies and None, TRL's auxiliary loss (of experts)."""
         if model is _BASE:
             with self._policy.base() as base, self._policy.autocast():
                 scored = (input_ids, attention_mask, logits_to_keep, self._config.temperature)
@@ -230,10 +245,10 @@ class _FiniteGradient(TrainerCallback):
 
 def _arguments(config: RLConfig, device: torch.device) -> GRPOConfig:
     return GRPOConfig(
-        # Nothing is written there, but the folder must exist.
+        # transformers insists on a folder that exists, though nothing is written there.
         output_dir=tempfile.gettempdir(),
         use_cpu=device.type == "cpu",
-        # The model's own precision: autocast would give it other numerics than its frozen base.
+        # The policy sets the precision (`Policy.autocast`), the same for its model and its base.
         bf16=False,
         gradient_checkpointing=False,
         use_cache=True,
@@ -244,7 +259,7 @@ def _arguments(config: RLConfig, device: torch.device) -> GRPOConfig:
         disable_tqdm=True,
         log_level="error",
         logging_steps=1,
-        logging_nan_inf_filter=False,
+        logging_nan_inf_filter=False,  # a loss that is not finite has to be seen
         save_strategy="no",
         max_steps=1,
         lr_scheduler_type="constant",
@@ -257,15 +272,18 @@ def _arguments(config: RLConfig, device: torch.device) -> GRPOConfig:
         temperature=config.temperature,
         loss_type="cispo",
         epsilon_high=config.ratio_cap,
-        beta=0.0,
+        beta=0.0,  # set by `MixedPromptTrainer` afterwards
         use_bias_correction_kl=True,
         scale_rewards="group",
     )
 
 
 def _moving(inputs: Rows, *, still_rows: bool) -> tuple[Tensor, list[Row]]:
-    """Where the rows with an advantage are (at least one row), those of like prompts together, and
-    their sizes; with `still_rows` those without one as well."""
+    """Return the places of the rows whose advantage is not 0, sorted by prompt, and their sizes.
+
+    With `still_rows` all rows: a KL penalty moves those without an advantage too. At least one row
+    is returned in any case, because the trainer needs a loss to go back from.
+    """
     prompts, places = torch.unique(inputs["prompt_ids"], dim=0, return_inverse=True)
     order = (inputs["prompt_mask"].sum(1) * len(prompts) + places).argsort(stable=True)
     moves = (inputs["advantages"][order] != 0) | still_rows
@@ -277,7 +295,7 @@ def _moving(inputs: Rows, *, still_rows: bool) -> tuple[Tensor, list[Row]]:
 
 
 def _take(inputs: Rows, places: Tensor) -> Rows:
-    """The rows at `places`, without the columns that are padding in all of them."""
+    """Return the rows at `places`, without the columns that are padding in all of them."""
     rows = {name: value[places] if value.dim() else value for name, value in inputs.items()}
     prompt, completion = (int(rows[f"{n}_mask"].sum(1).max()) for n in ("prompt", "completion"))
     for name, value in rows.items():
@@ -286,8 +304,8 @@ def _take(inputs: Rows, places: Tensor) -> Rows:
     return rows
 
 
-def _make_deterministic(model: PreTrainedModel) -> None:
-    """Turn off the dropout that attention layers keep as a number (TRL sees to the modules)."""
+def _turn_dropout_off(model: PreTrainedModel) -> None:
+    """Turn off the dropout that attention layers keep as a number; TRL turns off the modules."""
     for module in model.modules():
         for name, value in list(vars(module).items()):
             if "dropout" in name and isinstance(value, float):
@@ -296,9 +314,10 @@ def _make_deterministic(model: PreTrainedModel) -> None:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Spare the caller log lines, deprecation warnings and `train`'s full garbage collection.
+    """Suppress log lines, deprecation warnings and `train`'s garbage collection in this context.
 
-    The warnings are between transformers and TRL; the collection would cost 0.2 s a step.
+    The warnings are about TRL's use of transformers, and can go when TRL has caught up. The full
+    collection that `train` begins with would cost 0.2 s a step; frozen objects are not scanned.
     """
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]

@@ -16,6 +16,7 @@ refuse a table file that is not the one committed. A run of another schema versi
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -241,3 +242,14 @@ def _sign(lock: int) -> None:
 def _is_leftover(path: Path) -> bool:
     """What a process leaves that was killed before it had written a manifest."""
     return path.name == _LOCK or (path.name.startswith(f".{_MANIFEST}.") and path.suffix == ".tmp")
+
+
+def stage_models(run: Path) -> dict[int, Path]:
+    """Return, by the number of a stage (from 1) and in order, the folder of the model at its end.
+
+    `run` is the run's directory, which need not exist. Folders that a killed process left while it
+    wrote or replaced a model are left out.
+    """
+    folders = (run / "models").glob("stage-*")
+    numbered = {re.fullmatch(r"stage-([0-9]+)", folder.name): folder for folder in folders}
+    return dict(sorted((int(found[1]), folder) for found, folder in numbered.items() if found))

@@ -11,8 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import pyarrow as pa
+
+from cl_bench.contract.records import CHANNELS, PromptRecord, Spend, StepRecord, columns_of
 
 SCHEMA_VERSION = 1
 """Version of all tables together."""
@@ -37,6 +40,15 @@ def _column(
 
 
 _integer, _real, _text = (partial(_column, kind) for kind in (INTEGER, REAL, TEXT))
+
+
+def _of_record(record: type[Any]) -> dict[str, pa.Field]:
+    """The columns of what learners report."""
+    kinds = {int: INTEGER, float: REAL, str: TEXT}
+    return {
+        of.name: _column(kinds[of.type], of.unit, of.description, allowed=of.allowed)
+        for of in columns_of(record)
+    }
 
 
 def _table(name: str, description: str, /, **columns: pa.Field) -> pa.Schema:
@@ -179,31 +191,14 @@ STEPS = _table(
     step=_STEP,
     stage=_STAGE,
     domain=_text("name", "Domain the stream trained on; the learner is not told."),
-    reward=_real("share", "Mean score of the step's rollouts."),
-    signal=_real("share", "Share of groups whose rewards differ (advantage not zero)."),
-    loss=_real("number", "Policy loss; its value alone means little."),
-    grad_norm=_real("number", "Norm of the gradient before clipping."),
-    entropy=_real("nats/token", "Mean token entropy of the policy."),
-    completion_tokens=_real("tokens", "Mean length of a rollout."),
-    seconds=_real("seconds", "Wall time of the step."),
+    **_of_record(StepRecord),
 )
 
 PROMPTS = _table(
     "prompts",
     "One row per candidate prompt and round of the prompt optimiser: the lineage.",
     step=_STEP,
-    round=_integer("number", "Round of the prompt optimiser, from 1."),
-    prompt_id=_integer("identifier", "The prompt, unique in a run; 0 is the seed."),
-    parent_id=_integer("identifier", "Prompt it was rewritten from; -1 for the seed."),
-    text=_text("text", "The prompt itself."),
-    score=_real(
-        "share", "Mean score on the round's exercises; NaN if it was not scored on all of them."
-    ),
-    fate=_text(
-        "name",
-        "In the population after the round; pruned from it; or never better than its parent.",
-        allowed=("kept", "dropped", "rejected"),
-    ),
+    **_of_record(PromptRecord),
 )
 
 LEDGER = _table(
@@ -213,17 +208,9 @@ LEDGER = _table(
     channel=_text(
         "name",
         "What spent it: slow weights (parameters) or fast weights (prompts).",
-        allowed=("slow", "fast"),
+        allowed=CHANNELS,
     ),
-    rollouts=_integer("rollouts", "Responses sampled for learning; not evaluation."),
-    prompt_tokens=_integer("tokens", "Tokens read for those responses."),
-    generated_tokens=_integer("tokens", "Tokens sampled in those responses."),
-    reflection_calls=_integer("calls", "Rewrites asked of the reflection LM."),
-    reflection_tokens=_integer("tokens", "Tokens the reflection LM read and wrote."),
-    reflection_failures=_integer("rewrites", "Rewrites skipped: no usable text."),
-    reflection_repeats=_integer("rewrites", "Rewrites equal to a prompt at hand."),
-    optimizer_steps=_integer("updates", "Updates of the parameters."),
-    seconds=_real("seconds", "Wall time of the channel."),
+    **_of_record(Spend),
 )
 
 TIMING = _table(

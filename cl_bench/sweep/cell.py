@@ -14,7 +14,7 @@ from typing import Any
 
 from cl_bench.contract.errors import RunDirectoryError
 from cl_bench.contract.text import config_hash
-from cl_bench.execution.stage_models import stage_models
+from cl_bench.store.run_directory import stage_models
 
 _LONGEST_NAME = 60
 """Characters of stream and learner in a directory's name."""

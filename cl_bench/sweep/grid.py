@@ -8,7 +8,7 @@ from typing import Any
 
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.registry import LEARNERS
-from cl_bench.contract.stream import stream
+from cl_bench.contract.stream_names import stream
 from cl_bench.contract.validation import COUNTS, SEEDS, whole_number
 from cl_bench.execution.settings import configure, names_of
 from cl_bench.sweep.cell import Cell

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from cl_bench.contract.text import duration
+from cl_bench.metrics.quantities import SECONDS
 from cl_bench.sweep.cell import Cell, as_json
 from cl_bench.sweep.state import NO_START, NOTHING, SETTLED, status, why_no_start, with_starts
 
@@ -148,8 +148,10 @@ class _Workers:
 def _line(outcomes: Sequence[CellOutcome], total: int, seconds: float) -> str:
     """One line of progress about the run that ended last."""
     last = outcomes[-1]
-    left = duration(seconds / len(outcomes) * (total - len(outcomes)))
+    left = SECONDS.text(seconds / len(outcomes) * (total - len(outcomes)))
     told = "; ".join(filter(None, (last.reason, last.note)))
-    said = f"{last.status} ({told})" if told else last.status
-    took = f"after {duration(last.seconds)}; about {left} left"
-    return f"[{len(outcomes)}/{total}] {last.cell.name}: {said} {took}"
+    reason = f" ({told})" if told else ""
+    return (
+        f"[{len(outcomes)}/{total}] {last.cell.name}: {last.status}{reason} "
+        f"after {SECONDS.text(last.seconds)}; about {left} left"
+    )

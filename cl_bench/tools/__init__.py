@@ -1,1 +1,1 @@
-"""What helps authors and maintainers: doctor, new, selftest, checks, the embedded model."""
+"""Tools for authors and maintainers: doctor, new, selftest, checks, the embedded model."""

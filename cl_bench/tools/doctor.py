@@ -10,9 +10,9 @@ import os
 import platform
 import resource
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 from typing import Any
 
@@ -30,24 +30,28 @@ MEMORY_NEEDED = 2**30
 DISK_NEEDED = 2**28
 """Bytes; a run holds two checkpoints of 11 MB at a time, and its tables."""
 
-Facts = dict[str, Any]
+_REINSTALL = "pip install --force-reinstall cl-bench"
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong, what to type, and whether the default run cannot work because of it."""
+class Trouble:
+    """A fault of the machine: its remedy, and whether the default run cannot work because of it."""
 
     what: str
     remedy: str
     stops: bool = True
 
 
-@dataclass(frozen=True)
-class Report:
-    """Facts by section, then by name, and the problems among them."""
+Finding = tuple[str, Any] | Trouble
+"""A fact by its name, or what is wrong."""
 
-    facts: dict[str, Facts] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Facts by section, then by name, and the troubles among them."""
+
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    problems: list[Trouble] = field(default_factory=list)
 
     @property
     def works(self) -> bool:
@@ -56,18 +60,14 @@ class Report:
 
     def data(self) -> dict[str, Any]:
         """Everything as plain data, for machines."""
-        return {
-            "works": self.works,
-            "facts": self.facts,
-            "problems": [asdict(problem) for problem in self.problems],
-        }
+        return {"works": self.works, **asdict(self)}
 
     def text(self) -> str:
         """Everything as lines, for people."""
         lines = []
         for section, facts in self.facts.items():
             lines.append(f"{section}:")
-            lines += [f"  {name:<26} {_shown(value)}" for name, value in facts.items()]
+            lines += [f"  {name:<26} {printable(str(it), 200)}" for name, it in facts.items()]
         for problem in self.problems:
             kind = "problem" if problem.stops else "note"
             lines.append(f"{kind}: {printable(problem.what)} → {printable(problem.remedy)}")
@@ -76,206 +76,176 @@ class Report:
         return "\n".join(lines)
 
 
-def examine(results: Path = Path("results"), *, trial: bool = False) -> Report:
+def examine(results: Path = Path("results"), *, trial: bool = False) -> Diagnosis:
     """Look at everything; a check that itself fails is a problem, never an exception.
 
     `results` is where runs go. With `trial`, two steps of the default run are made and timed.
     """
-    report = Report()
-    checks: Mapping[str, Callable[[], tuple[Facts, list[Problem]]]] = {
-        "versions": _versions,
-        "extras": _extras,
-        "machine": _machine,
-        "device": _device,
-        "disk": lambda: _disk(results),
-        "hub": _hub,
-        "named models": _named,
-        "embedded model": _embedded,
-        "the default run": lambda: _default_run(trial),
+    found = Diagnosis()
+    checks: Mapping[str, Iterator[Finding]] = {
+        "versions": _versions(),
+        "extras": _extras(),
+        "machine": _machine(),
+        "device": _device(),
+        "disk": _disk(results),
+        "hub": _hub(),
+        "named models": _named(),
+        "embedded model": _embedded(),
+        "the default run": _default_run(trial),
     }
-    for section, check in checks.items():
+    for section, findings in checks.items():
+        facts = found.facts[section] = {}
         try:
-            facts, problems = check()
+            for finding in findings:
+                if isinstance(finding, Trouble):
+                    found.problems.append(finding)
+                else:
+                    facts[finding[0]] = finding[1]
         except Exception as error:  # noqa: BLE001 - a broken installation can raise anything
             said = one_line(f"{type(error).__name__}: {error}", 300)
-            facts, problems = {}, [Problem(f"{section}: {said}", _REINSTALL)]
-        report.facts[section] = facts
-        report.problems.extend(problems)
-    return report
+            found.problems.append(Trouble(f"{section}: {said}", _REINSTALL))
+    return found
 
 
-_REINSTALL = "pip install --force-reinstall cl-bench"
-
-
-def _versions() -> tuple[Facts, list[Problem]]:
-    facts: Facts = {"python": platform.python_version(), "cl-bench": version("cl-bench")}
-    problems = []
+def _versions() -> Iterator[Finding]:
+    yield "python", platform.python_version()
+    yield "cl-bench", version("cl-bench")
     required = {item.name: item for item in _requirements() if item.marker is None}
-    for name in sorted({*PACKAGES, *required}, key=[*PACKAGES, *sorted(required)].index):
-        found = _installed(name)
-        facts[name] = found or "missing"
-        wanted = required.get(name)
+    for name in dict.fromkeys([*PACKAGES, *sorted(required)]):
+        found, wanted = _installed(name), required.get(name)
+        yield name, found or "missing"
         if wanted and (found is None or not wanted.specifier.contains(found, prereleases=True)):
             what = f"{name} is {found or 'missing'}, but cl-bench needs {wanted.specifier}"
-            problems.append(Problem(what, f"pip install '{wanted}'"))
-    return facts, problems
+            yield Trouble(what, f"pip install '{wanted}'")
 
 
-def _extras() -> tuple[Facts, list[Problem]]:
-    """Which optional groups of packages are complete; those that are not are no problem."""
-    groups: dict[str, list[str]] = {}
-    for item in _requirements():
-        for extra in _extras_of(item):
-            groups.setdefault(extra, []).append(item.name)
-    facts: Facts = {}
-    for extra, names in sorted(groups.items()):
+def _extras() -> Iterator[Finding]:
+    """Which optional groups of packages are complete; a missing one is not a problem."""
+    for extra in sorted(metadata("cl-bench").get_all("Provides-Extra") or ()):
+        names = [
+            item.name
+            for item in _requirements()
+            if item.marker and item.marker.evaluate({"extra": extra})
+        ]
         missing = [name for name in names if name != "cl-bench" and _installed(name) is None]
-        facts[extra] = f"missing {', '.join(missing)}" if missing else "present"
-    return facts, []
+        if names:
+            yield extra, f"missing {', '.join(missing)}" if missing else "present"
 
 
-def _extras_of(item: Requirement) -> Iterator[str]:
-    from importlib.metadata import metadata
-
-    for extra in metadata("cl-bench").get_all("Provides-Extra") or ():
-        if item.marker and item.marker.evaluate({"extra": extra}):
-            yield extra
-
-
-def _machine() -> tuple[Facts, list[Problem]]:
+def _machine() -> Iterator[Finding]:
     import psutil
 
     memory = psutil.virtual_memory()
     limit = machine.cgroup_memory()
     available = min(memory.available, limit) if limit else memory.available
-    facts: Facts = {
-        "platform": platform.platform(),
-        "CPU": machine.cpu_model(),
-        "cores usable": machine.cores(),
-        "cores by cgroup limit": machine.cgroup_cores() or "no limit",
-        "memory": _gigabytes(memory.total),
-        "memory available": _gigabytes(available),
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "not set"),
-    }
+    yield "platform", platform.platform()
+    yield "CPU", machine.cpu_model()
+    yield "cores usable", machine.cores()
+    yield "cores by cgroup limit", machine.cgroup_cores() or "no limit"
+    yield "memory", _gigabytes(memory.total)
+    yield "memory available", _gigabytes(available)
+    yield "OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "not set")
     if available < MEMORY_NEEDED:
-        what = (
-            f"{_gigabytes(available)} of memory are free, a run needs {_gigabytes(MEMORY_NEEDED)}"
-        )
-        return facts, [Problem(what, "close other programs, or take a larger machine")]
-    return facts, []
+        needed = _gigabytes(MEMORY_NEEDED)
+        what = f"{_gigabytes(available)} of memory are free, a run needs {needed}"
+        yield Trouble(what, "close other programs, or take a larger machine")
 
 
-def _device() -> tuple[Facts, list[Problem]]:
+def _device() -> Iterator[Finding]:
     import torch
 
-    facts: Facts = {
-        "torch threads": torch.get_num_threads(),
-        "CUDA build": torch.version.cuda or "none (CPU build)",
-    }
+    yield "torch threads", torch.get_num_threads()
+    yield "CUDA build", torch.version.cuda or "none (CPU build)"
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    facts["GPUs"] = gpus
+    yield "GPUs", gpus
     for number in range(gpus):
         gpu = torch.cuda.get_device_properties(number)
-        facts[f"GPU {number}"] = f"{gpu.name}, {_gigabytes(gpu.total_memory)}"
+        yield f"GPU {number}", f"{gpu.name}, {_gigabytes(gpu.total_memory)}"
     cores = min(machine.cores(), int(machine.cgroup_cores() or machine.cores()) or 1)
     if torch.get_num_threads() > cores:
         what = f"torch would use {torch.get_num_threads()} threads on {cores} cores and be slow"
-        return facts, [Problem(what, f"export OMP_NUM_THREADS={cores}", stops=False)]
-    return facts, []
+        yield Trouble(what, f"export OMP_NUM_THREADS={cores}", stops=False)
 
 
-def _disk(results: Path) -> tuple[Facts, list[Problem]]:
+def _disk(results: Path) -> Iterator[Finding]:
     home = results if results.exists() else Path.cwd()
     free = shutil.disk_usage(home).free
-    facts: Facts = {"runs go to": str(results.absolute()), "free": _gigabytes(free)}
+    yield "runs go to", str(results.absolute())
+    yield "free", _gigabytes(free)
     if not home.is_dir() or not os.access(home, os.W_OK | os.X_OK):
         what = f"{home} is no folder that you may write to"
-        return facts, [Problem(what, "cl-bench run --out FOLDER_OF_YOURS/NAME")]
-    if free < DISK_NEEDED:
+        yield Trouble(what, "cl-bench run --out FOLDER_OF_YOURS/NAME")
+    elif free < DISK_NEEDED:
         what = f"{_gigabytes(free)} of disk are free, a run needs {_gigabytes(DISK_NEEDED)}"
-        return facts, [Problem(what, "free some space, or give another --out")]
-    return facts, []
+        yield Trouble(what, "free some space, or give another --out")
 
 
-def _hub() -> tuple[Facts, list[Problem]]:
+def _hub() -> Iterator[Finding]:
     from huggingface_hub import constants
 
-    return {
-        "HF_HOME": constants.HF_HOME,
-        "offline": bool(constants.HF_HUB_OFFLINE),
-    }, []
+    yield "HF_HOME", constants.HF_HOME
+    yield "offline", bool(constants.HF_HUB_OFFLINE)
 
 
-def _named() -> tuple[Facts, list[Problem]]:
+def _named() -> Iterator[Finding]:
     """Which models with a short name are here, and whether the others can be fetched."""
     from cl_bench.model.fetching import cache_folder
     from cl_bench.model.named import MODELS
 
-    facts: Facts = {
-        "fetched ones go to": str(cache_folder()),
-        "pip": _installed("pip") or "missing",
-    }
+    yield "fetched ones go to", str(cache_folder())
+    yield "pip", _installed("pip") or "missing"
     for name, model in MODELS.items():
-        facts[name] = "present" if model.present() else f"not here: cl-bench model get {name}"
-    return facts, []
+        yield name, "present" if model.present() else f"not here: cl-bench model get {name}"
 
 
-def _embedded() -> tuple[Facts, list[Problem]]:
+def _embedded() -> Iterator[Finding]:
     """Load the shipped model and try it: a damaged one does not load, or answers nothing."""
     from cl_bench.contract.prompts import SEED_PROMPT, chat
-    from cl_bench.model import EMBEDDED_FOLDER
+    from cl_bench.model.named import EMBEDDED_FOLDER
     from cl_bench.model.policy import Policy
     from cl_bench.store.files import file_hash
 
     weights = EMBEDDED_FOLDER / "model.safetensors"
     if not weights.exists():
-        return {"weights": "missing"}, [Problem(f"{weights} is missing", _REINSTALL)]
+        yield "weights", "missing"
+        yield Trouble(f"{weights} is missing", _REINSTALL)
+        return
     policy = Policy.load(str(EMBEDDED_FOLDER))
     reply = policy.generate([chat(SEED_PROMPT, "math : one f : 4")], max_new_tokens=4)[0]
-    return {
-        "weights": str(weights),
-        "SHA-256": file_hash(weights),
-        "parameters": sum(parameter.numel() for parameter in policy.model.parameters()),
-        "context": policy.context,
-        "generates": bool(reply.completion_ids),
-    }, []
+    yield "weights", str(weights)
+    yield "SHA-256", file_hash(weights)
+    yield "parameters", sum(parameter.numel() for parameter in policy.model.parameters())
+    yield "context", policy.context
+    yield "generates", bool(reply.completion_ids)
 
 
-def _default_run(trial: bool) -> tuple[Facts, list[Problem]]:
+def _default_run(trial: bool) -> Iterator[Finding]:
     import torch
 
-    facts: Facts = {
-        "command": "cl-bench run --stream math-to-code --learner fst --model embedded",
-        "device": "cuda" if torch.cuda.is_available() else "cpu",
-        "threads": torch.get_num_threads(),
-    }
-    return facts | (_trial() if trial else {}), []
+    yield "command", "cl-bench run --stream math-to-code --learner fst --model embedded"
+    yield "device", "cuda" if torch.cuda.is_available() else "cpu"
+    yield "threads", torch.get_num_threads()
+    if trial:
+        yield from _trial()
 
 
-def _trial() -> Facts:
-    """Two steps of the default run in a temporary folder: what they took."""
+def _trial() -> Iterator[Finding]:
+    """Time and memory of two steps of the default run, made in a temporary folder."""
     from tempfile import TemporaryDirectory
 
     from cl_bench.api import run
 
     with TemporaryDirectory() as folder:
-        done = run(
-            "math",
-            steps=2,
-            eval_every=2,
-            items=4,
-            retention_items=0,
-            out=Path(folder) / "trial",
-        )
+        out = Path(folder) / "trial"
+        done = run("math", steps=2, eval_every=2, items=4, retention_items=0, out=out)
         steps, timing = done.table("steps"), done.table("timing")
     seconds = timing.groupby("phase")["seconds"].sum()
-    return {
-        "trial": "two steps, with one round of the prompt optimiser",
-        "seconds to load": round(float(seconds["load"]), 1),
-        "seconds of RL per step": round(float(steps["seconds"].iloc[-1]), 2),
-        "seconds of both steps": round(float(seconds["learn"]), 2),
-        "peak memory": _gigabytes(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss),
-    }
+    yield "trial", "two steps, with one round of the prompt optimiser"
+    yield "seconds to load", round(float(seconds["load"]), 1)
+    yield "seconds of RL per step", round(float(steps["seconds"].iloc[-1]), 2)
+    yield "seconds of both steps", round(float(seconds["learn"]), 2)
+    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    yield "peak memory", _gigabytes(peak)
 
 
 def _requirements() -> list[Requirement]:
@@ -291,7 +261,3 @@ def _installed(name: str) -> str | None:
 
 def _gigabytes(size: float) -> str:
     return f"{size / 2**30:.1f} GiB"
-
-
-def _shown(value: object) -> str:
-    return printable(str(value), 200)

@@ -36,7 +36,7 @@ _NEXT = {
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a skeleton is called, everywhere; the templates' `$…`."""
+    """The names of a skeleton's parts; the templates' `$…`."""
 
     package: str
     """The distribution: `acme-streams`."""

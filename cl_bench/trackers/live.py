@@ -27,7 +27,7 @@ from cl_bench.trackers.values import (
 )
 
 if TYPE_CHECKING:
-    from cl_bench.contract.learner import StepRecord
+    from cl_bench.contract.records import StepRecord
     from cl_bench.contract.stream import Stream
 
 FOLDER = "tracking"

@@ -14,6 +14,7 @@ from cl_bench.analysis.run_values import run_metrics
 from cl_bench.contract.errors import TrackerError
 from cl_bench.contract.redaction import short_line
 from cl_bench.contract.text import printable
+from cl_bench.metrics.quantities import SHARE
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.untrusted_markdown import fenced
 from cl_bench.store.run_tables import RunTables
@@ -190,8 +191,8 @@ def _population(rows: Sequence[Row]) -> str:
         blocks.append(f"**Round {number}**: {len(kept)} of {len(candidates)} prompts kept")
         for row in kept:
             came = f", from {row['parent_id']}" if row["parent_id"] >= 0 else ""
-            blocks.append(f"Prompt {row['prompt_id']}{came}, score {row['score']:.3f}")
-            blocks.append(fenced(row["text"]))
+            blocks += [f"Prompt {row['prompt_id']}{came}, score {SHARE.text(row['score'])}"]
+            blocks += [fenced(row["text"])]
     return "\n\n".join(blocks)
 
 

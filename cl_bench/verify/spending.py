@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cl_bench.contract.learner import CHANNELS
+from cl_bench.contract.records import CHANNELS
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.store.schema import TABLES
 from cl_bench.verify.checked_run import KEYS, CheckedRun, known

@@ -11,6 +11,7 @@ from typing import Literal
 from cl_bench.analysis.run_values import RUN_METRICS
 from cl_bench.contract.errors import ClBenchError, RunDirectoryError, UsageError
 from cl_bench.contract.text import one_line, printable
+from cl_bench.metrics.quantities import BYTES
 from cl_bench.store.packs.layout import FINISHED, file_name, home, require_finished
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.run_tables import find_runs
@@ -91,15 +92,15 @@ def _is_same(file: Path, made: Pack) -> bool:
 def _contents(made: Pack, verified: Verification, out: Path) -> Iterator[str]:
     manifest, values = made.manifest, made.contents["metrics"]["values"]
     yield f"{verified.title}, model {manifest['model']}: {manifest['status']}"
-    yield f"{out}: {len(made.content) / 1000:,.1f} kB, {', '.join(['verified', *verified.notes])}"
+    yield f"{out}: {BYTES.text(len(made.content))}, {', '.join(['verified', *verified.notes])}"
     for name, entry in made.contents["members"].items():
         rows = f"{entry['rows']:,} rows" if "rows" in entry else ""
-        yield f"  {name:<28}{entry['bytes'] / 1000:>9,.1f} kB  {rows}".rstrip()
+        yield f"  {name:<28}{BYTES.text(entry['bytes']):>12}  {rows}".rstrip()
     yield f"  left out: {made.contents['left_out']}"
     for name in _SHOWN:
-        value = values[name].get("value")
-        shown = f"{value:.4g}" if value is not None else f"undefined: {values[name]['undefined']}"
-        yield f"  {RUN_METRICS[name].title:<38}{shown}"
+        value, metric = values[name].get("value"), RUN_METRICS[name]
+        lost = f"undefined: {values[name]['undefined']}" if value is None else ""
+        yield f"  {metric.title:<38}{lost or metric.quantity.text(value)}"
 
 
 def _advice(made: Pack, out: Path) -> Iterator[str]:

@@ -63,12 +63,17 @@ def test_what_a_learner_does_and_where_it_ran_changes_no_key(
             ["training samples 200 + 200 against 300 + 200"],
         ),
         (
-            {"config": {"evaluation.temperature": 0.5, "evaluation.items": 16}},
+            {"config": {"learning.temperature": 0.5, "evaluation.items": 16}},
             ["temperature 1.0 against 0.5", "test problems of a domain 8 against 16"],
         ),
         ({"config": {"feedback": "answer"}}, ["feedback step against answer"]),
         ({"config": {"announced": True}}, ["announced boundaries no against yes"]),
         ({"every": 5}, ["training samples between evaluations 100 against 50"]),
+        ({"manifest": {"engine": "vllm"}}, ["engine transformers against vllm"]),
+        (
+            {"stream": {"retention": [{"domain": "star-graph", "domain_version": "2"}]}},
+            ["domains outside the stream star-graph (version 1) against star-graph (version 2)"],
+        ),
     ],
 )
 def test_differences_are_said_in_words(
@@ -154,3 +159,11 @@ def test_the_words_of_a_key_name_every_fact(tmp_path: Path) -> None:
     )
     assert "announced boundaries no" in words
     assert "samples of a problem 2" in words
+
+
+def test_domains_of_which_no_problem_is_asked_do_not_count(tmp_path: Path) -> None:
+    none = {"evaluation.retention_items": 0}
+    more = [{"domain": name, "domain_version": "1"} for name in ("star-graph", "physics")]
+    one = run(tmp_path / "one", config=none)
+    other = run(tmp_path / "other", config=none, stream={"retention": more})
+    assert key_of(one.manifest) == key_of(other.manifest)

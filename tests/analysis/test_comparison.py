@@ -110,7 +110,7 @@ def test_both_means_are_of_the_seeds_whose_difference_is_shown(tmp_path: Path) -
     assert of.per_seed[4][0] == 0.9
     shown = text(found, 120)
     (line,) = (line for line in shown.splitlines() if line.startswith("average accuracy   "))
-    assert line.split()[2:9] == ["0.400", "0.500", "+0.100", "[+0.100,", "+0.100]", "4", "of"]
+    assert line.split()[2:9] == ["40.0", "%", "50.0", "%", "+10.0", "points", "[+10.0,"]
     assert "The smallest p is 0.125 with 4 seeds, and" in shown
 
 
@@ -150,12 +150,12 @@ def test_efficiency_is_against_the_first(tmp_path: Path) -> None:
     found = compare(one, other)
     assert value(found.efficiency["sample_efficiency"]) == pytest.approx(400 / 100)
     assert value(found.efficiency["sample_efficiency_rollouts"]) == pytest.approx(400 / 150)
-    assert "training samples: 4.00" in text(found)
+    assert "training samples: 4.00×" in text(found)
 
 
 def test_incomparable_runs_are_refused_with_every_difference(tmp_path: Path) -> None:
     one = write_run(tmp_path / "one")
-    stream, warm = {"version": "2"}, {"evaluation.temperature": 0.5}
+    stream, warm = {"version": "2"}, {"learning.temperature": 0.5}
     other = write_run(tmp_path / "other", stream=stream, config=warm)
     said = "do not compare: stream version 1 against 2; temperature 1.0 against 0.5. Run one"
     with pytest.raises(UsageError, match=said):
@@ -217,18 +217,18 @@ def test_damaged_runs_are_refused_with_their_reason(tmp_path: Path) -> None:
 
 
 def test_the_text_says_what_is_better_and_where_nothing_is_compared(tmp_path: Path) -> None:
-    shown = text(compare(*sides(tmp_path, rl=[0.3, 0.5, 0.7], fst=[0.4, 0.7, 0.8])))
+    shown = text(compare(*sides(tmp_path, rl=[0.3, 0.5, 0.7], fst=[0.4, 0.7, 0.8])), 120)
     (line,) = (line for line in shown.splitlines() if line.startswith("average accuracy   "))
     assert line.split() == [
-        *("average", "accuracy", "0.500", "0.633"),
-        *("+0.133", "[+0.100,", "+0.200]", "3", "of", "3", "0.25", "6", "better"),
+        *("average", "accuracy", "50.0", "%", "63.3", "%"),
+        *("+13.3", "points", "[+10.0,", "+20.0]", "3", "of", "3", "0.25", "6", "better"),
     ]
     assert "Not compared, the hardest setting was not evaluated: accuracy in the hardest" in (
         " ".join(shown.split())
     )
     assert "The smallest p is 0.25 with 3 seeds, and intervals are too narrow" in shown
-    assert "code A 25% ▃▃▃▃▅▅▅▅▅▅▅▅│▅▅▅▅▅▅▅▅ 50%" in shown
-    assert "     B 25% ▃▃▃▃▆▆▆▆▆▆▆▆│▆▆▆▆▆▆▆▆ 63%" in shown
+    assert "code A 25.0 % ▃▃▃▃▅▅▅▅▅▅▅▅│▅▅▅▅▅▅▅▅ 50.0 %" in shown
+    assert "     B 25.0 % ▃▃▃▃▆▆▆▆▆▆▆▆│▆▆▆▆▆▆▆▆ 63.3 %" in shown
 
 
 def test_no_number_of_a_wide_comparison_is_cut_off() -> None:

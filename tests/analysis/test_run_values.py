@@ -67,14 +67,14 @@ def test_every_number_equals_the_one_worked_out_by_hand(tmp_path: Path) -> None:
     assert run_metrics(open_run(run)).keys() == RUN_METRICS.keys()
 
 
-def test_values_lie_within_the_bounds_that_their_metric_states(tmp_path: Path) -> None:
+def test_shares_lie_between_0_and_1_and_differences_of_shares_above_minus_1(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", accuracy=scores, harder=True, formed=0.75)
     found = run_metrics(open_run(run))
     for name, metric in RUN_METRICS.items():
         value = found[name]
         assert isinstance(value, float), name
-        assert -math.inf if metric.low is None else metric.low <= value
-        assert value <= (math.inf if metric.high is None else metric.high)
+        assert value >= (-1 if metric.quantity.is_change else 0), name
+        assert metric.unit != "share" or value <= 1, name
 
 
 def test_matrix_and_trajectory_have_a_column_for_every_stage(tmp_path: Path) -> None:

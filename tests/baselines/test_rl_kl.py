@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
-from cl_bench.contract.learner import Batch, Exercise, Ledger, StepRecord
+from cl_bench.contract.learner import Batch, Exercise, Ledger
 from cl_bench.contract.prompts import SEED_PROMPT, chat
+from cl_bench.contract.records import StepRecord
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.task import Verdict
 from cl_bench.model.policy import Policy

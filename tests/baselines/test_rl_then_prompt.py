@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from cl_bench.contract.learner import Batch, Ledger, StepRecord
+from cl_bench.contract.learner import Batch, Ledger
 from cl_bench.contract.prompts import SEED_PROMPT
+from cl_bench.contract.records import StepRecord
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.model.policy import Policy
 

@@ -13,8 +13,9 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from cl_bench.contract.stream import Course, stream
-from cl_bench.model import EMBEDDED, resolve
+from cl_bench.contract.stream import Course
+from cl_bench.contract.stream_names import stream
+from cl_bench.model.named import EMBEDDED, resolve
 from cl_bench.model.policy import Policy
 from cl_bench.slow.settings import RLConfig
 

@@ -18,9 +18,10 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from cl_bench import Run
 from cl_bench.contract.errors import ModelError
 from cl_bench.contract.learner import Ledger
-from cl_bench.contract.stream import Course, stream
+from cl_bench.contract.stream import Course
+from cl_bench.contract.stream_names import stream
 from cl_bench.execution.settings import configure
-from cl_bench.model import resolve
+from cl_bench.model.named import resolve
 from cl_bench.model.policy import Policy
 from cl_bench.slow.settings import RLConfig
 from cl_bench.slow.slow_weights import SlowWeights

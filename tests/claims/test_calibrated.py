@@ -10,7 +10,8 @@ import pytest
 from cl_bench.claims.calibrated import calibrated
 from cl_bench.claims.settings import Settings
 from cl_bench.contract.errors import RunDirectoryError, UsageError
-from cl_bench.contract.stream import Stage, Stream, stream
+from cl_bench.contract.stream import Stage, Stream
+from cl_bench.contract.stream_names import stream
 from cl_bench.sweep.cell import Cell
 
 SETTINGS: Settings = {

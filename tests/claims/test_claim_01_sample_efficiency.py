@@ -87,7 +87,7 @@ def test_where_rl_never_rises_above_the_base_the_seed_has_no_ratio() -> None:
     data = runs()
     data.add("code", "rl", 101, [0.3, 0.2, 0.3, 0.1, 0.2])
     found = MEASURES["1a"](data, data.plan)
-    assert reason(found.value_by_seed[101]) == "code: RL's peak (0.3) is the base model's score"
+    assert reason(found.value_by_seed[101]) == "code: RL's peak (30.0 %) is the base model's score"
     assert found.value_by_seed[100] == pytest.approx(2 * log2(3) / 3)
 
 
@@ -95,7 +95,7 @@ def test_fast_slow_training_at_the_level_before_any_sample_has_no_ratio() -> Non
     data = runs()
     data.add("code", "fst", 101, [0.5, 0.6, 0.6, 0.6, 0.6])
     found = MEASURES["1a"](data, data.plan)
-    assert "RL's peak (0.5) with 0 samples" in reason(found.value_by_seed[101])
+    assert "RL's peak (50.0 %) with 0 samples" in reason(found.value_by_seed[101])
 
 
 def test_missing_and_diverged_runs_leave_their_seed_without_a_value() -> None:
@@ -154,16 +154,16 @@ def test_most_of_rls_peak_is_reached_earlier_than_the_peak() -> None:
             data.add(domain, "rl", seed, [0.1, 0.2, 0.93, 1.0])
             data.add(domain, "fst", seed, [0.1, 0.92, 0.92, 0.96])
     added = additions(CLAIM)["1a"](data, data.plan)
-    assert means(line(added, "code, 90%")) == pytest.approx({"ratio": 2})
-    assert means(line(added, "code, 95%")) == pytest.approx({"ratio": 1})
-    assert means(line(added, "code, until 90% of RL's peak")) == {"rl": 200, "fst": 100}
+    assert means(line(added, "code, 90 %")) == pytest.approx({"ratio": 2})
+    assert means(line(added, "code, 95 %")) == pytest.approx({"ratio": 1})
+    assert means(line(added, "code, until 90 % of RL's peak")) == {"rl": 200, "fst": 100}
 
 
 def test_the_arrow_shows_the_measured_ratio() -> None:
     data = sigmoids()
     figure = CLAIM.figure(data, data.plan)
     ratio = shown(MEASURES["1a"](data, data.plan), "code", "ratio")
-    assert texts(figure.axes[1]) == [f"RL ÷ FST: {ratio:.2g}×"]
+    assert texts(figure.axes[1]) == [f"RL ÷ FST: {ratio:.2f}×"]
     assert heights(figure.axes[1], "rl")[-1] == pytest.approx(
         np.mean([sigmoid("code", "rl", seed, 1.0) for seed in (100, 101)])
     )
@@ -187,5 +187,5 @@ def test_a_bound_is_marked_as_one() -> None:
         data.add("code", "rl", seed, [0.1, 0.3, 0.5])
         data.add("code", "fst", seed, [0.1, 0.4, 0.4])
     figure = CLAIM.figure(data, data.plan)
-    assert texts(figure.axes[1]) == ["RL ÷ FST: at most 1×\n(FST never there: 2 of 2)"]
+    assert texts(figure.axes[1]) == ["RL ÷ FST: at most 1.00×\n(FST never there: 2 of 2)"]
     assert texts(figure.axes[0]) == ["no runs"]

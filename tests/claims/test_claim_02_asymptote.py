@@ -95,7 +95,7 @@ def test_a_curve_that_has_not_levelled_off_is_not_extrapolated() -> None:
     data = filled(plan_of(), SINGLE_DOMAINS, ("rl", "fst"), slow)
     found = MEASURES["2a"](data, data.plan)
     assert reason(found.estimate) == (
-        "A = 0.800 extrapolates from the best mean accuracy, 0.450 (code RL)"
+        "A = 80.0 % extrapolates from the best mean accuracy, 45.0 % (code RL)"
     )
 
 
@@ -151,7 +151,7 @@ def test_headroom_is_what_the_plateau_of_rl_leaves_to_all() -> None:
 def test_asymptotes_are_lines_with_their_values() -> None:
     data = sigmoids()
     axes = CLAIM.figure(data, data.plan).axes[0]
-    assert texts(axes) == ["RL: A = 41.0%", "FST: A = 61.0%"]
+    assert texts(axes) == ["RL: A = 41.0 %", "FST: A = 61.0 %"]
     level = [np.asarray(drawn.get_ydata(), float) for drawn in axes.lines]
     flat = [y[0] for y in level if len(y) == 2 and y[0] == y[1]]
     assert flat == pytest.approx([0.41, 0.61], abs=1e-4)

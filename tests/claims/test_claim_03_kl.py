@@ -160,7 +160,7 @@ def test_narrow_common_ranges_are_counted_and_left_out() -> None:
     data.add("facts", "fst", 100, flat, kl=[0.0, 1.0, 2.0], prompts=("seed",))
     data.add("code", "fst", 100, [0.1, 0.1, 0.1], prompts=("seed",))
     added = additions(CLAIM)["3b"](data, plan)
-    assert added.notes[0] == "1 of 8 pairs of runs have a common range under 5 points"
+    assert added.notes[0] == "1 of 8 pairs of runs have a common range under 5.0 points"
     assert means(line(added, "mean over domains")) == pytest.approx({"ratio": 4})
     assert added.notes[1].endswith("never above the base: code (1 of 2 runs)")
 

@@ -152,7 +152,7 @@ def test_a_task_that_nobody_learned_has_no_share() -> None:
     value = MEASURES["6a"](runs, plan).value_by_seed[100]
 
     assert isinstance(value, Undefined)
-    assert value.reason == "code: no learner gained 0.05 on code; the best gained 0.000"
+    assert value.reason == "code: no learner gained 5.0 points on code; the best gained 0.0 points"
 
 
 def test_missing_stage_ends_are_named() -> None:

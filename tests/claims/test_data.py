@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from cl_bench.claims.archiving import write_archive
 from cl_bench.claims.data import Data
 from cl_bench.claims.plan import BUDGETS, Plan
-from cl_bench.claims.runs import write_archive
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.sweep.cell import Cell

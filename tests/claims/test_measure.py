@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from cl_bench.analysis.paired import BySeed
 from cl_bench.claims.measure import (
-    BySeed,
     detail,
     difference,
     generator,

@@ -115,5 +115,5 @@ def test_the_floors_have_a_row_for_every_domain_and_none_without_runs() -> None:
     assert [line[0] for line in table.rows] == ["facts", "code", "math", "physics"]
     floor_of_rl = sampling_noise_floor(LAST, 4)
     assert isinstance(floor_of_rl, float)
-    assert str(table.rows[0][1]).startswith(f"{100 * floor_of_rl:.1f} %")
+    assert str(table.rows[0][1]).startswith(f"{100 * floor_of_rl:.1f} points")
     assert "is missing" in str(table.rows[0][2])

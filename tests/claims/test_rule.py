@@ -88,7 +88,7 @@ def test_a_mixed_test_over_seeds_leaves_it_open() -> None:
     judged = judge(STATEMENT, mixed, estimate(0.03, 0.011, 0.045))
     assert judged.p == 6 / 64
     assert judged.verdict is OPEN
-    assert judged.reason == "the exact test over seeds has p = 0.094"
+    assert judged.reason == "the exact test over seeds has p = 0.0938"
 
 
 def test_ratios_are_judged_as_logarithms() -> None:

@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from cl_bench.claims.archiving import known_cells, write_archive
 from cl_bench.claims.data import Data
 from cl_bench.claims.plan import BUDGETS, Plan
 from cl_bench.claims.registration import registration
-from cl_bench.claims.runs import INDEX, Archive, known_cells, write_archive
+from cl_bench.claims.runs import INDEX, Archive
 from cl_bench.contract.errors import RunDirectoryError
 from cl_bench.store.run_tables import open_run
 from cl_bench.store.schema import TABLES
@@ -204,7 +205,7 @@ def test_what_cannot_be_written_leaves_the_archive_as_it_was(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("cl_bench.claims.runs.write_json_atomically", full)
+    monkeypatch.setattr("cl_bench.claims.archiving.write_json_atomically", full)
     with pytest.raises(OSError, match="No space left on device"):
         write_archive([cell(100), cell(101)], folder, archive, PLAN)
     assert content(archive) == before

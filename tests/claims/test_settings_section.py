@@ -75,8 +75,8 @@ def test_how_clear_the_choice_of_calibration_was() -> None:
     table = next(b for b in blocks if isinstance(b, Table) and b.caption.startswith("How clear"))
     rows = {row[0]: row[1:] for row in table.rows}
     # Trials 6 and 3 of RL; 0.87793 and 0.893555 are the scores of the best one's runs.
-    assert rows["RL"][:3] == ["88.6", "87.3", "1.6"]
-    assert rows["prompt-only"][:3] == ["68.4", "68.2", "6.5"]
+    assert rows["RL"][:3] == ["88.6 %", "87.3 %", "1.6 points"]
+    assert rows["prompt-only"][:3] == ["68.4 %", "68.2 %", "6.5 points"]
     assert list(rows) == ["RL", "prompt-only", "FST", "FST-distill"]
 
 

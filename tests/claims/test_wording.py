@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cl_bench.claims.wording import number, of_detail
+from cl_bench.claims.wording import of_detail
 from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 
@@ -50,9 +50,3 @@ def test_of_one_seed_the_value_stands_alone_and_other_reasons_are_told() -> None
     assert of_detail("fst", "accuracy", Estimate(0.5, ONE_SEED, 1, 1)) == "50.0 %"
     other = Estimate(0.9, Undefined("a ratio of means over seeds"), 2, 2)
     assert of_detail("fst", "ratio", other) == "0.90× (a ratio of means over seeds)"
-
-
-def test_numbers_have_the_pages_minus() -> None:
-    assert number(-0.25, ".2f") == "−0.25"
-    assert number(1.9e-6, ".3g") == "1.9e−06"
-    assert number(Undefined("no seed values"), "d") == "—"

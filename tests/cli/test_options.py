@@ -1,4 +1,4 @@
-"""The options of `cl-bench run`: made from settings, and printed by a dry run."""
+"""The options of `cl-bench run`, made from settings, printed by a dry run; and docs/settings.md."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from cl_bench.cli.app import app
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.settings import settings_of
+from cl_bench.tools.settings_page import markdown
 
 
 def dry(*arguments: str) -> dict[str, Any]:
@@ -45,3 +46,8 @@ def test_a_file_and_options_of_a_learner_by_name_meet(tmp_path: Path) -> None:
 def test_boundaries_are_words_on_the_command_line() -> None:
     assert dry()["announced"] is False
     assert dry("--boundaries", "announced")["announced"] is True
+
+
+def test_the_committed_page_of_settings_is_generated() -> None:
+    page = Path(__file__).parents[2] / "docs" / "settings.md"
+    assert page.read_text(encoding="utf-8") == markdown()

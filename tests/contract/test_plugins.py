@@ -13,15 +13,10 @@ from cl_bench.analysis.plugin_metrics import PLUGIN_METRICS
 from cl_bench.cli.listing import listing
 from cl_bench.contract import plugins
 from cl_bench.contract.errors import PluginError, RunDirectoryError, UsageError
-from cl_bench.contract.registry import (
-    DOMAINS,
-    LEARNERS,
-    STREAMS,
-    Registry,
-    plugins_used,
-    require_same_plugins,
-)
-from cl_bench.contract.stream import Stage, Stream, stream
+from cl_bench.contract.registry import DOMAINS, LEARNERS, Registry
+from cl_bench.contract.stream import Stage, Stream
+from cl_bench.contract.stream_names import STREAMS, stream
+from cl_bench.execution.preflight import plugins_used, require_same_plugins
 
 Install = Callable[..., None]
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from cl_bench.contract.errors import RunDirectoryError, UsageError
-from cl_bench.contract.stream import Course, Stream, stream
+from cl_bench.contract.registry import DOMAINS
+from cl_bench.contract.stream import Course, Stream
+from cl_bench.contract.stream_names import stream
 
 
 def course(name: str, steps: int, seed: int = 0) -> Course:
@@ -55,9 +57,20 @@ def test_impossible_streams_are_refused_with_a_suggestion(
         stream(name, **options)  # type: ignore[arg-type]
 
 
-def test_a_description_gives_the_same_stream_back() -> None:
+def test_a_description_gives_the_same_stream_back_whatever_domains_there_are_by_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     made = stream("paper", steps=3)
-    assert Stream.from_description(made.describe()) == made
+    described = made.describe()
+    assert described["retention"] == [
+        {"domain": name, "domain_version": "1"} for name in ("math", "star-graph")
+    ]
+    monkeypatch.setitem(DOMAINS.table, "sixth", DOMAINS.table["math"])
+    assert "sixth" in made.outside
+    again = Stream.from_description(described)
+    assert again.outside == ("math", "star-graph")
+    assert (again.name, again.stages, again.version) == (made.name, made.stages, made.version)
+    assert again.describe() == described
 
 
 def test_batches_do_not_depend_on_how_they_are_asked_for() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.registry import DOMAINS
-from cl_bench.contract.stream import Stage, Stream, stream
+from cl_bench.contract.stream import Stage, Stream
+from cl_bench.contract.stream_names import stream
 
 GOOD = """
 name = "small"

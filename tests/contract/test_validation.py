@@ -16,7 +16,7 @@ from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.validation import a_text, real_number, whole_number
 from cl_bench.execution.settings import EvaluationConfig, RunConfig
 from cl_bench.slow.settings import RLConfig
-from cl_bench.tools.embedded.training import TrainingConfig
+from cl_bench.tools.embedded.corpus import TrainingConfig
 
 LEARNING = tuple(LEARNERS.load(name).config for name in LEARNERS.table)
 CONFIGS: tuple[Any, ...] = (RunConfig, *dict.fromkeys(LEARNING), EvaluationConfig, TrainingConfig)

@@ -7,7 +7,7 @@ from math import nan
 import pytest
 
 from cl_bench.contract.errors import DivergedError
-from cl_bench.contract.learner import StepRecord
+from cl_bench.contract.records import StepRecord
 from cl_bench.execution.collapse import STEPS, CollapseWatch
 
 

@@ -14,7 +14,8 @@ from cl_bench.contract.errors import UsageError
 from cl_bench.contract.learner import LearnerConfig
 from cl_bench.contract.prompts import SEED_PROMPT, chat
 from cl_bench.contract.registry import DOMAINS
-from cl_bench.contract.stream import Course, stream
+from cl_bench.contract.stream import Course
+from cl_bench.contract.stream_names import stream
 from cl_bench.execution.evaluator import Evaluation, Evaluator
 from cl_bench.execution.problem_sets import distinct_problems
 from cl_bench.execution.settings import EvaluationConfig

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cl_bench.contract.registry import DOMAINS
-from cl_bench.contract.stream import Course, stream
+from cl_bench.contract.stream import Course
+from cl_bench.contract.stream_names import stream
 from cl_bench.execution.problem_sets import ProblemSet, distinct_problems, harder_set, stream_set
 
 NAMES = tuple(DOMAINS.table)

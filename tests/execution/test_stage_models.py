@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 import cl_bench
 from cl_bench.analysis.differences import differences
 from cl_bench.api import resume
-from cl_bench.model import resolve
+from cl_bench.model.named import resolve
 from cl_bench.model.policy import Policy
 from cl_bench.store.files import file_hash
 from cl_bench.store.run_directory import RunDirectory

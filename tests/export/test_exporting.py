@@ -19,7 +19,7 @@ from cl_bench.cli.app import app
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.contract.prompts import SEED_PROMPT
 from cl_bench.export.exporting import export
-from cl_bench.model import resolve
+from cl_bench.model.named import resolve
 from cl_bench.store.files import file_hash
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.views import stream_rows

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from cl_bench.contract.learner import Exercise, Ledger, PromptRecord
+from cl_bench.contract.learner import Exercise, Ledger
+from cl_bench.contract.records import PromptRecord
 from cl_bench.contract.task import Verdict
 from cl_bench.fast.fast_weights import FastWeights
 from cl_bench.fast.reflection.reflector import JudgedRollout, Reflection, Reflector

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from cl_bench.contract.errors import ReflectionError, RunDirectoryError, UsageError
-from cl_bench.contract.learner import Ledger, PromptRecord
+from cl_bench.contract.learner import Ledger
+from cl_bench.contract.records import PromptRecord
 from cl_bench.fast.fast_weights import FastWeights
 from cl_bench.model.policy import Rollout
 from tests.fast.scripted import (

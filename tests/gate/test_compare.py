@@ -11,7 +11,7 @@ import pytest
 
 from cl_bench.contract.errors import UsageError
 from cl_bench.gate.compare import compare
-from cl_bench.gate.outcome import Check, Report
+from cl_bench.gate.outcome import Check, GateReport
 from cl_bench.gate.policy import default_policy, parse_policy
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.run_directory import RunDirectory
@@ -22,14 +22,14 @@ from .gate_runs import noisy_run, noisy_runs
 
 ACCURACY = parse_policy("version = 1\n[metrics.average_accuracy]\ntolerance = 0.05", "accuracy")
 NEVER = "version = 1\nmissing_seeds = 'error'\n[metrics.average_accuracy]"
-Judge = Callable[..., Report]
+Judge = Callable[..., GateReport]
 
 
-def judge(candidate: Path, reference: Path, policy: Any = ACCURACY) -> Report:
+def judge(candidate: Path, reference: Path, policy: Any = ACCURACY) -> GateReport:
     return compare(find_runs([candidate])[0], find_runs([reference])[0], policy)
 
 
-def only(report: Report, name: str) -> Check:
+def only(report: GateReport, name: str) -> Check:
     (check,) = (check for check in report.checks if check.name == name)
     return check
 

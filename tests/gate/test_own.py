@@ -13,7 +13,7 @@ import pytest
 
 from cl_bench.execution.provenance import provenance
 from cl_bench.gate.compare import compare
-from cl_bench.gate.outcome import Report
+from cl_bench.gate.outcome import GateReport
 from cl_bench.gate.reference import INDEX, Reference, open_reference
 from cl_bench.gate.regression import check
 from cl_bench.gate.rerun import rerun
@@ -75,7 +75,7 @@ def reference() -> Reference:
     return open_reference(HOME)
 
 
-def judged(reference: Reference, drop: float, *, redrawn: bool, noise: int = 0) -> Report:
+def judged(reference: Reference, drop: float, *, redrawn: bool, noise: int = 0) -> GateReport:
     altered = [Altered(run, drop, redrawn, noise) for run in reference.runs]
     return compare(altered, reference.runs, reference.policy)
 

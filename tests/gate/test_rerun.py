@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import UsageError
-from cl_bench.contract.stream import stream
+from cl_bench.contract.stream_names import stream
 from cl_bench.execution.progress import Quiet
 from cl_bench.execution.runner import Runner
 from cl_bench.execution.settings import configure

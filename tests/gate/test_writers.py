@@ -12,8 +12,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from jsonschema import Draft202012Validator
 
-from cl_bench.gate.outcome import Check, Coverage, Report, Skipped
-from cl_bench.gate.pairs import Case
+from cl_bench.gate.cases import Case
+from cl_bench.gate.outcome import Check, Coverage, GateReport, Skipped
 from cl_bench.gate.write_github import (
     MOST,
     annotation_lines,
@@ -26,6 +26,7 @@ from cl_bench.gate.write_github import (
 from cl_bench.gate.write_json import data, failure, schema_text
 from cl_bench.gate.write_junit import junit, junit_failure
 from cl_bench.gate.write_text import text
+from cl_bench.metrics.quantities import NATS, SHARE
 from cl_bench.metrics.stats.bootstrap import Interval
 from cl_bench.metrics.undefined import Undefined
 
@@ -36,7 +37,7 @@ GOOD = Check(
     "average_accuracy",
     "pass",
     "within the tolerance",
-    unit="share",
+    quantity=SHARE,
     reference=0.7,
     candidate=0.71,
     difference=0.01,
@@ -51,7 +52,7 @@ OPEN = Check(
     "kl_policy_base",
     "inconclusive",
     "one seed",
-    unit="nats/token",
+    quantity=NATS,
     reference=0.1,
     candidate=0.2,
     difference=0.1,
@@ -62,13 +63,13 @@ OPEN = Check(
 )
 
 
-def report(*checks: Check, notes: tuple[str, ...] = ()) -> Report:
+def report(*checks: Check, notes: tuple[str, ...] = ()) -> GateReport:
     cases = dict.fromkeys(check.case for check in checks)
     coverage = tuple(Coverage(case, (0, 1, 2), 4, False) for case in cases)
-    return Report("runs/new", "ref", "p.toml", "0" * 64, 0.95, coverage, checks, notes)
+    return GateReport("runs/new", "ref", "p.toml", "0" * 64, 0.95, coverage, checks, notes)
 
 
-def hostile() -> Report:
+def hostile() -> GateReport:
     case = Case(HOSTILE, HOSTILE)
     bad = replace(BAD, case=case, name=HOSTILE, reason=HOSTILE)
     return replace(report(bad, notes=(HOSTILE,)), candidate=HOSTILE, policy=HOSTILE)
@@ -90,7 +91,8 @@ def test_people_see_every_number_and_why_it_did_not_pass() -> None:
     assert lines[-1] == "REGRESS: 3 checks, 1 pass, 1 regress, 1 inconclusive"
     (row,) = (line.split() for line in lines if line.startswith("average_accuracy"))
     assert row == [
-        *("average_accuracy", "0.700", "0.710", "+0.010", "[-0.020,", "+0.040]", "0.050", "pass")
+        *("average_accuracy", "70.0", "%", "71.0", "%", "+1.0", "points"),
+        *("[−2.0,", "+4.0]", "5.0", "points", "pass"),
     ]
     assert "  regress: bwt_gem: worse" in lines
     assert "  inconclusive: kl_policy_base: one seed" in lines
@@ -151,7 +153,9 @@ def test_junit_has_a_case_for_every_check() -> None:
     }
     (failed,) = suite.iter("failure")
     assert failed.get("type") == "regress"
-    assert "difference -0.200 [-0.020, +0.040], tolerance 0.050: worse" in (failed.text or "")
+    assert "difference −20.0 points [−2.0, +4.0], tolerance 5.0 points: worse" in (
+        failed.text or ""
+    )
 
 
 def test_what_was_skipped_is_said_everywhere() -> None:

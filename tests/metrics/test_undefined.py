@@ -1,4 +1,4 @@
-"""An undefined metric never turns into a number, and still prints."""
+"""An undefined metric never turns into a number."""
 
 from __future__ import annotations
 
@@ -56,19 +56,3 @@ def test_equality_and_hash_go_by_the_reason() -> None:
 def test_the_reason_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         MISSING.reason = "another"  # type: ignore[misc]
-
-
-@pytest.mark.parametrize(
-    ("spec", "text"),
-    [
-        ("", "undefined: missing cell R[2, 1]"),
-        (".3f", "undefined"),
-        ("+.1%", "undefined"),
-        ("12.3f", "   undefined"),
-        ("<12", "undefined   "),
-        ("*^13.2f", "**undefined**"),
-        ("08.3f", "undefined"),
-    ],
-)
-def test_it_prints_under_any_format_of_a_float(spec: str, text: str) -> None:
-    assert f"{MISSING:{spec}}" == text

@@ -13,7 +13,7 @@ from cl_bench.contract.errors import ModelError
 from cl_bench.contract.learner import Exercise, Ledger
 from cl_bench.contract.prompts import chat
 from cl_bench.contract.task import Verdict
-from cl_bench.execution.identity import identity
+from cl_bench.execution.preflight import identity
 from cl_bench.execution.provenance import file_hashes
 from cl_bench.execution.settings import RunConfig
 from cl_bench.fast.reflection.spec import ReflectionLM
@@ -146,7 +146,7 @@ def test_an_unknown_architecture_is_refused_with_those_that_are_known(gguf: Writ
 def test_a_damaged_file_is_refused(gguf: Write, kept: int) -> None:
     file = gguf()
     file.write_bytes(file.read_bytes()[:kept])
-    with pytest.raises(ModelError, match=r"tiny.gguf is no GGUF file, or a damaged one"):
+    with pytest.raises(ModelError, match=r"tiny.gguf is not a GGUF file, or it is damaged"):
         load(str(file))
 
 

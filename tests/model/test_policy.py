@@ -13,7 +13,7 @@ import torch
 
 from cl_bench.contract.errors import ModelError
 from cl_bench.contract.prompts import chat
-from cl_bench.model import resolve
+from cl_bench.model.named import resolve
 from cl_bench.model.policy import Policy, Rollout
 
 if TYPE_CHECKING:

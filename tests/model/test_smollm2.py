@@ -9,7 +9,7 @@ import pytest
 
 import cl_bench
 from cl_bench.contract.errors import ModelError
-from cl_bench.model import resolve
+from cl_bench.model.named import resolve
 
 SMALL = {
     "steps": 1,

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from cl_bench.contract.errors import RunDirectoryError, UsageError
-from cl_bench.model import resolve
 from cl_bench.model.loading import load
+from cl_bench.model.named import resolve
 from cl_bench.plasticity.origins import origins
 from cl_bench.store.files import read_json, write_json_atomically
 

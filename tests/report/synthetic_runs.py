@@ -112,6 +112,7 @@ def _manifest(spec: Synthetic) -> Row:
         "reflection_files": {},
         "model_revision": None,
         "device": "cpu",
+        "engine": "transformers",
         "threads": 1,
         "journal": None,
     } | dict(spec.manifest)
@@ -123,7 +124,9 @@ def _stream(spec: Synthetic) -> Row:
         for domain, steps in spec.stages
     ]
     name = "-to-".join(domain for domain, _ in spec.stages)
-    return {"name": name, "version": "1", "stages": stages} | dict(spec.stream)
+    retention = [{"domain": "star-graph", "domain_version": "1"}]
+    described = {"name": name, "version": "1", "stages": stages, "retention": retention}
+    return described | dict(spec.stream)
 
 
 # `EvaluationConfig`, whose module would import torch.

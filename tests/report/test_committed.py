@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from cl_bench.contract.registry import DOMAINS, LEARNERS, STREAMS, Registry
-from cl_bench.contract.stream import stream
-from cl_bench.report.page.build import Report, report
+from cl_bench.contract.registry import DOMAINS, LEARNERS, Registry
+from cl_bench.contract.stream_names import STREAMS, stream
+from cl_bench.report.page.build import ReportFiles, report
 from cl_bench.report.page.parts import decoded
 from cl_bench.store.packs.layout import home
 from cl_bench.store.run_tables import find_runs
@@ -25,15 +25,15 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def again(tmp_path_factory: pytest.TempPathFactory) -> Report:
+def again(tmp_path_factory: pytest.TempPathFactory) -> ReportFiles:
     return report([RUNS], tmp_path_factory.mktemp("reports"))
 
 
-def test_the_markdown_follows_from_the_runs(again: Report) -> None:
+def test_the_markdown_follows_from_the_runs(again: ReportFiles) -> None:
     assert again.markdown.read_text() == (PAGES / "leaderboard.md").read_text()
 
 
-def test_the_page_follows_from_the_runs(again: Report) -> None:
+def test_the_page_follows_from_the_runs(again: ReportFiles) -> None:
     made, committed = (
         decoded(page.read_text(encoding="utf-8"))
         for page in (again.html, PAGES / "leaderboard.html")
@@ -44,13 +44,13 @@ def test_the_page_follows_from_the_runs(again: Report) -> None:
     assert [(a, b) for a, b in pairs if not isclose(float(a), float(b), rel_tol=1e-6)] == []
 
 
-def test_the_figures_of_the_page_are_there_and_no_others(again: Report) -> None:
+def test_the_figures_of_the_page_are_there_and_no_others(again: ReportFiles) -> None:
     made = {path.name for path in again.figures}
     assert made
     assert made == {path.name for path in (PAGES / "figures").iterdir()}
 
 
-def test_every_stream_has_a_board(again: Report) -> None:
+def test_every_stream_has_a_board(again: ReportFiles) -> None:
     boards = {board.key.stream for board in again.contents.leaderboard.boards}
     # Streams of sources are for pretrained models, the runs of these pages of the embedded one.
     sourced = {name for name in own(STREAMS) if any(map(DOMAINS.is_sourced, stream(name).domains))}
@@ -58,7 +58,7 @@ def test_every_stream_has_a_board(again: Report) -> None:
     assert {"gym-arithmetic", "gym-mixed"} <= sourced
 
 
-def test_every_learner_has_three_finished_seeds_on_every_board(again: Report) -> None:
+def test_every_learner_has_three_finished_seeds_on_every_board(again: ReportFiles) -> None:
     assert again.contents.problems == []
     learners = own(LEARNERS)
     for board in again.contents.leaderboard.boards:

@@ -150,7 +150,7 @@ def test_samples_are_compared_with_the_reference_row_of_most_finished_seeds(tmp_
 def test_runs_that_do_not_compare_are_on_boards_of_their_own_and_say_why(tmp_path: Path) -> None:
     write_run(tmp_path / "one")
     write_run(tmp_path / "two", learner="rl", stream={"version": "2"})
-    write_run(tmp_path / "three", learner="rl", config={"evaluation.temperature": 0.5})
+    write_run(tmp_path / "three", learner="rl", config={"learning.temperature": 0.5})
     found = leaderboard_of([tmp_path])
     assert [len(board.rows) for board in found.boards] == [1, 1, 1]
     assert [board.stream for board in found.boards] == [

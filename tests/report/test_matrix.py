@@ -70,8 +70,8 @@ def test_one_task(text: str, tmp_path: Path) -> None:
 def test_a_missing_cell_makes_metrics_undefined_with_its_name(gap: str, tmp_path: Path) -> None:
     found = read(f"0.1,{gap}\n0.9,0.3\n0.4,0.8\n", tmp_path)
     assert np.isnan(found.acc_I_J[0, 1])
-    assert "fwt_base                   undefined  missing cell R[0, 2]" in found.text()
-    assert "bwt_gem                      -0.5000" in found.text()
+    assert "fwt_base                               —  missing cell R[0, 2]" in found.text()
+    assert "bwt_gem                     −50.0 points" in found.text()
 
 
 def test_percentages_are_read_when_they_are_said_to_be(tmp_path: Path) -> None:

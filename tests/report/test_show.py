@@ -30,15 +30,15 @@ def test_it_has_summary_curves_divergences_and_prompts(tmp_path: Path) -> None:
     text = shown(tmp_path / "run", texts=("think .", "think twice .", "think often ."))
     assert text.startswith(str(tmp_path / "run"))
     assert "fst on math-to-code, seed 0, model embedded: done" in text
-    assert re.search(r"average_accuracy +0.750 +0.375", text)
+    assert re.search(r"average_accuracy +75\.0 % +37\.5 %", text)
     (learner,) = (line for line in text.splitlines() if line.startswith("math learner"))
-    assert learner.split() == ["math", "learner", "25%", "▃▃▃▃▄▄▄▄▅▅▅▅│▆▆▆▆▇▇▇▇", "75%"]
-    assert re.search(r"\n2 code +0\.0400 \(0\.0800\) +0\.0400 \(0\.0800\)\n", text)
+    assert learner.split() == ["math", "learner", "25.0", "%", "▃▃▃▃▄▄▄▄▅▅▅▅│▆▆▆▆▇▇▇▇", "75.0", "%"]
+    assert re.search(r"\n2 code +0\.040 nats \(0\.080 nats\) +0\.040 nats \(0\.080 nats\)\n", text)
     prompts = text[text.index("Prompts after round 2 (step 20), best first") :].splitlines()[1:]
     assert prompts == [
-        "2: score 50.0%, rewritten from 1",
+        "2: score 50.0 %, rewritten from 1",
         "    think often .",
-        "1: score 25.0%, rewritten from 0",
+        "1: score 25.0 %, rewritten from 0",
         "    think twice .",
     ]
 
@@ -54,7 +54,7 @@ def test_an_unfinished_run_shows_what_there_is(tmp_path: Path) -> None:
     text = shown(tmp_path / "half", last=20, status="running")
     assert "running (evaluated up to step 20 of 40)" in text
     assert "2 code" in text
-    assert "▃▃▃▃▄▄▄▄▅▅▅▅ 50%" in text
+    assert "▃▃▃▃▄▄▄▄▅▅▅▅ 50.0 %" in text
     nothing = shown(tmp_path / "none", last=-1, status="failed", reason="OSError: disk full")
     assert "failed (no evaluation yet)" in nothing
     assert "OSError: disk full" in nothing
@@ -98,7 +98,7 @@ def test_a_prompt_without_end_is_cut_with_its_length(tmp_path: Path) -> None:
 def test_ascii_terminals_get_ascii(tmp_path: Path) -> None:
     text = shown(tmp_path / "run", ascii_only=True)
     assert text.isascii()
-    assert "math learner 25% ::::----====|++++**** 75%" in text
+    assert "math learner 25.0 % ::::----====|++++**** 75.0 %" in text
 
 
 def test_the_command_prints_plain_text_when_piped(tmp_path: Path) -> None:

@@ -1,11 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 
-import pytest
-
-from cl_bench.contract.learner import PromptRecord, Spend, StepRecord
 from cl_bench.store.schema import TABLES, allowed_values
 from cl_bench.store.schema_page import markdown
 
@@ -18,24 +14,6 @@ def test_every_column_says_what_it_is_in_one_sentence_and_in_which_unit() -> Non
             described = {key.decode(): value.decode() for key, value in field.metadata.items()}
             assert described["unit"], f"{name}.{field.name}"
             assert described["description"].endswith("."), f"{name}.{field.name}"
-
-
-@pytest.mark.parametrize(
-    ("table", "own", "record"),
-    [
-        ("steps", ["step", "stage", "domain"], StepRecord),
-        ("prompts", ["step"], PromptRecord),
-        ("ledger", ["step", "channel"], Spend),
-    ],
-)
-def test_tables_of_records_have_all_their_fields(
-    table: str, own: list[str], record: type[StepRecord | PromptRecord | Spend]
-) -> None:
-    assert TABLES[table].names == own + [field.name for field in fields(record)]
-    kinds = {"int": "int64", "float": "double"}
-    for field in fields(record):
-        expected = kinds.get(str(field.type), "string")
-        assert str(TABLES[table].field(field.name).type) == expected, field.name
 
 
 def test_page_of_the_tables_is_up_to_date() -> None:

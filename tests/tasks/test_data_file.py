@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -72,48 +69,38 @@ WRITERS: dict[str, tuple[str, Callable[[Path, Rows], Path]]] = {
     "CSV with semicolons": ("my.csv", lambda path, rows: as_csv(path, rows, delimiter=";")),
     "Parquet": ("my.parquet", as_parquet),
 }
-LAYOUTS: dict[str, tuple[Rows, str]] = {
+DOUBLE_7 = "Double 7."
+
+
+def user(n: int) -> dict[str, str]:
+    return {"role": "user", "content": f"Double {n}."}
+
+
+Layout = tuple[Callable[[int], Mapping[str, Any]], str, str, str]
+LAYOUTS: dict[str, Layout] = {
     "TRL, prompt only with a solution": (
-        [
-            {"prompt": [{"role": "user", "content": f"Double {n}."}], "solution": str(2 * n)}
-            for n in range(50)
-        ],
-        "Double 7.",
-    ),
+        lambda n: {"prompt": [user(n)], "solution": str(2 * n)}, DOUBLE_7, "14", ""),
     "TRL, prompt and completion as messages": (
-        [
-            {
-                "prompt": [{"role": "user", "content": f"Double {n}."}],
-                "completion": [{"role": "assistant", "content": str(2 * n)}],
-            }
-            for n in range(50)
-        ],
-        "Double 7.",
-    ),
+        lambda n: {"prompt": [user(n)],
+                   "completion": [{"role": "assistant", "content": str(2 * n)}]},
+        DOUBLE_7, "14", ""),
     "verl": (
-        [
-            {
-                "data_source": "mine",
-                "prompt": [
-                    {"role": "system", "content": "Be brief."},
-                    {"role": "user", "content": f"Double {n}."},
-                ],
-                "ability": "math",
-                "reward_model": {"style": "rule", "ground_truth": str(2 * n)},
-                "extra_info": {"split": "train", "index": n},
-            }
-            for n in range(50)
-        ],
-        "Be brief.\n\nDouble 7.",
-    ),
+        lambda n: {"data_source": "mine", "ability": "math",
+                   "prompt": [{"role": "system", "content": "Be brief."}, user(n)],
+                   "reward_model": {"style": "rule", "ground_truth": str(2 * n)},
+                   "extra_info": {"split": "train", "index": n}},
+        f"Be brief.\n\n{DOUBLE_7}", "14", "system messages stand in front of 50 prompts"),
     "GSM8K": (
-        [
-            {"question": f"Double {n}.", "answer": f"{n} * 2 = {2 * n}.\n#### {2 * n}"}
-            for n in range(50)
-        ],
-        "Double 7.",
-    ),
-}
+        lambda n: {"question": f"Double {n}.", "answer": f"{n} * 2 = {2 * n}.\n#### {2 * n}"},
+        DOUBLE_7, "14", "what follows ####"),
+    "Alpaca": (
+        lambda n: {"instruction": "Add one.", "input": str(n), "output": str(n + 1)},
+        "Add one.\n\n7", "8", "instruction and input"),
+    "a solution with its answer in a box": (
+        lambda n: {"prompt": f"What is {n} squared?", "solution": rf"$\boxed{{{n**2}}}$"},
+        "What is 7 squared?", "49", "verifier number"),
+}  # fmt: skip
+"""A row of each, a prompt that is read, its answer, and what the summary says."""
 
 
 @pytest.mark.parametrize("what", WRITERS)
@@ -131,12 +118,13 @@ def test_every_kind_of_file_holds_the_same_problems_and_keeps_the_contract(
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet", "json"])
 @pytest.mark.parametrize("what", LAYOUTS)
 def test_known_layouts_are_read_as_they_are(what: str, suffix: str, tmp_path: Path) -> None:
-    rows, prompt = LAYOUTS[what]
+    row, prompt, answer, said = LAYOUTS[what]
     write = {"jsonl": as_json_lines, "parquet": as_parquet, "json": as_json}[suffix]
-    domain = load(write(tmp_path / f"my.{suffix}", rows))
+    domain = load(write(tmp_path / f"my.{suffix}", [row(n) for n in range(50)]))
     answers = answers_of(domain)
-    assert answers[prompt] == "14"
+    assert answers[prompt] == answer
     assert len(answers) == 50
+    assert said in domain.summary
     if suffix == "jsonl":
         assert check_task(domain) == []
 
@@ -150,11 +138,6 @@ def test_messages_may_be_spelt_in_a_cell_of_csv(
         for n in range(20)
     ]
     assert answers_of(load(as_csv(tmp_path / "my.csv", rows)))["Double 7."] == "14"
-
-
-def test_a_system_message_stands_before_the_question_and_is_noted(tmp_path: Path) -> None:
-    domain = load(as_json_lines(tmp_path / "my.jsonl", LAYOUTS["verl"][0]))
-    assert "system messages stand in front of 50 prompts" in domain.notes
 
 
 def test_answers_are_kept_as_they_are_written(tmp_path: Path) -> None:
@@ -179,11 +162,6 @@ def test_numbers_are_kept_as_they_are_written(tmp_path: Path) -> None:
     assert answers["long"] == "123456789012345678901234567890"
     assert answers["half"] == "4.50"
     assert answers["q3"] == "3"
-
-
-def test_whole_numbers_in_a_float_column_of_parquet_are_whole(tmp_path: Path) -> None:
-    rows = [{"prompt": f"q{n}", "answer": float(n)} for n in range(12)]
-    assert answers_of(load(as_parquet(tmp_path / "my.parquet", rows)))["q3"] == "3"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
@@ -275,21 +253,6 @@ def test_each_epoch_holds_every_problem_once_in_another_order(tmp_path: Path) ->
     assert set(prompts_of(domain, "train", size, seed=1)) == set(epochs[0])
 
 
-def test_another_process_draws_the_same_problems(tmp_path: Path) -> None:
-    path = as_json_lines(tmp_path / "my.jsonl", SUMS)
-    task = load(path).task(seed=3, setting="default", feedback="full")
-    code = (
-        "import json, sys; from dataclasses import asdict; "
-        "from cl_bench.contract.registry import DOMAINS; "
-        "task = DOMAINS.load(sys.argv[1]).task(seed=3, setting='default', feedback='full'); "
-        "print(json.dumps([asdict(problem) for problem in task.problems('train', 50)]))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
-    )
-    assert json.loads(done.stdout) == [asdict(problem) for problem in task.problems("train", 50)]
-
-
 def test_the_version_changes_with_the_content_and_with_what_changes_scores(tmp_path: Path) -> None:
     path = as_json_lines(tmp_path / "my.jsonl", SUMS)
     plain = load(path)
@@ -338,34 +301,20 @@ def test_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("name", "is_known"),
-    [
-        ("my.jsonl", True),
-        ("data/my.CSV?verifier=number&answer=label", True),
-        ("/abs/my.parquet", True),
-        ("my.tsv", True),
-        ("my.json?", True),
-        ("a-to-b.jsonl", True),
-        ("my.jsonl.gz", True),
-        ("my.csv?pattern=x%2Dto%2Dy", True),
-        ("./math-to-b.jsonl", True),
-        ("a-to-b.jsonl-to-gym/gcd", False),
-        ("my.jsonl-to-gym/gcd", False),
-        ("a.jsonl-to-b.csv", False),
-        ("a.jsonl?verifier=number-to-b.csv", False),
-        ("math-to-b.jsonl", False),
-        ("math", False),
-        ("gym/gcd", False),
-        ("", False),
-        (".jsonl", False),
-        ("my.txt", False),
-        ("my.jsonl/", False),
-    ],
+KNOWN = (
+    *("my.jsonl", "data/my.CSV?verifier=number&answer=label", "/abs/my.parquet", "my.tsv"),
+    *("my.json?", "a-to-b.jsonl", "my.jsonl.gz", "my.csv?pattern=x%2Dto%2Dy", "./math-to-b.jsonl"),
 )
-def test_a_name_is_known_by_its_text_alone(name: str, is_known: bool) -> None:
+OTHERS = (
+    *("a-to-b.jsonl-to-gym/gcd", "my.jsonl-to-gym/gcd", "a.jsonl-to-b.csv", "math-to-b.jsonl"),
+    *("a.jsonl?verifier=number-to-b.csv", "math", "gym/gcd", "", ".jsonl", "my.txt", "my.jsonl/"),
+)
+
+
+@pytest.mark.parametrize("name", [*KNOWN, *OTHERS])
+def test_a_name_is_known_by_its_text_alone(name: str) -> None:
     source = import_module(DOMAINS.sources["FILE.jsonl"][0])
-    assert source.known(name) == is_known
+    assert source.known(name) == (name in KNOWN)
 
 
 def test_the_example_of_the_documentation_can_be_read(tmp_path: Path) -> None:
@@ -377,35 +326,17 @@ def test_the_example_of_the_documentation_can_be_read(tmp_path: Path) -> None:
     assert answers_of(load(tmp_path / "my.jsonl"))["What is a quarter of 100?"] == "25"
 
 
-def test_narrow_floats_of_parquet_mean_what_they_were_written_as(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bits", [32, 64])
+def test_floats_of_parquet_mean_what_they_were_written_as(bits: int, tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = tmp_path / "narrow.parquet"
-    answers = pa.array([number / 10 for number in range(40)], pa.float32())
+    kind = pa.float32() if bits == 32 else pa.float64()
+    answers = pa.array([number / 10 for number in range(40)], kind)
     prompts = [f"What is {number} tenths?" for number in range(40)]
-    pq.write_table(pa.table({"prompt": prompts, "answer": answers}), path)
-    assert answers_of(load(path))["What is 26 tenths?"] == "2.6"
-
-
-def test_the_input_of_an_alpaca_row_belongs_to_its_question(tmp_path: Path) -> None:
-    rows = [
-        {"instruction": "Add one.", "input": str(number), "output": str(number + 1)}
-        for number in range(40)
-    ]
-    domain = load(as_json_lines(tmp_path / "alpaca.jsonl", rows))
-    assert answers_of(domain)["Add one.\n\n7"] == "8"
-    assert "instruction and input" in domain.summary
-
-
-def test_answers_that_are_boxed_are_read_out_of_the_box(tmp_path: Path) -> None:
-    rows = [
-        {"prompt": f"What is {number} squared?", "solution": rf"$\boxed{{{number**2}}}$"}
-        for number in range(40)
-    ]
-    domain = load(as_json_lines(tmp_path / "boxed.jsonl", rows))
-    assert answers_of(domain)["What is 6 squared?"] == "36"
-    assert domain.verifier.name == "number"
+    pq.write_table(pa.table({"prompt": prompts, "answer": answers}), tmp_path / "my.parquet")
+    found = answers_of(load(tmp_path / "my.parquet"))
+    assert (found["What is 26 tenths?"], found["What is 30 tenths?"]) == ("2.6", "3")
 
 
 def test_prompts_of_one_number_are_not_cut_out_of_answers(tmp_path: Path) -> None:

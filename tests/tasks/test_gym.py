@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,12 +12,15 @@ from typing import Any
 
 import pytest
 
+from cl_bench import check_task
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.task import SPLITS, Domain, Problem, Split, split_of
 
 GYM: Any = import_module("cl_bench.tasks.gym")
 TABLE: Any = import_module("cl_bench.tasks.gym_table")
+FEW = ("gcd", "basic_arithmetic", "syllogism", "dice", "ransom_note", "list_functions")
+"""Of each kind, two that are kept apart, and one with few different questions."""
 
 
 def problem(name: str, found: Callable[[Problem], bool] = bool, setting: str = "default") -> Any:
@@ -259,3 +263,9 @@ def test_feedback_says_as_much_as_its_level() -> None:
     assert said["none"].feedback == "Wrong."
     assert said["answer"].feedback.startswith("Wrong. The right answer is ")
     assert said["full"].feedback.startswith("The answer given is 7919. The right answer is ")
+
+
+@pytest.mark.parametrize("data", TABLE.SETS if os.environ.get("CL_BENCH_GYM") == "all" else FEW)
+def test_a_data_set_keeps_the_contract_of_a_domain(data: str) -> None:
+    """A few of them, or all with CL_BENCH_GYM=all (hours)."""
+    assert check_task(f"gym/{data}") == []

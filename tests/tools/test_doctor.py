@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from cl_bench import api
 from cl_bench.cli.app import app
 from cl_bench.tools import doctor
-from cl_bench.tools.doctor import Report, examine
+from cl_bench.tools.doctor import Diagnosis, examine
 
 
 class Usage(NamedTuple):
@@ -30,7 +30,7 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.chdir(tmp_path)
 
 
-def whats(report: Report) -> str:
+def whats(report: Diagnosis) -> str:
     return "\n".join(problem.what for problem in report.problems)
 
 
@@ -87,7 +87,7 @@ def test_a_damaged_embedded_model_is_a_problem_and_no_exception(
 ) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"")
     (tmp_path / "config.json").write_text("{")
-    monkeypatch.setattr("cl_bench.model.EMBEDDED_FOLDER", tmp_path)
+    monkeypatch.setattr("cl_bench.model.named.EMBEDDED_FOLDER", tmp_path)
     report = examine()
     assert "embedded model: ModelError" in whats(report)
     assert not report.works

@@ -13,7 +13,7 @@ import pytest
 import cl_bench
 from cl_bench.api import resume
 from cl_bench.contract.errors import UsageError
-from cl_bench.contract.learner import StepRecord
+from cl_bench.contract.records import StepRecord
 from cl_bench.contract.stream import Stage, Stream
 from cl_bench.execution.progress import Quiet
 from cl_bench.store.run_directory import RunDirectory

@@ -85,10 +85,10 @@ def test_prompts_are_the_population_of_every_round_as_fenced_text() -> None:
     assert update.values == {"prompts/round": 2, "prompts/kept": 1, "prompts/best_score": 0.75}
     assert update.texts["prompts/population"].split("\n\n") == [
         "**Round 1**: 1 of 3 prompts kept",
-        "Prompt 1, from 0, score 0.500",
+        "Prompt 1, from 0, score 50.0 %",
         "````text\nbe ```right``` </pre><script>alert(1)</script> \\x1b[31m\n````",
         "**Round 2**: 1 of 1 prompts kept",
-        "Prompt 3, from 1, score 0.750",
+        "Prompt 3, from 1, score 75.0 %",
         "```text\nsecond round\n```",
     ]
 

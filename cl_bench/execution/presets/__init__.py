@@ -1,8 +1,8 @@
-"""Settings that belong to a model: what a run takes where nobody says otherwise.
+"""Presets: the settings that a model takes unless the user gives others.
 
-The defaults of the configuration are those of the embedded model. Any other model begins with
-`pretrained.toml`, over which a model with a file of its own, such as `smollm2.toml`, lays its own.
-An explicit option wins over both.
+The defaults of the configuration are those of the embedded model. Any other model starts from
+`pretrained.toml`; the settings of a file of its own, such as `smollm2.toml`, replace those. An
+explicit option wins over both.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cl_bench.model import EMBEDDED
-from cl_bench.model.named import short_name
+from cl_bench.model.named import EMBEDDED, short_name
 
 _HERE = Path(__file__).parent
 _PRETRAINED = "pretrained"
@@ -23,16 +22,18 @@ _PRETRAINED = "pretrained"
 
 @dataclass(frozen=True)
 class Preset:
-    """Options of `cl_bench.run`, and whose they are."""
+    """The options of `cl_bench.run` that a model takes."""
 
     name: str
     """`embedded`, or the file's name without its ending."""
     options: Mapping[str, Any]
-    """What differs from the configuration's own defaults."""
+    """The options that differ from the configuration's own defaults."""
 
     def words(self, given: Mapping[str, Any], known: Container[str]) -> str:
-        """What a run takes, in one line: those of the preset's options that it knows, and those of
-        `given` in their place."""
+        """Return the settings of a run in one line: the preset's, of those that are `known`.
+
+        Options that were `given` replace the preset's and are marked.
+        """
         taken = {n: given.get(n, value) for n, value in self.options.items() if n in known}
         shown = ", ".join(
             f"{name} {json.dumps(value, ensure_ascii=False)}{' (given)' if name in given else ''}"
@@ -42,7 +43,7 @@ class Preset:
 
 
 def preset_of(model: str) -> Preset:
-    """The preset of a model by its short name, path or hub name; nothing is loaded or fetched.
+    """Return the preset of a model by its short name, path or hub name; nothing is fetched.
 
     A copy of the file of a model with a short name is that model.
     """
@@ -60,7 +61,10 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _is_embeddeds_kin(folder: Path) -> bool:
-    """Whether a folder holds a model with the embedded one's tokenizer: one trained from it."""
+    """Tell whether a folder holds a model that was trained from the embedded one.
+
+    It has the same tokenizer, whose config names the style of reflection.
+    """
     try:
         said = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

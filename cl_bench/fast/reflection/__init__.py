@@ -1,4 +1,4 @@
-"""Reflection LMs by choice: what `--reflection-lm` names, and the record of what they were asked.
+"""Reflection LMs, the choices of `--reflection-lm`, and the record of their calls.
 
 `factory.build_reflector` is the door that learners use; the other files are one kind each.
 """

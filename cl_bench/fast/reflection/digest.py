@@ -1,10 +1,10 @@
 """Reflection without a model, for real tasks: advice on the mistakes that the feedback names.
 
-GEPA's reflection LM (arXiv 2507.19457, section 3.2) has to be able to read and write; a small model
-is not. This one counts the kinds of mistake in the rollouts (`Verdict.fault`, and answers without a
-form) and adds one sentence of advice on the most frequent kind to the instructions. It knows no
-task: every sentence is about form, length or care, and none holds an answer or a rule. Unlike
-`oracle`, which copies hidden rules, it can be used where a result shall count.
+GEPA's reflection LM (arXiv 2507.19457, section 3.2) has to read and write well, which a small model
+cannot. This reflector counts the kinds of mistake in the rollouts (`Verdict.fault`, and answers
+without a form) and adds one sentence of advice on the most frequent kind to the instructions. It
+knows no task: the sentences are about form, length or care, never an answer or a rule. So, unlike
+`oracle`, which copies hidden rules, it can be used where results count.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
         "Check the result before you answer.",
     ),
 }
-"""By kind of mistake, what is advised against it, the first that the instructions lack."""
+"""The advice for each kind of mistake; the first sentence that the instructions lack is added."""
 
 
 class DigestReflector:
     """Adds a sentence to the instructions; spends no tokens.
 
-    Instructions that leave no advice to add on the mistakes made (what contradicts a sentence of
-    theirs is not added), and feedback that names no kind of mistake (levels none and answer,
-    domains with hidden rules), are a `ReflectionError`.
+    Raises `ReflectionError` if the instructions hold or contradict all advice on the mistakes made,
+    and if the feedback names no kind of mistake (levels none and answer, domains with hidden
+    rules).
     """
 
     def __call__(self, current: str, rollouts: Sequence[JudgedRollout]) -> Reflection:
@@ -64,14 +64,14 @@ class DigestReflector:
 
 
 def _contradicts(sentence: str, current: str) -> bool:
-    """Whether the sentence asks for working out where the instructions ask for brevity, or back."""
+    """Tell whether one asks for work in steps, and the other for brevity."""
     if sentence == WORKED:
         return any(brief in current for brief in ADVICE["cut off"])
     return sentence in ADVICE["cut off"] and WORKED in current
 
 
 def _kinds(rollout: JudgedRollout) -> list[str]:
-    """The kinds of mistake of one rollout."""
+    """Return the kinds of mistake of one rollout."""
     verdict = rollout.verdict
     if not verdict.fault:
         return []

@@ -1,7 +1,8 @@
-"""Endpoints on a network, through LiteLLM.
+"""The models outside a run that can be asked: another local model, or endpoints on a network.
 
-It makes one attempt a call here and `OutsideReflector` repeats it: LiteLLM's own retries ignore
-Retry-After, and a useless text has to come out of the same allowance as an HTTP error.
+Networks are reached through LiteLLM, which makes one attempt a call; `OutsideReflector` repeats it.
+LiteLLM's own retries would ignore Retry-After, and an unusable text has to count as a failed
+attempt like an HTTP error.
 """
 
 from __future__ import annotations
@@ -13,26 +14,60 @@ from email.utils import parsedate_to_datetime
 from importlib import import_module
 from typing import Any
 
+import torch
+
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.journal import Style
 from cl_bench.contract.prompts import Message
+from cl_bench.contract.task import hashed_rng
 from cl_bench.fast.reflection.outside import Answer, AttemptError, patience
+from cl_bench.fast.reflection.reflector import ROOM, declared_style
 from cl_bench.fast.reflection.spec import ReflectionLM, check_url
+from cl_bench.model.named import resolve
+from cl_bench.model.policy import Policy
 
 MAX_REPLY_TOKENS = 4_096
 """Length at which an endpoint's reply is cut, hidden reasoning included."""
 _NO_KEY = "none"
+"""LiteLLM insists on a key, even for an endpoint that wants none."""
 _AGAIN = (408, 409, 425, 429)
+"""HTTP statuses below 500 after which another attempt may succeed."""
 
 Count = Callable[[str], int]
-"""Tokens of a text by the run's own tokenizer, for endpoints that report no usage."""
+"""Counts the tokens of a text by the run's own tokenizer, for endpoints that report no usage."""
+
+
+class LocalModel:
+    """A model loaded by `Policy.load`, never trained, sampled at temperature 1.
+
+    Every attempt has a generator of its own, seeded by the run's seed and the attempt's number, so
+    that its draws do not move the run's random state.
+    """
+
+    def __init__(self, name: str, device: str, seed: int) -> None:
+        self._lm = Policy.load(resolve(name), device, frozen=True)
+        self._seed = seed
+        self.style: Style = declared_style(self._lm, "transcript")
+
+    def ask(
+        self, messages: Sequence[Message], current: str, *, number: int, attempt: int
+    ) -> Answer:
+        room = ROOM[self.style] + len(self._lm.tokenizer(current)["input_ids"])
+        if not self._lm.fits(list(messages), room):
+            raise AttemptError("a request longer than the context", again=False)
+        device = self._lm.device
+        cards = [device] if device.type == "cuda" else []
+        with torch.random.fork_rng(devices=cards):
+            torch.manual_seed(hashed_rng("reflect", self._seed, number, attempt).getrandbits(32))
+            (reply,) = self._lm.generate([messages], max_new_tokens=room)
+        return Answer(reply.text, reply.length)
 
 
 class ChatEndpoint:
     """A chat model: `litellm:NAME` by its LiteLLM name, `openai:MODEL` as openai/MODEL.
 
-    Keys are those of the environment; an endpoint that a URL names may do without one. `timeout` is
-    in seconds.
+    Keys come from the environment; an endpoint given by its URL may need none. `timeout` is in
+    seconds. Raises `UsageError` for a missing package, provider or key.
     """
 
     style: Style = "transcript"
@@ -58,7 +93,7 @@ class ChatEndpoint:
         }
 
     def _missing_keys(self) -> list[str]:
-        """What the model's provider wants in the environment and is not there."""
+        """Return the variables that the model's provider needs and the environment lacks."""
         try:
             self._litellm.get_llm_provider(self._name)
         except Exception:  # noqa: BLE001 - foreign code
@@ -89,7 +124,7 @@ class ChatEndpoint:
 
 
 def failure(error: Exception, timeout: float) -> AttemptError:
-    """What an error of LiteLLM means; most are kinds of those of the openai package."""
+    """Return the attempt's error for one of LiteLLM, most of which inherit from openai's."""
     import openai
 
     if isinstance(error, openai.APITimeoutError):
@@ -107,14 +142,14 @@ def failure(error: Exception, timeout: float) -> AttemptError:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what led to it: LiteLLM calls a refused connection an HTTP status 500."""
+    """Yield the error and its causes: LiteLLM reports a refused connection as HTTP status 500."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the Retry-After header asks for, as a number or as a date."""
+    """Return the seconds that the Retry-After header asks for, as a number or a date, or None."""
     given = headers.get("retry-after", "").strip()
     try:
         return float(given)
@@ -128,13 +163,13 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _answer(body: Any, messages: Sequence[Message], count: Count) -> Answer:
-    """The reply in a chat completion; anything else is an attempt that failed."""
+    """Return the reply in a chat completion; raise `AttemptError` for anything else."""
     try:
         text = body["choices"][0]["message"]["content"] or ""
         if not isinstance(text, str):
             raise TypeError
     except (KeyError, IndexError, TypeError):
-        raise AttemptError("an answer that is no chat completion") from None
+        raise AttemptError("an answer that is not a chat completion") from None
     usage = body.get("usage")
     total = usage.get("total_tokens") if isinstance(usage, dict) else None
     if isinstance(total, bool) or not isinstance(total, int) or total < 1:
@@ -143,7 +178,7 @@ def _answer(body: Any, messages: Sequence[Message], count: Count) -> Answer:
 
 
 def _litellm() -> Any:
-    """The client, which takes seconds to import; told to be quiet and to stay off the network."""
+    """Import LiteLLM, which takes seconds, and make it quiet and keep it off the network."""
     # Without this the import fetches a table of prices from the network.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     try:

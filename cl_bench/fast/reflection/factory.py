@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from cl_bench.contract.learner import Ledger
+from cl_bench.fast.reflection.digest import DigestReflector
+from cl_bench.fast.reflection.endpoints import ChatEndpoint, LocalModel
 from cl_bench.fast.reflection.journal import Replay
+from cl_bench.fast.reflection.oracle import OracleReflector
+from cl_bench.fast.reflection.outside import Endpoint, OutsideReflector
 from cl_bench.fast.reflection.reflector import BaseReflector, Reflector
 from cl_bench.fast.reflection.spec import ReflectionLM
 from cl_bench.fast.settings import FastConfig
-
-if TYPE_CHECKING:
-    from cl_bench.fast.reflection.outside import Endpoint
-    from cl_bench.model.policy import Policy
+from cl_bench.model.policy import Policy
 
 
 def build_reflector(policy: Policy, config: FastConfig, ledger: Ledger) -> Reflector:
-    """What rewrites the prompts of a run: `config.reflection_lm`, ready to be asked.
+    """Return the reflector that `config.reflection_lm` names, ready to be asked.
 
-    A missing extra or key is a `UsageError`, a local model that cannot be loaded a `ModelError`.
     Calls to a model outside the run go through `ledger.journal` and are numbered by
-    `ledger.fast.reflection_calls`; with a `Replay` there, nothing is loaded or connected to.
+    `ledger.fast.reflection_calls`; with a `Replay` there, nothing is loaded and nobody is called.
+    Raises `UsageError` for a missing package or key, `ModelError` for a local model that cannot be
+    loaded.
     """
-    from cl_bench.fast.reflection.digest import DigestReflector
-    from cl_bench.fast.reflection.oracle import OracleReflector
-    from cl_bench.fast.reflection.outside import OutsideReflector
-
     lm = ReflectionLM.parse(config.reflection_lm)
     if lm.kind == "oracle":
         return OracleReflector(config.seed_prompt)
@@ -44,9 +40,5 @@ def _connect(lm: ReflectionLM, policy: Policy, config: FastConfig) -> Endpoint:
         return len(policy.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     if lm.kind == "local":
-        from cl_bench.fast.reflection.local import LocalModel
-
         return LocalModel(lm.name, str(policy.device), config.seed)
-    from cl_bench.fast.reflection.endpoints import ChatEndpoint
-
     return ChatEndpoint(lm, config.reflection_timeout, count)

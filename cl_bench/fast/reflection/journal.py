@@ -1,8 +1,8 @@
 """The record of every call to a reflection LM outside the run: one JSON object a line.
 
-A run writes it as it goes (`Record`); a resumed run takes from it what it had already asked, so
-that it ends like an uninterrupted one though the endpoint may answer differently. Another run can
-be answered from it alone (`Replay`).
+A run writes it as it goes (`Record`). A resumed run takes from it the replies to calls that it had
+already made, so that it ends like an uninterrupted one even if the endpoint would now answer
+differently. Another run can be answered from it alone (`Replay`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cl_bench.contract.errors import ReplayError, RunDirectoryError, UsageError
-from cl_bench.contract.journal import Call, Entry, Journal, Style
+from cl_bench.contract.journal import Call, Journal, RecordedCall, Style
 from cl_bench.store.files import flush, writing
 
 JOURNAL = "reflections.jsonl"
@@ -23,21 +23,22 @@ JOURNAL = "reflections.jsonl"
 
 
 class Record:
-    """A journal that is written. Nothing is read, created or mended before the first call.
+    """A journal that is written. The file is not touched before the first call.
 
-    What an earlier process of the same run wrote answers the same call once more, failures too: a
-    resumed run repeats its history. No other call is ever answered from it.
+    An entry of an earlier process of the same run answers the same call once, failures included: a
+    resumed run repeats its history. No other call is answered from the record.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._known: dict[tuple[int, str], Entry] | None = None
+        self._known: dict[tuple[int, str], RecordedCall] | None = None
 
-    def recall(self, call: Call) -> Entry | None:
+    def recall(self, call: Call) -> RecordedCall | None:
+        """Return what an earlier process of this run recorded of `call`, or None."""
         return self._open().pop((call.number, call.request), None)
 
-    def append(self, entry: Entry) -> None:
-        """Add a whole line and put it on the disk."""
+    def append(self, entry: RecordedCall) -> None:
+        """Append one whole line and force it onto the disk."""
         self._open()
         line = json.dumps(asdict(entry), allow_nan=False) + "\n"
         with writing(self.path.parent), self.path.open("ab") as file:
@@ -45,7 +46,7 @@ class Record:
             file.flush()
             os.fsync(file.fileno())
 
-    def _open(self) -> dict[tuple[int, str], Entry]:
+    def _open(self) -> dict[tuple[int, str], RecordedCall]:
         if self._known is None:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +62,7 @@ class Record:
 
 
 class Replay:
-    """A journal that answers every call and is never written; nobody is asked."""
+    """A journal that answers every call and is never written: no call is made."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -70,8 +71,8 @@ class Replay:
         self._by_number = {entry.call: entry for entry in entries}
         self.style: Style = entries[0].style if entries else "transcript"
 
-    def recall(self, call: Call) -> Entry:
-        """The recorded entry; a call that was not recorded is a `ReplayError`."""
+    def recall(self, call: Call) -> RecordedCall:
+        """Return the recorded entry; raise `ReplayError` for a call that was not recorded."""
         found = self._entries.get((call.number, call.request))
         if found is None:
             raise ReplayError(
@@ -81,11 +82,11 @@ class Replay:
             )
         return found
 
-    def append(self, entry: Entry) -> None:
+    def append(self, entry: RecordedCall) -> None:
         raise AssertionError("a replayed run makes no calls")
 
 
-def _difference(call: Call, recorded: Mapping[int, Entry]) -> str:
+def _difference(call: Call, recorded: Mapping[int, RecordedCall]) -> str:
     if call.number not in recorded:
         return f"it holds {len(recorded)} calls, up to number {max(recorded, default=0)}"
     entry = recorded[call.number]
@@ -97,9 +98,9 @@ def _difference(call: Call, recorded: Mapping[int, Entry]) -> str:
 def journal_for(
     path: Path, *, outside: bool, record: str | Path | None, replay: str | Path | None
 ) -> Journal | None:
-    """The journal of the new run in `path`; None for a reflection LM inside the run.
+    """Return the journal of the new run in `path`, or None for a reflection LM inside the run.
 
-    `record` and `replay` are what the user asked for; what cannot be is a `UsageError`.
+    `record` and `replay` are the user's options; raises `UsageError` if they cannot be followed.
     """
     if record is not None and replay is not None:
         raise UsageError("--record cannot go with --replay: a replayed run makes no calls.")
@@ -119,7 +120,7 @@ def journal_for(
 
 
 def journal_again(place: Mapping[str, str] | None, path: Path) -> Journal | None:
-    """The journal of the run in `path` that is resumed; `place` is what `described` returned."""
+    """Return the journal of the resumed run in `path`; `place` is the result of `described`."""
     if place is None:
         return None
     (kind, file), *_ = place.items()
@@ -127,7 +128,7 @@ def journal_again(place: Mapping[str, str] | None, path: Path) -> Journal | None
 
 
 def described(journal: Journal | None, path: Path) -> dict[str, str] | None:
-    """Kind and file of a journal, for the manifest of the run in `path`."""
+    """Return kind and file of a journal, for the manifest of the run in `path`."""
     if not isinstance(journal, Record | Replay):
         return None
     file = journal.path.absolute()
@@ -137,7 +138,7 @@ def described(journal: Journal | None, path: Path) -> dict[str, str] | None:
 
 
 def _journal_in(given: Path) -> Path:
-    """The record that `given`, a file or a run directory, stands for."""
+    """Return the record that `given`, a file or a run directory, stands for."""
     path = given / JOURNAL if given.is_dir() else given
     if not path.is_file():
         raise UsageError(
@@ -148,7 +149,7 @@ def _journal_in(given: Path) -> Path:
 
 
 def _drop_torn_line(path: Path) -> None:
-    """Cut off what stands after the last line's end: a process was killed while it wrote."""
+    """Cut off an incomplete last line, left by a process that was killed while it wrote."""
     content = path.read_bytes()
     whole = content.rfind(b"\n") + 1
     if whole < len(content):
@@ -156,8 +157,11 @@ def _drop_torn_line(path: Path) -> None:
         flush(path)
 
 
-def _read(path: Path) -> list[Entry]:
-    """The entries of a record; a torn last line is left out, any other damage is an error."""
+def _read(path: Path) -> list[RecordedCall]:
+    """Return the entries of a record without an incomplete last line.
+
+    Raises `RunDirectoryError` for any other damage.
+    """
     try:
         lines = path.read_bytes().split(b"\n")[:-1]
     except OSError as error:
@@ -165,18 +169,18 @@ def _read(path: Path) -> list[Entry]:
     return [_entry(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
 
 
-def _entry(line: bytes, place: str) -> Entry:
+def _entry(line: bytes, place: str) -> RecordedCall:
     kinds: dict[str, type | tuple[type, ...]]
     kinds = {"int": int, "float": (int, float), "list[Message]": list}
     try:
         values: dict[str, Any] = json.loads(line)
-        entry = Entry(**values)
-        for item in fields(Entry):
+        entry = RecordedCall(**values)
+        for item in fields(RecordedCall):
             if not isinstance(values.get(item.name, ""), kinds.get(str(item.type), str)):
                 raise TypeError(f"{item.name} is {values[item.name]!r}")
     except (ValueError, TypeError) as error:
         raise RunDirectoryError(
-            f"{place} is damaged: it is no record of a reflection ({error}). Lines are written "
+            f"{place} is damaged: it does not record a reflection ({error}). Lines are written "
             "whole, so something else changed it; restore the file from a copy."
         ) from error
     return entry

@@ -1,9 +1,9 @@
 """An ablation: reflection without a language model.
 
 GEPA's reflection LM (arXiv 2507.19457, section 3.2) has to find the rules in the feedback and to
-write them down. This one is given that ability whole: it copies the rules that the feedback of the
-micro domains names. It never errs, but it changes nothing about which prompt is given to it: on a
-stream it scored below the embedded model's own reflection (reports/claims.md, the ablations).
+write them down. This reflector does so without error: it copies the rules that the feedback of the
+micro domains names. That does not help with the choice of the prompt to rewrite: on a stream it
+scored below the embedded model's own reflection (reports/claims.md, the ablations).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _NAMED = re.compile(r" : wrong at step \d+ : (?P<rule>[^,:;]+?)(?: , not [^,:;]+
 class OracleReflector:
     """Puts the rules named by the feedback into the instructions; spends no tokens.
 
-    A rule's key is its first word. A named rule takes the place of the one with its key; all
-    other rules stay, and new ones follow in the order of the feedback. Where two lines disagree,
+    A rule's key is its first word. A named rule replaces the one with the same key; all other rules
+    stay, and new ones follow in the order of the feedback. Where two lines of feedback disagree,
     the first one counts.
     """
 
@@ -40,7 +40,7 @@ class OracleReflector:
 
 
 def _parts(current: str, seed_prompt: str) -> tuple[str, list[str]]:
-    """The instructions' head, up to the last full stop, and the rules after it."""
+    """Return the instructions' head, up to the last full stop, and the rules after it."""
     if current.startswith(seed_prompt):
         head, rest = seed_prompt, current.removeprefix(seed_prompt)
     else:

@@ -1,4 +1,4 @@
-"""A reflection LM outside the run: bounded attempts at one request at a time, all recorded."""
+"""A reflection LM outside the run: a limited number of attempts at each call, and its record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from threading import TIMEOUT_MAX, Thread
 from typing import Protocol
 
 from cl_bench.contract.errors import ReflectionError
-from cl_bench.contract.journal import Call, Entry, Style
+from cl_bench.contract.journal import Call, RecordedCall, Style
 from cl_bench.contract.learner import Ledger
 from cl_bench.contract.prompts import Message
 from cl_bench.contract.redaction import redacted, short_line
@@ -26,24 +26,26 @@ from cl_bench.fast.reflection.spec import ReflectionLM
 from cl_bench.fast.settings import FastConfig
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
-"""Seconds between attempts: doubled from the first to the longest, where nobody asks for other."""
+"""Seconds between attempts, doubled from the first to the longest, unless the endpoint asks for
+another pause."""
 _LONGEST_WAIT = 120.0
 """Seconds; an endpoint that asks for a longer wait has failed for good."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One reply and the tokens read and written for it."""
+    """One reply, and the tokens read and written for it."""
 
     text: str
     tokens: int
 
 
 class AttemptError(Exception):
-    """One attempt brought no reply.
+    """An attempt failed.
 
-    `again` says whether another may help, `wait` how many seconds the endpoint wants to be left
-    alone (None if it did not say). `reason` repeats from call to call, `detail` need not.
+    `again` tells whether another attempt may help; `wait` is how many seconds the endpoint asks to
+    wait (None if it does not say). `reason` is a phrase that repeats from call to call; `detail` is
+    special to this failure.
     """
 
     def __init__(
@@ -54,22 +56,26 @@ class AttemptError(Exception):
 
 
 class Endpoint(Protocol):
-    """A model that answers messages: one attempt a call, which may raise `AttemptError`.
-
-    `current` are the instructions to be rewritten, for the length of a reply; `number` of the call
-    and `attempt`, both from 1, are for seeds.
-    """
+    """A model that answers messages."""
 
     @property
-    def style(self) -> Style: ...
+    def style(self) -> Style:
+        """The style in which it has to be asked."""
+        ...
 
     def ask(
         self, messages: Sequence[Message], current: str, *, number: int, attempt: int
-    ) -> Answer: ...
+    ) -> Answer:
+        """Make one attempt and return the reply; raise `AttemptError` if it fails.
+
+        `current` are the instructions to be rewritten, from which the length of a reply follows;
+        the `number` of the call and the `attempt`, both from 1, are for seeds.
+        """
+        ...
 
 
 class OutsideReflector:
-    """Asks an endpoint and keeps the run's record; without an endpoint, the record answers all."""
+    """Asks an endpoint and keeps the run's record; without one, the record answers every call."""
 
     def __init__(
         self,
@@ -97,8 +103,8 @@ class OutsideReflector:
             raise ReflectionError(entry.reason, entry.detail, tokens=entry.tokens)
         return Reflection(read_reply(self._style, entry.text), entry.tokens)
 
-    def _make(self, call: Call, current: str) -> Entry:
-        """Attempt the call until a usable text comes, no other attempt helps or none is left."""
+    def _make(self, call: Call, current: str) -> RecordedCall:
+        """Attempt the call until a usable text comes, or no attempt can help or is left."""
         started = time.perf_counter()
         text, tokens, attempt = "", 0, 0
         while True:
@@ -109,7 +115,7 @@ class OutsideReflector:
             if failure is None or not failure.again or attempt == self._attempts:
                 break
             time.sleep(_pause(failure, attempt))
-        return Entry(
+        return RecordedCall(
             call=call.number,
             request=call.request,
             model=call.model,
@@ -127,7 +133,10 @@ class OutsideReflector:
     def _attempt(
         self, call: Call, current: str, attempt: int
     ) -> tuple[AttemptError | None, Answer | None]:
-        """What went wrong, if anything, and what was answered, if anything."""
+        """Make one attempt; return its failure or None, and its answer or None.
+
+        Both are there if the answer is unusable: it cost tokens.
+        """
         if self._endpoint is None:
             raise AssertionError("a replayed run makes no calls")
         endpoint, number = self._endpoint, call.number
@@ -139,17 +148,18 @@ class OutsideReflector:
             answer = _within(self._deadline, ask)
         except AttemptError as failure:
             return failure, None
-        # Half a surrogate pair is valid JSON, but no text that a table or a tokenizer takes.
+        # Half a surrogate pair is valid JSON, but tables and tokenizers refuse it.
         text = redacted(answer.text).encode("utf-8", "replace").decode("utf-8")
         fault = fault_of(read_reply(self._style, text))
         return (AttemptError(fault) if fault else None), Answer(text, answer.tokens)
 
 
 def _within(seconds: float, ask: Callable[[], Answer]) -> Answer:
-    """What `ask` returns or raises, or an `AttemptError` when it takes longer.
+    """Return or raise what `ask` does; raise `AttemptError` if it takes longer than `seconds`.
 
-    A client's own timeout is that of silence: an endpoint that trickles would never meet it. What
-    is left behind waits in a thread that does not keep the process alive.
+    A client's own timeout only limits silence: an endpoint that sends a byte now and then would
+    never meet it. A call that took too long goes on in a thread that does not keep the process
+    alive.
     """
     if seconds == inf:
         return ask()
@@ -175,7 +185,7 @@ def _pause(failure: AttemptError, attempt: int) -> float:
 
 
 def patience(wait: float | None) -> tuple[bool, float | None]:
-    """Whether to try again after an endpoint asked for `wait` seconds, and how long to wait."""
+    """Return whether to try again if an endpoint asks for `wait` seconds, and how long to wait."""
     if wait is None:
         return True, None
     return wait <= _LONGEST_WAIT, max(0.0, wait)

@@ -1,7 +1,7 @@
-"""Reflection: rewriting instructions from what a verifier said of rollouts made under them.
+"""Reflection: rewriting instructions by the verifier's feedback on rollouts made under them.
 
-After GEPA's reflective mutation (arXiv 2507.19457, section 3.2). What differs: the reflection LM
-is by default the policy's own frozen base instead of a stronger model.
+After GEPA's reflective mutation (arXiv 2507.19457, section 3.2), with one difference: by default
+the reflection LM is the policy's own frozen base instead of a stronger model.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ Write better instructions for the assistant, in two short sentences. Do not solv
 _SHOWN = 200
 """Characters of a problem and of a line of feedback in a brief request."""
 _MISTAKES = 3
+"""Rollouts in a brief request."""
 _WORDS = 80
-"""Words beyond which a text that a small model wrote is no instruction."""
+"""Words of an instruction that a small model wrote, at most."""
 _TELLS = re.compile(
     r"\b(add|always|answer|avoid|be|calculate|check|compute|count|do|end|ensure|explain|find|focus|"
     r"follow|give|keep|make|must|never|only|provide|read|reply|respond|return|show|should|solve|"
@@ -50,14 +51,15 @@ _TALK = re.compile(
     r"|\b(the (assistant|response) (has|had|have|is|was|did|does|made))\b",
     re.IGNORECASE,
 )
-"""What a text says that speaks to somebody, of itself, of an answer, or of what was done."""
+"""Marks of a text that is not an instruction: it greets, speaks of itself, of an answer, or of the
+past."""
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _LISTED = re.compile(r"(?:\A|(?<=[.!:] )|(?<=\n))[0-9][.)] ")
 """The number of an item in a list."""
 _LANGUAGE = re.compile(r"\A[\w+-]*\n")
 _FENCE = "```"
 _LOW = 0.5
-"""Temperature at which a brief request is repeated."""
+"""Temperature at which a brief request is repeated; greedy decoding would repeat its reply."""
 _REQUEST = """\
 An assistant works under these instructions:
 ```
@@ -84,7 +86,7 @@ _ENTRY = """\
 
 @dataclass(frozen=True, slots=True)
 class JudgedRollout:
-    """A response to a problem and what the verifier said of it."""
+    """A response to a problem, with the verifier's verdict."""
 
     prompt: str
     response: str
@@ -98,7 +100,7 @@ class Reflection:
     text: str
     tokens: int
     fault: str = field(default="", compare=False)
-    """Why there is no text, in a few words that repeat from call to call."""
+    """The reason why there is no text, in a few words that repeat from call to call."""
 
 
 Request = tuple[str, Sequence[JudgedRollout]]
@@ -106,32 +108,35 @@ Request = tuple[str, Sequence[JudgedRollout]]
 
 
 class Reflector(Protocol):
-    """Proposes new instructions.
+    """Proposes new instructions."""
 
-    It gets the current ones and at least one rollout made under them, and must not change either.
-    When it cannot, it raises `ReflectionError`: the prompt optimiser then goes on without that
-    rewrite and counts the failure. Any other error is taken for a fault and stops the run.
-    """
+    def __call__(self, current: str, rollouts: Sequence[JudgedRollout], /) -> Reflection:
+        """Return new instructions, given the current ones and at least one rollout under them.
 
-    def __call__(self, current: str, rollouts: Sequence[JudgedRollout], /) -> Reflection: ...
+        Arguments must not be changed. Raises `ReflectionError` if it cannot: the prompt optimiser
+        counts the failure and goes on without that rewrite. Any other error stops the run.
+        """
+        ...
 
 
 @runtime_checkable
 class BatchReflector(Reflector, Protocol):
-    """A reflector that answers independent requests together: one reflection each, in order."""
+    """A reflector that answers independent requests together."""
 
-    def reflect_many(self, requests: Sequence[Request]) -> list[Reflection]: ...
+    def reflect_many(self, requests: Sequence[Request]) -> list[Reflection]:
+        """Return one reflection for each request, in order."""
+        ...
 
 
 class BaseReflector:
     """The policy's frozen base as reflection LM.
 
-    `style` is how it is asked: "rules" sends only the verifier's lines, as the embedded model was
-    trained to read them; "transcript" sends problems, responses and feedback in plain English;
-    "brief" a few lines of problems and feedback, which a small model can follow, and takes only a
-    reply that reads as instructions (`instruction_fault`). None takes what the tokenizer's config
-    says under `reflection_style`, else "brief". `retries` is how often an unusable reply is sampled
-    anew. A brief request is decoded greedily, and again at a low temperature.
+    It is asked in one of three styles: "rules" sends only the verifier's lines, as the embedded
+    model was trained to read them; "transcript" sends problems, responses and feedback in plain
+    English; "brief" sends a few lines of problems and feedback, which a small model can follow, and
+    accepts only a reply that reads as instructions (`instruction_fault`). If `style` is None, it is
+    the `reflection_style` of the tokenizer's config, else "brief". An unusable reply is sampled
+    anew up to `retries` times; a brief one is decoded greedily first, then at a low temperature.
     """
 
     def __init__(self, policy: Policy, style: Style | None = None, *, retries: int = 0) -> None:
@@ -142,7 +147,11 @@ class BaseReflector:
         return self.reflect_many([(current, rollouts)])[0]
 
     def reflect_many(self, requests: Sequence[Request]) -> list[Reflection]:
-        """All requests in one padded generation, cut where the longest one has to be cut."""
+        """Return a reflection for each request, all of one generation.
+
+        They share the longest one's limit of tokens. Raises `ReflectionError` if a request exceeds
+        the context.
+        """
         answers = self._sample(requests, again=False)
         for _ in range(self._retries):
             again = [place for place, answer in enumerate(answers) if fault_of(answer.text)]
@@ -173,19 +182,16 @@ class BaseReflector:
         ]
 
     def _read(self, reply: Rollout, rollouts: Sequence[JudgedRollout]) -> Reflection:
-        """The new instructions; empty where a brief reply holds none."""
+        """Return the new instructions, or an empty text and a fault for an unusable brief reply."""
         text = read_reply(self.style, reply.text)
-        tokens = len(reply.prompt_ids) + len(reply.completion_ids)
         fault = instruction_fault(text, rollouts) if self.style == "brief" else ""
-        return (
-            Reflection("", tokens, f"no instruction ({fault})")
-            if fault
-            else Reflection(text, tokens)
-        )
+        if fault:
+            return Reflection("", reply.length, f"no instruction ({fault})")
+        return Reflection(text, reply.length)
 
 
 def declared_style(policy: Policy, otherwise: Style) -> Style:
-    """How the policy's model was trained to be asked, by its tokenizer's config."""
+    """Return the style that the model was trained to be asked in, by its tokenizer's config."""
     declared = policy.tokenizer.init_kwargs.get("reflection_style")
     return "rules" if declared == "rules" else otherwise
 
@@ -193,7 +199,7 @@ def declared_style(policy: Policy, otherwise: Style) -> Style:
 def request_messages(
     style: Style, current: str, rollouts: Sequence[JudgedRollout]
 ) -> list[Message]:
-    """What a reflection LM is asked, in the given style."""
+    """Return the request to a reflection LM, in the given style."""
     if style == "rules":
         return reflection(current, feedback_lines(rollouts))
     if style == "brief":
@@ -202,12 +208,12 @@ def request_messages(
 
 
 def read_reply(style: Style, reply: str) -> str:
-    """The new instructions in a reply."""
+    """Return the new instructions in a reply."""
     return reply.strip() if style == "rules" else fenced(reply).strip("\"' \n")
 
 
 def fault_of(text: str) -> str:
-    """Why `text` cannot be used as instructions, in a few words; empty when it can."""
+    """Return why `text` cannot be used as instructions, in a few words; empty if it can."""
     if not text.strip():
         return "an empty text"
     if len(text.strip()) > MAX_PROMPT_CHARACTERS:
@@ -216,9 +222,9 @@ def fault_of(text: str) -> str:
 
 
 def instruction_fault(text: str, rollouts: Sequence[JudgedRollout]) -> str:
-    """Why what a small model wrote is no instruction, in a few words; empty when it may be one.
+    """Return why a small model's text is not an instruction, in a few words; empty if it may be.
 
-    It is none if it is empty or long, asks, chats or tells what happened, holds a number of a
+    It is not one if it is empty or long, asks, chats or tells what happened, holds a number of a
     problem or of its feedback (an answer, or a solution under way), or has no word that tells
     somebody to do something.
     """
@@ -234,14 +240,14 @@ def instruction_fault(text: str, rollouts: Sequence[JudgedRollout]) -> str:
 
 
 def feedback_lines(rollouts: Sequence[JudgedRollout]) -> list[str]:
-    """The distinct feedback of `rollouts`, that of failing ones first, else in their order."""
+    """Return the distinct feedback of `rollouts`, that of failing ones first."""
     return list(dict.fromkeys(rollout.verdict.feedback for rollout in _failing_first(rollouts)))
 
 
 def fenced(reply: str) -> str:
-    """What stands between the first and the last ``` fence, without a language tag.
+    """Return the text between the first and the last ``` fence, without a language tag.
 
-    A fence that is never closed reaches to the end; without any fence it is the whole reply.
+    A fence that is never closed reaches to the end; without any fence the whole reply is returned.
     """
     _, opening, rest = reply.partition(_FENCE)
     if not opening:
@@ -255,7 +261,7 @@ def _failing_first(rollouts: Sequence[JudgedRollout]) -> list[JudgedRollout]:
 
 
 def _mistakes(rollouts: Sequence[JudgedRollout]) -> str:
-    """The first few rollouts, failing ones first, a line each."""
+    """Return the first few rollouts, failing ones first, a line each."""
     return "\n".join(
         f"- {one_line(rollout.prompt[-_SHOWN:])} {one_line(rollout.verdict.feedback, _SHOWN)}"
         for rollout in _failing_first(rollouts)[:_MISTAKES]

@@ -1,4 +1,4 @@
-"""What `--reflection-lm` may say.
+"""The values of `--reflection-lm`, and reading them.
 
     base                     the run's own frozen base model
     digest                   adds advice on the mistakes that the feedback names; no model
@@ -7,7 +7,7 @@
     openai:MODEL[@URL]       an OpenAI-compatible endpoint; URL, OPENAI_BASE_URL or OpenAI itself
     litellm:NAME[@URL]       any name LiteLLM knows, provider first: litellm:anthropic/MODEL
 
-A URL begins with http:// or https:// and holds no key: keys come from the environment alone.
+A URL begins with http:// or https:// and holds no key: keys come from the environment only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ KINDS = {
     "openai:MODEL[@URL]": "an OpenAI-compatible endpoint (extra `litellm`, OPENAI_API_KEY)",
     "litellm:NAME[@URL]": "any LiteLLM name, such as anthropic/MODEL (extra `litellm`)",
 }
-"""How each kind of reflection LM is written, and what it is."""
+"""The kinds of reflection LM as they are written, each with a description."""
 
 _FORMS = {re.split(":", form)[0]: form for form in KINDS}
 _URL = re.compile(r"@(?=https?://)", re.IGNORECASE)
@@ -41,11 +41,11 @@ class ReflectionLM:
     name: str = ""
     """The model; empty for base, digest and oracle."""
     url: str = ""
-    """Where the endpoint is; empty for its usual place."""
+    """The endpoint's URL; empty for its usual place."""
 
     @classmethod
     def parse(cls, text: str) -> ReflectionLM:
-        """Read `text`; what no run could use is a `UsageError` that repeats no part of a URL."""
+        """Read `text`; raise `UsageError`, without any part of a URL, if no run could use it."""
         kind, colon, rest = text.partition(":")
         if kind not in _FORMS:
             raise unknown("reflection LM", kind, _FORMS)
@@ -72,19 +72,20 @@ class ReflectionLM:
 
 
 def check_url(url: str, source: str) -> None:
-    """A `UsageError` if `url` is none, or holds a user, a password or a query: that may be a key.
+    """Raise `UsageError` unless `url` is a URL without user, password and query.
 
-    `source` says where the URL was given.
+    Those may be keys, which would end up in manifests. `source` names the option or variable that
+    the URL came from.
     """
     try:
         parts = urlsplit(url)
         usable = parts.scheme.lower() in ("http", "https") and bool(parts.hostname)
-        _ = parts.port
+        _ = parts.port  # raises ValueError for a port that is not a number
     except ValueError:
         usable = False
     if not usable:
         raise UsageError(
-            f"The URL in {source} is none. Write http://host:port/v1 or https://host/v1."
+            f"The URL in {source} is not a URL. Write http://host:port/v1 or https://host/v1."
         )
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise UsageError(

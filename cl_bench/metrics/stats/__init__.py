@@ -1,1 +1,1 @@
-"""Intervals, ranks and tests of a few values."""
+"""Intervals, ranks and tests for few values."""

@@ -137,7 +137,7 @@ def bootstrap_band(
     resamples: int = 2_000,
     level: float = 0.95,
 ) -> tuple[Array, Array] | Undefined:
-    """Ends, each of shape (P,), of the intervals of means over seeds at every point of curves.
+    """Return both ends, each of shape (P,), of the interval of the mean curve over seeds.
 
     `value_S_P`, shape (S, P), has a curve per seed. A resample draws S seeds with replacement for
     all points at once, so the ends form curves; each point has the level for itself. NaN where a
@@ -179,7 +179,7 @@ def over_seeds(
 
 
 def as_ratio(estimate: Estimate | Undefined) -> Estimate | Undefined:
-    """An estimate of a mean log2 ratio as one of the geometric mean of the ratios."""
+    """Turn an estimate of a mean log2 ratio into one of the geometric mean of the ratios."""
     if isinstance(estimate, Undefined):
         return estimate
     interval = estimate.interval
@@ -192,7 +192,7 @@ ONE_SEED = Undefined("one seed shows no interval over seeds")
 
 
 def percentile(value_R: Array, level: float) -> Interval:
-    """The middle `level` of the values of all resamples, shape (R,)."""
+    """Return the interval of the middle `level` of all resamples' values, shape (R,)."""
     low, high = np.quantile(value_R, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high), level)
 
@@ -200,7 +200,7 @@ def percentile(value_R: Array, level: float) -> Interval:
 def _means(
     score_S_N: Array, generator: np.random.Generator, resamples: int, same_items: bool
 ) -> Array:
-    """The means of all resamples, shape (resamples,), a few at a time."""
+    """Return the means of all resamples, shape (resamples,), computed a few at a time."""
     seeds, items = score_S_N.shape
     at_once = max(1, _CELLS_AT_ONCE // (seeds * items))
     means = []

@@ -25,7 +25,8 @@ def wilson(share_N: ArrayLike, count_N: ArrayLike) -> tuple[Array, Array]:
     centre = (share + _Z95**2 / (2 * count)) / scale
     half = _Z95 / scale * np.sqrt(share * (1 - share) / count + _Z95**2 / (4 * count**2))
     low, high = np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
-    return np.where(share == 0, 0.0, low), np.where(share == 1, 1.0, high)  # rounding left aside
+    # The exact ends at 0 and 1, which rounding misses.
+    return np.where(share == 0, 0.0, low), np.where(share == 1, 1.0, high)
 
 
 def interquartile_mean(score_S_J: ArrayLike) -> float | Undefined:

@@ -63,7 +63,7 @@ def rank_intervals(
 
 
 def _values(value_by_seed: Mapping[int, float | Undefined]) -> dict[int, float] | Undefined:
-    """The seeds that have a value, if they are at least two."""
+    """Return the values by seed, or `Undefined` if there are fewer than two."""
     found = {s: float(v) for s, v in value_by_seed.items() if not isinstance(v, Undefined)}
     value_S = real_array("value_S", list(found.values()), "S")
     if len(found) > 1:
@@ -75,7 +75,7 @@ def _values(value_by_seed: Mapping[int, float | Undefined]) -> dict[int, float] 
 def _surely_above(
     values: Sequence[Mapping[int, float]], higher: bool, allowed: float
 ) -> np.ndarray:
-    """Which learner (row) is surely better than which (column), shape (L, L)."""
+    """Return which learner (row) is surely better than which (column), shape (L, L)."""
     above = np.zeros((len(values), len(values)), dtype=bool)
     tested = []
     for first, second in combinations(range(len(values)), 2):
@@ -84,6 +84,7 @@ def _surely_above(
             difference = np.array([values[first][s] - values[second][s] for s in seeds])
             better = (first, second) if (difference.mean() > 0) == higher else (second, first)
             tested.append((student_p(difference), better))
+    # Holm: the smallest p is held against `allowed` / all pairs, the next against one pair fewer.
     for number, (p, pair) in enumerate(sorted(tested)):
         if p * (len(tested) - number) >= allowed:
             break

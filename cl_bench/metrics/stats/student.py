@@ -1,4 +1,4 @@
-"""The interval of a mean by Student's t, for few values, and never narrower than is known."""
+"""Student's t interval of the mean of few values, with a least width."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def student_mean(
 
 
 def student_interval(centre: float, error: float, freedom: int, level: float) -> Interval:
-    """centre ± t · error, t being the quantile of `freedom` (at least 1) degrees of freedom."""
+    """Return centre ± t · error, t being the quantile of `freedom` (≥ 1) degrees of freedom."""
     from scipy.stats import t
 
     reach = float(t.ppf((1 + level) / 2, freedom)) * error

@@ -1,1 +1,1 @@
-"""What generates: one protocol, and one file for each kind of sampler."""
+"""Samplers, which generate: one protocol, and one file for each kind."""

@@ -1,37 +1,71 @@
 """The contract of a sampler: rows of tokens in, tokens with their log-probabilities out.
 
 Samplers are the only place that generates. Trainer, distillation, rounds of the prompt optimiser,
-reflection by the base and evaluator all reach the one that is set as `Policy.sampler`, through
+reflection by the base and evaluator all use the one that is set as `Policy.sampler`, through
 `Policy.generate` and `Policy.continue_tokens`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 @dataclass(slots=True)
 class Sampled:
-    """One response as it was drawn. Log-probabilities and entropy are those of the distributions
-    that the tokens were drawn from, in nats: greedy decoding has 0 for both."""
+    """One response as it was drawn.
+
+    Log-probabilities and entropy, in nats, are those of the distributions that the tokens were
+    drawn from: greedy decoding has 0 for both.
+    """
 
     tokens: list[int] = field(default_factory=list)
-    """With the end token, if it was reached."""
+    """The response, with the end token if it was reached."""
     log_probs: list[float] = field(default_factory=list)
-    """One a token."""
+    """One for each token."""
     entropy: float = 0.0
     """Summed over the tokens."""
     ended: bool = False
     """Whether an end token was reached."""
 
 
+class SamplingPolicy(Protocol):
+    """The part of a policy that a sampler reads."""
+
+    @property
+    def model(self) -> PreTrainedModel:
+        """The model that is trained."""
+        ...
+
+    @property
+    def pad_id(self) -> int:
+        """The token that fills rows of unequal length."""
+        ...
+
+    @property
+    def end_ids(self) -> Collection[int]:
+        """The tokens that end a response."""
+        ...
+
+    def base(self) -> AbstractContextManager[PreTrainedModel]:
+        """The frozen start as a model, within `with` alone (see `Policy.base`)."""
+        ...
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Return the context to sample in, which sets the run's precision."""
+        ...
+
+
 class Sampler(Protocol):
     """Draws responses from a policy: from its current weights, or from its frozen base."""
 
     engine: str
-    """What generates, as manifests name it: runs of different engines do not compare."""
+    """The sampler's name in manifests: runs of different engines are not compared."""
 
     def sample(
         self,
@@ -41,20 +75,20 @@ class Sampler(Protocol):
         temperature: float,
         from_base: bool = False,
     ) -> list[Sampled]:
-        """One response to each of `prompts` (rows of token ids), in their order.
+        """Return one response to each of `prompts` (rows of token ids), in their order.
 
-        Each row is a request of its own: the distribution it is answered from depends on its
-        prompt alone, whatever rows it shares a call with. Nothing of that distribution is cut off
-        (no top-k or top-p); temperature 0 is greedy. Draws follow torch's global generator, so
-        that the same state gives the same responses. Prompt and response fit into the context:
-        the policy has seen to that. A distribution that is not finite is a `DivergedError`.
+        Each row is a request of its own: the distribution of its response depends on its prompt
+        alone, not on the other rows of the call. The distribution is not truncated (no top-k or
+        top-p); temperature 0 is greedy. Draws come from torch's global generator, so that the same
+        state gives the same responses. The caller has checked that prompt and response fit into
+        the context. Raises `DivergedError` if a distribution is not finite.
         """
         ...
 
     def weights_changed(self) -> None:
-        """Be told that the policy's parameters are no longer those of the last request.
+        """Take note that the policy's parameters have changed since the last request.
 
-        `cl_bench.slow.optimizer` tells it after each step of an optimizer and each loading of
+        `cl_bench.slow.optimizer` calls this after each step of an optimizer and each loading of
         weights. The base never changes.
         """
         ...

@@ -1,10 +1,11 @@
-"""The policy's own model as its sampler, without work that no response needs.
+"""The policy's own model as its sampler.
 
-The same distribution as `generate` of transformers (temperature, nothing truncated), and less work:
+Responses have the same distribution as those of transformers' `generate` (temperature, nothing
+truncated), for less work:
 
-- equal prompts, as the rollouts of a group have, are read once and their cache is copied;
+- equal prompts, such as those of a group's rollouts, are read once and their cache is copied;
 - rows that have ended leave the batch;
-- log-probability and entropy of every sampled token come along, so that no later pass is needed.
+- log-probability and entropy of every sampled token are kept, so that no later pass is needed.
 """
 
 from __future__ import annotations
@@ -19,25 +20,24 @@ from torch import Tensor
 from cl_bench.contract.errors import DivergedError
 from cl_bench.model.inputs import cache_argument, cache_of, left_pad
 from cl_bench.model.memory import sampling_rows
-from cl_bench.model.samplers.protocol import Sampled
+from cl_bench.model.samplers.protocol import Sampled, SamplingPolicy
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from cl_bench.model.policy import Policy
-
 _ROWS = 256
 """Responses sampled at once, where memory allows."""
 _FULL_ENOUGH = 0.8
-"""Share of a batch's rows still going below which the others are taken out; copying costs too."""
+"""Rows that have ended are taken out once the share of the others falls below this; not at once,
+because copying the cache costs as well."""
 
 
 class TransformersSampler:
-    """Continues rows with the policy's model itself, which therefore has no old weights."""
+    """Continues rows with the policy's model itself, whose weights are always the current ones."""
 
     engine = "transformers"
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: SamplingPolicy) -> None:
         self._policy = policy
 
     def sample(
@@ -48,8 +48,9 @@ class TransformersSampler:
         temperature: float,
         from_base: bool = False,
     ) -> list[Sampled]:
-        """See `Sampler`; rows of like length share a batch, as many as memory allows."""
+        """Return what `Sampler.sample` promises; rows of like length share a batch."""
         policy = self._policy
+        # By length, so that little of a batch is padding.
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
         longest = max(map(len, prompts), default=0) + max_new_tokens
         found: dict[int, Sampled] = {}
@@ -69,7 +70,7 @@ class TransformersSampler:
         return [found[i] for i in range(len(prompts))]
 
     def weights_changed(self) -> None:
-        """Nothing is kept of them."""
+        """Do nothing: no copy of the weights is kept."""
 
 
 @contextmanager
@@ -92,22 +93,23 @@ def respond(
     max_new_tokens: int,
     temperature: float,
 ) -> list[Sampled]:
-    """A response to each prompt (token ids, at least one), from torch's global generator.
+    """Return a response to each prompt (token ids, at least one), from torch's global generator.
 
     `ends` are the tokens that end a response; temperature 0 is greedy. `model` must be in
-    evaluation mode; one whose state is no `Cache` of transformers is a `ModelError`, and logits
-    that are not finite are a `DivergedError`.
+    evaluation mode. Raises `ModelError` for a model whose state is not a `Cache` of transformers,
+    and `DivergedError` for logits that are not finite.
     """
     batch = _Batch(model, prompts, pad)
     sampled = [Sampled() for _ in prompts]
     stops = torch.tensor(sorted(ends), device=model.device)
     for count in range(1, max_new_tokens + 1):
         tokens_N, log_prob_N, entropy_N = _draw(batch.logits, temperature)
+        # One transfer from a GPU for each list, not one for each number.
         drawn = (tokens_N, log_prob_N, entropy_N, torch.isin(tokens_N, stops))
         for row, token, log_prob, entropy, ended in zip(
             batch.rows, *(values_N.tolist() for values_N in drawn), strict=True
         ):
-            if not sampled[row].ended:
+            if not sampled[row].ended:  # an ended row stays in the batch until enough others end
                 sampled[row].tokens.append(token)
                 sampled[row].log_probs.append(log_prob)
                 sampled[row].entropy += entropy
@@ -131,7 +133,8 @@ class _Batch:
     def __init__(self, model: PreTrainedModel, prompts: Sequence[Sequence[int]], pad: int) -> None:
         self._model, self._argument = model, cache_argument(model)
         self.rows = list(range(len(prompts)))
-        """Which prompt each row belongs to."""
+        """The number of each row's prompt."""
+        # A dict keeps the order, so that the same call always makes the same batch.
         different = list(dict.fromkeys(tuple(prompt) for prompt in prompts))
         place = {prompt: number for number, prompt in enumerate(different)}
         ids, mask = left_pad(different, pad)
@@ -145,11 +148,11 @@ class _Batch:
         )
         self._cache = cache_of(output, model)
         self.logits = output.logits[:, -1]
-        if len(different) < len(prompts):
+        if len(different) < len(prompts):  # from one row a prompt to one row a response
             self._take([place[tuple(prompt)] for prompt in prompts])
 
     def keep(self, places: Sequence[int]) -> None:
-        """Drop all rows but those at `places`."""
+        """Keep only the rows at `places`."""
         self.rows = [self.rows[place] for place in places]
         self._take(places)
 
@@ -172,8 +175,8 @@ class _Batch:
 
 
 def _draw(logits: Tensor, temperature: float) -> tuple[Tensor, Tensor, Tensor]:
-    """A token of each row of `logits` (rows, vocabulary), its log-probability, and the entropy of
-    the distribution that it is from."""
+    """Return a token for each row of `logits` (rows, vocabulary), its log-probability, and the
+    entropy of the distribution that it was drawn from."""
     if temperature == 0:
         tokens = logits.argmax(-1)
         return tokens, torch.zeros(len(tokens)), torch.zeros(len(tokens))

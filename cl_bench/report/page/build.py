@@ -24,7 +24,7 @@ _FIGURE = re.compile(r"board(-[a-z0-9]+)*\.[a-z-]+\.(png|svg)")
 
 
 @dataclass(frozen=True)
-class Report:
+class ReportFiles:
     """What was written."""
 
     html: Path
@@ -33,7 +33,7 @@ class Report:
     contents: Contents
 
 
-def report(paths: Iterable[Path], out: Path, *, figures: bool = True) -> Report:
+def report(paths: Iterable[Path], out: Path, *, figures: bool = True) -> ReportFiles:
     """Write `leaderboard.html` and `leaderboard.md` into `out`, and figures below it.
 
     `paths` are runs, or folders with runs anywhere below them; a path without any is a
@@ -58,7 +58,7 @@ def report(paths: Iterable[Path], out: Path, *, figures: bool = True) -> Report:
     _remove_others(out / PICTURES, written)
     write_text_atomically(twin, markdown(blocks(found, drawings), PICTURES))
     write_text_atomically(page, html(found))
-    return Report(page, twin, written, found)
+    return ReportFiles(page, twin, written, found)
 
 
 def _written(folder: Path, drawings: Mapping[str, Drawing]) -> Iterable[Path]:

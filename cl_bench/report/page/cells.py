@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from cl_bench.analysis.run_values import Column
+from cl_bench.metrics.quantities import NOTHING, ROLLOUTS, SECONDS, TOKENS
 from cl_bench.metrics.stats.bootstrap import Estimate, Interval
 from cl_bench.metrics.stats.ranks import Ranks
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.look import Look
-from cl_bench.report.blocks.numbers import NOTHING, shown, unit_name
 from cl_bench.report.blocks.write_html import escaped
-from cl_bench.report.leaderboard import Column
 from cl_bench.report.page.columns import short
 
-SPENT = ("rollouts", "tokens", "seconds")
-"""Units of what was spent, which have no bars."""
+SPENT = (ROLLOUTS, TOKENS, SECONDS)
+"""What was spent, which has no bars."""
 _WIDTH, _HEIGHT = 76.0, 8.0
 
 
@@ -32,11 +32,6 @@ class Scale:
         return round(3 + share * (_WIDTH - 6), 1)
 
 
-def unit_of(column: Column) -> str:
-    """The unit in which the column's values are written; shares that may be negative are points."""
-    return "points" if column.unit == "share" and (column.low or 0) < 0 else column.unit
-
-
 def scale(values: Iterable[Estimate | Undefined]) -> Scale | None:
     """The scale that holds all values and intervals; None if there is no difference to see."""
     ends: list[float] = []
@@ -50,10 +45,9 @@ def scale(values: Iterable[Estimate | Undefined]) -> Scale | None:
 
 def heading(name: str, column: Column) -> str:
     """A column's heading, with its unit and what is better."""
-    unit = unit_name(unit_of(column))
     sign = {"higher": "↑", "lower": "↓"}.get(column.better, "")
     better = f'<abbr title="{column.better} is better">{sign}</abbr>' if sign else ""
-    small = " ".join(part for part in (escaped(unit), better) if part)
+    small = " ".join(part for part in (escaped(column.quantity.heading), better) if part)
     return (
         f'<th scope="col" data-sort="{escaped(name)}" data-better="{column.better}" '
         f'title="{escaped(column.title)}"><span class="name">{escaped(short(name, column))}</span> '
@@ -79,14 +73,13 @@ def value_cell(
     title = escaped(short(name, column))
     if isinstance(value, Undefined):
         return f'<td data-column="{title}"><div>{NOTHING}{note}</div></td>'
-    unit = unit_of(column)
-    parts = [f'<span class="value">{escaped(shown(value.value, unit))}</span>']
+    of = column.quantity
+    parts = [f'<span class="value">{escaped(of.number(value.value))}</span>']
     interval = value.interval if isinstance(value.interval, Interval) else None
-    if bars is not None and column.unit not in SPENT:
+    if bars is not None and of not in SPENT:
         parts.append(_bar(bars, value.value, interval, look))
-    if interval is not None and column.unit not in SPENT:
-        ends = f"{shown(interval.low, unit)}, {shown(interval.high, unit)}"
-        parts.append(f'<small class="ends">[{escaped(ends)}]</small>')
+    if interval is not None and of not in SPENT:
+        parts.append(f'<small class="ends">{escaped(of.interval(interval))}</small>')
     if value.seeds != seeds:
         parts.append(f'<small class="ends">{value.seeds} of {value.of_seeds}</small>')
     ranked = (

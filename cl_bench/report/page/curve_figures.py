@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cl_bench.metrics.arrays import Array
+from cl_bench.metrics.quantities import NATS, SHARE
 from cl_bench.report.blocks.look import Look, named
 from cl_bench.report.page.bands import Band, Drawn
 from cl_bench.report.page.board_record import DrawnBoard
@@ -71,8 +72,8 @@ def matrices(board: DrawnBoard) -> Figure:
     height = 0.4 + len(seen) * (0.6 + title + 0.3 * (len(names) + 1))
     with sheet(len(seen), 2, height) as (figure, panels):
         for (name, _, _), (known, kl), (left, right) in zip(seen, ends, panels, strict=True):
-            _heat(left, known, names, "Blues", 1.0, lambda value: f"{100 * value:.1f}")
-            _heat(right, kl, names, "Oranges", furthest, lambda value: f"{value:.3f}")
+            _heat(left, known, names, "Blues", 1.0, SHARE.number)
+            _heat(right, kl, names, "Oranges", furthest, NATS.number)
             left.set_title(f"{wrapped(name)}\nR, accuracy in %", loc="left")
             right.set_title("KL(policy ‖ base), nats/token", loc="left")
             right.set_yticks([])

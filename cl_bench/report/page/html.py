@@ -18,7 +18,7 @@ from cl_bench.report.blocks.write_html import document, escaped, shared_style
 from cl_bench.report.leaderboard import Column
 from cl_bench.report.page.board_record import DrawnBoard, board_record
 from cl_bench.report.page.boards import board_table, listed, overall_table
-from cl_bench.report.page.cells import MARKER_PATHS, unit_of
+from cl_bench.report.page.cells import MARKER_PATHS
 from cl_bench.report.page.columns import RANKED_BY
 from cl_bench.report.page.contents import Contents
 from cl_bench.report.page.controls import contents_list, controls
@@ -130,9 +130,6 @@ def _data(
     contents: Contents, shared: Shared, left_out: Sequence[tuple[str, ...]]
 ) -> dict[str, Any]:
     columns = {n: c for board in contents.leaderboard.boards for n, c in board.columns.items()}
-    known = {
-        name: Column(m.title, m.unit, m.better, m.low, m.high) for name, m in RUN_METRICS.items()
-    }
     return {
         "boards": [board_record(one) for one in contents.boards],
         "runs": [
@@ -143,15 +140,17 @@ def _data(
             }
             for one, left in zip(contents.runs, left_out, strict=True)
         ],
-        "metrics": {
-            name: {"title": column.title, "unit": unit_of(column)}
-            for name, column in (known | columns).items()
-        },
+        "metrics": {name: _metric(column) for name, column in {**RUN_METRICS, **columns}.items()},
         "shared": shared.values,
         "rankedBy": RANKED_BY,
         "markers": MARKER_PATHS,
         "markerOrder": MARKERS,
     }
+
+
+def _metric(column: Column) -> dict[str, str]:
+    heading = column.quantity.heading
+    return {"title": column.title, "unit": heading or column.unit, "heading": heading}
 
 
 @cache

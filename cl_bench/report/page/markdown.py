@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from cl_bench.metrics.stats.bootstrap import Estimate, Interval
+from cl_bench.metrics.quantities import NOTHING, SHARE
+from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.stats.ranks import Ranks
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import (
@@ -20,11 +21,10 @@ from cl_bench.report.blocks.blocks import (
 )
 from cl_bench.report.blocks.drawings import Drawing
 from cl_bench.report.blocks.look import learner_look
-from cl_bench.report.blocks.numbers import NOTHING, shown, unit_name
 from cl_bench.report.leaderboard import Column, Overall, Row
 from cl_bench.report.page.board_record import DrawnBoard, label, overall_looks
 from cl_bench.report.page.boards import seeds_of
-from cl_bench.report.page.cells import SPENT, unit_of
+from cl_bench.report.page.cells import SPENT
 from cl_bench.report.page.columns import RANKED_BY, parted, short
 from cl_bench.report.page.contents import Contents
 from cl_bench.report.page.words import HOW_TO_READ, TITLE, introduction
@@ -123,8 +123,7 @@ def _runs(contents: Contents) -> Iterator[Block]:
     rows: list[list[Text]] = []
     for one in contents.runs:
         facts = one.digest.manifest
-        accuracy = one.metrics.get(RANKED_BY)
-        known = accuracy is not None and not isinstance(accuracy, Undefined)
+        accuracy = one.metrics.get(RANKED_BY, Undefined("not measured"))
         rows.append(
             [
                 Code(one.digest.name),
@@ -132,7 +131,7 @@ def _runs(contents: Contents) -> Iterator[Block]:
                 learner_look(str(facts["learner"])).label,
                 str(facts["seed"]),
                 str(facts["status"]),
-                shown(accuracy, "share") if known else NOTHING,  # type: ignore[arg-type]
+                SHARE.number(accuracy),
             ]
         )
     columns = ("run", "stream", "learner", "seed", "status", "average accuracy, %")
@@ -156,7 +155,7 @@ def _problems(contents: Contents) -> Iterator[Block]:
 
 
 def _heading(name: str, column: Column) -> str:
-    unit = unit_name(unit_of(column))
+    unit = column.quantity.heading
     arrow = {"higher": "↑", "lower": "↓"}.get(column.better, "")
     named = f"{short(name, column)}, {unit}" if unit else short(name, column)
     return f"{named} {arrow}".rstrip()
@@ -170,10 +169,9 @@ def _value(column: Column, value: Estimate | Undefined, seeds: int) -> str:
     """With its interval; how many seeds it rests on where they are not the row's `seeds`."""
     if isinstance(value, Undefined):
         return NOTHING
-    unit = unit_of(column)
-    text = shown(value.value, unit)
-    if isinstance(value.interval, Interval) and column.unit not in SPENT:
-        text += f" [{shown(value.interval.low, unit)}, {shown(value.interval.high, unit)}]"
+    of = column.quantity
+    ends = "" if of in SPENT else of.interval(value.interval)
+    text = f"{of.number(value.value)} {ends}".rstrip()
     return text if value.seeds == seeds else f"{text}, {value.seeds} of {value.of_seeds}"
 
 

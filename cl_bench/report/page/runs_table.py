@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from cl_bench.metrics.quantities import NOTHING
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.look import learner_look
-from cl_bench.report.blocks.numbers import NOTHING, shown
 from cl_bench.report.blocks.write_html import escaped
 from cl_bench.report.leaderboard import Column
 from cl_bench.report.page.boards import run_link
-from cl_bench.report.page.cells import heading, swatch, unit_of
+from cl_bench.report.page.cells import heading, swatch
 from cl_bench.report.page.columns import short
 from cl_bench.report.page.contents import Contents, ShownRun
 
@@ -75,7 +75,7 @@ def _number_cell(name: str, column: Column, value: float | Undefined | None) -> 
     title = escaped(short(name, column))
     if value is None or isinstance(value, Undefined):
         return f'<td class="number" data-column="{title}">{NOTHING}</td>'
-    text = escaped(shown(value, unit_of(column)))
+    text = escaped(column.quantity.number(value))
     return f'<td class="number" data-column="{title}" data-value="{value!r}">{text}</td>'
 
 

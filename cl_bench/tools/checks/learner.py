@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.contract import plugin_checks as contracts
 from cl_bench.contract.errors import RunDirectoryError
-from cl_bench.contract.learner import LearnerFactory, PromptRecord, StepRecord
+from cl_bench.contract.learner import LearnerFactory
+from cl_bench.contract.records import PromptRecord, StepRecord
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.tools.checks import randomness
 from cl_bench.tools.checks.fault import Fault, Rule, apply, shortened
 
 if TYPE_CHECKING:
-    from cl_bench.tools.checks.trial import Evidence, Outcome
+    from cl_bench.tools.checks.trial import Evidence
 
 _TOLERANCE = 1.1
 """Reported tokens may differ from the sampled ones by a tenth, as padding is counted or not."""
@@ -40,21 +41,16 @@ def check_learner(learner: LearnerFactory | str) -> list[Fault]:
             evidence = trial(factory)
         except TrialError as error:
             return [Fault("runs", str(error))]
-    rules = {"name": _named(learner)} if isinstance(learner, str) else {"name": _name}
-    return apply({**rules, **_RULES}, evidence)
+    registered = learner if isinstance(learner, str) else ""
+    return apply({"name": lambda found: _name(found, registered), **_RULES}, evidence)
 
 
-def _name(evidence: Evidence) -> Iterator[str]:
-    if not isinstance(evidence.name, str) or not evidence.name:
-        yield f"The learner's name is {evidence.name!r}; give it the text that it is registered by."
-
-
-def _named(name: str) -> Callable[[Evidence], Iterator[str]]:
-    def rule(evidence: Evidence) -> Iterator[str]:
-        if evidence.name != name:
-            yield f"The learner's name is {evidence.name!r}, but it is registered as {name!r}."
-
-    return rule
+def _name(evidence: Evidence, registered: str) -> Iterator[str]:
+    name: Any = getattr(evidence.first.learner, "name", None)
+    if registered and name != registered:
+        yield f"The learner's name is {name!r}, but it is registered as {registered!r}."
+    elif not isinstance(name, str) or not name:
+        yield f"The learner's name is {name!r}; give it the text that it is registered by."
 
 
 def _building(evidence: Evidence) -> Iterator[str]:
@@ -67,19 +63,19 @@ def _building(evidence: Evidence) -> Iterator[str]:
 
 
 def _records(evidence: Evidence) -> Iterator[str]:
-    for given, yielded in evidence.counts:
+    for given, yielded in evidence.first.counts:
         if yielded != given:
             more = "at least " if yielded > given else ""
             yield (
                 f"learn was given {given} batches and yielded {more}{yielded} records; the runner "
                 "counts steps by them, so yield exactly one after each batch (none for `ahead`)."
             )
-    for record in evidence.records:
+    for record in evidence.first.records:
         if not isinstance(record, StepRecord):
             yield f"learn yielded a {type(record).__name__}; it has to yield StepRecord."
         elif not (isnan(record.reward) or 0 <= record.reward <= 1):
             yield f"A step's reward is {record.reward!r}; it is a mean of scores from 0 to 1."
-    yield from _unfit("steps", [_step_row(record) for record in evidence.records])
+    yield from _unfit("steps", [_step_row(record) for record in evidence.first.records])
 
 
 def _step_row(record: Any) -> dict[str, object]:
@@ -96,7 +92,7 @@ def _unfit(table: str, rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _prompt(evidence: Evidence) -> Iterator[str]:
-    for prompt in evidence.prompts:
+    for prompt in evidence.first.prompts:
         if not isinstance(prompt, str):
             yield f"prompt() gave {shortened(prompt)}; it has to give the system prompt, a text."
 
@@ -104,13 +100,13 @@ def _prompt(evidence: Evidence) -> Iterator[str]:
 def _lineage(evidence: Evidence) -> Iterator[str]:
     from cl_bench.tools.checks.trial import lineage_rows
 
-    for lineage in evidence.lineages:
+    for lineage in evidence.first.lineages:
         if not isinstance(lineage, list):
             yield f"lineage() gave a {type(lineage).__name__}; it has to give a list."
         for record in lineage:
             if not isinstance(record, PromptRecord):
                 yield f"lineage() holds a {type(record).__name__}; it has to hold PromptRecord."
-    rows = lineage_rows(evidence.lineages)
+    rows = lineage_rows(evidence.first.lineages)
     yield from _unfit("prompts", rows)
     places = [(row["round"], row["prompt_id"]) for row in rows]
     if len(set(places)) < len(places):
@@ -121,7 +117,7 @@ def _lineage(evidence: Evidence) -> Iterator[str]:
 
 
 def _rollouts(evidence: Evidence) -> Iterator[str]:
-    ledger, meter, judged = evidence.ledger, evidence.meter, evidence.watch.judged
+    ledger, meter, judged = evidence.first.ledger, evidence.meter, evidence.watch.judged
     reflections = ledger.slow.reflection_calls + ledger.fast.reflection_calls
     reported = f"the ledger has {ledger.rollouts} rollouts and {reflections} reflection calls"
     if meter.rows > ledger.rollouts + reflections:
@@ -142,7 +138,7 @@ def _rollouts(evidence: Evidence) -> Iterator[str]:
 
 
 def _tokens(evidence: Evidence) -> Iterator[str]:
-    ledger, meter = evidence.ledger, evidence.meter
+    ledger, meter = evidence.first.ledger, evidence.meter
     reported = sum(
         channel.prompt_tokens + channel.generated_tokens + channel.reflection_tokens
         for channel in (ledger.slow, ledger.fast)
@@ -160,7 +156,7 @@ def _tokens(evidence: Evidence) -> Iterator[str]:
 
 
 def _ledger(evidence: Evidence) -> Iterator[str]:
-    spent = evidence.ledger.state()
+    spent = evidence.first.ledger.state()
     yield from _unfit(
         "ledger", [{"step": 1, "channel": name, **row} for name, row in spent.items()]
     )
@@ -168,7 +164,7 @@ def _ledger(evidence: Evidence) -> Iterator[str]:
         for name, amount in amounts.items():
             if amount < 0:
                 yield f"The ledger's {channel} {name} is {amount!r}; nothing is ever given back."
-    steps = evidence.ledger.slow.optimizer_steps + evidence.ledger.fast.optimizer_steps
+    steps = evidence.first.ledger.slow.optimizer_steps + evidence.first.ledger.fast.optimizer_steps
     if evidence.meter.updates > steps:
         yield (
             f"Optimizers made {evidence.meter.updates} steps, but {steps} are reported: "
@@ -208,15 +204,11 @@ def _resume(evidence: Evidence) -> Iterator[str]:
     if weight := difference(saved.weights, loaded.weights):
         yield f"{told}the weights differ ({weight} first).{advice}"
     for part in ("prompt", "records", "lineage", "spent"):
-        one, two = _shown(saved, part), _shown(loaded, part)
+        # As text, where NaN equals NaN.
+        one, two = repr(getattr(saved, part)), repr(getattr(loaded, part))
         if one != two:
             name = {"prompt": "prompts", "spent": "amounts in the ledger"}.get(part, part)
             yield f"{told}the {name} differ, {shortened(one)} and {shortened(two)}.{advice}"
-
-
-def _shown(outcome: Outcome, part: str) -> str:
-    # As text, where NaN equals NaN.
-    return repr(getattr(outcome, part))
 
 
 _RULES: Mapping[str, Rule[Evidence]] = {

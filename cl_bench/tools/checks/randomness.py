@@ -4,43 +4,43 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 States = Mapping[str, Any]
+Function = Callable[..., Any]
 
 
-def states() -> States:
-    """The state of each generator; torch's only where torch is in use."""
-    found: dict[str, Any] = {"random": random.getstate(), "numpy.random": np.random.get_state()}
+def _generators() -> Iterator[tuple[str, Function, Function, Function]]:
+    """Each generator's name, and what gets, sets and seeds its state; torch's only where it is in
+    use."""
+    yield "random", random.getstate, random.setstate, random.seed
+    yield "numpy.random", np.random.get_state, np.random.set_state, np.random.seed
     if "torch" in sys.modules:
         import torch
 
-        found["torch"] = torch.get_rng_state()
-    return found
+        yield "torch", torch.get_rng_state, torch.set_rng_state, torch.manual_seed
+
+
+def states() -> States:
+    """The state of each generator by its name."""
+    return {name: get() for name, get, _, _ in _generators()}
 
 
 def restore(saved: States) -> None:
     """Put every generator in `saved` back."""
-    random.setstate(saved["random"])
-    np.random.set_state(saved["numpy.random"])
-    if "torch" in saved:
-        import torch
-
-        torch.set_rng_state(saved["torch"])
+    for name, _, put, _ in _generators():
+        if name in saved:
+            put(saved[name])
 
 
 def seed(number: int) -> None:
     """Seed every generator."""
-    random.seed(number)
-    np.random.seed(number)
-    if "torch" in sys.modules:
-        import torch
-
-        torch.manual_seed(number)
+    for _, _, _, seed_it in _generators():
+        seed_it(number)
 
 
 def disturbed(before: States) -> list[str]:

@@ -20,12 +20,12 @@ FEW = 8
 
 
 @dataclass
-class Subject:
+class DomainUnderTest:
     """The domain under test, and the problems it has drawn so far."""
 
     domain: Domain
     name: Any
-    """What its name has to be: a text, if the domain is sound."""
+    """The name that it has to have: a text, if the domain is sound."""
     _drawn: dict[tuple[str, int, str], list[Problem]] = field(default_factory=dict)
 
     @property
@@ -48,6 +48,10 @@ class Subject:
             for split in SPLITS:
                 yield setting, split, self.problems(split, setting)
 
+    def drawn(self, most: int = MANY) -> Iterator[tuple[str, list[Problem]]]:
+        """Setting and the first problems, for every setting and split under seed 0."""
+        return ((setting, problems[:most]) for setting, _, problems in self.lists())
+
 
 def check_task(domain: Domain | str) -> list[Fault]:
     """Every rule of a domain that `domain` (an object or a registry name) breaks, explained.
@@ -61,12 +65,12 @@ def check_task(domain: Domain | str) -> list[Fault]:
     with randomness.kept():
         # What a source makes of a reference, such as the path of a file, has a name of its own.
         listed = isinstance(domain, str) and domain in {*DOMAINS}
-        subject = Subject(found, domain if listed else getattr(found, "name", ""))
+        subject = DomainUnderTest(found, domain if listed else getattr(found, "name", ""))
         # Without these the others have nothing to stand on.
         return apply(_FOUNDATIONS, subject) or apply(_RULES, subject)
 
 
-def _domain(subject: Subject) -> Iterator[str]:
+def _domain(subject: DomainUnderTest) -> Iterator[str]:
     if fault := contracts.domain_fault(subject.domain, subject.name):
         yield f"{fault[0].upper()}{fault[1:]}."
     if not isinstance(subject.name, str) or not subject.name.strip():
@@ -80,20 +84,17 @@ def _domain(subject: Subject) -> Iterator[str]:
             )
 
 
-def _problems(subject: Subject) -> Iterator[str]:
+def _problems(subject: DomainUnderTest) -> Iterator[str]:
     for setting, split, problems in subject.lists():
         where = f"problems({split!r}, {MANY}) of setting {setting!r}"
-        given = _length(problems)
+        found: Any = problems
+        given = len(found) if isinstance(found, list) else f"a {type(found).__name__}"
         if given != MANY:
             yield f"{where} gave {given}; it has to return a list of exactly n problems."
         for problem in problems:
             yield from _wrong_fields(problem, where, subject.domain.name)
         if subject.task(setting).problems(split, 0) != []:
             yield f"problems({split!r}, 0) must be an empty list."
-
-
-def _length(problems: Any) -> int | str:
-    return len(problems) if isinstance(problems, list) else f"a {type(problems).__name__}"
 
 
 def _wrong_fields(problem: Any, where: str, name: str) -> Iterator[str]:
@@ -111,7 +112,7 @@ def _wrong_fields(problem: Any, where: str, name: str) -> Iterator[str]:
         yield f"In {where} a problem's domain is {problem.domain!r}; it has to be {name!r}."
 
 
-def _settings(subject: Subject) -> Iterator[str]:
+def _settings(subject: DomainUnderTest) -> Iterator[str]:
     try:
         subject.task("no such setting")
     except UsageError:
@@ -126,7 +127,7 @@ def _settings(subject: Subject) -> Iterator[str]:
     yield "task(setting='no such setting') was accepted; raise UsageError for unknown settings."
 
 
-def _repeatable(subject: Subject) -> Iterator[str]:
+def _repeatable(subject: DomainUnderTest) -> Iterator[str]:
     for setting, split, problems in subject.lists():
         if subject.task(setting).problems(split, MANY) != problems:
             yield (
@@ -135,7 +136,7 @@ def _repeatable(subject: Subject) -> Iterator[str]:
             )
 
 
-def _prefix(subject: Subject) -> Iterator[str]:
+def _prefix(subject: DomainUnderTest) -> Iterator[str]:
     for setting, split, problems in subject.lists():
         task = subject.task(setting)
         if task.problems(split, FEW) != problems[:FEW]:
@@ -150,7 +151,7 @@ def _prefix(subject: Subject) -> Iterator[str]:
             )
 
 
-def _other_process(subject: Subject) -> Iterator[str]:
+def _other_process(subject: DomainUnderTest) -> Iterator[str]:
     place = place_of(subject.domain)
     if place is None:
         yield (
@@ -172,7 +173,7 @@ def _other_process(subject: Subject) -> Iterator[str]:
             )
 
 
-def _random_state(subject: Subject) -> Iterator[str]:
+def _random_state(subject: DomainUnderTest) -> Iterator[str]:
     for setting in subject.settings:
         randomness.seed(1)
         before = randomness.states()
@@ -185,7 +186,7 @@ def _random_state(subject: Subject) -> Iterator[str]:
             )
 
 
-def _splits(subject: Subject) -> Iterator[str]:
+def _splits(subject: DomainUnderTest) -> Iterator[str]:
     for setting in subject.settings:
         first: dict[str, Split] = {}
         for split in SPLITS:
@@ -198,7 +199,7 @@ def _splits(subject: Subject) -> Iterator[str]:
                     )
 
 
-def _uids(subject: Subject) -> Iterator[str]:
+def _uids(subject: DomainUnderTest) -> Iterator[str]:
     prompts: dict[str, str] = {}
     for setting in subject.settings:
         for seed in (0, 1):
@@ -219,23 +220,20 @@ def _uids(subject: Subject) -> Iterator[str]:
                         )
 
 
-def _seeds(subject: Subject) -> Iterator[str]:
-    for setting in subject.settings:
-        for split in SPLITS:
-            one, two = (
-                [problem.prompt for problem in subject.problems(split, setting, seed)]
-                for seed in (0, 1)
+def _seeds(subject: DomainUnderTest) -> Iterator[str]:
+    for setting, split, problems in subject.lists():
+        one = [problem.prompt for problem in problems]
+        two = [problem.prompt for problem in subject.problems(split, setting, seed=1)]
+        if one == two or one[1:] == two[:-1] or one[:-1] == two[1:]:
+            yield (
+                f"Seeds 0 and 1 have the same {split} problems of setting {setting!r}"
+                f"{'' if one == two else ', moved by one place'}; several seeds would then "
+                "measure one draw. Hash the seed together with the index (hashed_rng)."
             )
-            if one == two or one[1:] == two[:-1] or one[:-1] == two[1:]:
-                yield (
-                    f"Seeds 0 and 1 have the same {split} problems of setting {setting!r}"
-                    f"{'' if one == two else ', moved by one place'}; several seeds would then "
-                    "measure one draw. Hash the seed together with the index (hashed_rng)."
-                )
 
 
-def _convention(subject: Subject) -> Iterator[str]:
-    for setting in subject.settings:
+def _convention(subject: DomainUnderTest) -> Iterator[str]:
+    for setting, _, problems in subject.lists():
         rules: Any = subject.task(setting).rules()
         if isinstance(rules, str) or not isinstance(rules, Sequence):
             yield f"rules() gave a {type(rules).__name__}; it has to be a list of texts."
@@ -244,32 +242,16 @@ def _convention(subject: Subject) -> Iterator[str]:
             if not isinstance(rule, str) or not rule.strip():
                 yield f"rules() holds {rule!r}; every rule is a sentence."
                 return
-            for split in SPLITS:
-                for problem in subject.problems(split, setting):
-                    if rule in problem.prompt:
-                        yield (
-                            f"The prompt {shortened(problem.prompt)} states the hidden rule "
-                            f"{rule!r}: nothing is left to learn. Keep rules out of prompts."
-                        )
+            for problem in problems:
+                if rule in problem.prompt:
+                    yield (
+                        f"The prompt {shortened(problem.prompt)} states the hidden rule "
+                        f"{rule!r}: nothing is left to learn. Keep rules out of prompts."
+                    )
 
 
-def _gold(subject: Subject) -> Iterator[str]:
-    for setting, _, problems in subject.lists():
-        yield from verdicts.gold(subject.domain, setting, problems)
-
-
-def _verdicts(subject: Subject) -> Iterator[str]:
-    for setting, _, problems in subject.lists():
-        yield from verdicts.well_formed(subject.domain, setting, problems[:2])
-
-
-def _hostile(subject: Subject) -> Iterator[str]:
-    for setting, _, problems in subject.lists():
-        yield from verdicts.hostile(subject.domain, setting, problems[:2])
-
-
-_FOUNDATIONS: Mapping[str, Rule[Subject]] = {"domain": _domain, "problems": _problems}
-_RULES: Mapping[str, Rule[Subject]] = {
+_FOUNDATIONS: Mapping[str, Rule[DomainUnderTest]] = {"domain": _domain, "problems": _problems}
+_RULES: Mapping[str, Rule[DomainUnderTest]] = {
     "settings": _settings,
     "repeatable": _repeatable,
     "prefix": _prefix,
@@ -279,7 +261,7 @@ _RULES: Mapping[str, Rule[Subject]] = {
     "uids": _uids,
     "seeds": _seeds,
     "convention": _convention,
-    "gold": _gold,
-    "verdicts": _verdicts,
-    "hostile text": _hostile,
+    "gold": lambda subject: verdicts.gold(subject.domain, subject.drawn()),
+    "verdicts": lambda subject: verdicts.well_formed(subject.domain, subject.drawn(2)),
+    "hostile text": lambda subject: verdicts.hostile(subject.domain, subject.drawn(2)),
 }

@@ -13,13 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cl_bench.contract.learner import (
-    Batch,
-    Learner,
-    LearnerFactory,
-    Ledger,
-    load_learner,
-)
+from cl_bench.contract.learner import Batch, Learner, LearnerFactory, Ledger, load_learner
 from cl_bench.contract.settings import those_of
 from cl_bench.model.policy import Policy
 from cl_bench.tools.checks import randomness
@@ -49,7 +43,7 @@ class TrialError(Exception):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class EndState:
     """Where a learner stands after its last step."""
 
     records: list[Any]
@@ -59,33 +53,6 @@ class Outcome:
     weights: Weights
     spent: Mapping[str, Mapping[str, float]]
     """The ledger without seconds."""
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What a trial showed."""
-
-    name: Any
-    """The learner's own name."""
-    disturbed: list[str]
-    """Global generators that building it disturbed."""
-    counts: list[tuple[int, int]]
-    """For each call of `learn`: batches given, records yielded (one more than given at most)."""
-    records: list[Any]
-    prompts: list[Any]
-    """What `prompt()` said: before, between and after the steps."""
-    lineages: list[Any]
-    """What `lineage()` returned, each time."""
-    ledger: Ledger
-    meter: Meter
-    watch: Watch
-    base_changed: str
-    """The first weight of the frozen base that changed; empty if none did."""
-    weights_changed: bool
-    saved: Outcome
-    """The learner that was saved, some steps later."""
-    loaded: Outcome
-    """The learner that was loaded, after the same steps."""
 
 
 class Session:
@@ -100,9 +67,12 @@ class Session:
             self.learner: Learner = factory.build(self.policy, config, self.ledger)
         self.disturbed = randomness.disturbed(before)
         self.counts: list[tuple[int, int]] = []
+        """For each call of `learn`: batches given, records yielded (one more than given at most)"""
         self.records: list[Any] = []
         self.prompts: list[Any] = []
+        """The results of `prompt()`: before, between and after the steps."""
         self.lineages: list[Any] = []
+        """The results of `lineage()`, each time."""
 
     def learn(self, now: Sequence[Batch], ahead: Sequence[Batch]) -> list[Any]:
         """As the runner does: learn, then ask for the prompt and the lineage."""
@@ -118,14 +88,33 @@ class Session:
             self.prompts.append(self.learner.prompt())
             self.lineages.append(self.learner.lineage())
 
-    def outcome(self, records: Sequence[Any]) -> Outcome:
+    def outcome(self, records: Sequence[Any]) -> EndState:
         spent = {
             channel: {name: amount for name, amount in amounts.items() if name != "seconds"}
             for channel, amounts in self.ledger.state().items()
         }
         timeless = [replace(record, seconds=0.0) for record in records]
         weights = copied(self.policy.model)
-        return Outcome(timeless, self.prompts[-1], self.lineages[-1], weights, spent)
+        return EndState(timeless, self.prompts[-1], self.lineages[-1], weights, spent)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The findings of a trial."""
+
+    first: Session
+    """The learner that was saved and went on."""
+    disturbed: list[str]
+    """Global generators that building it disturbed."""
+    meter: Meter
+    watch: Watch
+    base_changed: str
+    """The first weight of the frozen base that changed; empty if none did."""
+    weights_changed: bool
+    saved: EndState
+    """Of the learner that was saved, some steps later."""
+    loaded: EndState
+    """Of the learner that was loaded, after the same steps."""
 
 
 def trial(factory: LearnerFactory) -> Evidence:
@@ -158,13 +147,8 @@ def _trial(factory: LearnerFactory, model: str, state: Path) -> Evidence:
     second = Session(factory, Policy.load(model))
     loaded = _resumed(second, state, spent, random_states)
     return Evidence(
-        name=getattr(first.learner, "name", None),
+        first=first,
         disturbed=second.disturbed,
-        counts=first.counts,
-        records=first.records,
-        prompts=first.prompts,
-        lineages=first.lineages,
-        ledger=first.ledger,
         meter=meter,
         watch=watch,
         base_changed=difference(base, _base_of(policy)),
@@ -179,7 +163,7 @@ def _resumed(
     state: Path,
     spent: dict[str, dict[str, float]],
     random_states: randomness.States,
-) -> Outcome:
+) -> EndState:
     """The fresh learner `second`, loaded as a resumed run loads it, after the remaining steps."""
     course = batches(Watch(), BEFORE + AFTER + 1, SMALL["problems_per_step"])
     taken = {exercise.key: exercise for batch in course[:BEFORE] for exercise in batch}
@@ -212,8 +196,9 @@ def tiny_model(folder: Path) -> None:
     """A Hugging Face folder: the embedded model's tokenizer and architecture, random weights."""
     from safetensors.torch import save_model
 
+    from cl_bench.tools.embedded.corpus import TrainingConfig
     from cl_bench.tools.embedded.tokenizer import build_tokenizer
-    from cl_bench.tools.embedded.training import TrainingConfig, build_model
+    from cl_bench.tools.embedded.training import build_model
 
     tokenizer = build_tokenizer()
     with torch.random.fork_rng(devices=[]):

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 _INSIDE_A_JUDGE = {"__closure__", "__code__", "__globals__", "__func__", "__self__", "__wrapped__"}
 """Through these a learner could reach the task behind a function."""
 _PROBED = {"to"}
-"""What libraries ask any object for: whether it can be moved to a device."""
+"""Attributes that libraries ask any object for: whether it can be moved to a device."""
 
 
 @dataclass
 class Watch:
-    """What was asked of a learner's exercises."""
+    """A record of what a learner asked of its exercises."""
 
     judged: int = 0
     no_texts: list[object] = field(default_factory=list)
-    """What judges were called with that is no text."""
+    """Arguments of judges that are not texts."""
     asked: list[str] = field(default_factory=list)
     """Attributes that exercises and judges do not have."""
 
@@ -82,7 +82,7 @@ def _exercise(watch: Watch, number: int) -> Exercise:
 
 @dataclass
 class Meter:
-    """What a policy's sampler, and models past it, really generated while it was metered."""
+    """Counts what a policy's sampler, and models past it, really generate."""
 
     rows: int = 0
     """Responses, of the model and of its frozen base."""
@@ -125,7 +125,7 @@ class CountingSampler:
         self.engine = sampler.engine
 
     def sample(self, prompts: Sequence[Sequence[int]], **options: Any) -> list[Sampled]:
-        """What the sampler gives."""
+        """The sampler's responses."""
         sampled = self._sampler.sample(prompts, **options)
         self._meter.count(prompts, sampled)
         return sampled

@@ -84,7 +84,7 @@ def drawn(domain: Domain, count: int) -> Drawn:
 
 
 def drawn_elsewhere(place: Place, count: int) -> Drawn:
-    """What `drawn` gives in another process; `WitnessError` if that process fails."""
+    """The result of `drawn` in another process; `WitnessError` if that process fails."""
     own = os.environ.get("PYTHONHASHSEED")
     environment = os.environ | {
         "PYTHONHASHSEED": "2" if own == "1" else "1",

@@ -1,4 +1,5 @@
-"""The embedded model's pretraining documents: chats about conventions drawn anew for each one.
+"""The embedded model's pretraining documents, chats about conventions drawn anew for each one; and
+the settings of its training, which say when it meets which.
 
 A convention is random in every document and only a random part of it is stated in the system
 prompt; the answer follows the whole of it. All a model can learn is to use the rules that are
@@ -15,7 +16,9 @@ from dataclasses import dataclass
 
 from cl_bench.contract.micro import Level, MicroDomain, Slip, micro_domain, verify
 from cl_bench.contract.prompts import Message, chat, instructions, reflection
+from cl_bench.contract.settings import setting, settle
 from cl_bench.contract.task import FeedbackLevel, Problem, hashed_rng
+from cl_bench.contract.validation import COUNTS, RATES
 
 DOMAINS = ("math", "code", "facts", "physics", "star-graph")
 DOMAIN_WEIGHTS = (21, 21, 21, 19, 18)
@@ -31,12 +34,12 @@ TAUGHT = re.compile(r" : wrong at step \d+ : (.+?)(?: , not .*)?$")
 """Finds the rule that a line of step-level feedback teaches."""
 
 _LEVELS: tuple[FeedbackLevel, ...] = ("none", "answer", "step")
-"""What the micro domains tell apart."""
+"""The levels that the micro domains tell apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """What the documents of one part of pretraining look like."""
+    """The look of the documents of one part of pretraining."""
 
     simple: bool = False
     """Only the shortest problems, with every rule stated and nothing else."""
@@ -126,7 +129,7 @@ def rewrite(current: Sequence[str], faults: Sequence[str]) -> list[str]:
 def _verdict(
     rng: random.Random, domain: MicroDomain, true: Mapping[str, str], current: Sequence[str]
 ) -> tuple[str, str | None]:
-    """What the verifier says of a response that follows `current`, and the rule it teaches.
+    """The feedback on a response that follows `current`, and the rule that it teaches.
 
     Most right responses are drawn again, as an optimiser of prompts asks about failures.
     """
@@ -163,3 +166,50 @@ def _level(rng: random.Random, name: str, phase: Phase) -> Level:
     length = 1 if phase.simple else rng.choice(LENGTHS[name])
     degree = rng.choice((2, 3, 4, 5, 6) if length <= 2 else (2, 3, 4) if length == 3 else (2, 3))
     return Level(lengths=(length,), meanings=8, degree=degree)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How the embedded model is trained; the defaults made the shipped weights."""
+
+    steps: int = setting(5_000, "Optimizer steps in all.", COUNTS)
+    tokens_per_batch: int = setting(
+        8_192, "Tokens of one step, padding included.", (256, 10_000_000)
+    )
+    width: int = setting(128, "Hidden size.", (2, 8192))
+    layers: int = setting(
+        4, "Decoder layers, short convolutions and attention in turn (an even number).", (2, 256)
+    )
+    heads: int = setting(4, "Attention heads.", (1, 256))
+    muon_lr: float = setting(0.02, "Peak learning rate of the matrices (Muon).", RATES)
+    adam_lr: float = setting(3e-3, "Peak learning rate of embeddings and norms (AdamW).", RATES)
+    warmup: int = setting(200, "Steps of linear warm-up.", COUNTS)
+    cooldown: float = setting(
+        0.4,
+        "Last share of the steps, over which the learning rate falls linearly to 2 %.",
+        (1e-6, 1.0),
+    )
+    simple: float = setting(
+        0.04, "First share of the steps, with one-step problems only.", (0.0, 1.0)
+    )
+    slips_from: float = setting(
+        0.4, "Share of the steps after which the work in the documents is careless.", (0.0, 1.0)
+    )
+    seed: int = setting(0, "Seed of the initial weights and of every document.", (0, 2**62))
+    device: str = setting(
+        "cpu", "Where to train; `cuda` is faster and gives other weights.", choices=("cpu", "cuda")
+    )
+    compile: bool = setting(
+        True, "Whether to compile the training step (needs a C++ compiler on CPU)."
+    )
+    checkpoint_minutes: float = setting(5.0, "Minutes between checkpoints.", (0.0, RATES[1]))
+
+    def __post_init__(self) -> None:
+        settle(self)
+
+
+def phase(step: int, config: TrainingConfig) -> Phase:
+    """The look of the documents of this step."""
+    if step < config.simple * config.steps:
+        return Phase(simple=True, reflections=0.3)
+    return Phase(slips=step >= config.slips_from * config.steps)

@@ -19,7 +19,7 @@ from cl_bench.contract.prompts import REFLECTION_PROMPT, chat, instructions
 from cl_bench.contract.task import Problem, hashed_rng
 from cl_bench.contract.validation import COUNTS, SEEDS, whole_number
 from cl_bench.metrics.stats.proportions import wilson
-from cl_bench.model import resolve
+from cl_bench.model.named import resolve
 from cl_bench.model.policy import Policy
 from cl_bench.store.views import stream_rows
 from cl_bench.tools.embedded.corpus import DOMAINS, Corpus, Document, Phase
@@ -30,7 +30,7 @@ MAX_NEW_TOKENS = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class CardCell:
     """One measured share: `share` of `n` samples."""
 
     domain: str
@@ -50,7 +50,7 @@ class Cell:
 class ModelCard:
     """All measured cells."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[CardCell, ...]
 
     def text(self) -> str:
         """A Markdown table, one row a cell."""
@@ -78,7 +78,7 @@ def evaluate_model(model: str, *, n: int = 512, seed: int = 1) -> ModelCard:
 
 
 def evaluate_learners(model: str, *, seed: int = 1) -> ModelCard:
-    """What `prompt` and `rl` reach on the model after one default stage of each domain.
+    """The card of what `prompt` and `rl` reach on the model after one default stage of each domain.
 
     One run each, at the suite's default budget; n counts responses to the stage's test problems.
     """
@@ -93,15 +93,15 @@ def evaluate_learners(model: str, *, seed: int = 1) -> ModelCard:
     return ModelCard(tuple(cells))
 
 
-def _stage_cell(finished: Run, domain: str, learner: str) -> Cell:
+def _stage_cell(finished: Run, domain: str, learner: str) -> CardCell:
     frame = stream_rows(finished.table("evaluations"))
     last = frame[(frame["at"] == "stage-end") & (frame["prompt"] == "learner")].iloc[-1]
     count = int(last["n_items"] * last["n_samples"])
     label = f"{learner} after {last['step']} steps"
-    return Cell(domain, "default", label, float(last["accuracy"]), count)
+    return CardCell(domain, "default", label, float(last["accuracy"]), count)
 
 
-def _domain_cells(policy: Policy, name: str, n: int, seed: int) -> Iterator[Cell]:
+def _domain_cells(policy: Policy, name: str, n: int, seed: int) -> Iterator[CardCell]:
     domain = micro_domain(name)
     count = len(domain.meanings)
     for stated in range(count + 1):
@@ -120,7 +120,7 @@ def _cell(
     irrelevant: int,
     n: int,
     seed: int,
-) -> Cell:
+) -> CardCell:
     label = f"{stated} of {len(domain.meanings)} rules"
     if irrelevant:
         label += f" + {irrelevant} irrelevant"
@@ -142,7 +142,7 @@ def _cell(
         verify(domain, problem, rollout.text, "none").score
         for problem, rollout in zip(problems, rollouts, strict=True)
     )
-    return Cell(domain.name, setting, label, right / n, n)
+    return CardCell(domain.name, setting, label, right / n, n)
 
 
 def _rules(rng: Random, name: str) -> list[str]:
@@ -150,7 +150,7 @@ def _rules(rng: Random, name: str) -> list[str]:
     return [f"{key} {meaning}" for key, meaning in convention.items()]
 
 
-def _reflection_cell(policy: Policy, n: int, seed: int) -> Cell:
+def _reflection_cell(policy: Policy, n: int, seed: int) -> CardCell:
     """Share of rewrites with the taught rules added and every other rule kept, word for word.
 
     Counted over requests whose feedback teaches a rule; the order of rules does not matter.
@@ -168,7 +168,7 @@ def _reflection_cell(policy: Policy, n: int, seed: int) -> Cell:
         _same_rules(rollout.text, document.reply)
         for rollout, document in zip(rollouts, documents, strict=True)
     )
-    return Cell("reflection", "-", "feedback names a rule", right / n, n)
+    return CardCell("reflection", "-", "feedback names a rule", right / n, n)
 
 
 def _teaches(messages: Sequence[dict[str, str]]) -> bool:

@@ -24,54 +24,11 @@ from torch.nn.functional import cross_entropy
 from transformers import Lfm2Config, Lfm2ForCausalLM, PreTrainedTokenizerFast
 
 from cl_bench.contract.errors import UsageError
-from cl_bench.contract.settings import setting, settle
-from cl_bench.contract.validation import COUNTS, RATES
-from cl_bench.tools.embedded.corpus import Corpus, Document, Phase
+from cl_bench.tools.embedded.corpus import Corpus, Document, TrainingConfig, phase
 from cl_bench.tools.embedded.tokenizer import build_tokenizer
 
 BUCKETS = (64, 96, 128, 192, 256)
 IGNORE = -100
-DEVICES = ("cpu", "cuda")
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How the embedded model is trained; the defaults made the shipped weights."""
-
-    steps: int = setting(5_000, "Optimizer steps in all.", COUNTS)
-    tokens_per_batch: int = setting(
-        8_192, "Tokens of one step, padding included.", (256, 10_000_000)
-    )
-    width: int = setting(128, "Hidden size.", (2, 8192))
-    layers: int = setting(
-        4, "Decoder layers, short convolutions and attention in turn (an even number).", (2, 256)
-    )
-    heads: int = setting(4, "Attention heads.", (1, 256))
-    muon_lr: float = setting(0.02, "Peak learning rate of the matrices (Muon).", RATES)
-    adam_lr: float = setting(3e-3, "Peak learning rate of embeddings and norms (AdamW).", RATES)
-    warmup: int = setting(200, "Steps of linear warm-up.", COUNTS)
-    cooldown: float = setting(
-        0.4,
-        "Last share of the steps, over which the learning rate falls linearly to 2 %.",
-        (1e-6, 1.0),
-    )
-    simple: float = setting(
-        0.04, "First share of the steps, with one-step problems only.", (0.0, 1.0)
-    )
-    slips_from: float = setting(
-        0.4, "Share of the steps after which the work in the documents is careless.", (0.0, 1.0)
-    )
-    seed: int = setting(0, "Seed of the initial weights and of every document.", (0, 2**62))
-    device: str = setting(
-        "cpu", "Where to train; `cuda` is faster and gives other weights.", choices=DEVICES
-    )
-    compile: bool = setting(
-        True, "Whether to compile the training step (needs a C++ compiler on CPU)."
-    )
-    checkpoint_minutes: float = setting(5.0, "Minutes between checkpoints.", (0.0, RATES[1]))
-
-    def __post_init__(self) -> None:
-        settle(self)
 
 
 @dataclass
@@ -143,13 +100,6 @@ def build_model(config: TrainingConfig, tokenizer: PreTrainedTokenizerFast) -> L
             eos_token_id=tokenizer.eos_token_id,
         )
     )
-
-
-def phase(step: int, config: TrainingConfig) -> Phase:
-    """What the documents of this step look like."""
-    if step < config.simple * config.steps:
-        return Phase(simple=True, reflections=0.3)
-    return Phase(slips=step >= config.slips_from * config.steps)
 
 
 def _rate(step: int, config: TrainingConfig) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cl_bench.contract.errors import ReplayError, RunDirectoryError, UsageError
-from cl_bench.contract.journal import Call, Entry
+from cl_bench.contract.journal import Call, RecordedCall
 from cl_bench.contract.prompts import chat
 from cl_bench.fast.reflection.journal import (
     JOURNAL,
@@ -23,8 +23,8 @@ from cl_bench.fast.reflection.journal import (
 CALL = Call(1, "openai:m", "transcript", chat("", "improve\nthis \u2028 please"))
 
 
-def entry(call: Call = CALL, text: str = "better") -> Entry:
-    return Entry(
+def entry(call: Call = CALL, text: str = "better") -> RecordedCall:
+    return RecordedCall(
         call=call.number,
         request=call.request,
         model=call.model,

@@ -10,7 +10,8 @@ import pytest
 from cl_bench.contract.learner import Batch, LearnerConfig, Ledger
 from cl_bench.contract.prompts import SEED_PROMPT, chat
 from cl_bench.contract.registry import LEARNERS
-from cl_bench.contract.stream import Course, stream
+from cl_bench.contract.stream import Course
+from cl_bench.contract.stream_names import stream
 from cl_bench.execution.evaluator import Evaluator
 from cl_bench.execution.settings import EvaluationConfig
 from cl_bench.model.policy import Policy

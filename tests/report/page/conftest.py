@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cl_bench.report.page.build import Report, report
+from cl_bench.report.page.build import ReportFiles, report
 from tests.report.page import hostile
 from tests.report.synthetic_runs import rising, write_run
 
@@ -58,7 +58,7 @@ def write_all(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Report:
+def made(tmp_path_factory: pytest.TempPathFactory) -> ReportFiles:
     """The report of `write_all`, without figure files."""
     folder = tmp_path_factory.mktemp("report")
     return report([write_all(folder / "runs")], folder / "out", figures=False)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cl_bench.report.page.build import Report, report
+from cl_bench.report.page.build import ReportFiles, report
 from tests.report.synthetic_runs import write_run
 
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 800}
@@ -17,7 +17,7 @@ BOARD = "#board-math-to-code table.streamed"
 
 
 @pytest.fixture
-def open_page(browser: Any, made: Report) -> Iterator[Open]:
+def open_page(browser: Any, made: ReportFiles) -> Iterator[Open]:
     """Opens the page at an address; whatever it complains of or asks the network for fails."""
     heard: list[str] = []
     contexts = []
@@ -257,7 +257,9 @@ def test_a_hostile_address_is_only_an_address(open_page: Open) -> None:
     assert page.evaluate("window.hacked") is None
 
 
-def test_the_policy_lets_no_other_script_in(open_page: Open, made: Report, tmp_path: Path) -> None:
+def test_the_policy_lets_no_other_script_in(
+    open_page: Open, made: ReportFiles, tmp_path: Path
+) -> None:
     text = made.html.read_text(encoding="utf-8")
     injected = text.replace("<main>", "<main><script>window.hacked=1</script><b onclick=1></b>", 1)
     changed = tmp_path / "leaderboard.html"

@@ -18,7 +18,7 @@ from cl_bench.cli.app import app
 from cl_bench.contract.errors import RunDirectoryError
 from cl_bench.report.blocks.write_markdown import markdown
 from cl_bench.report.page import html as page_html
-from cl_bench.report.page.build import Report, report
+from cl_bench.report.page.build import ReportFiles, report
 from cl_bench.report.page.drawings import FIGURES
 from cl_bench.report.page.html import html
 from cl_bench.report.page.markdown import blocks
@@ -59,7 +59,7 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def text(made: Report) -> str:
+def text(made: ReportFiles) -> str:
     return made.html.read_text(encoding="utf-8")
 
 
@@ -110,7 +110,7 @@ def test_a_dash_leads_to_its_reason(text: str) -> None:
     assert "needs at least 2 stages, got 1" in notes.values()
 
 
-def test_nothing_hostile_is_markup_or_leaves_its_attribute(text: str, made: Report) -> None:
+def test_nothing_hostile_is_markup_or_leaves_its_attribute(text: str, made: ReportFiles) -> None:
     outside = re.sub(r"<(script|style)\b.*?</\1>", "", text, flags=re.DOTALL)
     assert "<img" not in outside
     assert "javascript:" not in "".join(Page(text).values("href"))
@@ -121,7 +121,7 @@ def test_nothing_hostile_is_markup_or_leaves_its_attribute(text: str, made: Repo
     assert not re.search(r"(?<!\\)\]\(javascript", twin)
 
 
-def test_the_twin_has_the_same_rows_and_problems(made: Report) -> None:
+def test_the_twin_has_the_same_rows_and_problems(made: ReportFiles) -> None:
     twin = made.markdown.read_text(encoding="utf-8")
     board = twin.split('<a id="board-math-to-code"></a>')[1]
     assert "| 1–3 | FST | 2 of 3 (2 failed) | 85.9 [84.4, 87.5] |" in board
@@ -132,7 +132,7 @@ def test_the_twin_has_the_same_rows_and_problems(made: Report) -> None:
     assert "![" not in twin  # made without figures
 
 
-def test_no_folder_of_this_machine_is_named(text: str, made: Report) -> None:
+def test_no_folder_of_this_machine_is_named(text: str, made: ReportFiles) -> None:
     assert str(made.contents.top) not in decoded(text)
 
 
@@ -192,7 +192,7 @@ def test_the_limit_is_below_ten_megabytes() -> None:
 
 
 def test_many_runs_are_counted_in_the_twin_and_not_listed(
-    made: Report, monkeypatch: pytest.MonkeyPatch
+    made: ReportFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cl_bench.report.page.markdown._MOST_RUNS", 10)
     assert "16 runs, listed in leaderboard.html." in markdown(blocks(made.contents, {}), "figures")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.page.build import Report
+from cl_bench.report.page.build import ReportFiles
 from cl_bench.report.page.contents import Contents, contents, run_names
 from cl_bench.report.page.words import introduction
 from cl_bench.store.run_tables import find_runs
@@ -28,7 +28,7 @@ def test_runs_are_called_by_their_place_below_the_common_folder(tmp_path: Path) 
     assert list(run_names(both).values()) == ["one", "one.zip"]
 
 
-def test_every_readable_run_is_shown_with_the_metrics_of_its_board(made: Report) -> None:
+def test_every_readable_run_is_shown_with_the_metrics_of_its_board(made: ReportFiles) -> None:
     found = made.contents
     names = [one.digest.name for one in found.runs]
     assert names == sorted(names)
@@ -59,7 +59,7 @@ def test_boards_are_told_apart_by_what_differs(tmp_path: Path) -> None:
             tmp_path / f"warm-{temperature}",
             stages=(("physics", 30),),
             stream={"name": "warm"},
-            config={"evaluation.temperature": temperature},
+            config={"learning.temperature": temperature},
         )
     found = read(tmp_path)
     assert sorted(found.titles) == [
@@ -106,7 +106,7 @@ def test_a_manifest_without_what_a_page_needs_is_a_problem(tmp_path: Path) -> No
     assert [problem.kind for problem in found.problems] == ["unreadable"]
 
 
-def test_the_introduction_counts_runs_and_what_is_wrong(made: Report) -> None:
+def test_the_introduction_counts_runs_and_what_is_wrong(made: ReportFiles) -> None:
     first, problems, flags = introduction(made.contents)
     assert first.startswith("16 runs of 5 learners on 3 streams with 2 models.")
     assert problems == "Problems: 1 diverged, 1 failed, 1 unreadable."
@@ -123,5 +123,5 @@ def test_runs_of_one_folder_make_the_same_contents_in_any_order(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("text", ["", "no path in it"])
-def test_texts_without_paths_stay_as_they_are(made: Report, text: str) -> None:
+def test_texts_without_paths_stay_as_they_are(made: ReportFiles, text: str) -> None:
     assert made.contents.local(text) == text

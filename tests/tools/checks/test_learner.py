@@ -14,16 +14,9 @@ import torch
 
 from cl_bench import check_learner
 from cl_bench.contract.errors import UsageError
-from cl_bench.contract.learner import (
-    Batch,
-    Exercise,
-    LearnerConfig,
-    LearnerFactory,
-    Ledger,
-    PromptRecord,
-    StepRecord,
-)
+from cl_bench.contract.learner import Batch, Exercise, LearnerConfig, LearnerFactory, Ledger
 from cl_bench.contract.prompts import SEED_PROMPT, chat
+from cl_bench.contract.records import PromptRecord, StepRecord
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.model.policy import Policy, Rollout
 from cl_bench.tools.checks.randomness import kept, states

@@ -10,7 +10,8 @@ import torch
 
 from cl_bench.contract.prompts import chat
 from cl_bench.model.policy import Policy
-from cl_bench.tools.embedded.training import TrainingConfig, phase, train
+from cl_bench.tools.embedded.corpus import TrainingConfig, phase
+from cl_bench.tools.embedded.training import train
 
 CONFIG = TrainingConfig(
     steps=6, tokens_per_batch=512, width=32, layers=2, heads=2, warmup=2, compile=False

@@ -56,7 +56,7 @@ function bandLine(row, xs, band) {
   };
 }
 
-const SHARE_AXIS = { label: "accuracy, %", domain: [0, 1], format: (value) => write(value, "share") };
+const SHARE_AXIS = { label: "accuracy, %", domain: [0, 1], format: (value) => write(value, "%") };
 const shareTick = { ...SHARE_AXIS, format: (value) => plain(100 * value, 0) };
 
 function stepAxis(stages) {

@@ -1,4 +1,4 @@
-// Numbers as the tables of the page write them: proper minus, decimals by unit.
+// Numbers as cl_bench/metrics/quantities.py writes them, by the names of columns' units.
 
 const NOTHING = "—";
 
@@ -13,7 +13,9 @@ function signed(value, digits) {
   return value > 0 && /[1-9]/.test(shown) ? `+${shown}` : shown;
 }
 
-/** A count in three digits, such as 9.84k. */
+const count = (value) => plain(value, 0).replace(/\B(?=(\d{3})+$)/g, ",");
+
+/** A count in three digits for axes, such as 9.84k. */
 function compact(value) {
   if (value === null || value === undefined) return NOTHING;
   for (const [size, letter] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
@@ -28,35 +30,38 @@ function compact(value) {
 /** The same where decimals that are 0 only take room. */
 const briefly = (value) => compact(value).replace(/\.0+(?=\D|$)|(\.\d*?)0+(?=\D|$)/, "$1");
 
-/** Wall time in one unit. */
+/** Wall time: 8.4 s, 3 min 12 s, 1 h 05 min. */
 function duration(seconds) {
   if (seconds === null || seconds === undefined) return NOTHING;
-  for (const [size, unit] of [[3600, "h"], [60, "min"]]) {
-    if (seconds >= 0.9995 * size) return `${plain(seconds / size, 1)} ${unit}`;
-  }
-  return `${plain(seconds, 1)} s`;
+  if (seconds < 59.95) return `${plain(seconds, 1)} s`;
+  const whole = Math.round(seconds);
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const two = (part) => String(part).padStart(2, "0");
+  return hours ? `${hours} h ${two(minutes)} min` : `${minutes} min ${two(whole % 60)} s`;
 }
 
 /** How values of a unit are written. */
 const WRITE = {
-  share: (value) => plain(value === null ? null : 100 * value, 1),
-  points: (value) => signed(value === null ? null : 100 * value, 1),
+  "%": (value) => plain(100 * value, 1),
+  points: (value) => signed(100 * value, 1),
   "nats/token": (value) => plain(value, 3),
-  ratio: (value) => plain(value, 2),
-  rollouts: compact,
-  tokens: compact,
+  "×": (value) => plain(value, 2),
+  rollouts: count,
+  tokens: count,
   seconds: duration,
 };
 
 function write(value, unit) {
-  return (WRITE[unit] ?? ((other) => (other === null ? NOTHING : String(other))))(value);
+  if (value === null) return NOTHING;
+  const other = () => String(Number(value.toPrecision(4))).replace("-", "−");
+  return (WRITE[unit] ?? other)(value);
 }
 
 /** `1 row`, `2 rows`. */
 const counted = (number, thing) => `${number} ${thing}${number === 1 ? "" : "s"}`;
 
 const sum = (values) => values.reduce((total, each) => total + (each ?? 0), 0);
-const percent = (value) => (value === null ? NOTHING : `${plain(100 * value, 1)} %`);
+const percent = (value) => (value === null ? NOTHING : `${write(value, "%")} %`);
 
 /** Round numbers from `low` to `high`, about `count` of them. */
 function ticks(low, high, count, whole = false) {

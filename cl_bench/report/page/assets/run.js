@@ -75,10 +75,9 @@ const sharedOf = (core, name) => (name in core.common ? page.shared[core.common[
 
 function metricTable(core) {
   const rows = Object.entries(core.metrics).map(([name, value]) => {
-    const { title, unit } = page.metrics[name] ?? { title: name, unit: "" };
+    const { title, unit, heading } = page.metrics[name] ?? { title: name, unit: "", heading: "" };
     const known = typeof value === "number";
-    const unitName = { share: "%", points: "points", "nats/token": "nats/token" }[unit] ?? "";
-    return [title, known ? write(value, unit) : NOTHING, known ? unitName : (value ?? "")];
+    return [title, known ? write(value, unit) : NOTHING, known ? heading : (value ?? "")];
   });
   return makeTable(null, ["metric", "value", ""], rows, "plain numbers metrics");
 }
@@ -201,7 +200,7 @@ function costSection(core) {
   const channels = { slow: "RL", fast: "prompt optimiser" };
   const rows = Object.entries(core.spent).map(([channel, amounts]) => [
     channels[channel] ?? channel,
-    ...amounts.map((amount, place) => (core.spentColumns[place] === "seconds" ? duration(amount) : plain(amount, 0).replace(/\B(?=(\d{3})+$)/g, ","))),
+    ...amounts.map((amount, place) => (core.spentColumns[place] === "seconds" ? duration(amount) : count(amount))),
   ]);
   const phases = Object.entries(core.phases).map(([phase, seconds]) => [phase, duration(seconds)]);
   return make(

@@ -9,18 +9,12 @@ from math import nan
 from pathlib import Path
 from time import perf_counter
 
-from cl_bench.contract.learner import (
-    Batch,
-    LearnerConfig,
-    LearnerFactory,
-    Ledger,
-    PromptRecord,
-    StepRecord,
-)
+from cl_bench.contract.learner import Batch, LearnerConfig, LearnerFactory, Ledger
 from cl_bench.contract.prompts import SEED_PROMPT
+from cl_bench.contract.records import PromptRecord, StepRecord
 from cl_bench.contract.settings import setting
 from cl_bench.contract.task import hashed_rng
-from cl_bench.fast.rollouts import RollOut
+from cl_bench.fast.rollouts import PromptTester
 from cl_bench.model.policy import Policy
 
 ARMS = (SEED_PROMPT, "answer with a digit .", "think of every colour .")
@@ -41,7 +35,7 @@ class Bandit:
     name = "cl-bench-example/bandit"
 
     def __init__(self, policy: Policy, config: BanditConfig, ledger: Ledger) -> None:
-        self._roll_out = RollOut(policy, config, ledger)
+        self._tester = PromptTester(policy, config, ledger)
         self._ledger = ledger
         self._seed, self._epsilon = config.seed, config.epsilon
         self._tries = [0] * len(ARMS)
@@ -53,7 +47,7 @@ class Bandit:
             chance = hashed_rng("bandit", self._seed, sum(self._tries)).random()
             explores = chance < self._epsilon
             arm = self._tries.index(min(self._tries)) if explores else self._best()
-            (rollouts,) = self._roll_out([(ARMS[arm], batch)])
+            (rollouts,) = self._tester.try_out([(ARMS[arm], batch)])
             reward = sum(rollout.verdict.score for rollout in rollouts) / len(rollouts)
             self._tries[arm] += 1
             self._earned[arm] += reward

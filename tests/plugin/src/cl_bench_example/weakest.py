@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cl_bench.metrics import Metric, Undefined
+from cl_bench.metrics.quantities import SHARE
 
 
 def weakest(acc_I_J: ArrayLike) -> float | Undefined:
@@ -14,4 +15,4 @@ def weakest(acc_I_J: ArrayLike) -> float | Undefined:
     return Undefined("the last row has a missing cell") if np.isnan(last_J).any() else last_J.min()
 
 
-METRIC = Metric("accuracy of the weakest task at the end", weakest)
+METRIC = Metric("accuracy of the weakest task at the end", weakest, SHARE)

@@ -1,4 +1,10 @@
-"""An engine in the process of gym_worker, for data sets that are kept apart."""
+"""Processes of their own, for work that may never end, may end the process, or must see nothing.
+
+A worker is a module that says `{"id": 0}` when it is ready, and then answers each line of JSON on
+standard input, a question with its `id`, with one on standard output that has the same `id`. It is
+killed when an answer takes too long, and the next question starts another. A signal in this process
+would not do: it reaches the main thread alone, and waits while compiled code runs.
+"""
 
 from __future__ import annotations
 
@@ -18,37 +24,34 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from cl_bench.contract.errors import ClBenchError
-
-_DRAW_SECONDS = 300.0
-"""Until an item has to be there; the process is imported and started in that time, too."""
-_SCORE_SECONDS = 60.0
-"""Until a score has to be there. The process itself stops an answer after half a second of
-computing, and is slower only where the machine is busy."""
+_START_SECONDS = 300.0
+"""Until a process has to be ready, which imports what it needs first."""
 
 
 class DeadError(Exception):
     """The process died of a question, or did not answer it in time."""
 
 
-class Fence:
+class Worker:
     """Asks a process of its own, one question at a time, from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str, *arguments: str) -> None:
+        self._command = [sys.executable, "-P", "-m", module, *arguments]
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = self._asked = 0
         self._read = b""
         self._folder = ""
         self._parents: list[subprocess.Popen[bytes]] = []
+        atexit.register(self.close)
 
     def ask(self, question: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        """The process's answer; `DeadError` if it died of the question."""
+        """The process's answer; `DeadError` if it died of the question or was too slow."""
         with self._lock:
-            process = self._running()
-            self._asked += 1
-            line = json.dumps({"id": self._asked, **question}).encode() + b"\n"
             try:
+                process = self._running()
+                self._asked += 1
+                line = json.dumps({"id": self._asked, **question}).encode() + b"\n"
                 _pipe(process.stdin).write(line)
                 return self._answer(process, self._asked, seconds)
             except OSError as error:
@@ -56,7 +59,7 @@ class Fence:
                 raise DeadError from error
 
     def ready(self) -> None:
-        """Start the process if there is none, so that the first score takes no seconds."""
+        """Start the process if there is none, so that the first answer takes no seconds."""
         with self._lock:
             self._running()
 
@@ -72,11 +75,26 @@ class Fence:
             # After a fork the process is the parent's, and so are the pipes, but for their copies.
             self._parents.append(self._process)
             _close(self._process)
-        self._folder = tempfile.mkdtemp(prefix="cl-bench-gym-")
+        self._folder = tempfile.mkdtemp(prefix="cl-bench-worker-")
         self._owner, self._asked, self._read = os.getpid(), 0, b""
-        self._process = _start(self._folder)
-        self._answer(self._process, 0, _DRAW_SECONDS)
+        self._process = self._start()
+        self._answer(self._process, 0, _START_SECONDS)
         return self._process
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        """The process without this one's environment, files, folder and terminal."""
+        path = os.pathsep.join(str(Path(place).absolute()) for place in sys.path if place)
+        return subprocess.Popen(
+            self._command,
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=self._folder,
+            # Always the same hashes, so that sets are in the same order in every run.
+            env={"PYTHONPATH": path, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"},
+            start_new_session=True,
+        )
 
     def _answer(
         self, process: subprocess.Popen[bytes], number: int, seconds: float
@@ -91,7 +109,8 @@ class Fence:
                     raise DeadError
                 if answer["id"] == number:
                     return answer
-            if not select.select([_pipe(process.stdout)], [], [], until - time.monotonic())[0]:
+            left = max(0.0, until - time.monotonic())
+            if not select.select([_pipe(process.stdout)], [], [], left)[0]:
                 raise OSError("no answer in time")
             part = os.read(_pipe(process.stdout).fileno(), 65_536)
             if not part:
@@ -107,56 +126,6 @@ class Fence:
         process.wait()
         _close(process)
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-FENCE = Fence()
-atexit.register(FENCE.close)
-
-
-class Apart:
-    """An engine in the other process."""
-
-    def __init__(self, data: str, setting: str, texts: Mapping[str, str]) -> None:
-        self._base = {"data": data, "setting": setting, "texts": dict(texts)}
-        FENCE.ready()
-
-    def question(self, number: int) -> str:
-        return self._drawn("question", number)
-
-    def gold(self, number: int) -> str:
-        return self._drawn("gold", number)
-
-    def score(self, number: int, question: str, answer: str) -> float:
-        asked = {"do": "score", "number": number, "question": question, "answer": answer}
-        return float(FENCE.ask({**self._base, **asked}, _SCORE_SECONDS).get("found", 0.0))
-
-    def _drawn(self, what: str, number: int) -> str:
-        try:
-            found = FENCE.ask({**self._base, "do": what, "number": number}, _DRAW_SECONDS)
-        except DeadError as error:
-            raise ClBenchError(
-                f"The process that draws items of gym/{self._base['data']} ended unexpectedly; it "
-                "may have had too little memory. Try again, or take another data set."
-            ) from error
-        if "error" in found:
-            raise ValueError(found["error"])
-        return str(found["found"])
-
-
-def _start(folder: str) -> subprocess.Popen[bytes]:
-    """The process without this one's environment, files, folder and terminal."""
-    path = os.pathsep.join(str(Path(place).absolute()) for place in sys.path if place)
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "cl_bench.tasks.gym_worker"],
-        bufsize=0,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=folder,
-        # Always the same hashes, so that sets are in the same order in every run.
-        env={"PYTHONPATH": path, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"},
-        start_new_session=True,
-    )
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:

@@ -5,22 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
 
+from cl_bench.analysis.pairs import Pair
 from cl_bench.analysis.run_values import Measured
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.text import one_line
-from cl_bench.gate.items import ItemScores
-from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.run_tables import RunTables
-from cl_bench.store.schema import TABLES, TEXT
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-_COMPARED = ("evaluations", "items", "steps", "prompts", "ledger")
-"""The tables that are equal where two runs did the same, wall time apart."""
 _BROKEN = ("failed", "diverged")
 
 
@@ -33,34 +24,6 @@ class Case:
 
     def __str__(self) -> str:
         return f"{self.learner} on {self.stream}"
-
-
-class Pair:
-    """One seed of a case: the candidate's run and the reference's."""
-
-    def __init__(self, seed: int, candidate: RunTables, reference: RunTables) -> None:
-        self.seed = seed
-        self.candidate, self.reference = Measured(candidate), Measured(reference)
-
-    @cached_property
-    def identical(self) -> bool:
-        """Whether all tables are equal to the last bit, wall time apart and columns that one of the
-        runs did not measure at all."""
-        return all(self._equal(table) for table in _COMPARED)
-
-    @cached_property
-    def items(self) -> ItemScores | Undefined:
-        """The scores of both on the same items."""
-        return ItemScores.of(self.candidate, self.reference)
-
-    def _equal(self, table: str) -> bool:
-        ours, theirs = self.candidate.table(table), self.reference.table(table)
-        left_out = ["seconds", *_unmeasured(table, ours), *_unmeasured(table, theirs)]
-        ours, theirs = (
-            frame.drop(columns=left_out, errors="ignore").reset_index(drop=True)
-            for frame in (ours, theirs)
-        )
-        return bool(ours.equals(theirs))
 
 
 @dataclass(frozen=True)
@@ -85,12 +48,6 @@ class Paired:
     def seeds(self) -> int:
         """How many seeds the reference has a finished run of."""
         return len(self.pairs) + len(self.broken) + len(self.missing)
-
-
-def _unmeasured(table: str, frame: pd.DataFrame) -> list[str]:
-    """The numbers that may be null and are in every row."""
-    numbers = [field.name for field in TABLES[table] if field.nullable and field.type != TEXT]
-    return [name for name in numbers if frame[name].isna().all()]
 
 
 def pair_up(candidate: Sequence[RunTables], reference: Sequence[RunTables]) -> list[Paired]:
@@ -154,7 +111,7 @@ def _paired(case: Case, ours: Mapping[int, RunTables], theirs: Mapping[int, RunT
     done = [seed for seed in present if seed not in broken]
     return Paired(
         case,
-        tuple(Pair(seed, ours[seed], theirs[seed]) for seed in done),
+        tuple(Pair(seed, Measured(ours[seed]), Measured(theirs[seed])) for seed in done),
         broken,
         tuple(seed for seed in wanted if seed not in ours),
         tuple(notes),

@@ -1,4 +1,4 @@
-"""Differences on resampled items."""
+"""Pairs of runs: differences on resampled items."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cl_bench.analysis.paired import ItemNoise, PairedDifference
+from cl_bench.analysis.pairs import ItemScores
 from cl_bench.analysis.run_values import RUN_METRICS, Measured
-from cl_bench.gate.differences import Differences
-from cl_bench.gate.items import ItemScores, Resampled
 from cl_bench.metrics.stats.bootstrap import Interval
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.run_directory import RunDirectory
@@ -44,14 +44,14 @@ def scores_of(tmp_path: Path, ours: Scores, theirs: Scores, items: int) -> ItemS
     return found
 
 
-def of_metric(scores: ItemScores, name: str = "average_accuracy") -> Resampled:
+def of_metric(scores: ItemScores, name: str = "average_accuracy") -> ItemNoise:
     found = scores.of_metric(RUN_METRICS[name])
-    assert isinstance(found, Resampled)
+    assert isinstance(found, ItemNoise)
     return found
 
 
-def reach(found: Resampled, observed: float, level: float = 0.95) -> Interval:
-    interval = Differences([observed], [0.0], [found]).interval(level)
+def reach(found: ItemNoise, observed: float, level: float = 0.95) -> Interval:
+    interval = PairedDifference({0: observed}, {0: 0.0}, {0: found}).student(level)
     assert isinstance(interval, Interval)
     return interval
 
@@ -121,7 +121,7 @@ def test_other_items_have_no_difference(tmp_path: Path) -> None:
 
 def test_the_interval_holds_a_true_difference_as_often_as_it_says() -> None:
     """Simulated pairs of 40 items: the candidate solves 0.1 less of those the reference solves."""
-    from cl_bench.gate.items import RESAMPLES, _resampled
+    from cl_bench.analysis.pairs import RESAMPLES, _resampled
 
     rng = np.random.default_rng(3)
     held = []
@@ -131,7 +131,7 @@ def test_the_interval_holds_a_true_difference_as_often_as_it_says() -> None:
         drawn = _resampled(np.stack([candidate, reference])[:, :, None, None], rng)
         assert drawn.shape == (2, RESAMPLES, 1, 1)
         difference = (drawn[0] - drawn[1]).ravel()
-        found = Resampled(float(difference.mean()), float(difference.std(ddof=1)), 40)
+        found = ItemNoise(float(difference.mean()), float(difference.std(ddof=1)), 40)
         interval = reach(found, 0.0)
         held.append(interval.low <= 0.25 * (0.3 - 0.7) <= interval.high)
     assert np.mean(held) == pytest.approx(0.95, abs=0.03)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from cl_bench.analysis.paired import BySeed, ItemNoise, known
+from cl_bench.analysis.pairs import Pair, of_accuracies, paired_values
 from cl_bench.analysis.run_values import RUN_METRICS, RunMetric
 from cl_bench.contract.errors import UsageError
-from cl_bench.gate.differences import Differences, Question, answer, every_seed, identical
-from cl_bench.gate.items import Resampled, of_accuracies
+from cl_bench.gate.cases import Paired
 from cl_bench.gate.outcome import Check, Skipped
-from cl_bench.gate.pairs import Pair, Paired
 from cl_bench.gate.policy import OPTIONAL, MetricRule, Policy
+from cl_bench.gate.questions import Question, answer, every_seed, identical
 from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS
-from cl_bench.metrics.undefined import Undefined, finite
+from cl_bench.metrics.undefined import Undefined
 
 
 def presence(paired: Paired, policy: Policy) -> Check:
@@ -47,42 +49,38 @@ def number_checks(paired: Paired, policy: Policy) -> Iterator[Check | Skipped]:
 
 def _check(paired: Paired, name: str, rule: MetricRule, level: float) -> Check | Skipped:
     metric = RUN_METRICS[name]
-    ours = {pair.seed: finite(metric.value(pair.candidate)) for pair in paired.pairs}
-    theirs = {pair.seed: finite(metric.value(pair.reference)) for pair in paired.pairs}
-    lost = [*_lost("candidate", ours), *_lost("reference", theirs)]
-    if len(lost) == len(ours) + len(theirs):
+    found = paired_values(paired.pairs, metric)
+    lost = [*_lost("candidate", found.values), *_lost("reference", found.reference)]
+    if len(lost) == 2 * len(paired.pairs):
         said = f"is undefined in all runs ({lost[0]})"
         if rule.optional:
             return Skipped(paired.case, name, said)
         said = f"it {said}; {OPTIONAL.format('metrics', name)}"
-        return Check(paired.case, name, INCONCLUSIVE, said, unit=metric.unit)
+        return Check(paired.case, name, INCONCLUSIVE, said, quantity=metric.quantity)
     if lost:
-        return Check(paired.case, name, INCONCLUSIVE, "; ".join(lost), unit=metric.unit)
-    candidate, reference = _values(ours), _values(theirs)
-    tolerance = rule.tolerance.at(float(np.mean(reference)))
-    question = Question(paired.case, name, metric.unit, rule.better, tolerance, level)
-    if all(pair.identical for pair in paired.pairs) and candidate == reference:
-        return identical(question, Differences(candidate, reference, []))
+        return Check(paired.case, name, INCONCLUSIVE, "; ".join(lost), quantity=metric.quantity)
+    tolerance = rule.tolerance.at(float(np.mean(known(found.reference))))
+    question = Question(paired.case, name, metric.quantity, rule.better, tolerance, level)
+    if all(pair.identical for pair in paired.pairs) and found.values == found.reference:
+        return identical(question, found)
     if not rule.interval:
-        return every_seed(question, Differences(candidate, reference, []))
-    items = [_items(pair, metric) for pair in paired.pairs]
-    return answer(question, Differences(candidate, reference, items))
+        return every_seed(question, found)
+    return answer(question, replace(found, noise=dict(_noise(paired.pairs, metric))))
 
 
-def _items(pair: Pair, metric: RunMetric) -> Resampled | Undefined | None:
-    if not of_accuracies(metric, pair.reference):
-        return None
-    items = pair.items
-    return items if isinstance(items, Undefined) else items.of_metric(metric)
+def _noise(pairs: Sequence[Pair], metric: RunMetric) -> Iterator[tuple[int, ItemNoise | Undefined]]:
+    """By seed, for a metric that is computed from accuracies."""
+    for pair in pairs:
+        if of_accuracies(metric, pair.reference):
+            items = pair.items
+            found = items if isinstance(items, Undefined) else items.of_metric(metric)
+            if found is not None:
+                yield pair.seed, found
 
 
-def _lost(side: str, values: dict[int, float | Undefined]) -> list[str]:
+def _lost(side: str, values: BySeed) -> list[str]:
     return [
         f"{side}, seed {seed}: {value.reason}"
         for seed, value in values.items()
         if isinstance(value, Undefined)
     ]
-
-
-def _values(values: dict[int, float | Undefined]) -> Sequence[float]:
-    return [value for value in values.values() if not isinstance(value, Undefined)]

@@ -15,7 +15,7 @@ import pytest
 from cl_bench.contract.registry import DOMAINS
 
 TABLE: Any = import_module("cl_bench.tasks.gym_table")
-FENCE: Any = import_module("cl_bench.tasks.gym_fence")
+WORKERS: Any = import_module("cl_bench.tasks.workers")
 APART = [data for data, entry in TABLE.SETS.items() if entry.apart]
 PATIENCE = 30
 """Seconds, on a machine that does other things, too."""
@@ -39,7 +39,7 @@ CODE = {
 
 @pytest.fixture
 def worker() -> Iterator[Any]:
-    fence = FENCE.Fence()
+    fence = WORKERS.Worker("cl_bench.tasks.gym_worker")
     yield fence
     fence.close()
 
@@ -120,7 +120,7 @@ def test_a_process_that_evaluates_is_stopped_and_the_next_one_is_there_at_once(
     """Were the patterns to let such answers through, which they do not."""
     ask(worker, None)
     started = time.perf_counter()
-    with suppress(FENCE.DeadError):
+    with suppress(WORKERS.DeadError):
         assert ask(worker, answer)["score"] == 0
     assert time.perf_counter() - started < PATIENCE
     serving = worker._process.pid
@@ -167,6 +167,6 @@ def test_an_answer_that_was_left_is_not_taken_for_the_next(worker: Any) -> None:
 def test_a_process_that_is_gone_is_started_again(worker: Any) -> None:
     ask(worker, None)
     os.killpg(worker._process.pid, 9)
-    with pytest.raises(FENCE.DeadError):
+    with pytest.raises(WORKERS.DeadError):
         ask(worker, None)
     assert ask(worker, None)["gold"]

@@ -1,4 +1,5 @@
-"""How far a difference of two runs of one seed can be trusted: both were asked the same items.
+"""Two runs of one seed, which were asked the same items, and how far their difference can be
+trusted.
 
 Items are drawn with replacement, the same ones for both runs, at all evaluations and under both
 prompts, and every number is computed anew from them: what makes an item hard for both cancels out.
@@ -17,33 +18,69 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
+from cl_bench.analysis.paired import ItemNoise, PairedDifference
 from cl_bench.analysis.run_values import Measured, RunMetric
 from cl_bench.metrics.arrays import Array
-from cl_bench.metrics.undefined import Undefined
+from cl_bench.metrics.undefined import Undefined, finite
+from cl_bench.store.schema import TABLES, TEXT
 from cl_bench.store.views import stream_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_COMPARED = ("evaluations", "items", "steps", "prompts", "ledger")
+"""The tables that are equal where two runs did the same, wall time apart."""
 RESAMPLES = 500
 SEED = 20_050_115
 """Of the generator: the same tables give the same interval."""
 _PSEUDO = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0], [1.0, 1.0]])
-"""Candidate and reference on what is added, half an item each."""
+"""Run and reference on what is added, half an item each."""
 
 Point = tuple[int, str, str]
 """An evaluation: step, domain, prompt."""
 
 
-@dataclass(frozen=True)
-class Resampled:
-    """What a difference is on resampled items."""
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two runs of one seed."""
 
-    centre: float
-    error: float
-    """Its standard error."""
-    items: int
-    """Of the domain that has fewest."""
+    seed: int
+    run: Measured
+    reference: Measured
+
+    @cached_property
+    def identical(self) -> bool:
+        """Whether all tables are equal to the last bit, wall time apart and columns that one of the
+        runs did not measure at all."""
+        return all(self._equal(table) for table in _COMPARED)
+
+    @cached_property
+    def items(self) -> ItemScores | Undefined:
+        """The scores of both on the same items."""
+        return ItemScores.of(self.run, self.reference)
+
+    def _equal(self, table: str) -> bool:
+        ours, theirs = self.run.table(table), self.reference.table(table)
+        left_out = ["seconds", *_unmeasured(table, ours), *_unmeasured(table, theirs)]
+        ours, theirs = (
+            frame.drop(columns=left_out, errors="ignore").reset_index(drop=True)
+            for frame in (ours, theirs)
+        )
+        return bool(ours.equals(theirs))
+
+
+def _unmeasured(table: str, frame: pd.DataFrame) -> list[str]:
+    """The numbers that may be null and are in every row."""
+    numbers = [field.name for field in TABLES[table] if field.nullable and field.type != TEXT]
+    return [name for name in numbers if frame[name].isna().all()]
+
+
+def paired_values(pairs: Sequence[Pair], metric: RunMetric) -> PairedDifference:
+    """A metric of the runs of all pairs minus that of the references."""
+    return PairedDifference(
+        {pair.seed: finite(metric.value(pair.run)) for pair in pairs},
+        {pair.seed: finite(metric.value(pair.reference)) for pair in pairs},
+    )
 
 
 class ItemScores:
@@ -53,9 +90,9 @@ class ItemScores:
         self._measured, self._axes, self._scores = measured, axes, scores
 
     @classmethod
-    def of(cls, candidate: Measured, reference: Measured) -> ItemScores | Undefined:
+    def of(cls, run: Measured, reference: Measured) -> ItemScores | Undefined:
         """`Undefined` where the two were not asked the same items at the same steps."""
-        means = [_means(run) for run in (candidate, reference)]
+        means = [_means(run) for run in (run, reference)]
         axes = _Axes.of(reference)
         scores = []
         for domain in axes.domains:
@@ -73,8 +110,8 @@ class ItemScores:
         """Items of the domain that has fewest."""
         return min(int(score.shape[1]) for score in self._scores)
 
-    def of_metric(self, metric: RunMetric) -> Resampled | Undefined | None:
-        """The difference candidate − reference of a metric that is computed from accuracies; None
+    def of_metric(self, metric: RunMetric) -> ItemNoise | Undefined | None:
+        """The difference run − reference of a metric that is computed from accuracies; None
         of one that is not."""
         runs = [_OfItems(self._measured, self._axes) for _ in range(2)]
         values = np.empty((2, RESAMPLES))
@@ -90,8 +127,8 @@ class ItemScores:
                 values[side, draw] = value
         return self._summary(values[0] - values[1])
 
-    def of_points(self, points: Sequence[Point]) -> Resampled:
-        """The difference candidate − reference of the mean accuracy over some evaluations."""
+    def of_points(self, points: Sequence[Point]) -> ItemNoise:
+        """The difference run − reference of the mean accuracy over some evaluations."""
         axes = self._axes
         places = [
             (axes.prompts.index(prompt), axes.steps.index(step), axes.domains.index(domain))
@@ -101,8 +138,8 @@ class ItemScores:
         accuracy = self._accuracies[:, :, prompt_N, step_N, domain_N].mean(axis=-1)
         return self._summary(accuracy[0] - accuracy[1])
 
-    def _summary(self, difference_R: Array) -> Resampled:
-        return Resampled(float(difference_R.mean()), float(difference_R.std(ddof=1)), self.items)
+    def _summary(self, difference_R: Array) -> ItemNoise:
+        return ItemNoise(float(difference_R.mean()), float(difference_R.std(ddof=1)), self.items)
 
     @cached_property
     def _accuracies(self) -> Array:

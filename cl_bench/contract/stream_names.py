@@ -1,0 +1,125 @@
+"""Streams by name: those built in, those of plug-ins, stream files, and chains of known domains."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import replace
+from difflib import SequenceMatcher
+
+from cl_bench.contract.errors import UsageError, unknown
+from cl_bench.contract.plugins import STREAM_SEPARATOR as _SEPARATOR
+from cl_bench.contract.registry import DOMAINS, Registry
+from cl_bench.contract.stream import DEFAULT_STEPS, Stage, Stream, require_stages
+from cl_bench.contract.stream_file import read_stream
+from cl_bench.contract.validation import COUNTS, a_text, whole_number
+
+_LONGEST = 8
+"""Words between separators that one domain's name may have."""
+
+STREAMS: Registry[Stream] = Registry(
+    "stream",
+    {
+        "math-to-code": (
+            "cl_bench.tasks.streams:MATH_TO_CODE",
+            "two stages: math, then code; the default",
+        ),
+        "paper": (
+            "cl_bench.tasks.streams:PAPER",
+            "facts, code, physics, 200 steps each: the FST paper's continual run",
+        ),
+        "all": ("cl_bench.tasks.streams:ALL", "all five domains in turn"),
+        "gym-arithmetic": (
+            "cl_bench.tasks.streams:GYM_ARITHMETIC",
+            "for pretrained models: sums, then products of small numbers (extra `gym`)",
+        ),
+        "gym-mixed": (
+            "cl_bench.tasks.streams:GYM_MIXED",
+            "for pretrained models: sums, syllogisms, letters, divisors (extra `gym`)",
+        ),
+    },
+    "cl_bench.streams",
+    "cl_bench.contract.plugin_checks:stream_fault",
+)
+
+
+def stream(name: str, *, steps: int | None = None, setting: str | None = None) -> Stream:
+    """Return a named stream, that of a file, or `a-to-b(-to-c…)` over known domains.
+
+    The three are tried in that order. `steps` and `setting` replace those of every stage. Raises
+    `UsageError` for any other name, and for impossible steps and settings.
+    """
+    if name in STREAMS:
+        found = STREAMS.load(name)
+    elif name.endswith(".toml"):
+        found = read_stream(name)
+    else:
+        found = _parse(name)
+    if steps is not None:
+        steps = whole_number("steps", steps, COUNTS)
+    if setting is not None:
+        setting = a_text("setting", setting)
+    stages = tuple(
+        replace(stage, steps=steps or stage.steps, setting=setting or stage.setting)
+        for stage in found.stages
+    )
+    require_stages(stages)
+    return replace(found, stages=stages)
+
+
+def _parse(name: str) -> Stream:
+    if name in DOMAINS:
+        return _joined([name])
+    ways = readings(name, DOMAINS)
+    if len(ways) > 1:
+        both = " or ".join(", then ".join(way) for way in ways)
+        raise UsageError(
+            f"The stream name {name!r} can be read in two ways: {both}. Name the stream you mean "
+            "in a package of your own (entry points `cl_bench.streams`)."
+        )
+    if ways:
+        return _joined(ways[0])
+    if _SEPARATOR not in name:
+        others = ("a-to-b over known domains", "FILE.toml")
+        listed = [*STREAMS, *DOMAINS, *DOMAINS.sources, *others]
+        raise unknown("stream", name, listed, DOMAINS.sourced())
+    listed = [*DOMAINS, *DOMAINS.sources]
+    raise unknown(f"domain (in the stream {name!r})", _unread(name), listed, DOMAINS.sourced())
+
+
+def _joined(domains: Sequence[str]) -> Stream:
+    stages = tuple(Stage.on(domain, DEFAULT_STEPS) for domain in domains)
+    return Stream(_SEPARATOR.join(stage.domain for stage in stages), stages)
+
+
+def readings(name: str, domains: Container[str]) -> list[tuple[str, ...]]:
+    """Return the ways to read `name` as domains joined by `-to-`, at most two of them.
+
+    A domain's package may itself be called `seq-to-seq`, so that cutting at every `-to-` is not
+    enough.
+    """
+    words = name.split(_SEPARATOR)
+    ways: list[list[tuple[str, ...]]] = [[()], *([] for _ in words)]
+    for end in range(1, len(words) + 1):
+        for start in range(max(0, end - _LONGEST), end):
+            domain = _SEPARATOR.join(words[start:end])
+            if ways[start] and domain in domains:
+                ways[end] += [(*way, domain) for way in ways[start]]
+        ways[end] = ways[end][:2]  # two are enough to call a name ambiguous
+    return ways[-1]
+
+
+def _unread(name: str) -> str:
+    """Return the part of a stream's name that is not a domain, as far as can be told."""
+    words = name.split(_SEPARATOR)
+    known = set(DOMAINS)
+    start = max(
+        (n for n in range(len(words)) if readings(_SEPARATOR.join(words[:n]), DOMAINS)), default=0
+    )
+    ends = range(start + 1, min(len(words), start + 8) + 1)
+    rest = [_SEPARATOR.join(words[start:end]) for end in ends]
+    # The shortest, unless a longer one resembles a known name more closely.
+    return max(rest, key=lambda text: (_likeness(text, known), -len(text)))
+
+
+def _likeness(text: str, known: Iterable[str]) -> float:
+    return max(SequenceMatcher(None, text, name).ratio() for name in known)
