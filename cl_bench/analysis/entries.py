@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from cl_bench.analysis.comparability import Setup
-from cl_bench.analysis.plugin_metrics import plugin_metrics
-from cl_bench.analysis.run_values import RUN_METRICS, Axis, Measured
+from cl_bench.analysis.plugin_metrics import plugin_metrics, plugin_quantity
+from cl_bench.analysis.run_values import RUN_METRICS, Axis, Column, Measured
 from cl_bench.contract.errors import ClBenchError
 from cl_bench.metrics.arrays import Array
+from cl_bench.metrics.quantities import RATIO
 from cl_bench.metrics.undefined import Undefined, finite
 from cl_bench.store.run_tables import RunTables
 
@@ -132,3 +133,29 @@ _SAID: Mapping[Status, str] = {
     "running": "the run is unfinished",
     "missing": "there is no run",
 }
+
+
+PLASTICITY = "plasticity_ratio"
+EFFICIENCY: Mapping[str, Axis] = {
+    "sample_efficiency": "samples_slow",
+    "sample_efficiency_rollouts": "rollouts",
+}
+"""What a learner's samples are counted in."""
+
+
+def columns(plugins: Iterable[str] = ()) -> dict[str, Column]:
+    """By name; those of plug-ins' metrics, which are named, come last."""
+    found: dict[str, Column] = {}
+    for name, metric in RUN_METRICS.items():
+        if name == "rollouts":
+            found |= _COMPARED
+        found[name] = metric
+    return found | {name: Column(name, plugin_quantity(name), "neither") for name in plugins}
+
+
+_COMPARED: Mapping[str, Column] = {
+    PLASTICITY: Column("plasticity against the base", RATIO, "higher"),
+    "sample_efficiency": Column("sample efficiency, training samples", RATIO, "higher"),
+    "sample_efficiency_rollouts": Column("sample efficiency, all rollouts", RATIO, "higher"),
+}
+"""Numbers of a run that need other runs."""

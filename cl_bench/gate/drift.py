@@ -20,9 +20,10 @@ from cl_bench.analysis.paired import ItemNoise, PairedDifference, known
 from cl_bench.analysis.pairs import Pair, Point
 from cl_bench.analysis.run_values import Measured
 from cl_bench.gate.cases import Paired
-from cl_bench.gate.outcome import Check, Skipped
+from cl_bench.gate.outcome import INCONCLUSIVE, PASS, REGRESS, Check, Skipped
 from cl_bench.gate.policy import OPTIONAL, TRAJECTORIES, Policy, Tolerance, TrajectoryRule
-from cl_bench.gate.questions import (
+from cl_bench.gate.rule import (
+    SLACK,
     Question,
     answer,
     described,
@@ -31,7 +32,6 @@ from cl_bench.gate.questions import (
     with_needed,
     without_interval,
 )
-from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS, SLACK
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.views import stream_rows

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from cl_bench.gate.cases import Case
-from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS, GateVerdict, worst
 from cl_bench.metrics.quantities import NUMBER, Quantity
 from cl_bench.metrics.stats.bootstrap import Interval
 from cl_bench.metrics.undefined import Undefined
 
+GateVerdict = Literal["pass", "regress", "inconclusive"]
+PASS: GateVerdict = "pass"
+REGRESS: GateVerdict = "regress"
+INCONCLUSIVE: GateVerdict = "inconclusive"
 EXIT_CODES: Mapping[GateVerdict, int] = {PASS: 0, REGRESS: 1, INCONCLUSIVE: 3}
 """2 is an error: of the command, or because the runs cannot be compared."""
 _NONE = Undefined("not a number")
@@ -107,3 +111,11 @@ class GateReport:
         """How many checks came to each verdict."""
         found: Sequence[GateVerdict] = [check.verdict for check in self.checks]
         return {verdict: found.count(verdict) for verdict in (PASS, REGRESS, INCONCLUSIVE)}
+
+
+def worst(verdicts: list[GateVerdict]) -> GateVerdict:
+    """One regression is a regression; without one, one that is not decided leaves all undecided."""
+    for verdict in (REGRESS, INCONCLUSIVE):
+        if verdict in verdicts:
+            return verdict
+    return PASS

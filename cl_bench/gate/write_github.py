@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cl_bench.contract.text import printable
-from cl_bench.gate.outcome import Check, Coverage, GateReport
-from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS
-from cl_bench.gate.words import COLUMNS, cells, conclusion, sentence
+from cl_bench.gate.outcome import INCONCLUSIVE, PASS, REGRESS, Check, Coverage, GateReport
+from cl_bench.gate.write_text import COLUMNS, cells, conclusion, sentence
 from cl_bench.metrics.quantities import percent
 from cl_bench.report.blocks.write_markdown import escaped
 

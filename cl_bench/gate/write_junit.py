@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from cl_bench.contract.text import printable
-from cl_bench.gate.outcome import Check, Coverage, GateReport, Skipped
-from cl_bench.gate.rule import INCONCLUSIVE, REGRESS
-from cl_bench.gate.words import sentence
+from cl_bench.gate.outcome import INCONCLUSIVE, REGRESS, Check, Coverage, GateReport, Skipped
+from cl_bench.gate.write_text import sentence
 
 _TITLE = "cl-bench check"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,3 +118,21 @@ class Leaderboard:
     overall: tuple[Overall, ...]
     """One per model that has several boards."""
     problems: tuple[Problem, ...]
+
+
+def titles(boards: Sequence[Board]) -> list[str]:
+    """Of all boards of a leaderboard: streams, each with what tells it from others of its name,
+    which is the version, the model, the budget or a number."""
+    found = [board.key.stream for board in boards]
+    for tell in (lambda b: f"version {b.key.version}", lambda b: b.model, lambda b: b.budget):
+        alike: dict[str, set[str]] = {}
+        for title, board in zip(found, boards, strict=True):
+            alike.setdefault(title, set()).add(tell(board))
+        found = [
+            f"{title}, {tell(board)}" if len(alike[title]) > 1 else title
+            for title, board in zip(found, boards, strict=True)
+        ]
+    return [
+        title if found.count(title) == 1 else f"{title} ({found[: place + 1].count(title)})"
+        for place, title in enumerate(found)
+    ]

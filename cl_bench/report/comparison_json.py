@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from cl_bench.analysis.comparison import Comparison, Difference
+from cl_bench.analysis.comparison import Comparison, Difference, Side
 from cl_bench.analysis.item_changes import ItemChanges
 from cl_bench.analysis.run_values import METRIC_VERSION
-from cl_bench.analysis.sides import Side
 from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
 

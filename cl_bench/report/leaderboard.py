@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from cl_bench.analysis.columns import columns
 from cl_bench.analysis.comparability import Key
-from cl_bench.analysis.entries import DAMAGED, Entry, Status, own_metrics, read_entry
+from cl_bench.analysis.entries import DAMAGED, Entry, Status, columns, own_metrics, read_entry
 from cl_bench.analysis.run_values import Column
 from cl_bench.contract.errors import ClBenchError
 from cl_bench.contract.registry import REFERENCE_LEARNER

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from cl_bench.analysis.columns import EFFICIENCY
+from cl_bench.analysis.entries import EFFICIENCY
 from cl_bench.analysis.paired import BySeed
 from cl_bench.analysis.run_values import Column
 from cl_bench.metrics.undefined import Undefined, mean_of
-from cl_bench.report.board import Board, Overall, OverallRow, Row
+from cl_bench.report.board import Board, Overall, OverallRow, Row, titles
 from cl_bench.report.rows import differing, estimate, ranks
-from cl_bench.report.titles import titles
 
 AVERAGED = (
     "average_accuracy",

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cl_bench.analysis.columns import EFFICIENCY, PLASTICITY
 from cl_bench.analysis.efficiency import efficiencies, log_ratios
-from cl_bench.analysis.entries import Entry, Status
+from cl_bench.analysis.entries import EFFICIENCY, PLASTICITY, Entry, Status
 from cl_bench.analysis.paired import NO_RUN, BySeed, mean_over_seeds
 from cl_bench.analysis.run_values import Column
 from cl_bench.metrics.stats.bootstrap import Estimate, as_ratio

@@ -16,8 +16,8 @@ from cl_bench.analysis.run_values import Measured
 from cl_bench.contract.text import printable
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.quantities import NATS, SHARE
-from cl_bench.report.sparklines import curve_grid, sparkline
 from cl_bench.report.summary import PROMPTS, both_prompts, summarise
+from cl_bench.report.terminal import curve_grid, sparkline
 from cl_bench.store.run_tables import RunTables
 
 _LONGEST = 2_000

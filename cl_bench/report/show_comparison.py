@@ -12,16 +12,15 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from cl_bench.analysis.columns import columns
-from cl_bench.analysis.comparison import Comparison
+from cl_bench.analysis.comparison import Comparison, Side
+from cl_bench.analysis.entries import columns
 from cl_bench.analysis.run_values import Column
-from cl_bench.analysis.sides import Side
 from cl_bench.contract.text import one_line, printable
 from cl_bench.metrics.comparison import PermutationTest
 from cl_bench.metrics.quantities import NOTHING, SHARE, p_value
 from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.sparklines import curve_grid, sparkline
+from cl_bench.report.terminal import curve_grid, sparkline
 
 _ENOUGH = 6
 """Seeds from which on an exact test can reach 0.05."""

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from cl_bench.contract.errors import UsageError
-from cl_bench.gate.compare import compare
 from cl_bench.gate.outcome import Check, GateReport
 from cl_bench.gate.policy import default_policy, parse_policy
+from cl_bench.gate.regression import compare
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.run_tables import find_runs

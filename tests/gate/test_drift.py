@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cl_bench.gate.compare import compare
 from cl_bench.gate.outcome import Check
 from cl_bench.gate.policy import parse_policy
+from cl_bench.gate.regression import compare
 from cl_bench.store.run_tables import find_runs
 
 from .gate_runs import noisy_runs

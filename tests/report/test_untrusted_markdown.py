@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from cl_bench.contract.text import printable
-from cl_bench.report.blocks.write_markdown import escaped
-from cl_bench.report.untrusted_markdown import fenced
+from cl_bench.report.blocks.write_markdown import escaped, fenced
 
 HARMFUL = (
     "```", "````\n", "~~~", "\n```\n# no", "</pre><script>alert(1)</script>", "<img onerror=x>",

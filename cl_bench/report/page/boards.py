@@ -11,8 +11,16 @@ from cl_bench.report.blocks.look import Look
 from cl_bench.report.blocks.write_html import escaped
 from cl_bench.report.leaderboard import Board, Column, Overall, OverallRow, Row
 from cl_bench.report.page.board_record import DrawnBoard, label, overall_looks
-from cl_bench.report.page.cells import Scale, heading, rank_cell, scale, swatch, value_cell
-from cl_bench.report.page.columns import RANKED_BY, parted
+from cl_bench.report.page.cells import (
+    RANKED_BY,
+    Scale,
+    heading,
+    parted,
+    rank_cell,
+    scale,
+    swatch,
+    value_cell,
+)
 
 _FEW = 6
 """So many seeds are listed; more are folded."""

@@ -7,22 +7,28 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, count
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from cl_bench.analysis.entries import DAMAGED
-from cl_bench.analysis.run_values import run_metrics
+from cl_bench.analysis.run_values import METRIC_VERSION, run_metrics
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.board import titles
 from cl_bench.report.leaderboard import Board, Leaderboard, Problem, leaderboard
 from cl_bench.report.page.bands import drawn
 from cl_bench.report.page.board_record import DrawnBoard
 from cl_bench.report.page.digest import READ, Digest, digest
-from cl_bench.report.page.kept import Kept
 from cl_bench.report.plasticity_tables import PlasticityTable
-from cl_bench.report.titles import titles
-from cl_bench.store.run_tables import RunTables, Unreadable
+from cl_bench.store.run_tables import RunTables, Selective, Unreadable
+from cl_bench.store.schema import TABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,3 +183,104 @@ def _anchors(boards: Sequence[Board]) -> list[str]:
         others = (f"{name}-{number}" for number in count(2))
         anchors.append(next(each for each in chain([name], others) if each not in anchors))
     return anchors
+
+
+class Kept:
+    """A run as `RunTables` and `Selective`, of which what was read is kept."""
+
+    def __init__(self, run: RunTables, ahead: Mapping[str, Sequence[str]] | None = None) -> None:
+        """`ahead` are columns of tables that are read with those first asked for."""
+        self._run, self._ahead = run, ahead or {}
+        self._selective = run if isinstance(run, Selective) else None
+        self._tables: dict[str, pa.Table] = {}
+
+    @property
+    def path(self) -> Path:
+        """Where the run is kept."""
+        return self._run.path
+
+    @cached_property
+    def manifest(self) -> Mapping[str, Any]:
+        """The run's manifest, as it was when first asked for."""
+        return self._run.manifest
+
+    def table(self, name: str) -> pd.DataFrame:
+        """All rows of a table."""
+        return self._run.table(name)
+
+    def select(
+        self, name: str, columns: Sequence[str] | None = None, *, first: bool = False
+    ) -> pa.Table:
+        """Columns of a table, as `Selective.select`."""
+        wanted = TABLES[name].names if columns is None else columns
+        known = self._tables.get(name)
+        if known is None or not {"step", *wanted} <= set(known.column_names):
+            more = ("step", *wanted, *self._ahead.get(name, ()))
+            known = self._read(name, (*more, *(known.column_names if known else ())))
+            self._tables[name] = known
+        found = known.select([column for column in known.column_names if column in wanted])
+        return found.slice(0, _first_rows(known)) if first else found
+
+    def _read(self, name: str, columns: Sequence[str]) -> pa.Table:
+        if self._selective is not None:
+            return self._selective.select(name, columns)
+        frame = self._run.table(name)
+        ordered = [column for column in frame if column in columns]
+        return pa.Table.from_pandas(frame[ordered], preserve_index=False)
+
+
+def _first_rows(table: pa.Table) -> int:
+    """How many rows belong to the first evaluation, which were written first."""
+    steps = table["step"].to_numpy()
+    return int((steps == steps[0]).sum()) if len(steps) else 0
+
+
+TITLE = "Continual learning of language models: leaderboard"
+_READING = """
+A board holds runs that can be compared: one stream in one version, the same test problems, sampler,
+model, budget and metrics. What differs in any of these stands on another board, and the notes say
+why.
+
+A value is a mean over seeds; below it stands its 95 % bootstrap interval over seeds, and the bar
+shows both on one scale for the whole column. One seed has no interval: test problems of one run say
+nothing of another run.
+
+Ranks are intervals too: rank 2–4 of 5 says that one learner is surely better and one surely worse,
+and that these runs tell nothing of the others. Surely means a paired t test over the seeds that two
+learners share, at 5 % for all pairs of the column together, and never with fewer than 3 such seeds.
+The rank column follows the column that the table is sorted by; arrows in headings say whether more
+(↑) or less (↓) is better. Wall time ranks nobody: it depends on the machine, its threads and its
+load, which runs of one board need not share.
+
+A dash stands where a number cannot be computed; the letter beside it leads to the reason. Runs that
+failed, diverged or are missing are counted in “k of n seeds” and listed under problems.
+"""
+HOW_TO_READ = tuple(" ".join(text.split()) for text in _READING.strip().split("\n\n"))
+"""Paragraphs."""
+
+
+def introduction(contents: Contents) -> list[str]:
+    """What was read, and what is wrong with it."""
+    runs, boards = contents.runs, contents.leaderboard.boards
+    learners = {str(one.digest.manifest["learner"]) for one in runs}
+    streams, models = {board.key.stream for board in boards}, {board.model for board in boards}
+    read = (
+        f"{counted(len(runs), 'run')} of {counted(len(learners), 'learner')} on "
+        f"{counted(len(streams), 'stream')} with {counted(len(models), 'model')}. Every number is "
+        f"computed from the runs’ tables alone (metric version {METRIC_VERSION})."
+    )
+    lines = [read]
+    kinds = Counter(problem.kind for problem in contents.problems)
+    flags = Counter(flag for board in boards for row in board.rows for flag in row.flags)
+    wrong = [f"{number} {kind}" for kind, number in sorted(kinds.items())]
+    if wrong:
+        lines.append(f"Problems: {', '.join(wrong)}.")
+    if flags:
+        flagged = ", ".join(f"{flag} ({number})" for flag, number in sorted(flags.items()))
+        lines.append(f"Rows to read with care: {flagged}.")
+    return lines
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

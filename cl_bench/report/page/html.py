@@ -18,15 +18,11 @@ from cl_bench.report.blocks.write_html import document, escaped, shared_style
 from cl_bench.report.leaderboard import Column
 from cl_bench.report.page.board_record import DrawnBoard, board_record
 from cl_bench.report.page.boards import board_table, listed, overall_table
-from cl_bench.report.page.cells import MARKER_PATHS
-from cl_bench.report.page.columns import RANKED_BY
-from cl_bench.report.page.contents import Contents
-from cl_bench.report.page.controls import contents_list, controls
+from cl_bench.report.page.cells import MARKER_PATHS, RANKED_BY
+from cl_bench.report.page.contents import HOW_TO_READ, TITLE, Contents, introduction
 from cl_bench.report.page.parts import LIMIT, carried, json_script
-from cl_bench.report.page.record import record
-from cl_bench.report.page.runs_table import problems_section, runs_section
-from cl_bench.report.page.shared import Shared
-from cl_bench.report.page.words import HOW_TO_READ, TITLE, introduction
+from cl_bench.report.page.record import Shared, record
+from cl_bench.report.page.sections import contents_list, controls, problems_section, runs_section
 
 SCRIPTS = (
     *("dom", "numbers", "parts", "address", "chart", "figures", "matrices", "bars", "boards"),

@@ -24,10 +24,8 @@ from cl_bench.report.blocks.look import learner_look
 from cl_bench.report.leaderboard import Column, Overall, Row
 from cl_bench.report.page.board_record import DrawnBoard, label, overall_looks
 from cl_bench.report.page.boards import seeds_of
-from cl_bench.report.page.cells import SPENT
-from cl_bench.report.page.columns import RANKED_BY, parted, short
-from cl_bench.report.page.contents import Contents
-from cl_bench.report.page.words import HOW_TO_READ, TITLE, introduction
+from cl_bench.report.page.cells import RANKED_BY, SPENT, parted, short
+from cl_bench.report.page.contents import HOW_TO_READ, TITLE, Contents, introduction
 
 _MOST_RUNS = 200
 """Of more runs than this, the twin lists none: the page does."""

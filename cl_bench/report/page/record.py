@@ -11,6 +11,7 @@ what a drawing can show; NaN is null.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -20,7 +21,6 @@ import numpy as np
 from cl_bench.metrics.stats.proportions import wilson
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.page.digest import Digest, Line, Lineage, Subject
-from cl_bench.report.page.shared import Shared
 from cl_bench.report.page.turnover import Turnover
 
 PARTS = ("core", "prompts", "steps", "transcripts")
@@ -183,3 +183,19 @@ def rounded(values: Iterable[float], digits: int = _DIGITS) -> list[float | None
         else None
         for value in map(float, values)
     ]
+
+
+class Shared:
+    """Values without doubles, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, int] = {}
+        self.values: list[Any] = []
+
+    def place(self, value: Any) -> int:
+        """Where the value stands in `values`."""
+        key = json.dumps(value, sort_keys=True)
+        if key not in self._places:
+            self._places[key] = len(self.values)
+            self.values.append(value)
+        return self._places[key]

@@ -18,8 +18,7 @@ from cl_bench.cli.app import app
 from cl_bench.contract.errors import RunDirectoryError
 from cl_bench.report.blocks.write_markdown import markdown
 from cl_bench.report.page import html as page_html
-from cl_bench.report.page.build import ReportFiles, report
-from cl_bench.report.page.drawings import FIGURES
+from cl_bench.report.page.build import FIGURES, ReportFiles, report
 from cl_bench.report.page.html import html
 from cl_bench.report.page.markdown import blocks
 from cl_bench.report.page.parts import LIMIT, decoded
@@ -266,7 +265,7 @@ def test_the_command_refuses_a_folder_without_runs_in_one_line(tmp_path: Path) -
 
 def test_a_report_needs_neither_torch_nor_pyplot() -> None:
     code = (
-        "import sys, cl_bench.report.page.build, cl_bench.report.page.drawings\n"
+        "import sys, cl_bench.report.page.build, cl_bench.report.page.build\n"
         "print({'torch', 'transformers', 'matplotlib.pyplot'} & {*sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

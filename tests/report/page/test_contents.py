@@ -9,8 +9,7 @@ import pytest
 
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.page.build import ReportFiles
-from cl_bench.report.page.contents import Contents, contents, run_names
-from cl_bench.report.page.words import introduction
+from cl_bench.report.page.contents import Contents, contents, introduction, run_names
 from cl_bench.store.run_tables import find_runs
 from tests.report.page import hostile
 from tests.report.synthetic_runs import write_run
