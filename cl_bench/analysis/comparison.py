@@ -12,7 +12,7 @@ from cl_bench.analysis.entries import (
     DAMAGED,
     EFFICIENCY,
     PLASTICITY,
-    Entry,
+    RunEntry,
     columns,
     own_metrics,
     read_entry,
@@ -34,7 +34,7 @@ class Side:
 
     path: Path
     """As it was given: a run or a folder of runs."""
-    entries: Mapping[int, Entry]
+    entries: Mapping[int, RunEntry]
     runs: Mapping[int, Measured]
 
     @property
@@ -64,7 +64,7 @@ def read_side(path: Path, learner: str | None = None) -> Side:
         raise RunDirectoryError(broken[0].reason)
     read = [(_entry(run), run) for run in _of_learner(path, runs, learner)]
     _require_one(path, [entry for entry, _ in read])
-    entries: dict[int, Entry] = {}
+    entries: dict[int, RunEntry] = {}
     for entry, _ in read:
         if entry.seed in entries:
             raise UsageError(
@@ -89,7 +89,7 @@ def _of_learner(path: Path, runs: Sequence[RunTables], learner: str | None) -> l
     return found
 
 
-def _entry(run: RunTables) -> Entry:
+def _entry(run: RunTables) -> RunEntry:
     try:
         return read_entry(run)
     except ClBenchError:
@@ -101,7 +101,7 @@ def _entry(run: RunTables) -> Entry:
         ) from error
 
 
-def _require_one(path: Path, entries: list[Entry]) -> None:
+def _require_one(path: Path, entries: list[RunEntry]) -> None:
     """Refuse runs that are not of one learner with one setting on one stream."""
     learners = sorted({entry.learner for entry in entries})
     if len(learners) > 1:

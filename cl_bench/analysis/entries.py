@@ -16,6 +16,8 @@ from cl_bench.metrics.quantities import RATIO
 from cl_bench.metrics.undefined import Undefined, finite
 from cl_bench.store.run_tables import RunTables
 
+Settings = tuple[tuple[str, object], ...]
+"""Names and values."""
 Status = Literal["done", "diverged", "failed", "running", "missing"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
@@ -26,7 +28,7 @@ _NO_SETTING = ("seed",)
 
 
 @dataclass(frozen=True)
-class Code:
+class RunCode:
     """What made a run."""
 
     source_hash: str | None
@@ -37,13 +39,13 @@ class Code:
 
 
 @dataclass(frozen=True, eq=False)
-class Entry:
+class RunEntry:
     """One run; what is not done has no values but a reason."""
 
     path: Path
     setup: Setup
     learner: str
-    settings: tuple[tuple[str, object], ...]
+    settings: Settings
     """Everything about learning that was configured, but the seed."""
     status: Status
     reason: str
@@ -53,7 +55,7 @@ class Entry:
     curves: Mapping[Axis, tuple[Array, Array]]
     """Mean accuracy over the stages at every evaluation, and the samples spent by then; empty
     unless it is done."""
-    code: Code
+    code: RunCode
 
     @property
     def seed(self) -> int:
@@ -66,14 +68,14 @@ class Entry:
         return Undefined(f"{_SAID[self.status]}{f': {self.reason}' if self.reason else ''}")
 
 
-def own_metrics(entries: Iterable[Entry]) -> list[str]:
+def own_metrics(entries: Iterable[RunEntry]) -> list[str]:
     """The metrics of plug-ins that some of the runs have, by name."""
     return list(
         dict.fromkeys(name for e in entries for name in e.values if name not in RUN_METRICS)
     )
 
 
-def read_entry(run: RunTables) -> Entry:
+def read_entry(run: RunTables) -> RunEntry:
     """The entry of a run; a damaged table or manifest is a `RunDirectoryError`, `KeyError`, ..."""
     measured = Measured(run)
     manifest = measured.manifest
@@ -84,7 +86,7 @@ def read_entry(run: RunTables) -> Entry:
         values = {name: finite(metric.value(measured)) for name, metric in RUN_METRICS.items()}
         values |= plugin_metrics(measured.matrix())
         curves = {axis: _curve(measured, axis) for axis in _AXES}
-    return Entry(
+    return RunEntry(
         path=run.path,
         setup=Setup.of(run, manifest),
         learner=str(manifest["learner"]),
@@ -113,14 +115,14 @@ def _ended(manifest: Mapping[str, Any]) -> tuple[Status, str]:
     return status, str(manifest.get("reason") or "") if status != "done" else ""
 
 
-def _settings(config: Mapping[str, Any]) -> tuple[tuple[str, object], ...]:
+def _settings(config: Mapping[str, Any]) -> Settings:
     """Everything about learning but the seed."""
     return tuple((name, of) for name, of in config["learning"].items() if name not in _NO_SETTING)
 
 
-def _code(manifest: Mapping[str, Any]) -> Code:
+def _code(manifest: Mapping[str, Any]) -> RunCode:
     provenance = manifest.get("provenance") or {}
-    return Code(
+    return RunCode(
         source_hash=provenance.get("source_hash"),
         dirty=bool(provenance.get("git_dirty")),
         plugins=tuple(f"{name} {of}" for name, of in (manifest.get("plugins") or {}).items()),

@@ -1,50 +1,33 @@
-"""Printing what rich lays out: as wide as the terminal, plain when piped, ASCII if need be."""
+"""What a terminal shows: rich layouts as wide as it is, plain when piped, in ASCII if need be;
+tables, headings, and learning curves as lines of characters."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import StringIO
 from itertools import pairwise
 from math import isnan
-from typing import Protocol, TypeVar
+from typing import Any
 
+from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
+from rich.text import Text
+
+from cl_bench.metrics.quantities import SHARE
 
 PLAIN_WIDTH = 100
 """Columns of what is not printed on a terminal."""
 _SIGNS = "▁█│‖—−─…"
 """Block characters, boxes and signs."""
 _PLAINER = str.maketrans(
-    {
-        "—": "-",
-        "–": "-",
-        "−": "-",
-        "─": "-",
-        "│": "|",
-        "‖": "||",
-        "…": "...",
-        "·": ".",
-        "’": "'",
-        "×": "x",
-        "→": "->",
-    }
+    dict(zip("—–−─│·’×", "----|.'x", strict=True)) | {"‖": "||", "…": "...", "→": "->"}
 )
 
-Shown_contra = TypeVar("Shown_contra", contravariant=True)
 
-
-class Show(Protocol[Shown_contra]):
-    """Lays something out for a width, without block characters if it has to."""
-
-    def __call__(
-        self, what: Shown_contra, /, *, width: int, ascii_only: bool
-    ) -> RenderableType: ...
-
-
-def print_shown(what: Shown_contra, show: Show[Shown_contra]) -> None:
-    """Print to standard output what `show` lays out."""
+def print_shown(what: Any, show: Callable[..., RenderableType]) -> None:
+    """Print to standard output what `show(what, width=…, ascii_only=…)` lays out."""
     ascii_only = not _holds(sys.stdout.encoding, _SIGNS)
     console = Console(highlight=False, markup=False, emoji=False)
     if console.is_terminal and not ascii_only:
@@ -61,19 +44,23 @@ def echo(text: str, *, err: bool = False) -> None:
 
 
 def plain(
-    what: Shown_contra,
-    show: Show[Shown_contra],
+    what: Any,
+    show: Callable[..., RenderableType],
     *,
     width: int = PLAIN_WIDTH,
     ascii_only: bool = False,
 ) -> str:
     """What `show` lays out as plain text, at most `width` columns wide."""
+    shown = plain_text(show(what, width=width, ascii_only=ascii_only), width)
+    return plainer(shown) if ascii_only else shown
+
+
+def plain_text(shown: RenderableType, width: int = PLAIN_WIDTH) -> str:
+    """A layout as text without colours, at most `width` columns wide."""
     console = Console(file=StringIO(), width=width, color_system=None, force_terminal=False)
     with console.capture() as capture:
-        console.print(show(what, width=width, ascii_only=ascii_only))
-    lines = (line.rstrip() for line in capture.get().strip().splitlines())
-    shown = "\n".join(lines)
-    return plainer(shown) if ascii_only else shown
+        console.print(shown)
+    return "\n".join(line.rstrip() for line in capture.get().strip().splitlines())
 
 
 def plainer(shown: str) -> str:
@@ -88,6 +75,19 @@ def _holds(encoding: str | None, text: str) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
+
+
+def heading(text: str) -> Text:
+    """The heading of a section, below an empty line."""
+    return Text(f"\n{text}", style="bold")
+
+
+def table(*headings: str, **options: Any) -> Table:
+    """A table whose first column is text, and every other one with a heading is numbers."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="", show_edge=False, **options)
+    for place, name in enumerate(headings):
+        made.add_column(name, justify="right" if place and name else "left")
+    return made
 
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -124,10 +124,25 @@ def sparkline(
 
 def curve_grid() -> Table:
     """A grid for curves: domain, whose, first value, curve, last value."""
-    table = Table.grid(padding=(0, 1))
+    grid = Table.grid(padding=(0, 1))
     for justify in ("left", "left", "right", "left", "right"):
-        table.add_column(justify=justify, no_wrap=True)
-    return table
+        grid.add_column(justify=justify, no_wrap=True)
+    return grid
+
+
+def add_curve(
+    grid: Table,
+    labels: tuple[str, str],
+    share_E: Sequence[float],
+    stage_E: Sequence[int],
+    *,
+    width: int,
+    ascii_only: bool,
+) -> None:
+    """Add a row to a `curve_grid`; `labels` are the domain and whose curve it is."""
+    line = sparkline(share_E, stage_E, width=width, ascii_only=ascii_only)
+    first, last = SHARE.text(share_E[0]), SHARE.text(share_E[-1])
+    grid.add_row(*map(Text, labels), first, Text(line), last)
 
 
 def _by_stage(share_E: Sequence[float], stage_E: Sequence[int]) -> list[list[float]]:

@@ -13,7 +13,8 @@ import pytest
 from cl_bench.metrics.stats.bootstrap import Estimate, Interval
 from cl_bench.metrics.stats.ranks import Ranks
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.leaderboard import Board, Row, leaderboard, leaderboard_of
+from cl_bench.report.board import Board, BoardRow
+from cl_bench.report.leaderboard import leaderboard, leaderboard_of
 from cl_bench.store.run_tables import find_runs
 from tests.report.synthetic_runs import write_run, write_runs
 
@@ -25,11 +26,11 @@ def flat(share: float) -> Number:
     return lambda step, _domain, _prompt: share if step else 0.25
 
 
-def rows(board: Board) -> dict[str, Row]:
+def rows(board: Board) -> dict[str, BoardRow]:
     return {row.label: row for row in board.rows}
 
 
-def value(row: Row, metric: str = "average_accuracy") -> float:
+def value(row: BoardRow, metric: str = "average_accuracy") -> float:
     found = row.values[metric]
     assert isinstance(found, Estimate), found
     return found.value

@@ -8,8 +8,7 @@ from typing import Any
 
 from cl_bench.contract.text import printable
 from cl_bench.report.blocks.look import Look, learner_look
-from cl_bench.report.board import Named
-from cl_bench.report.leaderboard import Board, Overall
+from cl_bench.report.board import Board, Overall, RankedRow
 from cl_bench.report.page.bands import Band, Drawn
 from cl_bench.report.page.record import rounded
 
@@ -55,7 +54,7 @@ class DrawnBoard:
         return labels.index(known) if known in labels else None
 
 
-def label(row: Named, look: Look) -> str:
+def label(row: RankedRow, look: Look) -> str:
     """What readers call a row: the learner's name, and its settings where it has several."""
     settings = printable(row.settings).replace("learning_rate=", "lr=")
     return f"{look.label} ({settings})" if settings else look.label

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cl_bench.contract.errors import RunDirectoryError
 from cl_bench.report.blocks.drawings import Drawing, drawing
 from cl_bench.report.blocks.write_markdown import markdown
-from cl_bench.report.leaderboard import Problem
+from cl_bench.report.board import RunProblem
 from cl_bench.report.page.amount_figures import channels, cost, turnover
 from cl_bench.report.page.board_record import DrawnBoard
 from cl_bench.report.page.contents import Contents, contents
@@ -41,7 +41,7 @@ UNDRAWN = "not drawn"
 """The kind of problem that a figure has."""
 
 
-def draw(boards: Iterable[DrawnBoard]) -> tuple[dict[str, Drawing], list[Problem]]:
+def draw(boards: Iterable[DrawnBoard]) -> tuple[dict[str, Drawing], list[RunProblem]]:
     """All figures by name: the board's anchor, a dot, and what it shows; and those that failed.
 
     Boards of one row compare nothing, and have figures only where all boards are such.
@@ -56,7 +56,7 @@ def draw(boards: Iterable[DrawnBoard]) -> tuple[dict[str, Drawing], list[Problem
             try:
                 found[name] = drawing(make())
             except Exception as error:  # noqa: BLE001 a page without one figure is better than none
-                problems.append(Problem(Path(name), UNDRAWN, f"{type(error).__name__}: {error}"))
+                problems.append(RunProblem(Path(name), UNDRAWN, f"{type(error).__name__}: {error}"))
     return found, problems
 
 

@@ -12,7 +12,7 @@ from cl_bench.metrics.stats.ranks import Ranks
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.look import Look
 from cl_bench.report.blocks.write_html import escaped
-from cl_bench.report.leaderboard import Board
+from cl_bench.report.board import Board
 
 RANKED_BY = "average_accuracy"
 """The metric whose ranks stand in the rank column until the reader sorts by another."""

@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 
 from cl_bench.analysis.entries import DAMAGED
-from cl_bench.analysis.run_values import METRIC_VERSION, run_metrics
+from cl_bench.analysis.run_values import METRIC_VERSION, Column, run_metrics
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.board import titles
-from cl_bench.report.leaderboard import Board, Leaderboard, Problem, leaderboard
+from cl_bench.report.board import Board, Leaderboard, RunProblem, titles
+from cl_bench.report.leaderboard import leaderboard
 from cl_bench.report.page.bands import drawn
 from cl_bench.report.page.board_record import DrawnBoard
 from cl_bench.report.page.digest import READ, Digest, digest
@@ -56,10 +56,15 @@ class Contents:
     """By name."""
     names: Mapping[str, str]
     """The names of runs on the page, by path."""
-    problems: Sequence[Problem]
+    problems: Sequence[RunProblem]
     """Of the leaderboard, tables that could not be read, and figures that could not be drawn."""
     top: Path
     """The folder that all runs lie below."""
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """The numbers that any board has, by name."""
+        return {n: c for board in self.leaderboard.boards for n, c in board.columns.items()}
 
     def local(self, text: str) -> str:
         """The text with paths as they are below `top`, so that it names no machine's folders."""
@@ -104,7 +109,7 @@ class _Reading:
         self._names = run_names([run.path for run in runs])
         self.digests: dict[str, Digest] = {}
         """By path."""
-        self.damaged: list[Problem] = []
+        self.damaged: list[RunProblem] = []
 
     def __iter__(self) -> Iterator[RunTables]:
         for run in self._runs:
@@ -114,7 +119,7 @@ class _Reading:
             try:
                 self.digests[path] = digest(kept, self._names[path])
             except DAMAGED as error:
-                self.damaged.append(Problem(kept.path, "unreadable", str(error)))
+                self.damaged.append(RunProblem(kept.path, "unreadable", str(error)))
 
 
 def run_names(paths: Sequence[Path]) -> dict[str, str]:
@@ -149,7 +154,7 @@ def _shown(
     runs: Sequence[RunTables],
     found: Leaderboard,
     digests: Mapping[str, Digest],
-    problems: Sequence[Problem],
+    problems: Sequence[RunProblem],
 ) -> list[ShownRun]:
     """The runs by name, with the metrics that the boards have of them."""
     metrics: dict[str, dict[str, float | Undefined]] = {}

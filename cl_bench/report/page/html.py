@@ -12,10 +12,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from cl_bench.analysis.run_values import RUN_METRICS
+from cl_bench.analysis.run_values import RUN_METRICS, Column
 from cl_bench.report.blocks.look import MARKERS
 from cl_bench.report.blocks.write_html import document, escaped, shared_style
-from cl_bench.report.leaderboard import Column
 from cl_bench.report.page.board_record import DrawnBoard, board_record
 from cl_bench.report.page.boards import board_table, listed, overall_table
 from cl_bench.report.page.cells import MARKER_PATHS, RANKED_BY
@@ -125,7 +124,6 @@ def _board(drawn: DrawnBoard, contents: Contents) -> str:
 def _data(
     contents: Contents, shared: Shared, left_out: Sequence[tuple[str, ...]]
 ) -> dict[str, Any]:
-    columns = {n: c for board in contents.leaderboard.boards for n, c in board.columns.items()}
     return {
         "boards": [board_record(one) for one in contents.boards],
         "runs": [
@@ -136,7 +134,9 @@ def _data(
             }
             for one, left in zip(contents.runs, left_out, strict=True)
         ],
-        "metrics": {name: _metric(column) for name, column in {**RUN_METRICS, **columns}.items()},
+        "metrics": {
+            name: _metric(column) for name, column in {**RUN_METRICS, **contents.columns}.items()
+        },
         "shared": shared.values,
         "rankedBy": RANKED_BY,
         "markers": MARKER_PATHS,
