@@ -1,4 +1,5 @@
-"""Candidate runs beside the reference's: by learner and stream, then paired by seed."""
+"""Candidate runs beside the reference's: by learner and stream, then paired by seed, and whether
+they can be compared at all."""
 
 from __future__ import annotations
 
@@ -58,8 +59,9 @@ def pair_up(candidate: Sequence[RunTables], reference: Sequence[RunTables]) -> l
     """
     ours, theirs = _by_case("candidate", candidate), _by_case("reference", reference)
     if not ours.keys() & theirs.keys():
+        mine, others = (", ".join(sorted(map(str, cases))) for cases in (ours, theirs))
         raise UsageError(
-            f"The candidate has {_listed(ours)}, the reference has {_listed(theirs)}: nothing can "
+            f"The candidate has {mine}, the reference has {others}: nothing can "
             "be compared. Give runs of one learner on one stream on both sides."
         )
     return [_paired(case, ours.get(case, {}), theirs[case]) for case in sorted(theirs, key=str)]
@@ -101,14 +103,18 @@ def _paired(case: Case, ours: Mapping[int, RunTables], theirs: Mapping[int, RunT
             "Give another reference."
         )
     present = [seed for seed in wanted if seed in ours]
-    broken = {seed: _why(ours[seed]) for seed in present if _is_broken(ours[seed])}
+    broken = {
+        seed: _why(ours[seed]) for seed in present if ours[seed].manifest["status"] in _BROKEN
+    }
     notes = [
         f"{case}, seed {seed}: {_why(theirs[seed])} in the reference, so not checked"
         for seed in sorted(theirs.keys() - set(wanted))
     ]
     extra = sorted(ours.keys() - theirs.keys())
     if extra:
-        notes.append(f"{case}: the reference lacks seeds {_numbers(extra)}, so not checked")
+        notes.append(
+            f"{case}: the reference lacks seeds {', '.join(map(str, extra))}, so not checked"
+        )
     done = [seed for seed in present if seed not in broken]
     return Paired(
         case,
@@ -121,22 +127,10 @@ def _paired(case: Case, ours: Mapping[int, RunTables], theirs: Mapping[int, RunT
     )
 
 
-def _is_broken(run: RunTables) -> bool:
-    return run.manifest["status"] in _BROKEN
-
-
 def _why(run: RunTables) -> str:
     reason = run.manifest.get("reason")
     status = str(run.manifest["status"])
     return f"{status} ({one_line(str(reason), 200)})" if reason else status
-
-
-def _listed(cases: Mapping[Case, object]) -> str:
-    return ", ".join(sorted(map(str, cases)))
-
-
-def _numbers(seeds: Sequence[int]) -> str:
-    return ", ".join(map(str, seeds))
 
 
 class IncomparableError(UsageError):

@@ -92,6 +92,11 @@ class GateReport:
     skipped: tuple[Skipped, ...] = field(default=())
 
     @property
+    def cases(self) -> list[tuple[Coverage, list[Check]]]:
+        """Each case and its checks."""
+        return [(of, [c for c in self.checks if c.case == of.case]) for of in self.coverage]
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """Everything that a reader should know besides the checks."""
         return (*map(str, self.skipped), *self.notes)

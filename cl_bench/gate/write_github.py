@@ -54,8 +54,8 @@ def summary(report: GateReport) -> str:
     under = f"policy {escaped(report.policy)}, intervals of {percent(report.level)}"
     title = f"## {_SIGNS[report.verdict]} cl-bench check: {report.verdict}"
     lines = [title, "", f"{beside}, {under}."]
-    for coverage in report.coverage:
-        lines += _case(coverage, [c for c in report.checks if c.case == coverage.case])
+    for coverage, checks in report.cases:
+        lines += _case(coverage, checks)
     lines += ["", *(f"- {escaped(note)}" for note in report.remarks)]
     return "\n".join([*lines, f"**{escaped(conclusion(report))}**", ""])
 

@@ -59,8 +59,8 @@ def renderable(report: GateReport) -> Group:
         Text(printable(f"{report.candidate} against {report.reference}")),
         Text(printable(f"policy: {report.policy}; intervals of {percent(report.level)}")),
     ]
-    for coverage in report.coverage:
-        parts += _case(coverage, [c for c in report.checks if c.case == coverage.case])
+    for coverage, checks in report.cases:
+        parts += _case(coverage, checks)
     if report.remarks:
         parts += [heading("Notes")]
         parts += [Text(f"  {printable(note)}") for note in report.remarks]

@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 
 from cl_bench.gate.cases import Case
 from cl_bench.gate.outcome import Check, Coverage, GateReport, Skipped
+from cl_bench.gate.write_data import data, failure, junit, junit_failure, schema_text
 from cl_bench.gate.write_github import (
     MOST,
     annotation_lines,
@@ -23,8 +24,6 @@ from cl_bench.gate.write_github import (
     summary,
     summary_of_error,
 )
-from cl_bench.gate.write_json import data, failure, schema_text
-from cl_bench.gate.write_junit import junit, junit_failure
 from cl_bench.gate.write_text import text
 from cl_bench.metrics.quantities import NATS, SHARE
 from cl_bench.metrics.stats.bootstrap import Interval

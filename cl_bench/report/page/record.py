@@ -20,8 +20,7 @@ import numpy as np
 
 from cl_bench.metrics.stats.proportions import wilson
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.page.digest import Digest, Line, Lineage, Subject
-from cl_bench.report.page.turnover import Turnover
+from cl_bench.report.page.digest import Digest, Line, Lineage, Subject, Turnover
 
 PARTS = ("core", "prompts", "steps", "transcripts")
 """The parts of a record, those that a page keeps longest first."""
