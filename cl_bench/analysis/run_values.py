@@ -52,14 +52,16 @@ Axis = Literal["samples_slow", "rollouts"]
 class Point(NamedTuple):
     """One row of `evaluations`."""
 
+    domain: str
     test_set: str
+    setting: str
+    prompt: str
     weights: str
     step: int
     stage: int
     at: str
-    domain: str
-    prompt: str
     accuracy: float
+    n_items: int
     kl_policy_base: float
     kl_deployed_start: float | None
     format_rate: float | None

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as compute
 
+from cl_bench.analysis.run_values import Point
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.attribution import ChannelAttribution, channel_attribution
 from cl_bench.metrics.undefined import Undefined
@@ -111,24 +112,6 @@ class Subject(NamedTuple):
     weights: str
 
 
-class _Evaluated(NamedTuple):
-    """A row of `evaluations`."""
-
-    domain: str
-    test_set: str
-    setting: str
-    prompt: str
-    weights: str
-    step: int
-    stage: int
-    at: str
-    accuracy: float
-    n_items: int
-    kl_policy_base: float
-    samples_slow: int
-    rollouts: int
-
-
 @dataclass(frozen=True, eq=False)
 class Line:
     """Evaluations of one subject at the digest's points; NaN where it was not evaluated."""
@@ -218,7 +201,7 @@ _PROMPTS = ("step", "round", "prompt_id", "parent_id", "text", "score", "fate")
 _SPENT = ("rollouts", *TOKENS, "reflection_calls", "optimizer_steps")
 _TIMING = ("phase", "seconds")
 READ: Mapping[str, Sequence[str]] = {
-    "evaluations": _Evaluated._fields,
+    "evaluations": Point._fields,
     "items": ITEM_COLUMNS,
     "steps": _STEPS,
     "prompts": _PROMPTS,
@@ -236,7 +219,7 @@ def digest(run: RunTables, name: str) -> Digest:
         (str(stage["domain"]), str(stage.get("setting", "")), int(stage["steps"]))
         for stage in manifest["stream"]["stages"]
     )
-    evaluated = [_Evaluated(*row) for row in rows_of(run, "evaluations", _Evaluated._fields)]
+    evaluated = [Point(*row) for row in rows_of(run, "evaluations", Point._fields)]
     points = sorted({row.step: row for row in evaluated}.values(), key=lambda row: row.step)
     ends = tuple(row.at != "inside" for row in points)
     steps = [row.step for row in points]
@@ -263,7 +246,7 @@ def digest(run: RunTables, name: str) -> Digest:
     )
 
 
-def _lines(evaluated: Sequence[_Evaluated], steps: Sequence[int]) -> dict[Subject, Line]:
+def _lines(evaluated: Sequence[Point], steps: Sequence[int]) -> dict[Subject, Line]:
     place = {step: number for number, step in enumerate(steps)}
     lines: dict[Subject, Line] = {}
     for row in evaluated:
@@ -278,7 +261,7 @@ def _lines(evaluated: Sequence[_Evaluated], steps: Sequence[int]) -> dict[Subjec
 
 def _steps(run: RunTables) -> dict[str, Sequence[float]]:
     rows = rows_of(run, "steps", _STEPS)
-    return dict(zip(_STEPS, zip(*rows, strict=True) if rows else [()] * len(_STEPS), strict=True))
+    return {name: [row[place] for row in rows] for place, name in enumerate(_STEPS)}
 
 
 def _lineage(run: RunTables) -> Lineage:

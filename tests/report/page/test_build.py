@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import subprocess
-import sys
 from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
@@ -21,7 +19,7 @@ from cl_bench.report.page import html as page_html
 from cl_bench.report.page.build import FIGURES, ReportFiles, report
 from cl_bench.report.page.html import html
 from cl_bench.report.page.markdown import blocks
-from cl_bench.report.page.parts import LIMIT, decoded
+from cl_bench.report.page.parts import decoded
 from tests.report.page import hostile
 from tests.report.page.conftest import write_all
 from tests.report.synthetic_runs import write_run, write_runs
@@ -186,10 +184,6 @@ def test_what_does_not_fit_is_left_out_and_said(tmp_path: Path) -> None:
     assert '"left":["transcripts"]' in cut
 
 
-def test_the_limit_is_below_ten_megabytes() -> None:
-    assert LIMIT < 10_000_000
-
-
 def test_many_runs_are_counted_in_the_twin_and_not_listed(
     made: ReportFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -261,15 +255,6 @@ def test_the_command_refuses_a_folder_without_runs_in_one_line(tmp_path: Path) -
     assert done.exit_code == 2
     assert len(done.output.strip().splitlines()) == 1
     assert "There is no run at or below" in done.output
-
-
-def test_a_report_needs_neither_torch_nor_pyplot() -> None:
-    code = (
-        "import sys, cl_bench.report.page.build, cl_bench.report.page.build\n"
-        "print({'torch', 'transformers', 'matplotlib.pyplot'} & {*sys.modules})"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
 
 
 def test_every_asset_is_used_and_none_closes_its_element() -> None:
