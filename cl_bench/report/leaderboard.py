@@ -54,7 +54,15 @@ def leaderboard(
     read, problems = _entries(runs)
     entries = [entry for entry in read if not any(table.made(entry) for table in tables)]
     problems += [RunProblem(broken.path, "unreadable", broken.reason) for broken in unreadable]
-    problems += [problem for entry in entries for problem in _ended_badly(entry)]
+    problems += [
+        RunProblem(
+            entry.path,
+            "unfinished" if entry.status == "running" else entry.status,
+            entry.reason or f"its status is {entry.status}",
+        )
+        for entry in entries
+        if entry.status != "done"
+    ]
     found = groups(entries)
     boards = []
     for group in found:
@@ -71,20 +79,12 @@ def _entries(runs: Iterable[RunTables]) -> tuple[list[RunEntry], list[RunProblem
         try:
             entries.append(read_entry(run))
         except DAMAGED as error:
-            said = str(error) if isinstance(error, ClBenchError) else _described(error)
+            damage = (
+                f"its manifest or tables are not those of a run ({type(error).__name__}: {error})"
+            )
+            said = str(error) if isinstance(error, ClBenchError) else damage
             problems.append(RunProblem(run.path, "unreadable", said))
     return entries, problems
-
-
-def _described(error: Exception) -> str:
-    return f"its manifest or tables are not those of a run ({type(error).__name__}: {error})"
-
-
-def _ended_badly(entry: RunEntry) -> list[RunProblem]:
-    if entry.status == "done":
-        return []
-    kind = "unfinished" if entry.status == "running" else entry.status
-    return [RunProblem(entry.path, kind, entry.reason or f"its status is {entry.status}")]
 
 
 def _board(
@@ -95,7 +95,8 @@ def _board(
     shown = columns(own_metrics(entries))
     reference = _reference(runs)
     rows = make_rows(runs, shown, ratios(entries, tables), reference)
-    label = _label(rows, reference)
+    own = (reference.learner, str(reference.settings)) if reference else None
+    label = next((row.label for row in rows if row.key == own), None)
     notes = [] if label is None else [f"Sample efficiency is measured against {label}"]
     key = group.key
     board = Board(
@@ -103,7 +104,7 @@ def _board(
         words=key.words(),
         stream=f"{key.stream}, version {key.version}",
         model=key.model_name or key.model,
-        budget=_budget(key),
+        budget=f"{' + '.join(f'{samples:,}' for samples in key.budget)} training samples",
         reference=label,
         columns=shown,
         rows=tuple(rows),
@@ -124,17 +125,6 @@ def _finished_then_accuracy(row: Runs) -> tuple[int, float]:
     found = estimate(name, {seed: e.value(name) for seed, e in row.by_seed.items()})
     finished = sum(entry.status == "done" for entry in row.by_seed.values())
     return finished, -1.0 if isinstance(found, Undefined) else found.value
-
-
-def _label(rows: Sequence[BoardRow], reference: Runs | None) -> str | None:
-    if reference is None:
-        return None
-    paths = {entry.path for entry in reference.by_seed.values()}
-    return next(row.label for row in rows if paths & set(row.runs.values()))
-
-
-def _budget(key: Key) -> str:
-    return f"{' + '.join(f'{samples:,}' for samples in key.budget)} training samples"
 
 
 @dataclass(eq=False)
@@ -175,7 +165,10 @@ def groups(entries: Iterable[RunEntry]) -> list[Group]:
     for entry in sorted(entries, key=lambda entry: entry.path):
         _join(by_key.setdefault(entry.setup.key, []), entry)
     found = [group for alike in by_key.values() for group in alike]
-    return sorted(found, key=lambda group: _place(group.key))
+    return sorted(
+        found,
+        key=lambda of: (of.key.stream, of.key.version, of.key.model_name, *of.key.words()),
+    )
 
 
 def _join(alike: list[Group], entry: RunEntry) -> None:
@@ -191,10 +184,6 @@ def _join(alike: list[Group], entry: RunEntry) -> None:
     for other in alike:
         other.apart += [line for line in group.apart if line not in other.apart]
     alike.append(group)
-
-
-def _place(key: Key) -> tuple[str, ...]:
-    return key.stream, key.version, key.model_name, *key.words()
 
 
 def rows_of_group(group: Group) -> tuple[list[Runs], list[RunProblem]]:

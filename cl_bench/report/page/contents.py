@@ -12,7 +12,6 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 
 from cl_bench.analysis.entries import DAMAGED
@@ -113,7 +112,7 @@ class _Reading:
 
     def __iter__(self) -> Iterator[RunTables]:
         for run in self._runs:
-            kept = Kept(run, READ)
+            kept: RunTables = Kept(run) if isinstance(run, Selective) else run
             yield kept
             path = str(kept.path)
             try:
@@ -144,7 +143,7 @@ def _drawn(board: Board, anchor: str, digests: Mapping[str, Digest]) -> DrawnBoa
         {seed: digests[str(path)] for seed, path in row.runs.items() if str(path) in digests}
         for row in board.rows
     ]
-    rows = [drawn(of_row, lambda: np.random.default_rng(0)) for of_row in of_rows]
+    rows = [drawn(of_row) for of_row in of_rows]
     known = next((one for of_row in of_rows for one in of_row.values()), None)
     stages = [(domain, steps) for domain, _, steps in known.stages] if known else []
     return DrawnBoard(board, anchor, rows, stages)
@@ -191,23 +190,24 @@ def _anchors(boards: Sequence[Board]) -> list[str]:
 
 
 class Kept:
-    """A run as `RunTables` and `Selective`, of which what was read is kept."""
+    """A run as `RunTables` and `Selective`, of which what was read is kept: the leaderboard and the
+    digest both ask for it."""
 
-    def __init__(self, run: RunTables, ahead: Mapping[str, Sequence[str]] | None = None) -> None:
-        """`ahead` are columns of tables that are read with those first asked for."""
-        self._run, self._ahead = run, ahead or {}
-        self._selective = run if isinstance(run, Selective) else None
+    def __init__(self, run: Any) -> None:
+        """`run` is both, too."""
+        self._run = run
         self._tables: dict[str, pa.Table] = {}
 
     @property
     def path(self) -> Path:
         """Where the run is kept."""
-        return self._run.path
+        return Path(self._run.path)
 
     @cached_property
     def manifest(self) -> Mapping[str, Any]:
         """The run's manifest, as it was when first asked for."""
-        return self._run.manifest
+        manifest: Mapping[str, Any] = self._run.manifest
+        return manifest
 
     def table(self, name: str) -> pd.DataFrame:
         """All rows of a table."""
@@ -216,22 +216,14 @@ class Kept:
     def select(
         self, name: str, columns: Sequence[str] | None = None, *, first: bool = False
     ) -> pa.Table:
-        """Columns of a table, as `Selective.select`."""
+        """Columns of a table, as `Selective.select`; those of a digest are read with the first."""
         wanted = TABLES[name].names if columns is None else columns
         known = self._tables.get(name)
         if known is None or not {"step", *wanted} <= set(known.column_names):
-            more = ("step", *wanted, *self._ahead.get(name, ()))
-            known = self._read(name, (*more, *(known.column_names if known else ())))
+            known = self._run.select(name, ("step", *wanted, *READ[name]))
             self._tables[name] = known
         found = known.select([column for column in known.column_names if column in wanted])
         return found.slice(0, _first_rows(known)) if first else found
-
-    def _read(self, name: str, columns: Sequence[str]) -> pa.Table:
-        if self._selective is not None:
-            return self._selective.select(name, columns)
-        frame = self._run.table(name)
-        ordered = [column for column in frame if column in columns]
-        return pa.Table.from_pandas(frame[ordered], preserve_index=False)
 
 
 def _first_rows(table: pa.Table) -> int:

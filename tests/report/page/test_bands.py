@@ -23,7 +23,7 @@ def read(folder: Path, seed: int, **fields: Any) -> Digest:
 
 
 def found(digests: dict[int, Digest]) -> Drawn:
-    result = drawn(digests, lambda: np.random.default_rng(0))
+    result = drawn(digests)
     assert result is not None
     return result
 
@@ -54,8 +54,8 @@ def test_only_finished_runs_are_drawn(tmp_path: Path) -> None:
     row = found(runs)
     assert row.seeds == (0,)
     assert row.average.mean_P.tolist() == [0.25] * 5
-    assert drawn({1: runs[1]}, lambda: np.random.default_rng(0)) is None
-    assert drawn({}, lambda: np.random.default_rng(0)) is None
+    assert drawn({1: runs[1]}) is None
+    assert drawn({}) is None
 
 
 def test_seeds_with_other_evaluations_share_the_common_ones(tmp_path: Path) -> None:

@@ -17,9 +17,8 @@ from cl_bench.contract.errors import RunDirectoryError
 from cl_bench.report.blocks.write_markdown import markdown
 from cl_bench.report.page import html as page_html
 from cl_bench.report.page.build import FIGURES, ReportFiles, report
-from cl_bench.report.page.html import html
+from cl_bench.report.page.html import decoded, html
 from cl_bench.report.page.markdown import blocks
-from cl_bench.report.page.parts import decoded
 from tests.report.page import hostile
 from tests.report.page.conftest import write_all
 from tests.report.synthetic_runs import write_run, write_runs
