@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
-from importlib.resources import files
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
@@ -19,11 +18,6 @@ from cl_bench.metrics.undefined import Undefined
 FORMAT = 1
 """Counts up whenever an entry changes its name or meaning."""
 _VALUES = ("reference", "candidate", "difference", "interval")
-
-
-def schema_text() -> str:
-    """The JSON schema of what `data` and `failure` give."""
-    return files("cl_bench.gate").joinpath("report.schema.json").read_text(encoding="utf-8")
 
 
 def data(report: GateReport) -> dict[str, Any]:

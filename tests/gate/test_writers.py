@@ -12,9 +12,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from jsonschema import Draft202012Validator
 
+from cl_bench.gate import write_data
 from cl_bench.gate.cases import Case
 from cl_bench.gate.outcome import Check, Coverage, GateReport, Skipped
-from cl_bench.gate.write_data import data, failure, junit, junit_failure, schema_text
+from cl_bench.gate.write_data import data, failure, junit, junit_failure
 from cl_bench.gate.write_github import (
     MOST,
     annotation_lines,
@@ -77,7 +78,7 @@ def hostile() -> GateReport:
 def valid(value: object) -> Mapping[str, object]:
     """The value as JSON carries it, if it is as the schema says."""
     carried = json.loads(json.dumps(value, allow_nan=False))
-    schema = json.loads(schema_text())
+    schema = json.loads(Path(write_data.__file__).with_name("report.schema.json").read_text())
     Draft202012Validator.check_schema(schema)
     Draft202012Validator(schema).validate(carried)
     assert isinstance(carried, dict)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
@@ -14,29 +13,11 @@ from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import Board, BoardRow
 from cl_bench.report.leaderboard import leaderboard, leaderboard_of
 from cl_bench.store.run_tables import find_runs
-from tests.report.synthetic_runs import write_run, write_runs
-
-Number = Callable[[int, str, str], float]
-
-
-def flat(share: float) -> Number:
-    """A quarter before training, then `share`."""
-    return lambda step, _domain, _prompt: share if step else 0.25
+from tests.report.synthetic_runs import flat, reason, value, write_run, write_runs
 
 
 def rows(board: Board) -> dict[str, BoardRow]:
     return {row.label: row for row in board.rows}
-
-
-def value(row: BoardRow, metric: str = "average_accuracy") -> float:
-    found = row.values[metric]
-    assert isinstance(found, Estimate), found
-    return found.value
-
-
-def reason(found: object) -> str:
-    assert isinstance(found, Undefined), found
-    return found.reason
 
 
 def test_a_row_is_the_mean_over_its_seeds(tmp_path: Path) -> None:
@@ -57,7 +38,7 @@ def test_a_row_is_the_mean_over_its_seeds(tmp_path: Path) -> None:
     assert fst.runs[1] == tmp_path / "fst-1"
     assert fst.flags == ()
     assert fst.ranks["average_accuracy"] == Ranks(1, 1, 2, 0.95)
-    assert value(fst, "tokens") == 600 * 30 + 40 * 30
+    assert value(fst.values["tokens"]) == 600 * 30 + 40 * 30
     assert (board.stream, board.model) == ("math-to-code, version 1", "embedded")
     assert board.budget == "200 + 200 training samples"
     assert set(fst.values) == set(board.columns) == set(fst.ranks) == set(fst.per_seed)
@@ -184,7 +165,7 @@ def test_of_two_runs_of_one_seed_the_finished_one_counts_and_the_other_is_named(
     write_run(tmp_path / "b", accuracy=flat(0.5))
     write_run(tmp_path / "c", accuracy=flat(0.75))
     board, problems = _board(tmp_path)
-    assert value(board.rows[0]) == 0.5
+    assert value(board.rows[0].values["average_accuracy"]) == 0.5
     assert board.rows[0].runs == {0: tmp_path / "b"}
     said = f"the same learner, settings and seed as {tmp_path / 'b'}, which is ranked"
     assert problems == [
@@ -227,7 +208,7 @@ def test_an_infinite_number_is_undefined_and_spoils_no_other(tmp_path: Path) -> 
         write_run(tmp_path / f"{seed}", seed=seed, kl=lambda *_: float("inf"))
     row = _board(tmp_path)[0].rows[0]
     assert "is not a number" in reason(row.values["kl_policy_base"])
-    assert value(row) > 0
+    assert value(row.values["average_accuracy"]) > 0
 
 
 def test_a_row_does_not_depend_on_the_others(tmp_path: Path) -> None:

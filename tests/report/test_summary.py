@@ -150,12 +150,6 @@ def test_text_holds_every_headline_number(make_run: MakeRun) -> None:
     assert max(map(len, text.splitlines())) <= 100
 
 
-def test_names_with_brackets_are_shown_as_they_are(make_run: MakeRun) -> None:
-    directory = make_run(TWO, scores)
-    directory.update_manifest(model="models/[bold]:x:")
-    assert "model models/[bold]:x:: done" in summarise(directory).text()
-
-
 def test_unfinished_run_says_how_far_it_came_and_what_is_undefined(make_run: MakeRun) -> None:
     summary = summarise(make_run(TWO, scores, last=30, status="running"))
     assert isinstance(summary.metrics["learner"]["average_accuracy"], Undefined)

@@ -353,23 +353,6 @@ def test_text_stands_out_from_its_ground(open_page: Open, scheme: str, address: 
     assert weak == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_screenshots_can_be_taken(
-    open_page: Open, tmp_path: Path, scheme: str, viewport: dict[str, int]
-) -> None:
-    page = open_page("", viewport, color_scheme=scheme)
-    page.wait_for_selector("svg.chart")
-    file = tmp_path / f"{scheme}.png"
-    page.screenshot(path=file)
-    from matplotlib.image import imread
-
-    pixels = imread(file)
-    assert pixels.shape[:2] == (viewport["height"], viewport["width"])
-    ground = pixels[:, :, :3].mean()
-    assert ground > 0.8 if scheme == "light" else ground < 0.3
-
-
 MORE = "#board-math-to-code table.more"
 
 

@@ -198,43 +198,6 @@ def test_runs_of_which_none_is_finished_have_a_report(tmp_path: Path) -> None:
     assert "0 of 2</summary>" in done.html.read_text(encoding="utf-8")
 
 
-def test_without_any_run_nothing_is_written(tmp_path: Path) -> None:
-    with pytest.raises(RunDirectoryError, match="There is no run at or below"):
-        report([tmp_path], tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_unreadable_runs_alone_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
-    (tmp_path / "runs" / "a").mkdir(parents=True)
-    (tmp_path / "runs" / "a" / "manifest.json").write_text("{")
-    with pytest.raises(RunDirectoryError, match=r"None of the runs can be read: .*manifest\.json"):
-        report([tmp_path / "runs"], tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_the_command_names_the_problems(tmp_path: Path) -> None:
-    write_run(tmp_path / "runs" / "a")
-    for number in range(12):
-        broken = tmp_path / "runs" / f"b{number:02d}"
-        broken.mkdir()
-        (broken / "manifest.json").write_text("{")
-    options = [str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--no-figures"]
-    done = CliRunner().invoke(app, ["report", *options])
-    assert "12 problems" in done.output
-    assert "  runs/b00: unreadable: " in done.output or "  b00: unreadable: " in done.output
-    assert "and 2 more, all on the page" in done.output
-
-
-def test_the_command_says_what_it_wrote(tmp_path: Path) -> None:
-    write_run(tmp_path / "runs" / "a")
-    options = [str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--no-figures"]
-    done = CliRunner().invoke(app, ["report", *options])
-    assert done.exit_code == 0, done.output
-    assert "1 run on 1 board, 0 problems, 0 figure files." in done.output
-    assert str(tmp_path / "out" / "leaderboard.html") in done.output
-    assert not (tmp_path / "out" / "figures").exists()
-
-
 def test_a_trial_never_replaces_a_committed_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,3 +252,31 @@ def test_texts_that_do_not_compress_are_left_out_before_the_page_grows_too_large
     assert [name for _, name in kept].count("transcripts") == 2
     assert [name for _, name in kept].count("core") == 3
     assert "details of 1 of 3 runs were left out" in cut
+
+
+def test_runs_of_which_none_can_be_read_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    with pytest.raises(RunDirectoryError, match="There is no run at or below"):
+        report([runs], tmp_path / "out")
+    (runs / "a").mkdir(parents=True)
+    (runs / "a" / "manifest.json").write_text("{")
+    with pytest.raises(RunDirectoryError, match=r"None of the runs can be read: .*manifest\.json"):
+        report([runs], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_says_what_it_wrote_and_names_the_problems(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "a")
+    options = [str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--no-figures"]
+    done = CliRunner().invoke(app, ["report", *options])
+    assert done.exit_code == 0, done.output
+    assert "1 run on 1 board, 0 problems, 0 figure files." in done.output
+    assert str(tmp_path / "out" / "leaderboard.html") in done.output
+    assert not (tmp_path / "out" / "figures").exists()
+    for number in range(12):
+        (tmp_path / "runs" / f"b{number:02d}").mkdir()
+        (tmp_path / "runs" / f"b{number:02d}" / "manifest.json").write_text("{")
+    done = CliRunner().invoke(app, ["report", *options])
+    assert "12 problems" in done.output
+    assert "b00: unreadable: " in done.output
+    assert "and 2 more, all on the page" in done.output

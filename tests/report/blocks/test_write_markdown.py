@@ -75,8 +75,3 @@ def test_an_escaped_text_stays_in_its_cell() -> None:
     page = f"| a | b |\n|---|---|\n| {escaped('x | y')} | z |\n"
     html = MarkdownIt("commonmark").enable("table").render(page)
     assert "<td>x | y</td>\n<td>z</td>" in html
-
-
-@pytest.mark.parametrize("language", ["text", "python"])
-def test_a_fence_names_its_language(language: str) -> None:
-    assert fenced("x", language) == f"```{language}\nx\n```"
