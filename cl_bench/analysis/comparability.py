@@ -1,4 +1,4 @@
-"""What makes two runs comparable: one stream, the same test problems, sampler, model and budget."""
+"""The key that makes two runs comparable: stream, test problems, sampler, model, budget."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Facts = tuple[tuple[str, Any], ...]
 
 @dataclass(frozen=True)
 class Key:
-    """What runs have to have in common to be ranked together, seeds apart.
+    """The facts that runs have in common where they are ranked together, seeds apart.
 
     Equal and hashable by what counts: a model is its files, wherever they lie.
     """
@@ -47,7 +47,7 @@ class Key:
     """Domain, version of the domain and setting of every stage. How many steps it takes is the
     learner's affair: what it may spend in it is the budget."""
     conditions: Facts
-    """What else the stream tells the learner: level of feedback, announced boundaries."""
+    """Other facts that the stream tells the learner: level of feedback, announced boundaries."""
     sampler: Facts
     """How test problems are asked: by which engine, temperature, longest response, problems,
     samples, how often, and of which domains outside the stream."""
@@ -61,7 +61,7 @@ class Key:
     """The model by the name that the run was given."""
 
     def differences(self, other: Key) -> list[str]:
-        """What keeps runs of the two from being compared, a line each; empty if they are equal."""
+        """Why runs of the two are not compared, a line each; empty if they are equal."""
         return [f"{what} {mine} against {theirs}" for what, mine, theirs in self._unequal(other)]
 
     def differing(self, other: Key) -> tuple[str, ...]:
@@ -85,7 +85,7 @@ class Key:
         )
 
     def _unequal(self, other: Key) -> Iterable[tuple[str, object, object]]:
-        """What differs, and the value of either, in words."""
+        """The names of differing facts, and the value of either, in words."""
         pairs: list[tuple[str, object, object]] = [
             ("stream", self.stream, other.stream),
             ("stream version", self.version, other.version),
@@ -158,7 +158,7 @@ def items_of(run: RunTables) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Setup:
-    """What one run was asked: its key, its seed, and the test problems that go with the seed."""
+    """The questions to one run: its key, its seed, and the test problems that go with the seed."""
 
     key: Key
     seed: int

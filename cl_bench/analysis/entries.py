@@ -22,14 +22,14 @@ Status = Literal["done", "diverged", "failed", "running", "missing"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
 DAMAGED = (ClBenchError, KeyError, TypeError, ValueError, AttributeError)
-"""What reading a run raises whose files are not what a run writes."""
+"""The errors of reading a run whose files are not those that a run writes."""
 _AXES: tuple[Axis, ...] = get_args(Axis)
 _NO_SETTING = ("seed",)
 
 
 @dataclass(frozen=True)
 class RunCode:
-    """What made a run."""
+    """The code that made a run."""
 
     source_hash: str | None
     dirty: bool
@@ -142,7 +142,7 @@ EFFICIENCY: Mapping[str, Axis] = {
     "sample_efficiency": "samples_slow",
     "sample_efficiency_rollouts": "rollouts",
 }
-"""What a learner's samples are counted in."""
+"""The axis on which a learner's samples are counted, by metric."""
 
 
 def columns(plugins: Iterable[str] = ()) -> dict[str, Column]:

@@ -173,7 +173,7 @@ def _resampled(score_2_N_P_E: Array, rng: np.random.Generator) -> Array:
 
 @dataclass(frozen=True)
 class _Axes:
-    """What the axes of accuracies stand for."""
+    """The meaning of the axes of accuracies."""
 
     prompts: tuple[str, ...]
     steps: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""What one run is measured by: a number, or `Undefined` with its reason, from its tables alone.
+"""The metrics of one run: a number, or `Undefined` with its reason, from its tables alone.
 
 Leaderboards, comparisons and the gate all take their numbers from `RUN_METRICS`, so that a name
 means the same number everywhere.
@@ -46,7 +46,7 @@ not compared."""
 
 Better = Literal["higher", "lower", "neither"]
 Axis = Literal["samples_slow", "rollouts"]
-"""What a learning curve is drawn over: training samples of RL, or all rollouts."""
+"""The axis of a learning curve: training samples of RL, or all rollouts."""
 
 
 class Point(NamedTuple):

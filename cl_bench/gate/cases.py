@@ -19,7 +19,7 @@ _BROKEN = ("failed", "diverged")
 
 @dataclass(frozen=True)
 class Case:
-    """What is compared as one: a learner on a stream."""
+    """A learner on a stream, whose seeds are compared together."""
 
     learner: str
     stream: str
@@ -40,7 +40,7 @@ class Paired:
     missing: tuple[int, ...]
     """Seeds of the reference that the candidate lacks."""
     notes: tuple[str, ...]
-    """What is left out of the comparison, and why."""
+    """Runs that are left out of the comparison, and why."""
     unpaired: tuple[RunTables, ...]
     """The candidate's runs that are in no pair."""
     recorded: tuple[RunTables, ...]

@@ -6,7 +6,7 @@ evaluation points, answered by the rule of the gate like any number; and the dri
 is a regression if its mean difference is beyond the tolerance and the interval of that point,
 whose level is spread over all points (Bonferroni), excludes 0; it is undecided if its mean
 difference is beyond the tolerance and its interval is not so sure. Points within the tolerance
-pass: that no point was seen beyond it is no proof that none is, which the mean drift gives.
+pass: that no point was seen beyond it does not prove that none is; the mean drift proves that.
 """
 
 from __future__ import annotations

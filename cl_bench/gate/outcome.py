@@ -1,4 +1,4 @@
-"""What a comparison came to: its checks and the verdict over all of them."""
+"""The outcome of a comparison: its checks and the verdict over all of them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Check:
     tolerance: float | None = None
     better: str = "higher"
     needed: int | Undefined | None = None
-    """How many seeds or items would decide; None where that is no question."""
+    """How many seeds or items would decide; None where nothing is undecided."""
     needed_unit: str = "seeds"
 
 
@@ -88,7 +88,7 @@ class GateReport:
     coverage: tuple[Coverage, ...]
     checks: tuple[Check, ...]
     notes: tuple[str, ...] = field(default=())
-    """What is left out of the comparison, and what the intervals speak of."""
+    """Runs that are left out of the comparison, and the reach of its intervals."""
     skipped: tuple[Skipped, ...] = field(default=())
 
     @property

@@ -1,4 +1,4 @@
-"""What the gate asks of a candidate: a TOML file, read strictly.
+"""The demands of the gate on a candidate: a TOML file, read strictly.
 
     version = 1
     level = 0.95                      # of every interval, two-sided
@@ -46,7 +46,7 @@ TRAJECTORIES: Mapping[str, tuple[Quantity, Better]] = {
 better."""
 
 OPTIONAL = "optional = true in [{}.{}] lets that pass"
-"""What to write into a policy for streams that have no such number."""
+"""The entry of a policy for streams that have no such number."""
 OnMissing = Literal["inconclusive", "error"]
 _TOLERANCES: Bounds = (0, 1e12)
 _LEVELS: Bounds = (0.5, 0.9999)
@@ -68,7 +68,7 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class MetricRule:
-    """What is asked of one number of a run."""
+    """The demand on one number of a run."""
 
     tolerance: Tolerance
     better: Better
@@ -81,7 +81,7 @@ class MetricRule:
 
 @dataclass(frozen=True)
 class TrajectoryRule:
-    """What is asked of one quantity over all evaluation points."""
+    """The demand on one quantity over all evaluation points."""
 
     mean: Tolerance
     """For the mean drift over all points."""
@@ -95,7 +95,7 @@ class TrajectoryRule:
 
 @dataclass(frozen=True)
 class Policy:
-    """What is asked of a candidate."""
+    """All demands on a candidate."""
 
     metrics: Mapping[str, MetricRule]
     trajectories: Mapping[str, TrajectoryRule]

@@ -22,7 +22,7 @@ SLACK = 1e-9
 
 
 def decide(difference: float, interval: Interval, tolerance: float) -> GateVerdict:
-    """What a paired difference shows: positive is better, `tolerance` ≥ 0 is how much worse is
+    """The verdict on a paired difference: positive is better, `tolerance` ≥ 0 is how much worse is
     allowed.
 
         pass          difference ≥ −tolerance and interval.low ≥ −tolerance
@@ -71,7 +71,7 @@ _SAID = {PASS: "within the tolerance", REGRESS: "worse than the tolerance allows
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of a difference."""
+    """A difference that is judged, and the tolerance and level at which it is."""
 
     case: Case
     name: str
@@ -135,7 +135,7 @@ def described(question: Question, differences: PairedDifference) -> Check:
 
 
 def judged(difference: float, interval: Interval, question: Question) -> GateVerdict:
-    """What `decide` says; where neither direction is better, the worse of both answers."""
+    """The verdict of `decide`; where neither direction is better, the worse of both answers."""
     mirrored = Interval(-interval.high, -interval.low, interval.level)
     sides = {1: (difference, interval), -1: (-difference, mirrored)}
     signs = SIGNS[question.better]
@@ -156,7 +156,7 @@ def with_needed(check: Check, question: Question, differences: PairedDifference)
 
 
 def _rests_on(differences: PairedDifference, interval: Interval) -> tuple[int, str, float]:
-    """What an interval rests on: how many, of what, and the deviation of a single one."""
+    """The seeds or items that an interval rests on: how many, of which, with what deviation."""
     count, what = len(differences.values), "seeds"
     only = next(iter(differences.noise.values()), None)
     if count == 1 and isinstance(only, ItemNoise):

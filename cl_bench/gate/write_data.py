@@ -53,7 +53,7 @@ def data(report: GateReport) -> dict[str, Any]:
 
 
 def failure(message: str, differences: Sequence[str] = ()) -> dict[str, Any]:
-    """What is said where no report can be made: an error, and how the runs differ, if they do."""
+    """The JSON where no report can be made: an error, and how the runs differ, if they do."""
     return {
         "format": FORMAT,
         "cl_bench": version("cl-bench"),

@@ -1,4 +1,4 @@
-"""What a leaderboard holds (`cl_bench.report.leaderboard` makes it)."""
+"""The parts of a leaderboard (`cl_bench.report.leaderboard` makes it)."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class BoardRow(RankedRow):
     runs: Mapping[int, Path]
     """By seed, except the missing ones."""
     flags: tuple[str, ...]
-    """What a reader has to mind: `dirty tree`, `mixed code`, `2 of 5 seeds missing`, …"""
+    """Warnings for the reader: `dirty tree`, `mixed code`, `2 of 5 seeds missing`, …"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ class Board:
     """Name and version: `math-to-code, version 1`."""
     model: str
     budget: str
-    """What a learner may spend in every stage: `5,120 + 5,120 training samples`."""
+    """The samples that a learner may spend in every stage: `5,120 + 5,120 training samples`."""
     reference: str | None
     """Label of the row of `rl` that sample efficiency is measured against."""
     columns: Mapping[str, Column]

@@ -96,7 +96,7 @@ def accuracy_kl_figure(evaluations: pd.DataFrame) -> Figure:
 
 
 def rollouts_figure(evaluations: pd.DataFrame, ledger: pd.DataFrame, stages: Stages) -> Figure:
-    """What accuracy cost: each stage's own domain against the rollouts spent in that stage, and
+    """The cost of accuracy: each stage's own domain against the rollouts spent in that stage, and
     all rollouts by channel over the stream.
 
     Left, solid lines count every rollout, dotted ones those of RL alone: the gap is what the prompt

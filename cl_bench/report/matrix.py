@@ -22,7 +22,7 @@ from cl_bench.contract.text import printable
 from cl_bench.metrics import METRICS, Undefined
 
 MISSING = ("", "nan", "na", "n/a", "none", "null", "-", "—")
-"""What a missing cell may hold, in small or capital letters."""
+"""The contents of a missing cell, in small or capital letters."""
 _LARGEST = 10_000_000
 _SHAPE = (
     "An accuracy matrix has a row for the base model and one for each stage, and a column for each "

@@ -75,7 +75,7 @@ def _with_value(board: Board) -> dict[tuple[str, str], BoardRow]:
 
 
 def _labels(having: _ByBoard) -> dict[tuple[str, str], str]:
-    """What notes call every row: its learner, and what tells it from others of that learner."""
+    """The name of every row in notes: its learner, with the settings that only this row has."""
     one = {key: row for rows in having.values() for key, row in rows.items()}
     told = {key: _settings(row, one.values()) for key, row in one.items()}
     return {

@@ -19,7 +19,7 @@ _LARGEST = 10_000_000
 
 @dataclass(frozen=True)
 class PlasticityTable:
-    """What probes on one domain found."""
+    """The results of probes on one domain."""
 
     path: Path
     probe: str
@@ -28,7 +28,7 @@ class PlasticityTable:
     """As the file has them."""
 
     def made(self, entry: RunEntry) -> bool:
-        """Whether a run is one of the table's probes, which are no part of a leaderboard."""
+        """Whether a run is one of the table's probes, which a leaderboard leaves out."""
         probes = (self.path.parent / "runs").resolve()
         probed = {Path(row["run"]).name for row in self.rows}
         alike = entry.learner == REFERENCE_LEARNER and entry.setup.key.stream == self.probe

@@ -153,7 +153,7 @@ def differing(own: Settings, alike: Iterable[Settings]) -> str:
 
 
 def _flags(runs: Runs, status: Mapping[int, Status]) -> list[str]:
-    """What a reader has to mind about a row."""
+    """The warnings for a reader of a row."""
     entries = runs.by_seed.values()
     counts = Counter(status.values())
     flags = [

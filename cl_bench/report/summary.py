@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ from cl_bench.metrics.quantities import (
     percent,
 )
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.terminal import heading, plain_text, table
+from cl_bench.report.terminal import heading, plain_text, section, table
 from cl_bench.store.run_tables import RunTables
 from cl_bench.store.views import attributions, matrix_of, probe_accuracy, stream_rows
 
@@ -41,6 +41,9 @@ METRICS: Mapping[str, Callable[[ArrayLike], float | Undefined]] = {
 }
 """The built-in metrics of an accuracy matrix that a summary shows; those of plug-ins follow."""
 
+_UNDER = ("learner's prompt", "seed prompt")
+_CHANNELS = ("", "RL (slow weights)", "prompts (fast weights)", "both")
+_FORMS = {"format_rate": "answer in a form", "truncation_rate": "cut off at the limit"}
 _MANY = 0.05
 """Share of responses cut off above which a summary says so."""
 _SPENT = {
@@ -105,12 +108,10 @@ class Summary:
             matrix_table(self._stage_names(), self.accuracy, SHARE),
             *self._probe(self.retention, "outside the stream, conventions stated (retention)"),
             *self._probe(self.harder, "in the hardest setting, seed prompt (harder)"),
-            *self._attribution_table(),
-            *self._form_table(),
-            heading("Over the stream"),
-            self._metrics_table(),
-            heading("Spent on learning"),
-            self._spent_table(),
+            *self._gains(),
+            *self._forms(),
+            *section("Over the stream", ("", *_UNDER, ""), self._metric_rows()),
+            *section("Spent on learning", _CHANNELS, self._spent_rows()),
             *map(Text, self._failures()),
             Text(self._time_line()),
         )
@@ -127,62 +128,53 @@ class Summary:
         return [f"{number} {printable(short[name])}" for number, name in enumerate(self.stages, 1)]
 
     def _probe(self, accuracy: pd.DataFrame, what: str) -> list[RenderableType]:
-        if accuracy.empty:
-            return []
-        shown = table("after stage", *map(printable, abbreviated(accuracy.columns).values()))
         names = ["base model", *self._stage_names()]
-        for stage, row in accuracy.iterrows():
-            shown.add_row(names[int(stage)], *map(SHARE.text, row))
-        return [heading(f"Accuracy {what}"), shown]
+        domains = map(printable, abbreviated(accuracy.columns).values())
+        rows = [(names[int(stage)], *map(SHARE.text, row)) for stage, row in accuracy.iterrows()]
+        return section(f"Accuracy {what}", ("after stage", *domains), rows)
 
-    def _attribution_table(self) -> list[RenderableType]:
-        if not self.attribution:
-            return []
+    def _gains(self) -> list[RenderableType]:
         channels = ("slow", "fast", "joint", "interaction")
-        shown = table("domain", *channels)
         short = abbreviated(self.attribution)
+        rows = []
         for domain, gains in self.attribution.items():
-            values = [
-                gains if isinstance(gains, Undefined) else getattr(gains, name) for name in channels
-            ]
-            shown.add_row(printable(short[domain]), *map(POINTS.text, values))
+            lost = isinstance(gains, Undefined)
+            values = [gains if lost else getattr(gains, name) for name in channels]
+            rows.append((printable(short[domain]), *map(POINTS.text, values)))
         title = "Gains over the base: trained weights (slow), learner's prompt (fast), both (joint)"
-        return [heading(title), shown]
+        return section(title, ("domain", *channels), rows)
 
-    def _metrics_table(self) -> Table:
-        shown = table("", "learner's prompt", "seed prompt", "")
+    def _metric_rows(self) -> Iterator[Sequence[str]]:
         for name in self.metrics[PROMPTS[0]]:
             values = [self.metrics[prompt][name] for prompt in PROMPTS]
             of = MATRIX_METRICS[name].quantity if name in METRICS else plugin_quantity(name)
-            shown.add_row(name, *map(of.text, values), _reason(values))
+            yield name, *map(of.text, values), _reason(values)
         divergences = [self.kl[prompt] for prompt in PROMPTS]
         note = _reason(divergences) or "per token, at the end"
-        shown.add_row("KL(policy ‖ base)", *map(NATS.text, divergences), note)
+        yield "KL(policy ‖ base)", *map(NATS.text, divergences), note
         if not isinstance(self.deployed, Undefined):
             divergences = [self.deployed, self.kl["seed"]]
             note = "both, against the base under the seed prompt"
-            shown.add_row("KL(deployed ‖ start)", *map(NATS.text, divergences), note)
-        return shown
+            yield "KL(deployed ‖ start)", *map(NATS.text, divergences), note
 
-    def _form_table(self) -> list[RenderableType]:
+    def _forms(self) -> list[RenderableType]:
         """How responses ended, where a domain asks for a form or many are cut off."""
         told = self.form["format_rate"].notna() | (self.form["truncation_rate"] > _MANY)
         if not told.any():
             return []
-        shown = table("domain", "answer in a form", "cut off at the limit")
         short = abbreviated(self.form["domain"])
-        for domain, rows in self.form.groupby("domain", sort=False):
-            cells = (_from_to(rows[name]) for name in ("format_rate", "truncation_rate"))
-            shown.add_row(printable(short[str(domain)]), *cells)
-        return [heading("Responses under the learner's prompt, at the start → at the end"), shown]
+        rows = [
+            (printable(short[str(domain)]), *(_from_to(of[name]) for name in _FORMS))
+            for domain, of in self.form.groupby("domain", sort=False)
+        ]
+        title = "Responses under the learner's prompt, at the start → at the end"
+        return section(title, ("domain", *_FORMS.values()), rows)
 
-    def _spent_table(self) -> Table:
-        shown = table("", "RL (slow weights)", "prompts (fast weights)", "both")
+    def _spent_rows(self) -> Iterator[Sequence[str]]:
         for name, label in _SPENT.items():
             slow, fast = (self.spent[channel][name] for channel in ("slow", "fast"))
             of = SECONDS if name == "seconds" else COUNT
-            shown.add_row(label, *map(of.text, (slow, fast, slow + fast)))
-        return shown
+            yield label, *map(of.text, (slow, fast, slow + fast))
 
     def _failures(self) -> list[str]:
         """A line if a reflection failed: numbers of a run that lacked rewrites compare badly."""
@@ -273,7 +265,7 @@ def _form(evaluations: pd.DataFrame) -> pd.DataFrame:
     rows = stream_rows(evaluations)
     rows = rows[rows["prompt"] == "learner"]
     ends = rows[rows["step"].isin([0, rows["step"].max()])]
-    return ends[["domain", "format_rate", "truncation_rate"]]
+    return ends[["domain", *_FORMS]]
 
 
 def _from_to(shares: pd.Series) -> str:

@@ -1,10 +1,10 @@
-"""What a terminal shows: rich layouts as wide as it is, plain when piped, in ASCII if need be;
+"""Output for a terminal: rich layouts as wide as it is, plain when piped, in ASCII if need be;
 tables, headings, and learning curves as lines of characters."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from io import StringIO
 from itertools import pairwise
 from math import isnan
@@ -50,7 +50,7 @@ def plain(
     width: int = PLAIN_WIDTH,
     ascii_only: bool = False,
 ) -> str:
-    """What `show` lays out as plain text, at most `width` columns wide."""
+    """The layout of `show` as plain text, at most `width` columns wide."""
     shown = plain_text(show(what, width=width, ascii_only=ascii_only), width)
     return plainer(shown) if ascii_only else shown
 
@@ -120,6 +120,16 @@ def sparkline(
         for shares in stages
     ]
     return bar.join(shown)
+
+
+def section(
+    title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]
+) -> list[RenderableType]:
+    """A heading and its `table`; nothing without rows."""
+    shown = table(*headings)
+    for row in rows:
+        shown.add_row(*row)
+    return [heading(title), shown] if shown.rows else []
 
 
 def curve_grid() -> Table:

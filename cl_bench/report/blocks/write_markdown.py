@@ -16,7 +16,7 @@ _START = re.compile(
     r"^(?:(\d{1,9})(?=[.)](?:\s|$))"  # a numbered list
     r"|(?=#{1,6}(?:\s|$)|[-+](?:\s|$)|-{2,}\s*$|=+\s*$|\[[ xX]\]\s))"
 )
-"""What makes a list, a heading, a rule or a tick box of a line."""
+"""The beginnings of lists, headings, rules and tick boxes."""
 
 
 def markdown(blocks: Sequence[page.Block], pictures: str) -> str:

@@ -1,4 +1,4 @@
-"""What the figures of a board draw of one of its rows: means over its finished seeds, with
+"""The curves that figures of a board draw of one of its rows: means over its finished seeds, with
 intervals, and the seeds themselves."""
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Drawn:
 
 
 def drawn(digests: Mapping[int, Digest]) -> Drawn | None:
-    """What there is to draw of the finished runs by seed; None without any evaluation."""
+    """Everything to draw of the finished runs by seed; None without any evaluation."""
     runs = [one for one in digests.values() if one.manifest["status"] == "done" and len(one.step_E)]
     if not runs:
         return None

@@ -55,7 +55,7 @@ class DrawnBoard:
 
 
 def label(row: RankedRow, look: Look) -> str:
-    """What readers call a row: the learner's name, and its settings where it has several."""
+    """The name of a row for readers: the learner's name, and its settings where it has several."""
     settings = printable(row.settings).replace("learning_rate=", "lr=")
     return f"{look.label} ({settings})" if settings else look.label
 

@@ -61,7 +61,7 @@ def draw(boards: Iterable[DrawnBoard]) -> tuple[dict[str, Drawing], list[RunProb
 
 
 def board_figures(board: DrawnBoard) -> Iterator[tuple[str, Callable[[], Figure]]]:
-    """What makes the figures of one board, by name; none without finished runs."""
+    """Functions that make the figures of one board, by name; none without finished runs."""
     seen = board.seen
     lacking = set()
     if all(drawn.gains is None for _, _, drawn in seen):
@@ -81,7 +81,7 @@ _FIGURE = re.compile(r"board(-[a-z0-9]+)*\.[a-z-]+\.(png|svg)")
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """What was written."""
+    """The files that were written, and their contents."""
 
     html: Path
     markdown: Path

@@ -45,7 +45,7 @@ def short(name: str, column: Column) -> str:
 
 
 def parted(board: Board) -> tuple[dict[str, Column], dict[str, Column]]:
-    """The columns at first sight, and the others; one in which no row has a value is no sight."""
+    """The columns at first sight, and the others, among them those in which no row has a value."""
     known = {
         name
         for name in board.columns
@@ -56,7 +56,7 @@ def parted(board: Board) -> tuple[dict[str, Column], dict[str, Column]]:
 
 
 SPENT = (ROLLOUTS, TOKENS, SECONDS)
-"""What was spent, which has no bars."""
+"""Amounts that were spent, which have no bars."""
 _WIDTH, _HEIGHT = 76.0, 8.0
 
 

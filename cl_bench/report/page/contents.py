@@ -39,7 +39,7 @@ class ShownRun:
     board: int | None
     """Which board it is on; None for a run that is on none, such as a second one of a seed."""
     problems: tuple[str, ...]
-    """What is wrong with it, in words."""
+    """Why the run is not, or not wholly, on a board."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,7 +257,7 @@ HOW_TO_READ = tuple(" ".join(text.split()) for text in _READING.strip().split("\
 
 
 def introduction(contents: Contents) -> list[str]:
-    """What was read, and what is wrong with it."""
+    """Sentences that count runs, problems and flags."""
     runs, boards = contents.runs, contents.leaderboard.boards
     learners = {str(one.digest.manifest["learner"]) for one in runs}
     streams, models = {board.key.stream for board in boards}, {board.model for board in boards}

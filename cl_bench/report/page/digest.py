@@ -1,4 +1,4 @@
-"""What a page shows of one run, read from its tables once.
+"""The part of one run that a page shows, read from its tables once.
 
 Numbers stay as the tables have them; whoever writes them rounds.
 """
@@ -183,7 +183,7 @@ class Digest:
         return self.lines.get(Subject(domain, "stream", setting, prompt, weights))
 
     def attribution(self, domain: str) -> ChannelAttribution | Undefined:
-        """What each channel gained up to the end of the last stage that has ended."""
+        """The gains of each channel up to the end of the last stage that has ended."""
         ended = [place for place, end in enumerate(self.end_E) if end and self.stage_E[place]]
         if not ended or self.line(domain, "seed", "base") is None:
             return Undefined("no stage has ended" if not ended else "the run has no probes")

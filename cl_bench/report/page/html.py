@@ -82,7 +82,7 @@ def _element(run: int, part: str, value: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    """ASCII without the signs of HTML; NaN, which is no JSON, is refused."""
+    """ASCII without the signs of HTML; NaN, which JSON does not have, is a `ValueError`."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return re.sub("[<>&]", lambda found: _ESCAPES[found[0]], text)
 

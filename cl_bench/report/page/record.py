@@ -174,7 +174,7 @@ def _transcripts(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
 
 
 def rounded(values: Iterable[float], digits: int = _DIGITS) -> list[float | None]:
-    """To so many significant digits; whole numbers as such, what is no finite number as None."""
+    """Values to so many significant digits, whole numbers as such; None for NaN and infinity."""
     spec = f"%.{digits}g"
     return [
         (int(value) if value == int(value) else float(spec % value))
