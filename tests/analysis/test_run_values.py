@@ -97,14 +97,6 @@ def test_the_curve_is_the_mean_over_the_stages_by_what_was_spent(tmp_path: Path)
     assert run.curve("rollouts")[1].tolist() == [0, 150, 300, 450, 600]
 
 
-def test_rows_in_many_parts_are_the_same_run(tmp_path: Path) -> None:
-    whole = write_run(tmp_path / "whole", accuracy=scores, kl=kl)
-    parted = write_run(tmp_path / "parted", accuracy=scores, kl=kl, parts=5)
-    assert len(list((parted / "commits").iterdir())) == 5
-    one, other = (run_metrics(open_run(path)) for path in (whole, parted))
-    assert one == other
-
-
 def test_an_unfinished_run_has_reasons_where_it_has_no_numbers(tmp_path: Path) -> None:
     run = open_run(write_run(tmp_path / "run", accuracy=scores, last=30, status="running"))
     found = run_metrics(run)

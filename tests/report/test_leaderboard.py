@@ -319,15 +319,3 @@ def test_variations_of_a_setting_are_called_by_what_they_vary(tmp_path: Path) ->
         write_run(tmp_path / str(number), config=config)
     (board,) = leaderboard_of([tmp_path]).boards
     assert sorted(rows(board)) == ["fst", "fst (population=1)", "fst (refill=False)"]
-
-
-def test_one_stream_has_no_overall_view(tmp_path: Path) -> None:
-    write_run(tmp_path / "run")
-    assert leaderboard_of([tmp_path]).overall == ()
-
-
-def test_hostile_names_are_kept_as_they_are_for_whoever_shows_them(tmp_path: Path) -> None:
-    hostile = "</script>\x1b[31m\u202e"
-    write_run(tmp_path / "run", learner=hostile, stages=((hostile, 20),), reason=hostile)
-    row = _board(tmp_path)[0].rows[0]
-    assert row.learner == hostile
