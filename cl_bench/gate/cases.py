@@ -18,7 +18,7 @@ _BROKEN = ("failed", "diverged")
 
 
 @dataclass(frozen=True)
-class Case:
+class GateCase:
     """A learner on a stream, whose seeds are compared together."""
 
     learner: str
@@ -32,7 +32,7 @@ class Case:
 class Paired:
     """A case with its seeds."""
 
-    case: Case
+    case: GateCase
     pairs: tuple[Pair, ...]
     """Seeds that are done in both, in order."""
     broken: Mapping[int, str]
@@ -76,11 +76,11 @@ def left_out(candidate: Sequence[RunTables], reference: Sequence[RunTables]) -> 
     ]
 
 
-def _by_case(side: str, runs: Sequence[RunTables]) -> dict[Case, dict[int, RunTables]]:
-    found: dict[Case, dict[int, RunTables]] = defaultdict(dict)
+def _by_case(side: str, runs: Sequence[RunTables]) -> dict[GateCase, dict[int, RunTables]]:
+    found: dict[GateCase, dict[int, RunTables]] = defaultdict(dict)
     for run in runs:
         manifest = run.manifest
-        case, seed = Case(manifest["learner"], manifest["stream"]["name"]), manifest["seed"]
+        case, seed = GateCase(manifest["learner"], manifest["stream"]["name"]), manifest["seed"]
         if manifest["status"] == "running":
             raise UsageError(
                 f"The {side}'s run {run.path} is not finished. Go on with "
@@ -95,7 +95,9 @@ def _by_case(side: str, runs: Sequence[RunTables]) -> dict[Case, dict[int, RunTa
     return dict(found)
 
 
-def _paired(case: Case, ours: Mapping[int, RunTables], theirs: Mapping[int, RunTables]) -> Paired:
+def _paired(
+    case: GateCase, ours: Mapping[int, RunTables], theirs: Mapping[int, RunTables]
+) -> Paired:
     wanted = [seed for seed in sorted(theirs) if theirs[seed].manifest["status"] not in _BROKEN]
     if not wanted:
         raise UsageError(

@@ -17,14 +17,14 @@ from dataclasses import replace
 import numpy as np
 
 from cl_bench.analysis.paired import ItemNoise, PairedDifference, known
-from cl_bench.analysis.pairs import Pair, Point
+from cl_bench.analysis.pairs import EvaluationPoint, Pair
 from cl_bench.analysis.run_values import Measured
 from cl_bench.gate.cases import Paired
 from cl_bench.gate.outcome import INCONCLUSIVE, PASS, REGRESS, Check, Skipped
-from cl_bench.gate.policy import OPTIONAL, TRAJECTORIES, Policy, Tolerance, TrajectoryRule
+from cl_bench.gate.policy import OPTIONAL, TRAJECTORIES, GatePolicy, Tolerance, TrajectoryRule
 from cl_bench.gate.rule import (
     SLACK,
-    Question,
+    GateQuestion,
     answer,
     described,
     identical,
@@ -42,7 +42,7 @@ _NAMED = 3
 _WORST_FIRST = (REGRESS, INCONCLUSIVE, PASS)
 
 
-def drift_checks(paired: Paired, policy: Policy) -> Iterator[Check | Skipped]:
+def drift_checks(paired: Paired, policy: GatePolicy) -> Iterator[Check | Skipped]:
     """For every trajectory of the policy: the mean drift and the drift at every point."""
     for quantity, rule in policy.trajectories.items():
         if paired.pairs:
@@ -132,11 +132,11 @@ class _Course:
         tolerance: Tolerance,
         differences: PairedDifference,
         level: float,
-    ) -> Question:
+    ) -> GateQuestion:
         quantity, _ = TRAJECTORIES[self._quantity]
         allowed = tolerance.at(float(np.mean(known(differences.reference))))
         title = f"{self._quantity}, {name}"
-        return Question(self._paired.case, title, quantity, self._rule.better, allowed, level)
+        return GateQuestion(self._paired.case, title, quantity, self._rule.better, allowed, level)
 
     def _differences(self, places: list[int]) -> PairedDifference:
         """Of the mean over some points."""
@@ -156,7 +156,7 @@ class _Course:
         return items.of_points([self._points[place] for place in places])
 
 
-def _trajectory(run: Measured, quantity: str) -> Mapping[Point, float]:
+def _trajectory(run: Measured, quantity: str) -> Mapping[EvaluationPoint, float]:
     """The values that are there and finite, by point."""
     rows = stream_rows(run.table("evaluations"))
     rows = rows[np.isfinite(rows[quantity])]
@@ -166,7 +166,7 @@ def _trajectory(run: Measured, quantity: str) -> Mapping[Point, float]:
     }
 
 
-def _at(runs: list[Mapping[Point, float]], points: list[Point]) -> Array:
+def _at(runs: list[Mapping[EvaluationPoint, float]], points: list[EvaluationPoint]) -> Array:
     """The values of runs at points, shape (runs, points)."""
     return np.array([[run[point] for point in points] for run in runs], np.float64)
 
@@ -175,6 +175,6 @@ def _rank(check: Check) -> int:
     return _WORST_FIRST.index(check.verdict)
 
 
-def _named(point: Point) -> str:
+def _named(point: EvaluationPoint) -> str:
     step, domain, prompt = point
     return f"step {step}, {domain}, {prompt} prompt"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from cl_bench.gate.cases import Case
+from cl_bench.gate.cases import GateCase
 from cl_bench.metrics.quantities import NUMBER, Quantity
 from cl_bench.metrics.stats.bootstrap import Interval
 from cl_bench.metrics.undefined import Undefined
@@ -24,7 +24,7 @@ _NONE = Undefined("not a number")
 class Check:
     """One question and its answer."""
 
-    case: Case
+    case: GateCase
     name: str
     """Such as `average_accuracy`, `accuracy, mean drift` or `finished`."""
     verdict: GateVerdict
@@ -51,7 +51,7 @@ class Check:
 class Skipped:
     """A question that was not asked, because the policy calls it optional and no run has it."""
 
-    case: Case
+    case: GateCase
     name: str
     reason: str
 
@@ -63,7 +63,7 @@ class Skipped:
 class Coverage:
     """Which seeds of a case were compared."""
 
-    case: Case
+    case: GateCase
     compared: tuple[int, ...]
     of_seeds: int
     identical: bool

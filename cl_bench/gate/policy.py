@@ -94,7 +94,7 @@ class TrajectoryRule:
 
 
 @dataclass(frozen=True)
-class Policy:
+class GatePolicy:
     """All demands on a candidate."""
 
     metrics: Mapping[str, MetricRule]
@@ -113,12 +113,12 @@ def default_policy_text() -> str:
     return files("cl_bench.gate").joinpath("policy.toml").read_text(encoding="utf-8")
 
 
-def default_policy() -> Policy:
+def default_policy() -> GatePolicy:
     """The policy that holds when none is given."""
     return parse_policy(default_policy_text(), "the default policy")
 
 
-def load_policy(path: Path) -> Policy:
+def load_policy(path: Path) -> GatePolicy:
     """The policy in a file; one that cannot be read or understood is a `UsageError`."""
     try:
         text = path.read_bytes().decode()
@@ -132,7 +132,7 @@ def load_policy(path: Path) -> Policy:
     return parse_policy(text, str(path))
 
 
-def parse_policy(text: str, source: str) -> Policy:
+def parse_policy(text: str, source: str) -> GatePolicy:
     """The policy that a TOML text states; `source` names it in errors."""
     try:
         found = tomllib.loads(text)
@@ -145,7 +145,7 @@ def parse_policy(text: str, source: str) -> Policy:
     version = top.take("version", _version, None)
     if version is None:
         raise UsageError(f"{source}: version is missing; write version = {POLICY_VERSION}.")
-    policy = Policy(
+    policy = GatePolicy(
         {name: _metric(name, entry) for name, entry in top.tables("metrics", RUN_METRICS)},
         {name: _trajectory(name, entry) for name, entry in top.tables("trajectory", TRAJECTORIES)},
         top.take("level", partial(_number, _LEVELS), 0.95),

@@ -23,7 +23,7 @@ from cl_bench.analysis.run_values import METRIC_VERSION
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.contract.text import printable
 from cl_bench.gate.policy import (
-    Policy,
+    GatePolicy,
     default_policy,
     default_policy_text,
     load_policy,
@@ -54,7 +54,7 @@ class Reference:
 
     path: Path
     runs: Sequence[RunTables]
-    policy: Policy
+    policy: GatePolicy
 
 
 def open_reference(path: Path) -> Reference:

@@ -22,9 +22,9 @@ from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.gate.cases import Paired, left_out, pair_up, require_comparable
 from cl_bench.gate.drift import drift_checks
 from cl_bench.gate.outcome import INCONCLUSIVE, PASS, REGRESS, Check, Coverage, GateReport, Skipped
-from cl_bench.gate.policy import OPTIONAL, MetricRule, Policy
+from cl_bench.gate.policy import OPTIONAL, GatePolicy, MetricRule
 from cl_bench.gate.reference import open_reference, require_verified
-from cl_bench.gate.rule import Question, answer, every_seed, identical
+from cl_bench.gate.rule import GateQuestion, answer, every_seed, identical
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.run_tables import RunTables, find_runs
 
@@ -34,7 +34,7 @@ __all__ = ["GateReport", "check"]
 def check(
     candidate: Sequence[Path],
     reference: Path,
-    policy: Policy | None = None,
+    policy: GatePolicy | None = None,
     *,
     verify: bool = False,
 ) -> GateReport:
@@ -61,7 +61,7 @@ ONE_SEED = "one seed: intervals are over its items and speak of this checkpoint 
 def compare(
     candidate: Sequence[RunTables],
     reference: Sequence[RunTables],
-    policy: Policy,
+    policy: GatePolicy,
     *,
     names: tuple[str, str] = ("candidate", "reference"),
 ) -> GateReport:
@@ -91,7 +91,7 @@ def compare(
     )
 
 
-def _checks(paired: Paired, policy: Policy) -> Iterator[Check | Skipped]:
+def _checks(paired: Paired, policy: GatePolicy) -> Iterator[Check | Skipped]:
     yield presence(paired, policy)
     if paired.pairs:
         yield from number_checks(paired, policy)
@@ -104,7 +104,7 @@ def _coverage(paired: Paired) -> Coverage:
     return Coverage(paired.case, seeds, paired.seeds, identical)
 
 
-def presence(paired: Paired, policy: Policy) -> Check:
+def presence(paired: Paired, policy: GatePolicy) -> Check:
     """Whether every seed of the reference was run to its end.
 
     A run that failed or diverged is a regression; a missing one leaves the case undecided, or is a
@@ -125,7 +125,7 @@ def presence(paired: Paired, policy: Policy) -> Check:
     return Check(paired.case, "finished", PASS, f"all {paired.seeds} seeds are done")
 
 
-def number_checks(paired: Paired, policy: Policy) -> Iterator[Check | Skipped]:
+def number_checks(paired: Paired, policy: GatePolicy) -> Iterator[Check | Skipped]:
     """For every metric of the policy a check; one that no run has is undecided, or skipped if the
     policy calls it optional."""
     for name, rule in policy.metrics.items():
@@ -145,7 +145,7 @@ def _check(paired: Paired, name: str, rule: MetricRule, level: float) -> Check |
     if lost:
         return Check(paired.case, name, INCONCLUSIVE, "; ".join(lost), quantity=metric.quantity)
     tolerance = rule.tolerance.at(float(np.mean(known(found.reference))))
-    question = Question(paired.case, name, metric.quantity, rule.better, tolerance, level)
+    question = GateQuestion(paired.case, name, metric.quantity, rule.better, tolerance, level)
     if all(pair.identical for pair in paired.pairs) and found.values == found.reference:
         return identical(question, found)
     if not rule.interval:

@@ -9,7 +9,7 @@ import numpy as np
 
 from cl_bench.analysis.paired import ItemNoise, PairedDifference, known
 from cl_bench.analysis.run_values import Better
-from cl_bench.gate.cases import Case
+from cl_bench.gate.cases import GateCase
 from cl_bench.gate.outcome import INCONCLUSIVE, PASS, REGRESS, Check, GateVerdict, worst
 from cl_bench.metrics.comparison import sample_size
 from cl_bench.metrics.quantities import Quantity
@@ -70,10 +70,10 @@ _SAID = {PASS: "within the tolerance", REGRESS: "worse than the tolerance allows
 
 
 @dataclass(frozen=True)
-class Question:
+class GateQuestion:
     """A difference that is judged, and the tolerance and level at which it is."""
 
-    case: Case
+    case: GateCase
     name: str
     quantity: Quantity
     better: Better
@@ -81,7 +81,7 @@ class Question:
     level: float
 
 
-def answer(question: Question, differences: PairedDifference) -> Check:
+def answer(question: GateQuestion, differences: PairedDifference) -> Check:
     """The check of a difference by its interval."""
     check = described(question, differences)
     interval = differences.student(question.level)
@@ -100,7 +100,7 @@ def without_interval(check: Check, interval: Undefined, differences: PairedDiffe
     return replace(check, interval=interval, reason=said, needed=2)
 
 
-def every_seed(question: Question, differences: PairedDifference) -> Check:
+def every_seed(question: GateQuestion, differences: PairedDifference) -> Check:
     """The check of a quantity without noise: every seed's difference itself decides."""
     worse = min(sign * d for sign in SIGNS[question.better] for d in differences.known)
     verdict = PASS if worse >= -question.tolerance - SLACK else REGRESS
@@ -109,14 +109,14 @@ def every_seed(question: Question, differences: PairedDifference) -> Check:
     return replace(check, verdict=verdict, reason=_SAID[verdict], interval=interval)
 
 
-def identical(question: Question, differences: PairedDifference) -> Check:
+def identical(question: GateQuestion, differences: PairedDifference) -> Check:
     """The check of runs that did the same: nothing is uncertain about their difference."""
     same = "identical: all tables are equal, wall time apart"
     check = described(question, differences)
     return replace(check, verdict=PASS, reason=same, interval=Undefined("identical"))
 
 
-def described(question: Question, differences: PairedDifference) -> Check:
+def described(question: GateQuestion, differences: PairedDifference) -> Check:
     """The numbers of a check, undecided yet."""
     mean = differences.mean
     return Check(
@@ -134,7 +134,7 @@ def described(question: Question, differences: PairedDifference) -> Check:
     )
 
 
-def judged(difference: float, interval: Interval, question: Question) -> GateVerdict:
+def judged(difference: float, interval: Interval, question: GateQuestion) -> GateVerdict:
     """The verdict of `decide`; where neither direction is better, the worse of both answers."""
     mirrored = Interval(-interval.high, -interval.low, interval.level)
     sides = {1: (difference, interval), -1: (-difference, mirrored)}
@@ -142,7 +142,7 @@ def judged(difference: float, interval: Interval, question: Question) -> GateVer
     return worst([decide(*sides[sign], question.tolerance) for sign in signs])
 
 
-def with_needed(check: Check, question: Question, differences: PairedDifference) -> Check:
+def with_needed(check: Check, question: GateQuestion, differences: PairedDifference) -> Check:
     """The check with its reason; if undecided, with how many seeds or items would decide."""
     if check.verdict != INCONCLUSIVE or isinstance(check.interval, Undefined):
         return replace(check, reason=_SAID.get(check.verdict, check.reason))

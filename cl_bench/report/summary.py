@@ -138,8 +138,9 @@ class Summary:
         short = abbreviated(self.attribution)
         rows = []
         for domain, gains in self.attribution.items():
-            lost = isinstance(gains, Undefined)
-            values = [gains if lost else getattr(gains, name) for name in channels]
+            values = [
+                gains if isinstance(gains, Undefined) else getattr(gains, name) for name in channels
+            ]
             rows.append((printable(short[domain]), *map(POINTS.text, values)))
         title = "Gains over the base: trained weights (slow), learner's prompt (fast), both (joint)"
         return section(title, ("domain", *channels), rows)

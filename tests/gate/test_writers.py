@@ -13,7 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from cl_bench.gate import write_data
-from cl_bench.gate.cases import Case
+from cl_bench.gate.cases import GateCase
 from cl_bench.gate.outcome import Check, Coverage, GateReport, Skipped
 from cl_bench.gate.write_data import data, failure, junit, junit_failure
 from cl_bench.gate.write_github import (
@@ -31,7 +31,7 @@ from cl_bench.metrics.stats.bootstrap import Interval
 from cl_bench.metrics.undefined import Undefined
 
 HOSTILE = "evil\n::error::50%,<b>|`x`\x1b[31m\r]]>"
-CASE = Case("fst", "math-to-code")
+CASE = GateCase("fst", "math-to-code")
 GOOD = Check(
     CASE,
     "average_accuracy",
@@ -70,7 +70,7 @@ def report(*checks: Check, notes: tuple[str, ...] = ()) -> GateReport:
 
 
 def hostile() -> GateReport:
-    case = Case(HOSTILE, HOSTILE)
+    case = GateCase(HOSTILE, HOSTILE)
     bad = replace(BAD, case=case, name=HOSTILE, reason=HOSTILE)
     return replace(report(bad, notes=(HOSTILE,)), candidate=HOSTILE, policy=HOSTILE)
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as compute
 
-from cl_bench.analysis.run_values import Point
+from cl_bench.analysis.run_values import EvaluationRow
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.attribution import ChannelAttribution, channel_attribution
 from cl_bench.metrics.undefined import Undefined
@@ -102,7 +102,7 @@ TRANSCRIBED = (
 """Columns of the table `transcripts` that are shown."""
 
 
-class Subject(NamedTuple):
+class LineSubject(NamedTuple):
     """Whose accuracy a line shows, on which problems."""
 
     domain: str
@@ -159,7 +159,7 @@ class Digest:
     """Training samples (RL rollouts) spent by then."""
     rollouts_E: Array
     """All rollouts spent by then."""
-    lines: Mapping[Subject, Line]
+    lines: Mapping[LineSubject, Line]
     steps: Mapping[str, Sequence[float]]
     """Columns of the table `steps`."""
     lineage: Lineage
@@ -180,7 +180,7 @@ class Digest:
     def line(self, domain: str, prompt: str = "learner", weights: str = "trained") -> Line | None:
         """Evaluations on the stream's own problems."""
         setting = next((s for name, s, _ in self.stages if name == domain), "")
-        return self.lines.get(Subject(domain, "stream", setting, prompt, weights))
+        return self.lines.get(LineSubject(domain, "stream", setting, prompt, weights))
 
     def attribution(self, domain: str) -> ChannelAttribution | Undefined:
         """The gains of each channel up to the end of the last stage that has ended."""
@@ -201,7 +201,7 @@ _PROMPTS = ("step", "round", "prompt_id", "parent_id", "text", "score", "fate")
 _SPENT = ("rollouts", *TOKENS, "reflection_calls", "optimizer_steps")
 _TIMING = ("phase", "seconds")
 READ: Mapping[str, Sequence[str]] = {
-    "evaluations": Point._fields,
+    "evaluations": EvaluationRow._fields,
     "items": ITEM_COLUMNS,
     "steps": _STEPS,
     "prompts": _PROMPTS,
@@ -219,7 +219,7 @@ def digest(run: RunTables, name: str) -> Digest:
         (str(stage["domain"]), str(stage.get("setting", "")), int(stage["steps"]))
         for stage in manifest["stream"]["stages"]
     )
-    evaluated = [Point(*row) for row in rows_of(run, "evaluations", Point._fields)]
+    evaluated = [EvaluationRow(*row) for row in rows_of(run, "evaluations", EvaluationRow._fields)]
     points = sorted({row.step: row for row in evaluated}.values(), key=lambda row: row.step)
     ends = tuple(row.at != "inside" for row in points)
     steps = [row.step for row in points]
@@ -246,11 +246,11 @@ def digest(run: RunTables, name: str) -> Digest:
     )
 
 
-def _lines(evaluated: Sequence[Point], steps: Sequence[int]) -> dict[Subject, Line]:
+def _lines(evaluated: Sequence[EvaluationRow], steps: Sequence[int]) -> dict[LineSubject, Line]:
     place = {step: number for number, step in enumerate(steps)}
-    lines: dict[Subject, Line] = {}
+    lines: dict[LineSubject, Line] = {}
     for row in evaluated:
-        subject = Subject(row.domain, row.test_set, row.setting, row.prompt, row.weights)
+        subject = LineSubject(row.domain, row.test_set, row.setting, row.prompt, row.weights)
         if subject not in lines:
             accuracy_E, kl_E = np.full((2, len(steps)), np.nan)
             lines[subject] = Line(accuracy_E, kl_E, row.n_items)

@@ -20,7 +20,7 @@ import numpy as np
 
 from cl_bench.metrics.stats.proportions import wilson
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.page.digest import Digest, Line, Lineage, Subject, Turnover
+from cl_bench.report.page.digest import Digest, Line, Lineage, LineSubject, Turnover
 
 PARTS = ("core", "prompts", "steps", "transcripts")
 """The parts of a record, those that a page keeps longest first."""
@@ -75,7 +75,7 @@ _COMMON = ("stream", "config", "provenance", "model_files", "reflection_files", 
 """Entries of a manifest that many runs have alike."""
 
 
-def _line(subject: Subject, line: Line) -> dict[str, Any]:
+def _line(subject: LineSubject, line: Line) -> dict[str, Any]:
     found = {
         **subject._asdict(),
         "items": line.n_items,
