@@ -49,8 +49,7 @@ class Side:
     def own_settings(self, other: Side) -> dict[str, object]:
         """The settings that both have and do not share."""
         theirs = other.settings
-        mine = self.settings
-        return {n: of for n, of in mine.items() if n in theirs and theirs[n] != of}
+        return {n: of for n, of in self.settings.items() if n in theirs and theirs[n] != of}
 
 
 def read_side(path: Path, learner: str | None = None) -> Side:

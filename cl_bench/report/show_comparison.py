@@ -22,6 +22,7 @@ from cl_bench.metrics.comparison import PermutationTest
 from cl_bench.metrics.quantities import NOTHING, SHARE, p_value
 from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.matrix import value_or_reason
 from cl_bench.report.terminal import add_curve, curve_grid, heading, table
 
 _ENOUGH = 6
@@ -131,7 +132,8 @@ def _notes(found: Comparison) -> Iterator[Text]:
         yield Text("these two checkpoints differ, and nothing of other runs.")
     elif few:
         reach = ", ".join(
-            f"{p_value(smallest[count])} with {count} seed{'s' * (count > 1)}" for count in few
+            f"{p_value(smallest[count])} with {count} seed{'s' * (count > 1)}"
+            for count in few
         )
         yield Text(
             f"\nThe smallest p is {reach}, and intervals are too narrow: "
@@ -251,11 +253,11 @@ def _difference(of: Difference) -> dict[str, Any]:
         "first": _estimate(of.first),
         "second": _estimate(of.second),
         "difference": _estimate(of.difference),
-        "p": _value(test if isinstance(test, Undefined) else test.p),
+        "p": value_or_reason(test if isinstance(test, Undefined) else test.p),
         "smallest_p": exact.smallest_p if exact else None,
-        "seeds_needed": _value(of.seeds_needed),
+        "seeds_needed": value_or_reason(of.seeds_needed),
         "per_seed": {
-            str(seed): {"first": _value(first), "second": _value(second)}
+            str(seed): {"first": value_or_reason(first), "second": value_or_reason(second)}
             for seed, (first, second) in of.per_seed.items()
         },
     }
@@ -269,20 +271,14 @@ def _changes(of: ItemChanges) -> dict[str, Any]:
         "second_only": list(of.wins),
         "first_only": list(of.losses),
         "difference": of.difference,
-        "noise_floor": _value(of.noise_floor),
+        "noise_floor": value_or_reason(of.noise_floor),
     }
 
 
 def _estimate(value: Estimate | Undefined) -> dict[str, Any]:
     if isinstance(value, Undefined):
-        return {**_value(value), "low": None, "high": None, "seeds": 0}
+        return {**value_or_reason(value), "low": None, "high": None, "seeds": 0}
     ends = value.interval
     interval = (None, None) if isinstance(ends, Undefined) else (ends.low, ends.high)
     counts = {"seeds": value.seeds, "of_seeds": value.of_seeds}
-    return {**_value(value.value), "low": interval[0], "high": interval[1], **counts}
-
-
-def _value(value: float | Undefined) -> dict[str, Any]:
-    if isinstance(value, Undefined):
-        return {"value": None, "undefined": value.reason}
-    return {"value": value, "undefined": None}
+    return {**value_or_reason(value.value), "low": interval[0], "high": interval[1], **counts}
