@@ -1,1 +1,1 @@
-"""What runs measured: values of a run, comparability, paired differences."""
+"""Measurements of runs: values of a run, comparability, paired differences."""

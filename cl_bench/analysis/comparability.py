@@ -1,4 +1,4 @@
-"""What makes two runs comparable: one stream, the same test problems, sampler, model and budget."""
+"""The key that makes two runs comparable: stream, test problems, sampler, model, budget."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Facts = tuple[tuple[str, Any], ...]
 
 @dataclass(frozen=True)
 class Key:
-    """What runs have to have in common to be ranked together, seeds apart.
+    """The facts that runs have in common where they are ranked together, seeds apart.
 
     Equal and hashable by what counts: a model is its files, wherever they lie.
     """
@@ -47,7 +47,7 @@ class Key:
     """Domain, version of the domain and setting of every stage. How many steps it takes is the
     learner's affair: what it may spend in it is the budget."""
     conditions: Facts
-    """What else the stream tells the learner: level of feedback, announced boundaries."""
+    """Other facts that the stream tells the learner: level of feedback, announced boundaries."""
     sampler: Facts
     """How test problems are asked: by which engine, temperature, longest response, problems,
     samples, how often, and of which domains outside the stream."""
@@ -61,7 +61,7 @@ class Key:
     """The model by the name that the run was given."""
 
     def differences(self, other: Key) -> list[str]:
-        """What keeps runs of the two from being compared, a line each; empty if they are equal."""
+        """Why runs of the two are not compared, a line each; empty if they are equal."""
         return [f"{what} {mine} against {theirs}" for what, mine, theirs in self._unequal(other)]
 
     def differing(self, other: Key) -> tuple[str, ...]:
@@ -70,13 +70,11 @@ class Key:
 
     def words(self) -> tuple[str, ...]:
         """The key in words, a fact each."""
-        facts = dict(self.sampler)
-        stages = (f"{_name(stage)} ({', '.join(_details(stage))})" for stage in self.stages)
-        asked = [f"{name} {value}" for name, value in facts.items()]
+        asked = [f"{name} {value}" for name, value in self.sampler]
         told = [f"{name} {_plain(value)}" for name, value in self.conditions]
         return (
             f"stream {self.stream}, version {self.version}",
-            f"stages: {', '.join(stages)}",
+            f"stages: {', '.join(map(_stage, self.stages))}",
             f"training samples {_sum(self.budget)}",
             f"model {self._model()}",
             *told,
@@ -85,14 +83,15 @@ class Key:
         )
 
     def _unequal(self, other: Key) -> Iterable[tuple[str, object, object]]:
-        """What differs, and the value of either, in words."""
+        """The names of differing facts, and the value of either, in words."""
         pairs: list[tuple[str, object, object]] = [
             ("stream", self.stream, other.stream),
             ("stream version", self.version, other.version),
         ]
         if len(self.stages) == len(other.stages):
             for number, stages in enumerate(zip(self.stages, other.stages, strict=True), 1):
-                pairs += _facts(*stages, f" of stage {number} ({_name(stages[0])})")
+                domain = dict(stages[0])["domain"]
+                pairs += _facts(*stages, f" of stage {number} ({domain})")
         else:
             pairs.append(("number of stages", len(self.stages), len(other.stages)))
         pairs += _facts(self.conditions, other.conditions)
@@ -119,6 +118,7 @@ def key_of(manifest: Mapping[str, Any]) -> Key:
     steps = [int(stage["steps"]) for stage in stream["stages"]]
     asked = stream["retention"] if evaluation["retention_items"] else ()
     outside = [f"{one['domain']} (version {one['domain_version']})" for one in asked]
+    model = Path(str(manifest["model"]))  # of a folder somewhere the last part is its name
     return Key(
         stream=str(stream["name"]),
         version=str(stream["version"]),
@@ -139,7 +139,7 @@ def key_of(manifest: Mapping[str, Any]) -> Key:
         ),
         budget=tuple(count * per_step for count in steps),
         model=_model_of(manifest),
-        model_name=_short(str(manifest["model"])),
+        model_name=model.name if model.is_absolute() else str(manifest["model"]),
     )
 
 
@@ -153,12 +153,16 @@ def items_of(run: RunTables) -> dict[str, str]:
     for domain, uid, test_set in set(rows_of(run, "items", columns, first=True)):
         if test_set == "stream":
             uids.setdefault(domain, set()).add(uid)
-    return {domain: _hash(sorted(uids[domain])) for domain in sorted(uids)}
+    texts = {domain: "\n".join(sorted(uids[domain])) for domain in sorted(uids)}
+    return {
+        domain: sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+        for domain, text in texts.items()
+    }
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What one run was asked: its key, its seed, and the test problems that go with the seed."""
+    """The questions to one run: its key, its seed, and the test problems that go with the seed."""
 
     key: Key
     seed: int
@@ -199,15 +203,12 @@ def differences(first: Iterable[RunTables], second: Iterable[RunTables]) -> list
     return list(dict.fromkeys(lines))
 
 
-def _name(stage: Facts) -> object:
-    return dict(stage)["domain"]
-
-
-def _details(stage: Facts) -> list[str]:
-    values = dict(stage)
-    version = values["domain version"]
-    shown = [f"version {version}"] if version is not None else []
-    return [*shown, str(values["setting"])]
+def _stage(stage: Facts) -> str:
+    """`math (version 1, default)`."""
+    facts = dict(stage)
+    version = facts["domain version"]
+    known = "" if version is None else f"version {version}, "
+    return f"{facts['domain']} ({known}{facts['setting']})"
 
 
 def _facts(mine: Facts, theirs: Facts, where: str = "") -> list[tuple[str, object, object]]:
@@ -226,21 +227,11 @@ def _model_of(manifest: Mapping[str, Any]) -> str:
     return f"{manifest['model']}@{revision}" if revision else str(manifest["model"])
 
 
-def _short(name: str) -> str:
-    """A model's name; of a folder somewhere its last part."""
-    return Path(name).name if Path(name).is_absolute() else name
-
-
 def _plain(value: object) -> object:
-    known = {True: "yes", False: "no"}
     if isinstance(value, bool):
-        return known[value]
+        return "yes" if value else "no"
     return "not recorded" if value is None else value
 
 
 def _sum(amounts: Iterable[int]) -> str:
     return " + ".join(f"{amount:,}" for amount in amounts)
-
-
-def _hash(uids: list[str]) -> str:
-    return sha256("\n".join(uids).encode("utf-8", "surrogatepass")).hexdigest()[:12]

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TABLES = ("evaluations", "items", "steps", "prompts", "ledger", "transcripts")
-"""What a run's numbers are; `timing`, and the columns of seconds, are a machine's."""
+"""The tables of a run's numbers; `timing`, and the columns of seconds, are a machine's."""
 _CLOCK = "seconds"
 
 

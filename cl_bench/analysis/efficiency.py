@@ -7,7 +7,7 @@ from math import log2
 
 import numpy as np
 
-from cl_bench.analysis.entries import Entry
+from cl_bench.analysis.entries import RunEntry
 from cl_bench.analysis.paired import BySeed
 from cl_bench.analysis.run_values import Axis
 from cl_bench.contract.registry import REFERENCE_LEARNER
@@ -17,8 +17,8 @@ from cl_bench.metrics.undefined import Undefined
 
 
 def efficiencies(
-    own: Mapping[int, Entry],
-    reference: Mapping[int, Entry] | None,
+    own: Mapping[int, RunEntry],
+    reference: Mapping[int, RunEntry] | None,
     seeds: Sequence[int],
     axis: Axis,
     who: str = REFERENCE_LEARNER,
@@ -38,7 +38,7 @@ def efficiencies(
     return {seed: _of_seed(own.get(seed), reference.get(seed), axis, who) for seed in seeds}
 
 
-def log_ratios(by_seed: BySeed, own: Mapping[int, Entry]) -> BySeed:
+def log_ratios(by_seed: BySeed, own: Mapping[int, RunEntry]) -> BySeed:
     """The ratios as log2, whose mean is that of the geometric mean; none at all if one is lacking.
 
     A learner that never came to the level with some of its finished runs has no efficiency: those
@@ -57,7 +57,7 @@ def log_ratios(by_seed: BySeed, own: Mapping[int, Entry]) -> BySeed:
 
 
 def _of_seed(
-    own: Entry | None, reference: Entry | None, axis: Axis, called: str
+    own: RunEntry | None, reference: RunEntry | None, axis: Axis, called: str
 ) -> float | Undefined:
     if reference is None:
         return Undefined(f"no run of {called} with this seed")

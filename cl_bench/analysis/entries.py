@@ -8,25 +8,28 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from cl_bench.analysis.comparability import Setup
-from cl_bench.analysis.plugin_metrics import plugin_metrics
-from cl_bench.analysis.run_values import RUN_METRICS, Axis, Measured
+from cl_bench.analysis.plugin_metrics import plugin_metrics, plugin_quantity
+from cl_bench.analysis.run_values import RUN_METRICS, Axis, Column, Measured
 from cl_bench.contract.errors import ClBenchError
 from cl_bench.metrics.arrays import Array
+from cl_bench.metrics.quantities import RATIO
 from cl_bench.metrics.undefined import Undefined, finite
 from cl_bench.store.run_tables import RunTables
 
+Settings = tuple[tuple[str, object], ...]
+"""Names and values."""
 Status = Literal["done", "diverged", "failed", "running", "missing"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
 DAMAGED = (ClBenchError, KeyError, TypeError, ValueError, AttributeError)
-"""What reading a run raises whose files are not what a run writes."""
+"""The errors of reading a run whose files are not those that a run writes."""
 _AXES: tuple[Axis, ...] = get_args(Axis)
 _NO_SETTING = ("seed",)
 
 
 @dataclass(frozen=True)
-class Code:
-    """What made a run."""
+class RunCode:
+    """The code that made a run."""
 
     source_hash: str | None
     dirty: bool
@@ -36,13 +39,13 @@ class Code:
 
 
 @dataclass(frozen=True, eq=False)
-class Entry:
+class RunEntry:
     """One run; what is not done has no values but a reason."""
 
     path: Path
     setup: Setup
     learner: str
-    settings: tuple[tuple[str, object], ...]
+    settings: Settings
     """Everything about learning that was configured, but the seed."""
     status: Status
     reason: str
@@ -52,7 +55,7 @@ class Entry:
     curves: Mapping[Axis, tuple[Array, Array]]
     """Mean accuracy over the stages at every evaluation, and the samples spent by then; empty
     unless it is done."""
-    code: Code
+    code: RunCode
 
     @property
     def seed(self) -> int:
@@ -65,14 +68,14 @@ class Entry:
         return Undefined(f"{_SAID[self.status]}{f': {self.reason}' if self.reason else ''}")
 
 
-def own_metrics(entries: Iterable[Entry]) -> list[str]:
+def own_metrics(entries: Iterable[RunEntry]) -> list[str]:
     """The metrics of plug-ins that some of the runs have, by name."""
     return list(
         dict.fromkeys(name for e in entries for name in e.values if name not in RUN_METRICS)
     )
 
 
-def read_entry(run: RunTables) -> Entry:
+def read_entry(run: RunTables) -> RunEntry:
     """The entry of a run; a damaged table or manifest is a `RunDirectoryError`, `KeyError`, ..."""
     measured = Measured(run)
     manifest = measured.manifest
@@ -83,7 +86,7 @@ def read_entry(run: RunTables) -> Entry:
         values = {name: finite(metric.value(measured)) for name, metric in RUN_METRICS.items()}
         values |= plugin_metrics(measured.matrix())
         curves = {axis: _curve(measured, axis) for axis in _AXES}
-    return Entry(
+    return RunEntry(
         path=run.path,
         setup=Setup.of(run, manifest),
         learner=str(manifest["learner"]),
@@ -112,14 +115,14 @@ def _ended(manifest: Mapping[str, Any]) -> tuple[Status, str]:
     return status, str(manifest.get("reason") or "") if status != "done" else ""
 
 
-def _settings(config: Mapping[str, Any]) -> tuple[tuple[str, object], ...]:
+def _settings(config: Mapping[str, Any]) -> Settings:
     """Everything about learning but the seed."""
     return tuple((name, of) for name, of in config["learning"].items() if name not in _NO_SETTING)
 
 
-def _code(manifest: Mapping[str, Any]) -> Code:
+def _code(manifest: Mapping[str, Any]) -> RunCode:
     provenance = manifest.get("provenance") or {}
-    return Code(
+    return RunCode(
         source_hash=provenance.get("source_hash"),
         dirty=bool(provenance.get("git_dirty")),
         plugins=tuple(f"{name} {of}" for name, of in (manifest.get("plugins") or {}).items()),
@@ -132,3 +135,29 @@ _SAID: Mapping[Status, str] = {
     "running": "the run is unfinished",
     "missing": "there is no run",
 }
+
+
+PLASTICITY = "plasticity_ratio"
+EFFICIENCY: Mapping[str, Axis] = {
+    "sample_efficiency": "samples_slow",
+    "sample_efficiency_rollouts": "rollouts",
+}
+"""The axis on which a learner's samples are counted, by metric."""
+
+
+def columns(plugins: Iterable[str] = ()) -> dict[str, Column]:
+    """By name; those of plug-ins' metrics, which are named, come last."""
+    found: dict[str, Column] = {}
+    for name, metric in RUN_METRICS.items():
+        if name == "rollouts":
+            found |= _COMPARED
+        found[name] = metric
+    return found | {name: Column(name, plugin_quantity(name), "neither") for name in plugins}
+
+
+_COMPARED: Mapping[str, Column] = {
+    PLASTICITY: Column("plasticity against the base", RATIO, "higher"),
+    "sample_efficiency": Column("sample efficiency, training samples", RATIO, "higher"),
+    "sample_efficiency_rollouts": Column("sample efficiency, all rollouts", RATIO, "higher"),
+}
+"""Numbers of a run that need other runs."""

@@ -13,8 +13,8 @@ from cl_bench.analysis.run_values import Measured
 from cl_bench.metrics.comparison import sampling_noise_floor
 from cl_bench.metrics.undefined import Undefined
 
-Scores = Mapping[str, Mapping[str, list[float]]]
-"""By domain and uid, the scores of all samples."""
+_Scores = tuple[list[float], list[float]]
+"""Of one problem, the scores of the reference's and of the run's responses."""
 
 
 @dataclass(frozen=True)
@@ -58,67 +58,46 @@ def item_changes(pairs: Sequence[Pair]) -> dict[str, ItemChanges]:
 
     Problems that only one of a pair was asked are left out; so is a domain without a common one.
     """
-    by_domain: dict[str, list[_Shared]] = {}
+    by_domain: dict[str, list[dict[str, _Scores]]] = {}
     for pair in pairs:
         before, after = final_scores(pair.reference), final_scores(pair.run)
         for domain in dict.fromkeys(pair.reference.stages):
-            uids = [uid for uid in before.get(domain, {}) if uid in after.get(domain, {})]
-            if uids:
-                scores = [(before[domain][uid], after[domain][uid]) for uid in uids]
-                by_domain.setdefault(domain, []).append(_Shared(uids, scores))
-    return {domain: _changes(shared) for domain, shared in by_domain.items()}
+            theirs, ours = before.get(domain, {}), after.get(domain, {})
+            shared = {uid: (theirs[uid], ours[uid]) for uid in theirs if uid in ours}
+            if shared:
+                by_domain.setdefault(domain, []).append(shared)
+    return {domain: _changes(of) for domain, of in by_domain.items()}
 
 
-@dataclass(frozen=True)
-class _Shared:
-    """The problems of one domain that both runs of a pair were asked."""
-
-    uids: Sequence[str]
-    scores: Sequence[tuple[list[float], list[float]]]
-    """Of every problem, the scores of the reference's and of the run's responses."""
-
-    def means(self) -> tuple[list[float], list[float]]:
-        return (
-            [float(np.mean(before)) for before, _ in self.scores],
-            [float(np.mean(after)) for _, after in self.scores],
-        )
-
-    def floor(self) -> float | Undefined:
-        """The noise floor of the difference of the two."""
-        floors = [
-            sampling_noise_floor(means, min(len(of[side]) for of in self.scores))
-            for side, means in enumerate(self.means())
-        ]
-        known = [floor for floor in floors if not isinstance(floor, Undefined)]
-        if len(known) < len(floors):
-            return next(floor for floor in floors if isinstance(floor, Undefined))
-        # Each floor is of two scorings of one checkpoint; this one is of one scoring of either.
-        return sqrt(sum(floor**2 for floor in known) / 2)
-
-
-def _changes(pairs: Sequence[_Shared]) -> ItemChanges:
+def _changes(pairs: Sequence[Mapping[str, _Scores]]) -> ItemChanges:
     solved: dict[tuple[bool, bool], list[str]] = {}
-    differences = []
-    for pair in pairs:
-        before, after = pair.means()
+    differences, floors = [], []
+    for shared in pairs:
+        before, after = ([float(np.mean(of[side])) for of in shared.values()] for side in (0, 1))
         differences.append(float(np.mean(after) - np.mean(before)))
-        for uid, one, other in zip(pair.uids, before, after, strict=True):
+        samples = [min(len(of[side]) for of in shared.values()) for side in (0, 1)]
+        sides = zip((before, after), samples, strict=True)
+        # Each is of two scorings of one checkpoint; the difference is of one scoring of either.
+        both = _together([sampling_noise_floor(means, count) for means, count in sides])
+        floors.append(both if isinstance(both, Undefined) else sqrt(both / 2))
+        for uid, one, other in zip(shared, before, after, strict=True):
             solved.setdefault((one >= 0.5, other >= 0.5), []).append(uid)
+    total = _together(floors)
     return ItemChanges(
         both=len(solved.get((True, True), [])),
         neither=len(solved.get((False, False), [])),
         wins=tuple(solved.get((False, True), [])),
         losses=tuple(solved.get((True, False), [])),
         difference=float(np.mean(differences)),
-        noise_floor=_floor([pair.floor() for pair in pairs]),
+        noise_floor=total if isinstance(total, Undefined) else sqrt(total) / len(floors),
     )
 
 
-def _floor(floors: Sequence[float | Undefined]) -> float | Undefined:
-    """The floor of the mean of differences that have these floors."""
+def _together(floors: Sequence[float | Undefined]) -> float | Undefined:
+    """The sum of squares; undefined with the first reason where one is."""
     total = 0.0
     for floor in floors:
         if isinstance(floor, Undefined):
             return floor
         total += floor**2
-    return sqrt(total) / len(floors)
+    return total

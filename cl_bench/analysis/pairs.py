@@ -36,7 +36,7 @@ SEED = 20_050_115
 _PSEUDO = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0], [1.0, 1.0]])
 """Run and reference on what is added, half an item each."""
 
-Point = tuple[int, str, str]
+EvaluationPoint = tuple[int, str, str]
 """An evaluation: step, domain, prompt."""
 
 
@@ -127,7 +127,7 @@ class ItemScores:
                 values[side, draw] = value
         return self._summary(values[0] - values[1])
 
-    def of_points(self, points: Sequence[Point]) -> ItemNoise:
+    def of_points(self, points: Sequence[EvaluationPoint]) -> ItemNoise:
         """The difference run − reference of the mean accuracy over some evaluations."""
         axes = self._axes
         places = [
@@ -173,7 +173,7 @@ def _resampled(score_2_N_P_E: Array, rng: np.random.Generator) -> Array:
 
 @dataclass(frozen=True)
 class _Axes:
-    """What the axes of accuracies stand for."""
+    """The meaning of the axes of accuracies."""
 
     prompts: tuple[str, ...]
     steps: tuple[int, ...]

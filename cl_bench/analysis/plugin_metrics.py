@@ -19,7 +19,7 @@ from cl_bench.metrics.undefined import Undefined
 
 
 def metric_fault(found: Any, _name: str) -> str:
-    """What is wrong with an object that a plug-in offers as a `Metric`; empty if nothing is."""
+    """The fault of an object that a plug-in offers as a `Metric`; empty if it has none."""
     if not isinstance(found, Metric):
         return (
             f"it is of type {type(found).__name__}; offer a Metric, with summary and function "
@@ -53,7 +53,7 @@ def plugin_metrics(acc_I_J: NDArray[np.float64]) -> dict[str, float | Undefined]
 
 
 def plugin_quantity(name: str) -> Quantity:
-    """What a metric of a plug-in measures; a number of no unit if it is not installed here."""
+    """The quantity of a metric of a plug-in; a number of no unit if it is not installed here."""
     if name in PLUGIN_METRICS:
         with suppress(PluginError):
             return PLUGIN_METRICS.load(name).quantity

@@ -1,4 +1,4 @@
-"""What one run is measured by: a number, or `Undefined` with its reason, from its tables alone.
+"""The metrics of one run: a number, or `Undefined` with its reason, from its tables alone.
 
 Leaderboards, comparisons and the gate all take their numbers from `RUN_METRICS`, so that a name
 means the same number everywhere.
@@ -46,20 +46,22 @@ not compared."""
 
 Better = Literal["higher", "lower", "neither"]
 Axis = Literal["samples_slow", "rollouts"]
-"""What a learning curve is drawn over: training samples of RL, or all rollouts."""
+"""The axis of a learning curve: training samples of RL, or all rollouts."""
 
 
-class Point(NamedTuple):
+class EvaluationRow(NamedTuple):
     """One row of `evaluations`."""
 
+    domain: str
     test_set: str
+    setting: str
+    prompt: str
     weights: str
     step: int
     stage: int
     at: str
-    domain: str
-    prompt: str
     accuracy: float
+    n_items: int
     kl_policy_base: float
     kl_deployed_start: float | None
     format_rate: float | None
@@ -102,18 +104,18 @@ class Measured:
         return rows_of(self.run, name, columns)
 
     @cached_property
-    def evaluated(self) -> list[Point]:
+    def evaluated(self) -> list[EvaluationRow]:
         """All rows of `evaluations`."""
-        return [Point(*row) for row in self.rows("evaluations", *Point._fields)]
+        return [EvaluationRow(*row) for row in self.rows("evaluations", *EvaluationRow._fields)]
 
     @cached_property
-    def points(self) -> list[Point]:
+    def points(self) -> list[EvaluationRow]:
         """Those of the stream's problems and the policy in training."""
         return [p for p in self.evaluated if p.test_set == "stream" and p.weights == "trained"]
 
     def matrix(self, prompt: str = "learner", column: str = "accuracy") -> Array:
-        """A column of `Point` at the start and at the ends of stages, on the stream's problems:
-        acc_I_J, shape (T+1, T), or the like; NaN where nothing was evaluated."""
+        """A column of `EvaluationRow` at the start and at the ends of stages, on the stream's
+        problems: acc_I_J, shape (T+1, T), or the like; NaN where nothing was evaluated."""
         if (prompt, column) not in self._matrices:
             ends = [p for p in self.points if p.prompt == prompt and p.at != "inside"]
             cells = [(p.stage, p.step, p.domain, getattr(p, column)) for p in ends]
@@ -141,7 +143,7 @@ class Measured:
         return acc_E_J.mean(axis=1), np.array([spent[step] for step in sorted(spent)], float)
 
     def last(self, column: str, prompt: str) -> float | Undefined:
-        """Mean over the stream's domains of a column of `Point` at the stream's end."""
+        """Mean over the stream's domains of a column of `EvaluationRow` at the stream's end."""
         rows = [p for p in self.points if p.prompt == prompt and p.step == self.ends[-1]]
         if not rows:
             return Undefined(f"no evaluation at the stream's end (step {self.ends[-1]})")

@@ -65,7 +65,7 @@ def sheet(rows: int, columns: int, **options: Any) -> Iterator[tuple[Figure, lis
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from cl_bench.report.figures import STYLE
+    from cl_bench.report.blocks.drawings import STYLE
 
     with rc_context(STYLE):
         figure = Figure(figsize=(8.0, 0.6 + 2.8 * rows))

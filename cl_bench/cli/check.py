@@ -81,23 +81,23 @@ class _Output:
         self.junit: Path | None = None
 
     def done(self, report: GateReport) -> None:
+        from cl_bench.gate import write_data
         from cl_bench.gate import write_github as hub
-        from cl_bench.gate import write_json, write_junit
 
         if not self._as_json:
             self._print(report)
         lines, markdown = hub.annotation_lines(report), hub.summary(report)
-        self._write(write_json.data(report), write_junit.junit(report), lines, markdown)
+        self._write(write_data.data(report), write_data.junit(report), lines, markdown)
 
     def failed(self, error: Exception) -> None:
+        from cl_bench.gate import write_data
         from cl_bench.gate import write_github as hub
-        from cl_bench.gate import write_json, write_junit
 
         expected = isinstance(error, ClBenchError)
         message = str(error) if expected else f"unexpected {type(error).__name__}: {error}"
-        failure = write_json.failure(message, getattr(error, "differences", ()))
+        failure = write_data.failure(message, getattr(error, "differences", ()))
         lines, markdown = [hub.annotation_of_error(message)], hub.summary_of_error(message)
-        self._write(failure, write_junit.junit_failure(message), lines, markdown)
+        self._write(failure, write_data.junit_failure(message), lines, markdown)
 
     def _write(self, data: object, junit: bytes, lines: list[str], markdown: str) -> None:
         """Each to its place, where it is asked for."""

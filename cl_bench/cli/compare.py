@@ -29,7 +29,7 @@ def compare(
 ) -> None:
     """Two learners, paired by seed: differences with intervals, tests, problems won and lost."""
     from cl_bench.analysis import comparison
-    from cl_bench.report import comparison_json, show_comparison
+    from cl_bench.report import show_comparison
     from cl_bench.report.terminal import print_shown
 
     pair = _two(learners)
@@ -40,7 +40,7 @@ def compare(
         )
     found = comparison.compare(first, second or first, learners=pair, anyway=anyway)
     if as_json:
-        echo(comparison_json.as_json(found))
+        echo(show_comparison.as_json(found))
     else:
         print_shown(found, show_comparison.show)
 

@@ -49,7 +49,7 @@ def rerun(
     quiet: Annotated[bool, Option("--quiet", help="Say nothing.")] = False,
 ) -> None:
     """Make the runs of a reference again, with the code of today: a candidate."""
-    from cl_bench.gate.rerun import rerun as make_again
+    from cl_bench.gate.reference import rerun as make_again
 
     made = make_again(path, out, seeds=seeds_in(seeds), say=teller(quiet))
     if not quiet:

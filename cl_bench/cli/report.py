@@ -24,7 +24,7 @@ def report(
 ) -> None:
     """Rank runs and write a page about them: leaderboard, figures, every run, from tables alone."""
     from cl_bench.report.page.build import report as make
-    from cl_bench.report.page.words import counted
+    from cl_bench.report.page.contents import counted
 
     done = make(runs, out, figures=figures)
     found = done.contents

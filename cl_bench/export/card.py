@@ -18,8 +18,7 @@ from cl_bench.contract.redaction import short_line
 from cl_bench.export.subject import CardSubject, PromptRow, Prompts
 from cl_bench.metrics.quantities import NATS, NOTHING, SHARE
 from cl_bench.model.named import EMBEDDED, MODELS
-from cl_bench.report.blocks.write_markdown import escaped
-from cl_bench.report.untrusted_markdown import fenced
+from cl_bench.report.blocks.write_markdown import escaped, fenced
 
 _TASK = "text-generation"
 

@@ -1,11 +1,13 @@
-"""Candidate runs beside the reference's: by learner and stream, then paired by seed."""
+"""Candidate runs beside the reference's: by learner and stream, then paired by seed, and whether
+they can be compared at all."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from cl_bench.analysis.comparability import Setup, key_of
 from cl_bench.analysis.pairs import Pair
 from cl_bench.analysis.run_values import Measured
 from cl_bench.contract.errors import UsageError
@@ -16,8 +18,8 @@ _BROKEN = ("failed", "diverged")
 
 
 @dataclass(frozen=True)
-class Case:
-    """What is compared as one: a learner on a stream."""
+class GateCase:
+    """A learner on a stream, whose seeds are compared together."""
 
     learner: str
     stream: str
@@ -30,7 +32,7 @@ class Case:
 class Paired:
     """A case with its seeds."""
 
-    case: Case
+    case: GateCase
     pairs: tuple[Pair, ...]
     """Seeds that are done in both, in order."""
     broken: Mapping[int, str]
@@ -38,7 +40,7 @@ class Paired:
     missing: tuple[int, ...]
     """Seeds of the reference that the candidate lacks."""
     notes: tuple[str, ...]
-    """What is left out of the comparison, and why."""
+    """Runs that are left out of the comparison, and why."""
     unpaired: tuple[RunTables, ...]
     """The candidate's runs that are in no pair."""
     recorded: tuple[RunTables, ...]
@@ -57,8 +59,9 @@ def pair_up(candidate: Sequence[RunTables], reference: Sequence[RunTables]) -> l
     """
     ours, theirs = _by_case("candidate", candidate), _by_case("reference", reference)
     if not ours.keys() & theirs.keys():
+        mine, others = (", ".join(sorted(map(str, cases))) for cases in (ours, theirs))
         raise UsageError(
-            f"The candidate has {_listed(ours)}, the reference has {_listed(theirs)}: nothing can "
+            f"The candidate has {mine}, the reference has {others}: nothing can "
             "be compared. Give runs of one learner on one stream on both sides."
         )
     return [_paired(case, ours.get(case, {}), theirs[case]) for case in sorted(theirs, key=str)]
@@ -73,11 +76,11 @@ def left_out(candidate: Sequence[RunTables], reference: Sequence[RunTables]) -> 
     ]
 
 
-def _by_case(side: str, runs: Sequence[RunTables]) -> dict[Case, dict[int, RunTables]]:
-    found: dict[Case, dict[int, RunTables]] = defaultdict(dict)
+def _by_case(side: str, runs: Sequence[RunTables]) -> dict[GateCase, dict[int, RunTables]]:
+    found: dict[GateCase, dict[int, RunTables]] = defaultdict(dict)
     for run in runs:
         manifest = run.manifest
-        case, seed = Case(manifest["learner"], manifest["stream"]["name"]), manifest["seed"]
+        case, seed = GateCase(manifest["learner"], manifest["stream"]["name"]), manifest["seed"]
         if manifest["status"] == "running":
             raise UsageError(
                 f"The {side}'s run {run.path} is not finished. Go on with "
@@ -92,7 +95,9 @@ def _by_case(side: str, runs: Sequence[RunTables]) -> dict[Case, dict[int, RunTa
     return dict(found)
 
 
-def _paired(case: Case, ours: Mapping[int, RunTables], theirs: Mapping[int, RunTables]) -> Paired:
+def _paired(
+    case: GateCase, ours: Mapping[int, RunTables], theirs: Mapping[int, RunTables]
+) -> Paired:
     wanted = [seed for seed in sorted(theirs) if theirs[seed].manifest["status"] not in _BROKEN]
     if not wanted:
         raise UsageError(
@@ -100,14 +105,18 @@ def _paired(case: Case, ours: Mapping[int, RunTables], theirs: Mapping[int, RunT
             "Give another reference."
         )
     present = [seed for seed in wanted if seed in ours]
-    broken = {seed: _why(ours[seed]) for seed in present if _is_broken(ours[seed])}
+    broken = {
+        seed: _why(ours[seed]) for seed in present if ours[seed].manifest["status"] in _BROKEN
+    }
     notes = [
         f"{case}, seed {seed}: {_why(theirs[seed])} in the reference, so not checked"
         for seed in sorted(theirs.keys() - set(wanted))
     ]
     extra = sorted(ours.keys() - theirs.keys())
     if extra:
-        notes.append(f"{case}: the reference lacks seeds {_numbers(extra)}, so not checked")
+        notes.append(
+            f"{case}: the reference lacks seeds {', '.join(map(str, extra))}, so not checked"
+        )
     done = [seed for seed in present if seed not in broken]
     return Paired(
         case,
@@ -120,19 +129,54 @@ def _paired(case: Case, ours: Mapping[int, RunTables], theirs: Mapping[int, RunT
     )
 
 
-def _is_broken(run: RunTables) -> bool:
-    return run.manifest["status"] in _BROKEN
-
-
 def _why(run: RunTables) -> str:
     reason = run.manifest.get("reason")
     status = str(run.manifest["status"])
     return f"{status} ({one_line(str(reason), 200)})" if reason else status
 
 
-def _listed(cases: Mapping[Case, object]) -> str:
-    return ", ".join(sorted(map(str, cases)))
+class IncomparableError(UsageError):
+    """Runs of candidate and reference were not made under the same conditions."""
+
+    def __init__(self, differences: Sequence[str]) -> None:
+        super().__init__(
+            f"Candidate and reference cannot be compared: {'; '.join(differences)}. Make the "
+            "candidate's runs as the reference's were (`cl-bench reference rerun`), or record the "
+            "reference again (`cl-bench reference record`)."
+        )
+        self.differences = tuple(differences)
 
 
-def _numbers(seeds: Sequence[int]) -> str:
-    return ", ".join(map(str, seeds))
+def require_comparable(cases: Sequence[Paired]) -> None:
+    """Raise `IncomparableError` with all differences, each once, unless every pair compares, and
+    every run of the candidate without a pair was asked what a run of the reference was."""
+    found = [
+        f"{paired.case}: {difference}"
+        for paired in cases
+        for differences in (*map(_differences, paired.pairs), _of_unpaired(paired))
+        for difference in differences
+    ]
+    if found:
+        raise IncomparableError(list(dict.fromkeys(found)))
+
+
+def _differences(pair: Pair) -> Iterator[str]:
+    """Those of what both were asked; items that a run does not have were never asked."""
+    ours, theirs = Setup.of(pair.run.run), Setup.of(pair.reference.run)
+    yield from ours.differences(theirs)
+    for side, setup, stages in (
+        ("candidate", ours, pair.run.stages),
+        ("reference", theirs, pair.reference.stages),
+    ):
+        for domain in dict.fromkeys(stages):
+            if domain not in setup.items:
+                yield f"the {side} has no test problems of {domain} with seed {pair.seed}"
+
+
+def _of_unpaired(paired: Paired) -> Iterator[str]:
+    """Runs of seeds that the reference lacks, and those that failed."""
+    known = [key_of(run.manifest) for run in paired.recorded]
+    for run in paired.unpaired:
+        key = key_of(run.manifest)
+        if key not in known:
+            yield from key.differences(known[0])

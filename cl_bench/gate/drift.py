@@ -6,7 +6,7 @@ evaluation points, answered by the rule of the gate like any number; and the dri
 is a regression if its mean difference is beyond the tolerance and the interval of that point,
 whose level is spread over all points (Bonferroni), excludes 0; it is undecided if its mean
 difference is beyond the tolerance and its interval is not so sure. Points within the tolerance
-pass: that no point was seen beyond it is no proof that none is, which the mean drift gives.
+pass: that no point was seen beyond it does not prove that none is; the mean drift proves that.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from dataclasses import replace
 import numpy as np
 
 from cl_bench.analysis.paired import ItemNoise, PairedDifference, known
-from cl_bench.analysis.pairs import Pair, Point
+from cl_bench.analysis.pairs import EvaluationPoint, Pair
 from cl_bench.analysis.run_values import Measured
 from cl_bench.gate.cases import Paired
-from cl_bench.gate.outcome import Check, Skipped
-from cl_bench.gate.policy import OPTIONAL, TRAJECTORIES, Policy, Tolerance, TrajectoryRule
-from cl_bench.gate.questions import (
-    Question,
+from cl_bench.gate.outcome import INCONCLUSIVE, PASS, REGRESS, Check, Skipped
+from cl_bench.gate.policy import OPTIONAL, TRAJECTORIES, GatePolicy, Tolerance, TrajectoryRule
+from cl_bench.gate.rule import (
+    SLACK,
+    GateQuestion,
     answer,
     described,
     identical,
@@ -31,7 +32,6 @@ from cl_bench.gate.questions import (
     with_needed,
     without_interval,
 )
-from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS, SLACK
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.views import stream_rows
@@ -42,7 +42,7 @@ _NAMED = 3
 _WORST_FIRST = (REGRESS, INCONCLUSIVE, PASS)
 
 
-def drift_checks(paired: Paired, policy: Policy) -> Iterator[Check | Skipped]:
+def drift_checks(paired: Paired, policy: GatePolicy) -> Iterator[Check | Skipped]:
     """For every trajectory of the policy: the mean drift and the drift at every point."""
     for quantity, rule in policy.trajectories.items():
         if paired.pairs:
@@ -132,11 +132,11 @@ class _Course:
         tolerance: Tolerance,
         differences: PairedDifference,
         level: float,
-    ) -> Question:
+    ) -> GateQuestion:
         quantity, _ = TRAJECTORIES[self._quantity]
         allowed = tolerance.at(float(np.mean(known(differences.reference))))
         title = f"{self._quantity}, {name}"
-        return Question(self._paired.case, title, quantity, self._rule.better, allowed, level)
+        return GateQuestion(self._paired.case, title, quantity, self._rule.better, allowed, level)
 
     def _differences(self, places: list[int]) -> PairedDifference:
         """Of the mean over some points."""
@@ -156,7 +156,7 @@ class _Course:
         return items.of_points([self._points[place] for place in places])
 
 
-def _trajectory(run: Measured, quantity: str) -> Mapping[Point, float]:
+def _trajectory(run: Measured, quantity: str) -> Mapping[EvaluationPoint, float]:
     """The values that are there and finite, by point."""
     rows = stream_rows(run.table("evaluations"))
     rows = rows[np.isfinite(rows[quantity])]
@@ -166,7 +166,7 @@ def _trajectory(run: Measured, quantity: str) -> Mapping[Point, float]:
     }
 
 
-def _at(runs: list[Mapping[Point, float]], points: list[Point]) -> Array:
+def _at(runs: list[Mapping[EvaluationPoint, float]], points: list[EvaluationPoint]) -> Array:
     """The values of runs at points, shape (runs, points)."""
     return np.array([[run[point] for point in points] for run in runs], np.float64)
 
@@ -175,6 +175,6 @@ def _rank(check: Check) -> int:
     return _WORST_FIRST.index(check.verdict)
 
 
-def _named(point: Point) -> str:
+def _named(point: EvaluationPoint) -> str:
     step, domain, prompt = point
     return f"step {step}, {domain}, {prompt} prompt"

@@ -1,16 +1,20 @@
-"""What a comparison came to: its checks and the verdict over all of them."""
+"""The outcome of a comparison: its checks and the verdict over all of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
-from cl_bench.gate.cases import Case
-from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS, GateVerdict, worst
+from cl_bench.gate.cases import GateCase
 from cl_bench.metrics.quantities import NUMBER, Quantity
 from cl_bench.metrics.stats.bootstrap import Interval
 from cl_bench.metrics.undefined import Undefined
 
+GateVerdict = Literal["pass", "regress", "inconclusive"]
+PASS: GateVerdict = "pass"
+REGRESS: GateVerdict = "regress"
+INCONCLUSIVE: GateVerdict = "inconclusive"
 EXIT_CODES: Mapping[GateVerdict, int] = {PASS: 0, REGRESS: 1, INCONCLUSIVE: 3}
 """2 is an error: of the command, or because the runs cannot be compared."""
 _NONE = Undefined("not a number")
@@ -20,7 +24,7 @@ _NONE = Undefined("not a number")
 class Check:
     """One question and its answer."""
 
-    case: Case
+    case: GateCase
     name: str
     """Such as `average_accuracy`, `accuracy, mean drift` or `finished`."""
     verdict: GateVerdict
@@ -39,7 +43,7 @@ class Check:
     tolerance: float | None = None
     better: str = "higher"
     needed: int | Undefined | None = None
-    """How many seeds or items would decide; None where that is no question."""
+    """How many seeds or items would decide; None where nothing is undecided."""
     needed_unit: str = "seeds"
 
 
@@ -47,7 +51,7 @@ class Check:
 class Skipped:
     """A question that was not asked, because the policy calls it optional and no run has it."""
 
-    case: Case
+    case: GateCase
     name: str
     reason: str
 
@@ -59,7 +63,7 @@ class Skipped:
 class Coverage:
     """Which seeds of a case were compared."""
 
-    case: Case
+    case: GateCase
     compared: tuple[int, ...]
     of_seeds: int
     identical: bool
@@ -84,8 +88,13 @@ class GateReport:
     coverage: tuple[Coverage, ...]
     checks: tuple[Check, ...]
     notes: tuple[str, ...] = field(default=())
-    """What is left out of the comparison, and what the intervals speak of."""
+    """Runs that are left out of the comparison, and the reach of its intervals."""
     skipped: tuple[Skipped, ...] = field(default=())
+
+    @property
+    def cases(self) -> list[tuple[Coverage, list[Check]]]:
+        """Each case and its checks."""
+        return [(of, [c for c in self.checks if c.case == of.case]) for of in self.coverage]
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -107,3 +116,11 @@ class GateReport:
         """How many checks came to each verdict."""
         found: Sequence[GateVerdict] = [check.verdict for check in self.checks]
         return {verdict: found.count(verdict) for verdict in (PASS, REGRESS, INCONCLUSIVE)}
+
+
+def worst(verdicts: list[GateVerdict]) -> GateVerdict:
+    """One regression is a regression; without one, one that is not decided leaves all undecided."""
+    for verdict in (REGRESS, INCONCLUSIVE):
+        if verdict in verdicts:
+            return verdict
+    return PASS

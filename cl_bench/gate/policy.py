@@ -1,4 +1,4 @@
-"""What the gate asks of a candidate: a TOML file, read strictly.
+"""The demands of the gate on a candidate: a TOML file, read strictly.
 
     version = 1
     level = 0.95                      # of every interval, two-sided
@@ -46,7 +46,7 @@ TRAJECTORIES: Mapping[str, tuple[Quantity, Better]] = {
 better."""
 
 OPTIONAL = "optional = true in [{}.{}] lets that pass"
-"""What to write into a policy for streams that have no such number."""
+"""The entry of a policy for streams that have no such number."""
 OnMissing = Literal["inconclusive", "error"]
 _TOLERANCES: Bounds = (0, 1e12)
 _LEVELS: Bounds = (0.5, 0.9999)
@@ -68,7 +68,7 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class MetricRule:
-    """What is asked of one number of a run."""
+    """The demand on one number of a run."""
 
     tolerance: Tolerance
     better: Better
@@ -81,7 +81,7 @@ class MetricRule:
 
 @dataclass(frozen=True)
 class TrajectoryRule:
-    """What is asked of one quantity over all evaluation points."""
+    """The demand on one quantity over all evaluation points."""
 
     mean: Tolerance
     """For the mean drift over all points."""
@@ -94,8 +94,8 @@ class TrajectoryRule:
 
 
 @dataclass(frozen=True)
-class Policy:
-    """What is asked of a candidate."""
+class GatePolicy:
+    """All demands on a candidate."""
 
     metrics: Mapping[str, MetricRule]
     trajectories: Mapping[str, TrajectoryRule]
@@ -113,12 +113,12 @@ def default_policy_text() -> str:
     return files("cl_bench.gate").joinpath("policy.toml").read_text(encoding="utf-8")
 
 
-def default_policy() -> Policy:
+def default_policy() -> GatePolicy:
     """The policy that holds when none is given."""
     return parse_policy(default_policy_text(), "the default policy")
 
 
-def load_policy(path: Path) -> Policy:
+def load_policy(path: Path) -> GatePolicy:
     """The policy in a file; one that cannot be read or understood is a `UsageError`."""
     try:
         text = path.read_bytes().decode()
@@ -132,7 +132,7 @@ def load_policy(path: Path) -> Policy:
     return parse_policy(text, str(path))
 
 
-def parse_policy(text: str, source: str) -> Policy:
+def parse_policy(text: str, source: str) -> GatePolicy:
     """The policy that a TOML text states; `source` names it in errors."""
     try:
         found = tomllib.loads(text)
@@ -145,7 +145,7 @@ def parse_policy(text: str, source: str) -> Policy:
     version = top.take("version", _version, None)
     if version is None:
         raise UsageError(f"{source}: version is missing; write version = {POLICY_VERSION}.")
-    policy = Policy(
+    policy = GatePolicy(
         {name: _metric(name, entry) for name, entry in top.tables("metrics", RUN_METRICS)},
         {name: _trajectory(name, entry) for name, entry in top.tables("trajectory", TRAJECTORIES)},
         top.take("level", partial(_number, _LEVELS), 0.95),

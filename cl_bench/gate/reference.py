@@ -11,7 +11,8 @@ reach changes only by a new record.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
@@ -22,13 +23,12 @@ from cl_bench.analysis.run_values import METRIC_VERSION
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.contract.text import printable
 from cl_bench.gate.policy import (
-    Policy,
+    GatePolicy,
     default_policy,
     default_policy_text,
     load_policy,
     parse_policy,
 )
-from cl_bench.gate.verified import require_verified
 from cl_bench.store.files import (
     file_hash,
     read_json,
@@ -41,6 +41,7 @@ from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.run_tables import RunTables, find_runs, open_run
 from cl_bench.store.schema import SCHEMA_VERSION
 from cl_bench.verify.packing import pack
+from cl_bench.verify.run import verify_run
 
 REFERENCE_VERSION = 1
 """Counts up whenever an entry of reference.json changes its meaning."""
@@ -53,7 +54,7 @@ class Reference:
 
     path: Path
     runs: Sequence[RunTables]
-    policy: Policy
+    policy: GatePolicy
 
 
 def open_reference(path: Path) -> Reference:
@@ -229,3 +230,64 @@ def _damaged(path: Path, reason: str) -> RunDirectoryError:
         f"The reference {path} cannot be used: {printable(reason)}. Restore it, or record it again "
         "with `cl-bench reference record`."
     )
+
+
+def require_verified(runs: Iterable[RunTables]) -> None:
+    """Raise `RunDirectoryError` for the first run whose tables or manifest have findings."""
+    for run in runs:
+        report = verify_run(run.path)
+        if not report.findings:
+            continue
+        first, more = report.findings[0].text(), len(report.findings) - 1
+        counted = f" and {more} more findings" if more else ""
+        raise RunDirectoryError(
+            f"{run.path} is not what it says of itself: {first}{counted}. `cl-bench results verify "
+            f"{run.path}` lists all; restore it from a copy, or make the run again."
+        )
+
+
+def rerun(
+    reference: Path, out: Path, *, seeds: Sequence[int] = (), say: Callable[[str], None]
+) -> list[Path]:
+    """Make every run of the reference, or those of some seeds, anew below the folder `out`.
+
+    Each has the configuration of its counterpart, and as many threads; the streams and domains are
+    those of today, so that a new version of one shows as what cannot be compared.
+    """
+    runs = _chosen(open_reference(reference).runs, seeds)
+    made = []
+    for number, run in enumerate(runs, 1):
+        path = out / place(run.manifest).with_suffix("")
+        say(f"{number}/{len(runs)} {path}")
+        _make(run.manifest, path)
+        made.append(path)
+    return made
+
+
+def _chosen(runs: Sequence[RunTables], seeds: Sequence[int]) -> list[RunTables]:
+    there = {run.manifest["seed"] for run in runs}
+    for seed in seeds:
+        if seed not in there:
+            known = ", ".join(map(str, sorted(there)))
+            raise UsageError(f"The reference has no run of seed {seed}, but of {known}.")
+    return [run for run in runs if not seeds or run.manifest["seed"] in seeds]
+
+
+def _make(manifest: Mapping[str, Any], path: Path) -> None:
+    from cl_bench.contract.stream import Stream
+    from cl_bench.contract.stream_names import STREAMS
+    from cl_bench.execution.progress import Quiet
+    from cl_bench.execution.runner import Runner
+    from cl_bench.execution.settings import RunConfig
+    from cl_bench.fast.reflection.journal import journal_for
+    from cl_bench.fast.settings import reflection_lm
+
+    config = dataclasses.replace(
+        RunConfig.from_dict(manifest["config"]), threads=manifest["threads"]
+    )
+    course = Stream.from_description(manifest["stream"])
+    if course.name in STREAMS:
+        course = dataclasses.replace(course, version=STREAMS.load(course.name).version)
+    outside = reflection_lm(config.learning).outside
+    journal = journal_for(path, outside=outside, record=None, replay=None)
+    Runner.start(path, course, config, Quiet(), journal)

@@ -9,16 +9,24 @@ docs/gate.md says how a verdict is reached, and what it claims.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from cl_bench.contract.errors import RunDirectoryError
-from cl_bench.gate.compare import compare
-from cl_bench.gate.outcome import GateReport
-from cl_bench.gate.policy import Policy
-from cl_bench.gate.reference import open_reference
-from cl_bench.gate.verified import require_verified
-from cl_bench.store.run_tables import find_runs
+import numpy as np
+
+from cl_bench.analysis.paired import BySeed, ItemNoise, known
+from cl_bench.analysis.pairs import Pair, of_accuracies, paired_values
+from cl_bench.analysis.run_values import RUN_METRICS, RunMetric
+from cl_bench.contract.errors import RunDirectoryError, UsageError
+from cl_bench.gate.cases import Paired, left_out, pair_up, require_comparable
+from cl_bench.gate.drift import drift_checks
+from cl_bench.gate.outcome import INCONCLUSIVE, PASS, REGRESS, Check, Coverage, GateReport, Skipped
+from cl_bench.gate.policy import OPTIONAL, GatePolicy, MetricRule
+from cl_bench.gate.reference import open_reference, require_verified
+from cl_bench.gate.rule import GateQuestion, answer, every_seed, identical
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.store.run_tables import RunTables, find_runs
 
 __all__ = ["GateReport", "check"]
 
@@ -26,7 +34,7 @@ __all__ = ["GateReport", "check"]
 def check(
     candidate: Sequence[Path],
     reference: Path,
-    policy: Policy | None = None,
+    policy: GatePolicy | None = None,
     *,
     verify: bool = False,
 ) -> GateReport:
@@ -45,3 +53,119 @@ def check(
         require_verified([*found, *recorded.runs])
     names = (", ".join(map(str, candidate)), str(reference))
     return compare(found, recorded.runs, policy or recorded.policy, names=names)
+
+
+ONE_SEED = "one seed: intervals are over its items and speak of this checkpoint only"
+
+
+def compare(
+    candidate: Sequence[RunTables],
+    reference: Sequence[RunTables],
+    policy: GatePolicy,
+    *,
+    names: tuple[str, str] = ("candidate", "reference"),
+) -> GateReport:
+    """The candidate's runs beside the reference's, under a policy; `names` is what to call them.
+
+    What cannot be compared is a `UsageError`.
+    """
+    cases = pair_up(candidate, reference)
+    require_comparable(cases)
+    found = [each for paired in cases for each in _checks(paired, policy)]
+    checks = [each for each in found if isinstance(each, Check)]
+    notes = [note for paired in cases for note in paired.notes]
+    skipped = tuple(each for each in found if isinstance(each, Skipped))
+    notes += [f"{paired.case}: {ONE_SEED}" for paired in cases if len(paired.pairs) == 1]
+    if len(checks) == len(cases) and any(paired.pairs for paired in cases):
+        raise UsageError(f"{policy.source} asks for nothing that these runs have: {skipped[-1]}.")
+    return GateReport(
+        candidate=names[0],
+        reference=names[1],
+        policy=policy.source,
+        policy_sha256=policy.sha256,
+        level=policy.level,
+        coverage=tuple(map(_coverage, cases)),
+        checks=tuple(checks),
+        notes=(*notes, *left_out(candidate, reference)),
+        skipped=skipped,
+    )
+
+
+def _checks(paired: Paired, policy: GatePolicy) -> Iterator[Check | Skipped]:
+    yield presence(paired, policy)
+    if paired.pairs:
+        yield from number_checks(paired, policy)
+        yield from drift_checks(paired, policy)
+
+
+def _coverage(paired: Paired) -> Coverage:
+    seeds = tuple(pair.seed for pair in paired.pairs)
+    identical = bool(seeds) and all(pair.identical for pair in paired.pairs)
+    return Coverage(paired.case, seeds, paired.seeds, identical)
+
+
+def presence(paired: Paired, policy: GatePolicy) -> Check:
+    """Whether every seed of the reference was run to its end.
+
+    A run that failed or diverged is a regression; a missing one leaves the case undecided, or is a
+    `UsageError` if the policy says so.
+    """
+    if paired.broken:
+        reasons = "; ".join(f"seed {seed} {why}" for seed, why in paired.broken.items())
+        return Check(paired.case, "finished", REGRESS, reasons)
+    if paired.missing:
+        seeds = ", ".join(map(str, paired.missing))
+        lacking = f"the candidate lacks seeds {seeds} of the reference"
+        if policy.missing_seeds == "error":
+            raise UsageError(
+                f"{paired.case}: {lacking}. Make those runs, or set missing_seeds = "
+                f'"inconclusive" in {policy.source}.'
+            )
+        return Check(paired.case, "finished", INCONCLUSIVE, lacking, needed=paired.seeds)
+    return Check(paired.case, "finished", PASS, f"all {paired.seeds} seeds are done")
+
+
+def number_checks(paired: Paired, policy: GatePolicy) -> Iterator[Check | Skipped]:
+    """For every metric of the policy a check; one that no run has is undecided, or skipped if the
+    policy calls it optional."""
+    for name, rule in policy.metrics.items():
+        yield _check(paired, name, rule, policy.level)
+
+
+def _check(paired: Paired, name: str, rule: MetricRule, level: float) -> Check | Skipped:
+    metric = RUN_METRICS[name]
+    found = paired_values(paired.pairs, metric)
+    lost = [*_lost("candidate", found.values), *_lost("reference", found.reference)]
+    if len(lost) == 2 * len(paired.pairs):
+        said = f"is undefined in all runs ({lost[0]})"
+        if rule.optional:
+            return Skipped(paired.case, name, said)
+        said = f"it {said}; {OPTIONAL.format('metrics', name)}"
+        return Check(paired.case, name, INCONCLUSIVE, said, quantity=metric.quantity)
+    if lost:
+        return Check(paired.case, name, INCONCLUSIVE, "; ".join(lost), quantity=metric.quantity)
+    tolerance = rule.tolerance.at(float(np.mean(known(found.reference))))
+    question = GateQuestion(paired.case, name, metric.quantity, rule.better, tolerance, level)
+    if all(pair.identical for pair in paired.pairs) and found.values == found.reference:
+        return identical(question, found)
+    if not rule.interval:
+        return every_seed(question, found)
+    return answer(question, replace(found, noise=dict(_noise(paired.pairs, metric))))
+
+
+def _noise(pairs: Sequence[Pair], metric: RunMetric) -> Iterator[tuple[int, ItemNoise | Undefined]]:
+    """By seed, for a metric that is computed from accuracies."""
+    for pair in pairs:
+        if of_accuracies(metric, pair.reference):
+            items = pair.items
+            found = items if isinstance(items, Undefined) else items.of_metric(metric)
+            if found is not None:
+                yield pair.seed, found
+
+
+def _lost(side: str, values: BySeed) -> list[str]:
+    return [
+        f"{side}, seed {seed}: {value.reason}"
+        for seed, value in values.items()
+        if isinstance(value, Undefined)
+    ]

@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cl_bench.contract.text import printable
-from cl_bench.gate.outcome import Check, Coverage, GateReport
-from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS
-from cl_bench.gate.words import COLUMNS, cells, conclusion, sentence
+from cl_bench.gate.outcome import INCONCLUSIVE, PASS, REGRESS, Check, Coverage, GateReport
+from cl_bench.gate.write_text import COLUMNS, cells, conclusion, sentence
 from cl_bench.metrics.quantities import percent
 from cl_bench.report.blocks.write_markdown import escaped
 
@@ -55,8 +54,8 @@ def summary(report: GateReport) -> str:
     under = f"policy {escaped(report.policy)}, intervals of {percent(report.level)}"
     title = f"## {_SIGNS[report.verdict]} cl-bench check: {report.verdict}"
     lines = [title, "", f"{beside}, {under}."]
-    for coverage in report.coverage:
-        lines += _case(coverage, [c for c in report.checks if c.case == coverage.case])
+    for coverage, checks in report.cases:
+        lines += _case(coverage, checks)
     lines += ["", *(f"- {escaped(note)}" for note in report.remarks)]
     return "\n".join([*lines, f"**{escaped(conclusion(report))}**", ""])
 

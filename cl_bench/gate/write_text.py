@@ -1,30 +1,56 @@
-"""A report of the gate for people."""
+"""A report of the gate for people, and the words that every form of it has."""
 
 from __future__ import annotations
 
-from io import StringIO
-
-from rich import box
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cl_bench.contract.text import printable
-from cl_bench.gate.outcome import Check, Coverage, GateReport
-from cl_bench.gate.rule import INCONCLUSIVE, PASS, REGRESS
-from cl_bench.gate.words import COLUMNS, cells, conclusion
+from cl_bench.gate.outcome import INCONCLUSIVE, PASS, REGRESS, Check, Coverage, GateReport
 from cl_bench.metrics.quantities import percent
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.terminal import heading, plain_text, table
 
-_WIDTH = 120
+COLUMNS = ("check", "reference", "candidate", "difference", "interval", "tolerance", "verdict")
+
+
+def cells(check: Check) -> tuple[str, ...]:
+    """A check's row under `COLUMNS`; empty where there is no number."""
+    quantity, change = check.quantity, check.quantity.change
+    numbers = ((quantity, check.reference), (quantity, check.candidate), (change, check.difference))
+    return (
+        check.name,
+        *("" if isinstance(number, Undefined) else of.text(number) for of, number in numbers),
+        change.interval(check.interval),
+        "" if check.tolerance is None else quantity.distance.text(check.tolerance),
+        check.verdict,
+    )
+
+
+def sentence(check: Check) -> str:
+    """A check on one line: what was seen and why it came to its verdict."""
+    name, reference, candidate, difference, interval, tolerance, _ = cells(check)
+    if isinstance(check.difference, Undefined):
+        return f"{check.case}: {name}: {check.reason}"
+    numbers = f"{candidate} against {reference}, difference {difference} {interval}".rstrip()
+    if tolerance:
+        numbers += f", tolerance {tolerance}"
+    return f"{check.case}: {name}: {numbers}: {check.reason}"
+
+
+def conclusion(report: GateReport) -> str:
+    """The verdict over all checks, on one line."""
+    counts = report.counts
+    parts = [f"{counts[verdict]} {verdict}" for verdict in counts if counts[verdict]]
+    return f"{report.verdict.upper()}: {len(report.checks)} checks, {', '.join(parts)}"
+
+
 _STYLES = {PASS: "green", REGRESS: "bold red", INCONCLUSIVE: "yellow"}
 
 
 def text(report: GateReport) -> str:
     """The report as plain text, at most 120 columns wide."""
-    console = Console(file=StringIO(), width=_WIDTH, color_system=None, force_terminal=False)
-    with console.capture() as capture:
-        console.print(renderable(report))
-    return "\n".join(line.rstrip() for line in capture.get().strip().splitlines())
+    return plain_text(renderable(report), width=120)
 
 
 def renderable(report: GateReport) -> Group:
@@ -33,27 +59,23 @@ def renderable(report: GateReport) -> Group:
         Text(printable(f"{report.candidate} against {report.reference}")),
         Text(printable(f"policy: {report.policy}; intervals of {percent(report.level)}")),
     ]
-    for coverage in report.coverage:
-        parts += _case(coverage, [c for c in report.checks if c.case == coverage.case])
+    for coverage, checks in report.cases:
+        parts += _case(coverage, checks)
     if report.remarks:
-        parts += [Text("\nNotes", style="bold")]
+        parts += [heading("Notes")]
         parts += [Text(f"  {printable(note)}") for note in report.remarks]
     return Group(*parts, Text(f"\n{conclusion(report)}", style=_STYLES[report.verdict]))
 
 
 def _case(coverage: Coverage, checks: list[Check]) -> list[RenderableType]:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="", show_edge=False)
-    for place, column in enumerate(COLUMNS):
-        last = place == len(COLUMNS) - 1
-        table.add_column(
-            column, justify="left" if place == 0 or last else "right", no_wrap=not place
-        )
+    shown = table(*COLUMNS)
+    shown.columns[0].no_wrap, shown.columns[-1].justify = True, "left"
     for check in checks:
         *numbers, verdict = cells(check)
-        table.add_row(*map(printable, numbers), Text(verdict, style=_STYLES[check.verdict]))
+        shown.add_row(*map(printable, numbers), Text(verdict, style=_STYLES[check.verdict]))
     reasons = [
         Text(f"  {check.verdict}: {printable(check.name)}: {printable(check.reason)}")
         for check in checks
         if check.verdict != PASS
     ]
-    return [Text(f"\n{printable(str(coverage))}", style="bold"), table, *reasons]
+    return [heading(printable(str(coverage))), shown, *reasons]

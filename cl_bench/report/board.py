@@ -1,13 +1,13 @@
-"""What a leaderboard holds (`cl_bench.report.leaderboard` makes it)."""
+"""The parts of a leaderboard (`cl_bench.report.leaderboard` makes it)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cl_bench.analysis.comparability import Key
-from cl_bench.analysis.entries import Status
+from cl_bench.analysis.entries import Settings, Status
 from cl_bench.analysis.run_values import Column
 from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.stats.ranks import Ranks
@@ -15,14 +15,21 @@ from cl_bench.metrics.undefined import Undefined
 
 
 @dataclass(frozen=True, eq=False)
-class Named:
-    """A learner with one setting, among others."""
+class RankedRow:
+    """A learner with one setting, among others: its numbers by metric, means over seeds."""
 
     learner: str
     settings: str
-    """What tells it from other rows of the same learner, such as `learning_rate=0.0009`."""
-    configured: tuple[tuple[str, object], ...]
+    """Tells it from other rows of the same learner, such as `learning_rate=0.0009`."""
+    configured: Settings
     """Everything about learning that was configured, but the seed."""
+    values: Mapping[str, Estimate | Undefined]
+    """The mean over seeds, with its interval and k of n seeds; over several boards, of the means
+    over these."""
+    per_seed: Mapping[str, Mapping[int, float | Undefined]]
+    """By metric, then by seed."""
+    ranks: Mapping[str, Ranks | Undefined]
+    """Undefined where the metric has no better or the row only one seed."""
 
     @property
     def label(self) -> str:
@@ -34,10 +41,18 @@ class Named:
         """The same wherever the same learner was run with the same setting."""
         return self.learner, str(self.configured)
 
+    @property
+    def order(self) -> tuple[bool, float, str]:
+        """Sorts rows: the best average accuracy first, those without one last."""
+        value = self.values["average_accuracy"]
+        if isinstance(value, Undefined):
+            return True, 0.0, self.label
+        return False, -value.value, self.label
+
 
 @dataclass(frozen=True, eq=False)
-class Row(Named):
-    """A learner with one setting, on one board; mappings by metric have the board's `columns`."""
+class BoardRow(RankedRow):
+    """A learner with one setting, on one board; its metrics are the board's `columns`."""
 
     seeds: tuple[int, ...]
     """Those of all of the board's rows, in order."""
@@ -47,14 +62,8 @@ class Row(Named):
     """By seed, why a run failed or diverged, if it said so."""
     runs: Mapping[int, Path]
     """By seed, except the missing ones."""
-    values: Mapping[str, Estimate | Undefined]
-    """By metric: the mean over seeds, with its interval and k of n seeds."""
-    per_seed: Mapping[str, Mapping[int, float | Undefined]]
-    """By metric, then by seed."""
-    ranks: Mapping[str, Ranks | Undefined]
-    """By metric; undefined where the metric has no better or the row only one seed."""
     flags: tuple[str, ...]
-    """What a reader has to mind: `dirty tree`, `mixed code`, `2 of 5 seeds missing`, …"""
+    """Warnings for the reader: `dirty tree`, `mixed code`, `2 of 5 seeds missing`, …"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,23 +77,13 @@ class Board:
     """Name and version: `math-to-code, version 1`."""
     model: str
     budget: str
-    """What a learner may spend in every stage: `5,120 + 5,120 training samples`."""
+    """The samples that a learner may spend in every stage: `5,120 + 5,120 training samples`."""
     reference: str | None
     """Label of the row of `rl` that sample efficiency is measured against."""
     columns: Mapping[str, Column]
-    rows: tuple[Row, ...]
+    rows: tuple[BoardRow, ...]
     notes: tuple[str, ...]
     """Why other rows are not here, and what else to mind."""
-
-
-@dataclass(frozen=True, eq=False)
-class OverallRow(Named):
-    """A learner with one setting over several boards of one model; mappings as in `Row`."""
-
-    values: Mapping[str, Estimate | Undefined]
-    """Of the means over the boards."""
-    per_seed: Mapping[str, Mapping[int, float | Undefined]]
-    ranks: Mapping[str, Ranks | Undefined]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,13 +94,13 @@ class Overall:
     boards: tuple[int, ...]
     """Places in `Leaderboard.boards` of those that are averaged."""
     columns: Mapping[str, Column]
-    rows: tuple[OverallRow, ...]
+    rows: tuple[RankedRow, ...]
     notes: tuple[str, ...]
     """Which learners are not ranked, and what they lack."""
 
 
 @dataclass(frozen=True)
-class Problem:
+class RunProblem:
     """A run that is not, or not wholly, in the leaderboard."""
 
     path: Path
@@ -117,4 +116,22 @@ class Leaderboard:
     boards: tuple[Board, ...]
     overall: tuple[Overall, ...]
     """One per model that has several boards."""
-    problems: tuple[Problem, ...]
+    problems: tuple[RunProblem, ...]
+
+
+def titles(boards: Sequence[Board]) -> list[str]:
+    """Of all boards of a leaderboard: streams, each with what tells it from others of its name,
+    which is the version, the model, the budget or a number."""
+    found = [board.key.stream for board in boards]
+    for tell in (lambda b: f"version {b.key.version}", lambda b: b.model, lambda b: b.budget):
+        alike: dict[str, set[str]] = {}
+        for title, board in zip(found, boards, strict=True):
+            alike.setdefault(title, set()).add(tell(board))
+        found = [
+            f"{title}, {tell(board)}" if len(alike[title]) > 1 else title
+            for title, board in zip(found, boards, strict=True)
+        ]
+    return [
+        title if found.count(title) == 1 else f"{title} ({found[: place + 1].count(title)})"
+        for place, title in enumerate(found)
+    ]

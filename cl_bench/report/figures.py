@@ -17,11 +17,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from cl_bench.contract.text import abbreviated
 from cl_bench.metrics.stats.proportions import wilson
-from cl_bench.report.blocks.drawings import saved
+from cl_bench.report.blocks.drawings import STYLE, percent, saved, shade
 from cl_bench.report.blocks.look import Look, domain_look, named
 from cl_bench.store.files import replacing
 from cl_bench.store.run_directory import RunDirectory
@@ -35,24 +35,6 @@ _CHANNELS = {
     "fast": ("prompts (fast weights)", "#E69F00"),
 }
 _PROMPTS = {"seed": "seed prompt", "learner": "learner's prompt"}
-STYLE: Any = {
-    "axes.axisbelow": True,
-    "axes.edgecolor": "#888888",
-    "axes.grid": True,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlesize": 10,
-    "figure.constrained_layout.use": True,
-    "figure.dpi": 150,
-    "font.size": 9,
-    "grid.color": "#e4e4e4",
-    "grid.linewidth": 0.6,
-    "legend.frameon": False,
-    "lines.linewidth": 1.7,
-    "lines.markersize": 4.5,
-    "text.parse_math": False,
-}
-"""Settings of matplotlib under which every figure of the suite is drawn."""
 
 
 def accuracy_figure(evaluations: pd.DataFrame, stages: Stages) -> Figure:
@@ -65,7 +47,7 @@ def accuracy_figure(evaluations: pd.DataFrame, stages: Stages) -> Figure:
     with rc_context(STYLE):
         figure = Figure(figsize=(8.0, 3.9))
         axes = figure.add_subplot()
-        _shade(axes, stages)
+        _shade_stages(axes, stages)
         same = _same_prompts(evaluations)
         for domain, look in _looks(evaluations):
             rows = _rows(evaluations, domain, "learner")
@@ -76,9 +58,9 @@ def accuracy_figure(evaluations: pd.DataFrame, stages: Stages) -> Figure:
                 seed = _rows(evaluations, domain, "seed")
                 axes.plot(seed["step"], seed["accuracy"], color=look.colour, dashes=(4, 2), lw=1.2)
         axes.set(xlabel="training step of the stream", ylabel="accuracy on test problems")
-        axes.set_xlim(*_room(max(_total(stages), evaluations["step"].max())))
+        axes.set_xlim(*_room(max(_bounds(stages)[-1][1], evaluations["step"].max())))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        _percent(axes)
+        percent(axes)
         _legend(figure, evaluations, _prompt_handles(same))
         return figure
 
@@ -105,7 +87,7 @@ def accuracy_kl_figure(evaluations: pd.DataFrame) -> Figure:
             axes.set_title(f"under the {_PROMPTS[prompt]}")
             axes.set_xlabel("KL(policy ‖ base), nats per token")
             axes.set_xlim(*_room(furthest, 0.04))
-            _percent(axes)
+            percent(axes)
         panels[0].set_ylabel("accuracy on test problems")
         ends: Any = {"color": "#555555", "linestyle": "none"}
         first = Line2D([], [], marker="o", ms=8, mfc="white", mew=1.5, label="start", **ends)
@@ -114,7 +96,7 @@ def accuracy_kl_figure(evaluations: pd.DataFrame) -> Figure:
 
 
 def rollouts_figure(evaluations: pd.DataFrame, ledger: pd.DataFrame, stages: Stages) -> Figure:
-    """What accuracy cost: each stage's own domain against the rollouts spent in that stage, and
+    """The cost of accuracy: each stage's own domain against the rollouts spent in that stage, and
     all rollouts by channel over the stream.
 
     Left, solid lines count every rollout, dotted ones those of RL alone: the gap is what the prompt
@@ -127,11 +109,11 @@ def rollouts_figure(evaluations: pd.DataFrame, ledger: pd.DataFrame, stages: Sta
         _draw_stage_costs(left, evaluations, stages)
         left.set_title("each stage's own domain", pad=18)
         left.set(xlabel="rollouts since the stage began", ylabel="accuracy, learner's prompt")
-        _percent(left)
+        percent(left)
         _draw_channels(right, ledger)
         right.set_title("spent so far, by channel", pad=18)
         right.set(xlabel="training step of the stream", ylabel="rollouts")
-        _shade(right, stages, numbered=True)
+        _shade_stages(right, stages, numbered=True)
         right.margins(x=0)
         right.xaxis.set_major_locator(MaxNLocator(integer=True))
         for axis in (left.xaxis, right.yaxis):
@@ -194,22 +176,14 @@ def _draw_channels(axes: Axes, ledger: pd.DataFrame) -> None:
         axes.legend(loc="upper left")
 
 
-def _shade(axes: Axes, stages: Stages, *, numbered: bool = False) -> None:
-    """Alternate the ground of the stages and write their domains, or numbers, above."""
+def _shade_stages(axes: Axes, stages: Stages, *, numbered: bool = False) -> None:
     short = abbreviated(stage["domain"] for stage in stages)
-    for number, (start, end, domain) in enumerate(_bounds(stages)):
-        axes.axvspan(start, end, color="#eef1f5" if number % 2 else "#f9fafb", zorder=-2, lw=0)
-        if number:
-            axes.axvline(start, color="#888888", lw=0.8, zorder=-1)
-        axes.annotate(
-            str(number + 1) if numbered else named(short[domain]),
-            xy=((start + end) / 2, 1),
-            xytext=(0, 4),
-            xycoords=axes.get_xaxis_transform(),
-            textcoords="offset points",
-            ha="center",
-            color="#444444",
-        )
+    labels = [
+        str(number) if numbered else named(short[stage["domain"]])
+        for number, stage in enumerate(stages, 1)
+    ]
+    bounds = [(start, end) for start, end, _ in _bounds(stages)]
+    shade(axes, bounds, labels, size=STYLE["font.size"], above=4)
 
 
 def _bounds(stages: Stages) -> list[tuple[int, int, str]]:
@@ -219,10 +193,6 @@ def _bounds(stages: Stages) -> list[tuple[int, int, str]]:
         (end - stage["steps"], end, stage["domain"])
         for end, stage in zip(ends, stages, strict=True)
     ]
-
-
-def _total(stages: Stages) -> int:
-    return sum(int(stage["steps"]) for stage in stages)
 
 
 def _rows(evaluations: pd.DataFrame, domain: str, prompt: str) -> pd.DataFrame:
@@ -247,11 +217,6 @@ def _room(last: float, share: float = 0.012) -> tuple[float, float]:
     """Limits of an axis from 0 to `last` with room for a marker at either end."""
     margin = share * max(last, 1e-9)
     return -margin, last + margin
-
-
-def _percent(axes: Axes) -> None:
-    axes.set_ylim(-0.02, 1.02)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
 
 def _prompt_handles(same: bool) -> list[Line2D]:

@@ -7,49 +7,32 @@ counted and never replaced. docs/leaderboard.md explains it to users.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from cl_bench.analysis.columns import columns
-from cl_bench.analysis.comparability import Key
-from cl_bench.analysis.entries import DAMAGED, Entry, Status, own_metrics, read_entry
-from cl_bench.analysis.run_values import Column
+from cl_bench.analysis.comparability import Key, other_items
+from cl_bench.analysis.entries import (
+    DAMAGED,
+    STATUSES,
+    RunEntry,
+    columns,
+    own_metrics,
+    read_entry,
+)
 from cl_bench.contract.errors import ClBenchError
 from cl_bench.contract.registry import REFERENCE_LEARNER
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import (
     Board,
+    BoardRow,
     Leaderboard,
-    Overall,
-    OverallRow,
-    Problem,
-    Row,
-)
-from cl_bench.report.grouping import (
-    Group,
-    code_note,
-    groups,
-    notes_elsewhere,
-    rows_of_group,
-    seeds_note,
+    RunProblem,
 )
 from cl_bench.report.overall import overall
 from cl_bench.report.plasticity_tables import PlasticityTable, find_tables, ratios
 from cl_bench.report.rows import Runs, estimate, make_rows
 from cl_bench.store.run_tables import RunTables, Unreadable, find_runs
-
-__all__ = [
-    "Board",
-    "Column",
-    "Leaderboard",
-    "Overall",
-    "OverallRow",
-    "Problem",
-    "Row",
-    "Status",
-    "leaderboard",
-    "leaderboard_of",
-]
 
 
 def leaderboard_of(paths: Iterable[Path]) -> Leaderboard:
@@ -70,8 +53,16 @@ def leaderboard(
     """
     read, problems = _entries(runs)
     entries = [entry for entry in read if not any(table.made(entry) for table in tables)]
-    problems += [Problem(broken.path, "unreadable", broken.reason) for broken in unreadable]
-    problems += [problem for entry in entries for problem in _ended_badly(entry)]
+    problems += [RunProblem(broken.path, "unreadable", broken.reason) for broken in unreadable]
+    problems += [
+        RunProblem(
+            entry.path,
+            "unfinished" if entry.status == "running" else entry.status,
+            entry.reason or f"its status is {entry.status}",
+        )
+        for entry in entries
+        if entry.status != "done"
+    ]
     found = groups(entries)
     boards = []
     for group in found:
@@ -82,37 +73,30 @@ def leaderboard(
     return Leaderboard(tuple(boards), tuple(overall(boards)), tuple(ordered))
 
 
-def _entries(runs: Iterable[RunTables]) -> tuple[list[Entry], list[Problem]]:
+def _entries(runs: Iterable[RunTables]) -> tuple[list[RunEntry], list[RunProblem]]:
     entries, problems = [], []
     for run in runs:
         try:
             entries.append(read_entry(run))
         except DAMAGED as error:
-            said = str(error) if isinstance(error, ClBenchError) else _described(error)
-            problems.append(Problem(run.path, "unreadable", said))
+            damage = (
+                f"its manifest or tables are not those of a run ({type(error).__name__}: {error})"
+            )
+            said = str(error) if isinstance(error, ClBenchError) else damage
+            problems.append(RunProblem(run.path, "unreadable", said))
     return entries, problems
-
-
-def _described(error: Exception) -> str:
-    return f"its manifest or tables are not those of a run ({type(error).__name__}: {error})"
-
-
-def _ended_badly(entry: Entry) -> list[Problem]:
-    if entry.status == "done":
-        return []
-    kind = "unfinished" if entry.status == "running" else entry.status
-    return [Problem(entry.path, kind, entry.reason or f"its status is {entry.status}")]
 
 
 def _board(
     group: Group, others: Sequence[Group], tables: Sequence[PlasticityTable]
-) -> tuple[Board, list[Problem]]:
+) -> tuple[Board, list[RunProblem]]:
     runs, duplicates = rows_of_group(group)
     entries = [entry for row in runs for entry in row.by_seed.values()]
     shown = columns(own_metrics(entries))
     reference = _reference(runs)
     rows = make_rows(runs, shown, ratios(entries, tables), reference)
-    label = _label(rows, reference)
+    own = (reference.learner, str(reference.settings)) if reference else None
+    label = next((row.label for row in rows if row.key == own), None)
     notes = [] if label is None else [f"Sample efficiency is measured against {label}"]
     key = group.key
     board = Board(
@@ -120,7 +104,7 @@ def _board(
         words=key.words(),
         stream=f"{key.stream}, version {key.version}",
         model=key.model_name or key.model,
-        budget=_budget(key),
+        budget=f"{' + '.join(f'{samples:,}' for samples in key.budget)} training samples",
         reference=label,
         columns=shown,
         rows=tuple(rows),
@@ -143,12 +127,125 @@ def _finished_then_accuracy(row: Runs) -> tuple[int, float]:
     return finished, -1.0 if isinstance(found, Undefined) else found.value
 
 
-def _label(rows: Sequence[Row], reference: Runs | None) -> str | None:
-    if reference is None:
-        return None
-    paths = {entry.path for entry in reference.by_seed.values()}
-    return next(row.label for row in rows if paths & set(row.runs.values()))
+@dataclass(eq=False)
+class Group:
+    """Runs that are compared: one key, and the same test problems for the same seed."""
+
+    key: Key
+    entries: list[RunEntry] = field(default_factory=list)
+    apart: list[str] = field(default_factory=list)
+    """Why these are not with others of the same key."""
+
+    _asked: dict[int, RunEntry] = field(default_factory=dict)
+    """By seed, a run whose test problems are known."""
+
+    def clash(self, entry: RunEntry) -> list[str]:
+        """The test problems in which a run differs from one of its seed."""
+        known = self._asked.get(entry.seed)
+        return other_items(entry.setup, known.setup) if known else []
+
+    def knows(self, entry: RunEntry) -> bool:
+        """Whether the test problems of the run's seed are known here."""
+        return entry.seed in self._asked
+
+    def add(self, entry: RunEntry) -> None:
+        """Take a run in that does not clash."""
+        self.entries.append(entry)
+        if entry.setup.items:
+            self._asked.setdefault(entry.seed, entry)
 
 
-def _budget(key: Key) -> str:
-    return f"{' + '.join(f'{samples:,}' for samples in key.budget)} training samples"
+def groups(entries: Iterable[RunEntry]) -> list[Group]:
+    """All runs in groups, in the order of stream, model and budget.
+
+    Runs of one key that have other problems for a seed make a group of their own: something that
+    should have raised a version did not. A run whose seed says nothing goes with the first ones.
+    """
+    by_key: dict[Key, list[Group]] = {}
+    for entry in sorted(entries, key=lambda entry: entry.path):
+        _join(by_key.setdefault(entry.setup.key, []), entry)
+    found = [group for alike in by_key.values() for group in alike]
+    return sorted(
+        found,
+        key=lambda of: (of.key.stream, of.key.version, of.key.model_name, *of.key.words()),
+    )
+
+
+def _join(alike: list[Group], entry: RunEntry) -> None:
+    clashes = [group.clash(entry) for group in alike]
+    fitting = [group for group, clash in zip(alike, clashes, strict=True) if not clash]
+    fitting.sort(key=lambda group: not group.knows(entry))
+    if fitting:
+        fitting[0].add(entry)
+        return
+    apart = sorted({line for clash in clashes for line in clash})
+    group = Group(entry.setup.key, apart=apart)
+    group.add(entry)
+    for other in alike:
+        other.apart += [line for line in group.apart if line not in other.apart]
+    alike.append(group)
+
+
+def rows_of_group(group: Group) -> tuple[list[Runs], list[RunProblem]]:
+    """The runs by learner and settings, one a seed; those that are left out because there is
+    another of the same seed, of which a finished one is taken, or else the first by path."""
+    by_row: dict[tuple[str, str], dict[int, RunEntry]] = {}
+    problems = []
+    for entry in sorted(group.entries, key=lambda entry: STATUSES.index(entry.status)):
+        taken = by_row.setdefault((entry.learner, str(entry.settings)), {})
+        other = taken.setdefault(entry.seed, entry)
+        if other is not entry:
+            reason = f"the same learner, settings and seed as {other.path}, which is ranked"
+            problems.append(RunProblem(entry.path, "duplicate", reason))
+    runs = [
+        Runs(learner, next(iter(by_seed.values())).settings, by_seed)
+        for (learner, _), by_seed in sorted(by_row.items())
+    ]
+    return runs, problems
+
+
+def notes_elsewhere(group: Group, others: Sequence[Group]) -> list[str]:
+    """Why runs on streams of the same name are not ranked here; the nearest first."""
+    notes = [f"Runs of the same key are ranked apart: {line}" for line in group.apart]
+    alike: dict[tuple[str, ...], list[Group]] = {}
+    for other in others:
+        if other.key.stream == group.key.stream and other.key != group.key:
+            alike.setdefault(group.key.differing(other.key), []).append(other)
+    for names in sorted(alike, key=len):
+        first, *more = alike[names]
+        line = f"{_labels(first)} ({'; '.join(group.key.differences(first.key))})"
+        further = f", and {sum(len(other.entries) for other in more)} runs that differ in the same"
+        notes.append(f"Not ranked here: {line}{further if more else ''}")
+    return notes
+
+
+def seeds_note(rows: Iterable[BoardRow]) -> list[str]:
+    """A note if the rows' numbers are means over different seeds."""
+    labels: dict[tuple[int, ...], list[str]] = {}
+    for row in rows:
+        done = tuple(seed for seed in row.seeds if row.status[seed] == "done")
+        labels.setdefault(done, []).append(row.label)
+    labels.pop((), None)
+    if len(labels) < 2:
+        return []
+    said = "; ".join(
+        f"{', '.join(names)}: {', '.join(map(str, seeds))}"
+        for seeds, names in sorted(labels.items(), key=lambda one: (-len(one[0]), one[0]))
+    )
+    note = (
+        f"Its rows are means over different seeds ({said}): by these alone they differ, even "
+        "before training. Rank intervals compare the seeds that two rows share"
+    )
+    return [note]
+
+
+def code_note(entries: Iterable[RunEntry]) -> list[str]:
+    """A note if the rows were made by several versions of the code."""
+    count = len({entry.code.source_hash for entry in entries})
+    return [f"Its runs were made by {count} versions of the code"] if count > 1 else []
+
+
+def _labels(group: Group) -> str:
+    learners: Mapping[str, None] = dict.fromkeys(sorted(e.learner for e in group.entries))
+    count = len(group.entries)
+    return f"{count} run{'s' if count > 1 else ''} of {', '.join(learners)}"

@@ -22,7 +22,7 @@ from cl_bench.contract.text import printable
 from cl_bench.metrics import METRICS, Undefined
 
 MISSING = ("", "nan", "na", "n/a", "none", "null", "-", "—")
-"""What a missing cell may hold, in small or capital letters."""
+"""The contents of a missing cell, in small or capital letters."""
 _LARGEST = 10_000_000
 _SHAPE = (
     "An accuracy matrix has a row for the base model and one for each stage, and a column for each "
@@ -63,12 +63,13 @@ class OwnMatrix:
             "rows": list(self.rows),
             "tasks": list(self.tasks),
             "accuracy": [[None if np.isnan(x) else float(x) for x in row] for row in self.acc_I_J],
-            "metrics": {name: _entry(value) for name, value in self.metrics().items()},
+            "metrics": {name: value_or_reason(value) for name, value in self.metrics().items()},
         }
         return json.dumps(described, indent=2)
 
 
-def _entry(value: float | Undefined) -> dict[str, float | str | None]:
+def value_or_reason(value: float | Undefined) -> dict[str, float | str | None]:
+    """A number for JSON: its `value`, or null and why it is `undefined`."""
     if isinstance(value, Undefined):
         return {"value": None, "undefined": value.reason}
     return {"value": value, "undefined": None}

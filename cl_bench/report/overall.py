@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from cl_bench.analysis.columns import EFFICIENCY
+from cl_bench.analysis.entries import EFFICIENCY
 from cl_bench.analysis.paired import BySeed
 from cl_bench.analysis.run_values import Column
 from cl_bench.metrics.undefined import Undefined, mean_of
-from cl_bench.report.board import Board, Overall, OverallRow, Row
-from cl_bench.report.rows import differing, estimate, ranks
-from cl_bench.report.titles import titles
+from cl_bench.report.board import Board, BoardRow, Overall, RankedRow, titles
+from cl_bench.report.rows import differing, means_and_ranks
 
 AVERAGED = (
     "average_accuracy",
@@ -25,7 +24,7 @@ AVERAGED = (
 """Metrics whose mean over streams says something."""
 
 
-_ByBoard = Mapping[int, Mapping[tuple[str, str], Row]]
+_ByBoard = Mapping[int, Mapping[tuple[str, str], BoardRow]]
 """By the place of a board, then by learner and settings, the rows that have a value."""
 
 
@@ -67,7 +66,7 @@ def _overall(boards: Sequence[Board], places: Sequence[int], named: Sequence[str
     return Overall(boards[places[0]].model, tuple(chosen), columns, tuple(found), tuple(notes))
 
 
-def _with_value(board: Board) -> dict[tuple[str, str], Row]:
+def _with_value(board: Board) -> dict[tuple[str, str], BoardRow]:
     return {
         row.key: row
         for row in board.rows
@@ -76,7 +75,7 @@ def _with_value(board: Board) -> dict[tuple[str, str], Row]:
 
 
 def _labels(having: _ByBoard) -> dict[tuple[str, str], str]:
-    """What notes call every row: its learner, and what tells it from others of that learner."""
+    """The name of every row in notes: its learner, with the settings that only this row has."""
     one = {key: row for rows in having.values() for key, row in rows.items()}
     told = {key: _settings(row, one.values()) for key, row in one.items()}
     return {
@@ -85,49 +84,33 @@ def _labels(having: _ByBoard) -> dict[tuple[str, str], str]:
     }
 
 
-def _settings(row: Row, rows: Iterable[Row]) -> str:
+def _settings(row: BoardRow, rows: Iterable[BoardRow]) -> str:
     return differing(row.configured, [r.configured for r in rows if r.learner == row.learner])
 
 
 def _rows(
     having: _ByBoard, ranked: Sequence[tuple[str, str]], columns: Mapping[str, Column]
-) -> list[OverallRow]:
+) -> list[RankedRow]:
     one = [next(iter(having.values()))[key] for key in ranked]
     per_seed = [
         {name: _means([rows[key] for rows in having.values()], name) for name in columns}
         for key in ranked
     ]
-    by_metric = {
-        name: ranks([values[name] for values in per_seed], column)
-        for name, column in columns.items()
-    }
     found = [
-        OverallRow(
-            learner=row.learner,
-            settings=_settings(row, one),
-            configured=row.configured,
-            values={name: estimate(name, values[name]) for name in columns},
-            per_seed=values,
-            ranks={name: by_metric[name][place] for name in columns},
+        RankedRow(row.learner, _settings(row, one), row.configured, values, of, ranks)
+        for row, of, (values, ranks) in zip(
+            one, per_seed, means_and_ranks(per_seed, columns), strict=True
         )
-        for place, (row, values) in enumerate(zip(one, per_seed, strict=True))
     ]
-    return sorted(found, key=_order)
+    return sorted(found, key=lambda row: row.order)
 
 
-def _means(rows: Sequence[Row], name: str) -> BySeed:
+def _means(rows: Sequence[BoardRow], name: str) -> BySeed:
     """By seed, the mean over boards; undefined with the first reason where one has no value."""
     assert name not in EFFICIENCY  # whose means are geometric
     seeds = sorted({seed for row in rows for seed in row.seeds})
     return {seed: mean_of(_value(row, name, seed) for row in rows) for seed in seeds}
 
 
-def _value(row: Row, name: str, seed: int) -> float | Undefined:
+def _value(row: BoardRow, name: str, seed: int) -> float | Undefined:
     return row.per_seed[name].get(seed, Undefined("there is no run with this seed on one stream"))
-
-
-def _order(row: OverallRow) -> tuple[bool, float, str]:
-    value = row.values["average_accuracy"]
-    if isinstance(value, Undefined):
-        return True, 0.0, row.label
-    return False, -value.value, row.label

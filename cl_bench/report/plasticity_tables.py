@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
-from cl_bench.analysis.entries import Entry
+from cl_bench.analysis.entries import RunEntry
 from cl_bench.contract.registry import REFERENCE_LEARNER
 from cl_bench.metrics.undefined import Undefined, mean_of
 
@@ -19,7 +19,7 @@ _LARGEST = 10_000_000
 
 @dataclass(frozen=True)
 class PlasticityTable:
-    """What probes on one domain found."""
+    """The results of probes on one domain."""
 
     path: Path
     probe: str
@@ -27,8 +27,8 @@ class PlasticityTable:
     rows: Sequence[Mapping[str, str]]
     """As the file has them."""
 
-    def made(self, entry: Entry) -> bool:
-        """Whether a run is one of the table's probes, which are no part of a leaderboard."""
+    def made(self, entry: RunEntry) -> bool:
+        """Whether a run is one of the table's probes, which a leaderboard leaves out."""
         probes = (self.path.parent / "runs").resolve()
         probed = {Path(row["run"]).name for row in self.rows}
         alike = entry.learner == REFERENCE_LEARNER and entry.setup.key.stream == self.probe
@@ -43,7 +43,7 @@ def find_tables(paths: Iterable[Path]) -> list[PlasticityTable]:
 
 
 def ratios(
-    entries: Sequence[Entry], tables: Sequence[PlasticityTable]
+    entries: Sequence[RunEntry], tables: Sequence[PlasticityTable]
 ) -> dict[Path, float | Undefined]:
     """By the path of a board's run, the ratio after its last stage, mean over the probed domains.
 
@@ -64,7 +64,9 @@ def _mean(
     )
 
 
-def _ratios_in(table: PlasticityTable, entries: Sequence[Entry]) -> dict[Path, float | Undefined]:
+def _ratios_in(
+    table: PlasticityTable, entries: Sequence[RunEntry]
+) -> dict[Path, float | Undefined]:
     """By path, what the table says of runs after their last stage."""
     last = {
         (Path(row["run"]).name, row["stream"], row["learner"], row["run_seed"], row["stage"]): row

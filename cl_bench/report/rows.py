@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from cl_bench.analysis.columns import EFFICIENCY, PLASTICITY
 from cl_bench.analysis.efficiency import efficiencies, log_ratios
-from cl_bench.analysis.entries import Entry, Status
+from cl_bench.analysis.entries import EFFICIENCY, PLASTICITY, RunEntry, Settings, Status
 from cl_bench.analysis.paired import NO_RUN, BySeed, mean_over_seeds
 from cl_bench.analysis.run_values import Column
 from cl_bench.metrics.stats.bootstrap import Estimate, as_ratio
 from cl_bench.metrics.stats.ranks import Ranks, rank_intervals
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.board import Row
+from cl_bench.report.board import BoardRow
 
 _SAID: Mapping[Status, str] = {
     "missing": "missing",
@@ -32,8 +31,8 @@ class Runs:
     """The runs of one row."""
 
     learner: str
-    settings: tuple[tuple[str, object], ...]
-    by_seed: Mapping[int, Entry]
+    settings: Settings
+    by_seed: Mapping[int, RunEntry]
 
 
 def make_rows(
@@ -41,18 +40,60 @@ def make_rows(
     columns: Mapping[str, Column],
     plasticity: Mapping[Path, float | Undefined],
     reference: Runs | None,
-) -> list[Row]:
+) -> list[BoardRow]:
     """A row for each, ranked against one another, best average accuracy first.
 
     `plasticity` has a ratio, or why there is none, for the path of every run.
     """
     seeds = tuple(sorted({seed for row in runs for seed in row.by_seed}))
+    per_seed = [_per_seed(row, seeds, columns, plasticity, reference) for row in runs]
+    compared = [
+        {n: log_ratios(of[n], row.by_seed) if n in EFFICIENCY else of[n] for n in columns}
+        for row, of in zip(runs, per_seed, strict=True)
+    ]
     rows = []
-    for row in runs:
-        per_seed = _per_seed(row, seeds, columns, plasticity, reference)
-        rows.append(_row(row, seeds, _differing(row, runs), per_seed))
-    ranked = with_ranks(rows, columns)
-    return sorted(ranked, key=_order)
+    for row, of, (values, ranks) in zip(
+        runs, per_seed, means_and_ranks(compared, columns), strict=True
+    ):
+        status: dict[int, Status] = {
+            seed: row.by_seed[seed].status if seed in row.by_seed else "missing" for seed in seeds
+        }
+        alike = [other.settings for other in runs if other.learner == row.learner]
+        found = BoardRow(
+            learner=row.learner,
+            settings=differing(row.settings, alike),
+            configured=row.settings,
+            values=values,
+            per_seed=of,
+            ranks=ranks,
+            seeds=seeds,
+            status=status,
+            reasons={seed: entry.reason for seed, entry in row.by_seed.items() if entry.reason},
+            runs={seed: entry.path for seed, entry in sorted(row.by_seed.items())},
+            flags=tuple(_flags(row, status)),
+        )
+        rows.append(found)
+    return sorted(rows, key=lambda row: row.order)
+
+
+def means_and_ranks(
+    compared: Sequence[Mapping[str, BySeed]], columns: Mapping[str, Column]
+) -> list[tuple[dict[str, Estimate | Undefined], dict[str, Ranks | Undefined]]]:
+    """Of every row, by metric: the mean over seeds, and its rank interval among the rows.
+
+    `compared` are the values that are averaged and ranked: of ratios of samples, their log2. A
+    number that is undefined has no ranks for the same reason.
+    """
+    ranked = {name: _ranks([of[name] for of in compared], c) for name, c in columns.items()}
+    found = []
+    for place, of in enumerate(compared):
+        values = {name: estimate(name, of[name]) for name in columns}
+        ranks = {
+            name: value if isinstance(value, Undefined) else ranked[name][place]
+            for name, value in values.items()
+        }
+        found.append((values, ranks))
+    return found
 
 
 def estimate(name: str, by_seed: BySeed) -> Estimate | Undefined:
@@ -61,67 +102,10 @@ def estimate(name: str, by_seed: BySeed) -> Estimate | Undefined:
     return as_ratio(found) if name in EFFICIENCY else found
 
 
-def ranks(by_seeds: Sequence[BySeed], column: Column) -> list[Ranks | Undefined]:
-    """The rank intervals of all rows by one column."""
+def _ranks(by_seeds: Sequence[BySeed], column: Column) -> list[Ranks | Undefined]:
     if column.better == "neither":
         return [Undefined("neither direction is better") for _ in by_seeds]
-    higher = column.better == "higher"
-    return rank_intervals(by_seeds, higher=higher)
-
-
-@dataclass(frozen=True, eq=False)
-class _Unranked:
-    """A row and, by metric, the values that are averaged and ranked: log2 of ratios of samples."""
-
-    row: Row
-    compared: Mapping[str, BySeed]
-
-
-def with_ranks(rows: Sequence[_Unranked], columns: Mapping[str, Column]) -> list[Row]:
-    """The rows with their rank intervals."""
-    by_metric = {
-        name: ranks([row.compared[name] for row in rows], column)
-        for name, column in columns.items()
-    }
-    return [
-        replace(
-            found.row,
-            ranks={name: _rank(found.row, name, by[place]) for name, by in by_metric.items()},
-        )
-        for place, found in enumerate(rows)
-    ]
-
-
-def _rank(row: Row, name: str, found: Ranks | Undefined) -> Ranks | Undefined:
-    """What has no value has no ranks for the same reason."""
-    value = row.values[name]
-    return value if isinstance(value, Undefined) else found
-
-
-def _row(
-    runs: Runs, seeds: Sequence[int], settings: str, per_seed: Mapping[str, BySeed]
-) -> _Unranked:
-    status: dict[int, Status] = {
-        seed: runs.by_seed[seed].status if seed in runs.by_seed else "missing" for seed in seeds
-    }
-    compared = {
-        name: log_ratios(by_seed, runs.by_seed) if name in EFFICIENCY else by_seed
-        for name, by_seed in per_seed.items()
-    }
-    row = Row(
-        learner=runs.learner,
-        settings=settings,
-        configured=runs.settings,
-        seeds=tuple(seeds),
-        status=status,
-        reasons={seed: entry.reason for seed, entry in runs.by_seed.items() if entry.reason},
-        runs={seed: entry.path for seed, entry in sorted(runs.by_seed.items())},
-        values={name: estimate(name, by_seed) for name, by_seed in compared.items()},
-        per_seed=per_seed,
-        ranks={},
-        flags=tuple(_flags(runs, status)),
-    )
-    return _Unranked(row, compared)
+    return rank_intervals(by_seeds, higher=column.better == "higher")
 
 
 def _per_seed(
@@ -153,16 +137,8 @@ def _value(
     return entry.value(name)
 
 
-def _differing(row: Runs, runs: Sequence[Runs]) -> str:
-    return differing(
-        row.settings, [other.settings for other in runs if other.learner == row.learner]
-    )
-
-
-def differing(
-    own: tuple[tuple[str, object], ...], alike: Iterable[tuple[tuple[str, object], ...]]
-) -> str:
-    """What tells settings from all those of the same learner, `alike`; empty if they are alone.
+def differing(own: Settings, alike: Iterable[Settings]) -> str:
+    """The settings that tell `own` from all of the same learner, `alike`; empty if it is alone.
 
     A value that more than half of these have is not named, so that variations of one setting are
     called by what they vary.
@@ -177,7 +153,7 @@ def differing(
 
 
 def _flags(runs: Runs, status: Mapping[int, Status]) -> list[str]:
-    """What a reader has to mind about a row."""
+    """The warnings for a reader of a row."""
     entries = runs.by_seed.values()
     counts = Counter(status.values())
     flags = [
@@ -193,11 +169,3 @@ def _flags(runs: Runs, status: Mapping[int, Status]) -> list[str]:
         flags.append("mixed code")
     plugins = dict.fromkeys(name for entry in entries for name in entry.code.plugins)
     return [*flags, *(f"plug-in {name}" for name in plugins)]
-
-
-def _order(row: Row) -> tuple[bool, float, str]:
-    """Best average accuracy first, rows without one last."""
-    value = row.values["average_accuracy"]
-    if isinstance(value, Undefined):
-        return True, 0.0, row.label
-    return False, -value.value, row.label

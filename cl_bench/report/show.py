@@ -6,18 +6,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from rich import box
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from cl_bench.analysis.run_values import Measured
 from cl_bench.contract.text import printable
-from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.quantities import NATS, SHARE
-from cl_bench.report.sparklines import curve_grid, sparkline
-from cl_bench.report.summary import PROMPTS, both_prompts, summarise
+from cl_bench.report.summary import PROMPTS, matrix_table, summarise
+from cl_bench.report.terminal import add_curve, curve_grid, heading
 from cl_bench.store.run_tables import RunTables
 
 _LONGEST = 2_000
@@ -58,22 +55,20 @@ def _curves(measured: Measured, width: int, ascii_only: bool) -> list[Renderable
     if not stage_E:
         return []
     domains = list(dict.fromkeys(measured.stages))
-    table = curve_grid()
+    grid = curve_grid()
     labels = [f"{printable(domain, 24)} {prompt}" for domain in domains for prompt in PROMPTS]
     room = max(10, width - max(map(len, labels)) - 20)
     for domain in domains:
         place = measured.stages.index(domain)
         found = {prompt: curves[prompt][0][:, place] for prompt in PROMPTS}
-        same = _same(found["learner"], found["seed"])
+        same = np.array_equal(found["learner"], found["seed"], equal_nan=True)
         for prompt in PROMPTS[:1] if same else PROMPTS:
-            share_E = found[prompt]
-            line = sparkline(share_E.tolist(), stage_E, width=room, ascii_only=ascii_only)
             name = printable(domain, 24) if prompt == "learner" else ""
-            said = "both prompts" if same else prompt
-            ends = (SHARE.text(share_E[0]), SHARE.text(share_E[-1]))
-            table.add_row(Text(name), Text(said), ends[0], Text(line), ends[1])
+            label = (name, "both prompts" if same else prompt)
+            shares = found[prompt].tolist()
+            add_curve(grid, label, shares, stage_E, width=room, ascii_only=ascii_only)
     title = "Accuracy over the run, by prompt; a bar is the end of a stage"
-    return [Text(f"\n{title}", style="bold"), table]
+    return [heading(title), grid]
 
 
 def _divergences(measured: Measured) -> list[RenderableType]:
@@ -82,17 +77,8 @@ def _divergences(measured: Measured) -> list[RenderableType]:
     if np.isnan(matrices["learner"]).all():
         return []
     names = [f"{number} {printable(name)}" for number, name in enumerate(measured.stages, 1)]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="", show_edge=False)
-    for place, heading in enumerate(["after stage", *names]):
-        table.add_column(heading, justify="right" if place else "left")
-    for row, name in enumerate(["base model", *names]):
-        cells = [
-            both_prompts(NATS, *(matrices[p][row, column] for p in PROMPTS))
-            for column in range(len(names))
-        ]
-        table.add_row(name, *cells)
     title = "KL(policy ‖ base) per token, learner's prompt (seed prompt)"
-    return [Text(f"\n{title}", style="bold"), table]
+    return [heading(title), matrix_table(names, matrices, NATS)]
 
 
 def _prompts(measured: Measured) -> list[RenderableType]:
@@ -105,7 +91,7 @@ def _prompts(measured: Measured) -> list[RenderableType]:
     kept = [row for row in rows if row[0] == last and row[5] == "kept"]
     kept.sort(key=lambda row: (np.isnan(row[4]), -row[4] if row[4] == row[4] else 0.0, row[1]))
     title = f"Prompts after round {last} (step {kept[0][6] if kept else rows[-1][6]}), best first"
-    shown: list[RenderableType] = [Text(f"\n{title}", style="bold")]
+    shown: list[RenderableType] = [heading(title)]
     for row in kept:
         shown += _prompt(row)
     return shown
@@ -122,7 +108,3 @@ def _prompt(row: Sequence[Any]) -> list[RenderableType]:
     body = Text("\n".join(lines), overflow="fold")
     heading = Text(f"{number}: {scored}, {origin}", style="cyan")
     return [heading, Padding(body, (0, 0, 0, 4))]
-
-
-def _same(first: Array, second: Array) -> bool:
-    return first.shape == second.shape and bool(np.array_equal(first, second, equal_nan=True))

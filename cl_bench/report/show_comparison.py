@@ -1,27 +1,29 @@
-"""A comparison of two learners for the terminal."""
+"""A comparison of two learners, for the terminal and as JSON."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
-from rich import box
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from cl_bench.analysis.columns import columns
-from cl_bench.analysis.comparison import Comparison
-from cl_bench.analysis.run_values import Column
-from cl_bench.analysis.sides import Side
+from cl_bench.analysis.comparison import Comparison, Difference, Side
+from cl_bench.analysis.entries import columns
+from cl_bench.analysis.item_changes import ItemChanges
+from cl_bench.analysis.run_values import METRIC_VERSION, Column
 from cl_bench.contract.text import one_line, printable
 from cl_bench.metrics.comparison import PermutationTest
 from cl_bench.metrics.quantities import NOTHING, SHARE, p_value
 from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.sparklines import curve_grid, sparkline
+from cl_bench.report.matrix import value_or_reason
+from cl_bench.report.terminal import add_curve, curve_grid, heading, table
 
 _ENOUGH = 6
 """Seeds from which on an exact test can reach 0.05."""
@@ -58,7 +60,7 @@ def _heading(found: Comparison) -> Iterator[Text]:
         said = printable(", ".join([side.learner, *own]))
         yield Text(f"{name}: {printable(str(side.path))} ({said}), seeds {_ended(side)}")
     seeds = ", ".join(map(str, found.seeds))
-    yield Text(f"\nB against A, paired by seed ({seeds}), with 95 % intervals", style="bold")
+    yield heading(f"B against A, paired by seed ({seeds}), with 95 % intervals")
 
 
 def _ended(side: Side) -> str:
@@ -93,17 +95,17 @@ def _metrics(found: Comparison, width: int) -> list[RenderableType]:
 
 def _fitting(rows: Sequence[Sequence[str]], width: int) -> Table:
     """The metrics' table; numbers stand on several lines where one leaves no room for all of it."""
-    table = _table(*_METRIC)
+    shown = _table(*_METRIC)
     for row in rows:
-        table.add_row(*row)
+        shown.add_row(*row)
     titles = max(cell_len(row[0]) for row in rows)
-    most = Console(width=_WIDEST).measure(table).maximum
+    most = Console(width=_WIDEST).measure(shown).maximum
     if most - titles + min(titles, _TITLE) <= width:
-        return table
-    table = _table(*_METRIC, wrap=True)
+        return shown
+    shown = _table(*_METRIC, wrap=True)
     for row in rows:
-        table.add_row(*(cell.replace(" [", "\n[") for cell in row))
-    return table
+        shown.add_row(*(cell.replace(" [", "\n[") for cell in row))
+    return shown
 
 
 def _mean(value: Estimate | Undefined, column: Column) -> str:
@@ -130,7 +132,8 @@ def _notes(found: Comparison) -> Iterator[Text]:
         yield Text("these two checkpoints differ, and nothing of other runs.")
     elif few:
         reach = ", ".join(
-            f"{p_value(smallest[count])} with {count} seed{'s' * (count > 1)}" for count in few
+            f"{p_value(smallest[count])} with {count} seed{'s' * (count > 1)}"
+            for count in few
         )
         yield Text(
             f"\nThe smallest p is {reach}, and intervals are too narrow: "
@@ -140,7 +143,7 @@ def _notes(found: Comparison) -> Iterator[Text]:
 
 def _efficiency(found: Comparison) -> Iterator[Text]:
     shown = columns()
-    yield Text("\nHow many times fewer samples B needs for A's highest average accuracy", "bold")
+    yield heading("How many times fewer samples B needs for A's highest average accuracy")
     for name, value in found.efficiency.items():
         reason = value.reason if isinstance(value, Undefined) else ""
         said = shown[name].quantity.estimate(value)
@@ -151,24 +154,23 @@ def _efficiency(found: Comparison) -> Iterator[Text]:
 def _items(found: Comparison) -> list[RenderableType]:
     if not found.items:
         return [Text("\nNo problem was asked of both at the end of the stream.")]
-    table = _table("domain", "problems", "both", "neither", "B alone", "A alone", "B − A", "noise")
+    shown = _table("domain", "problems", "both", "neither", "B alone", "A alone", "B − A", "noise")
     for domain, of in found.items.items():
         counts = (of.items, of.both, of.neither, len(of.wins), len(of.losses))
         differences = (SHARE.change.text(of.difference), SHARE.distance.text(of.noise_floor))
-        table.add_row(printable(domain), *map(str, counts), *differences)
-    title = "\nProblems solved at the end (at least half of the responses), over all paired seeds"
+        shown.add_row(printable(domain), *map(str, counts), *differences)
+    title = "Problems solved at the end (at least half of the responses), over all paired seeds"
     note = "A difference below its noise may be sampling alone."
-    return [Text(title, style="bold"), table, Text(note)]
+    return [heading(title), shown, Text(note)]
 
 
 def _curves(found: Comparison, width: int, ascii_only: bool) -> list[RenderableType]:
     """Mean accuracy of both over the paired seeds, where all were evaluated at the same steps."""
-    table = curve_grid()
+    grid = curve_grid()
     stages = found.first.runs[found.seeds[0]].stages
     room = max(10, width - max(len(printable(stage, 24)) for stage in stages) - 22)
-    for place, domain in enumerate(stages):
-        if domain in stages[:place]:
-            continue
+    for domain in dict.fromkeys(stages):
+        place = stages.index(domain)
         for name, side in (("A", found.first), ("B", found.second)):
             curves = [side.runs[seed].trajectory() for seed in found.seeds]
             if len({(curve.shape, tuple(of)) for curve, of in curves}) > 1 or not curves[0][0].size:
@@ -177,11 +179,9 @@ def _curves(found: Comparison, width: int, ascii_only: bool) -> list[RenderableT
                 return []
             share_E = np.mean([curve[:, place] for curve, _ in curves], axis=0)
             stage_E = [int(stage) for stage in curves[0][1]]
-            line = sparkline(share_E.tolist(), stage_E, width=room, ascii_only=ascii_only)
-            ends = [SHARE.text(share) for share in share_E[[0, -1]]]
-            label = printable(domain, 24) if name == "A" else ""
-            table.add_row(Text(label), Text(name), ends[0], Text(line), ends[1])
-    return [Text("\nAccuracy over the run, learner's prompt, mean over seeds", style="bold"), table]
+            labels = (printable(domain, 24) if name == "A" else "", name)
+            add_curve(grid, labels, share_E.tolist(), stage_E, width=room, ascii_only=ascii_only)
+    return [heading("Accuracy over the run, learner's prompt, mean over seeds"), grid]
 
 
 def _prompts(found: Comparison) -> list[RenderableType]:
@@ -190,7 +190,7 @@ def _prompts(found: Comparison) -> list[RenderableType]:
     best = [side.runs[seed].best_prompt() for side in (found.first, found.second)]
     if best == [None, None]:
         return []
-    shown: list[RenderableType] = [Text(f"\nThe best prompt at the end, seed {seed}", style="bold")]
+    shown: list[RenderableType] = [heading(f"The best prompt at the end, seed {seed}")]
     for name, prompt in zip("AB", best, strict=True):
         said = "the seed prompt: it rewrites none" if prompt is None else one_line(prompt, _LONGEST)
         shown.append(Text(f"{name}:"))
@@ -199,20 +199,86 @@ def _prompts(found: Comparison) -> list[RenderableType]:
 
 
 def _table(*headings: str, wrap: bool = False) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-        header_style="",
-        show_edge=False,
-    )
-    for place, heading in enumerate(headings):
-        numbers = bool(place and heading)
-        table.add_column(
-            heading,
-            justify="right" if numbers else "left",
-            no_wrap=numbers and not wrap,
-            min_width=0 if place or wrap else _TITLE,
-            overflow="fold",
-        )
-    return table
+    """A table whose first column keeps its width, and whose numbers stand on one line each
+    unless they may `wrap`."""
+    made = table(*headings, collapse_padding=True)
+    for column in made.columns:
+        column.overflow = "fold"
+        column.no_wrap = column.justify == "right" and not wrap
+    made.columns[0].min_width = 0 if wrap else _TITLE
+    return made
+
+
+def as_json(found: Comparison) -> str:
+    """Strict JSON. Every number that may be undefined is an object: its `value`, null where there
+    is none, and the reason, `undefined`, null where there is one. Differences are second minus
+    first."""
+    described = {
+        "metric_version": METRIC_VERSION,
+        "first": _side(found.first),
+        "second": _side(found.second),
+        "incomparable": list(found.apart),
+        "seeds": list(found.seeds),
+        "metrics": {
+            name: {
+                "title": column.title,
+                "unit": column.unit,
+                "better": column.better,
+                **_difference(found.differences[name]),
+            }
+            for name, column in found.columns.items()
+        },
+        "efficiency": {name: _estimate(value) for name, value in found.efficiency.items()},
+        "items": {domain: _changes(of) for domain, of in found.items.items()},
+    }
+    return json.dumps(described, indent=2, allow_nan=False)
+
+
+def _side(side: Side) -> dict[str, Any]:
+    return {
+        "path": str(side.path),
+        "learner": side.learner,
+        "settings": side.settings,
+        "runs": {
+            str(seed): {"path": str(entry.path), "status": entry.status, "reason": entry.reason}
+            for seed, entry in side.entries.items()
+        },
+    }
+
+
+def _difference(of: Difference) -> dict[str, Any]:
+    test = of.test
+    exact = None if isinstance(test, Undefined) else test
+    return {
+        "first": _estimate(of.first),
+        "second": _estimate(of.second),
+        "difference": _estimate(of.difference),
+        "p": value_or_reason(test if isinstance(test, Undefined) else test.p),
+        "smallest_p": exact.smallest_p if exact else None,
+        "seeds_needed": value_or_reason(of.seeds_needed),
+        "per_seed": {
+            str(seed): {"first": value_or_reason(first), "second": value_or_reason(second)}
+            for seed, (first, second) in of.per_seed.items()
+        },
+    }
+
+
+def _changes(of: ItemChanges) -> dict[str, Any]:
+    return {
+        "items": of.items,
+        "both": of.both,
+        "neither": of.neither,
+        "second_only": list(of.wins),
+        "first_only": list(of.losses),
+        "difference": of.difference,
+        "noise_floor": value_or_reason(of.noise_floor),
+    }
+
+
+def _estimate(value: Estimate | Undefined) -> dict[str, Any]:
+    if isinstance(value, Undefined):
+        return {**value_or_reason(value), "low": None, "high": None, "seeds": 0}
+    ends = value.interval
+    interval = (None, None) if isinstance(ends, Undefined) else (ends.low, ends.high)
+    counts = {"seeds": value.seeds, "of_seeds": value.of_seeds}
+    return {**value_or_reason(value.value), "low": interval[0], "high": interval[1], **counts}

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from io import StringIO
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -31,6 +29,7 @@ from cl_bench.metrics.quantities import (
     percent,
 )
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.terminal import heading, plain_text, section, table
 from cl_bench.store.run_tables import RunTables
 from cl_bench.store.views import attributions, matrix_of, probe_accuracy, stream_rows
 
@@ -42,7 +41,9 @@ METRICS: Mapping[str, Callable[[ArrayLike], float | Undefined]] = {
 }
 """The built-in metrics of an accuracy matrix that a summary shows; those of plug-ins follow."""
 
-_WIDTH = 100
+_UNDER = ("learner's prompt", "seed prompt")
+_CHANNELS = ("", "RL (slow weights)", "prompts (fast weights)", "both")
+_FORMS = {"format_rate": "answer in a form", "truncation_rate": "cut off at the limit"}
 _MANY = 0.05
 """Share of responses cut off above which a summary says so."""
 _SPENT = {
@@ -98,24 +99,19 @@ class Summary:
 
     def text(self) -> str:
         """The summary as plain text, at most 100 columns wide."""
-        console = Console(file=StringIO(), width=_WIDTH, color_system=None, force_terminal=False)
-        with console.capture() as capture:
-            console.print(self)
-        return "\n".join(line.rstrip() for line in capture.get().strip().splitlines())
+        return plain_text(self)
 
     def __rich__(self) -> Group:
         return Group(
             Text(printable(self._title())),
-            _heading("Accuracy on test problems, learner's prompt (seed prompt)"),
-            self._accuracy_table(),
+            heading("Accuracy on test problems, learner's prompt (seed prompt)"),
+            matrix_table(self._stage_names(), self.accuracy, SHARE),
             *self._probe(self.retention, "outside the stream, conventions stated (retention)"),
             *self._probe(self.harder, "in the hardest setting, seed prompt (harder)"),
-            *self._attribution_table(),
-            *self._form_table(),
-            _heading("Over the stream"),
-            self._metrics_table(),
-            _heading("Spent on learning"),
-            self._spent_table(),
+            *self._gains(),
+            *self._forms(),
+            *section("Over the stream", ("", *_UNDER, ""), self._metric_rows()),
+            *section("Spent on learning", _CHANNELS, self._spent_rows()),
             *map(Text, self._failures()),
             Text(self._time_line()),
         )
@@ -127,78 +123,59 @@ class Summary:
         reached = f" (evaluated up to step {self.evaluated_step} of {self.steps})"
         return f"{title}: {self.status}{'' if self.evaluated_step == self.steps else reached}"
 
-    def _accuracy_table(self) -> Table:
-        names = self._stage_names()
-        table = _table("after stage", *names)
-        for row, name in enumerate(["base model", *names]):
-            cells = [self._cell(row, column) for column in range(len(names))]
-            table.add_row(name, *cells)
-        return table
-
     def _stage_names(self) -> list[str]:
         short = abbreviated(self.stages)
         return [f"{number} {printable(short[name])}" for number, name in enumerate(self.stages, 1)]
 
     def _probe(self, accuracy: pd.DataFrame, what: str) -> list[RenderableType]:
-        if accuracy.empty:
-            return []
-        table = _table("after stage", *map(printable, abbreviated(accuracy.columns).values()))
         names = ["base model", *self._stage_names()]
-        for stage, row in accuracy.iterrows():
-            table.add_row(names[int(stage)], *map(SHARE.text, row))
-        return [_heading(f"Accuracy {what}"), table]
+        domains = map(printable, abbreviated(accuracy.columns).values())
+        rows = [(names[int(stage)], *map(SHARE.text, row)) for stage, row in accuracy.iterrows()]
+        return section(f"Accuracy {what}", ("after stage", *domains), rows)
 
-    def _attribution_table(self) -> list[RenderableType]:
-        if not self.attribution:
-            return []
+    def _gains(self) -> list[RenderableType]:
         channels = ("slow", "fast", "joint", "interaction")
-        table = _table("domain", *channels)
         short = abbreviated(self.attribution)
+        rows = []
         for domain, gains in self.attribution.items():
             values = [
                 gains if isinstance(gains, Undefined) else getattr(gains, name) for name in channels
             ]
-            table.add_row(printable(short[domain]), *map(POINTS.text, values))
+            rows.append((printable(short[domain]), *map(POINTS.text, values)))
         title = "Gains over the base: trained weights (slow), learner's prompt (fast), both (joint)"
-        return [_heading(title), table]
+        return section(title, ("domain", *channels), rows)
 
-    def _cell(self, row: int, column: int) -> str:
-        return both_prompts(SHARE, *(self.accuracy[prompt][row, column] for prompt in PROMPTS))
-
-    def _metrics_table(self) -> Table:
-        table = _table("", "learner's prompt", "seed prompt", "")
+    def _metric_rows(self) -> Iterator[Sequence[str]]:
         for name in self.metrics[PROMPTS[0]]:
             values = [self.metrics[prompt][name] for prompt in PROMPTS]
             of = MATRIX_METRICS[name].quantity if name in METRICS else plugin_quantity(name)
-            table.add_row(name, *map(of.text, values), _reason(values))
+            yield name, *map(of.text, values), _reason(values)
         divergences = [self.kl[prompt] for prompt in PROMPTS]
         note = _reason(divergences) or "per token, at the end"
-        table.add_row("KL(policy ‖ base)", *map(NATS.text, divergences), note)
+        yield "KL(policy ‖ base)", *map(NATS.text, divergences), note
         if not isinstance(self.deployed, Undefined):
             divergences = [self.deployed, self.kl["seed"]]
             note = "both, against the base under the seed prompt"
-            table.add_row("KL(deployed ‖ start)", *map(NATS.text, divergences), note)
-        return table
+            yield "KL(deployed ‖ start)", *map(NATS.text, divergences), note
 
-    def _form_table(self) -> list[RenderableType]:
+    def _forms(self) -> list[RenderableType]:
         """How responses ended, where a domain asks for a form or many are cut off."""
         told = self.form["format_rate"].notna() | (self.form["truncation_rate"] > _MANY)
         if not told.any():
             return []
-        table = _table("domain", "answer in a form", "cut off at the limit")
         short = abbreviated(self.form["domain"])
-        for domain, rows in self.form.groupby("domain", sort=False):
-            cells = (_from_to(rows[name]) for name in ("format_rate", "truncation_rate"))
-            table.add_row(printable(short[str(domain)]), *cells)
-        return [_heading("Responses under the learner's prompt, at the start → at the end"), table]
+        rows = [
+            (printable(short[str(domain)]), *(_from_to(of[name]) for name in _FORMS))
+            for domain, of in self.form.groupby("domain", sort=False)
+        ]
+        title = "Responses under the learner's prompt, at the start → at the end"
+        return section(title, ("domain", *_FORMS.values()), rows)
 
-    def _spent_table(self) -> Table:
-        table = _table("", "RL (slow weights)", "prompts (fast weights)", "both")
+    def _spent_rows(self) -> Iterator[Sequence[str]]:
         for name, label in _SPENT.items():
             slow, fast = (self.spent[channel][name] for channel in ("slow", "fast"))
             of = SECONDS if name == "seconds" else COUNT
-            table.add_row(label, *map(of.text, (slow, fast, slow + fast)))
-        return table
+            yield label, *map(of.text, (slow, fast, slow + fast))
 
     def _failures(self) -> list[str]:
         """A line if a reflection failed: numbers of a run that lacked rewrites compare badly."""
@@ -289,7 +266,7 @@ def _form(evaluations: pd.DataFrame) -> pd.DataFrame:
     rows = stream_rows(evaluations)
     rows = rows[rows["prompt"] == "learner"]
     ends = rows[rows["step"].isin([0, rows["step"].max()])]
-    return ends[["domain", "format_rate", "truncation_rate"]]
+    return ends[["domain", *_FORMS]]
 
 
 def _from_to(shares: pd.Series) -> str:
@@ -299,9 +276,20 @@ def _from_to(shares: pd.Series) -> str:
     return f"{SHARE.text(shares.iloc[0])} → {SHARE.text(shares.iloc[-1])}"
 
 
-def both_prompts(of: Quantity, learner: float, seed: float) -> str:
-    """A value under the learner's prompt, and under the seed's in brackets."""
-    return NOTHING if np.isnan(learner) else f"{of.text(learner)} ({of.text(seed)})"
+def matrix_table(
+    stages: Sequence[str], matrices: Mapping[str, NDArray[np.float64]], of: Quantity
+) -> Table:
+    """A matrix of shape (T+1, T), a row for the base model and after each of the `stages`: the
+    value under the learner's prompt, and under the seed's in brackets."""
+    shown = table("after stage", *stages)
+    learner, seed = (matrices[prompt] for prompt in PROMPTS)
+    for row, name in enumerate(["base model", *stages]):
+        pairs = zip(learner[row], seed[row], strict=True)
+        shown.add_row(
+            name,
+            *(NOTHING if np.isnan(own) else f"{of.text(own)} ({of.text(at)})" for own, at in pairs),
+        )
+    return shown
 
 
 def _spent(ledger: pd.DataFrame) -> dict[str, dict[str, float]]:
@@ -318,17 +306,6 @@ def _spent(ledger: pd.DataFrame) -> dict[str, dict[str, float]]:
 def _seconds(timing: pd.DataFrame) -> dict[str, float]:
     total: dict[str, Any] = timing.groupby("phase")["seconds"].sum().to_dict()
     return dict(sorted(total.items(), key=lambda item: -item[1]))
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="", show_edge=False)
-    for place, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if place and heading else "left")
-    return table
-
-
-def _heading(text: str) -> Text:
-    return Text(f"\n{text}", style="bold")
 
 
 def _reason(values: Sequence[float | Undefined]) -> str:

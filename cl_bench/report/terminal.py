@@ -1,46 +1,33 @@
-"""Printing what rich lays out: as wide as the terminal, plain when piped, ASCII if need be."""
+"""Output for a terminal: rich layouts as wide as it is, plain when piped, in ASCII if need be;
+tables, headings, and learning curves as lines of characters."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterable, Sequence
 from io import StringIO
-from typing import Protocol, TypeVar
+from itertools import pairwise
+from math import isnan
+from typing import Any
 
+from rich import box
 from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cl_bench.metrics.quantities import SHARE
 
 PLAIN_WIDTH = 100
 """Columns of what is not printed on a terminal."""
 _SIGNS = "▁█│‖—−─…"
 """Block characters, boxes and signs."""
 _PLAINER = str.maketrans(
-    {
-        "—": "-",
-        "–": "-",
-        "−": "-",
-        "─": "-",
-        "│": "|",
-        "‖": "||",
-        "…": "...",
-        "·": ".",
-        "’": "'",
-        "×": "x",
-        "→": "->",
-    }
+    dict(zip("—–−─│·’×", "----|.'x", strict=True)) | {"‖": "||", "…": "...", "→": "->"}
 )
 
-Shown_contra = TypeVar("Shown_contra", contravariant=True)
 
-
-class Show(Protocol[Shown_contra]):
-    """Lays something out for a width, without block characters if it has to."""
-
-    def __call__(
-        self, what: Shown_contra, /, *, width: int, ascii_only: bool
-    ) -> RenderableType: ...
-
-
-def print_shown(what: Shown_contra, show: Show[Shown_contra]) -> None:
-    """Print to standard output what `show` lays out."""
+def print_shown(what: Any, show: Callable[..., RenderableType]) -> None:
+    """Print to standard output what `show(what, width=…, ascii_only=…)` lays out."""
     ascii_only = not _holds(sys.stdout.encoding, _SIGNS)
     console = Console(highlight=False, markup=False, emoji=False)
     if console.is_terminal and not ascii_only:
@@ -57,19 +44,23 @@ def echo(text: str, *, err: bool = False) -> None:
 
 
 def plain(
-    what: Shown_contra,
-    show: Show[Shown_contra],
+    what: Any,
+    show: Callable[..., RenderableType],
     *,
     width: int = PLAIN_WIDTH,
     ascii_only: bool = False,
 ) -> str:
-    """What `show` lays out as plain text, at most `width` columns wide."""
+    """The layout of `show` as plain text, at most `width` columns wide."""
+    shown = plain_text(show(what, width=width, ascii_only=ascii_only), width)
+    return plainer(shown) if ascii_only else shown
+
+
+def plain_text(shown: RenderableType, width: int = PLAIN_WIDTH) -> str:
+    """A layout as text without colours, at most `width` columns wide."""
     console = Console(file=StringIO(), width=width, color_system=None, force_terminal=False)
     with console.capture() as capture:
-        console.print(show(what, width=width, ascii_only=ascii_only))
-    lines = (line.rstrip() for line in capture.get().strip().splitlines())
-    shown = "\n".join(lines)
-    return plainer(shown) if ascii_only else shown
+        console.print(shown)
+    return "\n".join(line.rstrip() for line in capture.get().strip().splitlines())
 
 
 def plainer(shown: str) -> str:
@@ -84,3 +75,109 @@ def _holds(encoding: str | None, text: str) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
+
+
+def heading(text: str) -> Text:
+    """The heading of a section, below an empty line."""
+    return Text(f"\n{text}", style="bold")
+
+
+def table(*headings: str, **options: Any) -> Table:
+    """A table whose first column is text, and every other one with a heading is numbers."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="", show_edge=False, **options)
+    for place, name in enumerate(headings):
+        made.add_column(name, justify="right" if place and name else "left")
+    return made
+
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+ASCII = "_.:-=+*#"
+_BAR, _ASCII_BAR = "│", "|"
+_WIDEST = 4
+"""Characters of one evaluation, where there is room."""
+_MISSING = " "
+
+
+def sparkline(
+    share_E: Sequence[float],
+    stage_E: Sequence[int],
+    *,
+    width: int,
+    ascii_only: bool = False,
+) -> str:
+    """A curve of shares from 0 to 1 at successive evaluations, at most `width` characters wide.
+
+    `stage_E` are the stages that the evaluations belong to, 0 before training; a bar stands where
+    the next one begins. NaN is a gap. Where there are more evaluations than room, each character
+    shows the mean of several of one stage. A width too small for one a stage is exceeded.
+    """
+    levels, bar = (ASCII, _ASCII_BAR) if ascii_only else (BLOCKS, _BAR)
+    stages = _by_stage(share_E, stage_E)
+    room = max(len(stages), width - (len(stages) - 1))
+    wide = min(_WIDEST, max(1, room // max(len(share_E), 1)))
+    shown = [
+        "".join(_character(share, levels) * wide for share in _thinned(shares, room, len(share_E)))
+        for shares in stages
+    ]
+    return bar.join(shown)
+
+
+def section(
+    title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]
+) -> list[RenderableType]:
+    """A heading and its `table`; nothing without rows."""
+    shown = table(*headings)
+    for row in rows:
+        shown.add_row(*row)
+    return [heading(title), shown] if shown.rows else []
+
+
+def curve_grid() -> Table:
+    """A grid for curves: domain, whose, first value, curve, last value."""
+    grid = Table.grid(padding=(0, 1))
+    for justify in ("left", "left", "right", "left", "right"):
+        grid.add_column(justify=justify, no_wrap=True)
+    return grid
+
+
+def add_curve(
+    grid: Table,
+    labels: tuple[str, str],
+    share_E: Sequence[float],
+    stage_E: Sequence[int],
+    *,
+    width: int,
+    ascii_only: bool,
+) -> None:
+    """Add a row to a `curve_grid`; `labels` are the domain and whose curve it is."""
+    line = sparkline(share_E, stage_E, width=width, ascii_only=ascii_only)
+    first, last = SHARE.text(share_E[0]), SHARE.text(share_E[-1])
+    grid.add_row(*map(Text, labels), first, Text(line), last)
+
+
+def _by_stage(share_E: Sequence[float], stage_E: Sequence[int]) -> list[list[float]]:
+    """The curve in pieces; what was before training stands with the first stage."""
+    pieces: dict[int, list[float]] = {}
+    for share, stage in zip(share_E, stage_E, strict=True):
+        pieces.setdefault(max(stage, 1), []).append(share)
+    return [pieces[stage] for stage in sorted(pieces)]
+
+
+def _thinned(shares: Sequence[float], room: int, total: int) -> list[float]:
+    """As many means of neighbours as the stage's part of the room takes, at least one."""
+    if total <= room:
+        return list(shares)
+    places = max(1, len(shares) * room // total)
+    ends = [round(place * len(shares) / places) for place in range(places + 1)]
+    return [_mean(shares[start:end]) for start, end in pairwise(ends)]
+
+
+def _mean(shares: Sequence[float]) -> float:
+    known = [share for share in shares if not isnan(share)]
+    return sum(known) / len(known) if known else float("nan")
+
+
+def _character(share: float, levels: str) -> str:
+    if isnan(share):
+        return _MISSING
+    return levels[max(0, min(len(levels) - 1, int(share * len(levels))))]

@@ -16,7 +16,7 @@ from cl_bench.contract.redaction import short_line
 from cl_bench.contract.text import printable
 from cl_bench.metrics.quantities import SHARE
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.untrusted_markdown import fenced
+from cl_bench.report.blocks.write_markdown import fenced
 from cl_bench.store.run_tables import RunTables
 from cl_bench.trackers import Started, TrackedRun, Tracker, hush
 

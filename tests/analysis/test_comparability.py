@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cl_bench.analysis.comparability import Setup, differences, items_of, key_of
+from cl_bench.analysis.comparability import differences, items_of, key_of
 from cl_bench.store.run_tables import RunTables, open_run
 from tests.report.synthetic_runs import write_run
 
@@ -138,16 +138,6 @@ def test_items_are_those_of_the_stream_in_any_order_and_number_of_parts(tmp_path
     assert items_of(run(tmp_path / "c", last=-1, status="failed")) == {}
     fewer = run(tmp_path / "d", items=4)
     assert items_of(fewer)["math"] != items_of(whole)["math"]
-
-
-def test_a_setup_says_everything_at_once(tmp_path: Path) -> None:
-    one = Setup.of(run(tmp_path / "one"))
-    other = Setup.of(run(tmp_path / "other", stream={"version": "2"}, uid="{item}"))
-    assert [line.split(" against")[0][:13] for line in one.differences(other)] == [
-        "stream versio",
-        "test problems",
-        "test problems",
-    ]
 
 
 def test_the_words_of_a_key_name_every_fact(tmp_path: Path) -> None:

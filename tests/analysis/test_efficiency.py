@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from cl_bench.analysis.efficiency import efficiencies, log_ratios
-from cl_bench.analysis.entries import Entry, read_entry
+from cl_bench.analysis.entries import RunEntry, read_entry
 from cl_bench.analysis.run_values import Axis
-from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.stats.ranks import Ranks
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.leaderboard import Row, leaderboard_of
+from cl_bench.report.board import BoardRow
+from cl_bench.report.leaderboard import leaderboard_of
 from cl_bench.store.run_tables import open_run
-from tests.report.synthetic_runs import rising, write_run
+from tests.report.synthetic_runs import reason, rising, value, write_run
 
 TRAINING, ALL = "sample_efficiency", "sample_efficiency_rollouts"
 
@@ -32,19 +32,9 @@ def slow(step: int, domain: str, prompt: str) -> float:
     return min(0.5, rising(step, domain, prompt))
 
 
-def table(folder: Path) -> tuple[dict[str, Row], str | None]:
+def table(folder: Path) -> tuple[dict[str, BoardRow], str | None]:
     (board,) = leaderboard_of([folder]).boards
     return {row.label: row for row in board.rows}, board.reference
-
-
-def value(found: object) -> float:
-    assert isinstance(found, Estimate), found
-    return found.value
-
-
-def reason(found: object) -> str:
-    assert isinstance(found, Undefined), found
-    return found.reason
 
 
 def test_a_learner_is_measured_on_both_axes_against_rl_of_the_same_seed(tmp_path: Path) -> None:
@@ -121,7 +111,7 @@ def test_of_several_rows_of_rl_the_most_accurate_is_the_reference(tmp_path: Path
     assert value(rows["fst"].values[TRAINING]) == 2
 
 
-def with_curve(entry: Entry, accuracy: list[float], samples: list[float]) -> Entry:
+def with_curve(entry: RunEntry, accuracy: list[float], samples: list[float]) -> RunEntry:
     curve = (np.array(accuracy), np.array(samples))
     curves: dict[Axis, tuple[np.ndarray, np.ndarray]] = {"samples_slow": curve}
     return replace(entry, curves=curves)

@@ -103,13 +103,6 @@ def test_points_are_those_that_are_named(tmp_path: Path) -> None:
     assert both.centre == pytest.approx(-25 / 52, abs=0.01)
 
 
-def test_the_same_tables_give_the_same_interval(tmp_path: Path) -> None:
-    arguments = (lambda item, _: float(item % 2), lambda item, _: float(item % 3 > 0), 30)
-    assert of_metric(scores_of(tmp_path / "x", *arguments)) == of_metric(
-        scores_of(tmp_path / "y", *arguments)
-    )
-
-
 def test_other_items_have_no_difference(tmp_path: Path) -> None:
     first = Measured(RunDirectory.open(write_run(tmp_path / "a", items=4)))
     second = Measured(RunDirectory.open(write_run(tmp_path / "b", items=4, uid="{item}/{domain}")))

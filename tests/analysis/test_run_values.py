@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -91,26 +89,12 @@ def test_matrix_and_trajectory_have_a_column_for_every_stage(tmp_path: Path) -> 
     assert run.ends == (20, 30, 40)
 
 
-def test_a_matrix_that_is_asked_for_twice_is_not_the_same_array(tmp_path: Path) -> None:
-    run = Measured(open_run(write_run(tmp_path / "run")))
-    run.matrix().fill(0)
-    assert run.matrix().max() > 0
-
-
 def test_the_curve_is_the_mean_over_the_stages_by_what_was_spent(tmp_path: Path) -> None:
     run = Measured(open_run(write_run(tmp_path / "run", accuracy=scores)))
     accuracy, samples = run.curve("samples_slow")
     np.testing.assert_allclose(accuracy, [sum(pair) / 2 for pair in SCORES.values()])
     assert samples.tolist() == [0, 100, 200, 300, 400]
     assert run.curve("rollouts")[1].tolist() == [0, 150, 300, 450, 600]
-
-
-def test_rows_in_many_parts_are_the_same_run(tmp_path: Path) -> None:
-    whole = write_run(tmp_path / "whole", accuracy=scores, kl=kl)
-    parted = write_run(tmp_path / "parted", accuracy=scores, kl=kl, parts=5)
-    assert len(list((parted / "commits").iterdir())) == 5
-    one, other = (run_metrics(open_run(path)) for path in (whole, parted))
-    assert one == other
 
 
 def test_an_unfinished_run_has_reasons_where_it_has_no_numbers(tmp_path: Path) -> None:
@@ -162,16 +146,3 @@ def test_the_best_prompt_is_the_one_with_the_highest_score_after_the_last_round(
     texts = ("first", "second", "third")
     assert Measured(open_run(write_run(tmp_path / "a", texts=texts))).best_prompt() == "third"
     assert Measured(open_run(write_run(tmp_path / "b", texts=()))).best_prompt() is None
-
-
-def test_nothing_heavy_is_imported_to_measure_a_run(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run")
-    code = (
-        "import sys; from pathlib import Path\n"
-        "from cl_bench.analysis.run_values import run_metrics\n"
-        "from cl_bench.store.run_tables import open_run\n"
-        f"run_metrics(open_run(Path({str(run)!r})))\n"
-        "print([m for m in ('torch', 'transformers', 'matplotlib') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

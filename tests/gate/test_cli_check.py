@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -14,8 +12,6 @@ from typer.testing import CliRunner
 
 from cl_bench.cli.app import app
 from cl_bench.gate.policy import default_policy_text
-from cl_bench.store.run_directory import RunDirectory
-from cl_bench.store.schema import TABLES
 
 from .gate_runs import noisy_run, noisy_runs
 
@@ -72,23 +68,6 @@ def test_what_cannot_be_compared_is_exit_code_2_and_one_line(home: Path) -> None
     assert (code, out) == (2, "")
     assert "stream version 2 against 1" in " ".join(err.split())
     assert err.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("version = 1\n[metrics.average_acuracy]", "Did you mean 'average_accuracy'"),
-        ("version = 1\n[metrics.bwt_gem]\ntolerance = -1", "tolerance is -1, but must be at least"),
-        ("version = ", "is no TOML"),
-    ],
-)
-def test_a_wrong_policy_is_exit_code_2(text: str, said: str, home: Path, tmp_path: Path) -> None:
-    (tmp_path / "p.toml").write_text(text)
-    code, _, err = call(
-        "check", home / "same", "--against", home / "reference", "--policy", tmp_path / "p.toml"
-    )
-    assert code == 2
-    assert said in " ".join(err.split())
 
 
 def test_a_candidate_and_a_reference_are_needed(home: Path) -> None:
@@ -173,11 +152,7 @@ def test_a_hostile_learner_is_printed_harmlessly(tmp_path: Path) -> None:
     assert r"\x1b[2J::error::x\n on math-to-code: 1 of 1 seeds, identical" in out
 
 
-def test_record_refuses_a_dirty_tree_and_an_existing_reference(home: Path, tmp_path: Path) -> None:
-    run = noisy_run(tmp_path / "run", provenance={"git_dirty": True})
-    code, _, err = call("reference", "record", run, "--out", tmp_path / "reference")
-    assert code == 2
-    assert "has changes that no commit has" in " ".join(err.split())
+def test_an_existing_reference_is_replaced_when_asked_for(home: Path, tmp_path: Path) -> None:
     shutil.copytree(home / "reference", tmp_path / "kept")
     words = ("reference", "record", home / "same", "--out", tmp_path / "kept")
     code, _, err = call(*words)
@@ -185,39 +160,6 @@ def test_record_refuses_a_dirty_tree_and_an_existing_reference(home: Path, tmp_p
     assert "--replace" in err
     assert call(*words, "--replace")[0] == 0
     assert (tmp_path / "kept" / "policy.toml").read_text() == POLICY
-
-
-def test_checking_imports_no_torch(home: Path) -> None:
-    words = ["check", str(home / "worse"), "--against", str(home / "reference"), "--json"]
-    script = (
-        "import sys; from typer.testing import CliRunner; from cl_bench.cli.app import app\n"
-        f"assert CliRunner().invoke(app, {words!r}).exit_code == 1\n"
-        "print([m for m in ('torch', 'transformers', 'matplotlib') if m in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "[]"
-
-
-def test_an_infinite_number_is_no_value_and_no_crash(home: Path, tmp_path: Path) -> None:
-    """KL of a policy that puts no mass where the base does is infinite, and the tables keep it."""
-    for seed in range(4):
-        path = noisy_run(tmp_path / "runs" / str(seed), seed=seed, items=32)
-        directory = RunDirectory.open(path)
-        rows = {name: directory.select(name).to_pylist() for name in TABLES}
-        for row in rows["evaluations"]:
-            if row["step"] == 10:
-                row["kl_policy_base"] = float("inf")
-        directory.discard_after(-1)
-        directory.commit(0, rows)
-    policy = tmp_path / "kl.toml"
-    policy.write_text("version = 1\n[trajectory.kl_policy_base]\nmean_tolerance = 1.0\n")
-    code, out, err = call(
-        "check", tmp_path / "runs", "--against", home / "same", "--policy", policy
-    )
-    assert (code, err) == (3, "")
-    assert "no value at step 10" in " ".join(out.split())
 
 
 def test_a_bug_is_no_verdict(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

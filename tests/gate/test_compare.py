@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from cl_bench.contract.errors import UsageError
-from cl_bench.gate.compare import compare
 from cl_bench.gate.outcome import Check, GateReport
 from cl_bench.gate.policy import default_policy, parse_policy
+from cl_bench.gate.regression import compare
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.run_tables import find_runs
@@ -241,10 +241,13 @@ def test_the_default_policy_holds_for_a_stream_of_one_stage(tmp_path: Path) -> N
     assert (report.verdict, [each.name for each in report.skipped]) == ("pass", ["bwt_gem"])
 
 
-def test_a_metric_that_only_the_candidate_lacks_is_inconclusive(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lost", [float("nan"), float("inf")])
+def test_a_metric_that_only_the_candidate_lacks_is_inconclusive(
+    lost: float, tmp_path: Path
+) -> None:
     policy = parse_policy("version = 1\n[metrics.kl_policy_base]\n[trajectory.kl_policy_base]", "p")
     reference = noisy_runs(tmp_path / "reference", 2)
-    broken = noisy_runs(tmp_path / "broken", 2, kl=lambda step, *_: float("nan") if step else 0.0)
+    broken = noisy_runs(tmp_path / "broken", 2, kl=lambda step, *_: lost if step else 0.0)
     report = judge(broken, reference, policy)
     assert report.verdict == "inconclusive"
     assert "candidate, seed 0: kl_policy_base is not a number" in report.checks[1].reason

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cl_bench.gate.compare import compare
 from cl_bench.gate.outcome import Check
 from cl_bench.gate.policy import parse_policy
+from cl_bench.gate.regression import compare
 from cl_bench.store.run_tables import find_runs
 
 from .gate_runs import noisy_runs
@@ -71,9 +71,11 @@ def test_evaluations_that_the_reference_lacks_are_inconclusive_unless_optional(
     reference: Path, tmp_path: Path
 ) -> None:
     short = noisy_runs(tmp_path, 6, items=100, samples=1, last=20)
-    mean, points = drift(reference, short)
-    assert (mean.verdict, points.verdict) == ("inconclusive", "inconclusive")
-    assert "no value at step 30, code, learner prompt" in mean.reason
+    for pair in ((reference, short), (short, reference)):
+        mean, points = drift(*pair)
+        assert (mean.verdict, points.verdict) == ("inconclusive", "inconclusive")
+        assert "no value at step 30, code, learner prompt" in mean.reason
+        assert "and 5 more" in mean.reason
     candidate, against = (find_runs([path])[0] for path in (reference, short))
     report = compare(candidate, against, parse_policy(f"{TEXT}\noptional = true", "drift"))
     assert [check.verdict for check in report.checks] == ["pass"] * 3
@@ -90,11 +92,3 @@ def test_a_trajectory_that_no_run_has_is_inconclusive_or_skipped(tmp_path: Path)
     report = compare(runs, runs, parse_policy(text + "true", "drift"))
     assert report.verdict == "pass"
     assert [each.name for each in report.skipped] == ["kl_policy_base, every point"]
-
-
-def test_an_evaluation_that_the_candidate_lacks_is_named(reference: Path, tmp_path: Path) -> None:
-    candidate = noisy_runs(tmp_path, 6, items=100, samples=1, last=20)
-    mean, points = drift(candidate, reference)
-    assert (mean.verdict, points.verdict) == ("inconclusive", "inconclusive")
-    assert "no value at step 30, code, learner prompt" in mean.reason
-    assert "and 5 more" in mean.reason

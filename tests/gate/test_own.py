@@ -12,11 +12,9 @@ import numpy as np
 import pytest
 
 from cl_bench.execution.provenance import provenance
-from cl_bench.gate.compare import compare
 from cl_bench.gate.outcome import GateReport
-from cl_bench.gate.reference import INDEX, Reference, open_reference
-from cl_bench.gate.regression import check
-from cl_bench.gate.rerun import rerun
+from cl_bench.gate.reference import INDEX, Reference, open_reference, rerun
+from cl_bench.gate.regression import check, compare
 from cl_bench.gate.write_text import text
 from cl_bench.store.run_tables import RunTables
 

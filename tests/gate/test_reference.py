@@ -14,9 +14,8 @@ from cl_bench.analysis.run_values import run_metrics
 from cl_bench.contract.errors import ClBenchError, RunDirectoryError, UsageError
 from cl_bench.gate import reference
 from cl_bench.gate.policy import default_policy, load_policy
-from cl_bench.gate.reference import open_reference, record
+from cl_bench.gate.reference import open_reference, record, require_verified
 from cl_bench.gate.regression import check
-from cl_bench.gate.verified import require_verified
 from cl_bench.store.run_tables import open_run
 from tests.verify.tampering import INSIDE, Forgery
 

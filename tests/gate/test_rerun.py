@@ -14,8 +14,8 @@ from cl_bench.contract.stream_names import stream
 from cl_bench.execution.progress import Quiet
 from cl_bench.execution.runner import Runner
 from cl_bench.execution.settings import configure
+from cl_bench.gate.reference import rerun
 from cl_bench.gate.regression import check
-from cl_bench.gate.rerun import rerun
 from cl_bench.store.run_tables import open_run
 
 SMALL = {

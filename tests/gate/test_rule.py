@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cl_bench.gate.rule import SLACK, decide, units_needed, worst
+from cl_bench.gate.outcome import worst
+from cl_bench.gate.rule import SLACK, decide, units_needed
 from cl_bench.metrics import student_mean
 from cl_bench.metrics.stats.bootstrap import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined

@@ -12,8 +12,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from jsonschema import Draft202012Validator
 
-from cl_bench.gate.cases import Case
+from cl_bench.gate import write_data
+from cl_bench.gate.cases import GateCase
 from cl_bench.gate.outcome import Check, Coverage, GateReport, Skipped
+from cl_bench.gate.write_data import data, failure, junit, junit_failure
 from cl_bench.gate.write_github import (
     MOST,
     annotation_lines,
@@ -23,15 +25,13 @@ from cl_bench.gate.write_github import (
     summary,
     summary_of_error,
 )
-from cl_bench.gate.write_json import data, failure, schema_text
-from cl_bench.gate.write_junit import junit, junit_failure
 from cl_bench.gate.write_text import text
 from cl_bench.metrics.quantities import NATS, SHARE
 from cl_bench.metrics.stats.bootstrap import Interval
 from cl_bench.metrics.undefined import Undefined
 
 HOSTILE = "evil\n::error::50%,<b>|`x`\x1b[31m\r]]>"
-CASE = Case("fst", "math-to-code")
+CASE = GateCase("fst", "math-to-code")
 GOOD = Check(
     CASE,
     "average_accuracy",
@@ -70,7 +70,7 @@ def report(*checks: Check, notes: tuple[str, ...] = ()) -> GateReport:
 
 
 def hostile() -> GateReport:
-    case = Case(HOSTILE, HOSTILE)
+    case = GateCase(HOSTILE, HOSTILE)
     bad = replace(BAD, case=case, name=HOSTILE, reason=HOSTILE)
     return replace(report(bad, notes=(HOSTILE,)), candidate=HOSTILE, policy=HOSTILE)
 
@@ -78,7 +78,7 @@ def hostile() -> GateReport:
 def valid(value: object) -> Mapping[str, object]:
     """The value as JSON carries it, if it is as the schema says."""
     carried = json.loads(json.dumps(value, allow_nan=False))
-    schema = json.loads(schema_text())
+    schema = json.loads(Path(write_data.__file__).with_name("report.schema.json").read_text())
     Draft202012Validator.check_schema(schema)
     Draft202012Validator(schema).validate(carried)
     assert isinstance(carried, dict)

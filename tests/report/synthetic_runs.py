@@ -25,10 +25,39 @@ import pyarrow.parquet as parquet
 from cl_bench.contract.learner import LearnerConfig
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.text import config_hash
+from cl_bench.metrics.stats.bootstrap import Estimate
+from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.schema import SCHEMA_VERSION, TABLES
-from tests.report.synthetic_tables import TEXTS, TWO, Row, Synthetic, rising, tables
+from tests.report.synthetic_tables import TEXTS, TWO, Cell, Row, Synthetic, rising, tables
 
-__all__ = ["TEXTS", "TWO", "Synthetic", "rising", "write_run", "write_runs"]
+__all__ = [
+    "TEXTS",
+    "TWO",
+    "Synthetic",
+    "flat",
+    "reason",
+    "rising",
+    "value",
+    "write_run",
+    "write_runs",
+]
+
+
+def flat(share: float) -> Cell:
+    """An accuracy of a quarter before training, then `share`."""
+    return lambda step, _domain, _prompt: share if step else 0.25
+
+
+def value(found: object) -> float:
+    """The mean of an estimate, which it has to be."""
+    assert isinstance(found, Estimate), found
+    return found.value
+
+
+def reason(found: object) -> str:
+    """Why a number is undefined, which it has to be."""
+    assert isinstance(found, Undefined), found
+    return found.reason
 
 
 def write_run(path: Path, run: Synthetic | None = None, **fields: Any) -> Path:

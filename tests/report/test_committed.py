@@ -12,7 +12,7 @@ import pytest
 from cl_bench.contract.registry import DOMAINS, LEARNERS, Registry
 from cl_bench.contract.stream_names import STREAMS, stream
 from cl_bench.report.page.build import ReportFiles, report
-from cl_bench.report.page.parts import decoded
+from cl_bench.report.page.html import decoded
 from cl_bench.store.packs.layout import home
 from cl_bench.store.run_tables import find_runs
 

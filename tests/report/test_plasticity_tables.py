@@ -8,7 +8,8 @@ import pytest
 
 from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.leaderboard import Row, leaderboard_of
+from cl_bench.report.board import BoardRow
+from cl_bench.report.leaderboard import leaderboard_of
 from cl_bench.report.plasticity_tables import find_tables
 from tests.report.synthetic_runs import write_run
 
@@ -24,7 +25,7 @@ def write_table(path: Path, *lines: str) -> None:
     path.write_text("\n".join([HEAD, *lines]) + "\n")
 
 
-def only_row(folder: Path) -> Row:
+def only_row(folder: Path) -> BoardRow:
     (board,) = leaderboard_of([folder]).boards
     (row,) = board.rows
     return row

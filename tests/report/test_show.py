@@ -110,21 +110,18 @@ def test_the_command_prints_plain_text_when_piped(tmp_path: Path) -> None:
     assert max(map(len, result.stdout.splitlines()[2:])) <= 100
 
 
-def test_the_command_looks_at_the_encoding_and_imports_no_torch(tmp_path: Path) -> None:
+def test_the_command_looks_at_the_encoding(tmp_path: Path) -> None:
     path = write_run(tmp_path / "run")
     code = (
         "import sys; from cl_bench.cli.app import app\n"
         f"try: app(['show', {str(path)!r}])\n"
         "except SystemExit as end: assert not end.code\n"
-        "print([m for m in ('torch', 'matplotlib') if m in sys.modules])"
     )
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, env=environment, check=True
     )
-    text = done.stdout.decode("ascii")
-    assert "|++++****" in text
-    assert text.rstrip().endswith("[]")
+    assert "|++++****" in done.stdout.decode("ascii")
 
 
 def test_what_is_no_run_is_one_line_and_exit_code_2(tmp_path: Path) -> None:

@@ -1,15 +1,16 @@
-"""Figures as files, the same bytes for the same data."""
+"""Figures: the style that all of them share, and files with the same bytes for the same data."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.transforms import BboxBase
 
@@ -19,6 +20,26 @@ _METADATA: Mapping[str, dict[str, Any]] = {
     "png": {"Software": None},
     "svg": {"Date": None, "Creator": None},
 }
+
+
+STYLE: Any = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#888888",
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 10,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 150,
+    "font.size": 9,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "lines.linewidth": 1.7,
+    "lines.markersize": 4.5,
+    "text.parse_math": False,
+}
+"""Settings of matplotlib under which every figure of the suite is drawn."""
 
 
 @dataclass(frozen=True)
@@ -69,3 +90,37 @@ def any_text() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph .* missing from|constrained_layout not applied")
         yield
+
+
+def shade(
+    axes: Axes,
+    bounds: Sequence[tuple[float, float]],
+    labels: Sequence[str],
+    *,
+    size: float,
+    above: float,
+) -> None:
+    """Alternate the ground of the stages that lie between `bounds`, and write their labels above
+    the axes, at a font's `size` and so many points `above`."""
+    for number, ((start, end), label) in enumerate(zip(bounds, labels, strict=True)):
+        axes.axvspan(start, end, color="#eef1f5" if number % 2 else "#f9fafb", zorder=-2, lw=0)
+        if number:
+            axes.axvline(start, color="#888888", lw=0.8, zorder=-1)
+        axes.annotate(
+            label,
+            xy=((start + end) / 2, 1),
+            xytext=(0, above),
+            xycoords=axes.get_xaxis_transform(),
+            textcoords="offset points",
+            ha="center",
+            fontsize=size,
+            color="#444444",
+        )
+
+
+def percent(axes: Axes) -> None:
+    """Make the vertical axis one of accuracies."""
+    from matplotlib.ticker import PercentFormatter
+
+    axes.set_ylim(-0.02, 1.02)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))

@@ -16,7 +16,7 @@ _START = re.compile(
     r"^(?:(\d{1,9})(?=[.)](?:\s|$))"  # a numbered list
     r"|(?=#{1,6}(?:\s|$)|[-+](?:\s|$)|-{2,}\s*$|=+\s*$|\[[ xX]\]\s))"
 )
-"""What makes a list, a heading, a rule or a tick box of a line."""
+"""The beginnings of lists, headings, rules and tick boxes."""
 
 
 def markdown(blocks: Sequence[page.Block], pictures: str) -> str:
@@ -93,3 +93,14 @@ def _within(text: str) -> str:
 
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "@&#8203;"}
 """After an @ stands a space without width: GitHub looks for names in what a browser would show."""
+
+
+def fenced(text: str, language: str = "text") -> str:
+    """A block that shows `text` as it is, which nothing in the text can end.
+
+    What a terminal would obey or hide is written as an escape, but for line ends and tabs.
+    """
+    lines = [printable(line.expandtabs()) for line in re.split(r"\r\n|\r|\n", text)]
+    longest = max(map(len, re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return "\n".join([f"{fence}{language}", *lines, fence])

@@ -110,7 +110,7 @@ def _item(axes: Axes, at: float, band: Band, number: int, times: float, mark: _M
 
 
 def cost(board: DrawnBoard) -> Figure:
-    """What was spent: all of a bar is what the tables say."""
+    """Rollouts, tokens and wall time of every row; a whole bar is the sum in the tables."""
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
     seen = board.seen

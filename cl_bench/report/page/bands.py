@@ -1,9 +1,9 @@
-"""What the figures of a board draw of one of its rows: means over its finished seeds, with
+"""The curves that figures of a board draw of one of its rows: means over its finished seeds, with
 intervals, and the seeds themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,17 +62,14 @@ class Drawn:
     the stream; None where a seed has none."""
 
 
-def drawn(
-    digests: Mapping[int, Digest], generator: Callable[[], np.random.Generator]
-) -> Drawn | None:
-    """What there is to draw of the finished runs by seed; None without any evaluation."""
+def drawn(digests: Mapping[int, Digest]) -> Drawn | None:
+    """Everything to draw of the finished runs by seed; None without any evaluation."""
     runs = [one for one in digests.values() if one.manifest["status"] == "done" and len(one.step_E)]
     if not runs:
         return None
     steps = [step for step in runs[0].step_E.tolist() if all(step in r.step_E for r in runs)]
     places = [np.flatnonzero(np.isin(run.step_E, steps)) for run in runs]
-    curves = _curves(runs, places)
-    bands = _bands(curves, generator)
+    bands = _bands(_curves(runs, places))
     samples_E, rollouts_E = (
         np.mean([getattr(run, axis)[at] for run, at in zip(runs, places, strict=True)], axis=0)
         for axis in ("samples_E", "rollouts_E")
@@ -118,13 +115,11 @@ def _best(run: Digest) -> float:
     return float(np.mean(curves, axis=0).max())
 
 
-def _bands(
-    curves: Mapping[tuple[str, str], Array], generator: Callable[[], np.random.Generator]
-) -> dict[tuple[str, str], Band]:
+def _bands(curves: Mapping[tuple[str, str], Array]) -> dict[tuple[str, str], Band]:
     """The bands of several curves, shape (S, P) each, of the same seeds, in one bootstrap."""
     together = np.concatenate([*curves.values()], axis=1)
     value_S_P = np.where(np.isfinite(together), together, np.nan)
-    mean_P, ends = value_S_P.mean(axis=0), bootstrap_band(value_S_P, generator())
+    mean_P, ends = value_S_P.mean(axis=0), bootstrap_band(value_S_P, np.random.default_rng(0))
     low_P, high_P = (None, None) if isinstance(ends, Undefined) else ends
     found, start = {}, 0
     for name, curve in curves.items():

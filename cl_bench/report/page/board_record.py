@@ -8,8 +8,7 @@ from typing import Any
 
 from cl_bench.contract.text import printable
 from cl_bench.report.blocks.look import Look, learner_look
-from cl_bench.report.board import Named
-from cl_bench.report.leaderboard import Board, Overall
+from cl_bench.report.board import Board, Overall, RankedRow
 from cl_bench.report.page.bands import Band, Drawn
 from cl_bench.report.page.record import rounded
 
@@ -55,8 +54,8 @@ class DrawnBoard:
         return labels.index(known) if known in labels else None
 
 
-def label(row: Named, look: Look) -> str:
-    """What readers call a row: the learner's name, and its settings where it has several."""
+def label(row: RankedRow, look: Look) -> str:
+    """The name of a row for readers: the learner's name, and its settings where it has several."""
     settings = printable(row.settings).replace("learning_rate=", "lr=")
     return f"{look.label} ({settings})" if settings else look.label
 

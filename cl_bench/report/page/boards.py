@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from html import escape
 from urllib.parse import quote
 
+from cl_bench.analysis.run_values import Column
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.look import Look
 from cl_bench.report.blocks.write_html import escaped
-from cl_bench.report.leaderboard import Board, Column, Overall, OverallRow, Row
+from cl_bench.report.board import Board, BoardRow, Overall, RankedRow
 from cl_bench.report.page.board_record import DrawnBoard, label, overall_looks
-from cl_bench.report.page.cells import Scale, heading, rank_cell, scale, swatch, value_cell
-from cl_bench.report.page.columns import RANKED_BY, parted
+from cl_bench.report.page.cells import (
+    RANKED_BY,
+    Scale,
+    heading,
+    parted,
+    rank_cell,
+    scale,
+    swatch,
+    value_cell,
+)
 
 _FEW = 6
 """So many seeds are listed; more are folded."""
@@ -45,62 +55,43 @@ def board_table(drawn: DrawnBoard, names: Mapping[str, str]) -> str:
 
     `names` are the runs' names on the page, by path.
     """
-    notes = Footnotes(drawn.anchor)
-    main, more = parted(drawn.board)
-    caption = f"{escaped(drawn.board.stream)}: means over seeds, with 95 % intervals over seeds"
-    tables = _of_columns(drawn, main, caption, notes, names)
+    board, notes = drawn.board, Footnotes(drawn.anchor)
+    main, more = parted(board)
+    shown = [
+        _Shown(row, look, _filters(board, row, look), _named(row, look), _seeds_cell(row, names))
+        for row, look in zip(board.rows, drawn.looks, strict=True)
+    ]
+    caption = f"{escaped(board.stream)}: means over seeds, with 95 % intervals over seeds"
+    linked = [
+        replace(one, attributes=f' id="{drawn.anchor}-{place}"{one.attributes}')
+        for place, one in enumerate(shown)
+    ]
+    tables = _table(caption, "streamed", main, linked, notes)
     if more:
-        others = _of_columns(drawn, more, f"{escaped(drawn.board.stream)}: more numbers", notes, {})
+        caption = f"{escaped(board.stream)}: more numbers"
+        without_seeds = [replace(one, seeds="") for one in shown]
+        others = _table(caption, "more", more, without_seeds, notes)
         tables += f"<details><summary>More numbers</summary>\n{others}</details>\n"
     return tables + notes.text()
 
 
-def _of_columns(
-    drawn: DrawnBoard,
-    columns: Mapping[str, Column],
-    caption: str,
-    notes: Footnotes,
-    names: Mapping[str, str],
-) -> str:
-    """The table of some columns; with the seeds if there are `names` of their runs."""
-    scales = {name: scale(row.values[name] for row in drawn.board.rows) for name in columns}
-    rows = []
-    for place, (row, look) in enumerate(zip(drawn.board.rows, drawn.looks, strict=True)):
-        cells = _metric_cells(columns, row, scales, look, notes)
-        anchor = f' id="{drawn.anchor}-{place}"' if names else ""
-        rows.append(
-            f"<tr{anchor}{_filters(drawn.board, row, look)}>"
-            f"{rank_cell(row.ranks.get(RANKED_BY), look)}"
-            f'<th scope="row" data-value="{place}">{_named(row, look)}</th>'
-            f"{_seeds_cell(row, names) if names else ''}{cells}</tr>\n"
-        )
-    kind = "streamed" if names else "more"
-    return _table(caption, columns, rows, kind=kind, seeds=bool(names))
-
-
 def overall_table(overall: Overall, anchor: str, boards: Sequence[DrawnBoard]) -> str:
     """The learners that were run on all of several streams."""
-    looks = overall_looks(overall, boards)
+    shown = []
+    for row, look in zip(overall.rows, overall_looks(overall, boards), strict=True):
+        name = label(row, look)
+        words = f"{name} {row.learner} {overall.model}".lower()
+        attributes = data_attributes(learner=row.learner, model=overall.model, text=words)
+        linked = f'<span class="learner">{swatch(look)} {escaped(name)}</span>'
+        counted = f"{seeds_of(row)} of {len(row.per_seed[RANKED_BY])}"
+        seeds = f'<td class="seeds" data-column="seeds">{counted}</td>'
+        shown.append(_Shown(row, look, attributes, linked, seeds))
     notes = Footnotes(anchor)
-    scales = {name: scale(row.values[name] for row in overall.rows) for name in overall.columns}
-    rows = []
-    for place, (row, look) in enumerate(zip(overall.rows, looks, strict=True)):
-        shown = label(row, look)
-        cells = _metric_cells(overall.columns, row, scales, look, notes)
-        rows.append(
-            f'<tr data-learner="{escaped(row.learner)}" data-model="{escaped(overall.model)}" '
-            f'data-text="{escaped(f"{shown} {row.learner} {overall.model}".lower())}">'
-            f"{rank_cell(row.ranks.get(RANKED_BY), look)}"
-            f'<th scope="row" data-value="{place}">'
-            f'<span class="learner">{swatch(look)} {escaped(shown)}</span></th>'
-            f'<td class="seeds" data-column="seeds">{seeds_of(row)} of '
-            f"{len(row.per_seed[RANKED_BY])}</td>{cells}</tr>\n"
-        )
     caption = "All streams: means over streams, then over seeds, with 95 % intervals over seeds"
-    return _table(caption, overall.columns, rows, kind="overall", seeds=True) + notes.text()
+    return _table(caption, "overall", overall.columns, shown, notes) + notes.text()
 
 
-def seeds_of(row: Row | OverallRow) -> int:
+def seeds_of(row: RankedRow) -> int:
     """Seeds that the row's average accuracy rests on, and most of its other numbers."""
     value = row.values[RANKED_BY]
     return 0 if isinstance(value, Undefined) else value.seeds
@@ -113,33 +104,58 @@ def listed(items: Iterable[str], kind: str = "") -> str:
     return f"<ul{named}>\n{inner}</ul>\n" if inner else ""
 
 
+def data_attributes(**values: str) -> str:
+    """Attributes `data-…` of an element, each after a space."""
+    return "".join(f' data-{name}="{escaped(value)}"' for name, value in values.items())
+
+
 def run_link(name: str, text: str) -> str:
     """A link that opens a run's own page."""
-    return f'<a href="#run={escape(_address(name))}">{escaped(text)}</a>'
+    address = quote(name.encode("utf-8", "surrogatepass"), safe="/")
+    return f'<a href="#run={escape(address)}">{escaped(text)}</a>'
 
 
-def _address(name: str) -> str:
-    return quote(name.encode("utf-8", "surrogatepass"), safe="/")
+@dataclass(frozen=True)
+class _Shown:
+    """A row and what stands before its numbers, as HTML."""
+
+    row: RankedRow
+    look: Look
+    attributes: str
+    name: str
+    seeds: str
+    """A cell; empty in a table without seeds."""
 
 
 def _table(
-    caption: str, columns: Mapping[str, Column], rows: Sequence[str], *, kind: str, seeds: bool
+    caption: str,
+    kind: str,
+    columns: Mapping[str, Column],
+    rows: Sequence[_Shown],
+    notes: Footnotes,
 ) -> str:
+    scales = {name: scale(one.row.values[name] for one in rows) for name in columns}
+    body = "".join(
+        f"<tr{one.attributes}>{rank_cell(one.row.ranks.get(RANKED_BY), one.look)}"
+        f'<th scope="row" data-value="{place}">{one.name}</th>{one.seeds}'
+        f"{_metric_cells(columns, one.row, scales, one.look, notes)}</tr>\n"
+        for place, one in enumerate(rows)
+    )
     heads = "".join(heading(name, column) for name, column in columns.items())
-    seeds_head = '<th scope="col">seeds</th>' if seeds else ""
+    seeds_head = "" if kind == "more" else '<th scope="col">seeds</th>'
     return (
         f'<div class="wide" tabindex="0" role="region" aria-label="{caption}">\n'
         f'<table class="board {kind}"><caption>{caption}</caption>\n'
         f'<thead><tr><th scope="col" data-sort="rank" data-better="lower">'
         f'<span class="name">rank</span></th>'
         f'<th scope="col">learner</th>{seeds_head}{heads}</tr></thead>\n'
-        f"<tbody>\n{''.join(rows)}</tbody></table>\n</div>\n"
+        f"<tbody>\n{body}</tbody></table>\n</div>\n"
     )
 
 
 def _metric_cells(
     columns: Mapping[str, Column],
-    row: Row | OverallRow,
+    row: RankedRow,
     scales: Mapping[str, Scale | None],
     look: Look,
     notes: Footnotes,
@@ -154,25 +170,27 @@ def _metric_cells(
     return "".join(cells)
 
 
-def _filters(board: Board, row: Row, look: Look) -> str:
-    """What the page's filters look at."""
+def _filters(board: Board, row: BoardRow, look: Look) -> str:
+    """The attributes that the page's filters look at."""
     status = " ".join(sorted(set(row.status.values())))
     words = (label(row, look), row.learner, board.stream, board.model, status, *row.flags)
-    return (
-        f' data-stream="{escaped(board.stream)}" data-learner="{escaped(row.learner)}"'
-        f' data-model="{escaped(board.model)}" data-status="{escaped(status)}"'
-        f' data-text="{escaped(" ".join(words).lower())}"'
+    return data_attributes(
+        stream=board.stream,
+        learner=row.learner,
+        model=board.model,
+        status=status,
+        text=" ".join(words).lower(),
     )
 
 
-def _named(row: Row, look: Look) -> str:
+def _named(row: BoardRow, look: Look) -> str:
     settings = f'<small class="settings">{escaped(row.settings)}</small>' if row.settings else ""
     flags = "".join(f'<small class="flag">{escaped(flag)}</small>' for flag in row.flags)
     name = f'<span class="learner">{swatch(look)} {escaped(look.label)}</span>'
     return f"{name}{settings}{flags}"
 
 
-def _seeds_cell(row: Row, names: Mapping[str, str]) -> str:
+def _seeds_cell(row: BoardRow, names: Mapping[str, str]) -> str:
     done = sum(status == "done" for status in row.status.values())
     seeds = ", ".join(_seed(row, seed, names) for seed in row.seeds)
     counted = f"{done} of {len(row.seeds)}"
@@ -183,7 +201,7 @@ def _seeds_cell(row: Row, names: Mapping[str, str]) -> str:
     )
 
 
-def _seed(row: Row, seed: int, names: Mapping[str, str]) -> str:
+def _seed(row: BoardRow, seed: int, names: Mapping[str, str]) -> str:
     status, path = row.status[seed], row.runs.get(seed)
     text = run_link(names[str(path)], str(seed)) if str(path) in names else str(seed)
     if status == "done":

@@ -3,19 +3,75 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cl_bench.contract.errors import RunDirectoryError
-from cl_bench.report.blocks.drawings import Drawing
+from cl_bench.report.blocks.drawings import Drawing, drawing
 from cl_bench.report.blocks.write_markdown import markdown
+from cl_bench.report.board import RunProblem
+from cl_bench.report.page.amount_figures import channels, cost, turnover
+from cl_bench.report.page.board_record import DrawnBoard
 from cl_bench.report.page.contents import Contents, contents
+from cl_bench.report.page.curve_figures import accuracy, divergence, efficiency, matrices
 from cl_bench.report.page.html import html
 from cl_bench.report.page.markdown import blocks
 from cl_bench.report.plasticity_tables import find_tables
 from cl_bench.store.files import replacing, write_text_atomically
 from cl_bench.store.run_tables import find_runs
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+FIGURES: Mapping[str, Callable[[DrawnBoard], Figure]] = {
+    "accuracy": accuracy,
+    "matrices": matrices,
+    "accuracy-against-kl": divergence,
+    "sample-efficiency": efficiency,
+    "channels": channels,
+    "turnover": turnover,
+    "cost": cost,
+}
+"""By name, in the order in which the page shows them."""
+UNDRAWN = "not drawn"
+"""The kind of problem that a figure has."""
+
+
+def draw(boards: Iterable[DrawnBoard]) -> tuple[dict[str, Drawing], list[RunProblem]]:
+    """All figures by name: the board's anchor, a dot, and what it shows; and those that failed.
+
+    Boards of one row compare nothing, and have figures only where all boards are such.
+    """
+    given = list(boards)
+    several = [board for board in given if len(board.board.rows) > 1]
+    found: dict[str, Drawing] = {}
+    problems = []
+    for board in several or given:
+        for what, make in board_figures(board):
+            name = f"{board.anchor}.{what}"
+            try:
+                found[name] = drawing(make())
+            except Exception as error:  # noqa: BLE001 a page without one figure is better than none
+                problems.append(RunProblem(Path(name), UNDRAWN, f"{type(error).__name__}: {error}"))
+    return found, problems
+
+
+def board_figures(board: DrawnBoard) -> Iterator[tuple[str, Callable[[], Figure]]]:
+    """Functions that make the figures of one board, by name; none without finished runs."""
+    seen = board.seen
+    lacking = set()
+    if all(drawn.gains is None for _, _, drawn in seen):
+        lacking.add("channels")
+    if all(drawn.changes is None for _, _, drawn in seen):
+        lacking.add("turnover")
+    for name, make in FIGURES.items():
+        if seen and name not in lacking:
+            yield name, partial(make, board)
+
 
 PICTURES = "figures"
 """The folder of the figures beside the page."""
@@ -25,7 +81,7 @@ _FIGURE = re.compile(r"board(-[a-z0-9]+)*\.[a-z-]+\.(png|svg)")
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """What was written."""
+    """The files that were written, and their contents."""
 
     html: Path
     markdown: Path
@@ -48,8 +104,6 @@ def report(paths: Iterable[Path], out: Path, *, figures: bool = True) -> ReportF
     found = contents(runs, unreadable, find_tables(given))
     drawings: Mapping[str, Drawing] = {}
     if figures:
-        from cl_bench.report.page.drawings import draw
-
         drawings, undrawn = draw(found.boards)
         found = replace(found, problems=[*found.problems, *undrawn])
     page, twin = out / "leaderboard.html", out / "leaderboard.md"
@@ -62,9 +116,9 @@ def report(paths: Iterable[Path], out: Path, *, figures: bool = True) -> ReportF
 
 
 def _written(folder: Path, drawings: Mapping[str, Drawing]) -> Iterable[Path]:
-    for name, drawing in drawings.items():
+    for name, drawn in drawings.items():
         folder.mkdir(exist_ok=True)
-        for kind, content in (("png", drawing.png), ("svg", drawing.svg)):
+        for kind, content in (("png", drawn.png), ("svg", drawn.svg)):
             path = folder / f"{name}.{kind}"
             with replacing(path) as temporary:
                 temporary.write_bytes(content)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.quantities import NATS, SHARE
+from cl_bench.report.blocks.drawings import percent, shade
 from cl_bench.report.blocks.look import Look, named
 from cl_bench.report.page.bands import Band, Drawn
 from cl_bench.report.page.board_record import DrawnBoard
@@ -17,8 +19,6 @@ from cl_bench.report.page.sheets import (
     dashes,
     label_height,
     legend,
-    percent,
-    shade,
     sheet,
     wrapped,
 )
@@ -41,11 +41,14 @@ def accuracy(board: DrawnBoard) -> Figure:
 
     seen = board.seen
     domains = list(dict.fromkeys(domain for domain, _ in board.stages))
+    total = sum(steps for _, steps in board.stages)
+    ends = accumulate((steps / total for _, steps in board.stages), initial=0.0)
+    bounds = list(pairwise(ends))
     across = min(len(domains), 2)
     down = -(-len(domains) // across)
     with sheet(down, across, 0.7 + 2.4 * down, sharex=True, sharey=True) as (figure, panels):
         for place, (axes, domain) in enumerate(zip(panels.flat, domains, strict=False)):
-            shade(axes, board.stages)
+            shade(axes, bounds, [named(each) for each, _ in board.stages], size=7, above=3)
             for _, look, drawn in seen:
                 curve(axes, look, drawn.share_E, drawn.accuracy[domain])
             axes.set_title(f"accuracy on {named(domain)}", pad=14)

@@ -1,4 +1,4 @@
-"""What a page shows of one run, read from its tables once.
+"""The part of one run that a page shows, read from its tables once.
 
 Numbers stay as the tables have them; whoever writes them rounds.
 """
@@ -7,15 +7,88 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as compute
 
+from cl_bench.analysis.run_values import EvaluationRow
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.attribution import ChannelAttribution, channel_attribution
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.page.turnover import ITEM_COLUMNS, Turnover, turnovers
-from cl_bench.store.run_tables import RunTables, rows_of
+from cl_bench.store.run_tables import RunTables, Selective, rows_of
+
+SOLVED = 0.5
+"""A problem counts as solved if the mean score of its responses is at least this."""
+ITEM_COLUMNS = ("step", "domain", "test_set", "prompt", "weights", "uid", "score")
+"""Of the table `items`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Turnover:
+    """The test problems of one domain at the start and at every stage's end."""
+
+    step_E: tuple[int, ...]
+    uids: tuple[str, ...]
+    share_E_P: Array
+    """Mean score of the responses to each problem."""
+
+    @property
+    def counts(self) -> list[tuple[int, int, int, int]]:
+        """From each point to the next: problems kept, gained, lost, and solved at neither."""
+        solved = self.share_E_P >= SOLVED
+        return [
+            (
+                int((before & after).sum()),
+                int((~before & after).sum()),
+                int((before & ~after).sum()),
+                int((~before & ~after).sum()),
+            )
+            for before, after in pairwise(solved)
+        ]
+
+
+def turnovers(run: RunTables, domains: Sequence[str], steps: Sequence[int]) -> dict[str, Turnover]:
+    """By domain, its problems at these steps, under the learner's prompt.
+
+    Left out is a domain whose problems are not the same at all points.
+    """
+    rows = _asked(run, steps)
+    found = {}
+    for domain in domains:
+        turnover = _of_domain(rows.filter(compute.equal(rows["domain"], domain)))
+        if turnover is not None:
+            found[domain] = turnover
+    return found
+
+
+def _asked(run: RunTables, steps: Sequence[int]) -> pa.Table:
+    """Responses of the policy under the learner's prompt to the stream's problems."""
+    if isinstance(run, Selective):
+        items = run.select("items", ITEM_COLUMNS)
+    else:
+        items = pa.Table.from_pandas(run.table("items")[list(ITEM_COLUMNS)], preserve_index=False)
+    wanted = {"prompt": "learner", "test_set": "stream", "weights": "trained"}
+    chosen = compute.is_in(items["step"], value_set=pa.array(steps, pa.int64()))
+    for column, value in wanted.items():
+        chosen = compute.and_(chosen, compute.equal(items[column], value))
+    return items.filter(chosen)
+
+
+def _of_domain(rows: pa.Table) -> Turnover | None:
+    coded = rows["uid"].combine_chunks().dictionary_encode()
+    uid, uids = coded.indices.to_numpy(), coded.dictionary.to_pylist()
+    steps, step = np.unique(rows["step"].to_numpy(), return_inverse=True)
+    shape = (len(steps), len(uids))
+    if not len(uids):
+        return None
+    cell = step * shape[1] + uid
+    count = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
+    total = np.bincount(cell, rows["score"].to_numpy(), shape[0] * shape[1]).reshape(shape)
+    return Turnover(tuple(steps.tolist()), tuple(uids), total / count) if count.all() else None
+
 
 PROMPTS = ("learner", "seed")
 CHANNELS = ("slow", "fast")
@@ -29,7 +102,7 @@ TRANSCRIBED = (
 """Columns of the table `transcripts` that are shown."""
 
 
-class Subject(NamedTuple):
+class LineSubject(NamedTuple):
     """Whose accuracy a line shows, on which problems."""
 
     domain: str
@@ -37,24 +110,6 @@ class Subject(NamedTuple):
     setting: str
     prompt: str
     weights: str
-
-
-class _Evaluated(NamedTuple):
-    """A row of `evaluations`."""
-
-    domain: str
-    test_set: str
-    setting: str
-    prompt: str
-    weights: str
-    step: int
-    stage: int
-    at: str
-    accuracy: float
-    n_items: int
-    kl_policy_base: float
-    samples_slow: int
-    rollouts: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +159,7 @@ class Digest:
     """Training samples (RL rollouts) spent by then."""
     rollouts_E: Array
     """All rollouts spent by then."""
-    lines: Mapping[Subject, Line]
+    lines: Mapping[LineSubject, Line]
     steps: Mapping[str, Sequence[float]]
     """Columns of the table `steps`."""
     lineage: Lineage
@@ -125,10 +180,10 @@ class Digest:
     def line(self, domain: str, prompt: str = "learner", weights: str = "trained") -> Line | None:
         """Evaluations on the stream's own problems."""
         setting = next((s for name, s, _ in self.stages if name == domain), "")
-        return self.lines.get(Subject(domain, "stream", setting, prompt, weights))
+        return self.lines.get(LineSubject(domain, "stream", setting, prompt, weights))
 
     def attribution(self, domain: str) -> ChannelAttribution | Undefined:
-        """What each channel gained up to the end of the last stage that has ended."""
+        """The gains of each channel up to the end of the last stage that has ended."""
         ended = [place for place, end in enumerate(self.end_E) if end and self.stage_E[place]]
         if not ended or self.line(domain, "seed", "base") is None:
             return Undefined("no stage has ended" if not ended else "the run has no probes")
@@ -146,7 +201,7 @@ _PROMPTS = ("step", "round", "prompt_id", "parent_id", "text", "score", "fate")
 _SPENT = ("rollouts", *TOKENS, "reflection_calls", "optimizer_steps")
 _TIMING = ("phase", "seconds")
 READ: Mapping[str, Sequence[str]] = {
-    "evaluations": _Evaluated._fields,
+    "evaluations": EvaluationRow._fields,
     "items": ITEM_COLUMNS,
     "steps": _STEPS,
     "prompts": _PROMPTS,
@@ -164,7 +219,7 @@ def digest(run: RunTables, name: str) -> Digest:
         (str(stage["domain"]), str(stage.get("setting", "")), int(stage["steps"]))
         for stage in manifest["stream"]["stages"]
     )
-    evaluated = [_Evaluated(*row) for row in rows_of(run, "evaluations", _Evaluated._fields)]
+    evaluated = [EvaluationRow(*row) for row in rows_of(run, "evaluations", EvaluationRow._fields)]
     points = sorted({row.step: row for row in evaluated}.values(), key=lambda row: row.step)
     ends = tuple(row.at != "inside" for row in points)
     steps = [row.step for row in points]
@@ -191,11 +246,11 @@ def digest(run: RunTables, name: str) -> Digest:
     )
 
 
-def _lines(evaluated: Sequence[_Evaluated], steps: Sequence[int]) -> dict[Subject, Line]:
+def _lines(evaluated: Sequence[EvaluationRow], steps: Sequence[int]) -> dict[LineSubject, Line]:
     place = {step: number for number, step in enumerate(steps)}
-    lines: dict[Subject, Line] = {}
+    lines: dict[LineSubject, Line] = {}
     for row in evaluated:
-        subject = Subject(row.domain, row.test_set, row.setting, row.prompt, row.weights)
+        subject = LineSubject(row.domain, row.test_set, row.setting, row.prompt, row.weights)
         if subject not in lines:
             accuracy_E, kl_E = np.full((2, len(steps)), np.nan)
             lines[subject] = Line(accuracy_E, kl_E, row.n_items)
@@ -206,7 +261,7 @@ def _lines(evaluated: Sequence[_Evaluated], steps: Sequence[int]) -> dict[Subjec
 
 def _steps(run: RunTables) -> dict[str, Sequence[float]]:
     rows = rows_of(run, "steps", _STEPS)
-    return dict(zip(_STEPS, zip(*rows, strict=True) if rows else [()] * len(_STEPS), strict=True))
+    return {name: [row[place] for row in rows] for place, name in enumerate(_STEPS)}
 
 
 def _lineage(run: RunTables) -> Lineage:

@@ -7,26 +7,85 @@ script in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import gzip
+import json
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from cl_bench.analysis.run_values import RUN_METRICS
+from cl_bench.analysis.run_values import RUN_METRICS, Column
 from cl_bench.report.blocks.look import MARKERS
 from cl_bench.report.blocks.write_html import document, escaped, shared_style
-from cl_bench.report.leaderboard import Column
 from cl_bench.report.page.board_record import DrawnBoard, board_record
 from cl_bench.report.page.boards import board_table, listed, overall_table
-from cl_bench.report.page.cells import MARKER_PATHS
-from cl_bench.report.page.columns import RANKED_BY
-from cl_bench.report.page.contents import Contents
-from cl_bench.report.page.controls import contents_list, controls
-from cl_bench.report.page.parts import LIMIT, carried, json_script
-from cl_bench.report.page.record import record
-from cl_bench.report.page.runs_table import problems_section, runs_section
-from cl_bench.report.page.shared import Shared
-from cl_bench.report.page.words import HOW_TO_READ, TITLE, introduction
+from cl_bench.report.page.cells import MARKER_PATHS, RANKED_BY
+from cl_bench.report.page.contents import HOW_TO_READ, TITLE, Contents, introduction
+from cl_bench.report.page.record import PARTS, Shared, record
+from cl_bench.report.page.sections import contents_list, controls, problems_section, runs_section
+
+LIMIT = 9_900_000
+"""Bytes of a page at most."""
+
+_PART = re.compile(r'<script type="text/plain" id="(part-\d+-[a-z]+)">([A-Za-z0-9+/=]*)</script>')
+_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
+
+
+@dataclass(frozen=True)
+class Carried:
+    """The runs' parts as they stand in the page."""
+
+    html: str
+    left_out: Sequence[tuple[str, ...]]
+    """By run, the parts for which there was no room."""
+
+
+def json_script(name: str, value: Any) -> str:
+    """A value as JSON that no HTML parser can see an end or a comment in."""
+    return f'<script type="application/json" id="{name}">{_json(value)}</script>\n'
+
+
+def carried(records: Sequence[Mapping[str, Any]], room: int) -> Carried:
+    """As many parts of the runs' records as `room` bytes hold: first the first part of all runs,
+    then the second of all, and so on."""
+    kept: list[dict[str, str]] = [{} for _ in records]
+    for name in PARTS:
+        for number, one in enumerate(records):
+            if name not in one:
+                continue
+            element = _element(number, name, one[name])
+            if len(element) <= room:
+                room -= len(element)
+                kept[number][name] = element
+    left_out = [
+        tuple(name for name in one if name not in found)
+        for one, found in zip(records, kept, strict=True)
+    ]
+    return Carried("".join(text for found in kept for text in found.values()), left_out)
+
+
+def decoded(page: str) -> str:
+    """The page with its zipped parts as the JSON that they hold."""
+    return _PART.sub(
+        lambda found: f'<script id="{found[1]}">{gzip.decompress(b64decode(found[2])).decode()}',
+        page,
+    )
+
+
+def _element(run: int, part: str, value: Any) -> str:
+    zipped = gzip.compress(_json(value).encode(), compresslevel=6, mtime=0)
+    text = b64encode(zipped).decode("ascii")
+    return f'<script type="text/plain" id="part-{run}-{part}">{text}</script>\n'
+
+
+def _json(value: Any) -> str:
+    """ASCII without the signs of HTML; NaN, which JSON does not have, is a `ValueError`."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return re.sub("[<>&]", lambda found: _ESCAPES[found[0]], text)
+
 
 SCRIPTS = (
     *("dom", "numbers", "parts", "address", "chart", "figures", "matrices", "bars", "boards"),
@@ -129,7 +188,6 @@ def _board(drawn: DrawnBoard, contents: Contents) -> str:
 def _data(
     contents: Contents, shared: Shared, left_out: Sequence[tuple[str, ...]]
 ) -> dict[str, Any]:
-    columns = {n: c for board in contents.leaderboard.boards for n, c in board.columns.items()}
     return {
         "boards": [board_record(one) for one in contents.boards],
         "runs": [
@@ -140,7 +198,9 @@ def _data(
             }
             for one, left in zip(contents.runs, left_out, strict=True)
         ],
-        "metrics": {name: _metric(column) for name, column in {**RUN_METRICS, **columns}.items()},
+        "metrics": {
+            name: _metric(column) for name, column in {**RUN_METRICS, **contents.columns}.items()
+        },
         "shared": shared.values,
         "rankedBy": RANKED_BY,
         "markers": MARKER_PATHS,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+from cl_bench.analysis.run_values import Column
 from cl_bench.metrics.quantities import NOTHING, SHARE
 from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.stats.ranks import Ranks
@@ -20,14 +21,12 @@ from cl_bench.report.blocks.blocks import (
     Text,
 )
 from cl_bench.report.blocks.drawings import Drawing
-from cl_bench.report.blocks.look import learner_look
-from cl_bench.report.leaderboard import Column, Overall, Row
+from cl_bench.report.blocks.look import Look, learner_look
+from cl_bench.report.board import BoardRow, Overall, RankedRow
 from cl_bench.report.page.board_record import DrawnBoard, label, overall_looks
 from cl_bench.report.page.boards import seeds_of
-from cl_bench.report.page.cells import SPENT
-from cl_bench.report.page.columns import RANKED_BY, parted, short
-from cl_bench.report.page.contents import Contents
-from cl_bench.report.page.words import HOW_TO_READ, TITLE, introduction
+from cl_bench.report.page.cells import RANKED_BY, SPENT, parted, short
+from cl_bench.report.page.contents import HOW_TO_READ, TITLE, Contents, introduction
 
 _MOST_RUNS = 200
 """Of more runs than this, the twin lists none: the page does."""
@@ -56,18 +55,9 @@ def _overall(overall: Overall, contents: Contents) -> Iterator[Block]:
     streams = "; ".join(contents.titles[place] for place in overall.boards) or "none"
     yield Heading(2, f"All streams, {overall.model}", "overall")
     yield Paragraph(f"Means over streams: {streams}.")
+    seeds = [f"{seeds_of(row)} of {len(row.per_seed[RANKED_BY])}" for row in overall.rows]
     looks = overall_looks(overall, contents.boards)
-    rows = [
-        [
-            _rank(row.ranks.get(RANKED_BY)),
-            label(row, look),
-            f"{seeds_of(row)} of {len(row.per_seed[RANKED_BY])}",
-            *(_value(c, row.values[name], seeds_of(row)) for name, c in overall.columns.items()),
-        ]
-        for row, look in zip(overall.rows, looks, strict=True)
-    ]
-    heads = [_heading(name, column) for name, column in overall.columns.items()]
-    yield Table("", ["rank", "learner", "seeds", *heads], rows, heading=1)
+    yield _table("", overall.columns, overall.rows, looks, seeds)
     yield Bullets(overall.notes)
 
 
@@ -76,9 +66,12 @@ def _board(drawn: DrawnBoard, title: str, drawings: Mapping[str, Drawing]) -> It
     yield Heading(2, title, drawn.anchor)
     yield Paragraph(f"Model {board.model}; {board.budget}.")
     main, more = parted(board)
-    yield _table(drawn, main, "Means over seeds [95 % intervals over seeds]")
+    seeds = list(map(_seeds, board.rows))
+    caption = "Means over seeds [95 % intervals over seeds]"
+    yield _table(caption, main, board.rows, drawn.looks, seeds)
     if more:
-        yield Folded("More numbers", [_table(drawn, more, "")])
+        folded = _table("", more, board.rows, drawn.looks, seeds)
+        yield Folded("More numbers", [folded])
     labelled = [(label(row, look), row) for row, look in zip(board.rows, drawn.looks, strict=True)]
     flags = [f"{name}: {', '.join(row.flags)}" for name, row in labelled if row.flags]
     yield Bullets([*flags, *board.notes, *_undefined(drawn)])
@@ -101,18 +94,24 @@ def _undefined(drawn: DrawnBoard) -> Iterator[str]:
         yield f"{title}{whose}: {reason}"
 
 
-def _table(drawn: DrawnBoard, columns: Mapping[str, Column], caption: str) -> Table:
-    rows = [
+def _table(
+    caption: str,
+    columns: Mapping[str, Column],
+    rows: Sequence[RankedRow],
+    looks: Sequence[Look],
+    seeds: Sequence[str],
+) -> Table:
+    cells = [
         [
             _rank(row.ranks.get(RANKED_BY)),
             label(row, look),
-            _seeds(row),
+            counted,
             *(_value(c, row.values[name], seeds_of(row)) for name, c in columns.items()),
         ]
-        for row, look in zip(drawn.board.rows, drawn.looks, strict=True)
+        for row, look, counted in zip(rows, looks, seeds, strict=True)
     ]
     heads = [_heading(name, column) for name, column in columns.items()]
-    return Table(caption, ["rank", "learner", "seeds", *heads], rows, heading=1)
+    return Table(caption, ["rank", "learner", "seeds", *heads], cells, heading=1)
 
 
 def _runs(contents: Contents) -> Iterator[Block]:
@@ -175,7 +174,7 @@ def _value(column: Column, value: Estimate | Undefined, seeds: int) -> str:
     return text if value.seeds == seeds else f"{text}, {value.seeds} of {value.of_seeds}"
 
 
-def _seeds(row: Row) -> str:
+def _seeds(row: BoardRow) -> str:
     done = sum(status == "done" for status in row.status.values())
     others = [f"{seed} {status}" for seed, status in row.status.items() if status != "done"]
     return f"{done} of {len(row.seeds)}" + (f" ({', '.join(others)})" if others else "")

@@ -11,6 +11,7 @@ what a drawing can show; NaN is null.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -19,9 +20,7 @@ import numpy as np
 
 from cl_bench.metrics.stats.proportions import wilson
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.page.digest import Digest, Line, Lineage, Subject
-from cl_bench.report.page.shared import Shared
-from cl_bench.report.page.turnover import Turnover
+from cl_bench.report.page.digest import Digest, Line, Lineage, LineSubject, Turnover
 
 PARTS = ("core", "prompts", "steps", "transcripts")
 """The parts of a record, those that a page keeps longest first."""
@@ -76,7 +75,7 @@ _COMMON = ("stream", "config", "provenance", "model_files", "reflection_files", 
 """Entries of a manifest that many runs have alike."""
 
 
-def _line(subject: Subject, line: Line) -> dict[str, Any]:
+def _line(subject: LineSubject, line: Line) -> dict[str, Any]:
     found = {
         **subject._asdict(),
         "items": line.n_items,
@@ -175,7 +174,7 @@ def _transcripts(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
 
 
 def rounded(values: Iterable[float], digits: int = _DIGITS) -> list[float | None]:
-    """To so many significant digits; whole numbers as such, what is no finite number as None."""
+    """Values to so many significant digits, whole numbers as such; None for NaN and infinity."""
     spec = f"%.{digits}g"
     return [
         (int(value) if value == int(value) else float(spec % value))
@@ -183,3 +182,19 @@ def rounded(values: Iterable[float], digits: int = _DIGITS) -> list[float | None
         else None
         for value in map(float, values)
     ]
+
+
+class Shared:
+    """Values without doubles, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, int] = {}
+        self.values: list[Any] = []
+
+    def place(self, value: Any) -> int:
+        """Where the value stands in `values`."""
+        key = json.dumps(value, sort_keys=True)
+        if key not in self._places:
+            self._places[key] = len(self.values)
+            self.values.append(value)
+        return self._places[key]

@@ -1,4 +1,4 @@
-"""What all figure files of boards share: sheets, axes, curves, stages, legends.
+"""The parts that figure files of boards share: sheets, curves, labels, legends.
 
 matplotlib is imported when a figure is drawn.
 """
@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.report.blocks.drawings import any_text
-from cl_bench.report.blocks.look import Look, named
+from cl_bench.report.blocks.drawings import STYLE, any_text
+from cl_bench.report.blocks.look import Look
 from cl_bench.report.page.bands import Band
 from cl_bench.report.page.board_record import Seen
 
@@ -35,8 +35,6 @@ def sheet(rows: int, columns: int, height: float, **options: Any) -> Iterator[tu
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from cl_bench.report.figures import STYLE
-
     with rc_context(STYLE):
         figure = Figure(figsize=(8.0, height))
         FigureCanvasAgg(figure)
@@ -57,35 +55,6 @@ def curve(axes: Axes, look: Look, across: Any, band: Band) -> None:
 def dashes(look: Look) -> str:
     """The line of a look, as matplotlib calls it."""
     return "--" if look.dashed else "-"
-
-
-def shade(axes: Axes, stages: Sequence[tuple[str, int]]) -> None:
-    """The stages as bands of the ground, with their domains above."""
-    start, total = 0.0, sum(steps for _, steps in stages)
-    for number, (domain, steps) in enumerate(stages):
-        end = start + steps / total
-        axes.axvspan(start, end, color="#eef1f5" if number % 2 else "#f9fafb", zorder=-2, lw=0)
-        if number:
-            axes.axvline(start, color="#888888", lw=0.8, zorder=-1)
-        axes.annotate(
-            named(domain),
-            xy=((start + end) / 2, 1),
-            xytext=(0, 3),
-            xycoords=axes.get_xaxis_transform(),
-            textcoords="offset points",
-            ha="center",
-            fontsize=7,
-            color="#444444",
-        )
-        start = end
-
-
-def percent(axes: Axes) -> None:
-    """An axis of accuracies."""
-    from matplotlib.ticker import PercentFormatter
-
-    axes.set_ylim(-0.02, 1.02)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
 
 def wrapped(name: str) -> str:

@@ -14,6 +14,7 @@ from tests.report.synthetic_runs import write_run
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 800}
 Open = Callable[..., Any]
 BOARD = "#board-math-to-code table.streamed"
+MORE = "#board-math-to-code table.more"
 
 
 @pytest.fixture
@@ -150,8 +151,10 @@ def test_paper_shows_folded_boards_and_their_figures(open_page: Open) -> None:
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert fold.locator("table.streamed").is_visible()
     assert fold.locator("svg.chart").count() > 0
+    assert page.locator(MORE).is_visible()
     page.evaluate("window.dispatchEvent(new Event('afterprint'))")
     assert fold.get_attribute("open") is None
+    assert page.locator(MORE).is_hidden()
 
 
 def test_a_caption_stays_where_its_table_scrolls(open_page: Open) -> None:
@@ -353,26 +356,6 @@ def test_text_stands_out_from_its_ground(open_page: Open, scheme: str, address: 
     assert weak == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_screenshots_can_be_taken(
-    open_page: Open, tmp_path: Path, scheme: str, viewport: dict[str, int]
-) -> None:
-    page = open_page("", viewport, color_scheme=scheme)
-    page.wait_for_selector("svg.chart")
-    file = tmp_path / f"{scheme}.png"
-    page.screenshot(path=file)
-    from matplotlib.image import imread
-
-    pixels = imread(file)
-    assert pixels.shape[:2] == (viewport["height"], viewport["width"])
-    ground = pixels[:, :, :3].mean()
-    assert ground > 0.8 if scheme == "light" else ground < 0.3
-
-
-MORE = "#board-math-to-code table.more"
-
-
 def test_the_folded_table_keeps_the_ranks_of_its_rows(open_page: Open) -> None:
     page = open_page()
     main = page.locator(f"{BOARD} td.rank .value").all_text_contents()
@@ -393,15 +376,6 @@ def test_a_folded_metric_orders_the_whole_board_and_its_ranks(open_page: Open) -
     values = cells.evaluate_all("found => found.map((cell) => Number(cell.dataset.value))")
     assert len(values) > 1
     assert values == sorted(values, reverse=True)
-
-
-def test_paper_shows_folded_numbers(open_page: Open) -> None:
-    page = open_page()
-    assert page.locator(MORE).is_hidden()
-    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
-    assert page.locator(MORE).is_visible()
-    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
-    assert page.locator(MORE).is_hidden()
 
 
 def test_accuracy_against_kl_ends_in_intervals(open_page: Open) -> None:

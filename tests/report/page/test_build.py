@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import subprocess
-import sys
 from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
@@ -18,11 +16,9 @@ from cl_bench.cli.app import app
 from cl_bench.contract.errors import RunDirectoryError
 from cl_bench.report.blocks.write_markdown import markdown
 from cl_bench.report.page import html as page_html
-from cl_bench.report.page.build import ReportFiles, report
-from cl_bench.report.page.drawings import FIGURES
-from cl_bench.report.page.html import html
+from cl_bench.report.page.build import FIGURES, ReportFiles, report
+from cl_bench.report.page.html import decoded, html
 from cl_bench.report.page.markdown import blocks
-from cl_bench.report.page.parts import LIMIT, decoded
 from tests.report.page import hostile
 from tests.report.page.conftest import write_all
 from tests.report.synthetic_runs import write_run, write_runs
@@ -187,10 +183,6 @@ def test_what_does_not_fit_is_left_out_and_said(tmp_path: Path) -> None:
     assert '"left":["transcripts"]' in cut
 
 
-def test_the_limit_is_below_ten_megabytes() -> None:
-    assert LIMIT < 10_000_000
-
-
 def test_many_runs_are_counted_in_the_twin_and_not_listed(
     made: ReportFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,43 +196,6 @@ def test_runs_of_which_none_is_finished_have_a_report(tmp_path: Path) -> None:
     done = report([tmp_path / "runs"], tmp_path / "out")
     assert done.figures == ()
     assert "0 of 2</summary>" in done.html.read_text(encoding="utf-8")
-
-
-def test_without_any_run_nothing_is_written(tmp_path: Path) -> None:
-    with pytest.raises(RunDirectoryError, match="There is no run at or below"):
-        report([tmp_path], tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_unreadable_runs_alone_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
-    (tmp_path / "runs" / "a").mkdir(parents=True)
-    (tmp_path / "runs" / "a" / "manifest.json").write_text("{")
-    with pytest.raises(RunDirectoryError, match=r"None of the runs can be read: .*manifest\.json"):
-        report([tmp_path / "runs"], tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_the_command_names_the_problems(tmp_path: Path) -> None:
-    write_run(tmp_path / "runs" / "a")
-    for number in range(12):
-        broken = tmp_path / "runs" / f"b{number:02d}"
-        broken.mkdir()
-        (broken / "manifest.json").write_text("{")
-    options = [str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--no-figures"]
-    done = CliRunner().invoke(app, ["report", *options])
-    assert "12 problems" in done.output
-    assert "  runs/b00: unreadable: " in done.output or "  b00: unreadable: " in done.output
-    assert "and 2 more, all on the page" in done.output
-
-
-def test_the_command_says_what_it_wrote(tmp_path: Path) -> None:
-    write_run(tmp_path / "runs" / "a")
-    options = [str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--no-figures"]
-    done = CliRunner().invoke(app, ["report", *options])
-    assert done.exit_code == 0, done.output
-    assert "1 run on 1 board, 0 problems, 0 figure files." in done.output
-    assert str(tmp_path / "out" / "leaderboard.html") in done.output
-    assert not (tmp_path / "out" / "figures").exists()
 
 
 def test_a_trial_never_replaces_a_committed_page(
@@ -262,15 +217,6 @@ def test_the_command_refuses_a_folder_without_runs_in_one_line(tmp_path: Path) -
     assert done.exit_code == 2
     assert len(done.output.strip().splitlines()) == 1
     assert "There is no run at or below" in done.output
-
-
-def test_a_report_needs_neither_torch_nor_pyplot() -> None:
-    code = (
-        "import sys, cl_bench.report.page.build, cl_bench.report.page.drawings\n"
-        "print({'torch', 'transformers', 'matplotlib.pyplot'} & {*sys.modules})"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
 
 
 def test_every_asset_is_used_and_none_closes_its_element() -> None:
@@ -306,3 +252,31 @@ def test_texts_that_do_not_compress_are_left_out_before_the_page_grows_too_large
     assert [name for _, name in kept].count("transcripts") == 2
     assert [name for _, name in kept].count("core") == 3
     assert "details of 1 of 3 runs were left out" in cut
+
+
+def test_runs_of_which_none_can_be_read_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    with pytest.raises(RunDirectoryError, match="There is no run at or below"):
+        report([runs], tmp_path / "out")
+    (runs / "a").mkdir(parents=True)
+    (runs / "a" / "manifest.json").write_text("{")
+    with pytest.raises(RunDirectoryError, match=r"None of the runs can be read: .*manifest\.json"):
+        report([runs], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_says_what_it_wrote_and_names_the_problems(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "a")
+    options = [str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--no-figures"]
+    done = CliRunner().invoke(app, ["report", *options])
+    assert done.exit_code == 0, done.output
+    assert "1 run on 1 board, 0 problems, 0 figure files." in done.output
+    assert str(tmp_path / "out" / "leaderboard.html") in done.output
+    assert not (tmp_path / "out" / "figures").exists()
+    for number in range(12):
+        (tmp_path / "runs" / f"b{number:02d}").mkdir()
+        (tmp_path / "runs" / f"b{number:02d}" / "manifest.json").write_text("{")
+    done = CliRunner().invoke(app, ["report", *options])
+    assert "12 problems" in done.output
+    assert "b00: unreadable: " in done.output
+    assert "and 2 more, all on the page" in done.output

@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.page.build import ReportFiles
-from cl_bench.report.page.contents import Contents, contents, run_names
-from cl_bench.report.page.words import introduction
+from cl_bench.report.page.contents import Contents, contents, introduction, run_names
 from cl_bench.store.run_tables import find_runs
 from tests.report.page import hostile
 from tests.report.synthetic_runs import write_run
@@ -111,17 +108,3 @@ def test_the_introduction_counts_runs_and_what_is_wrong(made: ReportFiles) -> No
     assert first.startswith("16 runs of 5 learners on 3 streams with 2 models.")
     assert problems == "Problems: 1 diverged, 1 failed, 1 unreadable."
     assert "dirty tree (1)" in flags
-
-
-def test_runs_of_one_folder_make_the_same_contents_in_any_order(tmp_path: Path) -> None:
-    for seed in (0, 1):
-        write_run(tmp_path / str(seed), seed=seed)
-    one = contents(*find_runs([tmp_path / "0", tmp_path / "1"]))
-    other = contents(*find_runs([tmp_path / "1", tmp_path / "0"]))
-    assert [run.digest.name for run in one.runs] == [run.digest.name for run in other.runs]
-    assert one.titles == other.titles
-
-
-@pytest.mark.parametrize("text", ["", "no path in it"])
-def test_texts_without_paths_stay_as_they_are(made: ReportFiles, text: str) -> None:
-    assert made.contents.local(text) == text

@@ -12,11 +12,10 @@ import pytest
 
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.drawings import drawing
-from cl_bench.report.page import drawings
+from cl_bench.report.page import build
 from cl_bench.report.page.board_record import DrawnBoard
-from cl_bench.report.page.build import report
+from cl_bench.report.page.build import FIGURES, board_figures, report
 from cl_bench.report.page.contents import contents
-from cl_bench.report.page.drawings import FIGURES, board_figures
 from cl_bench.store.run_tables import find_runs
 from tests.report.page import hostile
 from tests.report.synthetic_runs import rising, write_run
@@ -59,7 +58,7 @@ def test_a_figure_that_fails_is_a_problem_and_the_page_is_made(
     def fails(*_: object) -> None:
         raise ZeroDivisionError("no such axis")
 
-    monkeypatch.setattr(drawings, "FIGURES", {**FIGURES, "cost": fails})
+    monkeypatch.setattr(build, "FIGURES", {**FIGURES, "cost": fails})
     write_run(tmp_path / "runs" / "a")
     done = report([tmp_path / "runs"], tmp_path / "out")
     (problem,) = done.contents.problems

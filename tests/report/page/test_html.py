@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cl_bench.report.page.parts import carried, decoded, json_script
+from cl_bench.report.page.html import carried, decoded, json_script
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!-- & \u2028 \u202e \ud800"
 ELEMENT = re.compile(r'<script type="text/plain" id="part-(\d+)-(\w+)">(.*?)</script>')

@@ -1,17 +1,18 @@
-"""The tables of all runs and of all problems, as HTML."""
+"""The parts of the page around its boards, as HTML: filters, list of contents, tables of all runs
+and of all problems."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from cl_bench.analysis.entries import STATUSES
+from cl_bench.analysis.run_values import Column
 from cl_bench.metrics.quantities import NOTHING
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.look import learner_look
 from cl_bench.report.blocks.write_html import escaped
-from cl_bench.report.leaderboard import Column
-from cl_bench.report.page.boards import run_link
-from cl_bench.report.page.cells import heading, swatch
-from cl_bench.report.page.columns import short
+from cl_bench.report.page.boards import data_attributes, run_link
+from cl_bench.report.page.cells import heading, short, swatch
 from cl_bench.report.page.contents import Contents, ShownRun
 
 _LISTED = ("average_accuracy", "bwt_gem", "forgetting_max", "kl_policy_base", "rollouts", "seconds")
@@ -19,7 +20,9 @@ _LISTED = ("average_accuracy", "bwt_gem", "forgetting_max", "kl_policy_base", "r
 
 
 def runs_section(contents: Contents) -> str:
-    columns = _listed_columns(contents)
+    """The table of all runs."""
+    known = contents.columns
+    columns = {name: known[name] for name in _LISTED if name in known}
     fixed = ("run", "stream", "learner", "model", "seed", "status")
     heads = "".join(
         f'<th scope="col" data-sort="{name}" data-better="lower">'
@@ -37,11 +40,6 @@ def runs_section(contents: Contents) -> str:
     )
 
 
-def _listed_columns(contents: Contents) -> Mapping[str, Column]:
-    known = {n: c for board in contents.leaderboard.boards for n, c in board.columns.items()}
-    return {name: known[name] for name in _LISTED if name in known}
-
-
 def _run_row(contents: Contents, one: ShownRun, columns: Mapping[str, Column]) -> str:
     facts, name = one.digest.manifest, one.digest.name
     stream, model = str(facts["stream"]["name"]), str(facts["model"])
@@ -51,8 +49,7 @@ def _run_row(contents: Contents, one: ShownRun, columns: Mapping[str, Column]) -
     learner, status = str(facts["learner"]), str(facts["status"])
     look = learner_look(learner)
     text = " ".join((name, stream, learner, look.label, model, status, *one.problems)).lower()
-    filters = {"stream": stream, "learner": learner, "model": model, "status": status, "text": text}
-    data = "".join(f' data-{key}="{escaped(value)}"' for key, value in filters.items())
+    data = data_attributes(stream=stream, learner=learner, model=model, status=status, text=text)
     cells = [
         f'<th scope="row" data-value="{escaped(name)}">{run_link(name, name)}</th>',
         *(_text_cell("stream", stream), _text_cell("learner", look.label, swatch(look))),
@@ -80,6 +77,7 @@ def _number_cell(name: str, column: Column, value: float | Undefined | None) -> 
 
 
 def problems_section(contents: Contents) -> str:
+    """The table of everything that is wrong with runs."""
     if not contents.problems:
         return '<section id="problems"><h2>Problems</h2>\n<p>None.</p></section>\n'
     rows = "".join(
@@ -99,3 +97,51 @@ def problems_section(contents: Contents) -> str:
 def _named(contents: Contents, path: object) -> str:
     name = contents.names.get(str(path))
     return run_link(name, name) if name else escaped(contents.local(str(path)))
+
+
+def controls(contents: Contents) -> str:
+    """Filters; hidden until there is a script that obeys them."""
+    boards = contents.leaderboard.boards
+    rows = [row for board in boards for row in board.rows]
+    choices: dict[str, list[tuple[str, str]]] = {
+        "stream": [(board.stream, board.stream) for board in boards],
+        "learner": [(row.learner, learner_look(row.learner).label) for row in rows],
+        "model": [(board.model, board.model) for board in boards],
+        "status": [(s, s) for s in STATUSES if any(s in row.status.values() for row in rows)],
+    }
+    columns = {name: short(name, column) for name, column in contents.columns.items()}
+    choices["sort"] = [("rank", "rank"), *columns.items()]
+    inner = "".join(_choice(name, options) for name, options in choices.items())
+    return (
+        f'<form id="controls" hidden aria-label="Filters">\n{inner}'
+        '<label><span>Text</span><input name="text" type="search" autocomplete="off"></label>\n'
+        '<button type="button">Reset</button> <output aria-live="polite"></output>\n</form>\n'
+    )
+
+
+def _choice(name: str, options: Iterable[tuple[str, str]]) -> str:
+    first = "as ranked" if name == "sort" else "all"
+    known = dict(options)
+    inner = "".join(
+        f'<option value="{escaped(value)}">{escaped(words)}</option>'
+        for value, words in sorted(known.items(), key=lambda one: one[1] if name != "sort" else "")
+    )
+    title = "Sort by" if name == "sort" else name.capitalize()
+    return (
+        f'<label><span>{title}</span><select name="{name}"><option value="">{first}</option>'
+        f"{inner}</select></label>\n"
+    )
+
+
+def contents_list(contents: Contents) -> str:
+    """Links to all boards and sections."""
+    boards = zip(contents.boards, contents.titles, strict=True)
+    links = [(f"#{one.anchor}", title) for one, title in boards if len(one.board.rows) > 1]
+    alone = len(contents.boards) - len(links)
+    if contents.leaderboard.overall:
+        links.insert(0, ("#overall", "All streams"))
+    if alone:
+        links.append(("#alone", f"Boards of one row ({alone})"))
+    links += [("#runs", "Runs"), ("#problems", "Problems"), ("#reading", "How to read this page")]
+    inner = "".join(f'<li><a href="{href}">{escaped(text)}</a></li>\n' for href, text in links)
+    return f'<nav aria-label="Contents"><ul>\n{inner}</ul></nav>\n'

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from cl_bench.contract.text import printable
-from cl_bench.report.blocks.write_markdown import escaped
-from cl_bench.report.untrusted_markdown import fenced
+from cl_bench.report.blocks.write_markdown import escaped, fenced
 
 HARMFUL = (
     "```", "````\n", "~~~", "\n```\n# no", "</pre><script>alert(1)</script>", "<img onerror=x>",
@@ -76,8 +75,3 @@ def test_an_escaped_text_stays_in_its_cell() -> None:
     page = f"| a | b |\n|---|---|\n| {escaped('x | y')} | z |\n"
     html = MarkdownIt("commonmark").enable("table").render(page)
     assert "<td>x | y</td>\n<td>z</td>" in html
-
-
-@pytest.mark.parametrize("language", ["text", "python"])
-def test_a_fence_names_its_language(language: str) -> None:
-    assert fenced("x", language) == f"```{language}\nx\n```"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cl_bench.report.sparklines import ASCII, BLOCKS, sparkline
+from cl_bench.report.terminal import ASCII, BLOCKS, sparkline
 
 NAN = math.nan
 
