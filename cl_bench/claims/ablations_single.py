@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 from cl_bench.claims import wording
 from cl_bench.claims.ablations import SEEDS, Variation
 from cl_bench.claims.claim_03_kl import RunPair, match
-from cl_bench.claims.measure import Curves, Scale, both, generator, trajectory
+from cl_bench.claims.claim_07_zero_reward import DOMAIN as ZERO_REWARD
+from cl_bench.claims.claim_07_zero_reward import training
+from cl_bench.claims.measure import Scale, each, generator, levels, pairs, trajectories
 from cl_bench.claims.plan import KL_DOMAINS, Plan
-from cl_bench.claims.plateau import last_window
-from cl_bench.claims.training_steps import DOMAIN as ZERO_REWARD
-from cl_bench.claims.training_steps import training
 from cl_bench.metrics import over_seeds
 from cl_bench.metrics.quantities import NOTHING
 from cl_bench.metrics.stats.bootstrap import Estimate, as_ratio
@@ -104,26 +103,24 @@ def rows(data: Data, plan: Plan) -> list[SingleRow]:
 
 
 def _plateau(
-    data: Curves, plan: Plan, domain: str, change: Variation, seed: int
+    data: Data, plan: Plan, domain: str, change: Variation, seed: int
 ) -> float | Undefined:
     """Mean accuracy of the last three evaluations, under the learner's own prompt."""
-    run = trajectory(data, cell(plan, domain, change, seed), domain, "step", "accuracy")
-    if isinstance(run, Undefined):
-        return run
-    window = last_window(run[0])
-    return window if isinstance(window, Undefined) else float(run[1][window].mean())
+    return levels(data, {seed: cell(plan, domain, change, seed)}, domain)[seed]
 
 
 def _log_ratio_of_kl(
-    data: Curves, plan: Plan, domain: str, change: Variation, seed: int
+    data: Data, plan: Plan, domain: str, change: Variation, seed: int
 ) -> float | Undefined:
     """log2 of the KL to the base at equal accuracy, over that of the reference."""
-    compared = (cell(plan, domain, change, seed), cell(plan, domain, REFERENCE, seed))
-    found = both(data, compared, domain, "accuracy", "kl_policy_base")
-    if isinstance(found, Undefined):
-        return found
-    matched = match(RunPair(*found))
-    return matched if isinstance(matched, Undefined) else matched.log_ratio
+    own, reference = (
+        trajectories(
+            data, {seed: cell(plan, domain, of, seed)}, domain, "accuracy", "kl_policy_base"
+        )
+        for of in (change, REFERENCE)
+    )
+    matched = each(pairs(own, reference), lambda runs: match(RunPair(*runs)))
+    return each(matched, lambda found: found.log_ratio)[seed]
 
 
 def _training_reward(
@@ -135,10 +132,10 @@ def _training_reward(
 
 
 def _first_accuracy(
-    data: Curves, plan: Plan, domain: str, change: Variation, seed: int
+    data: Data, plan: Plan, domain: str, change: Variation, seed: int
 ) -> float | Undefined:
     """Accuracy of the first evaluation after training began, under the learner's own prompt."""
-    run = trajectory(data, cell(plan, domain, change, seed), domain, "step", "accuracy")
+    run = trajectories(data, {seed: cell(plan, domain, change, seed)}, domain, "step")[seed]
     if isinstance(run, Undefined):
         return run
     return float(run[1][1]) if len(run[1]) > 1 else Undefined("nothing was evaluated in training")

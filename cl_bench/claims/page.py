@@ -15,8 +15,7 @@ from cl_bench.claims.claim import Claim, JudgedClaim, JudgedStatement
 from cl_bench.claims.measure import Detail
 from cl_bench.claims.methods_section import methods_section, mixed
 from cl_bench.claims.plan import Plan
-from cl_bench.claims.registered import cells
-from cl_bench.claims.registration import said
+from cl_bench.claims.registered import cells, said
 from cl_bench.claims.rule import ClaimVerdict
 from cl_bench.claims.spending import costs_differ, spending
 from cl_bench.claims.styles import called

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cl_bench.claims import ablations, ablations_single, wording
-from cl_bench.claims.archiving import joined, known_cells, write_archive
+from cl_bench.claims.archive import Archive, exists, joined, known_cells, write_archive
 from cl_bench.claims.claim import JudgedClaim, draw_figures, judge_claim
 from cl_bench.claims.data import Data
 from cl_bench.claims.methods_section import noise_section
 from cl_bench.claims.page import page
 from cl_bench.claims.plan import Plan, plan
 from cl_bench.claims.registered import CLAIMS, cells
-from cl_bench.claims.runs import Archive, exists
 from cl_bench.contract.errors import UsageError, at_least
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import Block

@@ -7,10 +7,10 @@ import pytest
 from cl_bench.claims import ablations_single
 from cl_bench.claims.ablations import SEEDS, Variation
 from cl_bench.claims.ablations_single import REFERENCE, SingleRow, variations
+from cl_bench.claims.claim_07_zero_reward import DOMAIN as ZERO_REWARD
 from cl_bench.claims.plan import KL_DOMAINS, Plan
 from cl_bench.claims.plan import plan as planned_with
 from cl_bench.claims.registered import cells
-from cl_bench.claims.training_steps import DOMAIN as ZERO_REWARD
 from cl_bench.execution.settings import configure
 from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined

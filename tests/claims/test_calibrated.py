@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from cl_bench.claims.calibrated import calibrated
-from cl_bench.claims.settings import Settings
+from cl_bench.claims.settings import Settings, calibrated
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.contract.stream import Stage, Stream
 from cl_bench.contract.stream_names import stream
@@ -49,7 +48,7 @@ def test_what_has_no_whole_number_of_steps_is_refused(
 ) -> None:
     uneven = Stream("uneven", (Stage("math", 2), Stage("code", 4)))
     find = partial(_find, uneven)
-    monkeypatch.setattr("cl_bench.claims.calibrated.stream", find)
+    monkeypatch.setattr("cl_bench.claims.settings.stream", find)
     with pytest.raises(UsageError, match=told):
         calibrated([cell], SETTINGS)
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cl_bench.analysis.paired import BySeed
 from cl_bench.claims.measure import (
     detail,
     difference,
-    generator,
     mean_over,
     measured,
-    trajectory,
+    trajectories,
 )
 from cl_bench.claims.registered import CLAIMS
 from cl_bench.metrics import Undefined
@@ -35,7 +36,7 @@ def test_a_difference_is_undefined_where_either_side_is() -> None:
 
 
 def test_ratios_are_shown_as_geometric_means() -> None:
-    shown = detail("code", {"ratio": {0: 1.0, 1: 3.0}}, generator(), "ratio").values["ratio"]
+    shown = detail("code", {"ratio": {0: 1.0, 1: 3.0}}, "ratio").values["ratio"]
     assert isinstance(shown, Estimate)
     assert shown.value == pytest.approx(4)
     assert isinstance(shown.interval, Interval)
@@ -44,20 +45,21 @@ def test_ratios_are_shown_as_geometric_means() -> None:
 
 def test_an_estimate_counts_the_seeds_without_a_value_and_is_the_same_again() -> None:
     by_seed: BySeed = {0: 0.1, 1: 0.5, 2: GONE}
-    first, second = (measured(by_seed, [], generator()) for _ in range(2))
+    first, second = (measured(by_seed, []) for _ in range(2))
     assert first == second
     assert first.value_by_seed == by_seed
     assert isinstance(first.estimate, Estimate)
     assert (first.estimate.seeds, first.estimate.of_seeds) == (2, 3)
     assert first.estimate.value == pytest.approx(0.3)
-    nothing = measured({0: GONE, 1: GONE}, [], generator())
+    nothing = measured({0: GONE, 1: GONE}, [])
     assert nothing.estimate == Undefined("0 of 2 seeds have a value; the run is missing")
 
 
 def test_a_trajectory_is_in_the_order_of_steps() -> None:
     data = Synthetic(plan_of())
     data.add("facts", "rl", 100, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
-    found = trajectory(data, data.plan.single("facts", "rl", 100), "facts", "accuracy", "rollouts")
+    cells = data.plan.single_runs("facts", "rl")
+    found = trajectories(data, cells, "facts", "accuracy", "rollouts")[100]
     assert not isinstance(found, Undefined)
     assert list(found[0]) == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
     assert list(found[1]) == [0, 150, 300, 450, 600, 750]
@@ -93,11 +95,8 @@ def test_the_same_number_has_the_same_interval_wherever_it_is_shown() -> None:
 
 def test_details_of_later_times_leave_the_registered_interval_as_it_was() -> None:
     by_seed: BySeed = {seed: seed**2 / 10 for seed in range(6)}
-    rng = generator()
-    detail("then", {"rl": by_seed}, rng)
-    then = measured(by_seed, [], rng)
-    again = generator()
-    detail("then", {"rl": by_seed}, again)
-    detail("added since", {"rl": by_seed})
-    assert measured(by_seed, [], again) == then
-    assert then != measured(by_seed, [], generator())
+    then = detail("then", {"rl": by_seed})
+    since = replace(detail("added since", {"rl": by_seed}), drew=())
+    assert measured(by_seed, [then, since]).estimate == measured(by_seed, [then]).estimate
+    assert measured(by_seed, [], drew=[by_seed]).estimate == measured(by_seed, [then]).estimate
+    assert measured(by_seed, []).estimate != measured(by_seed, [then]).estimate

@@ -15,11 +15,10 @@ from matplotlib.figure import Figure
 
 from cl_bench.claims.claim import Claim, JudgedClaim, Measurement, draw_figures, judge_claim
 from cl_bench.claims.data import Data
-from cl_bench.claims.measure import Added, Detail, MeasuredStatement, generator, measured
+from cl_bench.claims.measure import Added, Detail, MeasuredStatement, measured
 from cl_bench.claims.page import page
 from cl_bench.claims.plan import BUDGETS, Plan
-from cl_bench.claims.registered import CLAIMS, cells
-from cl_bench.claims.registration import registration
+from cl_bench.claims.registered import CLAIMS, cells, registration
 from cl_bench.claims.rule import ClaimVerdict
 from cl_bench.claims.styles import label
 from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, Interval
@@ -64,7 +63,7 @@ def judged(values: Mapping[int, float | Sequence[float | Undefined]]) -> list[Ju
             "difference": Estimate(-0.031, Interval(-0.04, -0.02, 0.95), 5, 6),
         }
         details = (Detail("code", shown, "accuracy"),)
-        return measured(by_seed, details, generator(), ["a note"])
+        return measured(by_seed, details, ["a note"])
 
     return [
         judge_claim(measured_by(claim, lambda *_, n=claim.number: measure(n)), Data([]), PLAN)
@@ -310,7 +309,7 @@ def test_what_was_added_after_the_runs_is_marked_and_not_judged() -> None:
     (claim,) = claims(10)
 
     def measure(*_: object) -> MeasuredStatement:
-        return measured({100: 0.5}, [], generator())
+        return measured({100: 0.5}, [])
 
     def beside(*_: object) -> Added:
         return Added((Detail("code", {"fst": Estimate(0.5, ONE_SEED, 1, 1)}, "accuracy"),), ("so",))

@@ -11,10 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cl_bench.claims import plan, reproduce
-from cl_bench.claims.archiving import joined, known_cells, write_archive
+from cl_bench.claims.archive import INDEX, Archive, joined, known_cells, write_archive
 from cl_bench.claims.plan import Plan
 from cl_bench.claims.rule import ClaimVerdict
-from cl_bench.claims.runs import INDEX, Archive
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import UsageError
 from cl_bench.store.files import write_json_atomically

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cl_bench.claims.verify_calibration import verify_calibration
+from cl_bench.claims.calibration import verify_calibration
 
 ROOT = Path(__file__).parents[2]
 
