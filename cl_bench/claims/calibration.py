@@ -104,11 +104,7 @@ def steps_for(samples: int, options: Mapping[str, Any]) -> int:
 
 
 def calibrate(
-    folder: Path,
-    *,
-    jobs: int,
-    say: Callable[[str], None],
-    learners: Sequence[str] = LEARNERS,
+    folder: Path, *, jobs: int, say: Callable[[str], None], learners: Sequence[str] = LEARNERS
 ) -> pd.DataFrame:
     """Make the runs of all trials in `folder` that are missing there, and return their table.
 

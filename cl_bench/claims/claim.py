@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from cl_bench.claims.measure import Added, MeasuredStatement
 from cl_bench.claims.plan import Needs, Plan
@@ -57,8 +58,18 @@ class Measurement:
     short: str
     """What the value is, for those who have not read the claim."""
     measure: Callable[[Data, Plan], MeasuredStatement]
-    added: Callable[[Data, Plan], Added] = lambda _data, _plan: Added()
+    added: Callable[[Data, Plan], Added]
     """What is shown beside the value and not judged."""
+
+
+def measurement(
+    short: str,
+    measure: Callable[..., MeasuredStatement],
+    added: Callable[[Data, Plan], Added] = lambda _data, _plan: Added(),
+    **options: Any,
+) -> Measurement:
+    """A measurement by a function that takes these options as well."""
+    return Measurement(short, partial(measure, **options), added)
 
 
 @dataclass(frozen=True)
@@ -72,19 +83,9 @@ class Claim:
     figure: Callable[[Data, Plan], Figure]
 
     @property
-    def number(self) -> int:
-        """Its number, from 1."""
-        return self.registered.number
-
-    @property
-    def title(self) -> str:
-        """What it says, in one line."""
-        return self.registered.title
-
-    @property
     def figure_name(self) -> str:
         """The name of its figure: `3-kl`."""
-        return f"{self.number}-{self.registered.name}"
+        return f"{self.registered.number}-{self.registered.name}"
 
 
 @dataclass(frozen=True)

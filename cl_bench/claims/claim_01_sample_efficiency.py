@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cl_bench.claims import styles
-from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
+from cl_bench.claims.claim import Claim, Registered, measurement, paper_figure
 from cl_bench.claims.measure import (
     Added,
     Detail,
@@ -221,15 +221,17 @@ CLAIM = Claim(
     REGISTERED,
     runs=singles(SINGLE_DOMAINS, LEARNERS),
     measurements={
-        "1a": Measurement(
+        "1a": measurement(
             "RL ÷ FST, training samples to RL's peak",
-            partial(ratio_of_samples, axis=TRAINING),
+            ratio_of_samples,
             partial(nearly, axis=TRAINING),
+            axis=TRAINING,
         ),
-        "1b": Measurement(
+        "1b": measurement(
             "RL ÷ FST, all rollouts to RL's peak",
-            partial(ratio_of_samples, axis=ALL),
+            ratio_of_samples,
             partial(nearly, axis=ALL),
+            axis=ALL,
         ),
     },
     figure=draw,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cl_bench.claims import styles
-from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
+from cl_bench.claims.claim import Claim, Registered, measurement, paper_figure
 from cl_bench.claims.measure import (
     Added,
     Detail,
@@ -56,10 +55,7 @@ REGISTERED = Registered(
     (
         Statement("2a", "A of fast-slow training minus A of RL", 0.0, 0.02),
         Statement(
-            "2b",
-            "plateau of fast-slow training minus plateau of RL, own prompts",
-            0.0,
-            0.02,
+            "2b", "plateau of fast-slow training minus plateau of RL, own prompts", 0.0, 0.02
         ),
     ),
 )
@@ -302,11 +298,13 @@ CLAIM = Claim(
     REGISTERED,
     runs=singles(SINGLE_DOMAINS, ("rl", "fst")),
     measurements={
-        "2a": Measurement("FST − RL, fitted asymptote", asymptote_above_rl, undecided),
-        "2b": Measurement(
+        "2a": measurement("FST − RL, fitted asymptote", asymptote_above_rl, undecided),
+        "2b": measurement(
             "FST − RL, plateau",
-            partial(compare_plateaus, domains=SINGLE_DOMAINS, learners=("fst", "rl")),
+            compare_plateaus,
             headroom,
+            domains=SINGLE_DOMAINS,
+            learners=("fst", "rl"),
         ),
     },
     figure=draw,

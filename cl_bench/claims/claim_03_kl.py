@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from statistics import mean, median
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from cl_bench.analysis.paired import BySeed
 from cl_bench.claims import styles
-from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
+from cl_bench.claims.claim import Claim, Registered, measurement, paper_figure
 from cl_bench.claims.measure import (
     Added,
     Detail,
@@ -355,15 +354,14 @@ CLAIM = Claim(
     REGISTERED,
     runs=singles(KL_DOMAINS, LEARNERS),
     measurements={
-        "3a": Measurement(
-            "RL ÷ FST, KL at equal accuracy",
-            partial(ratio_of_kl, prompt="learner"),
-            beside_own_prompts,
+        "3a": measurement(
+            "RL ÷ FST, KL at equal accuracy", ratio_of_kl, beside_own_prompts, prompt="learner"
         ),
-        "3b": Measurement(
+        "3b": measurement(
             "RL ÷ FST, KL at equal accuracy, seed prompt",
-            partial(ratio_of_kl, prompt="seed"),
+            ratio_of_kl,
             beside_seed_prompt,
+            prompt="seed",
         ),
     },
     figure=draw,

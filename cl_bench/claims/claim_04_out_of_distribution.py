@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from cl_bench.analysis.paired import BySeed
-from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
+from cl_bench.claims.claim import Claim, Registered, measurement, paper_figure
 from cl_bench.claims.measure import (
     MeasuredStatement,
     averaged,
@@ -16,6 +15,7 @@ from cl_bench.claims.measure import (
     mean_over,
     measured,
     on_stream,
+    with_difference,
 )
 from cl_bench.claims.plan import KL_DOMAINS, SINGLE_DOMAINS, Plan, singles, streams
 from cl_bench.claims.rule import Statement
@@ -69,9 +69,9 @@ DOMAINS = (*KL_DOMAINS, "star-graph")
 def forgetting(data: Data, plan: Plan) -> MeasuredStatement:
     """`forgetting_max` of RL minus that of fast-slow training, on the stream, own prompts."""
     values = {name: on_stream(data, plan, name, forgetting_max) for name in LEARNERS}
-    less = difference(values["rl"], values["fst"])
-    line = detail("forgetting on the stream", {**values, "difference": less}, "points")
-    return measured(less, [line])
+    columns = with_difference(values, "rl", "fst")
+    line = detail("forgetting on the stream", columns, "points")
+    return measured(columns["difference"], [line])
 
 
 def compared(data: Data, plan: Plan, domain: str) -> Mapping[str, BySeed]:
@@ -81,8 +81,8 @@ def compared(data: Data, plan: Plan, domain: str) -> Mapping[str, BySeed]:
     """
     base = outside(data, plan, domain, "fst", "start")
     rl, fst = (outside(data, plan, domain, learner) for learner in LEARNERS)
-    differences = {"difference": difference(fst, rl), "difference to base": difference(fst, base)}
-    return {"base": base, "rl": rl, "fst": fst, **differences}
+    columns = with_difference({"base": base, "rl": rl, "fst": fst})
+    return {**columns, "difference to base": difference(fst, base)}
 
 
 def outside(
@@ -126,14 +126,11 @@ CLAIM = Claim(
     REGISTERED,
     runs=runs,
     measurements={
-        "4a": Measurement(
-            "FST − RL, accuracy outside the training", partial(against, column="difference")
+        "4a": measurement("FST − RL, accuracy outside the training", against, column="difference"),
+        "4b": measurement(
+            "FST − base, accuracy outside the training", against, column="difference to base"
         ),
-        "4b": Measurement(
-            "FST − base, accuracy outside the training",
-            partial(against, column="difference to base"),
-        ),
-        "4c": Measurement("RL − FST, forgetting on the stream", forgetting),
+        "4c": measurement("RL − FST, forgetting on the stream", forgetting),
     },
     figure=draw,
 )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING
 
 from cl_bench.analysis.paired import BySeed, PairedDifference, known
-from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
+from cl_bench.claims.claim import Claim, Registered, measurement, paper_figure
 from cl_bench.claims.measure import (
     Detail,
     MeasuredStatement,
@@ -15,6 +14,7 @@ from cl_bench.claims.measure import (
     difference,
     mean_over,
     measured,
+    with_difference,
 )
 from cl_bench.claims.plan import ORIGINS, PROBE, Plan, singles
 from cl_bench.claims.rule import Statement
@@ -65,8 +65,8 @@ def compared(data: Data, plan: Plan, origin: str) -> Mapping[str, BySeed]:
     base = reached(data, plan, lambda _: None)
     rl = reached(data, plan, lambda seed: plan.single(origin, "rl", seed))
     fst = reached(data, plan, lambda seed: plan.single(origin, "fst", seed))
-    differences = {"difference": difference(fst, rl), "difference to base": difference(fst, base)}
-    return {"base": base, "rl": rl, "fst": fst, **differences}
+    columns = with_difference({"base": base, "rl": rl, "fst": fst})
+    return {**columns, "difference to base": difference(fst, base)}
 
 
 def reached(data: Data, plan: Plan, start: Callable[[int], Cell | None]) -> BySeed:
@@ -111,12 +111,11 @@ CLAIM = Claim(
     REGISTERED,
     runs=runs,
     measurements={
-        "5a": Measurement(
-            "after FST − after RL, accuracy of fresh RL", partial(against, column="difference")
+        "5a": measurement(
+            "after FST − after RL, accuracy of fresh RL", against, column="difference"
         ),
-        "5b": Measurement(
-            "after FST − from the base, accuracy of fresh RL",
-            partial(against, column="difference to base"),
+        "5b": measurement(
+            "after FST − from the base, accuracy of fresh RL", against, column="difference to base"
         ),
     },
     figure=draw,

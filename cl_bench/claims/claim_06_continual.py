@@ -8,17 +8,17 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from cl_bench.analysis.paired import BySeed
-from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
+from cl_bench.claims.claim import Claim, Registered, measurement, paper_figure
 from cl_bench.claims.measure import (
     Detail,
     MeasuredStatement,
     Trajectory,
     detail,
-    difference,
     each,
     mean_over,
     measured,
     on_stream,
+    with_difference,
 )
 from cl_bench.claims.plan import STAGES, STREAM_LEARNERS, Plan, streams
 from cl_bench.claims.rule import Statement
@@ -89,7 +89,7 @@ def shares_at_ends(
     """Normalised, fast-slow training minus RL, mean over domains at the ends of these stages."""
     gains, details = {}, []
     for domain, stage in stages.items():
-        columns = _with_difference(shares(data, plan, domain, stage))
+        columns = with_difference(shares(data, plan, domain, stage))
         gains[domain] = columns["difference"]
         details.append(detail(f"{domain} {when}, share of the peak", columns))
         details.append(_accuracies(data, plan, domain, stage, when))
@@ -99,14 +99,10 @@ def shares_at_ends(
 def average(data: Data, plan: Plan) -> MeasuredStatement:
     """`average_accuracy` of the run's accuracy matrix: of accuracies, not normalised."""
     values = {name: on_stream(data, plan, name, average_accuracy) for name in STREAM_LEARNERS}
-    columns = _with_difference(values)
+    columns = with_difference(values)
     ends = [_accuracies(data, plan, domain, LAST, "at the end") for domain in STAGES]
     line = detail("average accuracy at the end", columns)
     return measured(columns["difference"], [line, *ends])
-
-
-def _with_difference(values: Mapping[str, BySeed]) -> Mapping[str, BySeed]:
-    return {**values, "difference": difference(values["fst"], values["rl"])}
 
 
 def _accuracies(data: Data, plan: Plan, domain: str, stage: int, when: str) -> Detail:
@@ -117,7 +113,7 @@ def _accuracies(data: Data, plan: Plan, domain: str, stage: int, when: str) -> D
         }
         for learner in STREAM_LEARNERS
     }
-    return detail(f"{domain} {when}, accuracy", _with_difference(values))
+    return detail(f"{domain} {when}, accuracy", with_difference(values))
 
 
 def normalised_curves(data: Data, plan: Plan, domain: str, seed: int) -> ByLearner | Undefined:
@@ -208,17 +204,19 @@ CLAIM = Claim(
     REGISTERED,
     runs=streams(STREAM_LEARNERS),
     measurements={
-        "6a": Measurement(
+        "6a": measurement(
             "FST − RL, share of the peak after the task's own stage",
-            partial(
-                shares_at_ends, stages={d: STAGE_OF[d] for d in STAGES[1:]}, when="after its stage"
-            ),
+            shares_at_ends,
+            stages={d: STAGE_OF[d] for d in STAGES[1:]},
+            when="after its stage",
         ),
-        "6b": Measurement(
+        "6b": measurement(
             "FST − RL, share of the peak on the first task at the end",
-            partial(shares_at_ends, stages={STAGES[0]: LAST}, when="at the end"),
+            shares_at_ends,
+            stages={STAGES[0]: LAST},
+            when="at the end",
         ),
-        "6c": Measurement("FST − RL, average accuracy at the end", average),
+        "6c": measurement("FST − RL, average accuracy at the end", average),
     },
     figure=draw,
 )

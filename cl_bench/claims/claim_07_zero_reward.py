@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cl_bench.analysis.paired import BySeed
 from cl_bench.claims import styles
-from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
+from cl_bench.claims.claim import Claim, Registered, measurement, paper_figure
 from cl_bench.claims.measure import (
     Added,
     MeasuredStatement,
@@ -26,6 +26,7 @@ from cl_bench.claims.measure import (
     generator,
     measured,
     pairs,
+    with_difference,
 )
 from cl_bench.claims.plan import Plan, singles
 from cl_bench.claims.rule import Statement
@@ -57,10 +58,7 @@ REGISTERED = Registered(
     (
         Statement("7a", "onset of RL over onset of fast-slow training", 1.0, 1.5, "ratio"),
         Statement(
-            "7b",
-            "mean training reward over the whole run, fast-slow training minus RL",
-            0.0,
-            0.05,
+            "7b", "mean training reward over the whole run, fast-slow training minus RL", 0.0, 0.05
         ),
     ),
 )
@@ -200,9 +198,8 @@ def onset(data: Data, plan: Plan) -> MeasuredStatement:
 
 def mean_reward(data: Data, plan: Plan) -> MeasuredStatement:
     """Mean training reward over the whole run, fast-slow training minus RL."""
-    rewards = of_learners(trainings(data, plan), lambda run: run.mean_reward)
-    more = difference(rewards["fst"], rewards["rl"])
-    return measured(more, [detail("reward of the whole run", {**rewards, "difference": more})])
+    rewards = with_difference(of_learners(trainings(data, plan), lambda run: run.mean_reward))
+    return measured(rewards["difference"], [detail("reward of the whole run", rewards)])
 
 
 def _log2_ratio(first: BySeed, second: BySeed) -> BySeed:
@@ -399,10 +396,10 @@ CLAIM = Claim(
     REGISTERED,
     runs=singles((DOMAIN,), LEARNERS),
     measurements={
-        "7a": Measurement(
+        "7a": measurement(
             "RL ÷ FST, end of the first 640 samples with a mean reward of 0.1", onset, beside_onset
         ),
-        "7b": Measurement("FST − RL, training reward", mean_reward, beside_reward),
+        "7b": measurement("FST − RL, training reward", mean_reward, beside_reward),
     },
     figure=draw,
 )

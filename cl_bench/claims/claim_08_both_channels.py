@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cl_bench.analysis.paired import BySeed
-from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
+from cl_bench.claims.claim import Claim, Registered, measurement, paper_figure
 from cl_bench.claims.measure import (
     MeasuredStatement,
     Scale,
@@ -166,11 +165,9 @@ CLAIM = Claim(
     REGISTERED,
     runs=singles(SINGLE_DOMAINS, ("fst",)),
     measurements={
-        "8a": Measurement("trained parameters − base, seed prompt", partial(gain, name="slow")),
-        "8b": Measurement(
-            "evolved prompt − seed prompt, base parameters", partial(gain, name="fast")
-        ),
-        "8c": Measurement("both − the better of the two alone", partial(gain, name=GAINS[-1])),
+        "8a": measurement("trained parameters − base, seed prompt", gain, name="slow"),
+        "8b": measurement("evolved prompt − seed prompt, base parameters", gain, name="fast"),
+        "8c": measurement("both − the better of the two alone", gain, name=GAINS[-1]),
     },
     figure=draw,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from cl_bench.analysis.paired import known
 from cl_bench.claims import styles
-from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
+from cl_bench.claims.claim import Claim, Registered, measurement, paper_figure
 from cl_bench.claims.measure import (
     WINDOW,
     Added,
@@ -159,12 +158,14 @@ CLAIM = Claim(
     REGISTERED,
     runs=singles(SINGLE_DOMAINS, LEARNERS),
     measurements={
-        "9a": Measurement(
+        "9a": measurement(
             "FST − prompt-only, plateau",
-            partial(compare_plateaus, domains=SINGLE_DOMAINS, learners=("fst", "prompt")),
+            compare_plateaus,
             rollouts,
+            domains=SINGLE_DOMAINS,
+            learners=("fst", "prompt"),
         ),
-        "9b": Measurement("prompt-only, middle − end of its run", second_half),
+        "9b": measurement("prompt-only, middle − end of its run", second_half),
     },
     figure=draw,
 )

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cl_bench.claims import styles
-from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
+from cl_bench.claims.claim import Claim, Registered, measurement, paper_figure
 from cl_bench.claims.measure import compare_plateaus, levels, trajectories
 from cl_bench.claims.plan import PROBE, Plan, singles
 from cl_bench.claims.rule import Statement
@@ -28,12 +28,7 @@ REGISTERED = Registered(
     (
         Statement("10a", "accuracy, fast-slow training minus FST-distill", 0.0, 0.02),
         Statement(
-            "10b",
-            "entropy, fast-slow training minus FST-distill",
-            0.0,
-            0.02,
-            "nats",
-            primary=False,
+            "10b", "entropy, fast-slow training minus FST-distill", 0.0, 0.02, "nats", primary=False
         ),
     ),
 )
@@ -70,10 +65,9 @@ CLAIM = Claim(
     REGISTERED,
     runs=singles((PROBE,), LEARNERS),
     measurements={
-        "10a": Measurement("FST − FST-distill, plateau of accuracy", _plateau),
-        "10b": Measurement(
-            "FST − FST-distill, plateau of entropy",
-            partial(_plateau, column="entropy", scale="nats"),
+        "10a": measurement("FST − FST-distill, plateau of accuracy", _plateau),
+        "10b": measurement(
+            "FST − FST-distill, plateau of entropy", _plateau, column="entropy", scale="nats"
         ),
     },
     figure=draw,

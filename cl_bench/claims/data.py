@@ -100,10 +100,6 @@ class Data:
         """
         return cls([in_directories(cells, folder, failures)])
 
-    def merged(self, other: Data) -> Data:
-        """Both; a run that is finished in both comes from this one."""
-        return Data([*self._sources, *other._sources])
-
     def runs(self, cells: Iterable[Cell]) -> pd.DataFrame:
         """One row per cell, with the columns of `RUNS`."""
         return pa.Table.from_pylist([self._row(cell) for cell in cells], RUNS).to_pandas()

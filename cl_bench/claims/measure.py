@@ -126,6 +126,13 @@ def difference(first: BySeed, second: BySeed) -> BySeed:
     return PairedDifference(first, second).by_seed
 
 
+def with_difference(
+    values: Mapping[str, BySeed], first: str = "fst", second: str = "rl"
+) -> Mapping[str, BySeed]:
+    """The values of learners, and the `difference` of the first to the second."""
+    return {**values, "difference": difference(values[first], values[second])}
+
+
 def mean_over(parts: Mapping[str, BySeed]) -> BySeed:
     """The mean over domains (or origins, …), seed by seed.
 
@@ -241,9 +248,8 @@ def compare_plateaus(
     """The plateau of the first learner minus that of the second, mean over domains."""
     found = {}
     for domain in domains:
-        first, second = (
-            levels(data, plan.single_runs(domain, name), domain, column) for name in learners
-        )
-        both = {learners[0]: first, learners[1]: second}
-        found[domain] = {**both, "difference": difference(first, second)}
+        values = {
+            name: levels(data, plan.single_runs(domain, name), domain, column) for name in learners
+        }
+        found[domain] = with_difference(values, *learners)
     return averaged(found, "difference", scale)

@@ -101,7 +101,7 @@ def cells(plan: Plan, claims: Sequence[int]) -> list[Cell]:
 
     `UsageError` for a number that no claim has.
     """
-    known = {claim.number: claim for claim in CLAIMS}
+    known = {claim.registered.number: claim for claim in CLAIMS}
     for number in claims:
         if number not in known:
             raise unknown("claim", number, map(str, known))

@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cl_bench.claims.rule import ClaimVerdict, Statement
-from cl_bench.metrics.quantities import (
-    COUNT,
-    NATS,
-    NOTHING,
-    NUMBER,
-    POINTS,
-    RATIO,
-    SHARE,
-    Quantity,
-)
+from cl_bench.metrics.quantities import COUNT, NATS, NOTHING, NUMBER, POINTS, RATIO, SHARE, Quantity
 from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, as_ratio
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import Mark
@@ -84,6 +75,12 @@ def of_statement(
     return of_estimate(
         _compared(statement), as_ratio(estimate) if _is_ratio(statement) else estimate
     )
+
+
+def of_seeds(statement: Statement, estimate: Estimate | Undefined) -> str:
+    """A statement's mean and interval, and how many seeds it rests on; without a mean why."""
+    value = of_statement(statement, estimate)
+    return value if isinstance(estimate, Undefined) else f"{value}, {seeds(estimate)} seeds"
 
 
 def of_seed(statement: Statement, value: float | Undefined) -> str:

@@ -98,11 +98,7 @@ def test_an_unfinished_run_is_listed_but_never_replaces_a_finished_one(
     make_run(cell(102), status="diverged", reason="Step 3 diverged: nan.")
     write_archive([cell(100), cell(101), cell(102), cell(103)], here, archive, PLAN)
     found = {name: run.status for name, run in Archive.read(archive).runs.items()}
-    assert found == {
-        cell(100).name: "done",
-        cell(101).name: "failed",
-        cell(102).name: "diverged",
-    }
+    assert found == {cell(100).name: "done", cell(101).name: "failed", cell(102).name: "diverged"}
     assert archived(archive).cell_accuracy(cell(100), "facts") == 0.04
     assert known_cells(archive) == {cell(100).name: "done", cell(102).name: "diverged"}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cl_bench.claims.archive import Archive, write_archive
-from cl_bench.claims.data import Data
+from cl_bench.claims.data import Data, in_directories
 from cl_bench.claims.plan import BUDGETS, Plan
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.metrics.undefined import Undefined
@@ -132,7 +132,7 @@ def test_of_two_sources_the_finished_run_counts(make_run: MakeRun, tmp_path: Pat
     folder = make_run(CELL, rising)
     write_archive([CELL], folder, tmp_path / "archive", PLAN)
     failed = make_run(CELL, status="failed", reason="no", folder=tmp_path / "again")
-    both = Data.of_runs([CELL, OTHER], failed).merged(archived(tmp_path / "archive"))
+    both = Data([in_directories([CELL, OTHER], failed), Archive.read(tmp_path / "archive").runs])
     assert both.cell_accuracy(CELL, "code") == pytest.approx(0.81)
     assert both.runs([OTHER, CELL])["status"].tolist() == ["missing", "done"]
     alone = Data.of_runs([CELL], failed)
@@ -156,9 +156,6 @@ def test_what_starts_from_a_diverged_run_says_so_from_runs_and_archive(
     failures = {after.name: "no model"}
     write_archive([CELL, after], folder, tmp_path / "archive", PLAN, failures=failures)
     why = f"it starts from {CELL.name}, which diverged"
-    for data in (
-        Data.of_runs([CELL, after], folder),
-        archived(tmp_path / "archive"),
-    ):
+    for data in (Data.of_runs([CELL, after], folder), archived(tmp_path / "archive")):
         assert data.runs([after])[["status", "reason"]].values.tolist() == [["no start", why]]
         assert data.table("steps", after) == Undefined(f"run {after.name} has no start: {why}")

@@ -7,18 +7,12 @@ from dataclasses import replace
 import pytest
 
 from cl_bench.analysis.paired import BySeed
-from cl_bench.claims.measure import (
-    detail,
-    difference,
-    mean_over,
-    measured,
-    trajectories,
-)
+from cl_bench.claims.measure import detail, difference, mean_over, measured, trajectories
 from cl_bench.claims.registered import CLAIMS
 from cl_bench.metrics import Undefined
 from cl_bench.metrics.stats.bootstrap import Estimate, Interval
 
-from .synthetic import Synthetic, filled, measures, plan_of
+from .synthetic import LEVELS, Synthetic, filled, levelled, measures, plan_of, reason, shown
 
 MEASURES = measures(*CLAIMS)
 GONE = Undefined("the run is missing")
@@ -100,3 +94,42 @@ def test_details_of_later_times_leave_the_registered_interval_as_it_was() -> Non
     assert measured(by_seed, [then, since]).estimate == measured(by_seed, [then]).estimate
     assert measured(by_seed, [], drew=[by_seed]).estimate == measured(by_seed, [then]).estimate
     assert measured(by_seed, []).estimate != measured(by_seed, [then]).estimate
+
+
+@pytest.mark.parametrize("budget", ["small", "full"])
+@pytest.mark.parametrize(("statement", "other"), [("2b", "rl"), ("9a", "prompt")])
+def test_plateaus_are_compared_seed_by_seed_over_three_domains(
+    budget: str, statement: str, other: str
+) -> None:
+    data = levelled(budget)
+    found = MEASURES[statement](data, data.plan)
+    expected = 0.5 - LEVELS[other] + 0.05 / 3
+    assert found.value_by_seed == pytest.approx({100: expected, 101: expected})
+    assert shown(found, "code", "fst") == pytest.approx(0.605)
+    assert shown(found, "code", other) == pytest.approx(LEVELS[other] + 0.005)
+    assert shown(found, "math", "difference") == pytest.approx(0.45 - LEVELS[other])
+
+
+@pytest.mark.parametrize(
+    ("statement", "domain", "learner"),
+    [
+        ("2b", "math", "rl"),
+        ("9a", "code", "prompt"),
+        ("9b", "code", "prompt"),
+        ("10a", "facts", "fst-distill"),
+        ("10b", "facts", "fst"),
+    ],
+)
+def test_a_diverged_run_leaves_its_seed_without_a_value(
+    statement: str, domain: str, learner: str
+) -> None:
+    data = levelled()
+    whole = MEASURES[statement](data, data.plan)
+    data.lose(domain, learner, 100, "diverged at step 3")
+    found = MEASURES[statement](data, data.plan)
+    assert reason(found.value_by_seed[100]).startswith(f"{domain}: run {domain}-{learner}-100-")
+    assert reason(found.value_by_seed[100]).endswith("diverged at step 3")
+    assert found.value_by_seed[101] == whole.value_by_seed[101]
+    assert str(found.estimate).endswith("1 of 2 seeds")
+    missing = MEASURES[statement](Synthetic(data.plan), data.plan)
+    assert "is missing" in reason(missing.value_by_seed[101])

@@ -46,7 +46,7 @@ HOSTILE = "<script>alert(1)</script> | [x](javascript:alert(1)) `code` *star* \x
 
 
 def claims(*numbers: int) -> list[Claim]:
-    return [claim for claim in CLAIMS if claim.number in numbers]
+    return [claim for claim in CLAIMS if claim.registered.number in numbers]
 
 
 def judged(values: Mapping[int, float | Sequence[float | Undefined]]) -> list[JudgedClaim]:
@@ -66,7 +66,9 @@ def judged(values: Mapping[int, float | Sequence[float | Undefined]]) -> list[Ju
         return measured(by_seed, details, ["a note"])
 
     return [
-        judge_claim(measured_by(claim, lambda *_, n=claim.number: measure(n)), Data([]), PLAN)
+        judge_claim(
+            measured_by(claim, lambda *_, n=claim.registered.number: measure(n)), Data([]), PLAN
+        )
         for claim in claims(*values)
     ]
 
@@ -90,7 +92,7 @@ def written(
 ) -> tuple[str, str]:
     """The page as Markdown and as HTML."""
     data = Data([])
-    runs = data.runs(cells(PLAN, [one.claim.number for one in found]))
+    runs = data.runs(cells(PLAN, [one.claim.registered.number for one in found]))
     blocks = page(found, PLAN, data, runs, drawings or {}, findings, **more)
     return markdown(blocks, "claims"), html(blocks, drawings or {})
 

@@ -97,7 +97,7 @@ def made(claims: Sequence[int], folder: Path, **options: Any) -> reproduce.Repro
 
 def test_verdicts_and_page_follow_from_the_runs(sweep: Sweep, tmp_path: Path) -> None:
     done = made([10, 9], tmp_path, seeds=6)
-    assert [one.claim.number for one in done.judged] == [9, 10]
+    assert [one.claim.registered.number for one in done.judged] == [9, 10]
     assert done.judged[1].verdict is ClaimVerdict.REPRODUCED
     # 0.9 to 0.95 against 0.5, mean over seeds
     (statement,) = done.judged[1].primary

@@ -14,7 +14,7 @@ from cl_bench.claims.styles import LEARNERS, colour, label, marker
 from .synthetic import Synthetic, sigmoids, texts
 from .synthetic_stages import Runs, make_plan, on_stream, row, training
 
-FIGURES = {claim.number: claim.figure for claim in CLAIMS}
+FIGURES = {claim.registered.number: claim.figure for claim in CLAIMS}
 PANELS = {
     1: ["facts", "code", "math"],
     2: ["facts", "code", "math"],
