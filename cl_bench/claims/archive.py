@@ -45,7 +45,7 @@ class Archive:
 
     @classmethod
     def read(cls, folder: Path) -> Archive:
-        """The archive in a folder; `RunDirectoryError` names a file that is not its."""
+        """The archive in a folder; `RunDirectoryError` names the file that is not as written."""
         index = _index(folder)
         plan = Plan.from_dict(index["plan"], folder / INDEX)
         runs = {name: _entry(folder, name, entry) for name, entry in index["runs"].items()}
@@ -85,7 +85,7 @@ def _index(folder: Path) -> dict[str, Any]:
 
 
 def _entry(folder: Path, name: str, entry: Any) -> Recorded:
-    """What the index says of a cell's run, whose pack must be the one it names."""
+    """A cell's run as the index describes it; `DamagedError` unless its pack is the one named."""
     file = place(folder, name)
     try:
         run = Recorded(entry["status"], entry.get("reason"), entry.get("seconds"))

@@ -198,7 +198,7 @@ def _are_todays(rows: pd.DataFrame, learner: str) -> bool:
 
 def _unusable(file: Path, reason: str) -> RunDirectoryError:
     return RunDirectoryError(
-        f"{file} is no table of trials that can be kept: {reason}. Restore it from a copy, "
+        f"{file} is not a table of trials that can be kept: {reason}. Restore it from a copy, "
         "calibrate those learners again as well (--learners), or give another --out."
     )
 
@@ -258,7 +258,7 @@ def _verify_scores(frame: pd.DataFrame, findings: Findings) -> None:
     keys = ("learner", "trial")
     for column in ("score", *_RUNS):
         wrong = ~frame[column].between(0, 1)
-        reason = f"{column} is no score from 0 to 1"
+        reason = f"{column} is not a score from 0 to 1"
         findings.rows("trials", frame[wrong], reason, keys)
     mean = frame[_RUNS].mean(axis=1)
     wrong = ~np.isclose(frame["score"], mean, rtol=_DIGITS, atol=_DIGITS)

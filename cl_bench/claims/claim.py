@@ -1,4 +1,4 @@
-"""A claim of the paper with all that belongs to it, and its verdict.
+"""Claims of the paper with all that belongs to them, and their verdicts.
 
 A module `claim_NN_name.py` holds one: the text as it was registered, the runs it needs, how they
 measure each statement, what is shown beside that, and the figure. `cl_bench.claims.registered` has
@@ -40,7 +40,7 @@ def paper_figure(what: str, **values: str) -> PaperFigure:
 
 @dataclass(frozen=True)
 class Registered:
-    """What was fixed of a claim before the runs that judge it."""
+    """The part of a claim that was fixed before the runs that judge it."""
 
     number: int
     name: str
@@ -56,10 +56,10 @@ class Measurement:
     """How the runs measure one statement."""
 
     short: str
-    """What the value is, for those who have not read the claim."""
+    """A name of the value, for those who have not read the claim."""
     measure: Callable[[Data, Plan], MeasuredStatement]
     added: Callable[[Data, Plan], Added]
-    """What is shown beside the value and not judged."""
+    """Lines and notes that are shown beside the value and not judged."""
 
 
 def measurement(
@@ -97,7 +97,7 @@ class JudgedStatement:
     measured: MeasuredStatement
     judgement: Judgement
     added: Added
-    """What no rule judges."""
+    """Lines and notes that no rule judges."""
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ def _until(domain: str, by_seed: Races, goal: str = "RL's peak") -> Detail:
 
 
 def _until_peak(domain: str, by_seed: Races) -> Detail:
-    """The same; at its registration this line showed the samples of all races."""
+    """The line for RL's peak; at its registration it showed the samples of all races."""
     reached = each(by_seed, lambda r: r.fst if r.reached else Undefined("never at RL's peak"))
     return replace(_until(domain, by_seed), drew=(each(by_seed, lambda race: race.rl), reached))
 
@@ -159,7 +159,7 @@ SHARES = (0.9, 0.95)
 
 
 def nearly(data: Data, plan: Plan, axis: str) -> Added:
-    """The same for most of RL's peak."""
+    """The ratio and samples for reaching only most of RL's peak."""
     details = []
     for domain in SINGLE_DOMAINS:
         for share in SHARES:

@@ -108,7 +108,7 @@ def outside(
 
 
 def by_domain(data: Data, plan: Plan) -> Mapping[str, Mapping[str, BySeed]]:
-    """The same of all domains of single runs."""
+    """`compared` for every domain of single runs."""
     return {f"trained on {name}": compared(data, plan, name) for name in SINGLE_DOMAINS}
 
 

@@ -58,7 +58,7 @@ def runs(plan: Plan, seed: int) -> list[Cell]:
 
 
 def compared(data: Data, plan: Plan, origin: str) -> Mapping[str, BySeed]:
-    """What the probe reaches from the base and after each learner on `origin`, and differences.
+    """Accuracies of the probe from the base and after each learner on `origin`, and differences.
 
     The probe from the base is one run for all origins.
     """
@@ -76,7 +76,7 @@ def reached(data: Data, plan: Plan, start: Callable[[int], Cell | None]) -> BySe
 
 
 def by_origin(data: Data, plan: Plan) -> Mapping[str, Mapping[str, BySeed]]:
-    """The same of all origins."""
+    """`compared` for every origin."""
     return {f"after {origin}": compared(data, plan, origin) for origin in ORIGINS}
 
 
@@ -103,7 +103,7 @@ def _ratio(after: BySeed, base: BySeed) -> Estimate | Undefined:
 
 
 def draw(data: Data, plan: Plan) -> Figure:
-    """What fresh RL reaches from the base and from trained models, a panel per origin."""
+    """Accuracy of fresh RL from the base and from trained models, a panel per origin."""
     return bar_panels(by_origin(data, plan), f"accuracy on {PROBE} after fresh RL")
 
 

@@ -84,7 +84,7 @@ def accuracies(data: Data, plan: Plan, domain: str) -> Mapping[str, BySeed]:
 
 
 def gains(cells: Mapping[str, BySeed]) -> Mapping[str, BySeed]:
-    """What each channel gains over the base under the seed prompt, from the four accuracies.
+    """Gains of each channel over the base under the seed prompt, from the four accuracies.
 
     `slow`, `fast`, `joint` and `interaction` as in `channel_attribution`, and both channels minus
     the better of the two alone. A seed without one of the four has none of them.

@@ -1,4 +1,4 @@
-"""What the claims are measured on: the tables of a sweep's runs, from wherever they are kept."""
+"""The tables of a sweep's runs, from wherever they are kept: the claims are measured on them."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def in_directories(
     """By name, the runs of these cells in `folder/<cell.name>`; some may be missing.
 
     `failures` has, by the name of a cell that could not be made, the reason: more than the run's
-    directory may know, if there is one. A directory that is no readable run is a
-    `RunDirectoryError`.
+    directory may know, if there is one. A directory that is not a readable run
+    raises `RunDirectoryError`.
     """
     found = {}
     for cell in cells:
@@ -223,7 +223,7 @@ def _require_run_of(cell: Cell, run: RunTables) -> None:
         found = (config | told)[name]
         if found != value:
             raise RunDirectoryError(
-                f"{run.path} is no run of {cell.name}: its {name} is {found!r}, not {value!r}. "
+                f"{run.path} is not a run of {cell.name}: its {name} is {found!r}, not {value!r}. "
                 "Restore it from a copy, or move it away and make the run again."
             )
 

@@ -57,7 +57,7 @@ class Detail:
 
 @dataclass(frozen=True)
 class MeasuredStatement:
-    """What the runs say of one statement."""
+    """The value that the runs give one statement, and the lines behind it."""
 
     value_by_seed: BySeed
     """On the statement's scale, log2 for ratios; empty where only a fit over all seeds has one."""
@@ -65,14 +65,14 @@ class MeasuredStatement:
     """Mean over seeds and its interval, on the same scale."""
     details: tuple[Detail, ...]
     notes: tuple[str, ...] = ()
-    """What a reader has to know beside the numbers."""
+    """Sentences that a reader needs beside the numbers."""
 
 
 @dataclass(frozen=True)
 class Added:
-    """What the page shows beside one statement and no rule judges.
+    """Lines and notes that the page shows beside one statement and no rule judges.
 
-    It was added after the runs, to explain what the judged value does not show.
+    They were added after the runs, to explain what the judged value does not show.
     """
 
     details: tuple[Detail, ...] = ()

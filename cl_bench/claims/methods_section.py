@@ -140,7 +140,7 @@ def _asked(data: Data, cells: Sequence[Cell]) -> Iterator[Block]:
 
 
 def _code(runs: pd.DataFrame) -> Table:
-    """What code and packages made the runs, and how many each."""
+    """The code and packages that made the runs, and how many each."""
     made = runs[runs["cl_bench"].notna()]
     counts = made.astype(dict.fromkeys(_CODE, object)).groupby(list(_CODE), dropna=False).size()
     rows: list[list[Inline]] = [
@@ -194,7 +194,7 @@ def _origin(plan: Plan, learner: str) -> str:
 
 
 def _shown(plan: Plan, learner: str, name: str) -> str:
-    """What a single run of the learner has for a setting."""
+    """The value of a setting in a single run of the learner, defaults included."""
     config = LEARNERS.load(learner).config
     options = dict(plan.single(PROBE, learner, plan.seeds[0]).options)
     values = config(**those_of(config, options))
@@ -220,7 +220,7 @@ def shown(value: Any) -> str:
 
 
 def _calibration(plan: Plan) -> Iterator[Block]:
-    """What was tried for every setting that was chosen, where in it the chosen one lies, and how
+    """The values tried for every setting that was chosen, where the chosen one lies, and how
     clear the choice was."""
     rows: list[list[str]] = []
     calibrated = [name for name in plan.settings if name in calibration.LEARNERS]

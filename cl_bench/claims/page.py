@@ -115,7 +115,7 @@ def _headline(judged: Sequence[JudgedClaim], plan: Plan) -> Iterator[Block]:
 
 
 def _intervals(seeds: int) -> str:
-    """What the intervals are worth."""
+    """A sentence on how far the intervals can be trusted."""
     if seeds == 1:
         return "One seed shows no interval over seeds, so values stand alone."
     return (

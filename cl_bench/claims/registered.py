@@ -158,7 +158,7 @@ def registration(plan: Plan) -> dict[str, Any]:
 
 
 def said(first: Mapping[str, Any] | None, plan: Plan) -> str:
-    """Whether rules and plan are those that an archive was begun with; None is no archive."""
+    """Whether rules and plan are those that an archive was begun with; None if there is none."""
     now = registration(plan)
     hashes = ", ".join(f"{name} {now[name][:_SHOWN]}" for name in ("rules", "plan"))
     code = now["code"][:_SHOWN]
@@ -180,7 +180,7 @@ def said(first: Mapping[str, Any] | None, plan: Plan) -> str:
 
 
 def _since(now: str) -> str:
-    """What is known of the code that judges where an archive does not remember it."""
+    """The record of the code that judges, where an archive does not remember it."""
     known = "; ".join(f"{one.code[:_SHOWN]} on {one.date} ({one.reason})" for one in RECORD)
     said = (
         "The code that judges was not recorded when the archive was begun. Its hashes on this page "

@@ -35,7 +35,7 @@ level 3 and below. The page includes it."""
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What came of the claims, and where the page about them is."""
+    """The claims' verdicts, and where the page about them is."""
 
     judged: tuple[JudgedClaim, ...]
     markdown: Path

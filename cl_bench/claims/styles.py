@@ -29,12 +29,12 @@ LEARNERS = ("rl", "prompt", "fst", "fst-distill")
 
 
 def label(learner: str) -> str:
-    """What readers call the learner."""
+    """The learner's name for readers."""
     return learner_look(learner).label
 
 
 def called(learner: str) -> str:
-    """The same; any other name, such as a variation's, as it is."""
+    """The learner's name for readers; any other name, such as a variation's, as it is."""
     return label(learner) if learner in (*LEARNERS, "base") else learner
 
 

@@ -119,7 +119,7 @@ def is_difference(name: str) -> bool:
 
 
 def rule(statement: Statement) -> str:
-    """What the value has to exceed, and the least effect worth claiming."""
+    """The bound that the value has to exceed, and the least effect worth claiming."""
     null, margin = map(_compared(statement).text, (statement.null, statement.margin))
     return f"> {null}" if null == margin else f"> {null}, at least {margin}"
 
@@ -132,7 +132,7 @@ def seeds(estimate: Estimate | Undefined) -> str:
 
 
 def _compared(statement: Statement) -> Quantity:
-    """What a statement's values measure: differences, or ratios."""
+    """The quantity of a statement's values: differences, or ratios."""
     of = _OF_SCALE[statement.scale]
     return of if _is_ratio(statement) else of.change
 

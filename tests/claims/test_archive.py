@@ -162,7 +162,7 @@ def test_a_pack_of_another_cell_is_one_error(make_run: MakeRun, archive: Path) -
     kept = first.read_bytes()
     first.write_bytes(second.read_bytes())
     second.write_bytes(kept)
-    with pytest.raises(RunDirectoryError, match=f"is no run of {names[0]}: its seed is 101, not"):
+    with pytest.raises(RunDirectoryError, match=f"is not a run of {names[0]}: its seed is 101"):
         archived(archive).table("steps", cells[0])
 
 

@@ -274,7 +274,7 @@ def test_the_committed_trials_are_fine(trials_folder: Path) -> None:
     ("old", "new", "words"),
     [
         ("0.872559", "0.972559", "score is 0.972559, but the mean of its runs is 0.872559"),
-        ("0.765625", "1.765625", "math-to-facts, seed 1000 is no score from 0 to 1"),
+        ("0.765625", "1.765625", "math-to-facts, seed 1000 is not a score from 0 to 1"),
         ("0.0006,8", "0.0007,8", "its trials of rl are not those that calibration makes"),
         ("rl,3,", "lr,3,", "which is not calibrated"),
     ],

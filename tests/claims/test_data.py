@@ -1,4 +1,4 @@
-"""What the claims are measured on: which rows, and why there are none."""
+"""The tables of runs: which rows are found, and why there are none."""
 
 from __future__ import annotations
 

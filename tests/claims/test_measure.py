@@ -1,4 +1,4 @@
-"""What all measures share."""
+"""Measuring: means, differences and plateaus that all claims share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from cl_bench.analysis.paired import BySeed
-from cl_bench.claims.measure import detail, difference, mean_over, measured, trajectories
+from cl_bench.claims.data import Data
+from cl_bench.claims.measure import detail, mean_over, measured, trajectories
 from cl_bench.claims.registered import CLAIMS
 from cl_bench.metrics import Undefined
 from cl_bench.metrics.stats.bootstrap import Estimate, Interval
@@ -21,12 +22,6 @@ GONE = Undefined("the run is missing")
 def test_a_seed_without_a_value_in_one_domain_has_no_mean() -> None:
     parts: dict[str, BySeed] = {"facts": {0: 0.2, 1: 0.4}, "code": {0: 0.6, 1: GONE}}
     assert mean_over(parts) == {0: pytest.approx(0.4), 1: Undefined("code: the run is missing")}
-
-
-def test_a_difference_is_undefined_where_either_side_is() -> None:
-    other = Undefined("it diverged")
-    found = difference({0: 0.5, 1: GONE, 2: 0.5, 3: GONE}, {0: 0.2, 1: 0.2, 2: other, 3: other})
-    assert found == {0: pytest.approx(0.3), 1: GONE, 2: other, 3: GONE}
 
 
 def test_ratios_are_shown_as_geometric_means() -> None:
@@ -57,6 +52,13 @@ def test_a_trajectory_is_in_the_order_of_steps() -> None:
     assert not isinstance(found, Undefined)
     assert list(found[0]) == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
     assert list(found[1]) == [0, 150, 300, 450, 600, 750]
+
+
+@pytest.mark.parametrize("statement", MEASURES)
+def test_without_runs_a_statement_has_no_value_and_says_why(statement: str) -> None:
+    found = MEASURES[statement](Data([]), plan_of())
+    assert "is missing" in reason(found.estimate)
+    assert all("is missing" in reason(value) for value in found.value_by_seed.values())
 
 
 @pytest.mark.parametrize("statement", ["1a", "1b", "2b", "3a", "3b", "9a", "9b", "10a", "10b"])
@@ -131,5 +133,3 @@ def test_a_diverged_run_leaves_its_seed_without_a_value(
     assert reason(found.value_by_seed[100]).endswith("diverged at step 3")
     assert found.value_by_seed[101] == whole.value_by_seed[101]
     assert str(found.estimate).endswith("1 of 2 seeds")
-    missing = MEASURES[statement](Synthetic(data.plan), data.plan)
-    assert "is missing" in reason(missing.value_by_seed[101])
