@@ -117,14 +117,10 @@ def ratio_of_samples(data: Data, plan: Plan, axis: str) -> MeasuredStatement:
     """RL's samples to its peak over those of fast-slow training, mean over domains."""
     found = {domain: races(data, plan, domain, axis) for domain in SINGLE_DOMAINS}
     ratios = {domain: each(by_seed, lambda r: r.log_ratio) for domain, by_seed in found.items()}
-    details = [
-        line
-        for domain, by_seed in found.items()
-        for line in (
-            detail(domain, {"ratio": ratios[domain]}, "ratio"),
-            _until_peak(domain, by_seed),
-        )
-    ]
+    details = []
+    for domain, by_seed in found.items():
+        details.append(detail(domain, {"ratio": ratios[domain]}, "ratio"))
+        details.append(_until_peak(domain, by_seed))
     return measured(mean_over(ratios), details, _notes(found))
 
 

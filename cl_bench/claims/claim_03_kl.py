@@ -14,7 +14,6 @@ from cl_bench.claims import styles
 from cl_bench.claims.claim import Claim, Registered, measurement, paper_figure
 from cl_bench.claims.measure import (
     Added,
-    Detail,
     MeasuredStatement,
     Trajectories,
     Trajectory,
@@ -121,15 +120,8 @@ def pairs_of(data: Data, plan: Plan, prompt: str) -> Pairs:
     found = {}
     for domain in KL_DOMAINS:
         rl, fst = (
-            trajectories(
-                data,
-                plan.single_runs(domain, name),
-                domain,
-                "accuracy",
-                "kl_policy_base",
-                prompt=prompt,
-            )
-            for name in LEARNERS
+            trajectories(data, cells, domain, "accuracy", "kl_policy_base", prompt=prompt)
+            for cells in (plan.single_runs(domain, name) for name in LEARNERS)
         )
         found[domain] = each(pairs(rl, fst), lambda runs: RunPair(*runs))
     return found
@@ -153,7 +145,12 @@ def ratio_of_kl(data: Data, plan: Plan, prompt: str) -> MeasuredStatement:
     compared = pairs_of(data, plan, prompt)
     found = {domain: each(by_seed, match) for domain, by_seed in compared.items()}
     means, medians = (_over_domains(compared, found, plan, average) for average in (mean, median))
-    details = [line for domain in KL_DOMAINS for line in _details(domain, found[domain])]
+    details = []
+    for domain, matched in found.items():
+        kl = {"rl": each(matched, lambda m: m.rl), "fst": each(matched, lambda m: m.fst)}
+        ratio = {"ratio": each(matched, lambda m: m.log_ratio)}
+        details.append(detail(domain, ratio, "ratio"))
+        details.append(detail(f"{domain}, mean KL at common accuracies", kl, "nats"))
     for name, by_seed in (("mean", means), ("median", medians)):
         details.append(detail(f"{name} over domains", {"ratio": by_seed}, "ratio"))
     return measured(means, details, _notes(compared, found))
@@ -183,14 +180,6 @@ def _over_domains(
         return average(ratios) if ratios else Undefined(none)
 
     return {seed: value(seed) for seed in plan.seeds}
-
-
-def _details(domain: str, found: Mapping[int, Matched | Undefined]) -> tuple[Detail, Detail]:
-    kl = {"rl": each(found, lambda m: m.rl), "fst": each(found, lambda m: m.fst)}
-    return (
-        detail(domain, {"ratio": each(found, lambda m: m.log_ratio)}, "ratio"),
-        detail(f"{domain}, mean KL at common accuracies", kl, "nats"),
-    )
 
 
 def _notes(compared: Pairs, found: Found) -> list[str]:

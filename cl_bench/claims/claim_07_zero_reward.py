@@ -111,17 +111,6 @@ class Training:
         return float(self.samples_T[found.argmax() + self.window - 1]) if found.any() else None
 
     @property
-    def onset(self) -> float:
-        """Samples at which the mean reward of a window first is 0.1; all, if it never is."""
-        return float(self.samples_T[-1]) if self.reached is None else self.reached
-
-    @property
-    def first_signal(self) -> float | Undefined:
-        """Samples by the end of the first step in which the rewards of a group differ."""
-        found = self.first_at(self.signal_T > 0)
-        return Undefined("no step had a training signal") if found is None else found
-
-    @property
     def mean_reward(self) -> float:
         """Mean reward of all steps."""
         return float(self.reward_T.mean())
@@ -183,8 +172,9 @@ def of_learners(
 def onset(data: Data, plan: Plan) -> MeasuredStatement:
     """Training samples at the onset of RL over those of fast-slow training, log2."""
     runs = trainings(data, plan)
-    onsets = of_learners(runs, lambda run: run.onset)
-    signals = of_learners(runs, lambda run: run.first_signal)
+    onsets = of_learners(runs, lambda run: run.reached or float(run.samples_T[-1]))
+    silent = "no step had a training signal"
+    signals = of_learners(runs, lambda run: _or_why(run.first_at(run.signal_T > 0), silent))
     norms = of_learners(runs, lambda run: run.mean_gradient)
     of_norms = {"ratio": _log2_ratio(norms["fst"], norms["rl"])}
     details = [
@@ -240,8 +230,9 @@ def _norms(norms: Mapping[str, BySeed]) -> list[str]:
 def beside_onset(data: Data, plan: Plan) -> Added:
     """Onsets by single steps and in all rollouts, and how near to none the reward begins."""
     runs = trainings(data, plan)
-    windows = of_learners(runs, lambda run: _or_never(run.reached))
-    steps = of_learners(runs, lambda run: _or_never(run.first_at(run.reward_T >= _NEARLY)))
+    never = f"never at {LEVEL}"
+    windows = of_learners(runs, lambda run: _or_why(run.reached, never))
+    steps = of_learners(runs, lambda run: _or_why(run.first_at(run.reward_T >= _NEARLY), never))
     base = {
         seed: data.cell_accuracy(cell, DOMAIN, at="start", prompt="seed")
         for seed, cell in plan.single_runs(DOMAIN, "rl").items()
@@ -299,8 +290,8 @@ def _seed_kept(rounds: pd.DataFrame) -> float:
     return float(seed.groupby(rounds["round"]).any().mean())
 
 
-def _or_never(samples: float | None) -> float | Undefined:
-    return Undefined(f"never at {LEVEL}") if samples is None else samples
+def _or_why(samples: float | None, why: str) -> float | Undefined:
+    return Undefined(why) if samples is None else samples
 
 
 def _in_rollouts(data: Data, plan: Plan, onsets: Mapping[str, BySeed]) -> Mapping[str, BySeed]:
