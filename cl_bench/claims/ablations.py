@@ -1,8 +1,10 @@
-"""Ablations: what fast-slow training is made of, taken away or changed one thing at a time.
+"""Ablations: fast-slow training with one thing taken away or changed at a time.
 
-Every variation runs the stream of claim 6 beside the reference, fast-slow training as calibrated,
-with equal seeds; the learners that answer a question people asked of the paper are variations too.
-Only descriptive: nothing here has a verdict, and with few seeds the intervals are rough.
+On the stream of claim 6 every variation runs beside the reference, fast-slow training as
+calibrated; the learners that answer a question people asked of the paper are variations too. On
+single domains it is the learning rate that varies, as calibration chose a higher one for RL, and
+where the base hardly earns a reward the population. All have equal seeds and are only descriptive:
+nothing here has a verdict, and with few seeds the intervals are rough.
 """
 
 from __future__ import annotations
@@ -12,27 +14,41 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.claims import wording
-from cl_bench.claims.measure import Scale, difference, generator
-from cl_bench.claims.plan import STREAM, Plan
-from cl_bench.contract.plugins import STREAM_SEPARATOR
+from cl_bench.analysis.paired import BySeed, known
+from cl_bench.claims.claim_03_kl import RunPair, match
+from cl_bench.claims.claim_07_zero_reward import DOMAIN as ZERO_REWARD
+from cl_bench.claims.claim_07_zero_reward import training
+from cl_bench.claims.measure import (
+    Scale,
+    difference,
+    each,
+    generator,
+    levels,
+    mean_over,
+    pairs,
+    trajectories,
+)
+from cl_bench.claims.plan import KL_DOMAINS, STAGES, STREAM, Plan
+from cl_bench.claims.wording import of_detail
 from cl_bench.fast.settings import PeriodicRoundsConfig
 from cl_bench.metrics import anytime_average_accuracy, average_accuracy, forgetting_max, over_seeds
+from cl_bench.metrics.quantities import NOTHING
+from cl_bench.metrics.stats.bootstrap import as_ratio
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.blocks.blocks import Block, Inline, Paragraph, Table
+from cl_bench.report.blocks.blocks import Block, Heading, Inline, Paragraph, Table
 from cl_bench.sweep.cell import Cell
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from cl_bench.claims.data import Data
-    from cl_bench.metrics.stats.bootstrap import Estimate
 
 SEEDS = 3
 """Seeds of the ablations, the first of the plan's: they explain, and cost as much as the claims."""
 ROUNDS_IN_A_ROW = ("prompt-then-rl", "rl-then-prompt")
 """Learners whose rounds are set apart: they get as many as the reference makes in the stream."""
-STAGES = tuple(STREAM.split(STREAM_SEPARATOR))
+DOMAINS = (ZERO_REWARD, *KL_DOMAINS)
+"""Those of the ablations of single runs."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +64,7 @@ class Variation:
 _LAST = "(its rounds see the last task's exercises only)"
 _KEEPS = "(boundaries are hidden: it keeps the first task's prompt, so only in part)"
 REFERENCE = Variation("fst", "the reference: T = 6, K = 4, feedback by step, the base reflects")
-VARIATIONS = (
+ON_STREAM = (
     REFERENCE,
     Variation("K = 1", "does a population matter?", options={"population": 1}),
     Variation("one prompt a group", "do mixed groups matter?", options={"mixed_groups": False}),
@@ -65,125 +81,195 @@ VARIATIONS = (
     Variation("prompt", "prompts alone", "prompt"),
     Variation("prompt-then-rl", f"is interleaving needed? {_KEEPS}", "prompt-then-rl"),
     Variation(
-        "prompt-then-rl, rate 3e-4",
-        "or is it the rate?",
-        "prompt-then-rl",
-        {"learning_rate": 3e-4},
+        "prompt-then-rl, rate 3e-4", "or is it the rate?", "prompt-then-rl", {"learning_rate": 3e-4}
     ),
     Variation("rl-then-prompt", f"how much is GEPA on an RL checkpoint? {_LAST}", "rl-then-prompt"),
     Variation("rl-kl", "is it just regularisation?", "rl-kl"),
     Variation("rl-kl, β = 0.2", "would more of it do?", "rl-kl", {"kl_beta": 0.2}),
     Variation("rl-replay", "does replay do the same?", "rl-replay"),
 )
+ON_DOMAINS = (
+    Variation("fst", "as calibrated"),
+    Variation("rl", "as calibrated", "rl"),
+    Variation("rl, rate 6e-4", "is the higher rate its strength?", "rl", {"learning_rate": 6e-4}),
+    Variation("rl, rate 3e-4", "the rate of fst", "rl", {"learning_rate": 3e-4}),
+)
+WITHOUT_REWARD = (
+    Variation("no refill", "do worthless prompts hold it back?", options={"refill": False}),
+    Variation("fst, rate 9e-4", "or its lower rate?", options={"learning_rate": 9e-4}),
+)
+"""Variations on the domain where the base hardly earns a reward, besides the others."""
+
+
+def variations(where: str) -> tuple[Variation, ...]:
+    """The variations on the stream or on a domain, the reference first."""
+    if where == STREAM:
+        return ON_STREAM
+    return (*ON_DOMAINS, *(WITHOUT_REWARD if where == ZERO_REWARD else ()))
 
 
 def cells(plan: Plan) -> list[Cell]:
-    """The runs of all variations, seed by seed; some are the claims' own."""
-    return [cell(plan, change, seed) for seed in plan.seeds[:SEEDS] for change in VARIATIONS]
+    """The runs of all variations, seed by seed, those of single domains first, as they are
+    shorter; some are the claims' own."""
+    return [
+        cell(plan, where, change, seed)
+        for places in (DOMAINS, (STREAM,))
+        for seed in plan.seeds[:SEEDS]
+        for where in places
+        for change in variations(where)
+    ]
 
 
-def cell(plan: Plan, variation: Variation, seed: int) -> Cell:
-    """The run of a variation for one seed."""
+def cell(plan: Plan, where: str, variation: Variation, seed: int) -> Cell:
+    """The run of a variation on the stream or on a domain, for one seed."""
     options = dict(variation.options)
+    if where != STREAM:
+        return plan.single(where, variation.learner, seed, **options)
     if variation.learner in ROUNDS_IN_A_ROW:
-        options["consecutive_rounds"] = _rounds(plan)
+        steps = len(STAGES) * plan.stage_steps(REFERENCE.learner)
+        options["consecutive_rounds"] = ceil(steps / PeriodicRoundsConfig().round_every)
     if variation.learner == "rl-then-prompt":  # rounds only where something is measured of it
         options["eval_every"] = plan.stage_steps(variation.learner)
     return plan.stream(variation.learner, seed, **options)
 
 
-def _rounds(plan: Plan) -> int:
-    """Rounds that the reference makes in the whole stream."""
-    return ceil(
-        len(STAGES) * plan.stage_steps(REFERENCE.learner) / PeriodicRoundsConfig().round_every
-    )
+@dataclass(frozen=True)
+class Compared:
+    """The runs of a variation, and the reference's, by seed."""
+
+    where: str
+    """`STREAM` or a domain."""
+    cells: Mapping[int, Cell]
+    reference: Mapping[int, Cell]
 
 
 @dataclass(frozen=True)
-class StreamRow:
-    """One quantity of one variation: its mean, and its paired difference from the reference."""
+class StudiedQuantity:
+    """A number of runs, and its unit."""
 
-    variation: Variation
-    quantity: str
-    value: Estimate | Undefined
-    difference: Estimate | Undefined
+    name: str
+    measure: Callable[[Data, Compared], BySeed]
+    scale: Scale = "accuracy"
+    domains: tuple[str, ...] = ()
+    """Of single runs: where it says something."""
+
+    def applies(self, variation: Variation) -> bool:
+        """Whether it says anything of a variation: nothing is compared with itself."""
+        return self.scale != "ratio" or variation.learner != REFERENCE.learner
 
 
-def rows(data: Data, plan: Plan) -> list[StreamRow]:
-    """Every quantity of every variation, with intervals over the seeds of the ablations."""
-    seeds = plan.seeds[:SEEDS]
-    found = []
-    for name, quantity in QUANTITIES.items():
-        measure = quantity.measure
-        reference = {seed: measure(data, cell(plan, REFERENCE, seed)) for seed in seeds}
-        for variation in VARIATIONS:
-            value = {seed: measure(data, cell(plan, variation, seed)) for seed in seeds}
-            means = (over_seeds(v, generator()) for v in (value, difference(value, reference)))
-            found.append(StreamRow(variation, name, *means))
-    return found
+def value(
+    data: Data, plan: Plan, where: str, variation: Variation, quantity: StudiedQuantity
+) -> BySeed:
+    """A quantity of a variation on the stream or on a domain, for the seeds of the ablations."""
+    own, reference = (
+        {seed: cell(plan, where, change, seed) for seed in plan.seeds[:SEEDS]}
+        for change in (variation, variations(where)[0])
+    )
+    return quantity.measure(data, Compared(where, own, reference))
 
 
 def _of_matrix(
     metric: Callable[[ArrayLike], float | Undefined], prompt: str = "learner"
-) -> _Measure:
-    def measure(data: Data, cell: Cell) -> float | Undefined:
-        matrix = data.accuracy_matrix(cell, STAGES, prompt=prompt)
-        return matrix if isinstance(matrix, Undefined) else metric(matrix)
+) -> Callable[[Data, Compared], BySeed]:
+    def measure(data: Data, runs: Compared) -> BySeed:
+        matrices = {
+            seed: data.accuracy_matrix(cell, STAGES, prompt=prompt)
+            for seed, cell in runs.cells.items()
+        }
+        return each(matrices, metric)
 
     return measure
 
 
-def _kl_at_end(data: Data, cell: Cell) -> float | Undefined:
+def _kl_at_end(data: Data, runs: Compared) -> BySeed:
     """KL(policy ‖ base) under the learner's own prompt, mean over the stream's domains."""
-    values = []
+    ends = {}
     for domain in STAGES:
-        curve = data.curve(cell, domain)
-        if isinstance(curve, Undefined):
-            return curve
-        values.append(float(curve["kl_policy_base"].iloc[-1]))
-    return sum(values) / len(values)
+        curves = {seed: data.curve(cell, domain) for seed, cell in runs.cells.items()}
+        ends[domain] = each(curves, lambda curve: float(curve["kl_policy_base"].iloc[-1]))
+    return mean_over(ends)
 
 
-def _rollouts(data: Data, cell: Cell) -> float | Undefined:
+def _rollouts(data: Data, runs: Compared) -> BySeed:
     """All rollouts spent on learning, the prompt optimiser's included."""
-    table = data.table("evaluations", cell)
-    return table if isinstance(table, Undefined) else float(table["rollouts"].max())
+    tables = {seed: data.table("evaluations", cell) for seed, cell in runs.cells.items()}
+    return each(tables, lambda table: float(table["rollouts"].max()))
 
 
-_Measure = Callable[["Data", Cell], "float | Undefined"]
+def _log_ratio_of_kl(data: Data, runs: Compared) -> BySeed:
+    """log2 of the KL to the base at equal accuracy, over that of the reference."""
+    own, reference = (
+        trajectories(data, cells, runs.where, "accuracy", "kl_policy_base")
+        for cells in (runs.cells, runs.reference)
+    )
+    matched = each(pairs(own, reference), lambda both: match(RunPair(*both)))
+    return each(matched, lambda found: found.log_ratio)
 
 
-@dataclass(frozen=True)
-class StreamQuantity:
-    """What is measured of a run, and its unit."""
-
-    measure: _Measure
-    scale: Scale = "accuracy"
+def _training_reward(data: Data, runs: Compared) -> BySeed:
+    """Mean reward of all training steps."""
+    found = {seed: training(data, cell) for seed, cell in runs.cells.items()}
+    return each(found, lambda run: run.mean_reward)
 
 
-QUANTITIES: Mapping[str, StreamQuantity] = {
-    "average_accuracy": StreamQuantity(_of_matrix(average_accuracy)),
-    "anytime_average_accuracy": StreamQuantity(_of_matrix(anytime_average_accuracy)),
-    "forgetting_max": StreamQuantity(_of_matrix(forgetting_max), "points"),
-    "average_accuracy, seed prompt": StreamQuantity(_of_matrix(average_accuracy, "seed")),
-    "KL(policy ‖ base), nats/token": StreamQuantity(_kl_at_end, "nats"),
-    "all rollouts": StreamQuantity(_rollouts, "samples"),
-}
-"""What is compared, by its name; own prompts unless said otherwise, at the end of the stream."""
+def _first_accuracy(data: Data, runs: Compared) -> BySeed:
+    """Accuracy of the first evaluation after training began, under the learner's own prompt."""
+    none = Undefined("nothing was evaluated in training")
+    found = trajectories(data, runs.cells, runs.where, "step")
+    return each(found, lambda run: float(run[1][1]) if len(run[1]) > 1 else none)
 
 
-def section(rows: Sequence[StreamRow]) -> list[Block]:
-    """Two tables, the quantities and their differences from the reference; nothing without runs."""
-    by_key = {(row.variation.name, row.quantity): row for row in rows}
-    if all(map(_lacks, rows)):
+OF_STREAM = (
+    StudiedQuantity("average_accuracy", _of_matrix(average_accuracy)),
+    StudiedQuantity("anytime_average_accuracy", _of_matrix(anytime_average_accuracy)),
+    StudiedQuantity("forgetting_max", _of_matrix(forgetting_max), "points"),
+    StudiedQuantity("average_accuracy, seed prompt", _of_matrix(average_accuracy, "seed")),
+    StudiedQuantity("KL(policy ‖ base), nats/token", _kl_at_end, "nats"),
+    StudiedQuantity("all rollouts", _rollouts, "samples"),
+)
+"""Compared on the stream: own prompts unless said otherwise, at its end."""
+OF_DOMAINS = (
+    StudiedQuantity(
+        "plateau of accuracy",
+        lambda data, runs: levels(data, runs.cells, runs.where),
+        domains=(*KL_DOMAINS, ZERO_REWARD),
+    ),
+    StudiedQuantity(
+        "KL to the base at equal accuracy, over fst's", _log_ratio_of_kl, "ratio", KL_DOMAINS
+    ),
+    StudiedQuantity("reward of the whole training", _training_reward, domains=(ZERO_REWARD,)),
+    StudiedQuantity("accuracy at the first evaluation", _first_accuracy, domains=(ZERO_REWARD,)),
+)
+"""Compared on single domains."""
+
+
+def section(data: Data, plan: Plan) -> list[Block]:
+    """The page's blocks about the ablations on the stream and on single domains; nothing of those
+    without runs."""
+    return [*_of_the_stream(data, plan), *_of_single_domains(data, plan)]
+
+
+def _of_the_stream(data: Data, plan: Plan) -> list[Block]:
+    """Two tables, the quantities and their differences from the reference."""
+    found = {
+        change.name: [value(data, plan, STREAM, change, quantity) for quantity in OF_STREAM]
+        for change in ON_STREAM
+    }
+    made = [change for change in ON_STREAM if any(map(known, found[change.name]))]
+    if not made:
         return []
-    made = [v for v in VARIATIONS if any(not _lacks(by_key[v.name, q]) for q in QUANTITIES)]
-    changed = [variation for variation in made if variation is not REFERENCE]
-    values = [[_words(by_key[v.name, name], name) for name in QUANTITIES] for v in made]
-    changes = [
-        [_words(by_key[v.name, name], name, difference=True) for name in QUANTITIES]
-        for v in changed
-    ]
+    changed = [change for change in made if change is not REFERENCE]
+    apart = {
+        change.name: list(map(difference, found[change.name], found[REFERENCE.name]))
+        for change in changed
+    }
+    names = [quantity.name for quantity in OF_STREAM]
+
+    def words(values: Sequence[BySeed], name: str = "") -> list[str]:
+        return [_words(*pair, name) for pair in zip(OF_STREAM, values, strict=True)]
+
+    missing = ", ".join(change.name for change in ON_STREAM if change not in made)
     return [
         Paragraph(
             f"One thing changed at a time, on the stream {STREAM}, with the first {SEEDS} seeds: "
@@ -195,31 +281,66 @@ def section(rows: Sequence[StreamRow]) -> list[Block]:
             "rl, not tuned. prompt-then-rl makes as many rounds as fst in the whole stream, before "
             "it; rl-then-prompt makes as many for each of its evaluations, at stage ends only."
         ),
-        *_not_made([variation.name for variation in VARIATIONS if variation not in made]),
-        _table("What was measured", values, made),
-        _table("Difference from the reference, paired by seed", changes, changed),
+        *([Paragraph(f"Without a finished run: {missing}.")] if missing else []),
+        _table("What was measured", made, names, lambda change: words(found[change.name])),
+        _table(
+            "Difference from the reference, paired by seed",
+            changed,
+            names,
+            lambda change: words(apart[change.name], "difference"),
+        ),
     ]
 
 
-def _lacks(row: StreamRow) -> bool:
-    """Whether a variation has no run with a value of a quantity."""
-    return isinstance(row.value, Undefined)
+def _of_single_domains(data: Data, plan: Plan) -> list[Block]:
+    """A table of each quantity, variations by domains."""
+    found = {
+        (quantity.name, domain, change.name): value(data, plan, domain, change, quantity)
+        for quantity in OF_DOMAINS
+        for domain in quantity.domains
+        for change in filter(quantity.applies, variations(domain))
+    }
+    if not any(map(known, found.values())):
+        return []
+    return [
+        Heading(3, "On single domains", "ablations-single"),
+        Paragraph(
+            "The claims about single domains hold RL at the rate that calibration chose for it "
+            f"against fast-slow training at a lower one. The same runs at other rates, {SEEDS} "
+            "seeds; on star-graph also a population without refill."
+        ),
+        *(_domains_table(quantity, found) for quantity in OF_DOMAINS),
+    ]
 
 
-def _not_made(names: Sequence[str]) -> list[Block]:
-    """Which variations have no run yet."""
-    return [Paragraph(f"Without a finished run: {', '.join(names)}.")] if names else []
+def _domains_table(
+    quantity: StudiedQuantity, found: Mapping[tuple[str, str, str], BySeed]
+) -> Table:
+    domains = quantity.domains
+    tried = {change.name: change for domain in domains for change in variations(domain)}
+
+    def words(change: Variation) -> list[str]:
+        values = [found.get((quantity.name, domain, change.name)) for domain in domains]
+        return [NOTHING if by_seed is None else _words(quantity, by_seed) for by_seed in values]
+
+    title = quantity.name[0].upper() + quantity.name[1:]
+    return _table(title, list(filter(quantity.applies, tried.values())), domains, words)
 
 
-def _table(caption: str, cells: Sequence[Sequence[str]], variations: Sequence[Variation]) -> Table:
+def _table(
+    caption: str,
+    changes: Sequence[Variation],
+    columns: Sequence[str],
+    words: Callable[[Variation], list[str]],
+) -> Table:
     rows: list[list[Inline]] = [
-        [variation.name, variation.question, *words]
-        for variation, words in zip(variations, cells, strict=True)
+        [change.name, change.question, *words(change)] for change in changes
     ]
-    return Table(caption, ["variation", "question", *QUANTITIES], rows, stacked=True)
+    return Table(caption, ["variation", "question", *columns], rows, stacked=True)
 
 
-def _words(row: StreamRow, quantity: str, *, difference: bool = False) -> str:
-    name = "difference" if difference else quantity
-    value = row.difference if difference else row.value
-    return wording.of_detail(name, QUANTITIES[quantity].scale, value)
+def _words(quantity: StudiedQuantity, by_seed: BySeed, name: str = "") -> str:
+    """The mean in words; that of what is called `difference` has a sign."""
+    mean = over_seeds(by_seed, generator())
+    shown = as_ratio(mean) if quantity.scale == "ratio" else mean
+    return of_detail(name, quantity.scale, shown)

@@ -22,10 +22,13 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.contract.errors import RunDirectoryError, unknown
-from cl_bench.store.files import write_json_atomically, write_text_atomically
+import numpy as np
+
+from cl_bench.contract.errors import ClBenchError, RunDirectoryError, unknown
+from cl_bench.store.files import read_json, write_json_atomically, write_text_atomically
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.pool import make_missing
+from cl_bench.verify.findings import Findings, Verification
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +38,10 @@ SAMPLES = 5_120
 GROUP_SIZE = 8
 COURSES = (("math-to-facts", 1000), ("code-to-physics", 1001))
 """Stream and seed of the runs of a trial; the final runs use other seeds."""
+_RUNS = [f"{stream}, seed {seed}" for stream, seed in COURSES]
+"""The columns of their scores."""
+_DIGITS = 2e-6
+"""Rounding to the six digits of the file."""
 LEARNERS = ("rl", "prompt", "fst", "fst-distill")
 SETTINGS = Path(__file__).with_name("settings.json")
 TRIALS = Path(__file__).with_name("trials.csv")
@@ -54,7 +61,6 @@ _FAST: list[dict[str, Any]] = [
 ]
 _OPTIONS = tuple({**_SLOW[0], **_FAST[0]})
 _COLUMNS = ("learner", "trial", *_OPTIONS, "steps", "score")
-_TABLE = "trials.csv"
 
 _GRIDS: Mapping[str, list[dict[str, Any]]] = {
     "rl": [*_SLOW, *_rates(1.2e-3)],
@@ -98,11 +104,7 @@ def steps_for(samples: int, options: Mapping[str, Any]) -> int:
 
 
 def calibrate(
-    folder: Path,
-    *,
-    jobs: int,
-    say: Callable[[str], None],
-    learners: Sequence[str] = LEARNERS,
+    folder: Path, *, jobs: int, say: Callable[[str], None], learners: Sequence[str] = LEARNERS
 ) -> pd.DataFrame:
     """Make the runs of all trials in `folder` that are missing there, and return their table.
 
@@ -128,10 +130,7 @@ def table(planned: Sequence[Trial], folder: Path) -> pd.DataFrame:
     rows = []
     for trial in planned:
         scores = [_score(folder / cell.name) for cell in trial.cells]
-        named = {
-            f"{cell.stream}, seed {cell.seed}": s
-            for cell, s in zip(trial.cells, scores, strict=True)
-        }
+        named = dict(zip(_RUNS, scores, strict=True))
         rows.append(_label(trial) | named | {"score": sum(scores) / len(scores)})
     return pd.DataFrame(rows)
 
@@ -156,8 +155,8 @@ def write(table: pd.DataFrame, out: Path) -> pd.DataFrame:
     rows.sort(key=lambda row: (LEARNERS.index(str(row["learner"])), row["trial"]))
     text = pd.DataFrame(rows).to_csv(index=False, float_format="%.6g")
     out.mkdir(parents=True, exist_ok=True)
-    write_text_atomically(out / _TABLE, text)
-    written = pd.read_csv(out / _TABLE)
+    write_text_atomically(out / TRIALS.name, text)
+    written = pd.read_csv(out / TRIALS.name)
     write_json_atomically(out / SETTINGS.name, choose(written))
     return written
 
@@ -169,7 +168,7 @@ def kept_rows(out: Path, learners: Collection[str]) -> list[dict[Hashable, Any]]
     """
     import pandas as pd
 
-    file = out / _TABLE
+    file = out / TRIALS.name
     if not file.exists():
         return []
     try:
@@ -199,7 +198,7 @@ def _are_todays(rows: pd.DataFrame, learner: str) -> bool:
 
 def _unusable(file: Path, reason: str) -> RunDirectoryError:
     return RunDirectoryError(
-        f"{file} is no table of trials that can be kept: {reason}. Restore it from a copy, "
+        f"{file} is not a table of trials that can be kept: {reason}. Restore it from a copy, "
         "calibrate those learners again as well (--learners), or give another --out."
     )
 
@@ -232,3 +231,39 @@ def _score(path: Path) -> float:
     if isinstance(score, Undefined):
         raise RunDirectoryError(f"{path} is {run.status}: {score.reason}. Calibrate again.")
     return score
+
+
+def verify_calibration(path: Path) -> Verification:
+    """The report of the table of trials in the folder `path`; nothing in it raises."""
+    import pandas as pd
+
+    report = Verification(path, "trials of calibration")
+    findings = Findings({"trials": TRIALS.name})
+    try:
+        frame = pd.DataFrame(kept_rows(path, ()))
+        report.checked["trials"] = len(frame)
+        _verify_scores(frame, findings)
+        settings = read_json(path / SETTINGS.name)
+        if settings != choose(frame):
+            findings.add("the settings are not those that the trials choose", file=SETTINGS.name)
+    except ClBenchError as error:
+        findings.add(str(error), file=TRIALS.name)
+    except (LookupError, TypeError, ValueError) as error:
+        findings.add(f"the trials cannot be checked ({error!r})", file=TRIALS.name)
+    report.findings += findings.found
+    return report
+
+
+def _verify_scores(frame: pd.DataFrame, findings: Findings) -> None:
+    keys = ("learner", "trial")
+    for column in ("score", *_RUNS):
+        wrong = ~frame[column].between(0, 1)
+        reason = f"{column} is not a score from 0 to 1"
+        findings.rows("trials", frame[wrong], reason, keys)
+    mean = frame[_RUNS].mean(axis=1)
+    wrong = ~np.isclose(frame["score"], mean, rtol=_DIGITS, atol=_DIGITS)
+    reasons = [
+        f"score is {score:.6g}, but the mean of its runs is {mean[number]:.6g}"
+        for number, score in frame["score"][wrong].items()
+    ]
+    findings.rows("trials", frame[wrong], reasons, keys)

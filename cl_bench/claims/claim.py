@@ -1,4 +1,4 @@
-"""A claim of the paper with all that belongs to it, and its verdict.
+"""Claims of the paper with all that belongs to them, and their verdicts.
 
 A module `claim_NN_name.py` holds one: the text as it was registered, the runs it needs, how they
 measure each statement, what is shown beside that, and the figure. `cl_bench.claims.registered` has
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from cl_bench.claims.measure import Added, MeasuredStatement
 from cl_bench.claims.plan import Needs, Plan
@@ -39,7 +40,7 @@ def paper_figure(what: str, **values: str) -> PaperFigure:
 
 @dataclass(frozen=True)
 class Registered:
-    """What was fixed of a claim before the runs that judge it."""
+    """The part of a claim that was fixed before the runs that judge it."""
 
     number: int
     name: str
@@ -55,10 +56,20 @@ class Measurement:
     """How the runs measure one statement."""
 
     short: str
-    """What the value is, for those who have not read the claim."""
+    """A name of the value, for those who have not read the claim."""
     measure: Callable[[Data, Plan], MeasuredStatement]
-    added: Callable[[Data, Plan], Added] = lambda _data, _plan: Added()
-    """What is shown beside the value and not judged."""
+    added: Callable[[Data, Plan], Added]
+    """Lines and notes that are shown beside the value and not judged."""
+
+
+def measurement(
+    short: str,
+    measure: Callable[..., MeasuredStatement],
+    added: Callable[[Data, Plan], Added] = lambda _data, _plan: Added(),
+    **options: Any,
+) -> Measurement:
+    """A measurement by a function that takes these options as well."""
+    return Measurement(short, partial(measure, **options), added)
 
 
 @dataclass(frozen=True)
@@ -72,19 +83,9 @@ class Claim:
     figure: Callable[[Data, Plan], Figure]
 
     @property
-    def number(self) -> int:
-        """Its number, from 1."""
-        return self.registered.number
-
-    @property
-    def title(self) -> str:
-        """What it says, in one line."""
-        return self.registered.title
-
-    @property
     def figure_name(self) -> str:
         """The name of its figure: `3-kl`."""
-        return f"{self.number}-{self.registered.name}"
+        return f"{self.registered.number}-{self.registered.name}"
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class JudgedStatement:
     measured: MeasuredStatement
     judgement: Judgement
     added: Added
-    """What no rule judges."""
+    """Lines and notes that no rule judges."""
 
 
 @dataclass(frozen=True)

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from math import log2
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cl_bench.analysis.paired import BySeed
 from cl_bench.claims import styles
-from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
+from cl_bench.claims.claim import Claim, Registered, measurement, paper_figure
 from cl_bench.claims.measure import (
     Added,
-    Curves,
     Detail,
     MeasuredStatement,
     Trajectory,
-    both,
+    defined,
     detail,
-    generator,
+    each,
     mean_over,
     measured,
-    move_on,
-    trajectory,
+    pairs,
+    trajectories,
 )
 from cl_bench.claims.plan import SINGLE_DOMAINS, Plan, singles
 from cl_bench.claims.rule import Statement
@@ -35,6 +34,8 @@ from cl_bench.metrics.undefined import Undefined
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from cl_bench.claims.data import Data
 
 REGISTERED = Registered(
     1,
@@ -62,6 +63,7 @@ REGISTERED = Registered(
 
 TRAINING, ALL = "samples_slow", "rollouts"
 """The axes: training samples, and all rollouts, those of the prompt optimiser included."""
+LEARNERS = ("rl", "fst")
 
 
 @dataclass(frozen=True)
@@ -86,29 +88,16 @@ Races = Mapping[int, Race | Undefined]
 """By seed."""
 
 
-def training_samples(data: Curves, plan: Plan) -> MeasuredStatement:
-    """1a: on the paper's axis."""
-    return _measure(data, plan, TRAINING)
-
-
-def all_rollouts(data: Curves, plan: Plan) -> MeasuredStatement:
-    """1b: with the prompt optimiser's rollouts."""
-    return _measure(data, plan, ALL)
-
-
-def races(data: Curves, plan: Plan, domain: str, axis: str = TRAINING, share: float = 1.0) -> Races:
+def races(data: Data, plan: Plan, domain: str, axis: str = TRAINING, share: float = 1.0) -> Races:
     """The race of every seed on a domain, to RL's peak or to a share of it."""
-    return {seed: _race(data, plan, domain, seed, axis, share) for seed in plan.seeds}
+    rl, fst = (
+        trajectories(data, plan.single_runs(domain, name), domain, "accuracy", axis)
+        for name in LEARNERS
+    )
+    return each(pairs(rl, fst), lambda runs: _race(*runs, share))
 
 
-def _race(
-    data: Curves, plan: Plan, domain: str, seed: int, axis: str, share: float
-) -> Race | Undefined:
-    cells = (plan.single(domain, "rl", seed), plan.single(domain, "fst", seed))
-    found = both(data, cells, domain, "accuracy", axis)
-    if isinstance(found, Undefined):
-        return found
-    rl, fst = found
+def _race(rl: Trajectory, fst: Trajectory, share: float) -> Race | Undefined:
     level = share * float(rl[0].max())
     goal = "RL's peak" if share == 1 else f"{percent(share)} of RL's peak"
     at_peak = samples_to_reach(*rl, level)
@@ -124,46 +113,35 @@ def _race(
     return Race(level, at_peak, needed, reached=True)
 
 
-def _measure(data: Curves, plan: Plan, axis: str) -> MeasuredStatement:
-    rng = generator()
+def ratio_of_samples(data: Data, plan: Plan, axis: str) -> MeasuredStatement:
+    """RL's samples to its peak over those of fast-slow training, mean over domains."""
     found = {domain: races(data, plan, domain, axis) for domain in SINGLE_DOMAINS}
-    ratios = {domain: _each(by_seed, lambda r: r.log_ratio) for domain, by_seed in found.items()}
-    details = [
-        line
-        for domain, by_seed in found.items()
-        for line in (
-            detail(domain, {"ratio": ratios[domain]}, rng, "ratio"),
-            _samples(domain, by_seed, rng),
-        )
-    ]
-    return measured(mean_over(ratios), details, rng, _notes(found))
+    ratios = {domain: each(by_seed, lambda r: r.log_ratio) for domain, by_seed in found.items()}
+    details = []
+    for domain, by_seed in found.items():
+        details.append(detail(domain, {"ratio": ratios[domain]}, "ratio"))
+        details.append(_until_peak(domain, by_seed))
+    return measured(mean_over(ratios), details, _notes(found))
 
 
 def _until(domain: str, by_seed: Races, goal: str = "RL's peak") -> Detail:
     """The samples of both learners over the seeds with which fast-slow training gets there."""
     there = {s: race for s, race in by_seed.items() if isinstance(race, Race) and race.reached}
-    run = sum(isinstance(race, Race) for race in by_seed.values())
+    run = len(defined(by_seed))
     what = f"{domain}, until {goal}: FST is there in {len(there)} of {run} runs"
     found: Races = there or dict.fromkeys(by_seed, Undefined(f"no run of FST reached {goal}"))
-    values = {"rl": _each(found, lambda race: race.rl), "fst": _each(found, lambda race: race.fst)}
-    return detail(what, values, scale="samples")
+    values = {"rl": each(found, lambda race: race.rl), "fst": each(found, lambda race: race.fst)}
+    return detail(what, values, "samples")
 
 
-def _samples(domain: str, by_seed: Races, rng: np.random.Generator) -> Detail:
-    reached = _each(by_seed, lambda r: r.fst if r.reached else Undefined("never at RL's peak"))
-    move_on(rng, _each(by_seed, lambda race: race.rl), reached)
-    return _until(domain, by_seed)
-
-
-def _each(by_seed: Races, value: Callable[[Race], float | Undefined]) -> BySeed:
-    """A value of every race."""
-    return {
-        seed: race if isinstance(race, Undefined) else value(race) for seed, race in by_seed.items()
-    }
+def _until_peak(domain: str, by_seed: Races) -> Detail:
+    """The line for RL's peak; at its registration it showed the samples of all races."""
+    reached = each(by_seed, lambda r: r.fst if r.reached else Undefined("never at RL's peak"))
+    return replace(_until(domain, by_seed), drew=(each(by_seed, lambda race: race.rl), reached))
 
 
 def _notes(found: Mapping[str, Races]) -> list[str]:
-    run = [r for races in found.values() for r in races.values() if not isinstance(r, Undefined)]
+    run = [race for by_seed in found.values() for race in defined(by_seed)]
     short = sum(not race.reached for race in run)
     if not short:
         return []
@@ -176,24 +154,15 @@ def _notes(found: Mapping[str, Races]) -> list[str]:
 SHARES = (0.9, 0.95)
 
 
-def nearly_in_training_samples(data: Curves, plan: Plan) -> Added:
-    """1a: on the paper's axis."""
-    return _nearly(data, plan, TRAINING)
-
-
-def nearly_in_all_rollouts(data: Curves, plan: Plan) -> Added:
-    """1b: with the prompt optimiser's rollouts."""
-    return _nearly(data, plan, ALL)
-
-
-def _nearly(data: Curves, plan: Plan, axis: str) -> Added:
+def nearly(data: Data, plan: Plan, axis: str) -> Added:
+    """The ratio and samples for reaching only most of RL's peak."""
     details = []
     for domain in SINGLE_DOMAINS:
         for share in SHARES:
             found = races(data, plan, domain, axis, share)
-            ratio = {"ratio": _each(found, lambda race: race.log_ratio)}
+            ratio = {"ratio": each(found, lambda race: race.log_ratio)}
             level = f"{percent(share)} of RL's peak"
-            details.append(detail(f"{domain}, {level}", ratio, scale="ratio"))
+            details.append(detail(f"{domain}, {level}", ratio, "ratio"))
             details.append(_until(domain, found, level))
     return Added(tuple(details))
 
@@ -201,32 +170,26 @@ def _nearly(data: Curves, plan: Plan, axis: str) -> Added:
 # The figure
 
 
-def draw(data: Curves, plan: Plan) -> Figure:
+def draw(data: Data, plan: Plan) -> Figure:
     """One panel per domain; the ratio is the measured one, of all seeds that have one."""
-    from matplotlib.lines import Line2D
 
-    with styles.sheet(1, len(SINGLE_DOMAINS), sharey=True) as (figure, panels):
-        for axes, domain in zip(panels, SINGLE_DOMAINS, strict=True):
-            axes.set_title(domain)
-            axes.set_xlabel("training samples")
-            for learner in ("rl", "fst"):
-                styles.curves(
-                    axes, learner, [_best(data, plan, domain, learner, s) for s in plan.seeds]
-                )
-            _arrows(axes, [r for r in races(data, plan, domain).values() if isinstance(r, Race)])
-        panels[0].set_ylabel("best accuracy so far, own prompt")
-        styles.finish(panels)
-        arrow = Line2D(
-            [], [], color="#222222", marker="<", lw=0.8, ms=4, label="to RL's peak, a seed"
-        )
-        styles.legend(figure, ("rl", "fst"), [arrow])
-        return figure
+    def draw_domain(axes: Axes, domain: str) -> None:
+        for learner in LEARNERS:
+            cells = plan.single_runs(domain, learner)
+            runs = trajectories(data, cells, domain, TRAINING)
+            best = each(runs, lambda run: (run[0], np.maximum.accumulate(run[1])))
+            styles.curves(axes, learner, best)
+        _arrows(axes, defined(races(data, plan, domain)))
 
-
-def _best(data: Curves, plan: Plan, domain: str, learner: str, seed: int) -> Trajectory | Undefined:
-    cell = plan.single(domain, learner, seed)
-    run = trajectory(data, cell, domain, "samples_slow", "accuracy")
-    return run if isinstance(run, Undefined) else (run[0], np.maximum.accumulate(run[1]))
+    arrow = styles.handle("to RL's peak, a seed", color=styles.DARK, marker="<", lw=0.8, ms=4)
+    return styles.panels(
+        SINGLE_DOMAINS,
+        draw_domain,
+        across="training samples",
+        upwards="best accuracy so far, own prompt",
+        learners=LEARNERS,
+        handles=[arrow],
+    )
 
 
 def _arrows(axes: Axes, found: list[Race]) -> None:
@@ -237,7 +200,7 @@ def _arrows(axes: Axes, found: list[Race]) -> None:
     """
     if not found:
         return
-    arrow = {"arrowstyle": "-|>", "color": "#222222", "lw": 0.8, "shrinkA": 0, "shrinkB": 0}
+    arrow = {"arrowstyle": "-|>", "color": styles.DARK, "lw": 0.8, "shrinkA": 0, "shrinkB": 0}
     for race in found:
         axes.annotate(
             "", xy=(race.fst, race.level), xytext=(race.rl, race.level), arrowprops=arrow, zorder=4
@@ -252,13 +215,19 @@ def _arrows(axes: Axes, found: list[Race]) -> None:
 
 CLAIM = Claim(
     REGISTERED,
-    runs=singles(SINGLE_DOMAINS, ("rl", "fst")),
+    runs=singles(SINGLE_DOMAINS, LEARNERS),
     measurements={
-        "1a": Measurement(
-            "RL ÷ FST, training samples to RL's peak", training_samples, nearly_in_training_samples
+        "1a": measurement(
+            "RL ÷ FST, training samples to RL's peak",
+            ratio_of_samples,
+            partial(nearly, axis=TRAINING),
+            axis=TRAINING,
         ),
-        "1b": Measurement(
-            "RL ÷ FST, all rollouts to RL's peak", all_rollouts, nearly_in_all_rollouts
+        "1b": measurement(
+            "RL ÷ FST, all rollouts to RL's peak",
+            ratio_of_samples,
+            partial(nearly, axis=ALL),
+            axis=ALL,
         ),
     },
     figure=draw,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, median
 from typing import TYPE_CHECKING
@@ -11,17 +11,18 @@ import numpy as np
 
 from cl_bench.analysis.paired import BySeed
 from cl_bench.claims import styles
-from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
+from cl_bench.claims.claim import Claim, Registered, measurement, paper_figure
 from cl_bench.claims.measure import (
     Added,
-    Curves,
-    Detail,
     MeasuredStatement,
+    Trajectories,
     Trajectory,
-    both,
+    defined,
     detail,
+    each,
     generator,
     measured,
+    pairs,
     trajectories,
 )
 from cl_bench.claims.plan import KL_DOMAINS, Plan, singles
@@ -62,6 +63,7 @@ REGISTERED = Registered(
 
 LARGEST = 10.0
 """log2 of the largest ratio, 1024: what is shown where one of the two never left the base."""
+LEARNERS = ("rl", "fst")
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,21 @@ class RunPair:
 
     rl: Trajectory
     fst: Trajectory
+
+    @property
+    def common_range(self) -> tuple[float, float]:
+        """The lowest and highest accuracy that both reach; none is common if they are not in
+        order."""
+        return (
+            float(max(self.rl[0][0], self.fst[0][0])),
+            float(min(self.rl[0].max(), self.fst[0].max())),
+        )
+
+    @property
+    def narrow(self) -> bool:
+        """Whether there is a common range and it is too narrow for ten levels."""
+        low, high = self.common_range
+        return 0 < high - low < NARROW
 
 
 @dataclass(frozen=True)
@@ -98,30 +115,16 @@ Found = Mapping[str, Mapping[int, Matched | Undefined]]
 """By domain and seed; undefined where a run is, or without common accuracies."""
 
 
-def own_prompts(data: Curves, plan: Plan) -> MeasuredStatement:
-    """3a: each under the prompt that it would be evaluated with."""
-    return _measure(data, plan, "learner")
-
-
-def seed_prompt(data: Curves, plan: Plan) -> MeasuredStatement:
-    """3b: both under the seed prompt, accuracies too."""
-    return _measure(data, plan, "seed")
-
-
-def pairs_of(data: Curves, plan: Plan, prompt: str) -> Pairs:
+def pairs_of(data: Data, plan: Plan, prompt: str) -> Pairs:
     """The runs of all domains and seeds under a prompt."""
-    return {
-        domain: {seed: _pair(data, plan, domain, seed, prompt) for seed in plan.seeds}
-        for domain in KL_DOMAINS
-    }
-
-
-def common_range(pair: RunPair) -> tuple[float, float]:
-    """The lowest and highest accuracy that both reach; there are none if they are not in order."""
-    return (
-        float(max(pair.rl[0][0], pair.fst[0][0])),
-        float(min(pair.rl[0].max(), pair.fst[0].max())),
-    )
+    found = {}
+    for domain in KL_DOMAINS:
+        rl, fst = (
+            trajectories(data, cells, domain, "accuracy", "kl_policy_base", prompt=prompt)
+            for cells in (plan.single_runs(domain, name) for name in LEARNERS)
+        )
+        found[domain] = each(pairs(rl, fst), lambda runs: RunPair(*runs))
+    return found
 
 
 def match(pair: RunPair, level_L: Array | None = None) -> Matched | Undefined:
@@ -137,67 +140,57 @@ def match(pair: RunPair, level_L: Array | None = None) -> Matched | Undefined:
     return Matched(float(other.reference_kl_L.mean()), float(other.learner_kl_L.mean()))
 
 
-def _measure(data: Curves, plan: Plan, prompt: str) -> MeasuredStatement:
-    rng = generator()
-    pairs = pairs_of(data, plan, prompt)
-    found = {
-        domain: {s: p if isinstance(p, Undefined) else match(p) for s, p in by_seed.items()}
-        for domain, by_seed in pairs.items()
-    }
-    value_by_seed, medians = (
-        {seed: _value(pairs, found, seed, average) for seed in plan.seeds}
-        for average in (mean, median)
-    )
-    details = [line for domain in KL_DOMAINS for line in _details(domain, found[domain], rng)]
-    for name, by_seed in (("mean", value_by_seed), ("median", medians)):
-        details.append(detail(f"{name} over domains", {"ratio": by_seed}, rng, "ratio"))
-    return measured(value_by_seed, details, rng, _notes(pairs, found))
+def ratio_of_kl(data: Data, plan: Plan, prompt: str) -> MeasuredStatement:
+    """RL's KL over that of fast-slow training at equal accuracies, both under such a prompt."""
+    compared = pairs_of(data, plan, prompt)
+    found = {domain: each(by_seed, match) for domain, by_seed in compared.items()}
+    means, medians = (_over_domains(compared, found, plan, average) for average in (mean, median))
+    details = []
+    for domain, matched in found.items():
+        kl = {"rl": each(matched, lambda m: m.rl), "fst": each(matched, lambda m: m.fst)}
+        ratio = {"ratio": each(matched, lambda m: m.log_ratio)}
+        details.append(detail(domain, ratio, "ratio"))
+        details.append(detail(f"{domain}, mean KL at common accuracies", kl, "nats"))
+    for name, by_seed in (("mean", means), ("median", medians)):
+        details.append(detail(f"{name} over domains", {"ratio": by_seed}, "ratio"))
+    return measured(means, details, _notes(compared, found))
 
 
-def _pair(data: Curves, plan: Plan, domain: str, seed: int, prompt: str) -> RunPair | Undefined:
-    cells = (plan.single(domain, "rl", seed), plan.single(domain, "fst", seed))
-    found = both(data, cells, domain, "accuracy", "kl_policy_base", prompt=prompt)
-    return found if isinstance(found, Undefined) else RunPair(*found)
+def _over_domains(
+    compared: Pairs,
+    found: Found,
+    plan: Plan,
+    average: Callable[[Sequence[float]], float],
+    none: str = "no domain has common accuracies",
+    without: Collection[tuple[str, int]] = (),
+) -> BySeed:
+    """The average of the logarithms over the domains with common accuracies, seed by seed.
+
+    `without` some pairs of domain and seed. Undefined if a run of any domain is missing, and with
+    the reason `none` if no domain is left.
+    """
+
+    def value(seed: int) -> float | Undefined:
+        for domain, by_seed in compared.items():
+            pair = by_seed[seed]
+            if isinstance(pair, Undefined):
+                return Undefined(f"{domain}: {pair.reason}")
+        kept = [by_seed[seed] for name, by_seed in found.items() if (name, seed) not in without]
+        ratios = [matched.log_ratio for matched in kept if isinstance(matched, Matched)]
+        return average(ratios) if ratios else Undefined(none)
+
+    return {seed: value(seed) for seed in plan.seeds}
 
 
-def _value(
-    pairs: Pairs, found: Found, seed: int, average: Callable[[Sequence[float]], float]
-) -> float | Undefined:
-    """The average of the logarithms over the domains with common accuracies; none if a run of any
-    domain is missing."""
-    for domain, by_seed in pairs.items():
-        pair = by_seed[seed]
-        if isinstance(pair, Undefined):
-            return Undefined(f"{domain}: {pair.reason}")
-    ratios = [m.log_ratio for m in (by[seed] for by in found.values()) if isinstance(m, Matched)]
-    return average(ratios) if ratios else Undefined("no domain has common accuracies")
-
-
-def _details(
-    domain: str, found: Mapping[int, Matched | Undefined], rng: np.random.Generator
-) -> tuple[Detail, Detail]:
-    def each(value: Callable[[Matched], float]) -> BySeed:
-        return {s: m if isinstance(m, Undefined) else value(m) for s, m in found.items()}
-
-    ratio = {"ratio": each(lambda m: m.log_ratio)}
-    kl = {"rl": each(lambda m: m.rl), "fst": each(lambda m: m.fst)}
-    return (
-        detail(domain, ratio, rng, "ratio"),
-        detail(f"{domain}, mean KL at common accuracies", kl, rng, "nats"),
-    )
-
-
-def _notes(pairs: Pairs, found: Found) -> list[str]:
+def _notes(compared: Pairs, found: Found) -> list[str]:
     """How many pairs of runs have nothing to compare, and how many count with the bound."""
-    there = [(d, s) for d, by in pairs.items() for s, p in by.items() if isinstance(p, RunPair)]
-    without = sum(isinstance(found[domain][seed], Undefined) for domain, seed in there)
-    pairs_of_runs = f"of {len(there)} pairs of runs"
+    there = sum(len(defined(by_seed)) for by_seed in compared.values())
+    matched = [one for by_seed in found.values() for one in defined(by_seed)]
+    without, clipped = there - len(matched), sum(one.clipped for one in matched)
+    pairs_of_runs = f"of {there} pairs of runs"
     notes = []
     if without:
         notes.append(f"{without} {pairs_of_runs} have no common accuracies and are left out")
-    clipped = sum(
-        isinstance(m, Matched) and m.clipped for by in found.values() for m in by.values()
-    )
     if clipped:
         bound = f"{2**LARGEST:.0f}"
         notes.append(
@@ -219,17 +212,16 @@ _FREE = (
 
 
 def beside_own_prompts(data: Data, plan: Plan) -> Added:
-    """3a: above what the base reaches under the evolved prompt, and without narrow ranges."""
-    pairs = pairs_of(data, plan, "learner")
+    """Above what the base reaches under the evolved prompt, and without narrow ranges."""
+    compared = pairs_of(data, plan, "learner")
     details, without = [], []
-    for domain in KL_DOMAINS:
-        found = {s: _above_base(data, plan, domain, s, pairs[domain][s]) for s in plan.seeds}
+    for domain, by_seed in compared.items():
+        found = _above_base(data, plan, domain, by_seed)
         what = f"{domain}, at accuracies above base + evolved prompt"
-        ratios = {s: m.log_ratio if isinstance(m, Matched) else m for s, m in found.items()}
-        details.append(detail(what, {"ratio": ratios}, scale="ratio"))
+        details.append(detail(what, {"ratio": each(found, lambda m: m.log_ratio)}, "ratio"))
         without += [
             f"{domain} seed {seed}"
-            for seed, pair in pairs[domain].items()
+            for seed, pair in by_seed.items()
             if isinstance(pair, RunPair) and isinstance(found[seed], Undefined)
         ]
     notes = [_FREE]
@@ -238,71 +230,54 @@ def beside_own_prompts(data: Data, plan: Plan) -> Added:
             "both learners have no common accuracy above base + evolved prompt (or it is unknown): "
             f"{', '.join(without)}"
         )
-    wide = _wide(pairs, plan)
+    wide = _wide(compared, plan)
     return Added((*details, *wide.details), (*notes, *wide.notes))
 
 
 def beside_seed_prompt(data: Data, plan: Plan) -> Added:
-    """3b: without narrow ranges, and where fast-slow training is never above the base."""
-    pairs = pairs_of(data, plan, "seed")
-    wide = _wide(pairs, plan)
-    return Added(wide.details, (*wide.notes, *_never_above(pairs)))
+    """Without narrow ranges, and where fast-slow training is never above the base."""
+    compared = pairs_of(data, plan, "seed")
+    wide = _wide(compared, plan)
+    return Added(wide.details, (*wide.notes, *_never_above(compared)))
 
 
 def _above_base(
-    data: Data, plan: Plan, domain: str, seed: int, pair: RunPair | Undefined
-) -> Matched | Undefined:
-    if isinstance(pair, Undefined):
-        return pair
-    base = data.cell_accuracy(plan.single(domain, "fst", seed), domain, weights="base")
-    if isinstance(base, Undefined):
-        return base
-    low, high = common_range(pair)
-    low = max(low, base)
-    if high <= low:
-        return Undefined(f"no common accuracies above {SHARE.text(low)}")
-    return match(pair, np.linspace(low, high, LEVELS + 1)[1:])
+    data: Data, plan: Plan, domain: str, by_seed: Mapping[int, RunPair | Undefined]
+) -> Mapping[int, Matched | Undefined]:
+    def above(pair: RunPair, base: float) -> Matched | Undefined:
+        low, high = pair.common_range
+        low = max(low, base)
+        if high <= low:
+            return Undefined(f"no common accuracies above {SHARE.text(low)}")
+        return match(pair, np.linspace(low, high, LEVELS + 1)[1:])
 
-
-def _wide(pairs: Pairs, plan: Plan) -> Added:
-    """The mean over domains without pairs whose common range is narrow."""
-    narrow = {
-        (domain, seed)
-        for domain, by_seed in pairs.items()
-        for seed, pair in by_seed.items()
-        if isinstance(pair, RunPair) and 0 < _width(pair) < NARROW
+    base = {
+        seed: data.cell_accuracy(cell, domain, weights="base")
+        for seed, cell in plan.single_runs(domain, "fst").items()
     }
+    return each(pairs(by_seed, base), lambda both: above(*both))
+
+
+def _wide(compared: Pairs, plan: Plan) -> Added:
+    """The mean over domains without pairs whose common range is narrow."""
+    there = {(d, s): pair for d, by_seed in compared.items() for s, pair in by_seed.items()}
+    run = [key for key, pair in there.items() if isinstance(pair, RunPair)]
+    narrow = [key for key, pair in there.items() if isinstance(pair, RunPair) and pair.narrow]
     if not narrow:
         return Added()
-    run = sum(isinstance(pair, RunPair) for by_seed in pairs.values() for pair in by_seed.values())
-    ratios = {seed: _mean(pairs, seed, narrow) for seed in plan.seeds}
+    found = {domain: each(by_seed, match) for domain, by_seed in compared.items()}
+    none = "no domain has a common range that wide"
+    ratios = _over_domains(compared, found, plan, mean, none, narrow)
     what = f"mean over domains, without common ranges under {_NARROW}"
-    note = f"{len(narrow)} of {run} pairs of runs have a common range under {_NARROW}"
-    return Added((detail(what, {"ratio": ratios}, scale="ratio"),), (note,))
+    note = f"{len(narrow)} of {len(run)} pairs of runs have a common range under {_NARROW}"
+    return Added((detail(what, {"ratio": ratios}, "ratio"),), (note,))
 
 
-def _mean(pairs: Pairs, seed: int, narrow: set[tuple[str, int]]) -> float | Undefined:
-    ratios = []
-    for domain, by_seed in pairs.items():
-        pair = by_seed[seed]
-        if isinstance(pair, Undefined):
-            return Undefined(f"{domain}: {pair.reason}")
-        found = match(pair)
-        if isinstance(found, Matched) and (domain, seed) not in narrow:
-            ratios.append(found.log_ratio)
-    return mean(ratios) if ratios else Undefined("no domain has a common range that wide")
-
-
-def _width(pair: RunPair) -> float:
-    low, high = common_range(pair)
-    return high - low
-
-
-def _never_above(pairs: Pairs) -> list[str]:
+def _never_above(compared: Pairs) -> list[str]:
     """The domains on which runs of fast-slow training never beat the base, with how many."""
     told = []
-    for domain, by_seed in pairs.items():
-        there = [pair for pair in by_seed.values() if isinstance(pair, RunPair)]
+    for domain, by_seed in compared.items():
+        there = defined(by_seed)
         never = sum(bool(pair.fst[0].max() <= pair.fst[0][0]) for pair in there)
         told += [f"{domain} ({never} of {len(there)} runs)"] if never else []
     if not told:
@@ -317,69 +292,65 @@ _LINEAR = 1e-3
 _SHADE = "#f0ead8"
 
 
-def draw(data: Curves, plan: Plan) -> Figure:
+def draw(data: Data, plan: Plan) -> Figure:
     """One panel per domain: higher at the same place is more accuracy for the same distance."""
-    from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
-    from matplotlib.ticker import StrMethodFormatter
 
-    with styles.sheet(2, 2, sharey=True) as (figure, panels):
-        for axes, domain in zip(panels, KL_DOMAINS, strict=True):
-            axes.set_title(domain)
-            _draw_domain(axes, data, plan, domain)
-        for axes in panels[2:]:
-            axes.set_xlabel("KL(policy ‖ base), nats per token")
-        for axes in panels[::2]:
-            axes.set_ylabel("accuracy on test problems")
-        styles.finish(panels, samples=False)
-        for axes in panels:
-            axes.set_xscale("symlog", linthresh=_LINEAR, linscale=0.4)
-            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-            axes.set_xlim(left=0)
-        dashed = Line2D(
-            [], [], color=styles.colour("fst"), dashes=(4, 2), lw=1.4, label="FST, seed prompt"
-        )
-        compared = Patch(color=_SHADE, label="compared accuracies, mean")
-        bar = Line2D([], [], color="#555555", lw=1.2, label="95 % interval of KL")
-        styles.legend(figure, ("rl", "fst"), [dashed, bar, compared], band=False)
-        return figure
+    compared = pairs_of(data, plan, "learner")
+    seed_prompt = styles.DASHED | {"lw": 1.4}
+    return styles.panels(
+        KL_DOMAINS,
+        lambda axes, domain: _draw_domain(axes, data, plan, domain, defined(compared[domain])),
+        across="KL(policy ‖ base), nats per token",
+        upwards="accuracy on test problems",
+        learners=LEARNERS,
+        handles=[
+            styles.handle("FST, seed prompt", color=styles.colour("fst"), **seed_prompt),
+            styles.handle("95 % interval of KL", color=styles.GREY, lw=1.2),
+            Patch(color=_SHADE, label="compared accuracies, mean"),
+        ],
+        rows=2,
+        band=False,
+        then=lambda axes: styles.logarithmic(axes, _LINEAR, "{x:g}"),
+    )
 
 
-def _draw_domain(axes: Axes, data: Curves, plan: Plan, domain: str) -> None:
+def _draw_domain(
+    axes: Axes, data: Data, plan: Plan, domain: str, compared: Sequence[RunPair]
+) -> None:
+    """The curves; shaded are the accuracies that are compared, from the mean of their lowest to
+    that of their highest."""
     for learner, prompt in (("fst", "seed"), ("rl", "learner"), ("fst", "learner")):
-        runs = trajectories(data, plan, domain, learner, "kl_policy_base", prompt=prompt)
+        cells = plan.single_runs(domain, learner)
+        runs = trajectories(data, cells, domain, "kl_policy_base", prompt=prompt)
         drawn = styles.curves(axes, learner, runs, dashed=prompt == "seed", band=False)
         if drawn is not None and prompt != "seed":
             _intervals(axes, learner, runs, drawn)
-    _compared(axes, data, plan, domain)
-
-
-def _intervals(
-    axes: Axes, learner: str, runs: Sequence[Trajectory | Undefined], drawn: Trajectory
-) -> None:
-    """A bar across every point of a mean: the interval of its KL over seeds."""
-    there = [run[0] for run in runs if not isinstance(run, Undefined)]
-    ends = bootstrap_band(there, generator())
-    if isinstance(ends, tuple):
-        axes.hlines(drawn[1], *ends, color=styles.colour(learner), lw=1.2, alpha=0.6)
-
-
-def _compared(axes: Axes, data: Curves, plan: Plan, domain: str) -> None:
-    """Shade the accuracies at which 3a compares, from the mean of their lowest to their highest."""
-    pairs = pairs_of(data, plan, "learner")[domain].values()
-    ranges = [common_range(pair) for pair in pairs if isinstance(pair, RunPair)]
+    ranges = [pair.common_range for pair in compared]
     ordered = [found for found in ranges if found[0] < found[1]]
     if ordered:
         axes.axhspan(*np.mean(ordered, axis=0), color=_SHADE, zorder=-2, lw=0)
 
 
+def _intervals(axes: Axes, learner: str, runs: Trajectories, drawn: Trajectory) -> None:
+    """A bar across every point of a mean: the interval of its KL over seeds."""
+    ends = bootstrap_band([run[0] for run in defined(runs)], generator())
+    if isinstance(ends, tuple):
+        axes.hlines(drawn[1], *ends, color=styles.colour(learner), lw=1.2, alpha=0.6)
+
+
 CLAIM = Claim(
     REGISTERED,
-    runs=singles(KL_DOMAINS, ("rl", "fst")),
+    runs=singles(KL_DOMAINS, LEARNERS),
     measurements={
-        "3a": Measurement("RL ÷ FST, KL at equal accuracy", own_prompts, beside_own_prompts),
-        "3b": Measurement(
-            "RL ÷ FST, KL at equal accuracy, seed prompt", seed_prompt, beside_seed_prompt
+        "3a": measurement(
+            "RL ÷ FST, KL at equal accuracy", ratio_of_kl, beside_own_prompts, prompt="learner"
+        ),
+        "3b": measurement(
+            "RL ÷ FST, KL at equal accuracy, seed prompt",
+            ratio_of_kl,
+            beside_seed_prompt,
+            prompt="seed",
         ),
     },
     figure=draw,

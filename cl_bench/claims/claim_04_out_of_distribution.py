@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from cl_bench.analysis.paired import BySeed
-from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
+from cl_bench.claims.claim import Claim, Registered, measurement, paper_figure
 from cl_bench.claims.measure import (
     MeasuredStatement,
+    averaged,
     detail,
     difference,
-    generator,
     mean_over,
     measured,
     on_stream,
+    with_difference,
 )
 from cl_bench.claims.plan import KL_DOMAINS, SINGLE_DOMAINS, Plan, singles, streams
 from cl_bench.claims.rule import Statement
@@ -57,31 +58,20 @@ REGISTERED = Registered(
 
 def runs(plan: Plan, seed: int) -> list[Cell]:
     """The single runs, and the stream of 4c."""
-    learners = ("rl", "fst")
-    return [*singles(SINGLE_DOMAINS, learners)(plan, seed), *streams(learners)(plan, seed)]
+    return [*singles(SINGLE_DOMAINS, LEARNERS)(plan, seed), *streams(LEARNERS)(plan, seed)]
 
 
+LEARNERS = ("rl", "fst")
 DOMAINS = (*KL_DOMAINS, "star-graph")
 """All of the suite's own; a single run is asked about those that it does not train on."""
 
 
-def against_rl(data: Data, plan: Plan) -> MeasuredStatement:
-    """4a: fast-slow training minus RL, mean over the domains of single runs."""
-    return _measure(data, plan, "difference")
-
-
-def against_base(data: Data, plan: Plan) -> MeasuredStatement:
-    """4b: fast-slow training minus the base, mean over the domains of single runs."""
-    return _measure(data, plan, "difference to base")
-
-
 def forgetting(data: Data, plan: Plan) -> MeasuredStatement:
-    """4c: `forgetting_max` of RL minus that of fast-slow training, on the stream, own prompts."""
-    rng = generator()
-    values = {name: on_stream(data, plan, name, forgetting_max) for name in ("rl", "fst")}
-    less = difference(values["rl"], values["fst"])
-    line = detail("forgetting on the stream", {**values, "difference": less}, rng, "points")
-    return measured(less, [line], rng)
+    """`forgetting_max` of RL minus that of fast-slow training, on the stream, own prompts."""
+    values = {name: on_stream(data, plan, name, forgetting_max) for name in LEARNERS}
+    columns = with_difference(values, "rl", "fst")
+    line = detail("forgetting on the stream", columns, "points")
+    return measured(columns["difference"], [line])
 
 
 def compared(data: Data, plan: Plan, domain: str) -> Mapping[str, BySeed]:
@@ -90,9 +80,9 @@ def compared(data: Data, plan: Plan, domain: str) -> Mapping[str, BySeed]:
     The base is step 0 of the fast-slow run, which that of RL equals.
     """
     base = outside(data, plan, domain, "fst", "start")
-    rl, fst = (outside(data, plan, domain, learner) for learner in ("rl", "fst"))
-    differences = {"difference": difference(fst, rl), "difference to base": difference(fst, base)}
-    return {"base": base, "rl": rl, "fst": fst, **differences}
+    rl, fst = (outside(data, plan, domain, learner) for learner in LEARNERS)
+    columns = with_difference({"base": base, "rl": rl, "fst": fst})
+    return {**columns, "difference to base": difference(fst, base)}
 
 
 def outside(
@@ -104,7 +94,7 @@ def outside(
     trained domain's hardest setting under the seed prompt, with equal weight. A seed without rows
     of one of them has no mean.
     """
-    cells = {seed: plan.single(trained, learner, seed) for seed in plan.seeds}
+    cells = plan.single_runs(trained, learner)
 
     def asked(domain: str, test_set: str, prompt: str) -> BySeed:
         return {
@@ -117,29 +107,30 @@ def outside(
     return mean_over({**sets, f"{trained}, hardest setting": asked(trained, "harder", "seed")})
 
 
-def _measure(data: Data, plan: Plan, column: str) -> MeasuredStatement:
-    rng = generator()
-    found = {f"trained on {name}": compared(data, plan, name) for name in SINGLE_DOMAINS}
-    details = [detail(what, values, rng) for what, values in found.items()]
-    return measured(mean_over({w: values[column] for w, values in found.items()}), details, rng)
+def by_domain(data: Data, plan: Plan) -> Mapping[str, Mapping[str, BySeed]]:
+    """`compared` for every domain of single runs."""
+    return {f"trained on {name}": compared(data, plan, name) for name in SINGLE_DOMAINS}
 
 
-# The figure
+def against(data: Data, plan: Plan, column: str) -> MeasuredStatement:
+    """A difference of fast-slow training, mean over the domains of single runs."""
+    return averaged(by_domain(data, plan), column)
 
 
 def draw(data: Data, plan: Plan) -> Figure:
     """Accuracy on the five sets that a single run was not trained on, a panel per domain."""
-    panels = {f"trained on {d}": compared(data, plan, d) for d in SINGLE_DOMAINS}
-    return bar_panels(panels, "accuracy on what was not trained")
+    return bar_panels(by_domain(data, plan), "accuracy on what was not trained")
 
 
 CLAIM = Claim(
     REGISTERED,
     runs=runs,
     measurements={
-        "4a": Measurement("FST − RL, accuracy outside the training", against_rl),
-        "4b": Measurement("FST − base, accuracy outside the training", against_base),
-        "4c": Measurement("RL − FST, forgetting on the stream", forgetting),
+        "4a": measurement("FST − RL, accuracy outside the training", against, column="difference"),
+        "4b": measurement(
+            "FST − base, accuracy outside the training", against, column="difference to base"
+        ),
+        "4c": measurement("RL − FST, forgetting on the stream", forgetting),
     },
     figure=draw,
 )

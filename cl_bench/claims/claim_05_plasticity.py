@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from cl_bench.analysis.paired import BySeed, PairedDifference, known
-from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
+from cl_bench.claims.claim import Claim, Registered, measurement, paper_figure
 from cl_bench.claims.measure import (
     Detail,
     MeasuredStatement,
     detail,
     difference,
-    generator,
     mean_over,
     measured,
+    with_difference,
 )
 from cl_bench.claims.plan import ORIGINS, PROBE, Plan, singles
 from cl_bench.claims.rule import Statement
@@ -57,26 +57,16 @@ def runs(plan: Plan, seed: int) -> list[Cell]:
     return [*origins, plan.probe(None, seed), *(plan.probe(origin, seed) for origin in origins)]
 
 
-def against_rl(data: Data, plan: Plan) -> MeasuredStatement:
-    """5a: from fast-slow training minus from RL, mean over the origins."""
-    return _measure(data, plan, "difference")
-
-
-def against_base(data: Data, plan: Plan) -> MeasuredStatement:
-    """5b: from fast-slow training minus from the base, mean over the origins."""
-    return _measure(data, plan, "difference to base")
-
-
 def compared(data: Data, plan: Plan, origin: str) -> Mapping[str, BySeed]:
-    """What the probe reaches from the base and after each learner on `origin`, and differences.
+    """Accuracies of the probe from the base and after each learner on `origin`, and differences.
 
     The probe from the base is one run for all origins.
     """
     base = reached(data, plan, lambda _: None)
     rl = reached(data, plan, lambda seed: plan.single(origin, "rl", seed))
     fst = reached(data, plan, lambda seed: plan.single(origin, "fst", seed))
-    differences = {"difference": difference(fst, rl), "difference to base": difference(fst, base)}
-    return {"base": base, "rl": rl, "fst": fst, **differences}
+    columns = with_difference({"base": base, "rl": rl, "fst": fst})
+    return {**columns, "difference to base": difference(fst, base)}
 
 
 def reached(data: Data, plan: Plan, start: Callable[[int], Cell | None]) -> BySeed:
@@ -85,15 +75,20 @@ def reached(data: Data, plan: Plan, start: Callable[[int], Cell | None]) -> BySe
     return {seed: data.cell_accuracy(cell, PROBE, prompt="seed") for seed, cell in probes.items()}
 
 
-def _measure(data: Data, plan: Plan, column: str) -> MeasuredStatement:
-    rng = generator()
-    found = {f"after {origin}": compared(data, plan, origin) for origin in ORIGINS}
+def by_origin(data: Data, plan: Plan) -> Mapping[str, Mapping[str, BySeed]]:
+    """`compared` for every origin."""
+    return {f"after {origin}": compared(data, plan, origin) for origin in ORIGINS}
+
+
+def against(data: Data, plan: Plan, column: str) -> MeasuredStatement:
+    """A difference from fast-slow training, mean over the origins."""
+    found = by_origin(data, plan)
     details = []
     for what, values in found.items():
         ratios = {learner: _ratio(values[learner], values["base"]) for learner in LEARNERS}
-        details.append(detail(what, values, rng))
+        details.append(detail(what, values))
         details.append(Detail(f"{what}, plasticity ratio", ratios, "ratio"))
-    return measured(mean_over({w: values[column] for w, values in found.items()}), details, rng)
+    return measured(mean_over({what: of[column] for what, of in found.items()}), details)
 
 
 def _ratio(after: BySeed, base: BySeed) -> Estimate | Undefined:
@@ -107,21 +102,21 @@ def _ratio(after: BySeed, base: BySeed) -> Estimate | Undefined:
     return Estimate(ratio, Undefined("a ratio of means over seeds"), len(after_S), len(after))
 
 
-# The figure
-
-
 def draw(data: Data, plan: Plan) -> Figure:
-    """What fresh RL reaches from the base and from trained models, a panel per origin."""
-    panels = {f"after {origin}": compared(data, plan, origin) for origin in ORIGINS}
-    return bar_panels(panels, f"accuracy on {PROBE} after fresh RL")
+    """Accuracy of fresh RL from the base and from trained models, a panel per origin."""
+    return bar_panels(by_origin(data, plan), f"accuracy on {PROBE} after fresh RL")
 
 
 CLAIM = Claim(
     REGISTERED,
     runs=runs,
     measurements={
-        "5a": Measurement("after FST − after RL, accuracy of fresh RL", against_rl),
-        "5b": Measurement("after FST − from the base, accuracy of fresh RL", against_base),
+        "5a": measurement(
+            "after FST − after RL, accuracy of fresh RL", against, column="difference"
+        ),
+        "5b": measurement(
+            "after FST − from the base, accuracy of fresh RL", against, column="difference to base"
+        ),
     },
     figure=draw,
 )

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from cl_bench.analysis.paired import BySeed
-from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
+from cl_bench.claims.claim import Claim, Registered, measurement, paper_figure
 from cl_bench.claims.measure import (
     Detail,
     MeasuredStatement,
     Trajectory,
     detail,
-    difference,
-    generator,
+    each,
     mean_over,
     measured,
     on_stream,
+    with_difference,
 )
-from cl_bench.claims.plan import STREAM, STREAM_LEARNERS, Plan, streams
+from cl_bench.claims.plan import STAGES, STREAM_LEARNERS, Plan, streams
 from cl_bench.claims.rule import Statement
-from cl_bench.claims.styles import counted_curves, in_percent, legend, say_where_empty, sheet
-from cl_bench.contract.plugins import STREAM_SEPARATOR
+from cl_bench.claims.styles import curves, in_percent, legend, say_where_empty, sheet
 from cl_bench.metrics import average_accuracy, normalised_accuracy
 from cl_bench.metrics.quantities import SHARE
 from cl_bench.metrics.undefined import Undefined
@@ -75,34 +74,46 @@ REGISTERED = Registered(
 )
 
 
-STAGES = {name: number for number, name in enumerate(STREAM.split(STREAM_SEPARATOR), 1)}
+STAGE_OF = {name: number for number, name in enumerate(STAGES, 1)}
 """By domain the number of its own stage."""
 LAST = len(STAGES)
-FIRST_DOMAIN, *LATER_DOMAINS = STAGES
 LEAST_GAIN = 0.05
 """Accuracy over the base that the best learner needs, for shares of it to say anything."""
 ByLearner = Mapping[str, "pd.DataFrame"]
 """By learner its evaluations on a domain, in order, with the column `normalised`."""
 
 
-def later_tasks(data: Data, plan: Plan) -> MeasuredStatement:
-    """6a: normalised, at the end of the task's own stage, mean of the later tasks."""
-    return _measure(data, plan, {name: STAGES[name] for name in LATER_DOMAINS}, "after its stage")
-
-
-def first_task(data: Data, plan: Plan) -> MeasuredStatement:
-    """6b: normalised, on the first task at the end of the run."""
-    return _measure(data, plan, {FIRST_DOMAIN: LAST}, "at the end")
+def shares_at_ends(
+    data: Data, plan: Plan, stages: Mapping[str, int], when: str
+) -> MeasuredStatement:
+    """Normalised, fast-slow training minus RL, mean over domains at the ends of these stages."""
+    gains, details = {}, []
+    for domain, stage in stages.items():
+        columns = with_difference(shares(data, plan, domain, stage))
+        gains[domain] = columns["difference"]
+        details.append(detail(f"{domain} {when}, share of the peak", columns))
+        details.append(_accuracies(data, plan, domain, stage, when))
+    return measured(mean_over(gains), details)
 
 
 def average(data: Data, plan: Plan) -> MeasuredStatement:
-    """6c: `average_accuracy` of the run's accuracy matrix: of accuracies, not normalised."""
-    rng = generator()
+    """`average_accuracy` of the run's accuracy matrix: of accuracies, not normalised."""
     values = {name: on_stream(data, plan, name, average_accuracy) for name in STREAM_LEARNERS}
-    more = difference(values["fst"], values["rl"])
-    line = detail("average accuracy at the end", {**values, "difference": more}, rng)
-    ends = [_accuracies(data, plan, domain, LAST, "at the end", rng) for domain in STAGES]
-    return measured(more, [line, *ends], rng)
+    columns = with_difference(values)
+    ends = [_accuracies(data, plan, domain, LAST, "at the end") for domain in STAGES]
+    line = detail("average accuracy at the end", columns)
+    return measured(columns["difference"], [line, *ends])
+
+
+def _accuracies(data: Data, plan: Plan, domain: str, stage: int, when: str) -> Detail:
+    values = {
+        learner: {
+            seed: data.cell_accuracy(cell, domain, at=stage)
+            for seed, cell in plan.stream_runs(learner).items()
+        }
+        for learner in STREAM_LEARNERS
+    }
+    return detail(f"{domain} {when}, accuracy", with_difference(values))
 
 
 def normalised_curves(data: Data, plan: Plan, domain: str, seed: int) -> ByLearner | Undefined:
@@ -124,7 +135,7 @@ def normalised_curves(data: Data, plan: Plan, domain: str, seed: int) -> ByLearn
         curves[learner] = curve
     # Learners may have been evaluated at different points, hence one row with those of all.
     joined = pd.concat(curves)
-    acc, inside = joined["accuracy"].to_numpy(), (joined["stage"] == STAGES[domain]).to_numpy()
+    acc, inside = joined["accuracy"].to_numpy(), (joined["stage"] == STAGE_OF[domain]).to_numpy()
     gain = acc[inside].max(initial=acc[0]) - acc[0]
     if inside.any() and gain < LEAST_GAIN:
         least, best = map(SHARE.distance.text, (LEAST_GAIN, gain))
@@ -140,10 +151,7 @@ def shares(data: Data, plan: Plan, domain: str, stage: int) -> Mapping[str, BySe
     """By learner the normalised accuracy on a domain at a stage's end."""
     curves = {seed: normalised_curves(data, plan, domain, seed) for seed in plan.seeds}
     return {
-        learner: {
-            seed: found if isinstance(found, Undefined) else _at_end(found[learner], stage)
-            for seed, found in curves.items()
-        }
+        learner: each(each(curves, itemgetter(learner)), partial(_at_end, stage=stage))
         for learner in STREAM_LEARNERS
     }
 
@@ -153,31 +161,6 @@ def _at_end(curve: pd.DataFrame, stage: int) -> float | Undefined:
     if rows.empty:
         return Undefined(f"no evaluation at the end of stage {stage}")
     return float(rows["normalised"].iloc[0])
-
-
-def _measure(data: Data, plan: Plan, stages: Mapping[str, int], when: str) -> MeasuredStatement:
-    """Normalised, fast-slow training minus RL, mean over domains at the ends of these stages."""
-    rng = generator()
-    gains, details = {}, []
-    for domain, stage in stages.items():
-        values = shares(data, plan, domain, stage)
-        gains[domain] = difference(values["fst"], values["rl"])
-        columns = {**values, "difference": gains[domain]}
-        details.append(detail(f"{domain} {when}, share of the peak", columns, rng))
-        details.append(_accuracies(data, plan, domain, stage, when, rng))
-    return measured(mean_over(gains), details, rng)
-
-
-def _accuracies(
-    data: Data, plan: Plan, domain: str, stage: int, when: str, rng: np.random.Generator
-) -> Detail:
-    def of(learner: str) -> BySeed:
-        cells = {seed: plan.stream(learner, seed) for seed in plan.seeds}
-        return {s: data.cell_accuracy(cell, domain, at=stage) for s, cell in cells.items()}
-
-    values = {learner: of(learner) for learner in STREAM_LEARNERS}
-    columns = {**values, "difference": difference(values["fst"], values["rl"])}
-    return detail(f"{domain} {when}, accuracy", columns, rng)
 
 
 # The figure
@@ -190,7 +173,7 @@ def draw(data: Data, plan: Plan) -> Figure:
     different sizes.
     """
     with sheet(LAST, 1, sharex=True) as (figure, axes):
-        for panel, (domain, stage) in zip(axes, STAGES.items(), strict=True):
+        for panel, (domain, stage) in zip(axes, STAGE_OF.items(), strict=True):
             _draw_domain(data, plan, domain, panel)
             panel.axvspan(stage - 1, stage, color="#e3eaf3", zorder=-2, lw=0)
             panel.set_title(f"{domain} (trained in the shaded stage)")
@@ -204,10 +187,10 @@ def draw(data: Data, plan: Plan) -> Figure:
 
 
 def _draw_domain(data: Data, plan: Plan, domain: str, panel: Axes) -> None:
-    found = [normalised_curves(data, plan, domain, seed) for seed in plan.seeds]
+    found = {seed: normalised_curves(data, plan, domain, seed) for seed in plan.seeds}
     for learner in STREAM_LEARNERS:
-        seeds = [of if isinstance(of, Undefined) else _points(of[learner]) for of in found]
-        counted_curves(panel, learner, seeds)
+        points = each(each(found, itemgetter(learner)), _points)
+        curves(panel, learner, points, counted=True)
     in_percent(panel)
 
 
@@ -221,9 +204,19 @@ CLAIM = Claim(
     REGISTERED,
     runs=streams(STREAM_LEARNERS),
     measurements={
-        "6a": Measurement("FST − RL, share of the peak after the task's own stage", later_tasks),
-        "6b": Measurement("FST − RL, share of the peak on the first task at the end", first_task),
-        "6c": Measurement("FST − RL, average accuracy at the end", average),
+        "6a": measurement(
+            "FST − RL, share of the peak after the task's own stage",
+            shares_at_ends,
+            stages={d: STAGE_OF[d] for d in STAGES[1:]},
+            when="after its stage",
+        ),
+        "6b": measurement(
+            "FST − RL, share of the peak on the first task at the end",
+            shares_at_ends,
+            stages={STAGES[0]: LAST},
+            when="at the end",
+        ),
+        "6c": measurement("FST − RL, average accuracy at the end", average),
     },
     figure=draw,
 )

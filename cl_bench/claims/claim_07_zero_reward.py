@@ -4,48 +4,35 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from math import log2
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cl_bench.analysis.paired import BySeed
-from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
+from cl_bench.claims import styles
+from cl_bench.claims.claim import Claim, Registered, measurement, paper_figure
 from cl_bench.claims.measure import (
     Added,
     MeasuredStatement,
     Trajectory,
+    defined,
     detail,
     difference,
+    each,
     generator,
     measured,
-    move_on,
+    pairs,
+    with_difference,
 )
 from cl_bench.claims.plan import Plan, singles
 from cl_bench.claims.rule import Statement
-from cl_bench.claims.styles import (
-    colour,
-    counted_curves,
-    in_percent,
-    label,
-    legend,
-    say_where_empty,
-    sheet,
-)
-from cl_bench.claims.training_steps import (
-    DOMAIN,
-    LEARNERS,
-    LEVEL,
-    ROUNDING,
-    WINDOW,
-    Runs,
-    Training,
-    each,
-    trainings,
-)
 from cl_bench.claims.wording import of_detail
 from cl_bench.metrics import over_seeds
-from cl_bench.metrics.arrays import Array
+from cl_bench.metrics.arrays import Array, missing
 from cl_bench.metrics.quantities import COUNT
 from cl_bench.metrics.undefined import Undefined
 
@@ -71,62 +58,154 @@ REGISTERED = Registered(
     (
         Statement("7a", "onset of RL over onset of fast-slow training", 1.0, 1.5, "ratio"),
         Statement(
-            "7b",
-            "mean training reward over the whole run, fast-slow training minus RL",
-            0.0,
-            0.05,
+            "7b", "mean training reward over the whole run, fast-slow training minus RL", 0.0, 0.05
         ),
     ),
 )
 
 
+DOMAIN = "star-graph"
+LEARNERS = ("rl", "fst")
+WINDOW = 640
+"""Successive training samples whose mean reward is looked at: ten steps of 8 × 8."""
+LEVEL = 0.1
+"""Mean reward that counts as having begun to learn."""
+_NEARLY = LEVEL - 1e-9
+"""A mean may lack so much of the level by its arithmetic."""
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """The training steps of a run, in order."""
+
+    samples_T: Array
+    """Training samples spent by the end of each step."""
+    reward_T: Array
+    signal_T: Array
+    """Share of the step's groups whose rewards differ."""
+    grad_norm_T: Array
+
+    @property
+    def window(self) -> int:
+        """Steps that spend `WINDOW` samples, at least one."""
+        return max(1, round(WINDOW / float(self.samples_T[0])))
+
+    def recent(self, value_T: Array) -> Array:
+        """Mean of every window of successive steps, shape (T - window + 1,)."""
+        windows = np.lib.stride_tricks.sliding_window_view(value_T, self.window)
+        mean: Array = windows.mean(axis=1)
+        return mean
+
+    def smooth(self, column: str) -> Trajectory:
+        """Samples at the ends of all windows, and the means of a column over them."""
+        return self.samples_T[self.window - 1 :], self.recent(getattr(self, column))
+
+    def first_at(self, found_T: NDArray[np.bool_]) -> float | None:
+        """Samples by the end of the first step that is found, if there is any."""
+        return float(self.samples_T[found_T.argmax()]) if found_T.any() else None
+
+    @property
+    def reached(self) -> float | None:
+        """Samples by the end of the first window with a mean reward of 0.1, if there is any."""
+        found = self.recent(self.reward_T) >= _NEARLY
+        return float(self.samples_T[found.argmax() + self.window - 1]) if found.any() else None
+
+    @property
+    def mean_reward(self) -> float:
+        """Mean reward of all steps."""
+        return float(self.reward_T.mean())
+
+    @property
+    def mean_gradient(self) -> float | Undefined:
+        """Mean norm of the gradient before clipping; undefined if a step's is missing."""
+        undefined = missing(grad_norm_T=self.grad_norm_T)
+        return float(self.grad_norm_T.mean()) if undefined is None else undefined
+
+
+Runs = Mapping[str, Mapping[int, Training | Undefined]]
+"""By learner and seed."""
+
+
+def trainings(data: Data, plan: Plan) -> Runs:
+    """The single runs on star-graph."""
+    return {
+        learner: {seed: training(data, cell) for seed, cell in cells.items()}
+        for learner, cells in _cells(plan).items()
+    }
+
+
+def _cells(plan: Plan) -> Mapping[str, Mapping[int, Cell]]:
+    return {learner: plan.single_runs(DOMAIN, learner) for learner in LEARNERS}
+
+
+def training(data: Data, cell: Cell) -> Training | Undefined:
+    """The training steps of a run; undefined with less than a window, or with a reward missing."""
+    steps, evaluations = data.table("steps", cell), data.table("evaluations", cell)
+    if isinstance(steps, Undefined):
+        return steps
+    if isinstance(evaluations, Undefined):
+        return evaluations
+    spent = evaluations["samples_slow"].max()
+    if spent < WINDOW:
+        return Undefined(f"run {cell.name} spent {spent} training samples, fewer than {WINDOW}")
+    steps = steps.sort_values("step")
+    reward_T = steps["reward"].to_numpy(float)
+    undefined = missing(reward_T=reward_T)
+    if undefined is not None:
+        return undefined
+    last = evaluations.loc[evaluations["step"].idxmax()]
+    return Training(
+        steps["step"].to_numpy(float) * last["samples_slow"] / last["step"],
+        reward_T,
+        steps["signal"].to_numpy(float),
+        steps["grad_norm"].to_numpy(float),
+    )
+
+
+def of_learners(
+    runs: Runs, quantity: Callable[[Training], float | Undefined]
+) -> Mapping[str, BySeed]:
+    """A quantity of every run."""
+    return {learner: each(by_seed, quantity) for learner, by_seed in runs.items()}
+
+
 def onset(data: Data, plan: Plan) -> MeasuredStatement:
-    """7a: training samples at the onset of RL over those of fast-slow training, log2."""
-    rng = generator()
+    """Training samples at the onset of RL over those of fast-slow training, log2."""
     runs = trainings(data, plan)
-    onsets = each(runs, lambda run: run.onset)
-    signals = each(runs, lambda run: run.first_signal)
-    norms = each(runs, lambda run: run.mean_gradient)
+    onsets = of_learners(runs, lambda run: run.reached or float(run.samples_T[-1]))
+    silent = "no step had a training signal"
+    signals = of_learners(runs, lambda run: _or_why(run.first_at(run.signal_T > 0), silent))
+    norms = of_learners(runs, lambda run: run.mean_gradient)
+    of_norms = {"ratio": _log2_ratio(norms["fst"], norms["rl"])}
     details = [
-        detail(f"mean reward of {WINDOW} samples first at {LEVEL}", onsets, rng, "samples"),
-        detail("first step with a training signal", signals, rng, "samples"),
-        detail(
-            "gradient norm, FST over RL",
-            {"ratio": _log2_ratio(norms["fst"], norms["rl"])},
-            rng,
-            "ratio",
-        ),
+        detail(f"mean reward of {WINDOW} samples first at {LEVEL}", onsets, "samples"),
+        detail("first step with a training signal", signals, "samples"),
+        detail("gradient norm, FST over RL", of_norms, "ratio"),
     ]
-    ratio = _log2_ratio(onsets["rl"], onsets["fst"])
-    return measured(ratio, details, rng, [*_never(runs), *_norms(norms, rng)])
+    notes = [*_never(runs), *_norms(norms)]
+    return measured(_log2_ratio(onsets["rl"], onsets["fst"]), details, notes, drew=norms.values())
 
 
 def mean_reward(data: Data, plan: Plan) -> MeasuredStatement:
-    """7b: mean training reward over the whole run, fast-slow training minus RL."""
-    rng = generator()
-    rewards = each(trainings(data, plan), lambda run: run.mean_reward)
-    more = difference(rewards["fst"], rewards["rl"])
-    columns = {**rewards, "difference": more}
-    return measured(more, [detail("reward of the whole run", columns, rng)], rng)
+    """Mean training reward over the whole run, fast-slow training minus RL."""
+    rewards = with_difference(of_learners(trainings(data, plan), lambda run: run.mean_reward))
+    return measured(rewards["difference"], [detail("reward of the whole run", rewards)])
 
 
 def _log2_ratio(first: BySeed, second: BySeed) -> BySeed:
     """log2 of first over second, seed by seed."""
-    logs = [{seed: _log2(value) for seed, value in values.items()} for values in (first, second)]
-    return difference(*logs)
 
+    def log(value: float) -> float | Undefined:
+        return log2(value) if value > 0 else Undefined(f"{value:g} has no ratio")
 
-def _log2(value: float | Undefined) -> float | Undefined:
-    if isinstance(value, Undefined):
-        return value
-    return log2(value) if value > 0 else Undefined(f"{value:g} has no ratio")
+    return difference(each(first, log), each(second, log))
 
 
 def _never(runs: Runs) -> list[str]:
     """How many runs have no onset."""
     notes = []
     for learner, by_seed in runs.items():
-        there = [run for run in by_seed.values() if not isinstance(run, Undefined)]
+        there = defined(by_seed)
         never = sum(run.reached is None for run in there)
         if never:
             notes.append(
@@ -136,8 +215,7 @@ def _never(runs: Runs) -> list[str]:
     return notes
 
 
-def _norms(norms: Mapping[str, BySeed], rng: np.random.Generator) -> list[str]:
-    move_on(rng, *norms.values())
+def _norms(norms: Mapping[str, BySeed]) -> list[str]:
     means = {learner: over_seeds(by_seed, generator()) for learner, by_seed in norms.items()}
     return [
         f"gradient norm of {learner}, mean over the run: {of_detail('', 'plain', mean)}"
@@ -148,79 +226,56 @@ def _norms(norms: Mapping[str, BySeed], rng: np.random.Generator) -> list[str]:
 
 # Added after the runs, beside the judged values
 
-_Read = Callable[["Data", "Cell"], "float | Undefined"]
-
 
 def beside_onset(data: Data, plan: Plan) -> Added:
-    """7a: onsets by single steps and in all rollouts, and how near to none the reward begins."""
+    """Onsets by single steps and in all rollouts, and how near to none the reward begins."""
     runs = trainings(data, plan)
-    windows = each(runs, lambda run: _or_none(run.reached))
-    steps = each(runs, _first_step)
+    never = f"never at {LEVEL}"
+    windows = of_learners(runs, lambda run: _or_why(run.reached, never))
+    steps = of_learners(runs, lambda run: _or_why(run.first_at(run.reward_T >= _NEARLY), never))
+    base = {
+        seed: data.cell_accuracy(cell, DOMAIN, at="start", prompt="seed")
+        for seed, cell in plan.single_runs(DOMAIN, "rl").items()
+    }
+    hits = {
+        learner: each(pairs(by_seed, base), lambda both: both[1] * float(both[0].samples_T[0]))
+        for learner, by_seed in runs.items()
+    }
     single = f"first single step with a mean reward of {LEVEL}"
-    details = [
-        detail(f"{single}, training samples", steps, scale="samples"),
-        detail(f"{single}, all rollouts", _in_rollouts(data, plan, steps), scale="samples"),
-        detail("onset, all rollouts", _in_rollouts(data, plan, windows), scale="samples"),
-    ]
-    details.append(detail("reward of the first step", each(runs, lambda r: float(r.reward_T[0]))))
-    base = {s: _base_accuracy(data, plan.single(DOMAIN, "rl", s)) for s in plan.seeds}
-    details.append(detail("base accuracy, seed prompt", {"base": base}))
-    hits = {name: _expected(base, by_seed) for name, by_seed in runs.items()}
-    details.append(detail("expected successes of the base in the first step", hits, scale="plain"))
-    return Added(tuple(details), tuple(_earliest(runs)))
+    details = (
+        detail(f"{single}, training samples", steps, "samples"),
+        detail(f"{single}, all rollouts", _in_rollouts(data, plan, steps), "samples"),
+        detail("onset, all rollouts", _in_rollouts(data, plan, windows), "samples"),
+        detail("reward of the first step", of_learners(runs, lambda run: float(run.reward_T[0]))),
+        detail("base accuracy, seed prompt", {"base": base}),
+        detail("expected successes of the base in the first step", hits, "plain"),
+    )
+    return Added(details, tuple(_earliest(runs)))
 
 
 def beside_reward(data: Data, plan: Plan) -> Added:
-    """7b: accuracy under own prompts, and what the population of prompts was."""
-
-    def of(learner: str, read: _Read) -> BySeed:
-        return {s: read(data, plan.single(DOMAIN, learner, s)) for s in plan.seeds}
+    """Accuracy under own prompts, and what the population of prompts was."""
 
     def accuracy(place: int) -> Mapping[str, BySeed]:
         return {
-            name: of(name, lambda data, cell: _evaluated(data, cell, place)) for name in LEARNERS
+            learner: {seed: _evaluated(data, cell, place) for seed, cell in cells.items()}
+            for learner, cells in _cells(plan).items()
         }
 
-    population = {"fst": of("fst", _effective_k)}
+    rounds = {seed: _rounds(data, cell) for seed, cell in _cells(plan)["fst"].items()}
+    kept = each(rounds, lambda rows: float(rows.groupby("round")["kept"].sum().mean()))
     return Added(
         (
             detail("accuracy, own prompt, first evaluation in training", accuracy(1)),
             detail("accuracy, own prompt, last evaluation", accuracy(-1)),
-            detail("effective K, prompts kept after a round", population, scale="plain"),
-            detail("rounds that kept the seed prompt", {"fst": of("fst", _seed_kept)}),
+            detail("effective K, prompts kept after a round", {"fst": kept}, "plain"),
+            detail("rounds that kept the seed prompt", {"fst": each(rounds, _seed_kept)}),
         )
     )
 
 
-def _first_step(run: Training) -> float | Undefined:
-    """Samples by the end of the first step whose mean reward is the level."""
-    found = run.reward_T >= LEVEL - ROUNDING
-    return float(run.samples_T[found.argmax()]) if found.any() else _or_none(None)
-
-
-def _base_accuracy(data: Data, cell: Cell) -> float | Undefined:
-    """What the base model scores under the seed prompt, before training."""
-    return data.cell_accuracy(cell, DOMAIN, at="start", prompt="seed")
-
-
-def _effective_k(data: Data, cell: Cell) -> float | Undefined:
-    """Prompts in the population after a round, mean over rounds."""
-    rounds = _kept(data, cell)
-    if isinstance(rounds, Undefined):
-        return rounds
-    return float(rounds.groupby("round")["kept"].sum().mean())
-
-
-def _seed_kept(data: Data, cell: Cell) -> float | Undefined:
-    """Share of the rounds after which the seed prompt was in the population."""
-    rounds = _kept(data, cell)
-    if isinstance(rounds, Undefined):
-        return rounds
-    seed = rounds["kept"] & (rounds["prompt_id"] == 0)
-    return float(seed.groupby(rounds["round"]).any().mean())
-
-
-def _kept(data: Data, cell: Cell) -> pd.DataFrame | Undefined:
+def _rounds(data: Data, cell: Cell) -> pd.DataFrame | Undefined:
+    """The prompts of all rounds, with the column `kept`."""
     prompts = data.table("prompts", cell)
     if isinstance(prompts, Undefined):
         return prompts
@@ -229,36 +284,31 @@ def _kept(data: Data, cell: Cell) -> pd.DataFrame | Undefined:
     return prompts.assign(kept=prompts["fate"] == "kept")
 
 
-def _or_none(samples: float | None) -> float | Undefined:
-    return Undefined(f"never at {LEVEL}") if samples is None else samples
+def _seed_kept(rounds: pd.DataFrame) -> float:
+    """Share of the rounds after which the seed prompt was in the population."""
+    seed = rounds["kept"] & (rounds["prompt_id"] == 0)
+    return float(seed.groupby(rounds["round"]).any().mean())
+
+
+def _or_why(samples: float | None, why: str) -> float | Undefined:
+    return Undefined(why) if samples is None else samples
 
 
 def _in_rollouts(data: Data, plan: Plan, onsets: Mapping[str, BySeed]) -> Mapping[str, BySeed]:
     """Training samples as all rollouts, linearly between evaluations, where both are counted."""
 
-    def spent(cell: Cell, samples: float | Undefined) -> float | Undefined:
-        if isinstance(samples, Undefined):
-            return samples
-        rows = data.table("evaluations", cell)
-        if isinstance(rows, Undefined):
-            return rows
+    def spent(both: tuple[float, pd.DataFrame]) -> float:
+        samples, rows = both
         points = rows[["samples_slow", "rollouts"]].drop_duplicates().sort_values("samples_slow")
         return float(np.interp(samples, points["samples_slow"], points["rollouts"]))
 
-    return {
-        learner: {s: spent(plan.single(DOMAIN, learner, s), at) for s, at in by_seed.items()}
-        for learner, by_seed in onsets.items()
+    tables = {
+        learner: {seed: data.table("evaluations", cell) for seed, cell in cells.items()}
+        for learner, cells in _cells(plan).items()
     }
-
-
-def _expected(base: BySeed, runs: Mapping[int, Training | Undefined]) -> BySeed:
-    def successes(seed: int) -> float | Undefined:
-        run, share = runs[seed], base[seed]
-        if isinstance(run, Undefined):
-            return run
-        return share if isinstance(share, Undefined) else share * float(run.samples_T[0])
-
-    return {seed: successes(seed) for seed in base}
+    return {
+        learner: each(pairs(by_seed, tables[learner]), spent) for learner, by_seed in onsets.items()
+    }
 
 
 def _evaluated(data: Data, cell: Cell, place: int) -> float | Undefined:
@@ -275,8 +325,8 @@ def _earliest(runs: Runs) -> list[str]:
     found = [
         run.reached == run.samples_T[run.window - 1]
         for by_seed in runs.values()
-        for run in by_seed.values()
-        if not isinstance(run, Undefined) and run.reached is not None
+        for run in defined(by_seed)
+        if run.reached is not None
     ]
     if not any(found):
         return []
@@ -294,28 +344,26 @@ _SIZES = {"rl": 9, "fst": 4}
 
 def draw(data: Data, plan: Plan) -> Figure:
     """Both against training samples, as means of the last 640 samples; onsets are marked."""
-    from matplotlib.lines import Line2D
-    from matplotlib.ticker import MaxNLocator
-
     runs = trainings(data, plan)
-    with sheet(1, 2) as (figure, axes):
-        for panel, column in zip(axes, ("reward_T", "grad_norm_T"), strict=True):
-            for learner, by_seed in runs.items():
-                counted_curves(panel, learner, [_smooth(run, column) for run in by_seed.values()])
-            panel.set_xlabel("training samples")
-            panel.xaxis.set_major_formatter("{x:,.0f}")
-            panel.xaxis.set_major_locator(MaxNLocator(4))
-            panel.set_xlim(left=0)
-        say_where_empty(axes)
+    with styles.sheet(1, 2) as (figure, axes):
         reward, gradient = axes
-        reward.set(title=f"reward on {DOMAIN}", ylabel=f"mean of {WINDOW} samples")
+        for learner, by_seed in runs.items():
+            for panel, column in ((reward, "reward_T"), (gradient, "grad_norm_T")):
+                smooth = each(by_seed, methodcaller("smooth", column))
+                styles.curves(panel, learner, smooth, counted=True)
+        for panel in axes:
+            panel.set(xlabel="training samples", ylabel=f"mean of {WINDOW} samples")
+            styles.in_samples(panel)
+            panel.set_xlim(left=0)
+        styles.say_where_empty(axes)
+        reward.set_title(f"reward on {DOMAIN}")
+        gradient.set_title("gradient norm before clipping")
         _draw_onsets(runs, reward)
-        in_percent(reward)
-        reward.set_ylim(bottom=0)
-        gradient.set(title="gradient norm before clipping", ylabel=f"mean of {WINDOW} samples")
-        gradient.set_ylim(bottom=0)
-        ring = Line2D([], [], color="#555555", label="onset of a seed", ms=7, **_RING)
-        legend(figure, LEARNERS, [ring])
+        styles.in_percent(reward)
+        for panel in axes:
+            panel.set_ylim(bottom=0)
+        ring = styles.handle("onset of a seed", color=styles.GREY, ms=7, **_RING)
+        styles.legend(figure, LEARNERS, [ring])
     return figure
 
 
@@ -324,34 +372,25 @@ def _draw_onsets(runs: Runs, panel: Axes) -> None:
     panel.axhline(LEVEL, color="#888888", lw=0.9, ls=":")
     told: dict[float, list[str]] = {}
     for learner, by_seed in runs.items():
-        there = [run.reached for run in by_seed.values() if not isinstance(run, Undefined)]
-        at = Counter(samples for samples in there if samples is not None)
-        size = _SIZES[learner]
-        panel.plot(list(at), [LEVEL] * len(at), color=colour(learner), ms=size, zorder=3, **_RING)
+        at = Counter(run.reached for run in defined(by_seed) if run.reached is not None)
+        look = {"color": styles.colour(learner), "ms": _SIZES[learner], **_RING}
+        panel.plot(list(at), [LEVEL] * len(at), zorder=3, **look)
         for samples, seeds in at.items():
-            told.setdefault(samples, []).append(f"{seeds} {label(learner)}")
+            told.setdefault(samples, []).append(f"{seeds} {styles.label(learner)}")
     lines = [f"{COUNT.text(samples)}: {', '.join(told[samples])}" for samples in sorted(told)]
     if lines:
         said = "\n".join(["onsets at", *lines])
         panel.text(0.97, 0.12, said, transform=panel.transAxes, ha="right", va="bottom")
 
 
-def _smooth(run: Training | Undefined, column: str) -> Trajectory | Undefined:
-    """The means of the windows that the measure looks at, each where it ends."""
-    if isinstance(run, Undefined):
-        return run
-    value_T: Array = getattr(run, column)
-    return run.samples_T[run.window - 1 :], run.recent(value_T)
-
-
 CLAIM = Claim(
     REGISTERED,
     runs=singles((DOMAIN,), LEARNERS),
     measurements={
-        "7a": Measurement(
+        "7a": measurement(
             "RL ÷ FST, end of the first 640 samples with a mean reward of 0.1", onset, beside_onset
         ),
-        "7b": Measurement("FST − RL, training reward", mean_reward, beside_reward),
+        "7b": measurement("FST − RL, training reward", mean_reward, beside_reward),
     },
     figure=draw,
 )

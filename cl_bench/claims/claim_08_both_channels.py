@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cl_bench.analysis.paired import BySeed
-from cl_bench.claims.claim import Claim, Measurement, Registered, paper_figure
+from cl_bench.claims.claim import Claim, Registered, measurement, paper_figure
 from cl_bench.claims.measure import (
     MeasuredStatement,
+    Scale,
     detail,
+    each,
     generator,
     mean_over,
     measured,
@@ -67,24 +70,9 @@ PROMPTS = {"seed": "seed", "evolved": "learner"}
 GAINS = ("slow", "fast", "joint", "interaction", "difference to the better")
 
 
-def slow(data: Data, plan: Plan) -> MeasuredStatement:
-    """8a: trained parameters alone, under the seed prompt."""
-    return _measure(data, plan, "slow")
-
-
-def fast(data: Data, plan: Plan) -> MeasuredStatement:
-    """8b: the evolved prompt alone, with the base's parameters."""
-    return _measure(data, plan, "fast")
-
-
-def both(data: Data, plan: Plan) -> MeasuredStatement:
-    """8c: both minus the better of the two alone, seed by seed and domain by domain."""
-    return _measure(data, plan, "difference to the better")
-
-
 def accuracies(data: Data, plan: Plan, domain: str) -> Mapping[str, BySeed]:
     """The 2x2 at the end of fast-slow training: `base + seed` to `trained + evolved`."""
-    cells = {seed: plan.single(domain, "fst", seed) for seed in plan.seeds}
+    cells = plan.single_runs(domain, "fst")
     return {
         f"{weights} + {name}": {
             seed: data.cell_accuracy(cell, domain, prompt=prompt, weights=weights)
@@ -96,19 +84,14 @@ def accuracies(data: Data, plan: Plan, domain: str) -> Mapping[str, BySeed]:
 
 
 def gains(cells: Mapping[str, BySeed]) -> Mapping[str, BySeed]:
-    """What each channel gains over the base under the seed prompt, from the four accuracies.
+    """Gains of each channel over the base under the seed prompt, from the four accuracies.
 
     `slow`, `fast`, `joint` and `interaction` as in `channel_attribution`, and both channels minus
     the better of the two alone. A seed without one of the four has none of them.
     """
     seeds = next(iter(cells.values()))
-    found = {seed: _gains({name: cells[name][seed] for name in cells}) for seed in seeds}
-    return {
-        gain: {
-            seed: row if isinstance(row, Undefined) else row[gain] for seed, row in found.items()
-        }
-        for gain in GAINS
-    }
+    found = {seed: _gains({name: of[seed] for name, of in cells.items()}) for seed in seeds}
+    return {gain: each(found, itemgetter(gain)) for gain in GAINS}
 
 
 def _gains(cells: Mapping[str, float | Undefined]) -> Mapping[str, float] | Undefined:
@@ -125,17 +108,16 @@ def _gains(cells: Mapping[str, float | Undefined]) -> Mapping[str, float] | Unde
     return dict(zip(GAINS, values, strict=True))
 
 
-def _measure(data: Data, plan: Plan, gain: str) -> MeasuredStatement:
+def gain(data: Data, plan: Plan, name: str) -> MeasuredStatement:
     """The mean of a gain over domains; beside single channels the accuracies, else all gains."""
-    rng = generator()
     cells = {domain: accuracies(data, plan, domain) for domain in SINGLE_DOMAINS}
     gained = {domain: gains(of_domain) for domain, of_domain in cells.items()}
-    single = gain in ("slow", "fast")
+    single = name in ("slow", "fast")
+    scale: Scale = "accuracy" if single else "points"
     details = [
-        detail(domain, values, rng, "accuracy" if single else "points")
-        for domain, values in (cells if single else gained).items()
+        detail(domain, values, scale) for domain, values in (cells if single else gained).items()
     ]
-    return measured(mean_over({d: values[gain] for d, values in gained.items()}), details, rng)
+    return measured(mean_over({d: values[name] for d, values in gained.items()}), details)
 
 
 # The figure
@@ -145,7 +127,8 @@ def draw(data: Data, plan: Plan) -> Figure:
     """Mean accuracy over seeds under {seed, evolved} prompt with {base, trained} parameters."""
     with sheet(1, len(SINGLE_DOMAINS), sharey=True) as (figure, axes):
         for domain, panel in zip(SINGLE_DOMAINS, axes, strict=True):
-            _draw_domain(_means(data, plan, domain), panel)
+            found = accuracies(data, plan, domain).values()
+            _draw_domain([over_seeds(by_seed, generator()) for by_seed in found], panel)
             panel.set_title(domain)
         axes[0].set_yticks(range(2), [f"{weights}\nparameters" for weights in WEIGHTS])
         figure.supxlabel(
@@ -155,13 +138,8 @@ def draw(data: Data, plan: Plan) -> Figure:
     return figure
 
 
-def _means(data: Data, plan: Plan, domain: str) -> list[Estimate | Undefined]:
-    """Of base + seed, base + evolved, trained + seed, trained + evolved."""
-    found = accuracies(data, plan, domain).values()
-    return [over_seeds(by_seed, generator()) for by_seed in found]
-
-
 def _draw_domain(means: Sequence[Estimate | Undefined], panel: Axes) -> None:
+    """The means of base + seed, base + evolved, trained + seed and trained + evolved."""
     values = [np.nan if isinstance(mean, Undefined) else mean.value for mean in means]
     acc_W_P = np.array(values).reshape(2, 2)
     panel.grid(visible=False)
@@ -187,9 +165,9 @@ CLAIM = Claim(
     REGISTERED,
     runs=singles(SINGLE_DOMAINS, ("fst",)),
     measurements={
-        "8a": Measurement("trained parameters − base, seed prompt", slow),
-        "8b": Measurement("evolved prompt − seed prompt, base parameters", fast),
-        "8c": Measurement("both − the better of the two alone", both),
+        "8a": measurement("trained parameters − base, seed prompt", gain, name="slow"),
+        "8b": measurement("evolved prompt − seed prompt, base parameters", gain, name="fast"),
+        "8c": measurement("both − the better of the two alone", gain, name=GAINS[-1]),
     },
     figure=draw,
 )

@@ -1,21 +1,21 @@
-"""What the claims are measured on: the tables of a sweep's runs, from wherever they are kept."""
+"""The tables of a sweep's runs, from wherever they are kept: the claims are measured on them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
-from cl_bench.claims.runs import MISSING, Archive, Recorded, in_directories
 from cl_bench.contract.errors import RunDirectoryError, unknown
 from cl_bench.contract.text import config_hash
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.run_tables import RunTables, open_run
 from cl_bench.store.schema import TABLES
 from cl_bench.sweep.cell import Cell
@@ -37,6 +37,49 @@ RUNS = pa.schema(
 """One row per run: the cell, how the run ended, the code and packages that made it, a hash of the
 files or the revision of the model it began with, and its wall time in seconds."""
 
+NO_FAILURES: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """How a cell's run ended, and where it is."""
+
+    status: str
+    reason: str | None = None
+    seconds: float | None = None
+    """Its wall time."""
+    path: Path | None = None
+    """The run directory or packed run; None where none is kept."""
+
+
+MISSING = Recorded("missing")
+
+
+def in_directories(
+    cells: Iterable[Cell], folder: Path, failures: Mapping[str, str] = NO_FAILURES
+) -> dict[str, Recorded]:
+    """By name, the runs of these cells in `folder/<cell.name>`; some may be missing.
+
+    `failures` has, by the name of a cell that could not be made, the reason: more than the run's
+    directory may know, if there is one. A directory that is not a readable run
+    raises `RunDirectoryError`.
+    """
+    found = {}
+    for cell in cells:
+        run = _in_directory(folder / cell.name)
+        if cell.name in failures and run.status not in FINISHED:
+            run = replace(run, status="failed", reason=failures[cell.name])
+        found[cell.name] = run
+    return found
+
+
+def _in_directory(path: Path) -> Recorded:
+    if not (path / "manifest.json").exists():
+        return MISSING
+    run = RunDirectory.open(path)
+    manifest, seconds = run.manifest, float(run.table("timing")["seconds"].sum())
+    return Recorded(manifest["status"], manifest.get("reason"), seconds, path)
+
 
 class Data:
     """The tidy tables of a sweep's runs; a run that several sources have comes from the first one
@@ -49,25 +92,13 @@ class Data:
 
     @classmethod
     def of_runs(
-        cls,
-        cells: Iterable[Cell],
-        folder: Path,
-        failures: Mapping[str, str] = MappingProxyType({}),
+        cls, cells: Iterable[Cell], folder: Path, failures: Mapping[str, str] = NO_FAILURES
     ) -> Data:
         """From the run directories `folder/<cell.name>`; each may be missing.
 
         `failures` has, by name, why a cell could not be made.
         """
         return cls([in_directories(cells, folder, failures)])
-
-    @classmethod
-    def of_archive(cls, folder: Path) -> Data:
-        """From the packed runs of an archive."""
-        return cls([Archive.read(folder).runs])
-
-    def merged(self, other: Data) -> Data:
-        """Both; a run that is finished in both comes from this one."""
-        return Data([*self._sources, *other._sources])
 
     def runs(self, cells: Iterable[Cell]) -> pd.DataFrame:
         """One row per cell, with the columns of `RUNS`."""
@@ -192,7 +223,7 @@ def _require_run_of(cell: Cell, run: RunTables) -> None:
         found = (config | told)[name]
         if found != value:
             raise RunDirectoryError(
-                f"{run.path} is no run of {cell.name}: its {name} is {found!r}, not {value!r}. "
+                f"{run.path} is not a run of {cell.name}: its {name} is {found!r}, not {value!r}. "
                 "Restore it from a copy, or move it away and make the run again."
             )
 

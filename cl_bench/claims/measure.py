@@ -1,26 +1,25 @@
-"""What a measure is: the value that the runs give a statement, seed by seed, and what lies behind.
+"""Measuring: from the tables of a plan's runs to the value of a statement, seed by seed.
 
 A measure reads the tables of a plan's runs and nothing else. Random numbers come from
 `generator()`, so that the same values have the same interval wherever they are shown. A value that
 cannot be had is `Undefined` with its reason: a missing, failed or diverged run is never left out
 and never 0.
 
-The estimate that is judged draws where it did when its rule was registered, after the details that
-its measure then had: `move_on` keeps that place.
+The estimate that is judged draws its random numbers where it did when its rule was registered:
+after those that the means of its details drew from the same generator. `measured` keeps that place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from cl_bench.analysis.paired import BySeed, PairedDifference
-from cl_bench.claims.plan import STREAM, Plan
-from cl_bench.contract.plugins import STREAM_SEPARATOR
+from cl_bench.claims.plan import STAGES, Plan
 from cl_bench.metrics import over_seeds
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.stats.bootstrap import Estimate, as_ratio
@@ -28,40 +27,37 @@ from cl_bench.metrics.undefined import Undefined, mean_of
 from cl_bench.sweep.cell import Cell
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from cl_bench.claims.data import Data
 
 Trajectory = tuple[Array, Array]
 """Two columns of a learning curve, such as accuracies and samples."""
+Trajectories = Mapping[int, Trajectory | Undefined]
+"""By seed."""
 Scale = Literal["accuracy", "points", "nats", "ratio", "samples", "plain"]
 """Unit of a detail; `points` are differences of accuracies."""
-
-
-class Curves(Protocol):
-    """What most measures need of the runs' tables, `cl_bench.claims.data.Data`."""
-
-    def curve(
-        self, cell: Cell, domain: str, *, prompt: str = "learner"
-    ) -> pd.DataFrame | Undefined:
-        """Rows of `evaluations` of the trained model on a domain of the stream."""
+WINDOW = 3
+"""Evaluations that a plateau averages."""
+Here = TypeVar("Here")
+There = TypeVar("There")
 
 
 @dataclass(frozen=True)
 class Detail:
-    """What one domain, origin or cell of the comparison shows."""
+    """One line behind a statement: a domain, an origin or a cell of the comparison."""
 
     what: str
     """`code`, `after math`, …"""
     values: Mapping[str, Estimate | Undefined]
-    """By learner, or `difference`, `ratio`, …: the mean over seeds. Ratios are no logarithms here,
+    """By learner, or `difference`, `ratio`, …: the mean over seeds. Ratios are not logarithms here,
     their mean is the geometric one."""
     scale: Scale
+    drew: tuple[BySeed, ...] = field(default=(), repr=False, compare=False)
+    """The values whose means drew random numbers before the statement's estimate."""
 
 
 @dataclass(frozen=True)
 class MeasuredStatement:
-    """What the runs say of one statement."""
+    """The value that the runs give one statement, and the lines behind it."""
 
     value_by_seed: BySeed
     """On the statement's scale, log2 for ratios; empty where only a fit over all seeds has one."""
@@ -69,14 +65,14 @@ class MeasuredStatement:
     """Mean over seeds and its interval, on the same scale."""
     details: tuple[Detail, ...]
     notes: tuple[str, ...] = ()
-    """What a reader has to know beside the numbers."""
+    """Sentences that a reader needs beside the numbers."""
 
 
 @dataclass(frozen=True)
 class Added:
-    """What the page shows beside one statement and no rule judges.
+    """Lines and notes that the page shows beside one statement and no rule judges.
 
-    It was added after the runs, to explain what the judged value does not show.
+    They were added after the runs, to explain what the judged value does not show.
     """
 
     details: tuple[Detail, ...] = ()
@@ -91,43 +87,50 @@ def generator() -> np.random.Generator:
 def measured(
     value_by_seed: BySeed,
     details: Sequence[Detail],
-    rng: np.random.Generator,
     notes: Sequence[str] = (),
+    *,
+    drew: Iterable[BySeed] = (),
 ) -> MeasuredStatement:
-    """A measure whose estimate is the mean over seeds."""
-    return MeasuredStatement(
-        value_by_seed, over_seeds(value_by_seed, rng), tuple(details), tuple(notes)
-    )
+    """The statement whose estimate is the mean over seeds.
 
-
-def move_on(rng: np.random.Generator, *values: BySeed) -> None:
-    """Take from a measure's random numbers what means of these values took at its registration."""
-    for by_seed in values:
+    `drew` are values that no detail shows and whose means drew random numbers after the details.
+    """
+    rng = generator()
+    for by_seed in (*(values for line in details for values in line.drew), *drew):
         over_seeds(by_seed, rng)
+    estimate = over_seeds(value_by_seed, rng)
+    return MeasuredStatement(value_by_seed, estimate, tuple(details), tuple(notes))
 
 
-def detail(
-    what: str,
-    values: Mapping[str, BySeed],
-    rng: np.random.Generator | None = None,
-    scale: Scale = "accuracy",
-) -> Detail:
+def detail(what: str, values: Mapping[str, BySeed], scale: Scale = "accuracy") -> Detail:
     """The means over seeds of values that were measured seed by seed; ratios come as log2.
 
-    Every mean has random numbers of its own. `rng`, for a detail that was there when the rules were
-    registered, is moved on (see `move_on`).
+    Every mean has random numbers of its own.
     """
-    if rng is not None:
-        move_on(rng, *values.values())
     means = {name: over_seeds(by_seed, generator()) for name, by_seed in values.items()}
     if scale == "ratio":
         means = {name: as_ratio(mean) for name, mean in means.items()}
-    return Detail(what, means, scale)
+    return Detail(what, means, scale, tuple(values.values()))
+
+
+def averaged(
+    parts: Mapping[str, Mapping[str, BySeed]], column: str, scale: Scale = "accuracy"
+) -> MeasuredStatement:
+    """The statement that is the mean of one column over the parts, each of which has a detail."""
+    details = [detail(what, values, scale) for what, values in parts.items()]
+    return measured(mean_over({what: values[column] for what, values in parts.items()}), details)
 
 
 def difference(first: BySeed, second: BySeed) -> BySeed:
     """First minus second, seed by seed; undefined where one is, with the first reason."""
     return PairedDifference(first, second).by_seed
+
+
+def with_difference(
+    values: Mapping[str, BySeed], first: str = "fst", second: str = "rl"
+) -> Mapping[str, BySeed]:
+    """The values of learners, and the `difference` of the first to the second."""
+    return {**values, "difference": difference(values[first], values[second])}
 
 
 def mean_over(parts: Mapping[str, BySeed]) -> BySeed:
@@ -141,69 +144,112 @@ def mean_over(parts: Mapping[str, BySeed]) -> BySeed:
     }
 
 
+def _from(name: str, value: float | Undefined) -> float | Undefined:
+    """A value; a reason with where it is from."""
+    return Undefined(f"{name}: {value.reason}") if isinstance(value, Undefined) else value
+
+
+def each(
+    found: Mapping[int, Here | Undefined], value: Callable[[Here], There | Undefined]
+) -> Mapping[int, There | Undefined]:
+    """A value of everything that there is, by seed; elsewhere the reason stays."""
+    return {s: one if isinstance(one, Undefined) else value(one) for s, one in found.items()}
+
+
+def pairs(
+    first: Mapping[int, Here | Undefined], second: Mapping[int, There | Undefined]
+) -> Mapping[int, tuple[Here, There] | Undefined]:
+    """Both of every seed; undefined where one is, with the first reason."""
+
+    def pair(one: Here | Undefined, other: There | Undefined) -> tuple[Here, There] | Undefined:
+        if isinstance(one, Undefined):
+            return one
+        return other if isinstance(other, Undefined) else (one, other)
+
+    return {seed: pair(one, second[seed]) for seed, one in first.items()}
+
+
+def defined(found: Mapping[int, Here | Undefined]) -> list[Here]:
+    """Everything that there is."""
+    return [one for one in found.values() if not isinstance(one, Undefined)]
+
+
 def on_stream(
     data: Data, plan: Plan, learner: str, metric: Callable[[ArrayLike], float | Undefined]
 ) -> BySeed:
     """A metric of the accuracy matrices of a learner's runs on the stream."""
-    stages = STREAM.split(STREAM_SEPARATOR)
-    cells = {seed: plan.stream(learner, seed) for seed in plan.seeds}
-    found = {seed: data.accuracy_matrix(cell, stages) for seed, cell in cells.items()}
-    return {
-        seed: matrix if isinstance(matrix, Undefined) else metric(matrix)
-        for seed, matrix in found.items()
-    }
-
-
-def trajectory(
-    data: Curves, cell: Cell, domain: str, first: str, second: str, *, prompt: str = "learner"
-) -> Trajectory | Undefined:
-    """Two columns of a run's evaluations on a domain, each of shape (P,), in the order of steps.
-
-    Undefined with the run's reason, or naming the first value that is not finite.
-    """
-    curve = data.curve(cell, domain, prompt=prompt)
-    if isinstance(curve, Undefined):
-        return curve
-    curve = curve.sort_values("step")
-    for column in (first, second):
-        broken_P = ~np.isfinite(curve[column].to_numpy(dtype=np.float64))
-        if broken_P.any():
-            step = curve["step"].to_numpy()[broken_P][0]
-            return Undefined(f"{column} of run {cell.name} is not finite at step {step}")
-    return curve[first].to_numpy(dtype=np.float64), curve[second].to_numpy(dtype=np.float64)
+    cells = plan.stream_runs(learner)
+    matrices = {seed: data.accuracy_matrix(cell, STAGES) for seed, cell in cells.items()}
+    return each(matrices, metric)
 
 
 def trajectories(
-    data: Curves,
-    plan: Plan,
+    data: Data,
+    cells: Mapping[int, Cell],
     domain: str,
-    learner: str,
     first: str,
     second: str = "accuracy",
     *,
     prompt: str = "learner",
-) -> list[Trajectory | Undefined]:
-    """Two columns of a learner's single run on a domain, of every seed."""
-    cells = [plan.single(domain, learner, seed) for seed in plan.seeds]
-    return [trajectory(data, cell, domain, first, second, prompt=prompt) for cell in cells]
+) -> Trajectories:
+    """Two columns of the runs' evaluations on a domain, each of shape (P,), in the order of steps.
+
+    Undefined with the run's reason, or naming the first value that is not finite.
+    """
+
+    def of(cell: Cell) -> Trajectory | Undefined:
+        curve = data.curve(cell, domain, prompt=prompt)
+        if isinstance(curve, Undefined):
+            return curve
+        curve = curve.sort_values("step")
+        for column in (first, second):
+            broken_P = ~np.isfinite(curve[column].to_numpy(dtype=np.float64))
+            if broken_P.any():
+                step = curve["step"].to_numpy()[broken_P][0]
+                return Undefined(f"{column} of run {cell.name} is not finite at step {step}")
+        return curve[first].to_numpy(dtype=np.float64), curve[second].to_numpy(dtype=np.float64)
+
+    return {seed: of(cell) for seed, cell in cells.items()}
 
 
-def both(
-    data: Curves,
-    cells: tuple[Cell, Cell],
+def last_window(step_P: Array) -> slice | Undefined:
+    """Which evaluations are the plateau: the last three; undefined where there are fewer."""
+    if len(step_P) < WINDOW:
+        return Undefined(f"a plateau needs {WINDOW} evaluations, got {len(step_P)}")
+    return slice(len(step_P) - WINDOW, len(step_P))
+
+
+def levels(
+    data: Data,
+    cells: Mapping[int, Cell],
     domain: str,
-    first: str,
-    second: str,
+    column: str = "accuracy",
     *,
-    prompt: str = "learner",
-) -> tuple[Trajectory, Trajectory] | Undefined:
-    """The trajectories of two runs; undefined, with its reason, if one of them is."""
-    one, other = (trajectory(data, cell, domain, first, second, prompt=prompt) for cell in cells)
-    if isinstance(one, Undefined):
-        return one
-    return other if isinstance(other, Undefined) else (one, other)
+    at: Callable[[Array], slice | Undefined] = last_window,
+) -> BySeed:
+    """The mean of a column over a window of each run, by default of its plateau, under the
+    learner's own prompt."""
+
+    def level(run: Trajectory) -> float | Undefined:
+        window = at(run[0])
+        return window if isinstance(window, Undefined) else float(run[1][window].mean())
+
+    return each(trajectories(data, cells, domain, "step", column), level)
 
 
-def _from(name: str, value: float | Undefined) -> float | Undefined:
-    """A value; a reason with where it is from."""
-    return Undefined(f"{name}: {value.reason}") if isinstance(value, Undefined) else value
+def compare_plateaus(
+    data: Data,
+    plan: Plan,
+    domains: Sequence[str],
+    learners: tuple[str, str],
+    column: str = "accuracy",
+    scale: Scale = "accuracy",
+) -> MeasuredStatement:
+    """The plateau of the first learner minus that of the second, mean over domains."""
+    found = {}
+    for domain in domains:
+        values = {
+            name: levels(data, plan.single_runs(domain, name), domain, column) for name in learners
+        }
+        found[domain] = with_difference(values, *learners)
+    return averaged(found, "difference", scale)

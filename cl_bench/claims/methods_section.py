@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cl_bench.claims import calibration
 from cl_bench.claims.measure import generator
-from cl_bench.claims.plan import KL_DOMAINS, Plan
-from cl_bench.claims.settings_section import settings_section, shown
+from cl_bench.claims.plan import KL_DOMAINS, PROBE, Plan
 from cl_bench.claims.spending import Spending, spending_section
-from cl_bench.claims.styles import label
+from cl_bench.claims.styles import called, label, place
 from cl_bench.claims.wording import of_estimate
+from cl_bench.contract.registry import LEARNERS, REFERENCE_LEARNER
+from cl_bench.contract.settings import those_of
 from cl_bench.metrics import over_seeds, sampling_noise_floor
-from cl_bench.metrics.quantities import SECONDS, SHARE
+from cl_bench.metrics.quantities import NOTHING, SECONDS, SHARE
+from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import (
     Block,
@@ -43,6 +46,29 @@ _TEST_SETS = {
     "retention": "domains outside the stream",
     "harder": "a domain's hardest setting",
 }
+
+
+_WORDS = {
+    "learning_rate": "learning rate",
+    "problems_per_step": "problems in a step",
+    "group_size": "rollouts of a problem (G)",
+    "ratio_cap": "upper clip of the importance ratio",
+    "kl_beta": "weight of the KL penalty",
+    "replay_share": "share of past problems",
+    "replay_size": "past problems kept",
+    "round_every": "steps between rounds (T)",
+    "consecutive_rounds": "rounds in a row",
+    "population": "prompts kept (K)",
+    "proposals": "rewrites proposed in a round",
+    "round_exercises": "problems that score a round",
+    "reflection_batch": "rollouts behind a rewrite",
+    "reflection_lm": "who rewrites",
+    "mixed_groups": "several prompts in a group",
+    "refill": "population refilled",
+    "temperature": "sampling temperature",
+    "max_new_tokens": "longest response, tokens",
+}
+"""The settings that the page shows, in its order, and what they are called."""
 
 
 def methods_section(
@@ -114,23 +140,14 @@ def _asked(data: Data, cells: Sequence[Cell]) -> Iterator[Block]:
 
 
 def _code(runs: pd.DataFrame) -> Table:
-    """What code and packages made the runs, and how many each."""
+    """The code and packages that made the runs, and how many each."""
     made = runs[runs["cl_bench"].notna()]
     counts = made.astype(dict.fromkeys(_CODE, object)).groupby(list(_CODE), dropna=False).size()
     rows: list[list[Inline]] = [
         [*(shown(_cut(value)) for value in key), str(count)] for key, count in counts.items()
     ]
-    columns = (
-        "cl-bench",
-        "commit",
-        "edited",
-        "source hash",
-        "torch",
-        "transformers",
-        "trl",
-        "runs",
-    )
-    return Table("What made the runs", columns, sorted(rows, key=str))
+    columns = ("cl-bench", "commit", "edited", "source hash", "torch", "transformers", "trl")
+    return Table("What made the runs", [*columns, "runs"], sorted(rows, key=str))
 
 
 def _not_done(runs: pd.DataFrame) -> Iterator[Block]:
@@ -149,25 +166,155 @@ def _cut(value: Any) -> Any:
     return value[:_HASH] if isinstance(value, str) and len(value) >= 40 else value
 
 
+def settings_section(plan: Plan, learners: Sequence[str]) -> list[Block]:
+    """The settings of these learners, defaults included, and what calibration tried."""
+    ordered = sorted(dict.fromkeys([*learners, *plan.settings]), key=place)
+    rows = [
+        [_WORDS.get(name, name), *(_shown(plan, each, name) for each in ordered)] for name in _WORDS
+    ]
+    used = [row for row in rows if set(row[1:]) != {NOTHING}]
+    return [
+        Table(
+            f"Settings in effect, defaults included; {NOTHING}: not used by the learner",
+            ["setting", *map(called, ordered)],
+            [
+                ["chosen by", *(_origin(plan, each) for each in ordered)],
+                *used,
+                *_pace(plan, ordered),
+            ],
+        ),
+        *_calibration(plan),
+    ]
+
+
+def _origin(plan: Plan, learner: str) -> str:
+    if learner in plan.settings:
+        return "calibration"
+    return f"settings of {REFERENCE_LEARNER}, not tuned"
+
+
+def _shown(plan: Plan, learner: str, name: str) -> str:
+    """The value of a setting in a single run of the learner, defaults included."""
+    config = LEARNERS.load(learner).config
+    options = dict(plan.single(PROBE, learner, plan.seeds[0]).options)
+    values = config(**those_of(config, options))
+    return shown(getattr(values, name)) if hasattr(values, name) else NOTHING
+
+
+def _pace(plan: Plan, learners: Sequence[str]) -> Iterator[list[str]]:
+    """Steps, and how far apart evaluations are."""
+    seed = plan.seeds[0]
+    for what, cells in (
+        ("single run", [plan.single(PROBE, learner, seed) for learner in learners]),
+        ("stage of the stream", [plan.stream(learner, seed) for learner in learners]),
+    ):
+        yield [f"steps in a {what}", *(str(cell.steps) for cell in cells)]
+        yield [f"evaluated every … steps, {what}", *(str(c.options["eval_every"]) for c in cells)]
+
+
+def shown(value: Any) -> str:
+    """A setting's value as the page writes it."""
+    if value is None or value != value:  # NaN, as pandas has for what is not known
+        return NOTHING
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
+
+
+def _calibration(plan: Plan) -> Iterator[Block]:
+    """The values tried for every setting that was chosen, where the chosen one lies, and how
+    clear the choice was."""
+    rows: list[list[str]] = []
+    calibrated = [name for name in plan.settings if name in calibration.LEARNERS]
+    for learner in sorted(calibrated, key=place):
+        options = [trial.options for trial in calibration.trials((learner,))]
+        for name, chosen in plan.settings[learner].items():
+            tried = sorted({one[name] for one in options if name in one})
+            listed = ", ".join(map(shown, tried))
+            rows.append(
+                [
+                    called(learner),
+                    _WORDS.get(name, name),
+                    shown(chosen),
+                    listed,
+                    _where(chosen, tried),
+                ]
+            )
+    if not rows:
+        return
+    columns = ("learner", "setting", "chosen", "tried", "chosen is")
+    yield Table("What calibration chose, and among what", columns, rows)
+    edges = sum("edge" in row[-1] for row in rows)
+    if edges:
+        yield Paragraph(
+            f"{edges} of the chosen settings lie at the edge of what was tried: beyond it "
+            "there may be better ones, for that learner."
+        )
+    yield from _scores(plan)
+
+
+def _where(chosen: Any, tried: Sequence[Any]) -> str:
+    if chosen not in tried:
+        return "not among them"
+    if len(tried) == 1:
+        return "the only one: at the edge"
+    edges = {tried[0]: "the smallest: at the edge", tried[-1]: "the largest: at the edge"}
+    return edges.get(chosen, "inside")
+
+
+def _scores(plan: Plan) -> Iterator[Block]:
+    """The best trials and the noise between runs, of learners whose trials chose their settings."""
+    import pandas as pd
+
+    table = pd.read_csv(calibration.TRIALS)
+    chosen = calibration.choose(table)
+    rows = [
+        [called(learner), *_best(found)]
+        for learner, found in sorted(table.groupby("learner"), key=lambda pair: place(pair[0]))
+        if chosen[learner] == plan.settings.get(learner)
+    ]
+    if not rows:
+        return
+    columns = (
+        "learner",
+        "the best trial",
+        "the next best",
+        "its two runs differ by",
+        "those of a trial differ by, median",
+    )
+    yield Table(
+        "How clear the choice was: scores are mean accuracies over stage ends", columns, rows
+    )
+    yield Paragraph(
+        "A trial is two runs, one on each of two streams, and a difference between trials that is "
+        "smaller than that between its runs may be chance."
+    )
+
+
+def _best(found: pd.DataFrame) -> list[str]:
+    ranked = found.sort_values("score", ascending=False, kind="stable")
+    runs = ranked[[column for column in found if ", seed " in str(column)]]
+    apart = runs.max(axis=1) - runs.min(axis=1)
+    best, second = ranked["score"].iloc[:2]
+    apart_by = map(SHARE.distance.text, (apart.iloc[0], apart.median()))
+    return [SHARE.text(best), SHARE.text(second), *apart_by]
+
+
 def noise_section(data: Data, plan: Plan) -> list[Block]:
     """The floors at the end of single runs; nothing where no run has one."""
-    found = {
-        (domain, learner): over_seeds(
+    known = False
+    rows: list[list[Inline]] = []
+    for domain in KL_DOMAINS:
+        floors = [
             {
-                seed: noise_floor(data, plan.single(domain, learner, seed), domain)
-                for seed in plan.seeds
-            },
-            generator(),
-        )
-        for domain in KL_DOMAINS
-        for learner in _FLOORS_OF
-    }
-    if all(isinstance(value, Undefined) for value in found.values()):
+                seed: noise_floor(data, cell, domain)
+                for seed, cell in plan.single_runs(domain, learner).items()
+            }
+            for learner in _FLOORS_OF
+        ]
+        means = [over_seeds(by_seed, generator()) for by_seed in floors]
+        known = known or any(isinstance(mean, Estimate) for mean in means)
+        rows.append([domain, *(of_estimate(SHARE.distance, mean) for mean in means)])
+    if not known:
         return []
-    rows: list[list[Inline]] = [
-        [domain, *(of_estimate(SHARE.distance, found[domain, learner]) for learner in _FLOORS_OF)]
-        for domain in KL_DOMAINS
-    ]
     return [
         Paragraph(
             "Noise floor: one model scored twice on the same problems, with other samples, differs "

@@ -11,12 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.claims import rule, wording
-from cl_bench.claims.claim import Claim, JudgedClaim, JudgedStatement
+from cl_bench.claims.claim import JudgedClaim, JudgedStatement, PaperFigure
 from cl_bench.claims.measure import Detail
 from cl_bench.claims.methods_section import methods_section, mixed
 from cl_bench.claims.plan import Plan
-from cl_bench.claims.registered import cells
-from cl_bench.claims.registration import said
+from cl_bench.claims.registered import cells, said
 from cl_bench.claims.rule import ClaimVerdict
 from cl_bench.claims.spending import costs_differ, spending
 from cl_bench.claims.styles import called
@@ -68,7 +67,7 @@ def page(
     `runs` has a row for every planned run, `findings` is Markdown, `ablations` what they show,
     `registered` the `registration` that the runs' archive was begun with.
     """
-    needed = cells(plan, [one.claim.number for one in judged])
+    needed = cells(plan, [one.claim.registered.number for one in judged])
     spent = spending(data, needed)
     blocks: list[Block] = [
         Heading(1, TITLE, "top"),
@@ -106,7 +105,9 @@ def _headline(judged: Sequence[JudgedClaim], plan: Plan) -> Iterator[Block]:
             f"“{ClaimVerdict.NOT_REPRODUCED}” can be reached: both take {rule.LEAST_SEEDS} seeds."
         )
     yield Paragraph(_intervals(len(plan.seeds)))
-    ordered = sorted(judged, key=lambda one: (_ORDER.index(one.verdict), one.claim.number))
+    ordered = sorted(
+        judged, key=lambda one: (_ORDER.index(one.verdict), one.claim.registered.number)
+    )
     columns = ("verdict", "claim", "ours", "the paper")
     rows = [_headline_row(one) for one in ordered]
     caption = "Those that failed first; ours with 95 % intervals over seeds"
@@ -114,7 +115,7 @@ def _headline(judged: Sequence[JudgedClaim], plan: Plan) -> Iterator[Block]:
 
 
 def _intervals(seeds: int) -> str:
-    """What the intervals are worth."""
+    """A sentence on how far the intervals can be trusted."""
     if seeds == 1:
         return "One seed shows no interval over seeds, so values stand alone."
     return (
@@ -131,32 +132,30 @@ def _glossary() -> Iterator[Block]:
 
 
 def _headline_row(one: JudgedClaim) -> list[Text]:
-    claim = one.claim
+    claim = one.claim.registered
     return [
         wording.marked(one.verdict),
-        Link(f"{claim.number}. {claim.title}", _anchor(claim)),
-        _lines([_in_short(each) for each in one.primary]),
-        _lines([f"{figure.what}: {_pairs(figure.values)}" for figure in claim.registered.paper]),
+        Link(f"{claim.number}. {claim.title}", _anchor(one)),
+        _lines(
+            [
+                f"{of.statement.id} {of.short}: "
+                + wording.of_seeds(of.statement, of.judgement.estimate)
+                for of in one.primary
+            ]
+        ),
+        _lines([f"{figure.what}: {_pairs(figure.values)}" for figure in claim.paper]),
     ]
 
 
-def _in_short(each: JudgedStatement) -> str:
-    """What a statement's value is, the value and its seeds."""
-    statement, estimate = each.statement, each.judgement.estimate
-    value = wording.of_statement(statement, estimate)
-    counted = "" if isinstance(estimate, Undefined) else f", {wording.seeds(estimate)} seeds"
-    return f"{statement.id} {each.short}: {value}{counted}"
-
-
 def _claim(one: JudgedClaim, drawings: Mapping[str, Drawing]) -> Iterator[Block]:
-    claim = one.claim
-    yield Heading(2, f"{claim.number}. {claim.title}", _anchor(claim))
+    claim, figure = one.claim.registered, one.claim.figure_name
+    yield Heading(2, f"{claim.number}. {claim.title}", _anchor(one))
     yield Paragraph(["Verdict: ", wording.marked(one.verdict), "."])
-    yield Paragraph(claim.registered.definition)
-    yield _paper_table(claim)
+    yield Paragraph(claim.definition)
+    yield _paper_table(claim.paper)
     yield _statements_table(one.statements)
-    if claim.figure_name in drawings:
-        yield Picture(claim.figure_name, f"Figure of claim {claim.number}: {claim.title}.")
+    if figure in drawings:
+        yield Picture(figure, f"Figure of claim {claim.number}: {claim.title}.")
     yield from _details({each.statement.id: each.measured.details for each in one.statements})
     yield from _notes("Notes:", [note for each in one.statements for note in each.measured.notes])
     beside = {each.statement.id: each.added.details for each in one.statements}
@@ -166,13 +165,11 @@ def _claim(one: JudgedClaim, drawings: Mapping[str, Drawing]) -> Iterator[Block]
         yield Folded("Values by seed", list(_by_seed(one.statements)))
 
 
-def _paper_table(claim: Claim) -> Table:
-    names = list(
-        dict.fromkeys(name for figure in claim.registered.paper for name, _ in figure.values)
-    )
+def _paper_table(paper: Sequence[PaperFigure]) -> Table:
+    names = list(dict.fromkeys(name for figure in paper for name, _ in figure.values))
     rows = [
         [figure.what, *(dict(figure.values).get(name, NOTHING) for name in names)]
-        for figure in claim.registered.paper
+        for figure in paper
     ]
     return Table(f"The paper ({_PAPER}); percent unless said otherwise", ["", *names], rows)
 
@@ -267,8 +264,8 @@ def _by_seed(statements: Sequence[JudgedStatement]) -> Iterator[Block]:
     )
 
 
-def _anchor(claim: Claim) -> str:
-    return f"claim-{claim.number}"
+def _anchor(one: JudgedClaim) -> str:
+    return f"claim-{one.claim.registered.number}"
 
 
 def _lines(texts: Sequence[str]) -> list[Inline]:

@@ -13,6 +13,7 @@ from typing import Any
 from cl_bench.claims.calibration import SETTINGS, steps_for
 from cl_bench.claims.settings import Settings, options_of, read_settings
 from cl_bench.contract.errors import RunDirectoryError, UsageError, unknown
+from cl_bench.contract.plugins import STREAM_SEPARATOR
 from cl_bench.sweep.cell import Cell
 
 SEEDS = (
@@ -28,6 +29,8 @@ ORIGINS = ("math", "physics")
 """Where the models of the plasticity probe come from."""
 PROBE = "facts"
 STREAM = "facts-to-code-to-physics"
+STAGES = tuple(STREAM.split(STREAM_SEPARATOR))
+"""The domains of the stream."""
 STREAM_LEARNERS = ("rl", "prompt", "fst")
 EVALUATIONS = 12
 """Evaluations in a single run, besides the one before training."""
@@ -67,12 +70,8 @@ class Plan:
     def as_dict(self) -> dict[str, Any]:
         """The plan as plain data; `from_dict` reads it."""
         settings = {learner: dict(options) for learner, options in self.settings.items()}
-        return {
-            "budget": self.budget.name,
-            "seeds": list(self.seeds),
-            "settings": settings,
-            "model": self.model,
-        }
+        named = {"budget": self.budget.name, "seeds": list(self.seeds)}
+        return {**named, "settings": settings, "model": self.model}
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any], file: Path) -> Plan:
@@ -100,6 +99,14 @@ class Plan:
         samples = self.budget.stage_samples
         every = max(1, self.stage_steps(learner) // 4)
         return self._cell(STREAM, learner, seed, samples, {"eval_every": every, **options})
+
+    def single_runs(self, domain: str, learner: str) -> dict[int, Cell]:
+        """The runs on one domain by their seeds."""
+        return {seed: self.single(domain, learner, seed) for seed in self.seeds}
+
+    def stream_runs(self, learner: str) -> dict[int, Cell]:
+        """The runs on the stream by their seeds."""
+        return {seed: self.stream(learner, seed) for seed in self.seeds}
 
     def stage_steps(self, learner: str) -> int:
         """Steps of a learner in a stage of the stream."""
@@ -129,22 +136,13 @@ class Plan:
     ) -> Cell:
         settings = self._settings(learner)
         every = {"items": self.budget.items, "threads": 1}
-        return Cell(
-            stream,
-            learner,
-            seed,
-            steps_for(samples, settings),
-            {**settings, **every, **options},
-            start,
-            self.model,
-        )
+        steps = steps_for(samples, settings)
+        options = {**settings, **every, **options}
+        return Cell(stream, learner, seed, steps, options, start, self.model)
 
 
 def plan(
-    budget: str,
-    seeds: int | None = None,
-    model: str = "embedded",
-    settings: Settings | None = None,
+    budget: str, seeds: int | None = None, model: str = "embedded", settings: Settings | None = None
 ) -> Plan:
     """The plan of a named budget, with the settings that calibration chose unless others are given.
 

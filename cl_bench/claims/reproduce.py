@@ -7,23 +7,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cl_bench.claims import ablations, ablations_single, wording
-from cl_bench.claims.archiving import joined, known_cells, write_archive
+from cl_bench.claims import ablations, wording
+from cl_bench.claims.archive import Archive, exists, joined, known_cells, write_archive
 from cl_bench.claims.claim import JudgedClaim, draw_figures, judge_claim
-from cl_bench.claims.data import Data
+from cl_bench.claims.data import Data, in_directories
 from cl_bench.claims.methods_section import noise_section
 from cl_bench.claims.page import page
 from cl_bench.claims.plan import Plan, plan
 from cl_bench.claims.registered import CLAIMS, cells
-from cl_bench.claims.runs import Archive, exists
 from cl_bench.contract.errors import UsageError, at_least
-from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.blocks.blocks import Block
-from cl_bench.report.blocks.drawings import Drawing
 from cl_bench.report.blocks.write_html import html
 from cl_bench.report.blocks.write_markdown import markdown
 from cl_bench.store.files import replacing, write_text_atomically
@@ -31,7 +27,7 @@ from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.pool import CellOutcome, make_missing
 from cl_bench.sweep.state import SETTLED, status, with_starts
 
-ALL = tuple(claim.number for claim in CLAIMS)
+ALL = tuple(claim.registered.number for claim in CLAIMS)
 FINDINGS = "findings.md"
 """In an archive's folder: what people found out about the results, in Markdown, with headings of
 level 3 and below. The page includes it."""
@@ -39,7 +35,7 @@ level 3 and below. The page includes it."""
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What came of the claims, and where the page about them is."""
+    """The claims' verdicts, and where the page about them is."""
 
     judged: tuple[JudgedClaim, ...]
     markdown: Path
@@ -77,16 +73,14 @@ def reproduce(
     kept = planned if archive is None else joined(planned, archive)
     wanted = cells(planned, claims)
     if ablate:
-        wanted = list(dict.fromkeys([*wanted, *_ablated(planned)]))
+        wanted = list(dict.fromkeys([*wanted, *ablations.cells(planned)]))
     if archive is not None and not exists(archive):  # registered before the first run
         write_archive((), folder, archive, kept)
     failed = _make(wanted, folder, archive, kept, jobs=jobs, say=say)
-    data = Data.of_runs(wanted, folder, _reasons(failed))
+    here = in_directories(wanted, folder, _reasons(failed))
     packed = None if archive is None else Archive.read(archive)
-    if packed is not None:
-        data = data.merged(Data([packed.runs]))
-    said = _page(claims, planned, data, packed, _findings(archive))
-    return _write(said, out or page_folder(budget), failed)
+    data = Data([here] if packed is None else [here, packed.runs])
+    return _write(claims, planned, data, out, archive, packed, failed)
 
 
 def _make(
@@ -136,64 +130,46 @@ def rebuild(
         )
     if seeds is not None:
         planned = plan(planned.budget.name, seeds, planned.model, planned.settings)
-    said = _page(claims, planned, Data([packed.runs]), packed, _findings(archive))
-    return _write(said, out or page_folder(planned.budget.name))
+    return _write(claims, planned, Data([packed.runs]), out, archive, packed)
 
 
-def _ablated(planned: Plan) -> list[Cell]:
-    """The runs of all ablations; those of single domains are shorter and come first."""
-    return [*ablations_single.cells(planned), *ablations.cells(planned)]
-
-
-def _ablation_section(data: Data, planned: Plan) -> list[Block]:
-    return [
-        *ablations.section(ablations.rows(data, planned)),
-        *ablations_single.section(ablations_single.rows(data, planned)),
-    ]
-
-
-@dataclass(frozen=True)
-class _Page:
-    """The page before it is written: verdicts, blocks, figures."""
-
-    judged: tuple[JudgedClaim, ...]
-    blocks: Sequence[Block]
-    drawings: Mapping[str, Drawing]
-
-
-def _page(
-    claims: Sequence[int], planned: Plan, data: Data, packed: Archive | None, findings: str
-) -> _Page:
-    chosen = [claim for claim in CLAIMS if claim.number in claims]
-    wanted, ablated = cells(planned, claims), _ablated(planned)
-    more = [cell for cell in ablated if cell not in wanted]
-    if all(status == "missing" for status in data.runs(more)["status"]):
-        more, ablated = [], []  # the claims' own runs are no ablations
-    judged = [judge_claim(claim, data, planned) for claim in chosen]
+def _write(
+    claims: Sequence[int],
+    planned: Plan,
+    data: Data,
+    out: Path | None,
+    archive: Path | None,
+    packed: Archive | None,
+    failed: tuple[CellOutcome, ...] = (),
+) -> Reproduction:
+    """Judge the claims on the runs in `data`, and write the page about them and its figures."""
+    chosen = [claim for claim in CLAIMS if claim.registered.number in claims]
+    judged = tuple(judge_claim(claim, data, planned) for claim in chosen)
     drawings = draw_figures(chosen, data, planned)
+    wanted = cells(planned, claims)
+    more = [cell for cell in ablations.cells(planned) if cell not in wanted]
+    ablated = any(status != "missing" for status in data.runs(more)["status"])
     blocks = page(
         judged,
         planned,
         data,
-        data.runs([*wanted, *more]),
+        data.runs([*wanted, *more] if ablated else wanted),
         drawings,
-        findings,
-        _ablation_section(data, planned) if ablated else [],
+        _findings(archive),
+        ablations.section(data, planned) if ablated else [],
         registered=None if packed is None else packed.registered,
     )
-    return _Page(tuple(judged), [*blocks, *noise_section(data, planned)], drawings)
-
-
-def _write(said: _Page, out: Path, failed: tuple[CellOutcome, ...] = ()) -> Reproduction:
-    pictures = out / "claims"
+    blocks += noise_section(data, planned)
+    folder = out or page_folder(planned.budget.name)
+    pictures = folder / "claims"
     pictures.mkdir(parents=True, exist_ok=True)
-    for name, drawing in said.drawings.items():
+    for name, drawing in drawings.items():
         for kind, content in (("png", drawing.png), ("svg", drawing.svg)):
             with replacing(pictures / f"{name}.{kind}") as temporary:
                 temporary.write_bytes(content)
-    written = Reproduction(said.judged, out / "claims.md", out / "claims.html", failed)
-    write_text_atomically(written.markdown, markdown(said.blocks, pictures.name))
-    write_text_atomically(written.html, html(said.blocks, said.drawings))
+    written = Reproduction(judged, folder / "claims.md", folder / "claims.html", failed)
+    write_text_atomically(written.markdown, markdown(blocks, pictures.name))
+    write_text_atomically(written.html, html(blocks, drawings))
     return written
 
 
@@ -217,9 +193,7 @@ def _findings(archive: Path | None) -> str:
 
 
 def _lines(one: JudgedClaim) -> Iterator[str]:
-    yield f"{one.claim.number:>2}  {one.verdict:<15} {one.claim.title}"
+    yield f"{one.claim.registered.number:>2}  {one.verdict:<15} {one.claim.registered.title}"
     for each in one.primary:
-        estimate = each.judgement.estimate
-        value = wording.of_statement(each.statement, estimate)
-        seeds = "" if isinstance(estimate, Undefined) else f", {wording.seeds(estimate)} seeds"
-        yield f"{'':20}{each.statement.id} {value}{seeds} ({each.short})"
+        value = wording.of_seeds(each.statement, each.judgement.estimate)
+        yield f"{'':20}{each.statement.id} {value} ({each.short})"

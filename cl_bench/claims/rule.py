@@ -40,7 +40,7 @@ _RESAMPLES = 2_000
 
 
 class ClaimVerdict(StrEnum):
-    """What the runs say of a statement or claim."""
+    """The verdict of the runs on a statement or claim."""
 
     REPRODUCED = "reproduced"
     NOT_REPRODUCED = "not reproduced"
@@ -54,7 +54,7 @@ class Statement:
     id: str
     """Number of the claim and a letter: `1a`."""
     text: str
-    """What is stated, and how the value of a seed is measured."""
+    """The statement, and how the value of a seed is measured."""
     null: float
     """The value without an effect, on the statement's scale."""
     margin: float

@@ -1,4 +1,4 @@
-"""What the runs spent on learning: rollouts and tokens, unequal at equal training samples."""
+"""The spending of runs on learning: rollouts and tokens, unequal at equal training samples."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _QUANTITIES = ("rollouts", "prompt_tokens", "generated_tokens", "reflection_toke
 
 @dataclass(frozen=True)
 class Spent:
-    """What the runs of one kind and learner spent on learning, mean over those that are done."""
+    """The spending of the runs of one kind and learner, mean over those that are done."""
 
     runs: int
     of_runs: int
@@ -48,7 +48,7 @@ Spending = Mapping[tuple[str, str], Spent]
 
 
 def spending(data: Data, cells: Sequence[Cell]) -> Spending:
-    """What these cells' runs spent; kinds of which no run is done are left out."""
+    """The spending of these cells' runs; kinds of which no run is done are left out."""
     groups: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         groups.setdefault((kind(cell), cell.learner), []).append(cell)
@@ -57,7 +57,7 @@ def spending(data: Data, cells: Sequence[Cell]) -> Spending:
 
 
 def kind(cell: Cell) -> str:
-    """What kind of run a cell's is; the probe from the base starts from no run, too."""
+    """The kind of a cell's run; the probe from the base is one, though it starts from no run."""
     if cell.start is not None or cell.options.get("probes") is False:
         return PROBE
     return STREAM if STREAM_SEPARATOR in cell.stream else SINGLE

@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cl_bench.claims.rule import ClaimVerdict, Statement
-from cl_bench.metrics.quantities import (
-    COUNT,
-    NATS,
-    NOTHING,
-    NUMBER,
-    POINTS,
-    RATIO,
-    SHARE,
-    Quantity,
-)
+from cl_bench.metrics.quantities import COUNT, NATS, NOTHING, NUMBER, POINTS, RATIO, SHARE, Quantity
 from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, as_ratio
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import Mark
@@ -86,6 +77,12 @@ def of_statement(
     )
 
 
+def of_seeds(statement: Statement, estimate: Estimate | Undefined) -> str:
+    """A statement's mean and interval, and how many seeds it rests on; without a mean why."""
+    value = of_statement(statement, estimate)
+    return value if isinstance(estimate, Undefined) else f"{value}, {seeds(estimate)} seeds"
+
+
 def of_seed(statement: Statement, value: float | Undefined) -> str:
     """A statement's value of one seed."""
     shown = value if isinstance(value, Undefined) or not _is_ratio(statement) else 2**value
@@ -122,7 +119,7 @@ def is_difference(name: str) -> bool:
 
 
 def rule(statement: Statement) -> str:
-    """What the value has to exceed, and the least effect worth claiming."""
+    """The bound that the value has to exceed, and the least effect worth claiming."""
     null, margin = map(_compared(statement).text, (statement.null, statement.margin))
     return f"> {null}" if null == margin else f"> {null}, at least {margin}"
 
@@ -135,7 +132,7 @@ def seeds(estimate: Estimate | Undefined) -> str:
 
 
 def _compared(statement: Statement) -> Quantity:
-    """What a statement's values measure: differences, or ratios."""
+    """The quantity of a statement's values: differences, or ratios."""
     of = _OF_SCALE[statement.scale]
     return of if _is_ratio(statement) else of.change
 

@@ -42,11 +42,11 @@ def verify(
     """Compute every stored number again; exit code 1 if one is another, 3 if a run is unchecked."""
     import json
 
-    from cl_bench.claims.verify_calibration import TRIALS, verify_calibration
+    from cl_bench.claims.calibration import TRIALS, verify_calibration
     from cl_bench.verify.run import verify as verified
 
     reports = []
-    trials = {TRIALS: verify_calibration}
+    trials = {TRIALS.name: verify_calibration}
     for report in verified(paths or [Path("results")], trials):
         reports.append(report)
         if not as_json:

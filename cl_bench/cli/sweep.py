@@ -58,7 +58,7 @@ def sweep(
         options=assigned("--set", options),
     )
     if calibrated:
-        from cl_bench.claims.calibrated import calibrated as with_settings
+        from cl_bench.claims.settings import calibrated as with_settings
 
         cells = with_settings(cells)
     outcomes = make_missing(cells, runs, jobs=how_many(jobs), say=teller(quiet))

@@ -132,8 +132,7 @@ def _notes(found: Comparison) -> Iterator[Text]:
         yield Text("these two checkpoints differ, and nothing of other runs.")
     elif few:
         reach = ", ".join(
-            f"{p_value(smallest[count])} with {count} seed{'s' * (count > 1)}"
-            for count in few
+            f"{p_value(smallest[count])} with {count} seed{'s' * (count > 1)}" for count in few
         )
         yield Text(
             f"\nThe smallest p is {reach}, and intervals are too narrow: "

@@ -33,7 +33,7 @@ def measures(*claims: Claim) -> Mapping[str, Callable[[Data, Plan], MeasuredStat
 
 
 def additions(*claims: Claim) -> Mapping[str, Callable[[Data, Plan], Added]]:
-    """What stands beside these claims' statements, by id."""
+    """The additions to these claims' statements, by id."""
     return {name: how.added for claim in claims for name, how in claim.measurements.items()}
 
 
@@ -168,7 +168,7 @@ def line(added: Added, what: str) -> Detail:
 
 
 def texts(axes: Axes) -> list[str]:
-    """What is written into a panel."""
+    """The texts in a panel."""
     return [text.get_text() for text in axes.texts if text.get_text()]
 
 

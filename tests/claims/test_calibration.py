@@ -13,7 +13,16 @@ import pytest
 from typer.testing import CliRunner
 
 from cl_bench.claims import calibration
-from cl_bench.claims.calibration import GROUP_SIZE, LEARNERS, SAMPLES, choose, table, trials, write
+from cl_bench.claims.calibration import (
+    GROUP_SIZE,
+    LEARNERS,
+    SAMPLES,
+    choose,
+    table,
+    trials,
+    verify_calibration,
+    write,
+)
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.store.run_directory import RunDirectory
@@ -248,3 +257,42 @@ def test_the_settings_in_use_are_what_the_committed_trials_choose() -> None:
     assert calibration.TRIALS.read_bytes() == (COMMITTED / "trials.csv").read_bytes()
     runs = found[[column for column in found if "seed" in column]]
     assert found["score"].to_numpy() == pytest.approx(runs.mean(axis=1).to_numpy(), abs=1e-5)
+
+
+@pytest.fixture
+def trials_folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(COMMITTED, tmp_path / "calibration"))
+
+
+def test_the_committed_trials_are_fine(trials_folder: Path) -> None:
+    report = verify_calibration(trials_folder)
+    assert report.findings == []
+    assert report.checked == {"trials": 32}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("0.872559", "0.972559", "score is 0.972559, but the mean of its runs is 0.872559"),
+        ("0.765625", "1.765625", "math-to-facts, seed 1000 is not a score from 0 to 1"),
+        ("0.0006,8", "0.0007,8", "its trials of rl are not those that calibration makes"),
+        ("rl,3,", "lr,3,", "which is not calibrated"),
+    ],
+)
+def test_forged_trials_are_found_out(trials_folder: Path, old: str, new: str, words: str) -> None:
+    file = trials_folder / "trials.csv"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+    report = verify_calibration(trials_folder)
+    assert any(words in found.text() for found in report.findings), report.text()
+    assert report.findings[0].file == "trials.csv"
+
+
+def test_settings_that_the_trials_do_not_choose_are_found_out(trials_folder: Path) -> None:
+    file = trials_folder / "settings.json"
+    settings = json.loads(file.read_text())
+    settings["rl"]["learning_rate"] = 0.5
+    file.write_text(json.dumps(settings))
+    (found,) = verify_calibration(trials_folder).findings
+    assert found.text() == "settings.json: the settings are not those that the trials choose"

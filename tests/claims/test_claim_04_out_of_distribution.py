@@ -107,14 +107,3 @@ def test_four_of_five_sets_are_not_averaged(missing: str) -> None:
     assert isinstance(value, Undefined)
     named = "trained on math: " + ("physics: " if missing == "retention" else "math, hardest")
     assert value.reason.startswith(named)
-
-
-def test_without_any_run_nothing_has_a_value() -> None:
-    plan = make_plan()
-
-    for measure in MEASURES.values():
-        measured = measure(Runs(), plan)
-        assert all(isinstance(value, Undefined) for value in measured.value_by_seed.values())
-        assert set(measured.value_by_seed) == set(plan.seeds)
-        assert isinstance(measured.estimate, Undefined)
-        assert "is missing" in measured.estimate.reason

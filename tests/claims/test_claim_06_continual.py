@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from cl_bench.claims import claim_04_out_of_distribution, measure
-from cl_bench.claims.claim_06_continual import CLAIM, STAGES
+from cl_bench.claims.claim_06_continual import CLAIM
 from cl_bench.claims.plan import Plan
 from cl_bench.metrics import Undefined, average_accuracy
 from tests.claims.synthetic import measures
@@ -103,15 +103,6 @@ def test_forgetting_from_the_best_stage_end_on_the_same_runs() -> None:
         {"rl": 0.15, "fst": -0.275, "difference": 0.425}
     )
     assert measured.value_by_seed == pytest.approx(dict.fromkeys(plan.seeds, 0.425))
-
-
-def test_the_matrix_holds_the_base_and_the_stage_ends() -> None:
-    plan = make_plan()
-
-    matrix = make_runs(plan).accuracy_matrix(plan.stream("rl", 100), tuple(STAGES))
-
-    assert not isinstance(matrix, Undefined)
-    assert matrix.tolist() == [[0.2, 0.2, 0.1], [0.7, 0.2, 0.1], [0.6, 0.25, 0.1], [0.45, 0.2, 0.3]]
 
 
 def test_learners_may_be_evaluated_at_different_points() -> None:

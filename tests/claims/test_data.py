@@ -1,4 +1,4 @@
-"""What the claims are measured on: which rows, and why there are none."""
+"""The tables of runs: which rows are found, and why there are none."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cl_bench.claims.archiving import write_archive
-from cl_bench.claims.data import Data
+from cl_bench.claims.archive import Archive, write_archive
+from cl_bench.claims.data import Data, in_directories
 from cl_bench.claims.plan import BUDGETS, Plan
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.metrics.undefined import Undefined
@@ -19,6 +19,10 @@ MakeRun = Callable[..., Path]
 CELL = Cell("facts-to-code", "fst", 100, 4, {"eval_every": 2})
 PLAN = Plan(BUDGETS["small"], (100,), {})
 OTHER = Cell("facts-to-code", "rl", 100, 4, {"eval_every": 2})
+
+
+def archived(folder: Path) -> Data:
+    return Data([Archive.read(folder).runs])
 
 
 def rising(step: int, domain: str, prompt: str) -> float:
@@ -33,7 +37,7 @@ def data(request: pytest.FixtureRequest, make_run: MakeRun, tmp_path: Path) -> D
     if request.param == "directories":
         return Data.of_runs([CELL, OTHER], folder)
     write_archive([CELL, OTHER], folder, tmp_path / "archive", PLAN)
-    return Data.of_archive(tmp_path / "archive")
+    return archived(tmp_path / "archive")
 
 
 def test_a_curve_is_the_trained_policy_on_one_domain_under_one_prompt_by_step(data: Data) -> None:
@@ -128,7 +132,7 @@ def test_of_two_sources_the_finished_run_counts(make_run: MakeRun, tmp_path: Pat
     folder = make_run(CELL, rising)
     write_archive([CELL], folder, tmp_path / "archive", PLAN)
     failed = make_run(CELL, status="failed", reason="no", folder=tmp_path / "again")
-    both = Data.of_runs([CELL, OTHER], failed).merged(Data.of_archive(tmp_path / "archive"))
+    both = Data([in_directories([CELL, OTHER], failed), Archive.read(tmp_path / "archive").runs])
     assert both.cell_accuracy(CELL, "code") == pytest.approx(0.81)
     assert both.runs([OTHER, CELL])["status"].tolist() == ["missing", "done"]
     alone = Data.of_runs([CELL], failed)
@@ -152,6 +156,6 @@ def test_what_starts_from_a_diverged_run_says_so_from_runs_and_archive(
     failures = {after.name: "no model"}
     write_archive([CELL, after], folder, tmp_path / "archive", PLAN, failures=failures)
     why = f"it starts from {CELL.name}, which diverged"
-    for data in (Data.of_runs([CELL, after], folder), Data.of_archive(tmp_path / "archive")):
+    for data in (Data.of_runs([CELL, after], folder), archived(tmp_path / "archive")):
         assert data.runs([after])[["status", "reason"]].values.tolist() == [["no start", why]]
         assert data.table("steps", after) == Undefined(f"run {after.name} has no start: {why}")

@@ -15,11 +15,10 @@ from matplotlib.figure import Figure
 
 from cl_bench.claims.claim import Claim, JudgedClaim, Measurement, draw_figures, judge_claim
 from cl_bench.claims.data import Data
-from cl_bench.claims.measure import Added, Detail, MeasuredStatement, generator, measured
+from cl_bench.claims.measure import Added, Detail, MeasuredStatement, measured
 from cl_bench.claims.page import page
 from cl_bench.claims.plan import BUDGETS, Plan
-from cl_bench.claims.registered import CLAIMS, cells
-from cl_bench.claims.registration import registration
+from cl_bench.claims.registered import CLAIMS, cells, registration
 from cl_bench.claims.rule import ClaimVerdict
 from cl_bench.claims.styles import label
 from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, Interval
@@ -47,7 +46,7 @@ HOSTILE = "<script>alert(1)</script> | [x](javascript:alert(1)) `code` *star* \x
 
 
 def claims(*numbers: int) -> list[Claim]:
-    return [claim for claim in CLAIMS if claim.number in numbers]
+    return [claim for claim in CLAIMS if claim.registered.number in numbers]
 
 
 def judged(values: Mapping[int, float | Sequence[float | Undefined]]) -> list[JudgedClaim]:
@@ -64,10 +63,12 @@ def judged(values: Mapping[int, float | Sequence[float | Undefined]]) -> list[Ju
             "difference": Estimate(-0.031, Interval(-0.04, -0.02, 0.95), 5, 6),
         }
         details = (Detail("code", shown, "accuracy"),)
-        return measured(by_seed, details, generator(), ["a note"])
+        return measured(by_seed, details, ["a note"])
 
     return [
-        judge_claim(measured_by(claim, lambda *_, n=claim.number: measure(n)), Data([]), PLAN)
+        judge_claim(
+            measured_by(claim, lambda *_, n=claim.registered.number: measure(n)), Data([]), PLAN
+        )
         for claim in claims(*values)
     ]
 
@@ -91,7 +92,7 @@ def written(
 ) -> tuple[str, str]:
     """The page as Markdown and as HTML."""
     data = Data([])
-    runs = data.runs(cells(PLAN, [one.claim.number for one in found]))
+    runs = data.runs(cells(PLAN, [one.claim.registered.number for one in found]))
     blocks = page(found, PLAN, data, runs, drawings or {}, findings, **more)
     return markdown(blocks, "claims"), html(blocks, drawings or {})
 
@@ -310,7 +311,7 @@ def test_what_was_added_after_the_runs_is_marked_and_not_judged() -> None:
     (claim,) = claims(10)
 
     def measure(*_: object) -> MeasuredStatement:
-        return measured({100: 0.5}, [], generator())
+        return measured({100: 0.5}, [])
 
     def beside(*_: object) -> Added:
         return Added((Detail("code", {"fst": Estimate(0.5, ONE_SEED, 1, 1)}, "accuracy"),), ("so",))

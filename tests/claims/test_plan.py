@@ -12,7 +12,7 @@ import pytest
 from cl_bench.claims import plan as planning
 from cl_bench.claims.calibration import COURSES, GROUP_SIZE
 from cl_bench.claims.plan import BUDGETS, SEEDS, Plan
-from cl_bench.claims.registered import CLAIMS, cells
+from cl_bench.claims.registered import cells
 from cl_bench.claims.settings import untried
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.contract.micro import micro_domain
@@ -26,7 +26,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "fst": {"learning_rate": 9e-4, "problems_per_step": 16},
     "fst-distill": {"learning_rate": 3e-4, "problems_per_step": 16},
 }
-EVERY = [claim.number for claim in CLAIMS]
+EVERY = [*range(1, 11)]
 
 
 def planned(budget: str = "small", seeds: int = 2) -> Plan:

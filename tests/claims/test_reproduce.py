@@ -11,10 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cl_bench.claims import plan, reproduce
-from cl_bench.claims.archiving import joined, known_cells, write_archive
+from cl_bench.claims.archive import INDEX, Archive, joined, known_cells, write_archive
 from cl_bench.claims.plan import Plan
 from cl_bench.claims.rule import ClaimVerdict
-from cl_bench.claims.runs import INDEX, Archive
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import UsageError
 from cl_bench.store.files import write_json_atomically
@@ -98,7 +97,7 @@ def made(claims: Sequence[int], folder: Path, **options: Any) -> reproduce.Repro
 
 def test_verdicts_and_page_follow_from_the_runs(sweep: Sweep, tmp_path: Path) -> None:
     done = made([10, 9], tmp_path, seeds=6)
-    assert [one.claim.number for one in done.judged] == [9, 10]
+    assert [one.claim.registered.number for one in done.judged] == [9, 10]
     assert done.judged[1].verdict is ClaimVerdict.REPRODUCED
     # 0.9 to 0.95 against 0.5, mean over seeds
     (statement,) = done.judged[1].primary

@@ -125,13 +125,7 @@ def test_without_values_by_seed_the_interval_decides_alone() -> None:
 
 @pytest.mark.parametrize(
     ("verdicts", "combined"),
-    [
-        ([YES, YES], YES),
-        ([YES, NO], NO),
-        ([OPEN, NO], NO),
-        ([YES, OPEN], OPEN),
-        ([], OPEN),
-    ],
+    [([YES, YES], YES), ([YES, NO], NO), ([OPEN, NO], NO), ([YES, OPEN], OPEN), ([], OPEN)],
 )
 def test_a_claim_needs_all_its_statements_and_falls_with_one(
     verdicts: list[ClaimVerdict], combined: ClaimVerdict

@@ -1,4 +1,4 @@
-"""What runs spent, by kind and learner: from the last rows of their ledgers."""
+"""The spending of runs by kind and learner, from the last rows of their ledgers."""
 
 from __future__ import annotations
 

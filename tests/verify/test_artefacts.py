@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cl_bench.claims.verify_calibration import TRIALS, verify_calibration
+from cl_bench.claims.calibration import TRIALS, verify_calibration
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import RunDirectoryError
 from cl_bench.store.run_directory import RunDirectory
@@ -84,6 +84,6 @@ def test_hostile_names_and_reasons_are_printed_harmlessly(
 @pytest.mark.slow
 def test_the_committed_results_are_fine() -> None:
     results = ROOT / "results"
-    reports = list(verify([results], {TRIALS: verify_calibration}))
+    reports = list(verify([results], {TRIALS.name: verify_calibration}))
     assert {"packed run", "trials of calibration"} == {report.kind for report in reports}
     assert [report.text() for report in reports if report.findings] == []

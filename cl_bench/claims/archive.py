@@ -1,34 +1,114 @@
-"""Writing an archive of the claims' runs, and extending it under one plan."""
+"""Archives: the claims' runs, packed, so that the page can be made again anywhere.
+
+    index.json         the plan, what was registered when the archive was begun, and by cell how its
+                       run ended, its wall time and the SHA-256 of its pack
+    runs/<cell>.zip    the run of every finished cell, packed (`cl_bench.store.packs`)
+
+The same runs give the same bytes. An archive can be extended on another machine: runs that are not
+there stay as they are.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
+from cl_bench.claims.data import MISSING, NO_FAILURES, Recorded, in_directories
 from cl_bench.claims.plan import Plan
-from cl_bench.claims.registration import registration
-from cl_bench.claims.runs import (
-    ARCHIVE_VERSION,
-    INDEX,
-    MISSING,
-    RUNS,
-    Archive,
-    exists,
-    in_directories,
-    place,
-)
-from cl_bench.contract.errors import UsageError
-from cl_bench.store.files import file_hash, replacing, write_json_atomically
+from cl_bench.claims.registered import registration
+from cl_bench.contract.errors import DamagedError, RunDirectoryError, UsageError
+from cl_bench.contract.text import printable
+from cl_bench.store.files import file_hash, read_json, replacing, write_json_atomically
+from cl_bench.store.packs.layout import SUFFIX
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.state import FINISHED
 from cl_bench.verify.packing import pack
 
-_NONE: Mapping[str, str] = MappingProxyType({})
+INDEX, RUNS = "index.json", "runs"
+ARCHIVE_VERSION = 1
+"""Counts up whenever an entry of the index changes its meaning."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An archive, read."""
+
+    plan: Plan
+    registered: Mapping[str, Any]
+    """The `registration` of rules and plan when it was begun."""
+    runs: Mapping[str, Recorded]
+    """By a cell's name its run; one that did not finish has no path."""
+
+    @classmethod
+    def read(cls, folder: Path) -> Archive:
+        """The archive in a folder; `RunDirectoryError` names the file that is not as written."""
+        index = _index(folder)
+        plan = Plan.from_dict(index["plan"], folder / INDEX)
+        runs = {name: _entry(folder, name, entry) for name, entry in index["runs"].items()}
+        return cls(plan, index["registered"], runs)
+
+
+def exists(folder: Path) -> bool:
+    """Whether there is an archive in the folder."""
+    return (folder / INDEX).exists()
+
+
+def place(folder: Path, cell: str) -> Path:
+    """Where an archive keeps the run of a cell."""
+    return folder / RUNS / f"{cell}{SUFFIX}"
+
+
+def _index(folder: Path) -> dict[str, Any]:
+    file = folder / INDEX
+    if not file.exists():
+        raise RunDirectoryError(
+            f"There is no archive of runs in {folder}: it holds no {INDEX}. "
+            f"`cl-bench reproduce --archive {folder}` makes one."
+        )
+    index = read_json(file)
+    if isinstance(index, dict) and index.get("archive_version") != ARCHIVE_VERSION:
+        raise RunDirectoryError(
+            f"{file} has archive_version {index.get('archive_version')!r}; this cl-bench reads "
+            f"{ARCHIVE_VERSION}. Read it with the cl-bench that wrote it, or make another "
+            "--archive."
+        )
+    parts = ("plan", "registered", "runs")
+    if not isinstance(index, dict) or not all(isinstance(index.get(p), dict) for p in parts):
+        raise RunDirectoryError(
+            f"{file} is damaged: it does not name a plan and its runs. Restore it from a copy."
+        )
+    return index
+
+
+def _entry(folder: Path, name: str, entry: Any) -> Recorded:
+    """A cell's run as the index describes it; `DamagedError` unless its pack is the one named."""
+    file = place(folder, name)
+    try:
+        run = Recorded(entry["status"], entry.get("reason"), entry.get("seconds"))
+        if run.status not in FINISHED:
+            return run
+        if file.parent != folder / RUNS:
+            raise _unusable(file, "its name leads out of the archive")
+        if file_hash(file) != entry["sha256"]:
+            raise _unusable(file, f"it is not the file that {INDEX} names")
+    except (AttributeError, KeyError, TypeError) as error:
+        shown = printable(name, 100)
+        raise _unusable(file, f"{INDEX} does not describe {shown} ({error!r})") from error
+    except OSError as error:
+        raise _unusable(file, str(error)) from error
+    return replace(run, path=file)
+
+
+def _unusable(file: Path, reason: str) -> DamagedError:
+    message = (
+        f"Cannot use the archived run {file}: {reason}. Restore the archive from a copy, or delete "
+        "it and pack the runs again."
+    )
+    return DamagedError(message, file.name, reason)
 
 
 def known_cells(folder: Path) -> dict[str, str]:
@@ -43,7 +123,7 @@ def write_archive(
     out: Path,
     plan: Plan,
     *,
-    failures: Mapping[str, str] = _NONE,
+    failures: Mapping[str, str] = NO_FAILURES,
 ) -> None:
     """Pack the runs of `cells` in `folder` into `out`, or add them to the archive there.
 

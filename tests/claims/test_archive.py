@@ -10,11 +10,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from cl_bench.claims.archiving import known_cells, write_archive
+from cl_bench.claims.archive import INDEX, Archive, known_cells, write_archive
 from cl_bench.claims.data import Data
 from cl_bench.claims.plan import BUDGETS, Plan
-from cl_bench.claims.registration import registration
-from cl_bench.claims.runs import INDEX, Archive
+from cl_bench.claims.registered import registration
 from cl_bench.contract.errors import RunDirectoryError
 from cl_bench.store.run_tables import open_run
 from cl_bench.store.schema import TABLES
@@ -26,6 +25,10 @@ PLAN = Plan(BUDGETS["small"], (100, 101), {"rl": {"learning_rate": 6e-4}})
 
 def cell(seed: int, **more: Any) -> Cell:
     return Cell("facts", "rl", seed, 4, {"eval_every": 2}, **more)
+
+
+def archived(folder: Path) -> Data:
+    return Data([Archive.read(folder).runs])
 
 
 def content(folder: Path) -> Mapping[Path, bytes]:
@@ -45,7 +48,7 @@ def test_an_archive_holds_packed_runs_that_say_what_the_directories_say(
     for one in cells:
         folder = make_run(one)
     write_archive(cells, folder, archive, PLAN)
-    packed, runs = Data.of_archive(archive), Data.of_runs(cells, folder)
+    packed, runs = archived(archive), Data.of_runs(cells, folder)
     for one in cells:
         run = open_run(archive / "runs" / f"{one.name}.zip")
         for name in TABLES:
@@ -81,7 +84,7 @@ def test_runs_of_another_machine_stay_and_those_of_this_one_replace(
     here = make_run(cells[1], lambda *_: 0.75)
     make_run(cells[2])
     write_archive(cells, here, archive, PLAN)
-    data = Data.of_archive(archive)
+    data = archived(archive)
     assert [data.cell_accuracy(one, "facts") for one in cells] == [0.04, 0.75, 0.04]
 
 
@@ -95,12 +98,8 @@ def test_an_unfinished_run_is_listed_but_never_replaces_a_finished_one(
     make_run(cell(102), status="diverged", reason="Step 3 diverged: nan.")
     write_archive([cell(100), cell(101), cell(102), cell(103)], here, archive, PLAN)
     found = {name: run.status for name, run in Archive.read(archive).runs.items()}
-    assert found == {
-        cell(100).name: "done",
-        cell(101).name: "failed",
-        cell(102).name: "diverged",
-    }
-    assert Data.of_archive(archive).cell_accuracy(cell(100), "facts") == 0.04
+    assert found == {cell(100).name: "done", cell(101).name: "failed", cell(102).name: "diverged"}
+    assert archived(archive).cell_accuracy(cell(100), "facts") == 0.04
     assert known_cells(archive) == {cell(100).name: "done", cell(102).name: "diverged"}
 
 
@@ -112,7 +111,7 @@ def test_a_cell_that_could_not_be_made_is_kept_with_its_reason(
     failures = dict.fromkeys((cell(n).name for n in (100, 101, 102)), "ModelError: gone")
     every = [cell(n) for n in (100, 101, 102, 103)]
     write_archive(every, folder, archive, PLAN, failures=failures)
-    runs = Data.of_archive(archive).runs(every)
+    runs = archived(archive).runs(every)
     assert runs["status"].tolist() == ["done", "failed", "failed", "missing"]
     assert runs["reason"].tolist()[1:3] == ["ModelError: gone"] * 2
     make_run(cell(102))
@@ -123,7 +122,7 @@ def test_a_cell_that_could_not_be_made_is_kept_with_its_reason(
 def test_no_archive_knows_no_cells(archive: Path) -> None:
     assert known_cells(archive) == {}
     with pytest.raises(RunDirectoryError, match=r"holds no index\.json"):
-        Data.of_archive(archive)
+        archived(archive)
 
 
 def test_what_was_registered_when_it_was_begun_stays(make_run: MakeRun, archive: Path) -> None:
@@ -142,7 +141,7 @@ def test_a_pack_that_was_changed_is_one_error_with_its_name(
     path = archive / "runs" / f"{cell(100).name}.zip"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(RunDirectoryError, match=f"{path}: it is not the file"):
-        Data.of_archive(archive)
+        archived(archive)
     path.unlink()
     with pytest.raises(RunDirectoryError, match=f"{path}: .*No such file"):
         known_cells(archive)
@@ -163,8 +162,8 @@ def test_a_pack_of_another_cell_is_one_error(make_run: MakeRun, archive: Path) -
     kept = first.read_bytes()
     first.write_bytes(second.read_bytes())
     second.write_bytes(kept)
-    with pytest.raises(RunDirectoryError, match=f"is no run of {names[0]}: its seed is 101, not"):
-        Data.of_archive(archive).table("steps", cells[0])
+    with pytest.raises(RunDirectoryError, match=f"is not a run of {names[0]}: its seed is 101"):
+        archived(archive).table("steps", cells[0])
 
 
 def test_an_archive_of_another_version_is_one_error(make_run: MakeRun, archive: Path) -> None:
@@ -172,7 +171,7 @@ def test_an_archive_of_another_version_is_one_error(make_run: MakeRun, archive: 
     path = archive / INDEX
     path.write_text(json.dumps(json.loads(path.read_text()) | {"archive_version": 99}))
     with pytest.raises(RunDirectoryError, match="archive_version 99; this cl-bench reads"):
-        Data.of_archive(archive)
+        archived(archive)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +190,7 @@ def test_a_damaged_index_is_one_error(make_run: MakeRun, archive: Path, text: st
     write_archive([cell(100)], make_run(cell(100)), archive, PLAN)
     (archive / INDEX).write_text(text)
     with pytest.raises(RunDirectoryError, match=r"index\.json is damaged"):
-        Data.of_archive(archive)
+        archived(archive)
 
 
 def test_what_cannot_be_written_leaves_the_archive_as_it_was(
@@ -205,7 +204,7 @@ def test_what_cannot_be_written_leaves_the_archive_as_it_was(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("cl_bench.claims.archiving.write_json_atomically", full)
+    monkeypatch.setattr("cl_bench.claims.archive.write_json_atomically", full)
     with pytest.raises(OSError, match="No space left on device"):
         write_archive([cell(100), cell(101)], folder, archive, PLAN)
     assert content(archive) == before
