@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.contract.registry import DOMAINS
+from cl_bench.contract.errors import unknown
+from cl_bench.contract.registry import DEFAULT_LEARNER, DOMAINS, LEARNERS
+from cl_bench.contract.settings import settings_of
 from cl_bench.contract.task import Referenced
 from cl_bench.contract.validation import a_text
 from cl_bench.execution.presets import preset_of
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from cl_bench.report.summary import Summary
 
 DEFAULT_STREAM = "math-to-code"
+_NONE: Mapping[str, Any] = MappingProxyType({})
 _LONGEST_NAME = 90
 """Characters of a stream's or learner's name in a directory's name."""
 
@@ -102,7 +106,7 @@ def run(  # noqa: PLR0913 - the options that nearly every call has, by name
 
     trackers = chosen(track)
     own = {"stream": stream, "learner": learner, "seed": seed, "model": model, "steps": steps}
-    given = {name: value for name, value in own.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
     if setting is not None:
         given["setting"] = setting
     asked = resolve(config, **given, **options)
@@ -142,12 +146,26 @@ class Asked:
         return as_run_file(self.stream, self.config, self.texts)
 
 
-def resolve(config: str | Path | None = None, **options: Any) -> Asked:
-    """The settings of `run(config=config, **options)`; raises the errors that it would raise for
-    names and values."""
+def resolve(
+    config: str | Path | None = None,
+    *,
+    learner_options: Mapping[str, Any] = _NONE,
+    **options: Any,
+) -> Asked:
+    """Return the settings of `run(config=config, **options)`, without running anything.
+
+    `learner_options` are options that have to be settings of the learner; the others win over them.
+    Raises `UsageError` for names and values that `run` would refuse.
+    """
     from cl_bench.contract.stream_names import stream
 
-    given = {**(read_run_file(Path(a_text("config", config))) if config else {}), **options}
+    found = {} if config is None else read_run_file(Path(a_text("config", config)))
+    given = {**found, **learner_options, **options}
+    learner = a_text("learner", {**found, **options}.get("learner", DEFAULT_LEARNER))
+    own = [item.name for item in settings_of(LEARNERS.load(learner).config) if item.rule.option]
+    for name in learner_options:
+        if name not in own:
+            raise unknown(f"setting of {learner}", name, own)
     known = {
         name: value for name, value in given.items() if name not in ("stream", "steps", "setting")
     }

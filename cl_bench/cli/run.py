@@ -75,8 +75,9 @@ def run(
                 raise unknown("--boundaries", boundaries, BOUNDARIES)
             if is_given(context, "boundaries"):
                 options["announced"] = boundaries == "announced"
-            options = {**assigned("--learner-option", learner_option), **options}
-            asked = api.resolve(config, **options)
+            own = assigned("--learner-option", learner_option)
+            asked = api.resolve(config, learner_options=own, **options)
+            options = {**own, **options}
             if dry_run:
                 echo(asked.toml())
                 return

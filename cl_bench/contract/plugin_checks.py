@@ -13,7 +13,7 @@ from typing import Any
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.learner import LearnerConfig, LearnerFactory
 from cl_bench.contract.records import CHANNELS
-from cl_bench.contract.settings import settings_of
+from cl_bench.contract.settings import RESERVED, settings_of
 from cl_bench.contract.stream import Stream, require_stages
 from cl_bench.contract.task import Domain
 
@@ -54,7 +54,8 @@ def learner_fault(found: Any, _name: str) -> str:
     build: object = found.build
     if not callable(build):
         return f"its build is {build!r}, which cannot be called"
-    if not found.channels or not set(found.channels) <= set(CHANNELS):
+    channels: object = found.channels
+    if not isinstance(channels, tuple) or not channels or not set(channels) <= set(CHANNELS):
         return f"its channels are {found.channels!r}, but must be among {', '.join(CHANNELS)}"
     return _config_fault(found.config)
 
@@ -63,7 +64,15 @@ def _config_fault(config: Any) -> str:
     """Check for a frozen dataclass over `LearnerConfig`, every field of which is a setting."""
     if not (isinstance(config, type) and issubclass(config, LearnerConfig)):
         return f"its config is {config!r}, but must be a class that inherits from LearnerConfig"
-    plain = {item.name for item in fields(config)} - {item.name for item in settings_of(config)}
+    if "__dataclass_fields__" not in vars(config) and vars(config).get("__annotations__"):
+        return f"{config.__name__} is not a dataclass: put @dataclass(frozen=True) above it"
+    names = {item.name for item in settings_of(config)}
+    if taken := names & RESERVED:
+        return (
+            f"{config.__name__}.{min(taken)} has the name of a setting of every run or of an "
+            "argument of cl_bench.run; call it something else"
+        )
+    plain = {item.name for item in fields(config)} - names
     if plain:
         return (
             f"{config.__name__}.{min(plain)} is not a setting: write it as "
@@ -71,7 +80,7 @@ def _config_fault(config: Any) -> str:
         )
     try:
         config()
-    except UsageError as error:
+    except Exception as error:  # noqa: BLE001 - foreign code
         return f"the defaults of {config.__name__} are refused: {error}"
     return ""
 

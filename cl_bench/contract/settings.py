@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast, get_type_hints
 
 from cl_bench.contract.errors import unknown
 from cl_bench.contract.validation import (
+    COUNTS,
     RATES,
     Bounds,
     a_flag,
@@ -35,8 +36,8 @@ class Rule:
 
     says: str
     """One sentence, or a few."""
-    bounds: Bounds = RATES
-    """The least and the greatest number; ignored for texts and flags."""
+    bounds: Bounds | None = None
+    """The least and the greatest number; None leaves those of its type."""
     choices: tuple[str, ...] = ()
     """The texts that are allowed; empty allows any."""
     option: bool = True
@@ -46,14 +47,15 @@ class Rule:
 def setting(
     default: Value,
     says: str,
-    bounds: Bounds = RATES,
+    bounds: Bounds | None = None,
     *,
     choices: Sequence[str] = (),
     option: bool = True,
 ) -> Value:
     """Return a dataclass field whose number must lie within `bounds`, its text among `choices`.
 
-    The return type is a lie that type checkers need, as in `dataclasses.field`.
+    Without bounds a whole number is a count, from 1, and a number a rate, above 0. As with
+    `dataclasses.field`, the type that is declared is the value's and not the field's.
     """
     rule = Rule(says, bounds, tuple(choices), option)
     made: Any = field(default=default, metadata={_RULE: rule})
@@ -78,17 +80,22 @@ class Setting:
         if self.type is str:
             return ", ".join(self.rule.choices) or "a text"
         kind = "a whole number" if self.type is int else "a number"
-        return f"{kind}, {least_and_most(self.rule.bounds, whole=self.type is int)}"
+        return f"{kind}, {least_and_most(self.bounds, whole=self.type is int)}"
+
+    @property
+    def bounds(self) -> Bounds:
+        """The least and the greatest number."""
+        return self.rule.bounds or (COUNTS if self.type is int else RATES)
 
     def checked(self, given: object) -> object:
         """Return `given` as plain data; raise `UsageError` if the setting cannot take it."""
         if self.type is bool:
             return a_flag(self.name, given)
         if self.type is int:
-            least, most = self.rule.bounds
+            least, most = self.bounds
             return whole_number(self.name, given, (int(least), int(most)))
         if self.type is float:
-            return real_number(self.name, given, self.rule.bounds)
+            return real_number(self.name, given, self.bounds)
         if self.rule.choices:
             if not isinstance(given, str) or given not in self.rule.choices:
                 raise unknown(self.name.replace("_", " "), given, self.rule.choices)
@@ -125,3 +132,15 @@ def those_of(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(of: Any) -> type:
     """Return the type of a setting; a `Literal` counts as a text."""
     return of if isinstance(of, type) else str
+
+
+RESERVED = frozenset(
+    {
+        *("stream", "steps", "setting", "config", "out", "progress", "track", "record", "replay"),
+        *("learner", "model", "preset", "feedback", "announced", "eval_every", "threads"),
+        *("device", "precision", "keep_stage_models", "items", "samples", "retention_items"),
+        *("kl_items", "transcripts", "probes", "learner_options"),
+    }
+)
+"""Names of arguments of `cl_bench.run` and of settings of runs and evaluation, which no setting of
+a learner may have: options are told apart by their names."""

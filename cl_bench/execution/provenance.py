@@ -9,6 +9,7 @@ import os
 import platform
 import subprocess
 import tokenize
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -24,12 +25,12 @@ PACKAGES = ("torch", "transformers", "trl", "gepa", "peft", "datasets", "numpy",
 _ROOT = Path(__file__).resolve().parents[2]
 _EXECUTED = (
     *("cl_bench.contract", "cl_bench.model", "cl_bench.slow", "cl_bench.fast"),
-    *("cl_bench.execution", "cl_bench.metrics", "cl_bench.store"),
+    *("cl_bench.execution", "cl_bench.store"),
     *("cl_bench.tasks", "cl_bench.baselines", "cl_bench.fst"),
 )
-"""Packages whose code a run executes; reports and commands are not among them."""
-_PACKED = "cl_bench.store.packs"
-"""The part of the store that handles finished runs only."""
+"""Packages whose code a run executes; metrics, reports and commands are not among them."""
+_BESIDE = ("cl_bench.store.packs", "cl_bench.store.schema_page", "cl_bench.store.views")
+"""The parts of the store that handle finished runs only."""
 _MODEL_SUFFIXES = {".safetensors", ".gguf", ".bin", ".json", ".jinja", ".model", ".txt"}
 
 
@@ -66,7 +67,7 @@ def _source_hash() -> str:
         home = Path(spec.origin).parent
         for file in sorted(home.rglob("*.py")):
             name = ".".join((package, *file.relative_to(home).with_suffix("").parts))
-            if not name.startswith(_PACKED):
+            if not name.startswith(_BESIDE):
                 code = code_of(file.read_text(encoding="utf-8"))
                 digest.update(f"{name} {hashlib.sha256(code.encode()).hexdigest()}\n".encode())
     return digest.hexdigest()
@@ -77,18 +78,47 @@ def code_of(source: str) -> str:
 
     It is text and not a parse tree, so that Python versions agree on it.
     """
-    lines = source.splitlines(keepends=True)
-    for node in ast.walk(ast.parse(source)):
-        # Docstrings, of attributes too, are expressions that are only a text.
-        said = node.value if isinstance(node, ast.Expr) else None
-        if isinstance(said, ast.Constant) and isinstance(said.value, str):
-            last = said.end_lineno or said.lineno
-            lines[said.lineno - 1 : last] = ["\n"] * (last - said.lineno + 1)
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column] + "\n"
-    return "".join(f"{line.rstrip()}\n" for line in lines if line.strip())
+    lines = io.StringIO(source).readlines()
+    nodes = list(ast.walk(ast.parse(source)))
+    # Docstrings, of attributes too, are expressions that are only a text.
+    said = [
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    ]
+    cuts = [_span(node, lines) for node in said]
+    cuts += [
+        (*token.start, *token.end)
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    ]
+    # In a text of several lines white space counts.
+    cut = set(map(id, said))
+    texts = [n for n in nodes if isinstance(n, ast.Constant | ast.JoinedStr) and id(n) not in cut]
+    inside = {row for n in texts for row in range(n.lineno, n.end_lineno or n.lineno)}
+    for first, left, last, right in sorted(cuts, reverse=True):
+        lines[first - 1 : last] = [
+            lines[first - 1][:left] + lines[last - 1][right:],
+            *["\n"] * (last - first),
+        ]
+    return "".join(
+        line if row in inside else f"{line.rstrip()}\n"
+        for row, line in enumerate(lines, 1)
+        if row in inside or line.strip()
+    )
+
+
+def _span(node: ast.expr, lines: Sequence[str]) -> tuple[int, int, int, int]:
+    """Return first row and column and last row and column of a node, in characters."""
+    last, end = node.end_lineno or node.lineno, node.end_col_offset or 0
+    return (
+        node.lineno,
+        len(lines[node.lineno - 1].encode()[: node.col_offset].decode()),
+        last,
+        len(lines[last - 1].encode()[:end].decode()),
+    )
 
 
 def file_hashes(path: Path) -> dict[str, str]:
@@ -127,7 +157,8 @@ def _places() -> list[str]:
     """Return the folders of a checkout that a run executes, as git's path specifications."""
     outside = ("cl_bench.tasks", "cl_bench.baselines", "cl_bench.fst")
     places = [n.removeprefix("cl_bench.") if n in outside else n for n in _EXECUTED]
-    return [*(n.replace(".", "/") for n in places), f":(exclude){_PACKED.replace('.', '/')}"]
+    beside = (f":(exclude){name.replace('.', '/')}*" for name in _BESIDE)
+    return [*(n.replace(".", "/") for n in places), *beside]
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -88,7 +88,9 @@ def as_run_file(stream: Stream, config: RunConfig, asked: Mapping[str, Any]) -> 
 
 
 def _line(name: str, value: object) -> str:
-    return f"{name} = {json.dumps(value, ensure_ascii=False)}"
+    # TOML refuses the one control character that JSON leaves as it is.
+    written = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return f"{name} = {written}"
 
 
 def _require(found: Mapping[str, Any], allowed: set[str], kind: str) -> None:

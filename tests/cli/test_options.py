@@ -29,7 +29,7 @@ def test_every_setting_of_every_built_in_learner_has_an_option(
         changed: dict[str, Any] = {}
         for item in settings_of(LEARNERS.load(learner).config):
             if item.rule.option and item.type in (int, float):
-                changed[item.name] = item.rule.bounds[1] if item.type is float else 7
+                changed[item.name] = item.bounds[1] if item.type is float else 7
         words = [w for n, v in changed.items() for w in (f"--{n.replace('_', '-')}", str(v))]
         assert changed.items() <= dry("--learner", learner, *words)["learner"].items()
     assert not list(tmp_path.iterdir())  # a dry run writes nothing
@@ -41,6 +41,15 @@ def test_a_file_and_options_of_a_learner_by_name_meet(tmp_path: Path) -> None:
     found = dry("--config", str(file), "--learner-option", "population=2", "--no-mixed-groups")
     learner = found["learner"]
     assert (learner["population"], learner["refill"], learner["mixed_groups"]) == (2, False, False)
+
+
+@pytest.mark.parametrize(
+    "given", ["config=3", "items=3", "stream=nope", "learner=rl", "popluation=2"]
+)
+def test_an_option_of_the_learner_has_to_be_one(given: str) -> None:
+    done = CliRunner().invoke(app, ["run", "--learner-option", given, "--dry-run"])
+    assert done.exit_code == 2
+    assert f"Unknown setting of fst '{given.partition('=')[0]}'" in done.output
 
 
 def test_boundaries_are_words_on_the_command_line() -> None:

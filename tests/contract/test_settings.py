@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from cl_bench import api
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.learner import LearnerConfig, LearnerFactory
 from cl_bench.contract.plugin_checks import learner_fault
-from cl_bench.contract.settings import setting, settings_of, settle, those_of
+from cl_bench.contract.settings import RESERVED, setting, settings_of, settle, those_of
+from cl_bench.execution.settings import EvaluationConfig, RunConfig
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,19 @@ class Impossible(LearnerConfig):
     arms: int = setting(1, "Arms.", (2, 10))
 
 
+class Bare(LearnerConfig):
+    """Somebody forgot the decorator."""
+
+    arms: int = 3
+
+
+@dataclass(frozen=True)
+class Taken(LearnerConfig):
+    """Its name is that of a setting of evaluation."""
+
+    items: int = setting(3, "Items.")
+
+
 built: Any = dict
 
 
@@ -74,6 +90,9 @@ built: Any = dict
         (LearnerFactory(built, Plain), "Plain.epsilon is not a setting"),
         (LearnerFactory(built, Impossible), "the defaults of Impossible are refused: arms is 1"),
         (LearnerFactory(built, dict), "must be a class that inherits from LearnerConfig"),  # type: ignore[arg-type]
+        (LearnerFactory(built, Bare), "Bare is not a dataclass"),
+        (LearnerFactory(built, Taken), "Taken.items has the name of a setting of every run"),
+        (LearnerFactory(built, Own, 3), "its channels are 3"),  # type: ignore[arg-type]
         (LearnerFactory(built, Own, ("slow", "quick")), "its channels are"),  # type: ignore[arg-type]
     ],
 )
@@ -81,6 +100,17 @@ def test_a_plug_ins_factory_is_held_to_the_contract(factory: LearnerFactory, sai
     fault = learner_fault(factory, "acme/own")
     assert said in fault
     assert bool(said) == bool(fault)
+
+
+def test_reserved_names_are_those_of_runs_evaluation_and_the_call() -> None:
+    call = set(inspect.signature(api.run).parameters) - {"options", "seed"}
+    runs = {item.name for part in (RunConfig, EvaluationConfig) for item in settings_of(part)}
+    assert (call | runs | {"learner_options"}) - {"seed"} == RESERVED
+
+
+def test_numbers_without_bounds_are_counts_and_rates() -> None:
+    by_name = {item.name: item.allowed for item in settings_of(Taken)}
+    assert by_name["items"] == "a whole number, at least 1 and at most 1,000,000"
 
 
 def test_settling_makes_plain_data() -> None:

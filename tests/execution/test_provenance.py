@@ -67,7 +67,7 @@ def test_checkout_gives_its_commit(checkout: Path) -> None:
     assert seen_from(checkout) == f"{git(checkout, 'rev-parse', 'HEAD')} False"
 
 
-@pytest.mark.parametrize("name", ["cl_bench/contract/task.py", "cl_bench/metrics/new.py"])
+@pytest.mark.parametrize("name", ["cl_bench/contract/task.py", "cl_bench/execution/new.py"])
 def test_changed_and_new_files_that_a_run_executes_make_a_checkout_dirty(
     checkout: Path, name: str
 ) -> None:
@@ -75,7 +75,9 @@ def test_changed_and_new_files_that_a_run_executes_make_a_checkout_dirty(
     assert seen_from(checkout) == f"{git(checkout, 'rev-parse', 'HEAD')} True"
 
 
-@pytest.mark.parametrize("name", ["cl_bench/report/show.py", "cl_bench/store/packs/layout.py"])
+@pytest.mark.parametrize(
+    "name", ["cl_bench/report/show.py", "cl_bench/store/packs/layout.py", "cl_bench/metrics/new.py"]
+)
 def test_files_that_no_run_executes_do_not(checkout: Path, name: str) -> None:
     (checkout / name).write_text("changed = True\n")
     assert seen_from(checkout).endswith(" False")
@@ -162,6 +164,24 @@ class A:
         "class A:\n    size: int = 3\n    def tell(self) -> str:\n"
         '        return "# not a comment"\n'
     )
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('A = """a\n\nb"""', 'A = """a\nb"""'),
+        ('A = """a \nb"""', 'A = """a\nb"""'),
+        ('class A(B): """x"""', 'class C(D): """x"""'),
+        ('"""doc"""; y = 2', '"""doc"""; y = 3'),
+        ("y = 2  # why\nz = '\u2028#'", "y = 2\nz = '\u2028'"),
+    ],
+)
+def test_other_code_is_told_from_it(one: str, other: str) -> None:
+    assert code_of(one) != code_of(other)
+
+
+def test_comments_do_not_count_after_a_line_that_only_some_would_split() -> None:
+    assert code_of("x = '\u2028'  # why\ny = 1  # two\n") == code_of("x = '\u2028'\ny = 1\n")
 
 
 def test_files_of_a_model_are_hashed_and_others_left_out(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_file_lies_between_preset_and_options(file: Path) -> None:
 
 
 def test_what_is_printed_is_read_again_as_the_same_settings(file: Path, tmp_path: Path) -> None:
-    asked = api.resolve(file, feedback="full", seed_prompt='say "so" \\ — ü')
+    asked = api.resolve(file, feedback="full", seed_prompt='say "so" \\ — ü \x7f')
     again = tmp_path / "again.toml"
     again.write_text(asked.toml(), encoding="utf-8")
     assert api.resolve(again).config == asked.config
