@@ -47,7 +47,7 @@ class Key:
     """Domain, version of the domain and setting of every stage. How many steps it takes is the
     learner's affair: what it may spend in it is the budget."""
     conditions: Facts
-    """Other facts that the stream tells the learner: level of feedback, announced boundaries."""
+    """Level of feedback, announced boundaries, seed prompt and precision."""
     sampler: Facts
     """How test problems are asked: by which engine, temperature, longest response, problems,
     samples, how often, and of which domains outside the stream."""

@@ -107,7 +107,7 @@ def run(
 
 
 def _refuse_others(context: Context) -> None:
-    """A resumed run keeps its configuration, so options that would change it are an error."""
+    """Raise `UsageError` for an option that would change a resumed run's configuration."""
     for name in context.params:
         if name not in _WITH_RESUME and is_given(context, name):
             option = name.replace("_", "-")

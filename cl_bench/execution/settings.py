@@ -81,7 +81,8 @@ class RunConfig:
     )
     threads: int = setting(
         1,
-        "Torch threads; 0 leaves torch's own choice. Beside other work more than one is a trap.",
+        "Torch threads; 0 leaves torch's own choice. Threads wait for each other actively: beside "
+        "other work several are slower than one.",
         (0, 1024),
     )
     device: str = setting(
