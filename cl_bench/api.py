@@ -99,24 +99,12 @@ def run(  # noqa: PLR0913 - the options that nearly every call has, by name
     `track` names trackers that are sent the rows as they come (docs/trackers.md).
     Raises `UsageError` for unknown names and settings, `RunDirectoryError` if `out` exists.
     """
-    from cl_bench.execution.runner import Runner
-    from cl_bench.fast.reflection.journal import journal_for
-    from cl_bench.trackers import chosen
-    from cl_bench.trackers.live import tracked
-
-    trackers = chosen(track)
     own = {"stream": stream, "learner": learner, "seed": seed, "model": model, "steps": steps}
     given: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
     if setting is not None:
         given["setting"] = setting
     asked = resolve(config, **given, **options)
-    path = Path(a_text("out", out)) if out is not None else asked.default_out()
-    outside = reflection_lm(asked.config.learning).outside
-    journal = journal_for(path, outside=outside, record=record, replay=replay)
-    notes = _notes(asked)
-    with tracked(path, trackers, progress or Quiet()) as told:
-        Runner.start(path, asked.stream, asked.config, told, journal, notes)
-    return _finished(path)
+    return start(asked, out=out, progress=progress, track=track, record=record, replay=replay)
 
 
 @dataclass(frozen=True)
@@ -176,6 +164,31 @@ def resolve(
         setting=given.get("setting"),
     )
     return Asked(course, resolved, given)
+
+
+def start(
+    asked: Asked,
+    *,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+    track: str | Iterable[str] = (),
+    record: str | Path | None = None,
+    replay: str | Path | None = None,
+) -> Run:
+    """Make the run that `resolve` settled; the arguments are those of `run`."""
+    from cl_bench.execution.runner import Runner
+    from cl_bench.fast.reflection.journal import journal_for
+    from cl_bench.trackers import chosen
+    from cl_bench.trackers.live import tracked
+
+    trackers = chosen(track)
+    path = Path(a_text("out", out)) if out is not None else asked.default_out()
+    outside = reflection_lm(asked.config.learning).outside
+    journal = journal_for(path, outside=outside, record=record, replay=replay)
+    notes = _notes(asked)
+    with tracked(path, trackers, progress or Quiet()) as told:
+        Runner.start(path, asked.stream, asked.config, told, journal, notes)
+    return _finished(path)
 
 
 def _notes(asked: Asked) -> list[str]:

@@ -77,7 +77,6 @@ def run(
                 options["announced"] = boundaries == "announced"
             own = assigned("--learner-option", learner_option)
             asked = api.resolve(config, learner_options=own, **options)
-            options = {**own, **options}
             if dry_run:
                 echo(asked.toml())
                 return
@@ -93,14 +92,8 @@ def run(
             _refuse_others(context)
             finished = api.resume(resume, progress=progress, track=track or ())
         else:
-            finished = api.run(
-                config=config,
-                out=out,
-                progress=progress,
-                track=track or (),
-                record=record,
-                replay=replay,
-                **options,
+            finished = api.start(
+                asked, out=out, progress=progress, track=track or (), record=record, replay=replay
             )
         echo(finished.summary().text())
         echo(f"\nTables, figures and summary: {printable(str(finished.path))}")
