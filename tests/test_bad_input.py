@@ -377,7 +377,7 @@ def test_debug_shows_the_traceback() -> None:
 
 @pytest.mark.usefixtures("place")
 def test_an_unexpected_exception_is_one_line_with_exit_code_1_and_keeps_its_traceback() -> None:
-    with patch("cl_bench.api.run", side_effect=KeyError("\x1b[31mnobody\nexpected this")):
+    with patch("cl_bench.api.start", side_effect=KeyError("\x1b[31mnobody\nexpected this")):
         code, out, err = call(["run", "--out", "new"])
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert "unexpected KeyError: '\\x1b[31mnobody\\nexpected this'" in err.replace("\\\\", "\\")
@@ -391,7 +391,7 @@ def test_an_unexpected_exception_is_one_line_with_exit_code_1_and_keeps_its_trac
 
 @pytest.mark.usefixtures("place")
 def test_a_file_that_cannot_be_used_is_one_line_with_its_name() -> None:
-    with patch("cl_bench.api.run", side_effect=PermissionError(13, "Permission denied", "mine")):
+    with patch("cl_bench.api.start", side_effect=PermissionError(13, "Permission denied", "mine")):
         code, _, err = call(["run", "--out", "new"])
     assert code == 2
     assert err.startswith("cl-bench: mine: Permission denied.")

@@ -84,10 +84,10 @@ def test_probes_can_be_left_out_and_stage_models_kept(tiny_model: Path, tmp_path
 def test_ctrl_c_before_anything_is_written_says_so(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def interrupted(**_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cl_bench.api.run", interrupted)
+    monkeypatch.setattr("cl_bench.api.start", interrupted)
     code, _, stderr = call("run", "--out", str(tmp_path / "run"))
     assert code == 130
     assert "interrupted. Nothing was written." in " ".join(stderr.split())
