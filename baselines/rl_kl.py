@@ -2,7 +2,8 @@
 
 The `rl` baseline with the KL penalty of GRPO (Shao et al., arXiv 2402.03300, eq. 3 and 4): the loss
 of each sampled token gains kl_beta * (r - log r - 1), r = base probability / policy probability, by
-TRL's own code. Departures from the source:
+TRL's own code. Every learner with RL steps has that setting; here its default is not 0. Departures
+from the source:
 - the penalty is multiplied by the importance ratio (DeepSeek-V3.2, arXiv 2512.02556),
   TRL's default. Its value stays; its expected gradient becomes that of D_KL(policy ‖ base), which
   is the divergence that the evaluator measures, where GRPO's own has that of D_KL(base ‖ policy);
@@ -13,17 +14,13 @@ TRL's own code. Departures from the source:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from cl_bench.contract.learner import LearnerFactory, Ledger
+from cl_bench.contract.learner import LearnerFactory
 from cl_bench.contract.settings import setting
 from cl_bench.contract.validation import RATES
 from cl_bench.slow.settings import RLConfig
 
 from .rl_only import RLOnly
-
-if TYPE_CHECKING:
-    from cl_bench.model.policy import Policy
 
 
 @dataclass(frozen=True)
@@ -39,9 +36,6 @@ class RLWithKL(RLOnly):
     """One RL step per batch, whose loss penalises leaving the base."""
 
     name = "rl-kl"
-
-    def __init__(self, policy: Policy, config: RLWithKLConfig, ledger: Ledger) -> None:
-        super().__init__(policy, config, ledger, kl_beta=config.kl_beta)
 
 
 RL_KL = LearnerFactory(RLWithKL, RLWithKLConfig, ("slow",), "RL-KL")

@@ -24,13 +24,11 @@ class RLOnly:
 
     name = "rl"
 
-    def __init__(
-        self, policy: Policy, config: RLConfig, ledger: Ledger, *, kl_beta: float = 0.0
-    ) -> None:
+    def __init__(self, policy: Policy, config: RLConfig, ledger: Ledger) -> None:
         from cl_bench.slow.slow_weights import SlowWeights
 
         self._seed_prompt = config.seed_prompt
-        self._slow = SlowWeights(policy, config, ledger, kl_beta=kl_beta)
+        self._slow = SlowWeights(policy, config, ledger)
 
     def learn(
         self,

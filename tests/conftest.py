@@ -67,6 +67,7 @@ def small_config() -> Any:
         reflection_batch=2,
         round_exercises=2,
         max_new_tokens=6,
+        kl_beta=0.0,
     )
 
 

@@ -25,12 +25,17 @@ from cl_bench.model.inputs import left_pad
 from cl_bench.model.memory import gradient_passes, scoring_rows
 from cl_bench.model.policy import Policy, Rollout
 from cl_bench.model.scoring import response_logits
-from cl_bench.slow.optimizer import ParameterTrainer, adamw, finite_sampling, require_finite
+from cl_bench.slow.optimizer import (
+    ParameterTrainer,
+    adamw,
+    finite_sampling,
+    most_norm,
+    require_finite,
+)
 from cl_bench.slow.settings import SlowConfig
 
 _ROWS_PER_PASS = 32
 """Responses that one pass of the gradient reads, where memory allows."""
-_MAX_GRAD_NORM = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class SelfDistillation(ParameterTrainer):
     counts_file = "distill.json"
 
     def __init__(self, policy: Policy, config: SlowConfig, ledger: Ledger) -> None:
-        super().__init__(policy, adamw(policy, config.learning_rate))
+        super().__init__(policy, adamw(policy, config.learning_rate), config)
         self._config, self._ledger = config, ledger
 
     def _step(self, batch: Batch, prompts: Sequence[str]) -> StepRecord:
@@ -123,7 +128,7 @@ class SelfDistillation(ParameterTrainer):
             part.backward()  # type: ignore[no-untyped-call]
             loss += float(part.detach())
         self._check(loss, "loss")
-        norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), _MAX_GRAD_NORM))
+        norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), most_norm(self._config)))
         self._check(norm, "gradient norm")
         self._adam.step()
         return loss, norm

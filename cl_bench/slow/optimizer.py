@@ -19,6 +19,7 @@ from cl_bench.contract.errors import DivergedError, UsageError
 from cl_bench.contract.learner import Batch
 from cl_bench.contract.records import StepRecord
 from cl_bench.model.policy import Policy
+from cl_bench.slow.settings import SlowConfig
 from cl_bench.store.files import read_json, write_json_atomically
 
 WEIGHTS = "model.safetensors"
@@ -27,7 +28,7 @@ _OPTIMIZER = "optimizer.safetensors"
 
 
 class ParameterTrainer(ABC):
-    """Trains `policy.model` in place, one step of AdamW a batch, at a constant learning rate.
+    """Trains `policy.model` in place, one step of AdamW a batch.
 
     The moments of AdamW live as long as this object and travel with `save` and `load`. A subclass
     says what a step learns.
@@ -36,8 +37,9 @@ class ParameterTrainer(ABC):
     counts_file: ClassVar[str]
     """The file of a checkpoint that holds how many steps and rollouts there were."""
 
-    def __init__(self, policy: Policy, adam: torch.optim.Optimizer) -> None:
+    def __init__(self, policy: Policy, adam: torch.optim.Optimizer, config: SlowConfig) -> None:
         self._policy, self._adam = policy, adam
+        self._rate, self._warmup = config.learning_rate, config.warmup_steps
         self._steps = 0
         self._rollouts = 0
 
@@ -55,8 +57,8 @@ class ParameterTrainer(ABC):
                 f"A step was asked for with {len(chosen)} prompts and batches of "
                 f"{[len(batch) for batch in batches]} exercises: give at least one of each."
             )
-        # A generator expression, so that the check above runs now and not at the first record.
-        return (self._step(batch, chosen) for batch in batches)
+        # A generator, so that the check above runs now and not at the first record.
+        return self._each(batches, chosen)
 
     def save(self, folder: Path) -> None:
         """Write weights, optimizer state and counts into the existing `folder`."""
@@ -72,6 +74,18 @@ class ParameterTrainer(ABC):
         _restore_moments(self._adam, load_file(folder / _OPTIMIZER))
         counts = read_json(folder / self.counts_file)
         self._steps, self._rollouts = counts["steps"], counts["rollouts"]
+
+    def _each(self, batches: Sequence[Batch], prompts: Sequence[str]) -> Iterator[StepRecord]:
+        for batch in batches:
+            self._warm_up()
+            yield self._step(batch, prompts)
+
+    def _warm_up(self) -> None:
+        """Set the learning rate of the next step."""
+        rate = self._rate * min(1.0, (self._steps + 1) / max(self._warmup, 1))
+        for group in self._adam.param_groups:
+            # A scheduler, such as the constant one of TRL's trainer, starts from `initial_lr`.
+            group["lr"] = group["initial_lr"] = rate
 
     @abstractmethod
     def _step(self, batch: Batch, prompts: Sequence[str]) -> StepRecord:
@@ -97,6 +111,11 @@ def require_finite(value: float, name: str, *, step: int, learning_rate: float) 
     """Raise `DivergedError` unless `value`, the `name` of that step, is finite."""
     if not math.isfinite(value):
         raise _diverged(name, value, step, learning_rate)
+
+
+def most_norm(config: SlowConfig) -> float:
+    """Return the norm that gradients are cut down to; infinite without clipping."""
+    return config.max_grad_norm or math.inf
 
 
 @contextmanager

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from cl_bench.contract.learner import LearnerConfig
 from cl_bench.contract.settings import setting
-from cl_bench.contract.validation import RATES
+from cl_bench.contract.validation import COUNTS, RATES
+
+LossAverage = Literal["token", "exercise"]
+LOSS_AVERAGES: tuple[LossAverage, ...] = get_args(LossAverage)
 
 
 @dataclass(frozen=True)
 class SlowConfig(LearnerConfig):
     """Settings of learners that train parameters."""
 
-    learning_rate: float = setting(6e-4, "Step size of AdamW on the parameters (constant).", RATES)
+    learning_rate: float = setting(6e-4, "Step size of AdamW on the parameters.", RATES)
+    warmup_steps: int = setting(
+        0,
+        "Steps over which the learning rate rises in equal parts to its value; it is constant "
+        "afterwards.",
+        (0, COUNTS[1]),
+    )
+    max_grad_norm: float = setting(
+        1.0, "Norm that the gradient is cut down to; 0: no clipping.", (0.0, RATES[1])
+    )
 
     @property
     def prompt_run(self) -> int:
@@ -27,4 +40,13 @@ class RLConfig(SlowConfig):
 
     ratio_cap: float = setting(
         5.0, "CISPO's upper clip of the importance ratio (TRL's `epsilon_high`).", RATES
+    )
+    loss_average: LossAverage = setting(
+        "token",
+        "What weighs the same in a step's loss: token, or exercise, whose own tokens are averaged "
+        "first.",
+        choices=LOSS_AVERAGES,
+    )
+    kl_beta: float = setting(
+        0.0, "Weight of the KL penalty to the base, per token; 0: none.", (0.0, RATES[1])
     )

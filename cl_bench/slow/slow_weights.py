@@ -2,7 +2,9 @@
 
 Group-relative advantages (arXiv 2402.03300, section 4.1.2): A_i = (r_i - mean_g) / (std_g + 1e-4),
 with the sample standard deviation over all G rollouts of an exercise, whatever prompts they used.
-CISPO (arXiv 2506.13585, eq. 4) minimises -sum(sg(min(ratio, cap)) A log p) / tokens of the step.
+CISPO (arXiv 2506.13585, eq. 4) minimises -sum(sg(min(ratio, cap)) A log p) / tokens of the step;
+with `loss_average = "exercise"` each exercise's sum is divided by its own tokens instead, and the
+mean over the step's exercises is taken (arXiv 2605.12484, eq. 4).
 Each step learns once from what the current weights sampled, so here the ratio is 1.
 """
 
@@ -24,16 +26,14 @@ class SlowWeights(ParameterTrainer):
 
     The G rollouts of an exercise are spread over the system prompts: their counts differ by at most
     one, in a group and over the whole run; `config.prompt_run` rollouts in a row read the same one.
-    With `kl_beta` the loss has a penalty on leaving the frozen base: see `MixedPromptTrainer`.
+    With a `kl_beta` the loss has a penalty on leaving the frozen base: see `MixedPromptTrainer`.
     """
 
     counts_file = "slow.json"
 
-    def __init__(
-        self, policy: Policy, config: RLConfig, ledger: Ledger, *, kl_beta: float = 0.0
-    ) -> None:
-        self._trainer = MixedPromptTrainer(policy, config, kl_beta=kl_beta)
-        super().__init__(policy, self._trainer.adam)
+    def __init__(self, policy: Policy, config: RLConfig, ledger: Ledger) -> None:
+        self._trainer = MixedPromptTrainer(policy, config)
+        super().__init__(policy, self._trainer.adam, config)
         self._ledger, self._group_size = ledger, config.group_size
 
     def _step(self, batch: Batch, prompts: Sequence[str]) -> StepRecord:

@@ -40,7 +40,7 @@ from cl_bench.model.memory import Row, gradient_passes
 from cl_bench.model.policy import Policy, Rollout
 from cl_bench.model.random_states import random_states_kept
 from cl_bench.model.scoring import MOST_LOGITS, frozen_log_probs, response_log_probs
-from cl_bench.slow.optimizer import adamw, finite_sampling, require_finite
+from cl_bench.slow.optimizer import adamw, finite_sampling, most_norm, require_finite
 from cl_bench.slow.settings import RLConfig
 
 _ROWS_PER_PASS = 32
@@ -70,13 +70,13 @@ class MixedPromptTrainer(GRPOTrainer):
     """GRPO with CISPO, trained by `step`; `adam` is the optimizer of the model's parameters.
 
     Building one leaves the global random state as it was and turns the model's dropout off.
-    `kl_beta` weighs a penalty on each sampled token, GRPO's estimate of the divergence to the base
-    (arXiv 2402.03300, eq. 4), r - log r - 1 with r = base probability / probability, times the
-    importance ratio (arXiv 2512.02556), which at its value of 1 still has a gradient:
+    `config.kl_beta` weighs a penalty on each sampled token, GRPO's estimate of the divergence to
+    the base (arXiv 2402.03300, eq. 4), r - log r - 1 with r = base probability / probability, times
+    the importance ratio (arXiv 2512.02556), which at its value of 1 still has a gradient:
     that of the loss is then, in expectation, the gradient of D_KL(policy ‖ base).
     """
 
-    def __init__(self, policy: Policy, config: RLConfig, *, kl_beta: float = 0.0) -> None:
+    def __init__(self, policy: Policy, config: RLConfig) -> None:
         model, tokenizer = policy.model, policy.tokenizer
         self._policy, self._config = policy, config
         self._result = StepResult()
@@ -101,7 +101,7 @@ class MixedPromptTrainer(GRPOTrainer):
         # and run this model's weights; so it is only there within `_pass_loss`.
         self._fused_forward = vars(model).pop("forward")
         # Set after `super().__init__`, which for beta > 0 would load a second reference model.
-        self.beta, self.ref_model = kl_beta, _BASE if kl_beta else None
+        self.beta, self.ref_model = config.kl_beta, _BASE if config.kl_beta else None
 
     def step(self, batch: Batch, prompts: Sequence[str], *, before: int, number: int) -> StepResult:
         """Learn from `batch` once and return what was measured.
@@ -148,6 +148,9 @@ class MixedPromptTrainer(GRPOTrainer):
             for row, system in zip(inputs, systems, strict=True)
         ]
         outputs: Rows = super()._generate_and_score_completions(prompted)
+        if self._config.loss_average == "exercise":
+            # TRL multiplies every token's loss by this mask, and by nothing else.
+            outputs["tool_mask"] = _weights(outputs["completion_mask"], self._config.group_size)
         return outputs
 
     def _generate_single_turn(
@@ -264,7 +267,7 @@ def _arguments(config: RLConfig, device: torch.device) -> GRPOConfig:
         max_steps=1,
         lr_scheduler_type="constant",
         learning_rate=config.learning_rate,
-        max_grad_norm=1.0,
+        max_grad_norm=most_norm(config),
         shuffle_dataset=False,
         per_device_train_batch_size=config.group_size,
         num_generations=config.group_size,
@@ -292,6 +295,16 @@ def _moving(inputs: Rows, *, still_rows: bool) -> tuple[Tensor, list[Row]]:
     found = order[moves]
     lengths = (inputs[f"{part}_mask"].sum(1)[found].tolist() for part in ("prompt", "completion"))
     return found, list(zip(places[found].tolist(), *lengths, strict=True))
+
+
+def _weights(mask: Tensor, group_size: int) -> Tensor:
+    """Return weights (rows, tokens) under which every exercise's tokens weigh the same together.
+
+    `mask` (rows, tokens) tells the sampled tokens; the rows of an exercise stand together.
+    """
+    tokens_N = mask.sum(1).view(-1, group_size).sum(1)
+    weight_N = tokens_N.sum() / (len(tokens_N) * tokens_N)
+    return weight_N.repeat_interleave(group_size)[:, None].expand_as(mask)
 
 
 def _take(inputs: Rows, places: Tensor) -> Rows:

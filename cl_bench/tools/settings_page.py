@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.settings import Setting, settings_of
@@ -49,18 +50,31 @@ def _sections() -> Iterator[str]:
     yield from _table("A run", (item for item in settings_of(RunConfig) if item.rule.option))
     yield from _table("Evaluation", settings_of(EvaluationConfig))
     configs = {name: LEARNERS.load(name).config for name in LEARNERS.table}
-    every = [{item.name: item for item in settings_of(config)} for config in configs.values()]
+    found: dict[str, dict[str, Setting]] = {}
+    for learner, config in configs.items():
+        for item in settings_of(config):
+            if item.rule.option:
+                found.setdefault(item.name, {})[learner] = item
     having: dict[tuple[str, ...], list[Setting]] = {}
-    for name, item in {name: item for settings in every for name, item in settings.items()}.items():
-        if item.rule.option:
-            owners = tuple(n for n, own in zip(configs, every, strict=True) if name in own)
-            having.setdefault(owners, []).append(item)
+    others = {}
+    for name, owned in found.items():
+        first = next(iter(owned.values()))
+        having.setdefault(tuple(owned), []).append(first)
+        unlike = (n for n, item in owned.items() if item.default != first.default)
+        others[name] = "".join(f"; {n}: {_shown(owned[n].default)}" for n in unlike)
     for owners, items in having.items():
         whose = "every learner" if len(owners) == len(configs) else ", ".join(owners)
-        yield from _table(f"Learning: {whose}", items)
+        yield from _table(f"Learning: {whose}", items, others)
 
 
-def _table(title: str, items: Iterable[Setting]) -> Iterator[str]:
+def _shown(value: object) -> str:
+    return f"`{json.dumps(value, ensure_ascii=False)}`"
+
+
+def _table(
+    title: str, items: Iterable[Setting], others: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[str]:
+    """Yield the lines of one table; `others` has defaults of some learners, by setting."""
     yield from (
         f"## {title}",
         "",
@@ -68,7 +82,7 @@ def _table(title: str, items: Iterable[Setting]) -> Iterator[str]:
         "|---|---|---|---|",
     )
     for item in items:
-        default = f"`{json.dumps(item.default, ensure_ascii=False)}`"
+        default = _shown(item.default) + others.get(item.name, "")
         yield f"| `{item.name}` | {default} | {item.allowed} | {item.rule.says} |"
     yield ""
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from cl_bench.contract.learner import Batch, Exercise, Ledger
@@ -43,19 +44,21 @@ def test_without_a_weight_on_the_penalty_it_is_rl(
     assert weightless == free
 
 
+@pytest.mark.parametrize("learner", ["rl-kl", "fst", "rl-replay", "prompt-then-rl"])
 def test_the_penalty_keeps_the_policy_closer_to_its_base(
-    tiny_model: Path, small_config: Any, batches: list[Batch]
+    tiny_model: Path, small_config: Any, batches: list[Batch], learner: str
 ) -> None:
-    config = replace(small_config, learning_rate=3e-3, kl_beta=2.0)
+    config = replace(small_config, learning_rate=3e-3)
     given = short_ones(batches)
     distances = []
-    for name in ("rl", "rl-kl"):
-        policy, records = trained(name, tiny_model, config, given)
+    for beta in (0.0, 20.0):
+        chosen = replace(config, kl_beta=beta)
+        policy, records = trained(learner, tiny_model, chosen, given)
         assert len(records) == 15
         torch.manual_seed(0)
         rollouts = policy.generate([chat(SEED_PROMPT, "math : 1 f 2")] * 32, max_new_tokens=6)
         distances.append(policy.divergence(rollouts).per_token)
-    assert 0 < distances[1] < 0.5 * distances[0]
+    assert 0 < distances[1] < 0.7 * distances[0]
 
 
 def test_it_is_evaluated_under_the_seed_prompt(tiny_policy: Policy, small_config: Any) -> None:

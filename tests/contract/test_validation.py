@@ -33,6 +33,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "bool": (*NEVER, 0, 1, "yes"),
     "str": (*NEVER, 0, 1.5, True, "", "a\0b"),
     "FeedbackLevel": (*NEVER, 0, True, "", "steps"),
+    "LossAverage": (*NEVER, 0, True, "", "tokens"),
 }
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import random
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from cl_bench.contract.errors import DivergedError, UsageError
 from cl_bench.contract.learner import Ledger
@@ -59,6 +61,27 @@ def test_a_loaded_run_goes_on_exactly_as_the_saved_one(
     weights = fresh.model.state_dict()
     for name, weight in policy.model.state_dict().items():
         assert torch.equal(weight, weights[name]), name
+
+
+def test_the_learning_rate_rises_in_equal_parts_and_a_resumed_run_goes_on_rising(
+    policy: Policy, tiny_model: Path, tmp_path: Path
+) -> None:
+    config = replace(CONFIG, learning_rate=1e-3, warmup_steps=4)
+    rates: list[float] = []
+
+    def note(optimizer: torch.optim.Optimizer, *_: object) -> None:
+        rates.append(optimizer.param_groups[0]["lr"])
+
+    handle = register_optimizer_step_pre_hook(note)
+    batches = [[scripted(f"e{n}", [1.0, 0.0, 0.0, 0.0])] for n in range(6)]
+    slow = SlowWeights(policy, config, Ledger())
+    list(slow.steps(batches[:2], [ONE]))
+    slow.save(tmp_path)
+    resumed = SlowWeights(Policy.load(str(tiny_model)), config, Ledger())
+    resumed.load(tmp_path)
+    list(resumed.steps(batches[2:], [ONE]))
+    handle.remove()
+    assert rates == pytest.approx([2.5e-4, 5e-4, 7.5e-4, 1e-3, 1e-3, 1e-3])
 
 
 def test_the_learning_rate_is_constant_and_the_moments_live_between_calls(policy: Policy) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,7 +144,9 @@ def test_the_penalty_adds_grpos_estimate_for_every_token_and_leaves_the_base_out
     rewards = [[1.0, 0.0, 0.3, 0.0], [1.0] * 4]
     batch = [scripted(f"e{place}", group) for place, group in enumerate(rewards)]
     given = gradients_of(policy.model)
-    (record,) = SlowWeights(policy, CONFIG, Ledger(), kl_beta=0.7).steps([batch], [ONE, TWO])
+    (record,) = SlowWeights(policy, replace(CONFIG, kl_beta=0.7), Ledger()).steps(
+        [batch], [ONE, TWO]
+    )
 
     loss, _ = hand_written_loss(model, seen, rewards)
     policy_log_probs, _ = score_by_hand(model, seen, CONFIG.temperature)
@@ -159,6 +162,74 @@ def test_the_penalty_adds_grpos_estimate_for_every_token_and_leaves_the_base_out
         assert all(weight.grad is None for weight in after.parameters())
         pairs = zip(after.parameters(), base.parameters(), strict=True)
         assert all(torch.equal(new, old) for new, old in pairs)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.7])
+@pytest.mark.parametrize("rows", [1, 32])
+def test_an_exercises_tokens_are_averaged_before_the_exercises_are(
+    policy: Policy, seen: Recorded, beta: float, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cl_bench.slow.trl_trainer._ROWS_PER_PASS", rows)
+    rewards = [[1.0, 0.0, 1.0, 0.0], [1.0] * 4, [0.1, 0.9, 0.4, 0.0]]
+    batch = [scripted(f"e{place}", group) for place, group in enumerate(rewards)]
+    given = gradients_of(policy.model)
+    model = trainable_copy(policy)
+    config = replace(CONFIG, loss_average="exercise", kl_beta=beta)
+    (record,) = SlowWeights(policy, config, Ledger()).steps([batch], [ONE, TWO])
+
+    log_probs, _ = score_by_hand(model, seen, CONFIG.temperature)
+    means, tokens = [], []
+    for place, group in enumerate(rewards):
+        rows_of = range(4 * place, 4 * place + 4)
+        terms = [
+            -advantage * log_probs[row]
+            for row, advantage in zip(rows_of, advantages(group), strict=True)
+        ]
+        # At the start the policy is the base: the penalty is 0, and so is its gradient.
+        means.append(torch.cat(terms).mean())
+        tokens.append(sum(len(seen.completions[row]) for row in rows_of))
+    assert len(set(tokens)) > 1
+    loss = torch.stack(means).mean()
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert_same_gradients(given, model)
+    assert record.loss == pytest.approx(float(loss.detach()), rel=1e-4)
+
+
+def test_the_penalty_is_averaged_like_the_rest_of_the_loss(policy: Policy, seen: Recorded) -> None:
+    base = trainable_copy(policy).requires_grad_(False)
+    with torch.no_grad():
+        for weight in policy.model.parameters():
+            weight.mul_(1.1)
+    model = copy.deepcopy(policy.model)
+    batch = [scripted("a", [1.0] * 4), scripted("b", [0.0] * 4)]
+    given = gradients_of(policy.model)
+    config = replace(CONFIG, loss_average="exercise", kl_beta=0.7)
+    (record,) = SlowWeights(policy, config, Ledger()).steps([batch], [ONE])
+    pairs = zip(
+        score_by_hand(model, seen, CONFIG.temperature)[0],
+        score_by_hand(base, seen, CONFIG.temperature)[0],
+        strict=True,
+    )
+    estimates = []
+    for new, old in pairs:
+        gap, ratio = old - new, (new - new.detach()).exp()
+        estimates.append(ratio * (gap.exp() - gap - 1))
+    penalty = (torch.cat(estimates[:4]).mean() + torch.cat(estimates[4:]).mean()) / 2
+    (0.7 * penalty).backward()  # type: ignore[no-untyped-call]
+    assert_same_gradients(given, model)
+    assert record.loss == pytest.approx(0.7 * float(penalty.detach()), rel=1e-3)
+
+
+def test_without_clipping_the_gradient_is_taken_as_it_is(policy: Policy, seen: Recorded) -> None:
+    rewards = [[1.0, 0.0, 1.0, 0.0]]
+    given = gradients_of(policy.model)
+    model = trainable_copy(policy)
+    config = replace(CONFIG, max_grad_norm=0.0)
+    (record,) = SlowWeights(policy, config, Ledger()).steps([[scripted("a", rewards[0])]], [ONE])
+    loss, _ = hand_written_loss(model, seen, rewards)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert record.grad_norm > 1
+    assert_same_gradients(given, model, most=math.inf)
 
 
 def test_a_step_without_signal_has_no_gradient_and_leaves_the_weights(policy: Policy) -> None:

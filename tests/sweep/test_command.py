@@ -62,9 +62,9 @@ def test_an_option_is_for_the_learners_that_have_it(asked: list[Cell]) -> None:
         {"items": 4},
         {"population": 2, "items": 4},
     ]
-    code, _, err = call(*words, "--set", "kl_beta=0.1")
+    code, _, err = call(*words, "--set", "replay_share=0.1")
     assert code == 2
-    assert "kl_beta is not a setting of rl, but of rl-kl" in err
+    assert "replay_share is not a setting of rl, but of rl-replay" in err
 
 
 def test_calibrated_runs_have_the_settings_that_calibration_chose(asked: list[Cell]) -> None:
