@@ -159,7 +159,7 @@ def test_settings_in_effect_are_shown_with_their_defaults() -> None:
     assert rows["steps between rounds (T)"]["FST"] == "6"
     assert rows["prompts kept (K)"]["RL"] == "—"
     assert rows["learning rate"]["prompt-only"] == "—"
-    assert rows["weight of the KL penalty"]["FST"] == "0"
+    assert rows["weight of the KL penalty"]["FST"] == "0.0"
     assert rows["weight of the KL penalty"]["prompt-only"] == "—"
     # 7,680 rollouts in steps of 16 × 8, and twelve evaluations.
     assert rows["steps in a single run"]["FST"] == "60"
