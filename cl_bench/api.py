@@ -19,6 +19,7 @@ from cl_bench.execution.progress import Progress, Quiet
 from cl_bench.execution.run_file import as_run_file, read_run_file
 from cl_bench.execution.settings import RunConfig, configure, names_of
 from cl_bench.fast.settings import reflection_lm
+from cl_bench.model.named import EMBEDDED
 from cl_bench.store.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -93,9 +94,10 @@ def run(  # noqa: PLR0913 - the options that nearly every call has, by name
 
     `steps` and `setting` replace those of every stage. `options` are any settings of the run, its
     evaluation or the learner (`eval_every=60`, `items=128`, `population=8`, …: docs/settings.md).
-    What is not given comes from the file `config`, then from the model's preset, and else is the
-    default. `record` is the file to record calls to a reflection LM in (by default the run's own
-    reflections.jsonl), `replay` the file or run directory to answer them from, asking nobody.
+    What is not given comes from the file `config`, then from the preset asked for, then from the
+    model's, and else is the default. `record` is the file to record calls to a reflection LM in (by
+    default the run's own reflections.jsonl), `replay` the file or run directory to answer them
+    from, asking nobody.
     `track` names trackers that are sent the rows as they come (docs/trackers.md).
     Raises `UsageError` for unknown names and settings, `RunDirectoryError` if `out` exists.
     """
@@ -206,7 +208,11 @@ def _notes(asked: Asked) -> list[str]:
         if isinstance(domain, Referenced)
     ]
     private = [name for name in course.domains if name in DOMAINS.table]
-    if config.preset == "embedded":
+    asked_preset = asked.given.get("preset")
+    known = names_of(config.learner)
+    words = preset_of(config.model, asked_preset).words(config.learner, asked.given, known)
+    lines[:0] = filter(None, [words])
+    if preset_of(config.model).name == EMBEDDED:
         foreign = [name for name in course.domains if DOMAINS.is_sourced(name)]
         if foreign:
             lines.append(
@@ -214,7 +220,6 @@ def _notes(asked: Asked) -> list[str]:
                 "scores 0 here; try --model smollm2."
             )
         return lines
-    lines.insert(0, preset_of(config.model).words(asked.given, names_of(config.learner)))
     if private:
         lines.append(
             f"{', '.join(private)}: these domains speak the grammar of the embedded model, and a "

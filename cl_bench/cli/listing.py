@@ -13,6 +13,7 @@ from cl_bench.contract.registry import DOMAINS, LEARNERS
 from cl_bench.contract.settings import settings_of
 from cl_bench.contract.stream_names import STREAMS
 from cl_bench.contract.text import printable
+from cl_bench.execution import presets
 from cl_bench.fast.reflection.spec import KINDS
 from cl_bench.metrics import METRICS, OTHER_METRICS, STATISTICS, Measure
 from cl_bench.model.named import MODELS, OTHERS
@@ -33,6 +34,7 @@ def listing() -> Listing:
             *((name, model.line()) for name, model in MODELS.items()),
             *OTHERS.items(),
         ],
+        "presets": [(name, presets.summary(name)) for name in presets.names()],
         "reflection LMs": [*KINDS.items()],
         "metrics of one accuracy matrix": [
             *((name, metric.summary) for name, metric in METRICS.items()),

@@ -63,8 +63,8 @@ def run(
 ) -> None:
     """Run a learner on a stream; print a summary, write tables and figures.
 
-    Defaults shown are the embedded model's. Another model has its own: they are printed when a run
-    begins, and stand in docs/models.md.
+    The preset of the model lies over the defaults shown: what it gives is printed when a run begins.
+    `--dry-run` prints all settings, and docs/models.md says whose they are.
     """
     from cl_bench import api
 

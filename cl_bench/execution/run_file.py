@@ -47,7 +47,7 @@ def read_run_file(path: Path) -> dict[str, Any]:
             raise UsageError(
                 f"{path}: {name} is {printable(repr(table), 100)}, but must be a table."
             )
-    top = {item.name for item in settings_of(RunConfig) if item.name not in ("learner", "preset")}
+    top = {item.name for item in settings_of(RunConfig) if item.name != "learner"}
     _require(found, {*_OF_THE_STREAM, *top}, f"key of {path}")
     evaluation = {item.name for item in settings_of(EvaluationConfig)}
     _require(tables["evaluation"], evaluation, f"key of [evaluation] in {path}")

@@ -67,7 +67,9 @@ class RunConfig:
         EMBEDDED, "embedded, smollm2, a Hugging Face folder, a GGUF file or a hub name."
     )
     preset: str = setting(
-        EMBEDDED, "Whose settings were taken where none were given.", option=False
+        EMBEDDED,
+        "Name of a preset (`cl-bench list presets`) laid over the model's own, whose settings are "
+        "taken where none are given.",
     )
     seed: int = setting(0, "Seed of the conventions, the problems and every random choice.", SEEDS)
     feedback: FeedbackLevel = setting(
@@ -136,19 +138,26 @@ class RunConfig:
 
 
 def configure(
-    *, learner: str = DEFAULT_LEARNER, model: str = EMBEDDED, **options: Any
+    *,
+    learner: str = DEFAULT_LEARNER,
+    model: str = EMBEDDED,
+    preset: str | None = None,
+    **options: Any,
 ) -> RunConfig:
     """Return the settings of a run from flat options, each for the part that has that setting.
 
-    Settings that are not among `options` come from the model's preset, else from the defaults.
+    Settings that are not among `options` come from the model's preset, under that asked for, else
+    from the defaults.
     Raises `UsageError` for values out of bounds and for options that are not settings of such a
     run.
     """
     own = LEARNERS.load(a_text("learner", learner)).config
-    preset = preset_of(a_text("model", model))
+    found = preset_of(
+        a_text("model", model), a_text("preset", preset) if preset is not None else None
+    )
     _require_settings(options, learner)
-    own_names = {"learner": learner, "model": model, "preset": preset.name}
-    taken = {**preset.options, **options, **own_names}
+    own_names = {"learner": learner, "model": model, "preset": found.name}
+    taken = {**found.options(learner), **options, **own_names}
     return RunConfig(
         **those_of(RunConfig, taken),
         learning=own(**those_of(own, taken)),
@@ -159,7 +168,7 @@ def configure(
 def names_of(learner: str) -> set[str]:
     """Return the names of all settings that can be given for a run with this learner."""
     parts = (RunConfig, EvaluationConfig, LEARNERS.load(learner).config)
-    return {item.name for part in parts for item in settings_of(part)} - {"preset"}
+    return {item.name for part in parts for item in settings_of(part)}
 
 
 def _require_settings(options: Mapping[str, Any], learner: str) -> None:

@@ -7,38 +7,107 @@ import tomllib
 from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 
+from cl_bench import api
+from cl_bench.contract.errors import UsageError
+from cl_bench.contract.registry import LEARNERS
+from cl_bench.contract.settings import settings_of
 from cl_bench.execution import presets
 from cl_bench.execution.presets import preset_of
-from cl_bench.execution.settings import RunConfig, configure, names_of
+from cl_bench.execution.settings import configure, names_of
 from cl_bench.model.fetching import Wheel
 from cl_bench.model.named import MODELS
 
+TRIALS = Path(__file__).parents[2] / "results" / "calibration" / "trials.csv"
 FILES = sorted(Path(presets.__file__).parent.glob("*.toml"))
+
+
+def in_effect(**options: Any) -> dict[str, Any]:
+    """A run's settings, flat."""
+    config = configure(**options)
+    found: dict[str, Any] = {}
+    for part in (config, config.learning, config.evaluation):
+        found |= {item.name: getattr(part, item.name) for item in settings_of(part)}
+    return found
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_shipped_file_is_a_configuration(file: Path) -> None:
     options = tomllib.loads(file.read_text(encoding="utf-8"))
-    config = configure(**options)
-    assert all(
-        value
-        in (getattr(part, name, None) for part in (config, config.learning, config.evaluation))
-        for name, value in options.items()
-    )
+    of_learners = options.pop("learner", {})
+    everywhere = {name for learner in LEARNERS.table for name in names_of(learner)}
+    assert options.keys() <= everywhere
+    for learner in LEARNERS.table:
+        own = of_learners.pop(learner, {})
+        assert own.keys() <= names_of(learner)
+        wanted = {**options, **own}
+        given = in_effect(learner=learner, preset=file.stem)
+        assert {n: given[n] for n in wanted if n in given} == {
+            n: value for n, value in wanted.items() if n in given
+        }
+    assert not of_learners
+    assert presets.summary(file.stem).endswith(".")
 
 
-def test_the_embedded_model_has_the_configurations_own_defaults() -> None:
-    assert configure(model="embedded") == RunConfig()
+def test_the_embedded_model_has_what_calibration_chose_for_steps_of_the_default_size() -> None:
+    trials = pd.read_csv(TRIALS)
+    trials = trials[trials["problems_per_step"].fillna(8) == 8]
+    for learner, found in trials.groupby("learner"):
+        best = found.loc[found["score"].idxmax()]
+        chosen = in_effect(learner=learner)
+        for name in ("learning_rate", "proposals", "round_exercises"):
+            if not pd.isna(best[name]):
+                assert chosen[name] == best[name]
+
+
+def test_layers_lie_over_one_another_the_models_first_and_options_last(tmp_path: Path) -> None:
+    assert in_effect(learner="fst")["learning_rate"] == 1.5e-4
+    assert in_effect(learner="rl-kl")["learning_rate"] == 6e-4
+    assert in_effect(learner="fst", preset="smollm2")["learning_rate"] == 2e-5
+    assert in_effect(learner="fst", preset="smollm2", learning_rate=1e-3)["learning_rate"] == 1e-3
+    assert configure(preset="smollm2").preset == "embedded + smollm2"
+    assert configure(model="smollm2", preset="smollm2").preset == "smollm2"
+    file = tmp_path / "run.toml"
+    file.write_text("preset = 'smollm2'\n[learner]\nname = 'fst'\nlearning_rate = 5e-5\n")
+    asked = api.resolve(file)
+    assert asdict(asked.config.learning)["learning_rate"] == 5e-5
+    assert asked.config.evaluation.items == 40
+    assert api.resolve(file, preset="paper").config.evaluation.samples == 4
+
+
+def test_a_preset_that_is_not_there_is_named_with_those_that_are() -> None:
+    with pytest.raises(UsageError, match=r"Unknown preset 'papr'. Did you mean 'paper'\? Known: "):
+        configure(preset="papr")
+
+
+def test_the_papers_settings_are_those_of_its_appendix() -> None:
+    found = in_effect(learner="fst", model="some/model", preset="paper")
+    appendix = {
+        "ratio_cap": 4.0,
+        "loss_average": "exercise",
+        "kl_beta": 0.001,
+        "warmup_steps": 10,
+        "max_grad_norm": 0.0,
+        "round_every": 6,
+        "population": 4,
+        "group_size": 8,
+        "problems_per_step": 32,
+        "round_exercises": 6 * 32,
+        "samples": 4,
+    }
+    assert {name: found[name] for name in appendix} == appendix
 
 
 def test_a_model_with_a_file_of_its_own_lays_it_over_that_of_all_pretrained_ones() -> None:
     general, own = preset_of("some/model"), preset_of("smollm2")
     assert (general.name, own.name) == ("pretrained", "smollm2")
-    assert own.options.keys() >= general.options.keys()
-    assert own.options["seed_prompt"] == general.options["seed_prompt"]
+    of_all, of_one = general.options("fst"), own.options("fst")
+    assert of_one.keys() >= of_all.keys()
+    assert of_one["seed_prompt"] == of_all["seed_prompt"]
 
 
 def test_an_explicit_option_wins() -> None:
@@ -46,7 +115,7 @@ def test_an_explicit_option_wins() -> None:
     assert asdict(config.learning)["learning_rate"] == 0.5
     assert config.preset == "smollm2"
     assert "learning_rate 0.5 (given)" in preset_of("smollm2").words(
-        {"learning_rate": 0.5}, names_of("rl")
+        "rl", {"learning_rate": 0.5}, names_of("rl")
     )
 
 

@@ -1,8 +1,9 @@
-"""Presets: the settings that a model takes unless the user gives others.
+"""Presets: settings that belong to a model and a learner, used where the user gives none.
 
-The defaults of the configuration are those of the embedded model. Any other model starts from
-`pretrained.toml`; the settings of a file of its own, such as `smollm2.toml`, replace those. An
-explicit option wins over both.
+A preset is a TOML file here: keys for every learner, and a table `[learner.NAME]` of one learner's
+own. They lie over the defaults of the settings' dataclasses, each over the one before: that of the
+model (`embedded.toml`, or `pretrained.toml` and the model's own, such as `smollm2.toml`), then one
+asked for by name (`--preset paper`). A file given with `--config` and options win over all.
 """
 
 from __future__ import annotations
@@ -14,50 +15,82 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cl_bench.contract.errors import unknown
 from cl_bench.model.named import EMBEDDED, short_name
 
 _HERE = Path(__file__).parent
 _PRETRAINED = "pretrained"
+_LEARNER = "learner"
+"""The table of the learners' own settings."""
 
 
 @dataclass(frozen=True)
 class Preset:
-    """The options of `cl_bench.run` that a model takes."""
+    """The settings that a run takes unless its user gives others: presets, one over another."""
 
     name: str
-    """`embedded`, or the file's name without its ending."""
-    options: Mapping[str, Any]
-    """The options that differ from the configuration's own defaults."""
+    """Their names, joined by " + "."""
+    layers: tuple[Mapping[str, Any], ...]
+    """Their files' contents, each over the one before."""
 
-    def words(self, given: Mapping[str, Any], known: Container[str]) -> str:
-        """Return the settings of a run in one line: the preset's, of those that are `known`.
+    def options(self, learner: str) -> dict[str, Any]:
+        """Return the settings for that learner."""
+        found: dict[str, Any] = {}
+        for layer in self.layers:
+            own = layer.get(_LEARNER, {}).get(learner, {})
+            found |= {name: value for name, value in layer.items() if name != _LEARNER} | own
+        return found
+
+    def words(self, learner: str, given: Mapping[str, Any], known: Container[str]) -> str:
+        """Return the settings in one line: the preset's, of those that are `known`.
 
         Options that were `given` replace the preset's and are marked.
         """
-        taken = {n: given.get(n, value) for n, value in self.options.items() if n in known}
+        taken = {n: given.get(n, value) for n, value in self.options(learner).items() if n in known}
         shown = ", ".join(
             f"{name} {json.dumps(value, ensure_ascii=False)}{' (given)' if name in given else ''}"
             for name, value in taken.items()
         )
-        return f"settings of {self.name}: {shown}"
+        return f"settings of {self.name}: {shown}" if shown else ""
 
 
-def preset_of(model: str) -> Preset:
+def names() -> list[str]:
+    """Return the names of all presets."""
+    return sorted(file.stem for file in _HERE.glob("*.toml"))
+
+
+def summary(name: str) -> str:
+    """Return a preset's own description, the first comment of its file."""
+    first = _file(name).read_text(encoding="utf-8").partition("\n")[0]
+    return first.removeprefix("# ")
+
+
+def preset_of(model: str, asked: str | None = None) -> Preset:
     """Return the preset of a model by its short name, path or hub name; nothing is fetched.
 
-    A copy of the file of a model with a short name is that model.
+    A copy of the file of a model with a short name is that model. The preset `asked` for lies over
+    the model's. Raises `UsageError` if there is none of that name.
     """
     if model == EMBEDDED or _is_embeddeds_kin(Path(model)):
-        return Preset(EMBEDDED, {})
-    options = _read(_PRETRAINED)
-    own = short_name(model)
-    if own and (_HERE / f"{own}.toml").is_file():
-        return Preset(own, {**options, **_read(own)})
-    return Preset(_PRETRAINED, options)
+        chain = [EMBEDDED]
+    else:
+        own = short_name(model)
+        chain = [_PRETRAINED, own] if own and _file(own).is_file() else [_PRETRAINED]
+    shown = [chain[-1]]
+    if asked is not None and asked != shown[0]:
+        if asked not in names():
+            raise unknown("preset", asked, names())
+        shown.append(asked)
+        chain.append(asked)
+    return Preset(" + ".join(shown), tuple(_read(name) for name in chain))
+
+
+def _file(name: str) -> Path:
+    return _HERE / f"{name}.toml"
 
 
 def _read(name: str) -> dict[str, Any]:
-    return tomllib.loads((_HERE / f"{name}.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(_file(name).read_text(encoding="utf-8"))
 
 
 def _is_embeddeds_kin(folder: Path) -> bool:
