@@ -63,7 +63,7 @@ def run(
 ) -> None:
     """Run a learner on a stream; print a summary, write tables and figures.
 
-    The preset of the model lies over the defaults shown: what it gives is printed when a run begins.
+    The model's preset lies over the defaults shown: what it gives is printed when a run begins.
     `--dry-run` prints all settings, and docs/models.md says whose they are.
     """
     from cl_bench import api

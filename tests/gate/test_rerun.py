@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -18,7 +19,7 @@ from cl_bench.gate.reference import rerun
 from cl_bench.gate.regression import check
 from cl_bench.store.run_tables import open_run
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "problems_per_step": 2, "group_size": 2, "max_new_tokens": 6, "eval_every": 1,
     "items": 2, "samples": 2, "retention_items": 0, "probes": False,
 }  # fmt: skip
