@@ -11,6 +11,8 @@ from cl_bench.analysis.comparability import Setup
 from cl_bench.analysis.plugin_metrics import plugin_metrics, plugin_quantity
 from cl_bench.analysis.run_values import RUN_METRICS, Axis, Column, Measured
 from cl_bench.contract.errors import ClBenchError
+from cl_bench.contract.registry import LEARNERS
+from cl_bench.contract.settings import settings_of
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.quantities import RATIO
 from cl_bench.metrics.undefined import Undefined, finite
@@ -90,7 +92,7 @@ def read_entry(run: RunTables) -> RunEntry:
         path=run.path,
         setup=Setup.of(run, manifest),
         learner=str(manifest["learner"]),
-        settings=_settings(manifest["config"]),
+        settings=_settings(manifest["config"], str(manifest["learner"])),
         status=status,
         reason=reason,
         values=values,
@@ -115,9 +117,13 @@ def _ended(manifest: Mapping[str, Any]) -> tuple[Status, str]:
     return status, str(manifest.get("reason") or "") if status != "done" else ""
 
 
-def _settings(config: Mapping[str, Any]) -> Settings:
-    """Everything about learning but the seed."""
-    return tuple((name, of) for name, of in config["learning"].items() if name not in _NO_SETTING)
+def _settings(config: Mapping[str, Any], learner: str) -> Settings:
+    """Everything about learning but the seed; settings that were added since at their defaults."""
+    learning = config["learning"]
+    if learner in LEARNERS.table:
+        of_now = settings_of(LEARNERS.load(learner).config)
+        learning = {item.name: item.default for item in of_now} | learning
+    return tuple((name, of) for name, of in learning.items() if name not in _NO_SETTING)
 
 
 def _code(manifest: Mapping[str, Any]) -> RunCode:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from cl_bench.contract.errors import UsageError
@@ -106,20 +105,15 @@ def _describes(entry: object, kinds: Mapping[str, type]) -> bool:
 
 
 def _resolved(config: Mapping[str, Any]) -> RunConfig:
-    """The configuration, if every setting is there, is one of this version and within its bounds.
+    """The configuration, if every setting is one of this version and within its bounds.
 
-    Of the settings of a learner that is not installed nothing is known: they are not read. What
-    cannot be raises `UsageError`, `LookupError`, `TypeError` or `ValueError`.
+    A setting that it lacks was added later, with the default that says what was done before. Of the
+    settings of a learner that is not installed nothing is known: they are not read. What cannot be
+    raises `UsageError`, `LookupError`, `TypeError` or `ValueError`.
     """
-    own = {name: config[name] for name in ("learner", "learning")}
-    if config["learner"] in LEARNERS:
-        found = RunConfig.from_dict(config)
-        own = {}
-    else:
-        found = RunConfig.from_dict({**config, "learner": DEFAULT_LEARNER, "learning": {}})
-    if asdict(found) | own != config:
-        raise ValueError("some settings are missing")
-    return found
+    if config["learner"] not in LEARNERS:
+        config = {**config, "learner": DEFAULT_LEARNER, "learning": {}}
+    return RunConfig.from_dict(config)
 
 
 def _contradictions(manifest: Mapping[str, Any]) -> list[str]:

@@ -51,9 +51,6 @@ FORGERIES: Forgeries = {
     "manifest.json": {
         "seed is 6, but the configuration says 5": option(6, "seed"),
         "config cannot be: seed is None": option(None, "config", "seed"),
-        "config cannot be: some settings are missing": lambda run: run.manifest["config"][
-            "evaluation"
-        ].pop("items"),
         "provenance.git_commit is [1], not a text": option([1], "provenance", "git_commit"),
         "config cannot be: learning_rate is -1.0, but must be above 0": option(
             -1.0, "config", "learning", "learning_rate"
@@ -98,6 +95,16 @@ def test_what_was_not_forged_is_fine(
     again = Forgery(packed_run).write(tmp_path / "again.zip")
     assert verify_run(again).findings == []
     assert verify_run(unpacked(again)).findings == []
+
+
+def test_a_setting_that_was_added_since_counts_as_at_its_default(
+    packed_run: Path, tmp_path: Path
+) -> None:
+    older = Forgery(packed_run)
+    older.manifest["config"]["learning"].pop("warmup_steps", None)
+    assert older.manifest["config"]["evaluation"].pop("kl_items") == 0
+    found = verify_run(older.write(tmp_path / "older.zip")).findings
+    assert found == []
 
 
 @pytest.mark.parametrize(
