@@ -102,7 +102,7 @@ def test_a_setting_that_was_added_since_counts_as_at_its_default(
 ) -> None:
     older = Forgery(packed_run)
     older.manifest["config"]["learning"].pop("warmup_steps", None)
-    assert older.manifest["config"]["evaluation"].pop("kl_items") == 0
+    assert older.manifest["config"]["learning"].pop("ratio_cap") == 5.0
     found = verify_run(older.write(tmp_path / "older.zip")).findings
     assert found == []
 
