@@ -37,6 +37,7 @@ from cl_bench.metrics.plasticity import (
     weight_distance,
 )
 from cl_bench.metrics.quantities import NUMBER, POINTS, SHARE, Quantity
+from cl_bench.metrics.samples import pass_at_k
 from cl_bench.metrics.scaling import asymptote, asymptote_difference
 from cl_bench.metrics.stability import (
     general_ability_delta,
@@ -89,6 +90,7 @@ __all__ = [
     "normalised_accuracy",
     "over_seeds",
     "paired_bootstrap",
+    "pass_at_k",
     "permutation_test",
     "plasticity_ratio",
     "probability_of_improvement",
@@ -141,6 +143,9 @@ METRICS: Mapping[str, Metric] = {
 _CURVE = "accuracies and samples of a learning curve"
 _TWO = "values of two learners"
 OTHER_METRICS: Mapping[str, Measure] = {
+    "pass_at_k": Measure(
+        "chance that one of k responses is right", "problems × responses, k", pass_at_k
+    ),
     "intransigence": Measure(
         "what a task lacks against training on it alone",
         "an accuracy matrix, the single-task accuracies",

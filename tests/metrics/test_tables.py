@@ -25,6 +25,7 @@ KL = [0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07]
 TWO_LEARNERS: list[Any] = [[[0.9, 0.8], [0.7, 0.6], [0.8, 0.8]], [[0.5, 0.4], [0.3, 0.6], [0, 0]]]
 # Arguments under which each is defined; arrays first.
 EXAMPLES: dict[str, list[Any]] = {
+    "pass_at_k": [[[1.0, 0.0, 0.0], [1.0, 1.0, 0.0]], 2],
     "intransigence": [[[0.1, 0.2], [0.8, 0.25], [0.6, 0.9]], [0.9, 0.9]],
     "forward_transfer_auc": [[RISING], [SLOWER], SAMPLES],
     "min_accuracy": [[[0.1, 0.1], [0.9, 0.1], [0.4, 0.4], [0.6, 0.9]], [0, 1, 2, 2]],
