@@ -174,6 +174,12 @@ class Policy:
         every = (*listed, self.tokenizer.eos_token_id, self._turn_end)
         return {end for end in every if end is not None}
 
+    @property
+    def stop_tokens(self) -> dict[str, int]:
+        """`end_ids` by their texts, for manifests and messages."""
+        ends = sorted(self.end_ids)
+        return dict(zip(self.tokenizer.convert_ids_to_tokens(ends), ends, strict=True))
+
     def generate(
         self,
         chats: Sequence[Chat],

@@ -15,7 +15,7 @@ from tokenizers import AddedToken
 from cl_bench.contract.errors import ModelError
 from cl_bench.contract.prompts import chat
 from cl_bench.contract.task import Verdict
-from cl_bench.model.named import resolve
+from cl_bench.model.named import EMBEDDED_FOLDER, resolve
 from cl_bench.model.policy import Policy, Rollout
 from tests.model.samplers.doubles import Scripted
 
@@ -192,6 +192,28 @@ def test_the_token_that_ends_a_turn_in_the_template_ends_a_response_whatever_is_
         assert end not in rollout.completion_ids[:-1]
 
 
+@pytest.mark.parametrize("declared", [0, [0, 3], None])
+def test_a_model_that_declares_another_end_says_what_it_said(
+    declared: int | list[int] | None, tmp_path: Path
+) -> None:
+    """The embedded model ends its turns with token 1, as its template does."""
+    shutil.copytree(EMBEDDED_FOLDER, tmp_path / "model")
+    for name, change in (
+        ("config.json", {"eos_token_id": declared}),
+        ("generation_config.json", {"eos_token_id": declared}),
+        ("tokenizer_config.json", {"eos_token": "<|pad|>"}),
+    ):
+        file = tmp_path / "model" / name
+        file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    asked = [chat("solve step by step .", "math : one f : 4")] * 24
+    said = []
+    for folder in (EMBEDDED_FOLDER, tmp_path / "model"):
+        torch.manual_seed(0)
+        said.append(Policy.load(str(folder)).generate(asked, max_new_tokens=96))
+    assert said[0] == said[1]
+    assert sum(rollout.truncated for rollout in said[1]) < 3
+
+
 PLAIN = {
     "plain text": "{{ message.role }} : {{ message.content }}\n",
     "no assistant": "{% if message.role == 'assistant' %}{{ raise_exception('no') }}{% endif %}"
@@ -207,7 +229,7 @@ def test_a_template_that_ends_no_turn_by_a_token_adds_none(policy: Policy, turn:
 
 @pytest.mark.parametrize("special", [True, False])
 def test_the_end_of_a_turn_is_no_part_of_the_text(policy: Policy, special: bool) -> None:
-    end = policy.tokenizer.convert_tokens_to_ids("<|end|>")
+    end = int(policy.tokenizer.eos_token_id)
     said = policy.tokenizer("answer 4", add_special_tokens=False)["input_ids"]
     if not special:  # as some tokenizers have it: a token of its own, but not a special one
         policy.tokenizer.add_tokens(AddedToken("<|end|>", special=False))

@@ -150,6 +150,16 @@ def test_text_holds_every_headline_number(make_run: MakeRun) -> None:
     assert max(map(len, text.splitlines())) <= 100
 
 
+@pytest.mark.parametrize(("cut", "told"), [(0.75, True), (0.25, False)])
+def test_a_run_whose_responses_are_mostly_cut_off_ends_with_what_to_do(
+    cut: float, told: bool, make_run: MakeRun
+) -> None:
+    text = summarise(make_run(TWO, scores, cut=cut, manifest={"stop_tokens": {"<eos>": 2}})).text()
+    assert "cut off at the limit" in text
+    assert ("Most responses on math, code do not end by themselves" in text) == told
+    assert ("<eos>" in text) == ("--max-new-tokens" in text) == told
+
+
 def test_unfinished_run_says_how_far_it_came_and_what_is_undefined(make_run: MakeRun) -> None:
     summary = summarise(make_run(TWO, scores, last=30, status="running"))
     assert isinstance(summary.metrics["learner"]["average_accuracy"], Undefined)
