@@ -32,7 +32,7 @@ class PromptOnly:
         from cl_bench.fast.fast_weights import FastWeights
 
         self._fast = FastWeights(policy, config, ledger)
-        self._every, self._exercises = config.round_every, config.round_exercises
+        self._every, self._exercises = config.round_every, config.exercises_ahead
         self._until_round = 0
 
     def learn(self, batches: Sequence[Batch], ahead: Sequence[Batch] = ()) -> Iterator[StepRecord]:

@@ -43,7 +43,7 @@ class PromptThenRL:
 
         self._fast = FastWeights(policy, config, ledger)
         self._slow = SlowWeights(policy, config, ledger)
-        self._rounds, self._exercises = config.consecutive_rounds, config.round_exercises
+        self._rounds, self._exercises = config.consecutive_rounds, config.exercises_ahead
         self._evolved = False
 
     def learn(self, batches: Sequence[Batch], ahead: Sequence[Batch] = ()) -> Iterator[StepRecord]:

@@ -11,6 +11,8 @@ from cl_bench.analysis.comparability import Setup
 from cl_bench.analysis.plugin_metrics import plugin_metrics, plugin_quantity
 from cl_bench.analysis.run_values import RUN_METRICS, Axis, Column, Measured
 from cl_bench.contract.errors import ClBenchError
+from cl_bench.contract.registry import LEARNERS
+from cl_bench.contract.settings import younger_settings
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.quantities import RATIO
 from cl_bench.metrics.undefined import Undefined, finite
@@ -116,8 +118,11 @@ def _ended(manifest: Mapping[str, Any]) -> tuple[Status, str]:
 
 
 def _settings(config: Mapping[str, Any]) -> Settings:
-    """Everything about learning but the seed."""
-    return tuple((name, of) for name, of in config["learning"].items() if name not in _NO_SETTING)
+    """Everything about learning but the seed; last what older runs do not name and did as well."""
+    learner, learning = config["learner"], config["learning"]
+    later = younger_settings(LEARNERS.load(learner).config) if learner in LEARNERS.table else {}
+    early = {name: of for name, of in learning.items() if name not in {*_NO_SETTING, *later}}
+    return (*early.items(), *((name, learning.get(name, of)) for name, of in later.items()))
 
 
 def _code(manifest: Mapping[str, Any]) -> RunCode:

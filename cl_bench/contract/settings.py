@@ -42,6 +42,8 @@ class Rule:
     """The texts that are allowed; empty allows any."""
     option: bool = True
     """Whether the command line makes an option of it."""
+    younger: bool = False
+    """Whether there are runs made before it: they did what its default does."""
 
 
 def setting(
@@ -51,13 +53,14 @@ def setting(
     *,
     choices: Sequence[str] = (),
     option: bool = True,
+    younger: bool = False,
 ) -> Value:
     """Return a dataclass field whose number must lie within `bounds`, its text among `choices`.
 
     Without bounds a whole number is a count, from 1, and a number a rate, above 0. As with
     `dataclasses.field`, the type that is declared is the value's and not the field's.
     """
-    rule = Rule(says, bounds, tuple(choices), option)
+    rule = Rule(says, bounds, tuple(choices), option, younger)
     made: Any = field(default=default, metadata={_RULE: rule})
     return cast(Value, made)
 
@@ -127,6 +130,11 @@ def settle(config: object) -> None:
 def those_of(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of `options` that are settings of a dataclass or of one of its instances."""
     return {item.name: options[item.name] for item in settings_of(config) if item.name in options}
+
+
+def younger_settings(config: Any) -> dict[str, Any]:
+    """Return the settings that the manifests of some runs lack, with their defaults."""
+    return {item.name: item.default for item in settings_of(config) if item.rule.younger}
 
 
 def _plain(of: Any) -> type:

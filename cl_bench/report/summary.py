@@ -33,7 +33,14 @@ from cl_bench.metrics.quantities import (
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.terminal import heading, plain_text, section, table
 from cl_bench.store.run_tables import RunTables
-from cl_bench.store.views import attributions, matrix_of, probe_accuracy, stream_rows
+from cl_bench.store.views import (
+    Rewrites,
+    attributions,
+    matrix_of,
+    probe_accuracy,
+    rewrites,
+    stream_rows,
+)
 
 PROMPTS = ("learner", "seed")
 METRICS: Mapping[str, Callable[[ArrayLike], float | Undefined]] = {
@@ -46,6 +53,15 @@ METRICS: Mapping[str, Callable[[ArrayLike], float | Undefined]] = {
 _UNDER = ("learner's prompt", "seed prompt")
 _CHANNELS = ("", "RL (slow weights)", "prompts (fast weights)", "both")
 _FORMS = {"format_rate": "answer in a form", "truncation_rate": "cut off at the limit"}
+_REWRITES = {
+    "rounds": "rounds",
+    "proposed": "proposed",
+    "skipped": "skipped: no mistake",
+    "asked": "asked",
+    "failed": "failed",
+    "repeated": "repeated",
+    "accepted": "accepted",
+}
 _SPENT = {
     "rollouts": "rollouts",
     "prompt_tokens": "tokens read",
@@ -96,6 +112,8 @@ class Summary:
     """What to do if responses are cut off."""
     spent: Mapping[str, Mapping[str, float]]
     """By channel (slow, fast), then by the fields of `Spend`."""
+    rewrites: Rewrites | None
+    """What became of the proposals of rewrites; None of a run without rounds."""
     seconds: Mapping[str, float]
     """Wall time by phase, longest first."""
 
@@ -114,6 +132,7 @@ class Summary:
             *self._forms(),
             *section("Over the stream", ("", *_UNDER, ""), self._metric_rows()),
             *section("Spent on learning", _CHANNELS, self._spent_rows()),
+            *section("Rewrites of prompts", tuple(_REWRITES.values()), self._rewritten()),
             *map(Text, [*self._cut_off(), *self._failures()]),
             Text(self._time_line()),
         )
@@ -189,6 +208,10 @@ class Summary:
             of = SECONDS if name == "seconds" else COUNT
             yield label, *map(of.text, (slow, fast, slow + fast))
 
+    def _rewritten(self) -> Iterator[Sequence[str]]:
+        if self.rewrites:
+            yield [COUNT.text(getattr(self.rewrites, name)) for name in _REWRITES]
+
     def _failures(self) -> list[str]:
         """A line if a reflection failed: numbers of a run that lacked rewrites compare badly."""
         failed, asked = (self.spent["fast"][f"reflection_{n}"] for n in ("failures", "calls"))
@@ -233,6 +256,11 @@ def summarise(directory: RunTables) -> Summary:
             manifest.get("stop_tokens", ()), manifest["config"]["learning"]["max_new_tokens"]
         ),
         spent=_spent(directory.table("ledger")),
+        rewrites=rewrites(
+            directory.table("prompts"),
+            directory.table("ledger"),
+            manifest["config"]["learning"].get("proposals", 0),
+        ),
         seconds=_seconds(directory.table("timing")),
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.registry import DEFAULT_LEARNER, LEARNERS
+from cl_bench.contract.settings import younger_settings
 from cl_bench.contract.text import printable
 from cl_bench.contract.validation import COUNTS
 from cl_bench.execution.settings import RunConfig
@@ -111,13 +112,15 @@ def _resolved(config: Mapping[str, Any]) -> RunConfig:
     Of the settings of a learner that is not installed nothing is known: they are not read. What
     cannot be raises `UsageError`, `LookupError`, `TypeError` or `ValueError`.
     """
-    own = {name: config[name] for name in ("learner", "learning")}
+    whole = dict(config)
+    own: dict[str, Any] = {}
     if config["learner"] in LEARNERS:
         found = RunConfig.from_dict(config)
-        own = {}
+        whole["learning"] = younger_settings(found.learning) | config["learning"]
     else:
         found = RunConfig.from_dict({**config, "learner": DEFAULT_LEARNER, "learning": {}})
-    if asdict(found) | own != config:
+        own = {name: config[name] for name in ("learner", "learning")}
+    if asdict(found) | own != whole:
         raise ValueError("some settings are missing")
     return found
 
