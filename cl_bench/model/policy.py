@@ -20,9 +20,8 @@ from torch import Tensor
 
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.prompts import Message
-from cl_bench.contract.task import Verdict
+from cl_bench.contract.task import Verdict, judged
 from cl_bench.contract.text import well_formed
-from cl_bench.contract.thoughts import after_thought
 from cl_bench.model.chat_templates import opened_thought, settle_template, turn_end
 from cl_bench.model.loading import load, quiet
 from cl_bench.model.memory import return_what_is_freed, scoring_rows
@@ -60,12 +59,8 @@ class Rollout:
         return len(self.prompt_ids) + len(self.completion_ids)
 
     def judged_by(self, judge: Callable[[str], Verdict]) -> Verdict:
-        """Return the verdict of `judge` on what follows the response's thought, if it has one.
-
-        A thought that never ends has said nothing. The verdict has a note if the response was cut
-        off.
-        """
-        return judge(after_thought(self.text) or "").of_response(truncated=self.truncated)
+        """Return the verdict of `judge` on the response (see `cl_bench.contract.task.judged`)."""
+        return judged(judge, self.text, truncated=self.truncated)
 
 
 class Policy:
