@@ -4,7 +4,8 @@ The parts of fast-slow training (Tiwari et al., arXiv 2605.12484) one after the 
 on the base model, `consecutive_rounds` of them in a row; from then on RL as in `rl`, under the best
 prompt that they found, which stays as it is. Departures from fast-slow training:
 - no round ever sees trained parameters, and RL has one prompt, not K;
-- all rounds score on the same exercises, the first `round_exercises`, as classic GEPA does
+- all rounds score on the same exercises, the first `round_exercises` (and take their feedback from
+  these, if no `feedback_exercises` are set), as classic GEPA does
   (arXiv 2507.19457); how far the runner looks ahead then makes no difference;
 - where boundaries are hidden it cannot know of a new task and keeps the first task's prompt. Where
   they are announced, the rounds are made again, starting from the present population.
@@ -43,7 +44,7 @@ class PromptThenRL:
 
         self._fast = FastWeights(policy, config, ledger)
         self._slow = SlowWeights(policy, config, ledger)
-        self._rounds, self._exercises = config.consecutive_rounds, config.round_exercises
+        self._rounds, self._exercises = config.consecutive_rounds, config.exercises_ahead
         self._evolved = False
 
     def learn(self, batches: Sequence[Batch], ahead: Sequence[Batch] = ()) -> Iterator[StepRecord]:

@@ -62,7 +62,7 @@ class RLThenPrompt:
             batches = batches[1:]
             if not batches:
                 # Before the record is yielded: a caller need not ask for anything after the last.
-                self._evolve(met[-self._config.round_exercises :])
+                self._evolve(met[-self._config.exercises_ahead :])
             yield record
 
     def prompt(self) -> str:

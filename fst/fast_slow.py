@@ -9,7 +9,9 @@ without `refill` the population is the Pareto frontier alone, which may be one p
 Departures from the paper, from whose authors' code this is independent:
 - by default the reflection LM is the run's own frozen base, not a larger model;
 - the optimiser of prompts scores on the exercises of the next few steps, so that it sees the
-  stream in the same order as RL and nothing else;
+  stream in the same order as RL and nothing else; by default these are also the ones that feedback
+  comes from, answered once each (`cl_bench.fast.fast_weights` says what that is worth, and how many
+  proposals of a round become rewrites);
 - one epoch per generated batch: the importance ratio is 1 and CISPO's clip does not bite.
 """
 
@@ -60,7 +62,7 @@ class FastSlow:
 
         self._fast = FastWeights(policy, config, ledger)
         self._slow = self._trainer(policy, config, ledger)
-        self._every, self._exercises = config.round_every, config.round_exercises
+        self._every, self._exercises = config.round_every, config.exercises_ahead
         self._until_round = 0
 
     def learn(self, batches: Sequence[Batch], ahead: Sequence[Batch] = ()) -> Iterator[StepRecord]:

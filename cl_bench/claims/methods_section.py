@@ -61,6 +61,8 @@ _WORDS = {
     "population": "prompts kept (K)",
     "proposals": "rewrites proposed in a round",
     "round_exercises": "problems that score a round",
+    "round_samples": "responses to each of them",
+    "feedback_exercises": "other problems, for feedback alone",
     "reflection_batch": "rollouts behind a rewrite",
     "reflection_lm": "who rewrites",
     "mixed_groups": "several prompts in a group",
@@ -69,6 +71,12 @@ _WORDS = {
     "max_new_tokens": "longest response, tokens",
 }
 """The settings that the page shows, in its order, and what they are called."""
+_ROUNDS = (
+    "Where no other problems are set apart for feedback, a round scores prompts on the problems "
+    "that its feedback comes from, and with one response to each a score on n problems has a "
+    "standard error of up to 50/√n points. Rewrites proposed are minibatches drawn: one whose "
+    "responses are all right is skipped, and no rewrite is asked for."
+)
 
 
 def methods_section(
@@ -183,6 +191,7 @@ def settings_section(plan: Plan, learners: Sequence[str]) -> list[Block]:
                 *_pace(plan, ordered),
             ],
         ),
+        Paragraph(_ROUNDS),
         *_calibration(plan),
     ]
 

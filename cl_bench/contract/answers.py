@@ -24,6 +24,10 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 CUT_OFF = "The response was cut off at the length limit."
 """Feedback that precedes the rest where it is true."""
+MANY_CUT_OFF = 0.05
+"""Share of responses cut off above which whoever reads of a run is told it."""
+MOST_CUT_OFF = 0.5
+"""Share of responses cut off above which accuracy says more of their length than of the answers."""
 _MOST = 20_000
 """A response of more characters is not searched for an answer."""
 _SHOWN = 80

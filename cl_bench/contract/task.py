@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, get_args, runtime_checkable
+
+from cl_bench.contract.thoughts import after_thought
 
 Split = Literal["train", "validation", "test"]
 FeedbackLevel = Literal["none", "answer", "step", "full"]
@@ -72,6 +74,14 @@ class Verdict:
             return self
         fault: Fault = "cut off" if self.fault else ""
         return replace(self, feedback=f"{self.if_cut} {self.feedback}", fault=fault)
+
+
+def judged(judge: Callable[[str], Verdict], response: str, *, truncated: bool) -> Verdict:
+    """Return the verdict of `judge` on what follows the thought of `response`, if it has one.
+
+    A thought that never ends has said nothing. The verdict has a note if the response was cut off.
+    """
+    return judge(after_thought(response) or "").of_response(truncated=truncated)
 
 
 class Task(Protocol):

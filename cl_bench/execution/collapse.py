@@ -1,11 +1,14 @@
-"""Noticing a policy that has collapsed: it always says the same, fails, and can learn no more."""
+"""Noticing a policy that cannot learn: it always says the same and fails, or it never ends."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Collection, Iterable, Mapping
 from math import log
 
 from cl_bench.contract.errors import DivergedError
 from cl_bench.contract.records import StepRecord
+from cl_bench.store.views import is_stream_row
 
 STEPS = 20
 """Consecutive steps that make a collapse."""
@@ -13,6 +16,11 @@ ENTROPY = 1e-3
 """Mean token entropy, in nats, below which a policy counts as deterministic."""
 NOISE = 0.9
 """Share of the greatest possible entropy above which a policy counts as noise."""
+ENDLESS = 0.9
+"""Share of responses cut off from which on hardly any ends by itself."""
+ENOUGH = 20
+"""Responses on a domain below which that share says little."""
+_log = logging.getLogger(__name__)
 
 
 class CollapseWatch:
@@ -42,3 +50,42 @@ class CollapseWatch:
                 f"now {record.reward:.3f}), so it can learn no more. Lower `learning_rate` and run "
                 "again."
             )
+
+
+class EndlessWatch:
+    """Warns once if hardly any response to a domain of the stream ends by itself.
+
+    `stops` are the tokens that end one, by their text; `limit` is the length that cuts them off.
+    """
+
+    def __init__(self, stops: Mapping[str, int], limit: int) -> None:
+        self._stops, self._limit = stops, limit
+        self._told = False
+
+    def see(self, evaluations: Iterable[Mapping[str, object]]) -> None:
+        """Take in the rows of an evaluation point."""
+        if self._told:
+            return
+        endless = dict.fromkeys(str(row["domain"]) for row in evaluations if _is_endless(row))
+        if endless:
+            self._told = True
+            _log.warning(
+                "Hardly any response on %s ends by itself. %s",
+                ", ".join(endless),
+                cut_off_advice(self._stops, self._limit),
+            )
+
+
+def cut_off_advice(stops: Collection[str], limit: int) -> str:
+    """Return what to do where responses are cut off at `limit` tokens instead of ending."""
+    ends = f"a response ends with {' or '.join(stops)}: if" if stops else "if"
+    return (
+        f"They are cut off at {limit} tokens; {ends} the model ends its turns with another token, "
+        "set `eos_token_id` in its generation_config.json to that, else give --max-new-tokens more."
+    )
+
+
+def _is_endless(row: Mapping[str, object]) -> bool:
+    responses = int(str(row["n_items"])) * int(str(row["n_samples"]))
+    share = float(str(row["truncation_rate"]))
+    return is_stream_row(row) and responses >= ENOUGH and share >= ENDLESS

@@ -55,12 +55,14 @@ def require_whole(manifest: Mapping[str, Any], path: Path) -> None:
 def identity(model: str, lm: ReflectionLM, policy: Policy) -> dict[str, Any]:
     """Return what identifies the models, and where the run takes place, for the manifest.
 
-    Models are identified by the hashes of their files and a hub model's revision.
+    Models are identified by the hashes of their files and a hub model's revision. With these are
+    the tokens that end a response.
     """
     return {
         "model_files": file_hashes(Path(resolve(model))),
         "reflection_files": file_hashes(Path(resolve(lm.name))) if lm.kind == "local" else {},
         "model_revision": getattr(policy.model.config, "_commit_hash", None),
+        "stop_tokens": policy.stop_tokens,
         "device": policy.device.type,
         "engine": policy.sampler.engine,
         "threads": torch.get_num_threads(),

@@ -9,7 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from cl_bench.contract.answers import MANY_CUT_OFF
 from cl_bench.contract.text import abbreviated, printable
+from cl_bench.metrics.quantities import percent
 from cl_bench.store.views import is_stream_row
 
 if TYPE_CHECKING:
@@ -197,13 +199,20 @@ class Both:
 def describe(evaluation: Evaluation, names: Mapping[str, str]) -> str:
     """Return accuracy and KL of every domain under the learner's prompt, in one line.
 
-    `names` are the short names of the domains.
+    The share of responses that were cut off stands beside them where they are many. `names` are the
+    short names of the domains.
     """
     return ", ".join(
-        f"{names[str(row['domain'])]} {row['accuracy']:.2f} (KL {row['kl_policy_base']:.3f})"
+        f"{names[str(row['domain'])]} {row['accuracy']:.2f} "
+        f"(KL {row['kl_policy_base']:.3f}{_cut_off(row)})"
         for row in evaluation.evaluations
         if is_stream_row(row) and row["prompt"] == "learner"
     )
+
+
+def _cut_off(row: Row) -> str:
+    share = float(str(row["truncation_rate"]))
+    return f", {percent(round(share, 2))} cut off" if share > MANY_CUT_OFF else ""
 
 
 def progress_for(console: Console, *, quiet: bool) -> Progress:

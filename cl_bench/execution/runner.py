@@ -26,7 +26,7 @@ from cl_bench.contract.records import StepRecord
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.stream import Course, Stream
 from cl_bench.contract.text import config_hash
-from cl_bench.execution.collapse import CollapseWatch
+from cl_bench.execution.collapse import CollapseWatch, EndlessWatch
 from cl_bench.execution.evaluation_rows import Row
 from cl_bench.execution.evaluator import Evaluation, Evaluator
 from cl_bench.execution.preflight import (
@@ -73,6 +73,7 @@ class Runner:
         self._course = _course(stream, config)
         self._evaluator = _evaluator(policy, self._course, config)
         self._collapse = CollapseWatch(policy.model.config.get_text_config().vocab_size)
+        self._endless = EndlessWatch(policy.stop_tokens, config.learning.max_new_tokens)
         # A learner may look at exercises of coming steps, to score prompts on them; the first of
         # these steps is the one at hand.
         steps = ceil(config.learning.exercises_ahead / config.learning.problems_per_step)
@@ -210,6 +211,7 @@ class Runner:
             raise self._diverged(error, steps, self._step) from error
         self._time("evaluate", started)
         self._progress.evaluated(self._step, evaluation)
+        self._endless.see(evaluation.evaluations)
         self._commit(at, steps, evaluation)
 
     def _diverged(self, error: DivergedError, rows: list[Row], step: int) -> DivergedError:

@@ -3,6 +3,17 @@
 After GEPA (arXiv 2507.19457, algorithm 1) as the fast channel of fast-slow training. It differs in
 this: the optimiser is not run to convergence but for a few proposals at a time, and between rounds
 the policy may change; so a round starts from the last population and scores all of it anew.
+
+What the scores of prompts are worth, and how many rewrites there are:
+
+- GEPA scores on a Pareto set apart from the feedback's. Here, by default, the exercises that score
+  prompts are those that feedback comes from, so that a score also counts what a prompt took over
+  from just these exercises; `feedback_exercises` sets the two apart.
+- Each is answered once (`round_samples`): the standard error of a score on 16 exercises is up to
+  12.5 points. What is kept and what is best is decided by such scores.
+- `proposals` are minibatches drawn, not rewrites: one whose responses are all right has no mistake
+  to learn from and is skipped, as in GEPA. The better a prompt, the fewer rewrites: the embedded
+  model's prompts asked for 23 to 43 of 135. A run's summary counts both.
 """
 
 from __future__ import annotations
@@ -94,7 +105,8 @@ class FastWeights:
         """Evolve the population once, under the policy's current weights.
 
         The first `config.round_exercises` of `exercises` score every prompt; minibatches for
-        reflection are drawn from all of them. Raises `UsageError` without exercises; an error of
+        reflection are drawn from all of them, or with `config.feedback_exercises` from the others.
+        Raises `UsageError` without exercises; an error of
         the policy or a judge passes and leaves the population as it was.
         """
         if not exercises:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import ceil
+from statistics import fmean
 from typing import Any, cast
 
 from gepa.api import optimize
@@ -33,6 +35,14 @@ from cl_bench.fast.rollouts import PromptTester
 from cl_bench.fast.settings import FastConfig
 
 Evaluation = EvaluationBatch[JudgedRollout, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An exercise as a candidate is asked it: so many times, and scored by the mean."""
+
+    exercise: Exercise
+    times: int = 1
 
 
 @dataclass(frozen=True)
@@ -67,21 +77,24 @@ def evolve(
     """Score `population` anew, let gepa make `config.proposals` proposals, and return the pool.
 
     `population` holds distinct texts, the oldest first. The first `config.round_exercises` of
-    `exercises` are the validation set; minibatches come from all of them. `wave` proposals share
+    `exercises` are the validation set. Minibatches come from all of them or, with
+    `config.feedback_exercises`, from the others, as far as there are any. `wave` proposals share
     their generations: 1 is classic GEPA, where each may build on the one before. Errors of the
     policy, a judge or a reflector pass; failed reflections are counted in the ledger.
     """
-    validation = exercises[: config.round_exercises]
+    scoring, others = exercises[: config.round_exercises], exercises[config.round_exercises :]
+    feedback = others if config.feedback_exercises and others else exercises
+    validation = [_Asked(exercise, config.round_samples) for exercise in scoring]
     # One generation for the whole population, instead of gepa's one for each candidate.
-    scored = [*map(_evaluation, tester.try_out([(text, validation) for text in population]))]
+    scored = _evaluate(tester, [(text, validation) for text in population])
     log = rewriter.log = RoundLog(pool=set(population))
     rewriter.fits = lambda text: tester.fits(text, exercises)
     warm_start = _WarmStart([*zip(population[1:], scored[1:], strict=True)])
     with faults_escape():
         result: GEPAResult[str, int] = optimize(
             seed_candidate={COMPONENT: population[0]},
-            trainset=list(exercises),
-            valset=list(validation),
+            trainset=[_Asked(exercise) for exercise in feedback],
+            valset=validation,
             adapter=_Adapter(tester, scored[0]),
             reflection_strategy=rewriter,
             acceptance_criterion=Acceptance(log),
@@ -113,15 +126,27 @@ def _evolution(result: GEPAResult[str, int], population: Sequence[str], log: Rou
     return Evolution(texts, scores, means, sorted(frontier), log)
 
 
-def _evaluation(rollouts: list[JudgedRollout]) -> Evaluation:
+def _evaluate(
+    tester: PromptTester, items: Sequence[tuple[str, Sequence[_Asked]]]
+) -> list[Evaluation]:
+    """Return an evaluation for each (prompt, exercises), all of one generation."""
+    tried = tester.try_out(
+        [(text, [one.exercise for one in asked for _ in range(one.times)]) for text, asked in items]
+    )
+    return [_evaluation(asked, rollouts) for (_, asked), rollouts in zip(items, tried, strict=True)]
+
+
+def _evaluation(asked: Sequence[_Asked], rollouts: Sequence[JudgedRollout]) -> Evaluation:
+    left = iter(rollouts)
+    groups = [list(islice(left, one.times)) for one in asked]
     return EvaluationBatch(
-        outputs=[rollout.response for rollout in rollouts],
-        scores=[rollout.verdict.score for rollout in rollouts],
-        trajectories=rollouts,
+        outputs=[group[0].response for group in groups],
+        scores=[fmean(rollout.verdict.score for rollout in group) for group in groups],
+        trajectories=[group[0] for group in groups],
     )
 
 
-class _Adapter(GEPAAdapter[Exercise, JudgedRollout, str]):
+class _Adapter(GEPAAdapter[_Asked, JudgedRollout, str]):
     """gepa's door to the policy. `seed_evaluation` is the first candidate's, already measured."""
 
     propose_new_texts = None  # gepa's optional hook; the `Rewriter` proposes
@@ -131,19 +156,16 @@ class _Adapter(GEPAAdapter[Exercise, JudgedRollout, str]):
 
     def evaluate(  # gepa 0.1 calls this for the seed candidate only
         self,
-        batch: list[Exercise],
+        batch: list[_Asked],
         candidate: dict[str, str],
         capture_traces: bool = False,
     ) -> Evaluation:
         return self._seed_evaluation
 
-    def batch_evaluate(
-        self, items: list[tuple[dict[str, str], list[Exercise]]]
-    ) -> list[Evaluation]:
-        rollouts = self._tester.try_out(
-            [(candidate[COMPONENT], batch) for candidate, batch in items]
+    def batch_evaluate(self, items: list[tuple[dict[str, str], list[_Asked]]]) -> list[Evaluation]:
+        return _evaluate(
+            self._tester, [(candidate[COMPONENT], batch) for candidate, batch in items]
         )
-        return [*map(_evaluation, rollouts)]
 
     def make_reflective_dataset(
         self,
@@ -170,9 +192,9 @@ class _Waves:
         self,
         state: State,
         candidate_selector: CandidateSelector,
-        batch_sampler: BatchSampler[int, Exercise],
-        trainset: DataLoader[int, Exercise],
-    ) -> list[ProposalTask[int, Exercise]]:
+        batch_sampler: BatchSampler[int, _Asked],
+        trainset: DataLoader[int, _Asked],
+    ) -> list[ProposalTask[int, _Asked]]:
         tasks = []
         # The last wave may be smaller.
         for _ in range(min(self._wave, self._config.proposals - state.i * self._wave)):
@@ -182,7 +204,7 @@ class _Waves:
             tasks.append(ProposalTask(parent, candidate, ids, trainset.fetch(ids)))
         return tasks
 
-    def _minibatch(self, trainset: DataLoader[int, Exercise]) -> list[int]:
+    def _minibatch(self, trainset: DataLoader[int, _Asked]) -> list[int]:
         """Return exercises not drawn since the last shuffle; shuffle if too few are left."""
         size = self._config.reflection_batch
         if len(self._left) < size:

@@ -22,6 +22,16 @@ class FastConfig(LearnerConfig):
     round_exercises: int = setting(
         16, "Exercises on which a round scores every prompt.", (1, 100_000)
     )
+    round_samples: int = setting(
+        1,
+        "Responses to each of these exercises, of which a score is the mean.",
+        (1, 1_000),
+    )
+    feedback_exercises: int = setting(
+        0,
+        "Further exercises that feedback comes from; 0: it comes from those that score.",
+        (0, 100_000),
+    )
     refill: bool = setting(
         True, "Fill a Pareto frontier of fewer than K prompts with the next best by mean."
     )
@@ -44,7 +54,7 @@ class FastConfig(LearnerConfig):
 
     @property
     def exercises_ahead(self) -> int:
-        return self.round_exercises
+        return self.round_exercises + self.feedback_exercises
 
 
 def reflection_lm(config: LearnerConfig) -> ReflectionLM:

@@ -20,9 +20,9 @@ from torch import Tensor
 
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.prompts import Message
-from cl_bench.contract.task import Verdict
+from cl_bench.contract.task import Verdict, judged
 from cl_bench.contract.text import well_formed
-from cl_bench.model.chat_templates import settle_template
+from cl_bench.model.chat_templates import opened_thought, settle_template, turn_end
 from cl_bench.model.loading import load, quiet
 from cl_bench.model.memory import return_what_is_freed, scoring_rows
 from cl_bench.model.samplers.protocol import Sampler
@@ -45,7 +45,8 @@ class Rollout:
     prompt_ids: tuple[int, ...]
     completion_ids: tuple[int, ...]
     text: str
-    """The response as it is judged: without special tokens and surrounding space."""
+    """The response without special tokens and surrounding space. It begins with the tag of a
+    thought if its model thinks, whether the model or the template opened it."""
     truncated: bool
     log_probs: tuple[float, ...] = ()
     """One for each token of the response, from its sampler (see `Sampled`)."""
@@ -58,8 +59,8 @@ class Rollout:
         return len(self.prompt_ids) + len(self.completion_ids)
 
     def judged_by(self, judge: Callable[[str], Verdict]) -> Verdict:
-        """Return the verdict of `judge`, with a note if the response was cut off."""
-        return judge(self.text).of_response(truncated=self.truncated)
+        """Return the verdict of `judge` on the response (see `cl_bench.contract.task.judged`)."""
+        return judged(judge, self.text, truncated=self.truncated)
 
 
 class Policy:
@@ -78,6 +79,7 @@ class Policy:
     ) -> None:
         self.precision = precision
         settle_template(tokenizer)
+        self._turn_end, self._thought = turn_end(tokenizer), opened_thought(tokenizer)
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token
         tokenizer.padding_side = "left"  # so that all responses begin in the same column
@@ -158,10 +160,20 @@ class Policy:
 
     @property
     def end_ids(self) -> set[int]:
-        """The tokens that end a response."""
+        """The tokens that end a response: those that the model declares, and the template's.
+
+        Many a model declares the end of a text and ends its turns with another token.
+        """
         ends = self.model.generation_config.eos_token_id
         listed = ends if isinstance(ends, list) else [ends]
-        return {end for end in (*listed, self.tokenizer.eos_token_id) if end is not None}
+        every = (*listed, self.tokenizer.eos_token_id, self._turn_end)
+        return {end for end in every if end is not None}
+
+    @property
+    def stop_tokens(self) -> dict[str, int]:
+        """`end_ids` by their texts, for manifests and messages."""
+        ends = sorted(self.end_ids)
+        return dict(zip(self.tokenizer.convert_ids_to_tokens(ends), ends, strict=True))
 
     def generate(
         self,
@@ -196,12 +208,14 @@ class Policy:
         sampled = self.sampler.sample(
             prompts, max_new_tokens=max_new_tokens, temperature=temperature, from_base=from_base
         )
-        texts = self.tokenizer.batch_decode([s.tokens for s in sampled], skip_special_tokens=True)
+        # Without the end token, which not every tokenizer counts among the special ones.
+        said = [done.tokens[:-1] if done.ended else done.tokens for done in sampled]
+        texts = self.tokenizer.batch_decode(said, skip_special_tokens=True)
         return [
             Rollout(
                 tuple(prompt),
                 tuple(done.tokens),
-                text.strip(),
+                f"{self._thought}{text}".strip(),
                 not done.ended,
                 tuple(done.log_probs),
                 done.entropy,

@@ -20,8 +20,10 @@ from cl_bench.analysis.entries import (
     own_metrics,
     read_entry,
 )
+from cl_bench.contract.answers import MOST_CUT_OFF
 from cl_bench.contract.errors import ClBenchError
 from cl_bench.contract.registry import REFERENCE_LEARNER
+from cl_bench.metrics.quantities import SHARE
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import (
     Board,
@@ -108,7 +110,10 @@ def _board(
         reference=label,
         columns=shown,
         rows=tuple(rows),
-        notes=(*notes, *seeds_note(rows), *code_note(entries), *notes_elsewhere(group, others)),
+        notes=(
+            *(*notes, *seeds_note(rows), *cut_off_note(rows)),
+            *(*code_note(entries), *notes_elsewhere(group, others)),
+        ),
     )
     return board, duplicates
 
@@ -237,6 +242,18 @@ def seeds_note(rows: Iterable[BoardRow]) -> list[str]:
         "before training. Rank intervals compare the seeds that two rows share"
     )
     return [note]
+
+
+def cut_off_note(rows: Iterable[BoardRow]) -> list[str]:
+    """A note on rows most of whose responses were cut off at the stream's end."""
+    shares = {row.label: row.values["truncation_rate"] for row in rows}
+    said = ", ".join(
+        f"{label} {SHARE.text(share.value)}"
+        for label, share in shares.items()
+        if not isinstance(share, Undefined) and share.value > MOST_CUT_OFF
+    )
+    note = f"At the end most responses are cut off at the length limit, before they end: {said}"
+    return [note] if said else []
 
 
 def code_note(entries: Iterable[RunEntry]) -> list[str]:

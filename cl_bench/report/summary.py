@@ -14,7 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from cl_bench.analysis.plugin_metrics import plugin_metrics, plugin_quantity
+from cl_bench.contract.answers import MANY_CUT_OFF, MOST_CUT_OFF
 from cl_bench.contract.text import abbreviated, printable
+from cl_bench.execution.collapse import cut_off_advice
 from cl_bench.metrics import METRICS as MATRIX_METRICS
 from cl_bench.metrics.attribution import ChannelAttribution
 from cl_bench.metrics.continual import average_accuracy, bwt_gem, forgetting_max
@@ -31,7 +33,14 @@ from cl_bench.metrics.quantities import (
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.terminal import heading, plain_text, section, table
 from cl_bench.store.run_tables import RunTables
-from cl_bench.store.views import attributions, matrix_of, probe_accuracy, stream_rows
+from cl_bench.store.views import (
+    Rewrites,
+    attributions,
+    matrix_of,
+    probe_accuracy,
+    rewrites,
+    stream_rows,
+)
 
 PROMPTS = ("learner", "seed")
 METRICS: Mapping[str, Callable[[ArrayLike], float | Undefined]] = {
@@ -44,8 +53,15 @@ METRICS: Mapping[str, Callable[[ArrayLike], float | Undefined]] = {
 _UNDER = ("learner's prompt", "seed prompt")
 _CHANNELS = ("", "RL (slow weights)", "prompts (fast weights)", "both")
 _FORMS = {"format_rate": "answer in a form", "truncation_rate": "cut off at the limit"}
-_MANY = 0.05
-"""Share of responses cut off above which a summary says so."""
+_REWRITES = {
+    "rounds": "rounds",
+    "proposed": "proposed",
+    "skipped": "skipped: no mistake",
+    "asked": "asked",
+    "failed": "failed",
+    "repeated": "repeated",
+    "accepted": "accepted",
+}
 _SPENT = {
     "rollouts": "rollouts",
     "prompt_tokens": "tokens read",
@@ -92,8 +108,12 @@ class Summary:
     form: pd.DataFrame
     """How responses ended under the learner's prompt: a row per domain of the stream, the shares
     `format_rate` and `truncation_rate` at the start and at the last evaluation."""
+    cut_off_advice: str
+    """What to do if responses are cut off."""
     spent: Mapping[str, Mapping[str, float]]
     """By channel (slow, fast), then by the fields of `Spend`."""
+    rewrites: Rewrites | None
+    """What became of the proposals of rewrites; None of a run without rounds."""
     seconds: Mapping[str, float]
     """Wall time by phase, longest first."""
 
@@ -112,7 +132,8 @@ class Summary:
             *self._forms(),
             *section("Over the stream", ("", *_UNDER, ""), self._metric_rows()),
             *section("Spent on learning", _CHANNELS, self._spent_rows()),
-            *map(Text, self._failures()),
+            *section("Rewrites of prompts", tuple(_REWRITES.values()), self._rewritten()),
+            *map(Text, [*self._cut_off(), *self._failures()]),
             Text(self._time_line()),
         )
 
@@ -160,7 +181,7 @@ class Summary:
 
     def _forms(self) -> list[RenderableType]:
         """How responses ended, where a domain asks for a form or many are cut off."""
-        told = self.form["format_rate"].notna() | (self.form["truncation_rate"] > _MANY)
+        told = self.form["format_rate"].notna() | (self.form["truncation_rate"] > MANY_CUT_OFF)
         if not told.any():
             return []
         short = abbreviated(self.form["domain"])
@@ -171,11 +192,25 @@ class Summary:
         title = "Responses under the learner's prompt, at the start → at the end"
         return section(title, ("domain", *_FORMS.values()), rows)
 
+    def _cut_off(self) -> list[str]:
+        """A line if most responses to a domain were cut off at the last evaluation."""
+        last = self.form.drop_duplicates("domain", keep="last")
+        most = last["domain"][last["truncation_rate"] > MOST_CUT_OFF]
+        if most.empty:
+            return []
+        short = abbreviated(self.form["domain"])
+        domains = ", ".join(printable(short[domain]) for domain in most)
+        return [f"Most responses on {domains} do not end by themselves. {self.cut_off_advice}"]
+
     def _spent_rows(self) -> Iterator[Sequence[str]]:
         for name, label in _SPENT.items():
             slow, fast = (self.spent[channel][name] for channel in ("slow", "fast"))
             of = SECONDS if name == "seconds" else COUNT
             yield label, *map(of.text, (slow, fast, slow + fast))
+
+    def _rewritten(self) -> Iterator[Sequence[str]]:
+        if self.rewrites:
+            yield [COUNT.text(getattr(self.rewrites, name)) for name in _REWRITES]
 
     def _failures(self) -> list[str]:
         """A line if a reflection failed: numbers of a run that lacked rewrites compare badly."""
@@ -217,7 +252,15 @@ def summarise(directory: RunTables) -> Summary:
         kl={prompt: _last_kl(evaluations, prompt) for prompt in PROMPTS},
         deployed=_deployed(evaluations),
         form=_form(evaluations),
+        cut_off_advice=cut_off_advice(
+            manifest.get("stop_tokens", ()), manifest["config"]["learning"]["max_new_tokens"]
+        ),
         spent=_spent(directory.table("ledger")),
+        rewrites=rewrites(
+            directory.table("prompts"),
+            directory.table("ledger"),
+            manifest["config"]["learning"].get("proposals", 0),
+        ),
         seconds=_seconds(directory.table("timing")),
     )
 

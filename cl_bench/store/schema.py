@@ -238,7 +238,9 @@ TRANSCRIPTS = _table(
     sample=_integer("number", "Which of the responses to this problem, from 0."),
     system_prompt=_text("text", "The system prompt that the model was given."),
     problem=_text("text", "The user's message: the problem as the model was given it."),
-    response=_text("text", "The response, as the verifier was given it."),
+    response=_text(
+        "text", "The response; the verifier was given what follows its thought, if it has one."
+    ),
     score=_SCORE,
     answer=_ANSWER,
     feedback=_text(

@@ -1,4 +1,4 @@
-"""What the tables `evaluations` and `items` hold, by the question it answers.
+"""What the tables of a run hold, by the question it answers.
 
 The rows that say what a run learned are those of its own problems and of the policy in training;
 whoever reads the tables takes them with `stream_rows`.
@@ -7,6 +7,7 @@ whoever reads the tables takes them with `stream_rows`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,42 @@ from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+@dataclass(frozen=True)
+class Rewrites:
+    """The rewrites of prompts in a run, from proposals down to those that were accepted."""
+
+    rounds: int
+    proposed: int
+    """Minibatches drawn."""
+    skipped: int
+    """Those without a mistake to learn from; with a budget of tokens, also those after its end."""
+    asked: int
+    """Asked of the reflection LM."""
+    failed: int
+    repeated: int
+    """Equal to a prompt at hand."""
+    accepted: int
+    """Better than their parent on the minibatch."""
+
+
+def rewrites(prompts: pd.DataFrame, ledger: pd.DataFrame, proposals: int) -> Rewrites | None:
+    """The rewrites of a run that makes `proposals` in a round; None without a round.
+
+    A failure that an older run did not count is 0.
+    """
+    if prompts.empty:
+        return None
+    rounds = int(prompts["round"].nunique())
+    fast = ledger[ledger["channel"] == "fast"].filter(like="reflection_").fillna(0).max()
+    asked, failed, repeated = (
+        int(fast[f"reflection_{name}"]) for name in ("calls", "failures", "repeats")
+    )
+    new = prompts[(prompts["prompt_id"] > 0) & prompts["score"].notna()]
+    proposed = rounds * proposals
+    accepted = int(new["prompt_id"].nunique())
+    return Rewrites(rounds, proposed, proposed - asked, asked, failed, repeated, accepted)
 
 
 def is_stream_row(row: Mapping[str, object]) -> bool:

@@ -59,11 +59,13 @@ def scores(run: CheckedRun) -> None:
     frame, most = run.tables["prompts"], run.learning("round_exercises")
     if not run.own or most is None or not all(map(known, run.domains)):
         return
+    samples = int(run.learning("round_samples") or 1)
     for number, rows in frame[frame["score"].notna()].groupby("round"):
         share = rows["score"].to_numpy(float)
-        counts = range(1, int(most) + 1)
+        counts = range(samples, int(most) * samples + 1, samples)
         if not any(np.abs(share * n - np.round(share * n)).max() < _WHOLE * n for n in counts):
             reason = f"score · n is not whole for any number n of exercises up to {most}"
+            reason += f", {samples} responses to each" if samples > 1 else ""
             run.of_table("prompts", reason, f"round {number}")
         if share.max() == 1:
             _best_kept(run, rows)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from cl_bench.contract.registry import DOMAINS
+from cl_bench.contract.task import judged
 from cl_bench.contract.text import well_formed
 from cl_bench.verify.checked_run import KEYS, ROW, CheckedRun
 from cl_bench.verify.problems import remade
@@ -40,6 +43,8 @@ def responses(run: CheckedRun) -> None:
     """The verifier of today says of a response what it said of it in the run."""
     import pandas as pd
 
+    key = list(KEYS["items"])
+    cut_off = run.tables["items"].drop_duplicates(key).set_index(key)[["truncated"]]
     for (domain, _, setting), every, problems in remade(run, "transcripts"):
         rows = every[every["uid"].isin(problems)]  # the item of another one has a finding
         if rows.empty:
@@ -48,7 +53,12 @@ def responses(run: CheckedRun) -> None:
             seed=run.config.seed, setting=setting, feedback=run.config.feedback
         )
         asked = [problems[uid] for uid in rows["uid"]]
-        verdicts = list(map(task.verify, asked, rows["response"]))
+        verdicts = [
+            judged(partial(task.verify, problem), response, truncated=bool(cut))
+            for problem, response, cut in zip(
+                asked, rows["response"], rows.join(cut_off, on=key)["truncated"].eq(1), strict=True
+            )
+        ]
         right = {
             "problem": [well_formed(problem.prompt) for problem in asked],
             "reference": [well_formed(problem.answer) for problem in asked],

@@ -1,4 +1,4 @@
-"""What counts as a collapsed policy."""
+"""What counts as a collapsed policy, and as one whose responses never end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from cl_bench.contract.errors import DivergedError
 from cl_bench.contract.records import StepRecord
-from cl_bench.execution.collapse import STEPS, CollapseWatch
+from cl_bench.execution.collapse import ENOUGH, STEPS, CollapseWatch, EndlessWatch
 
 
 def record(entropy: float = 1e-5, signal: float = 0.0, reward: float = 0.25) -> StepRecord:
@@ -53,3 +53,22 @@ def test_the_count_can_be_carried_over() -> None:
     watch.hopeless = STEPS - 1
     with pytest.raises(DivergedError, match="Step 7 "):
         watch.see(7, record())
+
+
+def evaluated(share: float, domain: str = "math", count: int = ENOUGH) -> dict[str, object]:
+    row = {"domain": domain, "test_set": "stream", "weights": "trained", "n_samples": 1}
+    return row | {"n_items": count, "truncation_rate": share}
+
+
+def test_responses_that_hardly_ever_end_are_told_once_with_what_to_do(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    watch = EndlessWatch({"<eos>": 2}, 96)
+    retention = evaluated(1.0) | {"test_set": "retention"}
+    watch.see([evaluated(0.85), evaluated(1.0, count=ENOUGH - 1), retention])
+    assert caplog.messages == []
+    watch.see([evaluated(0.2), evaluated(0.95, "code"), evaluated(1.0, "code")])
+    watch.see([evaluated(1.0)])
+    (line,) = caplog.messages
+    for part in ("response on code ends", "96 tokens", "<eos>", "eos_token_id", "--max-new-tokens"):
+        assert part in line

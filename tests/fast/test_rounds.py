@@ -203,3 +203,32 @@ def test_validation_is_the_first_exercises_and_minibatches_come_from_all() -> No
     channel.round(exercises("abcdef"))
     assert len(policy.calls[0]) == 2
     assert sorted(asked) == [f"need {word}" for word in "abcdef"]
+
+
+def test_feedback_may_come_from_exercises_of_its_own() -> None:
+    policy, asked = ScriptedPolicy(), list[str]()
+
+    def reflector(current: str, rollouts: Sequence[JudgedRollout]) -> Reflection:
+        asked.extend(rollout.prompt for rollout in rollouts)
+        return Reflection(current, REFLECTION_TOKENS)
+
+    config = replace(CONFIG, round_exercises=2, feedback_exercises=4)
+    assert config.exercises_ahead == 6
+    channel = fast(policy, reflector, config)
+    channel.round(exercises("abcdef"))
+    assert len(policy.calls[0]) == 2
+    assert {*asked} == {f"need {word}" for word in "cdef"}
+    asked.clear()
+    channel.round(exercises("ab"))  # towards a stage's end there may be no others
+    assert {*asked} == {"need a", "need b"}
+
+
+def test_a_score_is_the_mean_of_all_samples_of_all_exercises() -> None:
+    policy = ScriptedPolicy(luck=0.5)
+    config = replace(CONFIG, round_exercises=3, round_samples=40, proposals=1)
+    channel = fast(policy, says("b"), config)
+    channel.round(exercises("aaa"))
+    assert len(policy.calls[0]) == 3 * 40
+    score = channel.lineage()[0].score
+    assert (score * 120) == pytest.approx(round(score * 120))
+    assert 0.3 < score < 0.7

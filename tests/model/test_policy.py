@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from tokenizers import AddedToken
 
 from cl_bench.contract.errors import ModelError
 from cl_bench.contract.prompts import chat
-from cl_bench.model.named import resolve
+from cl_bench.contract.task import Verdict
+from cl_bench.model.named import EMBEDDED_FOLDER, resolve
 from cl_bench.model.policy import Policy, Rollout
+from tests.model.samplers.doubles import Scripted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -153,6 +156,106 @@ def test_a_response_ends_at_its_first_end_token_or_is_marked_truncated(policy: P
     for rollout in policy.generate(CHATS * 30, max_new_tokens=40):
         assert rollout.truncated == (end not in rollout.completion_ids)
         assert end not in rollout.completion_ids[:-1]
+
+
+def ending(policy: Policy, template: str) -> Policy:
+    """The same model, whose declared end is padding and whose chats follow another template."""
+    policy.model.generation_config.eos_token_id = policy.tokenizer.pad_token_id
+    policy.tokenizer.eos_token = policy.tokenizer.pad_token
+    policy.tokenizer.chat_template = template
+    return Policy(policy.model, policy.tokenizer)
+
+
+USER_TURN = "{% if message.role != 'assistant' %}<|user|> {{ message.content }}{% endif %}"
+ENDS = {
+    "at once": "<|assistant|>{{ message.content }}<|end|>",
+    "after a space": "<|assistant|> {{ message.content }} <|end|>\n",
+    "between turns": "<|assistant|>{{ message.content }}{% if not loop.last %}<|end|>{% endif %}",
+}
+
+
+@pytest.mark.parametrize("turn", ENDS.values(), ids=ENDS)
+def test_the_token_that_ends_a_turn_in_the_template_ends_a_response_whatever_is_declared(
+    policy: Policy, turn: str
+) -> None:
+    end = policy.tokenizer.convert_tokens_to_ids("<|end|>")
+    template = (
+        "{% for message in messages %}"
+        f"{USER_TURN}{{% if message.role == 'assistant' %}}{turn}{{% endif %}}"
+        "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    )
+    other = ending(policy, template)
+    assert other.end_ids == {end, policy.tokenizer.pad_token_id}
+    torch.manual_seed(0)
+    for rollout in other.generate(CHATS[1:] * 30, max_new_tokens=40):
+        assert rollout.truncated == (rollout.completion_ids[-1] not in other.end_ids)
+        assert end not in rollout.completion_ids[:-1]
+
+
+@pytest.mark.parametrize("declared", [0, [0, 3], None])
+def test_a_model_that_declares_another_end_says_what_it_said(
+    declared: int | list[int] | None, tmp_path: Path
+) -> None:
+    """The embedded model ends its turns with token 1, as its template does."""
+    shutil.copytree(EMBEDDED_FOLDER, tmp_path / "model")
+    for name, change in (
+        ("config.json", {"eos_token_id": declared}),
+        ("generation_config.json", {"eos_token_id": declared}),
+        ("tokenizer_config.json", {"eos_token": "<|pad|>"}),
+    ):
+        file = tmp_path / "model" / name
+        file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    asked = [chat("solve step by step .", "math : one f : 4")] * 24
+    said = []
+    for folder in (EMBEDDED_FOLDER, tmp_path / "model"):
+        torch.manual_seed(0)
+        said.append(Policy.load(str(folder)).generate(asked, max_new_tokens=96))
+    assert said[0] == said[1]
+    assert sum(rollout.truncated for rollout in said[1]) < 3
+
+
+PLAIN = {
+    "plain text": "{{ message.role }} : {{ message.content }}\n",
+    "no assistant": "{% if message.role == 'assistant' %}{{ raise_exception('no') }}{% endif %}"
+    "<|user|>{{ message.content }}",
+}
+
+
+@pytest.mark.parametrize("turn", PLAIN.values(), ids=PLAIN)
+def test_a_template_that_ends_no_turn_by_a_token_adds_none(policy: Policy, turn: str) -> None:
+    template = f"{{% for message in messages %}}{turn}{{% endfor %}}"
+    assert ending(policy, template).end_ids == {policy.tokenizer.pad_token_id}
+
+
+@pytest.mark.parametrize("special", [True, False])
+def test_the_end_of_a_turn_is_no_part_of_the_text(policy: Policy, special: bool) -> None:
+    end = int(policy.tokenizer.eos_token_id)
+    said = policy.tokenizer("answer 4", add_special_tokens=False)["input_ids"]
+    if not special:  # as some tokenizers have it: a token of its own, but not a special one
+        policy.tokenizer.add_tokens(AddedToken("<|end|>", special=False))
+    policy.sampler = Scripted([*said, end])
+    (rollout,) = policy.generate(CHATS[:1], max_new_tokens=9)
+    assert (rollout.text, rollout.truncated) == ("answer 4", False)
+
+
+def test_a_thought_that_the_template_opens_is_in_the_text_and_out_of_judgement(
+    policy: Policy,
+) -> None:
+    policy.tokenizer.chat_template += "{% if add_generation_prompt %}<think>\n{% endif %}"
+    thinking = Policy(policy.model, policy.tokenizer)
+    for said, judged in (("answer 3</think>answer 4", "answer 4"), ("answer 3", "")):
+        ids = policy.tokenizer(said, add_special_tokens=False)["input_ids"]
+        thinking.sampler = Scripted([*ids, policy.tokenizer.eos_token_id])
+        (rollout,) = thinking.generate(CHATS[:1], max_new_tokens=99)
+        assert rollout.text == f"<think>{said}"
+        heard: list[str] = []
+
+        def judge(text: str, heard: list[str] = heard) -> Verdict:
+            heard.append(text)
+            return Verdict(0.0, "", None)
+
+        rollout.judged_by(judge)
+        assert heard == [judged]
 
 
 def test_sampling_uses_the_exact_distribution_of_the_model(policy: Policy) -> None:

@@ -319,3 +319,11 @@ def test_variations_of_a_setting_are_called_by_what_they_vary(tmp_path: Path) ->
         write_run(tmp_path / str(number), config=config)
     (board,) = leaderboard_of([tmp_path]).boards
     assert sorted(rows(board)) == ["fst", "fst (population=1)", "fst (refill=False)"]
+
+
+def test_rows_whose_responses_are_mostly_cut_off_are_named(tmp_path: Path) -> None:
+    write_run(tmp_path / "fst", cut=0.75)
+    write_run(tmp_path / "rl", learner="rl", cut=0.25)
+    (board,) = leaderboard_of([tmp_path]).boards
+    (note,) = [note for note in board.notes if "cut off" in note]
+    assert note.endswith(": fst 75.0 %")

@@ -14,6 +14,7 @@ from cl_bench.metrics.quantities import NUMBER
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.summary import summarise
 from cl_bench.store.run_directory import RunDirectory
+from cl_bench.store.run_tables import open_run
 
 MakeRun = Callable[..., RunDirectory]
 TWO = [("math", 20), ("code", 20)]
@@ -148,6 +149,36 @@ def test_text_holds_every_headline_number(make_run: MakeRun) -> None:
     ):
         assert shown in text
     assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(("cut", "told"), [(0.75, True), (0.25, False)])
+def test_a_run_whose_responses_are_mostly_cut_off_ends_with_what_to_do(
+    cut: float, told: bool, make_run: MakeRun
+) -> None:
+    text = summarise(make_run(TWO, scores, cut=cut, manifest={"stop_tokens": {"<eos>": 2}})).text()
+    assert "cut off at the limit" in text
+    assert ("Most responses on math, code do not end by themselves" in text) == told
+    assert ("<eos>" in text) == ("--max-new-tokens" in text) == told
+
+
+def test_what_became_of_the_proposals_of_rewrites_is_counted(packed_run: Path) -> None:
+    """Two rounds of two proposals, in each stage one round; see the fixture's README."""
+    run = open_run(packed_run)
+    found = summarise(run).rewrites
+    assert found is not None
+    ledger = run.table("ledger").query("channel == 'fast'")
+    rounds = run.table("prompts")["round"].max()
+    assert (found.rounds, found.proposed) == (rounds, 2 * rounds)
+    assert found.asked == ledger["reflection_calls"].max()
+    assert found.proposed == found.skipped + found.asked
+    assert found.asked >= found.failed + found.repeated + found.accepted
+    assert "skipped: no mistake" in summarise(run).text()
+
+
+def test_a_run_without_rounds_tells_of_no_rewrites(make_run: MakeRun) -> None:
+    summary = summarise(make_run(TWO, scores))
+    assert summary.rewrites is None
+    assert "Rewrites" not in summary.text()
 
 
 def test_unfinished_run_says_how_far_it_came_and_what_is_undefined(make_run: MakeRun) -> None:

@@ -32,6 +32,8 @@ _NO_KEY = "none"
 """LiteLLM insists on a key, even for an endpoint that wants none."""
 _AGAIN = (408, 409, 425, 429)
 """HTTP statuses below 500 after which another attempt may succeed."""
+_CUT = ("length", "content_filter")
+"""Reasons to finish (LiteLLM says them as OpenAI does) of replies that are not whole."""
 
 Count = Callable[[str], int]
 """Counts the tokens of a text by the run's own tokenizer, for endpoints that report no usage."""
@@ -60,7 +62,7 @@ class LocalModel:
         with torch.random.fork_rng(devices=cards):
             torch.manual_seed(hashed_rng("reflect", self._seed, number, attempt).getrandbits(32))
             (reply,) = self._lm.generate([messages], max_new_tokens=room)
-        return Answer(reply.text, reply.length)
+        return Answer(reply.text, reply.length, reply.truncated)
 
 
 class ChatEndpoint:
@@ -165,7 +167,8 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 def _answer(body: Any, messages: Sequence[Message], count: Count) -> Answer:
     """Return the reply in a chat completion; raise `AttemptError` for anything else."""
     try:
-        text = body["choices"][0]["message"]["content"] or ""
+        choice = body["choices"][0]
+        text = choice["message"]["content"] or ""
         if not isinstance(text, str):
             raise TypeError
     except (KeyError, IndexError, TypeError):
@@ -174,7 +177,7 @@ def _answer(body: Any, messages: Sequence[Message], count: Count) -> Answer:
     total = usage.get("total_tokens") if isinstance(usage, dict) else None
     if isinstance(total, bool) or not isinstance(total, int) or total < 1:
         total = count(text) + sum(count(message["content"]) for message in messages)
-    return Answer(text, total)
+    return Answer(text, total, choice.get("finish_reason") in _CUT)
 
 
 def _litellm() -> Any:

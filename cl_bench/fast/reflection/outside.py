@@ -18,7 +18,6 @@ from cl_bench.contract.redaction import redacted, short_line
 from cl_bench.fast.reflection.reflector import (
     JudgedRollout,
     Reflection,
-    fault_of,
     read_reply,
     request_messages,
 )
@@ -38,6 +37,8 @@ class Answer:
 
     text: str
     tokens: int
+    cut: bool = False
+    """Whether it was cut off: by its limit, or by a filter of the endpoint."""
 
 
 class AttemptError(Exception):
@@ -101,7 +102,8 @@ class OutsideReflector:
                 journal.append(entry)
         if entry.outcome == "failed":
             raise ReflectionError(entry.reason, entry.detail, tokens=entry.tokens)
-        return Reflection(read_reply(self._style, entry.text), entry.tokens)
+        text, fault = read_reply(self._style, entry.text)
+        return Reflection(text, entry.tokens, fault)
 
     def _make(self, call: Call, current: str) -> RecordedCall:
         """Attempt the call until a usable text comes, or no attempt can help or is left."""
@@ -150,7 +152,7 @@ class OutsideReflector:
             return failure, None
         # Half a surrogate pair is valid JSON, but tables and tokenizers refuse it.
         text = redacted(answer.text).encode("utf-8", "replace").decode("utf-8")
-        fault = fault_of(read_reply(self._style, text))
+        _, fault = read_reply(self._style, text, cut=answer.cut)
         return (AttemptError(fault) if fault else None), Answer(text, answer.tokens)
 
 

@@ -16,6 +16,7 @@ from cl_bench.contract.journal import Style
 from cl_bench.contract.prompts import Message, chat, reflection
 from cl_bench.contract.task import Verdict
 from cl_bench.contract.text import one_line
+from cl_bench.contract.thoughts import after_thought
 
 if TYPE_CHECKING:
     from cl_bench.model.policy import Policy, Rollout
@@ -56,8 +57,8 @@ past."""
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _LISTED = re.compile(r"(?:\A|(?<=[.!:] )|(?<=\n))[0-9][.)] ")
 """The number of an item in a list."""
-_LANGUAGE = re.compile(r"\A[\w+-]*\n")
-_FENCE = "```"
+_FENCE = re.compile(r"```(?:(?P<language>[\w+-]+)\n)?")
+"""A fence, with the language tag of one that opens."""
 _LOW = 0.5
 """Temperature at which a brief request is repeated; greedy decoding would repeat its reply."""
 _REQUEST = """\
@@ -137,6 +138,7 @@ class BaseReflector:
     accepts only a reply that reads as instructions (`instruction_fault`). If `style` is None, it is
     the `reflection_style` of the tokenizer's config, else "brief". An unusable reply is sampled
     anew up to `retries` times; a brief one is decoded greedily first, then at a low temperature.
+    A reply is unusable too if it was cut off, or is a thought without an end.
     """
 
     def __init__(self, policy: Policy, style: Style | None = None, *, retries: int = 0) -> None:
@@ -154,7 +156,7 @@ class BaseReflector:
         """
         answers = self._sample(requests, again=False)
         for _ in range(self._retries):
-            again = [place for place, answer in enumerate(answers) if fault_of(answer.text)]
+            again = [place for place, answer in enumerate(answers) if answer.fault]
             if not again:
                 break
             sampled = self._sample([requests[place] for place in again], again=True)
@@ -182,12 +184,12 @@ class BaseReflector:
         ]
 
     def _read(self, reply: Rollout, rollouts: Sequence[JudgedRollout]) -> Reflection:
-        """Return the new instructions, or an empty text and a fault for an unusable brief reply."""
-        text = read_reply(self.style, reply.text)
-        fault = instruction_fault(text, rollouts) if self.style == "brief" else ""
-        if fault:
-            return Reflection("", reply.length, f"no instruction ({fault})")
-        return Reflection(text, reply.length)
+        """Return the new instructions, or an empty text and the fault of an unusable reply."""
+        text, fault = read_reply(self.style, reply.text, cut=reply.truncated)
+        if not fault and self.style == "brief":
+            unfit = instruction_fault(text, rollouts)
+            fault = f"no instruction ({unfit})" if unfit else ""
+        return Reflection("" if fault else text, reply.length, fault)
 
 
 def declared_style(policy: Policy, otherwise: Style) -> Style:
@@ -207,9 +209,19 @@ def request_messages(
     return chat("", _REQUEST.format(current=current, transcript=_transcript(rollouts)))
 
 
-def read_reply(style: Style, reply: str) -> str:
-    """Return the new instructions in a reply."""
-    return reply.strip() if style == "rules" else fenced(reply).strip("\"' \n")
+def read_reply(style: Style, reply: str, *, cut: bool = False) -> tuple[str, str]:
+    """Return the new instructions in a reply, and why they cannot be used (empty if they can).
+
+    They stand after the reply's thought, if it has one. `cut` says that the reply was cut off at
+    its limit: what is there of it is no whole instruction.
+    """
+    if cut:
+        return "", "a reply that was cut off at its limit"
+    said = after_thought(reply)
+    if said is None:
+        return "", "a thought without an end"
+    text = said.strip() if style == "rules" else fenced(said).strip("\"' \n")
+    return text, fault_of(text)
 
 
 def fault_of(text: str) -> str:
@@ -245,15 +257,19 @@ def feedback_lines(rollouts: Sequence[JudgedRollout]) -> list[str]:
 
 
 def fenced(reply: str) -> str:
-    """Return the text between the first and the last ``` fence, without a language tag.
+    """Return the last text between ``` fences, without a language tag; other fences may be in it.
 
     A fence that is never closed reaches to the end; without any fence the whole reply is returned.
     """
-    _, opening, rest = reply.partition(_FENCE)
-    if not opening:
-        return reply.strip()
-    inside = rest.rpartition(_FENCE)[0] if _FENCE in rest else rest
-    return _LANGUAGE.sub("", inside).strip()
+    begin, end, depth = 0, len(reply), 0
+    for fence in _FENCE.finditer(reply):
+        opens = depth == 0 or bool(fence["language"])
+        if opens and depth == 0:
+            begin, end = fence.end(), len(reply)
+        depth += 1 if opens else -1
+        if depth == 0:
+            end = fence.start()
+    return reply[begin:end].strip()
 
 
 def _failing_first(rollouts: Sequence[JudgedRollout]) -> list[JudgedRollout]:

@@ -26,7 +26,7 @@ class Reply:
     """Seconds for which the body is preceded by a space every tenth."""
 
 
-def completion(text: str | None, *, tokens: int | None = 30) -> str:
+def completion(text: str | None, *, tokens: int | None = 30, finish: str = "stop") -> str:
     """The body of a chat completion; without `tokens` the server reports no usage."""
     body: dict[str, Any] = {
         "id": "chatcmpl-1",
@@ -36,7 +36,7 @@ def completion(text: str | None, *, tokens: int | None = 30) -> str:
         "choices": [
             {
                 "index": 0,
-                "finish_reason": "stop",
+                "finish_reason": finish,
                 "message": {"role": "assistant", "content": text},
             }
         ],
@@ -68,9 +68,11 @@ class Server:
     """When they came, in seconds."""
 
     @staticmethod
-    def completion(text: str | None, *, tokens: int | None = 30, delay: float = 0.0) -> Reply:
+    def completion(
+        text: str | None, *, tokens: int | None = 30, finish: str = "stop", delay: float = 0.0
+    ) -> Reply:
         """A good answer with that text."""
-        return Reply(completion(text, tokens=tokens), delay=delay)
+        return Reply(completion(text, tokens=tokens, finish=finish), delay=delay)
 
     @staticmethod
     def error(status: int, message: str = "sorry", **headers: str) -> Reply:

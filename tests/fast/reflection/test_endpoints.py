@@ -117,6 +117,26 @@ def test_a_useless_text_is_asked_for_again_and_its_tokens_are_counted(
     assert len(server.requests) == 4
 
 
+@pytest.mark.parametrize("finish", ["length", "content_filter"])
+def test_an_answer_that_was_cut_off_is_asked_for_again_and_its_tokens_are_counted(
+    finish: str, spec: str, server: Server, tiny_policy: Policy
+) -> None:
+    cut = server.completion("```\nf adds", finish=finish)
+    server.says(cut, server.completion("```f adds 3 ;```"))
+    assert reflector(tiny_policy, spec)("solve .", ROLLOUTS) == Reflection("f adds 3 ;", 60)
+    server.says(cut)
+    failed = fails(reflector(tiny_policy, spec))
+    assert "cut off" in failed.reason
+    assert failed.tokens == 60
+
+
+def test_a_thought_of_an_answer_is_not_read(spec: str, server: Server, tiny_policy: Policy) -> None:
+    server.says(server.completion("<think>\n```\nold\n```\n</think>\n```\nf adds 3 ;\n```"))
+    assert reflector(tiny_policy, spec)("solve .", ROLLOUTS) == RULES
+    server.says(server.completion("<think>\nWhat went wrong here?"))
+    assert "thought" in fails(reflector(tiny_policy, spec)).reason
+
+
 @pytest.mark.parametrize(
     ("body", "content_type"),
     [

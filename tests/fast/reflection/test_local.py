@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from cl_bench.contract.errors import ModelError
+from cl_bench.contract.errors import ModelError, ReflectionError
 from cl_bench.contract.learner import Ledger
 from cl_bench.contract.prompts import SEED_PROMPT, reflection
 from cl_bench.contract.task import Verdict
+from cl_bench.fast.reflection.endpoints import LocalModel
 from cl_bench.fast.reflection.factory import build_reflector
 from cl_bench.fast.reflection.journal import Record, Replay
 from cl_bench.fast.reflection.reflector import JudgedRollout, Reflection, Reflector
@@ -37,18 +38,26 @@ def test_the_embedded_model_writes_the_rule_down_for_another_policy(tiny_policy:
     assert said.tokens > len(tiny_policy.encode([reflection(SEED_PROMPT, ["math"])])[0])
 
 
-def test_answers_depend_on_the_seed_and_the_call_and_on_nothing_else(
-    tiny_policy: Policy, tiny_model: Path
-) -> None:
+def test_answers_depend_on_the_seed_and_the_call_and_on_nothing_else(tiny_model: Path) -> None:
     said = []
+    asked = reflection(SEED_PROMPT, ["math : wrong"])
     for seed in (5, 5, 6):
-        config = FastConfig(reflection_lm=f"local:{tiny_model}", seed=seed)
-        ledger = Ledger()
-        reflector = build_reflector(tiny_policy, config, ledger)
-        said.append([ask(reflector, ledger).text for _ in range(3)])
+        model = LocalModel(str(tiny_model), "cpu", seed)
+        answers = [model.ask(asked, SEED_PROMPT, number=n, attempt=1) for n in (1, 2, 3)]
+        said.append([answer.text for answer in answers])
         torch.rand(1)
     assert said[0] == said[1]
     assert len({*said[0], *said[2]}) == 6
+
+
+def test_a_reply_that_reached_its_limit_is_a_failed_reflection(
+    tiny_policy: Policy, tiny_model: Path
+) -> None:
+    ledger = Ledger()
+    config = FastConfig(reflection_lm=f"local:{tiny_model}", seed=5, reflection_retries=0)
+    with pytest.raises(ReflectionError, match="cut off at its limit") as failed:
+        ask(build_reflector(tiny_policy, config, ledger), ledger)
+    assert failed.value.tokens > 64
 
 
 def test_reflecting_draws_nothing_from_the_runs_generator(tiny_policy: Policy) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from cl_bench.contract.errors import ReflectionError
+from cl_bench.contract.journal import Style
 from cl_bench.contract.prompts import SEED_PROMPT, reflection
 from cl_bench.contract.task import Verdict
 from cl_bench.fast.reflection.reflector import (
@@ -19,6 +20,7 @@ from cl_bench.fast.reflection.reflector import (
     feedback_lines,
     fenced,
     instruction_fault,
+    read_reply,
 )
 from cl_bench.model.policy import Chat, Policy, Rollout
 
@@ -84,7 +86,8 @@ def test_feedback_lines_are_distinct_and_name_failures_first() -> None:
         ("```text\nBe brief.\n```", "Be brief."),
         ("```Be brief.```", "Be brief."),
         ("```\nBe brief.", "Be brief."),
-        ("```\nAnswer like\n```\n9\n```\nonly.\n```", "Answer like\n```\n9\n```\nonly."),
+        ("```\nEnd in\n```python\n9\n```\nonly.\n```", "End in\n```python\n9\n```\nonly."),
+        ("Now:\n```\nThink.\n```\nBetter:\n```\nBe brief.\n```", "Be brief."),
         ("  Be brief.\n", "Be brief."),
         ("``````", ""),
         ("", ""),
@@ -112,6 +115,44 @@ def test_a_transcript_shows_problems_responses_and_feedback(policy: RecordingPol
     request = policy.asked[0][-1]["content"]
     for part in ("Think {well}.", "What is {f} of 4?", "It is 4.", "f adds 3", "score 0.5"):
         assert part in request
+
+
+THOUGHT = "Now it says\n```\nold\n```\nand lacks a rule."
+
+
+@pytest.mark.parametrize("style", ["rules", "transcript", "brief"])
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        (f"<think>\n{THOUGHT}\n</think>\n\nAdd 3.", "Add 3."),
+        (f"{THOUGHT}\n</think>\nAdd 3.", "Add 3."),  # the template opened the thought
+        (f"[THINK]{THOUGHT}[/THINK]Add 3.", "Add 3."),
+        ("Add <think> and </think>.", "Add <think> and </think>."),
+        (f"<think>\n{THOUGHT}", ""),
+    ],
+)
+def test_what_a_thought_says_is_no_part_of_the_instructions(
+    policy: RecordingPolicy, style: Style, reply: str, text: str
+) -> None:
+    policy.scripted = reply
+    fault = "" if text else "a thought without an end"
+    assert BaseReflector(policy, style)("old", [wrong(1)]) == Reflection(text, 5)
+    assert read_reply(style, reply) == (text, fault)
+
+
+def test_a_reply_that_was_cut_off_is_sampled_anew_and_then_a_failure(
+    policy: RecordingPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = [True, True, False]
+
+    def generate(chats: Sequence[Chat], **_: object) -> list[Rollout]:
+        return [Rollout((1, 2, 3), (4, 5), "f adds 3 ;", cut.pop(0)) for _ in chats]
+
+    monkeypatch.setattr(policy, "generate", generate)
+    failed = BaseReflector(policy, retries=1)(SEED_PROMPT, ROLLOUTS)
+    assert (failed.text, failed.tokens) == ("", 2 * 5)
+    assert "cut off" in failed.fault
+    assert BaseReflector(policy, retries=1)(SEED_PROMPT, ROLLOUTS).text == "f adds 3 ;"
 
 
 LONG = f"Once {'upon a time ' * 40}\nthere were 7 apples. How many are {{left}}?"
@@ -220,7 +261,8 @@ def test_tokens_read_and_written_are_counted(policy: RecordingPolicy) -> None:
         len(prompt) + count for prompt, count in zip(prompts, written, strict=True)
     ]
     assert min(written) > 0
-    assert [answer.text for answer in answers] == [rollout.text for rollout in policy.answered]
+    whole = ["" if rollout.truncated else rollout.text for rollout in policy.answered]
+    assert [answer.text for answer in answers] == whole
 
 
 def test_it_writes_from_the_frozen_base_whatever_became_of_the_model(policy: Policy) -> None:
