@@ -26,7 +26,7 @@ from gepa.logging.logger import LoggerProtocol
 from gepa.proposer.reflective_mutation.base import CandidateSelector
 from gepa.strategies.batch_sampler import BatchSampler
 from gepa.strategies.proposal_sampling import ProposalTask
-from gepa.utils import MaxCandidateProposalsStopper
+from gepa.utils import MaxCandidateProposalsStopper, StopperProtocol
 
 from cl_bench.contract.learner import Exercise
 from cl_bench.fast.reflection.reflector import JudgedRollout
@@ -76,6 +76,8 @@ def evolve(
 ) -> Evolution:
     """Score `population` anew, let gepa make `config.proposals` proposals, and return the pool.
 
+    With `config.round_rollouts` it makes fewer of them, if that many rollouts were spent before.
+
     `population` holds distinct texts, the oldest first. The first `config.round_exercises` of
     `exercises` are the validation set. Minibatches come from all of them or, with
     `config.feedback_exercises`, from the others, as far as there are any. `wave` proposals share
@@ -99,8 +101,11 @@ def evolve(
             reflection_strategy=rewriter,
             acceptance_criterion=Acceptance(log),
             sampling_strategy=_Waves(config, wave, seed),
-            # The stopper counts iterations, and an iteration is a wave.
-            stop_callbacks=MaxCandidateProposalsStopper(ceil(config.proposals / wave)),
+            stop_callbacks=[
+                # It counts iterations, and an iteration is a wave.
+                MaxCandidateProposalsStopper(ceil(config.proposals / wave)),
+                _Spent(tester, config.round_rollouts),
+            ],
             # gepa calls those methods of a callback that exist; its type wants all of them.
             callbacks=[cast(GEPACallback, warm_start)],
             logger=_Silence(),
@@ -175,6 +180,19 @@ class _Adapter(GEPAAdapter[_Asked, JudgedRollout, str]):
     ) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         # The rewriter takes the rollouts as they are; each reflector writes its own request.
         return {COMPONENT: [{"rollout": rollout} for rollout in eval_batch.trajectories or []]}
+
+
+class _Spent(StopperProtocol):
+    """gepa's stopper at a number of rollouts from now on; 0 never stops.
+
+    gepa's own counts an exercise that is asked several times once.
+    """
+
+    def __init__(self, tester: PromptTester, most: int) -> None:
+        self._tester, self._end, self._most = tester, tester.rollouts + most, most
+
+    def __call__(self, gepa_state: State) -> bool:
+        return self._most > 0 and self._tester.rollouts >= self._end
 
 
 class _Waves:

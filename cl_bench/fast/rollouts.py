@@ -18,6 +18,8 @@ class PromptTester:
 
     def __init__(self, policy: Policy, config: LearnerConfig, ledger: Ledger) -> None:
         self._policy, self._config, self._ledger = policy, config, ledger
+        self.rollouts = 0
+        """How many it has sampled."""
 
     def fits(self, system: str, exercises: Sequence[Exercise]) -> bool:
         """Tell whether `system` leaves room in the context for exercises such as these.
@@ -38,6 +40,7 @@ class PromptTester:
             max_new_tokens=self._config.max_new_tokens,
             temperature=self._config.temperature,
         )
+        self.rollouts += len(sampled)
         self._ledger.add(
             "fast",
             rollouts=len(sampled),

@@ -22,6 +22,12 @@ class FastConfig(LearnerConfig):
     round_exercises: int = setting(
         16, "Exercises on which a round scores every prompt.", (1, 100_000)
     )
+    round_rollouts: int = setting(
+        0,
+        "Rollouts (metric calls) after which a round makes no further rewrite, those that score "
+        "its population apart; 0: only `proposals` limits it.",
+        (0, 10**9),
+    )
     round_samples: int = setting(
         1,
         "Responses to each of these exercises, of which a score is the mean.",

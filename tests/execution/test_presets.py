@@ -97,6 +97,7 @@ def test_the_papers_settings_are_those_of_its_appendix() -> None:
         "group_size": 8,
         "problems_per_step": 32,
         "round_exercises": 6 * 32,
+        "round_rollouts": 5 * 192,
         "samples": 4,
     }
     assert {name: found[name] for name in appendix} == appendix

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from cl_bench.contract.learner import Ledger
 from cl_bench.fast.reflection.reflector import JudgedRollout, Reflection
 from tests.fast.scripted import (
     CONFIG,
@@ -221,6 +222,28 @@ def test_feedback_may_come_from_exercises_of_its_own() -> None:
     asked.clear()
     channel.round(exercises("ab"))  # towards a stage's end there may be no others
     assert {*asked} == {"need a", "need b"}
+
+
+@pytest.mark.parametrize(
+    ("most", "proposals"), [(1, 1), (4, 1), (5, 2), (8, 2), (9, 3), (0, 12), (10_000, 12)]
+)
+def test_a_round_spends_no_more_rollouts_than_its_budget_and_the_last_rewrite(
+    most: int, proposals: int
+) -> None:
+    """A rewrite that does not help costs 2 + 2 rollouts, its parent's and its own."""
+    policy, rewrites = ScriptedPolicy(), iter("bcdefghijklm")
+
+    def reflector(current: str, _: Sequence[JudgedRollout]) -> Reflection:
+        return Reflection(f"{current} {next(rewrites)}", REFLECTION_TOKENS)
+
+    config = replace(CONFIG, proposals=12, round_rollouts=most, population=20)
+    ledger = Ledger()
+    channel = fast(policy, reflector, config, ledger=ledger)
+    channel.round(exercises("zzzz"))
+    assert ledger.fast.reflection_calls == proposals
+    spent = sum(map(len, policy.calls)) - 4
+    if proposals < 12:
+        assert spent - 4 < most <= spent
 
 
 def test_a_score_is_the_mean_of_all_samples_of_all_exercises() -> None:
