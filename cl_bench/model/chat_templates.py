@@ -1,15 +1,18 @@
-"""Chat templates that render both the system prompt and the user's text."""
+"""A tokenizer made fit for runs: a chat template that renders whole and the same on every day, and
+special tokens that the model knows."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from cl_bench.contract.errors import ModelError
 from cl_bench.contract.prompts import chat
 from cl_bench.contract.text import one_line
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _SYSTEM, _USER = "cats purr", "dogs bark"
 """Texts that a template is tried with: any two that it does not contain itself."""
@@ -21,11 +24,19 @@ _FOLD = (
 )
 
 
-def settle_template(tokenizer: PreTrainedTokenizerBase) -> None:
+_TODAY = datetime(2025, 1, 1, tzinfo=UTC)
+"""What a template is told that asks for the time, in every prompt of every run: else the same seed
+would give other prompts tomorrow, and a run over midnight two kinds of them."""
+_CLOCK = "strftime_now"
+"""The function of transformers through which a template asks for it."""
+
+
+def settle_template(tokenizer: PreTrainedTokenizerBase) -> str | None:
     """Make chats with and without a system prompt render whole; raise `ModelError` if they cannot.
 
     Where a template refuses a system message (Gemma's) or drops it, the message is put before the
-    user's: both texts, separated by an empty line, become one message.
+    user's: both texts, separated by an empty line, become one message. Returns the day that a
+    template is told which asks for the date; None for one that does not.
     """
     template = tokenizer.chat_template
     if isinstance(template, dict):
@@ -36,6 +47,10 @@ def settle_template(tokenizer: PreTrainedTokenizerBase) -> None:
             "instruction-tuned model, or set `chat_template` in its tokenizer_config.json."
         )
     tokenizer.chat_template = template
+    dated = _CLOCK in template
+    if dated:  # all that render with this tokenizer do, TRL included; what is saved still asks
+        clock: Any = {_CLOCK: _TODAY.strftime}
+        vars(tokenizer)["apply_chat_template"] = partial(tokenizer.apply_chat_template, **clock)
     problem = _problem(tokenizer, "")
     if problem is None and _problem(tokenizer, _SYSTEM):
         tokenizer.chat_template = _FOLD + template
@@ -45,6 +60,34 @@ def settle_template(tokenizer: PreTrainedTokenizerBase) -> None:
             f"The chat template of {tokenizer.name_or_path!r} cannot be used: {problem}. Mend "
             "`chat_template` in its tokenizer_config.json (or chat_template.jinja)."
         )
+    return _TODAY.date().isoformat() if dated else None
+
+
+def tokens_known(model: PreTrainedModel) -> int:
+    """Return how many tokens a model has an embedding of."""
+    embedding: Any = model.get_input_embeddings()
+    return int(embedding.weight.shape[0])
+
+
+def settle_special_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Give a tokenizer without an end token the model's, and one without padding an end token.
+
+    Padding that lies beyond the model's embedding is none. Raises `ModelError` if neither of the
+    two names an end token.
+    """
+    known = tokens_known(model)
+    ends = model.generation_config.eos_token_id
+    for end in ends if isinstance(ends, list) else [ends]:
+        if tokenizer.eos_token_id is None and end is not None:
+            tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
+    if tokenizer.eos_token_id is None:
+        raise ModelError(
+            f"The tokenizer of {tokenizer.name_or_path!r} has no end token, nor has its "
+            "generation_config.json, so no response would end. Set `eos_token` in its "
+            "tokenizer_config.json."
+        )
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id >= known:
+        tokenizer.pad_token = tokenizer.eos_token
 
 
 def _problem(tokenizer: PreTrainedTokenizerBase, system: str) -> str | None:
