@@ -3,8 +3,10 @@ special tokens that the model knows."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.contract.errors import ModelError
@@ -29,6 +31,8 @@ _TODAY = datetime(2025, 1, 1, tzinfo=UTC)
 would give other prompts tomorrow, and a run over midnight two kinds of them."""
 _CLOCK = "strftime_now"
 """The function of transformers through which a template asks for it."""
+_DIRECTIVES = ("%", *"aAbBcdfFHIjmMpSTuUVwWxXyYzZ", *(f"-{code}" for code in "dHIjmMSy"))
+"""What may follow a percent sign in a format."""
 
 
 def settle_template(tokenizer: PreTrainedTokenizerBase) -> str | None:
@@ -46,11 +50,10 @@ def settle_template(tokenizer: PreTrainedTokenizerBase) -> str | None:
             f"The tokenizer of {tokenizer.name_or_path!r} has no chat template. Use an "
             "instruction-tuned model, or set `chat_template` in its tokenizer_config.json."
         )
-    tokenizer.chat_template = template
     dated = _CLOCK in template
-    if dated:  # all that render with this tokenizer do, TRL included; what is saved still asks
-        clock: Any = {_CLOCK: _TODAY.strftime}
-        vars(tokenizer)["apply_chat_template"] = partial(tokenizer.apply_chat_template, **clock)
+    if dated:  # in the template itself, so that TRL, which renders too, is told the same
+        template = _stopped_clock() + template
+    tokenizer.chat_template = template
     problem = _problem(tokenizer, "")
     if problem is None and _problem(tokenizer, _SYSTEM):
         tokenizer.chat_template = _FOLD + template
@@ -61,6 +64,28 @@ def settle_template(tokenizer: PreTrainedTokenizerBase) -> str | None:
             "`chat_template` in its tokenizer_config.json (or chat_template.jinja)."
         )
     return _TODAY.date().isoformat() if dated else None
+
+
+@cache
+def _stopped_clock() -> str:
+    """Return a macro that stands in a template's way to transformers' function of that name."""
+    told = "".join(
+        f" | replace({f'%{code}'!r}, {_TODAY.strftime(f'%{code}')!r})"
+        for code in reversed(_DIRECTIVES)
+    )
+    # The last expression keeps Jinja from cutting a line break with which a template begins.
+    return f"{{% macro {_CLOCK}(format) %}}{{{{ format{told} }}}}{{% endmacro %}}{{{{ '' }}}}"
+
+
+@contextmanager
+def own_template(tokenizer: PreTrainedTokenizerBase) -> Iterator[None]:
+    """Within this context, in which a tokenizer is saved, its template asks for the date itself."""
+    settled = tokenizer.chat_template
+    tokenizer.chat_template = str(settled).replace(_stopped_clock(), "")
+    try:
+        yield
+    finally:
+        tokenizer.chat_template = settled
 
 
 def tokens_known(model: PreTrainedModel) -> int:

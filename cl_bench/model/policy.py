@@ -23,6 +23,7 @@ from cl_bench.contract.prompts import Message
 from cl_bench.contract.task import Verdict
 from cl_bench.contract.text import well_formed
 from cl_bench.model.chat_templates import (
+    own_template,
     settle_special_tokens,
     settle_template,
     tokens_known,
@@ -139,7 +140,7 @@ class Policy:
 
     def save_model(self, folder: Path) -> None:
         """Write model, tokenizer and chat template into `folder`, for `load` to read."""
-        with quiet():
+        with quiet(), own_template(self.tokenizer):
             self.model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
 
