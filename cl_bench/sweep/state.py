@@ -74,9 +74,8 @@ class Freshness:
         if lm.kind == "local" and self._model(lm.name) != manifest.get("reflection_files"):
             return "its reflection LM"
         now = {"stream": asked.stream.describe(), "config": asdict(asked.config)}
-        return next(
-            (f"its {part}" for part in now if _differ(now[part], manifest.get(part, {}))), ""
-        )
+        other = [part for part in now if _differ(now[part], manifest.get(part, {}))]
+        return f"its {other[0]}" if other else ""
 
     def _model(self, name: str) -> object:
         """Return the identity of a model: the hashes of its files, or a hub model's commit."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cl_bench.analysis.comparability import differences, items_of, key_of
+from cl_bench.contract.errors import RunDirectoryError
 from cl_bench.store.run_tables import RunTables, open_run
 from tests.report.synthetic_runs import write_run
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -122,7 +123,7 @@ def test_training_reads_the_same_dated_prompts(dated: Path) -> None:
     """TRL renders by itself, with the same tokenizer."""
     policy = Policy.load(str(dated))
     asked = chat("", "hi")
-    rendered = policy.tokenizer.apply_chat_template(
+    rendered: Any = policy.tokenizer.apply_chat_template(
         conversation=[list(asked)], tokenize=True, add_generation_prompt=True, return_dict=True
     )
     assert rendered["input_ids"] == policy.encode([asked])

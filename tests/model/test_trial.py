@@ -63,7 +63,12 @@ def test_weights_that_are_not_finite_are_no_divergence_of_a_learner(copy: Path) 
 
 def test_models_whose_rows_depend_on_each_other_are_refused(copy: Path) -> None:
     tokens = len(AutoTokenizer.from_pretrained(copy))
-    common = {"vocab_size": tokens, "hidden_size": 32, "num_hidden_layers": 2, "eos_token_id": 2}
+    common: dict[str, Any] = {
+        "vocab_size": tokens,
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "eos_token_id": 2,
+    }
     mamba = MambaForCausalLM(MambaConfig(state_size=4, **common))
     rwkv = RwkvForCausalLM(RwkvConfig(attention_hidden_size=32, **common))
     for model in (mamba, rwkv):
@@ -153,7 +158,7 @@ def test_a_multimodal_model_is_trained_and_measured_as_a_model_of_text(copy: Pat
     Gemma3ForConditionalGeneration(config).save_pretrained(copy)
     policy = Policy.load(str(copy))
     with torch.no_grad():
-        policy.model.get_output_embeddings().weight[3] += 1.0
+        policy.model.lm_head.weight[3] += 1.0
     rollouts = policy.generate(ASKED, max_new_tokens=5)
     divergence = policy.divergence(rollouts)
     assert (divergence.kl_N > 0).all()
