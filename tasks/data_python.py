@@ -112,8 +112,12 @@ def load_own(name: str, table: DataTable) -> Own:
             f"response) and gives a score from 0 to 1, and name it as in {_EXAMPLE}."
         )
     file = Path(getattr(module, "__file__", None) or "")
-    code = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
-    return Own(name, function, code, table)
+    if not file.is_file():
+        raise UsageError(
+            f"The module {module_name} of the verifier is no file, so that a run could not say "
+            "which code judged it. Put the function into a file of its own."
+        )
+    return Own(name, function, hashlib.sha256(file.read_bytes()).hexdigest(), table)
 
 
 @contextmanager

@@ -24,8 +24,8 @@ from typer.testing import CliRunner
 from cl_bench.cli.app import app
 from cl_bench.contract.stream_names import stream
 from cl_bench.contract.text import config_hash, printable
-from cl_bench.execution.provenance import file_hashes
 from cl_bench.execution.settings import RunConfig
+from cl_bench.model.loading import locate
 from cl_bench.model.named import EMBEDDED_FOLDER
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.schema import SCHEMA_VERSION
@@ -297,9 +297,9 @@ def _lay_out_runs(folder: Path) -> None:
         "edited": {"config": asdict(RunConfig(seed=1))},
     }
     whole = manifest | {
-        **{name: {} for name in ("provenance", "plugins", "reflection_files")},
-        **dict.fromkeys(("device", "engine", "threads", "model_revision")),
-        "model_files": file_hashes(EMBEDDED_FOLDER),
+        **{name: {} for name in ("provenance", "plugins", "plugin_code", "reflection_files")},
+        **dict.fromkeys(("device", "engine", "threads", "model_revision", "prompt_date")),
+        "model_files": locate(str(EMBEDDED_FOLDER)).hashes(),
     }
     changes |= {"bare": whole, "two": whole | {"model_files": {"model.safetensors": "0"}}}
     for name, change in changes.items():

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from cl_bench.analysis.run_values import METRIC_VERSION
-from cl_bench.contract.text import config_hash
+from cl_bench.contract.errors import RunDirectoryError
+from cl_bench.contract.text import config_hash, printable
 from cl_bench.store.run_tables import RunTables, rows_of
 
 _STAGE = {"domain": "domain", "domain_version": "domain version", "setting": "setting"}
 _CONDITIONS = {"feedback": "feedback", "announced": "announced boundaries"}
 _SEED = "seed prompt"
+_DATE = "date in the prompts"
 _SAMPLER = {
     "temperature": "temperature",
     "max_new_tokens": "longest response in tokens",
@@ -47,14 +49,15 @@ class Key:
     """Domain, version of the domain and setting of every stage. How many steps it takes is the
     learner's affair: what it may spend in it is the budget."""
     conditions: Facts
-    """Level of feedback, announced boundaries, seed prompt and precision."""
+    """Level of feedback, announced boundaries, seed prompt, precision, and the date that a chat
+    template is told which asks for it."""
     sampler: Facts
     """How test problems are asked: by which engine, temperature, longest response, problems,
     samples, how often, and of which domains outside the stream."""
     budget: tuple[int, ...]
     """Training samples of every stage: steps × problems of a step × group size."""
     model: str
-    """Hash of the model's files, or its hub name and revision."""
+    """Hash of the model's files."""
     metric_version: int = METRIC_VERSION
     """`cl_bench.analysis.run_values.METRIC_VERSION` of the code that measures."""
     model_name: str = field(default="", compare=False)
@@ -130,6 +133,7 @@ def key_of(manifest: Mapping[str, Any]) -> Key:
             *((words, config[name]) for name, words in _CONDITIONS.items()),
             (_SEED, learning["seed_prompt"]),
             ("precision", config["precision"]),
+            *(((_DATE, date),) if (date := manifest.get("prompt_date")) else ()),
         ),
         sampler=(
             ("engine", manifest["engine"]),
@@ -212,19 +216,19 @@ def _stage(stage: Facts) -> str:
 
 
 def _facts(mine: Facts, theirs: Facts, where: str = "") -> list[tuple[str, object, object]]:
-    return [
-        (f"{name}{where}", value, other)
-        for (name, value), (_, other) in zip(mine, theirs, strict=True)
-    ]
+    one, other = dict(mine), dict(theirs)
+    return [(f"{name}{where}", one.get(name), other.get(name)) for name in one | other]
 
 
 def _model_of(manifest: Mapping[str, Any]) -> str:
-    """Models are one if their files are; hub models if name and revision are."""
+    """Models are one if their files are."""
     files = manifest.get("model_files")
-    if files:
-        return config_hash(files)[:12]
-    revision = manifest.get("model_revision")
-    return f"{manifest['model']}@{revision}" if revision else str(manifest["model"])
+    if not files:
+        raise RunDirectoryError(
+            f"A run of the model {printable(str(manifest['model']), 100)} does not say which files "
+            "it had, so it cannot be told from runs of another model. Make it again."
+        )
+    return config_hash(files)[:12]
 
 
 def _plain(value: object) -> object:

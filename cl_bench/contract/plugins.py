@@ -111,8 +111,9 @@ def _plugins(owner: Distribution) -> Iterator[tuple[str, Plugin]]:
     # A damaged leftover of an uninstall has no name.
     if entries and (package := _name_of(owner)):
         for group, name, value in entries:
-            fault = _fault(group, name, value)
-            yield group, Plugin(f"{package}/{name}", package, owner.version, value, fault)
+            known: str | None = owner.version  # damaged metadata has none
+            fault = _fault(group, name, value) if known else "its package names no version"
+            yield group, Plugin(f"{package}/{name}", package, known or "?", value, fault)
 
 
 def _entries(owner: Distribution) -> list[tuple[str, str, str]]:

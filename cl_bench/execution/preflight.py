@@ -13,14 +13,16 @@ from typing import Any
 
 import torch
 
-from cl_bench.contract.errors import OtherSoftwareError, RunDirectoryError
+from cl_bench.contract.errors import ModelError, OtherSoftwareError, RunDirectoryError
 from cl_bench.contract.learner import LearnerConfig
+from cl_bench.contract.plugins import Plugin
 from cl_bench.contract.prompts import chat
 from cl_bench.contract.registry import DOMAINS, LEARNERS
 from cl_bench.contract.stream import Course, Stream
 from cl_bench.contract.stream_names import STREAMS
-from cl_bench.execution.provenance import file_hashes
+from cl_bench.execution.provenance import code_hash
 from cl_bench.fast.reflection.spec import ReflectionLM
+from cl_bench.model.loading import locate
 from cl_bench.model.named import resolve
 from cl_bench.model.policy import Policy
 
@@ -29,6 +31,7 @@ _PROBLEMS = 256
 _NEEDED = (
     *("stream", "config", "config_hash", "status", "provenance", "plugins"),
     *("device", "engine", "threads", "model_files", "model_revision", "reflection_files"),
+    *("prompt_date", "plugin_code"),
 )
 _STATUSES = ("running", "done", "diverged", "failed")
 
@@ -52,16 +55,20 @@ def require_whole(manifest: Mapping[str, Any], path: Path) -> None:
         )
 
 
-def identity(model: str, lm: ReflectionLM, policy: Policy) -> dict[str, Any]:
+def identity(lm: ReflectionLM, policy: Policy) -> dict[str, Any]:
     """Return what identifies the models, and where the run takes place, for the manifest.
 
-    Models are identified by the hashes of their files and a hub model's revision. With these are
-    the tokens that end a response.
+    Models are identified by the hashes of their files. With these are the tokens that end a
+    response. Raises `ModelError` for a model without files.
     """
+    files = policy.files
+    if files is None:
+        raise ModelError("A run needs a model that was loaded from files: use `Policy.load`.")
     return {
-        "model_files": file_hashes(Path(resolve(model))),
-        "reflection_files": file_hashes(Path(resolve(lm.name))) if lm.kind == "local" else {},
-        "model_revision": getattr(policy.model.config, "_commit_hash", None),
+        "model_files": files.hashes(),
+        "reflection_files": locate(resolve(lm.name)).hashes() if lm.kind == "local" else {},
+        "model_revision": files.revision,
+        "prompt_date": policy.prompt_date,
         "stop_tokens": policy.stop_tokens,
         "device": policy.device.type,
         "engine": policy.sampler.engine,
@@ -72,12 +79,12 @@ def identity(model: str, lm: ReflectionLM, policy: Policy) -> dict[str, Any]:
 def require_same_model(manifest: Mapping[str, Any], found: Mapping[str, Any], path: Path) -> None:
     """Raise `RunDirectoryError` if the model or the device is not the one the run began with."""
     for name in ("model_files", "model_revision", "reflection_files"):
-        if manifest[name] != found[name]:
+        if manifest[name] != found[name] or not manifest["model_files"]:
             raise RunDirectoryError(
                 f"A model of the run in {path} has changed since it began ({name} differ). "
                 "Give it back its files, or start a new run with another --out."
             )
-    for name in ("device", "engine"):
+    for name in ("device", "engine", "prompt_date"):
         if manifest[name] != found[name]:
             raise RunDirectoryError(
                 f"The run in {path} began with {name} {manifest[name]!r}, and here it would go on "
@@ -108,23 +115,46 @@ def require_same_software(manifest: Mapping[str, Any], now: Mapping[str, Any], p
         )
 
 
-def plugins_used(stream: Stream, learner: str) -> dict[str, str]:
-    """Return name and version of every plug-in package that such a run uses."""
-    plugins = [
+def used_plugins(stream: Stream, learner: str) -> dict[str, dict[str, str]]:
+    """Return what a manifest says of the plug-in packages that such a run uses.
+
+    `plugins` has their versions, by name; `plugin_code` the hashes of their code, which a package
+    that is being worked on changes without another version.
+    """
+    found = [
         STREAMS.plugin(stream.name),
-        *map(DOMAINS.plugin, stream.domains),
+        *map(DOMAINS.plugin, (*stream.domains, *stream.outside)),
         LEARNERS.plugin(learner),
     ]
-    return {plugin.package: plugin.version for plugin in plugins if plugin is not None}
+    plugins = [plugin for plugin in found if plugin is not None]
+    return {
+        "plugins": {plugin.package: plugin.version for plugin in plugins},
+        "plugin_code": {plugin.package: _code_of(plugin) for plugin in plugins},
+    }
 
 
-def require_same_plugins(path: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """Raise `RunDirectoryError` unless the run in `path` finds the plug-ins it began with."""
-    for package, version in before.items():
-        if now.get(package) != version:
-            found = now.get(package, "not installed")
-            kind = OtherSoftwareError if package in now else RunDirectoryError
+def _code_of(plugin: Plugin) -> str:
+    return code_hash([plugin.value.partition(":")[0].partition(".")[0].strip()])
+
+
+def require_same_plugins(
+    path: Path, manifest: Mapping[str, Any], now: Mapping[str, Mapping[str, str]]
+) -> None:
+    """Raise `RunDirectoryError` unless the run in `path` finds the plug-ins it began with.
+
+    `now` is the result of `used_plugins`.
+    """
+    for package, version in manifest["plugins"].items():
+        found = now["plugins"].get(package)
+        if found != version:
+            kind = RunDirectoryError if found is None else OtherSoftwareError
             raise kind(
-                f"The run in {path} was begun with {package} {version}, which is now {found}. "
-                f"`pip install {package}=={version}`, or start a new run with another --out."
+                f"The run in {path} was begun with {package} {version}, which is now "
+                f"{found or 'not installed'}. `pip install {package}=={version}`, or start a new "
+                "run with another --out."
+            )
+        if manifest["plugin_code"].get(package) != now["plugin_code"][package]:
+            raise OtherSoftwareError(
+                f"The code of {package} {version} has changed since the run in {path} began. Give "
+                "it back, or start a new run with another --out."
             )

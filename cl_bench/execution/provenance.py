@@ -1,4 +1,4 @@
-"""The origin of a run's numbers: versions, commit, machine, hashes of code and models."""
+"""The origin of a run's numbers: versions, commit, machine, hashes of code."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ import os
 import platform
 import subprocess
 import tokenize
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from cl_bench.contract.errors import OtherSoftwareError
 from cl_bench.execution.machine import cores
-from cl_bench.store.files import file_hash
 
-PACKAGES = ("torch", "transformers", "trl", "gepa", "peft", "datasets", "numpy", "pandas")
+PACKAGES = (
+    *("torch", "transformers", "trl", "gepa", "peft", "datasets", "numpy", "pandas"),
+    *("accelerate", "tokenizers", "jinja2"),
+)
 """Packages whose version can change a run's numbers."""
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +34,6 @@ _EXECUTED = (
 """Packages whose code a run executes; metrics, reports and commands are not among them."""
 _BESIDE = ("cl_bench.store.packs", "cl_bench.store.schema_page", "cl_bench.store.views")
 """The parts of the store that handle finished runs only."""
-_MODEL_SUFFIXES = {".safetensors", ".gguf", ".bin", ".json", ".jinja", ".model", ".txt"}
 
 
 def provenance() -> dict[str, Any]:
@@ -58,19 +60,41 @@ def provenance() -> dict[str, Any]:
 
 @cache
 def _source_hash() -> str:
-    """Return the SHA-256 (hex) over names and code of the Python files that a run executes."""
+    return code_hash(_EXECUTED, besides=_BESIDE)
+
+
+def code_hash(packages: Iterable[str], besides: tuple[str, ...] = ()) -> str:
+    """Return the SHA-256 (hex) over names and code of the Python files of packages or modules.
+
+    Modules whose full name begins with one of `besides` are left out. Raises `OtherSoftwareError`
+    for a package without such files, which would be equal to any other.
+    """
     digest = hashlib.sha256()
-    for package in sorted(_EXECUTED):
-        spec = find_spec(package)
-        if spec is None or spec.origin is None:
-            continue
-        home = Path(spec.origin).parent
-        for file in sorted(home.rglob("*.py")):
-            name = ".".join((package, *file.relative_to(home).with_suffix("").parts))
-            if not name.startswith(_BESIDE):
+    for package in sorted(packages):
+        files = _python_files(package)
+        if not files:
+            raise OtherSoftwareError(
+                f"The code of {package} cannot be read, so that a run could not say what made it. "
+                "Install it with its Python files, outside an archive."
+            )
+        for name, file in files.items():
+            if not name.startswith(besides):
                 code = code_of(file.read_text(encoding="utf-8"))
                 digest.update(f"{name} {hashlib.sha256(code.encode()).hexdigest()}\n".encode())
     return digest.hexdigest()
+
+
+def _python_files(package: str) -> dict[str, Path]:
+    """Return the files of a package, or the one of a module, by full names, in order."""
+    spec = find_spec(package)
+    homes = [] if spec is None else [Path(home) for home in spec.submodule_search_locations or ()]
+    found = {
+        ".".join((package, *file.relative_to(home).with_suffix("").parts)): file
+        for home in homes
+        for file in sorted(home.rglob("*.py"))
+    }
+    single = None if spec is None or homes or spec.origin is None else Path(spec.origin)
+    return {package: single} if single and single.suffix == ".py" and single.is_file() else found
 
 
 def code_of(source: str) -> str:
@@ -121,23 +145,17 @@ def _span(node: ast.expr, lines: Sequence[str]) -> tuple[int, int, int, int]:
     )
 
 
-def file_hashes(path: Path) -> dict[str, str]:
-    """Return the SHA-256 (hex) of each file of a model, a folder or a single file, by name.
-
-    Of a folder these are its weights, configuration and tokenizer. Empty if `path` does not exist,
-    as for a model given by its hub name.
-    """
-    if not path.is_dir():
-        return {path.name: file_hash(path)} if path.is_file() else {}
-    files = sorted(file for file in path.iterdir() if file.suffix in _MODEL_SUFFIXES)
-    return {file.name: file_hash(file) for file in files if file.is_file()}
-
-
 def _version(package: str) -> str | None:
+    """Return the version of an installed package; None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
-        return None
+        if find_spec(package) is None:
+            return None
+        raise OtherSoftwareError(
+            f"{package} is installed without its metadata, so that its version is not known. "
+            f"Install it anew: pip install --force-reinstall {package}."
+        ) from None
 
 
 def _commit(root: Path) -> tuple[str | None, bool | None]:

@@ -31,21 +31,23 @@ from cl_bench.execution.evaluation_rows import Row
 from cl_bench.execution.evaluator import Evaluation, Evaluator
 from cl_bench.execution.preflight import (
     identity,
-    plugins_used,
     require_room,
     require_same_model,
     require_same_plugins,
     require_same_software,
     require_whole,
+    used_plugins,
 )
 from cl_bench.execution.progress import Progress
 from cl_bench.execution.provenance import provenance
 from cl_bench.execution.settings import RunConfig
 from cl_bench.fast.reflection.journal import described, journal_again
 from cl_bench.fast.settings import reflection_lm
+from cl_bench.model.environment import settled
 from cl_bench.model.named import resolve
 from cl_bench.model.policy import Policy
 from cl_bench.model.random_states import random_states, restore_random_states, seed_everything
+from cl_bench.model.trial import require_saving
 from cl_bench.store.files import read_json, write_json_atomically
 from cl_bench.store.run_directory import RunDirectory
 
@@ -83,6 +85,7 @@ class Runner:
         self._timing: list[Row] = []
 
     @classmethod
+    @settled()
     def start(
         cls,
         path: Path,
@@ -105,9 +108,11 @@ class Runner:
         config = config.anywhere()
         runner = cls(RunDirectory(path), stream, config, policy, progress, journal)
         runner._require_room()
+        if config.keep_stage_models:
+            require_saving(policy, path)
         manifest = _manifest(stream, config) | _identity(config, policy)
         directory = RunDirectory.create(path, manifest | {"journal": described(journal, path)})
-        for line in notes:
+        for line in [*notes, *_of_the_template(policy)]:
             progress.note(line)
         with directory.locked(), _status_kept(directory):
             runner._time("load", started)
@@ -115,6 +120,7 @@ class Runner:
         return directory
 
     @classmethod
+    @settled()
     def resume(cls, path: Path, progress: Progress) -> RunDirectory:
         """Go on with the interrupted run in `path` from its last checkpoint.
 
@@ -139,11 +145,10 @@ class Runner:
             raise RunDirectoryError(f"The run in {path} is done; there is nothing to resume.")
         config = RunConfig.from_dict(manifest["config"])
         stream = Stream.from_description(manifest["stream"])
-        plugins = plugins_used(stream, config.learner)
-        require_same_plugins(path, manifest.get("plugins", {}), plugins)
+        require_same_plugins(path, manifest, used_plugins(stream, config.learner))
         started = perf_counter()
         require_same_software(manifest, provenance(), path)
-        policy = _load_policy(config, manifest["threads"])
+        policy = _load_policy(config, manifest["threads"], manifest["model_revision"])
         require_same_model(manifest, _identity(config, policy), path)
         journal = journal_again(manifest.get("journal"), path)
         runner = cls(directory, stream, config, policy, progress, journal)
@@ -316,7 +321,7 @@ def _manifest(stream: Stream, config: RunConfig) -> dict[str, Any]:
         "seed": config.seed,
         "config_hash": config_hash(described),
         "status": "running",
-        "plugins": plugins_used(stream, config.learner),
+        **used_plugins(stream, config.learner),
         "provenance": provenance(),
     }
 
@@ -336,14 +341,23 @@ def _status_kept(directory: RunDirectory) -> Iterator[None]:
     directory.update_manifest(status="done")
 
 
-def _load_policy(config: RunConfig, threads: int) -> Policy:
+def _load_policy(config: RunConfig, threads: int, revision: str | None = None) -> Policy:
     if threads:
         torch.set_num_threads(threads)
-    return Policy.load(resolve(config.model), _device(config.device), config.precision)
+    on = _device(config.device)
+    return Policy.load(resolve(config.model), on, config.precision, revision=revision)
 
 
 def _identity(config: RunConfig, policy: Policy) -> dict[str, Any]:
-    return identity(config.model, reflection_lm(config.learning), policy)
+    return identity(reflection_lm(config.learning), policy)
+
+
+def _of_the_template(policy: Policy) -> list[str]:
+    said = (
+        f"The model's chat template asks for the date: it is told {policy.prompt_date} in every "
+        "prompt of every run, so that the same seed gives the same prompts on every day."
+    )
+    return [said] if policy.prompt_date else []
 
 
 def _row(record: StepRecord) -> Row:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cl_bench.contract.errors import RunDirectoryError, UsageError
-from cl_bench.execution.provenance import file_hashes
 from cl_bench.export.card import card
 from cl_bench.export.hub import Destination
 from cl_bench.export.subject import subject_of
+from cl_bench.model.loading import locate
 from cl_bench.model.named import resolve
 from cl_bench.store.files import replacing_folder, write_json_atomically
 from cl_bench.store.run_directory import RunDirectory, stage_models
@@ -87,7 +87,6 @@ def _write_model(run: RunDirectory, stage: int, target: Path) -> None:
             f"The checkpoint of the run {run.path} holds no weights, though the run trained some. "
             f"{_KEEP}"
         )
-    require_same_base(run)
     write_checkpoint_model(run, checkpoint, target)
 
 
@@ -99,9 +98,12 @@ def _still_base(run: RunDirectory) -> bool:
 
 def require_same_base(run: RunDirectory) -> None:
     """Raise `RunDirectoryError` unless the base model's files are those that the run began with."""
-    name = str(run.manifest["config"]["model"])
-    if file_hashes(Path(resolve(name))) != run.manifest["model_files"]:
-        raise _changed(run)
+    name, revision = str(run.manifest["config"]["model"]), run.manifest["model_revision"]
+    if locate(resolve(name), revision).hashes() != run.manifest["model_files"]:
+        raise RunDirectoryError(
+            f"The base model of the run {run.path}, {name}, is not what it was when the run began. "
+            "Give it back its files."
+        )
 
 
 def weights_of(checkpoint: Path | None) -> Path | None:
@@ -115,22 +117,15 @@ def weights_of(checkpoint: Path | None) -> Path | None:
 def write_checkpoint_model(run: RunDirectory, checkpoint: Path | None, target: Path) -> None:
     """Write the run's model, with the parameters of a checkpoint that has some, into a folder.
 
-    Another revision of the base model is a `RunDirectoryError`.
+    Another base model than the run's is a `RunDirectoryError`.
     """
     from cl_bench.model.policy import Policy
     from cl_bench.slow.optimizer import load_parameters
 
-    policy = Policy.load(resolve(str(run.manifest["config"]["model"])))
-    if getattr(policy.model.config, "_commit_hash", None) != run.manifest["model_revision"]:
-        raise _changed(run)
+    manifest = run.manifest
+    base = resolve(str(manifest["config"]["model"]))
+    policy = Policy.load(base, revision=manifest["model_revision"])
+    require_same_base(run)  # once a hub model's files are in its cache
     if checkpoint is not None and weights_of(checkpoint) is not None:
         load_parameters(policy, checkpoint)
     policy.save_model(target)
-
-
-def _changed(run: RunDirectory) -> RunDirectoryError:
-    name = run.manifest["config"]["model"]
-    return RunDirectoryError(
-        f"The base model of the run {run.path}, {name}, is not what it was when the run began. "
-        "Give it back its files."
-    )

@@ -12,11 +12,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from cl_bench.contract.errors import ModelError, did_you_mean
 from cl_bench.contract.text import one_line
 from cl_bench.model import gguf_file
+from cl_bench.model.identity import ADAPTER, ModelFiles, hub_files
 from cl_bench.model.named import MODELS
 
 if TYPE_CHECKING:
@@ -48,43 +49,99 @@ _REASON = 300
 """Characters of a library's message that are passed on."""
 
 
-def load(name_or_path: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Return the model and tokenizer of that folder, GGUF file or hub name.
+def locate(name_or_path: str, revision: str | None = None) -> ModelFiles:
+    """Return where the files of that folder, GGUF file or hub name are.
 
-    Raises `ModelError` if they cannot be used.
+    `revision` is the commit of a hub model, by default its newest. Raises `ModelError` if there is
+    no such model, or one that cannot be used.
     """
-    gguf = None
-    if _exists(name_or_path):
-        gguf = gguf_file.find(Path(name_or_path))
-        if gguf is None:
-            _look_over(Path(name_or_path))
-        offline = True
-    else:
-        _require_hub_name(name_or_path)
-        offline = not _hub_answers()
+    return _located(name_or_path, revision)[0]
+
+
+def load(
+    name_or_path: str, revision: str | None = None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, ModelFiles]:
+    """Return the model, in float32, and the tokenizer of that folder, GGUF file or hub name.
+
+    And where their files are. `revision` is the commit of a hub model. Raises `ModelError` if they
+    cannot be used.
+    """
+    files, offline = _located(name_or_path, revision)
     try:
         with quiet():
-            return gguf_file.load(gguf) if gguf else _load(name_or_path, offline)
+            if files.place.is_file():
+                return *gguf_file.load(files.place), files
+            return *_load(name_or_path, files.revision, offline), files
     except ModelError:
         raise
     except Exception as error:  # a folder of anybody's can break its readers in any way
         raise _explained(name_or_path, error, offline) from error
 
 
-def _load(name: str, offline: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _located(name: str, revision: str | None) -> tuple[ModelFiles, bool]:
+    """Return where the model is, and whether it is read without asking the hub."""
+    if _exists(name):
+        gguf = gguf_file.find(Path(name))
+        if gguf is None:
+            _look_over(Path(name))
+        return ModelFiles(gguf or Path(name)), True
+    _require_hub_name(name)
+    offline = not _hub_answers()
+    try:
+        with quiet():
+            files = hub_files(name, revision, offline=offline)
+    except ModelError:
+        raise
+    except Exception as error:
+        raise _explained(name, error, offline) from error
+    if (files.place / ADAPTER).exists():
+        _refuse_adapter(name)
+    return files, offline
+
+
+def _load(
+    name: str, revision: str | None, offline: bool
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     # Without an explicit no, transformers asks on the terminal whether to run a model's own code.
-    safe = {"trust_remote_code": False, "local_files_only": offline}
+    safe: dict[str, Any] = {"trust_remote_code": False, "local_files_only": offline}
+    if revision:  # one commit for all files, though the hub may get a new one meanwhile
+        safe["revision"] = revision
     config = AutoConfig.from_pretrained(name, **safe)
     _require_causal(name, config.to_dict())
     tokenizer = AutoTokenizer.from_pretrained(name, **safe)
     loaded: Any = AutoModelForCausalLM.from_pretrained(
-        name, use_safetensors=True, output_loading_info=True, **safe
+        name,
+        use_safetensors=True,
+        output_loading_info=True,
+        # Otherwise parameters have the type of the file: in float16 the smallest number is larger
+        # than AdamW's eps, and in bfloat16 small steps round to nothing.
+        dtype=torch.float32,
+        **safe,
     )
     model, report = loaded
+    if getattr(model, "_hf_peft_config_loaded", False):
+        _refuse_adapter(name)
     _require_all_weights(name, report)
+    _drop_sampling_that_cannot_be_saved(model)
     return model, tokenizer
+
+
+def _drop_sampling_that_cannot_be_saved(model: PreTrainedModel) -> None:
+    """Leave the special tokens only of a generation config that transformers reads but not saves.
+
+    Its flags contradict each other, and no request here goes by any of them.
+    """
+    from transformers import GenerationConfig
+
+    try:
+        model.generation_config.validate(strict=True)
+    except ValueError:
+        tokens = ("bos_token_id", "eos_token_id", "pad_token_id")
+        kept = {name: getattr(model.generation_config, name) for name in tokens}
+        model.generation_config = GenerationConfig(**kept)  # type: ignore[no-untyped-call]
 
 
 def _look_over(path: Path) -> None:
@@ -93,8 +150,12 @@ def _look_over(path: Path) -> None:
         raise ModelError(
             f"{path} is a single file; give the folder that holds the model. {_ALLOWED}"
         )
+    if (path / ADAPTER).exists():
+        _refuse_adapter(path)
     if not (path / "config.json").is_file():
-        _refuse_without_config(path)
+        raise ModelError(
+            f"The folder {path} holds no config.json, so it is not a model. {_ALLOWED}"
+        )
     read = {name: _read_object(path / name) for name in _JSON if (path / name).exists()}
     _require_causal(str(path), read["config.json"])
     if not any(file for pattern in _VOCABULARIES for file in path.glob(pattern)):
@@ -129,13 +190,11 @@ def _read_object(file: Path) -> Mapping[str, Any]:
     return content
 
 
-def _refuse_without_config(path: Path) -> None:
-    if (path / "adapter_config.json").exists():
-        raise ModelError(
-            f"{path} holds a LoRA adapter, not a model. Merge it into its base model and give the "
-            f"new folder: {_MERGE}"
-        )
-    raise ModelError(f"The folder {path} holds no config.json, so it is not a model. {_ALLOWED}")
+def _refuse_adapter(where: Path | str) -> NoReturn:
+    raise ModelError(
+        f"{where} holds a LoRA adapter. Merge it into its base model and give the new folder: "
+        f"{_MERGE}. To leave it out, remove {ADAPTER} from a copy of the folder."
+    )
 
 
 def _refuse_without_weights(path: Path) -> None:

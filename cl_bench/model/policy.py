@@ -22,12 +22,21 @@ from cl_bench.contract.errors import UsageError
 from cl_bench.contract.prompts import Message
 from cl_bench.contract.task import Verdict, judged
 from cl_bench.contract.text import well_formed
-from cl_bench.model.chat_templates import opened_thought, settle_template, turn_end
+from cl_bench.model.chat_templates import (
+    opened_thought,
+    own_template,
+    settle_special_tokens,
+    settle_template,
+    tokens_known,
+    turn_end,
+)
+from cl_bench.model.identity import ModelFiles
 from cl_bench.model.loading import load, quiet
 from cl_bench.model.memory import return_what_is_freed, scoring_rows
 from cl_bench.model.samplers.protocol import Sampler
 from cl_bench.model.samplers.transformers import TransformersSampler
 from cl_bench.model.scoring import Divergence, divergence_of, entropy_of, text_log_probs
+from cl_bench.model.trial import require_sampling
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -67,6 +76,8 @@ class Policy:
     """The model being trained, its tokenizer, its `sampler`, and its frozen start (`base`).
 
     With `frozen`, the model is its own base, which saves a copy; it must not be trained then.
+    `files` are those it was loaded from; `prompt_date` is the day that its chat template is told,
+    None if it asks for none.
     """
 
     def __init__(
@@ -76,12 +87,12 @@ class Policy:
         precision: str = "float32",
         *,
         frozen: bool = False,
+        files: ModelFiles | None = None,
     ) -> None:
-        self.precision = precision
-        settle_template(tokenizer)
+        self.precision, self.files = precision, files
+        self.prompt_date = settle_template(tokenizer)
         self._turn_end, self._thought = turn_end(tokenizer), opened_thought(tokenizer)
-        if tokenizer.pad_token_id is None:
-            tokenizer.pad_token = tokenizer.eos_token
+        settle_special_tokens(model, tokenizer, self._turn_end)
         tokenizer.padding_side = "left"  # so that all responses begin in the same column
         logging.getLogger("transformers.integrations.hub_kernels").addFilter(_no_kernel_advice)
         return_what_is_freed(model)
@@ -100,14 +111,18 @@ class Policy:
         precision: str = "float32",
         *,
         frozen: bool = False,
+        revision: str | None = None,
     ) -> Policy:
         """Load a Hugging Face folder, GGUF file or hub name onto `device`, never with remote code.
 
-        Raises `ModelError` if it cannot be used.
+        `revision` is the commit of a hub model, by default its newest. Raises `ModelError` if it
+        cannot be used: it is tried with a few tokens.
         """
-        model, tokenizer = load(name_or_path)
+        model, tokenizer, files = load(name_or_path, revision)
         model.to(torch.device(device))  # type: ignore[arg-type]
-        return cls(model, tokenizer, precision, frozen=frozen)
+        policy = cls(model, tokenizer, precision, frozen=frozen, files=files)
+        require_sampling(policy)
+        return policy
 
     @contextmanager
     def base(self) -> Iterator[PreTrainedModel]:
@@ -129,7 +144,7 @@ class Policy:
 
     def save_model(self, folder: Path) -> None:
         """Write model, tokenizer and chat template into `folder`, for `load` to read."""
-        with quiet():
+        with quiet(), own_template(self.tokenizer):
             self.model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
 
@@ -307,6 +322,15 @@ class Policy:
                 f"A prompt of {longest} tokens and max_new_tokens={max_new_tokens} do not fit into "
                 f"the model's context of {self.context} tokens: lower max_new_tokens, shorten the "
                 "prompt, or take a model with a longer context."
+            )
+        known = tokens_known(self.model)
+        highest = max((max(row) for row in prompts if row), default=0)
+        if highest >= known:
+            token = self.tokenizer.convert_ids_to_tokens(highest)
+            raise UsageError(
+                f"A prompt holds the token {token!r}, number {highest} of the tokenizer, but the "
+                f"model knows {known} tokens. Leave that text out, or give a model whose embedding "
+                "was resized to its tokenizer."
             )
 
 

@@ -44,7 +44,7 @@ def internals_of(
     """
     config = origin.config
     on = "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
-    base = Policy.load(resolve(config.model), on)
+    base = Policy.load(resolve(config.model), on, revision=origin.revision)
     course = Course(stream(domain), seed=seed, feedback="none", problems_per_step=1)
     problems = stream_set(course, domain, items, samples=1).items
     prompts = base.encode(

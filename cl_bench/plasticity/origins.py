@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.execution.preflight import require_whole
@@ -28,6 +27,8 @@ class Origin:
     """The domain of every stage."""
     models: Mapping[int, Path]
     """By the number of a stage, from 1, the folder of the model at its end."""
+    revision: str | None = None
+    """The commit of a base model from the hub."""
 
 
 def origins(paths: Sequence[Path], folder: Path) -> list[Origin]:
@@ -59,25 +60,21 @@ def _origin(directory: RunDirectory, folder: Path) -> Origin:
         stream=str(manifest["stream"]["name"]),
         config=config,
         stages=stages,
+        revision=manifest["model_revision"],
         models=kept or {len(stages): _from_checkpoint(directory, folder)},
     )
 
 
 def _require_one_base(directories: Sequence[RunDirectory]) -> None:
-    """Base models are one if their files are; hub models if name and revision are."""
     first, *others = directories
     for other in others:
-        if _base(other.manifest) != _base(first.manifest):
+        if other.manifest["model_files"] != first.manifest["model_files"]:
             named = [f"{run.path} ({run.manifest['config']['model']})" for run in (first, other)]
             raise UsageError(
                 f"The runs {' and '.join(named)} started from different base models, so their "
                 "plasticity does not compare. Probe them by a command each."
             )
     require_same_base(first)
-
-
-def _base(manifest: Mapping[str, Any]) -> object:
-    return manifest["model_files"] or (manifest["config"]["model"], manifest["model_revision"])
 
 
 def _from_checkpoint(directory: RunDirectory, folder: Path) -> Path:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cl_bench.contract.errors import RunDirectoryError, at_least
+from cl_bench.contract.errors import at_least
 from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.stream_names import stream
 from cl_bench.contract.validation import SEEDS, whole_number
-from cl_bench.execution.provenance import file_hashes
 from cl_bench.execution.settings import RunConfig
 from cl_bench.metrics.plasticity import plasticity_ratio
 from cl_bench.metrics.stats.bootstrap import (
@@ -23,7 +22,6 @@ from cl_bench.metrics.stats.bootstrap import (
     percentile,
 )
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.model.named import resolve
 from cl_bench.plasticity.origins import Origin, origins
 from cl_bench.plasticity.probe import Probe, departures, options_of
 from cl_bench.plasticity.table import Internals, Plasticity, ProbedModel
@@ -79,8 +77,6 @@ def _make(
     cells: Sequence[Cell], folder: Path, jobs: int, say: Callable[[str], None]
 ) -> tuple[dict[str, float | Undefined], dict[str, str]]:
     """Make the probes that are missing; by name what they reached, and why some failed."""
-    for cell in cells:
-        _require_same_model(cell, folder)
     outcomes = make_missing(cells, folder, jobs=jobs, say=say)
     failed = {made.cell.name: made.reason for made in outcomes if made.status == "failed"}
     return {cell.name: final_accuracy(cell, folder, failed) for cell in cells}, failed
@@ -161,15 +157,3 @@ def _mean(accuracy_S: Sequence[float | Undefined]) -> Estimate | Undefined:
 
 def _missing(values: Sequence[float | Undefined]) -> Undefined | None:
     return next((value for value in values if isinstance(value, Undefined)), None)
-
-
-def _require_same_model(cell: Cell, folder: Path) -> None:
-    """A cell is named by where its model lies, so that what lies there must be what it was."""
-    if status(cell, folder) == "missing":
-        return
-    before = RunDirectory.open(folder / cell.name).manifest.get("model_files", {})
-    if before != file_hashes(Path(resolve(cell.model))):
-        raise RunDirectoryError(
-            f"{folder / cell.name} is a probe of the model {cell.model}, whose files have changed "
-            "since. Remove that directory, or give another --out."
-        )

@@ -34,6 +34,7 @@ from transformers.utils import logging
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
+from cl_bench.contract.errors import UsageError
 from cl_bench.contract.learner import Batch, Exercise
 from cl_bench.contract.prompts import chat, in_turn
 from cl_bench.model.memory import Row, gradient_passes
@@ -96,6 +97,14 @@ class MixedPromptTrainer(GRPOTrainer):
                 processing_class=tokenizer,
                 callbacks=[_FiniteGradient(self)],
                 optimizers=(self.adam, None),
+            )
+        state = self.accelerator.state
+        if state.num_processes != 1 or state.mixed_precision != "no":
+            raise UsageError(
+                f"Accelerate was set up in this process before the run, for {state.num_processes} "
+                f"processes and the mixed precision {state.mixed_precision!r}, which would change "
+                "its numbers. Start the run in a process of its own, without ACCELERATE_… "
+                "variables; --precision bf16 is recorded with a run."
             )
         # TRL 1.16 puts a patched `forward` on the instance. A deep copy of the model would keep it,
         # and run this model's weights; so it is only there within `_pass_loss`.

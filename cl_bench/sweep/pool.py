@@ -1,7 +1,8 @@
 """Makes the runs of a sweep that are missing, several at a time, each process with one thread.
 
-Finished runs are reused and unfinished ones resumed. A run that fails is told and the others go on;
-one that diverged is a result like any other, and nothing that starts from it is made.
+Finished runs are reused if they were made of what lies there now, and unfinished ones resumed. A
+run that fails is told and the others go on; one that diverged is a result like any other, and
+nothing that starts from it is made.
 """
 
 from __future__ import annotations
@@ -20,7 +21,16 @@ from time import monotonic
 
 from cl_bench.metrics.quantities import SECONDS
 from cl_bench.sweep.cell import Cell, as_json
-from cl_bench.sweep.state import NO_START, NOTHING, SETTLED, status, why_no_start, with_starts
+from cl_bench.sweep.state import (
+    FINISHED,
+    NO_START,
+    NOTHING,
+    SETTLED,
+    Freshness,
+    status,
+    why_no_start,
+    with_starts,
+)
 
 _ONE_THREAD = {
     **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")},
@@ -59,7 +69,7 @@ def make_missing(
     """
     wanted = [cell for cell in with_starts(cells) if cell.name not in known]
     states = {cell: status(cell, folder, known) for cell in wanted}
-    left = [cell for cell, state in states.items() if state not in SETTLED]
+    left = _left(states, folder)
     without = sum(state == NO_START for state in states.values())
     if finished := len(wanted) - len(left) - without:
         say(f"{finished} of {len(wanted)} runs are finished already")
@@ -84,6 +94,18 @@ def make_missing(
         threads.shutdown(wait=False, cancel_futures=True)
         workers.end()
     return outcomes
+
+
+def _left(states: Mapping[Cell, str], folder: Path) -> list[Cell]:
+    """The cells that have no settled run, or one of something else than they would make now.
+
+    Those that start from such a run too: a worker looks again, once it is made.
+    """
+    fresh, stale = Freshness(folder), set[Cell]()
+    for cell, state in states.items():
+        if state in FINISHED and (cell.start in stale or fresh.changed(cell)):
+            stale.add(cell)
+    return [cell for cell, state in states.items() if state not in SETTLED or cell in stale]
 
 
 class _Workers:

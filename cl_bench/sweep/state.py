@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
+from cl_bench.api import resolve
 from cl_bench.contract.errors import RunDirectoryError
+from cl_bench.contract.text import config_hash
+from cl_bench.fast.settings import reflection_lm
+from cl_bench.model import named as models
+from cl_bench.model.loading import locate
 from cl_bench.store.files import read_json
+from cl_bench.store.run_directory import stage_models
 from cl_bench.sweep.cell import Cell
 
 FINISHED = ("done", "diverged")
@@ -36,6 +44,56 @@ def why_no_start(cell: Cell, status_of_start: str) -> str | None:
         return None
     lost = "diverged" if status_of_start == "diverged" else "has no start itself"
     return f"it starts from {cell.start.name}, which {lost}"
+
+
+class Freshness:
+    """Tells which finished runs in `folder` are those that their cells would make now.
+
+    Each model is read once, so that an object is for one look at a sweep.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._models: dict[str, object] = {}
+
+    def changed(self, cell: Cell) -> str:
+        """Return what has changed since the finished run of a cell was made; empty if nothing has.
+
+        A name says where a model or a data file lies, and not what lies there.
+        """
+        manifest = read_json(self._folder / cell.name / "manifest.json")
+        if cell.start and not stage_models(self._folder / cell.start.name):
+            return ""  # it was made from a model that is not there any more to be compared
+        arguments = cell.arguments(self._folder)
+        del arguments["out"]
+        asked = resolve(**arguments)
+        model = manifest.get("model_revision") or manifest.get("model_files")
+        if self._model(asked.config.model) != model:
+            return "its model"
+        lm = reflection_lm(asked.config.learning)
+        if lm.kind == "local" and self._model(lm.name) != manifest.get("reflection_files"):
+            return "its reflection LM"
+        now = {"stream": asked.stream.describe(), "config": asdict(asked.config)}
+        other = [part for part in now if _differ(now[part], manifest.get(part, {}))]
+        return f"its {other[0]}" if other else ""
+
+    def _model(self, name: str) -> object:
+        """Return the identity of a model: the hashes of its files, or a hub model's commit."""
+        if name not in self._models:
+            files = locate(models.resolve(name))
+            self._models[name] = files.revision or files.hashes()
+        return self._models[name]
+
+
+def _differ(now: Mapping[str, Any], then: Mapping[str, Any]) -> bool:
+    """Whether two descriptions differ, wherever the model lies and the data files are."""
+    return config_hash(_placeless(now)) != config_hash(_placeless(then))
+
+
+def _placeless(described: Any) -> Any:
+    if isinstance(described, Mapping):
+        return {n: _placeless(v) for n, v in described.items() if n not in ("model", "source")}
+    return [*map(_placeless, described)] if isinstance(described, list | tuple) else described
 
 
 def with_starts(cells: Iterable[Cell]) -> list[Cell]:

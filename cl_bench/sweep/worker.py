@@ -3,7 +3,8 @@
     python -P -m cl_bench.sweep.worker FOLDER PARENT
 
 A line is a cell; the answer is a line with the run's status, or `failed` and why. An interrupted
-run goes on from its checkpoint; one that began with other software is set aside and made anew. One
+run goes on from its checkpoint; one that began with other software, and a finished one of another
+model, stream or configuration, is set aside and made anew. One
 process makes many runs because importing the libraries takes as long as a short run does. The end
 of the input ends the worker, and so does the end of the process PARENT, whatever it is doing: runs
 can be killed at any moment.
@@ -21,7 +22,7 @@ from threading import Thread
 from time import monotonic, sleep
 
 from cl_bench.sweep.cell import Cell, from_json
-from cl_bench.sweep.state import FINISHED, status
+from cl_bench.sweep.state import FINISHED, Freshness, status
 
 LOCK_WAIT = 30.0
 """Seconds to wait for a run that another process writes: one that lost its parent ends in less."""
@@ -76,8 +77,11 @@ def _run(cell: Cell, folder: Path, tell: Callable[[str], None]) -> str:
     from cl_bench.contract.errors import OtherSoftwareError
 
     path = folder / cell.name
-    if (found := status(cell, folder)) in FINISHED:  # the process that held it finished it
-        return found
+    if (found := status(cell, folder)) in FINISHED:
+        changed = Freshness(folder).changed(cell)
+        if not changed:  # the process that held it finished it, or its start is made anew alike
+            return found
+        tell(f"{changed} changed since the run that was there: it is now {_set_aside(path).name}")
     if (path / "manifest.json").exists():
         try:
             return api.resume(path).status

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,16 @@ import pytest
 from cl_bench.analysis.plugin_metrics import PLUGIN_METRICS
 from cl_bench.cli.listing import listing
 from cl_bench.contract import plugins
-from cl_bench.contract.errors import PluginError, RunDirectoryError, UsageError
+from cl_bench.contract.errors import (
+    OtherSoftwareError,
+    PluginError,
+    RunDirectoryError,
+    UsageError,
+)
 from cl_bench.contract.registry import DOMAINS, LEARNERS, Registry
 from cl_bench.contract.stream import Stage, Stream
 from cl_bench.contract.stream_names import STREAMS, stream
-from cl_bench.execution.preflight import plugins_used, require_same_plugins
+from cl_bench.execution.preflight import require_same_plugins, used_plugins
 
 Install = Callable[..., None]
 
@@ -200,15 +206,35 @@ def test_a_run_names_the_packages_it_uses_and_no_others(install: Install) -> Non
     install("acme-lab", "[cl_bench.tasks]\ntoy = acme_module:DOMAIN\n")
     install("other", "[cl_bench.learners]\nfine = acme_module:LEARNER\n", "3")
     mixed = Stream("a", (Stage("math", 1), Stage("acme-lab/toy", 1)))
-    assert plugins_used(mixed, "other/fine") == {"acme-lab": "1.2", "other": "3"}
-    assert plugins_used(mixed, "rl") == {"acme-lab": "1.2"}
-    assert plugins_used(stream("math"), "rl") == {}
+    assert used_plugins(mixed, "other/fine")["plugins"] == {"acme-lab": "1.2", "other": "3"}
+    assert used_plugins(mixed, "rl")["plugins"] == {"acme-lab": "1.2"}
+    assert used_plugins(stream("math"), "rl") == {"plugins": {}, "plugin_code": {}}
+    outside = Stream("a", (Stage("math", 1),), retention=("acme-lab/toy",))
+    assert used_plugins(outside, "rl")["plugins"] == {"acme-lab": "1.2"}
 
 
 def test_other_versions_of_the_packages_are_refused_with_what_to_install() -> None:
-    path = Path("run")
-    require_same_plugins(path, {"acme": "1"}, {"acme": "1", "other": "2"})
+    path, begun = Path("run"), of_acme("1")
+    require_same_plugins(path, begun, of_acme("1"))
     with pytest.raises(RunDirectoryError, match=r"acme 1, which is now 2\. `pip install acme==1`"):
-        require_same_plugins(path, {"acme": "1"}, {"acme": "2"})
+        require_same_plugins(path, begun, of_acme("2"))
     with pytest.raises(RunDirectoryError, match="which is now not installed"):
-        require_same_plugins(path, {"acme": "1"}, {})
+        require_same_plugins(path, begun, {"plugins": {}, "plugin_code": {}})
+
+
+def test_other_code_of_the_same_version_is_refused() -> None:
+    with pytest.raises(OtherSoftwareError, match="code of acme 1 has changed"):
+        require_same_plugins(Path("run"), of_acme("1"), of_acme("1", code="b"))
+
+
+def of_acme(version: str, code: str = "a") -> dict[str, dict[str, str]]:
+    return {"plugins": {"acme": version}, "plugin_code": {"acme": code}}
+
+
+def test_the_hash_of_a_plug_in_s_code_changes_with_it(install: Install) -> None:
+    install("acme-lab", "[cl_bench.tasks]\ntoy = acme_module:DOMAIN\n")
+    toy = Stream("a", (Stage("acme-lab/toy", 1),))
+    before = used_plugins(toy, "rl")["plugin_code"]
+    file = Path(str(import_module("acme_module").__file__))
+    file.write_text(file.read_text(encoding="utf-8") + "\nMORE = 1\n", encoding="utf-8")
+    assert used_plugins(toy, "rl")["plugin_code"] != before

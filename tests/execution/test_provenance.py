@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -12,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import cl_bench
-from cl_bench.contract.text import config_hash
-from cl_bench.execution.provenance import PACKAGES, code_of, file_hashes, provenance
+from cl_bench.contract.errors import OtherSoftwareError
+from cl_bench.execution.provenance import PACKAGES, code_hash, code_of, provenance
 
 SHOW = """
 from cl_bench.execution.provenance import provenance
@@ -184,39 +183,12 @@ def test_comments_do_not_count_after_a_line_that_only_some_would_split() -> None
     assert code_of("x = '\u2028'  # why\ny = 1  # two\n") == code_of("x = '\u2028'\ny = 1\n")
 
 
-def test_files_of_a_model_are_hashed_and_others_left_out(tmp_path: Path) -> None:
-    contents = {"model.safetensors": b"\x00\x01", "config.json": b"{}", "README.md": b"card"}
-    for name, content in contents.items():
-        (tmp_path / name).write_bytes(content)
-    (tmp_path / "original.json").mkdir()
-    expected = {
-        name: hashlib.sha256(contents[name]).hexdigest()
-        for name in ("config.json", "model.safetensors")
-    }
-    assert file_hashes(tmp_path) == expected
-
-
-def test_model_that_is_no_folder_has_no_hashes(tmp_path: Path) -> None:
-    assert file_hashes(tmp_path / "organisation" / "model") == {}
-
-
-def test_config_hash_is_sha256_of_canonical_json() -> None:
-    expected = hashlib.sha256(b'{"a":[1,2],"b":{"c":0.5,"d":null}}').hexdigest()
-    assert config_hash({"b": {"d": None, "c": 0.5}, "a": (1, 2)}) == expected
-
-
-def test_config_hash_tells_values_apart() -> None:
-    assert len({config_hash({"a": value}) for value in (1, 2, "1", None, True, [1])}) == 6
-
-
-def test_config_hash_refuses_what_json_cannot_hold() -> None:
-    with pytest.raises(ValueError, match="JSON"):
-        config_hash({"rate": float("nan")})
-    with pytest.raises(TypeError):
-        config_hash({"path": Path()})
-
-
-def test_torch_is_not_imported() -> None:
-    code = f"{SHOW}\nimport sys; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "False"
+def test_a_package_without_code_to_read_has_no_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hollow").mkdir()
+    (tmp_path / "hollow" / "__init__.pyc").write_bytes(b"")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("hollow", "nowhere_at_all"):
+        with pytest.raises(OtherSoftwareError, match=f"code of {name} cannot be read"):
+            code_hash([name])

@@ -14,11 +14,10 @@ from cl_bench.contract.learner import Exercise, Ledger
 from cl_bench.contract.prompts import chat
 from cl_bench.contract.task import Verdict
 from cl_bench.execution.preflight import identity
-from cl_bench.execution.provenance import file_hashes
 from cl_bench.execution.settings import RunConfig
 from cl_bench.fast.reflection.spec import ReflectionLM
 from cl_bench.model import gguf_file
-from cl_bench.model.loading import load
+from cl_bench.model.loading import load, locate
 from cl_bench.model.policy import Policy
 from cl_bench.slow.settings import RLConfig
 from cl_bench.slow.slow_weights import SlowWeights
@@ -96,7 +95,7 @@ def test_the_files_around_it_are_not_read(gguf: Write) -> None:
     expected = load(str(file))[1].encode("hi")
     for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         (file.parent / name).write_text("{")
-    model, tokenizer = load(str(file))
+    model, tokenizer, _ = load(str(file))
     assert tokenizer.encode("hi") == expected
     assert (model.name_or_path, tokenizer.name_or_path) == (str(file), str(file))
 
@@ -105,20 +104,15 @@ def test_a_folder_with_one_file_is_that_model(gguf: Write) -> None:
     file = gguf("folder/tiny.gguf")
     assert gguf_file.find(file.parent) == file
     assert load(str(file.parent))[0].num_parameters() == load(str(file))[0].num_parameters()
-    assert file_hashes(file.parent) == {"tiny.gguf": file_hash(file)}
+    assert locate(str(file.parent)).hashes() == {"tiny.gguf": file_hash(file)}
 
 
-def test_the_hash_of_the_file_names_the_model(
-    gguf: Write, tiny_policy: Policy, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_hash_of_the_file_names_the_model(gguf: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     file = gguf()
-    first = identity(str(file), ReflectionLM("oracle"), tiny_policy)
-    assert first["model_files"] == {"tiny.gguf": file_hash(file)}
+    first = identity(ReflectionLM("oracle"), Policy.load(str(file)))["model_files"]
+    assert first == {"tiny.gguf": file_hash(file)}
     gguf(seed=1)
-    assert (
-        identity(str(file), ReflectionLM("oracle"), tiny_policy)["model_files"]
-        != first["model_files"]
-    )
+    assert locate(str(file)).hashes() != first
     monkeypatch.chdir(file.parent)
     assert RunConfig(model="tiny.gguf").anywhere().model == str(file.resolve())
 

@@ -22,7 +22,7 @@ def origin(base: Path, model: Path) -> Origin:
 @pytest.fixture
 def loud(tiny_model: Path, tmp_path: Path) -> Path:
     """The tiny model with hidden units of its feed-forward blocks that are all awake."""
-    model, tokenizer = load(str(tiny_model))
+    model, tokenizer, _ = load(str(tiny_model))
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if "feed_forward" in name:
@@ -34,7 +34,7 @@ def loud(tiny_model: Path, tmp_path: Path) -> Path:
 
 def changed(model: Path, folder: Path, parameter: str, rows: slice, value: float) -> Path:
     """A copy in which some rows of a parameter have that value."""
-    loaded, tokenizer = load(str(model))
+    loaded, tokenizer, _ = load(str(model))
     with torch.no_grad():
         loaded.get_parameter(parameter)[rows] = value
     for part in (loaded, tokenizer):

@@ -4,6 +4,7 @@ run's failure be one run's failure."""
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from cl_bench.api import Run
-from cl_bench.store.files import write_json_atomically
+from cl_bench.store.files import file_hash, read_json, write_json_atomically
 from cl_bench.sweep.cell import Cell, as_json
 from cl_bench.sweep.pool import make_missing
 from cl_bench.sweep.state import status
+from tests.sweep.manifests import manifest_of
 
 SMALL = {
     "eval_every": 1,
@@ -161,6 +164,52 @@ def test_known_and_finished_runs_are_not_made(processes: Path) -> None:
     assert lines[0] == "1 of 2 runs are finished already"
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model_files": {}},
+        {"model_files": {"model.safetensors": "0"}},
+        {"stream": {"name": "math", "version": "0"}},
+        {"config": {"learner": "rl"}},
+    ],
+)
+def test_a_finished_run_of_something_else_is_not_taken(
+    processes: Path, changes: dict[str, Any]
+) -> None:
+    origin, other = Cell("math", "rl", 1, 1), Cell("math", "rl", 2, 1)
+    after = Cell("code", "rl", 1, 1, start=origin)
+    for cell in (origin, other):
+        recorded(cell, processes, "done")
+    (processes / after.name).mkdir()  # its start's model is gone, so that it is not compared
+    write_json_atomically(processes / after.name / "manifest.json", {"status": "done"})
+    assert make_missing([after, other], processes, jobs=1, say=silent) == []
+    file = processes / origin.name / "manifest.json"
+    write_json_atomically(file, read_json(file) | changes)
+    outcomes = make_missing([after, other], processes, jobs=1, say=silent)
+    assert [outcome.cell for outcome in outcomes] == [origin, after]
+
+
+@pytest.mark.slow
+def test_runs_of_changed_weights_are_set_aside_and_made_anew(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    model, runs = shutil.copytree(tiny_model, tmp_path / "model"), tmp_path / "runs"
+    origin = small(1, model, keep_stage_models=True)
+    cells = [origin, small(1, model, origin)]
+    make_missing(cells, runs, jobs=1, say=silent)
+    weights = load_file(model / "model.safetensors")
+    changed = {name: 1.5 * weight for name, weight in weights.items()}
+    save_file(changed, model / "model.safetensors", metadata={"format": "pt"})
+    outcomes = make_missing(cells, runs, jobs=1, say=silent)
+    assert [outcome.note for outcome in outcomes] == [
+        f"its model changed since the run that was there: it is now {cell.name}.stale-1"
+        for cell in cells
+    ]
+    files = read_json(runs / origin.name / "manifest.json")["model_files"]
+    assert files["model.safetensors"] == file_hash(model / "model.safetensors")
+    assert make_missing(cells, runs, jobs=1, say=silent) == []
+
+
 def test_an_interrupt_ends_the_workers(processes: Path) -> None:
     def interrupted(_: str) -> None:
         raise KeyboardInterrupt
@@ -191,6 +240,6 @@ def test_what_starts_from_a_diverged_run_is_settled_and_not_tried(processes: Pat
 
 
 def recorded(cell: Cell, folder: Path, state: str) -> None:
-    """Write a run's directory with this status and nothing else."""
+    """Write a run's directory with its manifest and nothing else."""
     (folder / cell.name).mkdir(parents=True)
-    write_json_atomically(folder / cell.name / "manifest.json", {"status": state})
+    write_json_atomically(folder / cell.name / "manifest.json", manifest_of(cell, folder, state))

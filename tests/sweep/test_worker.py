@@ -21,6 +21,7 @@ from cl_bench.contract.errors import (
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.sweep import worker
 from cl_bench.sweep.cell import Cell
+from tests.sweep.manifests import manifest_of
 
 CELL = Cell("math", "rl", 1, 1)
 
@@ -47,7 +48,7 @@ def test_a_worker_says_what_came_of_a_run(
 
 
 def begun(folder: Path, state: str) -> RunDirectory:
-    return RunDirectory.create(folder / CELL.name, {"status": state})
+    return RunDirectory.create(folder / CELL.name, manifest_of(CELL, folder, state))
 
 
 def test_an_unfinished_run_of_other_software_is_set_aside_and_made_anew(

@@ -1,0 +1,118 @@
+"""What a model has to be able to do, tried with a few tokens before anything rests on it.
+
+Architectures differ in how they keep their state, and libraries in what they read and will not
+write again. What cannot work is told before a run begins, in one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import torch
+
+from cl_bench.contract.errors import DivergedError, ModelError
+from cl_bench.contract.prompts import chat
+from cl_bench.contract.text import one_line
+from cl_bench.model.random_states import random_states_kept
+from cl_bench.model.scoring import text_log_probs
+
+if TYPE_CHECKING:
+    from cl_bench.model.policy import Policy
+    from cl_bench.model.samplers.protocol import Sampled
+
+_LENGTHS = (7, 2, 7)
+"""Tokens of the prompts: unequal ones are padded, and of equal ones the cache is copied."""
+_TOKENS = 3
+_CLOSE = {"float32": 0.05, "bf16": 0.5}
+"""Nats by which the log-probability of one token may differ between two ways to compute it."""
+_REASON = 200
+
+
+def require_sampling(policy: Policy) -> None:
+    """Raise `ModelError` unless rows of a batch are sampled as if each were read alone.
+
+    A model that ignores what is padding, or whose state cannot be copied from row to row, would
+    give other numbers or none. The global random states stay as they are.
+    """
+    kind = type(policy.model).__name__
+    tokens = policy.encode([chat("", "Hello!")])[0]
+    room = (policy.context or 2**31) - _TOKENS
+    rows = [tokens[-max(1, min(length, room)) :] for length in _LENGTHS]
+    try:
+        with random_states_kept(policy.device):
+            sampled = policy.sampler.sample(rows, max_new_tokens=_TOKENS, temperature=1.0)
+        apart = max(map(abs, _differences(policy, rows, sampled)))
+    except DivergedError as error:
+        raise ModelError(
+            f"The model {policy.tokenizer.name_or_path!r} has no finite distribution before "
+            "anything was trained: its weights hold infinities or NaN, or overflow in this "
+            "precision. Restore them from where the model came from."
+        ) from error
+    except ModelError:
+        raise
+    except Exception as error:
+        reason = one_line(f"{type(error).__name__}: {error}", _REASON).rstrip(".")
+        raise ModelError(_unusable(kind, f"sampling a batch fails ({reason})")) from error
+    if not apart < _CLOSE[policy.precision]:
+        raise ModelError(
+            _unusable(kind, f"a batch gives log-probabilities {apart:.2g} nats from a row alone")
+        )
+
+
+def _unusable(kind: str, why: str) -> str:
+    return (
+        f"{kind} cannot be used: {why}. Rows are sampled together, padded on the left, from a "
+        "cache whose rows can be copied. Use another architecture."
+    )
+
+
+@torch.no_grad()
+def _differences(
+    policy: Policy, rows: Sequence[Sequence[int]], sampled: Sequence[Sampled]
+) -> list[float]:
+    """Return, for each sampled token, its log-probability less that of its row read alone."""
+    found: list[float] = []
+    for row, drawn in zip(rows, sampled, strict=True):
+        one = [(row, drawn.tokens)]
+        log_prob, _ = text_log_probs(policy.model, one, policy.pad_id, 1.0)
+        alone = log_prob[0, range(len(drawn.tokens)), drawn.tokens].tolist()
+        found += [mine - other for mine, other in zip(drawn.log_probs, alone, strict=True)]
+    return found
+
+
+def require_saving(policy: Policy, near: Path) -> None:
+    """Raise `ModelError` unless the model is the same after it was saved and loaded again.
+
+    It is written into a temporary folder in the nearest folder of the path `near` that exists.
+    """
+    from cl_bench.model.policy import Policy
+
+    home = next(folder for folder in near.absolute().parents if folder.is_dir())
+    try:
+        with TemporaryDirectory(prefix=".cl-bench-trial-", dir=home) as folder:
+            policy.save_model(Path(folder))
+            again = Policy.load(folder, frozen=True)
+            same = _same(policy, again)
+    except Exception as error:
+        reason = one_line(f"{type(error).__name__}: {error}", _REASON).rstrip(".")
+        raise ModelError(_unsaved(f"it cannot be saved and loaded again ({reason})")) from error
+    if not same:
+        raise ModelError(_unsaved("what is saved is loaded as another model or tokenizer"))
+
+
+def _unsaved(why: str) -> str:
+    return (
+        f"The models of the stages' ends could not be kept: {why}. Leave out --keep-stage-models, "
+        "or mend the model's files."
+    )
+
+
+def _same(mine: Policy, other: Policy) -> bool:
+    asked = [chat("Count.", "one two 3 44"), chat("", "\n\n5 + é")]
+    pairs = zip(mine.model.parameters(), other.model.parameters(), strict=True)
+    return mine.encode(asked) == other.encode(asked) and all(
+        torch.equal(one.cpu(), two.cpu()) for one, two in pairs
+    )
