@@ -6,7 +6,7 @@ come every T steps of the stream, so that the learner meets the stream at the ot
 default the reflection LM is the frozen base instead of a larger model; and by default the exercises
 that score prompts are also those that feedback comes from, answered once each (a standard error of
 up to 12.5 points on 16 exercises), where GEPA has a set for either. A proposal whose minibatch is
-all right asks for no rewrite, as in GEPA: of 5 in a round one or two remain.
+all right asks for no rewrite, as in GEPA: of 5 in a round one or two remain (embedded model).
 `cl_bench.fast.fast_weights` says more.
 """
 

@@ -93,6 +93,7 @@ def methods_section(
     )
     yield from _asked(data, needed)
     yield from settings_section(plan, list(runs["learner"].unique()))
+    yield Paragraph(_ROUNDS)
     yield from spending_section(spent)
     counts = runs["status"].value_counts().to_dict()
     said = ", ".join(f"{counts[status]} {status}" for status in _STATUS if status in counts)
@@ -191,7 +192,6 @@ def settings_section(plan: Plan, learners: Sequence[str]) -> list[Block]:
                 *_pace(plan, ordered),
             ],
         ),
-        Paragraph(_ROUNDS),
         *_calibration(plan),
     ]
 

@@ -189,3 +189,12 @@ def test_what_did_worse_than_the_seed_prompt_may_be_left_out(
     report = verify_run(forged.write(tmp_path / "forged.zip"))
     words = "fate is not what the scores of its round give"
     assert any(words in finding.text() for finding in report.findings) == found
+
+
+def test_a_response_is_verified_without_its_thought(packed_run: Path, tmp_path: Path) -> None:
+    run = Forgery(packed_run)
+    run.edit("transcripts", "response", lambda old: f"<think>answer 7</think> {old}")
+    assert verify_run(run.write(tmp_path / "a.zip")).findings == []
+    run.edit("transcripts", "response", lambda old: old.replace("</think>", ""))
+    words = [finding.text() for finding in verify_run(run.write(tmp_path / "b.zip")).findings]
+    assert any("is not what the verifier says" in text for text in words)
