@@ -112,8 +112,8 @@ def settle_special_tokens(
     if tokenizer.eos_token_id is None:
         raise ModelError(
             f"The tokenizer of {tokenizer.name_or_path!r} has no end token, nor have its "
-            "generation_config.json and its chat template, so no response would end. Set `eos_token` "
-            "in its tokenizer_config.json."
+            "generation_config.json and its chat template, so no response would end. Set "
+            "`eos_token` in its tokenizer_config.json."
         )
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id >= known:
         tokenizer.pad_token = tokenizer.eos_token

@@ -112,10 +112,21 @@ def test_a_tokenizer_without_end_token_takes_the_one_of_the_generation_config(co
     assert run.status == "done"
 
 
+def test_without_a_declared_end_the_templates_end_of_a_turn_serves(copy: Path) -> None:
+    end = Policy.load(str(copy)).tokenizer.eos_token_id
+    configure(copy / "tokenizer_config.json", eos_token=None, pad_token=None)
+    configure(copy / "config.json", eos_token_id=None)
+    configure(copy / "generation_config.json", eos_token_id=None)
+    policy = Policy.load(str(copy))
+    assert (policy.tokenizer.eos_token_id, policy.end_ids) == (end, {end})
+
+
 def test_no_end_token_anywhere_is_refused(copy: Path) -> None:
     configure(copy / "tokenizer_config.json", eos_token=None, pad_token=None)
     configure(copy / "config.json", eos_token_id=None)
     configure(copy / "generation_config.json", eos_token_id=None)
+    template = copy / "chat_template.jinja"
+    template.write_text(template.read_text().replace("<|end|>", " . "))
     with pytest.raises(ModelError, match="no end token, nor have its generation_config"):
         Policy.load(str(copy))
 
