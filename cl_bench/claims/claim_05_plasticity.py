@@ -20,7 +20,7 @@ from cl_bench.claims.plan import ORIGINS, PROBE, Plan, singles
 from cl_bench.claims.rule import Statement
 from cl_bench.claims.styles import bar_panels
 from cl_bench.metrics import plasticity_ratio
-from cl_bench.metrics.stats.bootstrap import Estimate
+from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:

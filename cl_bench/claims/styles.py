@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cl_bench.analysis.paired import BySeed, known
-from cl_bench.claims.measure import Trajectories, Trajectory, defined, generator
+from cl_bench.claims.measure import Trajectories, Trajectory, defined
 from cl_bench.metrics import over_seeds
-from cl_bench.metrics.stats.bootstrap import Interval, bootstrap_band
+from cl_bench.metrics.stats.student import Interval, student_band
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.look import learner_look
 
@@ -133,7 +133,7 @@ def curves(
     mean = (np.mean([x_P for x_P, _ in there], axis=0), np.mean([y for _, y in there], axis=0))
     dashes = DASHED | {"lw": 1.4} if dashed else {"marker": marker(learner)}
     axes.plot(*mean, color=colour(learner), **dashes)
-    ends = bootstrap_band([y_P for _, y_P in there], generator()) if band and not dashed else None
+    ends = student_band([y_P for _, y_P in there]) if band and not dashed else None
     if isinstance(ends, tuple):
         axes.fill_between(mean[0], *ends, color=colour(learner), alpha=0.18, lw=0)
     if counted:
@@ -147,7 +147,7 @@ def curves(
 
 def level(axes: Axes, learner: str, by_seed: BySeed, end: float) -> None:
     """A dashed line at the mean of these values, from 0 to `end`; nothing where none is known."""
-    mean = over_seeds(by_seed, generator())
+    mean = over_seeds(by_seed)
     if not isinstance(mean, Undefined):
         axes.plot([0, end], [mean.value] * 2, color=colour(learner), **DASHED)
 
@@ -172,7 +172,7 @@ def _bars(axes: Axes, values: Mapping[str, BySeed]) -> None:
     At a bar's foot stands how many seeds it rests on, where some have no value.
     """
     for place, (name, by_seed) in enumerate(values.items()):
-        mean = over_seeds(by_seed, generator())
+        mean = over_seeds(by_seed)
         if isinstance(mean, Undefined):
             continue
         dots = known(by_seed)

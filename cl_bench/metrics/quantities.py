@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import isnan
 
-from cl_bench.metrics.stats.bootstrap import Estimate, Interval
+from cl_bench.metrics.stats.student import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 
 NOTHING = "—"

@@ -16,7 +16,7 @@ from cl_bench.analysis.comparison import Comparison, compare
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.metrics.comparison import PermutationTest
-from cl_bench.metrics.stats.bootstrap import Estimate, Interval
+from cl_bench.metrics.stats.student import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.show_comparison import show
 from cl_bench.report.terminal import plain

@@ -11,7 +11,7 @@ from cl_bench.claims.data import Data
 from cl_bench.claims.measure import detail, mean_over, measured, trajectories
 from cl_bench.claims.registered import CLAIMS
 from cl_bench.metrics import Undefined
-from cl_bench.metrics.stats.bootstrap import Estimate, Interval
+from cl_bench.metrics.stats.student import Estimate, Interval
 
 from .synthetic import LEVELS, Synthetic, filled, levelled, measures, plan_of, reason, shown
 

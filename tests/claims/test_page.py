@@ -21,7 +21,7 @@ from cl_bench.claims.plan import BUDGETS, Plan
 from cl_bench.claims.registered import CLAIMS, cells, registration
 from cl_bench.claims.rule import ClaimVerdict
 from cl_bench.claims.styles import label
-from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, Interval
+from cl_bench.metrics.stats.student import ONE_SEED, Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import (
     Block,

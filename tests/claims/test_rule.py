@@ -7,7 +7,7 @@ from math import log2
 import pytest
 
 from cl_bench.claims.rule import ClaimVerdict, Statement, bounds, combine, coverage, judge
-from cl_bench.metrics.stats.bootstrap import Estimate, Interval
+from cl_bench.metrics.stats.student import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 
 STATEMENT = Statement("1a", "first minus second", 0.0, 0.02)

@@ -8,7 +8,7 @@ import pytest
 from cl_bench.gate.outcome import worst
 from cl_bench.gate.rule import SLACK, decide, units_needed
 from cl_bench.metrics import student_mean
-from cl_bench.metrics.stats.bootstrap import Estimate, Interval
+from cl_bench.metrics.stats.student import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 
 TRIALS = 2_000

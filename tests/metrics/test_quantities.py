@@ -20,7 +20,7 @@ from cl_bench.metrics.quantities import (
     p_value,
     percent,
 )
-from cl_bench.metrics.stats.bootstrap import Estimate, Interval
+from cl_bench.metrics.stats.student import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 
 LOST = Undefined("one seed")

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from cl_bench.metrics import Undefined, asymptote, asymptote_difference
 from cl_bench.metrics.scaling import Asymptote, AsymptoteDifference
-from cl_bench.metrics.stats.bootstrap import Estimate, Interval
+from cl_bench.metrics.stats.student import Estimate, Interval
 
 SAMPLES = np.arange(0, 1001, 50.0)
 Array = np.typing.NDArray[np.float64]

@@ -16,7 +16,7 @@ from cl_bench.metrics import (
     forgetting_first,
     forgetting_max,
 )
-from cl_bench.metrics.stats.bootstrap import Estimate
+from cl_bench.metrics.stats.student import Estimate
 
 TWO_TASKS = [[0.0, 0.0], [0.9, 0.0], [0.4, 0.8]]
 NAMES = sorted(METRICS)

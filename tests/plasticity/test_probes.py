@@ -14,7 +14,7 @@ import cl_bench
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import UsageError
 from cl_bench.execution.settings import RunConfig
-from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, Interval
+from cl_bench.metrics.stats.student import ONE_SEED, Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plasticity.origins import Origin
 from cl_bench.plasticity.probe import Probe, departures, options_of

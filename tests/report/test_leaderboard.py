@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cl_bench.metrics.stats.bootstrap import Estimate, Interval
 from cl_bench.metrics.stats.ranks import Ranks
+from cl_bench.metrics.stats.student import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import Board, BoardRow
 from cl_bench.report.leaderboard import leaderboard, leaderboard_of

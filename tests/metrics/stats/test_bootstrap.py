@@ -18,7 +18,7 @@ from cl_bench.metrics import (
     paired_bootstrap,
     stratified_bootstrap,
 )
-from cl_bench.metrics.stats.bootstrap import Estimate, Interval, as_ratio
+from cl_bench.metrics.stats.student import Estimate, Interval, as_ratio
 
 Array = np.typing.NDArray[np.float64]
 ONE_SEED = Undefined("one seed shows no interval over seeds")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from cl_bench.metrics import Undefined, student_mean
-from cl_bench.metrics.stats.bootstrap import Estimate, Interval
+from cl_bench.metrics.stats.student import Estimate, Interval
 
 
 def interval(values: object, **options: float) -> Interval:
