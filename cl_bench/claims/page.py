@@ -117,7 +117,7 @@ def _headline(judged: Sequence[JudgedClaim], plan: Plan) -> Iterator[Block]:
         yield Paragraph("One seed shows no interval over seeds, so values stand alone.")
     corrected = _corrected(judged)
     yield Paragraph(_holds(judged, corrected))
-    yield Paragraph([Strong("What the embedded model builds in. "), BUILT_IN])
+    yield Paragraph([Strong("What the embedded model builds in."), f" {BUILT_IN}"])
     ordered = sorted(
         judged, key=lambda one: (_ORDER.index(one.verdict), one.claim.registered.number)
     )

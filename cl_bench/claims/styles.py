@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cl_bench.analysis.paired import BySeed, known
+from cl_bench.claims.calibration import LEARNERS
 from cl_bench.claims.measure import Trajectories, Trajectory, defined
 from cl_bench.metrics import over_seeds
 from cl_bench.metrics.stats.student import Interval, student_band
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
-
-LEARNERS = ("rl", "prompt", "fst", "fst-distill")
-"""The learners of the claims, in the order of legends; `base` has a look too."""
 
 
 def label(learner: str) -> str:
