@@ -147,15 +147,15 @@ def test_a_task_without_both_asymptotes_does_not_count() -> None:
 
 
 def test_a_mean_without_a_seed_that_does_not_level_off_counts_with_its_bound() -> None:
-    first, second = pairs((0.8, 0.5), shifts=(0.0, 0.0))
+    first, second = pairs((0.8, 0.5), shifts=(0.0, 0.0, 0.0, 0.0))
     first[0, 0] = np.linspace(0.1, 1.0, len(SAMPLES))
     found = compare(first, second)
     (one,) = found.first_J
     assert isinstance(one, Asymptote)
     assert isinstance(one.interval, Interval)
-    assert found.on_bound == pytest.approx(1 / 4)  # of both learners
-    # without the one seed A is 0.8, without the other 1: an error of half of that
-    reach = 12.7062 * (1.0 - 0.8) / 2
+    assert found.on_bound == pytest.approx(3 / 8)  # of both learners
+    # A is 0.8 without the first seed, 1 without any other: deviation 0.1 times 3, over √4
+    reach = 3.18245 * 0.1 * 3 / 2
     assert one.interval.high - one.asymptote == pytest.approx(reach, abs=1e-3)
 
 

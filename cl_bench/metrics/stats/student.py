@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -85,7 +86,7 @@ def _about(centre: float, value_S: Array, level: float) -> Interval | Undefined:
     deviation = float(value_S.std(ddof=1))
     if deviation <= _ROUNDING * max(1.0, float(np.abs(value_S).max())):
         return NO_SPREAD
-    return student_interval(centre, deviation / np.sqrt(seeds), seeds - 1, level)
+    return student_interval(centre, deviation / sqrt(seeds), seeds - 1, level)
 
 
 def student_interval(centre: float, error: float, freedom: int, level: float) -> Interval:
