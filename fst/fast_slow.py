@@ -10,7 +10,8 @@ Departures from the paper, from whose authors' code this is independent:
 - by default the reflection LM is the run's own frozen base, not a larger model;
 - the optimiser of prompts scores on the exercises of the next few steps, so that it sees the
   stream in the same order as RL and nothing else;
-- one epoch per generated batch: the importance ratio is 1 and CISPO's clip does not bite.
+- one epoch per generated batch: the importance ratio is 1 and CISPO's clip does not bite, so the
+  steps are plain REINFORCE with GRPO advantages.
 """
 
 from __future__ import annotations

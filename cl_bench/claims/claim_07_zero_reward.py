@@ -359,8 +359,8 @@ def draw(data: Data, plan: Plan) -> Figure:
         gradient.set_title("gradient norm before clipping")
         _draw_onsets(runs, reward)
         styles.in_percent(reward)
-        for panel in axes:
-            panel.set_ylim(bottom=0)
+        styles.from_zero(reward)
+        styles.from_zero(gradient, percent=False)
         ring = styles.handle("onset of a seed", color=styles.GREY, ms=7, **_RING)
         styles.legend(figure, LEARNERS, [ring])
     return figure

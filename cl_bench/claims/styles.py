@@ -158,7 +158,7 @@ def bar_panels(panels: Mapping[str, Mapping[str, BySeed]], quantity: str) -> Fig
             panel.set_title(title)
         axes[0].set_ylabel(quantity)
         in_percent(axes[0])
-        axes[0].set_ylim(bottom=0)
+        from_zero(axes[0])
         say_where_empty(axes)
         figure.supxlabel("mean over seeds, 95 % interval, and the seeds as dots", fontsize=8)
     return figure
@@ -223,7 +223,7 @@ def finish(panels: Sequence[Axes], *, percent: bool = True) -> None:
     """
     for axes in panels:
         axes.set_xlim(left=0)
-        axes.set_ylim(bottom=0)
+        from_zero(axes, percent=percent)
         if percent:
             in_percent(axes)
         if axes.lines:
@@ -231,6 +231,12 @@ def finish(panels: Sequence[Axes], *, percent: bool = True) -> None:
         else:
             axes.set_xticks([])
     say_where_empty(panels)
+
+
+def from_zero(axes: Axes, *, percent: bool = True) -> None:
+    """Let the axis upwards begin at 0, and end at 100 % at most, where intervals may go beyond."""
+    _, top = axes.get_ylim()
+    axes.set_ylim(0, min(top, 1.04) if percent else top)
 
 
 def say_where_empty(panels: Sequence[Axes]) -> None:

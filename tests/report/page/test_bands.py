@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from cl_bench.report.page.bands import Drawn, drawn
 from cl_bench.report.page.digest import Digest, digest
