@@ -49,11 +49,11 @@ _PAPER = "Tiwari et al., arXiv 2605.12484, with Qwen3-8B"
 _ORDER = (ClaimVerdict.NOT_REPRODUCED, ClaimVerdict.INCONCLUSIVE, ClaimVerdict.REPRODUCED)
 BUILT_IN = (
     "The embedded model's verifier states the hidden rule, the model was pretrained to copy rules "
-    "from such feedback into a prompt, and its carelessness, which no prompt can mend, was planted "
-    "in its pretraining. So claims 8 and 10 and the half of claim 3 that is measured under own "
-    "prompts hold nearly by construction: they show that the method does what it says, not that a "
-    "large model would gain by it. Claim 6 does not rest on that: both learners are scored on the "
-    "same stream, and what fast-slow training has to show there is that it learns on."
+    "from such feedback into its prompt, and its carelessness, which prompts cannot mend, was "
+    "planted in pretraining. Claims 8 and 10 and the half of claim 3 that is measured under own "
+    "prompts therefore hold nearly by construction. Claim 6 needs that feedback as well, but that "
+    "RL, which reads no evolved prompt, hardly learns the later tasks is built in nowhere, and "
+    "does not rest on the rate that calibration chose for it."
 )
 """Said beside the verdicts, in three sentences."""
 _ADDED = "Added after the runs, not judged"
@@ -117,7 +117,8 @@ def _headline(judged: Sequence[JudgedClaim], plan: Plan) -> Iterator[Block]:
         yield Paragraph("One seed shows no interval over seeds, so values stand alone.")
     corrected = _corrected(judged)
     yield Paragraph(_holds(judged, corrected))
-    yield Paragraph([Strong("What the embedded model builds in."), f" {BUILT_IN}"])
+    if plan.model == "embedded":
+        yield Paragraph([Strong("What the embedded model builds in."), f" {BUILT_IN}"])
     ordered = sorted(
         judged, key=lambda one: (_ORDER.index(one.verdict), one.claim.registered.number)
     )
@@ -140,14 +141,17 @@ def _holds(judged: Sequence[JudgedClaim], corrected: Mapping[int, float]) -> str
         one.claim.registered.number for one in judged if one.verdict is ClaimVerdict.REPRODUCED
     ]
     hold = [number for number in found if corrected[number] < rule.LEVEL]
-    said = f"{_count(len(judged), 'claim')} together at {percent(rule.LEVEL)} (Holm, t test)"
+    said = f"{_count(len(judged), 'claim')} together at that level (Holm, t test)"
     if not found:
         return f"Each verdict is at {percent(rule.LEVEL)} by itself."
-    which = "all" if hold == found else ", ".join(map(str, hold)) or "none"
     return (
         f"Each verdict is at {percent(rule.LEVEL)} by itself. Of the reproduced claims "
-        f"({', '.join(map(str, found))}) {which} also hold for {said}."
+        f"({_listed(found)}) those that hold for {said}: {_listed(hold)}."
     )
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers)) or "none"
 
 
 def _glossary() -> Iterator[Block]:

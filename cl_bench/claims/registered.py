@@ -83,6 +83,11 @@ RECORD = (
         "35a9d3351f88ce64768bce3b8d1c1c1710d49292fde737d03d58ece2e6c9d82b",
         "moved into one file a claim; every number unchanged",
     ),
+    RecordedCode(
+        "2026-11-30",
+        "174dccd8db9bde146042e12564ed8b2bc2642ddc9c60f021670cce75f4eb456a",
+        "Student's t in place of the bootstrap over seeds; every mean and verdict unchanged",
+    ),
 )
 """The hashes of the code that judged the committed page, the oldest first. Whoever changes that
 code adds a line and makes the page again; until then the page says that it is not recorded."""
