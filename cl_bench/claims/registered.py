@@ -85,7 +85,7 @@ RECORD = (
     ),
     RecordedCode(
         "2026-11-30",
-        "174dccd8db9bde146042e12564ed8b2bc2642ddc9c60f021670cce75f4eb456a",
+        "24b6dca6d208abf03d74ffd1582bd2a2baa00951fbcb0536ccc272d31e410990",
         "Student's t in place of the bootstrap over seeds; every mean and verdict unchanged",
     ),
 )

@@ -140,7 +140,7 @@ def test_a_claims_section_has_its_numbers_in_the_readers_units() -> None:
     section = text.split("## 1. ")[1].split("## 10. ")[0]
     assert "| times fewer samples | 3.0 | 1.4 | 3.0 |" in section
     assert "&gt; 1.00×, at least 1.10×" in section
-    assert "2.00× (all seeds alike, no spread)" in section  # log2 ratio 1
+    assert "2.00× (all seeds alike)" in section  # log2 ratio 1
     assert "| 6 of 6 | &gt; 1.00×, at least 1.10× | yes | 0.0312 | 0.0312 |" in section
     # The difference lacks a seed, so every column says on how many it rests.
     row = "| code | 45.0 % [41.0, 48.0], 6 of 6 | — (no runs of rl) | "

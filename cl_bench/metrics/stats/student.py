@@ -51,7 +51,7 @@ class Estimate:
 
 
 ONE_SEED = Undefined("one seed shows no interval over seeds")
-NO_SPREAD = Undefined("all seeds alike, no spread")
+NO_SPREAD = Undefined("all seeds alike")
 
 
 def over_seeds(
