@@ -23,9 +23,11 @@ from cl_bench.analysis.pairs import Pair
 from cl_bench.analysis.run_values import Column, Measured
 from cl_bench.contract.errors import ClBenchError, RunDirectoryError, UsageError
 from cl_bench.metrics.comparison import PermutationTest
-from cl_bench.metrics.stats.bootstrap import Estimate, as_ratio
+from cl_bench.metrics.stats.student import Estimate, as_ratio
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.run_tables import RunTables, find_runs
+
+_LEVEL = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,12 +142,22 @@ class Difference:
     second: Estimate | Undefined
     difference: Estimate | Undefined
     """Second minus first, seed by seed; all three are of the same seeds."""
+    student_p: float | Undefined
+    """Of the paired t test."""
     test: PermutationTest | Undefined
     """Exact, of the paired seeds."""
     seeds_needed: int | Undefined
     """Seeds that would decide a difference as large and as noisy as this one."""
     per_seed: Mapping[int, tuple[float | Undefined, float | Undefined]]
     """First and second by seed."""
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether both tests of the difference have p < 0.05; over 20 seeds, the t test alone."""
+        if isinstance(self.student_p, Undefined):
+            return False
+        exact = self.student_p if isinstance(self.test, Undefined) else self.test.p
+        return max(self.student_p, exact) < _LEVEL
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,7 +239,8 @@ def _difference(first: Side, second: Side, seeds: Sequence[int], name: str) -> D
     return Difference(
         first=mean_over_seeds(shown_before),
         second=mean_over_seeds(shown_after),
-        difference=paired.bootstrap(),
+        difference=paired.estimate(),
+        student_p=paired.student_p(),
         test=paired.test(),
         seeds_needed=paired.seeds_needed(),
         per_seed={seed: (before[seed], after[seed]) for seed in seeds},

@@ -1,8 +1,7 @@
 """The comparison of paired runs: one number of two groups of runs, seed by seed.
 
-`cl-bench compare`, the gate and the claims take their differences from here. Each says how sure it
-is in its own way: by a bootstrap over seeds, by Student's t with the noise of the items as the
-least error, by an exact test of the signs.
+`cl-bench compare`, the gate and the claims take their differences from here: with Student's t over
+seeds (in the gate with the noise of the items as the least error) and an exact test of the signs.
 """
 
 from __future__ import annotations
@@ -14,8 +13,14 @@ from functools import cached_property
 import numpy as np
 
 from cl_bench.metrics.comparison import PermutationTest, permutation_test, seeds_needed
-from cl_bench.metrics.stats.bootstrap import RESAMPLES, Estimate, Interval, over_seeds
-from cl_bench.metrics.stats.student import student_interval, student_mean
+from cl_bench.metrics.stats.student import (
+    ONE_SEED,
+    Estimate,
+    Interval,
+    over_seeds,
+    student_interval,
+    student_p,
+)
 from cl_bench.metrics.undefined import Undefined
 
 BySeed = Mapping[int, float | Undefined]
@@ -80,8 +85,8 @@ class PairedDifference:
         )
         return values, reference
 
-    def bootstrap(self) -> Estimate | Undefined:
-        """The mean difference with its percentile interval over seeds."""
+    def estimate(self) -> Estimate | Undefined:
+        """The mean difference with its interval over seeds."""
         return mean_over_seeds(self.by_seed)
 
     def student(self, level: float) -> Interval | Undefined:
@@ -98,9 +103,18 @@ class PairedDifference:
             if isinstance(noise, Undefined):
                 return noise
             errors.append(noise.error)
+        seeds = len(self.known)
+        if seeds < 2:
+            return ONE_SEED if seeds else _NO_PAIR
         least = float(np.sqrt(np.square(errors).sum())) / len(self.values)
-        found = student_mean(self.known, least_error=least, level=level)
-        return found if isinstance(found, Undefined) else found.interval
+        error = max(float(np.std(self.known, ddof=1)) / float(np.sqrt(seeds)), least)
+        return student_interval(self.mean, error, seeds - 1, level)
+
+    def student_p(self) -> float | Undefined:
+        """The p of the t test that the mean difference is 0."""
+        if len(self.known) < 2:
+            return ONE_SEED if self.known else _NO_PAIR
+        return student_p(self.known)
 
     def test(self) -> PermutationTest | Undefined:
         """Exact, two-sided, of the signs of the differences; undefined over 20 seeds."""
@@ -118,15 +132,12 @@ def known(by_seed: BySeed) -> list[float]:
     return [value for value in by_seed.values() if not isinstance(value, Undefined)]
 
 
-def mean_over_seeds(by_seed: BySeed, *, resamples: int = RESAMPLES) -> Estimate | Undefined:
-    """The mean over seeds with its percentile interval; the same numbers give the same interval.
-
-    What all runs lack for one reason is undefined for that.
-    """
+def mean_over_seeds(by_seed: BySeed) -> Estimate | Undefined:
+    """`over_seeds`; what all runs lack for one reason is undefined for that."""
     run = [value for value in by_seed.values() if value != NO_RUN]
     if run and isinstance(run[0], Undefined) and all(value == run[0] for value in run):
         return run[0]
-    return over_seeds(by_seed, np.random.default_rng(0), resamples=resamples)
+    return over_seeds(by_seed)
 
 
 def _minus(value: float | Undefined, reference: float | Undefined) -> float | Undefined:

@@ -22,7 +22,6 @@ from cl_bench.claims.measure import (
     Scale,
     difference,
     each,
-    generator,
     levels,
     mean_over,
     pairs,
@@ -33,7 +32,7 @@ from cl_bench.claims.wording import of_detail
 from cl_bench.fast.settings import PeriodicRoundsConfig
 from cl_bench.metrics import anytime_average_accuracy, average_accuracy, forgetting_max, over_seeds
 from cl_bench.metrics.quantities import NOTHING
-from cl_bench.metrics.stats.bootstrap import as_ratio
+from cl_bench.metrics.stats.student import as_ratio
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import Block, Heading, Inline, Paragraph, Table
 from cl_bench.sweep.cell import Cell
@@ -341,6 +340,6 @@ def _table(
 
 def _words(quantity: StudiedQuantity, by_seed: BySeed, name: str = "") -> str:
     """The mean in words; that of what is called `difference` has a sign."""
-    mean = over_seeds(by_seed, generator())
+    mean = over_seeds(by_seed)
     shown = as_ratio(mean) if quantity.scale == "ratio" else mean
     return of_detail(name, quantity.scale, shown)

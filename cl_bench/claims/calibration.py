@@ -43,6 +43,7 @@ _RUNS = [f"{stream}, seed {seed}" for stream, seed in COURSES]
 _DIGITS = 2e-6
 """Rounding to the six digits of the file."""
 LEARNERS = ("rl", "prompt", "fst", "fst-distill")
+"""The learners of the claims, each with trials of its own, in the order of tables and legends."""
 SETTINGS = Path(__file__).with_name("settings.json")
 TRIALS = Path(__file__).with_name("trials.csv")
 

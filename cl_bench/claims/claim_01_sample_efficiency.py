@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from math import log2
 from typing import TYPE_CHECKING
@@ -120,7 +120,7 @@ def ratio_of_samples(data: Data, plan: Plan, axis: str) -> MeasuredStatement:
     details = []
     for domain, by_seed in found.items():
         details.append(detail(domain, {"ratio": ratios[domain]}, "ratio"))
-        details.append(_until_peak(domain, by_seed))
+        details.append(_until(domain, by_seed))
     return measured(mean_over(ratios), details, _notes(found))
 
 
@@ -132,12 +132,6 @@ def _until(domain: str, by_seed: Races, goal: str = "RL's peak") -> Detail:
     found: Races = there or dict.fromkeys(by_seed, Undefined(f"no run of FST reached {goal}"))
     values = {"rl": each(found, lambda race: race.rl), "fst": each(found, lambda race: race.fst)}
     return detail(what, values, "samples")
-
-
-def _until_peak(domain: str, by_seed: Races) -> Detail:
-    """The line for RL's peak; at its registration it showed the samples of all races."""
-    reached = each(by_seed, lambda r: r.fst if r.reached else Undefined("never at RL's peak"))
-    return replace(_until(domain, by_seed), drew=(each(by_seed, lambda race: race.rl), reached))
 
 
 def _notes(found: Mapping[str, Races]) -> list[str]:

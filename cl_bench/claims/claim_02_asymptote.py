@@ -19,7 +19,6 @@ from cl_bench.claims.measure import (
     defined,
     detail,
     each,
-    generator,
     levels,
     trajectories,
 )
@@ -30,7 +29,7 @@ from cl_bench.metrics import asymptote_difference
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.quantities import SHARE
 from cl_bench.metrics.scaling import Asymptote, AsymptoteDifference
-from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, Interval
+from cl_bench.metrics.stats.student import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:
@@ -47,7 +46,8 @@ REGISTERED = Registered(
     "trajectory over seeds of single runs (own prompt); A of fast-slow training minus A of RL, "
     "mean over facts, code and math. A fit is undefined when A lies at a bound, or more than "
     "0.1 above the best accuracy that the mean trajectory reached: that is extrapolation. With "
-    "an undefined fit there is no mean. The interval is the bootstrap over seeds, paired.",
+    "an undefined fit there is no mean. The interval is Student's of the jackknife over seeds, "
+    "paired.",
     (
         paper_figure("asymptote, FST", CodeIO="47.4", Math="49.2", HoVer_hard="25.0"),
         paper_figure("asymptote, RL", CodeIO="43.0", Math="46.4", HoVer_hard="17.3"),
@@ -61,7 +61,6 @@ REGISTERED = Registered(
 )
 
 
-_LEVEL = 0.95
 FARTHEST = 0.1
 """Accuracy by which A may exceed the best of the mean trajectory and still be called measured."""
 LEARNERS = ("fst", "rl")
@@ -93,8 +92,8 @@ def asymptote_above_rl(data: Data, plan: Plan) -> MeasuredStatement:
     """A of fast-slow training minus A of RL.
 
     Undefined unless all fits are defined and none extrapolates by more than `FARTHEST`. Only seeds
-    count that have the runs of both learners on all domains, because one draw of seeds serves them
-    all.
+    count that have the runs of both learners on all domains, because a seed is left out of all at
+    once.
     """
     fits = fit(data, plan)
     if isinstance(fits, Undefined):
@@ -153,7 +152,7 @@ def fit(data: Data, plan: Plan) -> Fits | Undefined:
         if stacked is None:
             return Undefined(f"runs of {learner} were evaluated at different numbers of samples")
         curves[learner] = stacked
-    found = asymptote_difference(*curves["fst"], *curves["rl"], generator(), level=_LEVEL)
+    found = asymptote_difference(*curves["fst"], *curves["rl"])
     return found if isinstance(found, Undefined) else Fits(seeds, left_out, curves, found)
 
 
@@ -183,11 +182,10 @@ def _detail(fits: Fits, place: int, domain: str, total: int) -> Detail:
 
 
 def _level(fitted: Asymptote | Undefined, seeds: int) -> Estimate | Undefined:
-    """A with its interval over seeds; that of one seed is over residuals and not shown."""
+    """A with its interval over seeds."""
     if isinstance(fitted, Undefined):
         return fitted
-    interval = Interval(fitted.low, fitted.high, _LEVEL) if seeds > 1 else ONE_SEED
-    return Estimate(fitted.asymptote, interval, seeds, seeds)
+    return Estimate(fitted.asymptote, fitted.interval, seeds, seeds)
 
 
 def _of(estimate: Estimate | Undefined, total: int) -> Estimate | Undefined:
@@ -281,17 +279,18 @@ def _draw_fits(axes: Axes, fits: Fits, place: int) -> None:
         said = f"{styles.label(learner)}: no asymptote"
         if isinstance(fitted, Asymptote):
             said = f"{styles.label(learner)}: A = {SHARE.text(fitted.asymptote)}"
-            _draw_fit(axes, fitted, colour, end * (1 + 0.03 * line), seeds=len(fits.seeds))
+            _draw_fit(axes, fitted, colour, end * (1 + 0.03 * line))
         where = (0.97, 0.12 - 0.09 * line)
         axes.text(*where, said, transform=axes.transAxes, ha="right", color=colour)
 
 
-def _draw_fit(axes: Axes, fitted: Asymptote, colour: str, end: float, seeds: int) -> None:
+def _draw_fit(axes: Axes, fitted: Asymptote, colour: str, end: float) -> None:
     spent = np.linspace(0, end, 200)
     axes.plot(spent, fitted.at(spent), color=colour)
     axes.axhline(fitted.asymptote, color=colour, **styles.DASHED)
-    if seeds > 1:
-        axes.plot([end, end], [fitted.low, fitted.high], color=colour, lw=3, alpha=0.6)
+    if isinstance(fitted.interval, Interval):
+        ends = [fitted.interval.low, fitted.interval.high]
+        axes.plot([end, end], ends, color=colour, lw=3, alpha=0.6)
 
 
 CLAIM = Claim(

@@ -20,7 +20,6 @@ from cl_bench.claims.measure import (
     defined,
     detail,
     each,
-    generator,
     measured,
     pairs,
     trajectories,
@@ -31,7 +30,7 @@ from cl_bench.metrics import kl_at_matched_accuracy
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.divergence import LEVELS
 from cl_bench.metrics.quantities import SHARE
-from cl_bench.metrics.stats.bootstrap import bootstrap_band
+from cl_bench.metrics.stats.student import student_band
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:
@@ -334,7 +333,7 @@ def _draw_domain(
 
 def _intervals(axes: Axes, learner: str, runs: Trajectories, drawn: Trajectory) -> None:
     """A bar across every point of a mean: the interval of its KL over seeds."""
-    ends = bootstrap_band([run[0] for run in defined(runs)], generator())
+    ends = student_band([run[0] for run in defined(runs)])
     if isinstance(ends, tuple):
         axes.hlines(drawn[1], *ends, color=styles.colour(learner), lw=1.2, alpha=0.6)
 

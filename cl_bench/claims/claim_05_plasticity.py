@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from cl_bench.analysis.paired import BySeed, PairedDifference, known
 from cl_bench.claims.claim import Claim, Registered, measurement, paper_figure
@@ -19,8 +22,8 @@ from cl_bench.claims.measure import (
 from cl_bench.claims.plan import ORIGINS, PROBE, Plan, singles
 from cl_bench.claims.rule import Statement
 from cl_bench.claims.styles import bar_panels
-from cl_bench.metrics import plasticity_ratio
-from cl_bench.metrics.stats.bootstrap import Estimate
+from cl_bench.metrics import jackknife, plasticity_ratio
+from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:
@@ -96,10 +99,9 @@ def _ratio(after: BySeed, base: BySeed) -> Estimate | Undefined:
     after_S, base_S = map(known, PairedDifference(after, base).of_pairs)
     if not after_S:
         return Undefined("no seed has both probes")
-    ratio = plasticity_ratio(after_S, base_S)
-    if isinstance(ratio, Undefined):
-        return ratio
-    return Estimate(ratio, Undefined("a ratio of means over seeds"), len(after_S), len(after))
+    both_S_2 = np.array([after_S, base_S]).T
+    ratio = jackknife(both_S_2, lambda both: plasticity_ratio(both[:, 0], both[:, 1]))
+    return ratio if isinstance(ratio, Undefined) else replace(ratio, of_seeds=len(after))
 
 
 def draw(data: Data, plan: Plan) -> Figure:

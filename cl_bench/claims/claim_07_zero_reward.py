@@ -23,7 +23,6 @@ from cl_bench.claims.measure import (
     detail,
     difference,
     each,
-    generator,
     measured,
     pairs,
     with_difference,
@@ -183,7 +182,7 @@ def onset(data: Data, plan: Plan) -> MeasuredStatement:
         detail("gradient norm, FST over RL", of_norms, "ratio"),
     ]
     notes = [*_never(runs), *_norms(norms)]
-    return measured(_log2_ratio(onsets["rl"], onsets["fst"]), details, notes, drew=norms.values())
+    return measured(_log2_ratio(onsets["rl"], onsets["fst"]), details, notes)
 
 
 def mean_reward(data: Data, plan: Plan) -> MeasuredStatement:
@@ -216,7 +215,7 @@ def _never(runs: Runs) -> list[str]:
 
 
 def _norms(norms: Mapping[str, BySeed]) -> list[str]:
-    means = {learner: over_seeds(by_seed, generator()) for learner, by_seed in norms.items()}
+    means = {learner: over_seeds(by_seed) for learner, by_seed in norms.items()}
     return [
         f"gradient norm of {learner}, mean over the run: {of_detail('', 'plain', mean)}"
         for learner, mean in means.items()
@@ -360,8 +359,8 @@ def draw(data: Data, plan: Plan) -> Figure:
         gradient.set_title("gradient norm before clipping")
         _draw_onsets(runs, reward)
         styles.in_percent(reward)
-        for panel in axes:
-            panel.set_ylim(bottom=0)
+        styles.from_zero(reward)
+        styles.from_zero(gradient, percent=False)
         ring = styles.handle("onset of a seed", color=styles.GREY, ms=7, **_RING)
         styles.legend(figure, LEARNERS, [ring])
     return figure

@@ -15,7 +15,6 @@ from cl_bench.claims.measure import (
     Scale,
     detail,
     each,
-    generator,
     mean_over,
     measured,
 )
@@ -24,7 +23,7 @@ from cl_bench.claims.rule import Statement
 from cl_bench.claims.styles import sheet
 from cl_bench.metrics import channel_attribution, over_seeds
 from cl_bench.metrics.quantities import NOTHING, SHARE
-from cl_bench.metrics.stats.bootstrap import Estimate
+from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ def draw(data: Data, plan: Plan) -> Figure:
     with sheet(1, len(SINGLE_DOMAINS), sharey=True) as (figure, axes):
         for domain, panel in zip(SINGLE_DOMAINS, axes, strict=True):
             found = accuracies(data, plan, domain).values()
-            _draw_domain([over_seeds(by_seed, generator()) for by_seed in found], panel)
+            _draw_domain([over_seeds(by_seed) for by_seed in found], panel)
             panel.set_title(domain)
         axes[0].set_yticks(range(2), [f"{weights}\nparameters" for weights in WEIGHTS])
         figure.supxlabel(

@@ -1,18 +1,13 @@
 """Measuring: from the tables of a plan's runs to the value of a statement, seed by seed.
 
-A measure reads the tables of a plan's runs and nothing else. Random numbers come from
-`generator()`, so that the same values have the same interval wherever they are shown. A value that
-cannot be had is `Undefined` with its reason: a missing, failed or diverged run is never left out
-and never 0.
-
-The estimate that is judged draws its random numbers where it did when its rule was registered:
-after those that the means of its details drew from the same generator. `measured` keeps that place.
+A measure reads the tables of a plan's runs and nothing else. A value that cannot be had is
+`Undefined` with its reason: a missing, failed or diverged run is never left out and never 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
@@ -22,7 +17,7 @@ from cl_bench.analysis.paired import BySeed, PairedDifference
 from cl_bench.claims.plan import STAGES, Plan
 from cl_bench.metrics import over_seeds
 from cl_bench.metrics.arrays import Array
-from cl_bench.metrics.stats.bootstrap import Estimate, as_ratio
+from cl_bench.metrics.stats.student import Estimate, as_ratio
 from cl_bench.metrics.undefined import Undefined, mean_of
 from cl_bench.sweep.cell import Cell
 
@@ -51,8 +46,6 @@ class Detail:
     """By learner, or `difference`, `ratio`, …: the mean over seeds. Ratios are not logarithms here,
     their mean is the geometric one."""
     scale: Scale
-    drew: tuple[BySeed, ...] = field(default=(), repr=False, compare=False)
-    """The values whose means drew random numbers before the statement's estimate."""
 
 
 @dataclass(frozen=True)
@@ -79,38 +72,19 @@ class Added:
     notes: tuple[str, ...] = ()
 
 
-def generator() -> np.random.Generator:
-    """The random numbers of one estimate, always the same."""
-    return np.random.default_rng(0)
-
-
 def measured(
-    value_by_seed: BySeed,
-    details: Sequence[Detail],
-    notes: Sequence[str] = (),
-    *,
-    drew: Iterable[BySeed] = (),
+    value_by_seed: BySeed, details: Sequence[Detail], notes: Sequence[str] = ()
 ) -> MeasuredStatement:
-    """The statement whose estimate is the mean over seeds.
-
-    `drew` are values that no detail shows and whose means drew random numbers after the details.
-    """
-    rng = generator()
-    for by_seed in (*(values for line in details for values in line.drew), *drew):
-        over_seeds(by_seed, rng)
-    estimate = over_seeds(value_by_seed, rng)
-    return MeasuredStatement(value_by_seed, estimate, tuple(details), tuple(notes))
+    """The statement whose estimate is the mean over seeds."""
+    return MeasuredStatement(value_by_seed, over_seeds(value_by_seed), tuple(details), tuple(notes))
 
 
 def detail(what: str, values: Mapping[str, BySeed], scale: Scale = "accuracy") -> Detail:
-    """The means over seeds of values that were measured seed by seed; ratios come as log2.
-
-    Every mean has random numbers of its own.
-    """
-    means = {name: over_seeds(by_seed, generator()) for name, by_seed in values.items()}
+    """The means over seeds of values that were measured seed by seed; ratios come as log2."""
+    means = {name: over_seeds(by_seed) for name, by_seed in values.items()}
     if scale == "ratio":
         means = {name: as_ratio(mean) for name, mean in means.items()}
-    return Detail(what, means, scale, tuple(values.values()))
+    return Detail(what, means, scale)
 
 
 def averaged(

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.claims import calibration
-from cl_bench.claims.measure import generator
 from cl_bench.claims.plan import KL_DOMAINS, PROBE, Plan
 from cl_bench.claims.spending import Spending, spending_section
 from cl_bench.claims.styles import called, label, place
@@ -15,7 +14,7 @@ from cl_bench.contract.registry import LEARNERS, REFERENCE_LEARNER
 from cl_bench.contract.settings import those_of
 from cl_bench.metrics import over_seeds, sampling_noise_floor
 from cl_bench.metrics.quantities import NOTHING, SECONDS, SHARE
-from cl_bench.metrics.stats.bootstrap import Estimate
+from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import (
     Block,
@@ -319,7 +318,7 @@ def noise_section(data: Data, plan: Plan) -> list[Block]:
             }
             for learner in _FLOORS_OF
         ]
-        means = [over_seeds(by_seed, generator()) for by_seed in floors]
+        means = [over_seeds(by_seed) for by_seed in floors]
         known = known or any(isinstance(mean, Estimate) for mean in means)
         rows.append([domain, *(of_estimate(SHARE.distance, mean) for mean in means)])
     if not known:

@@ -19,8 +19,8 @@ from cl_bench.claims.registered import cells, said
 from cl_bench.claims.rule import ClaimVerdict
 from cl_bench.claims.spending import costs_differ, spending
 from cl_bench.claims.styles import called
-from cl_bench.metrics.quantities import NOTHING, SHARE, p_value
-from cl_bench.metrics.stats.bootstrap import ONE_SEED
+from cl_bench.metrics.quantities import NOTHING, p_value, percent
+from cl_bench.metrics.stats.student import ONE_SEED
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import (
     Block,
@@ -47,6 +47,15 @@ if TYPE_CHECKING:
 TITLE = "The claims of fast-slow training, reproduced"
 _PAPER = "Tiwari et al., arXiv 2605.12484, with Qwen3-8B"
 _ORDER = (ClaimVerdict.NOT_REPRODUCED, ClaimVerdict.INCONCLUSIVE, ClaimVerdict.REPRODUCED)
+BUILT_IN = (
+    "The embedded model's verifier states the hidden rule, the model was pretrained to copy rules "
+    "from such feedback into its prompt, and its carelessness, which prompts cannot mend, was "
+    "planted in pretraining. Claims 8 and 10 and the half of claim 3 that is measured under own "
+    "prompts therefore hold nearly by construction. Claim 6 needs that feedback as well, but that "
+    "RL, which reads no evolved prompt, hardly learns the later tasks is built in nowhere, and "
+    "does not rest on the rate that calibration chose for it."
+)
+"""Said beside the verdicts, in three sentences."""
 _ADDED = "Added after the runs, not judged"
 _COUNTED = "; where a row says k of n, its columns may rest on different seeds"
 
@@ -104,26 +113,45 @@ def _headline(judged: Sequence[JudgedClaim], plan: Plan) -> Iterator[Block]:
             f"With {_count(len(plan.seeds), 'seed')} neither “{ClaimVerdict.REPRODUCED}” nor "
             f"“{ClaimVerdict.NOT_REPRODUCED}” can be reached: both take {rule.LEAST_SEEDS} seeds."
         )
-    yield Paragraph(_intervals(len(plan.seeds)))
+    if len(plan.seeds) == 1:
+        yield Paragraph("One seed shows no interval over seeds, so values stand alone.")
+    corrected = _corrected(judged)
+    yield Paragraph(_holds(judged, corrected))
+    if plan.model == "embedded":
+        yield Paragraph([Strong("What the embedded model builds in."), f" {BUILT_IN}"])
     ordered = sorted(
         judged, key=lambda one: (_ORDER.index(one.verdict), one.claim.registered.number)
     )
-    columns = ("verdict", "claim", "ours", "the paper")
-    rows = [_headline_row(one) for one in ordered]
-    caption = "Those that failed first; ours with 95 % intervals over seeds"
+    columns = ("verdict", "claim", "ours", "Holm's p", "the paper")
+    rows = [_headline_row(one, corrected[one.claim.registered.number]) for one in ordered]
+    caption = "Those that failed first; ours with 95 % intervals over seeds (Student's t)"
     yield Table(caption, columns, rows, heading=1, stacked=True)
 
 
-def _intervals(seeds: int) -> str:
-    """A sentence on how far the intervals can be trusted."""
-    if seeds == 1:
-        return "One seed shows no interval over seeds, so values stand alone."
+def _corrected(judged: Sequence[JudgedClaim]) -> dict[int, float]:
+    """By the number of a claim, its p corrected for all that are judged."""
+    primary = [[(of.statement, of.judgement) for of in one.primary] for one in judged]
+    numbers = [one.claim.registered.number for one in judged]
+    return dict(zip(numbers, rule.corrected_p(primary), strict=True))
+
+
+def _holds(judged: Sequence[JudgedClaim], corrected: Mapping[int, float]) -> str:
+    """A sentence on the reproduced claims that hold with all claims taken together."""
+    found = [
+        one.claim.registered.number for one in judged if one.verdict is ClaimVerdict.REPRODUCED
+    ]
+    hold = [number for number in found if corrected[number] < rule.LEVEL]
+    said = f"{_count(len(judged), 'claim')} together at that level (Holm, t test)"
+    if not found:
+        return f"Each verdict is at {percent(rule.LEVEL)} by itself."
     return (
-        f"Intervals are percentile bootstraps over seeds, nominally 95 %. With {seeds} seeds one "
-        f"holds the true mean in about {SHARE.text(rule.coverage(seeds))} of cases (simulated: "
-        f"{rule.WORLDS:,} times {seeds} normal values), so they are too narrow; where there are "
-        "values by seed, verdicts rest on the exact test over seeds as well."
+        f"Each verdict is at {percent(rule.LEVEL)} by itself. Of the reproduced claims "
+        f"({_listed(found)}) those that hold for {said}: {_listed(hold)}."
     )
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers)) or "none"
 
 
 def _glossary() -> Iterator[Block]:
@@ -131,7 +159,7 @@ def _glossary() -> Iterator[Block]:
     yield Bullets([[Strong(word), f": {meaning}"] for word, meaning in wording.GLOSSARY.items()])
 
 
-def _headline_row(one: JudgedClaim) -> list[Text]:
+def _headline_row(one: JudgedClaim, corrected: float) -> list[Text]:
     claim = one.claim.registered
     return [
         wording.marked(one.verdict),
@@ -143,6 +171,7 @@ def _headline_row(one: JudgedClaim) -> list[Text]:
                 for of in one.primary
             ]
         ),
+        p_value(corrected),
         _lines([f"{figure.what}: {_pairs(figure.values)}" for figure in claim.paper]),
     ]
 
@@ -176,7 +205,7 @@ def _paper_table(paper: Sequence[PaperFigure]) -> Table:
 
 def _statements_table(statements: Sequence[JudgedStatement]) -> Table:
     columns = ("", "verdict", "statement", "value (95 % interval)", "seeds", "rule", "decides")
-    more = ("p", "seeds needed", "why")
+    more = ("p, t", "p, exact", "seeds needed", "why")
     rows = [_statement_row(each) for each in statements]
     return Table("Ours", [*columns, *more], rows, stacked=True)
 
@@ -191,7 +220,8 @@ def _statement_row(each: JudgedStatement) -> list[Inline]:
         wording.seeds(judgement.estimate),
         wording.rule(statement),
         "yes" if statement.primary else "no",
-        p_value(judgement.p),
+        p_value(judgement.student_p),
+        p_value(judgement.exact_p),
         NOTHING if isinstance(judgement.seeds_needed, Undefined) else str(judgement.seeds_needed),
         "one seed" if judgement.reason == ONE_SEED.reason else judgement.reason,
     ]

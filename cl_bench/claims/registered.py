@@ -11,8 +11,8 @@ learner would be evaluated with, the seed prompt for RL; the *end* of a run is i
 its *plateau* the mean of its last three.
 
 An archive remembers what was registered when it was begun (`registration`), to tell later changes.
-The code that judges is every claim's module, what these import of `cl_bench.claims`, and what all
-of them import, directly or not, of `cl_bench.metrics` and `cl_bench.analysis`.
+The code that judges is every claim's module and what it imports, directly or not, of
+`cl_bench.claims`, `cl_bench.metrics` and `cl_bench.analysis`.
 """
 
 from __future__ import annotations
@@ -83,10 +83,16 @@ RECORD = (
         "35a9d3351f88ce64768bce3b8d1c1c1710d49292fde737d03d58ece2e6c9d82b",
         "moved into one file a claim; every number unchanged",
     ),
+    RecordedCode(
+        "2026-11-30",
+        "09d48286866a8d3aa7fb65df3fa2e31db8faa4219f517b0b1d559570baa14a4a",
+        "Student's t in place of the bootstrap over seeds; every mean and verdict unchanged",
+    ),
 )
 """The hashes of the code that judged the committed page, the oldest first. Whoever changes that
 code adds a line and makes the page again; until then the page says that it is not recorded."""
 
+_JUDGING = ("cl_bench.claims", "cl_bench.metrics", "cl_bench.analysis")
 _SHOWN = 12
 """Characters shown of a hash."""
 _WORDS = {
@@ -218,9 +224,8 @@ def code_hash() -> str:
 
 def judging_files() -> list[Path]:
     """The sources of the code that judges, by their modules' names."""
-    claims = {module.__name__ for module in MODULES}
-    found = new = claims | _imported(claims, "cl_bench.claims")
-    while new := (_imported(new, "cl_bench.metrics") | _imported(new, "cl_bench.analysis")) - found:
+    found = new = {module.__name__ for module in MODULES}
+    while new := {name for package in _JUDGING for name in _imported(new, package)} - found:
         found |= new
     return [_source(module) for module in sorted(found)]
 

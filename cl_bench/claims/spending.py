@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import TYPE_CHECKING
 
-from cl_bench.claims.styles import LEARNERS, called, label, place
+from cl_bench.claims.calibration import LEARNERS
+from cl_bench.claims.styles import called, label, place
 from cl_bench.contract.plugins import STREAM_SEPARATOR
 from cl_bench.metrics.quantities import NOTHING, RATIO, ROLLOUTS, TOKENS
 from cl_bench.metrics.undefined import Undefined

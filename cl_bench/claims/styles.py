@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cl_bench.analysis.paired import BySeed, known
-from cl_bench.claims.measure import Trajectories, Trajectory, defined, generator
+from cl_bench.claims.calibration import LEARNERS
+from cl_bench.claims.measure import Trajectories, Trajectory, defined
 from cl_bench.metrics import over_seeds
-from cl_bench.metrics.stats.bootstrap import Interval, bootstrap_band
+from cl_bench.metrics.stats.student import Interval, student_band
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.look import learner_look
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
-
-LEARNERS = ("rl", "prompt", "fst", "fst-distill")
-"""The learners of the claims, in the order of legends; `base` has a look too."""
 
 
 def label(learner: str) -> str:
@@ -133,7 +131,7 @@ def curves(
     mean = (np.mean([x_P for x_P, _ in there], axis=0), np.mean([y for _, y in there], axis=0))
     dashes = DASHED | {"lw": 1.4} if dashed else {"marker": marker(learner)}
     axes.plot(*mean, color=colour(learner), **dashes)
-    ends = bootstrap_band([y_P for _, y_P in there], generator()) if band and not dashed else None
+    ends = student_band([y_P for _, y_P in there]) if band and not dashed else None
     if isinstance(ends, tuple):
         axes.fill_between(mean[0], *ends, color=colour(learner), alpha=0.18, lw=0)
     if counted:
@@ -147,7 +145,7 @@ def curves(
 
 def level(axes: Axes, learner: str, by_seed: BySeed, end: float) -> None:
     """A dashed line at the mean of these values, from 0 to `end`; nothing where none is known."""
-    mean = over_seeds(by_seed, generator())
+    mean = over_seeds(by_seed)
     if not isinstance(mean, Undefined):
         axes.plot([0, end], [mean.value] * 2, color=colour(learner), **DASHED)
 
@@ -160,7 +158,7 @@ def bar_panels(panels: Mapping[str, Mapping[str, BySeed]], quantity: str) -> Fig
             panel.set_title(title)
         axes[0].set_ylabel(quantity)
         in_percent(axes[0])
-        axes[0].set_ylim(bottom=0)
+        from_zero(axes[0])
         say_where_empty(axes)
         figure.supxlabel("mean over seeds, 95 % interval, and the seeds as dots", fontsize=8)
     return figure
@@ -172,7 +170,7 @@ def _bars(axes: Axes, values: Mapping[str, BySeed]) -> None:
     At a bar's foot stands how many seeds it rests on, where some have no value.
     """
     for place, (name, by_seed) in enumerate(values.items()):
-        mean = over_seeds(by_seed, generator())
+        mean = over_seeds(by_seed)
         if isinstance(mean, Undefined):
             continue
         dots = known(by_seed)
@@ -225,7 +223,7 @@ def finish(panels: Sequence[Axes], *, percent: bool = True) -> None:
     """
     for axes in panels:
         axes.set_xlim(left=0)
-        axes.set_ylim(bottom=0)
+        from_zero(axes, percent=percent)
         if percent:
             in_percent(axes)
         if axes.lines:
@@ -233,6 +231,12 @@ def finish(panels: Sequence[Axes], *, percent: bool = True) -> None:
         else:
             axes.set_xticks([])
     say_where_empty(panels)
+
+
+def from_zero(axes: Axes, *, percent: bool = True) -> None:
+    """Let the axis upwards begin at 0, and end at 100 % at most, where intervals may go beyond."""
+    _, top = axes.get_ylim()
+    axes.set_ylim(0, min(top, 1.04) if percent else top)
 
 
 def say_where_empty(panels: Sequence[Axes]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from cl_bench.claims.rule import ClaimVerdict, Statement
 from cl_bench.metrics.quantities import COUNT, NATS, NOTHING, NUMBER, POINTS, RATIO, SHARE, Quantity
-from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, as_ratio
+from cl_bench.metrics.stats.student import ONE_SEED, Estimate, as_ratio
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import Mark
 
@@ -44,8 +44,12 @@ GLOSSARY: Mapping[str, str] = {
         "of stages, mean over the tasks before the last"
     ),
     "p": (
-        "of the exact sign-flip test over seeds, two-sided, against the value without an effect: "
-        "with six seeds at least 0.031"
+        "two-sided, over seeds, against the value without an effect: of Student's t test, and of "
+        "the exact sign-flip test, which with six seeds is at least 0.031"
+    ),
+    "Holm's p": (
+        "of a claim, the largest p of the t test among the statements that decide, corrected for "
+        "the number of claims on the page (see the rule)"
     ),
     "seeds needed": (
         "how many seeds would show an effect as large and noisy as the one measured, with 80 % "

@@ -149,7 +149,7 @@ LEARNERS: Registry[LearnerFactory] = Registry(
     {
         "rl": (
             "cl_bench.baselines.rl_only:RL",
-            "slow weights only: GRPO/CISPO under the fixed seed prompt",
+            "slow weights only: REINFORCE with GRPO advantages, the fixed seed prompt",
         ),
         "prompt": (
             "cl_bench.baselines.prompt_only:PROMPT",

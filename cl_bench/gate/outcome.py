@@ -8,7 +8,7 @@ from typing import Literal
 
 from cl_bench.gate.cases import GateCase
 from cl_bench.metrics.quantities import NUMBER, Quantity
-from cl_bench.metrics.stats.bootstrap import Interval
+from cl_bench.metrics.stats.student import Interval
 from cl_bench.metrics.undefined import Undefined
 
 GateVerdict = Literal["pass", "regress", "inconclusive"]

@@ -13,8 +13,7 @@ from cl_bench.gate.cases import GateCase
 from cl_bench.gate.outcome import INCONCLUSIVE, PASS, REGRESS, Check, GateVerdict, worst
 from cl_bench.metrics.comparison import sample_size
 from cl_bench.metrics.quantities import Quantity
-from cl_bench.metrics.stats.bootstrap import Interval
-from cl_bench.metrics.stats.student import student_interval
+from cl_bench.metrics.stats.student import Interval, student_interval
 from cl_bench.metrics.undefined import Undefined
 
 SLACK = 1e-9

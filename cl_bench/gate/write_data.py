@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from cl_bench.contract.text import printable
 from cl_bench.gate.outcome import INCONCLUSIVE, REGRESS, Check, Coverage, GateReport, Skipped
 from cl_bench.gate.write_text import sentence
-from cl_bench.metrics.stats.bootstrap import Interval
+from cl_bench.metrics.stats.student import Interval
 from cl_bench.metrics.undefined import Undefined
 
 FORMAT = 1

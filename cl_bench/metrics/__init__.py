@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from cl_bench.metrics.attribution import channel_attribution
 from cl_bench.metrics.comparison import (
+    holm,
     permutation_test,
     rescore_noise_floor,
     sampling_noise_floor,
@@ -45,19 +46,13 @@ from cl_bench.metrics.stability import (
     stability_gap,
     turnover,
 )
-from cl_bench.metrics.stats.bootstrap import (
-    bootstrap_mean,
-    over_seeds,
-    paired_bootstrap,
-    stratified_bootstrap,
-)
 from cl_bench.metrics.stats.proportions import (
     interquartile_mean,
     probability_of_improvement,
     wilson,
 )
 from cl_bench.metrics.stats.ranks import rank_intervals
-from cl_bench.metrics.stats.student import student_mean
+from cl_bench.metrics.stats.student import jackknife, over_seeds
 from cl_bench.metrics.transfer import forward_transfer_auc, intransigence
 from cl_bench.metrics.undefined import Undefined
 
@@ -72,7 +67,6 @@ __all__ = [
     "asymptote",
     "asymptote_difference",
     "average_accuracy",
-    "bootstrap_mean",
     "bwt_gem",
     "bwt_trace",
     "channel_attribution",
@@ -83,13 +77,14 @@ __all__ = [
     "forward_transfer_auc",
     "fwt_base",
     "general_ability_delta",
+    "holm",
     "interquartile_mean",
     "intransigence",
+    "jackknife",
     "kl_at_matched_accuracy",
     "min_accuracy",
     "normalised_accuracy",
     "over_seeds",
-    "paired_bootstrap",
     "pass_at_k",
     "permutation_test",
     "plasticity_ratio",
@@ -101,8 +96,6 @@ __all__ = [
     "sampling_noise_floor",
     "seeds_needed",
     "stability_gap",
-    "stratified_bootstrap",
-    "student_mean",
     "turnover",
     "update_norm",
     "weight_distance",
@@ -235,28 +228,15 @@ OTHER_METRICS: Mapping[str, Measure] = {
 
 STATISTICS: Mapping[str, Measure] = {
     "wilson": Measure("95 % interval of proportions", "proportions and their counts", wilson),
-    "bootstrap_mean": Measure(
-        "mean over seeds and items with its interval", "seeds × items", bootstrap_mean
-    ),
-    "paired_bootstrap": Measure(
-        "difference of two learners with its interval",
-        "two arrays of seeds × items",
-        paired_bootstrap,
-    ),
-    "stratified_bootstrap": Measure(
-        "any statistic of seeds × tasks with its interval",
-        "seeds × tasks, the statistic",
-        stratified_bootstrap,
-    ),
     "over_seeds": Measure(
-        "mean over the seeds that have a value, k of n, with its interval",
+        "mean over the seeds that have a value, k of n, with its t interval",
         "a value or Undefined by seed",
         over_seeds,
     ),
-    "student_mean": Measure(
-        "mean of few seeds with its t interval, never narrower than known",
-        "a value by seed",
-        student_mean,
+    "jackknife": Measure(
+        "any statistic of seeds × tasks with its t interval",
+        "seeds × tasks, the statistic",
+        jackknife,
     ),
     "interquartile_mean": Measure(
         "mean of the middle half of all scores", "seeds × tasks", interquartile_mean
@@ -276,6 +256,7 @@ STATISTICS: Mapping[str, Measure] = {
         f"{_TWO} by seed",
         permutation_test,
     ),
+    "holm": Measure("p values of several tests, corrected for their number", "p values", holm),
     "seeds_needed": Measure(
         "seeds that would decide an observed difference", "differences by seed", seeds_needed
     ),

@@ -1,7 +1,8 @@
-"""Whether two learners differ: an exact test, the seeds that would decide it, the noise floor."""
+"""Whether two learners differ: an exact test, several tests, seeds that would decide, the noise."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import ceil, comb, log2
@@ -47,7 +48,7 @@ def permutation_test(
     Fisher 1935. Paired (the same seeds in the same order): all 2^S signs of the differences, so p
     is at least 2 / 2^S: 0.25 with 3 seeds, 0.0625 with 5, and 6 seeds are the fewest that can
     reach 0.05. Unpaired: all C(S + R, S) ways to deal the values out, 0.1 at least with 3 and 3.
-    `ValueError` over 2^20 arrangements, where an interval says more (`paired_bootstrap`).
+    `ValueError` over 2^20 arrangements, where an interval says more (`over_seeds`).
     """
     first, second = real_array("first_S", first_S, "S"), real_array("second_R", second_R, "R")
     if paired:
@@ -59,7 +60,7 @@ def permutation_test(
     if count > _MOST_ARRANGEMENTS:
         raise ValueError(
             f"{count} arrangements are too many for an exact test, {_MOST_ARRANGEMENTS} the most; "
-            "with so many seeds use the interval of paired_bootstrap or over_seeds."
+            "with so many seeds use the interval of over_seeds."
         )
     # scipy's test refuses a single seed, tells equal sums in another order apart, doubles the
     # smaller tail where the sizes differ, and takes seconds for 20 seeds.
@@ -71,6 +72,20 @@ def permutation_test(
     return PermutationTest(
         float(first.mean() - second.mean()), p, min(1.0, (2 if mirrored else 1) / count), count
     )
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p of each of several tests, corrected for their number, in the same order.
+
+    Holm 1979: the smallest p times the number of tests, the next times one fewer, and so on, none
+    below the one before and none over 1. If no effect exists, one of them lies below `level` with
+    probability `level` at most, however the tests depend on one another.
+    """
+    corrected, least = [0.0] * len(p_values), 0.0
+    for number, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        least = max(least, min(1.0, p_values[place] * (len(p_values) - number)))
+        corrected[place] = least
+    return corrected
 
 
 def seeds_needed(

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import isnan
 
-from cl_bench.metrics.stats.bootstrap import Estimate, Interval
+from cl_bench.metrics.stats.student import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 
 NOTHING = "—"
@@ -80,6 +80,11 @@ def _whole(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def _tokens(count: float) -> str:
+    """`415,509`, `2.74 M`."""
+    return _whole(count) if count < 999_999.5 else f"{count / 1e6:,.2f} M"
+
+
 def _duration(seconds: float) -> str:
     """`8.4 s`, `3 min 12 s`, `1 h 05 min`."""
     if seconds < 59.95:
@@ -103,7 +108,7 @@ NATS = Quantity("nats/token", " nats", "nats/token", "{:.3f}".format)
 RATIO = Quantity("ratio", "×", "×", "{:.2f}".format)
 COUNT = Quantity("", "", "", _whole)
 ROLLOUTS = Quantity("rollouts", "", "", _whole)
-TOKENS = Quantity("tokens", "", "", _whole)
+TOKENS = Quantity("tokens", "", "", _tokens)
 SECONDS = Quantity("seconds", "", "", _duration)
 BYTES = Quantity("bytes", "", "", _size)
 NUMBER = Quantity("", "", "", "{:.4g}".format)
@@ -111,8 +116,10 @@ NUMBER = Quantity("", "", "", "{:.4g}".format)
 
 
 def p_value(p: float | Undefined) -> str:
-    """The p of a test in three digits."""
-    return NOTHING if isinstance(p, Undefined) else f"{p:.3g}".replace("-", "−")
+    """The p of a test in three digits, or that it is below a thousandth."""
+    if isinstance(p, Undefined):
+        return NOTHING
+    return "< 0.001" if p < 0.001 else f"{p:.3g}"
 
 
 def percent(share: float) -> str:

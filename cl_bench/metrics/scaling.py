@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from cl_bench.metrics import sigmoid
 from cl_bench.metrics.arrays import Array, growing, missing, real_array, shares
-from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, Interval, percentile
+from cl_bench.metrics.stats.student import Estimate, Interval, jackknife_interval
 from cl_bench.metrics.undefined import Undefined
 
 LEAST_POINTS = 6
@@ -23,9 +23,8 @@ class Asymptote:
 
     asymptote: float
     """A, the accuracy that the curve approaches."""
-    low: float
-    """Lower end of the bootstrap interval on A; it may lie on a bound, R0 or 1."""
-    high: float
+    interval: Interval | Undefined
+    """Of A, over seeds."""
     start: float
     """R0, the accuracy at 0 samples."""
     midpoint: float
@@ -34,8 +33,6 @@ class Asymptote:
     """B, how steep the curve is."""
     residual: float
     """Root mean squared distance of the (mean) curve's points from the fit, in accuracy."""
-    resampled: str
-    """The units that the interval resamples: `seeds`, or the `residuals` of a single seed."""
 
     def at(self, samples_P: ArrayLike) -> Array:
         """Return the fitted accuracies at these samples."""
@@ -56,35 +53,27 @@ class AsymptoteDifference:
     first_J: tuple[Asymptote | Undefined, ...]
     second_J: tuple[Asymptote | Undefined, ...]
     on_bound: float
-    """Share of the resampled curves, of the tasks that count, whose A is at a bound, R0 or 1."""
+    """Share of the means without one seed, of the tasks that count, whose A is at a bound, R0 or
+    1."""
 
 
 def asymptote(
-    acc_S_P: ArrayLike,
-    samples_P: ArrayLike,
-    generator: np.random.Generator,
-    *,
-    resamples: int = 200,
-    level: float = 0.95,
+    acc_S_P: ArrayLike, samples_P: ArrayLike, *, level: float = 0.95
 ) -> Asymptote | Undefined:
-    """The accuracy that a learning curve approaches, with a bootstrap interval.
+    """The accuracy that a learning curve approaches, with its interval over seeds.
 
     Least squares of R − R0 = (A − R0) / (1 + (C_mid / C)^B) with 0 ≤ R0 ≤ A ≤ 1 and B > 0, four
     parameters. Khatri et al. 2025 (ScaleRL, arXiv 2510.13786), FST's claim 2. `acc_S_P`, shape
     (S, P) or (P,), are validation accuracies from 0 to 1 of S seeds, whose mean is fitted, at
-    `samples_P` samples. The interval at `level` is the percentile bootstrap over seeds, too narrow
-    for few; with one seed over the fit's residuals, which says nothing of other seeds and is too
-    narrow where neighbouring points err alike. Undefined under 6 points, or when A sits on its
-    bound: then the curve does not show where it ends.
+    `samples_P` samples. The interval at `level` is Student's of the jackknife over seeds (see
+    `jackknife`); a mean without one seed that does not level off counts with A = 1, one that does
+    not rise with A = R0. Undefined under 6 points, or when A sits on its bound: then the curve
+    does not show where it ends.
     """
     curves = np.atleast_2d(np.array(acc_S_P, dtype=np.float64))
     acc, samples = _checked("acc_S_P", curves, "samples_P", samples_P)
     undefined = missing(acc_S_P=acc, samples_P=samples)
-    if undefined is not None:
-        return undefined
-    drawn_R_S = generator.integers(len(acc), size=(resamples, len(acc)))
-    fitted = _fitted(acc, samples, drawn_R_S, generator)
-    return _described(fitted, level)
+    return _described(_fitted(acc, samples), level) if undefined is None else undefined
 
 
 def asymptote_difference(
@@ -92,9 +81,7 @@ def asymptote_difference(
     first_samples_P: ArrayLike,
     second_J_S_Q: ArrayLike,
     second_samples_Q: ArrayLike,
-    generator: np.random.Generator,
     *,
-    resamples: int = 200,
     level: float = 0.95,
 ) -> AsymptoteDifference | Undefined:
     """Difference of the accuracies that two learners' curves approach, mean over tasks.
@@ -102,9 +89,8 @@ def asymptote_difference(
     A of the first minus A of the second (see `asymptote`) over the tasks for which both are
     defined. `first_J_S_P`, shape (J, S, P), are accuracies on J tasks with S seeds at
     `first_samples_P`; `second_J_S_Q` those of the other learner, the same tasks and seeds, at its
-    own samples. The interval at `level` is the percentile bootstrap over seeds, paired: one draw
-    of seeds serves both learners and all tasks. A resampled curve that does not level off counts
-    with A = 1, one that does not rise with A = R0. One seed has no interval.
+    own samples. The interval at `level` is Student's of the jackknife over seeds, paired: a seed is
+    left out of both learners' curves and all tasks at once.
     """
     first, first_samples = _checked("first_J_S_P", first_J_S_P, "first_samples_P", first_samples_P)
     second, second_samples = _checked(
@@ -119,14 +105,8 @@ def asymptote_difference(
     )
     if undefined is not None:
         return undefined
-    seeds = first.shape[1]
-    drawn_R_S = generator.integers(seeds, size=(resamples, seeds))
-
-    def fitted(acc_S_P: Array, samples_P: Array) -> _Fit | Undefined:
-        return _fitted(acc_S_P, samples_P, drawn_R_S, generator)
-
     tasks = zip(first, second, strict=True)
-    pairs = [(fitted(one, first_samples), fitted(other, second_samples)) for one, other in tasks]
+    pairs = [(_fitted(one, first_samples), _fitted(other, second_samples)) for one, other in tasks]
     return _compared(pairs, level)
 
 
@@ -138,71 +118,51 @@ def _same_tasks_and_seeds(first_J_S_P: Array, second_J_S_Q: Array) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
-    """The parameters fitted to a mean curve, and the A of each of its resamples."""
+    """The parameters fitted to a mean curve, and the A of each mean without one seed."""
 
     best: Array
     acc_S_P: Array
     samples_P: Array
-    top_R: Array
-    on_bound_R: Array
+    top_S: Array
+    on_bound_S: Array
 
 
 _Pair = tuple[_Fit | Undefined, _Fit | Undefined]
 """The fits of both learners on one task."""
 
 
-def _fitted(
-    acc_S_P: Array, samples_P: Array, drawn_R_S: NDArray[np.int64], generator: np.random.Generator
-) -> _Fit | Undefined:
-    """Fit the mean over seeds and then, starting from that fit, every resample."""
+def _fitted(acc_S_P: Array, samples_P: Array) -> _Fit | Undefined:
+    """Fit the mean over seeds and then, starting from that fit, every mean without one seed."""
     if len(samples_P) < LEAST_POINTS:
         return Undefined(f"needs at least {LEAST_POINTS} points, got {len(samples_P)}")
-    mean_P = acc_S_P.mean(axis=0)
-    best = sigmoid.fit(mean_P, samples_P)
+    best = sigmoid.fit(acc_S_P.mean(axis=0), samples_P)
     undefined = sigmoid.on_bound(best, samples_P)
     if undefined is not None:
         return undefined
-    if len(acc_S_P) > 1:
-        drawn_R_P = acc_S_P[drawn_R_S].mean(axis=1)
-    else:
-        drawn_R_P = _residual_draws(
-            mean_P, sigmoid.curve(best, samples_P), len(drawn_R_S), generator
-        )
-    again = [sigmoid.fit(drawn_P, samples_P, [best]) for drawn_P in drawn_R_P]
+    seeds = len(acc_S_P) if len(acc_S_P) > 1 else 0
+    without = [np.delete(acc_S_P, seed, axis=0).mean(axis=0) for seed in range(seeds)]
+    again = [sigmoid.fit(mean_P, samples_P, [best]) for mean_P in without]
     return _Fit(
         best,
         acc_S_P,
         samples_P,
-        top_R=np.array([sigmoid.top(found, samples_P) for found in again]),
-        on_bound_R=np.array([sigmoid.on_bound(found, samples_P) is not None for found in again]),
+        top_S=np.array([sigmoid.top(found, samples_P) for found in again]),
+        on_bound_S=np.array([sigmoid.on_bound(found, samples_P) is not None for found in again]),
     )
-
-
-def _residual_draws(
-    acc_P: Array, fitted_P: Array, resamples: int, generator: np.random.Generator
-) -> Array:
-    """Return resampled curves of a single seed, shape (resamples, P), cut to 0 to 1."""
-    residuals = acc_P - fitted_P
-    drawn_R_P = generator.integers(len(acc_P), size=(resamples, len(acc_P)))
-    curves: Array = np.clip(fitted_P + (residuals - residuals.mean())[drawn_R_P], 0, 1)
-    return curves
 
 
 def _described(fit: _Fit | Undefined, level: float) -> Asymptote | Undefined:
     if isinstance(fit, Undefined):
         return fit
     top, share, log_mid, exponent = fit.best
-    interval = percentile(fit.top_R, level)
     distance_P = sigmoid.curve(fit.best, fit.samples_P) - fit.acc_S_P.mean(axis=0)
     return Asymptote(
         asymptote=float(top),
-        low=interval.low,
-        high=interval.high,
+        interval=jackknife_interval(float(top), fit.top_S.tolist(), level),
         start=float(top * share),
         midpoint=float(np.exp(log_mid)),
         exponent=float(exponent),
         residual=float(np.sqrt(np.mean(np.square(distance_P)))),
-        resampled="seeds" if len(fit.acc_S_P) > 1 else "residuals",
     )
 
 
@@ -210,7 +170,7 @@ def _compared(pairs: Sequence[_Pair], level: float) -> AsymptoteDifference:
     by_task = [_minus([pair], level) for pair in pairs]
     told = zip(pairs, by_task, strict=True)
     defined = [pair for pair, found in told if isinstance(found, Estimate)]
-    on_bound = [fit.on_bound_R for pair in defined for fit in pair if isinstance(fit, _Fit)]
+    on_bound = [fit.on_bound_S for pair in defined for fit in pair if isinstance(fit, _Fit)]
     mean = _minus(defined or pairs, level)
     if isinstance(mean, Undefined):
         mean = Undefined(f"no task has both asymptotes: {mean.reason}")
@@ -219,25 +179,23 @@ def _compared(pairs: Sequence[_Pair], level: float) -> AsymptoteDifference:
         tuple(by_task),
         tuple(_described(first, level) for first, _ in pairs),
         tuple(_described(second, level) for _, second in pairs),
-        float(np.mean(on_bound)) if on_bound else 0.0,
+        float(np.mean(on_bound)) if np.size(on_bound) else 0.0,
     )
 
 
 def _minus(pairs: Sequence[_Pair], level: float) -> Estimate | Undefined:
     """Return first A minus second A, mean over these tasks, or the first reason against it."""
-    values, drawn = [], []
+    values, without = [], []
     for first, second in pairs:
         if isinstance(first, Undefined):
             return first
         if isinstance(second, Undefined):
             return second
         values.append(first.best[0] - second.best[0])
-        drawn.append(first.top_R - second.top_R)
+        without.append(first.top_S - second.top_S)
         seeds = len(first.acc_S_P)
-    interval: Interval | Undefined = ONE_SEED
-    if seeds > 1:
-        interval = percentile(np.mean(drawn, axis=0), level)
-    return Estimate(float(np.mean(values)), interval, seeds, seeds)
+    value, without_S = float(np.mean(values)), np.mean(without, axis=0)
+    return Estimate(value, jackknife_interval(value, without_S.tolist(), level), seeds, seeds)
 
 
 def _checked(

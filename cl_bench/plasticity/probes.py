@@ -13,14 +13,7 @@ from cl_bench.contract.stream_names import stream
 from cl_bench.contract.validation import SEEDS, whole_number
 from cl_bench.execution.settings import RunConfig
 from cl_bench.metrics.plasticity import plasticity_ratio
-from cl_bench.metrics.stats.bootstrap import (
-    ONE_SEED,
-    RESAMPLES,
-    Estimate,
-    Interval,
-    over_seeds,
-    percentile,
-)
+from cl_bench.metrics.stats.student import Estimate, jackknife, over_seeds
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plasticity.origins import Origin, origins
 from cl_bench.plasticity.probe import Probe, departures, options_of
@@ -128,31 +121,16 @@ def final_accuracy(cell: Cell, folder: Path, failed: Mapping[str, str]) -> float
 def _ratio(
     after_S: Sequence[float | Undefined], base_S: Sequence[float | Undefined]
 ) -> Estimate | Undefined:
-    """`plasticity_ratio` and its interval over the seeds, of which a resample draws pairs.
-
-    A seed without an accuracy leaves none.
-    """
+    """`plasticity_ratio` with its interval over the seeds; one without an accuracy leaves none."""
     if (missing := _missing([*after_S, *base_S])) is not None:
         return missing
-    after, base = (np.array(of, float) for of in (after_S, base_S))
-    ratio = plasticity_ratio(after, base)
-    if isinstance(ratio, Undefined):
-        return ratio
-    seeds = len(after)
-    draw = np.random.default_rng(0).integers(seeds, size=(RESAMPLES, seeds))
-    after_R, base_R = after[draw].mean(axis=1), base[draw].mean(axis=1)
-    interval: Interval | Undefined = ONE_SEED
-    if seeds > 1:
-        hopeless = Undefined("the probe from the base model reaches 0 with some seeds")
-        interval = hopeless if (base_R == 0).any() else percentile(after_R / base_R, 0.95)
-    return Estimate(ratio, interval, seeds, seeds)
+    both_S_2 = np.array([after_S, base_S], float).T
+    return jackknife(both_S_2, lambda both: plasticity_ratio(both[:, 0], both[:, 1]))
 
 
 def _mean(accuracy_S: Sequence[float | Undefined]) -> Estimate | Undefined:
-    """The same values have the same interval: every estimate has a generator of its own."""
-    if (missing := _missing(accuracy_S)) is not None:
-        return missing
-    return over_seeds(dict(enumerate(accuracy_S)), np.random.default_rng(0))
+    missing = _missing(accuracy_S)
+    return over_seeds(dict(enumerate(accuracy_S))) if missing is None else missing
 
 
 def _missing(values: Sequence[float | Undefined]) -> Undefined | None:

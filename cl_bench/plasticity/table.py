@@ -16,7 +16,7 @@ from rich.text import Text
 
 from cl_bench.contract.text import printable
 from cl_bench.metrics.quantities import NUMBER, RATIO, ROLLOUTS, SHARE, Quantity
-from cl_bench.metrics.stats.bootstrap import Estimate
+from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plasticity.origins import Origin
 from cl_bench.plasticity.probe import Probe

@@ -9,8 +9,8 @@ from pathlib import Path
 from cl_bench.analysis.comparability import Key
 from cl_bench.analysis.entries import Settings, Status
 from cl_bench.analysis.run_values import Column
-from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.stats.ranks import Ranks
+from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 
 

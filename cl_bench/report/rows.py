@@ -11,8 +11,8 @@ from cl_bench.analysis.efficiency import efficiencies, log_ratios
 from cl_bench.analysis.entries import EFFICIENCY, PLASTICITY, RunEntry, Settings, Status
 from cl_bench.analysis.paired import NO_RUN, BySeed, mean_over_seeds
 from cl_bench.analysis.run_values import Column
-from cl_bench.metrics.stats.bootstrap import Estimate, as_ratio
 from cl_bench.metrics.stats.ranks import Ranks, rank_intervals
+from cl_bench.metrics.stats.student import Estimate, as_ratio
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import BoardRow
 
@@ -22,8 +22,6 @@ _SAID: Mapping[Status, str] = {
     "diverged": "diverged",
     "running": "unfinished",
 }
-RESAMPLES = 2_000
-"""Of each interval of a leaderboard, which has thousands of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +96,7 @@ def means_and_ranks(
 
 def estimate(name: str, by_seed: BySeed) -> Estimate | Undefined:
     """The mean over seeds, geometric for the ratios of samples, which come as log2."""
-    found = mean_over_seeds(by_seed, resamples=RESAMPLES)
+    found = mean_over_seeds(by_seed)
     return as_ratio(found) if name in EFFICIENCY else found
 
 

@@ -20,7 +20,7 @@ from cl_bench.analysis.run_values import METRIC_VERSION, Column
 from cl_bench.contract.text import one_line, printable
 from cl_bench.metrics.comparison import PermutationTest
 from cl_bench.metrics.quantities import NOTHING, SHARE, p_value
-from cl_bench.metrics.stats.bootstrap import Estimate
+from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.matrix import value_or_reason
 from cl_bench.report.terminal import add_curve, curve_grid, heading, table
@@ -29,7 +29,7 @@ _ENOUGH = 6
 """Seeds from which on an exact test can reach 0.05."""
 _TITLE = 22
 """Columns of a metric's title where its numbers stand on one line."""
-_METRIC = ("", "A", "B", "B − A", "pairs", "p", "seeds\nneeded", "")
+_METRIC = ("", "A", "B", "B − A", "pairs", "p, t", "p,\nexact", "seeds\nneeded", "")
 _WIDEST = 1_000
 """Columns that hold any table."""
 _LONGEST = 600
@@ -81,12 +81,12 @@ def _metrics(found: Comparison, width: int) -> list[RenderableType]:
             reasons.setdefault(of.difference.reason, []).append(column.title)
             continue
         test = None if isinstance(of.test, Undefined) or of.difference.seeds < 2 else of.test
-        p = p_value(test.p) if test else NOTHING
+        tests = (p_value(of.student_p), p_value(test.p) if test else NOTHING)
         pairs = f"{of.difference.seeds} of {of.difference.of_seeds}"
         needed = NOTHING if isinstance(of.seeds_needed, Undefined) else str(of.seeds_needed)
         means = (_mean(of.first, column), _mean(of.second, column))
         change = column.quantity.change.estimate(of.difference)
-        numbers = (*means, change, pairs, p, needed, _said(of.difference, column))
+        numbers = (*means, change, pairs, *tests, needed, _said(of, column))
         rows.append((printable(column.title), *numbers))
     missing = (f"Not compared, {why}: {', '.join(titles)}." for why, titles in reasons.items())
     shown = [_fitting(rows, width)] if rows else []
@@ -112,12 +112,11 @@ def _mean(value: Estimate | Undefined, column: Column) -> str:
     return NOTHING if isinstance(value, Undefined) else column.quantity.text(value.value)
 
 
-def _said(difference: Estimate, column: Column) -> str:
-    """Better or worse where the interval lies on one side of 0."""
-    ends = difference.interval
-    if isinstance(ends, Undefined) or ends.low <= 0 <= ends.high or column.better == "neither":
+def _said(of: Difference, column: Column) -> str:
+    """Better or worse where both tests are sure of a difference."""
+    if not of.is_sure or isinstance(of.difference, Undefined) or column.better == "neither":
         return ""
-    return "better" if (ends.low > 0) == (column.better == "higher") else "worse"
+    return "better" if (of.difference.value > 0) == (column.better == "higher") else "worse"
 
 
 def _notes(found: Comparison) -> Iterator[Text]:
@@ -134,10 +133,7 @@ def _notes(found: Comparison) -> Iterator[Text]:
         reach = ", ".join(
             f"{p_value(smallest[count])} with {count} seed{'s' * (count > 1)}" for count in few
         )
-        yield Text(
-            f"\nThe smallest p is {reach}, and intervals are too narrow: "
-            f"{_ENOUGH} seeds can decide."
-        )
+        yield Text(f"\nThe smallest exact p is {reach}: {_ENOUGH} seeds can decide.")
 
 
 def _efficiency(found: Comparison) -> Iterator[Text]:
@@ -252,7 +248,9 @@ def _difference(of: Difference) -> dict[str, Any]:
         "first": _estimate(of.first),
         "second": _estimate(of.second),
         "difference": _estimate(of.difference),
+        "student_p": value_or_reason(of.student_p),
         "p": value_or_reason(test if isinstance(test, Undefined) else test.p),
+        "sure": of.is_sure,
         "smallest_p": exact.smallest_p if exact else None,
         "seeds_needed": value_or_reason(of.seeds_needed),
         "per_seed": {

@@ -1,11 +1,11 @@
-"""The slow channel: the model's weights, trained by GRPO advantages and the CISPO loss.
+"""The slow channel: the model's weights, trained by plain REINFORCE with GRPO advantages.
 
 Group-relative advantages (arXiv 2402.03300, section 4.1.2): A_i = (r_i - mean_g) / (std_g + 1e-4),
 with the sample standard deviation over all G rollouts of an exercise, whatever prompts they used.
 CISPO (arXiv 2506.13585, eq. 4) minimises -sum(sg(min(ratio, cap)) A log p) / tokens of the step;
 with `loss_average = "exercise"` each exercise's sum is divided by its own tokens instead, and the
-mean over the step's exercises is taken (arXiv 2605.12484, eq. 4).
-Each step learns once from what the current weights sampled, so here the ratio is 1.
+mean over the step's exercises is taken (arXiv 2605.12484, eq. 4). Each step learns once from what
+the current weights sampled, so that the ratio is always 1 and the loss that of REINFORCE.
 """
 
 from __future__ import annotations

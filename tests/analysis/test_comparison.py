@@ -16,7 +16,7 @@ from cl_bench.analysis.comparison import Comparison, compare
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.metrics.comparison import PermutationTest
-from cl_bench.metrics.stats.bootstrap import Estimate, Interval
+from cl_bench.metrics.stats.student import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.show_comparison import show
 from cl_bench.report.terminal import plain
@@ -46,8 +46,9 @@ def test_differences_are_second_minus_first_paired_by_seed(tmp_path: Path) -> No
     assert value(of.difference) == pytest.approx(0.4 / 3)
     assert isinstance(of.difference, Estimate)
     assert isinstance(of.difference.interval, Interval)
-    assert of.difference.interval.low == pytest.approx(0.1)
-    assert of.difference.interval.high == pytest.approx(0.2)
+    # deviation 1/√300, error 1/30, t of two degrees of freedom 4.30265
+    assert of.difference.interval.low == pytest.approx((4 - 4.30265) / 30, abs=1e-6)
+    assert of.difference.interval.high == pytest.approx((4 + 4.30265) / 30, abs=1e-6)
     # all of the 8 signs but these two give a smaller difference
     assert isinstance(of.test, PermutationTest)
     assert (of.test.p, of.test.smallest_p) == (0.25, 0.25)
@@ -97,8 +98,8 @@ def test_both_means_are_of_the_seeds_whose_difference_is_shown(tmp_path: Path) -
     assert of.per_seed[4][0] == 0.9
     shown = text(found, 120)
     (line,) = (line for line in shown.splitlines() if line.startswith("average accuracy   "))
-    assert line.split()[2:9] == ["40.0", "%", "50.0", "%", "+10.0", "points", "[+10.0,"]
-    assert "The smallest p is 0.125 with 4 seeds, and" in shown
+    assert line.split()[2:9] == ["40.0", "%", "50.0", "%", "+10.0", "points", "4"]
+    assert "The smallest exact p is 0.125 with 4 seeds" in shown
 
 
 def test_without_any_difference_there_is_no_table(tmp_path: Path) -> None:
@@ -204,18 +205,37 @@ def test_damaged_runs_are_refused_with_their_reason(tmp_path: Path) -> None:
 
 
 def test_the_text_says_what_is_better_and_where_nothing_is_compared(tmp_path: Path) -> None:
-    shown = text(compare(*sides(tmp_path, rl=[0.3, 0.5, 0.7], fst=[0.4, 0.7, 0.8])), 120)
+    shares = {"rl": [0.3, 0.5, 0.7] * 2, "fst": [0.4, 0.7, 0.8] * 2}
+    shown = text(compare(*sides(tmp_path, **shares)), 120)
     (line,) = (line for line in shown.splitlines() if line.startswith("average accuracy   "))
     assert line.split() == [
         *("average", "accuracy", "50.0", "%", "63.3", "%"),
-        *("+13.3", "points", "[+10.0,", "+20.0]", "3", "of", "3", "0.25", "6", "better"),
+        *("+13.3", "points", "[+7.9,", "+18.8]", "6", "of", "6"),
+        *("0.00146", "0.0312", "6", "better"),
     ]
     assert "Not compared, the hardest setting was not evaluated: accuracy in the hardest" in (
         " ".join(shown.split())
     )
-    assert "The smallest p is 0.25 with 3 seeds, and intervals are too narrow" in shown
     assert "code A 25.0 % ▃▃▃▃▅▅▅▅▅▅▅▅│▅▅▅▅▅▅▅▅ 50.0 %" in shown
     assert "     B 25.0 % ▃▃▃▃▆▆▆▆▆▆▆▆│▆▆▆▆▆▆▆▆ 63.3 %" in shown
+
+
+def test_both_tests_have_to_be_sure_of_a_difference(tmp_path: Path) -> None:
+    """With three seeds t may be sure, the exact test cannot; with six t may be in doubt."""
+    three = compare(*sides(tmp_path / "3", rl=[0.3, 0.3, 0.3], fst=[0.75, 0.7, 0.7]))
+    shares = {"rl": [0.3] * 6, "fst": [0.35, 0.35, 0.35, 0.35, 0.35, 1.0]}
+    six = compare(*sides(tmp_path / "6", **shares))
+    for found, exact in ((three, 0.25), (six, 2 / 2**6)):
+        of = found.differences["average_accuracy"]
+        assert isinstance(of.test, PermutationTest)
+        assert of.test.p == exact
+        assert not of.is_sure
+        assert "better" not in text(found)
+        assert "worse" not in text(found)
+    of = three.differences["average_accuracy"]
+    assert not isinstance(of.student_p, Undefined)
+    assert of.student_p < 0.05
+    assert "The smallest exact p is 0.25 with 3 seeds: 6 seeds can decide." in text(three)
 
 
 def test_no_number_of_a_wide_comparison_is_cut_off() -> None:
@@ -234,7 +254,6 @@ def test_no_number_of_a_wide_comparison_is_cut_off() -> None:
         table = shown.partition("Problems solved")[0]
         numbers = [int(one) for one in re.findall(r"(?<![\d.,])\d+(?![\d.,])", table)]
         assert set(needed) <= set(numbers), width
-        assert "better" in table
 
 
 def test_hostile_texts_do_nothing_to_a_terminal(tmp_path: Path) -> None:
@@ -258,6 +277,8 @@ def test_json_is_strict_and_has_a_reason_beside_every_null(tmp_path: Path) -> No
     assert accuracy["difference"]["value"] == pytest.approx(0.15)
     assert accuracy["better"] == "higher"
     assert accuracy["p"] == {"value": 0.5, "undefined": None}
+    assert accuracy["student_p"]["value"] == pytest.approx(0.2048, abs=1e-4)
+    assert accuracy["sure"] is False
     assert accuracy["per_seed"]["1"]["first"] == {"value": 0.5, "undefined": None}
     harder = found["metrics"]["harder_accuracy"]["difference"]
     assert harder["value"] is None

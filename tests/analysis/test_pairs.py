@@ -11,7 +11,7 @@ import pytest
 from cl_bench.analysis.paired import ItemNoise, PairedDifference
 from cl_bench.analysis.pairs import ItemScores
 from cl_bench.analysis.run_values import RUN_METRICS, Measured
-from cl_bench.metrics.stats.bootstrap import Interval
+from cl_bench.metrics.stats.student import Interval
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.run_directory import RunDirectory
 from tests.report.synthetic_runs import write_run

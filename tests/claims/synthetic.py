@@ -13,7 +13,7 @@ from cl_bench.claims.data import Data
 from cl_bench.claims.measure import Added, Detail, MeasuredStatement
 from cl_bench.claims.plan import BUDGETS, SINGLE_DOMAINS, Plan
 from cl_bench.claims.styles import colour, marker
-from cl_bench.metrics.stats.bootstrap import Estimate
+from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.sweep.cell import Cell
 

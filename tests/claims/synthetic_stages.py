@@ -10,7 +10,7 @@ import pandas as pd
 from cl_bench.claims.data import Data
 from cl_bench.claims.measure import Detail
 from cl_bench.claims.plan import BUDGETS, Plan
-from cl_bench.metrics.stats.bootstrap import Estimate
+from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.sweep.cell import Cell
 

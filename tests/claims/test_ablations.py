@@ -114,7 +114,7 @@ def test_the_page_has_what_was_measured_on_the_stream_and_the_paired_differences
     assert str(measured.rows[0][4]).startswith("0.0 points")  # forgetting
     ((name, _, average, *_, rollouts),) = changes.rows
     assert name == "T = 2"
-    assert average == "−30.0 points [−30.0, −30.0]"
+    assert average == "−30.0 points (all seeds alike)"
     assert str(rollouts).startswith("0")
 
 
@@ -157,7 +157,7 @@ def test_the_page_has_a_table_of_each_quantity_of_single_domains() -> None:
     assert "fst" not in [line[0] for line in found[KL.lower()].rows]  # compared with itself
     assert found[PLATEAU].columns == ["variation", "question", *KL_DOMAINS, ZERO_REWARD]
     by_name = {line[0]: line for line in found[PLATEAU].rows}
-    assert by_name["rl"][2 + KL_DOMAINS.index("math")] == "50.0 % [50.0, 50.0]"
+    assert by_name["rl"][2 + KL_DOMAINS.index("math")] == "50.0 % (all seeds alike)"
     assert by_name["no refill"][2] == "—"
 
 

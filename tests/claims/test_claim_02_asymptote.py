@@ -8,7 +8,7 @@ import pytest
 from cl_bench.claims.claim_02_asymptote import CLAIM
 from cl_bench.claims.plan import SINGLE_DOMAINS
 from cl_bench.metrics import Undefined
-from cl_bench.metrics.stats.bootstrap import Estimate, Interval
+from cl_bench.metrics.stats.student import Estimate, Interval
 
 from .synthetic import (
     Synthetic,

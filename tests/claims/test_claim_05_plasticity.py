@@ -7,7 +7,7 @@ import pytest
 from cl_bench.claims.claim_05_plasticity import CLAIM
 from cl_bench.claims.plan import Plan
 from cl_bench.metrics import Undefined
-from cl_bench.metrics.stats.bootstrap import Estimate
+from cl_bench.metrics.stats.student import Estimate
 from tests.claims.synthetic import measures, texts
 from tests.claims.synthetic_stages import Runs, make_plan, means, row
 

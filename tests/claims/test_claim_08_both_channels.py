@@ -127,4 +127,4 @@ def test_the_figure_shows_intervals_and_seeds() -> None:
 
     facts, *_ = CLAIM.figure(make_runs(plan), plan).axes
 
-    assert texts(facts)[2] == "50.0 %\n[50.0, 50.0]\nn = 2"
+    assert texts(facts)[2] == "50.0 %\nn = 2"

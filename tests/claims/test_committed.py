@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cl_bench.claims.page import BUILT_IN
 from cl_bench.claims.reproduce import rebuild
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +34,11 @@ def test_the_readme_has_the_verdicts_and_values_of_the_page() -> None:
         assert values
         for interval in values:
             assert _rounded(interval, section), (number, interval)
+
+
+def test_page_and_readme_say_what_the_embedded_model_builds_in() -> None:
+    assert BUILT_IN in PAGE.read_text()
+    assert BUILT_IN in " ".join((ROOT / "README.md").read_text().split())
 
 
 def _rounded(interval: str, section: str) -> bool:

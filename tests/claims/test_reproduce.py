@@ -101,7 +101,7 @@ def test_verdicts_and_page_follow_from_the_runs(sweep: Sweep, tmp_path: Path) ->
     assert done.judged[1].verdict is ClaimVerdict.REPRODUCED
     # 0.9 to 0.95 against 0.5, mean over seeds
     (statement,) = done.judged[1].primary
-    assert statement.judgement.p == 2 / 2**6
+    assert statement.judgement.exact_p == 2 / 2**6
     assert "10a +42.5 points" in done.text()
     assert "(FST − FST-distill, plateau of accuracy)" in done.text()
     page = done.markdown.read_text()

@@ -1,13 +1,22 @@
-"""The rule: each way to a verdict, by values worked out by hand, and what intervals hold."""
+"""The rule: each way to a verdict, by values worked out by hand."""
 
 from __future__ import annotations
 
 from math import log2
 
+import numpy as np
 import pytest
 
-from cl_bench.claims.rule import ClaimVerdict, Statement, bounds, combine, coverage, judge
-from cl_bench.metrics.stats.bootstrap import Estimate, Interval
+from cl_bench.claims.rule import (
+    ClaimVerdict,
+    Judgement,
+    Statement,
+    bounds,
+    combine,
+    corrected_p,
+    judge,
+)
+from cl_bench.metrics.stats.student import NO_SPREAD, Estimate, Interval, over_seeds
 from cl_bench.metrics.undefined import Undefined
 
 STATEMENT = Statement("1a", "first minus second", 0.0, 0.02)
@@ -26,9 +35,9 @@ def estimate(value: float, low: float, high: float, seeds: int = 6, of: int = 6)
 
 def test_six_seeds_that_agree_reproduce_and_five_cannot() -> None:
     six = judge(STATEMENT, values(*[0.05] * 6), estimate(0.05, 0.05, 0.05))
-    assert (six.verdict, six.p) == (YES, 2 / 2**6)
+    assert (six.verdict, six.exact_p) == (YES, 2 / 2**6)
     five = judge(STATEMENT, values(*[0.05] * 5), estimate(0.05, 0.05, 0.05, 5, 5))
-    assert (five.verdict, five.p) == (OPEN, 2 / 2**5)
+    assert (five.verdict, five.exact_p) == (OPEN, 2 / 2**5)
     assert five.reason == "5 seeds; at least 6 can decide"
 
 
@@ -74,7 +83,7 @@ def test_the_interval_is_compared_with_null_and_margin(
 
 def test_no_worse_asks_for_an_interval_above_the_negative_margin() -> None:
     same = judge(NO_WORSE, values(*[0.0] * 6), estimate(0.0, -0.01, 0.01))
-    assert (same.verdict, same.p) == (YES, 2 / 2**6)  # each seed lies 0.02 above -0.02
+    assert (same.verdict, same.exact_p) == (YES, 2 / 2**6)  # each seed lies 0.02 above -0.02
     wide = judge(NO_WORSE, values(*[0.0] * 6), estimate(0.0, -0.03, 0.03))
     assert wide.verdict is OPEN
     worse = judge(NO_WORSE, values(*[-0.05] * 6), estimate(-0.05, -0.06, -0.021))
@@ -86,7 +95,7 @@ def test_a_mixed_test_over_seeds_leaves_it_open() -> None:
     # 3 choices of signs, and 3 in the other direction.
     mixed = values(0.05, 0.05, 0.04, 0.04, 0.01, -0.01)
     judged = judge(STATEMENT, mixed, estimate(0.03, 0.011, 0.045))
-    assert judged.p == 6 / 64
+    assert judged.exact_p == 6 / 64
     assert judged.verdict is OPEN
     assert judged.reason == "the exact test over seeds has p = 0.0938"
 
@@ -103,7 +112,7 @@ def test_ratios_are_judged_as_logarithms() -> None:
 def test_undefined_values_and_intervals_leave_it_open_and_say_why() -> None:
     none = judge(STATEMENT, {}, Undefined("no fit"))
     assert (none.verdict, none.reason) == (OPEN, "no fit")
-    assert isinstance(none.p, Undefined)
+    assert isinstance(none.exact_p, Undefined)
     assert isinstance(none.seeds_needed, Undefined)
     single = Estimate(0.05, Undefined("one seed shows no interval over seeds"), 1, 1)
     judged = judge(STATEMENT, values(0.05), single)
@@ -113,14 +122,14 @@ def test_undefined_values_and_intervals_leave_it_open_and_say_why() -> None:
 def test_a_seed_without_a_value_never_helps() -> None:
     six = {**values(*[0.05] * 6), 106: Undefined("run x diverged")}
     judged = judge(STATEMENT, six, estimate(0.05, 0.04, 0.06, 6, 7))
-    assert (judged.verdict, judged.p) == (OPEN, 2 / 2**6)
+    assert (judged.verdict, judged.exact_p) == (OPEN, 2 / 2**6)
     assert judged.reason == "6 of 7 seeds have a value"
 
 
 def test_without_values_by_seed_the_interval_decides_alone() -> None:
     judged = judge(STATEMENT, {}, estimate(0.05, 0.01, 0.09))
     assert judged.verdict is YES
-    assert isinstance(judged.p, Undefined)
+    assert isinstance(judged.exact_p, Undefined)
 
 
 @pytest.mark.parametrize(
@@ -133,17 +142,41 @@ def test_a_claim_needs_all_its_statements_and_falls_with_one(
     assert combine(verdicts) is combined
 
 
-def test_few_seeds_have_intervals_that_are_too_narrow() -> None:
-    found = [coverage(seeds) for seeds in (2, 3, 6, 20)]
-    assert found == sorted(found)
-    assert found[2] == pytest.approx(0.86, abs=0.015)
-    assert found[3] > 0.92
+def test_seeds_without_spread_are_judged_by_the_exact_test() -> None:
+    alike = Estimate(0.05, NO_SPREAD, 6, 6)
+    judged = judge(STATEMENT, values(*[0.05] * 6), alike)
+    assert (judged.verdict, judged.exact_p, judged.student_p) == (YES, 1 / 32, 1 / 32)
+    assert judged.reason == "the value of all seeds lies above the value without an effect"
+    none = judge(STATEMENT, values(*[0.0] * 6), Estimate(0.0, NO_SPREAD, 6, 6))
+    assert none.verdict is NO  # 0 with every seed: no effect of 0.02
+    fit = judge(STATEMENT, {}, alike)
+    assert (fit.verdict, fit.reason) == (OPEN, "all seeds alike")
 
 
-def test_with_two_seeds_the_truth_lies_between_them_half_of_the_time() -> None:
-    # A resample has both means with 1/4 each, so that the interval goes from the one to the other.
-    assert coverage(2) == pytest.approx(0.5, abs=0.03)
+@pytest.mark.parametrize("shift", [-0.05, -0.01, 0.0, 0.01, 0.05])
+def test_the_verdict_agrees_with_the_interval_that_is_printed(shift: float) -> None:
+    by_seed = values(*(shift + np.array([-0.03, -0.02, -0.01, 0.01, 0.02, 0.03])))
+    found = over_seeds(by_seed)
+    assert isinstance(found, Estimate)
+    assert isinstance(found.interval, Interval)
+    judged = judge(STATEMENT, by_seed, found)
+    assert not isinstance(judged.student_p, Undefined)
+    assert (judged.student_p < 0.05) == (not found.interval.low <= 0 <= found.interval.high)
+    if judged.verdict is YES:
+        assert found.interval.low > 0
+    if judged.verdict is NO:
+        assert found.interval.high < STATEMENT.margin
 
 
-def test_it_is_the_same_again() -> None:
-    assert coverage(4) == coverage(4)
+def test_claims_are_corrected_together_by_their_weakest_statement() -> None:
+    def judged(shift: float, spread: float) -> tuple[Statement, Judgement]:
+        by_seed = values(*(shift + spread * np.array([-3.0, -2, -1, 1, 2, 3])))
+        return STATEMENT, judge(STATEMENT, by_seed, over_seeds(by_seed))
+
+    sure, weak, wrong = judged(0.05, 0.001), judged(0.05, 0.015), judged(-0.05, 0.001)
+    p_sure, p_weak = (one[1].student_p for one in (sure, weak))
+    assert not isinstance(p_sure, Undefined)
+    assert not isinstance(p_weak, Undefined)
+    assert corrected_p([[sure], [sure, weak]]) == pytest.approx([2 * p_sure, p_weak])
+    untested = (STATEMENT, judge(STATEMENT, {}, Undefined("no fit")))
+    assert corrected_p([[wrong], [sure, untested], []]) == [1.0, 1.0, 1.0]

@@ -7,10 +7,11 @@ from io import BytesIO
 import pytest
 from matplotlib.figure import Figure
 
+from cl_bench.claims.calibration import LEARNERS
 from cl_bench.claims.data import Data
 from cl_bench.claims.plan import STREAM_LEARNERS, Plan
 from cl_bench.claims.registered import CLAIMS
-from cl_bench.claims.styles import LEARNERS, colour, label, marker
+from cl_bench.claims.styles import colour, label, marker
 
 from .synthetic import Synthetic, plan_of, sigmoids, texts
 from .synthetic_stages import Runs, make_plan, on_stream, row, training

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cl_bench.claims.wording import of_detail
-from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, Interval
+from cl_bench.metrics.stats.student import ONE_SEED, Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from cl_bench.gate.outcome import worst
 from cl_bench.gate.rule import SLACK, decide, units_needed
-from cl_bench.metrics import student_mean
-from cl_bench.metrics.stats.bootstrap import Estimate, Interval
+from cl_bench.metrics import over_seeds
+from cl_bench.metrics.stats.student import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 
 TRIALS = 2_000
@@ -51,7 +51,7 @@ def rates(truth: float, *, seeds: int, deviation: float = 0.05) -> dict[str, flo
     rng = np.random.default_rng([seeds, round(1000 * abs(truth))])
     found = []
     for difference_S in truth + deviation * rng.standard_normal((TRIALS, seeds)):
-        estimate = student_mean(difference_S)
+        estimate = over_seeds(dict(enumerate(difference_S)))
         assert isinstance(estimate, Estimate)
         assert isinstance(estimate.interval, Interval)
         found.append(decide(estimate.value, estimate.interval, TOLERANCE))

@@ -27,7 +27,7 @@ from cl_bench.gate.write_github import (
 )
 from cl_bench.gate.write_text import text
 from cl_bench.metrics.quantities import NATS, SHARE
-from cl_bench.metrics.stats.bootstrap import Interval
+from cl_bench.metrics.stats.student import Interval
 from cl_bench.metrics.undefined import Undefined
 
 HOSTILE = "evil\n::error::50%,<b>|`x`\x1b[31m\r]]>"

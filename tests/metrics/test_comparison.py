@@ -10,6 +10,7 @@ from scipy import stats
 
 from cl_bench.metrics import (
     Undefined,
+    holm,
     permutation_test,
     rescore_noise_floor,
     sampling_noise_floor,
@@ -153,3 +154,11 @@ def test_one_sample_shows_no_noise_and_a_mean_is_a_share() -> None:
     )
     with pytest.raises(ValueError, match="from 0 to 1"):
         sampling_noise_floor([1.5], 4)
+
+
+def test_holm_corrects_the_smallest_p_most() -> None:
+    # sorted 0.01, 0.02, 0.03, 0.04: times 4, 3, 2 and 1, none below the one before
+    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([0.03]) == [0.03]
+    assert holm([]) == []

@@ -20,7 +20,7 @@ from cl_bench.metrics.quantities import (
     p_value,
     percent,
 )
-from cl_bench.metrics.stats.bootstrap import Estimate, Interval
+from cl_bench.metrics.stats.student import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 
 LOST = Undefined("one seed")
@@ -95,5 +95,5 @@ def test_machines_are_told_one_unit_for_shares_and_their_differences() -> None:
 
 
 def test_a_p_has_three_digits_and_a_level_none_that_it_does_not_need() -> None:
-    assert [p_value(p) for p in (0.25, 0.03125, 1.9e-6)] == ["0.25", "0.0312", "1.9e−06"]
+    assert [p_value(p) for p in (0.25, 0.03125, 1.9e-6)] == ["0.25", "0.0312", "< 0.001"]
     assert [percent(share) for share in (0.95, 0.9999)] == ["95 %", "99.99 %"]

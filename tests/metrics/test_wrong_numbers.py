@@ -10,13 +10,13 @@ from cl_bench.metrics import (
     METRICS,
     Undefined,
     average_accuracy,
-    bootstrap_mean,
     bwt_gem,
     bwt_trace,
     forgetting_first,
     forgetting_max,
+    over_seeds,
 )
-from cl_bench.metrics.stats.bootstrap import Estimate
+from cl_bench.metrics.stats.student import Estimate
 
 TWO_TASKS = [[0.0, 0.0], [0.9, 0.0], [0.4, 0.8]]
 NAMES = sorted(METRICS)
@@ -61,7 +61,7 @@ def test_a_score_of_zero_is_not_a_missing_one() -> None:
 
 
 def test_one_seed_has_no_standard_error_of_zero() -> None:
-    found = bootstrap_mean([[0.5, 0.7]], np.random.default_rng(0))
+    found = over_seeds({0: 0.6})
     assert isinstance(found, Estimate)
     assert isinstance(found.interval, Undefined)
 

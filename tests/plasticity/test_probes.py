@@ -14,7 +14,7 @@ import cl_bench
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import UsageError
 from cl_bench.execution.settings import RunConfig
-from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, Interval
+from cl_bench.metrics.stats.student import ONE_SEED, Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plasticity.origins import Origin
 from cl_bench.plasticity.probe import Probe, departures, options_of
@@ -83,13 +83,10 @@ def test_the_ratio_is_of_means_over_seeds_and_a_missing_one_leaves_it_undefined(
     first, second = rows(probe, A, found, diagnosed)
     means = [estimate(value) for value in (first.accuracy, first.base_accuracy, first.ratio)]
     assert [mean.value for mean in means] == [0.375, 0.625, 0.6]
-    # With two seeds a resample is one of them, both or the other: 1/4, 1/2, 1/4.
-    ends = [mean.interval for mean in means]
-    assert ends == [
-        Interval(0.25, 0.5, 0.95),
-        Interval(0.5, 0.75, 0.95),
-        Interval(0.5, 0.5 / 0.75, 0.95),
-    ]
+    # Two values are half their distance from their mean, which is its error; the ratios without
+    # one seed are 0.5 / 0.75 and 0.25 / 0.5. t of one degree of freedom is 12.7062.
+    reach = [mean.interval.high - mean.value for mean in means]  # type: ignore[union-attr]
+    assert reach == pytest.approx([12.7062 / 8, 12.7062 / 8, 12.7062 / 12], abs=1e-4)
     assert (second.accuracy, second.ratio) == (diverged, diverged)
     assert estimate(second.base_accuracy).value == 0.625
     assert [row.trained_before for row in (first, second)] == [False, True]
@@ -97,7 +94,9 @@ def test_the_ratio_is_of_means_over_seeds_and_a_missing_one_leaves_it_undefined(
     assert zero.ratio == Undefined("the probe from the base model reaches 0")
     some = reached(probe, base=[0, 1], first=[0, 1], second=[0, 0])
     ratio = estimate(rows(probe, A, some, diagnosed)[0].ratio)
-    reason = Undefined("the probe from the base model reaches 0 with some seeds")
+    reason = Undefined(
+        "without one of the seeds there is no value: the probe from the base model reaches 0"
+    )
     assert (ratio.value, ratio.interval) == (1, reason)
 
 

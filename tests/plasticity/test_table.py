@@ -8,7 +8,7 @@ from io import StringIO
 from pathlib import Path
 
 from cl_bench.execution.settings import RunConfig
-from cl_bench.metrics.stats.bootstrap import ONE_SEED, Estimate, Interval
+from cl_bench.metrics.stats.student import ONE_SEED, Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plasticity.origins import Origin
 from cl_bench.plasticity.probe import Probe, options_of

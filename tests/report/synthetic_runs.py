@@ -25,7 +25,7 @@ import pyarrow.parquet as parquet
 from cl_bench.contract.learner import LearnerConfig
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.text import config_hash
-from cl_bench.metrics.stats.bootstrap import Estimate
+from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.schema import SCHEMA_VERSION, TABLES
 from tests.report.synthetic_tables import TEXTS, TWO, Cell, Row, Synthetic, rising, tables

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cl_bench.metrics.stats.bootstrap import Estimate
+from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import BoardRow
 from cl_bench.report.leaderboard import leaderboard_of

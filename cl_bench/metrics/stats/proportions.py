@@ -34,7 +34,7 @@ def interquartile_mean(score_S_J: ArrayLike) -> float | Undefined:
 
     Agarwal et al. 2021: the ⌊n/4⌋ lowest and ⌊n/4⌋ highest of the n = S · J scores are left out.
     Less moved by one odd seed than the mean, more telling than the median. Normalise scores first
-    if tasks have different scales. For its interval see `stratified_bootstrap`.
+    if tasks have different scales. For its interval see `jackknife`.
     """
     score = real_array("score_S_J", score_S_J, "SJ")
     undefined = missing(score_S_J=score)

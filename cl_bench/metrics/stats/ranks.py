@@ -13,6 +13,7 @@ from itertools import combinations
 import numpy as np
 
 from cl_bench.metrics.arrays import missing, real_array
+from cl_bench.metrics.comparison import holm
 from cl_bench.metrics.stats.student import student_p
 from cl_bench.metrics.undefined import Undefined
 
@@ -84,9 +85,6 @@ def _surely_above(
             difference = np.array([values[first][s] - values[second][s] for s in seeds])
             better = (first, second) if (difference.mean() > 0) == higher else (second, first)
             tested.append((student_p(difference), better))
-    # Holm: the smallest p is held against `allowed` / all pairs, the next against one pair fewer.
-    for number, (p, pair) in enumerate(sorted(tested)):
-        if p * (len(tested) - number) >= allowed:
-            break
-        above[pair] = True
+    for p, (_, pair) in zip(holm([p for p, _ in tested]), tested, strict=True):
+        above[pair] = p < allowed
     return above

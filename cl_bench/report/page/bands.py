@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cl_bench.metrics.arrays import Array
-from cl_bench.metrics.stats.bootstrap import bootstrap_band
+from cl_bench.metrics.stats.student import student_band
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.page.digest import CHANNELS, TOKENS, Digest
 
@@ -116,10 +116,10 @@ def _best(run: Digest) -> float:
 
 
 def _bands(curves: Mapping[tuple[str, str], Array]) -> dict[tuple[str, str], Band]:
-    """The bands of several curves, shape (S, P) each, of the same seeds, in one bootstrap."""
+    """The bands of several curves, shape (S, P) each, of the same seeds."""
     together = np.concatenate([*curves.values()], axis=1)
     value_S_P = np.where(np.isfinite(together), together, np.nan)
-    mean_P, ends = value_S_P.mean(axis=0), bootstrap_band(value_S_P, np.random.default_rng(0))
+    mean_P, ends = value_S_P.mean(axis=0), student_band(value_S_P)
     low_P, high_P = (None, None) if isinstance(ends, Undefined) else ends
     found, start = {}, 0
     for name, curve in curves.items():

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from cl_bench.analysis.run_values import Column
 from cl_bench.metrics.quantities import NOTHING, ROLLOUTS, SECONDS, TOKENS
-from cl_bench.metrics.stats.bootstrap import Estimate, Interval
 from cl_bench.metrics.stats.ranks import Ranks
+from cl_bench.metrics.stats.student import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.look import Look
 from cl_bench.report.blocks.write_html import escaped

@@ -238,9 +238,10 @@ A board holds runs that can be compared: one stream in one version, the same tes
 model, budget and metrics. What differs in any of these stands on another board, and the notes say
 why.
 
-A value is a mean over seeds; below it stands its 95 % bootstrap interval over seeds, and the bar
-shows both on one scale for the whole column. One seed has no interval: test problems of one run say
-nothing of another run.
+A value is a mean over seeds; below it stands its 95 % interval over seeds by Student's t, which
+knows no bounds and may reach beyond 0 and 100 %, and the bar shows both on one scale for the whole
+column. One seed has no interval: test problems of one run say nothing of another run. Nor have
+seeds that all have the same value.
 
 Ranks are intervals too: rank 2–4 of 5 says that one learner is surely better and one surely worse,
 and that these runs tell nothing of the others. Surely means a paired t test over the seeds that two

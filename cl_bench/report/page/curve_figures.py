@@ -50,7 +50,7 @@ def accuracy(board: DrawnBoard) -> Figure:
         for place, (axes, domain) in enumerate(zip(panels.flat, domains, strict=False)):
             shade(axes, bounds, [named(each) for each, _ in board.stages], size=7, above=3)
             for _, look, drawn in seen:
-                curve(axes, look, drawn.share_E, drawn.accuracy[domain])
+                curve(axes, look, drawn.share_E, drawn.accuracy[domain], rows=len(seen))
             axes.set_title(f"accuracy on {named(domain)}", pad=14)
             axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
             percent(axes)
@@ -151,7 +151,7 @@ def efficiency(board: DrawnBoard) -> Figure:
             for _, look, drawn in seen:
                 spent = getattr(drawn, axis)
                 if spent[-1] > 0:
-                    curve(axes, look, spent, drawn.average)
+                    curve(axes, look, spent, drawn.average, rows=len(seen))
             axes.set_xlabel(title)
             axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
             axes.xaxis.set_major_locator(MaxNLocator(4))

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from cl_bench.analysis.run_values import Column
 from cl_bench.metrics.quantities import NOTHING, SHARE
-from cl_bench.metrics.stats.bootstrap import Estimate
 from cl_bench.metrics.stats.ranks import Ranks
+from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import (
     Block,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_MARKERS = 12
+_MOST_BANDS = 4
 _LINE, _LEGEND = 36, 130
 """Characters of a label's line, and of all that stand side by side in a legend."""
 _LINE_HEIGHT, _PADDING = 0.15, 0.06
@@ -41,9 +42,10 @@ def sheet(rows: int, columns: int, height: float, **options: Any) -> Iterator[tu
         yield figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def curve(axes: Axes, look: Look, across: Any, band: Band) -> None:
-    """A mean with its interval, and thin single seeds."""
-    if band.low_P is not None and band.high_P is not None:
+def curve(axes: Axes, look: Look, across: Any, band: Band, *, rows: int) -> None:
+    """A mean and thin single seeds, with its interval where it is one of few `rows`: many bands
+    would hide one another."""
+    if rows <= _MOST_BANDS and band.low_P is not None and band.high_P is not None:
         axes.fill_between(across, band.low_P, band.high_P, color=look.colour, alpha=0.13, lw=0)
     for value_P in band.seeds_S_P if len(band.seeds_S_P) > 1 else ():
         axes.plot(across, value_P, color=look.colour, lw=0.5, alpha=0.35)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from cl_bench.report.page.bands import Drawn, drawn
 from cl_bench.report.page.digest import Digest, digest
@@ -27,7 +28,7 @@ def found(digests: dict[int, Digest]) -> Drawn:
     return result
 
 
-def test_a_mean_has_its_interval_between_the_seeds_extremes(tmp_path: Path) -> None:
+def test_a_mean_has_its_interval_over_the_seeds(tmp_path: Path) -> None:
     row = found({seed: read(tmp_path, seed) for seed in (0, 1, 2)})
     band = row.accuracy["math"]
     assert row.seeds == (0, 1, 2)
@@ -36,9 +37,9 @@ def test_a_mean_has_its_interval_between_the_seeds_extremes(tmp_path: Path) -> N
     assert band.seeds_S_P[:, 0].tolist() == [0.25, 0.5, 0.75]
     assert band.low_P is not None
     assert band.high_P is not None
-    # of 27 equally likely resamples of 3 seeds one is all lowest: 3.7 % > 2.5 %
-    assert band.low_P.tolist() == [0.25] * 5
-    assert band.high_P.tolist() == [0.75] * 5
+    # error 0.25 / √3, t of two degrees of freedom 4.30265
+    assert band.low_P == pytest.approx([0.5 - 0.6210344] * 5)
+    assert band.high_P == pytest.approx([0.5 + 0.6210344] * 5)
 
 
 def test_one_seed_has_no_interval(tmp_path: Path) -> None:

@@ -45,13 +45,13 @@ function drawBoard(board, shown) {
 
 const zip = (xs, ys) => xs.map((x, place) => [x, ys[place]]);
 
-/** A row's band over `xs` as a line of a chart. */
-function bandLine(row, xs, band) {
+/** A row's band over `xs` as a line of a chart; among many of them bands would hide one another. */
+function bandLine(row, xs, band, rows) {
   return {
     label: row.label,
     look: row.look,
     points: zip(xs, band.mean),
-    band: band.low ? xs.map((x, place) => [x, band.low[place], band.high[place]]) : null,
+    band: band.low && rows <= 4 ? xs.map((x, place) => [x, band.low[place], band.high[place]]) : null,
     seeds: (band.seeds ?? []).map((seed) => zip(xs, seed)),
   };
 }
@@ -73,10 +73,10 @@ function accuracyFigure(board, rows, stages) {
     x: shareAxis,
     y: { ...shareTick, label: `${domain}: accuracy, %` },
     stages,
-    lines: rows.map((row) => bandLine(row, row.share, row.accuracy[domain])),
+    lines: rows.map((row) => bandLine(row, row.share, row.accuracy[domain], rows.length)),
   }));
   return figure("Accuracy over the run", specs.map(plotted), {
-    note: "on each domain’s test problems, under the learner’s own prompt; shaded: stages of training; bands: 95 % over seeds.",
+    note: "on each domain’s test problems, under the learner’s own prompt; shaded: stages of training; bands (up to four rows): 95 % over seeds.",
     numbers: () => make("div", {}, specs.map(lineNumbers)),
   });
 }
@@ -154,7 +154,7 @@ function efficiencyFigure(board, rows) {
     levels: levels.length ? { values: levels, label: `best of ${reference.label}` } : null,
     lines: rows
       .filter((row) => row[axis].at(-1) > 0)
-      .map((row) => bandLine(row, row[axis], row.average)),
+      .map((row) => bandLine(row, row[axis], row.average, rows.length)),
   }));
   return figure("Sample efficiency", specs.map(plotted), {
     note: levels.length
