@@ -58,7 +58,7 @@ def lines(kind: str = "", name: str = "", *, as_json: bool = False) -> Iterator[
     if name:
         yield from _settings(name)
     elif kind == "gym":
-        for entry in import_module("cl_bench.tasks.gym_overview").listed():
+        for entry in import_module("cl_bench.tasks.gym.overview").listed():
             yield json.dumps(asdict(entry)) if as_json else str(entry)
     else:
         listed = listing()

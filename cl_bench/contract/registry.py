@@ -134,11 +134,11 @@ DOMAINS: Registry[Domain] = Registry(
     "cl_bench.contract.plugin_checks:domain_fault",
     {
         "gym/NAME": (
-            "cl_bench.tasks.gym",
+            "cl_bench.tasks.gym.domain",
             "a data set of reasoning-gym (`cl-bench list gym`), as in gym/gcd?max_value=20",
         ),
         "FILE.jsonl": (
-            "cl_bench.tasks.data_file",
+            "cl_bench.tasks.data.file",
             "problems of your own, also .csv and .parquet: my.jsonl?verifier=number",
         ),
     },

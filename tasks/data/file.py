@@ -25,12 +25,12 @@ from cl_bench.contract.task import (
 )
 from cl_bench.contract.text import one_line, printable
 
-from .data_columns import DataItem, read_items
-from .data_name import SPELLINGS, Name, known, parse, require_file
-from .data_python import PREFIX, Own, load_own
-from .data_reading import DataTable, read_table, shown
-from .data_splits import Splits, order, split_up
-from .data_verifiers import Pattern, Verifier, named
+from .columns import DataItem, read_items
+from .name import SPELLINGS, Name, known, parse, require_file
+from .python import PREFIX, Own, load_own
+from .reading import DataTable, read_table, shown
+from .splits import Splits, order, split_up
+from .verifiers import Pattern, Verifier, named
 
 __all__ = ["NAMES", "DataDomain", "known", "load"]
 

@@ -5,7 +5,7 @@ number   the same number: 12, 12.0 and 24/2 are
 choice   the same letter
 math     the same formula, as math-verify finds (the extra `math`)
 regex    a pattern that is searched in the answer
-python:  a function of the user's own (data_python)
+python:  a function of the user's own (the module python)
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from cl_bench.contract.answers import Kind, judge, number
 from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.task import FeedbackLevel, Verdict
 
-from .data_columns import DataItem
-from .workers import DeadError, Worker
+from ..workers import DeadError, Worker
+from .columns import DataItem
 
 NAMES = ("exact", "number", "choice", "math", "regex", "python:module.function")
 MOST_IN_PATTERN = 1_000
@@ -30,8 +30,8 @@ _DEEPEST = 30
 """Brackets within brackets of a formula."""
 _SECONDS = 3.0
 """For one answer of a worker, so generous that a busy machine does not change a score."""
-_PATTERNS = Worker("cl_bench.tasks.data_worker")
-_FORMULAS = Worker("cl_bench.tasks.data_worker", "formulas")
+_PATTERNS = Worker("cl_bench.tasks.data.worker")
+_FORMULAS = Worker("cl_bench.tasks.data.worker", "formulas")
 
 _LETTER = re.compile(r"\(?([A-Za-z])[).]?")
 _DEFAULT_LETTER = re.compile(r"[A-J]")

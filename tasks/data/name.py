@@ -13,8 +13,8 @@ from cl_bench.contract.errors import UsageError, did_you_mean, unknown
 from cl_bench.contract.plugins import STREAM_SEPARATOR
 from cl_bench.contract.registry import DOMAINS
 
-from .data_columns import COLUMNS
-from .data_reading import MOST_BYTES, SUFFIXES, shown
+from .columns import COLUMNS
+from .reading import MOST_BYTES, SUFFIXES, shown
 
 OPTIONS = (*COLUMNS, "verifier", "pattern", "licence", "citation")
 SPELLINGS = {"license": "licence"}

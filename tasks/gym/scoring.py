@@ -21,7 +21,7 @@ from typing import Any
 
 from cl_bench.contract.answers import SAME, number
 
-from .gym_table import Adapted
+from .table import Adapted
 
 _LONGEST = 2_000
 """Characters of an answer from which on it scores 0, unless the right one is half as long."""

@@ -17,7 +17,7 @@ from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.task import Split
 from cl_bench.contract.text import one_line, printable, well_formed
 
-from .data_reading import DataRow, DataTable, NumberText, kind_of, shown
+from .reading import DataRow, DataTable, NumberText, kind_of, shown
 
 _MOST_IN_PROMPT = 100_000
 _MOST_IN_ANSWER = 10_000

@@ -9,8 +9,8 @@ from cl_bench.contract.errors import UsageError
 from cl_bench.contract.task import SPLITS, Split, content_hash, split_of
 from cl_bench.contract.text import one_line
 
-from .data_columns import DataItem, Reading
-from .data_reading import DataTable, shown
+from .columns import DataItem, Reading
+from .reading import DataTable, shown
 
 FEWEST = 10
 """Different problems that a file must have."""
