@@ -17,7 +17,7 @@ from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.task import Split
 from cl_bench.contract.text import one_line, printable, well_formed
 
-from .reading import DataRow, DataTable, NumberText, kind_of, shown
+from .reading import DataRow, DataTable, NumberText, kind_of
 
 _MOST_IN_PROMPT = 100_000
 _MOST_IN_ANSWER = 10_000
@@ -114,7 +114,7 @@ def _columns(table: DataTable, options: Mapping[str, str]) -> dict[str, str]:
         if name in options:
             column = options[name]
             if column and not _has(table, column):
-                raise unknown(f"column of {shown(table.path)}", column, table.columns)
+                raise unknown(f"column of {table.source}", column, table.columns)
         else:
             column = next((candidate for candidate in names if _has(table, candidate)), "")
         if column:
@@ -129,11 +129,10 @@ def _columns(table: DataTable, options: Mapping[str, str]) -> dict[str, str]:
 
 
 def _no_column(table: DataTable, name: str) -> NoReturn:
-    path = shown(table.path)
     has = ", ".join(printable(column, 40) for column in table.columns[:20])
     raise UsageError(
-        f"{path} has no column of {name}s. It has: {has}. Understood are: "
-        f"{', '.join(_NAMES[name])}. Name yours: {path}?{name}=COLUMN"
+        f"{table.source} has no column of {name}s. It has: {has}. Understood are: "
+        f"{', '.join(_NAMES[name])}. Name yours: {table.source}?{name}=COLUMN"
     )
 
 
@@ -288,7 +287,7 @@ def _split(cell: DataCell) -> Split:
         given = repr(one_line(cell.value, 40)) if is_text else kind_of(cell.value)
         raise UsageError(
             f"The {cell.place} is {given}, but must be one of {', '.join(_SPLITS)}. If that column "
-            "means something else, add ?split= to the file's name."
+            "means something else, add ?split= to the name."
         )
     return found
 

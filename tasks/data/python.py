@@ -97,7 +97,7 @@ def load_own(name: str, table: DataTable) -> Own:
         )
     module_name, _, attribute = place.rpartition(".")
     try:
-        with _importable(table.path.absolute().parent):
+        with _importable(table.folder):
             module = import_module(module_name)
     except Exception as error:
         raise UsageError(

@@ -15,16 +15,16 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.contract.answers import extract, judge
-from cl_bench.contract.errors import ClBenchError, UsageError, did_you_mean, unknown
+from cl_bench.contract.errors import ClBenchError, UsageError, did_you_mean
 from cl_bench.contract.task import (
-    FEEDBACK_LEVELS,
-    SPLITS,
     FeedbackLevel,
+    IndexedTask,
     Problem,
     Split,
     Verdict,
     content_hash,
     hashed_rng,
+    require_offered,
     split_of,
 )
 from cl_bench.contract.text import one_line, printable
@@ -116,10 +116,7 @@ class GymDomain:
         ]
 
     def task(self, *, seed: int, setting: str, feedback: FeedbackLevel) -> GymTask:
-        if setting not in self.settings:
-            raise unknown(f"setting of {self.name}", setting, self.settings)
-        if feedback not in FEEDBACK_LEVELS:
-            raise unknown("feedback level", feedback, FEEDBACK_LEVELS)
+        require_offered(self, setting, feedback)
         return GymTask(self, seed, setting, feedback)
 
     @lru_cache(maxsize=64)  # noqa: B019 - domains live as long as the process
@@ -208,7 +205,7 @@ def _reason(error: Exception) -> str:
 
 
 @dataclass(frozen=True)
-class GymTask:
+class GymTask(IndexedTask):
     """A data set in one setting; nothing about it is hidden."""
 
     domain: GymDomain
@@ -223,15 +220,8 @@ class GymTask:
     def rules(self) -> list[str]:
         return []
 
-    def problems(self, split: Split, n: int, start: int = 0) -> list[Problem]:
-        if split not in SPLITS:
-            raise unknown("split", split, SPLITS)
-        if n < 0 or start < 0:
-            raise UsageError(f"problems(n={n}, start={start}): both must be 0 or more.")
-        return [
-            self.domain.problem(self.setting, split, self.seed, index)
-            for index in range(start, start + n)
-        ]
+    def problem(self, split: Split, index: int) -> Problem:
+        return self.domain.problem(self.setting, split, self.seed, index)
 
     def verify(self, problem: Problem, response: str) -> Verdict:
         return judge(
