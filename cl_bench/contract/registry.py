@@ -137,6 +137,10 @@ DOMAINS: Registry[Domain] = Registry(
             "cl_bench.tasks.gym.domain",
             "a data set of reasoning-gym (`cl-bench list gym`), as in gym/gcd?max_value=20",
         ),
+        "hub/NAME": (
+            "cl_bench.tasks.hub.domain",
+            "a data set of the Hugging Face hub (`cl-bench list hub`), or hub/ORG/NAME?prompt=…",
+        ),
         "FILE.jsonl": (
             "cl_bench.tasks.data.file",
             "problems of your own, also .csv and .parquet: my.jsonl?verifier=number",

@@ -19,8 +19,8 @@ from cl_bench.contract.text import one_line, printable, well_formed
 
 from .reading import DataRow, DataTable, NumberText, kind_of
 
-_MOST_IN_PROMPT = 100_000
-_MOST_IN_ANSWER = 10_000
+MOST_IN_PROMPT = 100_000
+MOST_IN_ANSWER = 10_000
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "prompt": ("prompt", "question", "problem", "query", "instruction", "input"),
@@ -34,7 +34,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
 }
 """Columns that may hold each content, the surest name first. A dot leads into an object."""
 COLUMNS = tuple(_NAMES)
-_SPLITS: Mapping[str, Split] = {
+SPLIT_NAMES: Mapping[str, Split] = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
     **dict.fromkeys(("test", "eval", "evaluation"), "test"),
@@ -166,7 +166,7 @@ def _prompt(cell: DataCell) -> tuple[str, bool]:
     if isinstance(messages, str):
         messages = _messages_in(messages)
         if messages is None:
-            return _sized(cell, cell.value, _MOST_IN_PROMPT), False
+            return _sized(cell, cell.value, MOST_IN_PROMPT), False
     if not _are_messages(messages):
         _misfit(cell, "a text, or messages with role and content")
     *before, last = messages
@@ -178,7 +178,7 @@ def _prompt(cell: DataCell) -> tuple[str, bool]:
             "system message before it if need be."
         )
     texts = [_content(cell, message) for message in messages]
-    return _sized(cell, "\n\n".join(texts), _MOST_IN_PROMPT), bool(before)
+    return _sized(cell, "\n\n".join(texts), MOST_IN_PROMPT), bool(before)
 
 
 def _messages_in(text: str) -> list[Any] | None:
@@ -234,7 +234,7 @@ def _answers(cells: Sequence[DataCell], notes: list[str]) -> list[str]:
     if all(_WORKED in answer for answer in answers):
         notes.append(f"the answers are what follows {_WORKED}")
         answers = [
-            _sized(cell, answer.rpartition(_WORKED)[2], _MOST_IN_ANSWER)
+            _sized(cell, answer.rpartition(_WORKED)[2], MOST_IN_ANSWER)
             for cell, answer in zip(cells, answers, strict=True)
         ]
     if all(boxed(answer) for answer in answers):
@@ -251,7 +251,7 @@ def _answer(cell: DataCell) -> str:
         value = _content(cell, value[0])
     if not isinstance(value, str):
         _misfit(cell, "one text or number")
-    return _sized(cell, value, _MOST_IN_ANSWER)
+    return _sized(cell, value, MOST_IN_ANSWER)
 
 
 def _require_one_type(cells: Sequence[DataCell]) -> None:
@@ -277,17 +277,17 @@ def _optional_text(cell: DataCell, name: str) -> str:
         return ""
     if not isinstance(value, str) or (name == "feedback" and isinstance(value, NumberText)):
         _misfit(cell, f"a text (?{name}= ignores the column)")
-    return _sized(cell, value, _MOST_IN_ANSWER)
+    return _sized(cell, value, MOST_IN_ANSWER)
 
 
 def _split(cell: DataCell) -> Split:
     is_text = isinstance(cell.value, str)
-    found = _SPLITS.get(cell.value.strip().lower()) if is_text else None
+    found = SPLIT_NAMES.get(cell.value.strip().lower()) if is_text else None
     if found is None:
         given = repr(one_line(cell.value, 40)) if is_text else kind_of(cell.value)
         raise UsageError(
-            f"The {cell.place} is {given}, but must be one of {', '.join(_SPLITS)}. If that column "
-            "means something else, add ?split= to the name."
+            f"The {cell.place} is {given}, but must be one of {', '.join(SPLIT_NAMES)}. If that "
+            "column means something else, add ?split= to the name."
         )
     return found
 
