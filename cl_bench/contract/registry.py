@@ -141,6 +141,10 @@ DOMAINS: Registry[Domain] = Registry(
             "cl_bench.tasks.hub.domain",
             "a data set of the Hugging Face hub (`cl-bench list hub`), or hub/ORG/NAME?prompt=…",
         ),
+        "verifiers/NAME": (
+            "cl_bench.tasks.environments",
+            "an installed environment of `verifiers` whose tasks take one response (its extra)",
+        ),
         "FILE.jsonl": (
             "cl_bench.tasks.data.file",
             "problems of your own, also .csv and .parquet: my.jsonl?verifier=number",

@@ -191,8 +191,9 @@ def test_a_branch_is_a_commit_from_then_on(alone: Path) -> None:
     domain: Any = DOMAINS.load("hub/hover")
     assert domain.name == "hub/hover"
     assert domain.reference == f"hub/hover?revision={COMMIT}"
-    assert DOMAINS.load(domain.reference) is domain
-    assert stream("hub/hover").describe()["stages"][0]["source"] == domain.reference
+    found: Any = DOMAINS.load(domain.reference)
+    assert found is domain
+    assert stream("hub/hover").describe()["stages"][0]["source"] == found.reference
     with pytest.raises(UsageError, match="not in the hub's cache"):
         DOMAINS.load("hub/hover?revision=" + COMMIT[::-1])
 
