@@ -28,7 +28,7 @@ from .columns import DataItem, Reading
 from .python import PREFIX, Own, load_own
 from .reading import DataTable
 from .splits import Splits, order, split_up
-from .verifiers import Pattern, Verifier, named
+from .verifiers import MATH_VERSION, Formula, Pattern, Verifier, named
 
 _CHECKED = 100
 """Rows of a split whose own solution is judged when they are loaded."""
@@ -117,6 +117,7 @@ def _version(content: bytes, columns: Mapping[str, str], verifier: Verifier) -> 
     """Changes with the rows, and with the options that change scores."""
     pattern = verifier.pattern if isinstance(verifier, Pattern) else ""
     code = verifier.code if isinstance(verifier, Own) else ""
+    code = MATH_VERSION if isinstance(verifier, Formula) else code
     digest = hashlib.sha256(content)
     digest.update(json.dumps([sorted(columns.items()), verifier.name, pattern, code]).encode())
     return f"1+{digest.hexdigest()[:12]}"
