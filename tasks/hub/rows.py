@@ -65,8 +65,8 @@ def place_of(asked: Asked) -> Place:
         return Place(folder, Path(folder).name, True)
     except (LocalEntryNotFoundError, ValueError) as error:
         raise UsageError(
-            f"{asked.name} needs the rows of {path} at {revision}. They are not in the hub's "
-            f"cache, and {why}. Type, where there is a connection: hf download --repo-type dataset "
+            f"{asked.name} needs the rows of {path} at {revision}. They are not whole in the "
+            f"hub's cache, and {why}. Type, where there is a connection: hf download --repo-type dataset "
             f"{path} --revision {revision}; or name in {MIRROR} a folder with a copy as {path}."
         ) from error
 

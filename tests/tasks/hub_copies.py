@@ -170,6 +170,14 @@ def write_copy(folder: Path, path: str, copy: Copy | None = None) -> Path:
     return place
 
 
+def all_copies(folder: Path) -> Path:
+    """The folder with a copy of each, written when it is asked for the first time."""
+    if not folder.is_dir():
+        for path in COPIES:
+            write_copy(folder, path)
+    return folder
+
+
 def _written(file: Path, rows: Rows) -> str:
     import pyarrow as pa
     import pyarrow.parquet as pq

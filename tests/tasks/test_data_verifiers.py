@@ -108,7 +108,7 @@ def test_the_answers_choose_the_verifier(answers: list[Any], chosen: str, domain
         (
             [f"{n + 12} from {n} 3 4 50" for n in range(1, 30)],
             "?verifier=countdown",
-            "((3 * 4) + 7)",
+            "((50 - 3) - (7 * 4))",
             ["answer: 3*4 + 7", "\\boxed{(50-7*4)-3}", "7+3*4 = 19"],
             ["19", "7+7+5", "3*4+7+50-50", "7+12", "__import__('os')", "7+3*4+", ""],
         ),

@@ -27,6 +27,10 @@ import asyncio
 import verifiers.v1 as vf
 
 
+def vf_metric(weight):
+    return vf.metric
+
+
 class SumData(vf.TaskData):
     answer: str
     hint: str = ""
@@ -36,13 +40,13 @@ class SumTask(vf.Task[SumData]):
     @vf.reward(weight=2.0)
     async def right(self, trace) -> float:
         await asyncio.sleep(0)
-        return float(vf.extract_boxed_answer(trace.last_reply) == self.data.answer)
+        return float(f"boxed{{{self.data.answer}}}" in trace.last_reply)
 
     @vf.reward(weight=0.5)
     async def brief(self, task, trace) -> float:
         if trace.last_reply == "raise":
             raise RuntimeError("a rubric that fails")
-        return float(task.answer in trace.last_reply and len(trace.last_reply) < 40)
+        return float(trace.last_reply.strip("\\boxed{}") == task.answer)
 
 
 class SumsConfig(vf.TasksetConfig):
@@ -78,7 +82,7 @@ CHANGED = {
     "a container": (REWARD, f"    NEEDS_CONTAINER = True\n\n{REWARD}", "a container"),
     "a runtime": ("right(self, trace)", "right(self, trace, runtime)", "look into a container"),
     "a setup": (REWARD, SETUP, "prepares one"),
-    "no rewards": ("vf.reward", "vf.metric", "it has no rewards"),
+    "no rewards": ("@vf.reward", "@vf_metric", "it has no rewards"),
     "no field of answers": ("answer", "result", "which field of its tasks holds the right answer"),
     "no tasks": ("most: int = 60", "most: int = 0", "has no tasks"),
     "tasks that fail": ("for n in range", FAILS, "cannot load its tasks: OSError: disk"),
@@ -150,7 +154,7 @@ def test_another_code_is_another_version(installed: Any, monkeypatch: pytest.Mon
     version = DOMAINS.load(installed("small-sums")).version
     monkeypatch.setattr("cl_bench.tasks.environments._loaded", {})
     sys.modules.pop("small_sums")
-    name = installed("small-sums", SUMS.replace("< 40", "< 50"))
+    name = installed("small-sums", SUMS.replace("weight=0.5", "weight=0.4"))
     assert DOMAINS.load(name).version != version
 
 

@@ -21,21 +21,6 @@ SETS: Mapping[str, Any] = import_module("cl_bench.tasks.hub.table").SETS
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-@pytest.fixture(scope="module")
-def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of copies of every data set."""
-    folder = tmp_path_factory.mktemp("copies")
-    for path in COPIES:
-        write_copy(folder, path)
-    return folder
-
-
-@pytest.fixture
-def mirror(copies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The copies, as a user names them."""
-    monkeypatch.setenv("CL_BENCH_HUB", str(copies))
-
-
 @pytest.fixture
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No copies and no connection, and a cache of the hub that is empty."""
@@ -80,7 +65,7 @@ FIRST = {
 """Of a row: a part of its question, the answer, right responses and wrong ones."""
 
 
-@pytest.mark.usefixtures("mirror")
+@pytest.mark.usefixtures("hub_copies")
 @pytest.mark.parametrize("name", SETS)
 def test_every_named_set_is_read_judged_and_keeps_the_contract(name: str) -> None:
     part, answer, right, wrong = FIRST[name]
@@ -103,7 +88,7 @@ def test_every_revision_is_a_commit_or_the_main_branch(name: str) -> None:
     assert f"hub/{name}" in DOMAINS.sourced()
 
 
-@pytest.mark.usefixtures("mirror")
+@pytest.mark.usefixtures("hub_copies")
 @pytest.mark.parametrize(
     ("name", "count", "said"),
     [
@@ -128,7 +113,7 @@ def test_options_choose_rows(name: str, count: int, said: str) -> None:
     assert said in domain.summary
 
 
-@pytest.mark.usefixtures("mirror")
+@pytest.mark.usefixtures("hub_copies")
 def test_a_sets_own_splits_are_kept_and_those_it_lacks_are_taken_from_train() -> None:
     splits = DOMAINS.load("hub/gsm8k").splits  # type: ignore[attr-defined]
     assert {int(item.answer.replace(",", "")) for item in splits["test"]} == {*range(1300, 1320)}
@@ -139,7 +124,7 @@ def test_a_sets_own_splits_are_kept_and_those_it_lacks_are_taken_from_train() ->
     assert len(hashed["test"]) != 20
 
 
-@pytest.mark.usefixtures("mirror")
+@pytest.mark.usefixtures("hub_copies")
 def test_any_other_set_is_read_by_the_names_of_its_columns() -> None:
     name = "hub/acme/questions?answer=gold&prompt=text"
     domain: Any = DOMAINS.load("hub/acme/questions?prompt=text&answer=gold&licence=CC0-1.0")
@@ -173,11 +158,12 @@ def test_rows_that_cannot_be_judged_or_contradict_are_left_out_and_counted(
 
 
 def test_the_same_rows_are_the_same_version_and_others_are_not(
-    copies: Path, alone: Path, monkeypatch: pytest.MonkeyPatch
+    alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cached(alone, "openai/gsm8k", SETS["gsm8k"].revision)
     of_cache: Any = DOMAINS.load("hub/gsm8k")
-    monkeypatch.setenv("CL_BENCH_HUB", str(copies))
+    write_copy(tmp_path, "openai/gsm8k")
+    monkeypatch.setenv("CL_BENCH_HUB", str(tmp_path))
     of_mirror: Any = DOMAINS.load("hub/gsm8k")
     assert of_cache is not of_mirror
     assert of_cache.version == of_mirror.version
@@ -194,7 +180,7 @@ def test_a_branch_is_a_commit_from_then_on(alone: Path) -> None:
     found: Any = DOMAINS.load(domain.reference)
     assert found is domain
     assert stream("hub/hover").describe()["stages"][0]["source"] == found.reference
-    with pytest.raises(UsageError, match="not in the hub's cache"):
+    with pytest.raises(UsageError, match="not whole in the hub's cache"):
         DOMAINS.load("hub/hover?revision=" + COMMIT[::-1])
 
 
@@ -213,7 +199,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.usefixtures("mirror")
+@pytest.mark.usefixtures("hub_copies")
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_cannot_be_used_is_refused_in_one_line(what: str) -> None:
     name, said = REFUSED[what]
@@ -251,7 +237,7 @@ def test_without_a_connection_the_line_says_what_to_type() -> None:
     assert "CL_BENCH_HUB" in said
 
 
-@pytest.mark.usefixtures("mirror")
+@pytest.mark.usefixtures("hub_copies")
 def test_names_join_streams_and_files_keep_theirs() -> None:
     found = stream("hub/gsm8k-to-hub/hover?hops=3-to-math")
     assert found.domains == ("hub/gsm8k", "hub/hover?hops=3", "math")
