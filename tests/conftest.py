@@ -41,7 +41,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def hub_copies(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Copies of data sets of the hub, rows of our own in their schemas, as CL_BENCH_HUB names them."""
+    """Copies of data sets of the hub, with rows of our own, as CL_BENCH_HUB names them."""
     from tests.tasks.hub_copies import all_copies
 
     folder = all_copies(tmp_path_factory.getbasetemp() / "hub-copies")

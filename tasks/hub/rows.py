@@ -66,8 +66,9 @@ def place_of(asked: Asked) -> Place:
     except (LocalEntryNotFoundError, ValueError) as error:
         raise UsageError(
             f"{asked.name} needs the rows of {path} at {revision}. They are not whole in the "
-            f"hub's cache, and {why}. Type, where there is a connection: hf download --repo-type dataset "
-            f"{path} --revision {revision}; or name in {MIRROR} a folder with a copy as {path}."
+            f"hub's cache, and {why}. Type, where there is a connection: hf download --repo-type "
+            f"dataset {path} --revision {revision}; or name in {MIRROR} a folder with a copy as "
+            f"{path}."
         ) from error
 
 

@@ -46,7 +46,7 @@ class SumTask(vf.Task[SumData]):
     async def brief(self, task, trace) -> float:
         if trace.last_reply == "raise":
             raise RuntimeError("a rubric that fails")
-        return float(trace.last_reply.strip("\\boxed{}") == task.answer)
+        return float(trace.last_reply.strip("\\\\boxed{}") == task.answer)
 
 
 class SumsConfig(vf.TasksetConfig):
