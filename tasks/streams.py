@@ -27,9 +27,13 @@ ALL = Stream(
 
 
 def __getattr__(name: str) -> Stream:
-    """The streams that are files beside this one; they need reasoning-gym, and are read when
-    asked for."""
-    files = {"GYM_ARITHMETIC": "gym-arithmetic.toml", "GYM_MIXED": "gym-mixed.toml"}
+    """The streams that are files beside this one; they need reasoning-gym or the hub, and are read
+    when asked for."""
+    files = {
+        "GYM_ARITHMETIC": "gym-arithmetic.toml",
+        "GYM_MIXED": "gym-mixed.toml",
+        "PAPER_HUB": "paper-hub.toml",
+    }
     if name not in files:
         raise AttributeError(name)
     return read_stream(Path(__file__).with_name(files[name]))

@@ -40,6 +40,16 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def hub_copies(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Copies of data sets of the hub, with rows of our own, as CL_BENCH_HUB names them."""
+    from tests.tasks.hub_copies import all_copies
+
+    folder = all_copies(tmp_path_factory.getbasetemp() / "hub-copies")
+    monkeypatch.setenv("CL_BENCH_HUB", str(folder))
+    return folder
+
+
+@pytest.fixture
 def tiny_policy(tiny_model: Path) -> Policy:
     """A fresh policy on the tiny model."""
     import torch

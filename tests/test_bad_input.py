@@ -179,6 +179,8 @@ CASES: dict[str, list[str]] = {
     "data without a split to learn from": ["run", "--stream", "data/untrained.jsonl"],
     "too few problems": ["run", "--stream", "data/few.jsonl"],
     "the name of a gym data set alone": ["run", "--stream", "gcd"],
+    "an unknown data set of the hub": ["run", "--stream", "hub/gsm8"],
+    "an unknown option of a data set of the hub": ["run", "--stream", "hub/gsm8k?subject=art"],
     "an unknown gym data set": ["run", "--stream", "gym/gdc"],
     "a gym data set that is not adapted": ["run", "--stream", "gym/boxnet"],
     "an unknown gym parameter": ["run", "--stream", "gym/gcd?max=3"],

@@ -46,7 +46,7 @@ def listing() -> Listing:
 
 
 def lines(kind: str = "", name: str = "", *, as_json: bool = False) -> Iterator[str]:
-    """All names, those of one kind, the settings of one learner, or the sets of reasoning-gym.
+    """All names, those of one kind, the settings of one learner, or the sets of a source.
 
     Raises `UsageError` for an unknown kind or name, and for a name of a kind without more to show.
     """
@@ -60,12 +60,14 @@ def lines(kind: str = "", name: str = "", *, as_json: bool = False) -> Iterator[
     if name:
         yield from _settings(name)
     elif kind == "gym":
-        for entry in import_module("cl_bench.tasks.gym_overview").listed():
+        for entry in import_module("cl_bench.tasks.gym.overview").listed():
             yield json.dumps(asdict(entry)) if as_json else str(entry)
+    elif kind == "hub":
+        yield from import_module("cl_bench.tasks.hub.table").listed()
     else:
         listed = listing()
         if kind and kind not in listed:
-            raise unknown("kind of name", kind, [*listed, "gym"])
+            raise unknown("kind of name", kind, [*listed, "gym", "hub"])
         for each in [kind] if kind else listed:
             yield f"{each}:"
             yield from (f"  {printable(name):<26} {printable(says)}" for name, says in listed[each])

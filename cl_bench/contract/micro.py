@@ -17,17 +17,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from cl_bench.contract.errors import UsageError, unknown
+from cl_bench.contract.errors import UsageError
 from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.task import (
-    FEEDBACK_LEVELS,
-    SPLITS,
     FeedbackLevel,
+    IndexedTask,
     Problem,
     Split,
     Verdict,
     content_hash,
     hashed_rng,
+    require_offered,
     split_of,
 )
 
@@ -133,10 +133,7 @@ class MicroDomain(ABC):
         return rng.choice(self.meanings[key])
 
     def task(self, *, seed: int, setting: str, feedback: FeedbackLevel) -> MicroTask:
-        if setting not in self.levels:
-            raise unknown(f"setting of {self.name}", setting, self.levels)
-        if feedback not in FEEDBACK_LEVELS:
-            raise unknown("feedback level", feedback, FEEDBACK_LEVELS)
+        require_offered(self, setting, feedback)
         return MicroTask(self, seed, setting, feedback)
 
 
@@ -148,7 +145,7 @@ def micro_domain(name: str) -> MicroDomain:
     return domain
 
 
-class MicroTask:
+class MicroTask(IndexedTask):
     """One micro domain under the convention that belongs to a seed."""
 
     def __init__(
@@ -166,17 +163,10 @@ class MicroTask:
     def rules(self) -> list[str]:
         return [f"{key} {meaning}" for key, meaning in self._convention.items()]
 
-    def problems(self, split: Split, n: int, start: int = 0) -> list[Problem]:
-        if split not in SPLITS:
-            raise unknown("split", split, SPLITS)
-        if n < 0 or start < 0:
-            raise UsageError(f"problems(n={n}, start={start}): both must be 0 or more.")
-        return [self._problem(split, index) for index in range(start, start + n)]
-
     def verify(self, problem: Problem, response: str) -> Verdict:
         return verify(self._domain, problem, response, self._feedback)
 
-    def _problem(self, split: Split, index: int) -> Problem:
+    def problem(self, split: Split, index: int) -> Problem:
         rng = hashed_rng(self.name, self._setting, split, self._seed, index)
         question = self._domain.draw(rng, self._level, self._convention)
         # About one text in two to five belongs to the split asked for.

@@ -134,11 +134,19 @@ DOMAINS: Registry[Domain] = Registry(
     "cl_bench.contract.plugin_checks:domain_fault",
     {
         "gym/NAME": (
-            "cl_bench.tasks.gym",
+            "cl_bench.tasks.gym.domain",
             "a data set of reasoning-gym (`cl-bench list gym`), as in gym/gcd?max_value=20",
         ),
+        "hub/NAME": (
+            "cl_bench.tasks.hub.domain",
+            "a data set of the Hugging Face hub (`cl-bench list hub`), or hub/ORG/NAME?prompt=…",
+        ),
+        "verifiers/NAME": (
+            "cl_bench.tasks.environments",
+            "an installed environment of `verifiers` whose tasks take one response (its extra)",
+        ),
         "FILE.jsonl": (
-            "cl_bench.tasks.data_file",
+            "cl_bench.tasks.data.file",
             "problems of your own, also .csv and .parquet: my.jsonl?verifier=number",
         ),
     },

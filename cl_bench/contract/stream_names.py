@@ -27,6 +27,10 @@ STREAMS: Registry[Stream] = Registry(
             "cl_bench.tasks.streams:PAPER",
             "facts, code, physics, 200 steps each: the FST paper's continual run",
         ),
+        "paper-hub": (
+            "cl_bench.tasks.streams:PAPER_HUB",
+            "for pretrained models: HoVer, CodeI/O, physics; retention on Polaris (hub)",
+        ),
         "all": ("cl_bench.tasks.streams:ALL", "all five domains in turn"),
         "gym-arithmetic": (
             "cl_bench.tasks.streams:GYM_ARITHMETIC",

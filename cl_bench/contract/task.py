@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, get_args, runtime_checkable
 
+from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.thoughts import after_thought
 
 Split = Literal["train", "validation", "test"]
@@ -105,6 +107,25 @@ class Task(Protocol):
         ...
 
 
+class IndexedTask(ABC):
+    """A task that makes each problem from its split and index alone."""
+
+    @abstractmethod
+    def problem(self, split: Split, index: int) -> Problem:
+        """Return the problem of that index, which is 0 or more."""
+
+    def problems(self, split: Split, n: int, start: int = 0) -> list[Problem]:
+        """Return `n` problems from index `start` on.
+
+        Raises `UsageError` for an unknown split and for negative numbers.
+        """
+        if split not in SPLITS:
+            raise unknown("split", split, SPLITS)
+        if n < 0 or start < 0:
+            raise UsageError(f"problems(n={n}, start={start}): both must be 0 or more.")
+        return [self.problem(split, index) for index in range(start, start + n)]
+
+
 @runtime_checkable
 class Domain(Protocol):
     """A family of tasks, as the registry holds it under a name such as `math`."""
@@ -121,6 +142,14 @@ class Domain(Protocol):
     def task(self, *, seed: int, setting: str, feedback: FeedbackLevel) -> Task:
         """Return the task that belongs to `seed`; raise `UsageError` for an unknown setting."""
         ...
+
+
+def require_offered(domain: Domain, setting: str, feedback: str) -> None:
+    """Raise `UsageError` unless `domain` has the setting, and the level of feedback exists."""
+    if setting not in domain.settings:
+        raise unknown(f"setting of {domain.name}", setting, domain.settings)
+    if feedback not in FEEDBACK_LEVELS:
+        raise unknown("feedback level", feedback, FEEDBACK_LEVELS)
 
 
 @runtime_checkable

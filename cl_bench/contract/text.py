@@ -47,7 +47,7 @@ def abbreviated(names: Iterable[str]) -> dict[str, str]:
 
 def _without_source(name: str) -> str:
     source, slash, rest = name.partition("/")
-    return rest if slash and source in ("gym", "file") else name
+    return rest if slash and source in ("gym", "file", "hub", "verifiers") else name
 
 
 def _without_options(name: str) -> str:

@@ -43,7 +43,8 @@ def test_every_built_in_learner_loads(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list(STREAMS))
-def test_every_built_in_stream_loads_under_its_own_name(name: str) -> None:
+def test_every_built_in_stream_loads_under_its_own_name(name: str, hub_copies: Path) -> None:
+    assert hub_copies.is_dir()
     stream = STREAMS.load(name)
     assert stream.name == name
     assert all(domain in DOMAINS for domain in stream.domains)
@@ -87,15 +88,19 @@ def test_a_name_like_no_other_gets_the_list_without_a_guess() -> None:
     with pytest.raises(UsageError) as error:
         DOMAINS.load("qqqq")
     assert "Did you mean" not in str(error.value)
-    said = "Known: FILE.jsonl, code, facts, gym/NAME, math, physics, star-graph."
+    said = "Known: FILE.jsonl, code, facts, gym/NAME, hub/NAME, math, physics, star-graph, "
     assert said in str(error.value)
 
 
-def test_every_source_makes_a_domain_of_a_name_that_looks_like_its_own(tmp_path: Path) -> None:
+def test_every_source_makes_a_domain_of_a_name_that_looks_like_its_own(
+    tmp_path: Path, hub_copies: Path
+) -> None:
+    assert hub_copies.is_dir()
     file = tmp_path / "my.jsonl"
     file.write_text("".join(f'{{"prompt": "{n} + 1", "answer": {n + 1}}}\n' for n in range(60)))
-    names = {"gym/NAME": "gym/gcd", "FILE.jsonl": str(file)}
-    assert names.keys() == DOMAINS.sources.keys()
+    names = {"gym/NAME": "gym/gcd", "FILE.jsonl": str(file), "hub/NAME": "hub/gsm8k"}
+    # An environment of verifiers has to be installed: tests/tasks/test_environments.py.
+    assert {*names, "verifiers/NAME"} == DOMAINS.sources.keys()
     for name in names.values():
         assert name in DOMAINS
         assert isinstance(DOMAINS.load(name), Domain)

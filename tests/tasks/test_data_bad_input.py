@@ -143,7 +143,7 @@ def test_files_that_are_too_large_are_refused_unread(tmp_path: Path) -> None:
 def test_files_of_too_many_rows_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cl_bench.tasks.data_reading.MOST_ROWS", 15)
+    monkeypatch.setattr("cl_bench.tasks.data.reading.MOST_ROWS", 15)
     assert "more than 15 rows" in message(tmp_path, "my.jsonl", lines(ROWS))
 
 
@@ -173,7 +173,7 @@ def test_names_in_files_cannot_reach_the_terminal(tmp_path: Path) -> None:
 def test_math_verify_is_asked_for_where_it_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cl_bench.tasks.data_verifiers.find_spec", lambda _: None)
+    monkeypatch.setattr("cl_bench.tasks.data.verifiers.find_spec", lambda _: None)
     said = message(tmp_path, "my.jsonl?verifier=math", lines(ROWS))
     assert "pip install 'cl-bench[math]'" in said
 

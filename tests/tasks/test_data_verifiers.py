@@ -52,6 +52,7 @@ def verdict(domain: Any, answer: str, response: str, level: FeedbackLevel = "ful
 NUMBERS = list(range(100, 130))
 LETTERS = [*"ABCD" * 5]
 TEXTS = [f"town {n}" for n in range(20)]
+VALUES = [f'{{"a": [{n}, 1.5]}}' for n in range(30)]
 FORMULAS = [f"\\frac{{{n}}}{{7}}" for n in range(1, 21) if n % 7]
 
 
@@ -82,7 +83,34 @@ def test_the_answers_choose_the_verifier(answers: list[Any], chosen: str, domain
             "?verifier=math",
             "\\frac{3}{7}",
             ["3/7", "\\boxed{\\frac{6}{14}}", "$\\frac37$", "so x = \\frac{3}{7}"],
-            ["0.428", "7/3", "", "9**9**9**9", "9^{9^{9^{9}}}", "99999999!", "(" * 900],
+            ["0.428", "7/3", "", "9**9**9**9", "9^{9^{9^{9}}}", "1e999", "99999999!", "(" * 900],
+        ),
+        (
+            VALUES,
+            "?verifier=json",
+            '{"a": [3, 1.5]}',
+            [
+                '{"output": {"a": [3, 1.5001]}}',
+                '{"a": [3.0, 1.5]}',
+                'so {"x": 1}, ```json\n{"output": {"a": [3, 1.5]}}\n```',
+            ],
+            [
+                '{"a": [1.5, 3]}',
+                '{"a": [3, true]}',
+                "",
+                "{}",
+                '{"output": {"a": [3, NaN]}}',
+                '{"output": {"a": [3, 1.5]}} {"output": 1}',
+                '{"a":' * 3_000,
+                "{" * 19_000,
+            ],
+        ),
+        (
+            [f"{n + 12} from {n} 3 4 50" for n in range(1, 30)],
+            "?verifier=countdown",
+            "((50 - 3) - (7 * 4))",
+            ["answer: 3*4 + 7", "\\boxed{(50-7*4)-3}", "7+3*4 = 19"],
+            ["19", "7+7+5", "3*4+7+50-50", "7+12", "__import__('os')", "7+3*4+", ""],
         ),
         (
             NUMBERS,
@@ -109,6 +137,9 @@ def test_what_is_right_scores_1_and_what_is_wrong_0(
         (TEXTS, "?verifier=exact", {}),
         ([f"a\n{n}" for n in range(20)], "", {}),
         (FORMULAS, "?verifier=math", {}),
+        ([*FORMULAS, "\\text{not a number}", "\\approx"], "?verifier=math", {}),
+        (VALUES, "?verifier=json", {}),
+        ([f"{n} from {n} 3 4" for n in range(1, 30)], "?verifier=countdown", {}),
         ([f"^town {n}!*$" for n in range(20)], "?verifier=regex", {"solution": TEXTS}),
     ],
 )

@@ -17,8 +17,8 @@ from cl_bench.contract.errors import UsageError
 from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.task import SPLITS, Domain, Problem, Split, split_of
 
-GYM: Any = import_module("cl_bench.tasks.gym")
-TABLE: Any = import_module("cl_bench.tasks.gym_table")
+GYM: Any = import_module("cl_bench.tasks.gym.domain")
+TABLE: Any = import_module("cl_bench.tasks.gym.table")
 FEW = ("gcd", "basic_arithmetic", "syllogism", "dice", "ransom_note", "list_functions")
 """Of each kind, two that are kept apart, and one with few different questions."""
 

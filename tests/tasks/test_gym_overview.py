@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from cl_bench.cli.app import app
 
-GYM: Any = import_module("cl_bench.tasks.gym")
-TABLE: Any = import_module("cl_bench.tasks.gym_table")
-OVERVIEW: Any = import_module("cl_bench.tasks.gym_overview")
+GYM: Any = import_module("cl_bench.tasks.gym.domain")
+TABLE: Any = import_module("cl_bench.tasks.gym.table")
+OVERVIEW: Any = import_module("cl_bench.tasks.gym.overview")
 PAGE = Path(__file__).parents[2] / "docs" / "gym.md"
 
 

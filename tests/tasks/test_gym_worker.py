@@ -14,7 +14,7 @@ import pytest
 
 from cl_bench.contract.registry import DOMAINS
 
-TABLE: Any = import_module("cl_bench.tasks.gym_table")
+TABLE: Any = import_module("cl_bench.tasks.gym.table")
 WORKERS: Any = import_module("cl_bench.tasks.workers")
 APART = [data for data, entry in TABLE.SETS.items() if entry.apart]
 PATIENCE = 30
@@ -39,7 +39,7 @@ CODE = {
 
 @pytest.fixture
 def worker() -> Iterator[Any]:
-    fence = WORKERS.Worker("cl_bench.tasks.gym_worker")
+    fence = WORKERS.Worker("cl_bench.tasks.gym.worker")
     yield fence
     fence.close()
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cl_bench.contract.errors import unknown
 from cl_bench.contract.task import (
     FeedbackLevel,
+    IndexedTask,
     Problem,
     Split,
     Verdict,
     content_hash,
     hashed_rng,
+    require_offered,
     split_of,
 )
 
@@ -28,12 +29,11 @@ class Colours:
     settings = tuple(LENGTHS)
 
     def task(self, *, seed: int, setting: str, feedback: FeedbackLevel) -> Palette:
-        if setting not in LENGTHS:
-            raise unknown(f"setting of {NAME}", setting, LENGTHS)
+        require_offered(self, setting, feedback)
         return Palette(seed, setting, feedback)
 
 
-class Palette:
+class Palette(IndexedTask):
     """The colours under one seed's worths."""
 
     name = NAME
@@ -46,9 +46,6 @@ class Palette:
     def rules(self) -> Sequence[str]:
         return [f"{colour} is {worth}" for colour, worth in self._worths.items()]
 
-    def problems(self, split: Split, n: int, start: int = 0) -> list[Problem]:
-        return [self._problem(split, index) for index in range(start, start + n)]
-
     def verify(self, problem: Problem, response: str) -> Verdict:
         answer = response.strip()[:20]
         if answer == problem.answer:
@@ -57,7 +54,7 @@ class Palette:
         rules = " , ".join(self.rules())
         return Verdict(0.0, f"colours : wrong{told.get(self._feedback, f' : {rules}')}", answer)
 
-    def _problem(self, split: Split, index: int) -> Problem:
+    def problem(self, split: Split, index: int) -> Problem:
         rng = hashed_rng(NAME, self._setting, split, self._seed, index)
         while split_of(prompt := self._prompt(rng.choices(COLOURS, k=self._length))) != split:
             pass

@@ -2,7 +2,7 @@
 
 Kinds were chosen by looking at twenty right answers of each. `easy` and `hard` are parameters
 around reasoning-gym's own, which are the setting `default`; `easy` suits a small model. Their
-values are written as in a name (gym_params reads them); `terms=6..10` is `min_terms=6
+values are written as in a name (the module params reads them); `terms=6..10` is `min_terms=6
 max_terms=10`.
 """
 
@@ -37,7 +37,7 @@ class Adapted:
     allowed: str = ""
     """The pattern that a whole answer has to match to be scored at all; empty: any text."""
     judge: str = ""
-    """The comparison of gym_scoring that replaces reasoning-gym's scorer; empty: none does."""
+    """The comparison in `scoring` that replaces reasoning-gym's scorer; empty: none does."""
     apart: str = ""
     """Why it is drawn and scored in a process of its own; empty: it is not."""
     choices: tuple[str, ...] = ()

@@ -8,8 +8,8 @@ from statistics import median
 
 from cl_bench.contract.text import one_line
 
-from .gym import factory, load
-from .gym_table import LEFT_OUT, MADE_FOR, SETS, Adapted
+from .domain import factory, load
+from .table import LEFT_OUT, MADE_FOR, SETS, Adapted
 
 _SAMPLE = 15
 """Questions whose length is measured."""
@@ -21,7 +21,7 @@ _PAGE = """# Data sets of reasoning-gym
 `gym/NAME` is a task made of a data set of
 [reasoning-gym](https://github.com/open-thought/reasoning-gym) (Apache-2.0, arXiv 2505.24760),
 which `pip install 'cl-bench[gym]'` installs. `cl-bench list gym` shows an example of each. This
-page is made by `python -m cl_bench.tasks.gym_overview > docs/gym.md`, for reasoning-gym {version}.
+page is made by `python -m cl_bench.tasks.gym.overview > docs/gym.md`, for reasoning-gym {version}.
 
 - **Parameters.** `gym/gcd?max_value=20&min_value=1` sets reasoning-gym's own parameters, in every
   setting. `default` is what reasoning-gym has; `easy` suits a small model. A setting whose

@@ -13,7 +13,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, time
 from decimal import Decimal
@@ -62,17 +62,20 @@ class DataRow:
 
 @dataclass(frozen=True, slots=True)
 class DataTable:
-    """The rows of a file, in order."""
+    """The rows of a file or of a data set, in order."""
 
-    path: Path
+    source: str
+    """Its path or name, as messages show it."""
     unit: str
     """The thing that the rows' numbers count: line, item or row."""
     rows: list[DataRow]
     columns: tuple[str, ...]
+    folder: Path = Path()
+    """Where a verifier of the user's own may lie, besides the working folder."""
 
     def place(self, number: int) -> str:
         """`line 7 of my.jsonl`."""
-        return f"{self.unit} {number} of {shown(self.path)}"
+        return f"{self.unit} {number} of {self.source}"
 
 
 def read_table(path: Path, content: bytes) -> DataTable:
@@ -88,8 +91,12 @@ def read_table(path: Path, content: bytes) -> DataTable:
             _too_many(path)
     if not rows:
         _empty(path)
-    columns = dict.fromkeys(column for row in rows for column in row.cells)
-    return DataTable(path, unit, rows, tuple(columns))
+    return DataTable(shown(path), unit, rows, columns_of(rows), path.absolute().parent)
+
+
+def columns_of(rows: Iterable[DataRow]) -> tuple[str, ...]:
+    """The columns that any row has, in the order in which they come up."""
+    return tuple(dict.fromkeys(column for row in rows for column in row.cells))
 
 
 def _empty(path: Path) -> NoReturn:
@@ -289,7 +296,7 @@ def _parquet(path: Path, content: bytes) -> Iterator[DataRow]:
             for cells in batch.to_pylist():
                 number += 1
                 cells |= {name: _widened(cells[name]) for name in narrow}
-                yield DataRow(number, {name: _plain(value) for name, value in cells.items()})
+                yield DataRow(number, {name: plain(value) for name, value in cells.items()})
     except (pa.ArrowException, ValueError, OverflowError, OSError) as error:
         raise UsageError(
             f"{shown(path)} is no whole Parquet file: {one_line(str(error), 200)}. Write it again."
@@ -303,12 +310,12 @@ def _widened(value: float | None) -> float | None:
     return None if value is None else float(str(np.float32(value)))
 
 
-def _plain(value: Any) -> Any:
-    """A cell of Parquet as JSON would have it."""
+def plain(value: Any) -> Any:
+    """A cell of Parquet, or of `datasets`, as JSON would have it."""
     if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
+        return {key: plain(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, float):

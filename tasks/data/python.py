@@ -19,9 +19,9 @@ from cl_bench.contract.errors import UsageError
 from cl_bench.contract.task import FeedbackLevel, Verdict
 from cl_bench.contract.text import one_line, printable
 
-from .data_columns import DataItem
-from .data_reading import DataTable
-from .data_verifiers import as_taught
+from .columns import DataItem
+from .reading import DataTable
+from .verifiers import as_taught
 
 PREFIX = "python:"
 _PLACE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
@@ -97,7 +97,7 @@ def load_own(name: str, table: DataTable) -> Own:
         )
     module_name, _, attribute = place.rpartition(".")
     try:
-        with _importable(table.path.absolute().parent):
+        with _importable(table.folder):
             module = import_module(module_name)
     except Exception as error:
         raise UsageError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -13,8 +13,8 @@ from cl_bench.contract.errors import UsageError, did_you_mean, unknown
 from cl_bench.contract.plugins import STREAM_SEPARATOR
 from cl_bench.contract.registry import DOMAINS
 
-from .data_columns import COLUMNS
-from .data_reading import MOST_BYTES, SUFFIXES, shown
+from .columns import COLUMNS
+from .reading import MOST_BYTES, SUFFIXES, shown
 
 OPTIONS = (*COLUMNS, "verifier", "pattern", "licence", "citation")
 SPELLINGS = {"license": "licence"}
@@ -37,8 +37,7 @@ class Name:
     @property
     def reference(self) -> str:
         """The name by which this file is found from any working folder."""
-        given = "&".join(f"{name}={_quoted(value)}" for name, value in self.options.items())
-        return f"{self.path.absolute()}{'?' if given else ''}{given}"
+        return f"{self.path.absolute()}{spelled_options(self.options)}"
 
 
 def known(name: str) -> bool:
@@ -57,7 +56,8 @@ def parse(name: str) -> Name:
     match = _NAME.fullmatch(name)
     if match is None:
         raise unknown("kind of data file", name, SUFFIXES)
-    found = Name(Path(match["path"]).expanduser(), _options(match["options"] or ""))
+    options = read_options(match["options"] or "", OPTIONS, "option of a data file")
+    found = Name(Path(match["path"]).expanduser(), options)
     if match["packed"]:
         raise UsageError(
             f"{shown(found.path)} is packed, and packed files are not read. Unpack it first; a "
@@ -71,17 +71,24 @@ def parse(name: str) -> Name:
     return found
 
 
-def _options(text: str) -> dict[str, str]:
+def read_options(text: str, allowed: Collection[str], kind: str) -> dict[str, str]:
+    """The options after a question mark, sorted; others than the `allowed` are a `UsageError`."""
     options = {}
     for part in filter(None, text.split("&")):
         name, equals, value = part.partition("=")
         name = SPELLINGS.get(name, name)
-        if name not in OPTIONS:
-            raise unknown("option of a data file", name, OPTIONS)
+        if name not in allowed:
+            raise unknown(kind, name, allowed)
         if not equals:
             raise UsageError(f"The option {name!r} has no value. Write {name}=VALUE.")
         options[name] = unquote(value)
     return dict(sorted(options.items()))
+
+
+def spelled_options(options: Mapping[str, str]) -> str:
+    """Options as they stand in a name, with the question mark if there are any."""
+    given = "&".join(f"{name}={_quoted(value)}" for name, value in options.items())
+    return f"{'?' if given else ''}{given}"
 
 
 def require_file(path: Path) -> None:

@@ -1,49 +1,63 @@
-"""How a response to a problem of a user's file is judged.
+"""How a response to a problem of a data set is judged.
 
-exact    the same text, but for case, white space and quotes
-number   the same number: 12, 12.0 and 24/2 are
-choice   the same letter
-math     the same formula, as math-verify finds (the extra `math`)
-regex    a pattern that is searched in the answer
-python:  a function of the user's own (data_python)
+exact      the same text, but for case, white space and quotes
+number     the same number: 12, 12.0 and 24/2 are
+choice     the same letter
+math       the same formula, as math-verify finds (the extra `math`)
+json       the same JSON value
+countdown  a sum that comes to the right number from the given ones
+regex      a pattern that is searched in the answer
+python:    a function of the user's own (the module python)
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from cl_bench.contract.answers import Kind, judge, number
+from cl_bench.contract.answers import Kind, extract, judge, number
 from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.task import FeedbackLevel, Verdict
 
-from .data_columns import DataItem
-from .workers import DeadError, Worker
+from ..expressions import numbers_in, reaching, value_of
+from ..workers import DeadError, Worker
+from . import json_values
+from .columns import DataItem
 
-NAMES = ("exact", "number", "choice", "math", "regex", "python:module.function")
+NAMES = (
+    *("exact", "number", "choice", "math", "json", "countdown", "regex"),
+    "python:module.function",
+)
 MOST_IN_PATTERN = 1_000
 _MOST_IN_FORMULA = 1_000
 _DEEPEST = 30
 """Brackets within brackets of a formula."""
+MATH_VERSION = "2"
+"""Of how formulas are compared here; changes whenever scores do."""
 _SECONDS = 3.0
 """For one answer of a worker, so generous that a busy machine does not change a score."""
-_PATTERNS = Worker("cl_bench.tasks.data_worker")
-_FORMULAS = Worker("cl_bench.tasks.data_worker", "formulas")
+_PATTERNS = Worker("cl_bench.tasks.data.worker")
+_FORMULAS = Worker("cl_bench.tasks.data.worker", "formulas")
 
+_COUNTDOWN = re.compile(r"(-?[0-9]{1,12}) from ((?: ?[0-9]{1,12}){2,6})")
+"""More numbers would take minutes to join."""
 _LETTER = re.compile(r"\(?([A-Za-z])[).]?")
 _DEFAULT_LETTER = re.compile(r"[A-J]")
 _COSTLY = re.compile(
     r"(?:\^|\*\*)[\s{(]*-?[\w.]+[\s})]*(?:\^|\*\*)"  # a power of a power
     r"|(?:\^|\*\*)[\s{(]*-?[0-9]{4,}|[0-9]{4,}[\s})]*!"
+    r"|[0-9][eE][-+]?[0-9]"  # math-verify takes 1e999 for 1
 )
-"""Formulas whose value has millions of digits."""
+"""Formulas whose value has millions of digits, or that are misread."""
 
 
 class Verifier(Protocol):
-    """Judges the responses to a file's problems."""
+    """Judges the responses to the problems of a data set."""
 
     @property
     def name(self) -> str: ...
@@ -100,15 +114,76 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Formula(Compared):
-    """The same formula as the right one, in a process that is killed when that takes too long."""
+    """The same formula as the right one, in a process that is killed when that takes too long.
+
+    The right answer itself scores 1 even where math-verify cannot read it.
+    """
 
     def scorer(self, item: DataItem) -> Callable[[str], float]:
         def score(text: str) -> float:
+            if text == extract(self.solution(item), self.kind).text:
+                return 1.0
             if len(text) > _MOST_IN_FORMULA or _COSTLY.search(text) or _depth(text) > _DEEPEST:
                 return 0.0
             return float(_asked(_FORMULAS, formula=item.answer, text=text).get("score", 0.0))
 
         return score
+
+
+@dataclass(frozen=True, slots=True)
+class JsonValue(Compared):
+    """The same JSON value as the right one, wherever in the response it stands."""
+
+    def answer(self, item: DataItem) -> str:
+        json_values.read(item.answer)
+        return item.answer
+
+    def solution(self, item: DataItem) -> str:
+        return f'{{"{json_values.KEY}": {self.answer(item)}}}'
+
+    def judge(self, item: DataItem, response: str, level: FeedbackLevel) -> Verdict:
+        found = json_values.answered(response)
+        shown = "" if found is None else f"<answer>{found}</answer>"
+        return Compared.judge(self, item, shown, level)
+
+    def scorer(self, item: DataItem) -> Callable[[str], float]:
+        right = json_values.read(item.answer)
+        return lambda text: float(json_values.same(json_values.read(text), right))
+
+
+@dataclass(frozen=True, slots=True)
+class Countdown(Compared):
+    """A sum of the given numbers, each at most once; a row's answer is `24 from 3 8 1`."""
+
+    def answer(self, item: DataItem) -> str:
+        target, numbers = _asked_for(item.answer)
+        found = _reaching(target, numbers)
+        if found is None:
+            raise ValueError("cannot be reached from its numbers")
+        return found
+
+    def scorer(self, item: DataItem) -> Callable[[str], float]:
+        target, numbers = _asked_for(item.answer)
+
+        def score(text: str) -> float:
+            text = text.partition("=")[0]
+            right = value_of(text) == target and numbers_in(text) <= Counter(numbers)
+            return float(right)
+
+        return score
+
+
+@lru_cache(maxsize=100_000)
+def _reaching(target: int, numbers: tuple[int, ...]) -> str | None:
+    return reaching(target, numbers)
+
+
+def _asked_for(text: str) -> tuple[int, tuple[int, ...]]:
+    """The target and the numbers; `ValueError` if the text does not give them."""
+    match = _COUNTDOWN.fullmatch(text)
+    if match is None:
+        raise ValueError("is not written as in '24 from 3 8 1'")
+    return int(match[1]), tuple(map(int, match[2].split()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +235,8 @@ def named(name: str, items: Sequence[DataItem], pattern: str) -> tuple[Verifier,
         "number": lambda: Compared("number", "number"),
         "choice": lambda: Compared("choice", "choice"),
         "math": lambda: Formula("math", kind),
+        "json": lambda: JsonValue("json", "text"),
+        "countdown": lambda: Countdown("countdown", "line"),
         "regex": lambda: Pattern("regex", kind, pattern),
     }
     if name not in made:

@@ -10,8 +10,6 @@ asked for. No text is evaluated in this process.
 
 from __future__ import annotations
 
-import ast
-import operator
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -21,18 +19,13 @@ from typing import Any
 
 from cl_bench.contract.answers import SAME, number
 
-from .gym_table import Adapted
+from ..expressions import numbers_in, value_of
+from .table import Adapted
 
 _LONGEST = 2_000
 """Characters of an answer from which on it scores 0, unless the right one is half as long."""
 _NEAR = Fraction(1, 10_000)
 _ITEM = re.compile(r"'?\"?([-+]?[0-9]{1,40}(?:\.[0-9]{1,40})?)\"?'?")
-_OPERATORS: Mapping[type, Callable[[Fraction, Fraction], Fraction]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-}
 
 
 def spelled(answer: str, gold: str, entry: Adapted) -> str:
@@ -102,7 +95,7 @@ def by_expression(answer: str, right: Right) -> float:
     """An expression of exactly the given numbers that has exactly the value asked for."""
     wanted = Fraction(right.metadata.get("target", 24))
     return float(
-        _expression(answer) == wanted and _used(answer) == Counter(right.metadata["numbers"])
+        value_of(answer) == wanted and numbers_in(answer) == Counter(right.metadata["numbers"])
     )
 
 
@@ -120,7 +113,7 @@ JUDGES: Mapping[str, Callable[[str, Right], float]] = {
 def _right_sum(right: Right) -> bool:
     # Without brackets, basic_arithmetic prints another divisor than it calculates with, and goes
     # from left to right whatever the operators.
-    return _expression(right.metadata["expression"]) == number(right.gold)
+    return value_of(right.metadata["expression"]) == number(right.gold)
 
 
 SOUND: Mapping[str, Callable[[Right], bool]] = {"basic_arithmetic": _right_sum}
@@ -136,27 +129,3 @@ def _numbers(text: str) -> list[Fraction | None] | None:
     items = text.strip().removeprefix("[").removesuffix("]").strip()
     found = [_ITEM.fullmatch(item.strip()) for item in items.split(",")] if items else []
     return [number(item[1]) if item else None for item in found] if all(found) else None
-
-
-def _used(text: str) -> Counter[int]:
-    return Counter(int(digits) for digits in re.findall(r"[0-9]+", text))
-
-
-def _expression(text: str) -> Fraction | None:
-    """The value of whole numbers under + - * / and brackets; None of anything else."""
-    if len(text) > _LONGEST or not re.fullmatch(r"[-+*/() 0-9]+", text):
-        return None
-    try:
-        return _value(ast.parse(text.strip(), mode="eval").body)
-    except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
-        return None
-
-
-def _value(node: ast.expr) -> Fraction:
-    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
-        return _OPERATORS[type(node.op)](_value(node.left), _value(node.right))
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return -_value(node.operand)
-    if isinstance(node, ast.Constant) and isinstance(node.value, int):
-        return Fraction(node.value)
-    raise ValueError(ast.dump(node))

@@ -9,8 +9,8 @@ from cl_bench.contract.errors import UsageError
 from cl_bench.contract.task import SPLITS, Split, content_hash, split_of
 from cl_bench.contract.text import one_line
 
-from .data_columns import DataItem, Reading
-from .data_reading import DataTable, shown
+from .columns import DataItem, Reading
+from .reading import DataTable
 
 FEWEST = 10
 """Different problems that a file must have."""
@@ -32,7 +32,7 @@ def split_up(reading: Reading) -> tuple[Splits, list[str]]:
     notes = [f"{merged} rows that repeat others were left out"] if merged else []
     if len(items) < FEWEST:
         raise UsageError(
-            f"{shown(table.path)} has {len(items)} different problems; at least {FEWEST} are "
+            f"{table.source} has {len(items)} different problems; at least {FEWEST} are "
             "needed, to train on some and to test on others."
         )
     given = tuple(split for split in SPLITS if any(item.split == split for item in items))
@@ -83,7 +83,7 @@ def _merged(table: DataTable, items: Sequence[DataItem]) -> tuple[list[DataItem]
 def _require_given(table: DataTable, splits: Splits, given: Sequence[Split]) -> None:
     if "train" not in given:
         raise UsageError(
-            f"{shown(table.path)} has no rows of the split train, so there is nothing to learn "
+            f"{table.source} has no rows of the split train, so there is nothing to learn "
             "from. Mark some as train, or add ?split= to its name to split by hash."
         )
     for split in given:
@@ -92,9 +92,9 @@ def _require_given(table: DataTable, splits: Splits, given: Sequence[Split]) -> 
         count = sum(item.split == split for items in splits.values() for item in items)
         if count < needed:
             raise UsageError(
-                f"The split {split} of {shown(table.path)} has {count} different problems; at "
-                f"least {needed} are needed. Mark more rows as {split}, or add ?split= to the "
-                "file's name to split by hash."
+                f"The split {split} of {table.source} has {count} different problems; at "
+                f"least {needed} are needed. Mark more rows as {split}, or add ?split= to its "
+                "name to split by hash."
             )
 
 

@@ -17,10 +17,10 @@ from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.task import Split
 from cl_bench.contract.text import one_line, printable, well_formed
 
-from .data_reading import DataRow, DataTable, NumberText, kind_of, shown
+from .reading import DataRow, DataTable, NumberText, kind_of
 
-_MOST_IN_PROMPT = 100_000
-_MOST_IN_ANSWER = 10_000
+MOST_IN_PROMPT = 100_000
+MOST_IN_ANSWER = 10_000
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "prompt": ("prompt", "question", "problem", "query", "instruction", "input"),
@@ -34,7 +34,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
 }
 """Columns that may hold each content, the surest name first. A dot leads into an object."""
 COLUMNS = tuple(_NAMES)
-_SPLITS: Mapping[str, Split] = {
+SPLIT_NAMES: Mapping[str, Split] = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
     **dict.fromkeys(("test", "eval", "evaluation"), "test"),
@@ -114,7 +114,7 @@ def _columns(table: DataTable, options: Mapping[str, str]) -> dict[str, str]:
         if name in options:
             column = options[name]
             if column and not _has(table, column):
-                raise unknown(f"column of {shown(table.path)}", column, table.columns)
+                raise unknown(f"column of {table.source}", column, table.columns)
         else:
             column = next((candidate for candidate in names if _has(table, candidate)), "")
         if column:
@@ -129,11 +129,10 @@ def _columns(table: DataTable, options: Mapping[str, str]) -> dict[str, str]:
 
 
 def _no_column(table: DataTable, name: str) -> NoReturn:
-    path = shown(table.path)
     has = ", ".join(printable(column, 40) for column in table.columns[:20])
     raise UsageError(
-        f"{path} has no column of {name}s. It has: {has}. Understood are: "
-        f"{', '.join(_NAMES[name])}. Name yours: {path}?{name}=COLUMN"
+        f"{table.source} has no column of {name}s. It has: {has}. Understood are: "
+        f"{', '.join(_NAMES[name])}. Name yours: {table.source}?{name}=COLUMN"
     )
 
 
@@ -167,7 +166,7 @@ def _prompt(cell: DataCell) -> tuple[str, bool]:
     if isinstance(messages, str):
         messages = _messages_in(messages)
         if messages is None:
-            return _sized(cell, cell.value, _MOST_IN_PROMPT), False
+            return _sized(cell, cell.value, MOST_IN_PROMPT), False
     if not _are_messages(messages):
         _misfit(cell, "a text, or messages with role and content")
     *before, last = messages
@@ -179,7 +178,7 @@ def _prompt(cell: DataCell) -> tuple[str, bool]:
             "system message before it if need be."
         )
     texts = [_content(cell, message) for message in messages]
-    return _sized(cell, "\n\n".join(texts), _MOST_IN_PROMPT), bool(before)
+    return _sized(cell, "\n\n".join(texts), MOST_IN_PROMPT), bool(before)
 
 
 def _messages_in(text: str) -> list[Any] | None:
@@ -235,7 +234,7 @@ def _answers(cells: Sequence[DataCell], notes: list[str]) -> list[str]:
     if all(_WORKED in answer for answer in answers):
         notes.append(f"the answers are what follows {_WORKED}")
         answers = [
-            _sized(cell, answer.rpartition(_WORKED)[2], _MOST_IN_ANSWER)
+            _sized(cell, answer.rpartition(_WORKED)[2], MOST_IN_ANSWER)
             for cell, answer in zip(cells, answers, strict=True)
         ]
     if all(boxed(answer) for answer in answers):
@@ -252,7 +251,7 @@ def _answer(cell: DataCell) -> str:
         value = _content(cell, value[0])
     if not isinstance(value, str):
         _misfit(cell, "one text or number")
-    return _sized(cell, value, _MOST_IN_ANSWER)
+    return _sized(cell, value, MOST_IN_ANSWER)
 
 
 def _require_one_type(cells: Sequence[DataCell]) -> None:
@@ -278,17 +277,17 @@ def _optional_text(cell: DataCell, name: str) -> str:
         return ""
     if not isinstance(value, str) or (name == "feedback" and isinstance(value, NumberText)):
         _misfit(cell, f"a text (?{name}= ignores the column)")
-    return _sized(cell, value, _MOST_IN_ANSWER)
+    return _sized(cell, value, MOST_IN_ANSWER)
 
 
 def _split(cell: DataCell) -> Split:
     is_text = isinstance(cell.value, str)
-    found = _SPLITS.get(cell.value.strip().lower()) if is_text else None
+    found = SPLIT_NAMES.get(cell.value.strip().lower()) if is_text else None
     if found is None:
         given = repr(one_line(cell.value, 40)) if is_text else kind_of(cell.value)
         raise UsageError(
-            f"The {cell.place} is {given}, but must be one of {', '.join(_SPLITS)}. If that column "
-            "means something else, add ?split= to the file's name."
+            f"The {cell.place} is {given}, but must be one of {', '.join(SPLIT_NAMES)}. If that "
+            "column means something else, add ?split= to the name."
         )
     return found
 

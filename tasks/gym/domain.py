@@ -3,7 +3,7 @@
 reasoning-gym (arXiv 2505.24760) draws the questions and, where several answers are right, judges
 them. It seeds item i with `seed + i`, so that neighbouring seeds share nearly all items; here
 every item has a seed that is a hash of the domain, setting, split, seed and index. A question
-belongs to the split that its text says. What is known of each data set stands in gym_table.
+belongs to the split that its text says. What is known of each data set stands in the module table.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.contract.answers import extract, judge
-from cl_bench.contract.errors import ClBenchError, UsageError, did_you_mean, unknown
+from cl_bench.contract.errors import ClBenchError, UsageError, did_you_mean
 from cl_bench.contract.task import (
-    FEEDBACK_LEVELS,
-    SPLITS,
     FeedbackLevel,
+    IndexedTask,
     Problem,
     Split,
     Verdict,
     content_hash,
     hashed_rng,
+    require_offered,
     split_of,
 )
 from cl_bench.contract.text import one_line, printable
 
-from . import gym_params
-from .gym_params import PARTIAL, known
-from .gym_scoring import points, spelled
-from .gym_table import LEFT_OUT, SETS
+from . import params
+from .params import PARTIAL, known
+from .scoring import points, spelled
+from .table import LEFT_OUT, SETS
 
 if TYPE_CHECKING:
-    from .gym_engine import Engine
+    from .engine import Engine
 
 __all__ = ["NAMES", "GymDomain", "GymTask", "factory", "known", "load"]
 
@@ -51,7 +51,7 @@ _PROBLEMS = 20_000
 @cache
 def load(name: str) -> GymDomain:
     """The domain of that name; `UsageError` if there is none or reasoning-gym is missing."""
-    data, texts = gym_params.split(name)
+    data, texts = params.split(name)
     if data in LEFT_OUT:
         raise UsageError(
             f"gym/{data} is not adapted: {LEFT_OUT[data]}. `cl-bench list gym` shows what is."
@@ -68,7 +68,7 @@ def load(name: str) -> GymDomain:
             f"The installed reasoning-gym has no data set {data!r}; `pip install -U "
             "'cl-bench[gym]'` installs a version that has."
         )
-    values = gym_params.read(data, data_sets[data][1], texts)
+    values = params.read(data, data_sets[data][1], texts)
     if not values.get(PARTIAL, True):
         del values[PARTIAL]
     if values.get(PARTIAL) and SETS[data].judge:
@@ -76,7 +76,7 @@ def load(name: str) -> GymDomain:
             f"gym/{data} has no partial credit, because its answers are compared without "
             "reasoning-gym's scorer; leave `partial` out."
         )
-    own = gym_params.canonical(data, values)
+    own = params.canonical(data, values)
     return load(own) if own != name else GymDomain(data, own)
 
 
@@ -108,7 +108,7 @@ class GymDomain:
         self._entry = entry = SETS[data]
         self.kind, self.choices = entry.kind, entry.choices
         self.summary = f"{data} of reasoning-gym; an answer is a {entry.kind}"
-        self._texts = gym_params.split(name)[1]
+        self._texts = params.split(name)[1]
         self.partial = self._texts.get(PARTIAL) == "true"
         self._require()
         self.settings: Collection[str] = [
@@ -116,16 +116,13 @@ class GymDomain:
         ]
 
     def task(self, *, seed: int, setting: str, feedback: FeedbackLevel) -> GymTask:
-        if setting not in self.settings:
-            raise unknown(f"setting of {self.name}", setting, self.settings)
-        if feedback not in FEEDBACK_LEVELS:
-            raise unknown("feedback level", feedback, FEEDBACK_LEVELS)
+        require_offered(self, setting, feedback)
         return GymTask(self, seed, setting, feedback)
 
     @lru_cache(maxsize=64)  # noqa: B019 - domains live as long as the process
     def engine(self, setting: str) -> Engine:
         """The engine that draws and scores the items of a setting."""
-        from .gym_engine import Apart, Local
+        from .engine import Apart, Local
 
         return (Apart if self._entry.apart else Local)(self.data, setting, self._texts)
 
@@ -198,7 +195,7 @@ class GymDomain:
         return True
 
     def _validate(self, setting: str) -> None:
-        from .gym_engine import validate
+        from .engine import validate
 
         validate(self.data, setting, self._texts)
 
@@ -208,7 +205,7 @@ def _reason(error: Exception) -> str:
 
 
 @dataclass(frozen=True)
-class GymTask:
+class GymTask(IndexedTask):
     """A data set in one setting; nothing about it is hidden."""
 
     domain: GymDomain
@@ -223,15 +220,8 @@ class GymTask:
     def rules(self) -> list[str]:
         return []
 
-    def problems(self, split: Split, n: int, start: int = 0) -> list[Problem]:
-        if split not in SPLITS:
-            raise unknown("split", split, SPLITS)
-        if n < 0 or start < 0:
-            raise UsageError(f"problems(n={n}, start={start}): both must be 0 or more.")
-        return [
-            self.domain.problem(self.setting, split, self.seed, index)
-            for index in range(start, start + n)
-        ]
+    def problem(self, split: Split, index: int) -> Problem:
+        return self.domain.problem(self.setting, split, self.seed, index)
 
     def verify(self, problem: Problem, response: str) -> Verdict:
         return judge(

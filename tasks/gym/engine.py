@@ -17,10 +17,10 @@ from reasoning_gym.factory import DATASETS, create_dataset
 
 from cl_bench.contract.errors import ClBenchError
 
-from .gym_params import PARTIAL, read
-from .gym_scoring import JUDGES, SOUND, Right
-from .gym_table import SETS
-from .workers import DeadError, Worker
+from ..workers import DeadError, Worker
+from .params import PARTIAL, read
+from .scoring import JUDGES, SOUND, Right
+from .table import SETS
 
 _DRAW_SECONDS = 300.0
 """Until an item has to be there that is drawn in the other process."""
@@ -117,11 +117,11 @@ class Local:
             return create_dataset(self._data, **self._values, seed=number, size=1)
 
 
-FENCE = Worker("cl_bench.tasks.gym_worker")
+FENCE = Worker("cl_bench.tasks.gym.worker")
 
 
 class Apart:
-    """An engine in the process of gym_worker, for data sets that are kept apart."""
+    """An engine in the process of the module worker, for data sets that are kept apart."""
 
     def __init__(self, data: str, setting: str, texts: Mapping[str, str]) -> None:
         self._base = {"data": data, "setting": setting, "texts": dict(texts)}

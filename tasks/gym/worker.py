@@ -1,4 +1,4 @@
-"""The process for data sets that are kept apart: `python -P -m cl_bench.tasks.gym_worker`.
+"""The process for data sets that are kept apart: `python -P -m cl_bench.tasks.gym.worker`.
 
 The process proper imports reasoning-gym, once, and forks; the child serves under limits, and when
 it dies of a question, the process says so and forks the next one, which takes milliseconds.
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .gym_engine import Local
+from .engine import Local
 
 CPU_SECONDS = 0.5
 """Computing time for one answer, some ten times what a long one takes."""

@@ -1,4 +1,4 @@
-"""The process for patterns and for comparing formulas: `python -m cl_bench.tasks.data_worker`."""
+"""The process for patterns and for comparing formulas: `python -m cl_bench.tasks.data.worker`."""
 
 from __future__ import annotations
 
