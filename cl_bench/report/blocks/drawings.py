@@ -90,13 +90,13 @@ def _import_matplotlib() -> None:
     """
     backend = None if "matplotlib" in sys.modules else os.environ.pop("MPLBACKEND", None)
     try:
-        import matplotlib
+        import matplotlib as mpl
     finally:
         if backend is not None:
             os.environ["MPLBACKEND"] = backend
     if backend:
         with suppress(ValueError):
-            matplotlib.rcParams["backend"] = backend
+            mpl.rcParams["backend"] = backend
 
 
 def drawing(make: Callable[[], Figure]) -> Drawing:
