@@ -107,7 +107,7 @@ def at_least(**checks: tuple[float, float]) -> None:
     """Raise `UsageError` for the first `name=(given, least)` whose number is too small."""
     for name, (given, least) in checks.items():
         if not given >= least:
-            raise UsageError(f"{name} is {given:g}, but must be at least {least:g}.")
+            raise UsageError(f"{name} is {given:.10g}, but must be at least {least:g}.")
 
 
 def unknown(

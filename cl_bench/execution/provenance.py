@@ -48,7 +48,7 @@ def provenance() -> dict[str, Any]:
         "cl_bench": _version("cl-bench"),
         "git_commit": commit,
         "git_dirty": dirty,
-        "source_hash": _source_hash(),
+        "source_hash": source_hash(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu_count": cores(),
@@ -57,7 +57,7 @@ def provenance() -> dict[str, Any]:
 
 
 @cache
-def _source_hash() -> str:
+def source_hash() -> str:
     """Return the SHA-256 (hex) over names and code of the Python files that a run executes."""
     digest = hashlib.sha256()
     for package in sorted(_EXECUTED):
