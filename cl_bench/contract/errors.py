@@ -20,12 +20,15 @@ Every message says what was given, what is allowed and what to type next.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable
 
 from cl_bench.contract.text import printable
 
 _KINDS = ("stream", "domain", "learner", "metric", "model")
+POSIX = hasattr(os, "fork")
+"""Whether this is Linux, macOS or the like: what runs rely on, and Windows does not have."""
 _LISTED = " `cl-bench list` shows what has a name."
 
 
@@ -101,6 +104,15 @@ class TrackerError(ClBenchError):
 
 class HubError(ClBenchError):
     """The Hugging Face hub refused what was sent to it."""
+
+
+def require_posix() -> None:
+    """Raise `UsageError` on a system that can read runs but not make them."""
+    if not POSIX:
+        raise UsageError(
+            "Runs are made on Linux and macOS; on Windows, in its Subsystem for Linux (WSL). Here "
+            "report, show, compare, check, metrics, list and results verify work."
+        )
 
 
 def at_least(**checks: tuple[float, float]) -> None:
