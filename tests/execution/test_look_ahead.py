@@ -79,7 +79,7 @@ def course_of(random: Random) -> tuple[Stream, dict[str, int]]:
 def test_no_exercise_of_a_later_stage_is_seen_before_its_boundary(
     name: str, tiny_policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seeing = Seeing()
+    seeing: Any = Seeing()
     random = Random(NAMES.index(name))
     blind = SimpleNamespace(load=lambda _: replace(LEARNERS.load(name), build=lambda *_: seeing))
     monkeypatch.setattr("cl_bench.execution.runner.LEARNERS", blind)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -141,7 +142,7 @@ def test_written_figures_are_png_files_of_the_run(make_run: MakeRun) -> None:
 def test_the_users_own_settings_of_matplotlib_change_nothing(make_run: MakeRun) -> None:
     directory = make_run(TWO, rising)
     before = [path.read_bytes() for path in write_figures(directory)]
-    own = {
+    own: Any = {
         "text.usetex": True,
         "axes.unicode_minus": False,
         "savefig.bbox": "tight",
