@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.contract.errors import unknown
+from cl_bench.contract.errors import require_posix, unknown
 from cl_bench.contract.registry import DEFAULT_LEARNER, DOMAINS, LEARNERS
 from cl_bench.contract.settings import settings_of
 from cl_bench.contract.task import Referenced
@@ -178,6 +178,7 @@ def start(
     replay: str | Path | None = None,
 ) -> Run:
     """Make the run that `resolve` settled; the arguments are those of `run`."""
+    require_posix()
     from cl_bench.execution.runner import Runner
     from cl_bench.fast.reflection.journal import journal_for
     from cl_bench.trackers import chosen
@@ -235,6 +236,7 @@ def resume(
 
     Those of `track` that it had not are sent what it recorded so far.
     """
+    require_posix()
     from cl_bench.execution.runner import Runner
     from cl_bench.trackers import chosen
     from cl_bench.trackers.live import noted, tracked

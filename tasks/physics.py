@@ -33,6 +33,7 @@ class Physics(MicroDomain):
         "default": Level(lengths=(1, 2, 3, 4, 5), meanings=8),
         "hard": Level(lengths=(3, 4, 5, 6), meanings=8),
     }
+    same = ("up adds",)
     slip_rate = 0.035
 
     def draw(self, rng: random.Random, level: Level, convention: Convention) -> Question:

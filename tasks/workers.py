@@ -12,7 +12,6 @@ import atexit
 import json
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +22,8 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
+
+from cl_bench.contract.errors import require_posix
 
 _START_SECONDS = 300.0
 """Until a process has to be ready, which imports what it needs first."""
@@ -41,7 +42,6 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = self._asked = 0
         self._read = b""
-        self._folder = ""
         self._parents: list[subprocess.Popen[bytes]] = []
         atexit.register(self.close)
 
@@ -75,7 +75,7 @@ class Worker:
             # After a fork the process is the parent's, and so are the pipes, but for their copies.
             self._parents.append(self._process)
             _close(self._process)
-        self._folder = tempfile.mkdtemp(prefix="cl-bench-worker-")
+        require_posix()
         self._owner, self._asked, self._read = os.getpid(), 0, b""
         self._process = self._start()
         self._answer(self._process, 0, _START_SECONDS)
@@ -84,17 +84,19 @@ class Worker:
     def _start(self) -> subprocess.Popen[bytes]:
         """The process without this one's environment, files, folder and terminal."""
         path = os.pathsep.join(str(Path(place).absolute()) for place in sys.path if place)
-        return subprocess.Popen(
-            self._command,
-            bufsize=0,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=self._folder,
-            # Always the same hashes, so that sets are in the same order in every run.
-            env={"PYTHONPATH": path, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"},
-            start_new_session=True,
-        )
+        # The folder is gone once the process is in it: whatever ends this one, none is left behind.
+        with tempfile.TemporaryDirectory(prefix="cl-bench-worker-") as folder:
+            return subprocess.Popen(
+                self._command,
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                cwd=folder,
+                # Always the same hashes, so that sets are in the same order in every run.
+                env={"PYTHONPATH": path, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"},
+                start_new_session=True,
+            )
 
     def _answer(
         self, process: subprocess.Popen[bytes], number: int, seconds: float
@@ -125,7 +127,6 @@ class Worker:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         _close(process)
-        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import make_dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +20,16 @@ import pytest
 if TYPE_CHECKING:
     from cl_bench.contract.learner import Batch
     from cl_bench.model.policy import Policy
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests and their processes leave in the system's temporary folder goes into pytest's."""
+    with pytest.MonkeyPatch.context() as patch:
+        home = str(tmp_path_factory.mktemp("temporary"))
+        patch.setenv("TMPDIR", home)
+        patch.setattr(tempfile, "tempdir", home)
+        yield
 
 
 @pytest.fixture(scope="session")

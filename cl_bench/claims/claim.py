@@ -7,6 +7,7 @@ the table of all of them.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,12 +16,15 @@ from typing import TYPE_CHECKING, Any
 from cl_bench.claims.measure import Added, MeasuredStatement
 from cl_bench.claims.plan import Needs, Plan
 from cl_bench.claims.rule import ClaimVerdict, Judgement, Statement, combine, judge
+from cl_bench.contract.redaction import short_line
 from cl_bench.report.blocks.drawings import Drawing, drawing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from cl_bench.claims.data import Data
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -128,5 +132,12 @@ def judge_claim(claim: Claim, data: Data, plan: Plan) -> JudgedClaim:
 
 
 def draw_figures(claims: Sequence[Claim], data: Data, plan: Plan) -> dict[str, Drawing]:
-    """The figures of these claims, by name."""
-    return {claim.figure_name: drawing(claim.figure(data, plan)) for claim in claims}
+    """The figures of these claims, by name; one that cannot be drawn is left out with a warning."""
+    drawings = {}
+    for claim in claims:
+        try:
+            drawings[claim.figure_name] = drawing(partial(claim.figure, data, plan))
+        except Exception as error:  # noqa: BLE001 - a page without one figure is better than none
+            reason = short_line(f"{type(error).__name__}: {error}").rstrip(".")
+            _log.warning("The figure %s is not drawn (%s).", claim.figure_name, reason)
+    return drawings

@@ -1,7 +1,4 @@
-"""Drawing the claims' figures: one colour, marker and name for each learner, curves and bars.
-
-matplotlib is imported when a figure is drawn.
-"""
+"""Drawing the claims' figures: one colour, marker and name for each learner, curves and bars."""
 
 from __future__ import annotations
 
@@ -17,6 +14,7 @@ from cl_bench.claims.measure import Trajectories, Trajectory, defined
 from cl_bench.metrics import over_seeds
 from cl_bench.metrics.stats.student import Interval, student_band
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.blocks import drawings
 from cl_bench.report.blocks.look import learner_look
 
 if TYPE_CHECKING:
@@ -62,15 +60,7 @@ _MARKERS = 12
 @contextmanager
 def sheet(rows: int, columns: int, **options: Any) -> Iterator[tuple[Figure, list[Axes]]]:
     """A figure and its panels row by row, in the suite's style; draw inside the `with`."""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    from cl_bench.report.blocks.drawings import STYLE
-
-    with rc_context(STYLE):
-        figure = Figure(figsize=(8.0, 0.6 + 2.8 * rows))
-        FigureCanvasAgg(figure)
+    with drawings.sheet(0.6 + 2.8 * rows) as figure:
         yield figure, figure.subplots(rows, columns, squeeze=False, **options).ravel().tolist()
 
 

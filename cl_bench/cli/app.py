@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-from typer import Argument, Exit, Option, Typer, echo
+from typer import Argument, Exit, Option, Typer
 
 from cl_bench.cli.check import check
 from cl_bench.cli.compare import compare
-from cl_bench.cli.console import Errors, OneLineGroup
+from cl_bench.cli.console import Errors, OneLineGroup, echo
 from cl_bench.cli.export import export
 from cl_bench.cli.new import new_app
 from cl_bench.cli.options import Json, ending, of_settings, with_settings
@@ -88,7 +88,6 @@ def metrics(
 ) -> None:
     """The metrics of an accuracy matrix of your own: a row for the base model, one per stage."""
     from cl_bench.report.matrix import read_matrix
-    from cl_bench.report.terminal import echo
 
     own = read_matrix(matrix, percent=percent)
     echo(own.json() if as_json else own.text())

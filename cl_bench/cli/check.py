@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, Exit, Option, echo
+from typer import Argument, Exit, Option
 
+from cl_bench.cli.console import echo
 from cl_bench.cli.options import Json, ending
 from cl_bench.contract.errors import ClBenchError, UsageError
 
@@ -44,7 +45,7 @@ def check(
     if print_policy:
         from cl_bench.gate.policy import default_policy_text
 
-        echo(default_policy_text(), nl=False)
+        echo(default_policy_text().rstrip("\n"))
         raise Exit(0)
     from cl_bench.gate.write_github import on_github
 
@@ -120,7 +121,6 @@ class _Output:
 
         from cl_bench.gate.write_github import fenced
         from cl_bench.gate.write_text import renderable, text
-        from cl_bench.report.terminal import echo
 
         console = Console()
         if self._github:

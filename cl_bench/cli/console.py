@@ -1,4 +1,5 @@
-"""How a command ends when something is wrong or somebody ends it: a line on stderr, an exit code.
+"""What a command prints, and how it ends when something is wrong or somebody ends it: a line on
+stderr, an exit code.
 
 2         the request cannot be met: errors of the suite, files that cannot be used, wrong options
 1         a bug: an exception nobody expected, whose traceback goes to a file
@@ -7,12 +8,14 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import signal
 import sys
 import tempfile
 import traceback
 from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +24,31 @@ from typer.core import TyperGroup
 
 from cl_bench.contract.errors import ClBenchError
 from cl_bench.contract.redaction import redacted, say
-from cl_bench.contract.text import one_line
+from cl_bench.contract.text import one_line, plainer
 
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 """Base of typer's own errors about options and arguments; newer typers do not export it."""
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Print a text as a line."""
+    print(text, file=sys.stderr if err else sys.stdout, flush=True)
+
+
+def _plainer(error: UnicodeError) -> tuple[str, int]:
+    """What is written for characters that the output's encoding lacks, and where to go on."""
+    assert isinstance(error, UnicodeEncodeError)
+    return plainer(error.object[error.start : error.end]), error.end
+
+
+codecs.register_error("cl-bench-plainer", _plainer)
+
+
+def take_any_text() -> None:
+    """From now on no output fails for its encoding, whoever prints on it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # none at all where it is closed
+            stream.reconfigure(errors="cl-bench-plainer")
 
 
 class Errors:
@@ -111,6 +135,7 @@ class OneLineGroup(TyperGroup):
     """A command group whose usage errors are one line, too."""
 
     def main(self, *args: Any, **options: Any) -> Any:
+        take_any_text()
         standalone = options.pop("standalone_mode", True)
         try:
             code = super().main(*args, **{**options, "standalone_mode": False})
@@ -131,7 +156,7 @@ class OneLineGroup(TyperGroup):
 def _refuse_usage(error: Any) -> int:
     """Print a usage error; a group called without a command shows its help instead."""
     if type(error).__name__ == "NoArgsIsHelpError":
-        typer.echo(error.ctx.get_help(), err=True)
+        echo(error.ctx.get_help(), err=True)
         return 2
     command = error.ctx.command_path if error.ctx else "cl-bench"
     say(f"{error.format_message().rstrip('.?')}. `{command} --help` shows what is allowed.")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option, Typer, echo
+from typer import Argument, Option, Typer
 
-from cl_bench.cli.console import Errors
+from cl_bench.cli.console import Errors, echo
 
 new_app = Typer(help="Write the skeleton of a package that adds to cl-bench.")
 Name = Annotated[str, Argument(help="colours, or acme/colours in the package acme.")]

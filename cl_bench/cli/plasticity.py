@@ -7,6 +7,7 @@ from typing import Annotated
 
 from typer import Argument, Exit, Option
 
+from cl_bench.cli.console import echo
 from cl_bench.cli.options import Jobs, Quiet, ending
 from cl_bench.cli.sweep import how_many, seeds_in, teller
 from cl_bench.contract.text import printable
@@ -32,7 +33,6 @@ def plasticity(
 ) -> None:
     """Can trained models still learn? Fresh RL from those that runs kept, and from their base."""
     from cl_bench.plasticity.probes import probe_plasticity
-    from cl_bench.report.terminal import echo
 
     found = probe_plasticity(
         runs,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option, Typer, echo
+from typer import Argument, Option, Typer
 
+from cl_bench.cli.console import echo
 from cl_bench.cli.options import ending
 from cl_bench.cli.sweep import seeds_in, teller
 from cl_bench.contract.text import printable

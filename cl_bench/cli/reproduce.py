@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from typer import Exit, Option, echo
+from typer import Exit, Option
 
+from cl_bench.cli.console import echo
 from cl_bench.cli.options import Jobs, Quiet, ending
 from cl_bench.cli.sweep import KEPT, how_many, say_failed, teller, words
 from cl_bench.contract.errors import UsageError
@@ -35,7 +36,6 @@ def reproduce(
 ) -> None:
     """Try the claims of fast-slow training again; print verdicts, write a page about them."""
     from cl_bench.claims import reproduce as claimed
-    from cl_bench.report.terminal import echo
 
     chosen = claimed.ALL if claims is None else _claims(claims, claimed.ALL)
     if source is None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Exit, Option, Typer, echo
+from typer import Argument, Exit, Option, Typer
 
+from cl_bench.cli.console import echo
 from cl_bench.cli.options import Json, ending
 
 AllowDirty = Annotated[
@@ -23,7 +24,6 @@ def submit(
     allow_dirty: AllowDirty = False,
 ) -> None:
     """Verify a run and pack it into one file that another person can add to the results."""
-    from cl_bench.report.terminal import echo
     from cl_bench.verify.submission import submit as pack_run
 
     made = pack_run(run, out, allow_dirty=allow_dirty)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from typer import Context, Option, echo
+from typer import Context, Option
 
-from cl_bench.cli.console import Errors
+from cl_bench.cli.console import Errors, echo
 from cl_bench.cli.options import (
     Debug,
     Quiet,

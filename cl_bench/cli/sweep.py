@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Exit, Option, echo
+from typer import Exit, Option
 
+from cl_bench.cli.console import echo
 from cl_bench.cli.options import Jobs, Quiet, assigned, ending, of_settings, with_settings
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.redaction import say

@@ -20,12 +20,15 @@ Every message says what was given, what is allowed and what to type next.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable
 
 from cl_bench.contract.text import printable
 
 _KINDS = ("stream", "domain", "learner", "metric", "model")
+POSIX = hasattr(os, "fork")
+"""Whether this is Linux, macOS or the like: what runs rely on, and Windows does not have."""
 _LISTED = " `cl-bench list` shows what has a name."
 
 
@@ -103,11 +106,20 @@ class HubError(ClBenchError):
     """The Hugging Face hub refused what was sent to it."""
 
 
+def require_posix() -> None:
+    """Raise `UsageError` on a system that can read runs but not make them."""
+    if not POSIX:
+        raise UsageError(
+            "Runs are made on Linux and macOS; on Windows, in its Subsystem for Linux (WSL). Here "
+            "report, show, compare, check, metrics, list and results verify work."
+        )
+
+
 def at_least(**checks: tuple[float, float]) -> None:
     """Raise `UsageError` for the first `name=(given, least)` whose number is too small."""
     for name, (given, least) in checks.items():
         if not given >= least:
-            raise UsageError(f"{name} is {given:g}, but must be at least {least:g}.")
+            raise UsageError(f"{name} is {given:.10g}, but must be at least {least:g}.")
 
 
 def unknown(

@@ -106,6 +106,8 @@ class MicroDomain(ABC):
     version: str = "1"
     meanings: Mapping[str, tuple[str, ...]]
     levels: Mapping[str, Level]
+    same: tuple[str, ...] = ()
+    """Segments that look like rules and hold under every convention: there is nothing to learn."""
     slip_rate: float
     """Pretraining only: probability of a slip per result, for each unit of a question's length."""
 
@@ -198,31 +200,42 @@ def _steps(response: str) -> list[str]:
 
 
 def _first_fault(domain: MicroDomain, problem: Problem, steps: Sequence[str]) -> str:
-    """Return feedback that names the first segment to depart from the gold solution."""
+    """Return feedback that names the first segment to depart from the gold solution.
+
+    What is the `same` under every convention is passed over: the work that follows it tells.
+    """
     for number, gold in enumerate(_steps(problem.solution), start=1):
         step = steps[number - 1] if number <= len(steps) else ""
         given = step.split(" : ")
         for place, right in enumerate(gold.split(" : ")):
             got = given[place] if place < len(given) else ""
-            if got != right:
+            if got != right and _bare(right) not in domain.same:
                 return _fault(domain, number, right, got)
     return f"wrong : answer is {problem.answer}"
 
 
 def _fault(domain: MicroDomain, number: int, right: str, got: str) -> str:
     rule, rival = _rule_in(domain, right), _rule_in(domain, got)
-    if rule is None or (rival is not None and rival.split()[0] != rule.split()[0]):
+    if rule is None or (rival is not None and not _rivals(rule, rival)):
         return f"slip at step {number} : {right}"
     if rival is not None:
         return f"wrong at step {number} : {rule} , not {rival}"
     return f"wrong at step {number} : {rule}"
 
 
+def _rivals(rule: str, other: str) -> bool:
+    """Whether two rules give one key two meanings."""
+    return rule.split(maxsplit=1)[0] == other.split(maxsplit=1)[0] and rule != other
+
+
 def _rule_in(domain: MicroDomain, segment: str) -> str | None:
     """Return the rule that a segment quotes, without its step's index word, or None."""
-    words = segment.split()
-    if words and words[0] in INDEX_WORDS:
-        words = words[1:]
-    if len(words) < 2 or " ".join(words[1:]) not in domain.meanings.get(words[0], ()):
-        return None
-    return " ".join(words)
+    rule = _bare(segment)
+    key, _, meaning = rule.partition(" ")
+    return rule if meaning in domain.meanings.get(key, ()) else None
+
+
+def _bare(segment: str) -> str:
+    """Return a segment without its step's index word."""
+    first, _, rest = segment.partition(" ")
+    return rest if first in INDEX_WORDS else segment

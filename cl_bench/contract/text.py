@@ -11,6 +11,9 @@ from typing import Any
 
 _JOINERS = "\u200c\u200d"
 """Invisible, but part of the spelling of several scripts and of emoji."""
+_LIKE = str.maketrans(
+    dict(zip("—–−─│·’×", "----|.'x", strict=True)) | {"‖": "||", "…": "...", "→": "->"}
+)
 
 
 def printable(text: str, limit: int | None = None) -> str:
@@ -29,6 +32,11 @@ def printable(text: str, limit: int | None = None) -> str:
 def one_line(text: str, limit: int | None = None) -> str:
     """Return `printable` text in which every run of white space has become one space."""
     return printable(" ".join(text.split()), limit)
+
+
+def plainer(text: str) -> str:
+    """Return `text` in ASCII: each character by likeness where there is one, else escaped."""
+    return text.translate(_LIKE).encode("ascii", "backslashreplace").decode("ascii")
 
 
 def abbreviated(names: Iterable[str]) -> dict[str, str]:

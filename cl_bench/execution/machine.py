@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from pathlib import Path
 
 
@@ -26,6 +27,16 @@ def cgroup_memory() -> int | None:
     """Return the bytes that the control group leaves, or None without a limit."""
     limit, used = (_read(f"/sys/fs/cgroup/memory.{name}").strip() for name in ("max", "current"))
     return max(0, int(limit) - int(used)) if limit.isdigit() and used.isdigit() else None
+
+
+def peak_memory() -> int | None:
+    """Return the most bytes that this process ever held, or None where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def cpu_model() -> str:

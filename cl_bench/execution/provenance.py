@@ -50,7 +50,7 @@ def provenance() -> dict[str, Any]:
         "cl_bench": _version("cl-bench"),
         "git_commit": commit,
         "git_dirty": dirty,
-        "source_hash": _source_hash(),
+        "source_hash": source_hash(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu_count": cores(),
@@ -59,7 +59,8 @@ def provenance() -> dict[str, Any]:
 
 
 @cache
-def _source_hash() -> str:
+def source_hash() -> str:
+    """Return the SHA-256 (hex) over names and code of the Python files that a run executes."""
     return code_hash(_EXECUTED, besides=_BESIDE)
 
 

@@ -103,7 +103,7 @@ def shares(name: str, array: Array) -> None:
     """Raise `ValueError` unless all values of `array` lie from 0 to 1."""
     outside = array[(array < 0) | (array > 1)]
     if len(outside):
-        raise ValueError(f"{name} holds accuracies from 0 to 1; got {outside[0]:g}.")
+        raise ValueError(f"{name} holds accuracies from 0 to 1; got {outside[0]:.10g}.")
 
 
 def growing(name: str, samples_P: Array) -> None:

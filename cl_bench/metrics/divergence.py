@@ -98,5 +98,5 @@ def _trajectory(**named: ArrayLike) -> tuple[Array, Array] | Undefined:
         return arrays
     acc, kl = arrays
     if kl.min() < 0:
-        raise ValueError(f"{[*named][1]} is a divergence and at least 0; got {kl.min():g}.")
+        raise ValueError(f"{[*named][1]} is a divergence and at least 0; got {kl.min():.10g}.")
     return acc, kl

@@ -1,32 +1,36 @@
 """A run's figures, drawn from its tables alone.
 
 Colours are Okabe and Ito's, which colour-blind readers can tell apart; every domain has its marker
-too. Figures are matplotlib objects without pyplot, so nothing global changes.
+too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from cl_bench.contract.text import abbreviated
+from cl_bench.contract.redaction import short_line
+from cl_bench.contract.text import abbreviated, printable
 from cl_bench.metrics.stats.proportions import wilson
-from cl_bench.report.blocks.drawings import STYLE, percent, saved, shade
+from cl_bench.report.blocks.drawings import STYLE, percent, saved, shade, sheet
 from cl_bench.report.blocks.look import Look, domain_look, named
 from cl_bench.store.files import replacing
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.views import stream_rows
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+_log = logging.getLogger(__name__)
+_HEIGHT = 3.9
+"""Of every figure, in inches."""
 Stages = Sequence[Mapping[str, Any]]
 """The stages of a manifest's stream: each has a `domain` and its `steps`."""
 
@@ -44,8 +48,9 @@ def accuracy_figure(evaluations: pd.DataFrame, stages: Stages) -> Figure:
     item count as one observation, which is the cautious choice.
     """
     evaluations = stream_rows(evaluations)
-    with rc_context(STYLE):
-        figure = Figure(figsize=(8.0, 3.9))
+    with sheet(_HEIGHT) as figure:
+        from matplotlib.ticker import MaxNLocator
+
         axes = figure.add_subplot()
         _shade_stages(axes, stages)
         same = _same_prompts(evaluations)
@@ -71,8 +76,7 @@ def accuracy_kl_figure(evaluations: pd.DataFrame) -> Figure:
     One panel per prompt; a ring marks the first evaluation, a large marker the last.
     """
     evaluations = stream_rows(evaluations)
-    with rc_context(STYLE):
-        figure = Figure(figsize=(8.0, 3.9))
+    with sheet(_HEIGHT) as figure:
         panels = figure.subplots(1, 2, sharex=True, sharey=True)
         finite = evaluations["kl_policy_base"].replace([np.inf, -np.inf], np.nan).dropna()
         furthest = max([*finite, 1e-3])
@@ -90,8 +94,8 @@ def accuracy_kl_figure(evaluations: pd.DataFrame) -> Figure:
             percent(axes)
         panels[0].set_ylabel("accuracy on test problems")
         ends: Any = {"color": "#555555", "linestyle": "none"}
-        first = Line2D([], [], marker="o", ms=8, mfc="white", mew=1.5, label="start", **ends)
-        _legend(figure, evaluations, [first, Line2D([], [], marker="o", ms=9, label="end", **ends)])
+        first = _handle(marker="o", ms=8, mfc="white", mew=1.5, label="start", **ends)
+        _legend(figure, evaluations, [first, _handle(marker="o", ms=9, label="end", **ends)])
         return figure
 
 
@@ -103,8 +107,9 @@ def rollouts_figure(evaluations: pd.DataFrame, ledger: pd.DataFrame, stages: Sta
     optimiser spent.
     """
     evaluations = stream_rows(evaluations)
-    with rc_context(STYLE):
-        figure = Figure(figsize=(8.0, 3.9))
+    with sheet(_HEIGHT) as figure:
+        from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
         left, right = figure.subplots(1, 2)
         _draw_stage_costs(left, evaluations, stages)
         left.set_title("each stage's own domain", pad=18)
@@ -123,24 +128,35 @@ def rollouts_figure(evaluations: pd.DataFrame, ledger: pd.DataFrame, stages: Sta
 
 
 def write_figures(directory: RunDirectory) -> list[Path]:
-    """Draw all figures of a run into its `figures/` as PNG; none before the first evaluation."""
+    """Draw all figures of a run into its `figures/` as PNG; none before the first evaluation.
+
+    One that cannot be drawn is left out with a warning.
+    """
     evaluations, ledger = directory.table("evaluations"), directory.table("ledger")
     stages: Stages = directory.manifest["stream"]["stages"]
     if evaluations.empty:
         return []
-    figures = {
-        "accuracy": accuracy_figure(evaluations, stages),
-        "accuracy-kl": accuracy_kl_figure(evaluations),
-        "rollouts": rollouts_figure(evaluations, ledger, stages),
+    figures: dict[str, Callable[[], Figure]] = {
+        "accuracy": lambda: accuracy_figure(evaluations, stages),
+        "accuracy-kl": lambda: accuracy_kl_figure(evaluations),
+        "rollouts": lambda: rollouts_figure(evaluations, ledger, stages),
     }
     folder = directory.path / "figures"
     folder.mkdir(exist_ok=True)
     written = []
-    for name, figure in figures.items():
-        FigureCanvasAgg(figure)
-        with replacing(folder / f"{name}.png") as temporary:
-            temporary.write_bytes(*saved(figure, "png"))
-        written.append(folder / f"{name}.png")
+    for name, make in figures.items():
+        path = folder / f"{name}.png"
+        try:
+            (content,) = saved(make, "png")
+        except Exception as error:  # noqa: BLE001 - no figure is worth a finished run's summary
+            reason = short_line(f"{type(error).__name__}: {error}").rstrip(".")
+            _log.warning(
+                "%s is not drawn (%s). The run's tables are whole.", printable(str(path)), reason
+            )
+            continue
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+        written.append(path)
     return written
 
 
@@ -162,7 +178,7 @@ def _draw_stage_costs(axes: Axes, evaluations: pd.DataFrame, stages: Stages) -> 
             axes.plot(slow, rows["accuracy"], color=look.colour, ls=":", lw=1.3)
     handles, _ = axes.get_legend_handles_labels()
     if len(axes.lines) > len(handles):
-        handles.append(Line2D([], [], color="#555555", ls=":", label="RL rollouts alone"))
+        handles.append(_handle(color="#555555", ls=":", label="RL rollouts alone"))
     if handles:
         axes.legend(handles=handles, loc="lower right")
 
@@ -221,14 +237,21 @@ def _room(last: float, share: float = 0.012) -> tuple[float, float]:
 
 def _prompt_handles(same: bool) -> list[Line2D]:
     solid = "both prompts alike" if same else _PROMPTS["learner"]
-    learner = Line2D([], [], color="#555555", label=f"{solid} (band: 95 %)")
-    seed = Line2D([], [], color="#555555", dashes=(4, 2), lw=1.2, label=_PROMPTS["seed"])
+    learner = _handle(color="#555555", label=f"{solid} (band: 95 %)")
+    seed = _handle(color="#555555", dashes=(4, 2), lw=1.2, label=_PROMPTS["seed"])
     return [learner] if same else [learner, seed]
+
+
+def _handle(**look: Any) -> Line2D:
+    """An entry of a legend."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], **look)
 
 
 def _legend(figure: Figure, evaluations: pd.DataFrame, more: Sequence[Line2D]) -> None:
     handles = [
-        Line2D([], [], color=look.colour, marker=look.marker, label=look.label)
+        _handle(color=look.colour, marker=look.marker, label=look.label)
         for _, look in _looks(evaluations)
     ]
     figure.legend(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ from cl_bench.metrics import METRICS, Undefined
 MISSING = ("", "nan", "na", "n/a", "none", "null", "-", "—")
 """The contents of a missing cell, in small or capital letters."""
 _LARGEST = 10_000_000
+_ROUNDED = 1.001
+"""Shares up to this one are 1, but for the rounding of whatever wrote them."""
 _SHAPE = (
     "An accuracy matrix has a row for the base model and one for each stage, and a column for each "
     "task: one row more than columns"
@@ -86,7 +89,7 @@ def read_matrix(path: str, *, percent: bool = False) -> OwnMatrix:
     body = [row[named_rows:] for row in grid[named_tasks:]]
     shape = (len(body), len(body[0]))
     if shape[1] == 0 or shape[0] != shape[1] + 1:
-        raise _wrong_shape(shape, named_rows, named_tasks)
+        raise _wrong_shape(body, named_rows, named_tasks)
     cells = np.array(
         [
             [_number(cell, line, place) for place, cell in enumerate(row, 1 + named_rows)]
@@ -136,7 +139,20 @@ def _grid(text: str) -> tuple[list[list[str]], list[int]]:
                 f"Line {number} has {len(row)} cells, but the first has {width}. Leave the cell "
                 "of a missing accuracy empty, its separator in place."
             )
+    if width == 1:
+        _refuse_other_separators(numbered[1:])
     return [row for _, row in numbered], [number for number, _ in numbered]
+
+
+def _refuse_other_separators(numbered: list[tuple[int, list[str]]]) -> None:
+    """Raise `UsageError` for a line, below the first, whose only cell holds several."""
+    for number, (cell,) in numbered:
+        parts = re.split(r"[\s|:/]+", cell)
+        if len(parts) > 1 and _is_number(parts[-1]):
+            raise UsageError(
+                f"Line {number} is {printable(repr(cell), 60)}: one cell. Separate the cells by "
+                "commas, semicolons or tabs."
+            )
 
 
 def _names(grid: list[list[str]]) -> tuple[bool, bool]:
@@ -151,7 +167,7 @@ def _names(grid: list[list[str]]) -> tuple[bool, bool]:
     if words_above and rows_over == 2:
         return False, True
     counted = _counts(column[1:]) or any(_words([cell]) for cell in column[1:])
-    if words_above and rows_over == 1 and (row[0] == "" or counted):
+    if words_above and (row[0] == "" or (rows_over == 1 and counted)):
         return True, True
     frame = row[0] == "" and _counts(column[1:]) and _counts(row[1:])
     from_base = _words(column[:1]) and _counts(column[1:], least=1)
@@ -203,25 +219,30 @@ def _shares(
     """Cells as shares of 1; `UsageError` where their unit is not what was said."""
     largest = float(cells[~with_sign & ~np.isnan(cells)].max(initial=0))
     if largest > 1 and not percent:
+        over = largest <= _ROUNDED
+        hint = "Write 1 for it." if over else "If these are percentages, add --percent."
         raise UsageError(
-            f"The matrix holds {largest:g}, but accuracies are shares from 0 to 1. If these are "
-            "percentages, add --percent."
+            f"The matrix holds {largest:.10g}, but accuracies are shares from 0 to 1. {hint}"
         )
     if percent and 0 < largest <= 1:
         raise UsageError(
-            f"With --percent cells go from 0 to 100, but the largest is {largest:g}. If these are "
-            "shares from 0 to 1, leave --percent out."
+            f"With --percent cells go from 0 to 100, but the largest is {largest:.10g}. If these "
+            "are shares from 0 to 1, leave --percent out."
         )
     return np.where(with_sign | percent, cells / 100, cells)
 
 
-def _wrong_shape(shape: tuple[int, int], named_rows: bool, named_tasks: bool) -> UsageError:
-    rows, columns = shape
+def _wrong_shape(body: list[list[str]], named_rows: bool, named_tasks: bool) -> UsageError:
+    rows, columns = len(body), len(body[0])
+    counted = not named_rows and _counts([row[0] for row in body], least=1)
     names = [text for text, there in (("row", named_rows), ("column", named_tasks)) if there]
     without = f", without the {' and '.join(names)} names" if names else ""
     hint = ""
     if rows == columns:
         hint = " Is the base model's row missing? Give its accuracies, or a row of empty cells."
+    elif columns == rows + 1 and counted:
+        hint = " Is the first column names? Then the base model's row is missing: give its "
+        hint += "accuracies, or a row of empty cells."
     elif columns == rows + 1:
         hint = " Is it transposed? Rows are what was trained through, columns are tasks."
     return UsageError(f"{_SHAPE}; got {rows} rows and {columns} columns{without}.{hint}")

@@ -15,15 +15,13 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cl_bench.contract.text import plainer
 from cl_bench.metrics.quantities import SHARE
 
 PLAIN_WIDTH = 100
 """Columns of what is not printed on a terminal."""
 _SIGNS = "▁█│‖—−─…"
 """Block characters, boxes and signs."""
-_PLAINER = str.maketrans(
-    dict(zip("—–−─│·’×", "----|.'x", strict=True)) | {"‖": "||", "…": "...", "→": "->"}
-)
 
 
 def print_shown(what: Any, show: Callable[..., RenderableType]) -> None:
@@ -35,12 +33,6 @@ def print_shown(what: Any, show: Callable[..., RenderableType]) -> None:
         return
     width = console.width if console.is_terminal else PLAIN_WIDTH
     print(plain(what, show, width=width, ascii_only=ascii_only))
-
-
-def echo(text: str, *, err: bool = False) -> None:
-    """Print a text; in ASCII where the stream cannot hold what is in it."""
-    stream = sys.stderr if err else sys.stdout
-    print(text if _holds(stream.encoding, text) else plainer(text), file=stream)
 
 
 def plain(
@@ -61,11 +53,6 @@ def plain_text(shown: RenderableType, width: int = PLAIN_WIDTH) -> str:
     with console.capture() as capture:
         console.print(shown)
     return "\n".join(line.rstrip() for line in capture.get().strip().splitlines())
-
-
-def plainer(shown: str) -> str:
-    """A text whose characters are all ASCII, by likeness where there is one, else escaped."""
-    return shown.translate(_PLAINER).encode("ascii", "backslashreplace").decode("ascii")
 
 
 def _holds(encoding: str | None, text: str) -> bool:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cl_bench.contract.errors import RunDirectoryError
+from cl_bench.contract.errors import POSIX, RunDirectoryError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -128,7 +128,12 @@ def file_hash(path: Path) -> str:
 
 
 def flush(path: Path) -> None:
-    """Make the operating system put a file's content, or a folder's list of names, on the disk."""
+    """Make the operating system put a file's content, or a folder's list of names, on the disk.
+
+    Windows does that for files that are open to be written only, and there nothing is done.
+    """
+    if not POSIX:
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

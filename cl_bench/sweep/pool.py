@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
+from cl_bench.contract.errors import require_posix
 from cl_bench.metrics.quantities import SECONDS
 from cl_bench.sweep.cell import Cell, as_json
 from cl_bench.sweep.state import (
@@ -77,6 +78,7 @@ def make_missing(
         say(f"{without} of {len(wanted)} runs cannot be made: those they start from diverged")
     if not left:
         return []
+    require_posix()
     folder.mkdir(parents=True, exist_ok=True)
     began = monotonic()
     outcomes: list[CellOutcome] = []

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from itertools import count
@@ -115,6 +116,8 @@ def main(folder: Path, parent: int) -> None:
 
 
 if __name__ == "__main__":
+    # So a sweep ends its workers; what libraries keep in temporary folders is removed at an exit.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         main(Path(sys.argv[1]), int(sys.argv[2]))
     except KeyboardInterrupt:  # the sweep says how to go on

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import platform
-import resource
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -18,6 +17,7 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
+from cl_bench.contract.errors import POSIX
 from cl_bench.contract.text import one_line, printable
 from cl_bench.execution import machine
 
@@ -139,6 +139,8 @@ def _machine() -> Iterator[Finding]:
     limit = machine.cgroup_memory()
     available = min(memory.available, limit) if limit else memory.available
     yield "platform", platform.platform()
+    if not POSIX:
+        yield Trouble("runs are made on Linux and macOS", "use the Subsystem for Linux (WSL)")
     yield "CPU", machine.cpu_model()
     yield "cores usable", machine.cores()
     yield "cores by cgroup limit", machine.cgroup_cores() or "no limit"
@@ -244,8 +246,8 @@ def _trial() -> Iterator[Finding]:
     yield "seconds to load", round(float(seconds["load"]), 1)
     yield "seconds of RL per step", round(float(steps["seconds"].iloc[-1]), 2)
     yield "seconds of both steps", round(float(seconds["learn"]), 2)
-    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    yield "peak memory", _gigabytes(peak)
+    peak = machine.peak_memory()
+    yield "peak memory", "not known here" if peak is None else _gigabytes(peak)
 
 
 def _requirements() -> list[Requirement]:

@@ -13,9 +13,11 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TextIO
 
 from cl_bench.contract.redaction import short_line
@@ -67,8 +69,10 @@ class Sender:
 
 def main() -> None:
     """Serve until the updates end, then leave."""
-    code = _serve(sys.stdin, _answers())
-    # Threads of a library that wait for a server would keep the process.
+    with TemporaryDirectory(prefix="cl-bench-tracker-", ignore_cleanup_errors=True) as folder:
+        tempfile.tempdir = folder  # wandb keeps one there that it would remove at exit
+        code = _serve(sys.stdin, _answers())
+    # Threads of a library that wait for a server would keep the process: it ends without an exit.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

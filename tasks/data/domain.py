@@ -109,7 +109,7 @@ def _unsolved(
         advice = "It has to score 1 there; else give a response that does in a column `solution`."
     return (
         f"By the verifier {verifier.name}, the solution {one_line(solution, 60)!r} of "
-        f"{table.place(item.number)} scores {score:g}. {advice}"
+        f"{table.place(item.number)} scores {score:.10g}. {advice}"
     )
 
 

@@ -50,11 +50,23 @@ def _same_formula(gold: str, text: str) -> bool:
 
 
 def _readings(text: str) -> list[list[Any]]:
+    """A text as LaTeX and as plain text, as far as it can be read so."""
     from math_verify import parse
 
-    forms = [text] if "$" in text or "\\boxed" in text else [f"${text}$", text]
-    found = (parse(form, parsing_timeout=None) for form in forms)
+    plain = parse(text, parsing_timeout=None)
+    if "$" in text or "\\boxed" in text:
+        return [plain] if plain else []
+    formula = parse(f"${text}$", parsing_timeout=None)
+    # In plain text math-verify takes the last number alone: 12 of "13, 12".
+    found = [formula] if formula and _several(formula[0]) else [formula, plain]
     return [reading for reading in found if reading]
+
+
+def _several(value: Any) -> bool:
+    """Whether a formula is several numbers: a set, a tuple or an interval."""
+    if not hasattr(value, "free_symbols") or getattr(value, "is_number", False):
+        return False
+    return len(value.args) > 1 and not value.free_symbols
 
 
 if __name__ == "__main__":

@@ -215,7 +215,7 @@ def a_figure() -> Figure:
 
 
 def a_drawing() -> Drawing:
-    return drawing(a_figure())
+    return drawing(a_figure)
 
 
 def test_the_html_is_one_file_that_loads_nothing_and_runs_nothing() -> None:
@@ -381,3 +381,14 @@ def test_drawings_have_the_same_bytes_every_time() -> None:
     assert b"<dc:date>" not in drawn["10-distillation"].svg
     picture = [Picture("10-distillation", "a line")]
     assert "![a line](claims/10-distillation.png)" in markdown(picture, "claims")
+
+
+def test_a_figure_that_cannot_be_drawn_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(*_: object) -> Figure:
+        raise ZeroDivisionError("division by zero")
+
+    first, second = claims(9, 10)
+    chosen = [replace(first, figure=lambda *_: a_figure()), replace(second, figure=broken)]
+    assert list(draw_figures(chosen, Data([]), PLAN)) == [first.figure_name]
+    (said,) = caplog.messages
+    assert "10-distillation is not drawn (ZeroDivisionError: division by zero)" in said

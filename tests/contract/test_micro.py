@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cl_bench.contract.micro import Slip, micro_domain, verify
+from cl_bench.contract.micro import INDEX_WORDS, MicroDomain, Slip, micro_domain, verify
 from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.task import SPLITS, FeedbackLevel, Problem, hashed_rng
 
@@ -137,6 +139,7 @@ def test_feedback_levels_tell_as_much_as_they_promise() -> None:
             "wrong at step 3 : g doubles , not g flips",
         ),
         ("order left ; one g adds 5 : 4 -> 9 ; answer 9", "slip at step 2 : one f adds 5"),
+        ("order left ; two f adds 5 : 4 -> 9 ; answer 9", "slip at step 2 : one f adds 5"),
         ("order left ; answer 9", "wrong at step 2 : f adds 5"),
         ("order left", "wrong at step 2 : f adds 5"),
         ("", "wrong at step 1 : order left"),
@@ -186,7 +189,6 @@ def test_what_follows_a_right_answer_is_named() -> None:
             "down skips",
             "physics : wrong at step 2 : down takes , not down skips",
         ),
-        (PHYSICS, "up adds", "up takes", "physics : slip at step 1 : one up adds"),
         (
             FACTS,
             "lib goes 2",
@@ -248,3 +250,44 @@ def test_careless_work_under_the_true_rules_is_never_taught_a_rival(name: str) -
         slips += " : slip at step " in verdict.feedback
         assert ", not" not in verdict.feedback
     assert slips > 10
+
+
+def test_what_holds_under_every_convention_is_not_taught_as_a_rule() -> None:
+    gold = PHYSICS.solution
+    assert feedback(PHYSICS, "") == "physics : wrong at step 1 : lok is 3"
+    wrong = "one up takes : lok is 3 : 4 -> 1 ; answer 1"
+    assert feedback(PHYSICS, wrong) == "physics : slip at step 1 : 4 -> 7"
+    other = gold.replace("one up adds", "two up adds").replace("answer 0", "answer 5")
+    assert feedback(PHYSICS, other) == "physics : slip at step 3 : answer 0"
+
+
+@given(st.sampled_from(NAMES), st.sampled_from(SETTINGS), st.integers(0, 20), st.randoms())
+def test_feedback_names_only_rules_of_the_convention_and_no_rival_among_them(
+    name: str, setting: str, seed: int, random: Random
+) -> None:
+    task = micro_domain(name).task(seed=seed, setting=setting, feedback="step")
+    (problem,) = task.problems("train", 1, random.randrange(50))
+    verdict = task.verify(problem, falsified(micro_domain(name), problem.solution, random))
+    if verdict.score == 1:
+        return
+    _, what, *said = verdict.feedback.split(" : ")
+    kind, _, step = what.partition(" at step ")
+    gold = [*problem.solution.split(" ; "), f"answer is {problem.answer}"]
+    if kind == "wrong":
+        rule, _, rival = said[0].partition(" , not ")
+        assert rule in task.rules() or said == gold[-1:]
+        assert rival not in task.rules()
+    else:
+        assert kind == "slip"
+        assert said[0] in gold[int(step) - 1].split(" : ")
+        bare = said[0].partition(" ")[2] if said[0].split()[0] in INDEX_WORDS else said[0]
+        work = ("->", "<", ">", "check ", "answer ")
+        assert bare in task.rules() or any(sign in bare for sign in work)
+
+
+def falsified(domain: MicroDomain, solution: str, random: Random) -> str:
+    """A solution in which some words are others: of rules, indices, results, or none at all."""
+    rules = [f"{key} {value}" for key, values in domain.meanings.items() for value in values]
+    words = [*" ".join(rules).split(), *INDEX_WORDS, "up", "7", "", ";", ":"]
+    changed = [random.choice(words) if random.random() < 0.1 else w for w in solution.split()]
+    return " ".join([*changed[: random.randrange(1, len(changed) + 1)], "; answer none"])

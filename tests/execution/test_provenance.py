@@ -108,7 +108,7 @@ def test_missing_git_does_not_raise(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert provenance()["git_commit"] is None
 
 
-def test_source_hash_names_the_code_however_it_is_installed(tmp_path: Path) -> None:
+def testsource_hash_names_the_code_however_it_is_installed(tmp_path: Path) -> None:
     root = Path(cl_bench.execution.provenance.__file__).parents[2]
     if not (root / "tasks").is_dir():  # an installed copy: its packages lie in one another
         root = tmp_path / "checkout"

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -131,6 +137,51 @@ def test_written_figures_are_png_files_of_the_run(make_run: MakeRun) -> None:
         assert width > height > 400
     assert sorted((directory.path / "figures").iterdir()) == sorted(written)
     assert write_figures(directory) == written
+
+
+def test_the_users_own_settings_of_matplotlib_change_nothing(make_run: MakeRun) -> None:
+    directory = make_run(TWO, rising)
+    before = [path.read_bytes() for path in write_figures(directory)]
+    own: Any = {
+        "text.usetex": True,
+        "axes.unicode_minus": False,
+        "savefig.bbox": "tight",
+        "font.size": 20,
+    }
+    with rc_context(own):
+        assert [path.read_bytes() for path in write_figures(directory)] == before
+
+
+def test_a_backend_that_is_not_installed_changes_nothing(make_run: MakeRun, tmp_path: Path) -> None:
+    directory, elsewhere = make_run(TWO, rising), "module://no_such_package.backend"
+    before = [path.read_bytes() for path in write_figures(directory)]
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\n")
+    code = (
+        "import os, sys; from cl_bench.api import Run\n"
+        f"assert len(Run(sys.argv[1]).write_figures()) == {len(before)}\n"
+        f"assert os.environ['MPLBACKEND'] == {elsewhere!r}"  # the user's own process keeps it
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, str(directory.path)],
+        env=os.environ | {"MPLBACKEND": elsewhere, "MATPLOTLIBRC": str(tmp_path)},
+        check=True,
+    )
+    figures = directory.path / "figures"
+    names = ("accuracy.png", "accuracy-kl.png", "rollouts.png")
+    assert [(figures / name).read_bytes() for name in names] == before
+
+
+def test_a_figure_that_cannot_be_drawn_is_a_warning(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> Figure:
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr("cl_bench.report.figures.accuracy_kl_figure", broken)
+    written = write_figures(make_run(TWO, rising))
+    assert [path.name for path in written] == ["accuracy.png", "rollouts.png"]
+    (said,) = caplog.messages
+    assert "accuracy-kl.png is not drawn (RuntimeError: no room)" in said
 
 
 def test_run_without_evaluations_has_no_figures(make_run: MakeRun) -> None:

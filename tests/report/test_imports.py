@@ -26,7 +26,7 @@ def imported(code: str, *unwanted: str) -> str:
     ("modules", "unwanted"),
     [
         ("cl_bench.report.leaderboard, cl_bench.report.summary", HEAVY),
-        ("cl_bench.report.figures, cl_bench.report.page.build", ("torch", "matplotlib.pyplot")),
+        ("cl_bench.report.figures, cl_bench.report.page.build", HEAVY),
         ("cl_bench.gate.regression, cl_bench.gate.write_data", HEAVY),
     ],
 )

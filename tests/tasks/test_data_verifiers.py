@@ -114,6 +114,13 @@ def test_the_answers_choose_the_verifier(answers: list[Any], chosen: str, domain
         ),
         (
             NUMBERS,
+            "?verifier=math",
+            "107",
+            ["107", "107.0", "x = 107", "answer: 107 kg", "$107$"],
+            ["13, 107", "107, 13", "13 or 107", "(13, 107)", "[13, 107]", "$13, 107$", "108"],
+        ),
+        (
+            NUMBERS,
             "?pattern=" + quote("^{answer}( kg)?$"),
             "107",
             ["107 kg", "answer: 107"],

@@ -1,10 +1,16 @@
-"""Figures: the style that all of them share, and files with the same bytes for the same data."""
+"""Figures: the style that all of them share, and files with the same bytes for the same data.
+
+matplotlib is imported when a figure is drawn, and what the user's own settings of it say (a backend
+of a notebook, LaTeX, fonts) holds for no figure of the suite.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -37,9 +43,11 @@ STYLE: Any = {
     "legend.frameon": False,
     "lines.linewidth": 1.7,
     "lines.markersize": 4.5,
+    "svg.hashsalt": "cl-bench",
     "text.parse_math": False,
 }
-"""Settings of matplotlib under which every figure of the suite is drawn."""
+"""Settings of matplotlib under which every figure of the suite is drawn; all others are its
+defaults."""
 
 
 @dataclass(frozen=True)
@@ -50,22 +58,62 @@ class Drawing:
     svg: bytes
 
 
-def drawing(figure: Figure) -> Drawing:
-    """Both files of a figure."""
-    return Drawing(*saved(figure, "png", "svg"))
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Inside, matplotlib is imported and has the settings of the suite alone."""
+    _import_matplotlib()
+    from matplotlib import rc_context, rcdefaults, rcParams
+
+    with rc_context():
+        rcdefaults()
+        rcParams.update(STYLE)
+        yield
 
 
-def saved(figure: Figure, *kinds: str) -> list[bytes]:
-    """The figure as files of these kinds, `png` or `svg`, laid out once for all of them.
+@contextmanager
+def sheet(height: float) -> Iterator[Figure]:
+    """A figure 8 inches wide, in inches so high; draw inside the `with`."""
+    with own_style():
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(8.0, height))
+        FigureCanvasAgg(figure)
+        yield figure
+
+
+def _import_matplotlib() -> None:
+    """Import it whatever MPLBACKEND names.
+
+    matplotlib cannot be imported with a backend that is not installed, such as a notebook's in a
+    process that the notebook starts. One that is installed is the user's after this, too.
+    """
+    backend = None if "matplotlib" in sys.modules else os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib as mpl
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+    if backend:
+        with suppress(ValueError):
+            mpl.rcParams["backend"] = backend
+
+
+def drawing(make: Callable[[], Figure]) -> Drawing:
+    """Both files of the figure that `make` returns."""
+    return Drawing(*saved(make, "png", "svg"))
+
+
+def saved(make: Callable[[], Figure], *kinds: str) -> list[bytes]:
+    """The figure that `make` returns as files of these kinds, `png` or `svg`, laid out once for all
+    of them.
 
     They name no time, and ids follow from the content. Labels are text and never maths, whatever
     names they hold; a character that the font lacks is a box, and labels that leave no room
     overlap.
     """
-    from matplotlib import rc_context
-
-    options: Any = {"svg.hashsalt": "cl-bench", "text.parse_math": False}
-    with rc_context(options), any_text():
+    with own_style(), any_text():
+        figure = make()
         shown = _laid_out(figure)
         return [_file(figure, kind, shown) for kind in kinds]
 

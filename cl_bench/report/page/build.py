@@ -54,7 +54,7 @@ def draw(boards: Iterable[DrawnBoard]) -> tuple[dict[str, Drawing], list[RunProb
         for what, make in board_figures(board):
             name = f"{board.anchor}.{what}"
             try:
-                found[name] = drawing(make())
+                found[name] = drawing(make)
             except Exception as error:  # noqa: BLE001 a page without one figure is better than none
                 problems.append(RunProblem(Path(name), UNDRAWN, f"{type(error).__name__}: {error}"))
     return found, problems

@@ -1,7 +1,4 @@
-"""The parts that figure files of boards share: sheets, curves, labels, legends.
-
-matplotlib is imported when a figure is drawn.
-"""
+"""The parts that figure files of boards share: sheets, curves, labels, legends."""
 
 from __future__ import annotations
 
@@ -10,7 +7,8 @@ from contextlib import contextmanager
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.report.blocks.drawings import STYLE, any_text
+from cl_bench.report.blocks import drawings
+from cl_bench.report.blocks.drawings import any_text
 from cl_bench.report.blocks.look import Look
 from cl_bench.report.page.bands import Band
 from cl_bench.report.page.board_record import Seen
@@ -32,13 +30,7 @@ _LEGEND_HEIGHT = 0.4
 @contextmanager
 def sheet(rows: int, columns: int, height: float, **options: Any) -> Iterator[tuple[Figure, Any]]:
     """A figure 8 inches wide, and its panels, shape (rows, columns); draw inside the `with`."""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with rc_context(STYLE):
-        figure = Figure(figsize=(8.0, height))
-        FigureCanvasAgg(figure)
+    with drawings.sheet(height) as figure:
         yield figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 

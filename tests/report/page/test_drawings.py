@@ -86,7 +86,7 @@ def test_every_panel_of_three_domains_has_its_axes_labelled(tmp_path: Path) -> N
     stages = (("math", 20), ("code", 20), ("facts", 20))
     write_run(tmp_path / "a", stages=stages)
     made = figure(board(tmp_path), "accuracy")
-    drawing(made)
+    drawing(lambda: made)
     assert [axes.get_title()[12:] for axes in made.axes] == ["math", "code", "facts"]
     first, second, third = made.axes
     shown = [axes.xaxis.get_tick_params()["labelbottom"] for axes in made.axes]
