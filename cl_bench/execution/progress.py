@@ -12,7 +12,7 @@ from rich.progress import Progress as Bar
 from cl_bench.contract.answers import MANY_CUT_OFF
 from cl_bench.contract.text import abbreviated, printable
 from cl_bench.metrics.quantities import percent
-from cl_bench.store.views import is_stream_row
+from cl_bench.store.rows import is_stream_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

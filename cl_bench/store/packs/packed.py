@@ -23,6 +23,7 @@ from cl_bench.store.packs.layout import (
     PACK_VERSION,
     member,
 )
+from cl_bench.store.rows import require_columns, with_nulls
 from cl_bench.store.run_directory import require_unedited, require_version
 from cl_bench.store.schema import SCHEMA_VERSION, TABLES
 
@@ -88,13 +89,10 @@ class PackedRun:
             return schema.empty_table()
         try:
             content = container.decoded(hashed(self.path, member(name), self.contents))
+            require_columns(name, content.schema)
         except ValueError as error:
             raise container.no_pack(self.path, f"cannot be read: {error}", member(name)) from error
-        if not content.schema.equals(schema):
-            columns = printable(", ".join(content.schema.names), 300)
-            reason = f"has other columns or types than those of its schema version: {columns}"
-            raise container.no_pack(self.path, reason, member(name))
-        return content.cast(schema)
+        return with_nulls(content, schema)
 
 
 def hashed(path: Path, name: str, contents: Mapping[str, Any]) -> bytes:
