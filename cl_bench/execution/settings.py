@@ -77,7 +77,12 @@ class RunConfig:
         "How much the verifier tells the prompt optimiser: none, answer, step or full.",
         choices=FEEDBACK_LEVELS,
     )
-    announced: bool = setting(False, "Whether the learner is told where a task ends.", option=False)
+    announced: bool = setting(
+        False,
+        "Whether the learner is told where a task ends; on the command line `--boundaries "
+        "announced`.",
+        option=False,
+    )
     eval_every: int = setting(
         20, "Training steps between evaluations; stage ends are always evaluated.", COUNTS
     )

@@ -16,6 +16,7 @@ import torch
 from cl_bench.api import Run, run
 from cl_bench.contract.micro import MicroDomain, Slip, micro_domain, verify
 from cl_bench.contract.prompts import REFLECTION_PROMPT, chat, instructions
+from cl_bench.contract.registry import COMPARED_LEARNERS, LEARNERS
 from cl_bench.contract.task import Problem, hashed_rng
 from cl_bench.contract.validation import COUNTS, SEEDS, whole_number
 from cl_bench.metrics.stats.proportions import wilson
@@ -78,14 +79,15 @@ def evaluate_model(model: str, *, n: int = 512, seed: int = 1) -> ModelCard:
 
 
 def evaluate_learners(model: str, *, seed: int = 1) -> ModelCard:
-    """The card of what `prompt` and `rl` reach on the model after one default stage of each domain.
+    """Return the card of what learners of one channel reach in one default stage of each domain.
 
     One run each, at the suite's default budget; n counts responses to the stage's test problems.
     """
+    compared = {name: LEARNERS.load(name).channels for name in COMPARED_LEARNERS}
     cells = []
     with TemporaryDirectory() as folder:
         for domain in DOMAINS:
-            for learner in ("prompt", "rl"):
+            for learner in (name for name, channels in compared.items() if len(channels) == 1):
                 finished = run(
                     domain, learner, model=model, seed=seed, out=f"{folder}/{domain}-{learner}"
                 )
