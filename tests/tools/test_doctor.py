@@ -73,7 +73,7 @@ def test_a_problem_makes_the_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(10, 10, 1_000))
     result = CliRunner().invoke(app, ["doctor"])
     assert result.exit_code == 1
-    assert "problem: 0.0 GiB of disk are free" in result.stdout
+    assert "problem: 1.0 kB of disk are free" in result.stdout
     assert "cannot work until" in result.stdout
 
 
