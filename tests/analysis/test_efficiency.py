@@ -15,9 +15,8 @@ from cl_bench.analysis.run_values import Axis
 from cl_bench.metrics.stats.ranks import Ranks
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import BoardRow
-from cl_bench.report.leaderboard import leaderboard_of
 from cl_bench.store.run_tables import open_run
-from tests.report.synthetic_runs import reason, rising, value, write_run
+from tests.report.synthetic_runs import leaderboard_of, reason, rising, value, write_run
 
 TRAINING, ALL = "sample_efficiency", "sample_efficiency_rollouts"
 
@@ -33,7 +32,7 @@ def slow(step: int, domain: str, prompt: str) -> float:
 
 
 def table(folder: Path) -> tuple[dict[str, BoardRow], str | None]:
-    (board,) = leaderboard_of([folder]).boards
+    (board,) = leaderboard_of(folder).boards
     return {row.label: row for row in board.rows}, board.reference
 
 

@@ -127,7 +127,7 @@ def _inline(part: page.Inline) -> str:
     match part:
         case page.Mark(text, sign, kind):
             return f'<strong class="verdict {kind}">{sign} {escaped(text)}</strong>'
-        case page.Code(text):
+        case page.CodeSpan(text):
             return f"<code>{escaped(text)}</code>"
         case page.Strong(text):
             return f"<strong>{escaped(text)}</strong>"
