@@ -122,7 +122,7 @@ class Asked:
 
     @property
     def texts(self) -> dict[str, Any]:
-        """How the stream was asked for: `stream`, `steps` and `setting`."""
+        """The options that asked for the stream: `stream`, `steps` and `setting`."""
         return {
             "stream": self.given.get("stream", DEFAULT_STREAM),
             "steps": self.given.get("steps"),
@@ -130,7 +130,7 @@ class Asked:
         }
 
     def default_out(self) -> Path:
-        """Where the run would be written."""
+        """Return the path where the run would be written."""
         return default_out(self.texts["stream"], self.config.learner, self.config.seed)
 
     def toml(self) -> str:
@@ -208,7 +208,7 @@ def start(
 
 
 def _notes(asked: Asked) -> list[str]:
-    """What a user should know of the settings when a run begins, a line each."""
+    """Return notes on the settings for the user of a run that begins, a line each."""
     course, config = asked.stream, asked.config
     lines = []
     if reflection_lm(config.learning).kind == "digest" and config.feedback in ("none", "answer"):

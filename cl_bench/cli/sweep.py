@@ -94,7 +94,7 @@ def how_many(jobs: int | None) -> int:
 
 
 def teller(quiet: bool) -> Callable[[str], None]:
-    """Where a sweep's progress goes: to stderr, or nowhere."""
+    """Return the function that tells a sweep's progress: on stderr, or nowhere."""
     return (lambda _: None) if quiet else say
 
 

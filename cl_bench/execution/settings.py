@@ -177,7 +177,7 @@ def names_of(learner: str) -> set[str]:
 
 
 def require_settings(options: Iterable[str], *learners: str) -> None:
-    """Raise `UsageError` for the first option that is no setting of a run with any of them."""
+    """Raise `UsageError` for the first option that is not a setting of a run with any of them."""
     known = {name for learner in learners for name in names_of(learner)}
     for name in options:
         if name not in known:

@@ -202,7 +202,7 @@ def rows_of_group(group: Group) -> tuple[list[Runs], list[RunProblem]]:
 
 
 def notes_elsewhere(group: Group, others: Sequence[Group]) -> list[str]:
-    """Why runs on streams of the same name are not ranked here; the nearest first."""
+    """Return why runs on streams of the same name are not ranked here; the nearest first."""
     notes = [f"Runs of the same key are ranked apart: {line}" for line in group.apart]
     alike: dict[tuple[str, ...], list[Group]] = {}
     for other in others:

@@ -121,7 +121,7 @@ def _versions() -> Iterator[Finding]:
 
 
 def _extras() -> Iterator[Finding]:
-    """Which optional groups of packages are complete; a missing one is not a problem."""
+    """Yield which optional groups of packages are complete; a missing one is not a problem."""
     for extra in sorted(metadata("cl-bench").get_all("Provides-Extra") or ()):
         names = [
             item.name
@@ -174,7 +174,7 @@ def _disk(results: Path) -> Iterator[Finding]:
     yield "runs go to", str(results.absolute())
     yield "free", BYTES.text(free)
     if not home.is_dir() or not os.access(home, os.W_OK | os.X_OK):
-        what = f"{home} is no folder that you may write to"
+        what = f"{home} is not a folder that you may write to"
         yield Trouble(what, "cl-bench run --out FOLDER_OF_YOURS/NAME")
     elif free < DISK_NEEDED:
         what = f"{BYTES.text(free)} of disk are free, a run needs {BYTES.text(DISK_NEEDED)}"
@@ -189,7 +189,7 @@ def _hub() -> Iterator[Finding]:
 
 
 def _named() -> Iterator[Finding]:
-    """Which models with a short name are here, and whether the others can be fetched."""
+    """Yield which models with a short name are here, and whether the others can be fetched."""
     from cl_bench.model.fetching import cache_folder
     from cl_bench.model.named import MODELS
 

@@ -79,7 +79,7 @@ def test_a_problem_makes_the_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_file_in_the_place_of_the_results_folder_is_a_problem() -> None:
     Path("results").write_text("")
-    assert "is no folder that you may write to" in whats(examine())
+    assert "is not a folder that you may write to" in whats(examine())
 
 
 def test_a_damaged_embedded_model_is_a_problem_and_no_exception(

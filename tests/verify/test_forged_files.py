@@ -255,7 +255,7 @@ def test_the_command_names_file_row_and_reason_and_goes_on(
     )
     assert f"{EVALUATIONS}: row {number} (step 2, math, stream, easy, learner, trained)" in lines[1]
     assert "b.zip" in lines[2]
-    assert "no zip file" in lines[3]
+    assert "not a zip file" in lines[3]
     assert lines[4].startswith("fine")
     assert "c.zip" in lines[4]
     assert lines[-1] == "3 verified, 2 with findings."

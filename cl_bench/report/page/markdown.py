@@ -83,7 +83,7 @@ def _board(drawn: DrawnBoard, title: str, drawings: Mapping[str, Drawing]) -> It
 
 
 def _undefined(drawn: DrawnBoard) -> Iterator[str]:
-    """Why values are missing: a line for every metric and reason, with its rows."""
+    """Return a line for every metric and reason why a value is missing, with its rows."""
     rows: dict[tuple[str, str], list[str]] = {}
     for row, look in zip(drawn.board.rows, drawn.looks, strict=True):
         for name, column in drawn.board.columns.items():

@@ -105,9 +105,9 @@ def hashed(path: Path, name: str, contents: Mapping[str, Any]) -> bytes:
 
 
 def _contents(path: Path, names: frozenset[str]) -> Mapping[str, Any]:
-    """What pack.json says, if it fits the members that are there."""
+    """Return the content of pack.json; raise `RunDirectoryError` if it does not fit the members."""
     if PACK not in names:
-        raise container.no_pack(path, "is missing, so this is no packed run", PACK)
+        raise container.no_pack(path, "is missing, so this is not a packed run", PACK)
     contents = _json(path, PACK, container.read(path, PACK))
     version = contents.get("pack_version")
     if version != PACK_VERSION:
@@ -149,7 +149,7 @@ def _json(path: Path, name: str, content: bytes) -> dict[str, Any]:
         )
     except (ValueError, RecursionError) as error:
         reason = printable(str(error), 200)
-        raise container.no_pack(path, f"is no whole JSON ({reason})", name) from error
+        raise container.no_pack(path, f"is not whole JSON ({reason})", name) from error
     if not isinstance(found, dict):
         raise container.no_pack(path, "holds no object", name)
     return found
@@ -163,4 +163,4 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a number of JSON")
