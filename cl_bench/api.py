@@ -9,10 +9,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.contract.errors import require_posix, unknown
+from cl_bench.contract.errors import UsageError, require_posix, unknown
 from cl_bench.contract.registry import DEFAULT_LEARNER, DOMAINS, LEARNERS
 from cl_bench.contract.settings import settings_of
 from cl_bench.contract.task import Referenced
+from cl_bench.contract.text import printable
 from cl_bench.contract.validation import a_text
 from cl_bench.execution.presets import preset_of
 from cl_bench.execution.progress import Progress, Quiet
@@ -93,7 +94,8 @@ def run(  # noqa: PLR0913 - the options that nearly every call has, by name
     """Run `learner` on `stream` and return the finished run.
 
     `steps` and `setting` replace those of every stage. `options` are any settings of the run, its
-    evaluation or the learner (`eval_every=60`, `items=128`, `population=8`, …: docs/settings.md).
+    evaluation or the learner (`eval_every=60`, `items=128`, `population=8`, …: docs/settings.md);
+    one of them may be `learner_options`, a mapping of options that have to be the learner's.
     What is not given comes from the file `config`, then from the preset asked for, then from the
     model's, and else is the default. `record` is the file to record calls to a reflection LM in (by
     default the run's own reflections.jsonl), `replay` the file or run directory to answer them
@@ -120,7 +122,7 @@ class Asked:
 
     @property
     def texts(self) -> dict[str, Any]:
-        """How the stream was asked for: `stream`, `steps` and `setting`."""
+        """The options that asked for the stream: `stream`, `steps` and `setting`."""
         return {
             "stream": self.given.get("stream", DEFAULT_STREAM),
             "steps": self.given.get("steps"),
@@ -128,7 +130,7 @@ class Asked:
         }
 
     def default_out(self) -> Path:
-        """Where the run would be written."""
+        """Return the path where the run would be written."""
         return default_out(self.texts["stream"], self.config.learner, self.config.seed)
 
     def toml(self) -> str:
@@ -149,7 +151,19 @@ def resolve(
     """
     from cl_bench.contract.stream_names import stream
 
-    found = {} if config is None else read_run_file(Path(a_text("config", config)))
+    if not isinstance(learner_options, Mapping):
+        raise UsageError(
+            f"learner_options is {printable(repr(learner_options), 100)}, but must be a mapping of "
+            "the learner's settings, such as {'problems_per_step': 16}."
+        )
+    asked = options.get("learner")
+    found = (
+        {}
+        if config is None
+        else read_run_file(
+            Path(a_text("config", config)), None if asked is None else a_text("learner", asked)
+        )
+    )
     given = {**found, **learner_options, **options}
     learner = a_text("learner", {**found, **options}.get("learner", DEFAULT_LEARNER))
     own = [item.name for item in settings_of(LEARNERS.load(learner).config) if item.rule.option]
@@ -195,7 +209,7 @@ def start(
 
 
 def _notes(asked: Asked) -> list[str]:
-    """What a user should know of the settings when a run begins, a line each."""
+    """Return notes on the settings for the user of a run that begins, a line each."""
     course, config = asked.stream, asked.config
     lines = []
     if reflection_lm(config.learning).kind == "digest" and config.feedback in ("none", "answer"):

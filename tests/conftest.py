@@ -10,6 +10,7 @@ import venv
 from collections.abc import Callable, Iterator
 from dataclasses import make_dataclass
 from hashlib import sha256
+from importlib import invalidate_caches
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import TYPE_CHECKING, Any
@@ -129,6 +130,32 @@ def unpacked(tmp_path: Path) -> Callable[..., Path]:
         return home
 
     return unpack
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Makes packages with plug-ins, as pip would have left them: `install(name, entry points,
+    version)`. What they offer is imported from modules in `tmp_path`."""
+    from cl_bench.contract import plugins
+
+    def search_again() -> None:
+        invalidate_caches()  # importlib's own, which go by a folder's time and may miss a change
+        plugins.installed.cache_clear()
+
+    def call(distribution: str, entry_points: str, version: str = "1.2") -> None:
+        folder = tmp_path / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        folder.mkdir()
+        metadata = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        (folder / "METADATA").write_text(metadata)
+        (folder / "entry_points.txt").write_text(entry_points)
+        search_again()
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield call
+    monkeypatch.undo()
+    search_again()
+    for module in tmp_path.glob("*.py"):
+        sys.modules.pop(module.stem, None)
 
 
 @pytest.fixture(scope="module")

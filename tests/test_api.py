@@ -1,4 +1,4 @@
-"""Where a run goes when nobody says."""
+"""The suite from Python: where a run goes when nobody says, and what a call refuses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+import cl_bench
 from cl_bench.api import default_out
+from cl_bench.contract.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -26,3 +28,9 @@ def test_a_runs_folder_is_one_safe_name_below_results(
     assert out == Path("results") / name
     out.mkdir(parents=True)
     assert default_out(stream, learner, 3) == Path("results") / f"{name}.2"
+
+
+@pytest.mark.parametrize("given", [3, "population=8", None])
+def test_a_learners_options_have_to_be_a_mapping(given: object) -> None:
+    with pytest.raises(UsageError, match=r"learner_options is .*, but must be a mapping"):
+        cl_bench.run(learner_options=given)

@@ -64,7 +64,7 @@ class Key:
     """The model by the name that the run was given."""
 
     def differences(self, other: Key) -> list[str]:
-        """Why runs of the two are not compared, a line each; empty if they are equal."""
+        """Return why runs of the two are not compared, a line each; empty if they are equal."""
         return [f"{what} {mine} against {theirs}" for what, mine, theirs in self._unequal(other)]
 
     def differing(self, other: Key) -> tuple[str, ...]:

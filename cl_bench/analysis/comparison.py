@@ -127,7 +127,7 @@ def _require_one(path: Path, entries: list[RunEntry]) -> None:
 
 
 def why_not(first: Side, second: Side) -> list[str]:
-    """Why the two are not compared, a line each; empty when they compare."""
+    """Return why the two are not compared, a line each; empty when they compare."""
     one, other = (next(iter(side.entries.values())).setup.key for side in (first, second))
     shared = [seed for seed in first.entries if seed in second.entries]
     items = (other_items(first.entries[seed].setup, second.entries[seed].setup) for seed in shared)

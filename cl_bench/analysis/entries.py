@@ -109,7 +109,7 @@ def _curve(measured: Measured, axis: Axis) -> tuple[Array, Array]:
 
 
 def _ended(manifest: Mapping[str, Any]) -> tuple[Status, str]:
-    """How the run ended, and why; a status that no run writes is a failure."""
+    """Return the run's status and the reason for it; a status that no run writes is a failure."""
     given = manifest["status"]
     status: Status | None = next((s for s in STATUSES if s == given and s != "missing"), None)
     if status is None:

@@ -68,6 +68,6 @@ def _value(metric: Metric, acc_I_J: NDArray[np.float64]) -> float | Undefined:
         number = isinstance(value, Real) and not isinstance(value, bool)
         if number and isfinite(float(value)):
             return float(value)
-        return Undefined(one_line(f"gave {value!r}, which is no finite number"))
+        return Undefined(one_line(f"gave {value!r}, which is not a finite number"))
     except Exception as error:  # noqa: BLE001 - foreign code
         return Undefined(one_line(f"raised {type(error).__name__}: {error}"))

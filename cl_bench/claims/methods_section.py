@@ -18,7 +18,7 @@ from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import (
     Block,
-    Code,
+    CodeSpan,
     Folded,
     Heading,
     Inline,
@@ -163,7 +163,8 @@ def _not_done(runs: pd.DataFrame) -> Iterator[Block]:
     if left.empty:
         return
     rows: list[list[Inline]] = [
-        [Code(row["cell"]), row["status"], shown(row["reason"])] for row in left.to_dict("records")
+        [CodeSpan(row["cell"]), row["status"], shown(row["reason"])]
+        for row in left.to_dict("records")
     ]
     columns = ("run", "status", "reason")
     yield Folded(f"Runs that are not done ({len(left)})", [Table("", columns, rows)])

@@ -13,6 +13,7 @@ from cl_bench.cli.console import echo
 from cl_bench.cli.options import Jobs, Quiet, assigned, ending, of_settings, with_settings
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.redaction import say
+from cl_bench.contract.registry import COMPARED_LEARNERS
 from cl_bench.contract.text import printable
 from cl_bench.execution.settings import RunConfig
 
@@ -30,7 +31,7 @@ _MOST_SEEDS = 1000
 @with_settings(of_settings(RunConfig, "model"))
 def sweep(
     streams: Annotated[str, Option(help="Names, as in math-to-code,paper.")] = "math-to-code",
-    learners: Annotated[str, Option(help="Names, as in rl,prompt,fst.")] = "rl,prompt,fst",
+    learners: Annotated[str, Option(help="Names joined by commas.")] = ",".join(COMPARED_LEARNERS),
     seeds: Annotated[str, Option(help="Seeds, as in 0-2 or 0,5.")] = "0-2",
     steps: Annotated[int | None, Option(help="Training steps per stage (the stream's).")] = None,
     options: Annotated[
@@ -52,7 +53,7 @@ def sweep(
 
     cells = grid(
         words("--streams", streams, "math-to-code,paper"),
-        words("--learners", learners, "rl,fst"),
+        words("--learners", learners, ",".join(COMPARED_LEARNERS)),
         seeds_in(seeds),
         steps=steps,
         model=given["model"],
@@ -94,7 +95,7 @@ def how_many(jobs: int | None) -> int:
 
 
 def teller(quiet: bool) -> Callable[[str], None]:
-    """Where a sweep's progress goes: to stderr, or nowhere."""
+    """Return the function that tells a sweep's progress: on stderr, or nowhere."""
     return (lambda _: None) if quiet else say
 
 

@@ -57,6 +57,9 @@ def learner_fault(found: Any, _name: str) -> str:
     channels: object = found.channels
     if not isinstance(channels, tuple) or not channels or not set(channels) <= set(CHANNELS):
         return f"its channels are {found.channels!r}, but must be among {', '.join(CHANNELS)}"
+    label: object = found.label
+    if not isinstance(label, str):
+        return f"its label is {label!r}, but must be a text"
     return _config_fault(found.config)
 
 

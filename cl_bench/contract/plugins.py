@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module, invalidate_caches
+from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import Any
 
@@ -84,17 +84,12 @@ class Plugin:
 
 def discovered(group: str) -> Mapping[str, Plugin]:
     """Return the plug-ins of a group by full name, sorted; installed packages are read once."""
-    return _discovered().get(group, {})
-
-
-def search_again() -> None:
-    """Forget what was found, for a session in which a package was installed meanwhile."""
-    invalidate_caches()  # importlib's own, which go by a folder's time and may miss a change
-    _discovered.cache_clear()
+    return installed().get(group, {})
 
 
 @cache
-def _discovered() -> dict[str, dict[str, Plugin]]:
+def installed() -> Mapping[str, Mapping[str, Plugin]]:
+    """Return the plug-ins of all groups, by group and full name."""
     found: dict[str, list[Plugin]] = {group: [] for group in GROUPS}
     owners: dict[str, Distribution] = {}
     for owner in distributions():

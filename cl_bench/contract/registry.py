@@ -196,3 +196,5 @@ DEFAULT_LEARNER = "fst"
 """The learner of a run that names none."""
 REFERENCE_LEARNER = "rl"
 """The learner whose accuracy others are timed to reach, and that probes plasticity."""
+COMPARED_LEARNERS = (REFERENCE_LEARNER, "prompt", DEFAULT_LEARNER)
+"""The learners of a sweep that names none: parameters alone, prompts alone, and both."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from cl_bench.contract.errors import unknown
 from cl_bench.contract.validation import (
@@ -28,6 +28,7 @@ from cl_bench.contract.validation import (
 
 Value = TypeVar("Value")
 _RULE = "cl_bench"
+_TYPES = "of type int, float, bool or str"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,15 @@ def setting(
     """Return a dataclass field whose number must lie within `bounds`, its text among `choices`.
 
     Without bounds a whole number is a count, from 1, and a number a rate, above 0. As with
-    `dataclasses.field`, the type that is declared is the value's and not the field's.
+    `dataclasses.field`, the type that is declared is the value's and not the field's: `int`,
+    `float`, `bool`, `str` or a `Literal` of texts. Raises `TypeError` for a default of another
+    type, `settings_of` for another declaration.
     """
+    if not isinstance(default, int | float | str):
+        raise TypeError(
+            f"the default of a setting is {default!r}, but must be {_TYPES}; let a value such as "
+            "0 or 'none' stand for none"
+        )
     rule = Rule(says, bounds, tuple(choices), option)
     made: Any = field(default=default, metadata={_RULE: rule})
     return cast(Value, made)
@@ -104,13 +112,17 @@ class Setting:
 
 
 def settings_of(config: Any) -> Iterator[Setting]:
-    """Yield the settings of a dataclass or of one of its instances, in the order of fields."""
+    """Yield the settings of a dataclass or of one of its instances, in the order of fields.
+
+    Raises `TypeError` for a setting of a type that none may have.
+    """
     of = config if isinstance(config, type) else type(config)
     types = get_type_hints(of)
     for item in fields(of):
         if _RULE in item.metadata:
             default: Any = item.default
-            yield Setting(item.name, _plain(types[item.name]), default, item.metadata[_RULE])
+            kind = _plain(types[item.name], f"{of.__name__}.{item.name}")
+            yield Setting(item.name, kind, default, item.metadata[_RULE])
 
 
 def settle(config: object) -> None:
@@ -129,18 +141,25 @@ def those_of(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     return {item.name: options[item.name] for item in settings_of(config) if item.name in options}
 
 
-def _plain(of: Any) -> type:
-    """Return the type of a setting; a `Literal` counts as a text."""
-    return of if isinstance(of, type) else str
+def _plain(declared: Any, where: str) -> type:
+    """Return the type of a setting; a `Literal` of texts counts as a text."""
+    if declared in (int, float, bool, str):
+        return cast(type, declared)
+    if get_origin(declared) is Literal and all(isinstance(it, str) for it in get_args(declared)):
+        return str
+    raise TypeError(
+        f"{where} is declared as {declared}, but a setting must be {_TYPES}, or a Literal of texts"
+    )
 
 
 RESERVED = frozenset(
     {
-        *("stream", "steps", "setting", "config", "out", "progress", "track", "record", "replay"),
-        *("learner", "model", "preset", "feedback", "announced", "eval_every", "threads"),
-        *("device", "precision", "keep_stage_models", "items", "samples", "retention_items"),
-        *("kl_items", "transcripts", "probes", "learner_options"),
+        *("name", "stream", "steps", "setting", "config", "out", "progress", "track", "record"),
+        *("replay", "learner", "model", "preset", "feedback", "announced", "eval_every"),
+        *("threads", "device", "precision", "keep_stage_models", "items", "samples"),
+        *("retention_items", "kl_items", "transcripts", "probes", "learner_options"),
     }
 )
-"""Names of arguments of `cl_bench.run` and of settings of runs and evaluation, which no setting of
-a learner may have: options are told apart by their names."""
+"""Names of arguments of `cl_bench.run` and of settings of runs and evaluation, and `name`, a
+learner's own key in a settings file. No setting of a learner may have one of them: options are told
+apart by their names."""

@@ -8,7 +8,7 @@ from math import log
 
 from cl_bench.contract.errors import DivergedError
 from cl_bench.contract.records import StepRecord
-from cl_bench.store.views import is_stream_row
+from cl_bench.store.rows import is_stream_row
 
 STEPS = 20
 """Consecutive steps that make a collapse."""

@@ -37,7 +37,7 @@ from cl_bench.execution.problem_sets import Item, ProblemSet, harder_set, retent
 from cl_bench.execution.settings import EvaluationConfig
 from cl_bench.model.policy import Policy, Rollout
 from cl_bench.model.scoring import Divergence
-from cl_bench.store.views import is_stream_row
+from cl_bench.store.rows import is_stream_row
 
 Kept = TypeVar("Kept")
 _ELSEWHERE = ""

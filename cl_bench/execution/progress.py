@@ -11,8 +11,8 @@ from rich.progress import Progress as Bar
 
 from cl_bench.contract.answers import MANY_CUT_OFF
 from cl_bench.contract.text import abbreviated, printable
-from cl_bench.metrics.quantities import percent
-from cl_bench.store.views import is_stream_row
+from cl_bench.metrics.quantities import NATS, SECONDS, SHARE
+from cl_bench.store.rows import is_stream_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,7 +97,7 @@ class Lines:
 
     def evaluated(self, step: int, evaluation: Evaluation) -> None:
         reward = sum(self._rewards) / len(self._rewards) if self._rewards else None
-        shown = "" if reward is None else f" reward {reward:.2f}"
+        shown = "" if reward is None else f" reward {SHARE.text(reward)}"
         where = f"step {step}/{self._total} [{self._stages[self._stage]}]"
         told = describe(evaluation, self._names)
         self._say(f"{where}{shown} | {told} | {self._left(step)}")
@@ -113,13 +113,14 @@ class Lines:
         pass
 
     def finish(self) -> None:
-        self._say(f"finished in {time.monotonic() - self._started:.0f} s")
+        self._say(f"finished in {SECONDS.text(time.monotonic() - self._started)}")
 
     def _left(self, step: int) -> str:
         done, spent = step - self._first, time.monotonic() - self._started
         if not done:
-            return f"{spent:.0f} s"
-        return f"{spent:.0f} s, {spent / done * (self._total - step):.0f} s left"
+            return SECONDS.text(spent)
+        left = spent / done * (self._total - step)
+        return f"{SECONDS.text(spent)}, {SECONDS.text(left)} left"
 
     def _say(self, text: str) -> None:
         self._console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
@@ -154,7 +155,7 @@ class Live(Lines):
             self._task,
             completed=step,
             description=printable(self._stages[stage]),
-            reward=f"reward {record.reward:.2f}",
+            reward=f"reward {SHARE.text(record.reward)}",
         )
 
     def stop(self) -> None:
@@ -203,16 +204,20 @@ def describe(evaluation: Evaluation, names: Mapping[str, str]) -> str:
     short names of the domains.
     """
     return ", ".join(
-        f"{names[str(row['domain'])]} {row['accuracy']:.2f} "
-        f"(KL {row['kl_policy_base']:.3f}{_cut_off(row)})"
+        f"{names[str(row['domain'])]} {SHARE.text(_number(row, 'accuracy'))} "
+        f"(KL {NATS.text(_number(row, 'kl_policy_base'))}{_cut_off(row)})"
         for row in evaluation.evaluations
         if is_stream_row(row) and row["prompt"] == "learner"
     )
 
 
 def _cut_off(row: Row) -> str:
-    share = float(str(row["truncation_rate"]))
-    return f", {percent(round(share, 2))} cut off" if share > MANY_CUT_OFF else ""
+    share = _number(row, "truncation_rate")
+    return f", {SHARE.text(share)} cut off" if share > MANY_CUT_OFF else ""
+
+
+def _number(row: Row, column: str) -> float:
+    return float(str(row[column]))
 
 
 def progress_for(console: Console, *, quiet: bool) -> Progress:

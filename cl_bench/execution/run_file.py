@@ -13,32 +13,31 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from cl_bench.contract.errors import UsageError, unknown
+from cl_bench.contract.registry import DEFAULT_LEARNER, LEARNERS
 from cl_bench.contract.settings import settings_of
 from cl_bench.contract.stream import Stream
 from cl_bench.contract.text import printable
-from cl_bench.execution.settings import EvaluationConfig, RunConfig
+from cl_bench.contract.validation import COUNTS, a_text, whole_number
+from cl_bench.execution.settings import EvaluationConfig, RunConfig, refuse_of_others
 
 _OF_THE_STREAM = ("stream", "steps", "setting")
 _TABLES = ("learner", "evaluation")
 
 
-def read_run_file(path: Path) -> dict[str, Any]:
-    """Return the options of `cl_bench.run` that the file holds.
+def read_run_file(path: Path, learner: str | None = None) -> dict[str, Any]:
+    """Return the options of `cl_bench.run` that the file holds, as flat names.
 
-    `learner` may be a name or a table. Raises `UsageError` for a file that is not TOML and for keys
-    without meaning; those of a learner are checked later, with the learner.
+    Its table [learner] is held to `learner`, by default the one that the file names. Raises
+    `UsageError`, which names the file, for one that is not TOML, for keys without meaning or in the
+    wrong table, and for values that cannot be.
     """
-    try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}. Give another file.") from error
-    except ValueError as error:
-        raise UsageError(f"{path} is not TOML: {printable(str(error), 200)}.") from error
+    found = _parsed(path)
     if isinstance(found.get("learner"), str):
         found["learner"] = {"name": found["learner"]}
     tables = {name: found.pop(name, {}) for name in _TABLES}
@@ -47,17 +46,70 @@ def read_run_file(path: Path) -> dict[str, Any]:
             raise UsageError(
                 f"{path}: {name} is {printable(repr(table), 100)}, but must be a table."
             )
-    top = {item.name for item in settings_of(RunConfig) if item.name != "learner"}
-    _require(found, {*_OF_THE_STREAM, *top}, f"key of {path}")
-    evaluation = {item.name for item in settings_of(EvaluationConfig)}
-    _require(tables["evaluation"], evaluation, f"key of [evaluation] in {path}")
-    learner = dict(tables["learner"])
-    for name in {*_OF_THE_STREAM, *top, *evaluation} & learner.keys():
-        raise UsageError(
-            f"{path}: {name} is not a setting of a learner; write it outside [learner]."
-        )
-    named = {"learner": learner.pop("name")} if "name" in learner else {}
-    return {**found, **named, **learner, **tables["evaluation"]}
+    learning, evaluation = dict(tables["learner"]), tables["evaluation"]
+    named = {"learner": learning.pop("name")} if "name" in learning else {}
+    with _naming(path):
+        chosen = learner or a_text("learner", named.get("learner", DEFAULT_LEARNER))
+    own = LEARNERS.load(chosen).config
+    _require_places(path, (found, learning, evaluation), chosen, own)
+    with _naming(path):
+        _require_values(found)
+        own(**learning)
+        EvaluationConfig(**evaluation)
+    return {**found, **named, **learning, **evaluation}
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}. Give another file.") from error
+    except ValueError as error:
+        raise UsageError(f"{path} is not TOML: {printable(str(error), 200)}.") from error
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Put the file's name before the message of a `UsageError`."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def _require_places(
+    path: Path, given: tuple[Mapping[str, Any], ...], learner: str, own: type
+) -> None:
+    """Raise `UsageError` for a key of the top, of [learner] or of [evaluation] that is not one."""
+    names = [{item.name for item in settings_of(of)} for of in (RunConfig, own, EvaluationConfig)]
+    # The seed is the run's, and the learner has a table.
+    allowed = ({*_OF_THE_STREAM, *names[0]} - {"learner"}, names[1] - {"seed"}, names[2])
+    places = ("at the top", *(f"in [{table}]" for table in _TABLES))
+    for number, (place, keys) in enumerate(zip(places, given, strict=True)):
+        for key, value in keys.items():
+            if key in allowed[number]:
+                continue
+            if isinstance(value, dict):
+                raise unknown(f"table of {path}", key, _TABLES)
+            for other, those in zip(places, allowed, strict=True):
+                if key in those:
+                    raise UsageError(f"{path}: {key} belongs {other}, not {place}.")
+            with _naming(path):
+                refuse_of_others(key, learner)
+            table = f"[{_TABLES[number - 1]}] in " if number else ""
+            raise unknown(f"key of {table}{path}", key, allowed[number])
+
+
+def _require_values(top: Mapping[str, Any]) -> None:
+    """Raise `UsageError` for the first value at the top of a file that cannot be."""
+    for item in settings_of(RunConfig):
+        if item.name in top:
+            item.checked(top[item.name])
+    for name in ("stream", "setting"):
+        if name in top:
+            a_text(name, top[name])
+    if "steps" in top:
+        whole_number("steps", top["steps"], COUNTS)
 
 
 def as_run_file(stream: Stream, config: RunConfig, asked: Mapping[str, Any]) -> str:
@@ -91,9 +143,3 @@ def _line(name: str, value: object) -> str:
     # TOML refuses the one control character that JSON leaves as it is.
     written = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return f"{name} = {written}"
-
-
-def _require(found: Mapping[str, Any], allowed: set[str], kind: str) -> None:
-    for name in found:
-        if name not in allowed:
-            raise unknown(kind, name, allowed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,12 @@ class RunConfig:
         "How much the verifier tells the prompt optimiser: none, answer, step or full.",
         choices=FEEDBACK_LEVELS,
     )
-    announced: bool = setting(False, "Whether the learner is told where a task ends.", option=False)
+    announced: bool = setting(
+        False,
+        "Whether the learner is told where a task ends; on the command line `--boundaries "
+        "announced`.",
+        option=False,
+    )
     eval_every: int = setting(
         20, "Training steps between evaluations; stage ends are always evaluated.", COUNTS
     )
@@ -155,7 +160,7 @@ def configure(
     found = preset_of(
         a_text("model", model), a_text("preset", preset) if preset is not None else None
     )
-    _require_settings(options, learner)
+    require_settings(options, learner)
     own_names = {"learner": learner, "model": model, "preset": found.name}
     taken = {**found.options(learner), **options, **own_names}
     return RunConfig(
@@ -171,15 +176,20 @@ def names_of(learner: str) -> set[str]:
     return {item.name for part in parts for item in settings_of(part)}
 
 
-def _require_settings(options: Mapping[str, Any], learner: str) -> None:
-    known = names_of(learner)
+def require_settings(options: Iterable[str], *learners: str) -> None:
+    """Raise `UsageError` for the first option that is not a setting of a run with any of them."""
+    known = {name for learner in learners for name in names_of(learner)}
     for name in options:
-        if name in known:
-            continue
-        others = [other for other in LEARNERS.table if name in names_of(other)]
-        if others:
-            raise UsageError(
-                f"{name} is not a setting of {learner}, but of {', '.join(others)}. Leave it out; "
-                f"`cl-bench list learners {learner}` shows what {learner} has."
-            )
-        raise unknown("setting", name, known)
+        if name not in known:
+            refuse_of_others(name, *learners)
+            raise unknown("setting", name, known)
+
+
+def refuse_of_others(name: str, *learners: str) -> None:
+    """Raise `UsageError` for the name of a setting that other built-in learners than these have."""
+    others = [other for other in LEARNERS.table if name in names_of(other)]
+    if others:
+        raise UsageError(
+            f"{name} is not a setting of {' or '.join(learners)}, but of {', '.join(others)}. "
+            f"Leave it out; `cl-bench list learners {learners[0]}` shows what {learners[0]} has."
+        )

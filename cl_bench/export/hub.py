@@ -26,7 +26,7 @@ class Destination:
             import_module("huggingface_hub.utils").validate_repo_id(repository)
         except HFValidationError as error:
             raise UsageError(
-                f"--push-to-hub {repository!r} is no name of a repository "
+                f"--push-to-hub {repository!r} is not the name of a repository "
                 f"({short_line(str(error)).rstrip('.')}). Give one such as owner/model."
             ) from error
         if huggingface_hub.get_token() is None:

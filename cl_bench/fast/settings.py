@@ -79,6 +79,5 @@ class PeriodicRoundsConfig(FastConfig):
 class ConsecutiveRoundsConfig(FastConfig):
     """Settings of learners that make all rounds in a row."""
 
-    consecutive_rounds: int = setting(
-        14, "Rounds in a row; `fst` makes 14 in a stage of 80 steps.", (1, 10_000)
-    )
+    # As many as a round every 6 steps makes in a stage of 80.
+    consecutive_rounds: int = setting(14, "Rounds in a row.", (1, 10_000))

@@ -48,7 +48,7 @@ class Paired:
 
     @property
     def seeds(self) -> int:
-        """How many seeds the reference has a finished run of."""
+        """The number of seeds of which the reference has a finished run."""
         return len(self.pairs) + len(self.broken) + len(self.missing)
 
 

@@ -113,7 +113,7 @@ class GateReport:
 
     @property
     def counts(self) -> Mapping[GateVerdict, int]:
-        """How many checks came to each verdict."""
+        """The number of checks by verdict."""
         found: Sequence[GateVerdict] = [check.verdict for check in self.checks]
         return {verdict: found.count(verdict) for verdict in (PASS, REGRESS, INCONCLUSIVE)}
 

@@ -138,7 +138,7 @@ def parse_policy(text: str, source: str) -> GatePolicy:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(
-            f"{source} is no TOML: {one_line(str(error), 200)}. "
+            f"{source} is not TOML: {one_line(str(error), 200)}. "
             "`cl-bench check --print-policy` shows how a policy is written."
         ) from error
     top = _Reader(found, source)

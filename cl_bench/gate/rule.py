@@ -50,7 +50,7 @@ def decide(difference: float, interval: Interval, tolerance: float) -> GateVerdi
 def units_needed(
     difference: float, deviation: float, tolerance: float, *, level: float, power: float = 0.8
 ) -> int | Undefined:
-    """How many units (seeds, items) would decide, were the truth the difference that was seen.
+    """The number of units (seeds, items) that would decide, were the difference seen the truth.
 
     `deviation` is that of the differences of single units. Beyond the tolerance it is the number
     with which `interval.high` falls below 0, else that with which `interval.low` rises above

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cl_bench.metrics.arrays import Array, missing, real_array, same_shape
+from cl_bench.metrics.quantities import NUMBER, p_value
 from cl_bench.metrics.undefined import Undefined
 
 _MOST_ARRANGEMENTS = 2**20
@@ -30,13 +31,12 @@ class PermutationTest:
     """Share of the arrangements whose difference is at least as far from 0 as this one."""
     smallest_p: float
     """The smallest p that any outcome with so many seeds can have."""
-    arrangements: int
 
     def __str__(self) -> str:
         reach = "" if self.smallest_p <= 0.05 else "; cannot reach 0.05 with so few seeds"
         return (
-            f"{self.difference:+.3f}, p = {self.p:.3g} "
-            f"(smallest possible {self.smallest_p:.3g}{reach})"
+            f"{NUMBER.change.text(self.difference)}, p {p_value(self.p)} "
+            f"(smallest possible {p_value(self.smallest_p)}{reach})"
         )
 
 
@@ -70,7 +70,7 @@ def permutation_test(
     p = float((np.abs(means) >= observed - tie).mean())
     mirrored = paired or len(first) == len(second)
     return PermutationTest(
-        float(first.mean() - second.mean()), p, min(1.0, (2 if mirrored else 1) / count), count
+        float(first.mean() - second.mean()), p, min(1.0, (2 if mirrored else 1) / count)
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cl_bench.metrics.arrays import Array, missing, paired, real_array
+from cl_bench.metrics.quantities import SHARE
 from cl_bench.metrics.undefined import Undefined
 
 LEVELS = 10
@@ -63,8 +64,9 @@ def _levels(acc_P: Array, reference_acc_Q: Array, level_L: ArrayLike | None) -> 
     high = min(acc_P.max(), reference_acc_Q.max())
     if high <= low:
         return Undefined(
-            f"no common accuracies: the learner goes from {acc_P[0]:.4g} to {acc_P.max():.4g}, "
-            f"the reference from {reference_acc_Q[0]:.4g} to {reference_acc_Q.max():.4g}"
+            f"no common accuracies: the learner goes from {SHARE.text(acc_P[0])} to "
+            f"{SHARE.text(acc_P.max())}, the reference from {SHARE.text(reference_acc_Q[0])} to "
+            f"{SHARE.text(reference_acc_Q.max())}"
         )
     if level_L is None:
         return np.linspace(low, high, LEVELS + 1)[1:]
@@ -74,7 +76,10 @@ def _levels(acc_P: Array, reference_acc_Q: Array, level_L: ArrayLike | None) -> 
         return undefined
     outside = levels[(levels < low) | (levels > high)]
     if len(outside):
-        return Undefined(f"level {outside[0]:.4g} is outside {low:.4g} to {high:.4g}, common range")
+        return Undefined(
+            f"level {SHARE.text(outside[0])} is outside {SHARE.text(low)} to {SHARE.text(high)}, "
+            "the common range"
+        )
     return levels
 
 

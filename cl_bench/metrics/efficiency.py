@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cl_bench.metrics.arrays import Array, growing, missing, paired, real_array
+from cl_bench.metrics.quantities import SHARE
 from cl_bench.metrics.undefined import Undefined
 
 
@@ -26,7 +27,7 @@ def samples_to_reach(acc_P: ArrayLike, samples_P: ArrayLike, level: float) -> fl
     acc, samples = checked
     reached = acc >= level
     if not reached.any():
-        return Undefined(f"never reached {level:.4g}; the best is {acc.max():.4g}")
+        return Undefined(f"never reached {SHARE.text(level)}; the best is {SHARE.text(acc.max())}")
     return float(samples[reached.argmax()])
 
 
@@ -52,7 +53,9 @@ def sample_efficiency(
     by_reference = float(reference[1][reference[0].argmax()])
     if not by_reference or not needed:
         who = "learner" if by_reference else "reference"
-        return Undefined(f"the {who} is at the reference's peak ({peak:.4g}) with 0 samples")
+        return Undefined(
+            f"the {who} is at the reference's peak ({SHARE.text(peak)}) with 0 samples"
+        )
     return by_reference / needed
 
 
@@ -78,7 +81,7 @@ def normalised_accuracy(
         return Undefined("no point lies in the task's own stage")
     peak = acc[:, inside].max()
     if peak <= base:
-        return Undefined(f"no learner rose above the base ({base:.4g}) in the task's stage")
+        return Undefined(f"no learner rose above the base ({SHARE.text(base)}) in the task's stage")
     normalised: Array = (acc - base) / (peak - base)
     return normalised
 

@@ -36,12 +36,12 @@ class Quantity:
 
     @property
     def change(self) -> Quantity:
-        """What the difference of two values is; shares differ by points."""
+        """The quantity of a difference of two values; shares differ by points."""
         return POINTS if self.unit == SHARE.unit else replace(self, is_change=True)
 
     @property
     def distance(self) -> Quantity:
-        """What the size of such a difference is, which has no sign: a tolerance, a noise floor."""
+        """The quantity of such a difference's size, without a sign: a tolerance, a noise floor."""
         return replace(self.change, is_change=False)
 
     def number(self, value: float | Undefined) -> str:

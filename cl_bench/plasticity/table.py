@@ -64,7 +64,7 @@ class ProbedModel:
 
     @property
     def note(self) -> str:
-        """Why a number is missing, or what to mind about it; empty if there is nothing."""
+        """The reason why a number is missing, or what to mind about it; may be empty."""
         means = (self.ratio, self.accuracy, self.base_accuracy)
         intervals = [mean.interval for mean in means if isinstance(mean, Estimate)]
         values = (*means, *vars(self.internals).values(), *intervals)

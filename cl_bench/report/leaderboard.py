@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from cl_bench.analysis.comparability import Key, other_items
 from cl_bench.analysis.entries import (
@@ -32,16 +31,9 @@ from cl_bench.report.board import (
     RunProblem,
 )
 from cl_bench.report.overall import overall
-from cl_bench.report.plasticity_tables import PlasticityTable, find_tables, ratios
+from cl_bench.report.plasticity_tables import PlasticityTable, ratios
 from cl_bench.report.rows import Runs, estimate, make_rows
-from cl_bench.store.run_tables import RunTables, Unreadable, find_runs
-
-
-def leaderboard_of(paths: Iterable[Path]) -> Leaderboard:
-    """The leaderboard of all runs at or below the paths, with the plasticity tables beside them."""
-    given = list(paths)
-    runs, unreadable = find_runs(given)
-    return leaderboard(runs, unreadable, find_tables(given))
+from cl_bench.store.run_tables import RunTables, Unreadable
 
 
 def leaderboard(
@@ -210,7 +202,7 @@ def rows_of_group(group: Group) -> tuple[list[Runs], list[RunProblem]]:
 
 
 def notes_elsewhere(group: Group, others: Sequence[Group]) -> list[str]:
-    """Why runs on streams of the same name are not ranked here; the nearest first."""
+    """Return why runs on streams of the same name are not ranked here; the nearest first."""
     notes = [f"Runs of the same key are ranked apart: {line}" for line in group.apart]
     alike: dict[tuple[str, ...], list[Group]] = {}
     for other in others:

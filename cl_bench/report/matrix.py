@@ -202,7 +202,7 @@ def _number(cell: str, line: int, column: int) -> float:
     found = f"Line {line}, column {column} is {printable(repr(cell), 60)}"
     if not _is_number(cell):
         raise UsageError(
-            f"{found}, which is no number. Write accuracies with a decimal point, and leave a "
+            f"{found}, which is not a number. Write accuracies with a decimal point, and leave a "
             "missing one empty."
         )
     number = float(cell.removesuffix("%"))

@@ -40,7 +40,7 @@ def show(run: RunTables, *, width: int, ascii_only: bool = False) -> RenderableT
 
 
 def _trouble(measured: Measured) -> Iterator[Text]:
-    """Why the run ended before its end, and what speaks against its numbers."""
+    """Return why the run stopped early, and what speaks against its numbers."""
     manifest = measured.manifest
     if manifest.get("reason"):
         yield Text(printable(str(manifest["reason"])), style="red")

@@ -180,7 +180,7 @@ class Summary:
             yield "KL(deployed ‖ start)", *map(NATS.text, divergences), note
 
     def _forms(self) -> list[RenderableType]:
-        """How responses ended, where a domain asks for a form or many are cut off."""
+        """Return how responses ended, if a form is asked for or many are cut off."""
         told = self.form["format_rate"].notna() | (self.form["truncation_rate"] > MANY_CUT_OFF)
         if not told.any():
             return []

@@ -20,8 +20,8 @@ import pyarrow.parquet as parquet
 
 from cl_bench.contract.errors import DamagedError, RunDirectoryError, unknown
 from cl_bench.store.files import file_hash, read_json, replacing, write_json_atomically, writing
-from cl_bench.store.rows import Row, to_arrow
-from cl_bench.store.schema import SCHEMA_VERSION, TABLES
+from cl_bench.store.rows import Row, require_columns, to_arrow, with_nulls
+from cl_bench.store.schema import TABLES
 
 _COMMITS = "commits"
 _NUMBER = "[0-9]" * 6
@@ -96,11 +96,9 @@ class Parts:
             if sha256(raw).hexdigest() != self._committed[part][table]:
                 raise _unreadable(file, "it was cut short or edited after it was committed")
             stored = parquet.ParquetFile(pa.BufferReader(raw), pre_buffer=False)
-            if not (schema := stored.schema_arrow).equals(TABLES[table]):
-                those = f"those of schema version {SCHEMA_VERSION}, but {', '.join(schema.names)}"
-                raise _unreadable(file, f"its columns are not {those}")
-            content = stored.read(columns=wanted.names, use_threads=False)
-            return pa.Table.from_arrays(content.columns, schema=wanted)
+            require_columns(table, found := stored.schema_arrow)
+            names = [name for name in wanted.names if name in found.names]
+            return with_nulls(stored.read(columns=names, use_threads=False), wanted)
         except (OSError, pa.ArrowException, ValueError) as error:
             raise _unreadable(file, str(error)) from error
 

@@ -1,4 +1,4 @@
-"""Rows as they are written, checked against the columns of their table."""
+"""Rows as they are written and read, checked against the columns of their table."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from numbers import Integral, Real
 import pyarrow as pa
 
 from cl_bench.contract.errors import RunDirectoryError
-from cl_bench.contract.text import well_formed
-from cl_bench.store.schema import INTEGER, TABLES, TEXT, allowed_values
+from cl_bench.contract.text import printable, well_formed
+from cl_bench.store.schema import INTEGER, SCHEMA_VERSION, TABLES, TEXT, allowed_values
 
 Row = Mapping[str, object]
 
@@ -25,6 +25,32 @@ def to_arrow(table: str, rows: Sequence[Row]) -> pa.Table:
         _check_names(table, schema, row)
     columns = [_array(table, field, [row[field.name] for row in rows]) for field in schema]
     return pa.Table.from_arrays(columns, schema=schema)
+
+
+def require_columns(table: str, found: pa.Schema) -> None:
+    """Raise `ValueError` unless `found` are the table's columns; nullable ones may be missing.
+
+    A column that was added since the rows were written is null in them.
+    """
+    here = [field for field in TABLES[table] if field.name in found.names or not field.nullable]
+    if not found.equals(pa.schema(here)):
+        columns = printable(", ".join(found.names), 300)
+        raise ValueError(f"its columns are not those of schema version {SCHEMA_VERSION}: {columns}")
+
+
+def with_nulls(content: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return the columns of `schema`; those that `content` does not have are null."""
+    have = content.schema.names
+    columns = [
+        content[field.name] if field.name in have else pa.nulls(len(content), field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def is_stream_row(row: Row) -> bool:
+    """Tell whether a row of `evaluations` or `items` is of the stream's problems and the policy."""
+    return row["test_set"] == "stream" and row["weights"] == "trained"
 
 
 def _check_names(table: str, schema: pa.Schema, row: Row) -> None:

@@ -240,7 +240,7 @@ def _sign(lock: int) -> None:
 
 
 def _is_leftover(path: Path) -> bool:
-    """What a process leaves that was killed before it had written a manifest."""
+    """Tell whether it is left of a process that was killed before it had written a manifest."""
     return path.name == _LOCK or (path.name.startswith(f".{_MANIFEST}.") and path.suffix == ".tmp")
 
 

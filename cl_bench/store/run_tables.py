@@ -22,7 +22,7 @@ class RunTables(Protocol):
 
     @property
     def path(self) -> Path:
-        """Where it is kept."""
+        """The path of its directory or pack."""
 
     @property
     def manifest(self) -> Mapping[str, Any]:
@@ -67,7 +67,7 @@ class Unreadable:
 def open_run(path: Path) -> RunTables:
     """The run at `path`, a run directory or a packed run (`cl-bench submit`).
 
-    What is no readable run is a `RunDirectoryError` with the reason.
+    Raises `RunDirectoryError` with the reason for anything that is not a readable run.
     """
     if path.is_file():
         from cl_bench.store.packs.packed import PackedRun

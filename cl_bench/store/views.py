@@ -6,7 +6,7 @@ whoever reads the tables takes them with `stream_rows`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,11 +55,6 @@ def rewrites(prompts: pd.DataFrame, ledger: pd.DataFrame, proposals: int) -> Rew
     proposed = rounds * proposals
     accepted = int(new["prompt_id"].nunique())
     return Rewrites(rounds, proposed, proposed - asked, asked, failed, repeated, accepted)
-
-
-def is_stream_row(row: Mapping[str, object]) -> bool:
-    """Whether a row of `evaluations` or `items` is of the stream's problems and the policy."""
-    return row["test_set"] == "stream" and row["weights"] == "trained"
 
 
 def stream_rows(frame: pd.DataFrame) -> pd.DataFrame:

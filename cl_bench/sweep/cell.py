@@ -46,7 +46,7 @@ class Cell:
         return hash(self.name)
 
     def arguments(self, folder: Path) -> dict[str, Any]:
-        """What to call `cl_bench.run` with, when the sweep's runs lie in `folder`."""
+        """Return the arguments of `cl_bench.run`, when the sweep's runs lie in `folder`."""
         return {
             "stream": self.stream,
             "learner": self.learner,

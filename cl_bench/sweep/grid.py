@@ -10,7 +10,7 @@ from cl_bench.contract.errors import UsageError
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.stream_names import stream
 from cl_bench.contract.validation import COUNTS, SEEDS, whole_number
-from cl_bench.execution.settings import configure, names_of
+from cl_bench.execution.settings import configure, names_of, require_settings
 from cl_bench.sweep.cell import Cell
 
 _ITS_OWN = ("stream", "learner", "seed", "steps", "model", "out", "progress", "track")
@@ -43,6 +43,7 @@ def grid(
         stream(name, steps=steps, setting=setting)
     for name in learners:
         LEARNERS.load(name)
+    require_settings(options.keys() - {"setting"}, *learners)
     owned = {name: _owned(options, name, learners) for name in learners}
     for name, own in owned.items():
         configure(learner=name, model=model, **{n: v for n, v in own.items() if n != "setting"})

@@ -39,7 +39,7 @@ def status(cell: Cell, folder: Path, known: Mapping[str, str] = NOTHING) -> str:
 
 
 def why_no_start(cell: Cell, status_of_start: str) -> str | None:
-    """Why a cell that starts from another one can never be made; None if nothing says so."""
+    """Return why a cell that starts from another one can never be made, or None."""
     if cell.start is None or status_of_start not in ("diverged", NO_START):
         return None
     lost = "diverged" if status_of_start == "diverged" else "has no start itself"

@@ -109,7 +109,7 @@ def main(folder: Path, parent: int) -> None:
 
     end_with(parent)
     provenance()  # what is recorded of all runs is the code that this process has loaded
-    answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no answer
+    answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints is not an answer
     for line in sys.stdin:
         outcome = make(from_json(line), folder)
         print(json.dumps(outcome), file=answers, flush=True)

@@ -20,14 +20,15 @@ from packaging.requirements import Requirement
 from cl_bench.contract.errors import POSIX
 from cl_bench.contract.text import one_line, printable
 from cl_bench.execution import machine
+from cl_bench.metrics.quantities import BYTES
 
 PACKAGES = (
     *("torch", "transformers", "trl", "gepa", "peft", "datasets", "numpy", "pandas", "pyarrow"),
     *("accelerate", "evaluate", "matplotlib", "rich", "typer"),
 )
-MEMORY_NEEDED = 2**30
-"""Bytes; the trial was seen to take 0.7 GiB."""
-DISK_NEEDED = 2**28
+MEMORY_NEEDED = 10**9
+"""Bytes; the trial was seen to take 0.8 GB."""
+DISK_NEEDED = 250 * 10**6
 """Bytes; a run holds two checkpoints of 11 MB at a time, and its tables."""
 
 _REINSTALL = "pip install --force-reinstall cl-bench"
@@ -120,7 +121,7 @@ def _versions() -> Iterator[Finding]:
 
 
 def _extras() -> Iterator[Finding]:
-    """Which optional groups of packages are complete; a missing one is not a problem."""
+    """Yield which optional groups of packages are complete; a missing one is not a problem."""
     for extra in sorted(metadata("cl-bench").get_all("Provides-Extra") or ()):
         names = [
             item.name
@@ -144,12 +145,12 @@ def _machine() -> Iterator[Finding]:
     yield "CPU", machine.cpu_model()
     yield "cores usable", machine.cores()
     yield "cores by cgroup limit", machine.cgroup_cores() or "no limit"
-    yield "memory", _gigabytes(memory.total)
-    yield "memory available", _gigabytes(available)
+    yield "memory", BYTES.text(memory.total)
+    yield "memory available", BYTES.text(available)
     yield "OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "not set")
     if available < MEMORY_NEEDED:
-        needed = _gigabytes(MEMORY_NEEDED)
-        what = f"{_gigabytes(available)} of memory are free, a run needs {needed}"
+        needed = BYTES.text(MEMORY_NEEDED)
+        what = f"{BYTES.text(available)} of memory are free, a run needs {needed}"
         yield Trouble(what, "close other programs, or take a larger machine")
 
 
@@ -162,7 +163,7 @@ def _device() -> Iterator[Finding]:
     yield "GPUs", gpus
     for number in range(gpus):
         gpu = torch.cuda.get_device_properties(number)
-        yield f"GPU {number}", f"{gpu.name}, {_gigabytes(gpu.total_memory)}"
+        yield f"GPU {number}", f"{gpu.name}, {BYTES.text(gpu.total_memory)}"
     cores = min(machine.cores(), int(machine.cgroup_cores() or machine.cores()) or 1)
     if torch.get_num_threads() > cores:
         what = f"torch would use {torch.get_num_threads()} threads on {cores} cores and be slow"
@@ -173,12 +174,12 @@ def _disk(results: Path) -> Iterator[Finding]:
     home = results if results.exists() else Path.cwd()
     free = shutil.disk_usage(home).free
     yield "runs go to", str(results.absolute())
-    yield "free", _gigabytes(free)
+    yield "free", BYTES.text(free)
     if not home.is_dir() or not os.access(home, os.W_OK | os.X_OK):
-        what = f"{home} is no folder that you may write to"
+        what = f"{home} is not a folder that you may write to"
         yield Trouble(what, "cl-bench run --out FOLDER_OF_YOURS/NAME")
     elif free < DISK_NEEDED:
-        what = f"{_gigabytes(free)} of disk are free, a run needs {_gigabytes(DISK_NEEDED)}"
+        what = f"{BYTES.text(free)} of disk are free, a run needs {BYTES.text(DISK_NEEDED)}"
         yield Trouble(what, "free some space, or give another --out")
 
 
@@ -190,7 +191,7 @@ def _hub() -> Iterator[Finding]:
 
 
 def _named() -> Iterator[Finding]:
-    """Which models with a short name are here, and whether the others can be fetched."""
+    """Yield which models with a short name are here, and whether the others can be fetched."""
     from cl_bench.model.fetching import cache_folder
     from cl_bench.model.named import MODELS
 
@@ -247,7 +248,7 @@ def _trial() -> Iterator[Finding]:
     yield "seconds of RL per step", round(float(steps["seconds"].iloc[-1]), 2)
     yield "seconds of both steps", round(float(seconds["learn"]), 2)
     peak = machine.peak_memory()
-    yield "peak memory", "not known here" if peak is None else _gigabytes(peak)
+    yield "peak memory", "not known here" if peak is None else BYTES.text(peak)
 
 
 def _requirements() -> list[Requirement]:
@@ -259,7 +260,3 @@ def _installed(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def _gigabytes(size: float) -> str:
-    return f"{size / 2**30:.1f} GiB"

@@ -47,7 +47,7 @@ def markdown() -> str:
 
 
 def _sections() -> Iterator[str]:
-    yield from _table("A run", (item for item in settings_of(RunConfig) if item.rule.option))
+    yield from _table("A run", settings_of(RunConfig))
     yield from _table("Evaluation", settings_of(EvaluationConfig))
     configs = {name: LEARNERS.load(name).config for name in LEARNERS.table}
     found: dict[str, dict[str, Setting]] = {}

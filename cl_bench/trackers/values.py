@@ -71,7 +71,7 @@ def send(run: RunTables, name: str, tracker: Tracker, folder: Path) -> Started:
 
 
 def tracked_run(run: RunTables, folder: Path) -> TrackedRun:
-    """What trackers are told of a run; `folder` is for files of their own."""
+    """Return a run as trackers are told it; `folder` is for files of their own."""
     manifest = run.manifest
     return TrackedRun(
         name=name_of(run),
@@ -202,5 +202,5 @@ def _by_round(row: Row) -> tuple[int, float, int]:
 
 
 def _finite(values: Mapping[str, Any]) -> dict[str, float]:
-    """What is a finite number; a learner without a quantity has NaN for it."""
+    """Return the values that are finite numbers; NaN stands for a quantity that a learner lacks."""
     return {n: float(v) for n, v in values.items() if v is not None and math.isfinite(v)}

@@ -123,7 +123,7 @@ class CheckedRun:
 
     @cached_property
     def points(self) -> list[EvaluationPoint]:
-        """Where a run that ends well is evaluated, in order."""
+        """The steps at which a run that ends well is evaluated, in order."""
         found, before, every = [EvaluationPoint(0, 0, "start")], 0, self.config.eval_every
         for number, end in enumerate(self.ends, 1):
             found += [

@@ -49,7 +49,7 @@ class Verification:
     """What it is of, in a few words."""
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    """What a reader should know and is no fault: what could not be checked, a dirty tree."""
+    """Notes for a reader on what is not a fault: what could not be checked, a dirty tree."""
     checked: dict[str, int] = field(default_factory=dict)
     """Rows of each table that was read."""
     unchecked: bool = False
@@ -116,7 +116,7 @@ class Findings:
 
 
 def _key(row: Mapping[str, Any], keys: Sequence[str]) -> str:
-    """What a row is of, in words: `step 40, facts, learner, trained`."""
+    """Return a row's key in words: `step 40, facts, learner, trained`."""
     told = ("step", "round", "prompt_id", "sample")
     words = (
         f"{name.replace('_id', '')} {row[name]}" if name in told else row[name] for name in keys

@@ -53,9 +53,9 @@ _KINDS: Mapping[type, str] = {
 
 
 def check_manifest(manifest: Mapping[str, Any], findings: Findings) -> RunConfig | None:
-    """The configuration; None if the tables cannot be held against such a manifest.
+    """Return the configuration, or None if the tables cannot be held against such a manifest.
 
-    What is wrong goes to `findings`.
+    Adds faults to `findings`.
     """
     faults = _shape_faults(manifest) or _stream_faults(manifest)
     config: RunConfig | None = None
@@ -84,7 +84,7 @@ def _shape_faults(manifest: Mapping[str, Any]) -> list[str]:
 
 
 def _stream_faults(manifest: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the status and with how the stream is described."""
+    """Return the faults of the status and of the stream's description."""
     faults = []
     if manifest["status"] not in STATUSES:
         faults.append(f"status is {_shown(manifest['status'])}, none of {', '.join(STATUSES)}")
@@ -117,7 +117,7 @@ def _resolved(config: Mapping[str, Any]) -> RunConfig:
 
 
 def _contradictions(manifest: Mapping[str, Any]) -> list[str]:
-    """What the manifest says twice, and not alike; and a learner that nobody has."""
+    """Return contradictions of the manifest with itself; and a learner that nobody has."""
     faults = []
     for name in _TWICE:
         outer, inner = manifest.get(name), manifest["config"][name]
@@ -125,7 +125,7 @@ def _contradictions(manifest: Mapping[str, Any]) -> list[str]:
             faults.append(f"{name} is {_shown(outer)}, but the configuration says {_shown(inner)}")
     learner = manifest["config"]["learner"]
     if not manifest.get("plugins") and "/" not in learner and learner not in LEARNERS.table:
-        faults.append(f"{_shown(learner)} is no learner of this installation")
+        faults.append(f"{_shown(learner)} is not a learner of this installation")
     return faults
 
 
@@ -136,7 +136,7 @@ def is_dirty(manifest: Mapping[str, Any]) -> bool:
 
 
 def flags(manifest: Mapping[str, Any]) -> list[str]:
-    """What a reader of a run's numbers should know about how they were made."""
+    """Return notes for a reader of a run's numbers on how they were made."""
     said = []
     found = manifest.get("provenance")
     if is_dirty(manifest):

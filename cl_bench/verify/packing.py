@@ -105,7 +105,7 @@ def measured(run: RunTables) -> dict[str, Any]:
 
 
 def check_pack(run: PackedRun, frames: Mapping[str, pd.DataFrame], findings: Findings) -> list[str]:
-    """What a reader should know of a packed run; what is wrong with it goes to `findings`."""
+    """Add faults of a packed run to `findings`; return notes for its reader."""
     if container.holds_more(run.path):
         findings.add("the zip file holds more than its members: pack the run again")
     for name, frame in frames.items():

@@ -45,7 +45,7 @@ _NONE: Mapping[str, Verify] = MappingProxyType({})
 
 
 def verify(paths: Iterable[Path], folders: Mapping[str, Verify] = _NONE) -> Iterator[Verification]:
-    """What verification says of every artefact at or below the paths, in order, each once.
+    """Yield the verification of every artefact at or below the paths, in order, each once.
 
     Artefacts are run directories and packed runs, and folders with a file that `folders` names,
     which has by that name how they are verified. A path without any artefact is a
@@ -67,7 +67,7 @@ def verify(paths: Iterable[Path], folders: Mapping[str, Verify] = _NONE) -> Iter
 
 
 def verify_run(path: Path) -> Verification:
-    """What verification says of the run directory or packed run at `path`; nothing in it raises."""
+    """Return the verification of the run directory or pack at `path`; nothing in it raises."""
     packed = path.is_file()
     found = Verification(path, "packed run" if packed else "run directory")
     try:
@@ -117,7 +117,7 @@ def title(manifest: Mapping[str, Any]) -> str:
 
 
 def _tables(run: RunTables, findings: Findings) -> Tables:
-    """The tables of a run that can be read; why the others cannot goes to `findings`."""
+    """Return the tables of a run that can be read; add to `findings` why the others cannot."""
     tables = Tables()
     for name in run.kept if isinstance(run, PackedRun) else TABLES:
         try:

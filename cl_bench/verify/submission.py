@@ -37,7 +37,7 @@ class Submission:
     """Where the pack was written."""
 
     def text(self) -> str:
-        """What is in the pack and how to add it; the findings if there is none."""
+        """Return what the pack holds and how to add it, or the findings if there is none."""
         if self.pack is None or self.out is None:
             return f"{self.verified.text()}\nNothing was packed."
         lines = [*_contents(self.pack, self.verified, self.out), "", *_advice(self.pack, self.out)]

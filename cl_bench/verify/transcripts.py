@@ -90,4 +90,4 @@ def system_prompts(run: CheckedRun) -> None:
     born = prompts.groupby("text")["step"].min()
     step = frame["system_prompt"].map(born.to_dict()).astype(float)
     unknown = ~seed & other & (step.isna() | (step > frame["step"]))
-    run.rows("transcripts", unknown, "system_prompt is no prompt that the learner had by then")
+    run.rows("transcripts", unknown, "system_prompt is not a prompt that the learner had by then")

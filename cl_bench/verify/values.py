@@ -40,7 +40,7 @@ def _names(run: CheckedRun, table: str, field: pa.Field, column: pd.Series) -> N
 def _numbers(run: CheckedRun, table: str, field: pa.Field, column: pd.Series) -> None:
     name, unit = field.name, field.metadata[b"unit"]
     if not field.nullable and name not in _MISSING.get(table, ()):
-        run.rows(table, column.isna(), f"{name} is no number")
+        run.rows(table, column.isna(), f"{name} is not a number")
     if run.status != "diverged" or table != "steps":
         run.rows(table, np.isinf(column), f"{name} is infinite")
     if name not in _SIGNED:

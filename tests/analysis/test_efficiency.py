@@ -15,9 +15,8 @@ from cl_bench.analysis.run_values import Axis
 from cl_bench.metrics.stats.ranks import Ranks
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import BoardRow
-from cl_bench.report.leaderboard import leaderboard_of
 from cl_bench.store.run_tables import open_run
-from tests.report.synthetic_runs import reason, rising, value, write_run
+from tests.report.synthetic_runs import leaderboard_of, reason, rising, value, write_run
 
 TRAINING, ALL = "sample_efficiency", "sample_efficiency_rollouts"
 
@@ -33,7 +32,7 @@ def slow(step: int, domain: str, prompt: str) -> float:
 
 
 def table(folder: Path) -> tuple[dict[str, BoardRow], str | None]:
-    (board,) = leaderboard_of([folder]).boards
+    (board,) = leaderboard_of(folder).boards
     return {row.label: row for row in board.rows}, board.reference
 
 
@@ -66,7 +65,7 @@ def test_one_seed_that_never_gets_there_takes_the_row_its_number(tmp_path: Path)
         write_run(tmp_path / f"rl-{seed}", learner="rl", seed=seed, fast=0)
         write_run(tmp_path / f"fst-{seed}", seed=seed, accuracy=slow if seed else quick)
     row = table(tmp_path)[0]["fst"]
-    said = "1 of 2 finished runs have one; never reached 0.75; the best is 0.5"
+    said = "1 of 2 finished runs have one; never reached 75.0 %; the best is 50.0 %"
     assert reason(row.values[TRAINING]) == said
     assert reason(row.ranks[TRAINING]) == said
     assert row.per_seed[TRAINING][0] == 2.0
@@ -126,7 +125,7 @@ def test_of_points_with_equal_samples_the_best_counts(tmp_path: Path) -> None:
     assert found == {0: 200 / 50}
     at_once = with_curve(entry, [0.1, 0.9, 0.5], [0, 0, 50])
     (lost,) = efficiencies({0: at_once}, {0: reference}, [0], "samples_slow").values()
-    assert reason(lost) == "the learner is at the reference's peak (0.8) with 0 samples"
+    assert reason(lost) == "the learner is at the reference's peak (80.0 %) with 0 samples"
 
 
 def test_log_ratios_keep_the_reasons_of_seeds_that_are_not_done(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import (
     Block,
     Bullets,
-    Code,
+    CodeSpan,
     Folded,
     Heading,
     Paragraph,
@@ -245,7 +245,7 @@ def test_the_html_is_one_file_that_loads_nothing_and_runs_nothing() -> None:
 def test_texts_from_tables_and_findings_are_not_obeyed() -> None:
     blocks: list[Block] = [
         Heading(1, HOSTILE, "top"),
-        Paragraph(["before ", Code(HOSTILE)]),
+        Paragraph(["before ", CodeSpan(HOSTILE)]),
         Bullets([HOSTILE]),
         Table(HOSTILE, [HOSTILE, "b"], [[HOSTILE, HOSTILE]]),
         Folded(HOSTILE, [Paragraph(HOSTILE)]),

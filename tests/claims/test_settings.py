@@ -27,7 +27,7 @@ FOUND = {learner: {"learning_rate": 1e-4} for learner in LEARNERS}
 def test_the_settings_in_use_serve_every_run_of_the_claims_and_ablations() -> None:
     planned = plan.plan("small", 1, settings=read_settings(SETTINGS))
     every = [*cells(planned, ALL), *ablations.cells(planned)]
-    assert {cell.learner for cell in every} == {*LEARNERS, *untried()}
+    assert {*LEARNERS} <= {cell.learner for cell in every} <= {*LEARNERS, *untried()}
 
 
 def test_a_learner_without_trials_takes_those_of_the_reference_and_nobody_else_does() -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import pytest
 
 from cl_bench.analysis.plugin_metrics import PLUGIN_METRICS
 from cl_bench.cli.listing import listing
-from cl_bench.contract import plugins
 from cl_bench.contract.errors import (
     OtherSoftwareError,
     PluginError,
@@ -59,26 +57,12 @@ NOT_CALLED = Metric("what the metric says", 3)
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """`install(distribution, entry_points, version)`: as pip would have left them."""
-    monkeypatch.syspath_prepend(str(tmp_path))
+def install(install: Install, tmp_path: Path) -> Install:
+    """The same, with modules to offer things from."""
     (tmp_path / "acme_module.py").write_text(MODULE)
     (tmp_path / "acme_leaves.py").write_text("raise SystemExit(3)")
     (tmp_path / "acme_needs.py").write_text("import not_installed_here")
-
-    def call(distribution: str, entry_points: str, version: str = "1.2") -> None:
-        folder = tmp_path / f"{distribution.replace('-', '_')}-{version}.dist-info"
-        folder.mkdir()
-        metadata = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
-        (folder / "METADATA").write_text(metadata)
-        (folder / "entry_points.txt").write_text(entry_points)
-        plugins.search_again()
-
-    yield call
-    monkeypatch.undo()
-    plugins.search_again()
-    for name in ("acme_module", "acme_leaves", "acme_needs"):
-        sys.modules.pop(name, None)
+    return install
 
 
 def test_each_kind_is_found_under_the_name_of_its_package(install: Install) -> None:

@@ -80,6 +80,20 @@ class Taken(LearnerConfig):
     items: int = setting(3, "Items.")
 
 
+@dataclass(frozen=True)
+class Named(LearnerConfig):
+    """Its setting is called as the learner's own key in a settings file."""
+
+    name: str = setting("mine", "A name.")
+
+
+@dataclass(frozen=True)
+class Optional(LearnerConfig):
+    """One setting may be None."""
+
+    epsilon: float | None = setting(0.1, "Chance of a random arm.")
+
+
 built: Any = dict
 
 
@@ -92,6 +106,8 @@ built: Any = dict
         (LearnerFactory(built, dict), "must be a class that inherits from LearnerConfig"),  # type: ignore[arg-type]
         (LearnerFactory(built, Bare), "Bare is not a dataclass"),
         (LearnerFactory(built, Taken), "Taken.items has the name of a setting of every run"),
+        (LearnerFactory(built, Named), "Named.name has the name of a setting of every run"),
+        (LearnerFactory(built, Own, label=3), "its label is 3, but must be a text"),  # type: ignore[arg-type]
         (LearnerFactory(built, Own, 3), "its channels are 3"),  # type: ignore[arg-type]
         (LearnerFactory(built, Own, ("slow", "quick")), "its channels are"),  # type: ignore[arg-type]
     ],
@@ -105,12 +121,23 @@ def test_a_plug_ins_factory_is_held_to_the_contract(factory: LearnerFactory, sai
 def test_reserved_names_are_those_of_runs_evaluation_and_the_call() -> None:
     call = set(inspect.signature(api.run).parameters) - {"options", "seed"}
     runs = {item.name for part in (RunConfig, EvaluationConfig) for item in settings_of(part)}
-    assert (call | runs | {"learner_options"}) - {"seed"} == RESERVED
+    assert (call | runs | {"learner_options", "name"}) - {"seed"} == RESERVED
 
 
 def test_numbers_without_bounds_are_counts_and_rates() -> None:
     by_name = {item.name: item.allowed for item in settings_of(Taken)}
     assert by_name["items"] == "a whole number, at least 1 and at most 1,000,000"
+
+
+@pytest.mark.parametrize("default", [None, (1, 2), ["a"]])
+def test_a_default_of_another_type_is_refused_where_it_is_written(default: Any) -> None:
+    with pytest.raises(TypeError, match="but must be of type int, float, bool or str"):
+        setting(default, "What it is.")
+
+
+def test_a_declaration_of_another_type_is_refused_with_its_place() -> None:
+    with pytest.raises(TypeError, match=r"Optional\.epsilon is declared as float \| None, but"):
+        list(settings_of(Optional))
 
 
 def test_settling_makes_plain_data() -> None:

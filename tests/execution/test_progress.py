@@ -8,9 +8,9 @@ from cl_bench.execution.evaluator import Evaluation
 from cl_bench.execution.progress import describe
 
 
-@pytest.mark.parametrize(("share", "told"), [(0.04, ""), (0.654, ", 65 % cut off")])
+@pytest.mark.parametrize(("share", "told"), [(0.04, ""), (0.654, ", 65.4 % cut off")])
 def test_responses_that_were_cut_off_are_told_where_they_are_many(share: float, told: str) -> None:
     row: dict[str, object] = {"domain": "math", "test_set": "stream", "weights": "trained"}
     row |= {"prompt": "learner", "accuracy": 0.25, "kl_policy_base": 0.5, "truncation_rate": share}
     line = describe(Evaluation([row, row | {"prompt": "seed"}], [], []), {"math": "math"})
-    assert line == f"math 0.25 (KL 0.500{told})"
+    assert line == f"math 25.0 % (KL 0.500 nats{told})"

@@ -143,7 +143,7 @@ def test_what_cannot_be_exported_is_said_before_anything_is_written(
         (trained, {"stage": 3}, "--stage is 3, but the stages of .* are 1 to 2"),
         (trained, {"stage": 0}, "--stage is 0, but"),
         (trained, {"private": True}, "give --push-to-hub REPO, too"),
-        (trained, {"push_to_hub": "a/b/c"}, "'a/b/c' is no name of a repository"),
+        (trained, {"push_to_hub": "a/b/c"}, "'a/b/c' is not the name of a repository"),
         (tmp_path / "packed.zip", {}, "is a packed run, which holds no model"),
     ):
         with pytest.raises(UsageError, match=hint):

@@ -120,5 +120,5 @@ def test_what_the_hub_refuses_is_one_line_that_says_how_to_go_on(
 @pytest.mark.usefixtures("api")
 @pytest.mark.parametrize("name", ["a/b/c", "", "ada/--x", "ada/x y"])
 def test_a_name_that_is_none_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="is no name of a repository"):
+    with pytest.raises(UsageError, match="is not the name of a repository"):
         Destination(name, private=False)

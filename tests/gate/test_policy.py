@@ -68,7 +68,7 @@ def test_the_default_policy_follows_accuracy_and_kl() -> None:
         ("version = 2", "version is 2, but this cl-bench reads version 1"),
         ("version = true", "version is True"),
         ("version = 1", "asks nothing"),
-        ("version = 1\n[metrics", "is no TOML"),
+        ("version = 1\n[metrics", "is not TOML"),
         ("version = 1\nlevel = 95\n[metrics.bwt_gem]", "level is 95, but must be at least 0.5"),
         ("version = 1\nlevel = nan\n[metrics.bwt_gem]", "level is nan"),
         ("version = 1\nlevle = 0.9\n[metrics.bwt_gem]", "Did you mean 'level'"),

@@ -31,7 +31,6 @@ def outcome(*arguments: object, **options: bool) -> PermutationTest:
 
 def test_fishers_exact_test_of_darwins_maize() -> None:
     found = outcome(MAIZE, [0] * 15)
-    assert found.arrangements == 32_768
     assert found.p == 1726 / 32_768
     assert found.difference == pytest.approx(314 / 15)
 
@@ -47,7 +46,6 @@ def test_p_is_that_of_scipy(paired: bool) -> None:
         n_resamples=np.inf,
     )
     found = outcome(first, second, paired=paired)
-    assert found.arrangements == len(theirs.null_distribution)
     if paired:
         assert found.p == pytest.approx(theirs.pvalue)
     else:  # scipy doubles the smaller tail, which differs where the sizes do

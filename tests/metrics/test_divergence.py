@@ -42,7 +42,10 @@ def test_the_levels_divide_the_common_range_without_the_base() -> None:
         (([0.1, 0.9], [0, 1], [0.1, 0.3], [0, 0]), "the reference has a KL of 0"),
         (([0.1, np.nan], [0, 1], [0.1, 0.3], [0, 1]), "missing acc_P[1]"),
         (([0.1, 0.9], [0, 1], [0.1, 0.3], [0, np.nan]), "missing reference_kl_Q[1]"),
-        (([0.1, 0.9], [0, 1], [0.1, 0.3], [0, 1], [0.5]), "level 0.5 is outside 0.1 to 0.3"),
+        (
+            ([0.1, 0.9], [0, 1], [0.1, 0.3], [0, 1], [0.5]),
+            "level 50.0 % is outside 10.0 %",
+        ),
     ],
 )
 def test_it_is_undefined_where_nothing_is_common(

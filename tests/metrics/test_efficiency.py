@@ -22,7 +22,7 @@ def test_a_level_is_reached_at_the_first_evaluation_at_or_above_it() -> None:
 
 def test_a_level_that_is_never_reached_is_undefined_and_the_best_is_said() -> None:
     value = samples_to_reach([0.1, 0.5, 0.3, 0.4], SAMPLES, 0.6)
-    assert value == Undefined("never reached 0.6; the best is 0.5")
+    assert value == Undefined("never reached 60.0 %; the best is 50.0 %")
 
 
 def test_sample_efficiency_compares_at_the_references_own_peak() -> None:
@@ -38,11 +38,11 @@ def test_the_two_may_have_different_evaluation_points() -> None:
 
 def test_sample_efficiency_is_undefined_where_the_ratio_is_none() -> None:
     never = sample_efficiency([0.1, 0.2], [0, 10], [0.1, 0.5], [0, 10])
-    assert never == Undefined("never reached 0.5; the best is 0.2")
+    assert never == Undefined("never reached 50.0 %; the best is 20.0 %")
     flat = sample_efficiency([0.1, 0.2], [0, 10], [0.1, 0.1], [0, 10])
-    assert flat == Undefined("the reference is at the reference's peak (0.1) with 0 samples")
+    assert flat == Undefined("the reference is at the reference's peak (10.0 %) with 0 samples")
     ahead = sample_efficiency([0.7, 0.8], [0, 10], [0.1, 0.5], [0, 10])
-    assert ahead == Undefined("the learner is at the reference's peak (0.5) with 0 samples")
+    assert ahead == Undefined("the learner is at the reference's peak (50.0 %) with 0 samples")
 
 
 @given(st.lists(st.integers(1, 100), min_size=2, max_size=8))
@@ -72,7 +72,7 @@ def test_it_depends_on_the_compared_set() -> None:
 
 def test_normalised_accuracy_is_undefined_without_a_gain() -> None:
     value = normalised_accuracy([[0.1, 0.05]], base=0.1)
-    assert value == Undefined("no learner rose above the base (0.1) in the task's stage")
+    assert value == Undefined("no learner rose above the base (10.0 %) in the task's stage")
     assert normalised_accuracy([[np.nan]], base=0.1) == Undefined("missing acc_L_P[0, 0]")
     none = normalised_accuracy([[0.3]], base=0.1, in_stage_P=[False])
     assert none == Undefined("no point lies in the task's own stage")

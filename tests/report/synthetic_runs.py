@@ -27,6 +27,10 @@ from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.text import config_hash
 from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.board import Leaderboard
+from cl_bench.report.leaderboard import leaderboard
+from cl_bench.report.plasticity_tables import find_tables
+from cl_bench.store.run_tables import find_runs
 from cl_bench.store.schema import SCHEMA_VERSION, TABLES
 from tests.report.synthetic_tables import TEXTS, TWO, Cell, Row, Synthetic, rising, tables
 
@@ -35,6 +39,7 @@ __all__ = [
     "TWO",
     "Synthetic",
     "flat",
+    "leaderboard_of",
     "reason",
     "rising",
     "value",
@@ -200,3 +205,9 @@ def _file(table: str, rows: Sequence[Row]) -> bytes:
 @cache
 def _empty(table: str) -> bytes:
     return _file(table, ())
+
+
+def leaderboard_of(folder: Path) -> Leaderboard:
+    """The leaderboard of all runs below a folder, with the plasticity tables beside them."""
+    runs, unreadable = find_runs([folder])
+    return leaderboard(runs, unreadable, find_tables([folder]))

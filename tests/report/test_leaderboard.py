@@ -11,9 +11,9 @@ from cl_bench.metrics.stats.ranks import Ranks
 from cl_bench.metrics.stats.student import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import Board, BoardRow
-from cl_bench.report.leaderboard import leaderboard, leaderboard_of
+from cl_bench.report.leaderboard import leaderboard
 from cl_bench.store.run_tables import find_runs
-from tests.report.synthetic_runs import flat, reason, value, write_run, write_runs
+from tests.report.synthetic_runs import flat, leaderboard_of, reason, value, write_run, write_runs
 
 
 def rows(board: Board) -> dict[str, BoardRow]:
@@ -24,7 +24,7 @@ def test_a_row_is_the_mean_over_its_seeds(tmp_path: Path) -> None:
     for seed, share in enumerate((0.5, 0.75, 1.0)):
         write_run(tmp_path / f"fst-{seed}", seed=seed, accuracy=flat(share))
         write_run(tmp_path / f"rl-{seed}", learner="rl", seed=seed, accuracy=flat(share / 2))
-    (board,) = leaderboard_of([tmp_path]).boards
+    (board,) = leaderboard_of(tmp_path).boards
     assert [row.label for row in board.rows] == ["fst", "rl"]
     fst = board.rows[0]
     found = fst.values["average_accuracy"]
@@ -47,7 +47,7 @@ def test_a_row_is_the_mean_over_its_seeds(tmp_path: Path) -> None:
 def test_wall_time_ranks_nobody(tmp_path: Path) -> None:
     for learner, seed in product(("fst", "rl"), range(3)):
         write_run(tmp_path / f"{learner}-{seed}", learner=learner, seed=seed)
-    (board,) = leaderboard_of([tmp_path]).boards
+    (board,) = leaderboard_of(tmp_path).boards
     unranked = Undefined("neither direction is better")
     assert [row.ranks["seconds"] for row in board.rows] == [unranked, unranked]
 
@@ -55,7 +55,7 @@ def test_wall_time_ranks_nobody(tmp_path: Path) -> None:
 def test_one_seed_has_no_interval_and_no_ranks(tmp_path: Path) -> None:
     write_run(tmp_path / "fst", accuracy=flat(0.5))
     write_run(tmp_path / "rl", learner="rl", accuracy=flat(0.25))
-    (board,) = leaderboard_of([tmp_path]).boards
+    (board,) = leaderboard_of(tmp_path).boards
     row = rows(board)["fst"]
     found = row.values["average_accuracy"]
     assert isinstance(found, Estimate)
@@ -97,7 +97,7 @@ def test_seeds_that_are_missing_failed_or_diverged_are_counted_and_never_average
 
 
 def _board(folder: Path) -> tuple[Board, list[tuple[str, str, str]]]:
-    found = leaderboard_of([folder])
+    found = leaderboard_of(folder)
     (board,) = found.boards
     return board, [(one.path.name, one.kind, one.reason) for one in found.problems]
 
@@ -131,7 +131,7 @@ def test_runs_that_do_not_compare_are_on_boards_of_their_own_and_say_why(tmp_pat
     write_run(tmp_path / "one")
     write_run(tmp_path / "two", learner="rl", stream={"version": "2"})
     write_run(tmp_path / "three", learner="rl", config={"learning.temperature": 0.5})
-    found = leaderboard_of([tmp_path])
+    found = leaderboard_of(tmp_path)
     assert [len(board.rows) for board in found.boards] == [1, 1, 1]
     assert [board.stream for board in found.boards] == [
         "math-to-code, version 1",
@@ -151,7 +151,7 @@ def test_runs_of_one_seed_with_other_problems_are_ranked_apart(tmp_path: Path) -
         write_run(tmp_path / f"b-{seed}", seed=seed, learner="rl", uid="{domain}/{item}/changed")
     write_run(tmp_path / "c", seed=1, learner="prompt", uid="{domain}/{item}/changed")
     write_run(tmp_path / "d", seed=1, learner="rl-kl", last=-1, status="failed")
-    first, second = leaderboard_of([tmp_path]).boards
+    first, second = leaderboard_of(tmp_path).boards
     assert set(rows(first)) == {"fst", "rl-kl"}
     assert set(rows(second)) == {"rl", "prompt"}
     for board in (first, second):
@@ -191,7 +191,7 @@ def test_damaged_runs_are_problems_and_hurt_no_other(tmp_path: Path) -> None:
     (write_run(tmp_path / "json") / "manifest.json").write_text("[]")
     write_run(tmp_path / "odd", manifest={"seed": "zero"})
     write_run(tmp_path / "empty", manifest={"learner": None, "status": "weird"})
-    found = leaderboard_of([tmp_path])
+    found = leaderboard_of(tmp_path)
     kinds = {(problem.path.name, problem.kind) for problem in found.problems}
     assert kinds == {
         ("cut", "unreadable"),
@@ -246,7 +246,7 @@ def test_overall_ranks_learners_on_the_streams_that_all_of_them_have(tmp_path: P
                     path = tmp_path / f"{learner}-{stages[0][0]}-{seed}"
                     lifted = flat(share - seed * (1 + (learner == "rl") / 4) / 8)
                     write_run(path, learner=learner, stages=stages, seed=seed, accuracy=lifted)
-    found = leaderboard_of([tmp_path])
+    found = leaderboard_of(tmp_path)
     (overall,) = found.overall
     assert [found.boards[place].stream.split(",")[0] for place in overall.boards] == [
         "code",
@@ -263,7 +263,7 @@ def test_overall_ranks_learners_on_the_streams_that_all_of_them_have(tmp_path: P
 def test_learners_without_two_streams_in_common_are_not_ranked_overall(tmp_path: Path) -> None:
     for learner, domain in (("fst", "math"), ("rl", "math"), ("fst", "code")):
         write_run(tmp_path / f"{learner}-{domain}", learner=learner, stages=((domain, 20),))
-    (overall,) = leaderboard_of([tmp_path]).overall
+    (overall,) = leaderboard_of(tmp_path).overall
     assert overall.rows == ()
     assert overall.notes == (
         "No learners were run on the same two streams, so none are ranked",
@@ -283,7 +283,7 @@ def test_overall_joins_learners_of_equal_settings_whatever_boards_call_them(tmp_
             accuracy=flat(share),
             config={"learning.learning_rate": rate},
         )
-    (overall,) = leaderboard_of([tmp_path]).overall
+    (overall,) = leaderboard_of(tmp_path).overall
     found = {row.label: row.per_seed["average_accuracy"][0] for row in overall.rows}
     assert found == pytest.approx({"rl": (0.5 + 0.75) / 2, "fst": 0.25})
     assert [dict(row.configured)["learning_rate"] for row in overall.rows] == [0.2, 0.1]
@@ -295,7 +295,7 @@ def test_overall_names_the_budget_of_a_board_that_has_a_namesake(tmp_path: Path)
         write_run(tmp_path / f"{learner}-{steps}", learner=learner, stages=(("facts", steps),))
     for learner in ("fst", "rl"):
         write_run(tmp_path / learner, learner=learner, stages=(("math", 20),))
-    (overall,) = leaderboard_of([tmp_path]).overall
+    (overall,) = leaderboard_of(tmp_path).overall
     assert len(overall.boards) == 2
     assert overall.notes == (
         "facts, 400 training samples is left out: fewer than two learners have a value on it",
@@ -305,11 +305,11 @@ def test_overall_names_the_budget_of_a_board_that_has_a_namesake(tmp_path: Path)
 def test_rows_over_different_seeds_are_said_to_be(tmp_path: Path) -> None:
     for learner, seed in (("fst", 0), ("fst", 1), ("rl", 0), ("prompt", 0), ("prompt", 1)):
         write_run(tmp_path / f"{learner}-{seed}", learner=learner, seed=seed)
-    (board,) = leaderboard_of([tmp_path]).boards
+    (board,) = leaderboard_of(tmp_path).boards
     (note,) = [note for note in board.notes if "different seeds" in note]
     assert "(fst, prompt: 0, 1; rl: 0)" in note
     write_run(tmp_path / "rl-1", learner="rl", seed=1)
-    (whole,) = leaderboard_of([tmp_path]).boards
+    (whole,) = leaderboard_of(tmp_path).boards
     assert not any("different seeds" in note for note in whole.notes)
 
 
@@ -317,13 +317,13 @@ def test_variations_of_a_setting_are_called_by_what_they_vary(tmp_path: Path) ->
     varied: list[dict[str, object]] = [{}, {"learning.refill": False}, {"learning.population": 1}]
     for number, config in enumerate(varied):
         write_run(tmp_path / str(number), config=config)
-    (board,) = leaderboard_of([tmp_path]).boards
+    (board,) = leaderboard_of(tmp_path).boards
     assert sorted(rows(board)) == ["fst", "fst (population=1)", "fst (refill=False)"]
 
 
 def test_rows_whose_responses_are_mostly_cut_off_are_named(tmp_path: Path) -> None:
     write_run(tmp_path / "fst", cut=0.75)
     write_run(tmp_path / "rl", learner="rl", cut=0.25)
-    (board,) = leaderboard_of([tmp_path]).boards
+    (board,) = leaderboard_of(tmp_path).boards
     (note,) = [note for note in board.notes if "cut off" in note]
     assert note.endswith(": fst 75.0 %")

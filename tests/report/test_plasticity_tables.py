@@ -9,9 +9,8 @@ import pytest
 from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import BoardRow
-from cl_bench.report.leaderboard import leaderboard_of
 from cl_bench.report.plasticity_tables import find_tables
-from tests.report.synthetic_runs import write_run
+from tests.report.synthetic_runs import leaderboard_of, write_run
 
 HEAD = "probe,steps,samples,seeds,run,stream,learner,run_seed,stage,plasticity_ratio,note"
 
@@ -26,7 +25,7 @@ def write_table(path: Path, *lines: str) -> None:
 
 
 def only_row(folder: Path) -> BoardRow:
-    (board,) = leaderboard_of([folder]).boards
+    (board,) = leaderboard_of(folder).boards
     (row,) = board.rows
     return row
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cl_bench.contract import plugins
 from cl_bench.contract.errors import RunDirectoryError
 from cl_bench.metrics.attribution import ChannelAttribution
 from cl_bench.metrics.quantities import NUMBER
@@ -219,33 +218,24 @@ def test_two_evaluations_of_one_cell_are_refused(make_run: MakeRun) -> None:
         ("matrix[-1].min()", "0.6"),
         ("1", "1"),
         ("Undefined('too early')", "undefined: too early"),
-        ("float('nan')", "undefined: gave nan, which is no finite number"),
-        ("True", "undefined: gave True, which is no finite number"),
-        ("'high'", "undefined: gave 'high', which is no finite number"),
+        ("float('nan')", "undefined: gave nan, which is not a finite number"),
+        ("True", "undefined: gave True, which is not a finite number"),
+        ("'high'", "undefined: gave 'high', which is not a finite number"),
         ("1 / 0", "undefined: raised ZeroDivisionError: division by zero"),
-        ("matrix.fill(0)", "undefined: gave None, which is no finite number"),
+        ("matrix.fill(0)", "undefined: gave None, which is not a finite number"),
         ("absent[", "left out"),
     ],
 )
 def test_metric_of_a_plug_in_is_shown_and_breaks_no_summary(
-    body: str, shown: str, make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    body: str, shown: str, make_run: MakeRun, tmp_path: Path, install: Callable[..., None]
 ) -> None:
     name = f"metric_{abs(hash(body))}"
     (tmp_path / f"{name}.py").write_text(
         "from cl_bench.metrics import Metric, Undefined\n"
         f"METRIC = Metric('a summary', lambda matrix: {body})\n"
     )
-    metadata = tmp_path / "acme-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(f"[cl_bench.metrics]\nmine = {name}:METRIC\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    plugins.search_again()
-    try:
-        summary = summarise(make_run(TWO, scores))
-    finally:
-        monkeypatch.undo()
-        plugins.search_again()
+    install("acme", f"[cl_bench.metrics]\nmine = {name}:METRIC\n")
+    summary = summarise(make_run(TWO, scores))
     value = summary.metrics["learner"].get("acme/mine", "left out")
     assert (NUMBER.text(value) if isinstance(value, float) else str(value)).startswith(shown)
     if shown == "left out":

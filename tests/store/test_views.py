@@ -7,7 +7,8 @@ import pytest
 
 from cl_bench.metrics.attribution import ChannelAttribution
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.store.views import attributions, is_stream_row, probe_accuracy, stream_rows
+from cl_bench.store.rows import is_stream_row
+from cl_bench.store.views import attributions, probe_accuracy, stream_rows
 
 COLUMNS = ("stage", "at", "domain", "test_set", "weights", "prompt", "accuracy")
 START = [

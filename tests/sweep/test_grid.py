@@ -22,6 +22,13 @@ def test_every_learner_meets_every_stream_seed_by_seed() -> None:
     ]
 
 
+def test_a_wrong_option_is_told_with_what_any_of_the_learners_has() -> None:
+    with pytest.raises(UsageError, match=r"Did you mean 'population'.*learning_rate.*population"):
+        grid(["math"], ["rl", "fst"], [0], options={"populatio": 1})
+    with pytest.raises(UsageError, match=r"kl_beta is not a setting of prompt, but of rl"):
+        grid(["math"], ["prompt"], [0], options={"kl_beta": 1.0})
+
+
 def test_without_steps_a_run_has_those_of_its_stream() -> None:
     (cell,) = grid(["paper"], ["rl"], [0])
     assert cell.arguments(Path())["steps"] is None

@@ -73,13 +73,13 @@ def test_a_problem_makes_the_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(10, 10, 1_000))
     result = CliRunner().invoke(app, ["doctor"])
     assert result.exit_code == 1
-    assert "problem: 0.0 GiB of disk are free" in result.stdout
+    assert "problem: 1.0 kB of disk are free" in result.stdout
     assert "cannot work until" in result.stdout
 
 
 def test_a_file_in_the_place_of_the_results_folder_is_a_problem() -> None:
     Path("results").write_text("")
-    assert "is no folder that you may write to" in whats(examine())
+    assert "is not a folder that you may write to" in whats(examine())
 
 
 def test_a_damaged_embedded_model_is_a_problem_and_no_exception(

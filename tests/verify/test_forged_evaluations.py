@@ -65,7 +65,7 @@ FORGERIES: Forgeries = {
             "evaluations", "accuracy", 0.3, **INSIDE
         ),
         "accuracy is 1.5, above 1": edit("evaluations", "accuracy", 1.5, **INSIDE),
-        "accuracy is no number": edit("evaluations", "accuracy", float("nan"), **INSIDE),
+        "accuracy is not a number": edit("evaluations", "accuracy", float("nan"), **INSIDE),
         "n_samples is 2, but the number of samples in items is 1": drop(
             "items", **INSIDE, sample=1
         ),

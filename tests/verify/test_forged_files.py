@@ -15,6 +15,9 @@ from typer.testing import CliRunner
 from cl_bench.cli.app import app
 from cl_bench.store.packs.container import encoded
 from cl_bench.store.packs.layout import MAY_LACK, member
+from cl_bench.store.packs.packed import PackedRun
+from cl_bench.store.run_tables import open_run
+from cl_bench.store.schema import TABLES
 from cl_bench.verify.run import verify_run
 
 from .tampering import INSIDE, Forgeries, Forgery, Tamper, forgeries, option, require_found
@@ -72,10 +75,10 @@ FORGERIES: Forgeries = {
     },
     LEDGER: {
         "rollouts are not 6 for each": option(2, "config", "learning", "group_size"),
-        "has other columns or types": other_types,
+        "its columns are not those": other_types,
     },
     STEPS: {
-        "has other columns or types": other_columns,
+        "its columns are not those": other_columns,
         "is missing": lambda run: run.left_out.add(STEPS),
     },
 }
@@ -107,13 +110,40 @@ def test_a_setting_that_was_added_since_counts_as_at_its_default(
     assert found == []
 
 
+def without(column: str) -> Tamper:
+    def tamper(run: Forgery) -> None:
+        run.members[ITEMS] = encoded(PackedRun.open(run.pack).select("items").drop_columns(column))
+
+    return tamper
+
+
+def test_a_column_that_was_added_since_reads_as_null(
+    packed_run: Path, tmp_path: Path, unpacked: Callable[..., Path]
+) -> None:
+    older = Forgery(packed_run)
+    without("formatted")(older)
+    pack = older.write(tmp_path / "older.zip")
+    for place in (pack, unpacked(pack)):
+        assert verify_run(place).findings == []
+        items = open_run(place).select("items", ["formatted", "score"])
+        assert items["formatted"].null_count == len(items) > 0
+        assert open_run(place).select("items", ["formatted"]).num_rows == len(items)
+        assert open_run(place).select("items").schema.equals(TABLES["items"])
+
+
+def test_a_column_that_may_not_be_null_may_not_be_missing(packed_run: Path, tmp_path: Path) -> None:
+    require_found(
+        without("score"), "its columns are not those", ITEMS, packed_run, tmp_path / "forged.zip"
+    )
+
+
 @pytest.mark.parametrize(
     ("file", "words"),
     [
         ("manifest.json", "seed is 6, but the configuration says 5"),
         (EVALUATIONS, "n_samples is not 16, as the configuration says"),
         (ITEMS, "cannot be read"),
-        (STEPS, "has other columns or types"),
+        (STEPS, "its columns are not those"),
     ],
 )
 def test_a_forged_directory_is_found_out(
@@ -225,7 +255,7 @@ def test_the_command_names_file_row_and_reason_and_goes_on(
     )
     assert f"{EVALUATIONS}: row {number} (step 2, math, stream, easy, learner, trained)" in lines[1]
     assert "b.zip" in lines[2]
-    assert "no zip file" in lines[3]
+    assert "not a zip file" in lines[3]
     assert lines[4].startswith("fine")
     assert "c.zip" in lines[4]
     assert lines[-1] == "3 verified, 2 with findings."

@@ -139,7 +139,7 @@ FORGERIES: Forgeries = {
         "status is 'failed', but the run was evaluated at step 6, its last": given_up("failed"),
         "status is 'diverged', but the run was evaluated at step 6, its last": given_up("diverged"),
         "status is 'diverged', but the tables have no stretch that diverged": cut_short,
-        "'lr' is no learner of this installation": both(
+        "'lr' is not a learner of this installation": both(
             option("lr", "learner"), option("lr", "config", "learner")
         ),
         "is on math in version '9'; there is none above 1": of_another_version,
@@ -160,7 +160,7 @@ FORGERIES: Forgeries = {
         "it has 2 transcripts, not 3": lambda run: run.tables.update(
             transcripts=run.tables["transcripts"].iloc[1:]
         ),
-        "system_prompt is no prompt that the learner had by then": edit(
+        "system_prompt is not a prompt that the learner had by then": edit(
             "transcripts", "system_prompt", "you know the answer .", step=6, prompt="learner"
         ),
     },

@@ -213,7 +213,7 @@ def read_reply(style: Style, reply: str, *, cut: bool = False) -> tuple[str, str
     """Return the new instructions in a reply, and why they cannot be used (empty if they can).
 
     They stand after the reply's thought, if it has one. `cut` says that the reply was cut off at
-    its limit: what is there of it is no whole instruction.
+    its limit: what is there of it is not a whole instruction.
     """
     if cut:
         return "", "a reply that was cut off at its limit"

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 
 @dataclass(frozen=True)
-class Code:
+class CodeSpan:
     """A name or value as it is written."""
 
     text: str
@@ -48,7 +48,7 @@ class Break:
     """The end of a line inside a cell or paragraph."""
 
 
-Inline: TypeAlias = str | Mark | Code | Strong | Link | Break
+Inline: TypeAlias = str | Mark | CodeSpan | Strong | Link | Break
 Text: TypeAlias = Inline | Sequence[Inline]
 
 
@@ -117,4 +117,4 @@ Block: TypeAlias = Heading | Paragraph | Bullets | Table | Picture | Prose | Fol
 
 def inlines(text: Text) -> Sequence[Inline]:
     """The parts of a text, in order."""
-    return [text] if isinstance(text, str | Mark | Code | Strong | Link | Break) else text
+    return [text] if isinstance(text, str | Mark | CodeSpan | Strong | Link | Break) else text

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from zlib import crc32
 
+from cl_bench.contract.errors import UsageError
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.text import printable
 
@@ -57,6 +58,15 @@ def named(name: str, limit: int = _LONGEST) -> str:
     return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
 
 
+def learner_label(learner: str) -> str:
+    """Return the label of a learner's factory; its name if it has none or is not to be had here."""
+    try:
+        label = LEARNERS.load(learner).label
+    except UsageError:  # not installed, or broken
+        label = ""
+    return named(label or learner)
+
+
 def learner_look(learner: str, variant: int = 0) -> Look:
     """The look of a learner, the same wherever it is drawn; one of its own for any other name.
 
@@ -76,7 +86,7 @@ def domain_look(domain: str, place: int) -> Look:
 
 def _of_learner(learner: str) -> Look:
     built_in = dict(zip(LEARNERS.table, _BUILT_IN, strict=False))
-    label = (LEARNERS.load(learner).label if learner in built_in else "") or named(learner)
+    label = learner_label(learner)
     if learner in built_in:
         return Look(label, *built_in[learner])
     number = crc32(learner.encode("utf-8", "surrogatepass"))

@@ -56,7 +56,7 @@ def document(title: str, content: str, style: str, script: str = "") -> str:
 
 
 def _source(text: str) -> str:
-    """How a policy names an inline style or script: by the hash of what stands inside the tag."""
+    """Return a policy's name of an inline style or script: the hash of the text inside the tag."""
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode('ascii')}'"
 
 
@@ -127,7 +127,7 @@ def _inline(part: page.Inline) -> str:
     match part:
         case page.Mark(text, sign, kind):
             return f'<strong class="verdict {kind}">{sign} {escaped(text)}</strong>'
-        case page.Code(text):
+        case page.CodeSpan(text):
             return f"<code>{escaped(text)}</code>"
         case page.Strong(text):
             return f"<strong>{escaped(text)}</strong>"

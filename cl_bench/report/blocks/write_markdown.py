@@ -65,7 +65,7 @@ def _inline(part: page.Inline) -> str:
     match part:
         case page.Mark():
             return f"**{_within(part.text)}**"
-        case page.Code():
+        case page.CodeSpan():
             # No back quote or bar can be escaped inside code.
             return f"`{printable(part.text).replace('`', chr(39)).replace('|', '¦')}`"
         case page.Strong():

@@ -53,7 +53,7 @@ _SPENT: Mapping[str, tuple[Mapping[str, str], float, str]] = {
 
 
 def channels(board: DrawnBoard) -> Figure:
-    """Which channel carries the gain over the base model."""
+    """Draw the share of each channel in the gain over the base model."""
     known = [(name, drawn.gains) for name, _, drawn in board.seen if drawn.gains is not None]
     marks = [_GAINS[gain] for gain in GAINS]
     label = "gain over the base model under the seed prompt, points"

@@ -32,7 +32,7 @@ class DrawnBoard:
 
     @property
     def looks(self) -> list[Look]:
-        """How the rows look; those of one learner share its colour."""
+        """The looks of the rows; those of one learner share its colour."""
         seen: dict[str, int] = {}
         looks = []
         for row in self.board.rows:
@@ -61,7 +61,7 @@ def label(row: RankedRow, look: Look) -> str:
 
 
 def overall_looks(overall: Overall, boards: Sequence[DrawnBoard]) -> list[Look]:
-    """How its rows look: as on the first of its boards."""
+    """Return the looks of its rows, which are those on the first of its boards."""
     known: dict[tuple[str, str], Look] = {}
     for place in overall.boards:
         for row, look in zip(boards[place].board.rows, boards[place].looks, strict=True):

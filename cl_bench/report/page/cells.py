@@ -68,7 +68,7 @@ class Scale:
     high: float
 
     def across(self, value: float) -> float:
-        """Where a value stands, in the bar's units."""
+        """Return the place of a value, in the bar's units."""
         share = (value - self.low) / (self.high - self.low)
         return round(3 + share * (_WIDTH - 6), 1)
 

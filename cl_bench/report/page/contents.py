@@ -200,7 +200,7 @@ class Kept:
 
     @property
     def path(self) -> Path:
-        """Where the run is kept."""
+        """The path of the run."""
         return Path(self._run.path)
 
     @cached_property
@@ -227,7 +227,7 @@ class Kept:
 
 
 def _first_rows(table: pa.Table) -> int:
-    """How many rows belong to the first evaluation, which were written first."""
+    """Return the number of rows of the first evaluation, which were written first."""
     steps = table["step"].to_numpy()
     return int((steps == steps[0]).sum()) if len(steps) else 0
 

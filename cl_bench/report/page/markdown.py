@@ -12,7 +12,7 @@ from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import (
     Block,
     Bullets,
-    Code,
+    CodeSpan,
     Folded,
     Heading,
     Paragraph,
@@ -83,7 +83,7 @@ def _board(drawn: DrawnBoard, title: str, drawings: Mapping[str, Drawing]) -> It
 
 
 def _undefined(drawn: DrawnBoard) -> Iterator[str]:
-    """Why values are missing: a line for every metric and reason, with its rows."""
+    """Return a line for every metric and reason why a value is missing, with its rows."""
     rows: dict[tuple[str, str], list[str]] = {}
     for row, look in zip(drawn.board.rows, drawn.looks, strict=True):
         for name, column in drawn.board.columns.items():
@@ -125,7 +125,7 @@ def _runs(contents: Contents) -> Iterator[Block]:
         accuracy = one.metrics.get(RANKED_BY, Undefined("not measured"))
         rows.append(
             [
-                Code(one.digest.name),
+                CodeSpan(one.digest.name),
                 str(facts["stream"]["name"]),
                 learner_look(str(facts["learner"])).label,
                 str(facts["seed"]),
@@ -144,7 +144,7 @@ def _problems(contents: Contents) -> Iterator[Block]:
         return
     rows: list[list[Text]] = [
         [
-            Code(contents.names.get(str(one.path)) or contents.local(str(one.path))),
+            CodeSpan(contents.names.get(str(one.path)) or contents.local(str(one.path))),
             one.kind,
             contents.local(one.reason),
         ]

@@ -192,7 +192,7 @@ class Shared:
         self.values: list[Any] = []
 
     def place(self, value: Any) -> int:
-        """Where the value stands in `values`."""
+        """The index of the value in `values`."""
         key = json.dumps(value, sort_keys=True)
         if key not in self._places:
             self._places[key] = len(self.values)

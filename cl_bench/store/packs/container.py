@@ -47,7 +47,7 @@ def written(members: Mapping[str, bytes]) -> bytes:
 
 
 def names(path: Path) -> frozenset[str]:
-    """The names of all members; `DamagedError` if the file is no pack or a hostile one."""
+    """The names of all members; `DamagedError` if the file is not a pack or a hostile one."""
     with _opened(path) as archive:
         return frozenset(archive.namelist())
 
@@ -83,7 +83,7 @@ def holds_more(path: Path) -> bool:
 
 
 def no_pack(path: Path, reason: str, name: str = "") -> DamagedError:
-    """What is wrong with the file, or with its member `name`, in one line."""
+    """Return the error for what is wrong with the file or its member `name`, in one line."""
     where = f"its member {name} " if name else ""
     message = (
         f"Cannot use the packed run {path}: {where}{reason}. `cl-bench submit RUN` makes a pack "
@@ -100,7 +100,7 @@ def _opened(path: Path) -> zipfile.ZipFile:
             raise no_pack(path, f"it has {size:,} bytes; at most {MAX_FILE:,} are read")
         archive = zipfile.ZipFile(path)
     except _DAMAGE as error:
-        raise no_pack(path, f"it is no zip file that can be read ({error})") from error
+        raise no_pack(path, f"it is not a zip file that can be read ({error})") from error
     fault = next(_faults(archive.infolist()), None)
     if fault:
         archive.close()
@@ -116,7 +116,7 @@ def _faults(members: list[zipfile.ZipInfo]) -> Iterator[str]:
         if name.startswith(("/", "\\")) or ".." in name or ":" in name:
             yield f"it has a member {shown}, a name that leads out of the archive"
         if name not in MEMBERS:
-            yield f"it has a member {shown}, which is no part of a packed run"
+            yield f"it has a member {shown}, which is not part of a packed run"
         if count > 1:
             yield f"it has {count} members called {shown}"
     for info in members:
@@ -133,7 +133,7 @@ def _faults(members: list[zipfile.ZipInfo]) -> Iterator[str]:
 
 
 def _info(name: str) -> zipfile.ZipInfo:
-    """What the zip file says of a member; compressed, as small Parquet files are mostly headers."""
+    """Return the entry of a member; compressed, as small Parquet files are mostly headers."""
     info = zipfile.ZipInfo(name, _TIME)
     info.create_system, info.external_attr = _UNIX, 0o644 << 16
     info.compress_type = zipfile.ZIP_DEFLATED

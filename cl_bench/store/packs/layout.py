@@ -46,7 +46,7 @@ MEMBERS = (PACK, MANIFEST, *map(member, TABLES))
 
 
 def place(manifest: Mapping[str, Any]) -> PurePath:
-    """What a run is, as a path: `<stream>/<learner>-<seed>.zip`.
+    """Return the path of a run's pack: `<stream>/<learner>-<seed>.zip`.
 
     The name of any model but the embedded one follows the seed.
     """
@@ -57,7 +57,7 @@ def place(manifest: Mapping[str, Any]) -> PurePath:
 
 
 def home(manifest: Mapping[str, Any]) -> PurePath:
-    """Where a run belongs below `results/runs`: its `place`, with the configuration's hash.
+    """Return a run's path below `results/runs`: its `place`, with the configuration's hash.
 
     Runs of one learner and seed with other settings have homes of their own:
     `<stream>/<learner>-<seed>-<hash>.zip`.

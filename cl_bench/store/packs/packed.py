@@ -23,6 +23,7 @@ from cl_bench.store.packs.layout import (
     PACK_VERSION,
     member,
 )
+from cl_bench.store.rows import require_columns, with_nulls
 from cl_bench.store.run_directory import require_unedited, require_version
 from cl_bench.store.schema import SCHEMA_VERSION, TABLES
 
@@ -88,13 +89,10 @@ class PackedRun:
             return schema.empty_table()
         try:
             content = container.decoded(hashed(self.path, member(name), self.contents))
+            require_columns(name, content.schema)
         except ValueError as error:
             raise container.no_pack(self.path, f"cannot be read: {error}", member(name)) from error
-        if not content.schema.equals(schema):
-            columns = printable(", ".join(content.schema.names), 300)
-            reason = f"has other columns or types than those of its schema version: {columns}"
-            raise container.no_pack(self.path, reason, member(name))
-        return content.cast(schema)
+        return with_nulls(content, schema)
 
 
 def hashed(path: Path, name: str, contents: Mapping[str, Any]) -> bytes:
@@ -107,9 +105,9 @@ def hashed(path: Path, name: str, contents: Mapping[str, Any]) -> bytes:
 
 
 def _contents(path: Path, names: frozenset[str]) -> Mapping[str, Any]:
-    """What pack.json says, if it fits the members that are there."""
+    """Return the content of pack.json; raise `RunDirectoryError` if it does not fit the members."""
     if PACK not in names:
-        raise container.no_pack(path, "is missing, so this is no packed run", PACK)
+        raise container.no_pack(path, "is missing, so this is not a packed run", PACK)
     contents = _json(path, PACK, container.read(path, PACK))
     version = contents.get("pack_version")
     if version != PACK_VERSION:
@@ -151,7 +149,7 @@ def _json(path: Path, name: str, content: bytes) -> dict[str, Any]:
         )
     except (ValueError, RecursionError) as error:
         reason = printable(str(error), 200)
-        raise container.no_pack(path, f"is no whole JSON ({reason})", name) from error
+        raise container.no_pack(path, f"is not whole JSON ({reason})", name) from error
     if not isinstance(found, dict):
         raise container.no_pack(path, "holds no object", name)
     return found
@@ -165,4 +163,4 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a number of JSON")

@@ -155,7 +155,7 @@ def _other_process(subject: DomainUnderTest) -> Iterator[str]:
     place = place_of(subject.domain)
     if place is None:
         yield (
-            "It is no variable of a module, so that another process cannot find it. Write "
+            "It is not a variable of a module, so that another process cannot find it. Write "
             "DOMAIN = … at the top level of its file, as an entry point needs it."
         )
         return

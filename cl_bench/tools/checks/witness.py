@@ -40,7 +40,7 @@ class WitnessError(Exception):
 
 
 def place_of(domain: Domain) -> Place | None:
-    """Where another process finds `domain`; None if it cannot.
+    """Return the place at which another process finds `domain`, or None if it cannot.
 
     That is the module variable that holds it, its class's own module first, or the name by which
     the registry makes it.

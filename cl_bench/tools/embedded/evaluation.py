@@ -16,9 +16,12 @@ import torch
 from cl_bench.api import Run, run
 from cl_bench.contract.micro import MicroDomain, Slip, micro_domain, verify
 from cl_bench.contract.prompts import REFLECTION_PROMPT, chat, instructions
+from cl_bench.contract.registry import COMPARED_LEARNERS, LEARNERS
 from cl_bench.contract.task import Problem, hashed_rng
 from cl_bench.contract.validation import COUNTS, SEEDS, whole_number
+from cl_bench.metrics.quantities import COUNT, SHARE
 from cl_bench.metrics.stats.proportions import wilson
+from cl_bench.metrics.stats.student import Interval
 from cl_bench.model.named import resolve
 from cl_bench.model.policy import Policy
 from cl_bench.store.views import stream_rows
@@ -40,10 +43,10 @@ class CardCell:
     n: int
 
     @property
-    def interval(self) -> tuple[float, float]:
+    def interval(self) -> Interval:
         """The Wilson 95 % interval of the share."""
         low, high = wilson(self.share, self.n)
-        return float(low), float(high)
+        return Interval(float(low), float(high), 0.95)
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,11 @@ class ModelCard:
             "| domain | setting | prompt | share | 95 % interval | n |",
             "|---|---|---|---|---|---|",
         ]
-        for cell in self.cells:
-            low, high = cell.interval
-            lines.append(
-                f"| {cell.domain} | {cell.setting} | {cell.prompt} "
-                f"| {cell.share:.3f} | {low:.3f}–{high:.3f} | {cell.n} |"
-            )
+        lines += [
+            f"| {cell.domain} | {cell.setting} | {cell.prompt} | {SHARE.text(cell.share)} "
+            f"| {SHARE.interval(cell.interval)} | {COUNT.text(cell.n)} |"
+            for cell in self.cells
+        ]
         return "\n".join(lines)
 
 
@@ -78,14 +80,15 @@ def evaluate_model(model: str, *, n: int = 512, seed: int = 1) -> ModelCard:
 
 
 def evaluate_learners(model: str, *, seed: int = 1) -> ModelCard:
-    """The card of what `prompt` and `rl` reach on the model after one default stage of each domain.
+    """Return the card of what learners of one channel reach in one default stage of each domain.
 
     One run each, at the suite's default budget; n counts responses to the stage's test problems.
     """
+    compared = {name: LEARNERS.load(name).channels for name in COMPARED_LEARNERS}
     cells = []
     with TemporaryDirectory() as folder:
         for domain in DOMAINS:
-            for learner in ("prompt", "rl"):
+            for learner in (name for name, channels in compared.items() if len(channels) == 1):
                 finished = run(
                     domain, learner, model=model, seed=seed, out=f"{folder}/{domain}-{learner}"
                 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations
+from pathlib import Path
 
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.report.blocks.look import MARKERS, PALETTE, Look, domain_look, learner_look
@@ -27,6 +29,21 @@ def test_a_learner_of_a_plug_in_looks_the_same_every_time() -> None:
     assert look.colour in PALETTE
     assert look.marker in MARKERS
     assert differs(look, learner_look("acme/other"))
+
+
+def test_a_learner_of_a_plug_in_has_its_label(install: Callable[..., None], tmp_path: Path) -> None:
+    (tmp_path / "acme_learners.py").write_text(
+        "from cl_bench.contract.learner import LearnerFactory\n"
+        "BANDIT = LearnerFactory(dict, label='Bandit')\n"
+        "PLAIN = LearnerFactory(dict)\n"
+    )
+    install(
+        "acme",
+        "[cl_bench.learners]\nbandit = acme_learners:BANDIT\nplain = acme_learners:PLAIN\n"
+        "broken = acme_learners:ABSENT\n",
+    )
+    labels = [learner_look(f"acme/{name}").label for name in ("bandit", "plain", "broken")]
+    assert labels == ["Bandit", "acme/plain", "acme/broken"]
 
 
 def test_settings_of_one_learner_share_its_colour_and_differ_otherwise() -> None:

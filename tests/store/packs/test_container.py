@@ -46,12 +46,12 @@ def bomb(archive: zipfile.ZipFile) -> None:
         (added("/etc/passwd"), "leads out of the archive"),
         (added("C:evil.txt"), "leads out of the archive"),
         (added("\\evil.txt"), "leads out of the archive"),
-        (added("tables/"), "no part of a packed run"),
-        (added("readme.txt"), "no part of a packed run"),
-        (added("tables/secrets.parquet"), "no part of a packed run"),
+        (added("tables/"), "not part of a packed run"),
+        (added("readme.txt"), "not part of a packed run"),
+        (added("tables/secrets.parquet"), "not part of a packed run"),
         (added("evil\x1b[31m"), r"evil\\x1b"),
         (added("manifest.json"), "2 members called 'manifest.json'"),
-        (bomb, "no part of a packed run"),
+        (bomb, "not part of a packed run"),
     ],
 )
 def test_members_that_do_not_belong_are_refused(
@@ -68,7 +68,7 @@ def test_members_that_do_not_belong_are_refused(
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"not a zip", b"PK\x05\x06" + b"\0" * 18])
 def test_what_is_no_zip_file_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.zip").write_bytes(content)
-    with pytest.raises(DamagedError, match=r"no zip file|pack\.json is missing"):
+    with pytest.raises(DamagedError, match=r"not a zip file|pack\.json is missing"):
         PackedRun.open(tmp_path / "a.zip")
 
 
@@ -76,7 +76,7 @@ def test_a_file_that_was_cut_short_is_refused(packed_run: Path, tmp_path: Path) 
     whole = packed_run.read_bytes()
     for size in (len(whole) // 2, len(whole) - 10):
         (tmp_path / "a.zip").write_bytes(whole[:size])
-        with pytest.raises(DamagedError, match="no zip file"):
+        with pytest.raises(DamagedError, match="not a zip file"):
             PackedRun.open(tmp_path / "a.zip")
 
 
@@ -113,7 +113,7 @@ def test_a_size_that_is_a_lie_is_no_way_around_the_limit(packed_run: Path, tmp_p
     place = content.find(b"PK\x01\x02")  # the first entry of the directory: pack.json
     content[place + 24 : place + 28] = (10).to_bytes(4, "little")
     (tmp_path / "a.zip").write_bytes(content)
-    with pytest.raises(DamagedError, match=r"pack\.json is (damaged|no whole JSON)"):
+    with pytest.raises(DamagedError, match=r"pack\.json is (damaged|not whole JSON)"):
         PackedRun.open(tmp_path / "a.zip")
 
 

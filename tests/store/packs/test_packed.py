@@ -121,11 +121,11 @@ def test_other_versions_are_refused(packed_run: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "no whole JSON"),
+        ("{", "not whole JSON"),
         ("[]", "holds no object"),
         ('{"a": 1, "a": 2}', "a name stands twice"),
-        ('{"a": NaN}', "NaN is no number"),
-        ("[" * 100_000, "no whole JSON"),
+        ('{"a": NaN}', "NaN is not a number"),
+        ("[" * 100_000, "not whole JSON"),
         ('{"pack_version": 1, "members": 3}', "does not give the hashes"),
         ('{"pack_version": 1, "members": {"manifest.json": {}}}', "does not give the hashes"),
     ],

@@ -12,8 +12,9 @@ from cl_bench.tools.embedded.evaluation import CardCell, ModelCard, evaluate_mod
 
 def test_the_interval_is_wilsons() -> None:
     """Published example: 0 of 10 gives 0 to 0.2775, 5 of 10 gives 0.2366 to 0.7634."""
-    assert CardCell("", "", "", 0.0, 10).interval == pytest.approx((0.0, 0.2775), abs=1e-4)
-    assert CardCell("", "", "", 0.5, 10).interval == pytest.approx((0.2366, 0.7634), abs=1e-4)
+    for share, low, high in ((0.0, 0.0, 0.2775), (0.5, 0.2366, 0.7634)):
+        found = CardCell("", "", "", share, 10).interval
+        assert (found.low, found.high) == pytest.approx((low, high), abs=1e-4)
 
 
 def test_every_domain_has_every_number_of_stated_rules(tiny_model: Path) -> None:
@@ -43,5 +44,5 @@ def test_rewrites_count_only_with_all_rules_and_nothing_else() -> None:
 def test_the_table_is_markdown_with_one_row_a_cell() -> None:
     card = ModelCard((CardCell("math", "easy", "4 of 4 rules", 0.5, 10),))
     assert card.text().splitlines()[-1] == (
-        "| math | easy | 4 of 4 rules | 0.500 | 0.237–0.763 | 10 |"
+        "| math | easy | 4 of 4 rules | 50.0 % | [23.7, 76.3] | 10 |"
     )
