@@ -46,6 +46,15 @@ class ConstantAnswer(NamedTuple):
     """The share of responses that gave it."""
     earned: float
     """The share of the whole score that those responses earned; 0 if there was no score."""
+    score: float
+    """Their mean score."""
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether it looks like learning and is none: it earns at least half of the score, at least
+        a quarter of all responses give it, and it is wrong in more than a tenth of them (a model
+        that knows which of two answers is right also gives one of them half of the time)."""
+        return self.earned >= 0.5 and self.given >= 0.25 and self.score < 0.9
 
 
 def constant_answer(answers: Sequence[str | None], scores: Sequence[float]) -> ConstantAnswer:
@@ -62,4 +71,5 @@ def constant_answer(answers: Sequence[str | None], scores: Sequence[float]) -> C
     answer = min(counts, key=lambda text: (-counts[text], text))
     total = sum(scores)
     own = sum(score for given, score in zip(answers, scores, strict=True) if given == answer)
-    return ConstantAnswer(answer, counts[answer] / len(answers), own / total if total else 0.0)
+    earned = own / total if total else 0.0
+    return ConstantAnswer(answer, counts[answer] / len(answers), earned, own / counts[answer])
