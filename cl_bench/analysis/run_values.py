@@ -313,7 +313,7 @@ RUN_METRICS: Mapping[str, RunMetric] = {
         "accuracy in the hardest setting, seed prompt", SHARE, "higher", _harder
     ),
     "pass_at_k": RunMetric(
-        "pass@k, of as many responses as were sampled", SHARE, "higher", _pass_at_k, asked_for=True
+        "pass@k, of all k responses to a problem", SHARE, "higher", _pass_at_k, asked_for=True
     ),
     "greedy_accuracy": RunMetric(
         "greedy accuracy (temperature 0)", SHARE, "higher", _greedy, asked_for=True

@@ -51,6 +51,21 @@ def test_a_learner_is_measured_on_both_axes_against_rl_of_the_same_seed(tmp_path
     assert rows["fst"].ranks[TRAINING] == Ranks(1, 1, 2, 0.95)
 
 
+def test_the_peak_is_that_of_validation_problems_where_they_were_asked(tmp_path: Path) -> None:
+    asked = {"config": {"evaluation.validation_items": 8}}
+    for seed in range(2):
+        given = {"seed": seed, "fast": 0, "validation": rising, **asked}
+        write_run(tmp_path / f"rl-{seed}", learner="rl", **given)
+        # on test problems never better than the base
+        flat = {"accuracy": lambda *_: 0.25, "validation": quick}
+        write_run(tmp_path / f"fst-{seed}", seed=seed, **flat, **asked)
+    (board,) = leaderboard_of([tmp_path]).boards
+    rows = {row.label: row for row in board.rows}
+    assert rows["fst"].per_seed[TRAINING] == dict.fromkeys(range(2), 2.0)
+    note = "Sample efficiency is measured against rl, its peak on validation problems"
+    assert note in board.notes
+
+
 def test_the_mean_over_seeds_is_geometric(tmp_path: Path) -> None:
     for seed in range(2):
         write_run(tmp_path / f"rl-{seed}", learner="rl", seed=seed, fast=0)
