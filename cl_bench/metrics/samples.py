@@ -19,7 +19,8 @@ def pass_at_k(right_N_S: ArrayLike, k: int) -> float | Undefined:
 
     1/N Σ_n [1 − C(S − c_n, k) / C(S, k)], with c_n of the S responses to problem n right: unbiased
     where responses are independent (Chen et al. 2021, arXiv 2107.03374, eq. 1). `right_N_S`, shape
-    (N, S), is 1 or True where a response is right. Raises `ValueError` for k < 1; undefined where
+    (N, S), is 1 or True where a response is right; mean@k, the mean score of k responses to each
+    problem, is the accuracy itself. Raises `ValueError` for k < 1; undefined where
     k > S, because nothing unbiased can be said of more responses than were sampled.
     """
     right = real_array("right_N_S", right_N_S, "NS")

@@ -17,7 +17,7 @@ from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import BoardRow
 from cl_bench.report.leaderboard import leaderboard_of
 from cl_bench.store.run_tables import open_run
-from tests.report.synthetic_runs import reason, rising, value, write_run
+from tests.report.synthetic_runs import Synthetic, reason, rising, value, write_run
 
 TRAINING, ALL = "sample_efficiency", "sample_efficiency_rollouts"
 
@@ -52,13 +52,13 @@ def test_a_learner_is_measured_on_both_axes_against_rl_of_the_same_seed(tmp_path
 
 
 def test_the_peak_is_that_of_validation_problems_where_they_were_asked(tmp_path: Path) -> None:
-    asked = {"config": {"evaluation.validation_items": 8}}
+    asked = Synthetic(config={"evaluation.validation_items": 8})
     for seed in range(2):
-        given = {"seed": seed, "fast": 0, "validation": rising, **asked}
-        write_run(tmp_path / f"rl-{seed}", learner="rl", **given)
+        rl = replace(asked, learner="rl", seed=seed, fast=0, validation=rising)
+        write_run(tmp_path / f"rl-{seed}", rl)
         # on test problems never better than the base
-        flat = {"accuracy": lambda *_: 0.25, "validation": quick}
-        write_run(tmp_path / f"fst-{seed}", seed=seed, **flat, **asked)
+        fst = replace(asked, seed=seed, accuracy=lambda *_: 0.25, validation=quick)
+        write_run(tmp_path / f"fst-{seed}", fst)
     (board,) = leaderboard_of([tmp_path]).boards
     rows = {row.label: row for row in board.rows}
     assert rows["fst"].per_seed[TRAINING] == dict.fromkeys(range(2), 2.0)

@@ -104,8 +104,8 @@ def test_the_curve_is_the_mean_over_the_stages_by_what_was_spent(tmp_path: Path)
 
 
 def test_peaks_are_sought_on_validation_problems_if_any_were_asked(tmp_path: Path) -> None:
-    given = {"accuracy": scores, "validation": lambda step, *_: step / 80}
-    run = Measured(open_run(write_run(tmp_path / "run", **given)))
+    spec = Synthetic(accuracy=scores, validation=lambda step, *_: step / 80)
+    run = Measured(open_run(write_run(tmp_path / "run", spec)))
     accuracy, samples = run.curve("samples_slow")
     assert accuracy.tolist() == [0, 0.125, 0.25, 0.375, 0.5]
     assert samples.tolist() == [0, 100, 200, 300, 400]
