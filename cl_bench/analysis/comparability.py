@@ -25,6 +25,7 @@ _SAMPLER = {
     "retention_items": "problems of a domain outside the stream",
     "kl_items": "problems of a domain that KL is measured on",
 }
+VALIDATION = "validation problems of a domain"
 _ALL = "all"
 """How many of them KL is measured on without a limit."""
 _EVERY = "training samples between evaluations"
@@ -138,6 +139,7 @@ def key_of(manifest: Mapping[str, Any]) -> Key:
         sampler=(
             ("engine", manifest["engine"]),
             *((words, evaluation[name]) for name, words in _SAMPLER.items()),
+            *(((VALIDATION, peaks),) if (peaks := evaluation.get("validation_items")) else ()),
             (_EVERY, int(config["eval_every"]) * per_step),
             (_OUTSIDE, ", ".join(sorted(outside)) or "none"),
         ),

@@ -26,7 +26,8 @@ def efficiencies(
     """By seed, `sample_efficiency` of a row of a board against the reference's run of that seed.
 
     The learning curve of a run is its mean accuracy over the stream's stages, under the learner's
-    prompt, at every evaluation, over the samples spent since the stream began: on a stream of one
+    prompt, at every evaluation, over the samples spent since the stream began; on validation
+    problems, where runs were asked any (`Measured.peak_set`). On a stream of one
     stage that is claim 1 of Tiwari et al. 2026 (FST), on a longer one its end is the run's
     `average_accuracy`. The level is the highest that the reference's own curve reaches, and the
     value the reference's samples when it first got there over the learner's. Of points with equal

@@ -9,12 +9,14 @@ from typing import Any, Literal, get_args
 
 from cl_bench.analysis.comparability import Setup
 from cl_bench.analysis.plugin_metrics import plugin_metrics, plugin_quantity
+from cl_bench.analysis.responses import constant_answers
 from cl_bench.analysis.run_values import RUN_METRICS, Axis, Column, Measured
 from cl_bench.contract.errors import ClBenchError
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.settings import settings_of
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.quantities import RATIO
+from cl_bench.metrics.samples import ConstantAnswer
 from cl_bench.metrics.undefined import Undefined, finite
 from cl_bench.store.run_tables import RunTables
 
@@ -55,8 +57,10 @@ class RunEntry:
     values: Mapping[str, float | Undefined]
     """By the names of `RUN_METRICS` and of plug-ins' metrics; empty unless it is done."""
     curves: Mapping[Axis, tuple[Array, Array]]
-    """Mean accuracy over the stages at every evaluation, and the samples spent by then; empty
-    unless it is done."""
+    """Mean accuracy over the stages at every evaluation, on the problems of `Measured.peak_set`,
+    and the samples spent by then; empty unless it is done."""
+    constants: Mapping[str, ConstantAnswer]
+    """By domain, one answer that earns most of the score at the end and is no knowledge."""
     code: RunCode
 
     @property
@@ -84,10 +88,12 @@ def read_entry(run: RunTables) -> RunEntry:
     status, reason = _ended(manifest)
     values: dict[str, float | Undefined] = {}
     curves: dict[Axis, tuple[Array, Array]] = {}
+    constants: dict[str, ConstantAnswer] = {}
     if status == "done":
         values = {name: finite(metric.value(measured)) for name, metric in RUN_METRICS.items()}
         values |= plugin_metrics(measured.matrix())
         curves = {axis: _curve(measured, axis) for axis in _AXES}
+        constants = constant_answers(measured.responses(measured.ends[-1]))
     return RunEntry(
         path=run.path,
         setup=Setup.of(run, manifest),
@@ -97,6 +103,7 @@ def read_entry(run: RunTables) -> RunEntry:
         reason=reason,
         values=values,
         curves=curves,
+        constants=constants,
         code=_code(manifest),
     )
 

@@ -44,13 +44,7 @@ class ItemChanges:
 
 def final_scores(run: Measured) -> dict[str, dict[str, list[float]]]:
     """The scores under the learner's prompt at the stream's end; empty for an unfinished run."""
-    names = ("step", "test_set", "weights", "prompt", "domain", "uid", "score")
-    found: dict[str, dict[str, list[float]]] = {}
-    wanted = (run.ends[-1], "stream", "trained", "learner")
-    for *place, domain, uid, score in run.rows("items", *names):
-        if tuple(place) == wanted:
-            found.setdefault(domain, {}).setdefault(uid, []).append(score)
-    return found
+    return {domain: dict(of.scores) for domain, of in run.responses(run.ends[-1]).items()}
 
 
 def item_changes(pairs: Sequence[Pair]) -> dict[str, ItemChanges]:

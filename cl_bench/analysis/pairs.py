@@ -11,7 +11,7 @@ differences of no item at all are not taken for proof.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn
@@ -224,7 +224,7 @@ class _OfItems(Measured):
     def table(self, name: str) -> NoReturn:
         raise _NotOfItemsError(name)
 
-    def rows(self, name: str, *columns: str) -> NoReturn:
+    def rows(self, name: str, *columns: str, where: Mapping[str, object] | None = None) -> NoReturn:
         raise _NotOfItemsError(name)
 
 

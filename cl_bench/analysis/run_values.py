@@ -6,7 +6,7 @@ means the same number everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cl_bench.analysis.responses import Responses, responses_of
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.continual import (
     anytime_average_accuracy,
@@ -33,7 +34,7 @@ from cl_bench.metrics.quantities import (
     Quantity,
 )
 from cl_bench.metrics.stability import general_ability_delta, min_accuracy, stability_gap
-from cl_bench.metrics.undefined import Undefined
+from cl_bench.metrics.undefined import Undefined, mean_of
 from cl_bench.store.run_tables import RunTables, rows_of
 from cl_bench.store.views import matrix_of
 
@@ -45,6 +46,7 @@ METRIC_VERSION = 1
 not compared."""
 
 Better = Literal["higher", "lower", "neither"]
+PeakSet = Literal["stream", "validation"]
 Axis = Literal["samples_slow", "rollouts"]
 """The axis of a learning curve: training samples of RL, or all rollouts."""
 
@@ -62,6 +64,7 @@ class EvaluationRow(NamedTuple):
     at: str
     accuracy: float
     n_items: int
+    completion_tokens: float
     kl_policy_base: float
     kl_deployed_start: float | None
     format_rate: float | None
@@ -82,6 +85,7 @@ class Measured:
         self.manifest: Mapping[str, Any] = run.manifest
         self._frames: dict[str, pd.DataFrame] = {}
         self._matrices: dict[tuple[str, str], Array] = {}
+        self._responses: dict[int, dict[str, Responses]] = {}
 
     @cached_property
     def stages(self) -> tuple[str, ...]:
@@ -99,9 +103,12 @@ class Measured:
             self._frames[name] = self.run.table(name)
         return self._frames[name]
 
-    def rows(self, name: str, *columns: str) -> list[tuple[Any, ...]]:
-        """Some columns of a table as tuples, in the order they were written."""
-        return rows_of(self.run, name, columns)
+    def rows(
+        self, name: str, *columns: str, where: Mapping[str, object] | None = None
+    ) -> list[tuple[Any, ...]]:
+        """Some columns of a table as tuples, in the order they were written; all rows, or those
+        that have the values of `where`."""
+        return rows_of(self.run, name, columns, where=where or {})
 
     @cached_property
     def evaluated(self) -> list[EvaluationRow]:
@@ -112,6 +119,22 @@ class Measured:
     def points(self) -> list[EvaluationRow]:
         """Those of the stream's problems and the policy in training."""
         return [p for p in self.evaluated if p.test_set == "stream" and p.weights == "trained"]
+
+    @cached_property
+    def peak_set(self) -> PeakSet:
+        """The problems on which peaks are sought: validation problems, if the run was asked any, so
+        that the test problems have no part in the choice."""
+        asked = any(p.test_set == "validation" for p in self.evaluated)
+        return "validation" if asked else "stream"
+
+    def responses(self, step: int) -> dict[str, Responses]:
+        """By domain, the policy's responses to the stream's test problems under the learner's
+        prompt; empty where none were kept."""
+        if step not in self._responses:
+            where = {"step": step, "test_set": "stream", "weights": "trained", "prompt": "learner"}
+            rows = self.rows("items", "domain", "uid", "score", "answer", where=where)
+            self._responses[step] = responses_of(rows)
+        return self._responses[step]
 
     def matrix(self, prompt: str = "learner", column: str = "accuracy") -> Array:
         """A column of `EvaluationRow` at the start and at the ends of stages, on the stream's
@@ -124,7 +147,9 @@ class Measured:
 
     def trajectory(self, prompt: str = "learner") -> tuple[Array, Array]:
         """acc_E_J, shape (E, T), at all evaluations in order, and stage_E, shape (E,)."""
-        points = [p for p in self.points if p.prompt == prompt]
+        return self._course([p for p in self.points if p.prompt == prompt])
+
+    def _course(self, points: Sequence[EvaluationRow]) -> tuple[Array, Array]:
         accuracy = {(p.step, p.domain): p.accuracy for p in points}
         stage = {p.step: p.stage for p in points}
         steps = sorted(stage)
@@ -136,10 +161,13 @@ class Measured:
     def curve(self, axis: Axis, prompt: str = "learner") -> tuple[Array, Array]:
         """Mean accuracy over the stages at all evaluations, shape (E,), and what was spent by then.
 
-        NaN where a domain of the stream was not evaluated.
+        On the problems of `peak_set`, since peaks are taken from it. NaN where a domain of the
+        stream was not evaluated.
         """
-        acc_E_J, _ = self.trajectory(prompt)
-        spent = {p.step: getattr(p, axis) for p in self.points if p.prompt == prompt}
+        asked = (p for p in self.evaluated if p.test_set == self.peak_set)
+        points = [p for p in asked if p.prompt == prompt and p.weights == "trained"]
+        acc_E_J, _ = self._course(points)
+        spent = {p.step: getattr(p, axis) for p in points}
         return acc_E_J.mean(axis=1), np.array([spent[step] for step in sorted(spent)], float)
 
     def last(self, column: str, prompt: str) -> float | Undefined:
@@ -201,6 +229,8 @@ class RunMetric(Column):
     """A number that one run has by itself."""
 
     value: Callable[[Measured], float | Undefined]
+    asked_for: bool = False
+    """Whether a run has it by its settings alone: a board without any leaves its column out."""
 
 
 def _of_matrix(
@@ -237,6 +267,23 @@ def _harder(run: Measured) -> float | Undefined:
     )
 
 
+def _greedy(run: Measured) -> float | Undefined:
+    rows = [p for p in run.evaluated if p.test_set == "greedy" and p.prompt == "learner"]
+    if not rows:
+        return Undefined("no greedy response was asked for (--greedy)")
+    after = [p.accuracy for p in rows if p.step == run.ends[-1]]
+    return float(np.mean(after)) if after else Undefined("needs the end of the stream")
+
+
+def _pass_at_k(run: Measured) -> float | Undefined:
+    found = run.responses(run.ends[-1])
+    if found.keys() != set(run.stages):
+        return Undefined("single responses at the stream's end were not kept")
+    if min(of.samples for of in found.values()) < 2:
+        return Undefined("one response to each problem: pass@1 is the accuracy")
+    return mean_of(of.pass_at(of.samples) for of in found.values())
+
+
 def _seconds(run: Measured) -> float | Undefined:
     timing = run.rows("timing", "seconds")
     return float(sum(row[0] for row in timing)) if timing else Undefined("no time was recorded")
@@ -265,6 +312,12 @@ RUN_METRICS: Mapping[str, RunMetric] = {
     "harder_accuracy": RunMetric(
         "accuracy in the hardest setting, seed prompt", SHARE, "higher", _harder
     ),
+    "pass_at_k": RunMetric(
+        "pass@k, of all k responses to a problem", SHARE, "higher", _pass_at_k, asked_for=True
+    ),
+    "greedy_accuracy": RunMetric(
+        "greedy accuracy (temperature 0)", SHARE, "higher", _greedy, asked_for=True
+    ),
     "kl_policy_base": RunMetric(
         "KL(policy ‖ base), learner's prompt", NATS, "lower", _at_end("kl_policy_base")
     ),
@@ -281,6 +334,9 @@ RUN_METRICS: Mapping[str, RunMetric] = {
         "answers in a form of their own", SHARE, "neither", _at_end("format_rate")
     ),
     "truncation_rate": RunMetric("responses cut off", SHARE, "neither", _at_end("truncation_rate")),
+    "completion_tokens": RunMetric(
+        "length of responses", TOKENS, "neither", _at_end("completion_tokens")
+    ),
     "rollouts": RunMetric("rollouts", ROLLOUTS, "lower", lambda run: run.spent("rollouts")),
     "tokens": RunMetric("tokens", TOKENS, "lower", lambda run: run.spent(*_TOKENS)),
     "seconds": RunMetric("wall time", SECONDS, "neither", _seconds),

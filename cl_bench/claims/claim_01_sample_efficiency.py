@@ -91,7 +91,7 @@ Races = Mapping[int, Race | Undefined]
 def races(data: Data, plan: Plan, domain: str, axis: str = TRAINING, share: float = 1.0) -> Races:
     """The race of every seed on a domain, to RL's peak or to a share of it."""
     rl, fst = (
-        trajectories(data, plan.single_runs(domain, name), domain, "accuracy", axis)
+        trajectories(data, plan.single_runs(domain, name), domain, "accuracy", axis, peaks=True)
         for name in LEARNERS
     )
     return each(pairs(rl, fst), lambda runs: _race(*runs, share))
@@ -121,7 +121,17 @@ def ratio_of_samples(data: Data, plan: Plan, axis: str) -> MeasuredStatement:
     for domain, by_seed in found.items():
         details.append(detail(domain, {"ratio": ratios[domain]}, "ratio"))
         details.append(_until(domain, by_seed))
-    return measured(mean_over(ratios), details, _notes(found))
+    return measured(mean_over(ratios), details, [*_where(data, plan), *_notes(found)])
+
+
+def _where(data: Data, plan: Plan) -> list[str]:
+    """A note if peaks are those of validation problems; test problems are where there are none."""
+    sets: set[str] = set()
+    for domain in SINGLE_DOMAINS:
+        for cell in plan.single_runs(domain, "rl").values():
+            curve = data.curve(cell, domain, peaks=True)
+            sets |= set() if isinstance(curve, Undefined) else set(curve["test_set"])
+    return ["peaks are those of validation problems"] if sets == {"validation"} else []
 
 
 def _until(domain: str, by_seed: Races, goal: str = "RL's peak") -> Detail:
@@ -170,7 +180,7 @@ def draw(data: Data, plan: Plan) -> Figure:
     def draw_domain(axes: Axes, domain: str) -> None:
         for learner in LEARNERS:
             cells = plan.single_runs(domain, learner)
-            runs = trajectories(data, cells, domain, TRAINING)
+            runs = trajectories(data, cells, domain, TRAINING, peaks=True)
             best = each(runs, lambda run: (run[0], np.maximum.accumulate(run[1])))
             styles.curves(axes, learner, best)
         _arrows(axes, defined(races(data, plan, domain)))

@@ -120,10 +120,16 @@ class Data:
         return self._frames[name, cell.name].copy()
 
     def curve(
-        self, cell: Cell, domain: str, *, prompt: str = "learner"
+        self, cell: Cell, domain: str, *, prompt: str = "learner", peaks: bool = False
     ) -> pd.DataFrame | Undefined:
-        """The rows of `evaluations` of the stream's problems and the trained policy, by step."""
+        """The rows of `evaluations` of the stream's problems and the trained policy, by step.
+
+        With `peaks` those of validation problems, if the run was asked any: peaks are theirs.
+        """
         rows = self._evaluations(cell, domain, prompt, "trained", "stream")
+        if peaks:
+            found = self._evaluations(cell, domain, prompt, "trained", "validation")
+            rows = rows if isinstance(found, Undefined) else found
         return rows if isinstance(rows, Undefined) else rows.sort_values("step", ignore_index=True)
 
     def cell_accuracy(

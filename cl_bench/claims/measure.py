@@ -165,14 +165,16 @@ def trajectories(
     second: str = "accuracy",
     *,
     prompt: str = "learner",
+    peaks: bool = False,
 ) -> Trajectories:
-    """Two columns of the runs' evaluations on a domain, each of shape (P,), in the order of steps.
+    """Two columns of the runs' evaluations on a domain, each of shape (P,), in the order of steps;
+    with `peaks` on validation problems, where there are any.
 
     Undefined with the run's reason, or naming the first value that is not finite.
     """
 
     def of(cell: Cell) -> Trajectory | Undefined:
-        curve = data.curve(cell, domain, prompt=prompt)
+        curve = data.curve(cell, domain, prompt=prompt, peaks=peaks)
         if isinstance(curve, Undefined):
             return curve
         curve = curve.sort_values("step")

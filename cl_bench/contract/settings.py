@@ -157,7 +157,8 @@ RESERVED = frozenset(
         *("name", "stream", "steps", "setting", "config", "out", "progress", "track", "record"),
         *("replay", "learner", "model", "preset", "feedback", "announced", "eval_every"),
         *("threads", "device", "precision", "keep_stage_models", "items", "samples"),
-        *("retention_items", "kl_items", "transcripts", "probes", "learner_options"),
+        *("retention_items", "kl_items", "transcripts", "probes", "greedy", "validation_items"),
+        "learner_options",
     }
 )
 """Names of arguments of `cl_bench.run` and of settings of runs and evaluation, and `name`, a

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from math import nan
 from typing import NamedTuple
 
 from cl_bench.contract.task import Verdict
@@ -49,15 +50,16 @@ def repeated(asked: ProblemSet) -> list[Item]:
 def score(
     asked: ProblemSet,
     rollouts: Sequence[Rollout],
-    forward: Divergence,
-    backward: Divergence,
+    forward: Divergence | None,
+    backward: Divergence | None,
     *,
     temperature: float,
     transcripts: int,
 ) -> Scored:
     """Return the rows of the responses to `repeated(asked)`, after verifying them.
 
-    `forward` and `backward` are the divergences from policy to base and from base to policy;
+    `forward` and `backward` are the divergences from policy to base and from base to policy, None
+    where they are not measured;
     `transcripts` is the number of problems whose first response is kept in full.
     """
     items = repeated(asked)
@@ -71,15 +73,11 @@ def score(
         "accuracy": sum(verdict.score for verdict in verdicts) / count,
         "n_items": len(asked.items),
         "n_samples": asked.samples,
-        "kl_policy_base": forward.per_token,
-        "kl_policy_base_sequence": forward.per_sequence,
-        "kl_policy_base_tokens": int(forward.tokens_N.sum()),
-        "kl_base_policy": backward.per_token,
-        "kl_base_policy_sequence": backward.per_sequence,
-        "kl_base_policy_tokens": int(backward.tokens_N.sum()),
+        **_divergence("kl_policy_base", forward),
+        **_divergence("kl_base_policy", backward),
         "kl_deployed_start": deployed and deployed.deployed_per_token,
         "kl_deployed_start_sequence": deployed and deployed.deployed_per_sequence,
-        "entropy": forward.entropy,
+        "entropy": forward.entropy if forward else nan,
         "format_rate": _share([verdict.formatted for verdict in verdicts]),
         "truncation_rate": sum(rollout.truncated for rollout in rollouts) / count,
         "completion_tokens": sum(len(r.completion_ids) for r in rollouts) / count,
@@ -91,6 +89,12 @@ def score(
         [_item(*response, place % asked.samples) for place, response in enumerate(responses)],
         [_transcript(*response) for response in responses[:: asked.samples][:transcripts]],
     )
+
+
+def _divergence(name: str, of: Divergence | None) -> Row:
+    """Return the three columns of a divergence; NaN, of no tokens, where it was not measured."""
+    found = (of.per_token, of.per_sequence, int(of.tokens_N.sum())) if of else (nan, nan, 0)
+    return dict(zip((name, f"{name}_sequence", f"{name}_tokens"), found, strict=True))
 
 
 def _item(item: Item, rollout: Rollout, verdict: Verdict, sample: int) -> Row:

@@ -9,7 +9,10 @@ under the seed prompt. At the start and at every stage's end it measures in addi
 - domains outside of the stream, under prompts that state what to do (retention);
 - the stream's domains in their hardest setting, under the seed prompt (harder);
 - the base model, on the stream's own problems under both prompts. With the policy's rows these are
-  the 2x2 of weights and prompts, which tells what each channel gained.
+  the 2x2 of weights and prompts, which tells what each channel gained;
+- if the configuration asks for it, the stream's own problems once more, at temperature 0 (greedy).
+
+Validation problems, if any are asked for, come at every evaluation, under both prompts.
 
 The base's responses do not depend on the step. They are those of step 0, where the policy is the
 base: at step 0 the policy's rows are copied; later, for a prompt without a copy (a new one, or any
@@ -33,7 +36,15 @@ from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.stream import Course
 from cl_bench.contract.task import hashed_rng
 from cl_bench.execution.evaluation_rows import Row, Scored, repeated, score
-from cl_bench.execution.problem_sets import Item, ProblemSet, harder_set, retention_set, stream_set
+from cl_bench.execution.problem_sets import (
+    Item,
+    ProblemSet,
+    greedy_set,
+    harder_set,
+    retention_set,
+    stream_set,
+    validation_set,
+)
 from cl_bench.execution.settings import EvaluationConfig
 from cl_bench.model.policy import Policy, Rollout
 from cl_bench.model.scoring import Divergence
@@ -86,6 +97,12 @@ class Evaluator:
         """Whether the policy equals the base in the current evaluation."""
         count, samples, domains = config.items, config.samples, course.stream.domains
         self._stream = [stream_set(course, domain, count, samples) for domain in domains]
+        self._greedy = [greedy_set(problems) for problems in self._stream] if config.greedy else []
+        self._validation = [
+            validation_set(course, domain, config.validation_items, samples)
+            for domain in domains
+            if config.validation_items
+        ]
         hardest = (harder_set(course, course.domain(name), count, samples) for name in domains)
         self._harder = [problems for problems in hardest if problems] if config.probes else []
         self._retention = [
@@ -100,7 +117,8 @@ class Evaluator:
 
     def require_room(self) -> None:
         """Raise `UsageError` if a problem, with the seed prompt or its own, exceeds the context."""
-        self._require_room([s.under(self._seed_prompt) for s in self._stream] + self._retention)
+        own = [s.under(self._seed_prompt) for s in (*self._stream, *self._validation)]
+        self._require_room(own + self._retention)
         try:
             self._require_room([s.under(self._seed_prompt) for s in self._harder])
         except UsageError as error:
@@ -121,10 +139,13 @@ class Evaluator:
         found: list[Scored] = []
         # An equal policy diverges nowhere, which saves a pass of the base over every response.
         self._unmoved = step == 0 or self._policy.is_base()
+        with_base = boundary and self._config.probes
         for problems in self._stream:
-            found += self._of_stream(problems, step, learner_prompt, boundary)
+            found += self._under_both(problems, step, learner_prompt, with_base=with_base)
         told = [row for scored in found for row in scored.transcripts] if boundary else []
         # Transcripts of the stream's problems only: `told` is complete before the other sets.
+        for problems in (*self._validation, *(self._greedy if boundary else ())):
+            found += self._under_both(problems, step, learner_prompt)
         for problems, kind in self._elsewhere() if boundary else ():
             scored = self._of_policy(problems, step, kind, _ELSEWHERE)
             found.append(scored.labelled(_label(step, problems, kind, "trained")))
@@ -138,12 +159,11 @@ class Evaluator:
         for problems in self._retention:
             yield problems, "stated"
 
-    def _of_stream(
-        self, problems: ProblemSet, step: int, learner_prompt: str, boundary: bool
+    def _under_both(
+        self, problems: ProblemSet, step: int, learner_prompt: str, *, with_base: bool = False
     ) -> list[Scored]:
         """Return the rows of one domain under both prompts, sampled once if these are equal."""
         prompts = {"seed": self._seed_prompt, "learner": learner_prompt}
-        with_base = boundary and self._config.probes
         trained: dict[str, Scored] = {}
         base: dict[str, Scored] = {}
         for kind, prompt in prompts.items():
@@ -166,8 +186,11 @@ class Evaluator:
 
         `kind` is part of the sampling seed; `prompt` is the key of the base's responses.
         """
+        temperature = self._temperature(asked)
         with self._sampling_seed(step, asked.key, kind):
-            rollouts = self._sample(repeated(asked), from_base=False)
+            rollouts = self._sample(repeated(asked), temperature, from_base=False)
+        if not asked.diverges:
+            return self._scored(asked, rollouts, None, None)
         # Accuracy needs all samples; a divergence is exact on one response to each problem.
         first = rollouts[:: asked.samples]
         forward = self._measure(asked, first, from_base=False, same=self._unmoved)
@@ -182,7 +205,7 @@ class Evaluator:
             self._base_scores[key] = copied
         elif key not in self._base_scores:
             with self._sampling_seed(0, asked.key, kind):
-                rollouts = self._sample(repeated(asked), from_base=True)
+                rollouts = self._sample(repeated(asked), self._temperature(asked), from_base=True)
             own = self._measure(asked, rollouts[:: asked.samples], from_base=True, same=True)
             self._base_scores[key] = self._scored(asked, rollouts, own, own).as_base()
         scored = self._base_scores[key]
@@ -196,7 +219,9 @@ class Evaluator:
             # Seeded apart from the step, so that a resumed run samples the same ones.
             with self._sampling_seed("base", *key):
                 measured = asked.items[: self._config.kl_items or None]
-                self._base_rollouts[key] = self._sample(measured, from_base=True)
+                self._base_rollouts[key] = self._sample(
+                    measured, self._temperature(asked), from_base=True
+                )
             self._forget(self._base_rollouts)
         return self._base_rollouts[key]
 
@@ -210,11 +235,16 @@ class Evaluator:
         for old in evolved[: -4 * len(self._stream)]:
             del kept[old]
 
-    def _sample(self, items: Sequence[Item], *, from_base: bool) -> list[Rollout]:
+    def _temperature(self, asked: ProblemSet) -> float:
+        return 0.0 if asked.name == "greedy" else self._learning.temperature
+
+    def _sample(
+        self, items: Sequence[Item], temperature: float, *, from_base: bool
+    ) -> list[Rollout]:
         return self._policy.generate(
             [_chat(item) for item in items],
             max_new_tokens=self._learning.max_new_tokens,
-            temperature=self._learning.temperature,
+            temperature=temperature,
             from_base=from_base,
         )
 
@@ -247,15 +277,15 @@ class Evaluator:
         self,
         asked: ProblemSet,
         rollouts: Sequence[Rollout],
-        forward: Divergence,
-        backward: Divergence,
+        forward: Divergence | None,
+        backward: Divergence | None,
     ) -> Scored:
         return score(
             asked,
             rollouts,
             forward,
             backward,
-            temperature=self._learning.temperature,
+            temperature=self._temperature(asked),
             transcripts=self._config.transcripts,
         )
 

@@ -1,6 +1,9 @@
-"""The test problems that every evaluation of a run asks.
+"""The problems that every evaluation of a run asks.
 
-- `stream`: the problems of a stage's own task;
+- `stream`: the test problems of a stage's own task;
+- `greedy`: the same, with one response each at temperature 0;
+- `validation`: its validation problems, on which peaks and choices are made, so that the test
+  problems have no part in them;
 - `harder`: those of the same seed in the domain's hardest setting, if the stage has another one.
   In the built-in domains, a seed has the same convention in `default` and `hard`; `easy` draws from
   fewer meanings, so that a stream in the easy setting meets another convention here (star-graph's
@@ -17,7 +20,10 @@ from typing import Literal
 
 from cl_bench.contract.prompts import SEED_PROMPT, instructions
 from cl_bench.contract.stream import Course
-from cl_bench.contract.task import Domain, Problem, Task, Verdict, hashed_rng
+from cl_bench.contract.task import Domain, Problem, Split, Task, Verdict, hashed_rng
+
+UNMEASURED = ("greedy", "validation")
+"""The sets whose divergences and entropy are NaN, of 0 tokens: only their scores are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +37,9 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class ProblemSet:
-    """Test problems of one domain in one setting."""
+    """Problems of one domain in one setting."""
 
-    name: Literal["stream", "retention", "harder"]
+    name: Literal["stream", "retention", "harder", "greedy", "validation"]
     domain: str
     setting: str
     samples: int
@@ -46,7 +52,14 @@ class ProblemSet:
 
         `stream` and `retention` need no mark, because a domain is in the stream or outside it.
         """
-        return f"{self.domain}, harder" if self.name == "harder" else self.domain
+        unmarked = self.name in ("stream", "retention")
+        return self.domain if unmarked else f"{self.domain}, {self.name}"
+
+    @property
+    def diverges(self) -> bool:
+        """Whether divergences are measured: along responses that were drawn from the policy, and
+        not twice on one task."""
+        return self.name not in UNMEASURED
 
     @property
     def label(self) -> dict[str, object]:
@@ -63,6 +76,18 @@ def stream_set(course: Course, domain: str, count: int, samples: int) -> Problem
     setting = course.evaluation_setting(domain)
     items = _items(course.evaluation_task(domain), count)
     return ProblemSet("stream", domain, setting, samples, items)
+
+
+def greedy_set(problems: ProblemSet) -> ProblemSet:
+    """Return the stream's problems to be answered once each, at temperature 0."""
+    return replace(problems, name="greedy", samples=1)
+
+
+def validation_set(course: Course, domain: str, count: int, samples: int) -> ProblemSet:
+    """Return up to `count` validation problems of the stream's own task of `domain`."""
+    setting = course.evaluation_setting(domain)
+    items = _items(course.evaluation_task(domain), count, "validation")
+    return ProblemSet("validation", domain, setting, samples, items)
 
 
 def harder_set(course: Course, domain: Domain, count: int, samples: int) -> ProblemSet | None:
@@ -92,20 +117,20 @@ def retention_set(
     return ProblemSet("retention", domain.name, setting, 1, tuple(items))
 
 
-def distinct_problems(task: Task, count: int) -> list[Problem]:
-    """Return the first `count` test problems with different texts, fewer if there are no more.
+def distinct_problems(task: Task, count: int, split: Split = "test") -> list[Problem]:
+    """Return the first `count` problems with different texts, fewer if there are no more.
 
     A task draws its problems with replacement, and one that counts twice would make intervals over
     items too narrow. The search ends after 20 draws for each problem asked for.
     """
     found: dict[str, Problem] = {}
     for start in range(0, 20 * count, count):
-        for problem in task.problems("test", count, start):
+        for problem in task.problems(split, count, start):
             found.setdefault(problem.prompt, problem)
         if len(found) >= count:
             break
     return list(found.values())[:count]
 
 
-def _items(task: Task, count: int) -> tuple[Item, ...]:
-    return tuple(Item(problem, task.verify) for problem in distinct_problems(task, count))
+def _items(task: Task, count: int, split: Split = "test") -> tuple[Item, ...]:
+    return tuple(Item(problem, task.verify) for problem in distinct_problems(task, count, split))

@@ -53,6 +53,17 @@ class EvaluationConfig:
         "At the start and every stage's end also ask the base model, and problems of the hardest "
         "setting.",
     )
+    greedy: bool = setting(
+        False,
+        "At the start and every stage's end also take one response at temperature 0 to each test "
+        "problem of the stream.",
+    )
+    validation_items: int = setting(
+        0,
+        "Validation problems of each domain of the stream, asked at every evaluation: peaks and "
+        "choices are theirs; 0: none, and peaks are of test problems.",
+        (0, 100_000),
+    )
 
     def __post_init__(self) -> None:
         settle(self)

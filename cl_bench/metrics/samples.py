@@ -19,7 +19,8 @@ def pass_at_k(right_N_S: ArrayLike, k: int) -> float | Undefined:
 
     1/N Σ_n [1 − C(S − c_n, k) / C(S, k)], with c_n of the S responses to problem n right: unbiased
     where responses are independent (Chen et al. 2021, arXiv 2107.03374, eq. 1). `right_N_S`, shape
-    (N, S), is 1 or True where a response is right. Raises `ValueError` for k < 1; undefined where
+    (N, S), is 1 or True where a response is right; mean@k, the mean score of k responses to each
+    problem, is the accuracy itself. Raises `ValueError` for k < 1; undefined where
     k > S, because nothing unbiased can be said of more responses than were sampled.
     """
     right = real_array("right_N_S", right_N_S, "NS")
@@ -46,6 +47,15 @@ class ConstantAnswer(NamedTuple):
     """The share of responses that gave it."""
     earned: float
     """The share of the whole score that those responses earned; 0 if there was no score."""
+    score: float
+    """Their mean score."""
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether it looks like learning and is none: it earns at least half of the score, at least
+        a quarter of all responses give it, and it is wrong in more than a tenth of them (a model
+        that knows which of two answers is right also gives one of them half of the time)."""
+        return self.earned >= 0.5 and self.given >= 0.25 and self.score < 0.9
 
 
 def constant_answer(answers: Sequence[str | None], scores: Sequence[float]) -> ConstantAnswer:
@@ -62,4 +72,5 @@ def constant_answer(answers: Sequence[str | None], scores: Sequence[float]) -> C
     answer = min(counts, key=lambda text: (-counts[text], text))
     total = sum(scores)
     own = sum(score for given, score in zip(answers, scores, strict=True) if given == answer)
-    return ConstantAnswer(answer, counts[answer] / len(answers), own / total if total else 0.0)
+    earned = own / total if total else 0.0
+    return ConstantAnswer(answer, counts[answer] / len(answers), earned, own / counts[answer])

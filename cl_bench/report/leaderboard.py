@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cl_bench.analysis.comparability import Key, other_items
+from cl_bench.analysis.comparability import VALIDATION, Key, other_items
 from cl_bench.analysis.entries import (
     DAMAGED,
     STATUSES,
@@ -19,10 +19,13 @@ from cl_bench.analysis.entries import (
     own_metrics,
     read_entry,
 )
+from cl_bench.analysis.responses import said_of
+from cl_bench.analysis.run_values import Column, RunMetric
 from cl_bench.contract.answers import MOST_CUT_OFF
 from cl_bench.contract.errors import ClBenchError
 from cl_bench.contract.registry import REFERENCE_LEARNER
 from cl_bench.metrics.quantities import SHARE
+from cl_bench.metrics.samples import ConstantAnswer
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import (
     Board,
@@ -86,13 +89,15 @@ def _board(
 ) -> tuple[Board, list[RunProblem]]:
     runs, duplicates = rows_of_group(group)
     entries = [entry for row in runs for entry in row.by_seed.values()]
-    shown = columns(own_metrics(entries))
+    shown = _columns(entries)
     reference = _reference(runs)
     rows = make_rows(runs, shown, ratios(entries, tables), reference)
     own = (reference.learner, str(reference.settings)) if reference else None
     label = next((row.label for row in rows if row.key == own), None)
-    notes = [] if label is None else [f"Sample efficiency is measured against {label}"]
     key = group.key
+    sought = "validation" if any(name == VALIDATION for name, _ in key.sampler) else "test"
+    against = f"Sample efficiency is measured against {label}, its peak on {sought} problems"
+    notes = [] if label is None else [against]
     board = Board(
         key=key,
         words=key.words(),
@@ -103,11 +108,24 @@ def _board(
         columns=shown,
         rows=tuple(rows),
         notes=(
-            *(*notes, *seeds_note(rows), *cut_off_note(rows)),
+            *(*notes, *seeds_note(rows), *cut_off_note(rows), *constant_notes(rows, runs)),
             *(*code_note(entries), *notes_elsewhere(group, others)),
         ),
     )
     return board, duplicates
+
+
+def _columns(entries: Sequence[RunEntry]) -> dict[str, Column]:
+    """Every column but those that runs have by their settings alone and none here has."""
+
+    def some_have(name: str) -> bool:
+        return any(not isinstance(entry.value(name), Undefined) for entry in entries)
+
+    return {
+        name: column
+        for name, column in columns(own_metrics(entries)).items()
+        if not (isinstance(column, RunMetric) and column.asked_for) or some_have(name)
+    }
 
 
 def _reference(runs: Sequence[Runs]) -> Runs | None:
@@ -246,6 +264,24 @@ def cut_off_note(rows: Iterable[BoardRow]) -> list[str]:
     )
     note = f"At the end most responses are cut off at the length limit, before they end: {said}"
     return [note] if said else []
+
+
+def constant_notes(rows: Iterable[BoardRow], runs: Iterable[Runs]) -> list[str]:
+    """A note for each row and domain where one answer earns most of the score at the end; of
+    several seeds, the one where it earns most."""
+    labels, notes = {row.key: row.label for row in rows}, []
+    for of_row in runs:
+        found: dict[str, list[ConstantAnswer]] = {}
+        for entry in of_row.by_seed.values():
+            for domain, of in entry.constants.items():
+                found.setdefault(domain, []).append(of)
+        done = sum(entry.status == "done" for entry in of_row.by_seed.values())
+        label = labels[of_row.learner, str(of_row.settings)]
+        for domain, answers in found.items():
+            worst = max(answers, key=lambda of: of.earned)
+            seeds = f"{len(answers)} of {done} runs" if done > 1 else "at the end"
+            notes.append(f"{label}, {said_of(domain, worst)} ({seeds})")
+    return notes
 
 
 def code_note(entries: Iterable[RunEntry]) -> list[str]:

@@ -138,7 +138,10 @@ def _notes(found: Comparison) -> Iterator[Text]:
 
 def _efficiency(found: Comparison) -> Iterator[Text]:
     shown = columns()
-    yield heading("How many times fewer samples B needs for A's highest average accuracy")
+    asked = {run.peak_set for run in found.first.runs.values()}
+    where = "validation" if asked == {"validation"} else "test"
+    what = "How many times fewer samples B needs for A's highest average accuracy"
+    yield heading(f"{what} ({where} problems)")
     for name, value in found.efficiency.items():
         reason = value.reason if isinstance(value, Undefined) else ""
         said = shown[name].quantity.estimate(value)

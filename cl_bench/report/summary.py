@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from cl_bench.analysis.plugin_metrics import plugin_metrics, plugin_quantity
-from cl_bench.contract.answers import MANY_CUT_OFF, MOST_CUT_OFF
+from cl_bench.analysis.responses import Responses, constant_answers, said_of
+from cl_bench.analysis.run_values import Measured
+from cl_bench.contract.answers import MOST_CUT_OFF
 from cl_bench.contract.text import abbreviated, printable
 from cl_bench.execution.collapse import cut_off_advice
 from cl_bench.metrics import METRICS as MATRIX_METRICS
@@ -27,6 +30,7 @@ from cl_bench.metrics.quantities import (
     POINTS,
     SECONDS,
     SHARE,
+    TOKENS,
     Quantity,
     percent,
 )
@@ -52,7 +56,12 @@ METRICS: Mapping[str, Callable[[ArrayLike], float | Undefined]] = {
 
 _UNDER = ("learner's prompt", "seed prompt")
 _CHANNELS = ("", "RL (slow weights)", "prompts (fast weights)", "both")
-_FORMS = {"format_rate": "answer in a form", "truncation_rate": "cut off at the limit"}
+_FORMS = {
+    "format_rate": ("answer in a form", SHARE),
+    "truncation_rate": ("cut off at the limit", SHARE),
+    "completion_tokens": ("tokens of a response", TOKENS),
+}
+"""Columns of `evaluations`, with their headings."""
 _REWRITES = {
     "rounds": "rounds",
     "proposed": "proposed",
@@ -106,8 +115,13 @@ class Summary:
     deployed: float | Undefined
     """KL(policy under the learner's prompt ‖ base under the seed prompt), likewise."""
     form: pd.DataFrame
-    """How responses ended under the learner's prompt: a row per domain of the stream, the shares
-    `format_rate` and `truncation_rate` at the start and at the last evaluation."""
+    """How responses ended under the learner's prompt: a row per domain of the stream, the columns
+    of `_FORMS` at the start and at the last evaluation."""
+    responses: Mapping[str, Responses]
+    """By domain of the stream, the single responses under the learner's prompt at the last
+    evaluation."""
+    greedy: Mapping[str, float]
+    """By domain, accuracy at temperature 0, there; empty where it was not asked for."""
     cut_off_advice: str
     """What to do if responses are cut off."""
     spent: Mapping[str, Mapping[str, float]]
@@ -130,6 +144,8 @@ class Summary:
             *self._probe(self.harder, "in the hardest setting, seed prompt (harder)"),
             *self._gains(),
             *self._forms(),
+            *self._samples(),
+            *map(Text, self._constants()),
             *section("Over the stream", ("", *_UNDER, ""), self._metric_rows()),
             *section("Spent on learning", _CHANNELS, self._spent_rows()),
             *section("Rewrites of prompts", tuple(_REWRITES.values()), self._rewritten()),
@@ -180,17 +196,43 @@ class Summary:
             yield "KL(deployed ‖ start)", *map(NATS.text, divergences), note
 
     def _forms(self) -> list[RenderableType]:
-        """Return how responses ended, if a form is asked for or many are cut off."""
-        told = self.form["format_rate"].notna() | (self.form["truncation_rate"] > MANY_CUT_OFF)
-        if not told.any():
-            return []
+        """Return how responses ended, and how long they were."""
         short = abbreviated(self.form["domain"])
         rows = [
-            (printable(short[str(domain)]), *(_from_to(of[name]) for name in _FORMS))
+            (
+                printable(short[str(domain)]),
+                *(_from_to(of[name], unit) for name, (_, unit) in _FORMS.items()),
+            )
             for domain, of in self.form.groupby("domain", sort=False)
         ]
         title = "Responses under the learner's prompt, at the start → at the end"
-        return section(title, ("domain", *_FORMS.values()), rows)
+        return section(title, ("domain", *(heading for heading, _ in _FORMS.values())), rows)
+
+    def _samples(self) -> list[RenderableType]:
+        """mean@k and pass@k where problems have several responses, and greedy accuracy."""
+        most = max((of.samples for of in self.responses.values()), default=1)
+        if most < 2 and not self.greedy:
+            return []
+        counts = [*(k for k in (2, 4, 8, 16, 32, 64) if k < most), *([most] if most > 1 else [])]
+        names = [f"mean@{most}", *(f"pass@{k}" for k in counts)]
+        names += ["greedy"] if self.greedy else []
+        short = abbreviated(self.responses)
+        rows = [
+            (
+                printable(short[domain]),
+                *map(SHARE.text, (of.mean, *map(of.pass_at, counts))),
+                *([SHARE.text(self.greedy.get(domain, nan))] if self.greedy else []),
+            )
+            for domain, of in self.responses.items()
+        ]
+        title = "Responses to a problem, learner's prompt, at the end (right: a score of 1)"
+        return section(title, ("domain", *names), rows)
+
+    def _constants(self) -> list[str]:
+        """A line for each domain where one answer earns most of the score."""
+        short = abbreviated(self.responses)
+        found = constant_answers(self.responses)
+        return [f"{said_of(printable(short[domain]), of)}." for domain, of in found.items()]
 
     def _cut_off(self) -> list[str]:
         """A line if most responses to a domain were cut off at the last evaluation."""
@@ -234,6 +276,7 @@ def summarise(directory: RunTables) -> Summary:
     evaluations = directory.table("evaluations")
     described = manifest["stream"]["stages"]
     stages = tuple(stage["domain"] for stage in described)
+    last = -1 if evaluations.empty else int(evaluations["step"].max())
     accuracy = {prompt: accuracy_matrix(evaluations, stages, prompt) for prompt in PROMPTS}
     return Summary(
         learner=manifest["learner"],
@@ -242,7 +285,7 @@ def summarise(directory: RunTables) -> Summary:
         seed=manifest["seed"],
         status=manifest["status"],
         steps=sum(stage["steps"] for stage in described),
-        evaluated_step=None if evaluations.empty else int(evaluations["step"].max()),
+        evaluated_step=None if evaluations.empty else last,
         stages=stages,
         accuracy=accuracy,
         metrics={prompt: _metrics(accuracy[prompt]) for prompt in PROMPTS},
@@ -252,6 +295,8 @@ def summarise(directory: RunTables) -> Summary:
         kl={prompt: _last_kl(evaluations, prompt) for prompt in PROMPTS},
         deployed=_deployed(evaluations),
         form=_form(evaluations),
+        responses={} if evaluations.empty else Measured(directory).responses(last),
+        greedy=_greedy(evaluations, last),
         cut_off_advice=cut_off_advice(
             manifest.get("stop_tokens", ()), manifest["config"]["learning"]["max_new_tokens"]
         ),
@@ -312,11 +357,17 @@ def _form(evaluations: pd.DataFrame) -> pd.DataFrame:
     return ends[["domain", *_FORMS]]
 
 
-def _from_to(shares: pd.Series) -> str:
-    """The first and the last of some shares; a dash where none was measured."""
-    if shares.isna().any():
+def _greedy(evaluations: pd.DataFrame, step: int) -> dict[str, float]:
+    rows = evaluations[(evaluations["test_set"] == "greedy") & (evaluations["step"] == step)]
+    rows = rows[rows["prompt"] == "learner"]
+    return dict(zip(rows["domain"], rows["accuracy"], strict=True))
+
+
+def _from_to(values: pd.Series, unit: Quantity) -> str:
+    """The first and the last of some numbers; a dash where none was measured."""
+    if values.isna().any():
         return NOTHING
-    return f"{SHARE.text(shares.iloc[0])} → {SHARE.text(shares.iloc[-1])}"
+    return f"{unit.text(values.iloc[0])} → {unit.text(values.iloc[-1])}"
 
 
 def matrix_table(

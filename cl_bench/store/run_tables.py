@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from cl_bench.contract.errors import ClBenchError, RunDirectoryError
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _MANIFEST, _PACKED = "manifest.json", ".zip"
+_ALL: Mapping[str, object] = MappingProxyType({})
 
 
 class RunTables(Protocol):
@@ -44,14 +46,28 @@ class Selective(Protocol):
 
 
 def rows_of(
-    run: RunTables, name: str, columns: Sequence[str], *, first: bool = False
+    run: RunTables,
+    name: str,
+    columns: Sequence[str],
+    *,
+    first: bool = False,
+    where: Mapping[str, object] = _ALL,
 ) -> list[tuple[Any, ...]]:
-    """Some columns of a table as tuples, in the order they were written; `first` as above."""
+    """Some columns of a table as tuples, in the order they were written; `first` as above.
+
+    `where` has values that the columns of its names must have.
+    """
     if isinstance(run, Selective):
-        table = run.select(name, columns, first=first)
+        import pyarrow.compute as compute
+
+        table = run.select(name, (*columns, *where), first=first)
+        for column, value in where.items():
+            table = table.filter(compute.equal(table[column], value))
         values = [table.column(column).to_pylist() for column in columns]
     else:
         frame = run.table(name)
+        for column, value in where.items():
+            frame = frame[frame[column] == value]
         values = [frame[column].tolist() for column in columns]
     return list(zip(*values, strict=True))
 

@@ -20,7 +20,7 @@ from cl_bench.contract.records import CHANNELS, PromptRecord, Spend, StepRecord,
 SCHEMA_VERSION = 1
 """Version of all tables together."""
 
-TEST_SETS = ("stream", "retention", "harder")
+TEST_SETS = ("stream", "retention", "harder", "greedy", "validation")
 WEIGHTS = ("trained", "base")
 
 INTEGER, REAL, TEXT = pa.int64(), pa.float64(), pa.string()
@@ -58,7 +58,7 @@ def _table(name: str, description: str, /, **columns: pa.Field) -> pa.Schema:
 
 _STEP = _integer("step", "Training step of the whole stream; 0 is before training.")
 _STAGE = _integer("number", "Stage that the step belongs to, from 1; 0 at step 0.")
-_DOMAIN = _text("name", "Domain of the test problems, by its registry name.")
+_DOMAIN = _text("name", "Domain of the problems, by its registry name.")
 _PROMPT = _text(
     "name",
     "System prompt: the seed prompt, the learner's own at this step, or (on a retention domain, "
@@ -67,8 +67,9 @@ _PROMPT = _text(
 )
 _TEST_SET = _text(
     "name",
-    "Which test problems: the stream's own, those of its domains in their hardest setting, or "
-    "those of domains outside the stream.",
+    "Which problems: the stream's own test problems, those of its domains in their hardest "
+    "setting, or those of domains outside the stream; `greedy`: the stream's own once more, one "
+    "response each at temperature 0; `validation`: validation problems of the stream's domains.",
     allowed=TEST_SETS,
 )
 _SETTING = _text("name", "Difficulty of the problems, a setting of the domain.")
@@ -82,7 +83,7 @@ _AT = _text(
     "Place of the evaluation: before training, inside a stage, or at the end of one.",
     allowed=("start", "inside", "stage-end"),
 )
-_UID = _text("identifier", "Test problem, by an identifier that every run shares.")
+_UID = _text("identifier", "Problem, by an identifier that every run shares.")
 _SCORE = _real("share", "The verifier's score of the response, from 0 to 1.")
 _ANSWER = _text(
     "text", "Answer read out of the response; null when none could be read.", nullable=True
@@ -91,7 +92,8 @@ _ANSWER = _text(
 EVALUATIONS = _table(
     "evaluations",
     "One row per evaluation point, domain, test set, prompt and weights. In rows of weights `base` "
-    "the policy is the base itself: its divergences are 0.",
+    "the policy is the base itself: its divergences are 0. On `greedy` and `validation` problems "
+    "divergences and entropy are not measured: NaN, of 0 tokens.",
     step=_STEP,
     stage=_STAGE,
     at=_AT,
@@ -101,8 +103,8 @@ EVALUATIONS = _table(
     prompt=_PROMPT,
     weights=_WEIGHTS,
     accuracy=_real("share", "Mean score over items and samples (mean@n_samples)."),
-    n_items=_integer("items", "Test problems that were scored."),
-    n_samples=_integer("responses/item", "Responses sampled to each test problem."),
+    n_items=_integer("items", "Problems that were scored."),
+    n_samples=_integer("responses/item", "Responses sampled to each problem."),
     kl_policy_base=_real(
         "nats/token",
         "KL(policy ‖ base) on responses of the policy, exact over the vocabulary, mean per token.",
@@ -144,7 +146,7 @@ EVALUATIONS = _table(
         nullable=True,
     ),
     completion_tokens=_real("tokens", "Mean length of the policy's responses."),
-    temperature=_real("number", "Sampling temperature of responses and divergences."),
+    temperature=_real("number", "Sampling temperature of responses and divergences; 0 is greedy."),
     samples_slow=_integer("rollouts", "RL rollouts spent on learning so far."),
     rollouts=_integer(
         "rollouts", "All rollouts spent on learning so far, the prompt optimiser's included."

@@ -18,6 +18,7 @@ from cl_bench.metrics.quantities import SHARE
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.write_markdown import fenced
 from cl_bench.store.run_tables import RunTables
+from cl_bench.store.schema import TEST_SETS
 from cl_bench.trackers import Started, TrackedRun, Tracker, hush
 
 Row = Mapping[str, Any]
@@ -27,7 +28,7 @@ Kind = Literal["steps", "rows", "summary"]
 
 NAMES = ("steps", "evaluations", "ledger", "prompts")
 """The tables that are sent."""
-_GROUPS = {"stream": "eval", "retention": "retention", "harder": "harder"}
+_GROUPS = {name: "eval" if name == "stream" else name for name in TEST_SETS}
 _EVALUATED = ("accuracy", "kl_policy_base", "kl_base_policy", "entropy", "completion_tokens")
 _TOKENS = ("prompt_tokens", "generated_tokens", "reflection_tokens")
 _NOT_CONFIG = ("status", "reason", "journal", "stream")

@@ -116,6 +116,12 @@ class CheckedRun:
         """By domain of the stream, the setting of its test problems: that of its first stage."""
         return {stage["domain"]: stage["setting"] for stage in reversed(self.stages)}
 
+    def most_items(self, test_set: str) -> int:
+        """How many problems of one domain the configuration asks of a set, at the most."""
+        evaluation = self.config.evaluation
+        own = {"retention": evaluation.retention_items, "validation": evaluation.validation_items}
+        return own.get(test_set, evaluation.items)
+
     @cached_property
     def ends(self) -> list[int]:
         """The last step of every stage."""

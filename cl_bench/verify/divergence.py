@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from cl_bench.execution.problem_sets import UNMEASURED
 from cl_bench.verify.checked_run import LABEL, CheckedRun
 
 _KL = ("kl_policy_base", "kl_base_policy")
 _DEPLOYED = "kl_deployed_start"
 _UNITS = ("", "_sequence")
+MEASURED = ("entropy", *(name + unit for name in _KL for unit in _UNITS))
+"""The columns that are NaN in the sets of `UNMEASURED`."""
 _SINGLE = 1e-4
 """Relative rounding of sums in single precision."""
 
@@ -23,6 +26,18 @@ def zero_divergence(run: CheckedRun) -> None:
         run.rows("evaluations", off & start, reason, frame[name])
         reason = f"{name} is {{}} of the base itself; it must be 0"
         run.rows("evaluations", off & base & ~start, reason, frame[name])
+
+
+def unmeasured(run: CheckedRun) -> None:
+    """Of greedy responses and of validation problems no divergence is stated, nor an entropy."""
+    frame = run.tables["evaluations"]
+    where = frame["test_set"].isin(UNMEASURED)
+    for name in MEASURED:
+        reason = f"{name} is {{}} where it is not measured"
+        run.rows("evaluations", where & frame[name].notna(), reason, frame[name])
+    for name in (f"{name}_tokens" for name in _KL):
+        reason = f"{name} is {{}} where nothing is measured"
+        run.rows("evaluations", where & frame[name].ne(0), reason, frame[name])
 
 
 def two_ways(run: CheckedRun) -> None:

@@ -48,7 +48,7 @@ def grid(run: CheckedRun) -> None:
     boundary = {point.step: point.at != "inside" for point in run.points}
     there = list(frame[list(ROW)].itertuples(index=False, name=None))
     at_ends = {row[1:] for row in there if boundary.get(row[0])}
-    inside, full = [*_stream(run, "trained")], [*_full(run, at_ends)]
+    inside, full = [*_everywhere(run)], [*_full(run, at_ends)]
     due = {
         (step, *label)
         for step in run.evaluated
@@ -67,9 +67,11 @@ def _full(run: CheckedRun, at_ends: set[Label]) -> Iterator[Label]:
     """What is asked at the start and at stage ends; `at_ends` are the labels found at any, which
     say how domains that are not built in are asked."""
     evaluation = run.config.evaluation
-    yield from _stream(run, "trained")
+    yield from _everywhere(run)
+    if evaluation.greedy:
+        yield from _own(run, "greedy", "trained")
     if evaluation.probes:
-        yield from _stream(run, "base")
+        yield from _own(run, "stream", "base")
         for domain, setting in run.settings.items():
             if not known(domain):
                 yield from (label for label in at_ends if label[:2] == (domain, "harder"))
@@ -82,7 +84,15 @@ def _full(run: CheckedRun, at_ends: set[Label]) -> Iterator[Label]:
         yield from own if known(domain) else found or own
 
 
-def _stream(run: CheckedRun, weights: str) -> Iterator[Label]:
+def _everywhere(run: CheckedRun) -> Iterator[Label]:
+    """What is asked at every evaluation."""
+    yield from _own(run, "stream", "trained")
+    if run.config.evaluation.validation_items:
+        yield from _own(run, "validation", "trained")
+
+
+def _own(run: CheckedRun, test_set: str, weights: str) -> Iterator[Label]:
+    """The stream's domains under both prompts."""
     for domain, setting in run.settings.items():
         for prompt in ("seed", "learner"):
-            yield domain, "stream", setting, prompt, weights
+            yield domain, test_set, setting, prompt, weights

@@ -1,4 +1,4 @@
-"""The test problems, made again from the seed: are these the problems, and are the scores right?
+"""The problems, made again from the seed: are these the problems, and are the scores right?
 
 Built-in tasks are procedural: seed, setting and number give a problem with its right answer. So an
 item can be held against the problem that it is of, without any model.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cl_bench.contract.micro import MicroDomain
 from cl_bench.contract.registry import DOMAINS
-from cl_bench.contract.task import Problem
+from cl_bench.contract.task import Problem, Split
 from cl_bench.execution.problem_sets import distinct_problems, retention_set
 from cl_bench.verify.checked_run import CheckedRun, known
 
@@ -71,10 +71,9 @@ def remade(
 ) -> Iterator[tuple[Set, pd.DataFrame, Mapping[str, Problem]]]:
     """Of a table with responses each set that can be made again from the run's seed: its rows, and
     by identifier its problems."""
-    evaluation = run.config.evaluation
     for key, rows in run.tables[table].groupby(["domain", "test_set", "setting"], sort=False):
         domain, test_set, setting = map(str, key)
-        count = evaluation.retention_items if test_set == "retention" else evaluation.items
+        count = run.most_items(test_set)
         if count <= _MOST and _can_be_remade(run, domain):
             made = (domain, test_set, setting)
             yield made, rows, _made(made, run.config.seed, count)
@@ -94,5 +93,7 @@ def _made(key: Set, seed: int, count: int) -> Mapping[str, Problem]:
     if test_set == "retention":
         made = [item.problem for item in retention_set(found, seed, count).items]
     else:
-        made = distinct_problems(found.task(seed=seed, setting=setting, feedback="none"), count)
+        task = found.task(seed=seed, setting=setting, feedback="none")
+        split: Split = "validation" if test_set == "validation" else "test"
+        made = distinct_problems(task, count, split)
     return MappingProxyType({problem.uid: problem for problem in made})

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cl_bench.execution.problem_sets import UNMEASURED
 from cl_bench.verify.checked_run import ROW, CheckedRun
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def recomputed(run: CheckedRun) -> None:
         stored, found = frame[column].astype(float), frame[again].astype(float)
         close = np.isclose(stored, found, rtol=1e-9, atol=1e-9, equal_nan=True)
         told = ~lost if again in _FLAGS else found.notna()
+        if again == "first":
+            told &= ~frame["test_set"].isin(UNMEASURED)
         reason = f"{column} is {{}}, but {words} is {{}}"
         run.rows("evaluations", ~close & told, reason, stored, found)
     due = frame["n_items"] * frame["n_samples"]
@@ -74,18 +77,21 @@ def _with_items(run: CheckedRun) -> pd.DataFrame:
 def asked(run: CheckedRun) -> None:
     """Items, samples and temperature are those of the configuration."""
     frame, evaluation = run.tables["evaluations"], run.config.evaluation
-    stream = frame["test_set"].ne("retention")
+    retention, greedy = (frame["test_set"].eq(name) for name in ("retention", "greedy"))
+    once = retention | greedy
     for column, wanted, where in (
-        ("n_samples", evaluation.samples, stream),
-        ("n_items", evaluation.retention_items, ~stream),
-        ("temperature", run.learning("temperature"), stream | ~stream),
+        ("n_samples", evaluation.samples, ~once),
+        ("n_items", evaluation.retention_items, retention),
+        ("temperature", run.learning("temperature"), ~greedy),
     ):
         reason = f"{column} is not {wanted}, as the configuration says"
         run.rows("evaluations", where & frame[column].ne(wanted), reason)
-    many = stream & (frame["n_items"] > evaluation.items)
-    reason = f"n_items is more than {evaluation.items}, which the configuration asks"
-    run.rows("evaluations", many, reason)
-    run.rows("evaluations", ~stream & frame["n_samples"].ne(1), "n_samples is not 1 (retention)")
+    most = frame["test_set"].map(run.most_items)
+    reason = "n_items is {}, more than {}, which the configuration asks"
+    run.rows("evaluations", frame["n_items"] > most, reason, frame["n_items"], most)
+    reason = "n_samples is not 1 ({})"
+    run.rows("evaluations", once & frame["n_samples"].ne(1), reason, frame["test_set"])
+    run.rows("evaluations", greedy & frame["temperature"].ne(0), "temperature is not 0 (greedy)")
 
 
 def same_problems(run: CheckedRun) -> None:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from cl_bench.execution.problem_sets import UNMEASURED
 from cl_bench.store.schema import REAL, TABLES, TEXT, allowed_values
 from cl_bench.verify.checked_run import KEYS, CheckedRun
+from cl_bench.verify.divergence import MEASURED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +42,10 @@ def _names(run: CheckedRun, table: str, field: pa.Field, column: pd.Series) -> N
 def _numbers(run: CheckedRun, table: str, field: pa.Field, column: pd.Series) -> None:
     name, unit = field.name, field.metadata[b"unit"]
     if not field.nullable and name not in _MISSING.get(table, ()):
-        run.rows(table, column.isna(), f"{name} is not a number")
+        lost = column.isna()
+        if table == "evaluations":  # `verify.divergence` says which may be missing there
+            lost &= ~run.tables[table]["test_set"].isin(UNMEASURED) | (name not in MEASURED)
+        run.rows(table, lost, f"{name} is not a number")
     if run.status != "diverged" or table != "steps":
         run.rows(table, np.isinf(column), f"{name} is infinite")
     if name not in _SIGNED:

@@ -26,6 +26,7 @@ def run(path: Path, **fields: Any) -> RunTables:
         {"config": {"learning.learning_rate": 0.1, "learning.kl_beta": 0.5}},
         {"config": {"threads": 4, "device": "cuda"}},
         {"config": {"evaluation.probes": False}},
+        {"config": {"evaluation.greedy": True, "evaluation.validation_items": 0}},
         # half as many steps, each twice as large, are as many training samples
         {
             "stages": (("math", 10), ("code", 10)),
@@ -49,6 +50,10 @@ def test_what_a_learner_does_and_where_it_ran_changes_no_key(
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
+        (
+            {"config": {"evaluation.validation_items": 8}},
+            ["validation problems of a domain not recorded against 8"],
+        ),
         ({"stream": {"version": "2"}}, ["stream version 1 against 2"]),
         ({"stream": {"name": "mine"}}, ["stream math-to-code against mine"]),
         (

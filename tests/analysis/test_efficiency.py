@@ -16,7 +16,14 @@ from cl_bench.metrics.stats.ranks import Ranks
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import BoardRow
 from cl_bench.store.run_tables import open_run
-from tests.report.synthetic_runs import leaderboard_of, reason, rising, value, write_run
+from tests.report.synthetic_runs import (
+    Synthetic,
+    leaderboard_of,
+    reason,
+    rising,
+    value,
+    write_run,
+)
 
 TRAINING, ALL = "sample_efficiency", "sample_efficiency_rollouts"
 
@@ -48,6 +55,21 @@ def test_a_learner_is_measured_on_both_axes_against_rl_of_the_same_seed(tmp_path
     assert value(rows["rl"].values[TRAINING]) == 1
     assert rows["fst"].per_seed[TRAINING] == dict.fromkeys(range(6), 2.0)
     assert rows["fst"].ranks[TRAINING] == Ranks(1, 1, 2, 0.95)
+
+
+def test_the_peak_is_that_of_validation_problems_where_they_were_asked(tmp_path: Path) -> None:
+    asked = Synthetic(config={"evaluation.validation_items": 8})
+    for seed in range(2):
+        rl = replace(asked, learner="rl", seed=seed, fast=0, validation=rising)
+        write_run(tmp_path / f"rl-{seed}", rl)
+        # on test problems never better than the base
+        fst = replace(asked, seed=seed, accuracy=lambda *_: 0.25, validation=quick)
+        write_run(tmp_path / f"fst-{seed}", fst)
+    (board,) = leaderboard_of(tmp_path).boards
+    rows = {row.label: row for row in board.rows}
+    assert rows["fst"].per_seed[TRAINING] == dict.fromkeys(range(2), 2.0)
+    note = "Sample efficiency is measured against rl, its peak on validation problems"
+    assert note in board.notes
 
 
 def test_the_mean_over_seeds_is_geometric(tmp_path: Path) -> None:

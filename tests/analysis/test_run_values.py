@@ -25,6 +25,8 @@ HARDER = {0: 0.0, 20: 0.25, 40: 0.5}
 def scores(step: int, domain: str, prompt: str) -> float:
     if prompt == "stated":
         return OUTSIDE[step]
+    if prompt == "greedy":
+        return 0.25 if domain == "code" else 0.125
     if prompt == "harder":
         return HARDER[step] + (0.25 if domain == "code" else 0)
     accuracy = SCORES[step][domain == "code"]
@@ -36,7 +38,7 @@ def kl(step: int, domain: str, prompt: str) -> float:
 
 
 def test_every_number_equals_the_one_worked_out_by_hand(tmp_path: Path) -> None:
-    spec = Synthetic(accuracy=scores, kl=kl, harder=True, formed=0.75, cut=0.125)
+    spec = Synthetic(accuracy=scores, kl=kl, harder=True, greedy=True, formed=0.75, cut=0.125)
     run = write_run(tmp_path / "run", spec)
     assert run_metrics(open_run(run)) == pytest.approx(
         {
@@ -51,11 +53,15 @@ def test_every_number_equals_the_one_worked_out_by_hand(tmp_path: Path) -> None:
             "stability_gap": 0.5 - 0.25,
             "retention_delta": 0.625 - 0.75,
             "harder_accuracy": (0.5 + 0.75) / 2,
+            # 8 of 16 responses are right: two to each of the first half of the problems
+            "pass_at_k": (0.5 + 1) / 2,
+            "greedy_accuracy": (0.125 + 0.25) / 2,
             "kl_policy_base": (0.04 + 0.12) / 2,
             "kl_policy_base_seed_prompt": (0.08 + 0.24) / 2,
             "kl_deployed_start": (0.08 + 0.24) / 2,
             "format_rate": 0.75,
             "truncation_rate": 0.125,
+            "completion_tokens": 20,
             # 40 steps of 10 RL and 5 other rollouts, 30 tokens each, and 30 tokens of reflection
             "rollouts": 600,
             "tokens": 600 * 30 + 40 * 30,
@@ -66,7 +72,7 @@ def test_every_number_equals_the_one_worked_out_by_hand(tmp_path: Path) -> None:
 
 
 def test_shares_lie_between_0_and_1_and_differences_of_shares_above_minus_1(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", accuracy=scores, harder=True, formed=0.75)
+    run = write_run(tmp_path / "run", accuracy=scores, harder=True, greedy=True, formed=0.75)
     found = run_metrics(open_run(run))
     for name, metric in RUN_METRICS.items():
         value = found[name]
@@ -95,6 +101,29 @@ def test_the_curve_is_the_mean_over_the_stages_by_what_was_spent(tmp_path: Path)
     np.testing.assert_allclose(accuracy, [sum(pair) / 2 for pair in SCORES.values()])
     assert samples.tolist() == [0, 100, 200, 300, 400]
     assert run.curve("rollouts")[1].tolist() == [0, 150, 300, 450, 600]
+
+
+def test_peaks_are_sought_on_validation_problems_if_any_were_asked(tmp_path: Path) -> None:
+    spec = Synthetic(accuracy=scores, validation=lambda step, *_: step / 80)
+    run = Measured(open_run(write_run(tmp_path / "run", spec)))
+    accuracy, samples = run.curve("samples_slow")
+    assert accuracy.tolist() == [0, 0.125, 0.25, 0.375, 0.5]
+    assert samples.tolist() == [0, 100, 200, 300, 400]
+    assert run.peak_set == "validation"
+    without = Measured(open_run(write_run(tmp_path / "without", accuracy=scores)))
+    assert without.peak_set == "stream"
+    # results stay those of the test problems
+    np.testing.assert_array_equal(run.matrix(), without.matrix())
+    np.testing.assert_array_equal(run.trajectory()[0], without.trajectory()[0])
+
+
+def test_one_response_to_each_problem_has_no_pass_at_k_and_no_item_no_reason_to_guess(
+    tmp_path: Path,
+) -> None:
+    one = run_metrics(open_run(write_run(tmp_path / "one", samples=1)))["pass_at_k"]
+    assert one == Undefined("one response to each problem: pass@1 is the accuracy")
+    none = run_metrics(open_run(write_run(tmp_path / "none", items=0)))["pass_at_k"]
+    assert none == Undefined("single responses at the stream's end were not kept")
 
 
 def test_an_unfinished_run_has_reasons_where_it_has_no_numbers(tmp_path: Path) -> None:

@@ -68,7 +68,8 @@ class Synthetic(Data):
         columns |= {"kl": points * 0.01, "entropy": points * 0.0}
         assert given.keys() <= columns.keys(), given
         names = {"samples": "samples_slow", "kl": "kl_policy_base"}
-        frame = pd.DataFrame({**columns, **given, "accuracy": accuracy}).rename(columns=names)
+        columns |= {**given, "test_set": "stream", "accuracy": accuracy}
+        frame = pd.DataFrame(columns).rename(columns=names)
         cell = self.plan.single(domain, learner, seed)
         for prompt in prompts:
             self._curves[cell.name, domain, prompt] = frame.sample(frac=1, random_state=seed)
@@ -80,7 +81,7 @@ class Synthetic(Data):
             self._curves[cell.name, domain, prompt] = Undefined(f"run {cell.name} {reason}")
 
     def curve(
-        self, cell: Cell, domain: str, *, prompt: str = "learner"
+        self, cell: Cell, domain: str, *, prompt: str = "learner", peaks: bool = False
     ) -> pd.DataFrame | Undefined:
         missing = Undefined(f"run {cell.name} is missing")
         return self._curves.get((cell.name, domain, prompt), missing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from cl_bench.contract.prompts import SEED_PROMPT, chat
 from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.stream import Course
 from cl_bench.contract.stream_names import stream
+from cl_bench.contract.task import Problem, Split
 from cl_bench.execution.evaluator import Evaluation, Evaluator
 from cl_bench.execution.problem_sets import distinct_problems
 from cl_bench.execution.settings import EvaluationConfig
@@ -444,6 +446,56 @@ def test_accuracy_is_that_of_the_policy_on_the_stream(policy: Policy) -> None:
         found.accuracy("facts", "stated")
 
 
+def test_greedy_responses_are_those_of_temperature_0_in_rows_of_their_own(policy: Policy) -> None:
+    perturb(policy)
+    config = replace(CONFIG, greedy=True, validation_items=3)
+    evaluation = evaluator(policy, config=config).evaluate(2, "other", boundary=True)
+    plain = evaluator(policy).evaluate(2, "other", boundary=True)
+    own = {"greedy", "validation"}
+    for now, before in (
+        (evaluation.evaluations, plain.evaluations),
+        (evaluation.items, plain.items),
+        (evaluation.transcripts, plain.transcripts),
+    ):
+        assert [row for row in now if row["test_set"] not in own] == before
+    found = rows(evaluation, "greedy")
+    assert set(found) == {(d, p) for d in ("math", "code") for p in ("seed", "learner")}
+    problems = asked_problems("math", "test", CONFIG.items)
+    chats = [chat("other", problem.prompt) for problem in problems]
+    answers = policy.generate(chats, max_new_tokens=12, temperature=0.0)
+    wanted = {"test_set": "greedy", "domain": "math", "prompt": "learner"}
+    items = [item for item in evaluation.items if wanted.items() <= item.items()]
+    assert [item["uid"] for item in items] == [problem.uid for problem in problems]
+    lengths = [len(answer.completion_ids) for answer in answers]
+    assert [item["completion_tokens"] for item in items] == lengths
+    for row in found.values():
+        assert (row["n_samples"], row["n_items"], row["temperature"]) == (1, CONFIG.items, 0.0)
+        assert all(isnan(float(str(row[name]))) for name in ("kl_policy_base", "entropy"))
+        assert row["kl_policy_base_tokens"] == row["kl_base_policy_tokens"] == 0
+        assert row["kl_deployed_start"] is None
+    assert rows(evaluator(policy, config=config).evaluate(2, "other"), "greedy") == {}
+
+
+def test_validation_problems_are_asked_at_every_evaluation_and_are_no_test_problems(
+    policy: Policy,
+) -> None:
+    config = replace(CONFIG, validation_items=5)
+    evaluation = evaluator(policy, config=config).evaluate(3, "other")
+    found = rows(evaluation, "validation")
+    assert set(found) == {(d, p) for d in ("math", "code") for p in ("seed", "learner")}
+    for row in found.values():
+        assert (row["n_items"], row["n_samples"], row["temperature"]) == (5, CONFIG.samples, 1.0)
+        assert isnan(float(str(row["kl_policy_base"])))
+    uids = {
+        name: {item["uid"] for item in evaluation.items if item["test_set"] == name}
+        for name in ("stream", "validation")
+    }
+    assert not uids["stream"] & uids["validation"]
+    expected = {p.uid for name in ("math", "code") for p in asked_problems(name, "validation", 5)}
+    assert uids["validation"] == expected
+    assert evaluation.accuracy("math") == rows(evaluation)["math", "learner"]["accuracy"]
+
+
 def test_hard_problems_without_room_say_how_to_leave_them_out(policy: Policy) -> None:
     task = DOMAINS.load("math").task(seed=0, setting="hard", feedback="none")
     chats = [chat(SEED_PROMPT, p.prompt) for p in distinct_problems(task, CONFIG.items)]
@@ -454,6 +506,12 @@ def test_hard_problems_without_room_say_how_to_leave_them_out(policy: Policy) ->
     with pytest.raises(UsageError, match=r"do not fit .* --no-probes"):
         evaluator(policy, "easy", config, longest).require_room()
     evaluator(policy, "easy", replace(config, probes=False), longest).require_room()
+
+
+def asked_problems(domain: str, split: Split, count: int) -> list[Problem]:
+    """The first problems of a domain of the evaluator's stream."""
+    course = Course(stream("math-to-code"), seed=0, feedback="step", problems_per_step=4)
+    return distinct_problems(course.evaluation_task(domain), count, split)
 
 
 def _gold_for_even_items(policy: Policy) -> Callable[..., list[Rollout]]:

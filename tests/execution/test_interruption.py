@@ -19,6 +19,7 @@ SMALL = (
     *("--learner", "rl", "--stream", "math", "--steps", "4", "--eval-every", "2"),
     *("--problems-per-step", "2", "--group-size", "2", "--items", "2", "--samples", "2"),
     *("--max-new-tokens", "6", "--setting", "easy", "--retention-items", "2"),
+    *("--greedy", "--validation-items", "2"),
 )
 # A process in a shell's background is born deaf to Ctrl-C.
 SCRIPT = """

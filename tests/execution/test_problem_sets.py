@@ -7,7 +7,14 @@ import pytest
 from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.stream import Course
 from cl_bench.contract.stream_names import stream
-from cl_bench.execution.problem_sets import ProblemSet, distinct_problems, harder_set, stream_set
+from cl_bench.execution.problem_sets import (
+    ProblemSet,
+    distinct_problems,
+    greedy_set,
+    harder_set,
+    stream_set,
+    validation_set,
+)
 
 NAMES = tuple(DOMAINS.table)
 
@@ -49,6 +56,22 @@ def test_default_and_hard_share_the_convention_of_a_seed(name: str) -> None:
             for setting in ("default", "hard")
         )
         assert default == hard
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_validation_problems_are_others_of_the_same_task_and_greedy_ones_the_same(
+    name: str,
+) -> None:
+    made = course(name, "default")
+    own, asked = stream_set(made, name, 8, 4), validation_set(made, name, 8, 4)
+    assert len(texts(asked)) == len(set(texts(asked))) == 8
+    assert not set(texts(asked)) & set(texts(stream_set(made, name, 200, 4)))
+    greedy = greedy_set(own)
+    assert (greedy.items, greedy.samples) == (own.items, 1)
+    assert len({problems.key for problems in (own, asked, greedy)}) == 3
+    assert own.diverges
+    assert not asked.diverges
+    assert not greedy.diverges
 
 
 def test_the_setting_is_that_of_the_domain_s_first_stage() -> None:

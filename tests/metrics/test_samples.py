@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from cl_bench.metrics.samples import constant_answer, pass_at_k
+from cl_bench.metrics.samples import ConstantAnswer, constant_answer, pass_at_k
 from cl_bench.metrics.undefined import Undefined
 
 
@@ -54,6 +54,23 @@ def test_a_word_that_is_said_to_everything_is_found_with_what_it_earns() -> None
     assert found.answer == "yes"
     assert found.given == pytest.approx(3 / 6)
     assert found.earned == pytest.approx(2 / 3)
-    assert constant_answer(["b", "a"], [0.0, 0.0]) == ("a", 0.5, 0.0)
+    assert found.score == pytest.approx(2 / 3)
+    assert found.is_telling
+    assert constant_answer(["b", "a"], [0.0, 0.0]) == ConstantAnswer("a", 0.5, 0.0, 0.0)
     with pytest.raises(ValueError, match="no response has an answer"):
         constant_answer([None], [0.0])
+
+
+@pytest.mark.parametrize(
+    ("given", "earned", "score", "tells"),
+    [
+        (0.71, 0.58, 0.4, True),
+        (0.5, 0.5, 1.0, False),  # knows which of two answers is right
+        (0.71, 0.49, 0.4, False),  # most of the score is earned by others
+        (0.02, 1.0, 0.5, False),  # the only right responses of a model that knows nothing
+    ],
+)
+def test_a_constant_answer_earns_the_score_is_frequent_and_often_wrong(
+    given: float, earned: float, score: float, tells: bool
+) -> None:
+    assert ConstantAnswer("yes", given, earned, score).is_telling == tells

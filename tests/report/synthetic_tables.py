@@ -57,6 +57,11 @@ class Synthetic:
     """Whether the base model and a retention domain were asked at boundaries."""
     harder: bool = False
     """Whether the hardest setting was asked there; `accuracy` gets it as the prompt `harder`."""
+    greedy: bool = False
+    """Whether greedy responses were asked for there; `accuracy` gets them as the prompt `greedy`,
+    whichever it is."""
+    validation: Cell | None = None
+    """Accuracy on validation problems, if any were asked."""
     config: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the configuration; those of its parts as `learning.learning_rate`."""
     manifest: Mapping[str, Any] = field(default_factory=dict)
@@ -132,6 +137,10 @@ def _askings(spec: Synthetic, step: int) -> Iterator[tuple[str, str, str, str]]:
             yield domain, "stream", prompt, "trained"
             if boundary:
                 yield domain, "stream", prompt, "base"
+            if spec.validation:
+                yield domain, "validation", prompt, "trained"
+            if spec.greedy and spec.place(step)[1] != "inside":
+                yield domain, "greedy", prompt, "trained"
         if boundary and spec.harder:
             yield domain, "harder", "seed", "trained"
     if boundary:
@@ -141,7 +150,9 @@ def _askings(spec: Synthetic, step: int) -> Iterator[tuple[str, str, str, str]]:
 def _scored(
     spec: Synthetic, step: int, domain: str, test_set: str, prompt: str, weights: str
 ) -> float:
-    asked = "harder" if test_set == "harder" else prompt
+    asked = test_set if test_set in ("harder", "greedy") else prompt
+    if test_set == "validation" and spec.validation:
+        return spec.share(spec.validation(step, domain, prompt))
     return spec.share(spec.accuracy(0 if weights == "base" else step, domain, asked))
 
 
@@ -150,6 +161,8 @@ def _evaluation(
 ) -> Row:
     stage, at = spec.place(step)
     divergence = 0.0 if weights == "base" else spec.kl(step, domain, prompt)
+    if test_set in ("greedy", "validation"):
+        divergence = np.nan
     deployed = None if test_set != "stream" else divergence * (1 if prompt == "seed" else 2)
     return {
         "step": step,

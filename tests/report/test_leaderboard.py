@@ -327,3 +327,26 @@ def test_rows_whose_responses_are_mostly_cut_off_are_named(tmp_path: Path) -> No
     (board,) = leaderboard_of(tmp_path).boards
     (note,) = [note for note in board.notes if "cut off" in note]
     assert note.endswith(": fst 75.0 %")
+
+
+def test_columns_that_no_run_asked_for_are_left_out(tmp_path: Path) -> None:
+    write_run(tmp_path / "one" / "fst", samples=1)
+    write_run(tmp_path / "more" / "fst", samples=2, greedy=True)
+    (one,), (more,) = (leaderboard_of(tmp_path / name).boards for name in ("one", "more"))
+    assert not {"pass_at_k", "greedy_accuracy"} & set(one.columns)
+    assert {"pass_at_k", "greedy_accuracy"} <= set(more.columns)
+    assert more.rows[0].per_seed["pass_at_k"] == {0: 0.75}
+
+
+def test_one_answer_that_earns_most_of_the_score_is_a_note(tmp_path: Path) -> None:
+    for seed in range(2):  # every response says 4, half of them are right
+        write_run(tmp_path / f"fst-{seed}", seed=seed, accuracy=flat(0.5))
+    write_run(tmp_path / "rl-0", learner="rl", seed=0, accuracy=flat(1.0))
+    write_run(tmp_path / "rl-1", learner="rl", seed=1, accuracy=flat(0.5), answer=None)
+    (board,) = leaderboard_of(tmp_path).boards
+    said = [note for note in board.notes if "say" in note]
+    assert said == [
+        f'fst, {domain}: 100.0 % of responses say "4", which earns 100.0 % of the score (2 of 2 '
+        "runs)"
+        for domain in ("math", "code")
+    ]

@@ -244,3 +244,30 @@ def test_metric_of_a_plug_in_is_shown_and_breaks_no_summary(
     (line,) = (line for line in summary.text().splitlines() if line.startswith("acme/mine"))
     assert line.split()[1] == ("—" if isinstance(value, Undefined) else shown)
     assert summary.metrics["learner"]["average_accuracy"] == pytest.approx(0.7)
+
+
+def test_several_responses_to_a_problem_have_pass_at_k_beside_greedy_accuracy(
+    make_run: MakeRun,
+) -> None:
+    def accuracy(_step: int, _domain: str, prompt: str) -> float:
+        return {"learner": 0.625, "greedy": 0.25}.get(prompt, 0.0)
+
+    # of 4 problems, each asked 4 times, the first 2 are right always and the third 2 times
+    run = make_run(TWO, accuracy, items=4, samples=4, greedy=True)
+    text = summarise(run).text()
+    assert re.search(r"domain +mean@4 +pass@2 +pass@4 +greedy\n", text)
+    # pass@2 is the mean of 1, 1, 5/6 and 0
+    assert re.search(r"math +62\.5 % +70\.8 % +75\.0 % +25\.0 %\n", text)
+    assert 'code: 100.0 % of responses say "4", which earns 100.0 % of the score.\n' in text
+
+
+def test_one_response_to_each_problem_has_no_table_of_several(make_run: MakeRun) -> None:
+    text = summarise(make_run(TWO, scores, items=4, samples=1, answer=None)).text()
+    assert "pass@" not in text
+    assert "of responses say" not in text
+
+
+def test_length_is_shown_where_cut_offs_are_of_every_run(make_run: MakeRun) -> None:
+    text = summarise(make_run(TWO, scores)).text()
+    assert re.search(r"cut off at the limit +tokens of a response\n", text)
+    assert re.search(r"math +— +0\.0 % → 0\.0 % +20 → 20\n", text)

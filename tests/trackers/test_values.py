@@ -65,6 +65,8 @@ def test_the_ledger_has_both_channels_and_their_sums() -> None:
         ("stream", "trained", [f"eval/math/learner/{name}" for name in EVAL]),
         ("stream", "base", ["eval-base/math/learner/accuracy"]),
         ("harder", "trained", [f"harder/math/learner/{name}" for name in EVAL]),
+        ("greedy", "trained", [f"greedy/math/learner/{name}" for name in EVAL]),
+        ("validation", "trained", [f"validation/math/learner/{name}" for name in EVAL]),
         ("retention", "trained", [f"retention/math/learner/{name}" for name in EVAL]),
     ],
 )

@@ -14,15 +14,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as compute
 
-from cl_bench.analysis.run_values import EvaluationRow
+from cl_bench.analysis.responses import constant_answers
+from cl_bench.analysis.run_values import EvaluationRow, Measured
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.attribution import ChannelAttribution, channel_attribution
+from cl_bench.metrics.samples import ConstantAnswer
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.run_tables import RunTables, Selective, rows_of
 
 SOLVED = 0.5
 """A problem counts as solved if the mean score of its responses is at least this."""
-ITEM_COLUMNS = ("step", "domain", "test_set", "prompt", "weights", "uid", "score")
+ITEM_COLUMNS = ("step", "domain", "test_set", "prompt", "weights", "uid", "score", "answer")
 """Of the table `items`."""
 
 
@@ -171,16 +173,24 @@ class Digest:
     """By domain of the stream, under the learner's prompt."""
     transcripts: Sequence[Mapping[str, Any]]
     """Rows of the table `transcripts`."""
+    constants: Mapping[str, ConstantAnswer]
+    """By domain of the stream, an answer that earns most of the score at the last evaluation."""
 
     @property
     def domains(self) -> tuple[str, ...]:
         """The domains of the stream, each once."""
         return tuple(dict.fromkeys(domain for domain, _, _ in self.stages))
 
-    def line(self, domain: str, prompt: str = "learner", weights: str = "trained") -> Line | None:
-        """Evaluations on the stream's own problems."""
+    def line(
+        self,
+        domain: str,
+        prompt: str = "learner",
+        weights: str = "trained",
+        test_set: str = "stream",
+    ) -> Line | None:
+        """Evaluations on the stream's own problems, or on its validation problems."""
         setting = next((s for name, s, _ in self.stages if name == domain), "")
-        return self.lines.get(LineSubject(domain, "stream", setting, prompt, weights))
+        return self.lines.get(LineSubject(domain, test_set, setting, prompt, weights))
 
     def attribution(self, domain: str) -> ChannelAttribution | Undefined:
         """The gains of each channel up to the end of the last stage that has ended."""
@@ -243,6 +253,7 @@ def digest(run: RunTables, name: str) -> Digest:
             [step for step, end in zip(steps, ends, strict=True) if end],
         ),
         transcripts=_transcripts(run),
+        constants=constant_answers(Measured(run).responses(steps[-1])) if steps else {},
     )
 
 

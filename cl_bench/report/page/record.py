@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from cl_bench.analysis.responses import said_of
 from cl_bench.metrics.stats.proportions import wilson
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.page.digest import Digest, Line, Lineage, LineSubject, Turnover
@@ -67,6 +68,7 @@ def _core(
         "spentColumns": list(next(iter(digest.spent.values()), {})),
         "phases": {name: rounded([value])[0] for name, value in digest.phases.items()},
         "attribution": _attributions(digest),
+        "said": [said_of(domain, of) for domain, of in digest.constants.items()],
         "turnover": {name: _turnover(found) for name, found in digest.turnover.items()},
     }
 

@@ -107,3 +107,13 @@ def test_a_divergence_that_is_not_finite_is_missing_in_its_curve(tmp_path: Path)
         True,
         False,
     ]
+
+
+def test_the_best_level_is_that_of_validation_problems_where_they_were_asked(
+    tmp_path: Path,
+) -> None:
+    def validated(step: int, *_: str) -> float:
+        return 0.875 if step == 20 else 0.25
+
+    assert found({0: read(tmp_path, 0, validation=validated)}).best_S.tolist() == [0.875]
+    assert found({1: read(tmp_path, 1)}).best_S.tolist() == [0.5]

@@ -12,6 +12,7 @@ from cl_bench.metrics.attribution import ChannelAttribution
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.page.contents import Kept
 from cl_bench.report.page.digest import Digest, digest
+from cl_bench.report.page.record import Shared, record
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.run_tables import open_run
 from tests.report.synthetic_runs import write_run
@@ -150,3 +151,23 @@ def test_transcripts_are_those_of_the_table(tmp_path: Path) -> None:
     assert [(row["stage"], row["score"]) for row in chosen] == [(0, 0.0), (1, 1.0), (2, 1.0)]
     assert [row["feedback"] for row in chosen] == ["the sum is wrong", "", ""]
     assert {row["uid"] for row in chosen} == {"code/stream/0/0"}
+
+
+def test_an_answer_that_earns_most_of_the_score_is_told_with_the_run(tmp_path: Path) -> None:
+    found = read(tmp_path, accuracy=lambda *_: 0.5)
+    assert found.constants.keys() == {"math", "code"}
+    core = record(found, {}, Shared())["core"]
+    sentence = 'math: 100.0 % of responses say "4", which earns 100.0 % of the score'
+    assert core["said"][0] == sentence
+    knows = digest(open_run(write_run(tmp_path / "knows", accuracy=lambda *_: 1.0)), "knows")
+    assert knows.constants == {}
+
+
+def test_validation_problems_have_lines_of_their_own(tmp_path: Path) -> None:
+    found = read(tmp_path, accuracy=lambda *_: 0.5, validation=lambda step, *_: step / 80)
+    asked = found.line("code", test_set="validation")
+    own = found.line("code")
+    assert asked is not None
+    assert own is not None
+    assert asked.accuracy_E.tolist() == [0, 0.125, 0.25, 0.375, 0.5]
+    assert own.accuracy_E.tolist() == [0.5] * 5

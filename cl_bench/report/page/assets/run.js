@@ -66,6 +66,7 @@ function runHead(run, core) {
     make("h2", { tabindex: "-1", id: "run-title" }, run.name),
     make("p", {}, `${facts.learner} on ${sharedOf(core, "stream").name}, seed ${facts.seed}, model ${facts.model}.`),
     make("p", { class: facts.status === "done" ? "" : "flag" }, `Status: ${facts.status}${why}`),
+    ...core.said.map((line) => make("p", { class: "flag" }, `At the end, ${line}.`)),
     ...(run.problems ?? []).map((problem) => make("p", { class: "flag" }, problem)),
   );
 }
