@@ -166,9 +166,9 @@ class CheckedRun:
         self.findings.rows(table, rows, reasons, KEYS[table])
 
 
-def known(domain: str, version: str | None = None) -> bool:
-    """Whether a domain is built in, and in that version."""
-    return domain in DOMAINS.table and version in (None, DOMAINS.load(domain).version)
+def known(domain: str) -> bool:
+    """Whether a domain is built in."""
+    return domain in DOMAINS.table
 
 
 def _plain(value: object) -> str:
