@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from cl_bench.contract.errors import unknown
 from cl_bench.contract.registry import DEFAULT_LEARNER, DOMAINS, LEARNERS
 from cl_bench.contract.settings import settings_of
+from cl_bench.contract.stream_names import OF_A_STREAM
+from cl_bench.contract.stream_names import stream as named_stream
 from cl_bench.contract.task import Referenced
 from cl_bench.contract.validation import a_text
 from cl_bench.execution.presets import preset_of
@@ -92,7 +94,8 @@ def run(  # noqa: PLR0913 - the options that nearly every call has, by name
 ) -> Run:
     """Run `learner` on `stream` and return the finished run.
 
-    `steps` and `setting` replace those of every stage. `options` are any settings of the run, its
+    `steps` and `setting` replace those of every stage. `options` are `retention`, which replaces
+    the domains outside the stream (`"gym/gcd,lm_eval:ifeval"`), and any settings of the run, its
     evaluation or the learner (`eval_every=60`, `items=128`, `population=8`, …: docs/settings.md).
     What is not given comes from the file `config`, then from the preset asked for, then from the
     model's, and else is the default. `record` is the file to record calls to a reflection LM in (by
@@ -120,12 +123,9 @@ class Asked:
 
     @property
     def texts(self) -> dict[str, Any]:
-        """How the stream was asked for: `stream`, `steps` and `setting`."""
-        return {
-            "stream": self.given.get("stream", DEFAULT_STREAM),
-            "steps": self.given.get("steps"),
-            "setting": self.given.get("setting"),
-        }
+        """How the stream was asked for: its name, and the options that replace parts of it."""
+        parts = {name: self.given.get(name) for name in OF_A_STREAM}
+        return {"stream": self.given.get("stream", DEFAULT_STREAM), **parts}
 
     def default_out(self) -> Path:
         """Where the run would be written."""
@@ -147,8 +147,6 @@ def resolve(
     `learner_options` are options that have to be settings of the learner; the others win over them.
     Raises `UsageError` for names and values that `run` would refuse.
     """
-    from cl_bench.contract.stream_names import stream
-
     found = {} if config is None else read_run_file(Path(a_text("config", config)))
     given = {**found, **learner_options, **options}
     learner = a_text("learner", {**found, **options}.get("learner", DEFAULT_LEARNER))
@@ -156,15 +154,10 @@ def resolve(
     for name in learner_options:
         if name not in own:
             raise unknown(f"setting of {learner}", name, own)
-    known = {
-        name: value for name, value in given.items() if name not in ("stream", "steps", "setting")
-    }
+    parts = {name: given[name] for name in OF_A_STREAM if name in given}
+    known = {name: value for name, value in given.items() if name not in ("stream", *parts)}
     resolved = configure(**known)
-    course = stream(
-        a_text("stream", given.get("stream", DEFAULT_STREAM)),
-        steps=given.get("steps"),
-        setting=given.get("setting"),
-    )
+    course = named_stream(a_text("stream", given.get("stream", DEFAULT_STREAM)), **parts)
     return Asked(course, resolved, given)
 
 
@@ -196,6 +189,7 @@ def start(
 def _notes(asked: Asked) -> list[str]:
     """What a user should know of the settings when a run begins, a line each."""
     course, config = asked.stream, asked.config
+    trained = [stage.reference for stage in course.stages]
     lines = []
     if reflection_lm(config.learning).kind == "digest" and config.feedback in ("none", "answer"):
         lines.append(
@@ -204,7 +198,7 @@ def _notes(asked: Asked) -> list[str]:
         )
     lines += [
         f"{domain.name}: {domain.summary}"
-        for domain in map(DOMAINS.load, dict.fromkeys(stage.reference for stage in course.stages))
+        for domain in map(DOMAINS.load, dict.fromkeys((*trained, *course.outside)))
         if isinstance(domain, Referenced)
     ]
     private = [name for name in course.domains if name in DOMAINS.table]

@@ -74,7 +74,9 @@ class Facts(MicroDomain):
         return Solution(tuple(steps), convention[verdict].removeprefix("says "))
 
     def side(self, question: Question, convention: Convention) -> int:
-        return int(f"says {self.solve(question, convention, Slip.never).answer}" == convention["true"])
+        return int(
+            f"says {self.solve(question, convention, Slip.never).answer}" == convention["true"]
+        )
 
     def at(self, version: str) -> MicroDomain | None:
         return FirstFacts() if version == FirstFacts.version else super().at(version)

@@ -137,6 +137,10 @@ DOMAINS: Registry[Domain] = Registry(
             "cl_bench.tasks.gym",
             "a data set of reasoning-gym (`cl-bench list gym`), as in gym/gcd?max_value=20",
         ),
+        "lm_eval:TASK": (
+            "cl_bench.tasks.harness.domain",
+            "for --retention: a task of lm-evaluation-harness, or your own FILE.yaml (extra)",
+        ),
         "FILE.jsonl": (
             "cl_bench.tasks.data_file",
             "problems of your own, also .csv and .parquet: my.jsonl?verifier=number",

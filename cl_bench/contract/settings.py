@@ -136,7 +136,18 @@ def _plain(of: Any) -> type:
 
 RESERVED = frozenset(
     {
-        *("stream", "steps", "setting", "config", "out", "progress", "track", "record", "replay"),
+        *(
+            "stream",
+            "steps",
+            "setting",
+            "retention",
+            "config",
+            "out",
+            "progress",
+            "track",
+            "record",
+            "replay",
+        ),
         *("learner", "model", "preset", "feedback", "announced", "eval_every", "threads"),
         *("device", "precision", "keep_stage_models", "items", "samples", "retention_items"),
         *("kl_items", "transcripts", "probes", "learner_options"),

@@ -20,10 +20,11 @@ from typing import Any
 from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.settings import settings_of
 from cl_bench.contract.stream import Stream
+from cl_bench.contract.stream_names import OF_A_STREAM
 from cl_bench.contract.text import printable
 from cl_bench.execution.settings import EvaluationConfig, RunConfig
 
-_OF_THE_STREAM = ("stream", "steps", "setting")
+_OF_THE_STREAM = ("stream", *OF_A_STREAM)
 _TABLES = ("learner", "evaluation")
 
 
@@ -63,7 +64,7 @@ def read_run_file(path: Path) -> dict[str, Any]:
 def as_run_file(stream: Stream, config: RunConfig, asked: Mapping[str, Any]) -> str:
     """Return the resolved settings of a run, as a file that `--config` reads.
 
-    `asked` has the stream, steps and setting as the user gave them.
+    `asked` has the stream, and what replaces parts of it, as the user gave them.
     """
     length = ", ".join(f"{stage.domain} {stage.steps}" for stage in stream.stages)
     lines = [f"# stages and steps: {length}; settings of {config.preset}"]

@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from cl_bench.contract.benchmark import is_benchmark
 from cl_bench.contract.registry import DOMAINS, LEARNERS
 from cl_bench.execution.settings import RunConfig
 from cl_bench.verify.findings import MOST_ROWS, Findings
@@ -30,6 +31,16 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "transcripts": (*ROW, "uid", "sample"),
 }
 """By table, the columns that tell its rows apart; none where rows may repeat."""
+
+
+UNMEASURED = frozenset(
+    (
+        *("kl_policy_base", "kl_policy_base_sequence", "kl_policy_base_tokens", "entropy"),
+        *("kl_base_policy", "kl_base_policy_sequence", "kl_base_policy_tokens"),
+        "completion_tokens",
+    )
+)
+"""Columns of `evaluations` that say nothing of a benchmark, or not always."""
 
 
 class NoTableError(Exception):
@@ -143,6 +154,10 @@ class CheckedRun:
     def last(self) -> int:
         """The last step that has rows in `evaluations`; -1 if none has."""
         return max(self.evaluated, default=-1)
+
+    def of_benchmarks(self, frame: pd.DataFrame) -> pd.Series:
+        """Which rows are of a benchmark outside the stream."""
+        return frame["test_set"].eq("retention") & frame["domain"].map(is_benchmark).astype(bool)
 
     def of_manifest(self, reason: str) -> None:
         """A finding about the manifest."""

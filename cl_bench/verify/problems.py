@@ -11,6 +11,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from cl_bench.contract.benchmark import is_benchmark
 from cl_bench.contract.micro import MicroDomain
 from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.task import Problem
@@ -51,7 +52,7 @@ def versions(run: CheckedRun) -> None:
     places += [("retention", one) for one in run.manifest["stream"]["retention"]]
     for where, described in places:
         domain, version = described["domain"], described["domain_version"]
-        if "/" in domain:
+        if "/" in domain or is_benchmark(domain):
             if run.own and not DOMAINS.is_sourced(domain):
                 run.of_manifest(f"{where} is on {domain}, but no plug-in is named")
         elif not known(domain):

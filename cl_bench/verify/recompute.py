@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cl_bench.verify.checked_run import ROW, CheckedRun
+from cl_bench.verify.checked_run import ROW, UNMEASURED, CheckedRun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +37,8 @@ def recomputed(run: CheckedRun) -> None:
         stored, found = frame[column].astype(float), frame[again].astype(float)
         close = np.isclose(stored, found, rtol=1e-9, atol=1e-9, equal_nan=True)
         told = ~lost if again in _FLAGS else found.notna()
+        if column in UNMEASURED:
+            told &= ~run.of_benchmarks(frame)
         reason = f"{column} is {{}}, but {words} is {{}}"
         run.rows("evaluations", ~close & told, reason, stored, found)
     due = frame["n_items"] * frame["n_samples"]
@@ -74,17 +76,17 @@ def _with_items(run: CheckedRun) -> pd.DataFrame:
 def asked(run: CheckedRun) -> None:
     """Items, samples and temperature are those of the configuration."""
     frame, evaluation = run.tables["evaluations"], run.config.evaluation
-    stream = frame["test_set"].ne("retention")
+    stream, benchmark = frame["test_set"].ne("retention"), run.of_benchmarks(frame)
     for column, wanted, where in (
         ("n_samples", evaluation.samples, stream),
-        ("n_items", evaluation.retention_items, ~stream),
-        ("temperature", run.learning("temperature"), stream | ~stream),
+        ("n_items", evaluation.retention_items, ~stream & ~benchmark),
+        ("temperature", run.learning("temperature"), ~benchmark),
     ):
         reason = f"{column} is not {wanted}, as the configuration says"
         run.rows("evaluations", where & frame[column].ne(wanted), reason)
-    many = stream & (frame["n_items"] > evaluation.items)
-    reason = f"n_items is more than {evaluation.items}, which the configuration asks"
-    run.rows("evaluations", many, reason)
+    for most, where in ((evaluation.items, stream), (evaluation.retention_items, benchmark)):
+        reason = f"n_items is more than {most}, which the configuration asks"
+        run.rows("evaluations", where & (frame["n_items"] > most), reason)
     run.rows("evaluations", ~stream & frame["n_samples"].ne(1), "n_samples is not 1 (retention)")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from cl_bench.store.schema import REAL, TABLES, TEXT, allowed_values
-from cl_bench.verify.checked_run import KEYS, CheckedRun
+from cl_bench.verify.checked_run import KEYS, UNMEASURED, CheckedRun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,10 @@ def _names(run: CheckedRun, table: str, field: pa.Field, column: pd.Series) -> N
 def _numbers(run: CheckedRun, table: str, field: pa.Field, column: pd.Series) -> None:
     name, unit = field.name, field.metadata[b"unit"]
     if not field.nullable and name not in _MISSING.get(table, ()):
-        run.rows(table, column.isna(), f"{name} is no number")
+        missing = column.isna()
+        if table == "evaluations" and name in UNMEASURED:
+            missing &= ~run.of_benchmarks(run.tables[table])
+        run.rows(table, missing, f"{name} is no number")
     if run.status != "diverged" or table != "steps":
         run.rows(table, np.isinf(column), f"{name} is infinite")
     if name not in _SIGNED:

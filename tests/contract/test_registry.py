@@ -87,7 +87,7 @@ def test_a_name_like_no_other_gets_the_list_without_a_guess() -> None:
     with pytest.raises(UsageError) as error:
         DOMAINS.load("qqqq")
     assert "Did you mean" not in str(error.value)
-    said = "Known: FILE.jsonl, code, facts, gym/NAME, math, physics, star-graph."
+    said = "Known: FILE.jsonl, code, facts, gym/NAME, lm_eval:TASK, math, physics, star-graph."
     assert said in str(error.value)
 
 
@@ -95,7 +95,8 @@ def test_every_source_makes_a_domain_of_a_name_that_looks_like_its_own(tmp_path:
     file = tmp_path / "my.jsonl"
     file.write_text("".join(f'{{"prompt": "{n} + 1", "answer": {n + 1}}}\n' for n in range(60)))
     names = {"gym/NAME": "gym/gcd", "FILE.jsonl": str(file)}
-    assert names.keys() == DOMAINS.sources.keys()
+    # lm-evaluation-harness has to be installed: tests/tasks/test_harness.py.
+    assert {*names, "lm_eval:TASK"} == DOMAINS.sources.keys()
     for name in names.values():
         assert name in DOMAINS
         assert isinstance(DOMAINS.load(name), Domain)
