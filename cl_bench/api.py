@@ -84,6 +84,7 @@ def run(  # noqa: PLR0913 - the options that nearly every call has, by name
     model: str | None = None,
     steps: int | None = None,
     setting: str | None = None,
+    retention: str | None = None,
     config: str | Path | None = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
@@ -94,8 +95,8 @@ def run(  # noqa: PLR0913 - the options that nearly every call has, by name
 ) -> Run:
     """Run `learner` on `stream` and return the finished run.
 
-    `steps` and `setting` replace those of every stage. `options` are `retention`, which replaces
-    the domains outside the stream (`"gym/gcd,lm_eval:ifeval"`), and any settings of the run, its
+    `steps` and `setting` replace those of every stage, `retention` the domains evaluated outside
+    the stream (`"gym/gcd,lm_eval:ifeval"`; `"none"`). `options` are any settings of the run, its
     evaluation or the learner (`eval_every=60`, `items=128`, `population=8`, …: docs/settings.md).
     What is not given comes from the file `config`, then from the preset asked for, then from the
     model's, and else is the default. `record` is the file to record calls to a reflection LM in (by
@@ -105,9 +106,8 @@ def run(  # noqa: PLR0913 - the options that nearly every call has, by name
     Raises `UsageError` for unknown names and settings, `RunDirectoryError` if `out` exists.
     """
     own = {"stream": stream, "learner": learner, "seed": seed, "model": model, "steps": steps}
+    own |= {"setting": setting, "retention": retention}
     given: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
-    if setting is not None:
-        given["setting"] = setting
     asked = resolve(config, **given, **options)
     return start(asked, out=out, progress=progress, track=track, record=record, replay=replay)
 

@@ -78,8 +78,8 @@ def stream(
     )
     require_stages(stages)
     found = replace(found, stages=stages)
-    if retention is not None and (text := a_text("retention", retention).strip()):
-        found = replace(found, retention=_outside(text))
+    if retention is not None and retention != "":
+        found = replace(found, retention=_outside(a_text("retention", retention)))
         require_outside(found)
     return found
 
@@ -89,7 +89,7 @@ def _outside(text: str) -> tuple[str, ...]:
 
     In the options of a domain, %2C is a comma.
     """
-    if text == "none":
+    if text.strip() == "none":
         return ()
     names = [name.strip() for name in text.split(",")]
     if "" in names:

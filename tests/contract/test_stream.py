@@ -86,7 +86,7 @@ def test_two_files_of_one_name_cannot_both_be_outside(tmp_path: Path) -> None:
         rows = (f'{{"prompt": "{n} + {folder}", "answer": {n}}}\n' for n in range(60))
         (tmp_path / folder / "my.jsonl").write_text("".join(rows))
     both = f"{tmp_path}/a/my.jsonl,{tmp_path}/b/my.jsonl"
-    with pytest.raises(UsageError, match="names two domains called 'file/my.jsonl'"):
+    with pytest.raises(UsageError, match=r"names two domains called 'file/my\.jsonl'"):
         stream("math", retention=both)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.stream import Stage, Stream
 from cl_bench.verify.checked_run import UNMEASURED
 from cl_bench.verify.run import verify_run
@@ -98,19 +97,6 @@ def test_a_benchmark_outside_says_nothing_but_its_scores(packed_run: Path, tmp_p
     other = benchmarked(packed_run)
     other.edit("evaluations", "entropy", nan, domain="math", step=0)
     assert any("entropy is no number" in text for text in found(other, tmp_path / "c.zip"))
-
-
-def test_problems_of_an_earlier_version_are_made_again_as_that_version_made_them(
-    packed_run: Path, tmp_path: Path
-) -> None:
-    run = Forgery(packed_run)
-    versions = {one["domain"]: one["domain_version"] for one in run.manifest["stream"]["retention"]}
-    assert versions["facts"] == "1" != DOMAINS.load("facts").version
-    assert found(run, tmp_path / "a.zip") == []
-    for one in run.manifest["stream"]["retention"]:
-        one["domain_version"] = DOMAINS.load(one["domain"]).version
-    words = found(run, tmp_path / "b.zip")
-    assert any("has no such test problem: facts, retention, easy" in text for text in words)
 
 
 def test_domains_outside_that_no_stream_asks_for_are_found_out(
