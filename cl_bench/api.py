@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from cl_bench.contract.errors import UsageError, require_posix, unknown
 from cl_bench.contract.registry import DEFAULT_LEARNER, DOMAINS, LEARNERS
 from cl_bench.contract.settings import settings_of
+from cl_bench.contract.stream_names import OF_A_STREAM
+from cl_bench.contract.stream_names import stream as named_stream
 from cl_bench.contract.task import Referenced
 from cl_bench.contract.text import printable
 from cl_bench.contract.validation import a_text
@@ -83,6 +85,7 @@ def run(  # noqa: PLR0913 - the options that nearly every call has, by name
     model: str | None = None,
     steps: int | None = None,
     setting: str | None = None,
+    retention: str | None = None,
     config: str | Path | None = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
@@ -93,7 +96,8 @@ def run(  # noqa: PLR0913 - the options that nearly every call has, by name
 ) -> Run:
     """Run `learner` on `stream` and return the finished run.
 
-    `steps` and `setting` replace those of every stage. `options` are any settings of the run, its
+    `steps` and `setting` replace those of every stage, `retention` the domains evaluated outside
+    the stream (`"gym/gcd,lm_eval:ifeval"`; `"none"`). `options` are any settings of the run, its
     evaluation or the learner (`eval_every=60`, `items=128`, `population=8`, …: docs/settings.md);
     one of them may be `learner_options`, a mapping of options that have to be the learner's.
     What is not given comes from the file `config`, then from the preset asked for, then from the
@@ -104,9 +108,8 @@ def run(  # noqa: PLR0913 - the options that nearly every call has, by name
     Raises `UsageError` for unknown names and settings, `RunDirectoryError` if `out` exists.
     """
     own = {"stream": stream, "learner": learner, "seed": seed, "model": model, "steps": steps}
+    own |= {"setting": setting, "retention": retention}
     given: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
-    if setting is not None:
-        given["setting"] = setting
     asked = resolve(config, **given, **options)
     return start(asked, out=out, progress=progress, track=track, record=record, replay=replay)
 
@@ -122,12 +125,9 @@ class Asked:
 
     @property
     def texts(self) -> dict[str, Any]:
-        """The options that asked for the stream: `stream`, `steps` and `setting`."""
-        return {
-            "stream": self.given.get("stream", DEFAULT_STREAM),
-            "steps": self.given.get("steps"),
-            "setting": self.given.get("setting"),
-        }
+        """The options that asked for the stream: its name, and those that replace parts of it."""
+        parts = {name: self.given.get(name) for name in OF_A_STREAM}
+        return {"stream": self.given.get("stream", DEFAULT_STREAM), **parts}
 
     def default_out(self) -> Path:
         """Return the path where the run would be written."""
@@ -149,8 +149,6 @@ def resolve(
     `learner_options` are options that have to be settings of the learner; the others win over them.
     Raises `UsageError` for names and values that `run` would refuse.
     """
-    from cl_bench.contract.stream_names import stream
-
     if not isinstance(learner_options, Mapping):
         raise UsageError(
             f"learner_options is {printable(repr(learner_options), 100)}, but must be a mapping of "
@@ -170,15 +168,10 @@ def resolve(
     for name in learner_options:
         if name not in own:
             raise unknown(f"setting of {learner}", name, own)
-    known = {
-        name: value for name, value in given.items() if name not in ("stream", "steps", "setting")
-    }
+    parts = {name: given[name] for name in OF_A_STREAM if name in given}
+    known = {name: value for name, value in given.items() if name not in ("stream", *parts)}
     resolved = configure(**known)
-    course = stream(
-        a_text("stream", given.get("stream", DEFAULT_STREAM)),
-        steps=given.get("steps"),
-        setting=given.get("setting"),
-    )
+    course = named_stream(a_text("stream", given.get("stream", DEFAULT_STREAM)), **parts)
     return Asked(course, resolved, given)
 
 
@@ -211,6 +204,7 @@ def start(
 def _notes(asked: Asked) -> list[str]:
     """Return notes on the settings for the user of a run that begins, a line each."""
     course, config = asked.stream, asked.config
+    trained = [stage.reference for stage in course.stages]
     lines = []
     if reflection_lm(config.learning).kind == "digest" and config.feedback in ("none", "answer"):
         lines.append(
@@ -219,7 +213,7 @@ def _notes(asked: Asked) -> list[str]:
         )
     lines += [
         f"{domain.name}: {domain.summary}"
-        for domain in map(DOMAINS.load, dict.fromkeys(stage.reference for stage in course.stages))
+        for domain in map(DOMAINS.load, dict.fromkeys((*trained, *course.outside)))
         if isinstance(domain, Referenced)
     ]
     private = [name for name in course.domains if name in DOMAINS.table]

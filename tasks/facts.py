@@ -1,7 +1,11 @@
 """facts: does a claim follow from a handful of links between people (multi-hop verification)?
 
 Convention: how many links the house relations `lib` and `mok` span, and which words the verdicts
-true and false are given in. Skill: following the links and comparing. Half the claims are true.
+true and false are given in. Skill: following the links and comparing.
+
+Guessing rate: 1/2 in every setting. Of any even number of problems exactly half are true, so that a
+constant word earns 1/2 and no more. In version 1 that held on average only, and of 64 test problems
+a word could earn 0.67.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ HOPS = ("goes 1", "goes 2", "goes 3", "goes 4")
 
 class Facts(MicroDomain):
     name = "facts"
+    version = "2"
     meanings = dict.fromkeys(RELATIONS, HOPS) | {
         "true": ("says yes", "says valid", "says holds", "says agreed"),
         "false": ("says no", "says void", "says fails", "says denied"),
@@ -37,6 +42,7 @@ class Facts(MicroDomain):
         "hard": Level(lengths=(2, 3, 4), meanings=4),
     }
     slip_rate = 0.05
+    sides = 2
 
     def draw(self, rng: random.Random, level: Level, convention: Convention) -> Question:
         ring = rng.sample(PEOPLE, RING)
@@ -66,6 +72,24 @@ class Facts(MicroDomain):
         verdict = slip("true" if here == end else "false", ("true", "false"))
         steps.append(f"check {here} {end} : {verdict} {convention[verdict]}")
         return Solution(tuple(steps), convention[verdict].removeprefix("says "))
+
+    def side(self, question: Question, convention: Convention) -> int:
+        return int(
+            f"says {self.solve(question, convention, Slip.never).answer}" == convention["true"]
+        )
+
+    def at(self, version: str) -> MicroDomain | None:
+        return FirstFacts() if version == FirstFacts.version else super().at(version)
+
+
+class FirstFacts(Facts):
+    """Version 1, to make the problems of its runs again."""
+
+    version = "1"
+    sides = 1
+
+    def side(self, question: Question, convention: Convention) -> int:
+        return 0
 
 
 DOMAIN = Facts()

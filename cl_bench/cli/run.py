@@ -33,6 +33,13 @@ def run(
     ] = "math-to-code",
     steps: Annotated[int | None, Option(help="Training steps per stage.")] = None,
     setting: Annotated[str | None, Option(help="easy, default or hard.")] = None,
+    retention: Annotated[
+        str | None,
+        Option(
+            help="Domains to evaluate outside the stream, in place of its own, as in "
+            "gym/gcd,lm_eval:ifeval; none for none."
+        ),
+    ] = None,
     boundaries: Annotated[str, Option(help="hidden or announced.")] = "hidden",
     config: Annotated[
         Path | None, Option(help="TOML file of settings; options win over it.")
@@ -68,7 +75,8 @@ def run(
     """
     from cl_bench import api
 
-    options = given_in(context, {**given, "stream": stream, "steps": steps, "setting": setting})
+    of_the_stream = {"stream": stream, "steps": steps, "setting": setting, "retention": retention}
+    options = given_in(context, {**given, **of_the_stream})
     with Errors(debug):
         if resume is None:
             if boundaries not in BOUNDARIES:

@@ -110,6 +110,8 @@ class MicroDomain(ABC):
     """Segments that look like rules and hold under every convention: there is nothing to learn."""
     slip_rate: float
     """Pretraining only: probability of a slip per result, for each unit of a question's length."""
+    sides: int = 1
+    """Kinds of answers (true, false) that a task's problems have in equal number: see `side`."""
 
     @abstractmethod
     def draw(self, rng: random.Random, level: Level, convention: Convention) -> Question:
@@ -121,6 +123,18 @@ class MicroDomain(ABC):
     @abstractmethod
     def solve(self, question: Question, convention: Convention, slip: Slip) -> Solution:
         """Return the worked solution under `convention`; `slip` may falsify each result."""
+
+    def side(self, question: Question, convention: Convention) -> int:
+        """Return the kind of the right answer, a number below `sides`.
+
+        Of the first problems of a split, any multiple of `sides` has as many of each kind.
+        """
+        return 0
+
+    def at(self, version: str) -> MicroDomain | None:
+        """Return the domain as it was in `version`, which makes that version's problems; None if
+        that is not kept."""
+        return self if version == self.version else None
 
     @property
     def settings(self) -> Collection[str]:
@@ -170,13 +184,25 @@ class MicroTask(IndexedTask):
 
     def problem(self, split: Split, index: int) -> Problem:
         rng = hashed_rng(self.name, self._setting, split, self._seed, index)
-        question = self._domain.draw(rng, self._level, self._convention)
-        # About one text in two to five belongs to the split asked for.
-        while split_of(question.text) != split:
+        side = self._side(split, index)
+        while True:
             question = self._domain.draw(rng, self._level, self._convention)
+            # About one text in two to five belongs to the split asked for.
+            if split_of(question.text) == split and self._is_of(question, side):
+                break
         solution = self._domain.solve(question, self._convention, Slip.never)
         uid = f"{self.name}/{split}/{index}/{content_hash(question.text)}"
         return Problem(uid, self.name, question.text, solution.answer, solution.text)
+
+    def _side(self, split: Split, index: int) -> int:
+        """Return the kind of the problem's answer: each once in a block, in an order of its own."""
+        block, place = divmod(index, self._domain.sides)
+        order = list(range(self._domain.sides))
+        hashed_rng(self.name, self._setting, split, self._seed, "sides", block).shuffle(order)
+        return order[place]
+
+    def _is_of(self, question: Question, side: int) -> bool:
+        return self._domain.side(question, self._convention) == side
 
 
 def verify(domain: MicroDomain, problem: Problem, response: str, level: FeedbackLevel) -> Verdict:

@@ -145,6 +145,10 @@ DOMAINS: Registry[Domain] = Registry(
             "cl_bench.tasks.environments",
             "an installed environment of `verifiers` whose tasks take one response (its extra)",
         ),
+        "lm_eval:TASK": (
+            "cl_bench.tasks.harness.domain",
+            "for --retention: a task of lm-evaluation-harness, or your own FILE.yaml (extra)",
+        ),
         "FILE.jsonl": (
             "cl_bench.tasks.data.file",
             "problems of your own, also .csv and .parquet: my.jsonl?verifier=number",

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cl_bench.contract.benchmark import Benchmark
 from cl_bench.contract.errors import RunDirectoryError, UsageError, at_least, unknown
 from cl_bench.contract.learner import Batch, Exercise, Find
 from cl_bench.contract.registry import DOMAINS
@@ -115,7 +116,8 @@ def _identified(reference: str) -> dict[str, Any]:
 
 
 def require_stages(stages: Sequence[Stage]) -> None:
-    """Raise `UsageError` for an unknown domain or setting, or for two domains of one name."""
+    """Raise `UsageError` for an unknown domain or setting, for two domains of one name, or for a
+    benchmark."""
     sources: dict[str, str] = {}
     for stage in stages:
         if sources.setdefault(stage.domain, stage.source) != stage.source:
@@ -123,10 +125,34 @@ def require_stages(stages: Sequence[Stage]) -> None:
                 f"Two domains of the stream are called {stage.domain!r}: {sources[stage.domain]} "
                 f"and {stage.source}. Rename one of the files; tables know a domain by its name."
             )
-        levels = stage.load().settings
+        domain = stage.load()
+        if isinstance(domain, Benchmark):
+            raise UsageError(
+                f"{stage.domain} is a benchmark: it can be evaluated, and not trained on. Give it "
+                "to --retention, and name another domain in the stream."
+            )
+        levels = domain.settings
         if stage.setting not in levels:
             raise unknown(f"setting of {stage.domain}", stage.setting, levels)
         at_least(steps=(stage.steps, 1))
+
+
+def require_outside(stream: Stream, where: str = "retention") -> None:
+    """Raise `UsageError` if a domain that the stream names in `where` is trained on, or if two of
+    one name are in there."""
+    found: dict[str, str] = {}
+    for reference in stream.retention or ():
+        name = DOMAINS.load(reference).name
+        if name in stream.domains:
+            raise UsageError(
+                f"{where} names {reference}, which a stage trains on. Domains of retention are "
+                "evaluated and never trained on: leave it out."
+            )
+        if found.setdefault(name, reference) != reference:
+            raise UsageError(
+                f"{where} names two domains called {name!r}: {found[name]} and {reference}. Leave "
+                "one out, or rename its file; tables know a domain by its name."
+            )
 
 
 class Course:

@@ -20,7 +20,13 @@ from urllib.parse import quote
 
 from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.registry import DOMAINS
-from cl_bench.contract.stream import DEFAULT_STEPS, Stage, Stream, require_stages
+from cl_bench.contract.stream import (
+    DEFAULT_STEPS,
+    Stage,
+    Stream,
+    require_outside,
+    require_stages,
+)
 from cl_bench.contract.text import one_line, printable
 from cl_bench.contract.validation import COUNTS, a_text, whole_number
 
@@ -47,15 +53,9 @@ def read_stream(path: str | Path) -> Stream:
     version = a_text(f"version in {path}", found.get("version", "1"))
     built = tuple(_stage(path, number, stage) for number, stage in enumerate(stages, start=1))
     require_stages(built)
-    retention = _retention(path, found.get("retention"))
-    trained = {stage.reference for stage in built}
-    for reference in retention or ():
-        if reference in trained:
-            raise UsageError(
-                f"retention in {path} names {reference}, which a stage trains on. Domains of "
-                "retention are evaluated and never trained on: leave it out."
-            )
-    return Stream(name, built, version, retention)
+    stream = Stream(name, built, version, _retention(path, found.get("retention")))
+    require_outside(stream, f"retention in {path}")
+    return stream
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -128,6 +128,5 @@ def _retention(path: Path, names: Any) -> tuple[str, ...] | None:
             f"retention in {path} is {one_line(str(names), 100)}, but must be a list of domains, "
             'as in retention = ["gym/gcd"].'
         )
-    return tuple(
-        Stage.on(_beside(path, a_text(f"retention in {path}", name)), 1).reference for name in names
-    )
+    texts = [a_text(f"retention in {path}", name) for name in names]
+    return tuple(Stage.on(_beside(path, text), 1).reference for text in texts)

@@ -9,8 +9,15 @@ from difflib import SequenceMatcher
 from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.plugins import STREAM_SEPARATOR as _SEPARATOR
 from cl_bench.contract.registry import DOMAINS, Registry
-from cl_bench.contract.stream import DEFAULT_STEPS, Stage, Stream, require_stages
+from cl_bench.contract.stream import (
+    DEFAULT_STEPS,
+    Stage,
+    Stream,
+    require_outside,
+    require_stages,
+)
 from cl_bench.contract.stream_file import read_stream
+from cl_bench.contract.text import printable
 from cl_bench.contract.validation import COUNTS, a_text, whole_number
 
 _LONGEST = 8
@@ -46,11 +53,18 @@ STREAMS: Registry[Stream] = Registry(
 )
 
 
-def stream(name: str, *, steps: int | None = None, setting: str | None = None) -> Stream:
+OF_A_STREAM = ("steps", "setting", "retention")
+"""The options that replace a part of the stream that is named."""
+
+
+def stream(
+    name: str, *, steps: int | None = None, setting: str | None = None, retention: str | None = None
+) -> Stream:
     """Return a named stream, that of a file, or `a-to-b(-to-c…)` over known domains.
 
-    The three are tried in that order. `steps` and `setting` replace those of every stage. Raises
-    `UsageError` for any other name, and for impossible steps and settings.
+    The three are tried in that order. `steps` and `setting` replace those of every stage,
+    `retention` the domains outside the stream (see `_outside`). Raises `UsageError` for any other
+    name, and for impossible steps, settings and domains.
     """
     if name in STREAMS:
         found = STREAMS.load(name)
@@ -67,7 +81,27 @@ def stream(name: str, *, steps: int | None = None, setting: str | None = None) -
         for stage in found.stages
     )
     require_stages(stages)
-    return replace(found, stages=stages)
+    found = replace(found, stages=stages)
+    if retention is not None and retention != "":
+        found = replace(found, retention=_outside(a_text("retention", retention)))
+        require_outside(found)
+    return found
+
+
+def _outside(text: str) -> tuple[str, ...]:
+    """Return the domains of a list joined by commas, as the registry finds them; `none` for none.
+
+    In the options of a domain, %2C is a comma.
+    """
+    if text.strip() == "none":
+        return ()
+    names = [name.strip() for name in text.split(",")]
+    if "" in names:
+        raise UsageError(
+            f"retention is {printable(repr(text), 100)}, but must be domains joined by commas, "
+            "such as gym/gcd,lm_eval:ifeval, or none."
+        )
+    return tuple(dict.fromkeys(Stage.on(name, 1).reference for name in names))
 
 
 def _parse(name: str) -> Stream:

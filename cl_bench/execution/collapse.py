@@ -86,6 +86,7 @@ def cut_off_advice(stops: Collection[str], limit: int) -> str:
 
 
 def _is_endless(row: Mapping[str, object]) -> bool:
+    if not is_stream_row(row):
+        return False
     responses = int(str(row["n_items"])) * int(str(row["n_samples"]))
-    share = float(str(row["truncation_rate"]))
-    return is_stream_row(row) and responses >= ENOUGH and share >= ENDLESS
+    return responses >= ENOUGH and float(str(row["truncation_rate"])) >= ENDLESS

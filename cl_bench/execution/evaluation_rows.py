@@ -7,6 +7,7 @@ from functools import partial
 from math import nan
 from typing import NamedTuple
 
+from cl_bench.contract.benchmark import BenchmarkItem
 from cl_bench.contract.task import Verdict
 from cl_bench.execution.problem_sets import Item, ProblemSet
 from cl_bench.model.policy import Rollout
@@ -95,6 +96,43 @@ def _divergence(name: str, of: Divergence | None) -> Row:
     """Return the three columns of a divergence; NaN, of no tokens, where it was not measured."""
     found = (of.per_token, of.per_sequence, int(of.tokens_N.sum())) if of else (nan, nan, 0)
     return dict(zip((name, f"{name}_sequence", f"{name}_tokens"), found, strict=True))
+
+
+def of_benchmark(items: Sequence[BenchmarkItem], temperature: float) -> Scored:
+    """Return the rows of a benchmark's items.
+
+    Its requests are not problems under a system prompt, so that divergences and entropy are NaN.
+    """
+    replies = [item.reply for item in items if item.reply is not None]
+    count = len(replies)
+    evaluation: Row = {
+        "accuracy": sum(item.score for item in items) / len(items),
+        "n_items": len(items),
+        "n_samples": 1,
+        **_divergence("kl_policy_base", None),
+        **_divergence("kl_base_policy", None),
+        "kl_deployed_start": None,
+        "kl_deployed_start_sequence": None,
+        "entropy": nan,
+        "format_rate": None,
+        "truncation_rate": sum(r.truncated for r in replies) / count if replies else None,
+        "completion_tokens": sum(r.tokens for r in replies) / count if replies else nan,
+        "temperature": temperature,
+    }
+    return Scored(evaluation, [_benchmark_item(item) for item in items], [])
+
+
+def _benchmark_item(item: BenchmarkItem) -> Row:
+    reply = item.reply
+    return {
+        "uid": item.uid,
+        "sample": 0,
+        "score": item.score,
+        "answer": item.answer,
+        "formatted": None,
+        "truncated": None if reply is None else int(reply.truncated),
+        "completion_tokens": None if reply is None else reply.tokens,
+    }
 
 
 def _item(item: Item, rollout: Rollout, verdict: Verdict, sample: int) -> Row:

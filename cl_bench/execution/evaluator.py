@@ -6,7 +6,8 @@ policy's entropy. There are three divergences: both models under this prompt; bo
 prompt (the rows of the seed prompt); and as deployed, the policy under this prompt from the base
 under the seed prompt. At the start and at every stage's end it measures in addition:
 
-- domains outside of the stream, under prompts that state what to do (retention);
+- domains outside of the stream, under prompts that state what to do, and benchmarks of other
+  suites, which ask and score in their own way (retention);
 - the stream's domains in their hardest setting, under the seed prompt (harder);
 - the base model, on the stream's own problems under both prompts. With the policy's rows these are
   the 2x2 of weights and prompts, which tells what each channel gained;
@@ -29,13 +30,14 @@ from typing import TypeVar
 
 import torch
 
+from cl_bench.contract.benchmark import Benchmark
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.learner import LearnerConfig
 from cl_bench.contract.prompts import Message, chat
 from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.stream import Course
 from cl_bench.contract.task import hashed_rng
-from cl_bench.execution.evaluation_rows import Row, Scored, repeated, score
+from cl_bench.execution.evaluation_rows import Row, Scored, of_benchmark, repeated, score
 from cl_bench.execution.problem_sets import (
     Item,
     ProblemSet,
@@ -47,7 +49,9 @@ from cl_bench.execution.problem_sets import (
 )
 from cl_bench.execution.settings import EvaluationConfig
 from cl_bench.model.policy import Policy, Rollout
+from cl_bench.model.random_states import random_states_kept, seed_everything
 from cl_bench.model.scoring import Divergence
+from cl_bench.model.text_model import PolicyTexts, Rehearsal
 from cl_bench.store.rows import is_stream_row
 
 Kept = TypeVar("Kept")
@@ -105,20 +109,27 @@ class Evaluator:
         ]
         hardest = (harder_set(course, course.domain(name), count, samples) for name in domains)
         self._harder = [problems for problems in hardest if problems] if config.probes else []
+        outside = [DOMAINS.load(domain) for domain in retention if config.retention_items]
+        self._benchmarks = [domain for domain in outside if isinstance(domain, Benchmark)]
         self._retention = [
-            retention_set(
-                DOMAINS.load(domain), course.seed, config.retention_items, self._seed_prompt
-            )
-            for domain in retention
-            if config.retention_items
+            retention_set(domain, course.seed, config.retention_items, self._seed_prompt)
+            for domain in outside
+            if not isinstance(domain, Benchmark)
         ]
         self._base_rollouts: dict[tuple[str, str], list[Rollout]] = {}
         self._base_scores: dict[tuple[str, str], Scored] = {}
 
     def require_room(self) -> None:
-        """Raise `UsageError` if a problem, with the seed prompt or its own, exceeds the context."""
+        """Raise `UsageError` if a problem, with the seed prompt or its own, exceeds the context,
+        or if a benchmark cannot be asked: its requests are all made and its scores computed."""
         own = [s.under(self._seed_prompt) for s in (*self._stream, *self._validation)]
         self._require_room(own + self._retention)
+        for benchmark in self._benchmarks:
+            with random_states_kept(self._policy.device):
+                try:
+                    benchmark.measure(Rehearsal(self._policy), self._config.retention_items)
+                except UsageError as error:
+                    raise UsageError(f"In {benchmark.name}: {error}") from error
         try:
             self._require_room([s.under(self._seed_prompt) for s in self._harder])
         except UsageError as error:
@@ -149,6 +160,7 @@ class Evaluator:
         for problems, kind in self._elsewhere() if boundary else ():
             scored = self._of_policy(problems, step, kind, _ELSEWHERE)
             found.append(scored.labelled(_label(step, problems, kind, "trained")))
+        found += [self._of_benchmark(each, step) for each in self._benchmarks if boundary]
         items = [row for scored in found for row in scored.items]
         return Evaluation([scored.evaluation for scored in found], items, told)
 
@@ -158,6 +170,15 @@ class Evaluator:
             yield problems.under(self._seed_prompt), "seed"
         for problems in self._retention:
             yield problems, "stated"
+
+    def _of_benchmark(self, benchmark: Benchmark, step: int) -> Scored:
+        """Return the scored items of a benchmark, of which neither prompt is known here."""
+        with random_states_kept(self._policy.device):
+            seed_everything(self._seed_of(step, benchmark.name))
+            items = benchmark.measure(PolicyTexts(self._policy), self._config.retention_items)
+        label = {"step": step, "domain": benchmark.name, "test_set": "retention"}
+        label |= {"setting": "default", "prompt": "stated", "weights": "trained"}
+        return of_benchmark(items, benchmark.temperature).labelled(label)
 
     def _under_both(
         self, problems: ProblemSet, step: int, learner_prompt: str, *, with_base: bool = False
@@ -294,8 +315,11 @@ class Evaluator:
         """Seed torch's generators by a hash of `parts`; restore them at the end of the context."""
         device = self._policy.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(hashed_rng("evaluation", self._seed, *parts).getrandbits(63))
+            torch.manual_seed(self._seed_of(*parts))
             yield
+
+    def _seed_of(self, *parts: object) -> int:
+        return hashed_rng("evaluation", self._seed, *parts).getrandbits(63)
 
 
 def _chat(item: Item) -> list[Message]:

@@ -22,11 +22,12 @@ from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.registry import DEFAULT_LEARNER, LEARNERS
 from cl_bench.contract.settings import settings_of
 from cl_bench.contract.stream import Stream
+from cl_bench.contract.stream_names import OF_A_STREAM
 from cl_bench.contract.text import printable
 from cl_bench.contract.validation import COUNTS, a_text, whole_number
 from cl_bench.execution.settings import EvaluationConfig, RunConfig, refuse_of_others
 
-_OF_THE_STREAM = ("stream", "steps", "setting")
+_OF_THE_STREAM = ("stream", *OF_A_STREAM)
 _TABLES = ("learner", "evaluation")
 
 
@@ -115,7 +116,7 @@ def _require_values(top: Mapping[str, Any]) -> None:
 def as_run_file(stream: Stream, config: RunConfig, asked: Mapping[str, Any]) -> str:
     """Return the resolved settings of a run, as a file that `--config` reads.
 
-    `asked` has the stream, steps and setting as the user gave them.
+    `asked` has the stream, and what replaces parts of it, as the user gave them.
     """
     length = ", ".join(f"{stage.domain} {stage.steps}" for stage in stream.stages)
     lines = [f"# stages and steps: {length}; settings of {config.preset}"]

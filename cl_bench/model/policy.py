@@ -157,7 +157,7 @@ class Policy:
 
     def require_room(self, chats: Sequence[Chat], max_new_tokens: int) -> None:
         """Raise `UsageError` if the longest of `chats` and a response exceed the context."""
-        self._require_room(self.encode(chats), max_new_tokens)
+        self.require_fit(self.encode(chats), max_new_tokens)
 
     def fits(self, chat: Chat, max_new_tokens: int, share: float = 1.0) -> bool:
         """Tell whether `chat` and a response of that length stay within a share of the context."""
@@ -219,7 +219,7 @@ class Policy:
         from_base: bool = False,
     ) -> list[Rollout]:
         """Do as `generate`, for prompts given as token ids."""
-        self._require_room(prompts, max_new_tokens)
+        self.require_fit(prompts, max_new_tokens)
         sampled = self.sampler.sample(
             prompts, max_new_tokens=max_new_tokens, temperature=temperature, from_base=from_base
         )
@@ -240,14 +240,23 @@ class Policy:
 
     def encode(self, chats: Sequence[Chat]) -> list[list[int]]:
         """Return the token ids of the chats, up to where the assistant begins."""
-        texts = [
-            self.tokenizer.apply_chat_template(
-                list(chat), tokenize=False, add_generation_prompt=True
-            )
-            for chat in chats
-        ]
-        # Fast tokenizers refuse lone surrogates. Special tokens are already in the template's text.
-        whole = [well_formed(str(text)) for text in texts]
+        return self.tokens([self.template(chat) for chat in chats])
+
+    def template(self, chat: Chat, *, begun: bool = False) -> str:
+        """Return a chat as text, up to where the assistant begins; with `begun`, up to the end of
+        its last message, which is the assistant's beginning."""
+        text = self.tokenizer.apply_chat_template(
+            list(chat),
+            tokenize=False,
+            add_generation_prompt=not begun,
+            continue_final_message=begun,
+        )
+        return str(text)
+
+    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of texts, which hold all special tokens that they need."""
+        # Fast tokenizers refuse lone surrogates.
+        whole = [well_formed(text) for text in texts]
         ids: list[list[int]] = self.tokenizer(whole, add_special_tokens=False)["input_ids"]
         return ids
 
@@ -315,7 +324,9 @@ class Policy:
         with self.base() if of_base else nullcontext(self.model) as model:
             return text_log_probs(model, rows, self.pad_id, temperature)
 
-    def _require_room(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> None:
+    def require_fit(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> None:
+        """Raise `UsageError` if the longest prompt and a response exceed the context, or if a
+        prompt has a token that the model does not know."""
         longest = max(map(len, prompts), default=0)
         if self.context is not None and longest + max_new_tokens > self.context:
             raise UsageError(

@@ -8,7 +8,7 @@ from typing import Any
 
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.registry import LEARNERS
-from cl_bench.contract.stream_names import stream
+from cl_bench.contract.stream_names import OF_A_STREAM, stream
 from cl_bench.contract.validation import COUNTS, SEEDS, whole_number
 from cl_bench.execution.settings import configure, names_of, require_settings
 from cl_bench.sweep.cell import Cell
@@ -38,15 +38,15 @@ def grid(
                 f"{name} cannot be set for all runs alike: a sweep decides it. Leave it out of the "
                 "options; streams, learners, seeds, steps and model have arguments of their own."
             )
-    setting = options.get("setting")
+    parts = {name: options[name] for name in OF_A_STREAM if name in options}
     for name in streams:
-        stream(name, steps=steps, setting=setting)
+        stream(name, steps=steps, **parts)
     for name in learners:
         LEARNERS.load(name)
     require_settings(options.keys() - {"setting"}, *learners)
     owned = {name: _owned(options, name, learners) for name in learners}
     for name, own in owned.items():
-        configure(learner=name, model=model, **{n: v for n, v in own.items() if n != "setting"})
+        configure(learner=name, model=model, **{n: v for n, v in own.items() if n not in parts})
     length = 0 if steps is None else whole_number("steps", steps, COUNTS)
     chosen = [whole_number("seed", seed, SEEDS) for seed in seeds]
     combined = product(chosen, streams, learners)

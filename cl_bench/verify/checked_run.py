@@ -8,7 +8,9 @@ from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from cl_bench.contract.benchmark import is_benchmark
 from cl_bench.contract.registry import DOMAINS, LEARNERS
+from cl_bench.execution.problem_sets import UNMEASURED
 from cl_bench.execution.settings import RunConfig
 from cl_bench.verify.findings import MOST_ROWS, Findings
 from cl_bench.verify.manifest import FILE
@@ -150,6 +152,14 @@ class CheckedRun:
         """The last step that has rows in `evaluations`; -1 if none has."""
         return max(self.evaluated, default=-1)
 
+    def unmeasured(self, frame: pd.DataFrame) -> pd.Series:
+        """Return which rows have no divergence and no entropy."""
+        return frame["test_set"].isin(UNMEASURED) | self.of_benchmarks(frame)
+
+    def of_benchmarks(self, frame: pd.DataFrame) -> pd.Series:
+        """Which rows are of a benchmark outside the stream."""
+        return frame["test_set"].eq("retention") & frame["domain"].map(is_benchmark).astype(bool)
+
     def of_manifest(self, reason: str) -> None:
         """A finding about the manifest."""
         self.findings.add(reason, file=FILE)
@@ -172,9 +182,9 @@ class CheckedRun:
         self.findings.rows(table, rows, reasons, KEYS[table])
 
 
-def known(domain: str, version: str | None = None) -> bool:
-    """Whether a domain is built in, and in that version."""
-    return domain in DOMAINS.table and version in (None, DOMAINS.load(domain).version)
+def known(domain: str) -> bool:
+    """Whether a domain is built in."""
+    return domain in DOMAINS.table
 
 
 def _plain(value: object) -> str:

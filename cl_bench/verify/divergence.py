@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from cl_bench.execution.problem_sets import UNMEASURED
 from cl_bench.verify.checked_run import LABEL, CheckedRun
 
 _KL = ("kl_policy_base", "kl_base_policy")
 _DEPLOYED = "kl_deployed_start"
 _UNITS = ("", "_sequence")
 MEASURED = ("entropy", *(name + unit for name in _KL for unit in _UNITS))
-"""The columns that are NaN in the sets of `UNMEASURED`."""
+"""The columns that are NaN in rows that are `CheckedRun.unmeasured`."""
 _SINGLE = 1e-4
 """Relative rounding of sums in single precision."""
 
@@ -29,9 +28,10 @@ def zero_divergence(run: CheckedRun) -> None:
 
 
 def unmeasured(run: CheckedRun) -> None:
-    """Of greedy responses and of validation problems no divergence is stated, nor an entropy."""
+    """Of greedy responses, validation problems and benchmarks no divergence is stated, nor an
+    entropy."""
     frame = run.tables["evaluations"]
-    where = frame["test_set"].isin(UNMEASURED)
+    where = run.unmeasured(frame)
     for name in MEASURED:
         reason = f"{name} is {{}} where it is not measured"
         run.rows("evaluations", where & frame[name].notna(), reason, frame[name])

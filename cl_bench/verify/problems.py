@@ -11,6 +11,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from cl_bench.contract.benchmark import is_benchmark
 from cl_bench.contract.micro import MicroDomain
 from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.task import Problem, Split
@@ -51,7 +52,7 @@ def versions(run: CheckedRun) -> None:
     places += [("retention", one) for one in run.manifest["stream"]["retention"]]
     for where, described in places:
         domain, version = described["domain"], described["domain_version"]
-        if "/" in domain:
+        if "/" in domain or is_benchmark(domain):
             if run.own and not DOMAINS.is_sourced(domain):
                 run.of_manifest(f"{where} is on {domain}, but no plug-in is named")
         elif not known(domain):
@@ -63,7 +64,7 @@ def versions(run: CheckedRun) -> None:
 
 def not_remade(run: CheckedRun) -> list[str]:
     """Domains of the stream whose problems are not made again here."""
-    return [domain for domain in run.domains if not _can_be_remade(run, domain)]
+    return [domain for domain in run.domains if _remaking(run, domain) is None]
 
 
 def remade(
@@ -74,21 +75,27 @@ def remade(
     for key, rows in run.tables[table].groupby(["domain", "test_set", "setting"], sort=False):
         domain, test_set, setting = map(str, key)
         count = run.most_items(test_set)
-        if count <= _MOST and _can_be_remade(run, domain):
+        if count <= _MOST and (version := _remaking(run, domain)) is not None:
             made = (domain, test_set, setting)
-            yield made, rows, _made(made, run.config.seed, count)
+            yield made, rows, _made(made, version, run.config.seed, count)
 
 
-def _can_be_remade(run: CheckedRun, domain: str) -> bool:
-    there = domain in run.versions and known(domain, run.versions[domain])
-    return there and isinstance(DOMAINS.load(domain), MicroDomain)
+def _remaking(run: CheckedRun, domain: str) -> str | None:
+    """The version in which a domain's problems are made again; None if they cannot be."""
+    version = run.versions.get(domain)
+    return None if version is None or _at(domain, version) is None else version
+
+
+def _at(domain: str, version: str) -> MicroDomain | None:
+    found = DOMAINS.load(domain) if known(domain) else None
+    return found.at(version) if isinstance(found, MicroDomain) else None
 
 
 @lru_cache(maxsize=512)
-def _made(key: Set, seed: int, count: int) -> Mapping[str, Problem]:
+def _made(key: Set, version: str, seed: int, count: int) -> Mapping[str, Problem]:
     domain, test_set, setting = key
-    found = DOMAINS.load(domain)
-    if setting not in found.settings:
+    found = _at(domain, version)
+    if found is None or setting not in found.settings:
         return {}
     if test_set == "retention":
         made = [item.problem for item in retention_set(found, seed, count).items]

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cl_bench.execution.problem_sets import UNMEASURED
 from cl_bench.verify.checked_run import ROW, CheckedRun
 
 if TYPE_CHECKING:
@@ -39,7 +38,9 @@ def recomputed(run: CheckedRun) -> None:
         close = np.isclose(stored, found, rtol=1e-9, atol=1e-9, equal_nan=True)
         told = ~lost if again in _FLAGS else found.notna()
         if again == "first":
-            told &= ~frame["test_set"].isin(UNMEASURED)
+            told &= ~run.unmeasured(frame)
+        elif column == "completion_tokens":  # a benchmark may have none
+            told &= ~run.of_benchmarks(frame)
         reason = f"{column} is {{}}, but {words} is {{}}"
         run.rows("evaluations", ~close & told, reason, stored, found)
     due = frame["n_items"] * frame["n_samples"]
@@ -78,11 +79,11 @@ def asked(run: CheckedRun) -> None:
     """Items, samples and temperature are those of the configuration."""
     frame, evaluation = run.tables["evaluations"], run.config.evaluation
     retention, greedy = (frame["test_set"].eq(name) for name in ("retention", "greedy"))
-    once = retention | greedy
+    once, benchmark = retention | greedy, run.of_benchmarks(frame)
     for column, wanted, where in (
         ("n_samples", evaluation.samples, ~once),
-        ("n_items", evaluation.retention_items, retention),
-        ("temperature", run.learning("temperature"), ~greedy),
+        ("n_items", evaluation.retention_items, retention & ~benchmark),
+        ("temperature", run.learning("temperature"), ~greedy & ~benchmark),
     ):
         reason = f"{column} is not {wanted}, as the configuration says"
         run.rows("evaluations", where & frame[column].ne(wanted), reason)

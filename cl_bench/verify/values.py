@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from cl_bench.execution.problem_sets import UNMEASURED
 from cl_bench.store.schema import REAL, TABLES, TEXT, allowed_values
 from cl_bench.verify.checked_run import KEYS, CheckedRun
 from cl_bench.verify.divergence import MEASURED
@@ -43,8 +42,10 @@ def _numbers(run: CheckedRun, table: str, field: pa.Field, column: pd.Series) ->
     name, unit = field.name, field.metadata[b"unit"]
     if not field.nullable and name not in _MISSING.get(table, ()):
         lost = column.isna()
-        if table == "evaluations":  # `verify.divergence` says which may be missing there
-            lost &= ~run.tables[table]["test_set"].isin(UNMEASURED) | (name not in MEASURED)
+        if table == "evaluations" and name in MEASURED:
+            lost &= ~run.unmeasured(run.tables[table])  # `verify.divergence` checks those
+        elif table == "evaluations" and name == "completion_tokens":
+            lost &= ~run.of_benchmarks(run.tables[table])
         run.rows(table, lost, f"{name} is not a number")
     if run.status != "diverged" or table != "steps":
         run.rows(table, np.isinf(column), f"{name} is infinite")

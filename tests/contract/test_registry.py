@@ -88,7 +88,10 @@ def test_a_name_like_no_other_gets_the_list_without_a_guess() -> None:
     with pytest.raises(UsageError) as error:
         DOMAINS.load("qqqq")
     assert "Did you mean" not in str(error.value)
-    said = "Known: FILE.jsonl, code, facts, gym/NAME, hub/NAME, math, physics, star-graph, "
+    said = (
+        "Known: FILE.jsonl, code, facts, gym/NAME, hub/NAME, lm_eval:TASK, math, physics, "
+        "star-graph, "
+    )
     assert said in str(error.value)
 
 
@@ -99,8 +102,8 @@ def test_every_source_makes_a_domain_of_a_name_that_looks_like_its_own(
     file = tmp_path / "my.jsonl"
     file.write_text("".join(f'{{"prompt": "{n} + 1", "answer": {n + 1}}}\n' for n in range(60)))
     names = {"gym/NAME": "gym/gcd", "FILE.jsonl": str(file), "hub/NAME": "hub/gsm8k"}
-    # An environment of verifiers has to be installed: tests/tasks/test_environments.py.
-    assert {*names, "verifiers/NAME"} == DOMAINS.sources.keys()
+    # These have to be installed: tests/tasks/test_environments.py, test_harness.py.
+    assert {*names, "verifiers/NAME", "lm_eval:TASK"} == DOMAINS.sources.keys()
     for name in names.values():
         assert name in DOMAINS
         assert isinstance(DOMAINS.load(name), Domain)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from cl_bench.contract.errors import RunDirectoryError, UsageError
@@ -48,6 +50,10 @@ def test_a_single_domain_is_a_stream_of_one_stage() -> None:
         ("papr", {}, "Did you mean 'paper'"),
         ("math-to-code", {"steps": 0}, "steps is 0, but must be at least 1"),
         ("math-to-code", {"setting": "eazy"}, "Did you mean 'easy'"),
+        ("math-to-code", {"retention": "fatcs"}, "Did you mean 'facts'"),
+        ("math-to-code", {"retention": "facts,,gym/gcd"}, "must be domains joined by commas"),
+        ("math-to-code", {"retention": "facts,code"}, "names code, which a stage trains on"),
+        ("math-to-code", {"retention": 3}, "retention is 3, but must be a text"),
     ],
 )
 def test_impossible_streams_are_refused_with_a_suggestion(
@@ -55,6 +61,33 @@ def test_impossible_streams_are_refused_with_a_suggestion(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         stream(name, **options)  # type: ignore[arg-type]
+
+
+def test_retention_replaces_what_the_stream_evaluates_outside(tmp_path: Path) -> None:
+    file = tmp_path / "my.jsonl"
+    file.write_text("".join(f'{{"prompt": "{n} + 1", "answer": {n + 1}}}\n' for n in range(60)))
+    operators = "gym/basic_arithmetic?operators=%2B%2C-"
+    asked = f"star-graph, gym/gcd,{file},{operators},star-graph"
+    made = stream("math-to-code", retention=asked)
+    named = ["star-graph", "gym/gcd", "file/my.jsonl", "gym/basic_arithmetic?operators=+,-"]
+    described = made.describe()["retention"]
+    assert [one["domain"] for one in described] == named
+    assert [one["domain_version"] for one in described] == [
+        DOMAINS.load(reference).version for reference in made.outside
+    ]
+    assert Stream.from_description(made.describe()).outside == made.outside
+    assert stream("math-to-code", retention="none").outside == ()
+    assert stream("math-to-code", retention="").outside == stream("math-to-code").outside
+
+
+def test_two_files_of_one_name_cannot_both_be_outside(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        rows = (f'{{"prompt": "{n} + {folder}", "answer": {n}}}\n' for n in range(60))
+        (tmp_path / folder / "my.jsonl").write_text("".join(rows))
+    both = f"{tmp_path}/a/my.jsonl,{tmp_path}/b/my.jsonl"
+    with pytest.raises(UsageError, match=r"names two domains called 'file/my\.jsonl'"):
+        stream("math", retention=both)
 
 
 def test_a_description_gives_the_same_stream_back_whatever_domains_there_are_by_then(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import isnan
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from cl_bench.contract.benchmark import BenchmarkItem, TextModel
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.learner import LearnerConfig
 from cl_bench.contract.prompts import SEED_PROMPT, chat
@@ -22,6 +26,7 @@ from cl_bench.execution.evaluator import Evaluation, Evaluator
 from cl_bench.execution.problem_sets import distinct_problems
 from cl_bench.execution.settings import EvaluationConfig
 from cl_bench.model.policy import Chat, Policy, Rollout
+from cl_bench.model.random_states import random_states
 from cl_bench.model.scoring import Divergence
 
 CONFIG = EvaluationConfig(items=6, samples=4, retention_items=10)
@@ -254,6 +259,49 @@ def test_retention_items_state_a_convention_of_their_own(policy: Policy) -> None
     assert len(set(systems)) > 1
     uids = [item["uid"] for item in evaluation.items if item["domain"] == "facts"]
     assert len(set(uids)) == 10
+
+
+class Quiz:
+    """A benchmark that asks for one response and one comparison, and draws from every generator."""
+
+    name, version, temperature, settings = "acme:quiz", "1", 0.0, ("default",)
+
+    def task(self, **_: object) -> None:
+        raise UsageError("not to be trained on")
+
+    def measure(self, model: TextModel, count: int) -> list[BenchmarkItem]:
+        (reply,) = model.respond(["math : 4 f g"], max_new_tokens=5, temperature=1.0)
+        model.log_likelihoods([("math : 4", " f g")])
+        drawn = f"{random.random()} {np.random.random()} {torch.rand(1).item()}"
+        return [BenchmarkItem("1", 1.0, drawn, reply), BenchmarkItem("2", 0.0, None, None)][:count]
+
+
+QUIZ = Quiz()
+
+
+def test_a_benchmark_is_measured_where_retention_is_and_moves_no_random_state(
+    policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DOMAINS.table, QUIZ.name, (f"{__name__}:QUIZ", ""))
+    course = Course(stream("math"), seed=0, feedback="step", problems_per_step=4)
+    asked = (QUIZ.name, "facts")
+    before = random_states()
+    evaluations = []
+    for _ in range(2):
+        made = Evaluator(policy, course, CONFIG, asked, learning=LEARNING)
+        made.require_room()
+        evaluations.append(made.evaluate(3, SEED_PROMPT, boundary=True))
+    assert random_states() == before
+    first, second = evaluations
+    assert first.items == second.items
+    row = rows(first, "retention")["acme:quiz", "stated"]
+    assert (row["accuracy"], row["n_items"], row["setting"]) == (0.5, 2, "default")
+    assert math.isnan(float(str(row["kl_policy_base"])))
+    found = [item for item in first.items if item["domain"] == "acme:quiz"]
+    assert [(item["uid"], item["score"]) for item in found] == [("1", 1.0), ("2", 0.0)]
+    assert found[1]["completion_tokens"] is None
+    inside = made.evaluate(3, SEED_PROMPT).evaluations
+    assert "acme:quiz" not in {row["domain"] for row in inside}
 
 
 def test_a_point_inside_a_stage_has_the_stream_s_rows_alone(policy: Policy) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from unittest.mock import ANY
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cl_bench.contract.micro import Question, Slip, micro_domain
+from cl_bench.contract.task import SPLITS, Split
 
 FACTS = micro_domain("facts")
 RING = ("ann", "bob", "cat", "dan", "eve", "fay")
@@ -59,13 +64,38 @@ def test_both_verdicts_occur() -> None:
     assert words == {rules["true"].split()[1], rules["false"].split()[1]}
 
 
-def test_half_of_the_claims_are_true_so_that_no_constant_answer_pays() -> None:
-    """Claims drawn at random were true one time in six, and always denying them scored 0.83."""
-    for seed in range(3):
-        task = micro_domain("facts").task(seed=seed, setting="default", feedback="none")
-        problems = task.problems("train", 600)
-        for word in ("true", "false"):
-            rule = next(rule for rule in task.rules() if rule.startswith(word))
-            constant = f"answer {rule.split()[-1]}"
-            score = sum(task.verify(problem, constant).score for problem in problems) / 600
-            assert 0.42 < score < 0.58
+@given(
+    seed=st.integers(0, 2**31),
+    setting=st.sampled_from(["easy", "default", "hard"]),
+    split=st.sampled_from(SPLITS),
+    pairs=st.integers(1, 12),
+)
+def test_a_constant_word_earns_the_guessing_rate_and_no_more(
+    seed: int, setting: str, split: Split, pairs: int
+) -> None:
+    task = FACTS.task(seed=seed, setting=setting, feedback="none")
+    problems = task.problems(split, 2 * pairs)
+    earned = {
+        word: sum(task.verify(problem, f"answer {word}").score for problem in problems)
+        for key in ("true", "false")
+        for word in [meaning.removeprefix("says ") for meaning in FACTS.meanings[key]]
+    }
+    assert sorted(earned.values()) == [0] * 6 + [pairs] * 2
+
+
+def test_verdicts_do_not_take_turns_in_an_order_that_could_be_learned() -> None:
+    task = FACTS.task(seed=0, setting="default", feedback="none")
+    answers = [problem.answer for problem in task.problems("train", 400)]
+    pairs = list(zip(answers[::2], answers[1::2], strict=True))
+    assert all(first != second for first, second in pairs)
+    assert 70 < sum(first == answers[0] for first, _ in pairs) < 130
+
+
+def test_the_first_version_makes_its_own_problems() -> None:
+    """Where only half the claims were true on average."""
+    first = FACTS.at("1")
+    assert first is not None
+    assert (first.version, first.at("1"), FACTS.at("0")) == ("1", ANY, None)
+    task = first.task(seed=32, setting="easy", feedback="none")
+    answers = [problem.answer for problem in task.problems("test", 64)]
+    assert answers.count("valid") == 40

@@ -12,8 +12,10 @@ from typer.testing import CliRunner
 from cl_bench.claims.calibration import TRIALS, verify_calibration
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import RunDirectoryError
+from cl_bench.contract.registry import DOMAINS
+from cl_bench.store.packs.packed import PackedRun
 from cl_bench.store.run_directory import RunDirectory
-from cl_bench.verify.run import verify
+from cl_bench.verify.run import verify, verify_run
 
 ROOT = Path(__file__).parents[2]
 needs_results = pytest.mark.skipif(
@@ -78,6 +80,16 @@ def test_hostile_names_and_reasons_are_printed_harmlessly(
     assert "\x1b" not in done.stdout
     assert "\x07" not in done.stdout
     assert "learner is" in done.stdout
+
+
+@needs_results
+def test_problems_of_an_earlier_version_are_made_again_as_that_version_made_them() -> None:
+    pack = min((ROOT / "results" / "claims" / "runs").glob("facts-fst-*.zip"))
+    (stage,) = PackedRun.open(pack).manifest["stream"]["stages"]
+    assert stage["domain_version"] == "1" != DOMAINS.load("facts").version
+    report = verify_run(pack)
+    assert report.findings == []
+    assert not any("not made again" in note for note in report.notes)
 
 
 @needs_results

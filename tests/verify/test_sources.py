@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import nan
 from pathlib import Path
 
 import pytest
 
 from cl_bench.contract.stream import Stage, Stream
+from cl_bench.verify.checked_run import UNMEASURED
 from cl_bench.verify.run import verify_run
 
 from .tampering import Forgery
@@ -68,6 +70,33 @@ def test_a_data_file_outside_is_known_by_its_name(
     sourced.manifest["stream"]["retention"] = outside("file/another.jsonl")
     words = found(sourced, tmp_path / "b.zip")
     assert any("file/another.jsonl, retention, easiest" in text for text in words)
+
+
+def benchmarked(packed_run: Path) -> Forgery:
+    """The run with a benchmark in the place of facts: fewer items, nothing but their scores."""
+    run = Forgery(packed_run)
+    run.manifest["stream"]["retention"] = outside("lm_eval:quiz", "physics", "star-graph")
+    for table in ("evaluations", "items"):
+        rows = run.tables[table]
+        rows["domain"] = rows["domain"].replace("facts", "lm_eval:quiz")
+        rows["setting"] = rows["setting"].mask(rows["domain"].eq("lm_eval:quiz"), "default")
+    for name in UNMEASURED:
+        run.edit("evaluations", name, 0 if name.endswith("_tokens") else nan, domain="lm_eval:quiz")
+    run.edit("evaluations", "temperature", 0.0, domain="lm_eval:quiz")
+    run.edit("evaluations", "truncation_rate", nan, domain="lm_eval:quiz")
+    for name in ("truncated", "completion_tokens"):
+        run.edit("items", name, None, domain="lm_eval:quiz")
+    return run
+
+
+def test_a_benchmark_outside_says_nothing_but_its_scores(packed_run: Path, tmp_path: Path) -> None:
+    run = benchmarked(packed_run)
+    assert found(run, tmp_path / "a.zip") == []
+    run.edit("evaluations", "accuracy", 0.123, domain="lm_eval:quiz", step=0)
+    assert any("accuracy is 0.123" in text for text in found(run, tmp_path / "b.zip"))
+    other = benchmarked(packed_run)
+    other.edit("evaluations", "entropy", nan, domain="math", step=0)
+    assert any("entropy is no number" in text for text in found(other, tmp_path / "c.zip"))
 
 
 def test_domains_outside_that_no_stream_asks_for_are_found_out(
