@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cl_bench.contract.stream import Stage, Stream
-from cl_bench.verify.checked_run import UNMEASURED
+from cl_bench.verify.divergence import MEASURED
 from cl_bench.verify.run import verify_run
 
 from .tampering import Forgery
@@ -80,8 +80,10 @@ def benchmarked(packed_run: Path) -> Forgery:
         rows = run.tables[table]
         rows["domain"] = rows["domain"].replace("facts", "lm_eval:quiz")
         rows["setting"] = rows["setting"].mask(rows["domain"].eq("lm_eval:quiz"), "default")
-    for name in UNMEASURED:
-        run.edit("evaluations", name, 0 if name.endswith("_tokens") else nan, domain="lm_eval:quiz")
+    for name in (*MEASURED, "completion_tokens"):
+        run.edit("evaluations", name, nan, domain="lm_eval:quiz")
+    for name in ("kl_policy_base_tokens", "kl_base_policy_tokens"):
+        run.edit("evaluations", name, 0, domain="lm_eval:quiz")
     run.edit("evaluations", "temperature", 0.0, domain="lm_eval:quiz")
     run.edit("evaluations", "truncation_rate", nan, domain="lm_eval:quiz")
     for name in ("truncated", "completion_tokens"):
@@ -96,7 +98,7 @@ def test_a_benchmark_outside_says_nothing_but_its_scores(packed_run: Path, tmp_p
     assert any("accuracy is 0.123" in text for text in found(run, tmp_path / "b.zip"))
     other = benchmarked(packed_run)
     other.edit("evaluations", "entropy", nan, domain="math", step=0)
-    assert any("entropy is no number" in text for text in found(other, tmp_path / "c.zip"))
+    assert any("entropy is not a number" in text for text in found(other, tmp_path / "c.zip"))
 
 
 def test_domains_outside_that_no_stream_asks_for_are_found_out(
