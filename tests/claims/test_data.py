@@ -13,6 +13,7 @@ from cl_bench.claims.data import Data, in_directories
 from cl_bench.claims.plan import BUDGETS, Plan
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.store.run_directory import RunDirectory
 from cl_bench.sweep.cell import Cell
 
 MakeRun = Callable[..., Path]
@@ -48,6 +49,25 @@ def test_a_curve_is_the_trained_policy_on_one_domain_under_one_prompt_by_step(da
     seed = data.curve(CELL, "facts", prompt="seed")
     assert not isinstance(seed, Undefined)
     assert seed["accuracy"].tolist() == pytest.approx([0.001, 0.201, 0.401, 0.601, 0.801])
+
+
+def test_peaks_are_taken_from_validation_problems_where_a_run_was_asked_any(
+    make_run: MakeRun,
+) -> None:
+    folder = make_run(CELL, rising)
+    run = RunDirectory.open(folder / CELL.name)
+    rows = run.table("evaluations").query("weights == 'trained'")
+    asked = rows.assign(test_set="validation", accuracy=rows["accuracy"] / 2)
+    before = Data.of_runs([CELL], folder).curve(CELL, "code", peaks=True)
+    run.commit(1, {"evaluations": asked.to_dict("records")})
+    data = Data.of_runs([CELL], folder)
+    for found, accuracy in (
+        (before, [0.01, 0.21, 0.41, 0.61, 0.81]),
+        (data.curve(CELL, "code"), [0.01, 0.21, 0.41, 0.61, 0.81]),
+        (data.curve(CELL, "code", peaks=True), [0.005, 0.105, 0.205, 0.305, 0.405]),
+    ):
+        assert not isinstance(found, Undefined)
+        assert found["accuracy"].tolist() == pytest.approx(accuracy)
 
 
 def test_one_accuracy_is_found_at_the_start_the_end_or_a_stage(data: Data) -> None:
