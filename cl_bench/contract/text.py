@@ -31,6 +31,11 @@ def one_line(text: str, limit: int | None = None) -> str:
     return printable(" ".join(text.split()), limit)
 
 
+def counted(number: int, thing: str) -> str:
+    """Return `1 run`, `2 runs`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def abbreviated(names: Iterable[str]) -> dict[str, str]:
     """Return names of domains for tables and figures: `gcd` for `gym/gcd?max_value=20`.
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.contract.text import one_line, printable
+from cl_bench.contract.text import counted, one_line, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,12 +62,12 @@ class Verification:
 
     def text(self) -> str:
         """The line of the artefact, then one for each finding."""
-        counted = f"{sum(self.checked.values()):,} rows" if self.checked else ""
+        rows = counted(sum(self.checked.values()), "row") if self.checked else ""
         count = len(self.findings)
         verdict = "fine" if self.fine else "unchecked"
         if count:
-            verdict = f"{count} finding{'s' if count > 1 else ''}"
-        said = ", ".join(filter(None, (self.kind, self.title, counted, *self.notes)))
+            verdict = counted(count, "finding")
+        said = ", ".join(filter(None, (self.kind, self.title, rows, *self.notes)))
         head = printable(f"{verdict:<12}{self.path}  {said}", 1_000)
         return "\n".join([head, *(f"    {found.text()}" for found in self.findings)])
 

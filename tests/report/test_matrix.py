@@ -89,7 +89,7 @@ def test_percentages_are_read_when_they_are_said_to_be(tmp_path: Path) -> None:
         ("0.1,0.2\n0.9,0.3\n", "got 2 rows and 2 columns. Is the base model's row missing"),
         ("a,b\n0.9,0.3\n0.4,0.8\n", "without the column names. Is the base model's row missing"),
         ("0.1,0.9,0.4\n0.2,0.3,0.8\n", "Is it transposed"),
-        ("0.1,0.2\n0.9\n0.4,0.8\n", "Line 2 has 1 cells, but the first has 2"),
+        ("0.1,0.2\n0.9\n0.4,0.8\n", "Line 2 has 1 cell, but the first has 2"),
         ("a,b\n\n0.1,0.2\n0.9,x\n0.4,0.8\n", "Line 4, column 2 is 'x', which is not a number"),
         ("0.1,0.2\n0.9,-0.3\n0.4,0.8\n", "Line 2, column 2 is '-0.3', but an accuracy is a share"),
         ("0.1,0.2\n0.9,inf\n0.4,0.8\n", "Line 2, column 2 is 'inf'"),
