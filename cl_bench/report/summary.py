@@ -109,11 +109,11 @@ class Summary:
     """How responses ended under the learner's prompt: a row per domain of the stream, the shares
     `format_rate` and `truncation_rate` at the start and at the last evaluation."""
     cut_off_advice: str
-    """What to do if responses are cut off."""
+    """Advice if responses are cut off."""
     spent: Mapping[str, Mapping[str, float]]
     """By channel (slow, fast), then by the fields of `Spend`."""
     rewrites: Rewrites | None
-    """What became of the proposals of rewrites; None of a run without rounds."""
+    """The outcomes of proposed rewrites; None of a run without rounds."""
     seconds: Mapping[str, float]
     """Wall time by phase, longest first."""
 

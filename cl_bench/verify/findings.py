@@ -46,7 +46,7 @@ class Verification:
     kind: str
     """For people: `packed run`, `run directory` and so on."""
     title: str = ""
-    """What it is of, in a few words."""
+    """The run or archive, in a few words."""
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """Notes for a reader on what is not a fault: what could not be checked, a dirty tree."""

@@ -47,7 +47,7 @@ class Pack:
 
     manifest: Mapping[str, Any]
     contents: Mapping[str, Any]
-    """What its pack.json says."""
+    """The content of its pack.json."""
     content: bytes
     """The file."""
 
