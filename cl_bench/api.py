@@ -116,7 +116,7 @@ def run(  # noqa: PLR0913 - the options that nearly every call has, by name
 
 @dataclass(frozen=True)
 class Asked:
-    """What a run was asked to do, resolved and checked; nothing was written or loaded yet."""
+    """A request for a run, resolved and checked; nothing was written or loaded yet."""
 
     stream: Stream
     config: RunConfig

@@ -163,7 +163,7 @@ def model_eval(
     n: Annotated[int, Option("--n", help="Samples per cell.")] = 512,
     seed: Annotated[int, Option(help="Seed of the fresh conventions and of sampling.")] = 1,
     learners: Annotated[
-        bool, Option("--learners", help="Also what prompt and rl reach; many minutes.")
+        bool, Option("--learners", help="Also what learners of one channel reach; takes long.")
     ] = False,
 ) -> None:
     """Measure the embedded model: the figures of its card."""

@@ -10,7 +10,7 @@ from typer import Argument, Option, Typer
 from cl_bench.cli.console import echo
 from cl_bench.cli.options import ending
 from cl_bench.cli.sweep import seeds_in, teller
-from cl_bench.contract.text import printable
+from cl_bench.contract.text import counted, printable
 
 reference = Typer(help="References that candidates are held against.")
 
@@ -36,8 +36,8 @@ def record(
     found = record_runs(runs, out, policy=policy, replace=replace, installed=installed)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     echo(
-        f"{len(found.runs)} runs, {BYTES.text(size)}, in {printable(str(out))}. Check with: "
-        f"cl-bench check CANDIDATE --against {printable(str(out))}"
+        f"{counted(len(found.runs), 'run')}, {BYTES.text(size)}, in {printable(str(out))}. "
+        f"Check with: cl-bench check CANDIDATE --against {printable(str(out))}"
     )
 
 
@@ -55,6 +55,6 @@ def rerun(
     made = make_again(path, out, seeds=seeds_in(seeds), say=teller(quiet))
     if not quiet:
         echo(
-            f"{len(made)} runs. Check them with: "
+            f"{counted(len(made), 'run')}. Check with: "
             f"cl-bench check {printable(str(out))} --against {printable(str(path))}"
         )

@@ -9,7 +9,7 @@ from typer import Argument, Option
 
 from cl_bench.cli.console import echo
 from cl_bench.cli.options import ending
-from cl_bench.contract.text import printable
+from cl_bench.contract.text import counted, printable
 
 _NAMED, _WIDTH = 10, 300
 """Problems that are named in the terminal, and the characters of one."""
@@ -25,7 +25,6 @@ def report(
 ) -> None:
     """Rank runs and write a page about them: leaderboard, figures, every run, from tables alone."""
     from cl_bench.report.page.build import report as make
-    from cl_bench.report.page.contents import counted
 
     done = make(runs, out, figures=figures)
     found = done.contents

@@ -14,7 +14,7 @@ from cl_bench.cli.options import Jobs, Quiet, assigned, ending, of_settings, wit
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.redaction import say
 from cl_bench.contract.registry import COMPARED_LEARNERS
-from cl_bench.contract.text import printable
+from cl_bench.contract.text import counted, printable
 from cl_bench.execution.settings import RunConfig
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ def say_failed(failed: Sequence[CellOutcome]) -> None:
     """Tell on stderr how many runs failed, why the first did, and what to do."""
     first = failed[0]
     say(
-        f"{len(failed)} runs failed, the first of them {first.cell.name}: {first.reason}. "
-        "The same command tries them again."
+        f"{counted(len(failed), 'run')} failed, first {first.cell.name}: {first.reason}. "
+        "The same command tries again."
     )
 
 

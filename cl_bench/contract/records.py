@@ -1,4 +1,4 @@
-"""What learners report, a row each: the columns of the tables `steps`, `prompts` and `ledger`.
+"""The rows that learners report: the columns of the tables `steps`, `prompts` and `ledger`.
 
 A record is its table's schema: `cl_bench.store.schema` makes the columns from these fields.
 """
@@ -80,7 +80,7 @@ class PromptRecord:
 
 @dataclass(slots=True)
 class Spend:
-    """What one channel has spent so far."""
+    """The amounts that one channel has spent so far."""
 
     rollouts: int = column("rollouts", "Responses sampled for learning; not evaluation.", 0)
     prompt_tokens: int = column("tokens", "Tokens read for those responses.", 0)

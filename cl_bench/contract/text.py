@@ -39,6 +39,11 @@ def plainer(text: str) -> str:
     return text.translate(_LIKE).encode("ascii", "backslashreplace").decode("ascii")
 
 
+def counted(number: int, thing: str) -> str:
+    """Return `1 run`, `2 runs`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def abbreviated(names: Iterable[str]) -> dict[str, str]:
     """Return names of domains for tables and figures: `gcd` for `gym/gcd?max_value=20`.
 

@@ -15,6 +15,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData, try_to_load_fr
 
 from cl_bench.analysis.run_values import RUN_METRICS
 from cl_bench.contract.redaction import short_line
+from cl_bench.contract.text import counted
 from cl_bench.export.subject import CardSubject, PromptRow, Prompts
 from cl_bench.metrics.quantities import NATS, NOTHING, SHARE
 from cl_bench.model.named import EMBEDDED, MODELS
@@ -94,7 +95,7 @@ def _what(subject: CardSubject) -> str:
     manifest, stages = subject.manifest, subject.manifest["stream"]["stages"]
     done = " → ".join(escaped(stage["domain"]) for stage in stages[: subject.stage])
     rest = len(stages) - subject.stage
-    left = f" The stream has {rest} more stage{'s' if rest > 1 else ''}." if rest else ""
+    left = f" The stream has {counted(rest, 'more stage')}." if rest else ""
     ended = "" if manifest["status"] == "done" else f" The run ended as {manifest['status']}."
     return (
         f"A causal language model that the learner `{_code(_learner(manifest))}` of cl-bench, a "

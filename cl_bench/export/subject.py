@@ -1,4 +1,4 @@
-"""What a model card and prompts.json are about: the prompts and the numbers of a stage's end."""
+"""The subject of a model card and of prompts.json: prompts and numbers of a stage's end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PromptRow = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Prompts:
-    """What the learner's prompts were at a step."""
+    """The learner's prompts at a step."""
 
     chosen: str
     """The one that it was evaluated with."""
@@ -64,7 +64,7 @@ class DomainFigures:
 
 @dataclass(frozen=True)
 class Figures:
-    """What is measured of the model at a stage's end."""
+    """The measurements of the model at a stage's end."""
 
     step: int
     domains: Sequence[DomainFigures]
@@ -80,7 +80,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class CardSubject:
-    """What a card is about."""
+    """The subject of a card."""
 
     name: str
     """Of the model: its folder's."""

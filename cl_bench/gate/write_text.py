@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cl_bench.contract.text import printable
+from cl_bench.contract.text import counted, printable
 from cl_bench.gate.outcome import INCONCLUSIVE, PASS, REGRESS, Check, Coverage, GateReport
 from cl_bench.metrics.quantities import percent
 from cl_bench.metrics.undefined import Undefined
@@ -42,7 +42,7 @@ def conclusion(report: GateReport) -> str:
     """The verdict over all checks, on one line."""
     counts = report.counts
     parts = [f"{counts[verdict]} {verdict}" for verdict in counts if counts[verdict]]
-    return f"{report.verdict.upper()}: {len(report.checks)} checks, {', '.join(parts)}"
+    return f"{report.verdict.upper()}: {counted(len(report.checks), 'check')}, {', '.join(parts)}"
 
 
 _STYLES = {PASS: "green", REGRESS: "bold red", INCONCLUSIVE: "yellow"}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cl_bench.contract.errors import ModelError, did_you_mean
-from cl_bench.contract.text import one_line
+from cl_bench.contract.text import counted, one_line
 from cl_bench.model import gguf_file
 from cl_bench.model.identity import ADAPTER, ModelFiles, hub_files
 from cl_bench.model.named import MODELS
@@ -222,9 +222,9 @@ def _require_all_weights(name: str, report: Mapping[str, Any]) -> None:
     missing: Sequence[str] = sorted(report["missing_keys"])
     if missing:
         raise ModelError(
-            f"The weights of {name!r} do not fit its config.json: {len(missing)} tensors are "
-            f"missing, such as {missing[0]}; they would be random. Restore both files from where "
-            "the model came from."
+            f"The weights of {name!r} do not fit its config.json: "
+            f"{counted(len(missing), 'tensor')} missing, such as {missing[0]}, which would be "
+            "random. Restore both files from where the model came from."
         )
 
 

@@ -25,7 +25,7 @@ _OF_LEARNING = (
 
 @dataclass(frozen=True)
 class Probe:
-    """What all probes of one command share, so that they compare: domain, budget, settings."""
+    """The domain, budget and settings that all probes of one command share."""
 
     domain: str
     steps: int

@@ -41,16 +41,16 @@ class Internals:
 
 @dataclass(frozen=True)
 class ProbedModel:
-    """What was found of one model; accuracies are means over the seeds, with their intervals."""
+    """The results of one model; accuracies are means over the seeds, with their intervals."""
 
     origin: Origin
     stage: int
     """The stage, from 1, at whose end the run had this model."""
     seeds: tuple[int, ...]
     accuracy: Estimate | Undefined
-    """What fresh RL reaches from the model."""
+    """The mean that fresh RL reaches from the model."""
     base_accuracy: Estimate | Undefined
-    """What it reaches from the base."""
+    """The mean that it reaches from the base."""
     ratio: Estimate | Undefined
     internals: Internals
     base_internals: Internals

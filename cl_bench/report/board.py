@@ -9,9 +9,11 @@ from pathlib import Path
 from cl_bench.analysis.comparability import Key
 from cl_bench.analysis.entries import Settings, Status
 from cl_bench.analysis.run_values import Column
+from cl_bench.contract.text import printable
 from cl_bench.metrics.stats.ranks import Ranks
 from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.blocks.look import learner_label
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,13 @@ class RankedRow:
     def label(self) -> str:
         """The learner, with its settings where it has more than one row."""
         return f"{self.learner} ({self.settings})" if self.settings else self.learner
+
+    @property
+    def name(self) -> str:
+        """The row's name for readers: its learner's label, with settings where it has several."""
+        settings = printable(self.settings).replace("learning_rate=", "lr=")
+        label = learner_label(self.learner)
+        return f"{label} ({settings})" if settings else label
 
     @property
     def key(self) -> tuple[str, str]:

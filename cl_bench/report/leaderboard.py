@@ -7,7 +7,7 @@ counted and never replaced. docs/leaderboard.md explains it to users.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from cl_bench.analysis.comparability import VALIDATION, Key, other_items
@@ -24,9 +24,11 @@ from cl_bench.analysis.run_values import Column, RunMetric
 from cl_bench.contract.answers import MOST_CUT_OFF
 from cl_bench.contract.errors import ClBenchError
 from cl_bench.contract.registry import REFERENCE_LEARNER
+from cl_bench.contract.text import counted
 from cl_bench.metrics.quantities import SHARE
 from cl_bench.metrics.samples import ConstantAnswer
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.blocks.look import learner_label
 from cl_bench.report.board import (
     Board,
     BoardRow,
@@ -93,18 +95,21 @@ def _board(
     reference = _reference(runs)
     rows = make_rows(runs, shown, ratios(entries, tables), reference)
     own = (reference.learner, str(reference.settings)) if reference else None
-    label = next((row.label for row in rows if row.key == own), None)
+    found = next((row for row in rows if row.key == own), None)
     key = group.key
     sought = "validation" if any(name == VALIDATION for name, _ in key.sampler) else "test"
-    against = f"Sample efficiency is measured against {label}, its peak on {sought} problems"
-    notes = [] if label is None else [against]
+    notes = []
+    if found is not None:
+        notes.append(
+            f"Sample efficiency is measured against {found.name}, its peak on {sought} problems"
+        )
     board = Board(
         key=key,
         words=key.words(),
         stream=f"{key.stream}, version {key.version}",
         model=key.model_name or key.model,
         budget=f"{' + '.join(f'{samples:,}' for samples in key.budget)} training samples",
-        reference=label,
+        reference=None if found is None else found.label,
         columns=shown,
         rows=tuple(rows),
         notes=(
@@ -239,7 +244,7 @@ def seeds_note(rows: Iterable[BoardRow]) -> list[str]:
     labels: dict[tuple[int, ...], list[str]] = {}
     for row in rows:
         done = tuple(seed for seed in row.seeds if row.status[seed] == "done")
-        labels.setdefault(done, []).append(row.label)
+        labels.setdefault(done, []).append(row.name)
     labels.pop((), None)
     if len(labels) < 2:
         return []
@@ -256,7 +261,7 @@ def seeds_note(rows: Iterable[BoardRow]) -> list[str]:
 
 def cut_off_note(rows: Iterable[BoardRow]) -> list[str]:
     """A note on rows most of whose responses were cut off at the stream's end."""
-    shares = {row.label: row.values["truncation_rate"] for row in rows}
+    shares = {row.name: row.values["truncation_rate"] for row in rows}
     said = ", ".join(
         f"{label} {SHARE.text(share.value)}"
         for label, share in shares.items()
@@ -291,6 +296,5 @@ def code_note(entries: Iterable[RunEntry]) -> list[str]:
 
 
 def _labels(group: Group) -> str:
-    learners: Mapping[str, None] = dict.fromkeys(sorted(e.learner for e in group.entries))
-    count = len(group.entries)
-    return f"{count} run{'s' if count > 1 else ''} of {', '.join(learners)}"
+    learners = sorted({entry.learner for entry in group.entries})
+    return f"{counted(len(group.entries), 'run')} of {', '.join(map(learner_label, learners))}"

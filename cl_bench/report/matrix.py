@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from cl_bench.analysis.plugin_metrics import plugin_metrics, plugin_quantity
 from cl_bench.contract.errors import UsageError
-from cl_bench.contract.text import printable
+from cl_bench.contract.text import counted, printable
 from cl_bench.metrics import METRICS, Undefined
 
 MISSING = ("", "nan", "na", "n/a", "none", "null", "-", "—")
@@ -50,8 +50,7 @@ class OwnMatrix:
     def text(self) -> str:
         """The metrics, a line each; the reason where one is undefined."""
         tasks = printable(", ".join(self.tasks), 200)
-        count = len(self.tasks)
-        lines = [f"{count} task{'s' if count > 1 else ''} ({tasks})"]
+        lines = [f"{counted(len(self.tasks), 'task')} ({tasks})"]
         for name, value in self.metrics().items():
             known = METRICS.get(name)
             of = known.quantity if known else plugin_quantity(name)
@@ -136,8 +135,8 @@ def _grid(text: str) -> tuple[list[list[str]], list[int]]:
     for number, row in numbered:
         if len(row) != width:
             raise UsageError(
-                f"Line {number} has {len(row)} cells, but the first has {width}. Leave the cell "
-                "of a missing accuracy empty, its separator in place."
+                f"Line {number} has {counted(len(row), 'cell')}, but the first has {width}. Leave "
+                "the cell of a missing accuracy empty, its separator in place."
             )
     if width == 1:
         _refuse_other_separators(numbered[1:])

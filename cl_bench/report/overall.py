@@ -9,6 +9,7 @@ from cl_bench.analysis.entries import EFFICIENCY
 from cl_bench.analysis.paired import BySeed
 from cl_bench.analysis.run_values import Column
 from cl_bench.metrics.undefined import Undefined, mean_of
+from cl_bench.report.blocks.look import learner_label
 from cl_bench.report.board import Board, BoardRow, Overall, RankedRow, titles
 from cl_bench.report.rows import differing, means_and_ranks
 
@@ -79,7 +80,9 @@ def _labels(having: _ByBoard) -> dict[tuple[str, str], str]:
     one = {key: row for rows in having.values() for key, row in rows.items()}
     told = {key: _settings(row, one.values()) for key, row in one.items()}
     return {
-        key: f"{row.learner} ({told[key]})" if told[key] else row.learner
+        key: f"{learner_label(row.learner)} ({told[key]})"
+        if told[key]
+        else learner_label(row.learner)
         for key, row in one.items()
     }
 

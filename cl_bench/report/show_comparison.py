@@ -17,7 +17,7 @@ from cl_bench.analysis.comparison import Comparison, Difference, Side
 from cl_bench.analysis.entries import columns
 from cl_bench.analysis.item_changes import ItemChanges
 from cl_bench.analysis.run_values import METRIC_VERSION, Column
-from cl_bench.contract.text import one_line, printable
+from cl_bench.contract.text import counted, one_line, printable
 from cl_bench.metrics.comparison import PermutationTest
 from cl_bench.metrics.quantities import NOTHING, SHARE, p_value
 from cl_bench.metrics.stats.student import Estimate
@@ -131,7 +131,7 @@ def _notes(found: Comparison) -> Iterator[Text]:
         yield Text("these two checkpoints differ, and nothing of other runs.")
     elif few:
         reach = ", ".join(
-            f"{p_value(smallest[count])} with {count} seed{'s' * (count > 1)}" for count in few
+            f"{p_value(smallest[count])} with {counted(count, 'seed')}" for count in few
         )
         yield Text(f"\nThe smallest exact p is {reach}: {_ENOUGH} seeds can decide.")
 

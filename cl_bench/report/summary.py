@@ -123,11 +123,11 @@ class Summary:
     greedy: Mapping[str, float]
     """By domain, accuracy at temperature 0, there; empty where it was not asked for."""
     cut_off_advice: str
-    """What to do if responses are cut off."""
+    """Advice if responses are cut off."""
     spent: Mapping[str, Mapping[str, float]]
     """By channel (slow, fast), then by the fields of `Spend`."""
     rewrites: Rewrites | None
-    """What became of the proposals of rewrites; None of a run without rounds."""
+    """The outcomes of proposed rewrites; None of a run without rounds."""
     seconds: Mapping[str, float]
     """Wall time by phase, longest first."""
 

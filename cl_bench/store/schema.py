@@ -2,7 +2,8 @@
 
 Raw rows are written once and never changed; every metric and figure is computed from them. The
 version counts up whenever a column changes its name, type or meaning: a run of another one is not
-read. docs/tables.md is made from this file:
+read. A nullable column may be added without that; in tables that lack it, it is null.
+docs/tables.md is made from this file:
 
     python -m cl_bench.store.schema_page > docs/tables.md
 """

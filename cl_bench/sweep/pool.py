@@ -43,7 +43,7 @@ _WORKER = (sys.executable, "-P", "-m", "cl_bench.sweep.worker")
 
 @dataclass(frozen=True)
 class CellOutcome:
-    """What came of a cell."""
+    """The outcome of a cell."""
 
     cell: Cell
     status: str
@@ -51,7 +51,7 @@ class CellOutcome:
     reason: str
     seconds: float = 0.0
     note: str = ""
-    """What else there is to tell; mostly nothing."""
+    """A further remark; mostly empty."""
 
 
 def make_missing(

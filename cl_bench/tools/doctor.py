@@ -18,6 +18,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from cl_bench.contract.errors import POSIX
+from cl_bench.contract.registry import DEFAULT_LEARNER
 from cl_bench.contract.text import one_line, printable
 from cl_bench.execution import machine
 from cl_bench.metrics.quantities import BYTES
@@ -225,7 +226,8 @@ def _embedded() -> Iterator[Finding]:
 def _default_run(trial: bool) -> Iterator[Finding]:
     import torch
 
-    yield "command", "cl-bench run --stream math-to-code --learner fst --model embedded"
+    learner = f"--learner {DEFAULT_LEARNER}"
+    yield "command", f"cl-bench run --stream math-to-code {learner} --model embedded"
     yield "device", "cuda" if torch.cuda.is_available() else "cpu"
     yield "threads", torch.get_num_threads()
     if trial:

@@ -36,7 +36,7 @@ _NOT_CONFIG = ("status", "reason", "journal", "stream")
 
 @dataclass(frozen=True)
 class Update:
-    """What is sent at once; plain data."""
+    """Values that are sent at once; plain data."""
 
     kind: Kind
     step: int

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.contract.text import one_line, printable
+from cl_bench.contract.text import counted, one_line, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ class Verification:
     kind: str
     """For people: `packed run`, `run directory` and so on."""
     title: str = ""
-    """What it is of, in a few words."""
+    """The run or archive, in a few words."""
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """Notes for a reader on what is not a fault: what could not be checked, a dirty tree."""
@@ -62,12 +62,12 @@ class Verification:
 
     def text(self) -> str:
         """The line of the artefact, then one for each finding."""
-        counted = f"{sum(self.checked.values()):,} rows" if self.checked else ""
+        rows = counted(sum(self.checked.values()), "row") if self.checked else ""
         count = len(self.findings)
         verdict = "fine" if self.fine else "unchecked"
         if count:
-            verdict = f"{count} finding{'s' if count > 1 else ''}"
-        said = ", ".join(filter(None, (self.kind, self.title, counted, *self.notes)))
+            verdict = counted(count, "finding")
+        said = ", ".join(filter(None, (self.kind, self.title, rows, *self.notes)))
         head = printable(f"{verdict:<12}{self.path}  {said}", 1_000)
         return "\n".join([head, *(f"    {found.text()}" for found in self.findings)])
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.registry import DEFAULT_LEARNER, LEARNERS
-from cl_bench.contract.text import printable
+from cl_bench.contract.text import counted, printable
 from cl_bench.contract.validation import COUNTS
 from cl_bench.execution.settings import RunConfig
 from cl_bench.verify.findings import Findings
@@ -90,7 +90,7 @@ def _stream_faults(manifest: Mapping[str, Any]) -> list[str]:
         faults.append(f"status is {_shown(manifest['status'])}, none of {', '.join(STATUSES)}")
     stages, outside = manifest["stream"]["stages"], manifest["stream"]["retention"]
     if not 0 < len(stages) <= _MOST_STAGES:
-        faults.append(f"stream.stages has {len(stages)} stages")
+        faults.append(f"stream.stages has {counted(len(stages), 'stage')}")
     for number, stage in enumerate(stages, 1):
         if not _describes(stage, _OF_A_STAGE) or not 1 <= stage["steps"] <= COUNTS[1]:
             faults.append(f"stage {number} of the stream is not described")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cl_bench.analysis.run_values import METRIC_VERSION, RUN_METRICS, run_metrics
 from cl_bench.contract.errors import ClBenchError, RunDirectoryError
-from cl_bench.contract.text import printable
+from cl_bench.contract.text import counted, printable
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.files import replacing, writing
 from cl_bench.store.packs import container
@@ -49,7 +49,7 @@ class Pack:
 
     manifest: Mapping[str, Any]
     contents: Mapping[str, Any]
-    """What its pack.json says."""
+    """The content of its pack.json."""
     content: bytes
     """The file."""
 
@@ -114,7 +114,9 @@ def check_pack(run: PackedRun, frames: Mapping[str, pd.DataFrame], findings: Fin
         said = run.contents["members"][member(name)].get("rows")
         if said != len(frame):
             shown = printable(repr(said), 40)
-            findings.add(f"it has {len(frame)} rows, but {PACK} says {shown}", table=name)
+            findings.add(
+                f"it has {counted(len(frame), 'row')}, but {PACK} says {shown}", table=name
+            )
     _check_place(run, findings)
     lacking = [name for name in TABLES if name not in run.kept]
     notes = [f"without {', '.join(lacking)}"] if lacking else []

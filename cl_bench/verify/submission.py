@@ -118,7 +118,7 @@ def _advice(made: Pack, out: Path) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Placement:
-    """What became of one run of a folder that was to be packed."""
+    """The outcome of packing one run of a folder."""
 
     path: Path
     fate: Fate

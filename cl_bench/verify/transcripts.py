@@ -6,7 +6,7 @@ from functools import partial
 
 from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.task import judged
-from cl_bench.contract.text import well_formed
+from cl_bench.contract.text import counted, well_formed
 from cl_bench.execution.provenance import source_hash
 from cl_bench.verify.checked_run import KEYS, ROW, CheckedRun
 from cl_bench.verify.problems import remade
@@ -32,7 +32,7 @@ def transcripts(run: CheckedRun) -> None:
     for label in due.index.union(found.index):
         number, right = int(found.get(label, 0)), int(due.get(label, 0))
         if number != right:
-            reason = f"it has {number} transcripts, not {right}"
+            reason = f"it has {counted(number, 'transcript')}, not {right}"
             run.of_table("transcripts", reason, f"step {', '.join(map(str, label))}")
     places = frame[_ROW].join(asked[["stage", "at"]], on=_ROW)
     for column in ("stage", "at"):

@@ -236,7 +236,7 @@ def test_a_failed_run_is_named_on_the_page_and_by_the_command(sweep: Sweep, tmp_
     sweep.failing.add(cell.name)
     code, stdout, stderr = call("--claims", "10", "--jobs", "1", "--out", "page")
     assert code == 1
-    assert f"1 runs failed, the first of them {cell.name}: OSError: no room" in stderr
+    assert f"1 run failed, first {cell.name}: OSError: no room" in stderr
     assert re.search(r"^10  inconclusive ", stdout, re.MULTILINE)
     page = (tmp_path / "page" / "claims.md").read_text()
     assert f"`{cell.name}` | failed | OSError: no room" in page

@@ -194,7 +194,7 @@ def test_annotations_name_each_check_that_does_not_pass() -> None:
     assert first.startswith("::error title=cl-bench check%3A regress::fst on math-to-code: bwt_gem")
     assert second.startswith("::warning title=cl-bench check%3A inconclusive::fst on math-to-code:")
     assert annotation_lines(report(GOOD)) == [
-        "::notice title=cl-bench check%3A pass::PASS: 1 checks, 1 pass"
+        "::notice title=cl-bench check%3A pass::PASS: 1 check, 1 pass"
     ]
 
 

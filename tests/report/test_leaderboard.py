@@ -139,8 +139,8 @@ def test_runs_that_do_not_compare_are_on_boards_of_their_own_and_say_why(tmp_pat
         "math-to-code, version 2",
     ]
     notes = "\n".join(found.boards[2].notes)
-    assert "Not ranked here: 1 run of fst (stream version 2 against 1)" in notes
-    assert "Not ranked here: 1 run of rl (stream version 2 against 1; temperature 1.0 against" in (
+    assert "Not ranked here: 1 run of FST (stream version 2 against 1)" in notes
+    assert "Not ranked here: 1 run of RL (stream version 2 against 1; temperature 1.0 against" in (
         notes
     )
 
@@ -257,7 +257,7 @@ def test_overall_ranks_learners_on_the_streams_that_all_of_them_have(tmp_path: P
     fst = overall.rows[0]
     assert fst.per_seed["average_accuracy"] == pytest.approx({0: 0.75, 1: 0.625, 2: 0.5})
     assert fst.ranks["average_accuracy"] == Ranks(1, 1, 2, 0.95)
-    assert overall.notes == ("prompt is not ranked: it has no value on code; facts",)
+    assert overall.notes == ("prompt-only is not ranked: it has no value on code; facts",)
 
 
 def test_learners_without_two_streams_in_common_are_not_ranked_overall(tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_overall_joins_learners_of_equal_settings_whatever_boards_call_them(tmp_
     found = {row.label: row.per_seed["average_accuracy"][0] for row in overall.rows}
     assert found == pytest.approx({"rl": (0.5 + 0.75) / 2, "fst": 0.25})
     assert [dict(row.configured)["learning_rate"] for row in overall.rows] == [0.2, 0.1]
-    assert overall.notes == ("rl (learning_rate=0.1) is not ranked: it has no value on code",)
+    assert overall.notes == ("RL (learning_rate=0.1) is not ranked: it has no value on code",)
 
 
 def test_overall_names_the_budget_of_a_board_that_has_a_namesake(tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ def test_rows_over_different_seeds_are_said_to_be(tmp_path: Path) -> None:
         write_run(tmp_path / f"{learner}-{seed}", learner=learner, seed=seed)
     (board,) = leaderboard_of(tmp_path).boards
     (note,) = [note for note in board.notes if "different seeds" in note]
-    assert "(fst, prompt: 0, 1; rl: 0)" in note
+    assert "(FST, prompt-only: 0, 1; RL: 0)" in note
     write_run(tmp_path / "rl-1", learner="rl", seed=1)
     (whole,) = leaderboard_of(tmp_path).boards
     assert not any("different seeds" in note for note in whole.notes)
@@ -326,7 +326,7 @@ def test_rows_whose_responses_are_mostly_cut_off_are_named(tmp_path: Path) -> No
     write_run(tmp_path / "rl", learner="rl", cut=0.25)
     (board,) = leaderboard_of(tmp_path).boards
     (note,) = [note for note in board.notes if "cut off" in note]
-    assert note.endswith(": fst 75.0 %")
+    assert note.endswith(": FST 75.0 %")
 
 
 def test_columns_that_no_run_asked_for_are_left_out(tmp_path: Path) -> None:

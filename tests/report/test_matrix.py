@@ -97,7 +97,7 @@ def test_percentages_are_read_when_they_are_said_to_be(tmp_path: Path) -> None:
         ("0.1 0.2\n0.9 0.3\n0.4 0.8\n", "Line 2 is '0.9 0.3': one cell. Separate the cells by"),
         ("a b\n0.1 0.2\n0.9 0.3\n0.4 0.8\n", "Line 2 is '0.1 0.2': one cell. Separate the cells"),
         ("base | 0.1 | 0.2\na | 0.9 | 0.3\nb | 0.4 | 0.8\n", "Line 2 is 'a | 0.9 | 0.3': one"),
-        ("0.1,0.2\n0.9\n0.4,0.8\n", "Line 2 has 1 cells, but the first has 2"),
+        ("0.1,0.2\n0.9\n0.4,0.8\n", "Line 2 has 1 cell, but the first has 2"),
         ("a,b\n\n0.1,0.2\n0.9,x\n0.4,0.8\n", "Line 4, column 2 is 'x', which is not a number"),
         ("0.1,0.2\n0.9,-0.3\n0.4,0.8\n", "Line 2, column 2 is '-0.3', but an accuracy is a share"),
         ("0.1,0.2\n0.9,inf\n0.4,0.8\n", "Line 2, column 2 is 'inf'"),

@@ -64,7 +64,7 @@ def test_an_option_is_for_the_learners_that_have_it(asked: list[Cell]) -> None:
     ]
     code, _, err = call(*words, "--set", "replay_share=0.1")
     assert code == 2
-    assert "replay_share is not a setting of rl, but of rl-replay" in err
+    assert "replay_share is not a setting of rl or fst, but of rl-replay" in err
 
 
 def test_calibrated_runs_have_the_settings_that_calibration_chose(asked: list[Cell]) -> None:
@@ -81,7 +81,7 @@ def test_failed_runs_are_told_and_the_exit_code_is_1(asked: list[Cell]) -> None:
     code, out, err = call("--streams", "math", "--learners", "rl,fst", "--seeds", "12-13")
     assert code == 1
     assert out == "2 of 4 runs are finished in results/sweep.\n"
-    assert f"2 runs failed, the first of them {asked[2].name}: no luck." in err
+    assert f"2 runs failed, first {asked[2].name}: no luck." in err
 
 
 @pytest.mark.parametrize("given", ["", "2-0", "1,,2", "a", "-1", "0-", "0-100000000", "1.5"])

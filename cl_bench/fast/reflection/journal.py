@@ -16,6 +16,7 @@ from typing import Any
 
 from cl_bench.contract.errors import ReplayError, RunDirectoryError, UsageError
 from cl_bench.contract.journal import Call, Journal, RecordedCall, Style
+from cl_bench.contract.text import counted
 from cl_bench.store.files import flush, writing
 
 JOURNAL = "reflections.jsonl"
@@ -88,7 +89,7 @@ class Replay:
 
 def _difference(call: Call, recorded: Mapping[int, RecordedCall]) -> str:
     if call.number not in recorded:
-        return f"it holds {len(recorded)} calls, up to number {max(recorded, default=0)}"
+        return f"it holds {counted(len(recorded), 'call')}, up to number {max(recorded, default=0)}"
     entry = recorded[call.number]
     if entry.model != call.model:
         return f"there it went to {entry.model}, here to {call.model}"

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cl_bench.contract.text import printable
 from cl_bench.report.blocks.look import Look, learner_look
-from cl_bench.report.board import Board, Overall, RankedRow
+from cl_bench.report.board import Board, Overall
 from cl_bench.report.page.bands import Band, Drawn
 from cl_bench.report.page.record import rounded
 
@@ -44,7 +43,7 @@ class DrawnBoard:
     def seen(self) -> Seen:
         """The rows that have finished runs."""
         rows = zip(self.board.rows, self.looks, self.rows, strict=True)
-        return [(label(row, look), look, drawn) for row, look, drawn in rows if drawn is not None]
+        return [(row.name, look, drawn) for row, look, drawn in rows if drawn is not None]
 
     @property
     def reference(self) -> int | None:
@@ -52,12 +51,6 @@ class DrawnBoard:
         labels = [row.label for row in self.board.rows]
         known = self.board.reference
         return labels.index(known) if known in labels else None
-
-
-def label(row: RankedRow, look: Look) -> str:
-    """The name of a row for readers: the learner's name, and its settings where it has several."""
-    settings = printable(row.settings).replace("learning_rate=", "lr=")
-    return f"{look.label} ({settings})" if settings else look.label
 
 
 def overall_looks(overall: Overall, boards: Sequence[DrawnBoard]) -> list[Look]:
@@ -80,7 +73,7 @@ def board_record(drawn: DrawnBoard) -> dict[str, Any]:
         "rows": [
             {
                 "row": f"{drawn.anchor}-{place}",
-                "label": label(row, look),
+                "label": row.name,
                 "look": look_record(look),
                 **({} if band is None else _row(band)),
             }

@@ -12,7 +12,7 @@ from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.look import Look
 from cl_bench.report.blocks.write_html import escaped
 from cl_bench.report.board import Board, BoardRow, Overall, RankedRow
-from cl_bench.report.page.board_record import DrawnBoard, label, overall_looks
+from cl_bench.report.page.board_record import DrawnBoard, overall_looks
 from cl_bench.report.page.cells import (
     RANKED_BY,
     Scale,
@@ -58,7 +58,7 @@ def board_table(drawn: DrawnBoard, names: Mapping[str, str]) -> str:
     board, notes = drawn.board, Footnotes(drawn.anchor)
     main, more = parted(board)
     shown = [
-        _Shown(row, look, _filters(board, row, look), _named(row, look), _seeds_cell(row, names))
+        _Shown(row, look, _filters(board, row), _named(row, look), _seeds_cell(row, names))
         for row, look in zip(board.rows, drawn.looks, strict=True)
     ]
     caption = f"{escaped(board.stream)}: means over seeds, with 95 % intervals over seeds"
@@ -79,10 +79,9 @@ def overall_table(overall: Overall, anchor: str, boards: Sequence[DrawnBoard]) -
     """The learners that were run on all of several streams."""
     shown = []
     for row, look in zip(overall.rows, overall_looks(overall, boards), strict=True):
-        name = label(row, look)
-        words = f"{name} {row.learner} {overall.model}".lower()
+        words = f"{row.name} {row.learner} {overall.model}".lower()
         attributes = data_attributes(learner=row.learner, model=overall.model, text=words)
-        linked = f'<span class="learner">{swatch(look)} {escaped(name)}</span>'
+        linked = f'<span class="learner">{swatch(look)} {escaped(row.name)}</span>'
         counted = f"{seeds_of(row)} of {len(row.per_seed[RANKED_BY])}"
         seeds = f'<td class="seeds" data-column="seeds">{counted}</td>'
         shown.append(_Shown(row, look, attributes, linked, seeds))
@@ -170,10 +169,10 @@ def _metric_cells(
     return "".join(cells)
 
 
-def _filters(board: Board, row: BoardRow, look: Look) -> str:
+def _filters(board: Board, row: BoardRow) -> str:
     """The attributes that the page's filters look at."""
     status = " ".join(sorted(set(row.status.values())))
-    words = (label(row, look), row.learner, board.stream, board.model, status, *row.flags)
+    words = (row.name, row.learner, board.stream, board.model, status, *row.flags)
     return data_attributes(
         stream=board.stream,
         learner=row.learner,

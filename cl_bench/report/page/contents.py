@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from cl_bench.analysis.entries import DAMAGED
 from cl_bench.analysis.run_values import METRIC_VERSION, Column, run_metrics
+from cl_bench.contract.text import counted
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import Board, Leaderboard, RunProblem, titles
 from cl_bench.report.leaderboard import leaderboard
@@ -277,8 +278,3 @@ def introduction(contents: Contents) -> list[str]:
         flagged = ", ".join(f"{flag} ({number})" for flag, number in sorted(flags.items()))
         lines.append(f"Rows to read with care: {flagged}.")
     return lines
-
-
-def counted(number: int, thing: str) -> str:
-    """`1 run`, `2 runs`."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from cl_bench.analysis.run_values import Column
+from cl_bench.contract.text import counted
 from cl_bench.metrics.quantities import NOTHING, SHARE
 from cl_bench.metrics.stats.ranks import Ranks
 from cl_bench.metrics.stats.student import Estimate
@@ -21,9 +22,9 @@ from cl_bench.report.blocks.blocks import (
     Text,
 )
 from cl_bench.report.blocks.drawings import Drawing
-from cl_bench.report.blocks.look import Look, learner_look
+from cl_bench.report.blocks.look import learner_look
 from cl_bench.report.board import BoardRow, Overall, RankedRow
-from cl_bench.report.page.board_record import DrawnBoard, label, overall_looks
+from cl_bench.report.page.board_record import DrawnBoard
 from cl_bench.report.page.boards import seeds_of
 from cl_bench.report.page.cells import RANKED_BY, SPENT, parted, short
 from cl_bench.report.page.contents import HOW_TO_READ, TITLE, Contents, introduction
@@ -56,8 +57,7 @@ def _overall(overall: Overall, contents: Contents) -> Iterator[Block]:
     yield Heading(2, f"All streams, {overall.model}", "overall")
     yield Paragraph(f"Means over streams: {streams}.")
     seeds = [f"{seeds_of(row)} of {len(row.per_seed[RANKED_BY])}" for row in overall.rows]
-    looks = overall_looks(overall, contents.boards)
-    yield _table("", overall.columns, overall.rows, looks, seeds)
+    yield _table("", overall.columns, overall.rows, seeds)
     yield Bullets(overall.notes)
 
 
@@ -68,12 +68,11 @@ def _board(drawn: DrawnBoard, title: str, drawings: Mapping[str, Drawing]) -> It
     main, more = parted(board)
     seeds = list(map(_seeds, board.rows))
     caption = "Means over seeds [95 % intervals over seeds]"
-    yield _table(caption, main, board.rows, drawn.looks, seeds)
+    yield _table(caption, main, board.rows, seeds)
     if more:
-        folded = _table("", more, board.rows, drawn.looks, seeds)
+        folded = _table("", more, board.rows, seeds)
         yield Folded("More numbers", [folded])
-    labelled = [(label(row, look), row) for row, look in zip(board.rows, drawn.looks, strict=True)]
-    flags = [f"{name}: {', '.join(row.flags)}" for name, row in labelled if row.flags]
+    flags = [f"{row.name}: {', '.join(row.flags)}" for row in board.rows if row.flags]
     yield Bullets([*flags, *board.notes, *_undefined(drawn)])
     yield Folded("What these runs have in common", [Bullets(board.words)])
     for name in drawings:
@@ -85,10 +84,10 @@ def _board(drawn: DrawnBoard, title: str, drawings: Mapping[str, Drawing]) -> It
 def _undefined(drawn: DrawnBoard) -> Iterator[str]:
     """Return a line for every metric and reason why a value is missing, with its rows."""
     rows: dict[tuple[str, str], list[str]] = {}
-    for row, look in zip(drawn.board.rows, drawn.looks, strict=True):
+    for row in drawn.board.rows:
         for name, column in drawn.board.columns.items():
             if isinstance(value := row.values[name], Undefined):
-                rows.setdefault((column.title, value.reason), []).append(label(row, look))
+                rows.setdefault((column.title, value.reason), []).append(row.name)
     for (title, reason), names in rows.items():
         whose = "" if len(names) == len(drawn.board.rows) else f", {'; '.join(names)}"
         yield f"{title}{whose}: {reason}"
@@ -98,17 +97,16 @@ def _table(
     caption: str,
     columns: Mapping[str, Column],
     rows: Sequence[RankedRow],
-    looks: Sequence[Look],
     seeds: Sequence[str],
 ) -> Table:
     cells = [
         [
             _rank(row.ranks.get(RANKED_BY)),
-            label(row, look),
-            counted,
+            row.name,
+            done,
             *(_value(c, row.values[name], seeds_of(row)) for name, c in columns.items()),
         ]
-        for row, look, counted in zip(rows, looks, seeds, strict=True)
+        for row, done in zip(rows, seeds, strict=True)
     ]
     heads = [_heading(name, column) for name, column in columns.items()]
     return Table(caption, ["rank", "learner", "seeds", *heads], cells, heading=1)
@@ -117,7 +115,7 @@ def _table(
 def _runs(contents: Contents) -> Iterator[Block]:
     yield Heading(2, "Runs", "runs")
     if len(contents.runs) > _MOST_RUNS:
-        yield Paragraph(f"{len(contents.runs):,} runs, listed in leaderboard.html.")
+        yield Paragraph(f"{counted(len(contents.runs), 'run')}, listed in leaderboard.html.")
         return
     rows: list[list[Text]] = []
     for one in contents.runs:

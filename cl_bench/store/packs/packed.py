@@ -39,7 +39,7 @@ class PackedRun:
     manifest: Mapping[str, Any]
     """The run's own."""
     contents: Mapping[str, Any]
-    """What pack.json says."""
+    """The content of pack.json."""
 
     @classmethod
     def open(cls, path: Path) -> PackedRun:
