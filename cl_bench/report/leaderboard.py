@@ -274,7 +274,7 @@ def cut_off_note(rows: Iterable[BoardRow]) -> list[str]:
 def constant_notes(rows: Iterable[BoardRow], runs: Iterable[Runs]) -> list[str]:
     """A note for each row and domain where one answer earns most of the score at the end; of
     several seeds, the one where it earns most."""
-    labels, notes = {row.key: row.label for row in rows}, []
+    labels, notes = {row.key: row.name for row in rows}, []
     for of_row in runs:
         found: dict[str, list[ConstantAnswer]] = {}
         for entry in of_row.by_seed.values():
