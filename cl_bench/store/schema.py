@@ -93,14 +93,10 @@ _ANSWER = _text(
 EVALUATIONS = _table(
     "evaluations",
     "One row per evaluation point, domain, test set, prompt and weights. In rows of weights `base` "
-<<<<<<< HEAD
-    "the policy is the base itself: its divergences are 0. On `greedy` and `validation` problems "
-    "divergences and entropy are not measured: NaN, of 0 tokens.",
-=======
-    "the policy is the base itself: its divergences are 0. In rows of a benchmark outside the "
-    "stream (lm_eval:TASK) divergences and entropy are NaN, as are tokens where it samples no "
-    "response; its prompts are its own.",
->>>>>>> retain
+    "the policy is the base itself: its divergences are 0. On `greedy` and `validation` problems, "
+    "and of a benchmark outside the stream (lm_eval:TASK), divergences and entropy are not "
+    "measured: NaN, of 0 tokens. A benchmark's prompts are its own, and its length is NaN where it "
+    "samples no response.",
     step=_STEP,
     stage=_STAGE,
     at=_AT,
