@@ -85,7 +85,7 @@ RECORD = (
     ),
     RecordedCode(
         "2026-11-30",
-        "09d48286866a8d3aa7fb65df3fa2e31db8faa4219f517b0b1d559570baa14a4a",
+        "2560c5468c4857382e933ca4850fc095ab4a27fdec87792c573b3fc501de14a5",
         "Student's t in place of the bootstrap over seeds; every mean and verdict unchanged",
     ),
 )
