@@ -12,9 +12,11 @@ import pytest
 from cl_bench import api
 from cl_bench.contract.benchmark import Benchmark, Reply, is_benchmark
 from cl_bench.contract.errors import UsageError
+from cl_bench.contract.records import StepRecord
 from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.stream import Stream
 from cl_bench.contract.stream_names import stream
+from cl_bench.execution.progress import Quiet
 from cl_bench.verify.run import verify_run
 
 pytest.importorskip("lm_eval", reason="needs `pip install 'cl-bench[lm-eval]'`")
@@ -215,6 +217,24 @@ def test_a_run_measures_benchmarks_at_the_start_and_at_stage_ends(tmp_path: Path
     alone = api.run("math-to-code", out=tmp_path / "alone", **{**SMALL, "retention": "none"})
     kept = ["step", "loss", "reward", "entropy"]
     assert run.table("steps")[kept].equals(alone.table("steps")[kept])
+
+
+class Interrupting(Quiet):
+    """Interrupts a run in its second stage."""
+
+    def step(self, step: int, stage: int, record: StepRecord) -> None:
+        if stage:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_run_goes_on_with_its_benchmark(tmp_path: Path) -> None:
+    asked = {**SMALL, "retention": write_task(tmp_path, "again", GENERATED)}
+    whole = api.run("math-to-code", out=tmp_path / "whole", **asked)
+    with pytest.raises(KeyboardInterrupt):
+        api.run("math-to-code", out=tmp_path / "cut", progress=Interrupting(), **asked)
+    resumed = api.resume(tmp_path / "cut")
+    assert resumed.status == "done"
+    assert resumed.table("items").equals(whole.table("items"))
 
 
 def test_what_does_not_fit_into_the_context_is_said_before_a_directory_is_made(
