@@ -29,6 +29,7 @@ from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.schema import TABLES
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.pool import CellOutcome
+from tests.sweep.manifests import manifest_of
 
 
 def test_every_learner_has_eight_trials_of_two_runs_on_conventions_of_their_own() -> None:
@@ -80,15 +81,10 @@ def run(cell: Cell, folder: Path, accuracy: Sequence[Sequence[float]], status: s
         for domain, score in zip((first, second), scored, strict=True)
         for prompt in ("seed", "learner")
     ]
-    manifest = {
-        "stream": {
-            "name": cell.stream,
-            "stages": [{"domain": name, "steps": 1} for name in (first, second)],
-        },
+    manifest = manifest_of(cell, folder, status) | {
         "learner": cell.learner,
         "model": "embedded",
         "seed": cell.seed,
-        "status": status,
     }
     RunDirectory.create(folder / cell.name, manifest).commit(0, {"evaluations": rows})
 

@@ -31,6 +31,7 @@ SMALL = {
     "reflection_batch": 2,
     "round_exercises": 4,
     "consecutive_rounds": 2,
+    "reflection_retries": 0,  # so that a reflection call is one response
     "max_new_tokens": 6,
 }
 """Settings of a trial, for those learners that have them."""

@@ -71,7 +71,7 @@ class Sound:
         return "answer even"
 
     def verify(self, problem: Problem, response: str) -> Any:
-        return self.verdict(response[:100].removeprefix("answer "))
+        return self.verdict(response[:1000].removeprefix("answer "))
 
     def verdict(self, answer: str) -> Any:
         return Verdict(float(answer == "even"), "toy : what is it ?", answer)
