@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, Self
 
 import torch
 
@@ -20,8 +20,10 @@ from cl_bench.model.random_states import random_states_kept
 from cl_bench.model.scoring import text_log_probs
 
 if TYPE_CHECKING:
-    from cl_bench.model.policy import Policy
-    from cl_bench.model.samplers.protocol import Sampled
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from cl_bench.contract.prompts import Message
+    from cl_bench.model.samplers.protocol import Sampled, Sampler
 
 _LENGTHS = (7, 2, 7)
 """Tokens of the prompts: unequal ones are padded, and of equal ones the cache is copied."""
@@ -31,7 +33,32 @@ _CLOSE = {"float32": 0.05, "bf16": 0.5}
 _REASON = 200
 
 
-def require_sampling(policy: Policy) -> None:
+class TriedPolicy(Protocol):
+    """What is tried of a `cl_bench.model.policy.Policy`, which tries itself when it is loaded."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    sampler: Sampler
+    precision: str
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def context(self) -> int | None: ...
+
+    @property
+    def pad_id(self) -> int: ...
+
+    def encode(self, chats: Sequence[Sequence[Message]]) -> list[list[int]]: ...
+
+    def save_model(self, folder: Path) -> None: ...
+
+    @classmethod
+    def load(cls, name_or_path: str, *, frozen: bool) -> Self: ...
+
+
+def require_sampling(policy: TriedPolicy) -> None:
     """Raise `ModelError` unless rows of a batch are sampled as if each were read alone.
 
     A model that ignores what is padding, or whose state cannot be copied from row to row, would
@@ -71,7 +98,7 @@ def _unusable(kind: str, why: str) -> str:
 
 @torch.no_grad()
 def _differences(
-    policy: Policy, rows: Sequence[Sequence[int]], sampled: Sequence[Sampled]
+    policy: TriedPolicy, rows: Sequence[Sequence[int]], sampled: Sequence[Sampled]
 ) -> list[float]:
     """Return, for each sampled token, its log-probability less that of its row read alone."""
     found: list[float] = []
@@ -83,18 +110,16 @@ def _differences(
     return found
 
 
-def require_saving(policy: Policy, near: Path) -> None:
+def require_saving(policy: TriedPolicy, near: Path) -> None:
     """Raise `ModelError` unless the model is the same after it was saved and loaded again.
 
     It is written into a temporary folder in the nearest folder of the path `near` that exists.
     """
-    from cl_bench.model.policy import Policy
-
     home = next(folder for folder in near.absolute().parents if folder.is_dir())
     try:
         with TemporaryDirectory(prefix=".cl-bench-trial-", dir=home) as folder:
             policy.save_model(Path(folder))
-            again = Policy.load(folder, frozen=True)
+            again = type(policy).load(folder, frozen=True)
             same = _same(policy, again)
     except Exception as error:
         reason = one_line(f"{type(error).__name__}: {error}", _REASON).rstrip(".")
@@ -110,7 +135,7 @@ def _unsaved(why: str) -> str:
     )
 
 
-def _same(mine: Policy, other: Policy) -> bool:
+def _same(mine: TriedPolicy, other: TriedPolicy) -> bool:
     asked = [chat("Count.", "one two 3 44"), chat("", "\n\n5 + é")]
     pairs = zip(mine.model.parameters(), other.model.parameters(), strict=True)
     return mine.encode(asked) == other.encode(asked) and all(
