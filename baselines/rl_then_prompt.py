@@ -12,7 +12,8 @@ Departures from fast-slow training, and what follows from them:
 - The rounds draw from random generators of their own: the parameters are, bit by bit, those of `rl`
   at the same seed, so that the two differ by the prompt alone.
 - All rounds score on the last `round_exercises` exercises that RL met, or on as many as that
-  call of `learn` had.
+  call of `learn` had, and feedback comes from the same (`cl_bench.fast.fast_weights` says what such
+  scores are worth).
 - The ledger counts the rounds of every checkpoint, but one result costs only those of one. So
   divide the rollouts of the fast channel by the number of evaluations, or set `eval_every` to the
   length of the stage.

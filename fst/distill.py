@@ -11,7 +11,8 @@ Departures from the paper, from whose authors' code this is independent:
   `cl_bench.slow.distillation`);
 - a step's responses are spread over all K prompts as teachers, as are those of fast-slow training;
 - by default the reflection LM is the run's own frozen base, and the optimiser of prompts scores on
-  the exercises of the next few steps, as in `fst`.
+  the exercises of the next few steps, from which feedback comes too, as in `fst`
+  (`cl_bench.fast.fast_weights` says what such scores are worth).
 
 It is evaluated under its best prompt and, like every learner, under the seed prompt: the second
 shows what was distilled.

@@ -15,9 +15,12 @@ Fate = Literal["kept", "dropped", "rejected"]
 its parent."""
 
 
-def column(unit: str, says: str, default: Any = MISSING) -> Any:
-    """A field that is a column, with its unit and its sentence."""
-    return field(default=default, metadata={"unit": unit, "description": says})
+def column(unit: str, says: str, default: Any = MISSING, *, younger: bool = False) -> Any:
+    """A field that is a column, with its unit and its sentence.
+
+    One that is `younger` than runs that are kept is null in their tables.
+    """
+    return field(default=default, metadata={"unit": unit, "description": says, "null": younger})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class ColumnOf:
     unit: str
     description: str
     allowed: tuple[str, ...]
+    nullable: bool
     """The texts it is limited to; empty for any."""
 
 
@@ -43,6 +47,7 @@ def columns_of(record: type[Any]) -> list[ColumnOf]:
             item.metadata["unit"],
             item.metadata["description"],
             get_args(types[item.name]),
+            item.metadata["null"],
         )
         for item in fields(record)
     ]
@@ -85,6 +90,13 @@ class Spend:
     rollouts: int = column("rollouts", "Responses sampled for learning; not evaluation.", 0)
     prompt_tokens: int = column("tokens", "Tokens read for those responses.", 0)
     generated_tokens: int = column("tokens", "Tokens sampled in those responses.", 0)
+    proposals: int = column(
+        "proposals",
+        "Rewrites proposed: a parent and the minibatch that its feedback comes from; those without "
+        "a mistake are not asked for. Null where it was not counted.",
+        0,
+        younger=True,
+    )
     reflection_calls: int = column("calls", "Rewrites asked of the reflection LM.", 0)
     reflection_tokens: int = column("tokens", "Tokens the reflection LM read and wrote.", 0)
     reflection_failures: int = column("rewrites", "Rewrites skipped: no usable text.", 0)

@@ -100,7 +100,7 @@ def evolve(
             adapter=_Adapter(tester, scored[0]),
             reflection_strategy=rewriter,
             acceptance_criterion=Acceptance(log),
-            sampling_strategy=_Waves(config, wave, seed),
+            sampling_strategy=_Waves(config, wave, seed, tester),
             stop_callbacks=[
                 # It counts iterations, and an iteration is a wave.
                 MaxCandidateProposalsStopper(ceil(config.proposals / wave)),
@@ -202,8 +202,9 @@ class _Waves:
     began, however many that drew, and so repeats some from wave to wave.
     """
 
-    def __init__(self, config: FastConfig, wave: int, seed: int) -> None:
+    def __init__(self, config: FastConfig, wave: int, seed: int, tester: PromptTester) -> None:
         self._config, self._wave, self._rng = config, wave, random.Random(seed)
+        self._tester = tester
         self._left: list[int] = []
 
     def sample_tasks(
@@ -220,6 +221,7 @@ class _Waves:
             ids = self._minibatch(trainset)
             candidate = state.program_candidates[parent]
             tasks.append(ProposalTask(parent, candidate, ids, trainset.fetch(ids)))
+        self._tester.count_proposals(len(tasks))
         return tasks
 
     def _minibatch(self, trainset: DataLoader[int, _Asked]) -> list[int]:

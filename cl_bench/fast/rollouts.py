@@ -29,6 +29,10 @@ class PromptTester:
         longest = max((exercise.prompt for exercise in exercises), key=len)
         return self._policy.fits(chat(system, longest), self._config.max_new_tokens, share=0.75)
 
+    def count_proposals(self, number: int) -> None:
+        """Count rewrites that are proposed."""
+        self._ledger.add("fast", proposals=number)
+
     def try_out(self, items: Sequence[tuple[str, Sequence[Exercise]]]) -> list[list[JudgedRollout]]:
         """Return, for each (system prompt, exercises), one judged rollout of each exercise.
 

@@ -19,7 +19,7 @@ ADAPTER = "adapter_config.json"
 _READ = (
     *("config.json", "generation_config.json", "chat_template.*", "tokenizer*.json"),
     *("special_tokens_map.json", "added_tokens.json", "vocab*", "merges.txt"),
-    *("*.model", "*.tiktoken", "*.spm", "tekken.json"),
+    *("*.model", "*.tiktoken", "*.spm", "tekken.json", "additional_chat_templates/*.jinja"),
 )
 """Files of a folder, besides its weights, that are read if they are there."""
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -50,18 +50,29 @@ class ModelFiles:
                 f"The model in {self.place} has no identity: there is no {missing[0]}, which would "
                 "be read. Restore it from where the model came from."
             )
-        others = [file.name for pattern in _READ for file in self.place.glob(pattern)]
+        others = [
+            file.relative_to(self.place).as_posix()
+            for pattern in _READ
+            for file in self.place.glob(pattern)
+        ]
         names = sorted({*weights, *others})
         return {n: file_hash(self.place / n) for n in names if (self.place / n).is_file()}
 
 
 def _weights(folder: Path) -> Iterator[str]:
-    """Yield the names of the files that the weights are read from."""
-    if (folder / _WEIGHTS).is_file():
-        yield _WEIGHTS
-    elif (folder / _INDEX).is_file():
-        yield _INDEX
-        yield from set(json.loads((folder / _INDEX).read_text("utf-8"))["weight_map"].values())
+    """Yield the names of the files that the weights are read from.
+
+    As transformers finds them: the file that config.json names, else the whole one, else shards.
+    """
+    config = folder / "config.json"
+    said = json.loads(config.read_text("utf-8")) if config.is_file() else {}
+    named = said.get("transformers_weights") if isinstance(said, dict) else None
+    if named is None:
+        named = _WEIGHTS if (folder / _WEIGHTS).is_file() else _INDEX
+    if (folder / named).is_file() or named not in (_WEIGHTS, _INDEX):
+        yield named
+    if named.endswith(".index.json") and (folder / named).is_file():
+        yield from set(json.loads((folder / named).read_text("utf-8"))["weight_map"].values())
 
 
 def hub_files(name: str, revision: str | None, *, offline: bool) -> ModelFiles:

@@ -47,7 +47,9 @@ def _of_record(record: type[Any]) -> dict[str, pa.Field]:
     """The columns of what learners report."""
     kinds = {int: INTEGER, float: REAL, str: TEXT}
     return {
-        of.name: _column(kinds[of.type], of.unit, of.description, allowed=of.allowed)
+        of.name: _column(
+            kinds[of.type], of.unit, of.description, allowed=of.allowed, nullable=of.nullable
+        )
         for of in columns_of(record)
     }
 

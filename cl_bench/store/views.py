@@ -40,19 +40,22 @@ class Rewrites:
 
 
 def rewrites(prompts: pd.DataFrame, ledger: pd.DataFrame, proposals: int) -> Rewrites | None:
-    """The rewrites of a run that makes `proposals` in a round; None without a round.
+    """The rewrites of a run; None without a round.
 
-    A failure that an older run did not count is 0.
+    Where a run did not count its proposals, it made `proposals` in a round; a failure that it did
+    not count is 0.
     """
     if prompts.empty:
         return None
     rounds = int(prompts["round"].nunique())
-    fast = ledger[ledger["channel"] == "fast"].filter(like="reflection_").fillna(0).max()
+    spent = ledger[ledger["channel"] == "fast"]
+    fast = spent.filter(like="reflection_").fillna(0).max()
     asked, failed, repeated = (
         int(fast[f"reflection_{name}"]) for name in ("calls", "failures", "repeats")
     )
     new = prompts[(prompts["prompt_id"] > 0) & prompts["score"].notna()]
-    proposed = rounds * proposals
+    counted = spent["proposals"]
+    proposed = int(counted.max()) if counted.notna().all() else rounds * proposals
     accepted = int(new["prompt_id"].nunique())
     return Rewrites(rounds, proposed, proposed - asked, asked, failed, repeated, accepted)
 

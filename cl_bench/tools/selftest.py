@@ -25,7 +25,7 @@ from typing import Any
 
 from cl_bench.analysis.differences import differences
 from cl_bench.api import Run, resume, run
-from cl_bench.contract.errors import ClBenchError, at_least
+from cl_bench.contract.errors import ClBenchError, at_least, require_posix
 from cl_bench.contract.registry import DEFAULT_LEARNER
 from cl_bench.contract.stream_names import OF_A_STREAM
 from cl_bench.execution.settings import names_of
@@ -124,6 +124,7 @@ def selftest(
 
     `seed` is that of the runs and of the points. Each finding goes to `say` when it is made.
     """
+    require_posix()
     at_least(kills=(kills, 0), seed=(seed, 0))
     known = {*names_of(learner), "stream", *OF_A_STREAM}
     small = {name: value for name, value in SMALL.items() if name in known}

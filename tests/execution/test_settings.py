@@ -79,25 +79,6 @@ def test_what_is_printed_is_read_again_as_the_same_settings(file: Path, tmp_path
     assert api.resolve(again).stream == asked.stream
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("streem = 'facts'", r"Unknown key of .*run.toml 'streem'. Did you mean 'stream'"),
-        ("[evaluation]\nitem = 3", r"Unknown key of \[evaluation\] in .* Did you mean 'items'"),
-        ("[learner]\nname = 'rl'\npopulation = 3", r"population is not a setting of rl"),
-        ("[learner]\nitems = 3", r"items is not a setting of a learner; write it outside"),
-        ("learner = 3", r"learner is 3, but must be a table"),
-        ("stream = ", r"run.toml is not TOML: Invalid value"),
-        ("seed = 1.5", r"seed is 1.5, but must be a whole number"),
-    ],
-)
-def test_a_file_that_cannot_be_is_refused(tmp_path: Path, text: str, said: str) -> None:
-    path = tmp_path / "run.toml"
-    path.write_text(text)
-    with pytest.raises(UsageError, match=said):
-        api.resolve(path)
-
-
 def test_a_learner_may_be_named_without_a_table(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_text("learner = 'rl'")

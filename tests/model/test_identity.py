@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from cl_bench.api import resume
 from cl_bench.contract.errors import ModelError, RunDirectoryError
 from cl_bench.contract.records import StepRecord
 from cl_bench.execution.progress import Quiet
+from cl_bench.model.identity import ModelFiles
 from cl_bench.model.loading import locate
 from cl_bench.store.files import file_hash, read_json, write_json_atomically
 
@@ -156,3 +158,24 @@ def test_weights_in_parts_count_with_every_part(tiny_model: Path, tmp_path: Path
     (folder / parts[1]).unlink()
     with pytest.raises(ModelError, match=f"no identity: there is no {parts[1]}"):
         locate(str(folder)).hashes()
+
+
+def test_the_weights_that_config_names_and_templates_of_their_own_folder_count(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    def made(name: str, named: bytes, template: str) -> dict[str, str]:
+        folder = tmp_path / name
+        shutil.copytree(tiny_model, folder)
+        config = json.loads((folder / "config.json").read_text())
+        config["transformers_weights"] = "other.safetensors"
+        (folder / "config.json").write_text(json.dumps(config))
+        (folder / "other.safetensors").write_bytes(named)
+        (folder / "additional_chat_templates").mkdir()
+        (folder / "additional_chat_templates" / "default.jinja").write_text(template)
+        return ModelFiles(folder).hashes()
+
+    first = made("a", b"one", "x")
+    assert "model.safetensors" not in first
+    assert first == made("b", b"one", "x")
+    assert first != made("c", b"two", "x")
+    assert first != made("d", b"one", "y")

@@ -289,6 +289,7 @@ def _ledger(spec: Synthetic, step: int) -> Iterator[Row]:
             "rollouts": rollouts,
             "prompt_tokens": 10 * rollouts,
             "generated_tokens": 20 * rollouts,
+            "proposals": 3 * fast,
             "reflection_calls": 2 * fast,
             "reflection_tokens": 30 * fast,
             "reflection_failures": 0,

@@ -29,7 +29,7 @@ function transcriptSection(kept, stages) {
 function noTranscripts(run) {
   const why = run.left.includes("transcripts")
     ? "Left out to keep this page small; they are in the run’s tables."
-    : "This run’s tables hold none: runs record them since schema version 4, once they are evaluated.";
+    : "This run’s tables hold none: runs record them once they are evaluated.";
   return make("section", {}, make("h3", {}, "Transcripts"), make("p", {}, why));
 }
 
