@@ -68,7 +68,7 @@ def test_the_peak_is_that_of_validation_problems_where_they_were_asked(tmp_path:
     (board,) = leaderboard_of(tmp_path).boards
     rows = {row.label: row for row in board.rows}
     assert rows["fst"].per_seed[TRAINING] == dict.fromkeys(range(2), 2.0)
-    note = "Sample efficiency is measured against rl, its peak on validation problems"
+    note = "Sample efficiency is measured against RL, its peak on validation problems"
     assert note in board.notes
 
 

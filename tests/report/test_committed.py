@@ -50,12 +50,13 @@ def test_the_figures_of_the_page_are_there_and_no_others(again: ReportFiles) -> 
     assert made == {path.name for path in (PAGES / "figures").iterdir()}
 
 
+@pytest.mark.usefixtures("hub_copies")
 def test_every_stream_has_a_board(again: ReportFiles) -> None:
     boards = {board.key.stream for board in again.contents.leaderboard.boards}
     # Streams of sources are for pretrained models, the runs of these pages of the embedded one.
     sourced = {name for name in own(STREAMS) if any(map(DOMAINS.is_sourced, stream(name).domains))}
     assert own(STREAMS) - sourced <= boards <= own(STREAMS)
-    assert {"gym-arithmetic", "gym-mixed"} <= sourced
+    assert {"gym-arithmetic", "gym-mixed", "paper-hub"} <= sourced
 
 
 def test_every_learner_has_three_finished_seeds_on_every_board(again: ReportFiles) -> None:

@@ -79,7 +79,7 @@ def test_both_are_fine_as_they_were_made(packed: Path) -> None:
         ),
         (
             EVALUATIONS,
-            "entropy is no number",
+            "entropy is not a number",
             edit("evaluations", "entropy", float("nan"), test_set="stream"),
         ),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import tempfile
 import threading
@@ -13,6 +14,7 @@ from numbers import Real
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from unicodedata import name as name_of
 
 from cl_bench.contract.task import FEEDBACK_LEVELS, Domain, FeedbackLevel, Problem, Task, Verdict
 from cl_bench.tools.checks.fault import describe, shortened
@@ -112,7 +114,9 @@ def hostile_texts(
 
     `answers` are those of other problems, among which the right one is hidden.
     """
-    code = f"__import__('pathlib').Path({str(marker)!r}).touch()"
+    # Digits by their names, lest a number of the path be the right answer.
+    place = re.sub("[0-9]", lambda digit: rf"\N{{{name_of(digit[0])}}}", repr(str(marker)))
+    code = f"__import__('pathlib').Path({place}).touch()"
     texts = [
         ("an empty response", ""),
         ("white space", " \t\r\n\u2028"),
