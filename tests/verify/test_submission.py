@@ -114,7 +114,7 @@ def ended_badly(home: Path, status: str) -> Path:
         0, {name: frame.dropna(how="all").to_dict("records") for name, frame in rows.items()}
     )
     if status == "diverged":
-        ledger = frames["ledger"]
+        ledger = rows["ledger"]
         run.commit(1, {"ledger": ledger[ledger["step"].eq(5)].to_dict("records")})
     return home
 
