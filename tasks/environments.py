@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from cl_bench.contract.answers import CUT_OFF
 from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.plugins import STREAM_SEPARATOR
 from cl_bench.contract.task import FeedbackLevel, Verdict
@@ -32,6 +31,7 @@ from .data.domain import DataDomain, Origin, data_domain
 from .data.name import spelled_options
 from .data.reading import DataTable
 from .data.usable import digest, usable
+from .data.verifiers import scored
 
 __all__ = ["NAMES", "known", "load"]
 
@@ -237,15 +237,7 @@ class Rewarded:
         most = reward_of(task, self.solution(item)) if task is not None else 0.0
         found = reward_of(task, response) if most > 0 else 0.0
         score = min(1.0, max(0.0, found / most)) if most > 0 else 0.0
-        if score >= 1:
-            return Verdict(1.0, "Correct.", None)
-        if level == "none":
-            return Verdict(score, "Wrong.", None)
-        right = f"The right answer is {one_line(item.answer, 80)}."
-        if level == "answer":
-            return Verdict(score, f"Wrong. {right}", None)
-        part = f"It earns {score:.2g} of 1." if score > 0 else "Wrong."
-        return Verdict(score, f"{part} {right}", None, None, "wrong", CUT_OFF)
+        return scored(score, item.answer, level)
 
 
 def _rewarded(bare: str, tasks: list[Any], field: str, form: str) -> Rewarded:

@@ -14,14 +14,14 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from cl_bench.contract.answers import CUT_OFF, extract
+from cl_bench.contract.answers import extract
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.task import FeedbackLevel, Verdict
 from cl_bench.contract.text import one_line, printable
 
 from .columns import DataItem
 from .reading import DataTable
-from .verifiers import as_taught
+from .verifiers import as_taught, scored
 
 PREFIX = "python:"
 _PLACE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
@@ -53,16 +53,8 @@ class Own:
         """The verdict; an exception or what is no score from 0 to 1 is a `VerifierError`."""
         score, feedback = self._called(item, response)
         answer = extract(response, "line").text
-        if score >= 1:
-            return Verdict(1.0, "Correct.", answer)
-        if level == "none":
-            return Verdict(score, "Wrong.", answer)
-        right = f"The right answer is {one_line(item.answer, 80)}."
-        if level == "answer":
-            return Verdict(score, f"Wrong. {right}", answer)
-        part = f"It earns {score:.2g} of 1." if score > 0 else "Wrong."
-        said = feedback or f"{part} {right}"
-        return as_taught(Verdict(score, said, answer, None, "wrong", CUT_OFF), item, level)
+        verdict = scored(score, item.answer, level, answer=answer, said=feedback)
+        return as_taught(verdict, item, level)
 
     def _called(self, item: DataItem, response: str) -> tuple[float, str]:
         """The function's score and feedback."""

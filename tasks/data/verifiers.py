@@ -20,9 +20,10 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from cl_bench.contract.answers import Kind, extract, judge, number
+from cl_bench.contract.answers import CUT_OFF, Kind, extract, judge, number
 from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.task import FeedbackLevel, Verdict
+from cl_bench.contract.text import one_line
 
 from ..expressions import numbers_in, reaching, value_of
 from ..workers import DeadError, Worker
@@ -251,6 +252,24 @@ def _default(items: Sequence[DataItem]) -> tuple[str, str]:
     if all(_DEFAULT_LETTER.fullmatch(item.answer) for item in items):
         return "choice", "all answers are letters from A to J"
     return "exact", "the answers are texts"
+
+
+def scored(
+    score: float, gold: str, level: FeedbackLevel, *, answer: str | None = None, said: str = ""
+) -> Verdict:
+    """Return the verdict of a verifier that gives a score and perhaps words, no kind of mistake.
+
+    `said` is its feedback on a wrong response, at the levels that may say everything.
+    """
+    if score >= 1:
+        return Verdict(1.0, "Correct.", answer)
+    if level == "none":
+        return Verdict(score, "Wrong.", answer)
+    right = f"The right answer is {one_line(gold, 80)}."
+    if level == "answer":
+        return Verdict(score, f"Wrong. {right}", answer)
+    part = f"It earns {score:.2g} of 1." if score > 0 else "Wrong."
+    return Verdict(score, said or f"{part} {right}", answer, None, "wrong", CUT_OFF)
 
 
 def as_taught(verdict: Verdict, item: DataItem, level: FeedbackLevel) -> Verdict:
