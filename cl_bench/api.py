@@ -155,13 +155,8 @@ def resolve(
             "the learner's settings, such as {'problems_per_step': 16}."
         )
     asked = options.get("learner")
-    found = (
-        {}
-        if config is None
-        else read_run_file(
-            Path(a_text("config", config)), None if asked is None else a_text("learner", asked)
-        )
-    )
+    named = None if asked is None else a_text("learner", asked)
+    found = {} if config is None else read_run_file(Path(a_text("config", config)), named)
     given = {**found, **learner_options, **options}
     learner = a_text("learner", {**found, **options}.get("learner", DEFAULT_LEARNER))
     own = [item.name for item in settings_of(LEARNERS.load(learner).config) if item.rule.option]
@@ -217,10 +212,8 @@ def _notes(asked: Asked) -> list[str]:
         if isinstance(domain, Referenced)
     ]
     private = [name for name in course.domains if name in DOMAINS.table]
-    asked_preset = asked.given.get("preset")
-    known = names_of(config.learner)
-    words = preset_of(config.model, asked_preset).words(config.learner, asked.given, known)
-    lines[:0] = filter(None, [words])
+    preset, known = preset_of(config.model, asked.given.get("preset")), names_of(config.learner)
+    lines[:0] = filter(None, [preset.words(config.learner, asked.given, known)])
     if preset_of(config.model).name == EMBEDDED:
         foreign = [name for name in course.domains if DOMAINS.is_sourced(name)]
         if foreign:
