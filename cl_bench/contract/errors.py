@@ -8,6 +8,7 @@
     │   ├── DamagedError        one of its files was changed after it was written
     │   └── OtherSoftwareError  its run began with software that is not this one
     ├── ModelError        a model folder or name that cannot be used
+    ├── SamplerError      an engine that samples failed, or has not the weights that are trained
     ├── DivergedError     training produced a loss or weights that are not finite
     ├── ReflectionError   no usable rewrite came; it is counted, and the run goes on
     ├── ReplayError       a replayed run asks for a reply that its record does not hold
@@ -76,6 +77,10 @@ class OtherSoftwareError(RunDirectoryError):
 
 class ModelError(ClBenchError):
     """A model or tokenizer cannot be loaded or used by the suite."""
+
+
+class SamplerError(ClBenchError):
+    """An engine that samples failed, or draws from other weights than those that are trained."""
 
 
 class DivergedError(ClBenchError):

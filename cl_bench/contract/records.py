@@ -6,6 +6,7 @@ A record is its table's schema: `cl_bench.store.schema` makes the columns from t
 from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, field, fields
+from math import nan
 from typing import Any, Literal, get_args, get_type_hints
 
 Channel = Literal["slow", "fast"]
@@ -61,9 +62,25 @@ class StepRecord:
     signal: float = column("share", "Share of groups whose rewards differ (advantage not zero).")
     loss: float = column("number", "Policy loss; its value alone means little.")
     grad_norm: float = column("number", "Norm of the gradient before clipping.")
-    entropy: float = column("nats/token", "Mean token entropy of the policy.")
+    entropy: float = column(
+        "nats/token",
+        "Mean token entropy of the policy; NaN where it is not known, as from vLLM.",
+    )
     completion_tokens: float = column("tokens", "Mean length of a rollout.")
     seconds: float = column("seconds", "Wall time of the step.")
+    sampler_ratio: float = column(
+        "number",
+        "Mean, over the tokens trained on, of trainer's probability / sampler's; null where the "
+        "trained model samples itself, so that it is 1.",
+        nan,
+        younger=True,
+    )
+    sampler_ratio_max: float = column(
+        "number", "The greatest of those ratios, before truncation.", nan, younger=True
+    )
+    sampler_ratio_cut: float = column(
+        "share", "Of those tokens, the ones whose ratio `ratio_cap` truncated.", nan, younger=True
+    )
 
 
 @dataclass(frozen=True, slots=True)

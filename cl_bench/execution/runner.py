@@ -47,6 +47,7 @@ from cl_bench.model.environment import settled
 from cl_bench.model.named import resolve
 from cl_bench.model.policy import Policy
 from cl_bench.model.random_states import random_states, restore_random_states, seed_everything
+from cl_bench.model.samplers.vllm import vllm_sampler
 from cl_bench.model.trial import require_saving
 from cl_bench.store.files import read_json, write_json_atomically
 from cl_bench.store.run_directory import RunDirectory
@@ -345,7 +346,12 @@ def _load_policy(config: RunConfig, threads: int, revision: str | None = None) -
     if threads:
         torch.set_num_threads(threads)
     on = _device(config.device)
-    return Policy.load(resolve(config.model), on, config.precision, revision=revision)
+    policy = Policy.load(resolve(config.model), on, config.precision, revision=revision)
+    if config.sampler == "vllm":
+        policy.sampler = vllm_sampler(
+            policy, memory=config.sampler_memory, batch_invariant=config.batch_invariant
+        )
+    return policy
 
 
 def _identity(config: RunConfig, policy: Policy) -> dict[str, Any]:

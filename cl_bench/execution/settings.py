@@ -112,6 +112,22 @@ class RunConfig:
         "matrices in bfloat16 while parameters stay float32.",
         choices=("float32", "bf16"),
     )
+    sampler: str = setting(
+        "transformers",
+        "What samples responses: transformers, the model itself; or vllm, an engine in this "
+        "process that is given the weights after every step (extra `vllm`).",
+        choices=("transformers", "vllm"),
+    )
+    sampler_memory: float = setting(
+        0.3,
+        "Share of a GPU's memory that vLLM takes while it samples; training has it in between.",
+        (0.01, 0.99),
+    )
+    batch_invariant: bool = setting(
+        False,
+        "vLLM's batch-invariant mode (GPU): a response does not depend on the requests beside it, "
+        "for less speed.",
+    )
     keep_stage_models: bool = setting(
         False, "Keep the model of every stage's end, as a Hugging Face folder of the run."
     )
@@ -121,6 +137,11 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         settle(self)
+        if self.batch_invariant and self.sampler != "vllm":
+            raise UsageError(
+                f"batch_invariant is a mode of vLLM, but sampler is {self.sampler!r}: give "
+                "--sampler vllm too, or leave it out."
+            )
         own = LEARNERS.load(self.learner).config
         learning: object = own() if self.learning is _UNSET else self.learning
         if not isinstance(learning, own):

@@ -133,6 +133,14 @@ class Policy:
         """
         yield self._base
 
+    def merged_weights(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield the model's weights under their names in a checkpoint, for engines beside it.
+
+        They are the model's own tensors: not to be changed, and to be read before the next step.
+        """
+        for name, weight in self.model.state_dict().items():
+            yield name, weight.detach()
+
     def autocast(self) -> AbstractContextManager[None]:
         """Return a context in which matrices are multiplied in the run's precision.
 

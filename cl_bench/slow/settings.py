@@ -39,7 +39,10 @@ class RLConfig(SlowConfig):
     """Settings of learners that make RL steps."""
 
     ratio_cap: float = setting(
-        5.0, "CISPO's upper clip of the importance ratio (TRL's `epsilon_high`).", RATES
+        5.0,
+        "CISPO's upper clip of the importance ratio (TRL's `epsilon_high`), which is 1 where the "
+        "trained model samples itself, and trainer / sampler token by token where vLLM does.",
+        RATES,
     )
     loss_average: LossAverage = setting(
         "token",

@@ -5,13 +5,17 @@ with the sample standard deviation over all G rollouts of an exercise, whatever 
 CISPO (arXiv 2506.13585, eq. 4) minimises -sum(sg(min(ratio, cap)) A log p) / tokens of the step;
 with `loss_average = "exercise"` each exercise's sum is divided by its own tokens instead, and the
 mean over the step's exercises is taken (arXiv 2605.12484, eq. 4). Each step learns once from what
-the current weights sampled, so that the ratio is always 1 and the loss that of REINFORCE.
+the current weights sampled, so that the ratio is always 1 and the loss that of REINFORCE, unless an
+engine beside the model samples: its ratio is in the step's record.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+
+import torch
+from torch import Tensor
 
 from cl_bench.contract.learner import Batch, Ledger
 from cl_bench.contract.records import StepRecord
@@ -35,6 +39,7 @@ class SlowWeights(ParameterTrainer):
         self._trainer = MixedPromptTrainer(policy, config)
         super().__init__(policy, self._trainer.adam, config)
         self._ledger, self._group_size = ledger, config.group_size
+        self._ratio_cap = config.ratio_cap
 
     def _step(self, batch: Batch, prompts: Sequence[str]) -> StepRecord:
         start = time.perf_counter()
@@ -64,4 +69,16 @@ class SlowWeights(ParameterTrainer):
             entropy=result.entropy / result.generated_tokens,
             completion_tokens=result.generated_tokens / count,
             seconds=seconds,
+            **self._ratios(result.ratios),
         )
+
+    def _ratios(self, parts: Sequence[Tensor]) -> dict[str, float]:
+        """Return the columns of the importance ratio; none where the model samples itself."""
+        if not parts:
+            return {}
+        ratio = torch.cat(list(parts))
+        return {
+            "sampler_ratio": float(ratio.mean()),
+            "sampler_ratio_max": float(ratio.max()),
+            "sampler_ratio_cut": float((ratio > self._ratio_cap).float().mean()),
+        }

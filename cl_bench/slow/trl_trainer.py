@@ -5,6 +5,11 @@ Advantages, the CISPO loss and the training loop are TRL's. Changed are:
 - the prompts: rollout n of a run (without `mixed_groups`: the group of exercise n) reads
   `prompts[n % K]`; rewards are normalised over the exercise's whole group, whatever its prompts;
 - sampling: responses come from the policy's sampler, one request a row;
+- importance ratio: 1 where the trained model samples itself. An engine beside it samples from
+  weights that are rounded or computed otherwise: its log-probabilities are CISPO's old ones then,
+  so that each token's ratio, truncated above at `ratio_cap`, weighs its loss (arXiv 2506.13585,
+  eq. 4), and the untruncated one its KL penalty. TRL's own correction for vLLM would by default
+  mask whole responses by the sum of their log-ratios;
 - passes: rows go through the loss in short passes sorted by prompt, each padded only to its own
   longest row, and rows with advantage 0 not at all. Both leave the gradient as it was, because the
   loss is a sum over rows divided by the step's tokens;
@@ -47,6 +52,9 @@ from cl_bench.slow.settings import RLConfig
 _ROWS_PER_PASS = 32
 """Rows that go through the loss at once, where memory allows."""
 
+_SAMPLER, _OLD = "sampling_per_token_logps", "old_per_token_logps"
+"""TRL's names of the sampler's log-probabilities, and of those that its ratio is taken to."""
+
 _BASE = cast(PreTrainedModel, object())
 """Stands where TRL expects a reference model; the base itself is reached through the policy."""
 
@@ -65,6 +73,8 @@ class StepResult:
     """Summed over the generated tokens, in nats."""
     loss: float = math.nan
     grad_norm: float = math.nan
+    ratios: list[Tensor] = field(default_factory=list)
+    """Of each pass with a sampler beside the model: trainer / sampler of every token."""
 
 
 class MixedPromptTrainer(GRPOTrainer):
@@ -82,6 +92,7 @@ class MixedPromptTrainer(GRPOTrainer):
         self._policy, self._config = policy, config
         self._result = StepResult()
         self._rollouts: list[Rollout] = []
+        self._log_probs = torch.empty(0)
         self._prompts: Sequence[str] = ()
         self._before = 0
         self._number = 0
@@ -157,6 +168,8 @@ class MixedPromptTrainer(GRPOTrainer):
             for row, system in zip(inputs, systems, strict=True)
         ]
         outputs: Rows = super()._generate_and_score_completions(prompted)
+        if _SAMPLER in outputs:
+            outputs[_OLD] = outputs.pop(_SAMPLER)
         if self._config.loss_average == "exercise":
             # TRL multiplies every token's loss by this mask, and by nothing else.
             outputs["tool_mask"] = _weights(outputs["completion_mask"], self._config.group_size)
@@ -164,8 +177,8 @@ class MixedPromptTrainer(GRPOTrainer):
 
     def _generate_single_turn(
         self, prompt_ids: list[list[int]], *_: Any, **__: Any
-    ) -> tuple[list[list[int]], None]:
-        """Return the sampled tokens; the sampler's log-probabilities are left to the loss's own."""
+    ) -> tuple[list[list[int]], list[list[float]] | None]:
+        """Return the sampled tokens, and their log-probabilities if they are not the loss's own."""
         with finite_sampling(self._number, self._config.learning_rate):
             rollouts = self._policy.continue_tokens(
                 prompt_ids,
@@ -178,7 +191,9 @@ class MixedPromptTrainer(GRPOTrainer):
             entropy=sum(rollout.entropy for rollout in rollouts),
         )
         self._rollouts = rollouts
-        return [list(rollout.completion_ids) for rollout in rollouts], None
+        log_probs = [list(rollout.log_probs) for rollout in rollouts]
+        own = self._policy.sampler.own_model
+        return [list(rollout.completion_ids) for rollout in rollouts], None if own else log_probs
 
     def _judge(self, exercise: Sequence[Exercise], **_: object) -> list[float | None]:
         """TRL's reward function. TRL gives it the column `exercise` under its name."""
@@ -220,6 +235,9 @@ class MixedPromptTrainer(GRPOTrainer):
             loss: Tensor = super()._compute_loss(model, rows)  # type: ignore[no-untyped-call]
         finally:
             del vars(self._policy.model)["forward"]
+        if _OLD in rows:
+            ratio = (self._log_probs - rows[_OLD]).exp()
+            self._result.ratios.append(ratio[rows["completion_mask"].bool()])
         return loss
 
     def _get_per_token_logps_and_entropies(
@@ -238,9 +256,12 @@ class MixedPromptTrainer(GRPOTrainer):
         rows = (model, input_ids, attention_mask, logits_to_keep)
         numbers = len(input_ids) * logits_to_keep * model.config.get_text_config().vocab_size
         if numbers > MOST_LOGITS or self.aux_loss_enabled:
-            return super()._get_per_token_logps_and_entropies(*rows, **rest)
-        with self._policy.autocast():
-            return (*response_log_probs(*rows, self._config.temperature), None)
+            found = super()._get_per_token_logps_and_entropies(*rows, **rest)
+        else:
+            with self._policy.autocast():
+                found = (*response_log_probs(*rows, self._config.temperature), None)
+        self._log_probs = found[0].detach()
+        return found
 
 
 class _FiniteGradient(TrainerCallback):

@@ -7,12 +7,13 @@ reflection by the base and evaluator all use the one that is set as `Policy.samp
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel
 
 
@@ -29,7 +30,7 @@ class Sampled:
     log_probs: list[float] = field(default_factory=list)
     """One for each token."""
     entropy: float = 0.0
-    """Summed over the tokens."""
+    """Summed over the tokens; NaN from an engine that does not tell it."""
     ended: bool = False
     """Whether an end token was reached."""
 
@@ -60,12 +61,24 @@ class SamplingPolicy(Protocol):
         """Return the context to sample in, which sets the run's precision."""
         ...
 
+    @property
+    def precision(self) -> str:
+        """`float32` or `bf16`."""
+        ...
+
+    def merged_weights(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield the policy's weights under their names in a checkpoint, for other engines."""
+        ...
+
 
 class Sampler(Protocol):
     """Draws responses from a policy: from its current weights, or from its frozen base."""
 
     engine: str
-    """The sampler's name in manifests: runs of different engines are not compared."""
+    """Its name, with version and mode, in manifests: runs of different engines are not compared."""
+    own_model: bool
+    """Whether the model that is trained draws itself: its log-probabilities are the trainer's then,
+    and no step has to correct for a difference."""
 
     def sample(
         self,
@@ -79,9 +92,10 @@ class Sampler(Protocol):
 
         Each row is a request of its own: the distribution of its response depends on its prompt
         alone, not on the other rows of the call. The distribution is not truncated (no top-k or
-        top-p); temperature 0 is greedy. Draws come from torch's global generator, so that the same
-        state gives the same responses. The caller has checked that prompt and response fit into
-        the context. Raises `DivergedError` if a distribution is not finite.
+        top-p); temperature 0 is greedy. Draws, or the seeds of an engine's own draws, come from
+        torch's global generator, so that the same state gives the same responses. The caller has
+        checked that prompt and response fit into the context. Raises `DivergedError` if a
+        distribution is not finite, and `SamplerError` if an engine fails or has other weights.
         """
         ...
 

@@ -36,6 +36,7 @@ class TransformersSampler:
     """Continues rows with the policy's model itself, whose weights are always the current ones."""
 
     engine = "transformers"
+    own_model = True
 
     def __init__(self, policy: SamplingPolicy) -> None:
         self._policy = policy
@@ -55,7 +56,7 @@ class TransformersSampler:
         longest = max(map(len, prompts), default=0) + max_new_tokens
         found: dict[int, Sampled] = {}
         weights = policy.base() if from_base else nullcontext(policy.model)
-        with weights as model, _evaluating(model), policy.autocast():
+        with weights as model, evaluating(model), policy.autocast():
             rows = sampling_rows(model, longest, _ROWS)
             for chunk in (order[first : first + rows] for first in range(0, len(order), rows)):
                 sampled = respond(
@@ -74,7 +75,8 @@ class TransformersSampler:
 
 
 @contextmanager
-def _evaluating(model: PreTrainedModel) -> Iterator[None]:
+def evaluating(model: PreTrainedModel) -> Iterator[None]:
+    """Have the model in evaluation mode within this context."""
     training = model.training
     model.train(False)
     try:

@@ -122,7 +122,7 @@ class CountingSampler:
 
     def __init__(self, sampler: Sampler, meter: Meter) -> None:
         self._sampler, self._meter = sampler, meter
-        self.engine = sampler.engine
+        self.engine, self.own_model = sampler.engine, sampler.own_model
 
     def sample(self, prompts: Sequence[Sequence[int]], **options: Any) -> list[Sampled]:
         """The sampler's responses."""

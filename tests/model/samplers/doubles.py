@@ -15,6 +15,7 @@ class Recorded:
 
     sampler: Sampler
     engine: str = field(default="recorded", kw_only=True)
+    own_model: bool = field(default=True, kw_only=True)
     prompts: list[tuple[int, ...]] = field(default_factory=list)
     completions: list[tuple[int, ...]] = field(default_factory=list)
 
@@ -45,6 +46,7 @@ class Scripted:
     changes: int = 0
     """How often it was told of new weights."""
     engine: str = field(default="scripted", kw_only=True)
+    own_model: bool = field(default=True, kw_only=True)
 
     def sample(
         self,
