@@ -78,7 +78,7 @@ def test_each_token_weighs_by_its_ratio_up_to_the_cap(
     assert record.sampler_ratio_cut == pytest.approx(every.count(3.0) / len(every))
 
 
-def test_a_model_that_samples_itself_has_no_ratio(policy: Policy, seen: Recorded) -> None:
+def test_a_model_that_samples_itself_has_no_ratio(policy: Policy) -> None:
     (record,) = SlowWeights(policy, CONFIG, Ledger()).steps([[scripted("e", [1, 0, 1, 0])]], [ONE])
     assert math.isnan(record.sampler_ratio)
     assert math.isnan(record.sampler_ratio_max)

@@ -160,9 +160,10 @@ def test_a_killed_engine_is_told_and_its_run_goes_on_as_if_nothing_had_been(
             raise EngineDeadError
         return real(self, *arguments, **options)
 
-    with monkeypatch.context() as patch, pytest.raises(SamplerError, match="EngineDeadError"):
+    with monkeypatch.context() as patch:
         patch.setattr(LLM, "generate", dies)
-        cl_bench.run("math-to-code", "rl", model=str(llama), out=tmp_path / "cut", **SMALL)
+        with pytest.raises(SamplerError, match="EngineDeadError"):
+            cl_bench.run("math-to-code", "rl", model=str(llama), out=tmp_path / "cut", **SMALL)
     failed = RunDirectory.open(tmp_path / "cut")
     assert failed.manifest["status"] == "failed"
     assert 0 < len(failed.table("steps")) < 4
