@@ -154,9 +154,19 @@ def _plain(declared: Any, where: str) -> type:
 
 RESERVED = frozenset(
     {
-        *("name", "stream", "steps", "setting", "retention", "config", "out", "progress", "track"),
-        *("record", "replay", "learner", "model", "preset", "feedback", "announced", "eval_every"),
-        *("threads", "device", "precision", "keep_stage_models", "items", "samples"),
+        *(
+            "name",
+            "stream",
+            "steps",
+            "rollouts",
+            "setting",
+            "retention",
+            "config",
+            "out",
+            "progress",
+        ),
+        *("track", "record", "replay", "learner", "model", "preset", "feedback", "announced"),
+        *("eval_every", "threads", "device", "precision", "keep_stage_models", "items", "samples"),
         *("retention_items", "kl_items", "transcripts", "probes", "greedy", "validation_items"),
         "learner_options",
     }
