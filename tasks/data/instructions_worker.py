@@ -20,8 +20,8 @@ def main() -> None:
 
 def _warm() -> None:
     """Import the checkers, without what they fetch when they are imported."""
-    import langdetect  # type: ignore[import-not-found]
-    import nltk  # type: ignore[import-not-found]
+    import langdetect
+    import nltk
 
     nltk.download = lambda *_, **__: False
     langdetect.DetectorFactory.seed = 0
