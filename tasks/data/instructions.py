@@ -16,6 +16,7 @@ from functools import cache, lru_cache
 from importlib.util import find_spec
 from typing import Any
 
+from cl_bench.contract.answers import CUT_OFF
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.task import FeedbackLevel, Verdict, content_hash
 from cl_bench.contract.text import one_line
@@ -62,7 +63,10 @@ class Instructions:
             return Verdict(1.0, "Correct.", None)
         if level == "none":
             return Verdict(0.0, "Wrong.", None)
-        return Verdict(0.0, f"The response did not do this: {' '.join(broken)}", None)
+        said = f"The response did not do this: {' '.join(broken)}"
+        if level == "answer":
+            return Verdict(0.0, said, None)
+        return Verdict(0.0, said, None, None, "wrong", CUT_OFF)
 
 
 def instructions(items: Sequence[DataItem]) -> Instructions:
@@ -72,8 +76,15 @@ def instructions(items: Sequence[DataItem]) -> Instructions:
             f"Instructions are checked by lm-evaluation-harness, and {missing[0]!r} is not "
             "installed: `pip install 'cl-bench[lm-eval]'`."
         )
+    try:
+        has_punkt = _asked("[]", "").get("punkt")
+    except DeadError as error:
+        raise UsageError(
+            "The checkers of instructions, those of lm-evaluation-harness, do not start. Type: "
+            "python -c 'import lm_eval.tasks.ifeval.utils'"
+        ) from error
     counted = next((name for name in _PUNKT for item in items if name in item.answer), "")
-    if counted and not _asked("[]", "").get("punkt"):
+    if counted and not has_punkt:
         raise UsageError(
             f"The instruction {counted} is checked with data of NLTK's, punkt_tab, which is not "
             "there. Type, where there is a connection: python -m nltk.downloader punkt_tab; or "

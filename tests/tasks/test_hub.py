@@ -62,8 +62,8 @@ FIRST = {
     "countdown": ("numbers [5, 3, 4], write an expression that comes to 12", "((5 + 3) + 4)",
                   ["answer: 3 + 4 + 5", r"\boxed{4*3}", "<answer>5+4+3 = 12</answer>"],
                   ["12", "3*4*5/5+0", "6 + 6", "4 + 4 + 4"]),
-    "ifeval": ("about pond 7 ", "Include keywords ['heron'] in the response. Wrap your entire "
-               "response with double quotation marks. Answer with less than 20 words.",
+    "ifeval": ("about pond 7 ", ("Include keywords ['heron'] in the response. Wrap your entire "
+               "response with double quotation marks. Answer with less than 20 words."),
                ['"A heron stands."', '  "Heron, herons!"\n'],
                ["A heron stands.", '"A duck swims."', '"heron' + " heron" * 20 + '"']),
 }  # fmt: skip
