@@ -157,6 +157,7 @@ RESERVED = frozenset(
         *("name", "stream", "steps", "setting", "retention", "config", "out", "progress", "track"),
         *("record", "replay", "learner", "model", "preset", "feedback", "announced", "eval_every"),
         *("threads", "device", "precision", "keep_stage_models", "items", "samples"),
+        *("peft", "lora_rank", "lora_alpha", "lora_targets"),
         *("retention_items", "kl_items", "transcripts", "probes", "greedy", "validation_items"),
         "learner_options",
     }
