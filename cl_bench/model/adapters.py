@@ -8,6 +8,7 @@ are those of arXiv 2106.09685: W x + (alpha / rank) B A x, with B = 0 at the sta
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -215,7 +216,9 @@ def merge_folder(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
     try:
         config: Any = LoraConfig.from_pretrained(str(folder))
         config.inference_mode = True
-        wrapped: Any = PeftModel(model, config)
+        with warnings.catch_warnings():  # of PEFT's use of transformers; goes when it caught up
+            warnings.simplefilter("ignore", FutureWarning)
+            wrapped: Any = PeftModel(model, config)
         result: Any = set_peft_model_state_dict(wrapped, load_file(folder / ADAPTER_WEIGHTS))
     except (ValueError, RuntimeError, TypeError, KeyError) as error:
         raise _foreign(folder, saved, one_line(str(error), _REASON)) from error

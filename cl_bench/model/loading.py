@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 _ALLOWED = (
     f"Give {', '.join(f'`{name}`' for name in MODELS)}, a folder with config.json, "
-    "model.safetensors and tokenizer.json, a LoRA adapter's folder, a GGUF file, or a hub name such "
-    "as `owner/model`."
+    "model.safetensors and tokenizer.json, a LoRA adapter's folder, a GGUF file, or a hub name "
+    "such as `owner/model`."
 )
 _HUB_NAME = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?", re.ASCII)
 _VOCABULARIES = ("tokenizer.json", "vocab*", "*.model", "*.tiktoken", "*.spm")

@@ -103,7 +103,7 @@ def test_a_saved_model_has_the_adapter_added_in(policy: Policy, tmp_path: Path) 
 @pytest.mark.parametrize("learner", ["rl", "fst", "fst-distill", "prompt"])
 def test_learners_train_the_adapter_alone(tiny_model: Path, tmp_path: Path, learner: str) -> None:
     options = fitting(learner, SMALL)
-    run = cl_bench.run(learner=learner, model=str(tiny_model), out=tmp_path / "run", **options)
+    run = cl_bench.run(model=str(tiny_model), out=tmp_path / "run", **options)
     assert run.status == "done"
     kl = run.table("evaluations")
     assert (kl[kl["step"] == 0]["kl_policy_base"] == 0).all()
@@ -114,7 +114,7 @@ def test_learners_train_the_adapter_alone(tiny_model: Path, tmp_path: Path, lear
 def test_a_resumed_run_is_the_uninterrupted_one(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = SMALL | {"model": str(tiny_model), "learner": "rl-kl"}
+    options = SMALL | {"model": str(tiny_model)}
     options = fitting("rl-kl", options) | {"keep_stage_models": True, "kl_beta": 0.01}
     whole = cl_bench.run(out=tmp_path / "whole", **options)
     commit = RunDirectory.commit
@@ -137,6 +137,10 @@ def test_a_resumed_run_is_the_uninterrupted_one(
     assert one == other
 
 
+# PEFT 0.21 asks transformers 5.24 by an old name.
+old_name = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+
+
 @pytest.fixture
 def adapter(tiny_model: Path, tmp_path: Path) -> Path:
     """An adapter's folder, as PEFT writes it."""
@@ -148,10 +152,11 @@ def adapter(tiny_model: Path, tmp_path: Path) -> Path:
         for weight in model.parameters():
             if weight.requires_grad:
                 weight.add_(torch.randn_like(weight))
-    model.save_pretrained(tmp_path / "adapter")
+    model.save_pretrained(str(tmp_path / "adapter"))
     return tmp_path / "adapter"
 
 
+@old_name
 @pytest.mark.parametrize("how", ["none", "lora"])
 def test_a_run_goes_on_from_a_users_adapter(
     adapter: Path, tiny_model: Path, tmp_path: Path, how: str
@@ -169,11 +174,12 @@ def test_a_run_goes_on_from_a_users_adapter(
     }
     options = {name: of for name, of in SMALL.items() if name not in ("peft", "lora_rank")}
     options = fitting("rl", options) | {"peft": how}
-    run = cl_bench.run(model=str(adapter), learner="rl", out=tmp_path / "run", **options)
+    run = cl_bench.run(model=str(adapter), out=tmp_path / "run", **options)
     assert run.status == "done"
     assert run.manifest["model_files"] == files
 
 
+@old_name
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
@@ -192,6 +198,7 @@ def test_what_is_wrong_with_an_adapters_folder_is_said(
         Policy.load(str(adapter))
 
 
+@old_name
 def test_an_adapter_without_weights_or_in_a_circle_is_refused(adapter: Path) -> None:
     file = adapter / "adapter_config.json"
     whole = json.loads(file.read_text())
