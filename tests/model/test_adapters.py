@@ -16,8 +16,12 @@ from cl_bench.analysis.differences import differences
 from cl_bench.api import resume
 from cl_bench.contract.errors import ModelError, UsageError
 from cl_bench.contract.prompts import chat
+from cl_bench.export.exporting import export
 from cl_bench.model.adapters import Lora, adapter_weights
+from cl_bench.model.named import resolve
 from cl_bench.model.policy import Policy
+from cl_bench.plasticity.origins import origins
+from cl_bench.plasticity.probe import options_of
 from cl_bench.store.run_directory import RunDirectory
 from tests.options import fitting
 
@@ -34,7 +38,7 @@ SMALL: dict[str, Any] = {
     "items": 2,
     "samples": 1,
     "retention_items": 0,
-    "max_new_tokens": 12,
+    "max_new_tokens": 30,
     "probes": False,
     "learning_rate": 1e-2,
     "peft": "lora",
@@ -101,21 +105,48 @@ def test_a_saved_model_has_the_adapter_added_in(policy: Policy, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("learner", ["rl", "fst", "fst-distill", "prompt"])
-def test_learners_train_the_adapter_alone(tiny_model: Path, tmp_path: Path, learner: str) -> None:
+def test_learners_train_the_adapter_alone(tmp_path: Path, learner: str) -> None:
     options = fitting(learner, SMALL)
-    run = cl_bench.run(model=str(tiny_model), out=tmp_path / "run", **options)
+    run = cl_bench.run(out=tmp_path / "run", **options)
     assert run.status == "done"
     kl = run.table("evaluations")
     assert (kl[kl["step"] == 0]["kl_policy_base"] == 0).all()
     kept = [*(tmp_path / "run" / "checkpoint").glob("*/model.safetensors")]
-    assert all(file.stat().st_size < (tiny_model / file.name).stat().st_size for file in kept)
+    assert all(file.stat().st_size < 1_000_000 for file in kept)
+    if learner == "rl":
+        assert (kl[kl["step"] == 2]["kl_policy_base"] > 0).all()
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+def test_exports_merged_and_as_an_adapter_are_the_same_model(tmp_path: Path) -> None:
+    options = fitting("rl", SMALL)
+    run = cl_bench.run(out=tmp_path / "run", keep_stage_models=True, **options)
+    for name, alone in (("merged", False), ("adapter", True)):
+        export(run.path, tmp_path / name, adapter=alone)
+    assert not (tmp_path / "adapter" / "model.safetensors").exists()
+    folders = (run.path / "models" / "stage-1", tmp_path / "merged", tmp_path / "adapter")
+    kept, merged, alone_ = (Policy.load(str(f)).model.state_dict() for f in folders)
+    base = Policy.load(resolve("embedded")).model.state_dict()
+    assert any(not torch.equal(base[name], kept[name]) for name in kept)
+    for name, weight in kept.items():
+        assert torch.equal(merged[name], weight)
+        torch.testing.assert_close(alone_[name], weight, rtol=0, atol=1e-6)
+    (found,) = origins([run.path], tmp_path / "models")
+    assert options_of(found.config)["peft"] == "lora"
+    with pytest.raises(UsageError, match="Leave out --adapter"):
+        export(other_run(tmp_path), tmp_path / "no", adapter=True)
+
+
+def other_run(tmp_path: Path) -> Path:
+    """A run without an adapter."""
+    options = {name: of for name, of in SMALL.items() if name not in ("peft", "lora_rank")}
+    return cl_bench.run(out=tmp_path / "full", **fitting("rl", options)).path
 
 
 def test_a_resumed_run_is_the_uninterrupted_one(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = SMALL | {"model": str(tiny_model)}
-    options = fitting("rl-kl", options) | {"keep_stage_models": True, "kl_beta": 0.01}
+    options = fitting("rl-kl", SMALL) | {"keep_stage_models": True, "kl_beta": 0.01}
     whole = cl_bench.run(out=tmp_path / "whole", **options)
     commit = RunDirectory.commit
 
