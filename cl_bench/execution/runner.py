@@ -345,7 +345,9 @@ def _load_policy(config: RunConfig, threads: int, revision: str | None = None) -
     if threads:
         torch.set_num_threads(threads)
     on = _device(config.device)
-    return Policy.load(resolve(config.model), on, config.precision, revision=revision)
+    return Policy.load(
+        resolve(config.model), on, config.precision, revision=revision, lora=config.lora
+    )
 
 
 def _identity(config: RunConfig, policy: Policy) -> dict[str, Any]:
