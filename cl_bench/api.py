@@ -84,6 +84,7 @@ def run(  # noqa: PLR0913 - the options that nearly every call has, by name
     seed: int | None = None,
     model: str | None = None,
     steps: int | None = None,
+    rollouts: int | None = None,
     setting: str | None = None,
     retention: str | None = None,
     config: str | Path | None = None,
@@ -96,10 +97,11 @@ def run(  # noqa: PLR0913 - the options that nearly every call has, by name
 ) -> Run:
     """Run `learner` on `stream` and return the finished run.
 
-    `steps` and `setting` replace those of every stage, `retention` the domains evaluated outside
-    the stream (`"gym/gcd,lm_eval:ifeval"`; `"none"`). `options` are any settings of the run, its
-    evaluation or the learner (`eval_every=60`, `items=128`, `population=8`, …: docs/settings.md);
-    one of them may be `learner_options`, a mapping of options that have to be the learner's.
+    `steps` (or training `rollouts`, in steps of any size) and `setting` replace those of every
+    stage, `retention` the domains evaluated outside the stream (`"gym/gcd,lm_eval:ifeval"`;
+    `"none"`). `options` are any settings of the run, its evaluation or the learner
+    (`eval_every=60`, `items=128`, `population=8`, …: docs/settings.md); one of them may be
+    `learner_options`, a mapping of options that have to be the learner's.
     What is not given comes from the file `config`, then from the preset asked for, then from the
     model's, and else is the default. `record` is the file to record calls to a reflection LM in (by
     default the run's own reflections.jsonl), `replay` the file or run directory to answer them
@@ -108,7 +110,7 @@ def run(  # noqa: PLR0913 - the options that nearly every call has, by name
     Raises `UsageError` for unknown names and settings, `RunDirectoryError` if `out` exists.
     """
     own = {"stream": stream, "learner": learner, "seed": seed, "model": model, "steps": steps}
-    own |= {"setting": setting, "retention": retention}
+    own |= {"rollouts": rollouts, "setting": setting, "retention": retention}
     given: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
     asked = resolve(config, **given, **options)
     return start(asked, out=out, progress=progress, track=track, record=record, replay=replay)
@@ -166,7 +168,8 @@ def resolve(
     parts = {name: given[name] for name in OF_A_STREAM if name in given}
     known = {name: value for name, value in given.items() if name not in ("stream", *parts)}
     resolved = configure(**known)
-    course = named_stream(a_text("stream", given.get("stream", DEFAULT_STREAM)), **parts)
+    name = a_text("stream", given.get("stream", DEFAULT_STREAM))
+    course = named_stream(name, **parts, step_rollouts=resolved.learning.step_rollouts)
     return Asked(course, resolved, given)
 
 

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cl_bench.contract.stream import DEFAULT_STEPS, Stage, Stream
+from cl_bench.contract.stream import STEP_ROLLOUTS, Stage, Stream
 from cl_bench.contract.stream_file import read_stream
+
+
+def _stage(domain: str, steps: int = 80) -> Stage:
+    """Return a stage of as many rollouts as `steps` of the default size have."""
+    return Stage(domain, steps, rollouts=steps * STEP_ROLLOUTS)
+
 
 MATH_TO_CODE = Stream(
     "math-to-code",
-    (Stage("math", DEFAULT_STEPS), Stage("code", DEFAULT_STEPS)),
+    tuple(_stage(domain) for domain in ("math", "code")),
 )
 
 PAPER = Stream(
     "paper",
-    (Stage("facts", 200), Stage("code", 200), Stage("physics", 200)),
+    tuple(_stage(domain, 200) for domain in ("facts", "code", "physics")),
 )
 
 ALL = Stream(
     "all",
-    tuple(
-        Stage(domain, DEFAULT_STEPS)
-        for domain in ("math", "code", "facts", "physics", "star-graph")
-    ),
+    tuple(_stage(domain) for domain in ("math", "code", "facts", "physics", "star-graph")),
 )
 
 

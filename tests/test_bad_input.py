@@ -62,7 +62,7 @@ MODELS = {
     "a masked language model": "masked",
     "an encoder-decoder": "encoder-decoder",
     "a model of images": "images",
-    "a LoRA adapter": "adapter",
+    "a LoRA adapter without its base model": "adapter",
     "a folder of several GGUF files": "gguf",
     "a damaged GGUF file": "gguf/damaged.gguf",
     "a GGUF file of another kind of model": "gguf/other.gguf",

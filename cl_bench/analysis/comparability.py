@@ -17,6 +17,7 @@ _STAGE = {"domain": "domain", "domain_version": "domain version", "setting": "se
 _CONDITIONS = {"feedback": "feedback", "announced": "announced boundaries"}
 _SEED = "seed prompt"
 _DATE = "date in the prompts"
+_ADAPTER = "adapter"
 _SAMPLER = {
     "temperature": "temperature",
     "max_new_tokens": "longest response in tokens",
@@ -50,8 +51,8 @@ class Key:
     """Domain, version of the domain and setting of every stage. How many steps it takes is the
     learner's affair: what it may spend in it is the budget."""
     conditions: Facts
-    """Level of feedback, announced boundaries, seed prompt, precision, and the date that a chat
-    template is told which asks for it."""
+    """Level of feedback, announced boundaries, seed prompt, precision, the adapter if one is
+    trained, and the date that a chat template is told which asks for it."""
     sampler: Facts
     """How test problems are asked: by which engine, temperature, longest response, problems,
     samples, how often, and of which domains outside the stream."""
@@ -134,6 +135,7 @@ def key_of(manifest: Mapping[str, Any]) -> Key:
             *((words, config[name]) for name, words in _CONDITIONS.items()),
             (_SEED, learning["seed_prompt"]),
             ("precision", config["precision"]),
+            *(((_ADAPTER, adapter),) if (adapter := _adapter_of(config)) else ()),
             *(((_DATE, date),) if (date := manifest.get("prompt_date")) else ()),
         ),
         sampler=(
@@ -220,6 +222,14 @@ def _stage(stage: Facts) -> str:
 def _facts(mine: Facts, theirs: Facts, where: str = "") -> list[tuple[str, object, object]]:
     one, other = dict(mine), dict(theirs)
     return [(f"{name}{where}", one.get(name), other.get(name)) for name in one | other]
+
+
+def _adapter_of(config: Mapping[str, Any]) -> str:
+    """The adapter that was trained, in words; empty where all parameters were."""
+    if config.get("peft", "none") == "none":
+        return ""
+    size = f"rank {config['lora_rank']}, alpha {config['lora_alpha']:g}"
+    return f"{config['peft']} ({size}, {config['lora_targets']})"
 
 
 def _model_of(manifest: Mapping[str, Any]) -> str:

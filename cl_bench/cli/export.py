@@ -21,13 +21,19 @@ def export(
         str | None, Option(help="Repository on the Hugging Face hub to upload it to.")
     ] = None,
     private: Annotated[bool, Option("--private", help="Make that repository private.")] = False,
+    adapter: Annotated[
+        bool, Option("--adapter", help="Of a run with --peft lora, the adapter alone, not merged.")
+    ] = False,
 ) -> None:
     """A run's model as a Hugging Face folder, with its prompts and a model card."""
     from cl_bench.export import exporting
 
-    done = exporting.export(run, out, stage=stage, push_to_hub=push_to_hub, private=private)
+    done = exporting.export(
+        run, out, stage=stage, push_to_hub=push_to_hub, private=private, adapter=adapter
+    )
+    what = "adapter" if adapter else "model"
     echo(
-        f"The model after stage {done.stage}, prompts.json and README.md: "
+        f"The {what} after stage {done.stage}, prompts.json and README.md: "
         f"{printable(str(done.folder))}"
     )
     if done.url is not None:

@@ -32,6 +32,9 @@ def run(
         str, Option(help="A stream, a-to-b over domains (math, gym/gcd, my.jsonl), or FILE.toml.")
     ] = "math-to-code",
     steps: Annotated[int | None, Option(help="Training steps per stage.")] = None,
+    rollouts: Annotated[
+        int | None, Option(help="Training rollouts per stage, in place of steps.")
+    ] = None,
     setting: Annotated[str | None, Option(help="easy, default or hard.")] = None,
     retention: Annotated[
         str | None,
@@ -75,8 +78,8 @@ def run(
     """
     from cl_bench import api
 
-    of_the_stream = {"stream": stream, "steps": steps, "setting": setting, "retention": retention}
-    options = given_in(context, {**given, **of_the_stream})
+    parts = {"steps": steps, "rollouts": rollouts, "setting": setting, "retention": retention}
+    options = given_in(context, {**given, "stream": stream, **parts})
     with Errors(debug):
         if resume is None:
             if boundaries not in BOUNDARIES:

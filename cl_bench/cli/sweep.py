@@ -38,10 +38,6 @@ def sweep(
         list[str] | None,
         Option("--set", help="Option of every run, as in learning_rate=3e-4; repeatable."),
     ] = None,
-    calibrated: Annotated[
-        bool,
-        Option("--calibrated", help="Each learner's calibrated settings, at the same samples."),
-    ] = False,
     jobs: Jobs = None,
     runs: Annotated[Path, Option(help="Directory for the runs.")] = Path("results/sweep"),
     quiet: Quiet = False,
@@ -59,10 +55,6 @@ def sweep(
         model=given["model"],
         options=assigned("--set", options),
     )
-    if calibrated:
-        from cl_bench.claims.settings import calibrated as with_settings
-
-        cells = with_settings(cells)
     outcomes = make_missing(cells, runs, jobs=how_many(jobs), say=teller(quiet))
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     folder = printable(str(runs))

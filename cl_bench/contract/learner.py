@@ -70,6 +70,11 @@ class LearnerConfig:
         settle(self)
 
     @property
+    def step_rollouts(self) -> int:
+        """Number of rollouts that one step counts for."""
+        return self.problems_per_step * self.group_size
+
+    @property
     def exercises_ahead(self) -> int:
         """Number of exercises that the learner wants to see, those of the present step included."""
         return 0

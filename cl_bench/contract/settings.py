@@ -154,9 +154,10 @@ def _plain(declared: Any, where: str) -> type:
 
 RESERVED = frozenset(
     {
-        *("name", "stream", "steps", "setting", "retention", "config", "out", "progress", "track"),
-        *("record", "replay", "learner", "model", "preset", "feedback", "announced", "eval_every"),
-        *("threads", "device", "precision", "keep_stage_models", "items", "samples"),
+        *("name", "stream", "steps", "rollouts", "setting", "retention", "config", "out"),
+        *("progress", "track", "record", "replay", "learner", "model", "preset", "feedback"),
+        *("announced", "eval_every", "threads", "device", "precision", "keep_stage_models"),
+        *("peft", "lora_rank", "lora_alpha", "lora_targets", "items", "samples"),
         *("sampler", "sampler_memory", "batch_invariant"),
         *("retention_items", "kl_items", "transcripts", "probes", "greedy", "validation_items"),
         "learner_options",

@@ -7,7 +7,8 @@ the runner and the tables; only a stream with announced boundaries tells of them
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any
 
 from cl_bench.contract.benchmark import Benchmark
@@ -16,7 +17,10 @@ from cl_bench.contract.learner import Batch, Exercise, Find
 from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.task import Domain, FeedbackLevel, Problem, Referenced, Task
 
-DEFAULT_STEPS = 80
+STEP_ROLLOUTS = 64
+"""Rollouts of a training step of the default size: 8 for each of 8 problems."""
+DEFAULT_ROLLOUTS = 80 * STEP_ROLLOUTS
+"""Training rollouts of a stage whose length nothing says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,15 @@ class Stage:
     """The domain's difficulty: easy, default or hard."""
     source: str = ""
     """The text that the registry finds the domain by, if it is not the name: a file's path."""
+    rollouts: int = 0
+    """The training rollouts that the stage is made for: `sized` counts its steps anew. 0 leaves the
+    steps as they are."""
+
+    def sized(self, step_rollouts: int) -> Stage:
+        """Return the stage in as few steps of that many rollouts as have all of its own."""
+        if not self.rollouts:
+            return self
+        return replace(self, steps=ceil(self.rollouts / step_rollouts), rollouts=0)
 
     @property
     def reference(self) -> str:
@@ -42,11 +55,18 @@ class Stage:
         return DOMAINS.load(self.reference)
 
     @classmethod
-    def on(cls, found: str, steps: int, setting: str = "default") -> Stage:
-        """Return a stage on the domain that the registry finds by `found`."""
+    def on(
+        cls, found: str, steps: int = 0, setting: str = "default", *, rollouts: int = 0
+    ) -> Stage:
+        """Return a stage on the domain that the registry finds by `found`.
+
+        Its length is that many steps, or that many rollouts in steps of the default size.
+        """
         domain = DOMAINS.load(found)
         source = domain.reference if isinstance(domain, Referenced) else found
-        return cls(domain.name, steps, setting, "" if source == domain.name else source)
+        source = "" if source == domain.name else source
+        steps = ceil(rollouts / STEP_ROLLOUTS) if rollouts else steps
+        return cls(domain.name, steps, setting, source, rollouts)
 
 
 @dataclass(frozen=True, slots=True)

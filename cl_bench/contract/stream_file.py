@@ -5,7 +5,7 @@ retention = ["gym/leg_counting"]
 
 [[stage]]
 domain = "gym/gcd"              # or a name of `cl-bench list`, or a data file's path
-steps = 40
+steps = 40                      # or rollouts = 2560, at any number of rollouts in a step
 setting = "easy"
 options = { max_value = 20 }
 """
@@ -21,7 +21,7 @@ from urllib.parse import quote
 from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.stream import (
-    DEFAULT_STEPS,
+    DEFAULT_ROLLOUTS,
     Stage,
     Stream,
     require_outside,
@@ -31,7 +31,7 @@ from cl_bench.contract.text import one_line, printable
 from cl_bench.contract.validation import COUNTS, a_text, whole_number
 
 _KEYS = ("name", "version", "retention", "stage")
-_STAGE_KEYS = ("domain", "steps", "setting", "options")
+_STAGE_KEYS = ("domain", "steps", "rollouts", "setting", "options")
 _EXAMPLE = '[[stage]]\\ndomain = "gym/gcd"\\nsteps = 40'
 _MOST_STAGES = 1_000
 
@@ -86,9 +86,20 @@ def _stage(path: Path, number: int, found: Any) -> Stage:
     if not isinstance(found, dict) or "domain" not in found:
         raise UsageError(f"The {where} names no domain. Write {_EXAMPLE} (real line ends).")
     domain = a_text(f"domain in {where}", found["domain"])
-    steps = whole_number(f"steps in {where}", found.get("steps", DEFAULT_STEPS), COUNTS)
     setting = a_text(f"setting in {where}", found.get("setting", "default"))
-    return Stage.on(_reference(path, where, domain, found.get("options", {})), steps, setting)
+    reference = _reference(path, where, domain, found.get("options", {}))
+    return Stage.on(reference, setting=setting, **_length(where, found))
+
+
+def _length(where: str, found: Mapping[str, Any]) -> dict[str, int]:
+    """Return the steps of a stage, or the training rollouts that it is made for."""
+    given = {name: found[name] for name in ("steps", "rollouts") if name in found}
+    if len(given) > 1:
+        raise UsageError(
+            f"The {where} has steps and rollouts, which both say how long it is. Give one of them."
+        )
+    length = given or {"rollouts": DEFAULT_ROLLOUTS}
+    return {name: whole_number(f"{name} in {where}", n, COUNTS) for name, n in length.items()}
 
 
 def _reference(path: Path, where: str, domain: str, options: Any) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
+from typing import Any
 
 from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.plugins import STREAM_SEPARATOR as _SEPARATOR
 from cl_bench.contract.registry import DOMAINS, Registry
 from cl_bench.contract.stream import (
-    DEFAULT_STEPS,
+    DEFAULT_ROLLOUTS,
+    STEP_ROLLOUTS,
     Stage,
     Stream,
     require_outside,
@@ -53,17 +55,24 @@ STREAMS: Registry[Stream] = Registry(
 )
 
 
-OF_A_STREAM = ("steps", "setting", "retention")
+OF_A_STREAM = ("steps", "rollouts", "setting", "retention")
 """The options that replace a part of the stream that is named."""
 
 
 def stream(
-    name: str, *, steps: int | None = None, setting: str | None = None, retention: str | None = None
+    name: str,
+    *,
+    steps: int | None = None,
+    rollouts: int | None = None,
+    setting: str | None = None,
+    retention: str | None = None,
+    step_rollouts: int = STEP_ROLLOUTS,
 ) -> Stream:
     """Return a named stream, that of a file, or `a-to-b(-to-c…)` over known domains.
 
-    The three are tried in that order. `steps` and `setting` replace those of every stage,
-    `retention` the domains outside the stream (see `_outside`). Raises `UsageError` for any other
+    The three are tried in that order. `steps` or `rollouts`, and `setting`, replace those of every
+    stage, `retention` the domains outside the stream (see `_outside`). Stages whose length is given
+    in rollouts get as many steps of `step_rollouts` as those are. Raises `UsageError` for any other
     name, and for impossible steps, settings and domains.
     """
     if name in STREAMS:
@@ -72,12 +81,11 @@ def stream(
         found = read_stream(name)
     else:
         found = _parse(name)
-    if steps is not None:
-        steps = whole_number("steps", steps, COUNTS)
+    length = _length(steps, rollouts)
     if setting is not None:
         setting = a_text("setting", setting)
     stages = tuple(
-        replace(stage, steps=steps or stage.steps, setting=setting or stage.setting)
+        replace(stage, **length, setting=setting or stage.setting).sized(step_rollouts)
         for stage in found.stages
     )
     require_stages(stages)
@@ -86,6 +94,19 @@ def stream(
         found = replace(found, retention=_outside(a_text("retention", retention)))
         require_outside(found)
     return found
+
+
+def _length(steps: int | None, rollouts: int | None) -> dict[str, Any]:
+    """Return the fields of `Stage` that replace the length of every stage."""
+    if steps is None and rollouts is None:
+        return {}
+    if rollouts is None:
+        return {"steps": whole_number("steps", steps, COUNTS), "rollouts": 0}
+    if steps is not None:
+        raise UsageError(
+            f"steps={steps} and rollouts={rollouts} both say how long a stage is: give one of them."
+        )
+    return {"rollouts": whole_number("rollouts", rollouts, COUNTS)}
 
 
 def _outside(text: str) -> tuple[str, ...]:
@@ -125,7 +146,7 @@ def _parse(name: str) -> Stream:
 
 
 def _joined(domains: Sequence[str]) -> Stream:
-    stages = tuple(Stage.on(domain, DEFAULT_STEPS) for domain in domains)
+    stages = tuple(Stage.on(domain, rollouts=DEFAULT_ROLLOUTS) for domain in domains)
     return Stream(_SEPARATOR.join(stage.domain for stage in stages), stages)
 
 

@@ -109,8 +109,9 @@ def _require_values(top: Mapping[str, Any]) -> None:
     for name in ("stream", "setting"):
         if name in top:
             a_text(name, top[name])
-    if "steps" in top:
-        whole_number("steps", top["steps"], COUNTS)
+    for name in ("steps", "rollouts"):
+        if name in top:
+            whole_number(name, top[name], COUNTS)
 
 
 def as_run_file(stream: Stream, config: RunConfig, asked: Mapping[str, Any]) -> str:

@@ -346,7 +346,9 @@ def _load_policy(config: RunConfig, threads: int, revision: str | None = None) -
     if threads:
         torch.set_num_threads(threads)
     on = _device(config.device)
-    policy = Policy.load(resolve(config.model), on, config.precision, revision=revision)
+    policy = Policy.load(
+        resolve(config.model), on, config.precision, revision=revision, lora=config.lora
+    )
     if config.sampler == "vllm":
         policy.sampler = vllm_sampler(
             policy, memory=config.sampler_memory, batch_invariant=config.batch_invariant

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.learner import LearnerConfig
 from cl_bench.contract.registry import DEFAULT_LEARNER, LEARNERS
 from cl_bench.contract.settings import setting, settings_of, settle, those_of
 from cl_bench.contract.task import FEEDBACK_LEVELS, FeedbackLevel
-from cl_bench.contract.validation import COUNTS, SEEDS, a_text
+from cl_bench.contract.validation import COUNTS, RATES, SEEDS, a_text
 from cl_bench.execution.presets import preset_of
 from cl_bench.model.named import EMBEDDED, MODELS
+
+if TYPE_CHECKING:
+    from cl_bench.model.adapters import Lora
 
 _UNSET: Any = None
 """Stands for the defaults of the learner, which is known only when `RunConfig` is made."""
@@ -112,6 +115,19 @@ class RunConfig:
         "matrices in bfloat16 while parameters stay float32.",
         choices=("float32", "bf16"),
     )
+    peft: str = setting(
+        "none",
+        "What is trained: none, all parameters; lora, a LoRA adapter beside the frozen model, "
+        "without dropout.",
+        choices=("none", "lora"),
+    )
+    lora_rank: int = setting(16, "Rank of the adapter's updates.", (1, 65_536))
+    lora_alpha: float = setting(32.0, "The adapter's updates are scaled by alpha / rank.", RATES)
+    lora_targets: str = setting(
+        "all-linear",
+        "The layers with an update: all-linear (but the head), or the last parts of their names, "
+        "joined by commas.",
+    )
     sampler: str = setting(
         "transformers",
         "What samples responses: transformers, the model itself; or vllm, an engine in this "
@@ -129,7 +145,9 @@ class RunConfig:
         "for less speed.",
     )
     keep_stage_models: bool = setting(
-        False, "Keep the model of every stage's end, as a Hugging Face folder of the run."
+        False,
+        "Keep the model of every stage's end, as a Hugging Face folder of the run; an adapter is "
+        "merged.",
     )
     learning: LearnerConfig = _UNSET
     """The learner's settings, of its own class; by default that class's defaults."""
@@ -150,6 +168,23 @@ class RunConfig:
                 f"{own.__name__}."
             )
         object.__setattr__(self, "learning", learning)
+        self._require_adapter()
+
+    def _require_adapter(self) -> None:
+        """Raise `UsageError` if settings of an adapter were given, but no adapter."""
+        for item in settings_of(self):
+            given = item.name.startswith("lora_") and getattr(self, item.name) != item.default
+            if given and self.peft == "none":
+                raise UsageError(f"{item.name} is a setting of an adapter: give peft lora, too.")
+
+    @property
+    def lora(self) -> Lora | None:
+        """The adapter that is trained; None if all parameters are."""
+        from cl_bench.model.adapters import Lora  # brings torch
+
+        if self.peft == "none":
+            return None
+        return Lora(self.lora_rank, self.lora_alpha, self.lora_targets, self.seed)
 
     def anywhere(self) -> RunConfig:
         """Return the same with a model's folder or file as an absolute path.

@@ -35,7 +35,7 @@ def _metadata(subject: CardSubject) -> ModelCardData:
     model = str(manifest["config"]["model"])
     return ModelCardData(
         license=licence(model) or "unknown",
-        library_name="transformers",
+        library_name="peft" if subject.adapter else "transformers",
         pipeline_tag=_TASK,
         base_model=model if _on_hub(model) else None,
         tags=["cl-bench", "continual-learning", _learner(manifest), _stream(manifest)],
@@ -111,14 +111,18 @@ def _use(subject: CardSubject) -> str:
     if subject.repository is not None:
         where = f"snapshot_download({json.dumps(subject.repository)})"
         imported = "from huggingface_hub import snapshot_download\n"
+    library, kind = "transformers", "AutoModelForCausalLM"
+    if subject.adapter:  # its adapter_config.json names the base model
+        library, kind = "peft", "AutoPeftModelForCausalLM"
     code = f"""\
 import json
 from pathlib import Path
 
-{imported}from transformers import AutoModelForCausalLM, AutoTokenizer
+{imported}from {library} import {kind}
+from transformers import AutoTokenizer
 
 folder = {where}
-model = AutoModelForCausalLM.from_pretrained(folder)
+model = {kind}.from_pretrained(folder)
 tokenizer = AutoTokenizer.from_pretrained(folder)
 prompts = json.loads(Path(folder, "prompts.json").read_text(encoding="utf-8"))
 chat = [

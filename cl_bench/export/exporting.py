@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cl_bench.contract.errors import RunDirectoryError, UsageError
+from cl_bench.execution.settings import RunConfig
 from cl_bench.export.card import card
 from cl_bench.export.hub import Destination
 from cl_bench.export.subject import subject_of
@@ -15,6 +17,9 @@ from cl_bench.model.named import resolve
 from cl_bench.store.files import replacing_folder, write_json_atomically
 from cl_bench.store.run_directory import RunDirectory, stage_models
 from cl_bench.store.views import stream_rows
+
+if TYPE_CHECKING:
+    from cl_bench.model.policy import Policy
 
 _KEEP = "`cl-bench run --keep-stage-models` keeps the model of every stage's end."
 
@@ -36,9 +41,11 @@ def export(
     stage: int | None = None,
     push_to_hub: str | None = None,
     private: bool = False,
+    adapter: bool = False,
 ) -> Exported:
     """Write the model of a stage's end, by default the last, into the new folder `out`.
 
+    A model with an adapter is written merged, or with `adapter` the adapter alone.
     `push_to_hub` names a repository that the folder is uploaded to then. Everything that can be
     refused is before anything is written; the folder is written whole or not at all.
     """
@@ -54,9 +61,14 @@ def export(
     number = last if stage is None else stage
     if not 1 <= number <= last:
         raise UsageError(f"--stage is {stage}, but the stages of {run} are 1 to {last}.")
-    subject = subject_of(directory, number, out.resolve().name, push_to_hub)
+    if adapter:
+        _require_adapter(directory, number, last)
+    subject = subject_of(directory, number, out.resolve().name, push_to_hub, adapter=adapter)
     with replacing_folder(out) as folder:
-        _write_model(directory, number, folder)
+        if adapter:
+            _write_adapter(directory, folder)
+        else:
+            _write_model(directory, number, folder)
         write_json_atomically(folder / "prompts.json", subject.prompts.data())
         card(subject).save(folder / "README.md")
     url = None if target is None else target.push(out, "Model exported by cl-bench")
@@ -90,6 +102,30 @@ def _write_model(run: RunDirectory, stage: int, target: Path) -> None:
     write_checkpoint_model(run, checkpoint, target)
 
 
+def _require_adapter(run: RunDirectory, stage: int, last: int) -> None:
+    """Raise `UsageError` unless the run's checkpoint holds the adapter of that stage's end."""
+    said = ""
+    if RunConfig.from_dict(run.manifest["config"]).lora is None:
+        said = "it has no --peft lora. Leave out --adapter"
+    elif stage != last or run.manifest["status"] != "done":
+        said = (
+            "that of the end alone is kept apart, merged ones of every stage. Leave out --adapter"
+        )
+    elif weights_of(run.checkpoints.current()) is None:
+        said = "its learner trained no parameters. Leave out --adapter"
+    if said:
+        raise UsageError(f"The run {run.path} has no such adapter: {said}.")
+
+
+def _write_adapter(run: RunDirectory, target: Path) -> None:
+    """Write the adapter of the last checkpoint, and the tokenizer, into a folder."""
+    from cl_bench.model.adapters import save_adapter
+
+    policy = _checkpoint_policy(run, run.checkpoints.current())
+    policy.tokenizer.save_pretrained(target)
+    save_adapter(policy.model, target, str(run.manifest["config"]["model"]))
+
+
 def _still_base(run: RunDirectory) -> bool:
     """Whether the policy never left the base model: a learner of prompts alone."""
     rows = stream_rows(run.table("evaluations"))
@@ -119,13 +155,18 @@ def write_checkpoint_model(run: RunDirectory, checkpoint: Path | None, target: P
 
     Another base model than the run's is a `RunDirectoryError`.
     """
+    _checkpoint_policy(run, checkpoint).save_model(target)
+
+
+def _checkpoint_policy(run: RunDirectory, checkpoint: Path | None) -> Policy:
     from cl_bench.model.policy import Policy
     from cl_bench.slow.optimizer import load_parameters
 
     manifest = run.manifest
     base = resolve(str(manifest["config"]["model"]))
-    policy = Policy.load(base, revision=manifest["model_revision"])
+    lora = RunConfig.from_dict(manifest["config"]).lora
+    policy = Policy.load(base, revision=manifest["model_revision"], lora=lora)
     require_same_base(run)  # once a hub model's files are in its cache
     if checkpoint is not None and weights_of(checkpoint) is not None:
         load_parameters(policy, checkpoint)
-    policy.save_model(target)
+    return policy

@@ -90,9 +90,13 @@ class CardSubject:
     stage: int
     prompts: Prompts
     figures: Figures
+    adapter: bool = False
+    """Whether the folder holds a LoRA adapter alone."""
 
 
-def subject_of(run: RunDirectory, stage: int, name: str, repository: str | None) -> CardSubject:
+def subject_of(
+    run: RunDirectory, stage: int, name: str, repository: str | None, *, adapter: bool = False
+) -> CardSubject:
     """The end of a stage, from 1; a damaged manifest, or a stage at whose end the run was not
     evaluated, is a `RunDirectoryError`."""
     manifest = run.manifest
@@ -105,7 +109,7 @@ def subject_of(run: RunDirectory, stage: int, name: str, repository: str | None)
             f"{run.path / 'manifest.json'} was edited or is damaged: it has no {error}. Restore it "
             "from a copy."
         ) from error
-    return CardSubject(name, repository, manifest, stage, prompts, figures)
+    return CardSubject(name, repository, manifest, stage, prompts, figures, adapter)
 
 
 def _end(run: RunDirectory, stage: int) -> int:

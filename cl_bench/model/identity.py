@@ -15,7 +15,7 @@ from pathlib import Path
 from cl_bench.contract.errors import ModelError
 from cl_bench.store.files import file_hash
 
-ADAPTER = "adapter_config.json"
+ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _READ = (
     *("config.json", "generation_config.json", "chat_template.*", "tokenizer*.json"),
     *("special_tokens_map.json", "added_tokens.json", "vocab*", "merges.txt"),
@@ -34,13 +34,25 @@ class ModelFiles:
     """Its folder, or its GGUF file."""
     revision: str | None = None
     """The commit, of a hub model."""
+    adapters: tuple[Path, ...] = ()
+    """The folders of adapters that are added into it, in order."""
 
     def hashes(self) -> dict[str, str]:
         """Return the SHA-256 (hex) of each file that loading reads, by its name, in order.
 
+        Files of adapters stand under `adapter/`, those of a second one under `adapter-2/`.
+
         Raises `ModelError` if there are no weights, so that two models never agree for want of an
         identity.
         """
+        found = self._of_the_base()
+        for number, folder in enumerate(self.adapters, 1):
+            home = "adapter" if number == 1 else f"adapter-{number}"
+            names = {ADAPTER, ADAPTER_WEIGHTS, *_others(folder)}
+            found |= {f"{home}/{n}": file_hash(folder / n) for n in sorted(names)}
+        return found
+
+    def _of_the_base(self) -> dict[str, str]:
         if self.place.is_file():
             return {self.place.name: file_hash(self.place)}
         weights = list(_weights(self.place))
@@ -50,13 +62,14 @@ class ModelFiles:
                 f"The model in {self.place} has no identity: there is no {missing[0]}, which would "
                 "be read. Restore it from where the model came from."
             )
-        others = [
-            file.relative_to(self.place).as_posix()
-            for pattern in _READ
-            for file in self.place.glob(pattern)
-        ]
-        names = sorted({*weights, *others})
+        names = sorted({*weights, *_others(self.place)})
         return {n: file_hash(self.place / n) for n in names if (self.place / n).is_file()}
+
+
+def _others(folder: Path) -> set[str]:
+    """The files of a folder, besides its weights, that are read."""
+    files = (file for pattern in _READ for file in folder.glob(pattern) if file.is_file())
+    return {file.relative_to(folder).as_posix() for file in files}
 
 
 def _weights(folder: Path) -> Iterator[str]:

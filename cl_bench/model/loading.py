@@ -1,5 +1,7 @@
 """Loading a causal LM and its tokenizer from a Hugging Face folder, a GGUF file or a hub name.
 
+Of the folder of a LoRA adapter, its base model is loaded and the adapter is added into it.
+
 A folder is inspected before anything is loaded, so that an error is one line that names its cause.
 Nothing is unpickled, no code of the folder is executed, and the user is never asked to allow it.
 """
@@ -11,21 +13,24 @@ import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from cl_bench.contract.errors import ModelError, did_you_mean
 from cl_bench.contract.text import counted, one_line
 from cl_bench.model import gguf_file
+from cl_bench.model.adapters import base_of, merge_folder
 from cl_bench.model.identity import ADAPTER, ModelFiles, hub_files
-from cl_bench.model.named import MODELS
+from cl_bench.model.named import MODELS, resolve
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _ALLOWED = (
     f"Give {', '.join(f'`{name}`' for name in MODELS)}, a folder with config.json, "
-    "model.safetensors and tokenizer.json, a GGUF file, or a hub name such as `owner/model`."
+    "model.safetensors and tokenizer.json, a LoRA adapter's folder, a GGUF file, or a hub name "
+    "such as `owner/model`."
 )
 _HUB_NAME = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?", re.ASCII)
 _VOCABULARIES = ("tokenizer.json", "vocab*", "*.model", "*.tiktoken", "*.spm")
@@ -41,10 +46,8 @@ _CONVERT = (
     "python -c \"from transformers import AutoModelForCausalLM as M; M.from_pretrained('OLD', "
     "use_safetensors=False).save_pretrained('NEW')\""
 )
-_MERGE = (
-    "python -c \"from peft import AutoPeftModelForCausalLM as M; M.from_pretrained('OLD')"
-    ".merge_and_unload().save_pretrained('NEW')\""
-)
+_MOST_ADAPTERS = 4
+"""Adapters on adapters; more are a circle of folders that name each other."""
 _REASON = 300
 """Characters of a library's message that are passed on."""
 
@@ -67,19 +70,28 @@ def load(
     cannot be used.
     """
     files, offline = _located(name_or_path, revision)
+    # Of an adapter, what is loaded is its base: a folder or file, or a name on the hub.
+    name = name_or_path if not files.adapters else _base_name(files)
     try:
         with quiet():
             if files.place.is_file():
-                return *gguf_file.load(files.place), files
-            return *_load(name_or_path, files.revision, offline), files
+                model, tokenizer = gguf_file.load(files.place)
+            else:
+                model, tokenizer = _load(name, files.revision, offline)
+            for folder in files.adapters:
+                model = merge_folder(model, folder)
+                tokenizer = _own_tokenizer(folder) or tokenizer
+            return model, tokenizer, files
     except ModelError:
         raise
     except Exception as error:  # a folder of anybody's can break its readers in any way
         raise _explained(name_or_path, error, offline) from error
 
 
-def _located(name: str, revision: str | None) -> tuple[ModelFiles, bool]:
+def _located(name: str, revision: str | None, depth: int = 0) -> tuple[ModelFiles, bool]:
     """Return where the model is, and whether it is read without asking the hub."""
+    if _exists(name) and (Path(name) / ADAPTER).is_file():
+        return _located_adapter(Path(name), revision, depth)
     if _exists(name):
         gguf = gguf_file.find(Path(name))
         if gguf is None:
@@ -95,8 +107,48 @@ def _located(name: str, revision: str | None) -> tuple[ModelFiles, bool]:
     except Exception as error:
         raise _explained(name, error, offline) from error
     if (files.place / ADAPTER).exists():
-        _refuse_adapter(name)
+        raise ModelError(
+            f"{name} is a LoRA adapter on the hub, and adapters are read from folders. Fetch it "
+            f"(hf download {name} --local-dir FOLDER) and give that folder."
+        )
     return files, offline
+
+
+def _located_adapter(folder: Path, revision: str | None, depth: int) -> tuple[ModelFiles, bool]:
+    """Return where the base model of an adapter's folder is, with the adapter as its last one."""
+    if any(folder.glob("model*.safetensors")) or gguf_file.find(folder):
+        raise ModelError(
+            f"{folder} holds a LoRA adapter and a model beside it, so which of them is meant is "
+            f"not clear. To leave the adapter out, remove {ADAPTER} from a copy of the folder; to "
+            "start from it, give a folder with its two adapter_… files alone."
+        )
+    config = _read_object(folder / ADAPTER)
+    base = base_of(folder, config)
+    if depth == _MOST_ADAPTERS:
+        raise ModelError(f"{folder / ADAPTER} names a base model that leads back to itself.")
+    try:
+        files, offline = _located(resolve(base), revision or config.get("revision"), depth + 1)
+    except ModelError as error:
+        raise ModelError(f"The base model of the adapter in {folder}: {error}") from error
+    return replace(files, adapters=(*files.adapters, folder)), offline
+
+
+def _base_name(files: ModelFiles) -> str:
+    """Return the name by which the base model below all adapters is loaded."""
+    said = _read_object(files.adapters[0] / ADAPTER)["base_model_name_or_path"]
+    return resolve(str(said))
+
+
+def _own_tokenizer(folder: Path) -> PreTrainedTokenizerBase | None:
+    """Return the tokenizer, with its chat template, that an adapter's folder may hold."""
+    from transformers import AutoTokenizer
+
+    if not any(file for pattern in _VOCABULARIES for file in folder.glob(pattern)):
+        return None
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        folder, trust_remote_code=False, local_files_only=True
+    )
+    return tokenizer
 
 
 def _load(
@@ -122,8 +174,6 @@ def _load(
         **safe,
     )
     model, report = loaded
-    if getattr(model, "_hf_peft_config_loaded", False):
-        _refuse_adapter(name)
     _require_all_weights(name, report)
     _drop_sampling_that_cannot_be_saved(model)
     return model, tokenizer
@@ -150,8 +200,6 @@ def _look_over(path: Path) -> None:
         raise ModelError(
             f"{path} is a single file; give the folder that holds the model. {_ALLOWED}"
         )
-    if (path / ADAPTER).exists():
-        _refuse_adapter(path)
     if not (path / "config.json").is_file():
         raise ModelError(
             f"The folder {path} holds no config.json, so it is not a model. {_ALLOWED}"
@@ -188,13 +236,6 @@ def _read_object(file: Path) -> Mapping[str, Any]:
             "from."
         )
     return content
-
-
-def _refuse_adapter(where: Path | str) -> NoReturn:
-    raise ModelError(
-        f"{where} holds a LoRA adapter. Merge it into its base model and give the new folder: "
-        f"{_MERGE}. To leave it out, remove {ADAPTER} from a copy of the folder."
-    )
 
 
 def _refuse_without_weights(path: Path) -> None:

@@ -1,4 +1,6 @@
-"""A causal LM with its tokenizer, its sampler and its base: a frozen copy of its start.
+"""A causal LM with its tokenizer, its sampler and its base, which is its frozen start.
+
+The base is a copy, or with an adapter the model itself with the adapter switched off.
 
 Everything but training goes through here: responses, which the sampler draws, and exact divergences
 from the base, which never changes and never gets a gradient.
@@ -22,6 +24,14 @@ from cl_bench.contract.errors import UsageError
 from cl_bench.contract.prompts import Message
 from cl_bench.contract.task import Verdict, judged
 from cl_bench.contract.text import well_formed
+from cl_bench.model.adapters import (
+    Lora,
+    add_lora,
+    changes_nothing,
+    has_adapter,
+    merged,
+    switched_off,
+)
 from cl_bench.model.chat_templates import (
     opened_thought,
     own_template,
@@ -98,9 +108,12 @@ class Policy:
         return_what_is_freed(model)
         self.model = model
         self.tokenizer = tokenizer
-        # A copy, because training changes the model in place.
-        self._base = (model if frozen else copy.deepcopy(model)).requires_grad_(False)
-        self._base.train(False)
+        self.has_adapter = has_adapter(model)
+        self._base = model
+        if not self.has_adapter:
+            # A copy, because training changes the model in place.
+            self._base = (model if frozen else copy.deepcopy(model)).requires_grad_(False)
+            self._base.train(False)
         self.sampler: Sampler = TransformersSampler(self)
 
     @classmethod
@@ -112,13 +125,17 @@ class Policy:
         *,
         frozen: bool = False,
         revision: str | None = None,
+        lora: Lora | None = None,
     ) -> Policy:
         """Load a Hugging Face folder, GGUF file or hub name onto `device`, never with remote code.
 
-        `revision` is the commit of a hub model, by default its newest. Raises `ModelError` if it
-        cannot be used: it is tried with a few tokens.
+        `revision` is the commit of a hub model, by default its newest. With `lora`, a fresh adapter
+        is what is trained. Raises `ModelError` if the model cannot be used: it is tried with a few
+        tokens.
         """
         model, tokenizer, files = load(name_or_path, revision)
+        if lora is not None:
+            add_lora(model, lora)
         model.to(torch.device(device))  # type: ignore[arg-type]
         policy = cls(model, tokenizer, precision, frozen=frozen, files=files)
         require_sampling(policy)
@@ -128,17 +145,19 @@ class Policy:
     def base(self) -> Iterator[PreTrainedModel]:
         """Give the frozen start as a model, within `with` only.
 
-        It may be `model` itself in another state (with an adapter switched off): do not use
-        `model` inside, and do not keep the base for later.
+        With an adapter it is `model` itself, the adapter switched off: do not use `model` inside,
+        and do not keep the base for later.
         """
-        yield self._base
+        with switched_off(self.model) if self.has_adapter else nullcontext():
+            yield self._base
 
     def merged_weights(self) -> Iterator[tuple[str, Tensor]]:
         """Yield the model's weights under their names in a checkpoint, for engines beside it.
 
-        They are the model's own tensors: not to be changed, and to be read before the next step.
+        They are the model's own tensors, or with an adapter those it is added into: not to be
+        changed, and to be read before the next step.
         """
-        for name, weight in self.model.state_dict().items():
+        for name, weight in self.plain_model().state_dict().items():
             yield name, weight.detach()
 
     def autocast(self) -> AbstractContextManager[None]:
@@ -151,10 +170,17 @@ class Policy:
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
     def save_model(self, folder: Path) -> None:
-        """Write model, tokenizer and chat template into `folder`, for `load` to read."""
+        """Write model, tokenizer and chat template into `folder`, for `load` to read.
+
+        An adapter is added into the model that is written.
+        """
         with quiet(), own_template(self.tokenizer):
-            self.model.save_pretrained(folder)
+            self.plain_model().save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
+
+    def plain_model(self) -> PreTrainedModel:
+        """Return the model, or one with its adapter added in, which is not for running."""
+        return merged(self.model) if self.has_adapter else self.model
 
     @property
     def context(self) -> int | None:
@@ -270,6 +296,8 @@ class Policy:
 
     def is_base(self) -> bool:
         """Tell whether all parameters equal those of the base; every divergence is then 0."""
+        if self.has_adapter:
+            return changes_nothing(self.model)
         pairs = zip(self.model.parameters(), self._base.parameters(), strict=True)
         return all(torch.equal(mine, frozen) for mine, frozen in pairs)
 

@@ -54,6 +54,8 @@ class TriedPolicy(Protocol):
 
     def save_model(self, folder: Path) -> None: ...
 
+    def plain_model(self) -> PreTrainedModel: ...
+
     @classmethod
     def load(cls, name_or_path: str, *, frozen: bool) -> Self: ...
 
@@ -137,7 +139,7 @@ def _unsaved(why: str) -> str:
 
 def _same(mine: TriedPolicy, other: TriedPolicy) -> bool:
     asked = [chat("Count.", "one two 3 44"), chat("", "\n\n5 + é")]
-    pairs = zip(mine.model.parameters(), other.model.parameters(), strict=True)
+    pairs = zip(mine.plain_model().parameters(), other.plain_model().parameters(), strict=True)
     return mine.encode(asked) == other.encode(asked) and all(
         torch.equal(one.cpu(), two.cpu()) for one, two in pairs
     )

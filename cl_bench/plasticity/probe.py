@@ -21,6 +21,8 @@ _OF_LEARNING = (
     "max_new_tokens",
 )
 """Settings of RL that a probe takes from a run."""
+_ADAPTER = ("peft", "lora_rank", "lora_alpha", "lora_targets")
+"""Settings that a probe takes from a run that trained an adapter: its rate is one for adapters."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def options_of(
     learning = probing(**{name: taken[name] for name in _OF_LEARNING if name in taken})
     measured = {"items": config.evaluation.items, "samples": config.evaluation.samples}
     settings = {name: getattr(learning, name) for name in _OF_LEARNING}
-    return {**settings, **measured, "threads": 1, "device": config.device}
+    adapter = {} if config.lora is None else {name: getattr(config, name) for name in _ADAPTER}
+    return {**settings, **measured, **adapter, "threads": 1, "device": config.device}
 
 
 def departures(probe: Probe, origins: Sequence[Origin]) -> Iterator[str]:
@@ -82,9 +85,9 @@ def departures(probe: Probe, origins: Sequence[Origin]) -> Iterator[str]:
     for origin in origins:
         own = options_of(origin.config)
         other = [
-            f"{name} {own[name]} (the probes: {probe.options[name]})"
-            for name in _OF_LEARNING
-            if own[name] != probe.options[name]
+            f"{name} {own.get(name, 'none')} (the probes: {probe.options.get(name, 'none')})"
+            for name in (*_OF_LEARNING, *_ADAPTER)
+            if own.get(name) != probe.options.get(name)
         ]
         if other:
             yield f"{origin.path} learned with {', '.join(other)}"

@@ -18,12 +18,13 @@ from safetensors.torch import load_file, load_model, save_file, save_model
 from cl_bench.contract.errors import DivergedError, UsageError
 from cl_bench.contract.learner import Batch
 from cl_bench.contract.records import StepRecord
+from cl_bench.model.adapters import adapter_weights, load_adapter_weights
 from cl_bench.model.policy import Policy
 from cl_bench.slow.settings import SlowConfig
 from cl_bench.store.files import read_json, write_json_atomically
 
 WEIGHTS = "model.safetensors"
-"""The file of a checkpoint that holds the parameters."""
+"""The file of a checkpoint that holds the parameters, or those of the adapter alone."""
 _OPTIMIZER = "optimizer.safetensors"
 
 
@@ -62,7 +63,10 @@ class ParameterTrainer(ABC):
 
     def save(self, folder: Path) -> None:
         """Write weights, optimizer state and counts into the existing `folder`."""
-        save_model(self._policy.model, str(folder / WEIGHTS))
+        if self._policy.has_adapter:
+            save_file(adapter_weights(self._policy.model), folder / WEIGHTS)
+        else:
+            save_model(self._policy.model, str(folder / WEIGHTS))
         save_file(_moments(self._adam), folder / _OPTIMIZER)
         counts = {"steps": self._steps, "rollouts": self._rollouts}
         write_json_atomically(folder / self.counts_file, counts)
@@ -103,7 +107,10 @@ def adamw(policy: Policy, learning_rate: float) -> torch.optim.AdamW:
 
 def load_parameters(policy: Policy, folder: Path) -> None:
     """Take over the parameters of a checkpoint alone, without the state of their optimizer."""
-    load_model(policy.model, folder / WEIGHTS, device=str(policy.device))
+    if policy.has_adapter:
+        load_adapter_weights(policy.model, folder / WEIGHTS)
+    else:
+        load_model(policy.model, folder / WEIGHTS, device=str(policy.device))
     policy.sampler.weights_changed()
 
 

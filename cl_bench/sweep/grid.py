@@ -43,7 +43,7 @@ def grid(
         stream(name, steps=steps, **parts)
     for name in learners:
         LEARNERS.load(name)
-    require_settings(options.keys() - {"setting"}, *learners)
+    require_settings(options.keys() - set(OF_A_STREAM), *learners)
     owned = {name: _owned(options, name, learners) for name in learners}
     for name, own in owned.items():
         configure(learner=name, model=model, **{n: v for n, v in own.items() if n not in parts})

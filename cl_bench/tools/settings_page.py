@@ -27,8 +27,8 @@ cl-bench run --config run.toml --seed 1                          # options win o
 cl-bench list learners fst                                       # what a learner has
 ```
 
-A file has the run's settings at the top, with `stream`, `steps`, `setting` and `retention`, and two
-tables:
+A file has the run's settings at the top, with `stream`, `steps` or `rollouts`, `setting` and
+`retention`, and two tables:
 
 ```toml
 stream = "math-to-code"

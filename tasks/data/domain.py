@@ -25,6 +25,9 @@ from cl_bench.contract.task import (
 from cl_bench.contract.text import one_line
 
 from .columns import DataItem, Reading
+from .instructions import NAME as INSTRUCTIONS
+from .instructions import VERSION as INSTRUCTIONS_VERSION
+from .instructions import Instructions, instructions
 from .python import PREFIX, Own, load_own
 from .reading import DataTable
 from .splits import Splits, order, split_up
@@ -55,6 +58,8 @@ def chosen(options: Mapping[str, str], reading: Reading) -> tuple[Verifier, str]
     asked, pattern = options.get("verifier", ""), options.get("pattern", "")
     if asked.startswith(PREFIX) and not pattern:
         return load_own(asked, reading.table), ""
+    if asked == INSTRUCTIONS and not pattern:
+        return instructions(reading.items), ""
     return named(asked, reading.items, pattern)
 
 
@@ -118,6 +123,7 @@ def _version(content: bytes, columns: Mapping[str, str], verifier: Verifier) -> 
     pattern = verifier.pattern if isinstance(verifier, Pattern) else ""
     code = verifier.code if isinstance(verifier, Own) else ""
     code = MATH_VERSION if isinstance(verifier, Formula) else code
+    code = INSTRUCTIONS_VERSION if isinstance(verifier, Instructions) else code
     digest = hashlib.sha256(content)
     digest.update(json.dumps([sorted(columns.items()), verifier.name, pattern, code]).encode())
     return f"1+{digest.hexdigest()[:12]}"

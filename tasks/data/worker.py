@@ -6,7 +6,7 @@ import json
 import re
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -15,19 +15,24 @@ _MEMORY = 4 * 2**30
 
 def main() -> None:
     """Answer questions until there are no more; with the argument `formulas`, about those."""
+    # imports math-verify and fills its caches
+    serve(_answer, lambda: "formulas" in sys.argv and _same_formula("1", "1"))
+
+
+def serve(answer: Callable[[Mapping[str, Any]], dict[str, Any]], warm: Callable[[], Any]) -> None:
+    """Answer each question by `answer`, after `warm` has imported what it needs."""
     with suppress(ValueError, OSError):  # not every system has this limit
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     out, sys.stdout = sys.stdout, sys.stderr  # libraries print
-    if "formulas" in sys.argv:
-        _same_formula("1", "1")  # imports math-verify and fills its caches
+    warm()
     print('{"id": 0}', file=out, flush=True)
     for line in sys.stdin:
         asked = json.loads(line)
         try:
-            answer = _answer(asked)
+            found = answer(asked)
         except Exception as error:  # noqa: BLE001 - a formula may break its reader anywhere
-            answer = {"fault": f"{type(error).__name__}: {error}"}
-        print(json.dumps({"id": asked["id"], **answer}), file=out, flush=True)
+            found = {"fault": f"{type(error).__name__}: {error}"}
+        print(json.dumps({"id": asked["id"], **found}), file=out, flush=True)
 
 
 def _answer(question: Mapping[str, str]) -> dict[str, Any]:

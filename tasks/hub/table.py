@@ -127,6 +127,13 @@ def _countdown(row: Row) -> Asked:
     return question, f"{row['target']} from {' '.join(map(str, row['nums']))}"
 
 
+def _ifeval(row: Row) -> Asked:
+    """The instructions as JSON, each with those of its arguments that are given."""
+    given = [{k: v for k, v in (each or {}).items() if v is not None} for each in row["kwargs"]]
+    listed = [*zip(row["instruction_id_list"], given, strict=True)]
+    return row["prompt"], json.dumps(listed, ensure_ascii=False)
+
+
 _HASHED: Mapping[str, Split | None] = {"train": None}
 _HENDRYCKS = (
     *("algebra", "counting_and_probability", "geometry", "intermediate_algebra"),
@@ -257,6 +264,18 @@ SETS: Mapping[str, HubSet] = {
         asked=_countdown,
         verifier="countdown",
         most=5_000,
+    ),
+    "ifeval": HubSet(
+        path="google/IFEval",
+        revision="966cd89545d6b6acfd7638bc708b98261ca58e84",
+        says="instructions that a program can check; right if all are followed (strict)",
+        licence="Apache-2.0",
+        citation="Zhou et al., Instruction-Following Evaluation for Large Language Models, 2023, "
+        "arXiv 2311.07911",
+        columns=("prompt", "instruction_id_list", "kwargs"),
+        splits=_HASHED,
+        asked=_ifeval,
+        verifier="instructions",
     ),
 }
 

@@ -87,6 +87,17 @@ def test_a_data_file_may_be_kept_outside_and_lies_beside_the_stream_too(tmp_path
     assert DOMAINS.load(outside).name == "file/sums.jsonl"
 
 
+def test_a_stage_may_be_as_long_as_its_rollouts_in_steps_of_any_size(tmp_path: Path) -> None:
+    file = write(tmp_path, '[[stage]]\ndomain = "math"\nrollouts = 130')
+    assert [stream(file, step_rollouts=n).stages[0].steps for n in (64, 65, 130, 500)] == [
+        *(3, 2, 1, 1)
+    ]
+    assert stream(file, rollouts=640, step_rollouts=32).stages == (Stage("math", 20),)
+    assert stream(file, steps=5, step_rollouts=32).stages == (Stage("math", 5),)
+    with pytest.raises(UsageError, match="steps=5 and rollouts=640 both say how long"):
+        stream(file, steps=5, rollouts=640)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -100,6 +111,10 @@ def test_a_data_file_may_be_kept_outside_and_lies_beside_the_stream_too(tmp_path
         ),
         ("[[stage]]\ndomian = 'math'", "Unknown key in stage 1 .* 'domian'. Did you mean 'domain'"),
         ("nme = 'x'\n[[stage]]\ndomain = 'math'", "Unknown key in .* 'nme'. Did you mean 'name'"),
+        (
+            "[[stage]]\ndomain = 'math'\nsteps = 4\nrollouts = 256",
+            "stage 1 .* has steps and rollouts",
+        ),
         ("[[stage]]\ndomain = 'math'\nsteps = 0", "steps in stage 1 .* must be at least 1"),
         ("[[stage]]\ndomain = 'math'\nsteps = 'four'", "steps in stage 1 .* a whole number"),
         ("[[stage]]\ndomain = 'math'\nsetting = 'esy'", "Did you mean 'easy'"),

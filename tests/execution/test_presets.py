@@ -9,7 +9,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from cl_bench import api
@@ -22,7 +21,7 @@ from cl_bench.execution.settings import configure, names_of
 from cl_bench.model.fetching import Wheel
 from cl_bench.model.named import MODELS
 
-TRIALS = Path(__file__).parents[2] / "results" / "calibration" / "trials.csv"
+CHOSEN = Path(__file__).parents[2] / "results" / "calibration" / "settings.json"
 FILES = sorted(Path(presets.__file__).parent.glob("*.toml"))
 
 
@@ -53,15 +52,25 @@ def test_every_shipped_file_is_a_configuration(file: Path) -> None:
     assert presets.summary(file.stem).endswith(".")
 
 
-def test_the_embedded_model_has_what_calibration_chose_for_steps_of_the_default_size() -> None:
-    trials = pd.read_csv(TRIALS)
-    trials = trials[trials["problems_per_step"].fillna(8) == 8]
-    for learner, found in trials[trials["learner"] != "fst"].groupby("learner"):
-        best = found.loc[found["score"].idxmax()]
-        chosen = in_effect(learner=learner)
-        for name in ("learning_rate", "proposals", "round_exercises"):
-            if not pd.isna(best[name]):
-                assert chosen[name] == best[name]
+def test_the_embedded_model_has_what_calibration_chose_but_for_rl() -> None:
+    for learner, chosen in json.loads(CHOSEN.read_text()).items():
+        if learner != "rl":
+            found = in_effect(learner=learner)
+            assert {name: found[name] for name in chosen} == chosen
+
+
+def test_larger_steps_are_fewer_so_that_a_stage_has_as_many_rollouts() -> None:
+    choices: list[dict[str, Any]] = [
+        {"learner": "rl"},
+        {"learner": "fst"},
+        {"learner": "fst", "preset": "paper"},
+    ]
+    for options in choices:
+        asked = api.resolve(stream="math-to-code", **options)
+        size = asked.config.learning.step_rollouts
+        assert [stage.steps * size for stage in asked.stream.stages] == [5120, 5120]
+    assert api.resolve(stream="math", learner="fst").config.eval_every == 10
+    assert api.resolve(stream="math", learner="fst", steps=7).stream.steps == 7
 
 
 def test_layers_lie_over_one_another_the_models_first_and_options_last(tmp_path: Path) -> None:

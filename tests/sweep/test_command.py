@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -65,16 +64,6 @@ def test_an_option_is_for_the_learners_that_have_it(asked: list[Cell]) -> None:
     code, _, err = call(*words, "--set", "replay_share=0.1")
     assert code == 2
     assert "replay_share is not a setting of rl or fst, but of rl-replay" in err
-
-
-def test_calibrated_runs_have_the_settings_that_calibration_chose(asked: list[Cell]) -> None:
-    words = ("--streams", "math", "--learners", "rl-kl,fst", "--seeds", "0", "--steps", "4")
-    assert call(*words, "--calibrated", "--set", "items=8")[0] == 0
-    chosen = json.loads((ROOT / "results" / "calibration" / "settings.json").read_text())
-    assert asked == [
-        Cell("math", learner, 0, 2, {**chosen[owner], "items": 8, "eval_every": 10})
-        for learner, owner in (("rl-kl", "rl"), ("fst", "fst"))
-    ]
 
 
 def test_failed_runs_are_told_and_the_exit_code_is_1(asked: list[Cell]) -> None:

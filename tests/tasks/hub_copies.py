@@ -77,6 +77,25 @@ def _mmlu(n: int, split: str) -> dict[str, Any]:
     return {"question": question, "subject": subject, "choices": choices, "answer": n % 4}
 
 
+def _ifeval(n: int) -> dict[str, Any]:
+    """Every object of arguments has all of the set's keys, most of them empty."""
+    none = {"keywords": None, "num_words": None, "relation": None}
+    return {
+        "key": 1000 + n,
+        "prompt": f"Write about pond {n} with the word heron, in quotes, in less than 20 words.",
+        "instruction_id_list": [
+            "keywords:existence",
+            "startend:quotation",
+            "length_constraints:number_words",
+        ],
+        "kwargs": [
+            none | {"keywords": ["heron"]},
+            none,
+            none | {"num_words": 20, "relation": "less than"},
+        ],
+    }
+
+
 def _many(make: Callable[[int], Mapping[str, Any]], count: int = 60, first: int = 1) -> Rows:
     return [make(n) for n in range(first, first + count)]
 
@@ -146,6 +165,7 @@ COPIES: Mapping[str, Copy] = {
             lambda n: {"target": n + 7, "nums": [n, 3, 4] if n % 2 else [n, 3, 4, 50]}
         ),
     },
+    "google/IFEval": {("default", "train"): _many(_ifeval)},
     "acme/questions": {
         ("default", "train"): _many(lambda n: {"text": f"Double {n}.", "gold": 2 * n, "note": "x"}),
         ("default", "test"): _many(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +62,23 @@ FIRST = {
     "countdown": ("numbers [5, 3, 4], write an expression that comes to 12", "((5 + 3) + 4)",
                   ["answer: 3 + 4 + 5", r"\boxed{4*3}", "<answer>5+4+3 = 12</answer>"],
                   ["12", "3*4*5/5+0", "6 + 6", "4 + 4 + 4"]),
+    "ifeval": ("about pond 7 ", ("Include keywords ['heron'] in the response. Wrap your entire "
+               "response with double quotation marks. Answer with less than 20 words."),
+               ['"A heron stands."', '  "Heron, herons!"\n'],
+               ["A heron stands.", '"A duck swims."', '"heron' + " heron" * 20 + '"']),
 }  # fmt: skip
 """Of a row: a part of its question, the answer, right responses and wrong ones."""
+
+
+NEEDS = {"ifeval": "langdetect"}
+"""Modules of extras that `test` does not bring."""
 
 
 @pytest.mark.usefixtures("hub_copies")
 @pytest.mark.parametrize("name", SETS)
 def test_every_named_set_is_read_judged_and_keeps_the_contract(name: str) -> None:
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
     part, answer, right, wrong = FIRST[name]
     domain: Any = DOMAINS.load(f"hub/{name}")
     task, problems = problems_of(domain)
@@ -111,6 +122,62 @@ def test_options_choose_rows(name: str, count: int, said: str) -> None:
     assert len(domain.items) == count
     assert domain.name == name
     assert said in domain.summary
+
+
+@pytest.mark.usefixtures("hub_copies")
+def test_feedback_names_the_instructions_that_were_not_followed() -> None:
+    pytest.importorskip("langdetect")
+    domain: Any = DOMAINS.load("hub/ifeval")
+    _, problems = problems_of(domain)
+    said = {
+        level: domain.task(seed=0, setting="default", feedback=level)
+        .verify(problems[0], "A heron stands.")
+        .feedback
+        for level in ("none", "full")
+    }
+    quotes = "Wrap your entire response with double quotation marks."
+    assert said == {"none": "Wrong.", "full": f"The response did not do this: {quotes}"}
+
+
+def ifeval_of(folder: Path, **cells: Any) -> None:
+    """A copy of IFEval whose rows have those cells."""
+    rows = [{"prompt": f"Do it {n} times.", **cells} for n in range(60)]
+    write_copy(folder, "google/IFEval", {("default", "train"): rows})
+
+
+def test_instructions_that_need_data_which_are_not_there_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nltk = pytest.importorskip("nltk")
+    pytest.importorskip("langdetect")
+    try:
+        nltk.data.find("tokenizers/punkt_tab")
+    except LookupError:
+        name = "length_constraints:number_sentences"
+        kwargs = [{"num_sentences": 3, "relation": "at least"}]
+        ifeval_of(tmp_path, instruction_id_list=[name], kwargs=kwargs)
+        monkeypatch.setenv("CL_BENCH_HUB", str(tmp_path))
+        with pytest.raises(UsageError, match=r"python -m nltk\.downloader punkt_tab"):
+            DOMAINS.load("hub/ifeval?rows=59")
+    else:
+        pytest.skip("the data are there")
+
+
+def test_instructions_that_nobody_can_check_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("langdetect")
+    ifeval_of(tmp_path, instruction_id_list=["mood:cheerful"], kwargs=[{"x": None}])
+    monkeypatch.setenv("CL_BENCH_HUB", str(tmp_path))
+    with pytest.raises(UsageError, match="Most rows of hub/ifeval cannot be used"):
+        DOMAINS.load("hub/ifeval?rows=58")
+
+
+@pytest.mark.skipif(find_spec("langdetect") is not None, reason="the extra is installed")
+@pytest.mark.usefixtures("hub_copies")
+def test_without_the_checkers_the_line_says_what_to_install() -> None:
+    with pytest.raises(UsageError, match=r"pip install 'cl-bench\[lm-eval\]'"):
+        DOMAINS.load("hub/ifeval")
 
 
 @pytest.mark.usefixtures("hub_copies")

@@ -1,0 +1,240 @@
+"""LoRA adapters: trained beside a model that stays frozen, merged into it, and saved.
+
+PEFT puts its layers into the model in place, so that it stays the class of transformers that it
+was: whatever reads its embeddings, its configuration or its `forward` finds them. Low-rank updates
+are those of arXiv 2106.09685: W x + (alpha / rank) B A x, with B = 0 at the start.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from cl_bench.contract.errors import ModelError, unknown
+from cl_bench.contract.text import one_line
+from cl_bench.model.identity import ADAPTER, ADAPTER_WEIGHTS
+from cl_bench.model.random_states import random_states_kept
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+ALL_LINEAR = "all-linear"
+_NAME = "default"
+"""PEFT's name of an adapter that has no other."""
+_REASON = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Lora:
+    """A fresh adapter: its size, its layers, and the seed of its random half (A)."""
+
+    rank: int
+    alpha: float
+    targets: str
+    """`ALL_LINEAR`, or the last parts of layers' names, joined by commas."""
+    seed: int
+
+
+def add_lora(model: PreTrainedModel, lora: Lora) -> None:
+    """Put an adapter into `model`, which is frozen but for it; it changes no output yet.
+
+    Raises `UsageError` for a target that is no linear layer of the model. Global random states
+    stay as they are.
+    """
+    from peft import LoraConfig, inject_adapter_in_model
+
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type]  # PEFT divides it, and says int
+        lora_dropout=0.0,
+        target_modules=_targets(model, lora.targets),
+        task_type="CAUSAL_LM",
+    )
+    with random_states_kept(model.device):
+        torch.manual_seed(lora.seed)
+        inject_adapter_in_model(config, model, adapter_name=_NAME)
+
+
+def _targets(model: PreTrainedModel, asked: str) -> str | list[str]:
+    if asked.strip() == ALL_LINEAR:
+        return ALL_LINEAR
+    known = _linear_layers(model)
+    names = [name.strip() for name in asked.split(",")]
+    for name in names:
+        if name not in known:
+            raise unknown("LoRA target", name, [ALL_LINEAR, *known])
+    return names
+
+
+def _linear_layers(model: PreTrainedModel) -> list[str]:
+    """Return the last parts of the names of linear layers, but for the head.
+
+    A head often shares its weight with the embeddings, which an update of its own would break.
+    """
+    from transformers.pytorch_utils import Conv1D
+
+    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    found = (
+        name.rpartition(".")[2]
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear | Conv1D) and module is not head
+    )
+    return sorted(set(found))
+
+
+def _layers(model: torch.nn.Module) -> dict[str, Any]:
+    from peft.tuners.lora import LoraLayer
+
+    return {name: part for name, part in model.named_modules() if isinstance(part, LoraLayer)}
+
+
+def has_adapter(model: torch.nn.Module) -> bool:
+    """Tell whether `add_lora` was called with `model`."""
+    return hasattr(model, "peft_config")
+
+
+@contextmanager
+def switched_off(model: torch.nn.Module) -> Iterator[None]:
+    """Within this context, `model` computes what it did before `add_lora`, to the last bit.
+
+    Not by PEFT's `enable_adapters`, which also sets whether parameters need a gradient.
+    """
+    layers = _layers(model).values()
+    before = [layer._disable_adapters for layer in layers]
+    for layer in layers:
+        layer._disable_adapters = True
+    try:
+        yield
+    finally:
+        for layer, state in zip(layers, before, strict=True):
+            layer._disable_adapters = state
+
+
+def changes_nothing(model: torch.nn.Module) -> bool:
+    """Tell whether every update of the adapter is 0, because its half B is."""
+    return not any(layer.lora_B[_NAME].weight.any() for layer in _layers(model).values())
+
+
+def adapter_weights(model: torch.nn.Module) -> dict[str, Tensor]:
+    """Return the adapter's parameters by their names in `model`."""
+    return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+
+
+def load_adapter_weights(model: torch.nn.Module, file: Path) -> None:
+    """Take over the parameters in `file`, which must be those of `adapter_weights`."""
+    own, saved = adapter_weights(model), load_file(file)
+    with torch.no_grad():
+        for name in own.keys() | saved.keys():
+            own[name].copy_(saved[name])
+
+
+@torch.no_grad()
+def merged_weights(model: PreTrainedModel) -> dict[str, Tensor]:
+    """Return the state of `model` with its adapter added in, under the names it had before.
+
+    Tensors that the adapter does not touch are the model's own.
+    """
+    layers = _layers(model)
+    own = {f"{name}.base_layer.weight": layer for name, layer in layers.items()}
+    found = {}
+    for name, value in model.state_dict().items():
+        if ".lora_" in name:
+            continue
+        plain = name.replace(".base_layer.", ".")
+        found[plain] = value + own[name].get_delta_weight(_NAME) if name in own else value
+    return found
+
+
+def merged(model: PreTrainedModel) -> PreTrainedModel:
+    """Return a model without adapter that computes the same, to be saved and not to be run.
+
+    What the adapter does not touch is shared with `model`.
+    """
+    config = deepcopy(model.config)
+    with torch.device("meta"):  # so that no second copy of the weights is made
+        plain: PreTrainedModel = type(model)(config)
+    plain.load_state_dict(merged_weights(model), assign=True)
+    plain.tie_weights()
+    plain.generation_config = model.generation_config
+    return plain
+
+
+def save_adapter(model: PreTrainedModel, folder: Path, base: str) -> None:
+    """Write the adapter into the existing `folder` as PEFT does; `base` names its base model."""
+    config: Any = deepcopy(model.peft_config[_NAME])
+    config.base_model_name_or_path, config.inference_mode = base, True
+    config.save_pretrained(folder)
+    weights = {
+        f"base_model.model.{name.replace(f'.{_NAME}.', '.')}": value.detach().contiguous()
+        for name, value in adapter_weights(model).items()
+    }
+    save_file(weights, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
+
+
+def base_of(folder: Path, config: Mapping[str, Any]) -> str:
+    """Return the name of the base model of an adapter folder, whose `config` was read.
+
+    Raises `ModelError` for what is not a LoRA adapter, or one without base or weights.
+    """
+    kind, base = config.get("peft_type"), config.get("base_model_name_or_path")
+    if kind != "LORA":
+        raise ModelError(
+            f"{folder / ADAPTER} is of the kind {one_line(str(kind), 40)}, not LORA. Give a LoRA "
+            "adapter, or merge it into its base model and give the merged folder."
+        )
+    if not isinstance(base, str) or not base:
+        raise ModelError(
+            f"{folder / ADAPTER} does not name the adapter's base model: write its folder or hub "
+            "name there as base_model_name_or_path."
+        )
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        raise ModelError(
+            f"The adapter folder {folder} holds no {ADAPTER_WEIGHTS} (pickles are never read). "
+            "Restore it from where the adapter came from."
+        )
+    return base
+
+
+def merge_folder(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
+    """Return `model` with the adapter in `folder` added in, as trainable as before.
+
+    Raises `ModelError` for an adapter that is not one of this model.
+    """
+    from peft import LoraConfig, PeftModel, set_peft_model_state_dict
+
+    saved: dict[str, Any] = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))
+    try:
+        config: Any = LoraConfig.from_pretrained(str(folder))
+        config.inference_mode = True
+        with warnings.catch_warnings():  # of PEFT's use of transformers; goes when it caught up
+            warnings.simplefilter("ignore", FutureWarning)
+            wrapped: Any = PeftModel(model, config)
+        result: Any = set_peft_model_state_dict(wrapped, load_file(folder / ADAPTER_WEIGHTS))
+    except (ValueError, RuntimeError, TypeError, KeyError) as error:
+        raise _foreign(folder, saved, one_line(str(error), _REASON)) from error
+    missing = [name for name in result.missing_keys if ".lora_" in name]
+    if missing or result.unexpected_keys:
+        what = f"it has no {missing[0]}" if missing else f"{result.unexpected_keys[0]} is foreign"
+        raise _foreign(folder, saved, what)
+    plain: PreTrainedModel = wrapped.merge_and_unload()
+    if has_adapter(plain):
+        del plain.peft_config  # left by PEFT, and a mark of a model with an adapter
+    return plain.requires_grad_(True)
+
+
+def _foreign(folder: Path, config: Mapping[str, Any], reason: str) -> ModelError:
+    base = one_line(str(config.get("base_model_name_or_path")), _REASON)
+    return ModelError(
+        f"The adapter in {folder} does not fit its base model {base}: {reason}. Restore its files, "
+        "or name the model that it was trained on as base_model_name_or_path."
+    )
