@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from cl_bench.contract.errors import DivergedError, SamplerError
+from cl_bench.model.adapters import ALL_LINEAR, Lora, adapter_weights, add_lora
 from cl_bench.model.policy import Policy
 from cl_bench.model.samplers.engine import EngineSampler, Reply, Request
 from cl_bench.model.samplers.transformers import respond
@@ -182,3 +183,17 @@ def test_no_two_seeds_of_many_requests_are_the_same(tiny_policy: Policy, engine:
     tiny_policy.continue_tokens([[5]] * 50, max_new_tokens=1)
     seeds = sorted(request.seed for request in engine.requests)
     assert all(one < other for one, other in pairwise(seeds))
+
+
+def test_an_adapter_is_pushed_added_into_its_model(tiny_policy: Policy) -> None:
+    model, plain = tiny_policy.model, copy.deepcopy(tiny_policy.model)
+    add_lora(model, Lora(rank=2, alpha=4.0, targets=ALL_LINEAR, seed=0))
+    policy = Policy(model, tiny_policy.tokenizer)
+    engine = Beside(plain, policy.pad_id)
+    policy.sampler = EngineSampler(policy, engine)
+    with torch.no_grad():
+        for weight in adapter_weights(model).values():
+            weight.add_(torch.randn_like(weight))
+    policy.continue_tokens(PROMPTS, max_new_tokens=6)  # proves the push
+    prompt = torch.tensor([PROMPTS[0]])
+    assert torch.allclose(plain(prompt).logits, model(prompt).logits, atol=1e-4)
