@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from torch import Tensor
 
@@ -38,6 +39,8 @@ _UNLESS_SET = {
     "VLLM_LOGGING_LEVEL": "ERROR",
 }
 _REASON = 300
+_started: WeakSet[Any] = WeakSet()
+"""What is left of this process's engines."""
 
 
 def vllm_sampler(policy: Policy, *, memory: float, batch_invariant: bool) -> EngineSampler:
@@ -51,7 +54,7 @@ def vllm_sampler(policy: Policy, *, memory: float, batch_invariant: bool) -> Eng
 
 
 class VllmEngine:
-    """An `Engine` of vLLM."""
+    """An `Engine` of vLLM. A process has one: a new one ends the one before."""
 
     def __init__(self, policy: Policy, *, memory: float, batch_invariant: bool) -> None:
         vllm = _imported(policy.device.type, batch_invariant=batch_invariant)
@@ -60,6 +63,7 @@ class VllmEngine:
         self._on_gpu = policy.device.type == "cuda"
         on_gpu = {"enable_sleep_mode": True, "gpu_memory_utilization": memory}
         kind = type(policy.model).__name__
+        _end_started()
         try:
             with random_states_kept(policy.device), _quiet(), TemporaryDirectory() as folder:
                 config = policy.model.config
@@ -83,6 +87,7 @@ class VllmEngine:
                 f"{self.name} cannot run {kind} here ({reason}). Take another model, or "
                 "--sampler transformers."
             ) from error
+        _started.add(self._llm)
         self.sleep()
 
     def load(self, weights: Iterator[tuple[str, Tensor]]) -> None:
@@ -128,6 +133,17 @@ class VllmEngine:
             stop_token_ids=sorted(request.ends),
             detokenize=False,
         )
+
+
+def _end_started() -> None:
+    """End the engines that were started here.
+
+    An engine that is collected later takes the process's distributed groups with it, and they are
+    the new engine's then.
+    """
+    for llm in list(_started):
+        llm.llm_engine.engine_core.shutdown()
+    _started.clear()
 
 
 def _reply(output: Any) -> Reply:
