@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import cl_bench
+from cl_bench.api import resume
 from cl_bench.contract.errors import ModelError, SamplerError
 from cl_bench.contract.learner import Ledger
 from cl_bench.contract.prompts import chat
@@ -167,7 +168,7 @@ def test_a_killed_engine_is_told_and_its_run_goes_on_as_if_nothing_had_been(
     failed = RunDirectory.open(tmp_path / "cut")
     assert failed.manifest["status"] == "failed"
     assert 0 < len(failed.table("steps")) < 4
-    resumed = cl_bench.resume(tmp_path / "cut")
+    resumed = resume(tmp_path / "cut")
     assert resumed.status == "done"
     for name in ("steps", "items", "evaluations"):
         mine, theirs = (
