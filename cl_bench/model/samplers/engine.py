@@ -144,8 +144,8 @@ class EngineSampler:
             reason = one_line(f"{type(error).__name__}: {error}", _REASON).rstrip(".")
             raise SamplerError(
                 f"The engine {self.engine} failed while {doing} ({reason}). Mend what it says, "
-                "then go on from the last checkpoint with `cl-bench run --resume`, or start a run with "
-                "--sampler transformers."
+                "then go on from the last checkpoint with `cl-bench run --resume`, or start a run "
+                "with --sampler transformers."
             ) from error
 
     @torch.no_grad()

@@ -167,7 +167,7 @@ def test_a_failed_engine_is_told_in_one_line(tiny_policy: Policy, engine: Beside
     with pytest.raises(SamplerError, match="RuntimeError: the core died") as told:
         tiny_policy.continue_tokens(PROMPTS, max_new_tokens=6)
     assert "beside 1.0 failed while answering 3 requests" in str(told.value)
-    assert "cl-bench resume" in str(told.value)
+    assert "cl-bench run --resume" in str(told.value)
     assert "\n" not in str(told.value)
 
 
