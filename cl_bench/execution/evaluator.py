@@ -193,7 +193,9 @@ class Evaluator:
             asked = problems.under(prompt)
             trained[prompt] = self._of_policy(asked, step, kind, prompt)
             if with_base:
-                copied = trained[prompt].as_base() if step == 0 else None
+                # An engine does not draw what the base, beside it, draws after a resume.
+                alike = step == 0 and self._policy.sampler.own_model
+                copied = trained[prompt].as_base() if alike else None
                 base[prompt] = self._of_base(asked, kind, prompt, copied)
         return [
             scored[prompt].labelled(_label(step, problems, kind, weights))
