@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from cl_bench.contract.errors import UsageError, require_posix, unknown
 from cl_bench.contract.registry import DEFAULT_LEARNER, DOMAINS, LEARNERS
 from cl_bench.contract.settings import settings_of
-from cl_bench.contract.stream_names import OF_A_STREAM
+from cl_bench.contract.stream_names import LENGTHS, OF_A_STREAM
 from cl_bench.contract.stream_names import stream as named_stream
 from cl_bench.contract.task import Referenced
-from cl_bench.contract.text import printable
+from cl_bench.contract.text import counted, printable
 from cl_bench.contract.validation import a_text
 from cl_bench.execution.presets import preset_of
 from cl_bench.execution.progress import Progress, Quiet
@@ -159,6 +159,8 @@ def resolve(
     asked = options.get("learner")
     named = None if asked is None else a_text("learner", asked)
     found = {} if config is None else read_run_file(Path(a_text("config", config)), named)
+    if not LENGTHS.isdisjoint(options):  # one of them replaces the other in the file
+        found = {name: value for name, value in found.items() if name not in LENGTHS}
     given = {**found, **learner_options, **options}
     learner = a_text("learner", {**found, **options}.get("learner", DEFAULT_LEARNER))
     own = [item.name for item in settings_of(LEARNERS.load(learner).config) if item.rule.option]
@@ -214,6 +216,12 @@ def _notes(asked: Asked) -> list[str]:
         for domain in map(DOMAINS.load, dict.fromkeys((*trained, *course.outside)))
         if isinstance(domain, Referenced)
     ]
+    warmup = getattr(config.learning, "warmup_steps", 0)
+    if warmup >= course.steps:
+        lines.append(
+            f"warmup_steps is {warmup}, and the stream has {counted(course.steps, 'step')}: the "
+            "learning rate never reaches its value. Give --steps or --warmup-steps."
+        )
     private = [name for name in course.domains if name in DOMAINS.table]
     preset, known = preset_of(config.model, asked.given.get("preset")), names_of(config.learner)
     lines[:0] = filter(None, [preset.words(config.learner, asked.given, known)])

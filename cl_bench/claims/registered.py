@@ -85,7 +85,7 @@ RECORD = (
     ),
     RecordedCode(
         "2026-11-30",
-        "2560c5468c4857382e933ca4850fc095ab4a27fdec87792c573b3fc501de14a5",
+        "6a7890bb45dfc9d2f964b0ffd0bbe1024c8f76c0b80d9fef4ef8e0eeb2cf076c",
         "Student's t in place of the bootstrap over seeds; every mean and verdict unchanged",
     ),
 )

@@ -55,6 +55,8 @@ STREAMS: Registry[Stream] = Registry(
 )
 
 
+LENGTHS = frozenset({"steps", "rollouts"})
+"""The options that say how long a stage is, of which one is given."""
 OF_A_STREAM = ("steps", "rollouts", "setting", "retention")
 """The options that replace a part of the stream that is named."""
 

@@ -181,30 +181,6 @@ def save_adapter(model: PreTrainedModel, folder: Path, base: str) -> None:
     save_file(weights, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
 
 
-def base_of(folder: Path, config: Mapping[str, Any]) -> str:
-    """Return the name of the base model of an adapter folder, whose `config` was read.
-
-    Raises `ModelError` for what is not a LoRA adapter, or one without base or weights.
-    """
-    kind, base = config.get("peft_type"), config.get("base_model_name_or_path")
-    if kind != "LORA":
-        raise ModelError(
-            f"{folder / ADAPTER} is of the kind {one_line(str(kind), 40)}, not LORA. Give a LoRA "
-            "adapter, or merge it into its base model and give the merged folder."
-        )
-    if not isinstance(base, str) or not base:
-        raise ModelError(
-            f"{folder / ADAPTER} does not name the adapter's base model: write its folder or hub "
-            "name there as base_model_name_or_path."
-        )
-    if not (folder / ADAPTER_WEIGHTS).is_file():
-        raise ModelError(
-            f"The adapter folder {folder} holds no {ADAPTER_WEIGHTS} (pickles are never read). "
-            "Restore it from where the adapter came from."
-        )
-    return base
-
-
 def merge_folder(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
     """Return `model` with the adapter in `folder` added in, as trainable as before.
 

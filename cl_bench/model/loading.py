@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 from cl_bench.contract.errors import ModelError, did_you_mean
 from cl_bench.contract.text import counted, one_line
 from cl_bench.model import gguf_file
-from cl_bench.model.adapters import base_of, merge_folder
-from cl_bench.model.identity import ADAPTER, ModelFiles, hub_files
+from cl_bench.model.identity import ADAPTER, ADAPTER_WEIGHTS, ModelFiles, hub_files
 from cl_bench.model.named import MODELS, resolve
 
 if TYPE_CHECKING:
@@ -69,6 +68,8 @@ def load(
     And where their files are. `revision` is the commit of a hub model. Raises `ModelError` if they
     cannot be used.
     """
+    from cl_bench.model.adapters import merge_folder  # brings torch
+
     files, offline = _located(name_or_path, revision)
     # Of an adapter, what is loaded is its base: a folder or file, or a name on the hub.
     name = name_or_path if not files.adapters else _base_name(files)
@@ -123,7 +124,7 @@ def _located_adapter(folder: Path, revision: str | None, depth: int) -> tuple[Mo
             "start from it, give a folder with its two adapter_… files alone."
         )
     config = _read_object(folder / ADAPTER)
-    base = base_of(folder, config)
+    base = _base_of(folder, config)
     if depth == _MOST_ADAPTERS:
         raise ModelError(f"{folder / ADAPTER} names a base model that leads back to itself.")
     try:
@@ -131,6 +132,30 @@ def _located_adapter(folder: Path, revision: str | None, depth: int) -> tuple[Mo
     except ModelError as error:
         raise ModelError(f"The base model of the adapter in {folder}: {error}") from error
     return replace(files, adapters=(*files.adapters, folder)), offline
+
+
+def _base_of(folder: Path, config: Mapping[str, Any]) -> str:
+    """Return the name of the base model of an adapter folder, whose `config` was read.
+
+    Raises `ModelError` for what is not a LoRA adapter, or one without base or weights.
+    """
+    kind, base = config.get("peft_type"), config.get("base_model_name_or_path")
+    if kind != "LORA":
+        raise ModelError(
+            f"{folder / ADAPTER} is of the kind {one_line(str(kind), 40)}, not LORA. Give a LoRA "
+            "adapter, or merge it into its base model and give the merged folder."
+        )
+    if not isinstance(base, str) or not base:
+        raise ModelError(
+            f"{folder / ADAPTER} does not name the adapter's base model: write its folder or hub "
+            "name there as base_model_name_or_path."
+        )
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        raise ModelError(
+            f"The adapter folder {folder} holds no {ADAPTER_WEIGHTS} (pickles are never read). "
+            "Restore it from where the adapter came from."
+        )
+    return base
 
 
 def _base_name(files: ModelFiles) -> str:

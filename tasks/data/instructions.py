@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from cl_bench.contract.answers import CUT_OFF
@@ -107,7 +108,13 @@ def _words(answer: str) -> list[str]:
 
 def _asked(answer: str, response: str, prompt: str = "") -> dict[str, Any]:
     question = {"instructions": json.loads(answer), "text": response, "prompt": prompt}
-    return _worker(os.environ.get("NLTK_DATA", "")).ask(question, _SECONDS)
+    return _worker(_nltk_data()).ask(question, _SECONDS)
+
+
+def _nltk_data() -> str:
+    """The folders where NLTK looks for data: its process has another home and working folder."""
+    named = filter(None, os.environ.get("NLTK_DATA", "").split(os.pathsep))
+    return os.pathsep.join(str(Path(at).expanduser().absolute()) for at in (*named, "~/nltk_data"))
 
 
 @cache

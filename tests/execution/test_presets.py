@@ -88,6 +88,15 @@ def test_layers_lie_over_one_another_the_models_first_and_options_last(tmp_path:
     assert api.resolve(file, preset="paper").config.evaluation.samples == 4
 
 
+def test_the_length_in_a_file_gives_way_to_one_in_rollouts(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text("stream = 'math'\nsteps = 2\n")
+    assert api.resolve(file).stream.steps == 2
+    assert api.resolve(file, learner="rl", rollouts=640).stream.steps == 10
+    with pytest.raises(UsageError, match="both say how long a stage is"):
+        api.resolve(file, steps=3, rollouts=640)
+
+
 def test_a_preset_that_is_not_there_is_named_with_those_that_are() -> None:
     with pytest.raises(UsageError, match=r"Unknown preset 'papr'. Did you mean 'paper'\? Known: "):
         configure(preset="papr")
