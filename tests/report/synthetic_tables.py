@@ -259,6 +259,9 @@ def _learned(spec: Synthetic, step: int) -> Iterator[Row]:
             "entropy": 0.5,
             "completion_tokens": 20.0,
             "seconds": 0.6,
+            "sampler_ratio": None,
+            "sampler_ratio_max": None,
+            "sampler_ratio_cut": None,
         }
 
 
