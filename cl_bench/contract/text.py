@@ -34,6 +34,11 @@ def one_line(text: str, limit: int | None = None) -> str:
     return printable(" ".join(text.split()), limit)
 
 
+def reason_of(error: Exception, limit: int) -> str:
+    """Return an error of a library, by its kind and words, as a part of a sentence."""
+    return one_line(f"{type(error).__name__}: {error}", limit).rstrip(".")
+
+
 def plainer(text: str) -> str:
     """Return `text` in ASCII: each character by likeness where there is one, else escaped."""
     return text.translate(_LIKE).encode("ascii", "backslashreplace").decode("ascii")

@@ -15,7 +15,7 @@ import torch
 
 from cl_bench.contract.errors import DivergedError, ModelError
 from cl_bench.contract.prompts import chat
-from cl_bench.contract.text import one_line
+from cl_bench.contract.text import reason_of
 from cl_bench.model.random_states import random_states_kept
 from cl_bench.model.scoring import text_log_probs
 
@@ -83,7 +83,7 @@ def require_sampling(policy: TriedPolicy) -> None:
     except ModelError:
         raise
     except Exception as error:
-        reason = one_line(f"{type(error).__name__}: {error}", _REASON).rstrip(".")
+        reason = reason_of(error, _REASON)
         raise ModelError(_unusable(kind, f"sampling a batch fails ({reason})")) from error
     if not apart < _CLOSE[policy.precision]:
         raise ModelError(
@@ -124,7 +124,7 @@ def require_saving(policy: TriedPolicy, near: Path) -> None:
             again = type(policy).load(folder, frozen=True)
             same = _same(policy, again)
     except Exception as error:
-        reason = one_line(f"{type(error).__name__}: {error}", _REASON).rstrip(".")
+        reason = reason_of(error, _REASON)
         raise ModelError(_unsaved(f"it cannot be saved and loaded again ({reason})")) from error
     if not same:
         raise ModelError(_unsaved("what is saved is loaded as another model or tokenizer"))

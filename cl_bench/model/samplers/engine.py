@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from cl_bench.contract.errors import DivergedError, SamplerError
-from cl_bench.contract.text import one_line
+from cl_bench.contract.text import reason_of
 from cl_bench.model.random_states import random_states_kept
 from cl_bench.model.samplers.protocol import Sampled, SamplingPolicy
 from cl_bench.model.samplers.transformers import TransformersSampler, evaluating
@@ -141,7 +141,7 @@ class EngineSampler:
         try:
             yield
         except Exception as error:
-            reason = one_line(f"{type(error).__name__}: {error}", _REASON).rstrip(".")
+            reason = reason_of(error, _REASON)
             raise SamplerError(
                 f"The engine {self.engine} failed while {doing} ({reason}). Mend what it says, "
                 "then go on from the last checkpoint with `cl-bench run --resume`, or start a run "

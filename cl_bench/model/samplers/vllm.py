@@ -21,7 +21,7 @@ from weakref import WeakSet
 from torch import Tensor
 
 from cl_bench.contract.errors import SamplerError, UsageError
-from cl_bench.contract.text import one_line
+from cl_bench.contract.text import one_line, reason_of
 from cl_bench.model.random_states import random_states_kept
 from cl_bench.model.samplers.engine import EngineSampler, Reply, Request
 
@@ -82,7 +82,7 @@ class VllmEngine:
                     **(on_gpu if self._on_gpu else {}),
                 )
         except Exception as error:
-            reason = one_line(f"{type(error).__name__}: {error}", _REASON).rstrip(".")
+            reason = reason_of(error, _REASON)
             raise SamplerError(
                 f"{self.name} cannot run {kind} here ({reason}). Take another model, or "
                 "--sampler transformers."
