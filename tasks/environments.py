@@ -218,6 +218,8 @@ class Rewarded:
     """By prompt."""
     field: str
     form: str
+    code: str = ""
+    """Its environment has a version of its own."""
 
     def of(self, task: Any) -> str:
         """The right answer of a task, empty if it has none."""

@@ -26,12 +26,11 @@ from cl_bench.contract.text import one_line
 
 from .columns import DataItem, Reading
 from .instructions import NAME as INSTRUCTIONS
-from .instructions import VERSION as INSTRUCTIONS_VERSION
-from .instructions import Instructions, instructions
+from .instructions import instructions
 from .python import PREFIX, Own, load_own
 from .reading import DataTable
 from .splits import Splits, order, split_up
-from .verifiers import MATH_VERSION, Formula, Pattern, Verifier, named
+from .verifiers import Pattern, Verifier, named
 
 _CHECKED = 100
 """Rows of a split whose own solution is judged when they are loaded."""
@@ -121,11 +120,10 @@ def _unsolved(
 def _version(content: bytes, columns: Mapping[str, str], verifier: Verifier) -> str:
     """Changes with the rows, and with the options that change scores."""
     pattern = verifier.pattern if isinstance(verifier, Pattern) else ""
-    code = verifier.code if isinstance(verifier, Own) else ""
-    code = MATH_VERSION if isinstance(verifier, Formula) else code
-    code = INSTRUCTIONS_VERSION if isinstance(verifier, Instructions) else code
     digest = hashlib.sha256(content)
-    digest.update(json.dumps([sorted(columns.items()), verifier.name, pattern, code]).encode())
+    digest.update(
+        json.dumps([sorted(columns.items()), verifier.name, pattern, verifier.code]).encode()
+    )
     return f"1+{digest.hexdigest()[:12]}"
 
 

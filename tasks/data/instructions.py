@@ -41,6 +41,7 @@ class Instructions:
     """A response scores 1 if it follows all instructions, else 0."""
 
     name: str = NAME
+    code: str = VERSION
 
     def answer(self, item: DataItem) -> str:
         """The instructions in words: there is no right answer but what follows them."""

@@ -63,6 +63,11 @@ class Verifier(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def code(self) -> str:
+        """What a data set's version has of its code; changes whenever scores do."""
+        ...
+
     def answer(self, item: DataItem) -> str:
         """The right answer as tables show it; `ValueError` says why the row has none."""
         ...
@@ -82,6 +87,10 @@ class Compared:
 
     name: str
     kind: Kind
+
+    @property
+    def code(self) -> str:
+        return ""
 
     def answer(self, item: DataItem) -> str:
         if self.kind == "number" and number(item.answer) is None:
@@ -119,6 +128,10 @@ class Formula(Compared):
 
     The right answer itself scores 1 even where math-verify cannot read it.
     """
+
+    @property
+    def code(self) -> str:
+        return MATH_VERSION
 
     def scorer(self, item: DataItem) -> Callable[[str], float]:
         def score(text: str) -> float:
