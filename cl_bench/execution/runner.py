@@ -9,6 +9,7 @@ writes that model again.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -347,7 +348,12 @@ def _load_policy(config: RunConfig, threads: int, revision: str | None = None) -
         torch.set_num_threads(threads)
     on = _device(config.device)
     policy = Policy.load(
-        resolve(config.model), on, config.precision, revision=revision, lora=config.lora
+        resolve(config.model),
+        on,
+        config.precision,
+        revision=revision,
+        lora=config.lora,
+        template=config.template,
     )
     if config.sampler == "vllm":
         policy.sampler = vllm_sampler(
@@ -361,11 +367,21 @@ def _identity(config: RunConfig, policy: Policy) -> dict[str, Any]:
 
 
 def _of_the_template(policy: Policy) -> list[str]:
-    said = (
-        f"The model's chat template asks for the date: it is told {policy.prompt_date} in every "
-        "prompt of every run, so that the same seed gives the same prompts on every day."
-    )
-    return [said] if policy.prompt_date else []
+    template, said = policy.settled_template, []
+    if template.folded:
+        said.append(
+            "The model's chat template has no system role: the system prompt is put before the "
+            "problem in the user's message, an empty line between them."
+        )
+    if template.date:
+        said.append(
+            f"The model's chat template asks for the date: it is told {template.date} in every "
+            "prompt of every run, so that the same seed gives the same prompts on every day."
+        )
+    if template.variables:
+        told = ", ".join(f"{name} {json.dumps(of)}" for name, of in template.variables.items())
+        said.append(f"The model's chat template is told: {told}.")
+    return said
 
 
 def _row(record: StepRecord) -> Row:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,17 @@ from cl_bench.contract.learner import LearnerConfig
 from cl_bench.contract.registry import DEFAULT_LEARNER, LEARNERS
 from cl_bench.contract.settings import setting, settings_of, settle, those_of
 from cl_bench.contract.task import FEEDBACK_LEVELS, FeedbackLevel
+from cl_bench.contract.text import printable
 from cl_bench.contract.validation import COUNTS, RATES, SEEDS, a_text
 from cl_bench.execution.presets import preset_of
 from cl_bench.model.named import EMBEDDED, MODELS
 
 if TYPE_CHECKING:
     from cl_bench.model.adapters import Lora
+    from cl_bench.model.chat_templates import TemplateOptions
 
+CHAT_TEMPLATE = "chat_template"
+"""The table of variables for the model's chat template, in files and from Python."""
 _UNSET: Any = None
 """Stands for the defaults of the learner, which is known only when `RunConfig` is made."""
 
@@ -144,17 +149,26 @@ class RunConfig:
         "vLLM's batch-invariant mode (GPU): a response does not depend on the requests beside it, "
         "for less speed.",
     )
+    thinking: str = setting(
+        "auto",
+        "Whether the model thinks before it answers, if its chat template has a switch for that: "
+        "on, off or auto, what the template does by itself.",
+        choices=("auto", "on", "off"),
+    )
     keep_stage_models: bool = setting(
         False,
         "Keep the model of every stage's end, as a Hugging Face folder of the run; an adapter is "
         "merged.",
     )
+    chat_template: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    """Variables that the model's chat template is told, such as `reasoning_effort`."""
     learning: LearnerConfig = _UNSET
     """The learner's settings, of its own class; by default that class's defaults."""
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
         settle(self)
+        object.__setattr__(self, "chat_template", variables_in(self.chat_template))
         if self.batch_invariant and self.sampler != "vllm":
             raise UsageError(
                 f"batch_invariant is a mode of vLLM, but sampler is {self.sampler!r}: give "
@@ -186,6 +200,13 @@ class RunConfig:
             return None
         return Lora(self.lora_rank, self.lora_alpha, self.lora_targets, self.seed)
 
+    @property
+    def template(self) -> TemplateOptions:
+        """What the model's chat template is asked for."""
+        from cl_bench.model.chat_templates import TemplateOptions
+
+        return TemplateOptions(self.thinking, self.chat_template)
+
     def anywhere(self) -> RunConfig:
         """Return the same with a model's folder or file as an absolute path.
 
@@ -207,6 +228,26 @@ class RunConfig:
             "evaluation": EvaluationConfig(**saved["evaluation"]),
         }
         return cls(**{**saved, **parts})
+
+
+def variables_in(given: object) -> dict[str, str | int | float | bool]:
+    """Return the table [chat_template]: variables with texts, numbers, or true or false.
+
+    Raises `UsageError` for anything else. Which variables there are only the template can say.
+    """
+    if not isinstance(given, Mapping):
+        raise UsageError(
+            f"{CHAT_TEMPLATE} is {printable(repr(given), 100)}, but must be a table of variables "
+            "of the model's chat template, such as {'reasoning_effort': 'low'}."
+        )
+    for name, value in given.items():
+        plain = isinstance(value, str | int) or (isinstance(value, float) and isfinite(value))
+        if not isinstance(name, str) or not plain:
+            raise UsageError(
+                f"{printable(str(name), 100)} in [{CHAT_TEMPLATE}] is "
+                f"{printable(repr(value), 100)}, but must be a text, a number, true or false."
+            )
+    return dict(given)
 
 
 def configure(
@@ -232,6 +273,7 @@ def configure(
     taken = {**found.options(learner), **options, **own_names}
     return RunConfig(
         **those_of(RunConfig, taken),
+        chat_template=taken.get(CHAT_TEMPLATE, {}),
         learning=own(**those_of(own, taken)),
         evaluation=EvaluationConfig(**those_of(EvaluationConfig, taken)),
     )
@@ -240,7 +282,7 @@ def configure(
 def names_of(learner: str) -> set[str]:
     """Return the names of all settings that can be given for a run with this learner."""
     parts = (RunConfig, EvaluationConfig, LEARNERS.load(learner).config)
-    return {item.name for part in parts for item in settings_of(part)}
+    return {CHAT_TEMPLATE, *(item.name for part in parts for item in settings_of(part))}
 
 
 def require_settings(options: Iterable[str], *learners: str) -> None:

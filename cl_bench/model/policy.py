@@ -33,6 +33,7 @@ from cl_bench.model.adapters import (
     switched_off,
 )
 from cl_bench.model.chat_templates import (
+    TemplateOptions,
     opened_thought,
     own_template,
     settle_special_tokens,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Chat = Sequence[Message]
+_BY_ITSELF = TemplateOptions()
 _CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len")
 _ROWS_SCORED = 32
 """Responses, of like length, that one pass over whole texts scores, where memory allows."""
@@ -86,8 +88,8 @@ class Policy:
     """The model being trained, its tokenizer, its `sampler`, and its frozen start (`base`).
 
     With `frozen`, the model is its own base, which saves a copy; it must not be trained then.
-    `files` are those it was loaded from; `prompt_date` is the day that its chat template is told,
-    None if it asks for none.
+    `files` are those it was loaded from; `template_options` what its chat template was asked for,
+    and `settled_template` what came of it.
     """
 
     def __init__(
@@ -98,9 +100,11 @@ class Policy:
         *,
         frozen: bool = False,
         files: ModelFiles | None = None,
+        template: TemplateOptions = _BY_ITSELF,
     ) -> None:
         self.precision, self.files = precision, files
-        self.prompt_date = settle_template(tokenizer)
+        self.template_options = template
+        self.settled_template = settle_template(tokenizer, template)
         self._turn_end, self._thought = turn_end(tokenizer), opened_thought(tokenizer)
         settle_special_tokens(model, tokenizer, self._turn_end)
         tokenizer.padding_side = "left"  # so that all responses begin in the same column
@@ -126,18 +130,19 @@ class Policy:
         frozen: bool = False,
         revision: str | None = None,
         lora: Lora | None = None,
+        template: TemplateOptions = _BY_ITSELF,
     ) -> Policy:
         """Load a Hugging Face folder, GGUF file or hub name onto `device`, never with remote code.
 
         `revision` is the commit of a hub model, by default its newest. With `lora`, a fresh adapter
-        is what is trained. Raises `ModelError` if the model cannot be used: it is tried with a few
-        tokens.
+        is what is trained; `template` is asked of the chat template. Raises `ModelError` if the
+        model cannot be used: it is tried with a few tokens.
         """
         model, tokenizer, files = load(name_or_path, revision)
         if lora is not None:
             add_lora(model, lora)
         model.to(torch.device(device))  # type: ignore[arg-type]
-        policy = cls(model, tokenizer, precision, frozen=frozen, files=files)
+        policy = cls(model, tokenizer, precision, frozen=frozen, files=files, template=template)
         require_sampling(policy)
         return policy
 
@@ -174,7 +179,7 @@ class Policy:
 
         An adapter is added into the model that is written.
         """
-        with quiet(), own_template(self.tokenizer):
+        with quiet(), own_template(self.tokenizer, self.settled_template):
             self.plain_model().save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
 

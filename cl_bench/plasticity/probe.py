@@ -77,7 +77,13 @@ def options_of(
     measured = {"items": config.evaluation.items, "samples": config.evaluation.samples}
     settings = {name: getattr(learning, name) for name in _OF_LEARNING}
     adapter = {} if config.lora is None else {name: getattr(config, name) for name in _ADAPTER}
-    return {**settings, **measured, **adapter, "threads": 1, "device": config.device}
+    told: dict[str, Any] = {}
+    if config.thinking != "auto":
+        told["thinking"] = config.thinking
+    if config.chat_template:
+        told["chat_template"] = dict(config.chat_template)
+    where = {"threads": 1, "device": config.device}
+    return {**settings, **measured, **adapter, **told, **where}
 
 
 def departures(probe: Probe, origins: Sequence[Origin]) -> Iterator[str]:
