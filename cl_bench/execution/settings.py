@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 CHAT_TEMPLATE = "chat_template"
 """The table of variables for the model's chat template, in files and from Python."""
+_NO_FP16 = (
+    "its range is too small to train in without scaling the loss: gradients below 6e-8 become 0, "
+    "and sums above 65504 infinite. Give bf16 (as fast, with float32's range) or float32."
+)
 _UNSET: Any = None
 """Stands for the defaults of the learner, which is known only when `RunConfig` is made."""
 
@@ -115,10 +119,12 @@ class RunConfig:
         "auto", "cpu, cuda or auto (CUDA if there is one).", choices=("auto", "cpu", "cuda")
     )
     precision: str = setting(
-        "float32",
-        "What responses are sampled and parameters trained in: float32, or bf16, which multiplies "
-        "matrices in bfloat16 while parameters stay float32.",
-        choices=("float32", "bf16"),
+        "auto",
+        "What responses are sampled and parameters trained in: float32; bf16, which multiplies "
+        "matrices in bfloat16 while parameters stay float32; pure-bf16, parameters and moments "
+        "too; or auto, float32 on a CPU and bf16 on a GPU.",
+        choices=("auto", "float32", "bf16", "pure-bf16"),
+        refused=dict.fromkeys(("fp16", "float16", "half"), _NO_FP16),
     )
     peft: str = setting(
         "none",

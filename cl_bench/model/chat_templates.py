@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from cl_bench.contract.errors import ModelError, UsageError, unknown
 from cl_bench.contract.prompts import Message, chat
 from cl_bench.contract.text import one_line
-from cl_bench.contract.thoughts import opened_by
+from cl_bench.contract.thoughts import opened_by, tags_among
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -143,8 +143,11 @@ def _asked(
 
 
 def _variables(tokenizer: PreTrainedTokenizerBase) -> set[str]:
-    """Return the variables that the template reads and that are its user's to set."""
-    from jinja2 import TemplateError, meta
+    """Return the variables that the template reads and that are its user's to set.
+
+    One that it sets itself is its user's where it asks whether there is one, or has a default.
+    """
+    from jinja2 import TemplateError, meta, nodes
 
     # Private, but no other environment knows all the tags of chat templates ({% generation %}).
     from transformers.utils.chat_template_utils import _compile_jinja_template
@@ -152,10 +155,16 @@ def _variables(tokenizer: PreTrainedTokenizerBase) -> set[str]:
     template = str(tokenizer.chat_template)
     try:
         environment = _compile_jinja_template(template).environment
-        read = meta.find_undeclared_variables(environment.parse(template))
+        tree = environment.parse(template)
     except TemplateError as error:
         raise _unusable(tokenizer, one_line(f"{type(error).__name__}: {error}", 200)) from error
-    return read - {*environment.globals, *_GIVEN, *tokenizer.special_tokens_map}
+    read = meta.find_undeclared_variables(tree)
+    own = {name.name for name in tree.find_all(nodes.Name) if name.ctx == "store"}
+    for kind, names in ((nodes.Test, ("defined", "undefined")), (nodes.Filter, ("default", "d"))):
+        for found in tree.find_all(kind):
+            if found.name in names and isinstance(found.node, nodes.Name):
+                own.discard(found.node.name)
+    return read - own - {*environment.globals, *_GIVEN, *tokenizer.special_tokens_map}
 
 
 @cache
@@ -242,6 +251,13 @@ def turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
 def opened_thought(tokenizer: PreTrainedTokenizerBase) -> str:
     """Return the tag by which the template has a response begin inside a thought, or nothing."""
     return opened_by(_rendered(tokenizer, chat("", _USER), ask=True))
+
+
+def thought_tags(tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """Return the special tokens that are tags of thoughts, which belong to a response's text."""
+    added = tokenizer.added_tokens_decoder.items()
+    special = {str(token): number for number, token in added if token.special}
+    return {special[tag] for tag in tags_among(special)}
 
 
 def _rendered(

@@ -45,8 +45,13 @@ def internals_of(
     config = origin.config
     on = "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
     base = Policy.load(
-        resolve(config.model), on, revision=origin.revision, template=config.template
+        resolve(config.model),
+        on,
+        config.precision,
+        revision=origin.revision,
+        template=config.template,
     )
+    base.model.float()  # as `load` gives the others
     course = Course(stream(domain), seed=seed, feedback="none", problems_per_step=1)
     problems = stream_set(course, domain, items, samples=1).items
     prompts = base.encode(

@@ -71,6 +71,8 @@ def options_of(
     `UsageError` for a number that is out of its range.
     """
     given = {"learning_rate": learning_rate, "problems_per_step": problems_per_step}
+    from cl_bench.model.environment import device_named, precision_named  # brings torch
+
     taken = vars(config.learning) | {n: value for n, value in given.items() if value is not None}
     probing = LEARNERS.load(REFERENCE_LEARNER).config
     learning = probing(**{name: taken[name] for name in _OF_LEARNING if name in taken})
@@ -78,6 +80,8 @@ def options_of(
     settings = {name: getattr(learning, name) for name in _OF_LEARNING}
     adapter = {} if config.lora is None else {name: getattr(config, name) for name in _ADAPTER}
     told: dict[str, Any] = {}
+    if config.precision != precision_named("auto", device_named(config.device)):
+        told["precision"] = config.precision
     if config.thinking != "auto":
         told["thinking"] = config.thinking
     if config.chat_template:

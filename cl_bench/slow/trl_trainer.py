@@ -255,10 +255,10 @@ class MixedPromptTrainer(GRPOTrainer):
                 return frozen_log_probs(base, *scored), None, None
         rows = (model, input_ids, attention_mask, logits_to_keep)
         numbers = len(input_ids) * logits_to_keep * model.config.get_text_config().vocab_size
-        if numbers > MOST_LOGITS or self.aux_loss_enabled:
-            found = super()._get_per_token_logps_and_entropies(*rows, **rest)
-        else:
-            with self._policy.autocast():
+        with self._policy.autocast():
+            if numbers > MOST_LOGITS or self.aux_loss_enabled:
+                found = super()._get_per_token_logps_and_entropies(*rows, **rest)
+            else:
                 found = (*response_log_probs(*rows, self._config.temperature), None)
         self._log_probs = found[0].detach()
         return found

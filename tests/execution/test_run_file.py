@@ -43,7 +43,7 @@ def test_a_file_is_read_as_flat_options(file: Path) -> None:
         ("[learner]\nitems = 3", "items belongs in [evaluation], not in [learner]."),
         (
             "[lerner]\nname = 'rl'",
-            "Unknown table of run.toml 'lerner'. Did you mean 'learner'? Known: chat_template, evaluation",
+            "Unknown table of run.toml 'lerner'. Did you mean 'learner'? Known: chat_template",
         ),
         ("chat_template = 3", "run.toml: chat_template is 3, but must be a table of variables"),
         ("[chat_template]\na = [1]", "run.toml: a in [chat_template] is [1], but must be a text"),

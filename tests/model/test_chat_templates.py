@@ -8,12 +8,17 @@ from typing import Any
 
 import pytest
 
+import cl_bench
+from cl_bench.api import resume
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.prompts import chat
+from cl_bench.contract.task import Verdict
+from cl_bench.execution.run_file import read_run_file
 from cl_bench.model.chat_templates import TemplateOptions
 from cl_bench.model.policy import Policy
 from tests.model.chat_families import FAMILIES, GEMMA, HARMONY, QWEN_3, Family, write_model
 from tests.model.samplers.doubles import Scripted
+from tests.model.test_identity import SHORT, KillAtTheLastStep
 
 SYSTEM, USER = "Answer in one word.", "What is two plus two?"
 Loader = Callable[..., Policy]
@@ -91,10 +96,10 @@ def test_what_a_template_is_told_is_told_whoever_renders_and_is_not_saved(
 
 SCOPES = {
     "in a loop": "{% for m in messages %}{{ x }}{% endfor %}",
-    "in a macro": "{% macro f(a) %}{{ x }}{% endmacro %}{% for m in messages %}{{ f(1) }}{% endfor %}",
+    "in a macro": "{% macro f() %}{{ x }}{% endmacro %}{% for m in [1] %}{{ f() }}{% endfor %}",
     "in a block": "{% block b %}{{ x }}{% endblock %}",
     "in a namespace": "{% set ns = namespace(own=x) %}{{ ns.own }}",
-    "in a call": "{% macro f() %}{{ caller(1) }}{% endmacro %}{% call(z) f() %}{{ x }}{% endcall %}",
+    "in a call": "{% macro f() %}{{ caller() }}{% endmacro %}{% call f() %}{{ x }}{% endcall %}",
     "in the assistant's turn": "{% generation %}{{ x }}{% endgeneration %}",
     "with a default": "{% if x is not defined %}{% set x = 'own' %}{% endif %}{{ x }}",
     "with a filter": "{% set x = x | default('own') %}{% for m in messages %}{{ x }}{% endfor %}",
@@ -151,3 +156,73 @@ def test_qwen_3_can_be_told_by_variable_too(load: Loader) -> None:
     assert "enable_thinking" in QWEN_3
     switched = load(FAMILIES["qwen 3"], "off").template(chat(SYSTEM, USER))
     assert load(FAMILIES["qwen 3"], enable_thinking=False).template(chat(SYSTEM, USER)) == switched
+
+
+@pytest.mark.parametrize("name", [name for name, of in FAMILIES.items() if of.thought])
+def test_a_thought_is_out_of_judgement_and_its_tokens_are_counted(name: str, load: Loader) -> None:
+    """Though its tags may be special tokens, which a text does not have otherwise."""
+    family = FAMILIES[name]
+    policy = load(family, "on" if family.opened else "auto")
+    heard: list[str] = []
+
+    def judge(text: str) -> Verdict:
+        heard.append(text)
+        return Verdict(float(text == "four"), "", None)
+
+    thought = len(policy.tokens([family.thought])[0])
+    says(policy, f"{family.thought}four", family.end)
+    (said,) = policy.generate([chat(SYSTEM, USER)], max_new_tokens=99)
+    assert (said.judged_by(judge).score, said.thought_tokens) == (1.0, thought)
+    assert not said.cut_in_thought
+    cut = family.thought.partition("now?")[0]
+    says(policy, cut)
+    (said,) = policy.generate([chat(SYSTEM, USER)], max_new_tokens=99)
+    assert said.judged_by(judge).score == 0
+    assert heard == ["four", ""]
+    assert (said.truncated, said.cut_in_thought) == (True, True)
+    assert said.thought_tokens == len(said.completion_ids)
+    says(policy, "four", family.end)
+    (said,) = policy.generate([chat(SYSTEM, USER)], max_new_tokens=99)
+    assert said.thought_tokens == (len(said.completion_ids) if family.opened.get("on") else 0)
+    assert not said.cut_in_thought
+
+
+def test_special_tokens_other_than_tags_are_no_text(load: Loader) -> None:
+    policy = load(FAMILIES["mistral"])
+    says(policy, "[THINK]two[/THINK][INST]fo<s>ur", "</s>")
+    (said,) = policy.generate([chat(SYSTEM, USER)], max_new_tokens=99)
+    assert said.text == "[THINK]two[/THINK]four"
+
+
+class Killing(KillAtTheLastStep):
+    """Notes what is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def note(self, line: str) -> None:
+        self.told.append(line)
+
+
+def test_a_run_tells_records_and_resumes_with_what_it_told_its_template(tmp_path: Path) -> None:
+    model, path = write_model(tmp_path / "model", FAMILIES["qwen 3"]), tmp_path / "run"
+    told = Killing()
+    options = {**SHORT, "model": str(model), "thinking": "off", "keep_stage_models": True}
+    with pytest.raises(KeyboardInterrupt):
+        cl_bench.run(out=path, progress=told, **options)
+    assert "The model's chat template is told: enable_thinking false." in told.told
+    run = resume(path)
+    assert run.manifest["template_variables"] == {"enable_thinking": False}
+    assert (run.path / "models" / "stage-1" / "chat_template.jinja").read_text() == QWEN_3
+    asked = cl_bench.api.resolve(model=str(model), chat_template={"enable_thinking": False})
+    (tmp_path / "run.toml").write_text(asked.toml())
+    assert read_run_file(tmp_path / "run.toml")["chat_template"] == {"enable_thinking": False}
+    assert run.table("items")["thought_tokens"].eq(0).all()
+
+
+def test_a_run_tells_that_a_system_prompt_is_put_into_the_users_message(tmp_path: Path) -> None:
+    told = Killing()
+    model = write_model(tmp_path / "model", FAMILIES["gemma"])
+    with pytest.raises(KeyboardInterrupt):
+        cl_bench.run(out=tmp_path / "run", model=str(model), progress=told, **SHORT)
+    assert any("has no system role: the system prompt is put before" in line for line in told.told)
