@@ -170,7 +170,7 @@ class Policy:
         if lora is not None:
             add_lora(model, lora)
         if precision == "pure-bf16":
-            model.to(torch.bfloat16)
+            model.to(torch.bfloat16)  # type: ignore[arg-type]
         model.to(torch.device(device))  # type: ignore[arg-type]
         policy = cls(model, tokenizer, precision, frozen=frozen, files=files, template=template)
         require_sampling(policy)
@@ -323,9 +323,9 @@ class Policy:
 
     def _texts(self, rows: Sequence[Sequence[int]]) -> list[str]:
         """Return responses as texts, without special tokens that are no tags of thoughts."""
-        if self._tags:
-            rows = [[token for token in row if token not in self._unsaid] for row in rows]
-        texts = self.tokenizer.batch_decode(rows, skip_special_tokens=not self._tags)
+        left_out = self._unsaid if self._tags else ()
+        said = [[token for token in row if token not in left_out] for row in rows]
+        texts = self.tokenizer.batch_decode(said, skip_special_tokens=not self._tags)
         return [f"{self._thought}{text}".strip() for text in texts]
 
     def encode(self, chats: Sequence[Chat]) -> list[list[int]]:

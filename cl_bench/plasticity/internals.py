@@ -51,7 +51,7 @@ def internals_of(
         revision=origin.revision,
         template=config.template,
     )
-    base.model.float()  # as `load` gives the others
+    base.model.to(torch.float32)  # type: ignore[arg-type]  # as `load` gives the others
     course = Course(stream(domain), seed=seed, feedback="none", problems_per_step=1)
     problems = stream_set(course, domain, items, samples=1).items
     prompts = base.encode(

@@ -201,7 +201,8 @@ def write_model(folder: Path, family: Family) -> Path:
     names: dict[str, Any] = {"eos_token": family.eos}
     if family.bos:
         names["bos_token"] = family.bos
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
+    made: Any = PreTrainedTokenizerFast
+    fast = made(tokenizer_object=tokenizer, **names)
     fast.chat_template = family.template
     fast.save_pretrained(folder)
     config = LlamaConfig(

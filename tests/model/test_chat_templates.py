@@ -36,8 +36,8 @@ def load(tmp_path: Path) -> Loader:
 
 
 def says(policy: Policy, text: str, end: str = "") -> None:
-    """Let the policy say that text."""
-    policy.sampler = Scripted(policy.tokens([text + end])[0])
+    """Let the policy say that text; without an `end` it is cut off."""
+    policy.sampler = Scripted(policy.tokens([text + end])[0], ended=bool(end))
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
@@ -51,7 +51,7 @@ def test_prompts_are_whole_begin_once_and_end_where_the_turn_does(
     assert USER in text
     assert policy.settled_template.folded == family.folded
     if family.bos:
-        bos = policy.tokenizer.convert_tokens_to_ids(family.bos)
+        bos = policy.tokenizer.bos_token_id
         assert policy.tokenizer("hi")["input_ids"][0] == bos  # the tokenizer would add another
         assert (prompt[0], prompt.count(bos)) == (bos, 1)
     assert set(policy.stop_tokens) == {family.end, family.eos, *family.ends}
