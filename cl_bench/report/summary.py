@@ -62,8 +62,8 @@ _FORMS = {
     "completion_tokens": ("tokens of a response", TOKENS),
 }
 _THOUGHTS = {
-    "thought_tokens": ("of them thought", TOKENS),
-    "thought_truncation_rate": ("cut off in thought", SHARE),
+    "thought_tokens": ("thought", TOKENS),
+    "thought_truncation_rate": ("cut in thought", SHARE),
 }
 """Columns of `evaluations`, with their headings; those of thoughts where there are any."""
 _REWRITES = {
