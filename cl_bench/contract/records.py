@@ -64,7 +64,7 @@ class StepRecord:
     grad_norm: float = column("number", "Norm of the gradient before clipping.")
     entropy: float = column(
         "nats/token",
-        "Mean token entropy of the policy; NaN where it is not known, as from vLLM.",
+        "Mean token entropy of the policy; with vLLM estimated from the sampled tokens.",
     )
     completion_tokens: float = column("tokens", "Mean length of a rollout.")
     seconds: float = column("seconds", "Wall time of the step.")

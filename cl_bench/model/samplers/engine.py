@@ -101,7 +101,7 @@ class EngineSampler:
         temperature: float,
         from_base: bool = False,
     ) -> list[Sampled]:
-        """Return what `Sampler.sample` promises; entropies are NaN but for greedy decoding."""
+        """Return what `Sampler.sample` promises; entropies are estimates (see `Sampled`)."""
         if from_base:
             return self._base.sample(
                 prompts, max_new_tokens=max_new_tokens, temperature=temperature, from_base=True
@@ -181,13 +181,8 @@ def _seeds(count: int, temperature: float) -> list[int]:
 
 
 def _sampled(request: Request, reply: Reply) -> Sampled:
-    greedy = request.temperature == 0
-    return Sampled(
-        tokens=reply.tokens,
-        log_probs=[0.0] * len(reply.tokens) if greedy else reply.log_probs,
-        entropy=0.0 if greedy else math.nan,
-        ended=reply.tokens[-1] in request.ends,
-    )
+    log_probs = reply.log_probs if request.temperature > 0 else [0.0] * len(reply.tokens)
+    return Sampled(reply.tokens, log_probs, -sum(log_probs), reply.tokens[-1] in request.ends)
 
 
 def _mean(values: Sequence[float]) -> float:
