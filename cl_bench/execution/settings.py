@@ -212,7 +212,7 @@ class RunConfig:
 def configure(
     *,
     learner: str = DEFAULT_LEARNER,
-    model: str = EMBEDDED,
+    model: str | None = None,
     preset: str | None = None,
     **options: Any,
 ) -> RunConfig:
@@ -224,12 +224,11 @@ def configure(
     run.
     """
     own = LEARNERS.load(a_text("learner", learner)).config
-    found = preset_of(
-        a_text("model", model), a_text("preset", preset) if preset is not None else None
-    )
+    asked = a_text("preset", preset) if preset is not None else None
+    found = preset_of(a_text("model", model) if model is not None else None, asked)
     require_settings(options, learner)
-    own_names = {"learner": learner, "model": model, "preset": found.name}
-    taken = {**found.options(learner), **options, **own_names}
+    own_names = {"learner": learner, "model": model or found.model or EMBEDDED}
+    taken = {**found.options(learner, options), **options, **own_names, "preset": found.name}
     return RunConfig(
         **those_of(RunConfig, taken),
         learning=own(**those_of(own, taken)),

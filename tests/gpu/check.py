@@ -84,7 +84,7 @@ def make_model(folder: Path, size: str) -> None:
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     raw.decoder = decoders.ByteLevel()
     raw.add_special_tokens([AddedToken("<|im_start|>"), AddedToken("<|im_end|>")])
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=raw, eos_token="<|im_end|>", pad_token="<|im_end|>"
     )
     tokenizer.chat_template = TEMPLATE
@@ -172,7 +172,7 @@ def main() -> None:
     make_model(work / "model", given.size)
     stream = make_data(work)
     options = {"device": given.device, "seed": 0, **(SMALL if given.size == "small" else LARGE)}
-    rows = []
+    rows: list[dict[str, object]] = []
     for case in CASES:
         if "vllm" in case.name and find_spec("vllm") is None:
             rows.append({"run": case.name, "said": "vllm is not installed"})
