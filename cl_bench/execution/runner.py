@@ -47,6 +47,7 @@ from cl_bench.model.environment import settled
 from cl_bench.model.named import resolve
 from cl_bench.model.policy import Policy
 from cl_bench.model.random_states import random_states, restore_random_states, seed_everything
+from cl_bench.model.samplers.server import server_sampler
 from cl_bench.model.samplers.vllm import vllm_sampler
 from cl_bench.model.trial import require_saving
 from cl_bench.store.files import read_json, write_json_atomically
@@ -349,7 +350,9 @@ def _load_policy(config: RunConfig, threads: int, revision: str | None = None) -
     policy = Policy.load(
         resolve(config.model), on, config.precision, revision=revision, lora=config.lora
     )
-    if config.sampler == "vllm":
+    if config.sampler_url:
+        policy.sampler = server_sampler(policy, config.sampler_url, config.sampler_folder)
+    elif config.sampler == "vllm":
         policy.sampler = vllm_sampler(
             policy, memory=config.sampler_memory, batch_invariant=config.batch_invariant
         )

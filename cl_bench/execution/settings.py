@@ -19,6 +19,7 @@ from cl_bench.model.named import EMBEDDED, MODELS
 if TYPE_CHECKING:
     from cl_bench.model.adapters import Lora
 
+_SAMPLERS = ("transformers", "vllm")
 _UNSET: Any = None
 """Stands for the defaults of the learner, which is known only when `RunConfig` is made."""
 
@@ -130,9 +131,13 @@ class RunConfig:
     )
     sampler: str = setting(
         "transformers",
-        "What samples responses: transformers, the model itself; or vllm, an engine in this "
-        "process that is given the weights after every step (extra `vllm`).",
-        choices=("transformers", "vllm"),
+        "What samples responses: transformers, the model itself; vllm, an engine in this process "
+        "that is given the weights after every step (extra `vllm`); or vllm:URL, a server.",
+    )
+    sampler_folder: str = setting(
+        "temporary",
+        "Folder through which a server gets the weights, under the same path there as here; "
+        "temporary: this machine's folder for temporary files, for a server on it.",
     )
     sampler_memory: float = setting(
         0.3,
@@ -155,11 +160,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         settle(self)
-        if self.batch_invariant and self.sampler != "vllm":
-            raise UsageError(
-                f"batch_invariant is a mode of vLLM, but sampler is {self.sampler!r}: give "
-                "--sampler vllm too, or leave it out."
-            )
+        self._require_sampler()
         own = LEARNERS.load(self.learner).config
         learning: object = own() if self.learning is _UNSET else self.learning
         if not isinstance(learning, own):
@@ -169,6 +170,38 @@ class RunConfig:
             )
         object.__setattr__(self, "learning", learning)
         self._require_adapter()
+
+    def _require_sampler(self) -> None:
+        """Raise `UsageError` if there is no such sampler, or it has no such setting."""
+        kind, _, url = self.sampler.partition(":")
+        if kind not in _SAMPLERS or (":" in self.sampler and kind != "vllm"):
+            raise unknown("sampler", self.sampler, (*_SAMPLERS, "vllm:URL"))
+        if ":" in self.sampler and not url.startswith(("http://", "https://")):
+            raise UsageError(
+                f"sampler is {self.sampler!r}, but what follows vllm: must be the address of a "
+                "server, as in vllm:http://localhost:8000."
+            )
+        if "@" in url:
+            raise UsageError(
+                "sampler has a name or password in its address, which would be kept with the run. "
+                "Leave it out; a key is read from the environment, VLLM_API_KEY."
+            )
+        if self.batch_invariant and self.sampler != "vllm":
+            raise UsageError(
+                f"batch_invariant is a mode of vLLM in this process, but sampler is "
+                f"{self.sampler!r}: give --sampler vllm too, or leave it out. A server is started "
+                "with VLLM_BATCH_INVARIANT=1."
+            )
+        if self.sampler_folder != "temporary" and not url:
+            raise UsageError(
+                "sampler_folder is where a server reads weights, but sampler is "
+                f"{self.sampler!r}: give --sampler vllm:URL, or leave it out."
+            )
+
+    @property
+    def sampler_url(self) -> str:
+        """The address of the server that samples; empty without one."""
+        return self.sampler.partition(":")[2]
 
     def _require_adapter(self) -> None:
         """Raise `UsageError` if settings of an adapter were given, but no adapter."""

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pandas as pd
 import pytest
 import torch
@@ -19,6 +28,7 @@ from cl_bench.contract.prompts import chat
 from cl_bench.model.adapters import ALL_LINEAR, Lora, adapter_weights
 from cl_bench.model.named import resolve
 from cl_bench.model.policy import Policy
+from cl_bench.model.samplers.server import server_sampler
 from cl_bench.model.samplers.transformers import TransformersSampler
 from cl_bench.model.samplers.vllm import vllm_sampler
 from cl_bench.model.scoring import text_log_probs
@@ -189,3 +199,52 @@ def test_a_killed_engine_is_told_and_its_run_goes_on_as_if_nothing_had_been(
             run.table(name).drop(columns="seconds", errors="ignore") for run in (resumed, whole)
         )
         pd.testing.assert_frame_equal(mine, theirs)
+
+
+@pytest.fixture
+def serving(llama: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The address of a vLLM server that has read the model's folder, and its process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    kinds = ["--dtype", "float32", "--logprobs-mode", "processed_logprobs"]
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(llama)]
+    command += [*kinds, "--generation-config", "vllm", "--enforce-eager", "--port", str(port)]
+    cpu = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_CPU_KVCACHE_SPACE": "1"}
+    environment = {**os.environ, **cpu, "VLLM_SERVER_DEV_MODE": "1", "VLLM_NO_USAGE_STATS": "1"}
+    environment.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
+    try:
+        for _ in range(240):
+            time.sleep(1)
+            with contextlib.suppress(httpx.HTTPError):
+                httpx.get(f"http://127.0.0.1:{port}/version")
+                break
+        yield f"http://127.0.0.1:{port}", process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_a_server_agrees_before_and_after_a_push_and_its_end_is_told(
+    llama: Path, serving: tuple[str, subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    url, process = serving
+    policy = Policy.load(str(llama))
+    policy.sampler = server_sampler(policy, url, str(tmp_path))
+    prompts = prompts_of(policy)
+    assert apart(policy, prompts, 0.8) < 1e-3
+    change(policy)
+    assert apart(policy, prompts, 0.8) > 1e-2
+    policy.sampler.weights_changed()
+    assert apart(policy, prompts, 0.8) < 1e-3
+
+    made = {**SMALL, "sampler": f"vllm:{url}"}
+    run = cl_bench.run("math", "rl", model=str(llama), out=tmp_path / "run", **made)
+    assert run.status == "done"
+    assert str(run.manifest["engine"]).endswith(", server")
+    os.killpg(process.pid, signal.SIGKILL)
+    policy.sampler.weights_changed()
+    with pytest.raises(SamplerError, match="failed while taking over the policy's weights"):
+        policy.sampler.sample(prompts, max_new_tokens=4, temperature=1.0)
