@@ -158,7 +158,7 @@ RESERVED = frozenset(
         *("progress", "track", "record", "replay", "learner", "model", "preset", "feedback"),
         *("announced", "eval_every", "threads", "device", "precision", "keep_stage_models"),
         *("peft", "lora_rank", "lora_alpha", "lora_targets", "items", "samples"),
-        *("sampler", "sampler_memory", "batch_invariant"),
+        *("sampler", "sampler_memory", "batch_invariant", "gradient_checkpointing"),
         *("retention_items", "kl_items", "transcripts", "probes", "greedy", "validation_items"),
         "learner_options",
     }

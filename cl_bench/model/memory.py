@@ -186,17 +186,18 @@ def _tokens(rows: Sequence[Row], *, shared: bool) -> int:
 
 def scoring_rows(model: PreTrainedModel, responses: int, most: int) -> int:
     """Return how many rows of `responses` sampled tokens to compute logits of at once."""
-    return _rows(budget_of(model).logits, responses * _vocabulary(model), most)
+    return _rows(budget_of(model).logits, responses * vocabulary(model), most)
 
 
 def logits_fit(model: PreTrainedModel, positions: int, *, learning: bool) -> bool:
     """Tell whether logits at so many positions may stand at once; more may in learning."""
     budget = budget_of(model)
     most = budget.most_logits if learning else budget.logits
-    return positions * _vocabulary(model) <= most
+    return positions * vocabulary(model) <= most
 
 
-def _vocabulary(model: PreTrainedModel) -> int:
+def vocabulary(model: PreTrainedModel) -> int:
+    """Return how many tokens a distribution is over."""
     return int(model.config.get_text_config().vocab_size)
 
 

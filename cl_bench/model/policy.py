@@ -40,6 +40,7 @@ from cl_bench.model.chat_templates import (
     tokens_known,
     turn_end,
 )
+from cl_bench.model.gradient_path import recompute_layers
 from cl_bench.model.identity import ModelFiles
 from cl_bench.model.loading import load, quiet
 from cl_bench.model.memory import return_what_is_freed, scoring_rows
@@ -126,11 +127,13 @@ class Policy:
         frozen: bool = False,
         revision: str | None = None,
         lora: Lora | None = None,
+        gradient_checkpointing: bool = False,
     ) -> Policy:
         """Load a Hugging Face folder, GGUF file or hub name onto `device`, never with remote code.
 
         `revision` is the commit of a hub model, by default its newest. With `lora`, a fresh adapter
-        is what is trained. Raises `ModelError` if the model cannot be used: it is tried with a few
+        is what is trained; with `gradient_checkpointing`, layers are computed again in the backward
+        pass. Raises `ModelError` if the model cannot be used: it is tried with a few
         tokens.
         """
         model, tokenizer, files = load(name_or_path, revision)
@@ -138,6 +141,8 @@ class Policy:
             add_lora(model, lora)
         model.to(torch.device(device))  # type: ignore[arg-type]
         policy = cls(model, tokenizer, precision, frozen=frozen, files=files)
+        if gradient_checkpointing:
+            recompute_layers(model)
         require_sampling(policy)
         return policy
 

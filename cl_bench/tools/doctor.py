@@ -137,16 +137,14 @@ def _extras() -> Iterator[Finding]:
 def _machine() -> Iterator[Finding]:
     import psutil
 
-    memory = psutil.virtual_memory()
-    limit = machine.cgroup_memory()
-    available = min(memory.available, limit) if limit else memory.available
+    available = machine.free_memory()
     yield "platform", platform.platform()
     if not POSIX:
         yield Trouble("runs are made on Linux and macOS", "use the Subsystem for Linux (WSL)")
     yield "CPU", machine.cpu_model()
     yield "cores usable", machine.cores()
     yield "cores by cgroup limit", machine.cgroup_cores() or "no limit"
-    yield "memory", BYTES.text(memory.total)
+    yield "memory", BYTES.text(psutil.virtual_memory().total)
     yield "memory available", BYTES.text(available)
     yield "OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "not set")
     if available < MEMORY_NEEDED:
