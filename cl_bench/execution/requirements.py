@@ -19,7 +19,7 @@ from cl_bench.contract.learner import Exercise, Ledger
 from cl_bench.contract.prompts import chat
 from cl_bench.contract.stream import Course, Stream
 from cl_bench.contract.task import Verdict
-from cl_bench.contract.text import counted, one_line
+from cl_bench.contract.text import one_line
 from cl_bench.execution import machine
 from cl_bench.execution.settings import RunConfig
 from cl_bench.fast.settings import ConsecutiveRoundsConfig, FastConfig, PeriodicRoundsConfig
@@ -66,14 +66,13 @@ class Memory:
     def fits(self) -> bool:
         return self.peak <= self.free
 
-    def lines(self) -> Iterator[str]:
-        """Yield the parts, then their sum."""
+    def table(self) -> Iterator[tuple[str, str]]:
+        """Yield the parts by their names, then their sum."""
         for name, count in self.held.items():
-            yield f"  {name:<34} {BYTES.text(count):>9}"
+            yield name, BYTES.text(count)
         for name, count in self.passes.items():
-            yield f"  while {name:<28} {BYTES.text(count):>9}"
-        free = f"of {BYTES.text(self.free)} {self.place}"
-        yield f"  {'at most':<34} {BYTES.text(self.peak):>9} {free}"
+            yield f"while {name}", BYTES.text(count)
+        yield "at most", f"{BYTES.text(self.peak)} of {BYTES.text(self.free)} {self.place}"
 
 
 def memory_of(
@@ -90,7 +89,7 @@ def memory_of(
     budget = memory.Budget.of_cpu() if card is None else memory.Budget.of_gpu(card - held.total)
     response = config.learning.max_new_tokens
     vocabulary = memory.vocabulary(model)
-    parts = {"weights": held.weights, "base (a frozen copy)": held.base}
+    parts = {"weights": held.weights, "base, a frozen copy": held.base}
     learns = isinstance(config.learning, SlowConfig)
     if learns:
         parts |= {"gradients": held.gradients, "AdamW's moments": held.moments}
@@ -102,7 +101,7 @@ def memory_of(
     rows = min(_ROWS_SAMPLED, _asked_at_once(config))
     row = memory.cache_bytes(model) * (prompt + response)
     logits = _SAMPLED * _NUMBER * vocabulary * max(1, min(rows, budget.cache // row))
-    passes = {"sampling: keys, values, logits": _within(row, rows, budget.cache) + logits}
+    passes = {"sampling": _within(row, rows, budget.cache) + logits}
     if learns:
         rows = min(_ROWS_LEARNED, config.learning.step_rollouts)
         row = memory.activation_bytes(model) * (prompt + response)
@@ -110,9 +109,9 @@ def memory_of(
         numbers = rows * response * vocabulary
         if numbers > budget.most_logits:
             numbers = budget.logits
-        passes["learning: activations, logits"] = graph + _LEARNED * _NUMBER * numbers
+        passes["learning"] = graph + _LEARNED * _NUMBER * numbers
     numbers = min(_ROWS_LEARNED * response * vocabulary, budget.logits)
-    passes["scoring: logits"] = _SCORED * _NUMBER * numbers
+    passes["scoring"] = _SCORED * _NUMBER * numbers
     place = "of memory that are free" if card is None else "of the GPU"
     return Memory({name: size for name, size in parts.items() if size}, passes, free, place)
 
@@ -138,10 +137,11 @@ class Times:
     def total(self) -> float:
         return sum(count * seconds for count, seconds in self.parts.values())
 
-    def lines(self) -> Iterator[str]:
+    def table(self) -> Iterator[tuple[str, str]]:
+        """Yield the parts by their names, then their sum."""
         for name, (count, seconds) in self.parts.items():
-            yield f"  {counted(count, name)} of {SECONDS.text(seconds)}"
-        yield f"  together about {SECONDS.text(self.total)}, without calls to a reflection LM"
+            yield name, f"{count} × {SECONDS.text(seconds)}"
+        yield "together", f"about {SECONDS.text(self.total)}, without calls to a reflection LM"
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,20 +269,20 @@ def times_of(config: RunConfig, stream: Stream, rates: Rates) -> Times:
     learning, evaluation = config.learning, config.evaluation
     parts: dict[str, tuple[int, float]] = {}
     if isinstance(learning, SlowConfig):
-        parts["step"] = (stream.steps, learning.step_rollouts * rates.learn)
+        parts["steps"] = (stream.steps, learning.step_rollouts * rates.learn)
     if isinstance(learning, FastConfig):
-        parts["round"] = (_rounds(learning, stream.steps), _of_a_round(learning) * rates.sample)
+        parts["rounds"] = (_rounds(learning, stream.steps), _of_a_round(learning) * rates.sample)
     prompts = 2 if isinstance(learning, FastConfig) else 1
     inside = len(stream.domains) * (evaluation.items + evaluation.validation_items)
     points = 1 + sum(ceil(stage.steps / config.eval_every) for stage in stream.stages)
     answers = inside * evaluation.samples * prompts
-    parts["evaluation"] = (points, answers * (rates.sample + 2 * rates.score))
+    parts["evaluations"] = (points, answers * (rates.sample + 2 * rates.score))
     ends = len(stream.stages) + 1
     outside = evaluation.retention_items * len(stream.outside)
     if evaluation.probes:  # the base, and problems of the hardest setting
         outside += 2 * answers
     if outside:
-        parts["evaluation of a stage's end, more"] = (ends, outside * rates.sample)
+        parts["more at stages' ends"] = (ends, outside * rates.sample)
     return Times(parts)
 
 
@@ -313,6 +313,6 @@ def foretold(config: RunConfig, stream: Stream) -> list[str]:
 def _memory_lines(found: Memory, advice: Sequence[str]) -> list[str]:
     return [
         f"memory: about {BYTES.text(found.peak)}, which {'fits' if found.fits else 'does not fit'}",
-        *found.lines(),
+        *(f"  {name:<26} {size}" for name, size in found.table()),
         *(f"  it would fit with {line}" for line in advice),
     ]

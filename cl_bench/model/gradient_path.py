@@ -115,7 +115,8 @@ def _mark() -> Tensor:
 
 
 def _look_up(module: torch.nn.Embedding, inputs: tuple[Tensor], found: Tensor) -> Tensor:
-    if not found.requires_grad:
+    # With recomputed layers, transformers has results of frozen embeddings need a gradient.
+    if not (found.requires_grad and module.weight.requires_grad):
         return found
     looked_up: Tensor = _LookedUp.apply(  # type: ignore[no-untyped-call]
         _mark(), found.detach(), module, *inputs
