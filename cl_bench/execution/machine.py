@@ -59,7 +59,7 @@ def gpu_peak_memory() -> int | None:
     """Return the most bytes that this process held of its GPU, or None if it has used none."""
     import torch
 
-    return torch.cuda.max_memory_reserved() if torch.cuda.is_initialized() else None
+    return torch.cuda.max_memory_reserved() or None if torch.cuda.is_available() else None
 
 
 def cpu_model() -> str:

@@ -146,11 +146,13 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Seconds that one response takes: to sample, to learn from (sampling included), to score."""
+    """Seconds that one response takes: to sample, to score, to learn from (sampling included)."""
 
     sample: float
-    learn: float
     score: float
+    learn: float = 0.0
+    step: float = 0.0
+    """Of a step, whatever its size."""
 
 
 def memory_before(config: RunConfig, stream: Stream) -> tuple[Memory, list[str]]:
@@ -239,14 +241,15 @@ def calibrate(policy: Policy, config: RunConfig, stream: Stream) -> Rates:
     sampled = time.perf_counter()
     policy.divergence(rollouts)
     scored = time.perf_counter()
-    rates = Rates((sampled - started) / len(chats), 0.0, (scored - sampled) / len(chats))
+    rates = Rates((sampled - started) / len(chats), (scored - sampled) / len(chats))
     if not isinstance(learning, SlowConfig):
         return rates
-    return replace(rates, learn=_learned(policy, learning, [p.prompt for p in problems]))
+    step, learn = _learned(policy, learning, [p.prompt for p in problems])
+    return replace(rates, step=step, learn=learn)
 
 
-def _learned(policy: Policy, learning: SlowConfig, prompts: Sequence[str]) -> float:
-    """Return the seconds of a response in the second of two steps; the first allocates."""
+def _learned(policy: Policy, learning: SlowConfig, prompts: Sequence[str]) -> tuple[float, float]:
+    """Return the seconds of a step and, on top, of each of its responses."""
     from cl_bench.slow.distillation import SelfDistillation
     from cl_bench.slow.slow_weights import SlowWeights
 
@@ -260,8 +263,14 @@ def _learned(policy: Policy, learning: SlowConfig, prompts: Sequence[str]) -> fl
         trained = SlowWeights(policy, learning, Ledger())
     else:
         trained = SelfDistillation(policy, learning, Ledger())
-    *_, last = trained.steps([batch, batch], [f"{learning.seed_prompt} ."])
-    return last.seconds / (len(batch) * learning.group_size)
+    # The first step allocates; the difference of the others is that of their sizes.
+    half = batch[: len(batch) // 2] or batch
+    _, small, large = trained.steps([half, half, batch], [f"{learning.seed_prompt} ."])
+    more = (len(batch) - len(half)) * learning.group_size
+    whole = large.seconds / (len(batch) * learning.group_size)
+    # Times are noisy, and a step costs no more than its parts.
+    each = min(max((large.seconds - small.seconds) / more, whole / 2), whole) if more else whole
+    return large.seconds - each * len(batch) * learning.group_size, each
 
 
 def times_of(config: RunConfig, stream: Stream, rates: Rates) -> Times:
@@ -269,7 +278,8 @@ def times_of(config: RunConfig, stream: Stream, rates: Rates) -> Times:
     learning, evaluation = config.learning, config.evaluation
     parts: dict[str, tuple[int, float]] = {}
     if isinstance(learning, SlowConfig):
-        parts["steps"] = (stream.steps, learning.step_rollouts * rates.learn)
+        seconds = rates.step + learning.step_rollouts * rates.learn
+        parts["steps"] = (stream.steps, seconds)
     if isinstance(learning, FastConfig):
         parts["rounds"] = (_rounds(learning, stream.steps), _of_a_round(learning) * rates.sample)
     prompts = 2 if isinstance(learning, FastConfig) else 1

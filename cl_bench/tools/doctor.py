@@ -113,8 +113,6 @@ def examine(
                     found.problems.append(finding)
                 else:
                     facts[finding[0]] = finding[1]
-        except ClBenchError as error:
-            found.problems.append(Trouble(one_line(str(error), 500), "change the run's options"))
         except Exception as error:  # noqa: BLE001 - a broken installation can raise anything
             said = one_line(f"{type(error).__name__}: {error}", 300)
             found.problems.append(Trouble(f"{section}: {said}", _REINSTALL))
@@ -245,7 +243,14 @@ def _default_run(trial: bool) -> Iterator[Finding]:
 
 
 def _asked_for(asked: Asked) -> Iterator[Finding]:
-    """Yield what a run needs, and how long it takes if its model fits into memory."""
+    """Yield what a run needs and how long it takes, or why it cannot be made as asked."""
+    try:
+        yield from _needs(asked)
+    except ClBenchError as error:
+        yield Trouble(one_line(str(error), 500), "give the run other options")
+
+
+def _needs(asked: Asked) -> Iterator[Finding]:
     from cl_bench.execution.requirements import calibrate, memory_before, times_of
     from cl_bench.execution.runner import load_policy
 
