@@ -121,7 +121,13 @@ def return_what_is_freed(model: PreTrainedModel) -> None:
     By default glibc keeps that memory, in holes between living tensors: 0.2 GB and more beside a
     model of 135 M parameters. For small models the holes are small, and keeping them is faster.
     """
-    if sys.platform != "linux" or model.num_parameters() * _NUMBER < _HEAVY:
+    if model.num_parameters() * _NUMBER >= _HEAVY:
+        return_freed_memory()
+
+
+def return_freed_memory() -> None:
+    """Return the memory of freed tensors to the system from now on (on Linux with glibc only)."""
+    if sys.platform != "linux":
         return
     # Either call also stops glibc from raising its thresholds by itself.
     libc = ctypes.CDLL(None)

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from cl_bench.model.gradient_path import vocabulary_in_place
-from cl_bench.model.memory import scoring_rows
+from cl_bench.model.memory import return_freed_memory, scoring_rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -76,6 +76,7 @@ def in_pieces(
         logits = [_logits(one, part) for one, part in zip(read, parts, strict=False)]
         return measure(*logits, *parts[len(read) :])
 
+    return_freed_memory()  # else each piece would leave a hole of its size in the heap
     found = []
     size = scoring_rows(read[0].model, 1, rows * positions)
     for first in range(0, rows * positions, size):

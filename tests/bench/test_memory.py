@@ -13,9 +13,10 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from cl_bench.execution.machine import free_memory
+from cl_bench.model.memory import MOST_LOGITS
 
-MOST = 500e6
-"""Bytes that any of the passes may take."""
+MOST = 7 * 4 * MOST_LOGITS
+"""Bytes that any of the passes may take: what the budget allows of logits that stand at once."""
 MEASURE = """
 import sys, torch
 from transformers import LlamaConfig, LlamaForCausalLM
