@@ -159,6 +159,7 @@ RESERVED = frozenset(
         *("announced", "eval_every", "threads", "device", "precision", "keep_stage_models"),
         *("peft", "lora_rank", "lora_alpha", "lora_targets", "items", "samples"),
         *("sampler", "sampler_folder", "sampler_memory", "batch_invariant"),
+        "gradient_checkpointing",
         *("retention_items", "kl_items", "transcripts", "probes", "greedy", "validation_items"),
         "learner_options",
     }

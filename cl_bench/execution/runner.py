@@ -9,7 +9,7 @@ writes that model again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from math import ceil
@@ -26,6 +26,7 @@ from cl_bench.contract.records import StepRecord
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.stream import Course, Stream
 from cl_bench.contract.text import config_hash
+from cl_bench.execution import machine
 from cl_bench.execution.collapse import CollapseWatch, EndlessWatch
 from cl_bench.execution.evaluation_rows import Row
 from cl_bench.execution.evaluator import Evaluation, Evaluator
@@ -106,7 +107,7 @@ class Runner:
         """
         LEARNERS.load(config.learner)  # an unknown or broken one fails before a model is loaded
         started = perf_counter()
-        policy = _load_policy(config, config.threads)
+        policy = load_policy(config, config.threads)
         config = config.anywhere()
         runner = cls(RunDirectory(path), stream, config, policy, progress, journal)
         runner._require_room()
@@ -150,7 +151,7 @@ class Runner:
         require_same_plugins(path, manifest, used_plugins(stream, config.learner))
         started = perf_counter()
         require_same_software(manifest, provenance(), path)
-        policy = _load_policy(config, manifest["threads"], manifest["model_revision"])
+        policy = load_policy(config, manifest["threads"], manifest["model_revision"])
         require_same_model(manifest, _identity(config, policy), path)
         journal = journal_again(manifest.get("journal"), path)
         runner = cls(directory, stream, config, policy, progress, journal)
@@ -333,7 +334,11 @@ def _status_kept(directory: RunDirectory) -> Iterator[None]:
     """Record in the manifest how the run ended. An interrupted run stays `running`."""
     directory.update_manifest(status="running", reason=None)
     try:
-        yield
+        try:
+            yield
+        finally:
+            with suppress(RunDirectoryError):
+                directory.update_manifest(peak_memory=_peaks(directory.manifest))
     except Exception as error:
         diverged = isinstance(error, DivergedError)
         reason = str(error) if diverged else f"{type(error).__name__}: {error}"
@@ -343,12 +348,18 @@ def _status_kept(directory: RunDirectory) -> Iterator[None]:
     directory.update_manifest(status="done")
 
 
-def _load_policy(config: RunConfig, threads: int, revision: str | None = None) -> Policy:
+def load_policy(config: RunConfig, threads: int, revision: str | None = None) -> Policy:
+    """Return the policy that a run trains, with its sampler, in so many threads."""
     if threads:
         torch.set_num_threads(threads)
-    on = _device(config.device)
+    on = device_named(config.device)
     policy = Policy.load(
-        resolve(config.model), on, config.precision, revision=revision, lora=config.lora
+        resolve(config.model),
+        on,
+        config.precision,
+        revision=revision,
+        lora=config.lora,
+        gradient_checkpointing=config.gradient_checkpointing,
     )
     if config.sampler_url:
         policy.sampler = server_sampler(policy, config.sampler_url, config.sampler_folder)
@@ -379,7 +390,18 @@ def _saved_part(folder: Path) -> int:
     return int(read_json(folder / "run.json")["part"])
 
 
-def _device(name: str) -> str:
+def _peaks(manifest: Mapping[str, Any]) -> dict[str, int | None]:
+    """Return the most bytes that the run's processes held, of the machine and of the GPU."""
+    before = manifest.get("peak_memory") or {}
+    now = {"machine": machine.peak_memory(), "gpu": machine.gpu_peak_memory()}
+    return {
+        name: max(filter(None, (count, before.get(name))), default=None)
+        for name, count in now.items()
+    }
+
+
+def device_named(name: str) -> str:
+    """Return the device of that setting; raise `UsageError` for a GPU that is not there."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():

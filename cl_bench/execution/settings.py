@@ -129,6 +129,11 @@ class RunConfig:
         "The layers with an update: all-linear (but the head), or the last parts of their names, "
         "joined by commas.",
     )
+    gradient_checkpointing: bool = setting(
+        False,
+        "Passes with gradient keep the inputs of layers only, and compute the layers again on the "
+        "way back: less memory, for about a third more time.",
+    )
     sampler: str = setting(
         "transformers",
         "What samples responses: transformers, the model itself; vllm, an engine in this process "

@@ -40,12 +40,13 @@ from cl_bench.model.chat_templates import (
     tokens_known,
     turn_end,
 )
+from cl_bench.model.gradient_path import recompute_layers
 from cl_bench.model.identity import ModelFiles
 from cl_bench.model.loading import load, quiet
 from cl_bench.model.memory import return_what_is_freed, scoring_rows
 from cl_bench.model.samplers.protocol import Sampler
 from cl_bench.model.samplers.transformers import TransformersSampler
-from cl_bench.model.scoring import Divergence, divergence_of, entropy_of, text_log_probs
+from cl_bench.model.scoring import Divergence, NextTokens, compared, next_tokens
 from cl_bench.model.trial import require_sampling
 
 if TYPE_CHECKING:
@@ -126,11 +127,13 @@ class Policy:
         frozen: bool = False,
         revision: str | None = None,
         lora: Lora | None = None,
+        gradient_checkpointing: bool = False,
     ) -> Policy:
         """Load a Hugging Face folder, GGUF file or hub name onto `device`, never with remote code.
 
         `revision` is the commit of a hub model, by default its newest. With `lora`, a fresh adapter
-        is what is trained. Raises `ModelError` if the model cannot be used: it is tried with a few
+        is what is trained; with `gradient_checkpointing`, layers are computed again in the backward
+        pass. Raises `ModelError` if the model cannot be used: it is tried with a few
         tokens.
         """
         model, tokenizer, files = load(name_or_path, revision)
@@ -138,6 +141,8 @@ class Policy:
             add_lora(model, lora)
         model.to(torch.device(device))  # type: ignore[arg-type]
         policy = cls(model, tokenizer, precision, frozen=frozen, files=files)
+        if gradient_checkpointing:
+            recompute_layers(model)
         require_sampling(policy)
         return policy
 
@@ -326,19 +331,15 @@ class Policy:
 
         def measured(part: Sequence[int]) -> Divergence:
             own = [(rollouts[i].prompt_ids, rollouts[i].completion_ids) for i in part]
-            log_p, sampled = self._log_probs(own, temperature, of_base=from_base)
-            kl = torch.zeros(len(part))
-            if not same:
-                log_q, _ = self._log_probs(own, temperature, of_base=not from_base)
-                kl = divergence_of(log_p, log_q, sampled)
-                del log_q  # (rows, tokens, vocabulary), before another as large is made
-            deployed = kl
+            p = self._next_tokens(own, temperature, of_base=from_base)
+            others = [] if same else [self._next_tokens(own, temperature, of_base=not from_base)]
             if asked is not None:
                 at_start = [(asked[i], rollouts[i].completion_ids) for i in part]
-                log_b, _ = self._log_probs(at_start, temperature, of_base=True)
-                deployed = divergence_of(log_p, log_b, sampled)
-            tokens = sampled.sum(-1).cpu()
-            return Divergence(kl, entropy_of(log_p, sampled), tokens, deployed)
+                others.append(self._next_tokens(at_start, temperature, of_base=True))
+            entropy, found = compared(p, *others)
+            kl = torch.zeros(len(part)) if same else found[0]
+            deployed = kl if asked is None else found[-1]
+            return Divergence(kl, entropy, p.sampled.sum(-1).cpu(), deployed)
 
         parts = [measured(order[first : first + rows]) for first in range(0, len(order), rows)]
         back = torch.tensor(order).argsort()
@@ -349,16 +350,16 @@ class Policy:
             )
         )
 
-    def _log_probs(
+    def _next_tokens(
         self,
         rows: Sequence[tuple[Sequence[int], Sequence[int]]],
         temperature: float,
         *,
         of_base: bool,
-    ) -> tuple[Tensor, Tensor]:
-        """Return `text_log_probs` of the policy or of its base."""
+    ) -> NextTokens:
+        """Return `next_tokens` of the policy or of its base, whose heads no adapter touches."""
         with self.base() if of_base else nullcontext(self.model) as model:
-            return text_log_probs(model, rows, self.pad_id, temperature)
+            return next_tokens(model, rows, self.pad_id, temperature)
 
     def require_fit(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> None:
         """Raise `UsageError` if the longest prompt and a response exceed the context, or if a

@@ -23,8 +23,9 @@ from cl_bench.contract.prompts import chat, in_turn
 from cl_bench.contract.records import StepRecord
 from cl_bench.model.inputs import left_pad
 from cl_bench.model.memory import gradient_passes, scoring_rows
+from cl_bench.model.output_head import in_pieces
 from cl_bench.model.policy import Policy, Rollout
-from cl_bench.model.scoring import response_logits
+from cl_bench.model.scoring import response_logits, response_states, whole_logits
 from cl_bench.slow.optimizer import (
     ParameterTrainer,
     adamw,
@@ -144,24 +145,40 @@ class SelfDistillation(ParameterTrainer):
 
     def _divergence(self, lessons: Sequence[_Lesson]) -> Tensor:
         """Return D_KL(student ‖ teacher) in nats, summed over the tokens of all responses."""
+        model = self._policy.model
         responses, sampled = _right_pad([lesson.response for lesson in lessons])
-        log_p = self._log_probs([lesson.student for lesson in lessons], responses, sampled)
-        with torch.no_grad():
-            log_q = self._log_probs([lesson.teacher for lesson in lessons], responses, sampled)
-        return ((log_p.exp() * (log_p - log_q)).sum(-1) * sampled.to(log_p.device)).sum()
-
-    def _log_probs(
-        self, prompts: Sequence[Sequence[int]], responses: Tensor, sampled: Tensor
-    ) -> Tensor:
-        """Return (rows, tokens, vocabulary): of every next token of `responses` after `prompts`."""
-        ids, mask = left_pad(prompts, self._policy.pad_id)
-        whole = [
-            torch.cat(parts, dim=1).to(self._policy.device)
-            for parts in ((ids, responses), (mask, sampled))
-        ]
+        keep = responses.shape[1]
+        student = self._texts([lesson.student for lesson in lessons], responses, sampled)
+        teacher = self._texts([lesson.teacher for lesson in lessons], responses, sampled)
         with self._policy.autocast():
-            logits = response_logits(self._policy.model, whole[0], whole[1], responses.shape[1])
-        return torch.log_softmax(logits / self._config.temperature, dim=-1)
+            if whole_logits(model, responses.numel()):
+                logits = response_logits(model, *student, keep)
+                with torch.no_grad():
+                    heard = response_logits(model, *teacher, keep)
+                (kl,) = self._of_each(logits, heard)
+            else:
+                states = response_states(model, *student, keep)
+                with torch.no_grad():
+                    heard_states = response_states(model, *teacher, keep)
+                (kl,) = in_pieces(self._of_each, [states, heard_states])
+        return (kl * sampled.to(kl.device)).sum()
+
+    def _of_each(self, student: Tensor, teacher: Tensor) -> tuple[Tensor]:
+        """Return the divergence at each position, from two of logits (…, vocabulary)."""
+        log_p, log_q = (
+            torch.log_softmax(logits.float() / self._config.temperature, dim=-1)
+            for logits in (student, teacher)
+        )
+        return ((log_p.exp() * (log_p - log_q)).sum(-1),)
+
+    def _texts(
+        self, prompts: Sequence[Sequence[int]], responses: Tensor, sampled: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return ids and mask of `responses` after `prompts`."""
+        ids, mask = left_pad(prompts, self._policy.pad_id)
+        whole = (torch.cat(parts, dim=1) for parts in ((ids, responses), (mask, sampled)))
+        ids, mask = (part.to(self._policy.device) for part in whole)
+        return ids, mask
 
     def _check(self, value: float, name: str) -> None:
         require_finite(value, name, step=self._steps, learning_rate=self._config.learning_rate)

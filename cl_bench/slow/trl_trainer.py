@@ -13,7 +13,8 @@ Advantages, the CISPO loss and the training loop are TRL's. Changed are:
 - passes: rows go through the loss in short passes sorted by prompt, each padded only to its own
   longest row, and rows with advantage 0 not at all. Both leave the gradient as it was, because the
   loss is a sum over rows divided by the step's tokens;
-- logits: where those of a pass are few, a prompt is read once; else TRL's fused head saves memory;
+- logits: a pass reads each prompt once, and its logits a few positions at a time where they are
+  many; TRL's fused head is left to models with a loss of experts;
 - the reference of a KL penalty: it is `Policy.base`, so that no second copy is loaded;
 - divergence: a quantity that is not finite raises `DivergedError` before it reaches the weights.
 
@@ -42,10 +43,11 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.learner import Batch, Exercise
 from cl_bench.contract.prompts import chat, in_turn
+from cl_bench.model.gradient_path import RECOMPUTATION, turn_dropout_off
 from cl_bench.model.memory import Row, gradient_passes
 from cl_bench.model.policy import Policy, Rollout
 from cl_bench.model.random_states import random_states_kept
-from cl_bench.model.scoring import MOST_LOGITS, frozen_log_probs, response_log_probs
+from cl_bench.model.scoring import frozen_log_probs, response_log_probs
 from cl_bench.slow.optimizer import adamw, finite_sampling, most_norm, require_finite
 from cl_bench.slow.settings import RLConfig
 
@@ -96,7 +98,7 @@ class MixedPromptTrainer(GRPOTrainer):
         self._prompts: Sequence[str] = ()
         self._before = 0
         self._number = 0
-        _turn_dropout_off(model)
+        turn_dropout_off(model)
         self.adam = adamw(policy, config.learning_rate)
         with _undisturbed(), random_states_kept(model.device):
             super().__init__(
@@ -254,8 +256,7 @@ class MixedPromptTrainer(GRPOTrainer):
                 scored = (input_ids, attention_mask, logits_to_keep, self._config.temperature)
                 return frozen_log_probs(base, *scored), None, None
         rows = (model, input_ids, attention_mask, logits_to_keep)
-        numbers = len(input_ids) * logits_to_keep * model.config.get_text_config().vocab_size
-        if numbers > MOST_LOGITS or self.aux_loss_enabled:
+        if self.aux_loss_enabled:
             found = super()._get_per_token_logps_and_entropies(*rows, **rest)
         else:
             with self._policy.autocast():
@@ -283,7 +284,8 @@ def _arguments(config: RLConfig, device: torch.device) -> GRPOConfig:
         use_cpu=device.type == "cpu",
         # The policy sets the precision (`Policy.autocast`), the same for its model and its base.
         bf16=False,
-        gradient_checkpointing=False,
+        gradient_checkpointing=False,  # the policy's own affair; TRL sets it anew with these:
+        gradient_checkpointing_kwargs=RECOMPUTATION,
         use_cache=True,
         dataloader_pin_memory=False,
         remove_unused_columns=False,
@@ -345,14 +347,6 @@ def _take(inputs: Rows, places: Tensor) -> Rows:
         if value.dim() == 2:
             rows[name] = value[:, -prompt:] if name.startswith("prompt_") else value[:, :completion]
     return rows
-
-
-def _turn_dropout_off(model: PreTrainedModel) -> None:
-    """Turn off the dropout that attention layers keep as a number; TRL turns off the modules."""
-    for module in model.modules():
-        for name, value in list(vars(module).items()):
-            if "dropout" in name and isinstance(value, float):
-                setattr(module, name, 0.0)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from cl_bench.contract.text import reason_of
 from cl_bench.model.random_states import random_states_kept
 from cl_bench.model.samplers.protocol import Sampled, SamplingPolicy
 from cl_bench.model.samplers.transformers import TransformersSampler, evaluating
-from cl_bench.model.scoring import text_log_probs
+from cl_bench.model.scoring import next_tokens, own_tokens
 
 CLOSE = {"float32": 0.01, "bf16": 0.1}
 """Nats by which engine and trainer may differ in the log-probability of a sampled token, on average
@@ -158,8 +158,9 @@ class EngineSampler:
             tokens = reply.tokens[:_TOKENS]
             with evaluating(policy.model), policy.autocast():
                 row = [(request.prompt, tokens)]
-                log_prob, _ = text_log_probs(policy.model, row, policy.pad_id, temperature)
-            own += log_prob[0, range(len(tokens)), tokens].tolist()
+                read = next_tokens(policy.model, row, policy.pad_id, temperature)
+                log_prob, _ = own_tokens(read)
+            own += log_prob[0].tolist()
             given += reply.log_probs[:_TOKENS]
         apart = _mean([abs(one - other) for one, other in zip(given, own, strict=True)])
         if not apart <= CLOSE[policy.precision]:

@@ -31,7 +31,7 @@ from cl_bench.model.policy import Policy
 from cl_bench.model.samplers.server import server_sampler
 from cl_bench.model.samplers.transformers import TransformersSampler
 from cl_bench.model.samplers.vllm import vllm_sampler
-from cl_bench.model.scoring import text_log_probs
+from cl_bench.model.scoring import next_tokens, own_tokens
 from cl_bench.slow.slow_weights import SlowWeights
 from cl_bench.store.run_directory import RunDirectory
 from tests.slow.scripted import CONFIG, ONE, TWO, by_length
@@ -105,8 +105,9 @@ def apart(policy: Policy, prompts: list[list[int]], temperature: float) -> float
     found = 0.0
     for prompt, row in zip(prompts, rows, strict=True):
         tokens = list(row.completion_ids)
-        own, _ = text_log_probs(policy.model, [(prompt, tokens)], policy.pad_id, temperature)
-        pairs = zip(own[0, range(len(tokens)), tokens].tolist(), row.log_probs, strict=True)
+        read = next_tokens(policy.model, [(prompt, tokens)], policy.pad_id, temperature)
+        own, _ = own_tokens(read)
+        pairs = zip(own[0].tolist(), row.log_probs, strict=True)
         found = max(found, *(abs(one - other) for one, other in pairs))
     return found
 
