@@ -192,7 +192,7 @@ def test_feedback_lines_carry_any_text_without_formatting_it(
 def test_any_answer_goes_into_the_tables_and_comes_back(answers: list[str | None]) -> None:
     label = {"step": 0, "domain": "math", "prompt": "seed", "uid": "u", "score": 0.0}
     label |= {"test_set": "stream", "setting": "default", "weights": "trained"}
-    label |= {"formatted": None, "truncated": 0}
+    label |= {"formatted": None, "truncated": 0, "thought_tokens": 0}
     rows = [
         label | {"sample": i, "answer": answer, "completion_tokens": 1}
         for i, answer in enumerate(answers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -17,6 +18,7 @@ _STAGE = {"domain": "domain", "domain_version": "domain version", "setting": "se
 _CONDITIONS = {"feedback": "feedback", "announced": "announced boundaries"}
 _SEED = "seed prompt"
 _DATE = "date in the prompts"
+_TOLD = "told to the chat template"
 _ADAPTER = "adapter"
 _SAMPLER = {
     "temperature": "temperature",
@@ -52,7 +54,7 @@ class Key:
     learner's affair: what it may spend in it is the budget."""
     conditions: Facts
     """Level of feedback, announced boundaries, seed prompt, precision, the adapter if one is
-    trained, and the date that a chat template is told which asks for it."""
+    trained, the date that a chat template is told which asks for it, and what else it is told."""
     sampler: Facts
     """How test problems are asked: by which engine, temperature, longest response, problems,
     samples, how often, and of which domains outside the stream."""
@@ -137,6 +139,7 @@ def key_of(manifest: Mapping[str, Any]) -> Key:
             ("precision", config["precision"]),
             *(((_ADAPTER, adapter),) if (adapter := _adapter_of(config)) else ()),
             *(((_DATE, date),) if (date := manifest.get("prompt_date")) else ()),
+            *(((_TOLD, told),) if (told := _told(manifest)) else ()),
         ),
         sampler=(
             ("engine", manifest["engine"]),
@@ -230,6 +233,12 @@ def _adapter_of(config: Mapping[str, Any]) -> str:
         return ""
     size = f"rank {config['lora_rank']}, alpha {config['lora_alpha']:g}"
     return f"{config['peft']} ({size}, {config['lora_targets']})"
+
+
+def _told(manifest: Mapping[str, Any]) -> str:
+    """What a run told its chat template, in words; empty of one that left it to itself."""
+    told = manifest.get("template_variables") or {}
+    return ", ".join(f"{name} {json.dumps(told[name])}" for name in sorted(told))
 
 
 def _model_of(manifest: Mapping[str, Any]) -> str:

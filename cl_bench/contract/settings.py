@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from cl_bench.contract.errors import unknown
+from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.validation import (
     COUNTS,
     RATES,
@@ -28,6 +29,7 @@ from cl_bench.contract.validation import (
 
 Value = TypeVar("Value")
 _RULE = "cl_bench"
+_NONE: Mapping[str, str] = MappingProxyType({})
 _TYPES = "of type int, float, bool or str"
 
 
@@ -43,6 +45,8 @@ class Rule:
     """The texts that are allowed; empty allows any."""
     option: bool = True
     """Whether the command line makes an option of it."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Texts that a user might expect among the choices, with why they are none."""
 
 
 def setting(
@@ -52,6 +56,7 @@ def setting(
     *,
     choices: Sequence[str] = (),
     option: bool = True,
+    refused: Mapping[str, str] = _NONE,
 ) -> Value:
     """Return a dataclass field whose number must lie within `bounds`, its text among `choices`.
 
@@ -65,7 +70,7 @@ def setting(
             f"the default of a setting is {default!r}, but must be {_TYPES}; let a value such as "
             "0 or 'none' stand for none"
         )
-    rule = Rule(says, bounds, tuple(choices), option)
+    rule = Rule(says, bounds, tuple(choices), option, refused)
     made: Any = field(default=default, metadata={_RULE: rule})
     return cast(Value, made)
 
@@ -106,6 +111,8 @@ class Setting:
             return real_number(self.name, given, self.bounds)
         if self.rule.choices:
             if not isinstance(given, str) or given not in self.rule.choices:
+                if isinstance(given, str) and given in self.rule.refused:
+                    raise UsageError(f"{self.name} is {given!r}: {self.rule.refused[given]}")
                 raise unknown(self.name.replace("_", " "), given, self.rule.choices)
             return given
         return a_text(self.name, given)
@@ -159,7 +166,7 @@ RESERVED = frozenset(
         *("announced", "eval_every", "threads", "device", "precision", "keep_stage_models"),
         *("peft", "lora_rank", "lora_alpha", "lora_targets", "items", "samples"),
         *("sampler", "sampler_folder", "sampler_memory", "batch_invariant"),
-        "gradient_checkpointing",
+        *("gradient_checkpointing", "thinking", "chat_template"),
         *("retention_items", "kl_items", "transcripts", "probes", "greedy", "validation_items"),
         "learner_options",
     }

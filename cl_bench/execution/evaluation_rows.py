@@ -82,6 +82,8 @@ def score(
         "format_rate": _share([verdict.formatted for verdict in verdicts]),
         "truncation_rate": sum(rollout.truncated for rollout in rollouts) / count,
         "completion_tokens": sum(len(r.completion_ids) for r in rollouts) / count,
+        "thought_tokens": sum(r.thought_tokens for r in rollouts) / count,
+        "thought_truncation_rate": sum(r.cut_in_thought for r in rollouts) / count,
         "temperature": temperature,
     }
     responses = list(zip(items, rollouts, verdicts, strict=True))
@@ -117,6 +119,8 @@ def of_benchmark(items: Sequence[BenchmarkItem], temperature: float) -> Scored:
         "format_rate": None,
         "truncation_rate": sum(r.truncated for r in replies) / count if replies else None,
         "completion_tokens": sum(r.tokens for r in replies) / count if replies else nan,
+        "thought_tokens": None,
+        "thought_truncation_rate": None,
         "temperature": temperature,
     }
     return Scored(evaluation, [_benchmark_item(item) for item in items], [])
@@ -132,6 +136,7 @@ def _benchmark_item(item: BenchmarkItem) -> Row:
         "formatted": None,
         "truncated": None if reply is None else int(reply.truncated),
         "completion_tokens": None if reply is None else reply.tokens,
+        "thought_tokens": None,
     }
 
 
@@ -144,6 +149,7 @@ def _item(item: Item, rollout: Rollout, verdict: Verdict, sample: int) -> Row:
         "formatted": None if verdict.formatted is None else int(verdict.formatted),
         "truncated": int(rollout.truncated),
         "completion_tokens": len(rollout.completion_ids),
+        "thought_tokens": rollout.thought_tokens,
     }
 
 

@@ -169,14 +169,17 @@ def _memory(config: RunConfig, prompt: int) -> Memory:
     from cl_bench.model.loading import shapes_of
 
     model = shapes_of(
-        config.model, lora=config.lora, gradient_checkpointing=config.gradient_checkpointing
+        config.model,
+        config.precision,
+        lora=config.lora,
+        gradient_checkpointing=config.gradient_checkpointing,
     )
     card, free = machine.gpu_memory() if _on_gpu(config) else (None, machine.free_memory())
     return memory_of(model, config, prompt, card=card, free=free)
 
 
 def _on_gpu(config: RunConfig) -> bool:
-    from cl_bench.execution.runner import device_named
+    from cl_bench.model.environment import device_named
 
     return device_named(config.device) == "cuda"
 

@@ -7,6 +7,8 @@ name = "fst"
 population = 8
 [evaluation]
 items = 32
+[chat_template]
+reasoning_effort = "low"
 """
 
 from __future__ import annotations
@@ -25,7 +27,13 @@ from cl_bench.contract.stream import Stream
 from cl_bench.contract.stream_names import OF_A_STREAM
 from cl_bench.contract.text import printable
 from cl_bench.contract.validation import COUNTS, a_text, whole_number
-from cl_bench.execution.settings import EvaluationConfig, RunConfig, refuse_of_others
+from cl_bench.execution.settings import (
+    CHAT_TEMPLATE,
+    EvaluationConfig,
+    RunConfig,
+    refuse_of_others,
+    variables_in,
+)
 
 _OF_THE_STREAM = ("stream", *OF_A_STREAM)
 _TABLES = ("learner", "evaluation")
@@ -48,6 +56,7 @@ def read_run_file(path: Path, learner: str | None = None) -> dict[str, Any]:
                 f"{path}: {name} is {printable(repr(table), 100)}, but must be a table."
             )
     learning, evaluation = dict(tables["learner"]), tables["evaluation"]
+    told = {CHAT_TEMPLATE: found.pop(CHAT_TEMPLATE)} if CHAT_TEMPLATE in found else {}
     named = {"learner": learning.pop("name")} if "name" in learning else {}
     with _naming(path):
         chosen = learner or a_text("learner", named.get("learner", DEFAULT_LEARNER))
@@ -57,7 +66,8 @@ def read_run_file(path: Path, learner: str | None = None) -> dict[str, Any]:
         _require_values(found)
         own(**learning)
         EvaluationConfig(**evaluation)
-    return {**found, **named, **learning, **evaluation}
+        variables_in(told.get(CHAT_TEMPLATE, {}))
+    return {**found, **named, **learning, **evaluation, **told}
 
 
 def _parsed(path: Path) -> dict[str, Any]:
@@ -91,7 +101,7 @@ def _require_places(
             if key in allowed[number]:
                 continue
             if isinstance(value, dict):
-                raise unknown(f"table of {path}", key, _TABLES)
+                raise unknown(f"table of {path}", key, [*_TABLES, CHAT_TEMPLATE])
             for other, those in zip(places, allowed, strict=True):
                 if key in those:
                     raise UsageError(f"{path}: {key} belongs {other}, not {place}.")
@@ -138,10 +148,14 @@ def as_run_file(stream: Stream, config: RunConfig, asked: Mapping[str, Any]) -> 
         _line(item.name, getattr(config.evaluation, item.name))
         for item in settings_of(config.evaluation)
     ]
+    if config.chat_template:
+        lines += ["", f"[{CHAT_TEMPLATE}]"]
+        lines += [_line(name, value) for name, value in config.chat_template.items()]
     return "\n".join(lines)
 
 
 def _line(name: str, value: object) -> str:
     # TOML refuses the one control character that JSON leaves as it is.
     written = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return f"{name} = {written}"
+    bare = name.isascii() and name.isidentifier()
+    return f"{name if bare else json.dumps(name)} = {written}"

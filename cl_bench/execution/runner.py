@@ -9,9 +9,10 @@ writes that model again.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import ceil
 from pathlib import Path
 from time import perf_counter
@@ -19,7 +20,7 @@ from typing import Any
 
 import torch
 
-from cl_bench.contract.errors import DivergedError, RunDirectoryError, UsageError
+from cl_bench.contract.errors import DivergedError, RunDirectoryError
 from cl_bench.contract.journal import Journal
 from cl_bench.contract.learner import HearsBoundaries, Learner, Ledger, load_learner
 from cl_bench.contract.records import StepRecord
@@ -44,7 +45,7 @@ from cl_bench.execution.provenance import provenance
 from cl_bench.execution.settings import RunConfig
 from cl_bench.fast.reflection.journal import described, journal_again
 from cl_bench.fast.settings import reflection_lm
-from cl_bench.model.environment import settled
+from cl_bench.model.environment import device_named, precision_named, settled
 from cl_bench.model.named import resolve
 from cl_bench.model.policy import Policy
 from cl_bench.model.random_states import random_states, restore_random_states, seed_everything
@@ -108,14 +109,14 @@ class Runner:
         LEARNERS.load(config.learner)  # an unknown or broken one fails before a model is loaded
         started = perf_counter()
         policy = load_policy(config, config.threads)
-        config = config.anywhere()
+        config = replace(config.anywhere(), precision=policy.precision)
         runner = cls(RunDirectory(path), stream, config, policy, progress, journal)
         runner._require_room()
         if config.keep_stage_models:
             require_saving(policy, path)
         manifest = _manifest(stream, config) | _identity(config, policy)
         directory = RunDirectory.create(path, manifest | {"journal": described(journal, path)})
-        for line in [*notes, *_of_the_template(policy)]:
+        for line in [*notes, *_of_the_model(policy)]:
             progress.note(line)
         with directory.locked(), _status_kept(directory):
             runner._time("load", started)
@@ -356,9 +357,10 @@ def load_policy(config: RunConfig, threads: int, revision: str | None = None) ->
     policy = Policy.load(
         resolve(config.model),
         on,
-        config.precision,
+        precision_named(config.precision, on),
         revision=revision,
         lora=config.lora,
+        template=config.template,
         gradient_checkpointing=config.gradient_checkpointing,
     )
     if config.sampler_url:
@@ -374,12 +376,35 @@ def _identity(config: RunConfig, policy: Policy) -> dict[str, Any]:
     return identity(reflection_lm(config.learning), policy)
 
 
-def _of_the_template(policy: Policy) -> list[str]:
-    said = (
-        f"The model's chat template asks for the date: it is told {policy.prompt_date} in every "
-        "prompt of every run, so that the same seed gives the same prompts on every day."
-    )
-    return [said] if policy.prompt_date else []
+def _of_the_model(policy: Policy) -> list[str]:
+    """Return notes on how the model is asked and trained, a line each."""
+    template, said = policy.settled_template, []
+    if template.folded:
+        said.append(
+            "The model's chat template has no system role: the system prompt is put before the "
+            "problem in the user's message, an empty line between them."
+        )
+    if template.date:
+        said.append(
+            f"The model's chat template asks for the date: it is told {template.date} in every "
+            "prompt of every run, so that the same seed gives the same prompts on every day."
+        )
+    if template.variables:
+        told = ", ".join(f"{name} {json.dumps(of)}" for name, of in template.variables.items())
+        said.append(f"The model's chat template is told: {told}.")
+    if policy.ignored_sampling:
+        asked = ", ".join(f"{name} {of}" for name, of in policy.ignored_sampling.items())
+        said.append(
+            f"The model's generation_config.json asks for {asked}, which runs ignore: responses "
+            "are drawn from the model's whole distribution at the run's temperature."
+        )
+    if policy.precision == "pure-bf16":
+        said.append(
+            "Parameters are kept in bfloat16, three digits each: steps below about a 500th of a "
+            "parameter round to nothing, and divergences are measured with that noise. "
+            "--precision bf16 keeps parameters in float32."
+        )
+    return said
 
 
 def _row(record: StepRecord) -> Row:
@@ -398,12 +423,3 @@ def _peaks(manifest: Mapping[str, Any]) -> dict[str, int | None]:
         name: max(filter(None, (count, before.get(name))), default=None)
         for name, count in now.items()
     }
-
-
-def device_named(name: str) -> str:
-    """Return the device of that setting; raise `UsageError` for a GPU that is not there."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("device is 'cuda', but torch finds no GPU: give auto or cpu.")
-    return name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,22 @@ from cl_bench.contract.learner import LearnerConfig
 from cl_bench.contract.registry import DEFAULT_LEARNER, LEARNERS
 from cl_bench.contract.settings import setting, settings_of, settle, those_of
 from cl_bench.contract.task import FEEDBACK_LEVELS, FeedbackLevel
+from cl_bench.contract.text import printable
 from cl_bench.contract.validation import COUNTS, RATES, SEEDS, a_text
 from cl_bench.execution.presets import preset_of
 from cl_bench.model.named import EMBEDDED, MODELS
 
 if TYPE_CHECKING:
     from cl_bench.model.adapters import Lora
+    from cl_bench.model.chat_templates import TemplateOptions
 
 _SAMPLERS = ("transformers", "vllm")
+CHAT_TEMPLATE = "chat_template"
+"""The table of variables for the model's chat template, in files and from Python."""
+_NO_FP16 = (
+    "its range is too small to train in without scaling the loss: gradients below 6e-8 become 0, "
+    "and sums above 65504 infinite. Give bf16 (as fast, with float32's range) or float32."
+)
 _UNSET: Any = None
 """Stands for the defaults of the learner, which is known only when `RunConfig` is made."""
 
@@ -111,10 +120,12 @@ class RunConfig:
         "auto", "cpu, cuda or auto (CUDA if there is one).", choices=("auto", "cpu", "cuda")
     )
     precision: str = setting(
-        "float32",
-        "What responses are sampled and parameters trained in: float32, or bf16, which multiplies "
-        "matrices in bfloat16 while parameters stay float32.",
-        choices=("float32", "bf16"),
+        "auto",
+        "What responses are sampled and parameters trained in: float32; bf16, which multiplies "
+        "matrices in bfloat16 while parameters stay float32; pure-bf16, parameters and moments "
+        "too; or auto, float32 on a CPU and bf16 on a GPU.",
+        choices=("auto", "float32", "bf16", "pure-bf16"),
+        refused=dict.fromkeys(("fp16", "float16", "half"), _NO_FP16),
     )
     peft: str = setting(
         "none",
@@ -154,17 +165,26 @@ class RunConfig:
         "vLLM's batch-invariant mode (GPU): a response does not depend on the requests beside it, "
         "for less speed.",
     )
+    thinking: str = setting(
+        "auto",
+        "Whether the model thinks before it answers, if its chat template has a switch for that: "
+        "on, off or auto, what the template does by itself.",
+        choices=("auto", "on", "off"),
+    )
     keep_stage_models: bool = setting(
         False,
         "Keep the model of every stage's end, as a Hugging Face folder of the run; an adapter is "
         "merged.",
     )
+    chat_template: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    """Variables that the model's chat template is told, such as `reasoning_effort`."""
     learning: LearnerConfig = _UNSET
     """The learner's settings, of its own class; by default that class's defaults."""
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
         settle(self)
+        object.__setattr__(self, "chat_template", variables_in(self.chat_template))
         self._require_sampler()
         own = LEARNERS.load(self.learner).config
         learning: object = own() if self.learning is _UNSET else self.learning
@@ -224,6 +244,13 @@ class RunConfig:
             return None
         return Lora(self.lora_rank, self.lora_alpha, self.lora_targets, self.seed)
 
+    @property
+    def template(self) -> TemplateOptions:
+        """What the model's chat template is asked for."""
+        from cl_bench.model.chat_templates import TemplateOptions
+
+        return TemplateOptions(self.thinking, self.chat_template)
+
     def anywhere(self) -> RunConfig:
         """Return the same with a model's folder or file as an absolute path.
 
@@ -245,6 +272,26 @@ class RunConfig:
             "evaluation": EvaluationConfig(**saved["evaluation"]),
         }
         return cls(**{**saved, **parts})
+
+
+def variables_in(given: object) -> dict[str, str | int | float | bool]:
+    """Return the table [chat_template]: variables with texts, numbers, or true or false.
+
+    Raises `UsageError` for anything else. Which variables there are only the template can say.
+    """
+    if not isinstance(given, Mapping):
+        raise UsageError(
+            f"{CHAT_TEMPLATE} is {printable(repr(given), 100)}, but must be a table of variables "
+            "of the model's chat template, such as {'reasoning_effort': 'low'}."
+        )
+    for name, value in given.items():
+        plain = isinstance(value, str | int) or (isinstance(value, float) and isfinite(value))
+        if not isinstance(name, str) or not plain:
+            raise UsageError(
+                f"{printable(str(name), 100)} in [{CHAT_TEMPLATE}] is "
+                f"{printable(repr(value), 100)}, but must be a text, a number, true or false."
+            )
+    return dict(given)
 
 
 def configure(
@@ -269,6 +316,7 @@ def configure(
     taken = {**found.options(learner, options), **options, **own_names, "preset": found.name}
     return RunConfig(
         **those_of(RunConfig, taken),
+        chat_template=taken.get(CHAT_TEMPLATE, {}),
         learning=own(**those_of(own, taken)),
         evaluation=EvaluationConfig(**those_of(EvaluationConfig, taken)),
     )
@@ -277,7 +325,7 @@ def configure(
 def names_of(learner: str) -> set[str]:
     """Return the names of all settings that can be given for a run with this learner."""
     parts = (RunConfig, EvaluationConfig, LEARNERS.load(learner).config)
-    return {item.name for part in parts for item in settings_of(part)}
+    return {CHAT_TEMPLATE, *(item.name for part in parts for item in settings_of(part))}
 
 
 def require_settings(options: Iterable[str], *learners: str) -> None:

@@ -164,8 +164,10 @@ def _checkpoint_policy(run: RunDirectory, checkpoint: Path | None) -> Policy:
 
     manifest = run.manifest
     base = resolve(str(manifest["config"]["model"]))
-    lora = RunConfig.from_dict(manifest["config"]).lora
-    policy = Policy.load(base, revision=manifest["model_revision"], lora=lora)
+    config = RunConfig.from_dict(manifest["config"])
+    policy = Policy.load(
+        base, precision=config.precision, revision=manifest["model_revision"], lora=config.lora
+    )
     require_same_base(run)  # once a hub model's files are in its cache
     if checkpoint is not None and weights_of(checkpoint) is not None:
         load_parameters(policy, checkpoint)

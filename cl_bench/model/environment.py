@@ -35,6 +35,22 @@ _LOWER = {
 them once, at their first use, which may be over."""
 
 
+def device_named(name: str) -> str:
+    """Return cpu or cuda for a device as settings name it; `UsageError` for a GPU that is not."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError("device is 'cuda', but torch finds no GPU: give auto or cpu.")
+    return name
+
+
+def precision_named(name: str, device: str) -> str:
+    """Return the precision that settings name, on a device of `device_named`."""
+    if name != "auto":
+        return name
+    return "bf16" if device == "cuda" else "float32"
+
+
 @contextmanager
 def settled() -> Iterator[None]:
     """Within this context no launcher's variable is set and float32 matrices have full precision.

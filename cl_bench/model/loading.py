@@ -92,7 +92,11 @@ def load(
 
 
 def shapes_of(
-    name: str, *, lora: Lora | None = None, gradient_checkpointing: bool = False
+    name: str,
+    precision: str = "float32",
+    *,
+    lora: Lora | None = None,
+    gradient_checkpointing: bool = False,
 ) -> PreTrainedModel:
     """Return the model of that name without its weights: its tensors have shapes alone.
 
@@ -109,7 +113,7 @@ def shapes_of(
         with quiet(), torch.device("meta"):
             config = _configuration(name)
             model: PreTrainedModel = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
-                config, dtype=torch.float32
+                config, dtype=torch.bfloat16 if precision == "pure-bf16" else torch.float32
             )
             if lora is not None:
                 add_lora(model, lora)
@@ -257,23 +261,26 @@ def _load(
     )
     model, report = loaded
     _require_all_weights(name, report)
-    _drop_sampling_that_cannot_be_saved(model)
     return model, tokenizer
 
 
-def _drop_sampling_that_cannot_be_saved(model: PreTrainedModel) -> None:
-    """Leave the special tokens only of a generation config that transformers reads but not saves.
-
-    Its flags contradict each other, and no request here goes by any of them.
-    """
+@contextmanager
+def generation_that_can_be_saved(model: PreTrainedModel) -> Iterator[None]:
+    """Within this context, have the special tokens only of a generation config that transformers
+    reads but not saves, because its flags contradict each other."""
     from transformers import GenerationConfig
 
+    own = model.generation_config
     try:
-        model.generation_config.validate(strict=True)
+        own.validate(strict=True)
     except ValueError:
         tokens = ("bos_token_id", "eos_token_id", "pad_token_id")
-        kept = {name: getattr(model.generation_config, name) for name in tokens}
+        kept = {name: getattr(own, name) for name in tokens}
         model.generation_config = GenerationConfig(**kept)  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        model.generation_config = own
 
 
 def _look_over(path: Path) -> None:

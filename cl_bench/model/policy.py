@@ -24,6 +24,7 @@ from cl_bench.contract.errors import UsageError
 from cl_bench.contract.prompts import Message
 from cl_bench.contract.task import Verdict, judged
 from cl_bench.contract.text import well_formed
+from cl_bench.contract.thoughts import thought_length
 from cl_bench.model.adapters import (
     Lora,
     add_lora,
@@ -33,16 +34,18 @@ from cl_bench.model.adapters import (
     switched_off,
 )
 from cl_bench.model.chat_templates import (
+    TemplateOptions,
     opened_thought,
     own_template,
     settle_special_tokens,
     settle_template,
+    thought_tags,
     tokens_known,
     turn_end,
 )
 from cl_bench.model.gradient_path import recompute_layers
 from cl_bench.model.identity import ModelFiles
-from cl_bench.model.loading import load, quiet
+from cl_bench.model.loading import generation_that_can_be_saved, load, quiet
 from cl_bench.model.memory import return_what_is_freed, scoring_rows
 from cl_bench.model.samplers.protocol import Sampler
 from cl_bench.model.samplers.transformers import TransformersSampler
@@ -53,7 +56,24 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Chat = Sequence[Message]
+_BY_ITSELF = TemplateOptions()
 _CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len")
+_SAMPLING: dict[str, float | None] = {
+    "temperature": 1.0,
+    "top_k": 0,
+    "top_p": 1.0,
+    "min_p": 0.0,
+    "typical_p": 1.0,
+    "epsilon_cutoff": 0.0,
+    "eta_cutoff": 0.0,
+    "repetition_penalty": 1.0,
+    "no_repeat_ngram_size": 0,
+    "min_new_tokens": 0,
+    "suppress_tokens": None,
+    "begin_suppress_tokens": None,
+    "bad_words_ids": None,
+}
+"""What may change a model's distribution, with the values that do not."""
 _ROWS_SCORED = 32
 """Responses, of like length, that one pass over whole texts scores, where memory allows."""
 
@@ -72,11 +92,18 @@ class Rollout:
     """One for each token of the response, from its sampler (see `Sampled`)."""
     entropy: float = nan
     """Summed over the response's tokens, in nats."""
+    thought_tokens: int = 0
+    """How many of the response's tokens are its thought, tags included."""
 
     @property
     def length(self) -> int:
         """Tokens of prompt and response."""
         return len(self.prompt_ids) + len(self.completion_ids)
+
+    @property
+    def cut_in_thought(self) -> bool:
+        """Whether the response was cut off before its thought had ended."""
+        return self.truncated and self.thought_tokens == len(self.completion_ids)
 
     def judged_by(self, judge: Callable[[str], Verdict]) -> Verdict:
         """Return the verdict of `judge` on the response (see `cl_bench.contract.task.judged`)."""
@@ -87,8 +114,8 @@ class Policy:
     """The model being trained, its tokenizer, its `sampler`, and its frozen start (`base`).
 
     With `frozen`, the model is its own base, which saves a copy; it must not be trained then.
-    `files` are those it was loaded from; `prompt_date` is the day that its chat template is told,
-    None if it asks for none.
+    `files` are those it was loaded from; `template_options` what its chat template was asked for,
+    and `settled_template` what came of it.
     """
 
     def __init__(
@@ -99,11 +126,16 @@ class Policy:
         *,
         frozen: bool = False,
         files: ModelFiles | None = None,
+        template: TemplateOptions = _BY_ITSELF,
     ) -> None:
         self.precision, self.files = precision, files
-        self.prompt_date = settle_template(tokenizer)
+        self.template_options = template
+        self.settled_template = settle_template(tokenizer, template)
         self._turn_end, self._thought = turn_end(tokenizer), opened_thought(tokenizer)
         settle_special_tokens(model, tokenizer, self._turn_end)
+        self._tags = thought_tags(tokenizer)
+        special = (n for n, token in tokenizer.added_tokens_decoder.items() if token.special)
+        self._unsaid = {*tokenizer.all_special_ids, *special} - self._tags
         tokenizer.padding_side = "left"  # so that all responses begin in the same column
         logging.getLogger("transformers.integrations.hub_kernels").addFilter(_no_kernel_advice)
         return_what_is_freed(model)
@@ -128,19 +160,22 @@ class Policy:
         revision: str | None = None,
         lora: Lora | None = None,
         gradient_checkpointing: bool = False,
+        template: TemplateOptions = _BY_ITSELF,
     ) -> Policy:
         """Load a Hugging Face folder, GGUF file or hub name onto `device`, never with remote code.
 
         `revision` is the commit of a hub model, by default its newest. With `lora`, a fresh adapter
         is what is trained; with `gradient_checkpointing`, layers are computed again in the backward
-        pass. Raises `ModelError` if the model cannot be used: it is tried with a few
-        tokens.
+        pass; `template` is asked of the chat template. Raises `ModelError` if the model cannot be
+        used: it is tried with a few tokens.
         """
         model, tokenizer, files = load(name_or_path, revision)
         if lora is not None:
             add_lora(model, lora)
+        if precision == "pure-bf16":
+            model.to(torch.bfloat16)  # type: ignore[arg-type]
         model.to(torch.device(device))  # type: ignore[arg-type]
-        policy = cls(model, tokenizer, precision, frozen=frozen, files=files)
+        policy = cls(model, tokenizer, precision, frozen=frozen, files=files, template=template)
         if gradient_checkpointing:
             recompute_layers(model)
         require_sampling(policy)
@@ -168,9 +203,10 @@ class Policy:
     def autocast(self) -> AbstractContextManager[None]:
         """Return a context in which matrices are multiplied in the run's precision.
 
-        Passes that sample or train run in it; divergences are always measured in full precision.
+        Passes that sample or train run in it; divergences are always measured in that of the
+        parameters.
         """
-        if self.precision == "float32":
+        if self.precision != "bf16":
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
@@ -179,8 +215,10 @@ class Policy:
 
         An adapter is added into the model that is written.
         """
-        with quiet(), own_template(self.tokenizer):
-            self.plain_model().save_pretrained(folder)
+        with quiet(), own_template(self.tokenizer, self.settled_template):
+            model = self.plain_model()
+            with generation_that_can_be_saved(model):
+                model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
 
     def plain_model(self) -> PreTrainedModel:
@@ -202,6 +240,16 @@ class Policy:
         """Tell whether `chat` and a response of that length stay within a share of the context."""
         needed = len(self.encode([chat])[0]) + max_new_tokens
         return self.context is None or needed <= share * self.context
+
+    @property
+    def ignored_sampling(self) -> dict[str, object]:
+        """What the model's generation config asks of sampling, and no request here goes by."""
+        asked = self.model.generation_config.to_dict()
+        return {
+            name: asked[name]
+            for name, neutral in _SAMPLING.items()
+            if asked.get(name) is not None and asked[name] != neutral
+        }
 
     @property
     def device(self) -> torch.device:
@@ -264,18 +312,26 @@ class Policy:
         )
         # Without the end token, which not every tokenizer counts among the special ones.
         said = [done.tokens[:-1] if done.ended else done.tokens for done in sampled]
-        texts = self.tokenizer.batch_decode(said, skip_special_tokens=True)
+        texts = self._texts(said)
         return [
             Rollout(
                 tuple(prompt),
                 tuple(done.tokens),
-                f"{self._thought}{text}".strip(),
+                text,
                 not done.ended,
                 tuple(done.log_probs),
                 done.entropy,
+                thought_length(done.tokens, lambda tokens: self._texts([tokens])[0]),
             )
             for prompt, done, text in zip(prompts, sampled, texts, strict=True)
         ]
+
+    def _texts(self, rows: Sequence[Sequence[int]]) -> list[str]:
+        """Return responses as texts, without special tokens that are no tags of thoughts."""
+        left_out = self._unsaid if self._tags else ()
+        said = [[token for token in row if token not in left_out] for row in rows]
+        texts = self.tokenizer.batch_decode(said, skip_special_tokens=not self._tags)
+        return [f"{self._thought}{text}".strip() for text in texts]
 
     def encode(self, chats: Sequence[Chat]) -> list[list[int]]:
         """Return the token ids of the chats, up to where the assistant begins."""

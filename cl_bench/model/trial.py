@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from cl_bench.contract.prompts import Message
+    from cl_bench.model.chat_templates import TemplateOptions
     from cl_bench.model.samplers.protocol import Sampled, Sampler
 
 _LENGTHS = (7, 2, 7)
 """Tokens of the prompts: unequal ones are padded, and of equal ones the cache is copied."""
 _TOKENS = 3
-_CLOSE = {"float32": 0.05, "bf16": 0.5}
+_CLOSE = {"float32": 0.05, "bf16": 0.5, "pure-bf16": 0.5}
 """Nats by which the log-probability of one token may differ between two ways to compute it."""
 _REASON = 200
 
@@ -40,6 +41,7 @@ class TriedPolicy(Protocol):
     tokenizer: PreTrainedTokenizerBase
     sampler: Sampler
     precision: str
+    template_options: TemplateOptions
 
     @property
     def device(self) -> torch.device: ...
@@ -57,7 +59,9 @@ class TriedPolicy(Protocol):
     def plain_model(self) -> PreTrainedModel: ...
 
     @classmethod
-    def load(cls, name_or_path: str, *, frozen: bool) -> Self: ...
+    def load(
+        cls, name_or_path: str, *, precision: str, frozen: bool, template: TemplateOptions
+    ) -> Self: ...
 
 
 def require_sampling(policy: TriedPolicy) -> None:
@@ -121,7 +125,12 @@ def require_saving(policy: TriedPolicy, near: Path) -> None:
     try:
         with TemporaryDirectory(prefix=".cl-bench-trial-", dir=home) as folder:
             policy.save_model(Path(folder))
-            again = type(policy).load(folder, frozen=True)
+            again = type(policy).load(
+                folder,
+                precision=policy.precision,
+                frozen=True,
+                template=policy.template_options,
+            )
             same = _same(policy, again)
     except Exception as error:
         reason = reason_of(error, _REASON)

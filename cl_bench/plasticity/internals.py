@@ -44,7 +44,14 @@ def internals_of(
     """
     config = origin.config
     on = "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
-    base = Policy.load(resolve(config.model), on, revision=origin.revision)
+    base = Policy.load(
+        resolve(config.model),
+        on,
+        config.precision,
+        revision=origin.revision,
+        template=config.template,
+    )
+    base.model.to(torch.float32)  # type: ignore[arg-type]  # as `load` gives the others
     course = Course(stream(domain), seed=seed, feedback="none", problems_per_step=1)
     problems = stream_set(course, domain, items, samples=1).items
     prompts = base.encode(

@@ -24,6 +24,9 @@ _OF_LEARNING = (
 _ADAPTER = ("peft", "lora_rank", "lora_alpha", "lora_targets")
 """Settings that a probe takes from a run that trained an adapter: its rate is one for adapters."""
 
+_OF_THE_MODEL = ("precision", "thinking", "chat_template")
+"""Settings of the model that a probe takes from a run that has other than the usual ones."""
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -70,6 +73,8 @@ def options_of(
 
     `UsageError` for a number that is out of its range.
     """
+    from cl_bench.model.environment import device_named, precision_named  # brings torch
+
     given = {"learning_rate": learning_rate, "problems_per_step": problems_per_step}
     taken = vars(config.learning) | {n: value for n, value in given.items() if value is not None}
     probing = LEARNERS.load(REFERENCE_LEARNER).config
@@ -77,7 +82,12 @@ def options_of(
     measured = {"items": config.evaluation.items, "samples": config.evaluation.samples}
     settings = {name: getattr(learning, name) for name in _OF_LEARNING}
     adapter = {} if config.lora is None else {name: getattr(config, name) for name in _ADAPTER}
-    return {**settings, **measured, **adapter, "threads": 1, "device": config.device}
+    # What a run does by default is left out, so that its probes' names stay what they were.
+    usual = ("auto", precision_named("auto", device_named(config.device)))
+    other = {name: getattr(config, name) for name in _OF_THE_MODEL}
+    told = {name: value for name, value in other.items() if value and value not in usual}
+    where = {"threads": 1, "device": config.device}
+    return {**settings, **measured, **adapter, **told, **where}
 
 
 def departures(probe: Probe, origins: Sequence[Origin]) -> Iterator[str]:
@@ -86,7 +96,7 @@ def departures(probe: Probe, origins: Sequence[Origin]) -> Iterator[str]:
         own = options_of(origin.config)
         other = [
             f"{name} {own.get(name, 'none')} (the probes: {probe.options.get(name, 'none')})"
-            for name in (*_OF_LEARNING, *_ADAPTER)
+            for name in (*_OF_LEARNING, *_ADAPTER, *_OF_THE_MODEL)
             if own.get(name) != probe.options.get(name)
         ]
         if other:

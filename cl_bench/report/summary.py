@@ -61,7 +61,11 @@ _FORMS = {
     "truncation_rate": ("cut off at the limit", SHARE),
     "completion_tokens": ("tokens of a response", TOKENS),
 }
-"""Columns of `evaluations`, with their headings."""
+_THOUGHTS = {
+    "thought_tokens": ("thought", TOKENS),
+    "thought_truncation_rate": ("cut in thought", SHARE),
+}
+"""Columns of `evaluations`, with their headings; those of thoughts where there are any."""
 _REWRITES = {
     "rounds": "rounds",
     "proposed": "proposed",
@@ -116,7 +120,7 @@ class Summary:
     """KL(policy under the learner's prompt ‖ base under the seed prompt), likewise."""
     form: pd.DataFrame
     """How responses ended under the learner's prompt: a row per domain of the stream, the columns
-    of `_FORMS` at the start and at the last evaluation."""
+    of `_FORMS` and `_THOUGHTS` at the start and at the last evaluation."""
     responses: Mapping[str, Responses]
     """By domain of the stream, the single responses under the learner's prompt at the last
     evaluation."""
@@ -198,15 +202,17 @@ class Summary:
     def _forms(self) -> list[RenderableType]:
         """Return how responses ended, and how long they were."""
         short = abbreviated(self.form["domain"])
+        thinks = bool((self.form["thought_tokens"] > 0).any())
+        shown = _FORMS | (_THOUGHTS if thinks else {})
         rows = [
             (
                 printable(short[str(domain)]),
-                *(_from_to(of[name], unit) for name, (_, unit) in _FORMS.items()),
+                *(_from_to(of[name], unit) for name, (_, unit) in shown.items()),
             )
             for domain, of in self.form.groupby("domain", sort=False)
         ]
         title = "Responses under the learner's prompt, at the start → at the end"
-        return section(title, ("domain", *(heading for heading, _ in _FORMS.values())), rows)
+        return section(title, ("domain", *(heading for heading, _ in shown.values())), rows)
 
     def _samples(self) -> list[RenderableType]:
         """mean@k and pass@k where problems have several responses, and greedy accuracy."""
@@ -354,7 +360,7 @@ def _form(evaluations: pd.DataFrame) -> pd.DataFrame:
     rows = stream_rows(evaluations)
     rows = rows[rows["prompt"] == "learner"]
     ends = rows[rows["step"].isin([0, rows["step"].max()])]
-    return ends[["domain", *_FORMS]]
+    return ends[["domain", *_FORMS, *_THOUGHTS]]
 
 
 def _greedy(evaluations: pd.DataFrame, step: int) -> dict[str, float]:

@@ -256,10 +256,10 @@ class MixedPromptTrainer(GRPOTrainer):
                 scored = (input_ids, attention_mask, logits_to_keep, self._config.temperature)
                 return frozen_log_probs(base, *scored), None, None
         rows = (model, input_ids, attention_mask, logits_to_keep)
-        if self.aux_loss_enabled:
-            found = super()._get_per_token_logps_and_entropies(*rows, **rest)
-        else:
-            with self._policy.autocast():
+        with self._policy.autocast():
+            if self.aux_loss_enabled:
+                found = super()._get_per_token_logps_and_entropies(*rows, **rest)
+            else:
                 found = (*response_log_probs(*rows, self._config.temperature), None)
         self._log_probs = found[0].detach()
         return found

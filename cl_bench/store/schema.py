@@ -151,6 +151,18 @@ EVALUATIONS = _table(
         nullable=True,
     ),
     completion_tokens=_real("tokens", "Mean length of the policy's responses."),
+    thought_tokens=_real(
+        "tokens",
+        "Of that length, the thoughts with which responses begin, tags included; null of a "
+        "benchmark, and where it was not noted.",
+        nullable=True,
+    ),
+    thought_truncation_rate=_real(
+        "share",
+        "Responses that were cut off before their thought had ended, which are part of "
+        "truncation_rate; null likewise.",
+        nullable=True,
+    ),
     temperature=_real("number", "Sampling temperature of responses and divergences; 0 is greedy."),
     samples_slow=_integer("rollouts", "RL rollouts spent on learning so far."),
     rollouts=_integer(
@@ -189,6 +201,12 @@ ITEMS = _table(
     ),
     completion_tokens=_integer(
         "tokens", "Length of the response; null where it was not kept.", nullable=True
+    ),
+    thought_tokens=_integer(
+        "tokens",
+        "How much of it is the thought that it begins with, tags included; all of it if the "
+        "thought has no end. Null of a benchmark, and where it was not noted.",
+        nullable=True,
     ),
 )
 

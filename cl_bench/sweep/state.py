@@ -10,7 +10,9 @@ from typing import Any
 
 from cl_bench.api import resolve
 from cl_bench.contract.errors import RunDirectoryError
+from cl_bench.contract.settings import settings_of
 from cl_bench.contract.text import config_hash
+from cl_bench.execution.settings import RunConfig
 from cl_bench.fast.settings import reflection_lm
 from cl_bench.model import named as models
 from cl_bench.model.loading import locate
@@ -73,9 +75,13 @@ class Freshness:
         lm = reflection_lm(asked.config.learning)
         if lm.kind == "local" and self._model(lm.name) != manifest.get("reflection_files"):
             return "its reflection LM"
-        now = {"stream": asked.stream.describe(), "config": asdict(asked.config)}
-        other = [part for part in now if _differ(now[part], manifest.get(part, {}))]
-        return f"its {other[0]}" if other else ""
+        if _differ(asked.stream.describe(), manifest.get("stream", {})):
+            return "its stream"
+        then = _defaults() | manifest.get("config", {})
+        now = asdict(asked.config)
+        if now["precision"] == "auto":  # a run records what that was
+            now["precision"] = then["precision"]
+        return "its config" if _differ(now, then) else ""
 
     def _model(self, name: str) -> object:
         """Return the identity of a model: the hashes of its files, or a hub model's commit."""
@@ -83,6 +89,11 @@ class Freshness:
             files = locate(models.resolve(name))
             self._models[name] = files.revision or files.hashes()
         return self._models[name]
+
+
+def _defaults() -> dict[str, Any]:
+    """Settings that were added since a run was made are at their defaults in it."""
+    return {"chat_template": {}, **{item.name: item.default for item in settings_of(RunConfig)}}
 
 
 def _differ(now: Mapping[str, Any], then: Mapping[str, Any]) -> bool:

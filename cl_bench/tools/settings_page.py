@@ -28,7 +28,7 @@ cl-bench list learners fst                                       # what a learne
 ```
 
 A file has the run's settings at the top, with `stream`, `steps` or `rollouts`, `setting` and
-`retention`, and two tables:
+`retention`, and tables:
 
 ```toml
 stream = "math-to-code"
@@ -38,6 +38,8 @@ name = "fst"
 population = 8
 [evaluation]
 items = 32
+[chat_template]            # variables of the model's chat template: docs/models.md
+reasoning_effort = "low"
 ```
 """
 

@@ -36,6 +36,7 @@ _MAY_MISS: Mapping[str, type] = {
     "plugins": dict,
     "device": str,
     "threads": int,
+    "template_variables": dict,
     "reason": str,
 }
 """What is null where it is not known."""

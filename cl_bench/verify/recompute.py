@@ -21,9 +21,12 @@ _AGAIN = {
     "kl_policy_base_tokens": ("first", "the length of first samples"),
     "format_rate": ("formatted", "the share of its items that are formatted"),
     "truncation_rate": ("truncated", "the share of its items that are truncated"),
+    "thought_tokens": ("thoughts", "the mean thought of its items"),
+    "thought_truncation_rate": ("cut", "the share of its items that are cut off in thought"),
 }
 """Columns of `evaluations`: the column beside it with what the items say, and that in words."""
 _FLAGS = ("formatted", "truncated")
+_NOTED = (*_FLAGS, "thoughts", "cut")
 """Of these, no item having one is a value, too: that there is no share."""
 
 
@@ -36,7 +39,7 @@ def recomputed(run: CheckedRun) -> None:
     for column, (again, words) in _AGAIN.items():
         stored, found = frame[column].astype(float), frame[again].astype(float)
         close = np.isclose(stored, found, rtol=1e-9, atol=1e-9, equal_nan=True)
-        told = ~lost if again in _FLAGS else found.notna()
+        told = ~lost if again in _NOTED else found.notna()
         if again == "first":
             told &= ~run.unmeasured(frame)
         elif column == "completion_tokens":  # a benchmark may have none
@@ -51,8 +54,12 @@ def recomputed(run: CheckedRun) -> None:
     broken = frame["binary"].eq(True) & ((right - right.round()).abs() > 1e-6 * due)
     reason = "accuracy · n is not whole: {} of {} responses, each right or wrong"
     run.rows("evaluations", broken, reason, frame["accuracy"], due)
+    items = run.tables["items"]
+    reason = "thought_tokens is {}, more than completion_tokens"
+    longer = items["thought_tokens"] > items["completion_tokens"]
+    run.rows("items", longer, reason, items["thought_tokens"])
     there = frame[_ROW].drop_duplicates().assign(there=1).set_index(_ROW)
-    orphans = run.tables["items"].join(there, on=_ROW)["there"].isna()
+    orphans = items.join(there, on=_ROW)["there"].isna()
     run.rows("items", orphans, "no row of evaluations is of this item")
 
 
@@ -68,6 +75,10 @@ def _with_items(run: CheckedRun) -> pd.DataFrame:
     found["tokens"] = groups["completion_tokens"].mean()
     for flag in _FLAGS:
         found[flag] = items[flag].astype(float).groupby([items[k] for k in _ROW]).mean()
+    rows, thoughts = [items[k] for k in _ROW], items["thought_tokens"].astype(float)
+    cut = items["truncated"].eq(1) & thoughts.eq(items["completion_tokens"])
+    found["thoughts"] = thoughts.groupby(rows).mean()
+    found["cut"] = cut.astype(float).mask(thoughts.isna()).groupby(rows).mean()
     first = items[items["sample"].eq(0)]
     if most := run.config.evaluation.kl_items:  # divergences are measured on the first problems
         first = first[first.groupby(_ROW, sort=False).cumcount() < most]

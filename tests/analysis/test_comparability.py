@@ -77,6 +77,11 @@ def test_what_a_learner_does_and_where_it_ran_changes_no_key(
         ({"every": 5}, ["training samples between evaluations 100 against 50"]),
         ({"manifest": {"engine": "vllm"}}, ["engine transformers against vllm"]),
         (
+            {"manifest": {"template_variables": {"enable_thinking": False, "effort": "low"}}},
+            ['told to the chat template not recorded against effort "low", enable_thinking false'],
+        ),
+        ({"manifest": {"template_variables": {}}}, []),
+        (
             {"stream": {"retention": [{"domain": "star-graph", "domain_version": "2"}]}},
             ["domains outside the stream star-graph (version 1) against star-graph (version 2)"],
         ),

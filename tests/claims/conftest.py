@@ -101,6 +101,7 @@ def _items(row: Row, count: int) -> Iterator[Row]:
         for sample in (0, 1):
             scored = {"uid": uid, "sample": sample, "score": 1.0 - sample, "answer": "7"}
             ended = {"formatted": None, "truncated": 0, "completion_tokens": 5}
+            ended["thought_tokens"] = 0
             yield shared | ended | scored
 
 

@@ -121,7 +121,7 @@ def test_a_plug_ins_factory_is_held_to_the_contract(factory: LearnerFactory, sai
 def test_reserved_names_are_those_of_runs_evaluation_and_the_call() -> None:
     call = set(inspect.signature(api.run).parameters) - {"options", "seed"}
     runs = {item.name for part in (RunConfig, EvaluationConfig) for item in settings_of(part)}
-    assert (call | runs | {"learner_options", "name"}) - {"seed"} == RESERVED
+    assert (call | runs | {"learner_options", "name", "chat_template"}) - {"seed"} == RESERVED
 
 
 def test_numbers_without_bounds_are_counts_and_rates() -> None:

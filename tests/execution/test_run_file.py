@@ -22,6 +22,8 @@ def test_a_file_is_read_as_flat_options(file: Path) -> None:
     )
     found = {"seed": 3, "steps": 4, "learner": "rl", "group_size": 4, "items": 8}
     assert read_run_file(file) == found
+    file.write_text("[chat_template]\nreasoning_effort = 'low'\nitems = 3\n")
+    assert read_run_file(file) == {"chat_template": {"reasoning_effort": "low", "items": 3}}
     file.write_text("learner = 'rl'\n")
     assert read_run_file(file) == {"learner": "rl"}
 
@@ -41,8 +43,10 @@ def test_a_file_is_read_as_flat_options(file: Path) -> None:
         ("[learner]\nitems = 3", "items belongs in [evaluation], not in [learner]."),
         (
             "[lerner]\nname = 'rl'",
-            "Unknown table of run.toml 'lerner'. Did you mean 'learner'? Known: evaluation",
+            "Unknown table of run.toml 'lerner'. Did you mean 'learner'? Known: chat_template",
         ),
+        ("chat_template = 3", "run.toml: chat_template is 3, but must be a table of variables"),
+        ("[chat_template]\na = [1]", "run.toml: a in [chat_template] is [1], but must be a text"),
         ("evaluation = 3", "run.toml: evaluation is 3, but must be a table"),
         ("seed = -1", "run.toml: seed is -1, but must be at least 0"),
         ("steps = 'x'", "run.toml: steps is 'x', but must be a whole number"),

@@ -87,10 +87,10 @@ def test_a_template_that_asks_for_the_date_is_told_the_same_in_every_prompt(
     policy = Policy.load(str(dated))
     rendered = policy.tokenizer.apply_chat_template([*chat("", "hi")], tokenize=False)
     assert rendered == "\ntoday is 01 Jan 2025, 1.01. 00:00 . hi"
-    assert policy.prompt_date == "2025-01-01"
+    assert policy.settled_template.date == "2025-01-01"
     policy.save_model(tmp_path / "saved")
     assert (tmp_path / "saved" / "chat_template.jinja").read_text() == DATED
-    assert Policy.load(str(tiny_model)).prompt_date is None
+    assert Policy.load(str(tiny_model)).settled_template.date is None
 
 
 def test_the_date_is_recorded_compared_and_resumed_with(dated: Path, tmp_path: Path) -> None:

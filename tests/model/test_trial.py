@@ -25,6 +25,7 @@ from transformers import (
 import cl_bench
 from cl_bench.contract.errors import ModelError, UsageError
 from cl_bench.contract.prompts import chat
+from cl_bench.execution.progress import Quiet
 from cl_bench.model.loading import load
 from cl_bench.model.policy import Policy
 from cl_bench.store.files import read_json, write_json_atomically
@@ -177,12 +178,41 @@ def test_a_multimodal_model_is_trained_and_measured_as_a_model_of_text(copy: Pat
     assert Policy.load(str(run.path / "models" / "stage-1")).encode(ASKED) == policy.encode(ASKED)
 
 
+class Notes(Quiet):
+    """The lines that a run tells."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def test_what_a_generation_config_asks_of_sampling_is_told(copy: Path) -> None:
+    assert Policy.load(str(copy)).ignored_sampling == {}
+    asked = {"do_sample": True, "temperature": 0.6, "top_k": 20, "top_p": 0.95}
+    configure(copy / "generation_config.json", **asked, repetition_penalty=1.1, min_p=0.0)
+    assert Policy.load(str(copy)).ignored_sampling == {
+        "temperature": 0.6,
+        "top_k": 20,
+        "top_p": 0.95,
+        "repetition_penalty": 1.1,
+    }
+    configure(copy / "generation_config.json", temperature=1.0, top_k=0, top_p=1.0)
+    assert Policy.load(str(copy)).ignored_sampling == {"repetition_penalty": 1.1}
+
+
 def test_sampling_flags_that_contradict_each_other_do_not_keep_a_model_from_being_saved(
     copy: Path,
 ) -> None:
     configure(copy / "generation_config.json", temperature=0.9, top_p=0.6, do_sample=False)
     ends = Policy.load(str(copy)).end_ids
-    run = cl_bench.run(model=str(copy), out=copy.parent / "run", keep_stage_models=True, **SHORT)
+    told = Notes()
+    run = cl_bench.run(
+        model=str(copy), out=copy.parent / "run", keep_stage_models=True, progress=told, **SHORT
+    )
+    (line,) = (line for line in told.lines if "generation_config" in line)
+    assert "asks for temperature 0.9, top_p 0.6, which runs ignore" in line
     assert Policy.load(str(run.path / "models" / "stage-1")).end_ids == ends
 
 

@@ -56,6 +56,18 @@ def test_a_run_with_other_settings_of_rl_is_probed_with_the_same_and_that_is_tol
     assert told.endswith("step 16 (the probes: 8)")
 
 
+def test_a_probe_asks_its_model_as_the_run_did() -> None:
+    asked = {"precision": "pure-bf16", "thinking": "off", "chat_template": {"effort": "low"}}
+    other = replace(A, config=replace(CONFIG, **asked))
+    assert options_of(other.config) == OPTIONS | asked
+    assert options_of(replace(CONFIG, precision="float32", device="cpu")) == {
+        **OPTIONS,
+        "device": "cpu",
+    }
+    (told,) = departures(Probe("facts", 20, (), OPTIONS), [other])
+    assert "precision pure-bf16 (the probes: none), thinking off (the probes: none)" in told
+
+
 def test_settings_can_be_given() -> None:
     options = options_of(CONFIG, 1e-4, 16)
     assert options == OPTIONS | {"learning_rate": 1e-4, "problems_per_step": 16}

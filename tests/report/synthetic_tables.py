@@ -75,6 +75,8 @@ class Synthetic:
     """Share of responses whose answer has a form of its own; None where nobody asks for one."""
     cut: float = 0.0
     """Share of responses that were cut off."""
+    thought: int = 0
+    """Tokens of the thought of each response, which has 20."""
     parts: int = 1
     """Commits that the rows are spread over."""
     transcripts: int = 0
@@ -188,6 +190,8 @@ def _evaluation(
         "format_rate": None if spec.formed is None else spec.share(spec.formed),
         "truncation_rate": spec.share(spec.cut),
         "completion_tokens": 20.0,
+        "thought_tokens": float(spec.thought),
+        "thought_truncation_rate": spec.share(spec.cut) if spec.thought == 20 else 0.0,
         "temperature": 1.0,
         "samples_slow": spec.slow * step,
         "rollouts": (spec.slow + spec.fast) * step,
@@ -209,6 +213,7 @@ def _items(
         "weights": weights,
         "answer": spec.answer,
         "completion_tokens": 20,
+        "thought_tokens": spec.thought,
     }
     count = spec.items * spec.samples
     for item in range(spec.items):
@@ -237,7 +242,7 @@ def _transcripts(spec: Synthetic, step: int) -> Iterator[Row]:
                     "feedback": "" if row["score"] == 1 else "the sum is wrong",
                     "reference": "4",
                 }
-                for column in ("completion_tokens", "formatted", "truncated"):
+                for column in ("completion_tokens", "thought_tokens", "formatted", "truncated"):
                     del row[column]
                 yield row | {"stage": stage, "at": at} | texts | dict(spec.words)
 

@@ -25,6 +25,7 @@ ITEM: dict[str, object] = {
     "formatted": None,
     "truncated": 0,
     "completion_tokens": 21,
+    "thought_tokens": 0,
 }
 
 

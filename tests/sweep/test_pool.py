@@ -189,6 +189,19 @@ def test_a_finished_run_of_something_else_is_not_taken(
     assert [outcome.cell for outcome in outcomes] == [origin, after]
 
 
+def test_a_finished_run_older_than_a_setting_is_taken(processes: Path) -> None:
+    """It did what the setting's default says; and it has the precision that auto stands for."""
+    cell = Cell("math", "rl", 1, 1)
+    recorded(cell, processes, "done")
+    file = processes / cell.name / "manifest.json"
+    manifest = read_json(file)
+    for name in ("thinking", "chat_template", "sampler"):
+        del manifest["config"][name]
+    manifest["config"]["precision"] = "float32"
+    write_json_atomically(file, manifest)
+    assert make_missing([cell], processes, jobs=1, say=silent) == []
+
+
 @pytest.mark.slow
 def test_runs_of_changed_weights_are_set_aside_and_made_anew(
     tiny_model: Path, tmp_path: Path

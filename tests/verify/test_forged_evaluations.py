@@ -137,6 +137,9 @@ FORGERIES: Forgeries = {
         "its problems are not those that the other evaluations asked": edit(
             "items", "uid", lambda old: old.replace("math", "code"), **INSIDE
         ),
+        "thought_tokens is 1000000, more than completion_tokens": edit(
+            "items", "thought_tokens", 1_000_000, **INSIDE
+        ),
         "truncated is 2, not 0 or 1": edit("items", "truncated", 2, **INSIDE),
         "the same row stands twice": duplicate("items"),
     },
@@ -158,6 +161,7 @@ def test_a_forged_pack_is_found_out(
         *("kl_policy_base", "kl_policy_base_sequence", "kl_policy_base_tokens"),
         *("kl_base_policy", "kl_base_policy_sequence", "kl_base_policy_tokens"),
         *("kl_deployed_start", "kl_deployed_start_sequence", "truncation_rate"),
+        *("thought_tokens", "thought_truncation_rate"),
         *("samples_slow", "rollouts"),
     ],
 )
@@ -175,6 +179,7 @@ def test_no_number_of_an_evaluation_stands_alone(
         "setting": "default",
     }
     others |= {"prompt": "seed", "weights": "base", "truncation_rate": 0.5}
+    others |= {"thought_tokens": 1.0, "thought_truncation_rate": 0.5}
     old = frame.loc[place, column]
     frame.loc[place, column] = others.get(column) or (old + 1 if old >= 1 else old * 1.01)
     report = verify_run(forged.write(tmp_path / "forged.zip"))

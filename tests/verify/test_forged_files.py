@@ -205,6 +205,9 @@ def test_a_pack_may_lack_tables_and_the_responses_of_its_scores(
     for column in ("sample", "completion_tokens", "answer"):
         items[column] = None
     run.tables["items"] = items[items["step"].isin(ends)].reset_index(drop=True)
+    for column in ("thought_tokens", "thought_truncation_rate"):
+        evaluations[column] = None
+    run.tables["items"]["thought_tokens"] = None
     for column in ("format_rate", "truncation_rate"):
         evaluations[column] = None
         run.tables["items"][{"format_rate": "formatted"}.get(column, "truncated")] = None

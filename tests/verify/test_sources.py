@@ -85,8 +85,9 @@ def benchmarked(packed_run: Path) -> Forgery:
     for name in ("kl_policy_base_tokens", "kl_base_policy_tokens"):
         run.edit("evaluations", name, 0, domain="lm_eval:quiz")
     run.edit("evaluations", "temperature", 0.0, domain="lm_eval:quiz")
-    run.edit("evaluations", "truncation_rate", nan, domain="lm_eval:quiz")
-    for name in ("truncated", "completion_tokens"):
+    for name in ("truncation_rate", "thought_tokens", "thought_truncation_rate"):
+        run.edit("evaluations", name, nan, domain="lm_eval:quiz")
+    for name in ("truncated", "completion_tokens", "thought_tokens"):
         run.edit("items", name, None, domain="lm_eval:quiz")
     return run
 

@@ -23,7 +23,7 @@ from cl_bench.model.samplers.protocol import Sampled, SamplingPolicy
 from cl_bench.model.samplers.transformers import TransformersSampler, evaluating
 from cl_bench.model.scoring import next_tokens, own_tokens
 
-CLOSE = {"float32": 0.01, "bf16": 0.1}
+CLOSE = {"float32": 0.01, "bf16": 0.1, "pure-bf16": 0.1}
 """Nats by which engine and trainer may differ in the log-probability of a sampled token, on average
 over the tokens of a proof."""
 _PROOFS = 2

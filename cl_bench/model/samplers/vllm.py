@@ -71,7 +71,7 @@ class VllmEngine:
                 config.save_pretrained(folder)
                 self._llm: Any = vllm.LLM(
                     folder,
-                    dtype="bfloat16" if policy.precision == "bf16" else "float32",
+                    dtype="float32" if policy.precision == "float32" else "bfloat16",
                     max_model_len=policy.context,
                     load_format="dummy",
                     skip_tokenizer_init=True,

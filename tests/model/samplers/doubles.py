@@ -47,6 +47,8 @@ class Scripted:
     """How often it was told of new weights."""
     engine: str = field(default="scripted", kw_only=True)
     own_model: bool = field(default=True, kw_only=True)
+    ended: bool = field(default=True, kw_only=True)
+    """Whether the last of the tokens ends what is said; else it is cut off."""
 
     def sample(
         self,
@@ -62,7 +64,8 @@ class Scripted:
         else:
             self.of_policy += len(prompts)
         log_probs = [-1.0] * len(self.tokens)
-        return [Sampled(list(self.tokens), list(log_probs), 2.0, ended=True) for _ in prompts]
+        said = (list(self.tokens), list(log_probs), 2.0)
+        return [Sampled(*said, ended=self.ended) for _ in prompts]
 
     def weights_changed(self) -> None:
         self.changes += 1
