@@ -24,12 +24,14 @@ from cl_bench.contract.validation import COUNTS, SEEDS, TEMPERATURES
 class Exercise:
     """A problem as a learner sees it: a text, and a judge of responses to it.
 
-    `key` is an opaque identifier (unique in a run); `judge` never raises.
+    `key` is an opaque identifier (unique in a run); `judge` never raises. `solution` is a response
+    that scores 1, for learners whose factory says `from_solutions`; for all others it is None.
     """
 
     key: str
     prompt: str
     judge: Callable[[str], Verdict]
+    solution: str | None = None
 
 
 Batch = Sequence[Exercise]
@@ -188,3 +190,5 @@ class LearnerFactory:
     """The channels it spends on: `slow` for parameters, `fast` for prompts."""
     label: str = ""
     """Its name in figures and tables; empty stands for the name in the registry."""
+    from_solutions: bool = False
+    """Whether it learns from the exercises' solutions, which no other learner is shown."""

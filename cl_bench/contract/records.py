@@ -107,6 +107,12 @@ class Spend:
     rollouts: int = column("rollouts", "Responses sampled for learning; not evaluation.", 0)
     prompt_tokens: int = column("tokens", "Tokens read for those responses.", 0)
     generated_tokens: int = column("tokens", "Tokens sampled in those responses.", 0)
+    solution_tokens: int = column(
+        "tokens",
+        "Tokens of solutions that parameters were fitted to. Null where it was not counted.",
+        0,
+        younger=True,
+    )
     proposals: int = column(
         "proposals",
         "Rewrites proposed: a parent and the minibatch that its feedback comes from; those without "

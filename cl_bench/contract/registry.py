@@ -191,6 +191,10 @@ LEARNERS: Registry[LearnerFactory] = Registry(
             "cl_bench.baselines.rl_replay:RL_REPLAY",
             "RL with a share of past exercises in each step (replay_share)",
         ),
+        "sft": (
+            "cl_bench.baselines.sft:SFT_FACTORY",
+            "supervised fine-tuning on the gold solutions, which no other learner sees",
+        ),
     },
     "cl_bench.learners",
     "cl_bench.contract.plugin_checks:learner_fault",

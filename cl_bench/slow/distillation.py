@@ -21,17 +21,11 @@ from torch import Tensor
 from cl_bench.contract.learner import Batch, Exercise, Ledger
 from cl_bench.contract.prompts import chat, in_turn
 from cl_bench.contract.records import StepRecord
-from cl_bench.model.inputs import left_pad
+from cl_bench.model.inputs import prompts_and_responses
 from cl_bench.model.memory import gradient_passes, scoring_rows
 from cl_bench.model.policy import Policy, Rollout
 from cl_bench.model.scoring import response_logits
-from cl_bench.slow.optimizer import (
-    ParameterTrainer,
-    adamw,
-    finite_sampling,
-    most_norm,
-    require_finite,
-)
+from cl_bench.slow.optimizer import ParameterTrainer, adamw, finite_sampling
 from cl_bench.slow.settings import SlowConfig
 
 _ROWS_PER_PASS = 32
@@ -73,7 +67,7 @@ class SelfDistillation(ParameterTrainer):
             _Lesson(rollout.prompt_ids, tuple(teacher), rollout.completion_ids)
             for rollout, teacher in zip(rollouts, heard, strict=True)
         ]
-        loss, grad_norm = self._learn(lessons)
+        loss, grad_norm = self._update(self._divergences(lessons))
         self._rollouts += len(lessons)
         tokens = sum(len(lesson.response) for lesson in lessons)
         seconds = time.perf_counter() - started
@@ -113,25 +107,14 @@ class SelfDistillation(ParameterTrainer):
         self._policy.require_room(chats, self._config.max_new_tokens)
         return self._policy.encode(chats)
 
-    def _learn(self, lessons: Sequence[_Lesson]) -> tuple[float, float]:
-        """Update once; return the divergence of a token in nats, and the norm of its gradient."""
+    def _divergences(self, lessons: Sequence[_Lesson]) -> Iterator[Tensor]:
+        """Yield the divergence of a token, in nats, as the parts that passes contribute to it."""
         # Where both read the same prompt the gradient is 0 but for rounding, and AdamW, which
         # divides by the gradient's own scale, would make a whole step of the rounding errors.
         moving = [lesson for lesson in lessons if lesson.teacher != lesson.student]
         tokens = sum(len(lesson.response) for lesson in lessons)
-        model, loss = self._policy.model, 0.0
-        model.train(False)  # dropout would make student and teacher differ by chance
-        self._adam.zero_grad(set_to_none=True)
         for rows in self._passes(moving):
-            part = self._divergence(rows) / tokens
-            # Each pass walks back at once, so that only one graph is alive; gradients add up.
-            part.backward()  # type: ignore[no-untyped-call]
-            loss += float(part.detach())
-        self._check(loss, "loss")
-        norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), most_norm(self._config)))
-        self._check(norm, "gradient norm")
-        self._adam.step()
-        return loss, norm
+            yield self._divergence(rows) / tokens
 
     def _passes(self, lessons: Sequence[_Lesson]) -> Iterator[Sequence[_Lesson]]:
         """Yield the lessons in parts whose passes stay within the memory's budget."""
@@ -144,31 +127,20 @@ class SelfDistillation(ParameterTrainer):
 
     def _divergence(self, lessons: Sequence[_Lesson]) -> Tensor:
         """Return D_KL(student ‖ teacher) in nats, summed over the tokens of all responses."""
-        responses, sampled = _right_pad([lesson.response for lesson in lessons])
-        log_p = self._log_probs([lesson.student for lesson in lessons], responses, sampled)
+        log_p, sampled = self._log_probs([(one.student, one.response) for one in lessons])
         with torch.no_grad():
-            log_q = self._log_probs([lesson.teacher for lesson in lessons], responses, sampled)
-        return ((log_p.exp() * (log_p - log_q)).sum(-1) * sampled.to(log_p.device)).sum()
+            log_q, _ = self._log_probs([(one.teacher, one.response) for one in lessons])
+        return ((log_p.exp() * (log_p - log_q)).sum(-1) * sampled).sum()
 
     def _log_probs(
-        self, prompts: Sequence[Sequence[int]], responses: Tensor, sampled: Tensor
-    ) -> Tensor:
-        """Return (rows, tokens, vocabulary): of every next token of `responses` after `prompts`."""
-        ids, mask = left_pad(prompts, self._policy.pad_id)
-        whole = [
-            torch.cat(parts, dim=1).to(self._policy.device)
-            for parts in ((ids, responses), (mask, sampled))
-        ]
-        with self._policy.autocast():
-            logits = response_logits(self._policy.model, whole[0], whole[1], responses.shape[1])
-        return torch.log_softmax(logits / self._config.temperature, dim=-1)
+        self, rows: Sequence[tuple[Sequence[int], Sequence[int]]]
+    ) -> tuple[Tensor, Tensor]:
+        """Return log-probabilities at the responses of (prompt, response) rows, and their mask.
 
-    def _check(self, value: float, name: str) -> None:
-        require_finite(value, name, step=self._steps, learning_rate=self._config.learning_rate)
-
-
-def _right_pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Return token ids (rows, longest row), padded on the right with zeros, and their mask."""
-    ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
-    lengths = torch.tensor([len(row) for row in rows])
-    return ids, (torch.arange(ids.shape[1]) < lengths[:, None]).long()
+        Shapes are (rows, longest response, vocabulary) and (rows, longest response).
+        """
+        policy = self._policy
+        ids, mask, width = prompts_and_responses(rows, policy.pad_id, policy.device)
+        with policy.autocast():
+            logits = response_logits(policy.model, ids, mask, width)
+        return torch.log_softmax(logits / self._config.temperature, dim=-1), mask[:, -width:]

@@ -75,11 +75,15 @@ def channels(run: CheckedRun) -> None:
     for channel in CHANNELS:
         rows = frame["channel"].eq(channel) & frame["step"].isin(run.evaluated)
         if channel in own:
-            idle = rows & frame["step"].gt(0) & frame["rollouts"].eq(0)
+            used = frame["rollouts"].ne(0) | frame["solution_tokens"].fillna(0).ne(0)
+            idle = rows & frame["step"].gt(0) & ~used
             run.rows("ledger", idle, f"{learner} spends in the {channel} channel, but not here")
         else:
             spent = rows & frame[_SPENT].fillna(0).ne(0).any(axis=1)
             run.rows("ledger", spent, f"{learner} has no {channel} channel, but spends in it")
+    if not LEARNERS.load(learner).from_solutions:
+        shown = frame["solution_tokens"].fillna(0).ne(0)
+        run.rows("ledger", shown, f"{learner} learns from no solutions, but has solution_tokens")
     if "fast" not in own and len(run.tables["prompts"]):
         run.of_table("prompts", f"{learner} has no rounds of prompts")
     _rounds(run, frame[frame["channel"].eq("fast")])
@@ -140,6 +144,12 @@ def batches(run: CheckedRun) -> None:
     size = run.learning("problems_per_step") * run.learning("group_size")
     frame, slow = run.tables["steps"], run.tables["ledger"]
     slow = slow[slow["channel"].eq("slow") & slow["step"].isin(run.evaluated)]
+    if slow["solution_tokens"].fillna(0).any():
+        size = 0  # solutions take the place of rollouts
+        # Of each problem at least one token and the one that ends it.
+        least = 2 * run.learning("problems_per_step") * slow["optimizer_steps"]
+        few = slow["solution_tokens"] < least
+        run.rows("ledger", few, "solution_tokens are fewer than 2 for each problem learned")
     wrong = slow["rollouts"].ne(slow["optimizer_steps"] * size)
     run.rows("ledger", wrong, f"rollouts are not {size} for each of its optimizer_steps")
     many = slow["optimizer_steps"].gt(slow["step"])

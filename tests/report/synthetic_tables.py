@@ -292,6 +292,7 @@ def _ledger(spec: Synthetic, step: int) -> Iterator[Row]:
             "rollouts": rollouts,
             "prompt_tokens": 10 * rollouts,
             "generated_tokens": 20 * rollouts,
+            "solution_tokens": 0,
             "proposals": 3 * fast,
             "reflection_calls": 2 * fast,
             "reflection_tokens": 30 * fast,
