@@ -2,8 +2,8 @@
 
 The paper's baseline (arXiv 2605.12484, "RL"): GRPO advantages with the CISPO loss, one prompt.
 Departures from the paper: the model is small, so the learning rate is larger than an 8B model's;
-one epoch per generated batch, hence an importance ratio of 1 and a clip that never bites: what is
-left is plain REINFORCE with GRPO advantages.
+by default one epoch per generated batch, hence an importance ratio of 1 and a clip that never bites
+(`epochs_per_batch` takes more): what is left is plain REINFORCE with GRPO advantages.
 """
 
 from __future__ import annotations

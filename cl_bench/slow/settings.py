@@ -40,9 +40,12 @@ class RLConfig(SlowConfig):
 
     ratio_cap: float = setting(
         5.0,
-        "CISPO's upper clip of the importance ratio (TRL's `epsilon_high`), which is 1 where the "
-        "trained model samples itself, and trainer / sampler token by token where vLLM does.",
+        "CISPO's upper clip of the importance ratio (TRL's `epsilon_high`), token by token the "
+        "probability now / that when it was sampled: 1 in a batch's first epoch, unless vLLM samples.",
         RATES,
+    )
+    epochs_per_batch: int = setting(
+        1, "Times a step learns from the same rollouts, an update each.", (1, 1_000)
     )
     loss_average: LossAverage = setting(
         "token",

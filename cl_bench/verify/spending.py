@@ -150,17 +150,20 @@ def batches(run: CheckedRun) -> None:
         least = 2 * run.learning("problems_per_step") * slow["optimizer_steps"]
         few = slow["solution_tokens"] < least
         run.rows("ledger", few, "solution_tokens are fewer than 2 for each problem learned")
-    wrong = slow["rollouts"].ne(slow["optimizer_steps"] * size)
-    run.rows("ledger", wrong, f"rollouts are not {size} for each of its optimizer_steps")
-    many = slow["optimizer_steps"].gt(slow["step"])
-    run.rows("ledger", many, "there are more optimizer_steps than training steps")
+    epochs = run.learning("epochs_per_batch") or 1  # None: a run from before there were more
+    learned = slow["optimizer_steps"] / epochs
+    wrong = slow["rollouts"].ne(learned * size)
+    each = f"each of its optimizer_steps{f' / {epochs}' if epochs > 1 else ''}"
+    run.rows("ledger", wrong, f"rollouts are not {size} for {each}")
+    many = learned.gt(slow["step"])
+    run.rows("ledger", many, "there are more optimizer_steps than training steps allow")
     if all(map(known, run.domains)):
         right = frame["reward"] * size
         wrong = frame["loss"].notna() & ((right - right.round()).abs() > 1e-6 * size)
         run.rows("steps", wrong, f"reward · n is not whole: {size} rollouts, each right or wrong")
     taken = frame.drop_duplicates("step").set_index("step")["completion_tokens"]
     wanted = slow["step"].map(taken.sort_index().cumsum() * size)
-    trains = slow["optimizer_steps"].eq(slow["step"]) & wanted.notna()
+    trains = learned.eq(slow["step"]) & wanted.notna()
     close = np.isclose(slow["generated_tokens"], wanted, rtol=1e-6, atol=0.5)
     reason = "generated_tokens are not the sum of completion_tokens over the steps so far"
     run.rows("ledger", trains & ~close, reason)

@@ -262,6 +262,9 @@ def _learned(spec: Synthetic, step: int) -> Iterator[Row]:
             "sampler_ratio": None,
             "sampler_ratio_max": None,
             "sampler_ratio_cut": None,
+            "epoch_ratio": None,
+            "epoch_ratio_max": None,
+            "epoch_ratio_cut": None,
         }
 
 
