@@ -2,8 +2,8 @@
 
 The classic of continual learning, sequential fine-tuning, which papers show as the forgetter
 (arXiv 2509.04259, 2601.19897): cross-entropy on the solutions, by `cl_bench.slow.supervised`. What
-it learns from is not what the others learn from: they see the verifier's scores and feedback, and
-it sees how every problem is solved, which few users have.
+it learns from, as `sdft` does, is not what the others learn from: they see the verifier's scores
+and feedback, and it sees how every problem is solved, which few users have.
 
 - What a solution is, is the domain's: the built-in ones have worked steps, those of data sets and
   of reasoning-gym often only the final answer in a form that is judged right. Then it is the short
@@ -18,43 +18,26 @@ it sees how every problem is solved, which few users have.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cl_bench.contract.learner import Batch, LearnerFactory, Ledger
-from cl_bench.contract.records import PromptRecord, StepRecord
+from cl_bench.contract.learner import LearnerFactory, Ledger
 from cl_bench.slow.settings import SlowConfig
+from cl_bench.slow.slow_only import SlowOnly
 
 if TYPE_CHECKING:
     from cl_bench.model.policy import Policy
+    from cl_bench.slow.optimizer import ParameterTrainer
 
 
-class SFT:
-    """One step on the solutions of each batch, under the seed prompt."""
+class SFT(SlowOnly):
+    """One step on the solutions of each batch."""
 
     name = "sft"
 
-    def __init__(self, policy: Policy, config: SlowConfig, ledger: Ledger) -> None:
+    def _trainer(self, policy: Policy, config: SlowConfig, ledger: Ledger) -> ParameterTrainer:
         from cl_bench.slow.supervised import SupervisedTuning
 
-        self._seed_prompt = config.seed_prompt
-        self._slow = SupervisedTuning(policy, config, ledger)
-
-    def learn(self, batches: Sequence[Batch], ahead: Sequence[Batch] = ()) -> Iterator[StepRecord]:
-        yield from self._slow.steps(batches, [self._seed_prompt])
-
-    def prompt(self) -> str:
-        return self._seed_prompt
-
-    def lineage(self) -> list[PromptRecord]:
-        return []
-
-    def save(self, folder: Path) -> None:
-        self._slow.save(folder)
-
-    def load(self, folder: Path) -> None:
-        self._slow.load(folder)
+        return SupervisedTuning(policy, config, ledger)
 
 
 SFT_FACTORY = LearnerFactory(SFT, SlowConfig, ("slow",), "SFT", from_solutions=True)

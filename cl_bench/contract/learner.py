@@ -12,6 +12,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from cl_bench.contract.errors import UsageError
 from cl_bench.contract.journal import Journal
 from cl_bench.contract.prompts import SEED_PROMPT
 from cl_bench.contract.records import CHANNELS, Channel, PromptRecord, Spend, StepRecord
@@ -32,6 +33,16 @@ class Exercise:
     prompt: str
     judge: Callable[[str], Verdict]
     solution: str | None = None
+
+
+def solution_of(exercise: Exercise) -> str:
+    """Return the solution to learn from; raise `UsageError` if there is none."""
+    if not exercise.solution:
+        raise UsageError(
+            f"The exercise {exercise.key} has no solution to learn from: build the learner by a "
+            "factory with `from_solutions`, and train it on a domain whose problems have solutions."
+        )
+    return exercise.solution
 
 
 Batch = Sequence[Exercise]

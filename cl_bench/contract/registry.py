@@ -193,7 +193,15 @@ LEARNERS: Registry[LearnerFactory] = Registry(
         ),
         "sft": (
             "cl_bench.baselines.sft:SFT_FACTORY",
-            "supervised fine-tuning on the gold solutions, which no other learner sees",
+            "supervised fine-tuning on the gold solutions",
+        ),
+        "sdft": (
+            "cl_bench.baselines.sdft:SDFT_FACTORY",
+            "distilling the policy that has read the gold solution into the one that has not",
+        ),
+        "sdpo": (
+            "cl_bench.baselines.sdpo:SDPO_FACTORY",
+            "distilling the policy that has read feedback and successes into the one that has not",
         ),
     },
     "cl_bench.learners",

@@ -13,8 +13,7 @@ from math import nan
 
 from torch import Tensor
 
-from cl_bench.contract.errors import UsageError
-from cl_bench.contract.learner import Batch, Exercise, Ledger
+from cl_bench.contract.learner import Batch, Ledger, solution_of
 from cl_bench.contract.prompts import chat, in_turn
 from cl_bench.contract.records import StepRecord
 from cl_bench.model.inputs import prompts_and_responses
@@ -58,7 +57,7 @@ class SupervisedTuning(ParameterTrainer):
         """Return each exercise as its prompt and solution."""
         systems = in_turn(prompts, range(len(batch)))
         chats = [chat(system, item.prompt) for system, item in zip(systems, batch, strict=True)]
-        solutions = self._policy.response_tokens([_solution(item) for item in batch])
+        solutions = self._policy.response_tokens([solution_of(item) for item in batch])
         asked = self._policy.encode(chats)
         self._policy.require_fit(asked, max(map(len, solutions)))
         return list(zip(asked, solutions, strict=True))
@@ -77,12 +76,3 @@ class SupervisedTuning(ParameterTrainer):
             with self._policy.autocast():
                 log_probs, _ = response_log_probs(model, ids, mask, width, temperature=1.0)
             yield -(log_probs * mask[:, -width:]).sum() / tokens
-
-
-def _solution(exercise: Exercise) -> str:
-    if not exercise.solution:
-        raise UsageError(
-            f"The exercise {exercise.key} has no solution to learn from: build the learner by a "
-            "factory with `from_solutions`, and train it on a domain whose problems have solutions."
-        )
-    return exercise.solution

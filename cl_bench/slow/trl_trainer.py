@@ -24,7 +24,6 @@ Completions cut at `max_new_tokens` stay in the loss, as is TRL's default.
 from __future__ import annotations
 
 import gc
-import math
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
