@@ -89,15 +89,14 @@ def test_a_teacher_of_the_base_stays_where_it_was(policy: Policy, small_config: 
 def test_a_loaded_learner_goes_on_as_the_saved_one_would_have(
     tiny_model: Path, tmp_path: Path, small_config: Any, batches: list[Batch]
 ) -> None:
-    given = [[replace(e, solution=SOLUTION) for e in batch] for batch in batches]
     first, second = (built(Policy.load(str(tiny_model)), small_config) for _ in range(2))
-    list(first.learn(given[:2]))
+    list(first.learn(batches[:2]))
     first.save(tmp_path)
     state = torch.get_rng_state()
-    expected = [record.loss for record in first.learn(given[2:])]
+    expected = [record.loss for record in first.learn(batches[2:])]
     second.load(tmp_path)
     torch.set_rng_state(state)
-    assert [record.loss for record in second.learn(given[2:])] == expected
+    assert [record.loss for record in second.learn(batches[2:])] == expected
 
 
 def test_what_it_cannot_learn_from_is_refused(policy: Policy, small_config: Any) -> None:
