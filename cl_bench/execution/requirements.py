@@ -12,13 +12,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from cl_bench.contract.errors import ClBenchError
-from cl_bench.contract.learner import Exercise, Ledger
+from cl_bench.contract.learner import Batch, Exercise, Ledger
 from cl_bench.contract.prompts import chat
+from cl_bench.contract.records import StepRecord
+from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.stream import Course, Stream
-from cl_bench.contract.task import Verdict
+from cl_bench.contract.task import Problem, Verdict
 from cl_bench.contract.text import one_line
 from cl_bench.execution import machine
 from cl_bench.execution.settings import RunConfig
@@ -247,33 +249,40 @@ def calibrate(policy: Policy, config: RunConfig, stream: Stream) -> Rates:
     rates = Rates((sampled - started) / len(chats), (scored - sampled) / len(chats))
     if not isinstance(learning, SlowConfig):
         return rates
-    step, learn = _learned(policy, learning, [p.prompt for p in problems])
+    step, learn = _learned(policy, config, problems)
     return replace(rates, step=step, learn=learn)
 
 
-def _learned(policy: Policy, learning: SlowConfig, prompts: Sequence[str]) -> tuple[float, float]:
+def _learned(policy: Policy, config: RunConfig, problems: Sequence[Problem]) -> tuple[float, float]:
     """Return the seconds of a step and, on top, of each of its responses."""
-    from cl_bench.slow.distillation import SelfDistillation
-    from cl_bench.slow.slow_weights import SlowWeights
-
-    turns = cycle((0.0, 1.0))
+    learning, turns = config.learning, cycle((0.0, 1.0))
     batch = [
-        Exercise(str(place), prompt, lambda _: Verdict(next(turns), "", None))
-        for place, prompt in enumerate(prompts)
+        Exercise(str(place), it.prompt, lambda _: Verdict(next(turns), "", None), it.solution)
+        for place, it in enumerate(problems)
     ]
-    trained: SlowWeights | SelfDistillation
-    if isinstance(learning, RLConfig):
-        trained = SlowWeights(policy, learning, Ledger())
-    else:
-        trained = SelfDistillation(policy, learning, Ledger())
     # The first step allocates; the difference of the others is that of their sizes.
     half = batch[: len(batch) // 2] or batch
-    _, small, large = trained.steps([half, half, batch], [f"{learning.seed_prompt} ."])
+    _, small, large = _steps(policy, config, [half, half, batch])
     more = (len(batch) - len(half)) * learning.group_size
     whole = large.seconds / (len(batch) * learning.group_size)
     # Times are noisy, and a step costs no more than its parts.
     each = min(max((large.seconds - small.seconds) / more, whole / 2), whole) if more else whole
     return large.seconds - each * len(batch) * learning.group_size, each
+
+
+def _steps(policy: Policy, config: RunConfig, batches: Sequence[Batch]) -> Iterator[StepRecord]:
+    """Make the learner's steps on the parameters, without its rounds."""
+    from cl_bench.slow.distillation import SelfDistillation
+    from cl_bench.slow.slow_weights import SlowWeights
+
+    learner, learning = LEARNERS.load(config.learner), config.learning
+    if learner.channels == ("slow",):
+        return learner.build(policy, learning, Ledger()).learn(batches)
+    if isinstance(learning, RLConfig):
+        return SlowWeights(policy, learning, Ledger()).steps(batches, [learning.seed_prompt])
+    # A teacher that reads what the student reads teaches nothing, and takes no time.
+    better = [f"{learning.seed_prompt} ."]
+    return SelfDistillation(policy, cast(SlowConfig, learning), Ledger()).steps(batches, better)
 
 
 def times_of(config: RunConfig, stream: Stream, rates: Rates) -> Times:

@@ -37,6 +37,7 @@ from cl_bench.execution.preflight import (
     require_same_model,
     require_same_plugins,
     require_same_software,
+    require_solutions,
     require_whole,
     used_plugins,
 )
@@ -161,7 +162,10 @@ class Runner:
         return runner
 
     def _require_room(self) -> None:
-        require_room(self._policy, self._course, self._config.learning)
+        learning = self._config.learning
+        if LEARNERS.load(self._config.learner).from_solutions:
+            require_solutions(self._policy, self._course, self._config.learner, learning)
+        require_room(self._policy, self._course, learning)
         self._evaluator.require_room()
 
     def _run(self) -> None:
@@ -308,6 +312,7 @@ def _course(stream: Stream, config: RunConfig) -> Course:
         seed=config.seed,
         feedback=config.feedback,
         problems_per_step=config.learning.problems_per_step,
+        solutions=LEARNERS.load(config.learner).from_solutions,
     )
 
 

@@ -24,7 +24,7 @@ from cl_bench.contract.errors import UsageError
 from cl_bench.contract.prompts import Message
 from cl_bench.contract.task import Verdict, judged
 from cl_bench.contract.text import well_formed
-from cl_bench.contract.thoughts import thought_length
+from cl_bench.contract.thoughts import closed, thought_length
 from cl_bench.model.adapters import (
     Lora,
     add_lora,
@@ -354,6 +354,15 @@ class Policy:
         whole = [well_formed(text) for text in texts]
         ids: list[list[int]] = self.tokenizer(whole, add_special_tokens=False)["input_ids"]
         return ids
+
+    def response_tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of responses as the policy would have sampled them, end included.
+
+        They follow what `encode` returns: where the template opens a thought, they close it first.
+        """
+        end = self.tokenizer.eos_token_id if self._turn_end is None else self._turn_end
+        opened = closed(self._thought)
+        return [[*ids, int(end)] for ids in self.tokens([f"{opened}{text}" for text in texts])]
 
     def is_base(self) -> bool:
         """Tell whether all parameters equal those of the base; every divergence is then 0."""
