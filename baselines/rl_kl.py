@@ -7,7 +7,7 @@ from the source:
 - the penalty is multiplied by the importance ratio (DeepSeek-V3.2, arXiv 2512.02556),
   TRL's default. Its value stays; its expected gradient becomes that of D_KL(policy ‖ base), which
   is the divergence that the evaluator measures, where GRPO's own has that of D_KL(base ‖ policy);
-- CISPO in place of the clipped surrogate, as in `rl`, where it is plain REINFORCE;
+- CISPO in place of the clipped surrogate, as in `rl`: plain REINFORCE at one epoch a batch;
 - the base is the frozen start of the run, `Policy.base`, and is never renewed.
 """
 

@@ -12,8 +12,8 @@ Departures from the paper, from whose authors' code this is independent:
   stream in the same order as RL and nothing else; by default these are also the ones that feedback
   comes from, answered once each (`cl_bench.fast.fast_weights` says what that is worth, and how many
   proposals of a round become rewrites);
-- one epoch per generated batch: the importance ratio is 1 and CISPO's clip does not bite, so the
-  steps are plain REINFORCE with GRPO advantages.
+- by default one epoch per generated batch: the importance ratio is 1 and CISPO's clip does not
+  bite, so the steps are plain REINFORCE with GRPO advantages; `epochs_per_batch` takes more.
 """
 
 from __future__ import annotations

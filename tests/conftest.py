@@ -95,12 +95,13 @@ def small_config() -> Any:
 
 @pytest.fixture
 def batches() -> list[Batch]:
-    """Five steps of two easy math exercises."""
+    """Five steps of two easy math exercises, with the solutions that some learners are shown."""
     from cl_bench.contract.stream import Course
     from cl_bench.contract.stream_names import stream
 
     course = stream("math", steps=5, setting="easy")
-    return Course(course, seed=0, feedback="step", problems_per_step=2).batches(1, 5)
+    made = Course(course, seed=0, feedback="step", problems_per_step=2, solutions=True)
+    return made.batches(1, 5)
 
 
 @pytest.fixture(scope="session")

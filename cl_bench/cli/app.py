@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-from typer import Argument, Exit, Option, Typer
+from typer import Argument, Context, Exit, Option, Typer
 
 from cl_bench.cli.check import check
 from cl_bench.cli.compare import compare
 from cl_bench.cli.console import Errors, OneLineGroup, echo
 from cl_bench.cli.export import export
 from cl_bench.cli.new import new_app
-from cl_bench.cli.options import Json, ending, of_settings, with_settings
+from cl_bench.cli.options import Json, ending, given_in, of_runs, of_settings, with_settings
 from cl_bench.cli.plasticity import plasticity
 from cl_bench.cli.reference import reference
 from cl_bench.cli.report import report
@@ -95,16 +95,32 @@ def metrics(
 
 @app.command()
 @ending()
+@with_settings(of_runs())
 def doctor(
+    context: Context,
     as_json: Json = False,
     trial: Annotated[
         bool, Option("--trial", help="Also make and time two steps of the default run.")
     ] = False,
+    stream: Annotated[str | None, Option(help="Stream of the run asked about.")] = None,
+    steps: Annotated[int | None, Option(help="Its training steps per stage.")] = None,
+    config: Annotated[Path | None, Option(help="TOML file of its settings.")] = None,
+    **given: Any,
 ) -> None:
-    """Whether a run can work here: versions, device, threads, memory, disk; exit code 1 if not."""
+    """Whether a run can work here: versions, device, threads, memory, disk; exit code 1 if not.
+
+    With options of a run: what that run needs and about how long it takes, from a few responses
+    that its model is loaded for, and what to change if it does not fit.
+    """
     from cl_bench.tools.doctor import examine
 
-    found = examine(trial=trial)
+    options = given_in(context, {**given, "stream": stream, "steps": steps})
+    asked = None
+    if options or config is not None:
+        from cl_bench.api import resolve
+
+        asked = resolve(config, **options)
+    found = examine(trial=trial, asked=asked)
     echo(json.dumps(found.data(), indent=2) if as_json else found.text())
     raise Exit(0 if found.works else 1)
 

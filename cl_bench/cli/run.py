@@ -89,7 +89,11 @@ def run(
             own = assigned("--learner-option", learner_option)
             asked = api.resolve(config, learner_options=own, **options)
             if dry_run:
-                echo(asked.toml())
+                from cl_bench.execution.requirements import foretold
+
+                echo(asked.toml() + "\n")
+                for line in foretold(asked.config, asked.stream):
+                    echo(f"# {line}")
                 return
             out = out or asked.default_out()
     place = resume or out

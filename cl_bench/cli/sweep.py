@@ -7,10 +7,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Exit, Option
+from typer import Context, Exit, Option
 
 from cl_bench.cli.console import echo
-from cl_bench.cli.options import Jobs, Quiet, assigned, ending, of_settings, with_settings
+from cl_bench.cli.options import (
+    Jobs,
+    Quiet,
+    assigned,
+    ending,
+    is_given,
+    of_settings,
+    with_settings,
+)
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.redaction import say
 from cl_bench.contract.registry import COMPARED_LEARNERS
@@ -30,6 +38,7 @@ _MOST_SEEDS = 1000
 @ending(KEPT)
 @with_settings(of_settings(RunConfig, "model"))
 def sweep(
+    context: Context,
     streams: Annotated[str, Option(help="Names, as in math-to-code,paper.")] = "math-to-code",
     learners: Annotated[str, Option(help="Names joined by commas.")] = ",".join(COMPARED_LEARNERS),
     seeds: Annotated[str, Option(help="Seeds, as in 0-2 or 0,5.")] = "0-2",
@@ -52,7 +61,7 @@ def sweep(
         words("--learners", learners, ",".join(COMPARED_LEARNERS)),
         seeds_in(seeds),
         steps=steps,
-        model=given["model"],
+        model=given["model"] if is_given(context, "model") else None,
         options=assigned("--set", options),
     )
     outcomes = make_missing(cells, runs, jobs=how_many(jobs), say=teller(quiet))

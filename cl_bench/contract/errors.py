@@ -145,8 +145,16 @@ def unknown(
 
 def did_you_mean(given: str, names: Iterable[str], *, prefix: str = "", cutoff: float = 0.5) -> str:
     """` Did you mean 'NAME'?` for the name that is nearest to `given`; empty if none is near."""
-    close = difflib.get_close_matches(given[:100], list(names), n=1, cutoff=cutoff)
-    return f" Did you mean {printable(prefix + close[0], 100)!r}?" if close else ""
+    given = given[:100]
+    close = difflib.get_close_matches(given, list(names), n=3, cutoff=cutoff)
+    if not close:
+        return ""
+
+    def nearness(name: str) -> tuple[float, bool]:
+        # Of two that are equally near, the one with the same first letter.
+        return difflib.SequenceMatcher(None, name, given).ratio(), name[:1] == given[:1]
+
+    return f" Did you mean {printable(prefix + max(close, key=nearness), 100)!r}?"
 
 
 def _by_number(name: str) -> list[tuple[int, str]]:

@@ -12,6 +12,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from cl_bench.contract.errors import UsageError
 from cl_bench.contract.journal import Journal
 from cl_bench.contract.prompts import SEED_PROMPT
 from cl_bench.contract.records import CHANNELS, Channel, PromptRecord, Spend, StepRecord
@@ -24,12 +25,24 @@ from cl_bench.contract.validation import COUNTS, SEEDS, TEMPERATURES
 class Exercise:
     """A problem as a learner sees it: a text, and a judge of responses to it.
 
-    `key` is an opaque identifier (unique in a run); `judge` never raises.
+    `key` is an opaque identifier (unique in a run); `judge` never raises. `solution` is a response
+    that scores 1, for learners whose factory says `from_solutions`; for all others it is None.
     """
 
     key: str
     prompt: str
     judge: Callable[[str], Verdict]
+    solution: str | None = None
+
+
+def solution_of(exercise: Exercise) -> str:
+    """Return the solution to learn from; raise `UsageError` if there is none."""
+    if not exercise.solution:
+        raise UsageError(
+            f"The exercise {exercise.key} has no solution to learn from: build the learner by a "
+            "factory with `from_solutions`, and train it on a domain whose problems have solutions."
+        )
+    return exercise.solution
 
 
 Batch = Sequence[Exercise]
@@ -188,3 +201,5 @@ class LearnerFactory:
     """The channels it spends on: `slow` for parameters, `fast` for prompts."""
     label: str = ""
     """Its name in figures and tables; empty stands for the name in the registry."""
+    from_solutions: bool = False
+    """Whether it learns from the exercises' solutions, which no other learner is shown."""

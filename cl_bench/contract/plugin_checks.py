@@ -60,6 +60,9 @@ def learner_fault(found: Any, _name: str) -> str:
     label: object = found.label
     if not isinstance(label, str):
         return f"its label is {label!r}, but must be a text"
+    shown: object = found.from_solutions
+    if not isinstance(shown, bool):
+        return f"its from_solutions is {shown!r}, but must be True or False"
     return _config_fault(found.config)
 
 

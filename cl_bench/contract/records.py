@@ -60,18 +60,22 @@ class StepRecord:
 
     reward: float = column("share", "Mean score of the step's rollouts.")
     signal: float = column("share", "Share of groups whose rewards differ (advantage not zero).")
-    loss: float = column("number", "Policy loss; its value alone means little.")
-    grad_norm: float = column("number", "Norm of the gradient before clipping.")
+    loss: float = column(
+        "number", "Policy loss, a mean over the step's epochs; its value alone means little."
+    )
+    grad_norm: float = column(
+        "number", "Norm of the gradient before clipping, a mean over the step's epochs."
+    )
     entropy: float = column(
         "nats/token",
-        "Mean token entropy of the policy; NaN where it is not known, as from vLLM.",
+        "Mean token entropy of the policy; with vLLM estimated from the sampled tokens.",
     )
     completion_tokens: float = column("tokens", "Mean length of a rollout.")
     seconds: float = column("seconds", "Wall time of the step.")
     sampler_ratio: float = column(
         "number",
-        "Mean, over the tokens trained on, of trainer's probability / sampler's; null where the "
-        "trained model samples itself, so that it is 1.",
+        "Mean, over the tokens trained on, of trainer's probability / sampler's before the step's "
+        "first update; null where the trained model samples itself, so that it is 1.",
         nan,
         younger=True,
     )
@@ -79,6 +83,19 @@ class StepRecord:
         "number", "The greatest of those ratios, before truncation.", nan, younger=True
     )
     sampler_ratio_cut: float = column(
+        "share", "Of those tokens, the ones whose ratio `ratio_cap` truncated.", nan, younger=True
+    )
+    epoch_ratio: float = column(
+        "number",
+        "Mean, over the tokens trained on in the epochs after the first, of the importance ratio: "
+        "probability now / when sampled; null where a batch has one epoch.",
+        nan,
+        younger=True,
+    )
+    epoch_ratio_max: float = column(
+        "number", "The greatest of those ratios, before truncation.", nan, younger=True
+    )
+    epoch_ratio_cut: float = column(
         "share", "Of those tokens, the ones whose ratio `ratio_cap` truncated.", nan, younger=True
     )
 
@@ -107,6 +124,12 @@ class Spend:
     rollouts: int = column("rollouts", "Responses sampled for learning; not evaluation.", 0)
     prompt_tokens: int = column("tokens", "Tokens read for those responses.", 0)
     generated_tokens: int = column("tokens", "Tokens sampled in those responses.", 0)
+    solution_tokens: int = column(
+        "tokens",
+        "Tokens of solutions that parameters were fitted to. Null where it was not counted.",
+        0,
+        younger=True,
+    )
     proposals: int = column(
         "proposals",
         "Rewrites proposed: a parent and the minibatch that its feedback comes from; those without "

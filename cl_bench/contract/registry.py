@@ -191,6 +191,18 @@ LEARNERS: Registry[LearnerFactory] = Registry(
             "cl_bench.baselines.rl_replay:RL_REPLAY",
             "RL with a share of past exercises in each step (replay_share)",
         ),
+        "sft": (
+            "cl_bench.baselines.sft:SFT_FACTORY",
+            "supervised fine-tuning on the gold solutions",
+        ),
+        "sdft": (
+            "cl_bench.baselines.sdft:SDFT_FACTORY",
+            "distilling the policy that has read the gold solution into the one that has not",
+        ),
+        "sdpo": (
+            "cl_bench.baselines.sdpo:SDPO_FACTORY",
+            "distilling the policy that has read feedback and successes into the one that has not",
+        ),
     },
     "cl_bench.learners",
     "cl_bench.contract.plugin_checks:learner_fault",

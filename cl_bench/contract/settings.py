@@ -165,7 +165,8 @@ RESERVED = frozenset(
         *("progress", "track", "record", "replay", "learner", "model", "preset", "feedback"),
         *("announced", "eval_every", "threads", "device", "precision", "keep_stage_models"),
         *("peft", "lora_rank", "lora_alpha", "lora_targets", "items", "samples"),
-        *("sampler", "sampler_memory", "batch_invariant", "thinking", "chat_template"),
+        *("sampler", "sampler_folder", "sampler_memory", "batch_invariant"),
+        *("gradient_checkpointing", "thinking", "chat_template"),
         *("retention_items", "kl_items", "transcripts", "probes", "greedy", "validation_items"),
         "learner_options",
     }

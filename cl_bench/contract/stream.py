@@ -178,14 +178,21 @@ def require_outside(stream: Stream, where: str = "retention") -> None:
 class Course:
     """A stream under one seed: its tasks with their conventions, and its exercises in order.
 
-    Every learner that follows the same course meets the same exercises in the same order.
+    Every learner that follows the same course meets the same exercises in the same order, with
+    their `solutions` or without.
     """
 
     def __init__(
-        self, stream: Stream, *, seed: int, feedback: FeedbackLevel, problems_per_step: int
+        self,
+        stream: Stream,
+        *,
+        seed: int,
+        feedback: FeedbackLevel,
+        problems_per_step: int,
+        solutions: bool = False,
     ) -> None:
         self.stream, self.seed = stream, seed
-        self._size = problems_per_step
+        self._size, self._solutions = problems_per_step, solutions
         self._feedback = feedback
         self._tasks: list[Task] = [
             self.task(stage.domain, stage.setting) for stage in stream.stages
@@ -252,11 +259,11 @@ class Course:
         start = (self._taken[stage] + step - 1 - before) * self._size
         task = self._tasks[stage]
         problems = task.problems("train", self._size, start)
-        return [_exercise(task, problem, f"{step}.{i}") for i, problem in enumerate(problems)]
+        return [self._exercise(task, problem, f"{step}.{i}") for i, problem in enumerate(problems)]
 
-
-def _exercise(task: Task, problem: Problem, key: str) -> Exercise:
-    return Exercise(key, problem.prompt, lambda response: task.verify(problem, response))
+    def _exercise(self, task: Task, problem: Problem, key: str) -> Exercise:
+        solution = problem.solution if self._solutions else None
+        return Exercise(key, problem.prompt, lambda said: task.verify(problem, said), solution)
 
 
 def _cumulative(steps: Sequence[int]) -> list[int]:

@@ -50,6 +50,9 @@ class Problem:
     prompt: str
     answer: str
     solution: str
+    exemplary: bool = True
+    """Whether `solution` is what a model should say; False where it only stands for any of the
+    responses that score 1, which the domain has no example of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,11 @@ def after_thought(text: str) -> str | None:
     return None if begins else text
 
 
+def closed(tag: str) -> str:
+    """Return the text that ends the thought which `tag` opened, without a word in it."""
+    return f"\n{tag[0]}/{tag[1:]}\n\n" if tag else ""
+
+
 def opened_by(prompt: str) -> str:
     """Return the tag that `prompt` ends with, if it opens a thought, else nothing."""
     last = [tag for tag in _TAG.finditer(prompt) if tag.end() == len(prompt.rstrip())]

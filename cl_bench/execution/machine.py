@@ -39,6 +39,29 @@ def peak_memory() -> int | None:
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
+def free_memory() -> int:
+    """Return the bytes that are free, within the limit of the control group."""
+    import psutil
+
+    available, limit = int(psutil.virtual_memory().available), cgroup_memory()
+    return min(available, limit) if limit else available
+
+
+def gpu_memory() -> tuple[int, int]:
+    """Return the bytes of the GPU that torch would take, and those of them that are free."""
+    import torch
+
+    free, total = torch.cuda.mem_get_info()
+    return total, free
+
+
+def gpu_peak_memory() -> int | None:
+    """Return the most bytes that this process held of its GPU, or None if it has used none."""
+    import torch
+
+    return torch.cuda.max_memory_reserved() or None if torch.cuda.is_available() else None
+
+
 def cpu_model() -> str:
     """Return the processor's name as the system gives it."""
     lines = _read("/proc/cpuinfo").splitlines()

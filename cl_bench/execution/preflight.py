@@ -8,18 +8,25 @@ difference, because rows that were made under two of them belong to no single ru
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from cl_bench.contract.errors import ModelError, OtherSoftwareError, RunDirectoryError
+from cl_bench.contract.errors import (
+    ModelError,
+    OtherSoftwareError,
+    RunDirectoryError,
+    UsageError,
+)
 from cl_bench.contract.learner import LearnerConfig
 from cl_bench.contract.plugins import Plugin
 from cl_bench.contract.prompts import chat
 from cl_bench.contract.registry import DOMAINS, LEARNERS
 from cl_bench.contract.stream import Course, Stream
 from cl_bench.contract.stream_names import STREAMS
+from cl_bench.contract.task import judged
 from cl_bench.execution.provenance import code_hash
 from cl_bench.fast.reflection.spec import ReflectionLM
 from cl_bench.model.loading import locate
@@ -28,6 +35,8 @@ from cl_bench.model.policy import Policy
 
 _PROBLEMS = 256
 """Problems of a domain whose lengths stand for those of all its problems."""
+_JUDGED = 16
+"""Of these, those whose solutions are judged before a run that learns from them."""
 _NEEDED = (
     *("stream", "config", "config_hash", "status", "provenance", "plugins"),
     *("device", "engine", "threads", "model_files", "model_revision", "reflection_files"),
@@ -42,6 +51,35 @@ def require_room(policy: Policy, course: Course, learning: LearnerConfig) -> Non
         problems = course.evaluation_task(domain).problems("train", _PROBLEMS)
         chats = [chat(learning.seed_prompt, problem.prompt) for problem in problems]
         policy.require_room(chats, learning.max_new_tokens)
+
+
+def require_solutions(
+    policy: Policy, course: Course, learner: str, learning: LearnerConfig
+) -> None:
+    """Raise `UsageError` if a training problem of the stream has no solution that can be learned.
+
+    It needs one that a model could say, that is judged right as a response, and that stays within
+    the context after the seed prompt.
+    """
+    for domain in course.stream.domains:
+        task = course.evaluation_task(domain)
+        problems = task.problems("train", _PROBLEMS)
+        for number, problem in enumerate(problems):
+            fault = ""
+            if not (problem.solution and problem.exemplary):
+                fault = "a problem has none to show"
+            elif number < _JUDGED:
+                verdict = judged(partial(task.verify, problem), problem.solution, truncated=False)
+                fault = f"one is judged {verdict.score:.10g}" if verdict.score < 1 else ""
+            if fault:
+                raise UsageError(
+                    f"{learner} learns from solutions, but of those of {domain} {fault} "
+                    f"({problem.uid}). Train on domains whose problems have solutions, or take a "
+                    "learner that learns from scores, such as rl."
+                )
+        chats = [chat(learning.seed_prompt, problem.prompt) for problem in problems]
+        solutions = policy.response_tokens([problem.solution for problem in problems])
+        policy.require_room(chats, max(map(len, solutions)))
 
 
 def require_whole(manifest: Mapping[str, Any], path: Path) -> None:

@@ -80,7 +80,7 @@ class Lines:
         self._console = console
         self._started = time.monotonic()
         self._first = self._total = 0
-        self._rewards: list[float] = []
+        self._records: list[StepRecord] = []
         self._names: dict[str, str] = {}
         self._stages: list[str] = []
         self._stage = 0
@@ -93,15 +93,14 @@ class Lines:
 
     def step(self, step: int, stage: int, record: StepRecord) -> None:
         self._stage = stage
-        self._rewards.append(record.reward)
+        self._records.append(record)
 
     def evaluated(self, step: int, evaluation: Evaluation) -> None:
-        reward = sum(self._rewards) / len(self._rewards) if self._rewards else None
-        shown = "" if reward is None else f" reward {SHARE.text(reward)}"
+        shown = f" {learned(self._records)}" if self._records else ""
         where = f"step {step}/{self._total} [{self._stages[self._stage]}]"
         told = describe(evaluation, self._names)
         self._say(f"{where}{shown} | {told} | {self._left(step)}")
-        self._rewards.clear()
+        self._records.clear()
 
     def recorded(self, tables: Mapping[str, Sequence[Row]]) -> None:
         pass
@@ -155,7 +154,7 @@ class Live(Lines):
             self._task,
             completed=step,
             description=printable(self._stages[stage]),
-            reward=f"reward {SHARE.text(record.reward)}",
+            reward=learned([record]),
         )
 
     def stop(self) -> None:
@@ -195,6 +194,14 @@ class Both:
     def finish(self) -> None:
         for each in self._each:
             each.finish()
+
+
+def learned(records: Sequence[StepRecord]) -> str:
+    """Return the mean reward of steps in words; the loss of a learner that has no rewards."""
+    reward = sum(record.reward for record in records) / len(records)
+    if reward == reward:
+        return f"reward {SHARE.text(reward)}"
+    return f"loss {sum(record.loss for record in records) / len(records):.3g}"
 
 
 def describe(evaluation: Evaluation, names: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ writes that model again.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from math import ceil
@@ -27,6 +27,7 @@ from cl_bench.contract.records import StepRecord
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.stream import Course, Stream
 from cl_bench.contract.text import config_hash
+from cl_bench.execution import machine
 from cl_bench.execution.collapse import CollapseWatch, EndlessWatch
 from cl_bench.execution.evaluation_rows import Row
 from cl_bench.execution.evaluator import Evaluation, Evaluator
@@ -36,6 +37,7 @@ from cl_bench.execution.preflight import (
     require_same_model,
     require_same_plugins,
     require_same_software,
+    require_solutions,
     require_whole,
     used_plugins,
 )
@@ -48,6 +50,7 @@ from cl_bench.model.environment import device_named, precision_named, settled
 from cl_bench.model.named import resolve
 from cl_bench.model.policy import Policy
 from cl_bench.model.random_states import random_states, restore_random_states, seed_everything
+from cl_bench.model.samplers.server import server_sampler
 from cl_bench.model.samplers.vllm import vllm_sampler
 from cl_bench.model.trial import require_saving
 from cl_bench.store.files import read_json, write_json_atomically
@@ -106,7 +109,7 @@ class Runner:
         """
         LEARNERS.load(config.learner)  # an unknown or broken one fails before a model is loaded
         started = perf_counter()
-        policy = _load_policy(config, config.threads)
+        policy = load_policy(config, config.threads)
         config = replace(config.anywhere(), precision=policy.precision)
         runner = cls(RunDirectory(path), stream, config, policy, progress, journal)
         runner._require_room()
@@ -150,7 +153,7 @@ class Runner:
         require_same_plugins(path, manifest, used_plugins(stream, config.learner))
         started = perf_counter()
         require_same_software(manifest, provenance(), path)
-        policy = _load_policy(config, manifest["threads"], manifest["model_revision"])
+        policy = load_policy(config, manifest["threads"], manifest["model_revision"])
         require_same_model(manifest, _identity(config, policy), path)
         journal = journal_again(manifest.get("journal"), path)
         runner = cls(directory, stream, config, policy, progress, journal)
@@ -159,7 +162,10 @@ class Runner:
         return runner
 
     def _require_room(self) -> None:
-        require_room(self._policy, self._course, self._config.learning)
+        learning = self._config.learning
+        if LEARNERS.load(self._config.learner).from_solutions:
+            require_solutions(self._policy, self._course, self._config.learner, learning)
+        require_room(self._policy, self._course, learning)
         self._evaluator.require_room()
 
     def _run(self) -> None:
@@ -306,6 +312,7 @@ def _course(stream: Stream, config: RunConfig) -> Course:
         seed=config.seed,
         feedback=config.feedback,
         problems_per_step=config.learning.problems_per_step,
+        solutions=LEARNERS.load(config.learner).from_solutions,
     )
 
 
@@ -333,7 +340,11 @@ def _status_kept(directory: RunDirectory) -> Iterator[None]:
     """Record in the manifest how the run ended. An interrupted run stays `running`."""
     directory.update_manifest(status="running", reason=None)
     try:
-        yield
+        try:
+            yield
+        finally:
+            with suppress(RunDirectoryError):
+                directory.update_manifest(peak_memory=_peaks(directory.manifest))
     except Exception as error:
         diverged = isinstance(error, DivergedError)
         reason = str(error) if diverged else f"{type(error).__name__}: {error}"
@@ -343,7 +354,8 @@ def _status_kept(directory: RunDirectory) -> Iterator[None]:
     directory.update_manifest(status="done")
 
 
-def _load_policy(config: RunConfig, threads: int, revision: str | None = None) -> Policy:
+def load_policy(config: RunConfig, threads: int, revision: str | None = None) -> Policy:
+    """Return the policy that a run trains, with its sampler, in so many threads."""
     if threads:
         torch.set_num_threads(threads)
     on = device_named(config.device)
@@ -354,8 +366,11 @@ def _load_policy(config: RunConfig, threads: int, revision: str | None = None) -
         revision=revision,
         lora=config.lora,
         template=config.template,
+        gradient_checkpointing=config.gradient_checkpointing,
     )
-    if config.sampler == "vllm":
+    if config.sampler_url:
+        policy.sampler = server_sampler(policy, config.sampler_url, config.sampler_folder)
+    elif config.sampler == "vllm":
         policy.sampler = vllm_sampler(
             policy, memory=config.sampler_memory, batch_invariant=config.batch_invariant
         )
@@ -403,3 +418,13 @@ def _row(record: StepRecord) -> Row:
 
 def _saved_part(folder: Path) -> int:
     return int(read_json(folder / "run.json")["part"])
+
+
+def _peaks(manifest: Mapping[str, Any]) -> dict[str, int | None]:
+    """Return the most bytes that the run's processes held, of the machine and of the GPU."""
+    before = manifest.get("peak_memory") or {}
+    now = {"machine": machine.peak_memory(), "gpu": machine.gpu_peak_memory()}
+    return {
+        name: max(filter(None, (count, before.get(name))), default=None)
+        for name, count in now.items()
+    }

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cl_bench.model.adapters import Lora
     from cl_bench.model.chat_templates import TemplateOptions
 
+_SAMPLERS = ("transformers", "vllm")
 CHAT_TEMPLATE = "chat_template"
 """The table of variables for the model's chat template, in files and from Python."""
 _NO_FP16 = (
@@ -139,11 +140,20 @@ class RunConfig:
         "The layers with an update: all-linear (but the head), or the last parts of their names, "
         "joined by commas.",
     )
+    gradient_checkpointing: bool = setting(
+        False,
+        "Passes with gradient keep the inputs of layers only, and compute the layers again on the "
+        "way back: less memory, for about a third more time.",
+    )
     sampler: str = setting(
         "transformers",
-        "What samples responses: transformers, the model itself; or vllm, an engine in this "
-        "process that is given the weights after every step (extra `vllm`).",
-        choices=("transformers", "vllm"),
+        "What samples responses: transformers, the model itself; vllm, an engine in this process "
+        "that is given the weights after every step (extra `vllm`); or vllm:URL, a server.",
+    )
+    sampler_folder: str = setting(
+        "temporary",
+        "Folder through which a server gets the weights, under the same path there as here; "
+        "temporary: this machine's folder for temporary files, for a server on it.",
     )
     sampler_memory: float = setting(
         0.3,
@@ -175,11 +185,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         settle(self)
         object.__setattr__(self, "chat_template", variables_in(self.chat_template))
-        if self.batch_invariant and self.sampler != "vllm":
-            raise UsageError(
-                f"batch_invariant is a mode of vLLM, but sampler is {self.sampler!r}: give "
-                "--sampler vllm too, or leave it out."
-            )
+        self._require_sampler()
         own = LEARNERS.load(self.learner).config
         learning: object = own() if self.learning is _UNSET else self.learning
         if not isinstance(learning, own):
@@ -189,6 +195,38 @@ class RunConfig:
             )
         object.__setattr__(self, "learning", learning)
         self._require_adapter()
+
+    def _require_sampler(self) -> None:
+        """Raise `UsageError` if there is no such sampler, or it has no such setting."""
+        kind, _, url = self.sampler.partition(":")
+        if kind not in _SAMPLERS or (":" in self.sampler and kind != "vllm"):
+            raise unknown("sampler", self.sampler, (*_SAMPLERS, "vllm:URL"))
+        if ":" in self.sampler and not url.startswith(("http://", "https://")):
+            raise UsageError(
+                f"sampler is {self.sampler!r}, but what follows vllm: must be the address of a "
+                "server, as in vllm:http://localhost:8000."
+            )
+        if "@" in url:
+            raise UsageError(
+                "sampler has a name or password in its address, which would be kept with the run. "
+                "Leave it out; a key is read from the environment, VLLM_API_KEY."
+            )
+        if self.batch_invariant and self.sampler != "vllm":
+            raise UsageError(
+                f"batch_invariant is a mode of vLLM in this process, but sampler is "
+                f"{self.sampler!r}: give --sampler vllm too, or leave it out. A server is started "
+                "with VLLM_BATCH_INVARIANT=1."
+            )
+        if self.sampler_folder != "temporary" and not url:
+            raise UsageError(
+                "sampler_folder is where a server reads weights, but sampler is "
+                f"{self.sampler!r}: give --sampler vllm:URL, or leave it out."
+            )
+
+    @property
+    def sampler_url(self) -> str:
+        """The address of the server that samples; empty without one."""
+        return self.sampler.partition(":")[2]
 
     def _require_adapter(self) -> None:
         """Raise `UsageError` if settings of an adapter were given, but no adapter."""
@@ -259,7 +297,7 @@ def variables_in(given: object) -> dict[str, str | int | float | bool]:
 def configure(
     *,
     learner: str = DEFAULT_LEARNER,
-    model: str = EMBEDDED,
+    model: str | None = None,
     preset: str | None = None,
     **options: Any,
 ) -> RunConfig:
@@ -271,12 +309,11 @@ def configure(
     run.
     """
     own = LEARNERS.load(a_text("learner", learner)).config
-    found = preset_of(
-        a_text("model", model), a_text("preset", preset) if preset is not None else None
-    )
+    asked = a_text("preset", preset) if preset is not None else None
+    found = preset_of(a_text("model", model) if model is not None else None, asked)
     require_settings(options, learner)
-    own_names = {"learner": learner, "model": model, "preset": found.name}
-    taken = {**found.options(learner), **options, **own_names}
+    own_names = {"learner": learner, "model": model or found.model or EMBEDDED}
+    taken = {**found.options(learner, options), **options, **own_names, "preset": found.name}
     return RunConfig(
         **those_of(RunConfig, taken),
         chat_template=taken.get(CHAT_TEMPLATE, {}),

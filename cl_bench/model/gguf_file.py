@@ -19,7 +19,7 @@ from cl_bench.contract.text import one_line
 
 if TYPE_CHECKING:
     from gguf import GGUFReader
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 SUFFIX = ".gguf"
 _PLAIN = {"F64", "F32", "F16", "BF16"}
@@ -79,6 +79,17 @@ def load(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     if types:
         _note(file, ", ".join(types))
     return model, tokenizer
+
+
+def configuration(file: Path) -> PreTrainedConfig:
+    """Return the configuration of the model in a GGUF file; its weights are not read."""
+    from transformers import AutoConfig
+
+    with _read_once():
+        config: PreTrainedConfig = AutoConfig.from_pretrained(
+            str(file.parent), gguf_file=file.name, trust_remote_code=False, local_files_only=True
+        )
+    return config
 
 
 def _load(file: Path, alone: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

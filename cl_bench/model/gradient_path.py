@@ -1,6 +1,6 @@
-"""Two shortcuts in the backward pass that save memory and leave every gradient as it is.
+"""Ways through the backward pass that save memory and leave every gradient as it is.
 
-They work with `backward()` alone, not with `torch.autograd.grad`: gradients are added to
+The first two work with `backward()` alone, not with `torch.autograd.grad`: gradients are added to
 `weight.grad` from within the backward pass, as in checkpointing that re-enters autograd.
 """
 
@@ -13,8 +13,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from cl_bench.contract.errors import ModelError
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+RECOMPUTATION = {"use_reentrant": False}
+"""How layers are computed again: so that inputs need no gradient, as those of adapters do not."""
 
 
 def cut(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -52,6 +57,55 @@ def vocabulary_in_place(model: PreTrainedModel) -> Iterator[None]:
             handle.remove()
 
 
+def recompute_layers(model: PreTrainedModel) -> None:
+    """Have the layers of `model` computed again in the backward pass (arXiv 1604.06174).
+
+    Each keeps its input only; it is so within `layers_recomputed`. The model's dropout is turned
+    off. Raises `ModelError` for an architecture without such layers.
+    """
+    enable = getattr(model, "activation_checkpointing_enable", None)
+    # transformers 5.24 renamed it; the old name can go when that is the oldest supported version.
+    enable = enable or model.gradient_checkpointing_enable
+    try:
+        enable(RECOMPUTATION)
+    except ValueError as error:
+        raise ModelError(
+            f"{type(model).__name__} cannot compute its layers again in the backward pass: leave "
+            "out gradient_checkpointing, or give a model of another architecture."
+        ) from error
+    turn_dropout_off(model)
+
+
+def recomputes(model: PreTrainedModel) -> bool:
+    """Tell whether `recompute_layers` was called with `model`."""
+    return any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
+
+
+@contextmanager
+def layers_recomputed(model: PreTrainedModel) -> Iterator[None]:
+    """Within this context, passes with gradient keep the inputs of layers only."""
+    # transformers does so in training mode, which only the layers themselves need to be in.
+    layers = [module for module in model.modules() if hasattr(module, "gradient_checkpointing")]
+    before = [layer.training for layer in layers]
+    for layer in layers:
+        layer.training = True
+    try:
+        yield
+    finally:
+        for layer, training in zip(layers, before, strict=True):
+            layer.training = training
+
+
+def turn_dropout_off(model: PreTrainedModel) -> None:
+    """Turn off a model's dropout: its modules, and what attention layers keep as a number."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        for name, value in list(vars(module).items()):
+            if "dropout" in name and isinstance(value, float):
+                setattr(module, name, 0.0)
+
+
 def _mark() -> Tensor:
     """Return an input that makes an autograd function's outputs need a gradient.
 
@@ -61,7 +115,8 @@ def _mark() -> Tensor:
 
 
 def _look_up(module: torch.nn.Embedding, inputs: tuple[Tensor], found: Tensor) -> Tensor:
-    if not found.requires_grad:
+    # With recomputed layers, transformers has results of frozen embeddings need a gradient.
+    if not (found.requires_grad and module.weight.requires_grad):
         return found
     looked_up: Tensor = _LookedUp.apply(  # type: ignore[no-untyped-call]
         _mark(), found.detach(), module, *inputs

@@ -33,6 +33,26 @@ def left_pad(rows: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
     return ids, mask
 
 
+def prompts_and_responses(
+    rows: Sequence[tuple[Sequence[int], Sequence[int]]], pad: int, device: torch.device
+) -> tuple[Tensor, Tensor, int]:
+    """Return token ids (rows, length) of (prompt, response) pairs, their mask, and the responses'
+    width.
+
+    Prompts are padded on the left and responses on the right, so that all responses begin in the
+    same column.
+    """
+    prompts, prompt_mask = left_pad([prompt for prompt, _ in rows], pad)
+    responses = torch.nn.utils.rnn.pad_sequence(
+        [torch.tensor(response) for _, response in rows], batch_first=True
+    )
+    width = responses.shape[1]
+    lengths = torch.tensor([len(response) for _, response in rows])
+    mask = (torch.arange(width) < lengths[:, None]).long()
+    ids, mask = torch.cat([prompts, responses], dim=1), torch.cat([prompt_mask, mask], dim=1)
+    return ids.to(device), mask.to(device), width
+
+
 def cache_of(output: Any, model: PreTrainedModel) -> Cache:
     """Return the cache in a model's output; raise `ModelError` if its rows cannot be reordered."""
     from transformers import Cache

@@ -17,14 +17,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cl_bench.contract.errors import ModelError, did_you_mean
+from cl_bench.contract.errors import ClBenchError, ModelError, did_you_mean
 from cl_bench.contract.text import counted, one_line
 from cl_bench.model import gguf_file
 from cl_bench.model.identity import ADAPTER, ADAPTER_WEIGHTS, ModelFiles, hub_files
 from cl_bench.model.named import MODELS, resolve
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+    from cl_bench.model.adapters import Lora
 
 _ALLOWED = (
     f"Give {', '.join(f'`{name}`' for name in MODELS)}, a folder with config.json, "
@@ -87,6 +89,65 @@ def load(
         raise
     except Exception as error:  # a folder of anybody's can break its readers in any way
         raise _explained(name_or_path, error, offline) from error
+
+
+def shapes_of(
+    name: str,
+    precision: str = "float32",
+    *,
+    lora: Lora | None = None,
+    gradient_checkpointing: bool = False,
+) -> PreTrainedModel:
+    """Return the model of that name without its weights: its tensors have shapes alone.
+
+    Nothing but its configuration is read, and fetched from the hub. Raises `ModelError` if that
+    cannot be had.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from cl_bench.model.adapters import add_lora
+    from cl_bench.model.gradient_path import recompute_layers
+
+    try:
+        with quiet(), torch.device("meta"):
+            config = _configuration(name)
+            model: PreTrainedModel = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+                config, dtype=torch.bfloat16 if precision == "pure-bf16" else torch.float32
+            )
+            if lora is not None:
+                add_lora(model, lora)
+    except ClBenchError:
+        raise
+    except Exception as error:
+        raise _explained(name, error, offline=False) from error
+    if gradient_checkpointing:
+        recompute_layers(model)
+    return model
+
+
+def _configuration(name: str) -> PreTrainedConfig:
+    """Return the configuration of the model of that name, of an adapter that of its base."""
+    from transformers import AutoConfig
+
+    if name in MODELS:
+        if not MODELS[name].present():
+            raise ModelError(f"{name} is not here yet: `cl-bench model get {name}` fetches it.")
+        name = resolve(name)
+    offline = True
+    if _exists(name):
+        files, _ = _located(name, None)
+        if files.adapters:
+            return _configuration(_base_name(files))
+        if files.place.is_file():
+            return gguf_file.configuration(files.place)
+    else:
+        _require_hub_name(name)
+        offline = not _hub_answers()
+    config: PreTrainedConfig = AutoConfig.from_pretrained(
+        name, trust_remote_code=False, local_files_only=offline
+    )
+    return config
 
 
 def _located(name: str, revision: str | None, depth: int = 0) -> tuple[ModelFiles, bool]:

@@ -24,7 +24,7 @@ from cl_bench.contract.errors import UsageError
 from cl_bench.contract.prompts import Message
 from cl_bench.contract.task import Verdict, judged
 from cl_bench.contract.text import well_formed
-from cl_bench.contract.thoughts import thought_length
+from cl_bench.contract.thoughts import closed, thought_length
 from cl_bench.model.adapters import (
     Lora,
     add_lora,
@@ -43,12 +43,13 @@ from cl_bench.model.chat_templates import (
     tokens_known,
     turn_end,
 )
+from cl_bench.model.gradient_path import recompute_layers
 from cl_bench.model.identity import ModelFiles
 from cl_bench.model.loading import generation_that_can_be_saved, load, quiet
 from cl_bench.model.memory import return_what_is_freed, scoring_rows
 from cl_bench.model.samplers.protocol import Sampler
 from cl_bench.model.samplers.transformers import TransformersSampler
-from cl_bench.model.scoring import Divergence, divergence_of, entropy_of, text_log_probs
+from cl_bench.model.scoring import Divergence, NextTokens, compared, next_tokens
 from cl_bench.model.trial import require_sampling
 
 if TYPE_CHECKING:
@@ -158,13 +159,15 @@ class Policy:
         frozen: bool = False,
         revision: str | None = None,
         lora: Lora | None = None,
+        gradient_checkpointing: bool = False,
         template: TemplateOptions = _BY_ITSELF,
     ) -> Policy:
         """Load a Hugging Face folder, GGUF file or hub name onto `device`, never with remote code.
 
         `revision` is the commit of a hub model, by default its newest. With `lora`, a fresh adapter
-        is what is trained; `template` is asked of the chat template. Raises `ModelError` if the
-        model cannot be used: it is tried with a few tokens.
+        is what is trained; with `gradient_checkpointing`, layers are computed again in the backward
+        pass; `template` is asked of the chat template. Raises `ModelError` if the model cannot be
+        used: it is tried with a few tokens.
         """
         model, tokenizer, files = load(name_or_path, revision)
         if lora is not None:
@@ -173,6 +176,8 @@ class Policy:
             model.to(torch.bfloat16)  # type: ignore[arg-type]
         model.to(torch.device(device))  # type: ignore[arg-type]
         policy = cls(model, tokenizer, precision, frozen=frozen, files=files, template=template)
+        if gradient_checkpointing:
+            recompute_layers(model)
         require_sampling(policy)
         return policy
 
@@ -350,6 +355,15 @@ class Policy:
         ids: list[list[int]] = self.tokenizer(whole, add_special_tokens=False)["input_ids"]
         return ids
 
+    def response_tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of responses as the policy would have sampled them, end included.
+
+        They follow what `encode` returns: where the template opens a thought, they close it first.
+        """
+        end = self.tokenizer.eos_token_id if self._turn_end is None else self._turn_end
+        opened = closed(self._thought)
+        return [[*ids, int(end)] for ids in self.tokens([f"{opened}{text}" for text in texts])]
+
     def is_base(self) -> bool:
         """Tell whether all parameters equal those of the base; every divergence is then 0."""
         if self.has_adapter:
@@ -382,19 +396,15 @@ class Policy:
 
         def measured(part: Sequence[int]) -> Divergence:
             own = [(rollouts[i].prompt_ids, rollouts[i].completion_ids) for i in part]
-            log_p, sampled = self._log_probs(own, temperature, of_base=from_base)
-            kl = torch.zeros(len(part))
-            if not same:
-                log_q, _ = self._log_probs(own, temperature, of_base=not from_base)
-                kl = divergence_of(log_p, log_q, sampled)
-                del log_q  # (rows, tokens, vocabulary), before another as large is made
-            deployed = kl
+            p = self._next_tokens(own, temperature, of_base=from_base)
+            others = [] if same else [self._next_tokens(own, temperature, of_base=not from_base)]
             if asked is not None:
                 at_start = [(asked[i], rollouts[i].completion_ids) for i in part]
-                log_b, _ = self._log_probs(at_start, temperature, of_base=True)
-                deployed = divergence_of(log_p, log_b, sampled)
-            tokens = sampled.sum(-1).cpu()
-            return Divergence(kl, entropy_of(log_p, sampled), tokens, deployed)
+                others.append(self._next_tokens(at_start, temperature, of_base=True))
+            entropy, found = compared(p, *others)
+            kl = torch.zeros(len(part)) if same else found[0]
+            deployed = kl if asked is None else found[-1]
+            return Divergence(kl, entropy, p.sampled.sum(-1).cpu(), deployed)
 
         parts = [measured(order[first : first + rows]) for first in range(0, len(order), rows)]
         back = torch.tensor(order).argsort()
@@ -405,16 +415,16 @@ class Policy:
             )
         )
 
-    def _log_probs(
+    def _next_tokens(
         self,
         rows: Sequence[tuple[Sequence[int], Sequence[int]]],
         temperature: float,
         *,
         of_base: bool,
-    ) -> tuple[Tensor, Tensor]:
-        """Return `text_log_probs` of the policy or of its base."""
+    ) -> NextTokens:
+        """Return `next_tokens` of the policy or of its base, whose heads no adapter touches."""
         with self.base() if of_base else nullcontext(self.model) as model:
-            return text_log_probs(model, rows, self.pad_id, temperature)
+            return next_tokens(model, rows, self.pad_id, temperature)
 
     def require_fit(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> None:
         """Raise `UsageError` if the longest prompt and a response exceed the context, or if a

@@ -10,7 +10,7 @@ from cl_bench.contract.benchmark import Reply
 from cl_bench.contract.thoughts import after_thought
 from cl_bench.model.memory import scoring_rows
 from cl_bench.model.policy import Policy
-from cl_bench.model.scoring import text_log_probs
+from cl_bench.model.scoring import next_tokens, own_tokens
 
 _ROWS = 32
 """Continuations that one pass scores, where memory allows."""
@@ -53,14 +53,12 @@ class PolicyTexts:
     def _scored(self, rows: Sequence[tuple[list[int], list[int]]]) -> list[tuple[float, bool]]:
         """Return the log-probability of each continuation, and whether it is the greedy one."""
         policy = self._policy
-        log_p, _ = text_log_probs(policy.model, rows, policy.pad_id, 1.0)
-        found = []
-        for scores, (_, continuation) in zip(log_p, rows, strict=True):
-            own = scores[len(scores) - len(continuation) :]
-            ids = torch.tensor(continuation, device=own.device)
-            total = float(own.gather(-1, ids[:, None]).double().sum())
-            found.append((total, bool((own.argmax(-1) == ids).all())))
-        return found
+        read = next_tokens(policy.model, rows, policy.pad_id, 1.0)
+        log_prob, likeliest = own_tokens(read)
+        return [
+            (float(scores[own].double().sum()), bool(greedy[own].all()))
+            for scores, greedy, own in zip(log_prob, likeliest, read.sampled, strict=True)
+        ]
 
     def _rows(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
         """Return the tokens of each pair, cut where the text ends and its continuation begins.

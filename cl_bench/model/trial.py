@@ -17,7 +17,7 @@ from cl_bench.contract.errors import DivergedError, ModelError
 from cl_bench.contract.prompts import chat
 from cl_bench.contract.text import reason_of
 from cl_bench.model.random_states import random_states_kept
-from cl_bench.model.scoring import text_log_probs
+from cl_bench.model.scoring import next_tokens, own_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -110,8 +110,8 @@ def _differences(
     found: list[float] = []
     for row, drawn in zip(rows, sampled, strict=True):
         one = [(row, drawn.tokens)]
-        log_prob, _ = text_log_probs(policy.model, one, policy.pad_id, 1.0)
-        alone = log_prob[0, range(len(drawn.tokens)), drawn.tokens].tolist()
+        log_prob, _ = own_tokens(next_tokens(policy.model, one, policy.pad_id, 1.0))
+        alone = log_prob[0].tolist()
         found += [mine - other for mine, other in zip(drawn.log_probs, alone, strict=True)]
     return found
 

@@ -79,6 +79,7 @@ _SPENT = {
     "rollouts": "rollouts",
     "prompt_tokens": "tokens read",
     "generated_tokens": "tokens sampled",
+    "solution_tokens": "tokens of solutions",
     "reflection_calls": "reflection calls",
     "reflection_tokens": "reflection tokens",
     "optimizer_steps": "optimizer steps",
@@ -253,6 +254,8 @@ class Summary:
     def _spent_rows(self) -> Iterator[Sequence[str]]:
         for name, label in _SPENT.items():
             slow, fast = (self.spent[channel][name] for channel in ("slow", "fast"))
+            if name == "solution_tokens" and not slow > 0:
+                continue  # of one learner alone, or not counted
             of = SECONDS if name == "seconds" else COUNT
             yield label, *map(of.text, (slow, fast, slow + fast))
 

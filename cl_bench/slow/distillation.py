@@ -1,19 +1,22 @@
 """Self-distillation: the policy learns to answer without a prompt as it does with one.
 
-Teacher and student are the same weights at the same moment; only the teacher reads the better
-prompt, and no gradient flows through it. The loss is the reverse divergence
-D_KL(student ‖ teacher) of the next token, over the full vocabulary, at every token of responses
-that the student sampled; a mean over the step's tokens. The responses are the student's own,
-because its mistakes are where it has to change (arXiv 2306.13649, section 3). The divergence is
-exact, because all probabilities are at hand; the sampled token's alone would be a noisy estimate.
+Teacher and student are the same weights at the same moment, or the teacher is the frozen base; only
+the teacher reads the better prompt, and no gradient flows through it. The loss is the reverse
+divergence D_KL(student ‖ teacher) of the next token, over the full vocabulary, at every token of
+responses that the student sampled; a mean over the step's tokens. The responses are the student's
+own, because its mistakes are where it has to change (arXiv 2306.13649, section 3). The divergence
+is exact, because all probabilities are at hand; the sampled token's alone would be a noisy
+estimate.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from math import nan
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,21 +24,31 @@ from torch import Tensor
 from cl_bench.contract.learner import Batch, Exercise, Ledger
 from cl_bench.contract.prompts import chat, in_turn
 from cl_bench.contract.records import StepRecord
-from cl_bench.model.inputs import left_pad
+from cl_bench.contract.task import Verdict
+from cl_bench.model.inputs import prompts_and_responses
 from cl_bench.model.memory import gradient_passes, scoring_rows
+from cl_bench.model.output_head import in_pieces
 from cl_bench.model.policy import Policy, Rollout
-from cl_bench.model.scoring import response_logits
-from cl_bench.slow.optimizer import (
-    ParameterTrainer,
-    adamw,
-    finite_sampling,
-    most_norm,
-    require_finite,
-)
+from cl_bench.model.scoring import response_logits, response_states, whole_logits
+from cl_bench.slow.optimizer import ParameterTrainer, adamw, finite_sampling
 from cl_bench.slow.settings import SlowConfig
 
 _ROWS_PER_PASS = 32
 """Responses that one pass of the gradient reads, where memory allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An exercise, a response of the student to it, and what the judge said of that."""
+
+    exercise: Exercise
+    response: str
+    verdict: Verdict
+
+
+Teach = Callable[[Sequence[Attempt]], Sequence[str | None]]
+"""Returns the system prompt that the teacher reads over each attempt of a step, where those of one
+exercise stand together; None where there is nothing to teach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +63,47 @@ class _Lesson:
 class SelfDistillation(ParameterTrainer):
     """One step of distillation a batch.
 
-    The student reads the seed prompt and answers every exercise G times; over those responses the
-    teacher's prompts are spread evenly, each over `config.prompt_run` in a row. A record's loss is
-    the divergence in nats a token. Its reward is what the student's responses score; nothing is
-    learned from it, hence there is no signal.
+    The student reads the seed prompt and answers every exercise G times. Over each response the
+    teacher reads what `teach` gives; without it the step's prompts are spread evenly, each over
+    `config.prompt_run` in a row. With `from_base` the teacher has the weights of the frozen base. A
+    record's loss is the divergence in nats a token, of which a response that nothing is taught
+    about has none. Its reward is what the student's responses score; hence there is no signal.
     """
 
     counts_file = "distill.json"
 
-    def __init__(self, policy: Policy, config: SlowConfig, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        config: SlowConfig,
+        ledger: Ledger,
+        teach: Teach | None = None,
+        *,
+        from_base: bool = False,
+    ) -> None:
         super().__init__(policy, adamw(policy, config.learning_rate), config)
         self._config, self._ledger = config, ledger
+        self._teach, self._from_base = teach, from_base
 
     def _step(self, batch: Batch, prompts: Sequence[str]) -> StepRecord:
         started = time.perf_counter()
         self._steps += 1  # first, so that an error names this step
         exercises = [exercise for exercise in batch for _ in range(self._config.group_size)]
         rollouts = self._sample(exercises)
-        reward = self._reward(exercises, rollouts)
-        heard = self._teachers(exercises, prompts)
+        attempts = [
+            Attempt(item, rollout.text, rollout.judged_by(item.judge))
+            for item, rollout in zip(exercises, rollouts, strict=True)
+        ]
+        reward = sum(float(attempt.verdict.score) for attempt in attempts) / len(attempts)
+        self._check(reward, "reward")
+        heard = self._teachers(attempts, prompts)
         lessons = [
-            _Lesson(rollout.prompt_ids, tuple(teacher), rollout.completion_ids)
+            _Lesson(
+                rollout.prompt_ids, tuple(teacher or rollout.prompt_ids), rollout.completion_ids
+            )
             for rollout, teacher in zip(rollouts, heard, strict=True)
         ]
-        loss, grad_norm = self._learn(lessons)
+        loss, grad_norm = self._update(self._divergences(lessons))
         self._rollouts += len(lessons)
         tokens = sum(len(lesson.response) for lesson in lessons)
         seconds = time.perf_counter() - started
@@ -97,41 +127,35 @@ class SelfDistillation(ParameterTrainer):
                 temperature=self._config.temperature,
             )
 
-    def _reward(self, exercises: Sequence[Exercise], rollouts: Sequence[Rollout]) -> float:
-        """Return the mean score of the student's responses."""
-        pairs = zip(exercises, rollouts, strict=True)
-        scores = [float(rollout.judged_by(item.judge).score) for item, rollout in pairs]
-        reward = sum(scores) / len(scores)
-        self._check(reward, "reward")
-        return reward
-
-    def _teachers(self, exercises: Sequence[Exercise], prompts: Sequence[str]) -> list[list[int]]:
-        """Return the teacher's prompt for each response, as tokens: in turn, over the whole run."""
-        rollouts = range(self._rollouts, self._rollouts + len(exercises))
-        systems = in_turn(prompts, rollouts, run=self._config.prompt_run)
-        chats = [chat(system, item.prompt) for item, system in zip(exercises, systems, strict=True)]
+    def _teachers(
+        self, attempts: Sequence[Attempt], prompts: Sequence[str]
+    ) -> list[list[int] | None]:
+        """Return what the teacher reads over each response, as tokens; None: nothing is taught."""
+        systems = self._systems(attempts, prompts)
+        chats = [
+            chat(system, attempt.exercise.prompt)
+            for attempt, system in zip(attempts, systems, strict=True)
+            if system is not None
+        ]
         self._policy.require_room(chats, self._config.max_new_tokens)
-        return self._policy.encode(chats)
+        encoded = iter(self._policy.encode(chats) if chats else [])
+        return [None if system is None else next(encoded) for system in systems]
 
-    def _learn(self, lessons: Sequence[_Lesson]) -> tuple[float, float]:
-        """Update once; return the divergence of a token in nats, and the norm of its gradient."""
+    def _systems(self, attempts: Sequence[Attempt], prompts: Sequence[str]) -> Sequence[str | None]:
+        if self._teach is not None:
+            return self._teach(attempts)
+        # The prompts take turns over the whole run.
+        rollouts = range(self._rollouts, self._rollouts + len(attempts))
+        return in_turn(prompts, rollouts, run=self._config.prompt_run)
+
+    def _divergences(self, lessons: Sequence[_Lesson]) -> Iterator[Tensor]:
+        """Yield the divergence of a token, in nats, as the parts that passes contribute to it."""
         # Where both read the same prompt the gradient is 0 but for rounding, and AdamW, which
         # divides by the gradient's own scale, would make a whole step of the rounding errors.
         moving = [lesson for lesson in lessons if lesson.teacher != lesson.student]
         tokens = sum(len(lesson.response) for lesson in lessons)
-        model, loss = self._policy.model, 0.0
-        model.train(False)  # dropout would make student and teacher differ by chance
-        self._adam.zero_grad(set_to_none=True)
         for rows in self._passes(moving):
-            part = self._divergence(rows) / tokens
-            # Each pass walks back at once, so that only one graph is alive; gradients add up.
-            part.backward()  # type: ignore[no-untyped-call]
-            loss += float(part.detach())
-        self._check(loss, "loss")
-        norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), most_norm(self._config)))
-        self._check(norm, "gradient norm")
-        self._adam.step()
-        return loss, norm
+            yield self._divergence(rows) / tokens
 
     def _passes(self, lessons: Sequence[_Lesson]) -> Iterator[Sequence[_Lesson]]:
         """Yield the lessons in parts whose passes stay within the memory's budget."""
@@ -144,31 +168,32 @@ class SelfDistillation(ParameterTrainer):
 
     def _divergence(self, lessons: Sequence[_Lesson]) -> Tensor:
         """Return D_KL(student ‖ teacher) in nats, summed over the tokens of all responses."""
-        responses, sampled = _right_pad([lesson.response for lesson in lessons])
-        log_p = self._log_probs([lesson.student for lesson in lessons], responses, sampled)
-        with torch.no_grad():
-            log_q = self._log_probs([lesson.teacher for lesson in lessons], responses, sampled)
-        return ((log_p.exp() * (log_p - log_q)).sum(-1) * sampled.to(log_p.device)).sum()
+        policy, model = self._policy, self._policy.model
+        ids, mask, width = self._texts([(one.student, one.response) for one in lessons])
+        whole = whole_logits(model, len(lessons) * width)
+        read: Callable[..., Any] = response_logits if whole else response_states
+        teacher = policy.base() if self._from_base else nullcontext(model)
+        with policy.autocast():
+            student = read(model, ids, mask, width)
+            with torch.no_grad(), teacher as teaching:
+                heard = self._texts([(one.teacher, one.response) for one in lessons])
+                taught = read(teaching, *heard)
+            if whole:
+                (kl,) = self._of_each(student, taught)
+            else:
+                (kl,) = in_pieces(self._of_each, [student, taught])
+        return (kl * mask[:, -width:]).sum()
 
-    def _log_probs(
-        self, prompts: Sequence[Sequence[int]], responses: Tensor, sampled: Tensor
-    ) -> Tensor:
-        """Return (rows, tokens, vocabulary): of every next token of `responses` after `prompts`."""
-        ids, mask = left_pad(prompts, self._policy.pad_id)
-        whole = [
-            torch.cat(parts, dim=1).to(self._policy.device)
-            for parts in ((ids, responses), (mask, sampled))
-        ]
-        with self._policy.autocast():
-            logits = response_logits(self._policy.model, whole[0], whole[1], responses.shape[1])
-        return torch.log_softmax(logits / self._config.temperature, dim=-1)
+    def _of_each(self, student: Tensor, teacher: Tensor) -> tuple[Tensor]:
+        """Return the divergence at each position, from two of logits (…, vocabulary)."""
+        log_p, log_q = (
+            torch.log_softmax(logits.float() / self._config.temperature, dim=-1)
+            for logits in (student, teacher)
+        )
+        return ((log_p.exp() * (log_p - log_q)).sum(-1),)
 
-    def _check(self, value: float, name: str) -> None:
-        require_finite(value, name, step=self._steps, learning_rate=self._config.learning_rate)
-
-
-def _right_pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Return token ids (rows, longest row), padded on the right with zeros, and their mask."""
-    ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
-    lengths = torch.tensor([len(row) for row in rows])
-    return ids, (torch.arange(ids.shape[1]) < lengths[:, None]).long()
+    def _texts(
+        self, rows: Sequence[tuple[Sequence[int], Sequence[int]]]
+    ) -> tuple[Tensor, Tensor, int]:
+        """Return ids, mask and the responses' width of (prompt, response) rows."""
+        return prompts_and_responses(rows, self._policy.pad_id, self._policy.device)

@@ -41,6 +41,7 @@ class ParameterTrainer(ABC):
     def __init__(self, policy: Policy, adam: torch.optim.Optimizer, config: SlowConfig) -> None:
         self._policy, self._adam = policy, adam
         self._rate, self._warmup = config.learning_rate, config.warmup_steps
+        self._most_norm = most_norm(config)
         self._steps = 0
         self._rollouts = 0
 
@@ -90,6 +91,27 @@ class ParameterTrainer(ABC):
         for group in self._adam.param_groups:
             # A scheduler, such as the constant one of TRL's trainer, starts from `initial_lr`.
             group["lr"] = group["initial_lr"] = rate
+
+    def _update(self, losses: Iterator[torch.Tensor]) -> tuple[float, float]:
+        """Make one step of AdamW on the sum of `losses`; return that sum and its gradient's norm.
+
+        Each loss is asked for when the one before has gone back, so that only one graph is alive.
+        Raises `DivergedError`, before the weights change, if either number is not finite.
+        """
+        model, loss = self._policy.model, 0.0
+        model.train(False)  # without dropout, as in sampling
+        self._adam.zero_grad(set_to_none=True)
+        for part in losses:
+            part.backward()  # type: ignore[no-untyped-call]
+            loss += float(part.detach())
+        self._check(loss, "loss")
+        norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), self._most_norm))
+        self._check(norm, "gradient norm")
+        self._adam.step()
+        return loss, norm
+
+    def _check(self, value: float, name: str) -> None:
+        require_finite(value, name, step=self._steps, learning_rate=self._rate)
 
     @abstractmethod
     def _step(self, batch: Batch, prompts: Sequence[str]) -> StepRecord:

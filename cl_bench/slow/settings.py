@@ -9,6 +9,8 @@ from cl_bench.contract.learner import LearnerConfig
 from cl_bench.contract.settings import setting
 from cl_bench.contract.validation import COUNTS, RATES
 
+TeacherWeights = Literal["student", "base"]
+TEACHER_WEIGHTS: tuple[TeacherWeights, ...] = get_args(TeacherWeights)
 LossAverage = Literal["token", "exercise"]
 LOSS_AVERAGES: tuple[LossAverage, ...] = get_args(LossAverage)
 
@@ -35,14 +37,28 @@ class SlowConfig(LearnerConfig):
 
 
 @dataclass(frozen=True)
+class TeacherConfig(SlowConfig):
+    """Settings of learners whose teacher is the policy itself, which reads more."""
+
+    teacher: TeacherWeights = setting(
+        "student",
+        "Whose weights the teacher has: student, those of this very step; base, the frozen start.",
+        choices=TEACHER_WEIGHTS,
+    )
+
+
+@dataclass(frozen=True)
 class RLConfig(SlowConfig):
     """Settings of learners that make RL steps."""
 
     ratio_cap: float = setting(
         5.0,
-        "CISPO's upper clip of the importance ratio (TRL's `epsilon_high`), which is 1 where the "
-        "trained model samples itself, and trainer / sampler token by token where vLLM does.",
+        "CISPO's upper clip of the importance ratio (TRL's `epsilon_high`), token by token the "
+        "probability now / when sampled: 1 in a batch's first epoch, unless vLLM samples.",
         RATES,
+    )
+    epochs_per_batch: int = setting(
+        1, "Times a step learns from the same rollouts, an update each.", (1, 1_000)
     )
     loss_average: LossAverage = setting(
         "token",

@@ -1,12 +1,13 @@
-"""The slow channel: the model's weights, trained by plain REINFORCE with GRPO advantages.
+"""The slow channel: the model's weights, trained by CISPO with GRPO advantages.
 
 Group-relative advantages (arXiv 2402.03300, section 4.1.2): A_i = (r_i - mean_g) / (std_g + 1e-4),
 with the sample standard deviation over all G rollouts of an exercise, whatever prompts they used.
 CISPO (arXiv 2506.13585, eq. 4) minimises -sum(sg(min(ratio, cap)) A log p) / tokens of the step;
 with `loss_average = "exercise"` each exercise's sum is divided by its own tokens instead, and the
-mean over the step's exercises is taken (arXiv 2605.12484, eq. 4). Each step learns once from what
-the current weights sampled, so that the ratio is always 1 and the loss that of REINFORCE, unless an
-engine beside the model samples: its ratio is in the step's record.
+mean over the step's exercises is taken (arXiv 2605.12484, eq. 4). Each step learns from what the
+current weights sampled, `epochs_per_batch` times. In the first epoch the ratio is 1 and the loss
+that of REINFORCE, unless an engine beside the model samples; in later ones it is that of the
+weights at hand to those that sampled. Ratios are in the step's record.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class SlowWeights(ParameterTrainer):
         self._trainer = MixedPromptTrainer(policy, config)
         super().__init__(policy, self._trainer.adam, config)
         self._ledger, self._group_size = ledger, config.group_size
-        self._ratio_cap = config.ratio_cap
+        self._ratio_cap, self._epochs = config.ratio_cap, config.epochs_per_batch
 
     def _step(self, batch: Batch, prompts: Sequence[str]) -> StepRecord:
         start = time.perf_counter()
@@ -54,7 +55,7 @@ class SlowWeights(ParameterTrainer):
             rollouts=count,
             prompt_tokens=result.prompt_tokens,
             generated_tokens=result.generated_tokens,
-            optimizer_steps=1,
+            optimizer_steps=self._epochs,
             seconds=seconds,
         )
         groups = [
@@ -64,21 +65,22 @@ class SlowWeights(ParameterTrainer):
         return StepRecord(
             reward=sum(result.reward_N) / count,
             signal=sum(len(set(group)) > 1 for group in groups) / len(groups),
-            loss=result.loss,
-            grad_norm=result.grad_norm,
+            loss=sum(result.loss_E) / self._epochs,
+            grad_norm=sum(result.grad_norm_E) / self._epochs,
             entropy=result.entropy / result.generated_tokens,
             completion_tokens=result.generated_tokens / count,
             seconds=seconds,
-            **self._ratios(result.ratios),
+            **self._ratios("sampler_ratio", result.sampler_ratios),
+            **self._ratios("epoch_ratio", result.epoch_ratios),
         )
 
-    def _ratios(self, parts: Sequence[Tensor]) -> dict[str, float]:
-        """Return the columns of the importance ratio; none where the model samples itself."""
+    def _ratios(self, name: str, parts: Sequence[Tensor]) -> dict[str, float]:
+        """Return the columns of an importance ratio; none where there is none."""
         if not parts:
             return {}
         ratio = torch.cat(list(parts))
         return {
-            "sampler_ratio": float(ratio.mean()),
-            "sampler_ratio_max": float(ratio.max()),
-            "sampler_ratio_cut": float((ratio > self._ratio_cap).float().mean()),
+            name: float(ratio.mean()),
+            f"{name}_max": float(ratio.max()),
+            f"{name}_cut": float((ratio > self._ratio_cap).float().mean()),
         }

@@ -1,19 +1,21 @@
-"""TRL's GRPOTrainer, one optimizer step a call, over groups whose rollouts use different prompts.
+"""TRL's GRPOTrainer, one batch a call, over groups whose rollouts use different prompts.
 
 Advantages, the CISPO loss and the training loop are TRL's. Changed are:
 
 - the prompts: rollout n of a run (without `mixed_groups`: the group of exercise n) reads
   `prompts[n % K]`; rewards are normalised over the exercise's whole group, whatever its prompts;
 - sampling: responses come from the policy's sampler, one request a row;
-- importance ratio: 1 where the trained model samples itself. An engine beside it samples from
-  weights that are rounded or computed otherwise: its log-probabilities are CISPO's old ones then,
-  so that each token's ratio, truncated above at `ratio_cap`, weighs its loss (arXiv 2506.13585,
-  eq. 4), and the untruncated one its KL penalty. TRL's own correction for vLLM would by default
-  mask whole responses by the sum of their log-ratios;
+- importance ratio: 1 in a batch's first epoch, where the trained model samples itself; in later
+  epochs CISPO's old log-probabilities are those of the weights before the first. An engine beside
+  the model samples from weights that are rounded or computed otherwise: its log-probabilities are
+  the old ones then. Each token's ratio, truncated above at `ratio_cap`, weighs its loss (arXiv
+  2506.13585, eq. 4), and the untruncated one its KL penalty. TRL's own correction for vLLM would by
+  default mask whole responses by the sum of their log-ratios;
 - passes: rows go through the loss in short passes sorted by prompt, each padded only to its own
   longest row, and rows with advantage 0 not at all. Both leave the gradient as it was, because the
   loss is a sum over rows divided by the step's tokens;
-- logits: where those of a pass are few, a prompt is read once; else TRL's fused head saves memory;
+- logits: a pass reads each prompt once, and its logits a few positions at a time where they are
+  many; TRL's fused head is left to models with a loss of experts;
 - the reference of a KL penalty: it is `Policy.base`, so that no second copy is loaded;
 - divergence: a quantity that is not finite raises `DivergedError` before it reaches the weights.
 
@@ -23,11 +25,10 @@ Completions cut at `max_new_tokens` stay in the loss, as is TRL's default.
 from __future__ import annotations
 
 import gc
-import math
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -42,10 +43,11 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.learner import Batch, Exercise
 from cl_bench.contract.prompts import chat, in_turn
+from cl_bench.model.gradient_path import RECOMPUTATION, turn_dropout_off
 from cl_bench.model.memory import Row, gradient_passes
 from cl_bench.model.policy import Policy, Rollout
 from cl_bench.model.random_states import random_states_kept
-from cl_bench.model.scoring import MOST_LOGITS, frozen_log_probs, response_log_probs
+from cl_bench.model.scoring import frozen_log_probs, response_log_probs
 from cl_bench.slow.optimizer import adamw, finite_sampling, most_norm, require_finite
 from cl_bench.slow.settings import RLConfig
 
@@ -71,10 +73,13 @@ class StepResult:
     generated_tokens: int = 0
     entropy: float = 0.0
     """Summed over the generated tokens, in nats."""
-    loss: float = math.nan
-    grad_norm: float = math.nan
-    ratios: list[Tensor] = field(default_factory=list)
-    """Of each pass with a sampler beside the model: trainer / sampler of every token."""
+    loss_E: list[float] = field(default_factory=list)
+    grad_norm_E: list[float] = field(default_factory=list)
+    sampler_ratios: list[Tensor] = field(default_factory=list)
+    """Of each pass of the first epoch, with a sampler beside the model: trainer / sampler of every
+    token."""
+    epoch_ratios: list[Tensor] = field(default_factory=list)
+    """Of each pass of the later epochs: probability now / when sampled, of every token."""
 
 
 class MixedPromptTrainer(GRPOTrainer):
@@ -96,7 +101,7 @@ class MixedPromptTrainer(GRPOTrainer):
         self._prompts: Sequence[str] = ()
         self._before = 0
         self._number = 0
-        _turn_dropout_off(model)
+        turn_dropout_off(model)
         self.adam = adamw(policy, config.learning_rate)
         with _undisturbed(), random_states_kept(model.device):
             super().__init__(
@@ -124,10 +129,10 @@ class MixedPromptTrainer(GRPOTrainer):
         self.beta, self.ref_model = config.kl_beta, _BASE if config.kl_beta else None
 
     def step(self, batch: Batch, prompts: Sequence[str], *, before: int, number: int) -> StepResult:
-        """Learn from `batch` once and return what was measured.
+        """Learn from `batch`, in all epochs, and return what was measured.
 
         `before` is the number of earlier rollouts of the run; `number` names the step in errors.
-        Raises `DivergedError` before the weights change if a quantity is not finite.
+        Raises `DivergedError` if a quantity is not finite, before it reaches the weights.
         """
         self._prompts, self._before, self._number = prompts, before, number
         self._metrics["train"].clear()  # TRL's own records, which would grow over a run
@@ -136,7 +141,7 @@ class MixedPromptTrainer(GRPOTrainer):
         training = self._policy.model.training
         try:
             with _undisturbed():
-                self.train()  # one step, as `max_steps` says; moments of `adam` go on
+                self.train()  # an update an epoch, as `max_steps` says; moments of `adam` go on
         finally:
             self._policy.model.train(training)
         return self._result
@@ -152,9 +157,10 @@ class MixedPromptTrainer(GRPOTrainer):
         self._train_batch_size = rows
 
     def log(self, logs: dict[str, float], *_: Any, **__: Any) -> None:
-        """Take the step's loss and gradient norm from the trainer's log, and write no log."""
+        """Take an epoch's loss and gradient norm from the trainer's log, and write no log."""
         if "grad_norm" in logs:
-            self._result.loss, self._result.grad_norm = logs["loss"], logs["grad_norm"]
+            self._result.loss_E.append(logs["loss"])
+            self._result.grad_norm_E.append(logs["grad_norm"])
 
     def _send_telemetry(self) -> None:
         """Send nothing; TRL would report its use over the network."""
@@ -236,8 +242,11 @@ class MixedPromptTrainer(GRPOTrainer):
         finally:
             del vars(self._policy.model)["forward"]
         if _OLD in rows:
-            ratio = (self._log_probs - rows[_OLD]).exp()
-            self._result.ratios.append(ratio[rows["completion_mask"].bool()])
+            ratio = (self._log_probs - rows[_OLD]).exp()[rows["completion_mask"].bool()]
+            if self.state.global_step:  # of this batch: every call of `train` counts from 0
+                self._result.epoch_ratios.append(ratio)
+            elif not self._policy.sampler.own_model:
+                self._result.sampler_ratios.append(ratio)
         return loss
 
     def _get_per_token_logps_and_entropies(
@@ -249,14 +258,14 @@ class MixedPromptTrainer(GRPOTrainer):
         **rest: Any,
     ) -> Any:
         """Return log-probabilities, entropies and None, TRL's auxiliary loss (of experts)."""
-        if model is _BASE:
-            with self._policy.base() as base, self._policy.autocast():
-                scored = (input_ids, attention_mask, logits_to_keep, self._config.temperature)
-                return frozen_log_probs(base, *scored), None, None
+        if not torch.is_grad_enabled():  # of the base, or of the policy before the first epoch
+            frozen = self._policy.base() if model is _BASE else nullcontext(model)
+            with frozen as scored, self._policy.autocast():
+                texts = (input_ids, attention_mask, logits_to_keep, self._config.temperature)
+                return frozen_log_probs(scored, *texts), None, None
         rows = (model, input_ids, attention_mask, logits_to_keep)
-        numbers = len(input_ids) * logits_to_keep * model.config.get_text_config().vocab_size
         with self._policy.autocast():
-            if numbers > MOST_LOGITS or self.aux_loss_enabled:
+            if self.aux_loss_enabled:
                 found = super()._get_per_token_logps_and_entropies(*rows, **rest)
             else:
                 found = (*response_log_probs(*rows, self._config.temperature), None)
@@ -283,7 +292,8 @@ def _arguments(config: RLConfig, device: torch.device) -> GRPOConfig:
         use_cpu=device.type == "cpu",
         # The policy sets the precision (`Policy.autocast`), the same for its model and its base.
         bf16=False,
-        gradient_checkpointing=False,
+        gradient_checkpointing=False,  # the policy's own affair; TRL sets it anew with these:
+        gradient_checkpointing_kwargs=RECOMPUTATION,
         use_cache=True,
         dataloader_pin_memory=False,
         remove_unused_columns=False,
@@ -294,7 +304,8 @@ def _arguments(config: RLConfig, device: torch.device) -> GRPOConfig:
         logging_steps=1,
         logging_nan_inf_filter=False,  # a loss that is not finite has to be seen
         save_strategy="no",
-        max_steps=1,
+        max_steps=config.epochs_per_batch,
+        num_iterations=config.epochs_per_batch,
         lr_scheduler_type="constant",
         learning_rate=config.learning_rate,
         max_grad_norm=most_norm(config),
@@ -345,14 +356,6 @@ def _take(inputs: Rows, places: Tensor) -> Rows:
         if value.dim() == 2:
             rows[name] = value[:, -prompt:] if name.startswith("prompt_") else value[:, :completion]
     return rows
-
-
-def _turn_dropout_off(model: PreTrainedModel) -> None:
-    """Turn off the dropout that attention layers keep as a number; TRL turns off the modules."""
-    for module in model.modules():
-        for name, value in list(vars(module).items()):
-            if "dropout" in name and isinstance(value, float):
-                setattr(module, name, 0.0)
 
 
 @contextmanager

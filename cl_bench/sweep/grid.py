@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -23,7 +23,7 @@ def grid(
     seeds: Sequence[int],
     *,
     steps: int | None = None,
-    model: str = "embedded",
+    model: str | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> list[Cell]:
     """The cells of all combinations, seed by seed, so that early ends leave comparable runs.
@@ -45,12 +45,20 @@ def grid(
         LEARNERS.load(name)
     require_settings(options.keys() - set(OF_A_STREAM), *learners)
     owned = {name: _owned(options, name, learners) for name in learners}
-    for name, own in owned.items():
-        configure(learner=name, model=model, **{n: v for n, v in own.items() if n not in parts})
+    models = {
+        name: configure(learner=name, model=model, **_but(parts, own)).model
+        for name, own in owned.items()
+    }
     length = 0 if steps is None else whole_number("steps", steps, COUNTS)
     chosen = [whole_number("seed", seed, SEEDS) for seed in seeds]
     combined = product(chosen, streams, learners)
-    return [Cell(at, who, seed, length, owned[who], model=model) for seed, at, who in combined]
+    return [
+        Cell(at, who, seed, length, owned[who], model=models[who]) for seed, at, who in combined
+    ]
+
+
+def _but(left_out: Container[str], options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in left_out}
 
 
 def _owned(options: Mapping[str, Any], learner: str, learners: Sequence[str]) -> dict[str, Any]:

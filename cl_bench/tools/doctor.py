@@ -9,19 +9,22 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 
-from cl_bench.contract.errors import POSIX
+from cl_bench.contract.errors import POSIX, ClBenchError
 from cl_bench.contract.registry import DEFAULT_LEARNER
 from cl_bench.contract.text import one_line, printable
 from cl_bench.execution import machine
 from cl_bench.metrics.quantities import BYTES
+
+if TYPE_CHECKING:
+    from cl_bench.api import Asked
 
 PACKAGES = (
     *("torch", "transformers", "trl", "gepa", "peft", "datasets", "numpy", "pandas", "pyarrow"),
@@ -54,6 +57,8 @@ class Diagnosis:
 
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     problems: list[Trouble] = field(default_factory=list)
+    subject: str = "The default run (cl-bench run)"
+    """The run that can work or not."""
 
     @property
     def works(self) -> bool:
@@ -62,7 +67,7 @@ class Diagnosis:
 
     def data(self) -> dict[str, Any]:
         """Everything as plain data, for machines."""
-        return {"works": self.works, **asdict(self)}
+        return {"works": self.works, "facts": self.facts, "problems": [*map(asdict, self.problems)]}
 
     def text(self) -> str:
         """Everything as lines, for people."""
@@ -74,17 +79,20 @@ class Diagnosis:
             kind = "problem" if problem.stops else "note"
             lines.append(f"{kind}: {printable(problem.what)} → {printable(problem.remedy)}")
         verdict = "can work" if self.works else "cannot work until the problems above are mended"
-        lines.append(f"The default run (cl-bench run) {verdict}.")
+        lines.append(f"{self.subject} {verdict}.")
         return "\n".join(lines)
 
 
-def examine(results: Path = Path("results"), *, trial: bool = False) -> Diagnosis:
+def examine(
+    results: Path = Path("results"), *, trial: bool = False, asked: Asked | None = None
+) -> Diagnosis:
     """Look at everything; a check that itself fails is a problem, never an exception.
 
     `results` is where runs go. With `trial`, two steps of the default run are made and timed.
+    `asked` is a run whose memory and time are estimated, with its model loaded.
     """
-    found = Diagnosis()
-    checks: Mapping[str, Iterator[Finding]] = {
+    found = Diagnosis() if asked is None else Diagnosis(subject="The run asked for")
+    checks: dict[str, Iterator[Finding]] = {
         "versions": _versions(),
         "extras": _extras(),
         "machine": _machine(),
@@ -95,6 +103,8 @@ def examine(results: Path = Path("results"), *, trial: bool = False) -> Diagnosi
         "embedded model": _embedded(),
         "the default run": _default_run(trial),
     }
+    if asked is not None:
+        checks["the run asked for"] = _asked_for(asked)
     for section, findings in checks.items():
         facts = found.facts[section] = {}
         try:
@@ -137,16 +147,14 @@ def _extras() -> Iterator[Finding]:
 def _machine() -> Iterator[Finding]:
     import psutil
 
-    memory = psutil.virtual_memory()
-    limit = machine.cgroup_memory()
-    available = min(memory.available, limit) if limit else memory.available
+    available = machine.free_memory()
     yield "platform", platform.platform()
     if not POSIX:
         yield Trouble("runs are made on Linux and macOS", "use the Subsystem for Linux (WSL)")
     yield "CPU", machine.cpu_model()
     yield "cores usable", machine.cores()
     yield "cores by cgroup limit", machine.cgroup_cores() or "no limit"
-    yield "memory", BYTES.text(memory.total)
+    yield "memory", BYTES.text(psutil.virtual_memory().total)
     yield "memory available", BYTES.text(available)
     yield "OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "not set")
     if available < MEMORY_NEEDED:
@@ -232,6 +240,33 @@ def _default_run(trial: bool) -> Iterator[Finding]:
     yield "threads", torch.get_num_threads()
     if trial:
         yield from _trial()
+
+
+def _asked_for(asked: Asked) -> Iterator[Finding]:
+    """Yield what a run needs and how long it takes, or why it cannot be made as asked."""
+    try:
+        yield from _needs(asked)
+    except ClBenchError as error:
+        yield Trouble(one_line(str(error), 500), "give the run other options")
+
+
+def _needs(asked: Asked) -> Iterator[Finding]:
+    from cl_bench.execution.requirements import calibrate, memory_before, times_of
+    from cl_bench.execution.runner import load_policy
+
+    config, stream = asked.config, asked.stream
+    yield "learner and model", f"{config.learner}, {config.model}"
+    found, advice = memory_before(config, stream)
+    yield from found.table()
+    if not found.fits:
+        what = f"the run needs about {BYTES.text(found.peak)}, of which {BYTES.text(found.free)} "
+        yield Trouble(f"{what}are there", f"it would fit with {'; or '.join(advice)}")
+        return
+    policy = load_policy(config, config.threads)
+    times = times_of(config, stream, calibrate(policy, config, stream))
+    yield from times.table()
+    peak = machine.peak_memory()
+    yield "peak of this calibration", "not known here" if peak is None else BYTES.text(peak)
 
 
 def _trial() -> Iterator[Finding]:

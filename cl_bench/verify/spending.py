@@ -75,11 +75,15 @@ def channels(run: CheckedRun) -> None:
     for channel in CHANNELS:
         rows = frame["channel"].eq(channel) & frame["step"].isin(run.evaluated)
         if channel in own:
-            idle = rows & frame["step"].gt(0) & frame["rollouts"].eq(0)
+            used = frame["rollouts"].ne(0) | frame["solution_tokens"].fillna(0).ne(0)
+            idle = rows & frame["step"].gt(0) & ~used
             run.rows("ledger", idle, f"{learner} spends in the {channel} channel, but not here")
         else:
             spent = rows & frame[_SPENT].fillna(0).ne(0).any(axis=1)
             run.rows("ledger", spent, f"{learner} has no {channel} channel, but spends in it")
+    if not LEARNERS.load(learner).from_solutions:
+        shown = frame["solution_tokens"].fillna(0).ne(0)
+        run.rows("ledger", shown, f"{learner} learns from no solutions, but has solution_tokens")
     if "fast" not in own and len(run.tables["prompts"]):
         run.of_table("prompts", f"{learner} has no rounds of prompts")
     _rounds(run, frame[frame["channel"].eq("fast")])
@@ -140,17 +144,26 @@ def batches(run: CheckedRun) -> None:
     size = run.learning("problems_per_step") * run.learning("group_size")
     frame, slow = run.tables["steps"], run.tables["ledger"]
     slow = slow[slow["channel"].eq("slow") & slow["step"].isin(run.evaluated)]
-    wrong = slow["rollouts"].ne(slow["optimizer_steps"] * size)
-    run.rows("ledger", wrong, f"rollouts are not {size} for each of its optimizer_steps")
-    many = slow["optimizer_steps"].gt(slow["step"])
-    run.rows("ledger", many, "there are more optimizer_steps than training steps")
+    if slow["solution_tokens"].fillna(0).any():
+        size = 0  # solutions take the place of rollouts
+        # Of each problem at least one token and the one that ends it.
+        least = 2 * run.learning("problems_per_step") * slow["optimizer_steps"]
+        few = slow["solution_tokens"] < least
+        run.rows("ledger", few, "solution_tokens are fewer than 2 for each problem learned")
+    epochs = run.learning("epochs_per_batch") or 1  # None: a run from before there were more
+    learned = slow["optimizer_steps"] / epochs
+    wrong = slow["rollouts"].ne(learned * size)
+    each = f"each of its optimizer_steps{f' / {epochs}' if epochs > 1 else ''}"
+    run.rows("ledger", wrong, f"rollouts are not {size} for {each}")
+    many = learned.gt(slow["step"])
+    run.rows("ledger", many, "there are more optimizer_steps than training steps allow")
     if all(map(known, run.domains)):
         right = frame["reward"] * size
         wrong = frame["loss"].notna() & ((right - right.round()).abs() > 1e-6 * size)
         run.rows("steps", wrong, f"reward · n is not whole: {size} rollouts, each right or wrong")
     taken = frame.drop_duplicates("step").set_index("step")["completion_tokens"]
     wanted = slow["step"].map(taken.sort_index().cumsum() * size)
-    trains = slow["optimizer_steps"].eq(slow["step"]) & wanted.notna()
+    trains = learned.eq(slow["step"]) & wanted.notna()
     close = np.isclose(slow["generated_tokens"], wanted, rtol=1e-6, atol=0.5)
     reason = "generated_tokens are not the sum of completion_tokens over the steps so far"
     run.rows("ledger", trains & ~close, reason)

@@ -26,7 +26,7 @@ from cl_bench.contract.text import one_line
 
 from .columns import DataItem, Reading
 from .instructions import NAME as INSTRUCTIONS
-from .instructions import instructions
+from .instructions import Instructions, instructions
 from .python import PREFIX, Own, load_own
 from .reading import DataTable
 from .splits import Splits, order, split_up
@@ -189,4 +189,5 @@ class DataTask(IndexedTask):
         verifier = self.domain.verifier
         uid = f"{self.name}/{split}/{index}/{content_hash(item.prompt)}"
         answer, solution = verifier.answer(item), verifier.solution(item)
-        return Problem(uid, self.name, item.prompt, answer, solution)
+        exemplary = not isinstance(verifier, Instructions)
+        return Problem(uid, self.name, item.prompt, answer, solution, exemplary)

@@ -132,7 +132,7 @@ def test_a_domain_that_comes_back_keeps_its_convention_and_goes_on_in_its_proble
 
 def test_exercises_tell_nothing_of_the_task_but_their_text() -> None:
     exercise = course("math-to-code", 2).batches(1, 1)[0][0]
-    assert set(type(exercise).__slots__) == {"key", "prompt", "judge"}
+    assert set(type(exercise).__slots__) == {"key", "prompt", "judge", "solution"}
     assert "math" not in exercise.key
 
 
@@ -156,3 +156,16 @@ def test_an_exercise_of_a_step_taken_is_found_by_its_key_and_no_other() -> None:
     for key in (later, "0.0", "1.9", "x", "", "-1.0"):
         with pytest.raises(RunDirectoryError, match=r"steps 1 to 4 has the key .*--out"):
             find(key)
+
+
+def test_solutions_are_shown_only_where_a_learner_learns_from_them() -> None:
+    given = stream("math-to-code", steps=2)
+    hidden, shown = (
+        Course(given, seed=0, feedback="none", problems_per_step=2, solutions=asked)
+        for asked in (False, True)
+    )
+    assert {e.solution for batch in hidden.batches(1, 4) for e in batch} == {None}
+    for exercise in (*shown.batches(1, 1)[0], shown.past(4)("4.1")):
+        assert exercise.solution is not None
+        assert exercise.judge(exercise.solution).score == 1
+    assert texts(hidden, 1, 4) == texts(shown, 1, 4)

@@ -34,6 +34,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "str": (*NEVER, 0, 1.5, True, "", "a\0b"),
     "FeedbackLevel": (*NEVER, 0, True, "", "steps"),
     "LossAverage": (*NEVER, 0, True, "", "tokens"),
+    "TeacherWeights": (*NEVER, 0, True, "", "students"),
 }
 
 

@@ -38,6 +38,7 @@ def in_effect(**options: Any) -> dict[str, Any]:
 def test_every_shipped_file_is_a_configuration(file: Path) -> None:
     options = tomllib.loads(file.read_text(encoding="utf-8"))
     of_learners = options.pop("learner", {})
+    of_adapters = options.pop("lora", {})
     everywhere = {name for learner in LEARNERS.table for name in names_of(learner)}
     assert options.keys() <= everywhere
     for learner in LEARNERS.table:
@@ -49,6 +50,9 @@ def test_every_shipped_file_is_a_configuration(file: Path) -> None:
             n: value for n, value in wanted.items() if n in given
         }
     assert not of_learners
+    for learner in LEARNERS.table:
+        given = in_effect(learner=learner, preset=file.stem, peft="lora")
+        assert {n: given[n] for n in of_adapters if n in given}.items() <= of_adapters.items()
     assert presets.summary(file.stem).endswith(".")
 
 
@@ -86,6 +90,26 @@ def test_layers_lie_over_one_another_the_models_first_and_options_last(tmp_path:
     assert asdict(asked.config.learning)["learning_rate"] == 5e-5
     assert asked.config.evaluation.items == 40
     assert api.resolve(file, preset="paper").config.evaluation.samples == 4
+
+
+def test_a_preset_made_for_a_model_takes_it_where_none_is_given() -> None:
+    made_for = configure(preset="qwen3-0.6b")
+    assert (made_for.model, made_for.preset) == ("Qwen/Qwen3-0.6B", "pretrained + qwen3-0.6b")
+    assert made_for.learning.seed_prompt == configure(model="some/model").learning.seed_prompt
+    copied = configure(model="a/copy", preset="qwen3-0.6b")
+    assert copied.model == "a/copy"
+    assert asdict(copied.learning) == asdict(made_for.learning)
+    assert configure(preset="paper").model == "embedded"
+
+
+def test_an_adapter_has_its_own_learning_rate_unless_one_is_given() -> None:
+    def rate(**options: Any) -> object:
+        return in_effect(learner="rl", **options)["learning_rate"]
+
+    assert rate(model="smollm2", peft="lora") == 10 * float(str(rate(model="smollm2")))
+    assert rate(model="smollm2", peft="lora", learning_rate=3e-5) == 3e-5
+    assert rate(preset="qwen3-8b-lora") == 1e-5  # it asks for the adapter itself
+    assert rate(preset="qwen3-0.6b", peft="lora") == 2e-5
 
 
 def test_the_length_in_a_file_gives_way_to_one_in_rollouts(tmp_path: Path) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import nan
+
 import pytest
 
+from cl_bench.contract.records import StepRecord
 from cl_bench.execution.evaluator import Evaluation
-from cl_bench.execution.progress import describe
+from cl_bench.execution.progress import describe, learned
 
 
 @pytest.mark.parametrize(("share", "told"), [(0.04, ""), (0.654, ", 65.4 % cut off")])
@@ -14,3 +18,9 @@ def test_responses_that_were_cut_off_are_told_where_they_are_many(share: float, 
     row |= {"prompt": "learner", "accuracy": 0.25, "kl_policy_base": 0.5, "truncation_rate": share}
     line = describe(Evaluation([row, row | {"prompt": "seed"}], [], []), {"math": "math"})
     assert line == f"math 25.0 % (KL 0.500 nats{told})"
+
+
+def test_a_learner_without_rewards_is_shown_by_its_loss() -> None:
+    steps = [StepRecord(reward, 0.5, 2 * reward, 1.0, 1.0, 1.0, 1.0) for reward in (0.25, 0.75)]
+    assert learned(steps) == "reward 50.0 %"
+    assert learned([replace(step, reward=nan) for step in steps]) == "loss 1"

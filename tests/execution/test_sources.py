@@ -14,6 +14,7 @@ from cl_bench.analysis import differences
 from cl_bench.api import resume
 from cl_bench.contract.errors import OtherSoftwareError, RunDirectoryError, UsageError
 from cl_bench.execution.progress import Quiet
+from cl_bench.verify.run import verify_run
 from tests.tasks.hub_copies import COPIES, write_copy
 
 STREAM = """
@@ -93,3 +94,25 @@ def test_a_begun_run_is_not_resumed_on_other_rows_of_the_hub(
     monkeypatch.setenv("CL_BENCH_HUB", str(tmp_path / "other"))
     with pytest.raises((RunDirectoryError, OtherSoftwareError, UsageError), match="hub/gsm8k"):
         resume(tmp_path / "run")
+
+
+@pytest.mark.parametrize("learner", ["sft", "sdft"])
+def test_learners_from_solutions_take_those_of_every_source(
+    options: dict[str, Any], learner: str, tmp_path: Path
+) -> None:
+    run = cl_bench.run(out=tmp_path / "run", **options | {"learner": learner})
+    fitted = run.table("ledger")["solution_tokens"].max()
+    assert (fitted > 0) is (learner == "sft")
+    assert verify_run(tmp_path / "run").findings == []
+
+
+@pytest.mark.parametrize("learner", ["sft", "sdft"])
+@pytest.mark.usefixtures("hub_copies")
+def test_problems_without_a_solution_to_show_are_refused_before_a_run(
+    options: dict[str, Any], learner: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("langdetect")
+    given = {"learner": learner, "stream": "hub/ifeval", "out": tmp_path / "none"}
+    with pytest.raises(UsageError, match=r"hub/ifeval .*none to show.* such as rl"):
+        cl_bench.run(**options | given)
+    assert not (tmp_path / "none").exists()

@@ -20,6 +20,7 @@ from cl_bench.export.exporting import export
 from cl_bench.model.adapters import Lora, adapter_weights
 from cl_bench.model.named import resolve
 from cl_bench.model.policy import Policy
+from cl_bench.model.scoring import next_tokens, own_tokens
 from cl_bench.plasticity.origins import origins
 from cl_bench.plasticity.probe import options_of
 from cl_bench.store.run_directory import RunDirectory
@@ -63,8 +64,7 @@ def log_probs(policy: Policy, like: Policy) -> torch.Tensor:
     torch.manual_seed(1)
     rollouts = like.generate(CHATS, max_new_tokens=6)
     rows = [(rollout.prompt_ids, rollout.completion_ids) for rollout in rollouts]
-    with torch.no_grad():
-        return policy._log_probs(rows, 1.0, of_base=False)[0]
+    return own_tokens(next_tokens(policy.model, rows, policy.pad_id, 1.0))[0]
 
 
 def test_a_fresh_adapter_is_the_base_exactly_and_a_moved_one_is_not(policy: Policy) -> None:
@@ -86,12 +86,11 @@ def test_the_base_is_no_second_copy_and_stays_as_it_was(policy: Policy, tiny_mod
     count = sum({w.data_ptr(): w.numel() for w in weights}.values())
     adapter = sum(weight.numel() for weight in adapter_weights(policy.model).values())
     assert count == sum(weight.numel() for weight in plain.model.parameters()) + adapter
-    with torch.no_grad():
-        mine, theirs = (
-            of._log_probs(rows, 1.0, of_base=base)[0]
-            for of, base in ((policy, True), (plain, False))
-        )
-    assert torch.equal(mine, theirs)
+    with policy.base() as base:
+        mine, theirs = (next_tokens(it, rows, policy.pad_id, 1.0) for it in (base, plain.model))
+    assert isinstance(mine.read, torch.Tensor)
+    assert isinstance(theirs.read, torch.Tensor)
+    assert torch.equal(mine.read, theirs.read)
 
 
 def test_a_saved_model_has_the_adapter_added_in(policy: Policy, tmp_path: Path) -> None:

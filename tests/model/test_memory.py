@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ from transformers import AutoConfig
 
 from cl_bench.contract.prompts import chat
 from cl_bench.model import memory
+from cl_bench.model.adapters import Lora, adapter_weights
 from cl_bench.model.memory import gradient_passes, sampling_rows, scoring_rows
 from cl_bench.model.policy import Policy
 
@@ -21,7 +23,13 @@ Rows = Callable[[Any, int, int], int]
 
 def model(kind: str, **fields: Any) -> Any:
     """A model as far as budgets look at it."""
-    return SimpleNamespace(config=AutoConfig.for_model(kind, **fields))
+    return as_model(AutoConfig.for_model(kind, **fields))
+
+
+def as_model(config: Any, **fields: Any) -> Any:
+    return SimpleNamespace(
+        config=config, device=torch.device("cpu"), modules=lambda: [SimpleNamespace(**fields)]
+    )
 
 
 def _gradient_rows(given: Any, length: int, most: int) -> int:
@@ -40,9 +48,7 @@ LLAMA = model(
     vocab_size=49_152,
 )
 GPT2 = model("gpt2", n_layer=12, n_embd=768, n_head=12, vocab_size=50_257)
-UNKNOWN = SimpleNamespace(
-    config=SimpleNamespace(get_text_config=lambda: SimpleNamespace(vocab_size=100))
-)
+UNKNOWN = as_model(SimpleNamespace(get_text_config=lambda: SimpleNamespace(vocab_size=100)))
 
 
 @pytest.mark.parametrize("given", [LLAMA, GPT2, UNKNOWN], ids=["llama", "gpt2", "unknown"])
@@ -93,6 +99,38 @@ def test_a_pass_reads_each_prompt_once_and_pads_to_its_longest(
     ]
     assert gradient_passes(LLAMA, [("a", 101, 10), ("b", 101, 10)], 9) == [slice(0, 1), slice(1, 2)]
     assert gradient_passes(LLAMA, [], 9) == []
+
+
+def test_layers_that_are_recomputed_keep_their_input_and_read_every_row_whole() -> None:
+    again = as_model(LLAMA.config, gradient_checkpointing=True)
+    # The inputs of 30 layers, and all that one of them keeps.
+    rows = memory.ACTIVATIONS // ((30 + 22) * 576 * 4 * 100)
+    assert _gradient_rows(again, 100, MANY) == rows
+    assert rows > 10 * _gradient_rows(LLAMA, 100, MANY)
+    shared = [("a", 60, 40)] * 1000
+    assert gradient_passes(again, shared, 1000)[0] == slice(0, rows)
+
+
+def test_a_gpu_gives_shares_of_what_it_has_beside_the_model() -> None:
+    small, large = memory.Budget.of_gpu(10 * 2**30), memory.Budget.of_gpu(100 * 2**30)
+    assert small.cache == memory.CACHE_SHARE * 10 * 2**30
+    assert large.activations == 10 * small.activations
+    assert large.logits == memory.LOGITS_SHARE * 100 * 2**30 // 4
+    # Together with five tensors of logits a pass leaves room.
+    assert memory.ACTIVATIONS_SHARE + 5 * memory.MOST_LOGITS_SHARE < 0.8
+    least = memory.Budget.of_cpu()
+    assert memory.Budget.of_gpu(0) == memory.Budget.of_gpu(-5) == least
+    assert least.cache == memory.CACHE
+
+
+def test_a_model_is_held_with_its_base_gradients_and_moments(tiny_model: Path) -> None:
+    whole = Policy.load(str(tiny_model)).model
+    weights = 4 * sum(weight.numel() for weight in whole.parameters())
+    assert memory.Held.of(whole) == memory.Held(weights, weights, weights, 2 * weights)
+    adapted = Policy.load(str(tiny_model), lora=Lora(2, 4.0, "all-linear", 0)).model
+    adapter = 4 * sum(weight.numel() for weight in adapter_weights(adapted).values())
+    assert memory.Held.of(adapted) == memory.Held(weights + adapter, 0, adapter, 2 * adapter)
+    assert 0 < adapter < weights
 
 
 def test_no_number_depends_on_the_budgets(

@@ -1,4 +1,5 @@
-"""Reading a prompt once for all its responses changes neither values nor gradients."""
+"""Neither values nor gradients change by reading a prompt once for all its responses, by reading a
+head for a few positions at a time, or by computing layers again in the backward pass."""
 
 from __future__ import annotations
 
@@ -9,7 +10,9 @@ import torch
 from torch import Tensor
 from transformers import (
     AutoModelForCausalLM,
+    Gemma2Config,
     GPT2Config,
+    GraniteConfig,
     Lfm2Config,
     LlamaConfig,
     MistralConfig,
@@ -17,7 +20,10 @@ from transformers import (
     PreTrainedModel,
 )
 
-from cl_bench.model.scoring import response_log_probs
+from cl_bench.model import memory
+from cl_bench.model.gradient_path import recompute_layers
+from cl_bench.model.output_head import reads_apart
+from cl_bench.model.scoring import compared, next_tokens, own_tokens, response_log_probs
 
 SIZE: dict[str, Any] = {
     "vocab_size": 40,
@@ -37,6 +43,11 @@ CONFIGS: dict[str, PreTrainedConfig] = {
     "llama": LlamaConfig(**SIZE, **WIDE),
     "mistral with a window": MistralConfig(**SIZE, **WIDE, sliding_window=5, head_dim=8),
     "lfm2": Lfm2Config(**SIZE, **WIDE, layer_types=["conv", "full_attention"]),
+    "llama with tied embeddings": LlamaConfig(**SIZE, **WIDE, tie_word_embeddings=True),
+    "granite with a scaled head": GraniteConfig(**SIZE, **WIDE, logits_scaling=3.0),
+    "gemma2 with a soft-capped head": Gemma2Config(
+        **SIZE, **WIDE, head_dim=8, final_logit_softcapping=1.5
+    ),
     "gpt2": GPT2Config(**SIZE, n_embd=16, n_layer=2, n_head=2, initializer_range=0.4),
 }
 ROWS = [
@@ -77,12 +88,26 @@ def gradients(model: PreTrainedModel, log_probs: list[Tensor]) -> list[Tensor]:
     return [p.grad.clone() for p in model.parameters() if p.grad is not None]
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_values_entropies_and_gradients_are_those_of_whole_texts(name: str) -> None:
+def made(name: str) -> PreTrainedModel:
     torch.manual_seed(3)
     built = AutoModelForCausalLM.from_config(CONFIGS[name])  # type: ignore[no-untyped-call]
-    model = cast(PreTrainedModel, built.train(False))
+    return cast(PreTrainedModel, built.train(False))
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["layers kept", "layers again"])
+@pytest.mark.parametrize("pieces", [False, True], ids=["whole", "in pieces"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_values_entropies_and_gradients_are_those_of_whole_texts(
+    name: str, pieces: bool, again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = made(name)
     expected = one_by_one(model)
+    if pieces:  # of three positions
+        monkeypatch.setattr(memory, "MOST_LOGITS", 0)
+        monkeypatch.setattr(memory, "LOGITS", 3 * SIZE["vocab_size"])
+        assert reads_apart(model)
+    if again:
+        recompute_layers(model)
     ids, mask = padded()
     log_probs, entropies = response_log_probs(model, ids, mask, 5, TEMPERATURE)
     rows = [row[: len(response)] for row, (_, response) in zip(log_probs, ROWS, strict=True)]
@@ -95,3 +120,36 @@ def test_values_entropies_and_gradients_are_those_of_whole_texts(name: str) -> N
     assert len(shared) == len(whole) > 10
     for one, other in zip(shared, whole, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_head_read_in_pieces_measures_what_a_whole_one_does(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, other = made(name), made(name)
+    with torch.no_grad():
+        for weight in other.parameters():
+            weight.add_(0.05 * torch.randn_like(weight))
+    found = []
+    for budget in (memory.LOGITS, 2 * SIZE["vocab_size"]):
+        monkeypatch.setattr(memory, "LOGITS", budget)
+        p, q = (next_tokens(one, ROWS, 0, TEMPERATURE) for one in (model, other))
+        assert isinstance(p.read, Tensor) == (budget > 1000)
+        log_prob, likeliest = own_tokens(p)
+        entropy, (kl,) = compared(p, q)
+        found.append((log_prob[p.sampled], likeliest[p.sampled], entropy, kl))
+    for whole, pieces in zip(*found, strict=True):
+        torch.testing.assert_close(whole, pieces, rtol=1e-4, atol=1e-6)
+    assert float(found[0][3].min()) > 0
+
+
+def test_a_head_that_cannot_be_read_apart_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "LOGITS", 0)
+    model = made("llama")
+
+    def add_the_highest_token(_model: Any, _args: Any, inputs: Any, output: Any) -> None:
+        output.logits = output.logits + inputs["input_ids"].max()
+
+    model.register_forward_hook(add_the_highest_token, with_kwargs=True)
+    assert not reads_apart(model)
+    assert isinstance(next_tokens(model, ROWS, 0, TEMPERATURE).read, Tensor)

@@ -267,6 +267,9 @@ def _learned(spec: Synthetic, step: int) -> Iterator[Row]:
             "sampler_ratio": None,
             "sampler_ratio_max": None,
             "sampler_ratio_cut": None,
+            "epoch_ratio": None,
+            "epoch_ratio_max": None,
+            "epoch_ratio_cut": None,
         }
 
 
@@ -297,6 +300,7 @@ def _ledger(spec: Synthetic, step: int) -> Iterator[Row]:
             "rollouts": rollouts,
             "prompt_tokens": 10 * rollouts,
             "generated_tokens": 20 * rollouts,
+            "solution_tokens": 0,
             "proposals": 3 * fast,
             "reflection_calls": 2 * fast,
             "reflection_tokens": 30 * fast,

@@ -48,11 +48,11 @@ def ratios_of(count: int) -> list[float]:
     return [ratio for ratio, _ in zip(cycle(RATIOS), range(count), strict=False)]
 
 
-@pytest.mark.parametrize("logits", [2**26, 0], ids=["prompts shared", "fused head"])
+@pytest.mark.parametrize("logits", [2**26, 0], ids=["prompts shared", "logits in pieces"])
 def test_each_token_weighs_by_its_ratio_up_to_the_cap(
     policy: Policy, logits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cl_bench.slow.trl_trainer.MOST_LOGITS", logits)
+    monkeypatch.setattr("cl_bench.model.memory.MOST_LOGITS", logits)
     seen = OffBy(policy.sampler, own_model=False)
     policy.sampler = seen
     rewards = [[1.0, 0.0, 1.0, 0.0], [0.1, 0.9, 0.4, 0.0]]

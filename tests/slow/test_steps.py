@@ -92,7 +92,7 @@ def test_prompts_and_batches_are_those_of_the_call_and_a_step_waits_until_it_is_
 @pytest.mark.parametrize(
     ("logits", "config"),
     [(2**26, CONFIG), (0, CONFIG), (2**26, APART)],
-    ids=["prompts shared", "fused head", "groups apart"],
+    ids=["prompts shared", "logits in pieces", "groups apart"],
 )
 def test_the_gradient_is_the_hand_written_one_with_one_advantage_over_the_group(
     policy: Policy,
@@ -101,7 +101,7 @@ def test_the_gradient_is_the_hand_written_one_with_one_advantage_over_the_group(
     config: RLConfig,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("cl_bench.slow.trl_trainer.MOST_LOGITS", logits)
+    monkeypatch.setattr("cl_bench.model.memory.MOST_LOGITS", logits)
     # In a mixed group the first exercise pays one prompt only: within it all rewards are equal, so
     # advantages taken per prompt would all be 0. The second has none, the third is uneven.
     rewards = [[1.0, 0.0, 1.0, 0.0], [1.0] * 4, [0.1, 0.9, 0.4, 0.0]]

@@ -35,6 +35,11 @@ def test_without_steps_a_run_has_those_of_its_stream() -> None:
     assert cell.name != grid(["paper"], ["rl"], [0], steps=200)[0].name
 
 
+def test_a_preset_brings_the_model_that_it_is_made_for() -> None:
+    (cell,) = grid(["math"], ["rl"], [0], options={"preset": "qwen3-0.6b"})
+    assert cell.arguments(Path())["model"] == "Qwen/Qwen3-0.6B"
+
+
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [

@@ -116,3 +116,45 @@ def test_the_trial_times_two_real_steps(
     facts = examine(trial=True).facts["the default run"]
     assert 0 < facts["seconds of RL per step"] <= facts["seconds of both steps"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_asked_about_is_estimated_and_timed(tiny_model: Path, tmp_path: Path) -> None:
+    options = ["--model", str(tiny_model), "--learner", "rl", "--stream", "math", "--steps", "3"]
+    small = ["--max-new-tokens", "4", "--problems-per-step", "2", "--group-size", "2"]
+    result = CliRunner().invoke(app, ["doctor", "--json", *options, *small])
+    data = json.loads(result.stdout)
+    found = data["facts"]["the run asked for"]
+    assert (data["works"], found["learner and model"]) == (True, f"rl, {tiny_model}")
+    assert {"weights", "gradients", "while learning", "at most", "together"} <= found.keys()
+    assert found["steps"].startswith("3 × ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_does_not_fit_is_not_tried(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor.machine, "free_memory", lambda: 2 * doctor.MEMORY_NEEDED // 3)
+    result = CliRunner().invoke(app, ["doctor", "--model", str(tiny_model), "--learner", "rl"])
+    assert result.exit_code == 1
+    assert "problem: the run needs about " in result.stdout
+    assert "it would fit with " in result.stdout
+    assert "together" not in result.stdout
+    assert result.stdout.endswith(
+        "The run asked for cannot work until the problems above are mended.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [("--learner", "Unknown learner 'nope'"), ("--stream", "nope"), ("--preset", "nope")],
+)
+def test_an_option_that_names_nothing_is_refused(option: str, said: str) -> None:
+    result = CliRunner().invoke(app, ["doctor", option, "nope"])
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_a_model_that_is_not_there_is_a_problem() -> None:
+    result = CliRunner().invoke(app, ["doctor", "--model", "./nope"])
+    assert result.exit_code == 1
+    assert "problem: There is no model folder './nope'" in result.stdout

@@ -112,6 +112,9 @@ FORGERIES: Forgeries = {
         "prompt_tokens are fewer than 4 for each of its rollouts": no_tokens_read,
         "reflection_tokens are fewer than its reflection_calls": no_tokens_read,
         "rl has no fast channel, but spends in it": relabelled,
+        "fst learns from no solutions, but has solution_tokens": edit(
+            "ledger", "solution_tokens", 9, step=6, channel="slow"
+        ),
     },
     STEPS: {
         "1 of 6 steps have no row; the first of them is step 4": drop("steps", step=4),

@@ -1,9 +1,11 @@
 """Presets: settings that belong to a model and a learner, used where the user gives none.
 
-A preset is a TOML file here: keys for every learner, and a table `[learner.NAME]` of one learner's
-own. They lie over the defaults of the settings' dataclasses, each over the one before: that of the
-model (`embedded.toml`, or `pretrained.toml` and the model's own, such as `smollm2.toml`), then one
-asked for by name (`--preset paper`). A file given with `--config` and options win over all.
+A preset is a TOML file here: keys for every learner, a table `[learner.NAME]` of one learner's own,
+and a table `[lora]` of what an adapter takes in their place. They lie over the defaults of the
+settings' dataclasses, each over the one before: that of the model (`embedded.toml`, or
+`pretrained.toml` and the model's own, such as `smollm2.toml`), then one asked for by name
+(`--preset paper`), which may name the model that it is made for: it is taken where none is given. A
+file given with `--config` and options win over all.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import tomllib
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from cl_bench.contract.errors import unknown
@@ -20,8 +23,9 @@ from cl_bench.model.named import EMBEDDED, short_name
 
 _HERE = Path(__file__).parent
 _PRETRAINED = "pretrained"
-_LEARNER = "learner"
-"""The table of the learners' own settings."""
+_LEARNER, _LORA = "learner", "lora"
+"""The tables of the learners' own settings, and of an adapter's."""
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,19 @@ class Preset:
     layers: tuple[Mapping[str, Any], ...]
     """Their files' contents, each over the one before."""
 
-    def options(self, learner: str) -> dict[str, Any]:
-        """Return the settings for that learner."""
+    @property
+    def model(self) -> str | None:
+        """The model that the last of them is made for, where it names one."""
+        return self.layers[-1].get("model")
+
+    def options(self, learner: str, given: Mapping[str, Any] = _NONE) -> dict[str, Any]:
+        """Return the settings for that learner, where those `given` win over them."""
+        peft = [layer["peft"] for layer in (*self.layers, given) if "peft" in layer]
         found: dict[str, Any] = {}
         for layer in self.layers:
-            own = layer.get(_LEARNER, {}).get(learner, {})
-            found |= {name: value for name, value in layer.items() if name != _LEARNER} | own
+            found |= {n: value for n, value in layer.items() if n not in (_LEARNER, _LORA)}
+            found |= layer.get(_LEARNER, {}).get(learner, {})
+            found |= layer.get(_LORA, {}) if peft[-1:] == ["lora"] else {}
         return found
 
     def words(self, learner: str, given: Mapping[str, Any], known: Container[str]) -> str:
@@ -46,7 +57,8 @@ class Preset:
 
         Options that were `given` replace the preset's and are marked.
         """
-        taken = {n: given.get(n, value) for n, value in self.options(learner).items() if n in known}
+        own = self.options(learner, given)
+        taken = {n: given.get(n, value) for n, value in own.items() if n in known}
         shown = ", ".join(
             f"{name} {json.dumps(value, ensure_ascii=False)}{' (given)' if name in given else ''}"
             for name, value in taken.items()
@@ -65,12 +77,17 @@ def summary(name: str) -> str:
     return first.removeprefix("# ")
 
 
-def preset_of(model: str, asked: str | None = None) -> Preset:
+def preset_of(model: str | None, asked: str | None = None) -> Preset:
     """Return the preset of a model by its short name, path or hub name; nothing is fetched.
 
     A copy of the file of a model with a short name is that model. The preset `asked` for lies over
-    the model's. Raises `UsageError` if there is none of that name.
+    the model's; without a model that is the one it is made for, else the embedded one. Raises
+    `UsageError` if there is no preset of that name.
     """
+    if asked is not None and asked not in names():
+        raise unknown("preset", asked, names())
+    if model is None:
+        model = str(_read(asked).get("model", EMBEDDED)) if asked else EMBEDDED
     if model == EMBEDDED or _is_embeddeds_kin(Path(model)):
         chain = [EMBEDDED]
     else:
@@ -78,8 +95,6 @@ def preset_of(model: str, asked: str | None = None) -> Preset:
         chain = [_PRETRAINED, own] if own and _file(own).is_file() else [_PRETRAINED]
     shown = [chain[-1]]
     if asked is not None and asked != shown[0]:
-        if asked not in names():
-            raise unknown("preset", asked, names())
         shown.append(asked)
         chain.append(asked)
     return Preset(" + ".join(shown), tuple(_read(name) for name in chain))

@@ -21,7 +21,7 @@ from cl_bench.contract.text import reason_of
 from cl_bench.model.random_states import random_states_kept
 from cl_bench.model.samplers.protocol import Sampled, SamplingPolicy
 from cl_bench.model.samplers.transformers import TransformersSampler, evaluating
-from cl_bench.model.scoring import text_log_probs
+from cl_bench.model.scoring import next_tokens, own_tokens
 
 CLOSE = {"float32": 0.01, "bf16": 0.1, "pure-bf16": 0.1}
 """Nats by which engine and trainer may differ in the log-probability of a sampled token, on average
@@ -101,7 +101,7 @@ class EngineSampler:
         temperature: float,
         from_base: bool = False,
     ) -> list[Sampled]:
-        """Return what `Sampler.sample` promises; entropies are NaN but for greedy decoding."""
+        """Return what `Sampler.sample` promises; entropies are estimates (see `Sampled`)."""
         if from_base:
             return self._base.sample(
                 prompts, max_new_tokens=max_new_tokens, temperature=temperature, from_base=True
@@ -158,8 +158,9 @@ class EngineSampler:
             tokens = reply.tokens[:_TOKENS]
             with evaluating(policy.model), policy.autocast():
                 row = [(request.prompt, tokens)]
-                log_prob, _ = text_log_probs(policy.model, row, policy.pad_id, temperature)
-            own += log_prob[0, range(len(tokens)), tokens].tolist()
+                read = next_tokens(policy.model, row, policy.pad_id, temperature)
+                log_prob, _ = own_tokens(read)
+            own += log_prob[0].tolist()
             given += reply.log_probs[:_TOKENS]
         apart = _mean([abs(one - other) for one, other in zip(given, own, strict=True)])
         if not apart <= CLOSE[policy.precision]:
@@ -181,13 +182,8 @@ def _seeds(count: int, temperature: float) -> list[int]:
 
 
 def _sampled(request: Request, reply: Reply) -> Sampled:
-    greedy = request.temperature == 0
-    return Sampled(
-        tokens=reply.tokens,
-        log_probs=[0.0] * len(reply.tokens) if greedy else reply.log_probs,
-        entropy=0.0 if greedy else math.nan,
-        ended=reply.tokens[-1] in request.ends,
-    )
+    log_probs = reply.log_probs if request.temperature > 0 else [0.0] * len(reply.tokens)
+    return Sampled(reply.tokens, log_probs, -sum(log_probs), reply.tokens[-1] in request.ends)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -30,7 +30,8 @@ class Sampled:
     log_probs: list[float] = field(default_factory=list)
     """One for each token."""
     entropy: float = 0.0
-    """Summed over the tokens; NaN from an engine that does not tell it."""
+    """Summed over the tokens. An engine tells no distributions: its entropy is that of the tokens
+    drawn, the negative sum of `log_probs`, whose expectation is the entropy."""
     ended: bool = False
     """Whether an end token was reached."""
 

@@ -47,6 +47,9 @@ _BUILT_IN = (
     (_VERMILION, "^", False),
     (_SKY, "v", False),
     (_SKY, "P", True),
+    (_GREY, "s", True),
+    (_GREEN, "P", True),
+    (_PURPLE, "v", True),
 )
 """Colour, marker and dashes of the built-in learners, in the order of the registry."""
 _BASE = Look("base", _GREY, "X")

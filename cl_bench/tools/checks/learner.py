@@ -190,8 +190,8 @@ def _exercises(evidence: Evidence) -> Iterator[str]:
         yield f"A judge was called with a {type(given).__name__}; it takes the response's text."
     for name in evidence.watch.asked:
         yield (
-            f"An exercise was asked for {name!r}. A learner sees its key, prompt and judge, and "
-            "nothing of the task behind them."
+            f"An exercise was asked for {name!r}. A learner sees its key, prompt and judge (with "
+            "`from_solutions` its solution, too), and nothing of the task behind them."
         )
 
 

@@ -130,7 +130,7 @@ def trial(factory: LearnerFactory) -> Evidence:
 def _trial(factory: LearnerFactory, model: str, state: Path) -> Evidence:
     randomness.seed(0)
     watch = Watch()
-    course = batches(watch, BEFORE + AFTER + 1, SMALL["problems_per_step"])
+    course = _course(factory, watch)
     policy = Policy.load(model)
     weights, base = copied(policy.model), _base_of(policy)
     with metered(policy) as meter:
@@ -146,7 +146,7 @@ def _trial(factory: LearnerFactory, model: str, state: Path) -> Evidence:
     # imported. Under a seed that no learner would set, so that setting one shows.
     randomness.seed(271_828_182)
     second = Session(factory, Policy.load(model))
-    loaded = _resumed(second, state, spent, random_states)
+    loaded = _resumed(second, _course(factory, Watch()), state, spent, random_states)
     return Evidence(
         first=first,
         disturbed=second.disturbed,
@@ -159,14 +159,19 @@ def _trial(factory: LearnerFactory, model: str, state: Path) -> Evidence:
     )
 
 
+def _course(factory: LearnerFactory, watch: Watch) -> list[Batch]:
+    size, steps = SMALL["problems_per_step"], BEFORE + AFTER + 1
+    return batches(watch, steps, size, solutions=factory.from_solutions)
+
+
 def _resumed(
     second: Session,
+    course: Sequence[Batch],
     state: Path,
     spent: dict[str, dict[str, float]],
     random_states: randomness.States,
 ) -> EndState:
     """The fresh learner `second`, loaded as a resumed run loads it, after the remaining steps."""
-    course = batches(Watch(), BEFORE + AFTER + 1, SMALL["problems_per_step"])
     taken = {exercise.key: exercise for batch in course[:BEFORE] for exercise in batch}
     with _boundary("While a fresh one loaded what it had saved"):
         load_learner(second.learner, state, taken.__getitem__)

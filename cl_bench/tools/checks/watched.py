@@ -65,19 +65,22 @@ class WatchedExercise(Exercise):
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_") and name not in _PROBED:
             vars(self.judge)["_watch"].asked.append(name)
-        raise AttributeError(f"an exercise has key, prompt and judge, but no {name!r}")
+        raise AttributeError(f"an exercise has key, prompt, judge and solution, but no {name!r}")
 
 
-def batches(watch: Watch, steps: int, size: int) -> list[Batch]:
+def batches(watch: Watch, steps: int, size: int, *, solutions: bool = False) -> list[Batch]:
     """`steps` batches of `size` watched exercises, all different."""
-    return [[_exercise(watch, step * size + i) for i in range(size)] for step in range(steps)]
+    return [
+        [_exercise(watch, step * size + i, solutions) for i in range(size)] for step in range(steps)
+    ]
 
 
-def _exercise(watch: Watch, number: int) -> Exercise:
+def _exercise(watch: Watch, number: int, solutions: bool) -> Exercise:
     # Numbers say nothing of a step, as a stream's own keys should not be relied on either.
     key = content_hash(f"exercise {number}")
     digits = " ".join(str(number))
-    return WatchedExercise(key, f"toy : one f two g : {digits}", Judge(watch, key))
+    solution = f"f : {digits} ; answer : {digits}" if solutions else None
+    return WatchedExercise(key, f"toy : one f two g : {digits}", Judge(watch, key), solution)
 
 
 @dataclass

@@ -17,7 +17,7 @@ from cl_bench.contract.errors import DivergedError, SamplerError
 from cl_bench.model.adapters import ALL_LINEAR, Lora, adapter_weights, add_lora
 from cl_bench.model.policy import Policy
 from cl_bench.model.samplers.engine import EngineSampler, Reply, Request
-from cl_bench.model.samplers.transformers import respond
+from cl_bench.model.samplers.transformers import TransformersSampler, respond
 
 PROMPTS = [[5, 6, 7], [8, 9], [5, 6, 7]]
 
@@ -103,12 +103,19 @@ def test_each_row_is_a_request_with_a_seed_of_its_own_from_torchs_generator(
     assert not engine.awake
 
 
-def test_log_probabilities_are_kept_and_the_entropy_is_not_made_up(
+def test_log_probabilities_are_kept_and_give_an_estimate_of_the_entropy(
     tiny_policy: Policy, engine: Beside
 ) -> None:
-    sampled, *_ = tiny_policy.continue_tokens(PROMPTS, max_new_tokens=6)
-    assert len(sampled.log_probs) == len(sampled.completion_ids)
-    assert math.isnan(sampled.entropy)
+    torch.manual_seed(0)
+    rollouts = tiny_policy.continue_tokens(PROMPTS[:1] * 200, max_new_tokens=6)
+    assert all(len(rollout.log_probs) == len(rollout.completion_ids) for rollout in rollouts)
+    estimates = torch.tensor([rollout.entropy for rollout in rollouts])
+    own = TransformersSampler(tiny_policy).sample(
+        PROMPTS[:1] * 200, max_new_tokens=6, temperature=1.0
+    )
+    exact = torch.tensor([sampled.entropy for sampled in own])
+    spread = (estimates.var() + exact.var()).div(200).sqrt()
+    assert abs(estimates.mean() - exact.mean()) < 3 * spread
     greedy, *_ = tiny_policy.continue_tokens(PROMPTS, max_new_tokens=6, temperature=0)
     assert set(greedy.log_probs) == {0.0}
     assert greedy.entropy == 0

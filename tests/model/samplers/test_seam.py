@@ -54,7 +54,8 @@ def test_learners_generate_with_it_alone_and_tell_it_of_every_step(
     with metered(tiny_policy) as meter:
         learner = LEARNERS.load(name).build(tiny_policy, small_config, ledger)
         list(learner.learn(batches[:4], batches[4:]))
-    assert scripted.of_policy == ledger.rollouts > 0
+    assert scripted.of_policy == ledger.rollouts
+    assert (ledger.rollouts > 0) is (name != "sft")
     calls = ledger.slow.reflection_calls + ledger.fast.reflection_calls
     assert scripted.of_base >= calls  # a failed one is asked again
     assert meter.rows == scripted.of_policy + scripted.of_base

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pandas as pd
 import pytest
 import torch
@@ -16,11 +25,13 @@ from cl_bench.api import resume
 from cl_bench.contract.errors import ModelError, SamplerError
 from cl_bench.contract.learner import Ledger
 from cl_bench.contract.prompts import chat
+from cl_bench.model.adapters import ALL_LINEAR, Lora, adapter_weights
 from cl_bench.model.named import resolve
 from cl_bench.model.policy import Policy
+from cl_bench.model.samplers.server import server_sampler
 from cl_bench.model.samplers.transformers import TransformersSampler
 from cl_bench.model.samplers.vllm import vllm_sampler
-from cl_bench.model.scoring import text_log_probs
+from cl_bench.model.scoring import next_tokens, own_tokens
 from cl_bench.slow.slow_weights import SlowWeights
 from cl_bench.store.run_directory import RunDirectory
 from tests.slow.scripted import CONFIG, ONE, TWO, by_length
@@ -94,8 +105,9 @@ def apart(policy: Policy, prompts: list[list[int]], temperature: float) -> float
     found = 0.0
     for prompt, row in zip(prompts, rows, strict=True):
         tokens = list(row.completion_ids)
-        own, _ = text_log_probs(policy.model, [(prompt, tokens)], policy.pad_id, temperature)
-        pairs = zip(own[0, range(len(tokens)), tokens].tolist(), row.log_probs, strict=True)
+        read = next_tokens(policy.model, [(prompt, tokens)], policy.pad_id, temperature)
+        own, _ = own_tokens(read)
+        pairs = zip(own[0].tolist(), row.log_probs, strict=True)
         found = max(found, *(abs(one - other) for one, other in pairs))
     return found
 
@@ -123,6 +135,19 @@ def test_engine_and_trainer_agree_before_and_after_a_push(policy: Policy) -> Non
     assert apart(policy, prompts, 0.8) < 1e-3
 
 
+def test_an_adapter_is_pushed_added_into_its_model(llama: Path) -> None:
+    policy = Policy.load(str(llama), lora=Lora(rank=4, alpha=8.0, targets=ALL_LINEAR, seed=0))
+    policy.sampler = vllm_sampler(policy, memory=0.3, batch_invariant=False)
+    prompts = prompts_of(policy)
+    assert apart(policy, prompts, 0.8) < 1e-3
+    with torch.no_grad():
+        for weight in adapter_weights(policy.model).values():
+            weight.add_(0.1 * torch.randn_like(weight))
+    assert apart(policy, prompts, 0.8) > 1e-2
+    policy.sampler.weights_changed()
+    assert apart(policy, prompts, 0.8) < 1e-3
+
+
 def test_every_row_of_a_mixed_group_is_answered_for_its_own_prompt(policy: Policy) -> None:
     policy.sampler.weights_changed()
     prompts = prompts_of(policy)
@@ -136,7 +161,7 @@ def test_every_row_of_a_mixed_group_is_answered_for_its_own_prompt(policy: Polic
     ("precision", "mean", "most"),
     [("float32", 1e-3, 1.01), ("bf16", 0.05, 1.5), ("pure-bf16", 0.05, 1.5)],
 )
-def test_a_step_has_its_ratio_and_no_entropy(
+def test_a_step_has_its_ratio_and_an_entropy(
     precision: str, mean: float, most: float, llama: Path
 ) -> None:
     policy = Policy.load(str(llama), precision=precision)
@@ -146,7 +171,7 @@ def test_a_step_has_its_ratio_and_no_entropy(
         assert record.sampler_ratio == pytest.approx(1.0, abs=mean)
         assert record.sampler_ratio_max < most
         assert record.sampler_ratio_cut == 0
-        assert math.isnan(record.entropy)
+        assert 0 < record.entropy < math.log(policy.model.config.vocab_size)
 
 
 def test_a_killed_engine_is_told_and_its_run_goes_on_as_if_nothing_had_been(
@@ -181,3 +206,52 @@ def test_a_killed_engine_is_told_and_its_run_goes_on_as_if_nothing_had_been(
             run.table(name).drop(columns="seconds", errors="ignore") for run in (resumed, whole)
         )
         pd.testing.assert_frame_equal(mine, theirs)
+
+
+@pytest.fixture
+def serving(llama: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The address of a vLLM server that has read the model's folder, and its process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    kinds = ["--dtype", "float32", "--logprobs-mode", "processed_logprobs"]
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(llama)]
+    command += [*kinds, "--generation-config", "vllm", "--enforce-eager", "--port", str(port)]
+    cpu = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_CPU_KVCACHE_SPACE": "1"}
+    environment = {**os.environ, **cpu, "VLLM_SERVER_DEV_MODE": "1", "VLLM_NO_USAGE_STATS": "1"}
+    environment.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
+    try:
+        for _ in range(240):
+            time.sleep(1)
+            with contextlib.suppress(httpx.HTTPError):
+                httpx.get(f"http://127.0.0.1:{port}/version")
+                break
+        yield f"http://127.0.0.1:{port}", process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_a_server_agrees_before_and_after_a_push_and_its_end_is_told(
+    llama: Path, serving: tuple[str, subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    url, process = serving
+    policy = Policy.load(str(llama))
+    policy.sampler = server_sampler(policy, url, str(tmp_path))
+    prompts = prompts_of(policy)
+    assert apart(policy, prompts, 0.8) < 1e-3
+    change(policy)
+    assert apart(policy, prompts, 0.8) > 1e-2
+    policy.sampler.weights_changed()
+    assert apart(policy, prompts, 0.8) < 1e-3
+
+    made = {**SMALL, "sampler": f"vllm:{url}"}
+    run = cl_bench.run("math", "rl", model=str(llama), out=tmp_path / "run", **made)
+    assert run.status == "done"
+    assert str(run.manifest["engine"]).endswith(", server")
+    os.killpg(process.pid, signal.SIGKILL)
+    policy.sampler.weights_changed()
+    with pytest.raises(SamplerError, match="failed while taking over the policy's weights"):
+        policy.sampler.sample(prompts, max_new_tokens=4, temperature=1.0)

@@ -1,0 +1,82 @@
+"""SDFT: the policy that has read a solution teaches the policy that has not.
+
+Self-distillation fine-tuning (Shenfeld et al., "Self-Distillation Enables Continual Learning",
+arXiv 2601.19897): the student samples its own responses under the seed prompt; the teacher, the
+same model with the gold solution of the very problem in its context, gives the next token's
+distribution at each of their tokens; the loss is the reverse divergence D_KL(student ‖ teacher),
+exact over the vocabulary, by `cl_bench.slow.distillation`. It learns from what `sft` learns from,
+on-policy: what the student never says is not fitted, which is to spare what it knew. Departures
+from the source, from whose code this is independent:
+
+- the teacher's weights are the student's own at each step, or with `teacher = "base"` the frozen
+  start, where the paper averages the student's over time: that would need another copy of them;
+- the solution stands at the end of the system prompt (`shown_solution`), not in the user's message:
+  the embedded model reads hints there, and a template that refuses system messages has it in front
+  of the problem;
+- G responses to every problem, as in `rl`, where the paper takes one;
+- no first tokens of a response are left out of the loss.
+
+What a solution is, is the domain's: see `cl_bench.baselines.sft`. The rewards of the student's
+responses are recorded, and nothing is learned from them. It needs a model that can use an example
+in its context; the authors find it to fail for small ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cl_bench.contract.errors import UsageError
+from cl_bench.contract.learner import LearnerFactory, Ledger, solution_of
+from cl_bench.contract.settings import setting
+from cl_bench.slow.settings import TeacherConfig
+from cl_bench.slow.slow_only import SlowOnly
+
+if TYPE_CHECKING:
+    from cl_bench.model.policy import Policy
+    from cl_bench.slow.distillation import Attempt
+    from cl_bench.slow.optimizer import ParameterTrainer
+
+_SOLUTION = "{solution}"
+
+
+@dataclass(frozen=True)
+class SDFTConfig(TeacherConfig):
+    """Settings of sdft."""
+
+    shown_solution: str = setting(
+        f" {_SOLUTION} ;",
+        "What follows the seed prompt in the teacher's; {solution} stands for the exercise's.",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if _SOLUTION not in self.shown_solution:
+            raise UsageError(
+                f"shown_solution is {self.shown_solution!r}: write {_SOLUTION} where the solution "
+                "is to stand."
+            )
+
+
+class SDFT(SlowOnly):
+    """One step a batch, towards the policy that has read the solutions."""
+
+    name = "sdft"
+
+    def _trainer(self, policy: Policy, config: SDFTConfig, ledger: Ledger) -> ParameterTrainer:
+        from cl_bench.slow.distillation import SelfDistillation
+
+        self._shown = config.shown_solution
+        base = config.teacher == "base"
+        return SelfDistillation(policy, config, ledger, self._teach, from_base=base)
+
+    def _teach(self, attempts: Sequence[Attempt]) -> list[str | None]:
+        """Return the teacher's prompt over every attempt."""
+        return [
+            f"{self._seed_prompt}{self._shown.replace(_SOLUTION, solution_of(attempt.exercise))}"
+            for attempt in attempts
+        ]
+
+
+SDFT_FACTORY = LearnerFactory(SDFT, SDFTConfig, ("slow",), "SDFT", from_solutions=True)
