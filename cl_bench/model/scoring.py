@@ -3,7 +3,8 @@
 For training (`response_logits` and the functions that use it) each different prompt is read once
 for all its responses, because the rollouts of a group repeat their prompt. Its cache is copied to
 the rows that share it, and gradients flow through the copies, so that they are those of whole texts
-read row by row. Divergences come from whole texts (`text_log_probs`), without gradient.
+read row by row. Architectures that cannot go on from a cache with several tokens, or not with a
+gradient, read whole texts there too (`cl_bench.model.trial` finds out). Divergences come from whole texts (`text_log_probs`), without gradient.
 """
 
 from __future__ import annotations
@@ -28,6 +29,15 @@ MOST_LOGITS = 2**26
 used, which never holds all of them."""
 
 
+_whole_texts: set[type] = set()
+"""Architectures that cannot go on from a prompt's cache, as `read_whole_texts` was told."""
+
+
+def read_whole_texts(kind: type[PreTrainedModel]) -> None:
+    """From now on, read every response of models of that class together with its prompt."""
+    _whole_texts.add(kind)
+
+
 def response_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int) -> Tensor:
     """Return the logits that predict each response token: (rows, keep, vocabulary), in float32.
 
@@ -36,10 +46,13 @@ def response_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int
     `backward()` only (see `cl_bench.model.gradient_path`).
     """
     with vocabulary_in_place(model):
-        return _response_logits(model, ids, mask, keep)
+        if type(model) in _whole_texts:
+            return text_logits(model, ids, mask, keep)
+        return shared_logits(model, ids, mask, keep)
 
 
-def _response_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int) -> Tensor:
+def shared_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int) -> Tensor:
+    """Return `response_logits`, each different prompt read once."""
     # Two prompts are the same if ids and padding are; `places` has the number of each row's prompt.
     prompts, places = torch.unique(
         torch.stack([ids[:, :-keep], mask[:, :-keep]], dim=1), dim=0, return_inverse=True
@@ -67,6 +80,18 @@ def _response_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: in
     )
     # The prompt's end predicts the first token, each token the next one, the last token nothing.
     return torch.cat([last[places], rest.logits[:, :-1]], dim=1).float()
+
+
+def text_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int) -> Tensor:
+    """Return the logits that predict the last `keep` tokens, in float32, each row read whole."""
+    read = model(
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=(mask.cumsum(-1) - 1).clamp_min(0),
+        use_cache=False,
+        logits_to_keep=keep + 1,
+    )
+    return read.logits[:, :-1].float()  # the last position predicts a token after the response
 
 
 def _cut_between(logits: Tensor, cache: Cache) -> Tensor:
@@ -199,15 +224,8 @@ def _next_log_probs(
     """Return log-probabilities (rows, keep, vocabulary) that predict the last `keep` tokens."""
     training = model.training
     model.train(False)
-    positions = (mask.cumsum(-1) - 1).clamp_min(0)
-    logits = model(
-        input_ids=ids,
-        attention_mask=mask,
-        position_ids=positions,
-        use_cache=False,
-        logits_to_keep=keep + 1,
-    ).logits[:, :-1]  # the last position predicts a token after the response
+    logits = text_logits(model, ids, mask, keep)
     model.train(training)
     # Greedy decoding has no distribution of its own; the model's is measured.
     scale = temperature if temperature > 0 else 1.0
-    return torch.log_softmax(logits.float() / scale, dim=-1)
+    return torch.log_softmax(logits / scale, dim=-1)
