@@ -4,7 +4,8 @@ For training (`response_logits` and the functions that use it) each different pr
 for all its responses, because the rollouts of a group repeat their prompt. Its cache is copied to
 the rows that share it, and gradients flow through the copies, so that they are those of whole texts
 read row by row. Architectures that cannot go on from a cache with several tokens, or not with a
-gradient, read whole texts there too (`cl_bench.model.trial` finds out). Divergences come from whole texts (`text_log_probs`), without gradient.
+gradient, read whole texts there too (`cl_bench.model.trial` finds out). Divergences come from whole
+texts (`text_log_probs`), without gradient.
 """
 
 from __future__ import annotations

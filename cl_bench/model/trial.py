@@ -141,17 +141,17 @@ def settle_reading(policy: TriedPolicy) -> None:
         try:
             wanted, its_gradient = _read(text_logits, model, weight, ids, mask, keep)
         except Exception as error:
-            reason = reason_of(error, _REASON)
-            raise ModelError(_unusable(type(model).__name__, f"it has no gradient ({reason})"))
+            kind, reason = type(model).__name__, reason_of(error, _REASON)
+            raise ModelError(_unusable(kind, f"it has no gradient ({reason})")) from error
         try:
             found, gradient = _read(shared_logits, model, weight, ids, mask, keep)
         except Exception:  # noqa: BLE001 - whatever a cache of any architecture raises
-            read_whole_texts(type(model))
-            return
-        near = (found - wanted).abs().max() < _CLOSE["float32"]
-        near &= (gradient - its_gradient).abs().max() <= _CLOSE_GRADIENT * its_gradient.abs().max()
-        if not near:
-            read_whole_texts(type(model))
+            near = False
+        else:
+            far = (gradient - its_gradient).abs().max() / its_gradient.abs().max()
+            near = bool((found - wanted).abs().max() < _CLOSE["float32"] and far < _CLOSE_GRADIENT)
+    if not near:
+        read_whole_texts(type(model))
 
 
 def _read(
