@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
-from transformers import (
-    AutoModelForCausalLM,
-    GPT2Config,
-    Lfm2Config,
-    LlamaConfig,
-    MistralConfig,
-    PreTrainedConfig,
-    PreTrainedModel,
-)
+from transformers import PreTrainedModel
 
+from cl_bench.model.policy import Policy
 from cl_bench.model.scoring import response_log_probs
+from tests.zoo import REFUSED, ZOO
 
-SIZE: dict[str, Any] = {
-    "vocab_size": 40,
-    "bos_token_id": None,
-    "eos_token_id": 1,
-    "pad_token_id": 0,
-}
-WIDE: dict[str, Any] = {
-    "hidden_size": 16,
-    "intermediate_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 1,
-    "initializer_range": 0.4,
-}
-CONFIGS: dict[str, PreTrainedConfig] = {
-    "llama": LlamaConfig(**SIZE, **WIDE),
-    "mistral with a window": MistralConfig(**SIZE, **WIDE, sliding_window=5, head_dim=8),
-    "lfm2": Lfm2Config(**SIZE, **WIDE, layer_types=["conv", "full_attention"]),
-    "gpt2": GPT2Config(**SIZE, n_embd=16, n_layer=2, n_head=2, initializer_range=0.4),
-}
 ROWS = [
     ((5, 6, 7, 8), (20, 21, 22, 23, 1)),
     ((5, 6, 7, 8), (24, 1)),
@@ -77,11 +51,9 @@ def gradients(model: PreTrainedModel, log_probs: list[Tensor]) -> list[Tensor]:
     return [p.grad.clone() for p in model.parameters() if p.grad is not None]
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_values_entropies_and_gradients_are_those_of_whole_texts(name: str) -> None:
-    torch.manual_seed(3)
-    built = AutoModelForCausalLM.from_config(CONFIGS[name])  # type: ignore[no-untyped-call]
-    model = cast(PreTrainedModel, built.train(False))
+@pytest.mark.parametrize("name", [name for name in ZOO if name not in REFUSED])
+def test_values_entropies_and_gradients_are_those_of_whole_texts(name: str, tmp_path: Path) -> None:
+    model = Policy.load(str(ZOO[name].make(tmp_path))).model
     expected = one_by_one(model)
     ids, mask = padded()
     log_probs, entropies = response_log_probs(model, ids, mask, 5, TEMPERATURE)
