@@ -338,17 +338,22 @@ def require_close(one: Policy, other: Policy, most: float) -> None:
 
 
 def try_learners(name: str, peft: str, sampler: str) -> None:
-    """Print, for each learner as a line of JSON, its name, and what went wrong if anything did."""
+    """Print, for each learner as a line of JSON, its name, and what went wrong if anything did.
+
+    What is refused before a run begins is not tried again with another learner.
+    """
     warnings.simplefilter("ignore")
+    refused = ""
     for learner in LEARNERS:
         with tempfile.TemporaryDirectory() as folder:
+            said = refused
             try:
-                tried(Path(folder), name, learner=learner, peft=peft, sampler=sampler)
+                if not refused:
+                    tried(Path(folder), name, learner=learner, peft=peft, sampler=sampler)
             except Exception as error:  # noqa: BLE001 - a row of the table
                 said = str(error) if isinstance(error, ClBenchError) else repr(error)
-                print(json.dumps([learner, one_line(said, 220)]), flush=True)
-            else:
-                print(json.dumps([learner, ""]), flush=True)
+                refused = "" if (Path(folder) / "whole").exists() else said
+            print(json.dumps([learner, one_line(said, 220)]), flush=True)
 
 
 def cell(python: str, name: str, peft: str, sampler: str) -> str:
