@@ -270,18 +270,16 @@ class StopAt(Quiet):
             raise KeyboardInterrupt
 
 
-JUDGE = """
-def judge(prompt, answer, response):
+def judge(prompt: str, answer: str, response: str) -> float:
+    """The share of the answer's letters that a response has."""
     return sum(letter in response for letter in answer) / len(answer)
-"""
 
 
 def data(folder: Path) -> str:
     """A stream of problems that random responses solve in part, and hardly any two as well."""
-    (folder / "zoo_judge.py").write_text(JUDGE)
     rows = [{"prompt": f"Say something . {n}", "answer": "abcdefghijklmnopqrst"} for n in range(30)]
     (folder / "zoo.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    return f"{folder / 'zoo.jsonl'}?verifier=python:zoo_judge.judge"
+    return f"{folder / 'zoo.jsonl'}?verifier=python:tests.zoo.judge"
 
 
 def tried(folder: Path, name: str, *, learner: str, peft: str, sampler: str) -> None:
