@@ -270,7 +270,7 @@ class StopAt(Quiet):
             raise KeyboardInterrupt
 
 
-def judge(prompt: str, answer: str, response: str) -> float:
+def judge(prompt: str, answer: str, response: str) -> float:  # noqa: ARG001 - of the contract
     """The share of the answer's letters that a response has."""
     return sum(letter in response for letter in answer) / len(answer)
 
