@@ -4,6 +4,7 @@ head for a few positions at a time, or by computing layers again in the backward
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
