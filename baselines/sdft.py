@@ -8,8 +8,10 @@ exact over the vocabulary, by `cl_bench.slow.distillation`. It learns from what 
 on-policy: what the student never says is not fitted, which is to spare what it knew. Departures
 from the source, from whose code this is independent:
 
-- the teacher's weights are the student's own at each step, or with `teacher = "base"` the frozen
-  start, where the paper averages the student's over time: that would need another copy of them;
+- the teacher's weights are those of the frozen start, or with `teacher = "student"` the student's
+  own at each step, where the paper averages the student's over time: that would need another copy
+  of them. On the embedded model a teacher that moves with its student took both to pieces within 40
+  steps (math-to-code, seed 0: KL 0.1, then 2.6 and 5.7 nats a token);
 - the solution stands at the end of the system prompt (`shown_solution`), not in the user's message:
   the embedded model reads hints there, and a template that refuses system messages has it in front
   of the problem;

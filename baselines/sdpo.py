@@ -9,8 +9,10 @@ neither teaches nothing. How much the verifier says is the run's `feedback`; wit
 more than that the response was wrong. Departures from the source, from whose code this is
 independent:
 
-- the teacher's weights are the student's own at each step, or with `teacher = "base"` the frozen
-  start, where the paper averages the student's over time: that would need another copy of them;
+- the teacher's weights are those of the frozen start, or with `teacher = "student"` the student's
+  own at each step, where the paper averages the student's over time: that would need another copy
+  of them. On the embedded model a teacher that moves with its student took both to pieces within 60
+  steps (math-to-code, seed 0: KL 0.2, then 0.8 and 5.8 nats a token);
 - success and feedback stand at the end of the system prompt (`shown_success`, `shown_feedback`),
   not in the user's message: the embedded model reads hints there;
 - the divergence is exact over the vocabulary, where the paper takes the K likeliest tokens or the

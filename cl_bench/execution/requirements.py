@@ -86,6 +86,7 @@ def memory_of(
     are free there.
     """
     from cl_bench.model import memory
+    from cl_bench.model.gradient_path import recomputes
 
     held = memory.Held.of(model)
     budget = memory.Budget.of_cpu() if card is None else memory.Budget.of_gpu(card - held.total)
@@ -100,27 +101,24 @@ def memory_of(
         parts["vLLM: its weights and cache"] = engine
     parts["libraries"] = LIBRARIES if card is None else ON_A_GPU
 
-    rows = min(_ROWS_SAMPLED, _asked_at_once(config))
-    row = memory.cache_bytes(model) * (prompt + response)
-    logits = _SAMPLED * _NUMBER * vocabulary * max(1, min(rows, budget.cache // row))
-    passes = {"sampling": _within(row, rows, budget.cache) + logits}
+    most = min(_ROWS_SAMPLED, _asked_at_once(config))
+    rows = memory.sampling_rows(model, prompt + response, most, budget)
+    cache = rows * (prompt + response) * memory.cache_bytes(model)
+    passes = {"sampling": cache + _SAMPLED * _NUMBER * rows * vocabulary}
     if learns:
-        rows = min(_ROWS_LEARNED, config.learning.step_rollouts)
-        row = memory.activation_bytes(model) * (prompt + response)
-        graph = _within(row, rows, budget.activations)
-        numbers = rows * response * vocabulary
+        # Of one problem, which a pass reads once for all its responses.
+        group = [("", prompt, response)] * min(_ROWS_LEARNED, config.learning.step_rollouts)
+        part = group[memory.gradient_passes(model, group, _ROWS_LEARNED, budget)[0]]
+        read = memory.pass_tokens(part, shared=not recomputes(model))
+        numbers = len(part) * response * vocabulary
         if numbers > budget.most_logits:
             numbers = budget.logits
+        graph = read * memory.activation_bytes(model)
         passes["learning"] = graph + _LEARNED * _NUMBER * numbers
     numbers = min(_ROWS_LEARNED * response * vocabulary, budget.logits)
     passes["scoring"] = _SCORED * _NUMBER * numbers
     place = "of memory that are free" if card is None else "of the GPU"
     return Memory({name: size for name, size in parts.items() if size}, passes, free, place)
-
-
-def _within(row: int, rows: int, budget: int) -> int:
-    """Return the bytes of as many rows as the budget holds, of one at least."""
-    return row * max(1, min(rows, budget // max(1, row)))
 
 
 def _asked_at_once(config: RunConfig) -> int:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 ALL_LINEAR = "all-linear"
 _NAME = "default"
 """PEFT's name of an adapter that has no other."""
+_WITHIN = ".base_layer"
+"""PEFT's name of what an adapter's layer is put around."""
 _REASON = 200
 
 
@@ -66,30 +68,41 @@ def add_lora(model: PreTrainedModel, lora: Lora) -> None:
 
 
 def _targets(model: PreTrainedModel, asked: str) -> str | list[str]:
+    layers, left_out = _linear_layers(model)
     if asked.strip() == ALL_LINEAR:
-        return ALL_LINEAR
-    known = _linear_layers(model)
+        return layers if left_out else ALL_LINEAR
+    known = sorted({_last(path) for path in layers})
     names = [name.strip() for name in asked.split(",")]
     for name in names:
         if name not in known:
             raise unknown("LoRA target", name, [ALL_LINEAR, *known])
-    return names
+    return [path for path in layers if _last(path) in names] if left_out else names
 
 
-def _linear_layers(model: PreTrainedModel) -> list[str]:
-    """Return the last parts of the names of linear layers, but for the head.
+def _linear_layers(model: PreTrainedModel) -> tuple[list[str], bool]:
+    """Return the names of the linear layers that may have an update, and whether any other is not.
 
     A head often shares its weight with the embeddings, which an update of its own would break.
+    Mamba's fast kernels read the weight of `out_proj` past an adapter, and PEFT 0.21 refuses it.
     """
     from transformers.pytorch_utils import Conv1D
 
     head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
-    found = (
-        name.rpartition(".")[2]
+    past = {
+        f"{name}.out_proj"
+        for name, module in model.named_modules()
+        if hasattr(module, "A_log") and hasattr(module, "D")
+    }
+    found = [
+        name
         for name, module in model.named_modules()
         if isinstance(module, torch.nn.Linear | Conv1D) and module is not head
-    )
-    return sorted(set(found))
+    ]
+    return [name for name in found if name not in past], not past.isdisjoint(found)
+
+
+def _last(path: str) -> str:
+    return path.rpartition(".")[2]
 
 
 def _layers(model: torch.nn.Module) -> dict[str, Any]:
@@ -144,14 +157,18 @@ def merged_weights(model: PreTrainedModel) -> dict[str, Tensor]:
 
     Tensors that the adapter does not touch are the model's own.
     """
-    layers = _layers(model)
-    own = {f"{name}.base_layer.weight": layer for name, layer in layers.items()}
+    updates = {
+        # Of a layer, or of a matrix of experts that are one tensor; several of those are nested.
+        f"{name.replace(_WITHIN, '')}.{getattr(layer, 'parameter_name', 'weight')}": layer
+        for name, layer in _layers(model).items()
+    }
     found = {}
     for name, value in model.state_dict().items():
         if ".lora_" in name:
             continue
-        plain = name.replace(".base_layer.", ".")
-        found[plain] = value + own[name].get_delta_weight(_NAME) if name in own else value
+        plain = name.replace(_WITHIN, "")
+        update = updates.get(plain)
+        found[plain] = value if update is None else value + update.get_delta_weight(_NAME)
     return found
 
 

@@ -136,9 +136,14 @@ def return_freed_memory() -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, _APART)
 
 
-def sampling_rows(model: PreTrainedModel, length: int, most: int) -> int:
-    """Return how many rows of `length` tokens , prompt and response, to sample together."""
-    return _rows(budget_of(model).cache, cache_bytes(model) * length, most)
+def sampling_rows(
+    model: PreTrainedModel, length: int, most: int, budget: Budget | None = None
+) -> int:
+    """Return how many rows of `length` tokens, prompt and response, to sample together.
+
+    `budget` is by default that of the model where it is.
+    """
+    return _rows((budget or budget_of(model)).cache, cache_bytes(model) * length, most)
 
 
 def cache_bytes(model: PreTrainedModel) -> int:
@@ -151,22 +156,21 @@ def cache_bytes(model: PreTrainedModel) -> int:
     return 2 * _layers(config) * width * _NUMBER
 
 
-def gradient_passes(model: PreTrainedModel, rows: Sequence[Row], most: int) -> list[slice]:
+def gradient_passes(
+    model: PreTrainedModel, rows: Sequence[Row], most: int, budget: Budget | None = None
+) -> list[slice]:
     """Cut `rows`, in their order, into passes with gradient of 1 to `most` rows each.
 
     A pass reads each different prompt once, unless layers are recomputed, and pads to its longest
     prompt and longest response.
     """
-    cost, room, shared = (
-        activation_bytes(model),
-        budget_of(model).activations,
-        not recomputes(model),
-    )
+    cost, shared = activation_bytes(model), not recomputes(model)
+    room = (budget or budget_of(model)).activations
     # Greedy: a pass takes rows until one more would exceed the budget; one row it always takes.
     ends: list[int] = []
     first = 0
     for end in range(1, len(rows) + 1):
-        full = end - first > most or cost * _tokens(rows[first:end], shared=shared) > room
+        full = end - first > most or cost * pass_tokens(rows[first:end], shared=shared) > room
         if full and end - first > 1:
             ends.append(end - 1)
             first = end - 1
@@ -183,7 +187,7 @@ def activation_bytes(model: PreTrainedModel) -> int:
     return vectors * _either(config, "hidden_size", "n_embd") * _NUMBER
 
 
-def _tokens(rows: Sequence[Row], *, shared: bool) -> int:
+def pass_tokens(rows: Sequence[Row], *, shared: bool) -> int:
     """Return how many tokens a pass over `rows` reads, padding included."""
     prompts = len({prompt for prompt, _, _ in rows}) if shared else len(rows)
     read = prompts * max(length for _, length, _ in rows)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from transformers.core_model_loading import revert_weight_conversion
 
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.prompts import Message
@@ -50,7 +51,7 @@ from cl_bench.model.memory import return_what_is_freed, scoring_rows
 from cl_bench.model.samplers.protocol import Sampler
 from cl_bench.model.samplers.transformers import TransformersSampler
 from cl_bench.model.scoring import Divergence, NextTokens, compared, next_tokens
-from cl_bench.model.trial import require_sampling
+from cl_bench.model.trial import require_sampling, settle_reading
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -179,6 +180,8 @@ class Policy:
         if gradient_checkpointing:
             recompute_layers(model)
         require_sampling(policy)
+        if not frozen:
+            settle_reading(policy)
         return policy
 
     @contextmanager
@@ -194,10 +197,13 @@ class Policy:
     def merged_weights(self) -> Iterator[tuple[str, Tensor]]:
         """Yield the model's weights under their names in a checkpoint, for engines beside it.
 
-        They are the model's own tensors, or with an adapter those it is added into: not to be
-        changed, and to be read before the next step.
+        They are the model's own tensors, or with an adapter those it is added into, or parts of
+        them (experts that are one tensor here): not to be changed, and to be read before the next
+        step.
         """
-        for name, weight in self.plain_model().state_dict().items():
+        model = self.plain_model()
+        named = revert_weight_conversion(model, model.state_dict())
+        for name, weight in named.items():
             yield name, weight.detach()
 
     def autocast(self) -> AbstractContextManager[None]:

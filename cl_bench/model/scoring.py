@@ -3,7 +3,9 @@
 For training (`response_logits` and the functions that use it) each different prompt is read once
 for all its responses, because the rollouts of a group repeat their prompt. Its cache is copied to
 the rows that share it, and gradients flow through the copies, so that they are those of whole texts
-read row by row. Divergences come from whole texts (`next_tokens`), without gradient.
+read row by row. Architectures that cannot go on from a cache with several tokens, or not with a
+gradient, read whole texts there too (`cl_bench.model.trial` finds out). Divergences come from whole
+texts (`next_tokens`), without gradient.
 """
 
 from __future__ import annotations
@@ -24,6 +26,15 @@ from cl_bench.model.output_head import States, in_pieces, read_states, reads_apa
 
 if TYPE_CHECKING:
     from transformers import Cache, PreTrainedModel
+
+
+_whole_texts: set[type] = set()
+"""Architectures that cannot go on from a prompt's cache, as `read_whole_texts` was told."""
+
+
+def read_whole_texts(kind: type[PreTrainedModel]) -> None:
+    """From now on, read every response of models of that class together with its prompt."""
+    _whole_texts.add(kind)
 
 
 def response_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int) -> Tensor:
@@ -62,9 +73,19 @@ def _responses(
     """Return what is read at each position that predicts a response token, and its kind."""
     # Layers that are computed again in the backward pass cannot write into a cache.
     again = torch.is_grad_enabled() and recomputes(model)
-    parts = _read_whole if again else _read_prompts_once
+    parts = _read_whole if again or type(model) in _whole_texts else _read_prompts_once
     with vocabulary_in_place(model), layers_recomputed(model) if again else nullcontext():
         return parts(model, ids, mask, keep, read)
+
+
+def shared_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int) -> Tensor:
+    """Return `response_logits`, each different prompt read once."""
+    return _read_prompts_once(model, ids, mask, keep, _logits)[0].float()
+
+
+def text_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int) -> Tensor:
+    """Return the logits that predict the last `keep` tokens, in float32, each row read whole."""
+    return _read_whole(model, ids, mask, keep, _logits)[0].float()
 
 
 def _read_whole(

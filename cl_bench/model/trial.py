@@ -6,18 +6,29 @@ write again. What cannot work is told before a run begins, in one line.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import torch
+from torch import Tensor
 
 from cl_bench.contract.errors import DivergedError, ModelError
 from cl_bench.contract.prompts import chat
 from cl_bench.contract.text import reason_of
+from cl_bench.model.gradient_path import vocabulary_in_place
+from cl_bench.model.inputs import left_pad
 from cl_bench.model.random_states import random_states_kept
-from cl_bench.model.scoring import next_tokens, own_tokens
+from cl_bench.model.samplers.transformers import evaluating
+from cl_bench.model.scoring import (
+    next_tokens,
+    own_tokens,
+    read_whole_texts,
+    shared_logits,
+    text_logits,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -31,6 +42,8 @@ _LENGTHS = (7, 2, 7)
 _TOKENS = 3
 _CLOSE = {"float32": 0.05, "bf16": 0.5, "pure-bf16": 0.5}
 """Nats by which the log-probability of one token may differ between two ways to compute it."""
+_CLOSE_GRADIENT = 0.02
+"""Share of a gradient's greatest number by which two ways to compute it may differ."""
 _REASON = 200
 
 
@@ -114,6 +127,70 @@ def _differences(
         alone = log_prob[0].tolist()
         found += [mine - other for mine, other in zip(drawn.log_probs, alone, strict=True)]
     return found
+
+
+def settle_reading(policy: TriedPolicy) -> None:
+    """Have training read a prompt together with each response where it cannot be read once for all.
+
+    Some architectures go on from a cache with single tokens alone and forget it before several, or
+    change it in place while a gradient needs it. Raises `ModelError` if whole texts have no
+    gradient either. The model and the global random states stay as they were.
+    """
+    model = policy.model
+    tokens = policy.encode([chat("", "Hello!")])[0]
+    room = min(len(tokens), policy.context or 2**31)
+    rows = [tokens[-min(length + _TOKENS, room) :] for length in _LENGTHS]
+    ids, mask = (each.to(policy.device) for each in left_pad(rows, policy.pad_id))
+    keep = min(_TOKENS, min(map(len, rows)) - 1)
+    with random_states_kept(policy.device), evaluating(model), _embeddings_alone(model) as weight:
+        try:
+            wanted, its_gradient = _read(text_logits, model, weight, ids, mask, keep)
+        except Exception as error:
+            kind, reason = type(model).__name__, reason_of(error, _REASON)
+            raise ModelError(_unusable(kind, f"it has no gradient ({reason})")) from error
+        try:
+            found, gradient = _read(shared_logits, model, weight, ids, mask, keep)
+        except Exception:  # noqa: BLE001 - whatever a cache of any architecture raises
+            near = False
+        else:
+            far = (gradient - its_gradient).abs().max() / its_gradient.abs().max()
+            near = bool((found - wanted).abs().max() < _CLOSE["float32"] and far < _CLOSE_GRADIENT)
+    if not near:
+        read_whole_texts(type(model))
+
+
+def _read(
+    logits: Callable[[PreTrainedModel, Tensor, Tensor, int], Tensor],
+    model: PreTrainedModel,
+    weight: Tensor,
+    ids: Tensor,
+    mask: Tensor,
+    keep: int,
+) -> tuple[Tensor, Tensor]:
+    """Return the log-probabilities of the last `keep` tokens, and their gradient at `weight`."""
+    with vocabulary_in_place(model):
+        log_prob = torch.log_softmax(logits(model, ids, mask, keep), -1)
+    weight.grad = None
+    chosen = log_prob.gather(-1, ids[:, -keep:, None])
+    chosen.sum().backward()  # type: ignore[no-untyped-call]
+    assert weight.grad is not None
+    return chosen.detach(), weight.grad
+
+
+@contextmanager
+def _embeddings_alone(model: PreTrainedModel) -> Iterator[Tensor]:
+    """Give the weight of the embeddings, which alone has a gradient within this context."""
+    embeddings: Any = model.get_input_embeddings()
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    model.requires_grad_(False)
+    weight: Tensor = embeddings.weight.requires_grad_(True)
+    try:
+        yield weight
+    finally:
+        weight.requires_grad_(False)
+        weight.grad = None
+        for each in trained:
+            each.requires_grad_(True)
 
 
 def require_saving(policy: TriedPolicy, near: Path) -> None:

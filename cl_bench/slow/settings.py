@@ -41,8 +41,8 @@ class TeacherConfig(SlowConfig):
     """Settings of learners whose teacher is the policy itself, which reads more."""
 
     teacher: TeacherWeights = setting(
-        "student",
-        "Whose weights the teacher has: student, those of this very step; base, the frozen start.",
+        "base",
+        "Whose weights the teacher has: base, the frozen start; student, those of this very step.",
         choices=TEACHER_WEIGHTS,
     )
 

@@ -238,7 +238,8 @@ class MixedPromptTrainer(GRPOTrainer):
         """Return TRL's loss of one pass, with TRL's `forward` on the model for that long."""
         vars(self._policy.model)["forward"] = self._fused_forward
         try:
-            loss: Tensor = super()._compute_loss(model, rows)  # type: ignore[no-untyped-call]
+            with _experts_counted(self._policy.model):
+                loss: Tensor = super()._compute_loss(model, rows)  # type: ignore[no-untyped-call]
         finally:
             del vars(self._policy.model)["forward"]
         if _OLD in rows:
@@ -356,6 +357,25 @@ def _take(inputs: Rows, places: Tensor) -> Rows:
         if value.dim() == 2:
             rows[name] = value[:, -prompt:] if name.startswith("prompt_") else value[:, :completion]
     return rows
+
+
+@contextmanager
+def _experts_counted(model: PreTrainedModel) -> Iterator[None]:
+    """Within this context, a configuration has its number of experts under the name TRL asks for.
+
+    TRL 1.16 looks for `num_experts` alone; this can go when it knows the other names.
+    """
+    config: Any = model.config.get_text_config()
+    others = ("num_local_experts", "n_routed_experts")
+    count = next((getattr(config, name) for name in others if hasattr(config, name)), None)
+    missing = count is not None and not hasattr(config, "num_experts")
+    if missing:
+        config.num_experts = count
+    try:
+        yield
+    finally:
+        if missing:
+            del config.num_experts
 
 
 @contextmanager

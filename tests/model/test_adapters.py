@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from cl_bench.api import resume
 from cl_bench.contract.errors import ModelError, UsageError
 from cl_bench.contract.prompts import chat
 from cl_bench.export.exporting import export
-from cl_bench.model.adapters import Lora, adapter_weights
+from cl_bench.model.adapters import Lora, adapter_weights, save_adapter
 from cl_bench.model.named import resolve
 from cl_bench.model.policy import Policy
 from cl_bench.model.scoring import next_tokens, own_tokens
@@ -25,6 +26,7 @@ from cl_bench.plasticity.origins import origins
 from cl_bench.plasticity.probe import options_of
 from cl_bench.store.run_directory import RunDirectory
 from tests.options import fitting
+from tests.zoo import ZOO
 
 LORA = Lora(rank=4, alpha=8.0, targets="all-linear", seed=0)
 CHATS = [chat("", "2 + 2"), chat("Answer.", "5 + 6 + 3")]
@@ -257,3 +259,34 @@ def test_bad_settings_are_said_before_anything_is_written(
     with pytest.raises(UsageError, match=said):
         cl_bench.run("math", model=str(tiny_model), out=tmp_path / "run", **given)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["Mixtral", "Qwen3-MoE"])
+def test_an_adapter_on_experts_is_merged_and_read_again(tmp_path: Path, name: str) -> None:
+    base = ZOO[name].make(tmp_path / "base")
+    policy = Policy.load(str(base), lora=LORA)
+    assert any("experts" in weight for weight in adapter_weights(policy.model))
+    move(policy)
+    policy.save_model(tmp_path / "merged")
+    (tmp_path / "adapter").mkdir()
+    save_adapter(policy.model, tmp_path / "adapter", str(base))
+    for folder in ("merged", "adapter"):
+        again = Policy.load(str(tmp_path / folder), frozen=True)
+        torch.testing.assert_close(
+            log_probs(again, policy), log_probs(policy, policy), rtol=0, atol=1e-4
+        )
+
+
+def test_mamba_s_output_layer_has_no_update_and_is_no_target(tmp_path: Path) -> None:
+    model = str(ZOO["Falcon-H1"].make(tmp_path))
+    updated = adapter_weights(Policy.load(model, lora=LORA).model)
+    assert any(".mamba.in_proj." in name for name in updated)
+    assert not any(".out_proj." in name for name in updated)
+    chosen = replace(LORA, targets="in_proj,q_proj")
+    layers = {
+        name.split(".lora_")[0].rpartition(".")[2]
+        for name in adapter_weights(Policy.load(model, lora=chosen).model)
+    }
+    assert layers == {"in_proj", "q_proj"}
+    with pytest.raises(UsageError, match="out_proj"):
+        Policy.load(model, lora=replace(LORA, targets="out_proj"))

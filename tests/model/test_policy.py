@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tokenizers import AddedToken
 
 from cl_bench.contract.errors import ModelError
@@ -18,6 +19,7 @@ from cl_bench.contract.task import Verdict
 from cl_bench.model.named import EMBEDDED_FOLDER, resolve
 from cl_bench.model.policy import Policy, Rollout
 from tests.model.samplers.doubles import Scripted
+from tests.zoo import ZOO
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -325,3 +327,11 @@ def test_saved_model_is_loaded_with_its_weights_template_and_tokenizer(
         assert torch.equal(again.model(ids).logits, wanted)
     assert again.is_base()
     assert not policy.is_base()
+
+
+def test_engines_get_experts_under_their_names_in_a_checkpoint(tmp_path: Path) -> None:
+    policy = Policy.load(str(ZOO["Mixtral"].make(tmp_path)), frozen=True)
+    saved, pushed = load_file(tmp_path / "model.safetensors"), dict(policy.merged_weights())
+    assert any("experts.0." in name for name in saved)
+    assert pushed.keys() == saved.keys()
+    assert all(torch.equal(pushed[name], saved[name]) for name in saved)

@@ -3,6 +3,7 @@ head for a few positions at a time, or by computing layers again in the backward
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -23,7 +24,9 @@ from transformers import (
 from cl_bench.model import memory
 from cl_bench.model.gradient_path import recompute_layers
 from cl_bench.model.output_head import reads_apart
+from cl_bench.model.policy import Policy
 from cl_bench.model.scoring import compared, next_tokens, own_tokens, response_log_probs
+from tests.zoo import REFUSED, ZOO
 
 SIZE: dict[str, Any] = {
     "vocab_size": 40,
@@ -108,6 +111,19 @@ def test_values_entropies_and_gradients_are_those_of_whole_texts(
         assert reads_apart(model)
     if again:
         recompute_layers(model)
+    hold_to(model, expected)
+
+
+@pytest.mark.parametrize("name", [name for name in ZOO if name not in REFUSED])
+def test_values_entropies_and_gradients_of_the_zoo_are_those_of_whole_texts(
+    name: str, tmp_path: Path
+) -> None:
+    model = Policy.load(str(ZOO[name].make(tmp_path))).model
+    hold_to(model, one_by_one(model))
+
+
+def hold_to(model: PreTrainedModel, expected: list[tuple[Tensor, Tensor]]) -> None:
+    """Assert that training reads what whole texts have, and gets their gradient."""
     ids, mask = padded()
     log_probs, entropies = response_log_probs(model, ids, mask, 5, TEMPERATURE)
     rows = [row[: len(response)] for row, (_, response) in zip(log_probs, ROWS, strict=True)]
