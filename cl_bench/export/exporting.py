@@ -159,14 +159,16 @@ def write_checkpoint_model(run: RunDirectory, checkpoint: Path | None, target: P
 
 
 def _checkpoint_policy(run: RunDirectory, checkpoint: Path | None) -> Policy:
+    from cl_bench.model.environment import precision_named
     from cl_bench.model.policy import Policy
     from cl_bench.slow.optimizer import load_parameters
 
     manifest = run.manifest
     base = resolve(str(manifest["config"]["model"]))
     config = RunConfig.from_dict(manifest["config"])
+    precision = precision_named(config.precision, "cpu")
     policy = Policy.load(
-        base, precision=config.precision, revision=manifest["model_revision"], lora=config.lora
+        base, precision=precision, revision=manifest["model_revision"], lora=config.lora
     )
     require_same_base(run)  # once a hub model's files are in its cache
     if checkpoint is not None and weights_of(checkpoint) is not None:

@@ -20,6 +20,7 @@ from cl_bench.contract.stream_names import stream
 from cl_bench.execution.problem_sets import stream_set
 from cl_bench.metrics.plasticity import dead_units, effective_rank, weight_distance
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.model.environment import precision_named
 from cl_bench.model.loading import load
 from cl_bench.model.named import resolve
 from cl_bench.model.policy import Policy
@@ -47,7 +48,7 @@ def internals_of(
     base = Policy.load(
         resolve(config.model),
         on,
-        config.precision,
+        precision_named(config.precision, on),
         revision=origin.revision,
         template=config.template,
     )
