@@ -133,7 +133,9 @@ def test_a_run_asked_about_is_estimated_and_timed(tiny_model: Path, tmp_path: Pa
 def test_a_run_that_does_not_fit_is_not_tried(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor.machine, "free_memory", lambda: 2 * doctor.MEMORY_NEEDED // 3)
+    monkeypatch.setattr(
+        "cl_bench.execution.machine.free_memory", lambda: 2 * doctor.MEMORY_NEEDED // 3
+    )
     result = CliRunner().invoke(app, ["doctor", "--model", str(tiny_model), "--learner", "rl"])
     assert result.exit_code == 1
     assert "problem: the run needs about " in result.stdout
