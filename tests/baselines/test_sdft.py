@@ -77,11 +77,11 @@ def test_the_loss_is_the_divergence_from_the_policy_that_has_read_the_solution(
     assert_same_gradients(given, model)
 
 
-def test_a_teacher_of_the_base_stays_where_it_was(policy: Policy, small_config: Any) -> None:
-    """With the base's weights the student approaches a fixed teacher."""
+def test_the_student_approaches_what_the_solution_makes_likely(
+    policy: Policy, small_config: Any
+) -> None:
     learner = built(policy, small_config, teacher="base", learning_rate=3e-3)
-    batches = [[solved(f"s{n} e{e}") for e in range(3)] for n in range(25)]
-    losses = [record.loss for record in learner.learn(batches)]
+    losses = [record.loss for record in learner.learn([[solved("a"), solved("b")]] * 60)]
     assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
     assert (learner.prompt(), learner.lineage()) == (SEED_PROMPT, [])
 

@@ -106,8 +106,8 @@ def test_the_student_is_drawn_to_what_the_feedback_makes_likely(
             weight.mul_(3)  # so that prompts matter
     policy = Policy(policy.model, policy.tokenizer)
     learner = built(policy, small_config, learning_rate=3e-3, teacher="base")
-    batches = [[scripted(f"s{n}", [0.0], "f adds 2")] for n in range(40)]
-    losses = [record.loss for record in learner.learn(batches)]
+    batch = [scripted("a", [0.0], "f adds 2"), scripted("b", [0.0], "f adds 2")]
+    losses = [record.loss for record in learner.learn([batch] * 60)]
     assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
     assert (learner.prompt(), learner.lineage()) == (SEED_PROMPT, [])
 
