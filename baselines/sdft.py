@@ -11,7 +11,8 @@ from the source, from whose code this is independent:
 - the teacher's weights are those of the frozen start, or with `teacher = "student"` the student's
   own at each step, where the paper averages the student's over time: that would need another copy
   of them. On the embedded model a teacher that moves with its student took both to pieces within 40
-  steps (math-to-code, seed 0: KL 0.1, then 2.6 and 5.7 nats a token);
+  steps (math-to-code, seed 0: KL 0.1, then 2.6 and 5.7 nats a token), where one that stays gives
+  62 % on average, 11 points of forgetting and a KL of 0.2 (`sft`: 64 %, 40 points, 3.2);
 - the solution stands at the end of the system prompt (`shown_solution`), not in the user's message:
   the embedded model reads hints there, and a template that refuses system messages has it in front
   of the problem;

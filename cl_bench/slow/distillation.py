@@ -137,9 +137,10 @@ class SelfDistillation(ParameterTrainer):
             for attempt, system in zip(attempts, systems, strict=True)
             if system is not None
         ]
-        self._policy.require_room(chats, self._config.max_new_tokens)
-        encoded = iter(self._policy.encode(chats) if chats else [])
-        return [None if system is None else next(encoded) for system in systems]
+        heard = self._policy.encode(chats) if chats else []
+        self._policy.require_fit(heard, self._config.max_new_tokens)
+        left = iter(heard)
+        return [None if system is None else next(left) for system in systems]
 
     def _systems(self, attempts: Sequence[Attempt], prompts: Sequence[str]) -> Sequence[str | None]:
         if self._teach is not None:

@@ -77,13 +77,15 @@ def test_the_loss_is_the_divergence_from_the_policy_that_has_read_the_solution(
     assert_same_gradients(given, model)
 
 
-def test_a_teacher_of_the_base_stays_where_it_was(policy: Policy, small_config: Any) -> None:
-    """With the base's weights the student approaches a fixed teacher."""
-    learner = built(policy, small_config, teacher="base", learning_rate=3e-3)
-    batches = [[solved(f"s{n} e{e}") for e in range(3)] for n in range(25)]
-    losses = [record.loss for record in learner.learn(batches)]
-    assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
+def test_it_keeps_the_seed_prompt_and_fits_nothing_to_solutions(
+    policy: Policy, small_config: Any
+) -> None:
+    ledger = Ledger()
+    learner = LEARNERS.load("sdft").build(policy, small_config, ledger)
+    list(learner.learn([[solved("a"), solved("b")]]))
     assert (learner.prompt(), learner.lineage()) == (SEED_PROMPT, [])
+    assert (ledger.slow.rollouts, ledger.slow.solution_tokens) == (8, 0)
+    assert not policy.is_base()
 
 
 def test_a_loaded_learner_goes_on_as_the_saved_one_would_have(

@@ -98,17 +98,11 @@ def test_what_leaves_no_room_for_the_response_teaches_nothing(
     assert policy.is_base()
 
 
-def test_the_student_is_drawn_to_what_the_feedback_makes_likely(
-    policy: Policy, small_config: Any
-) -> None:
-    with torch.no_grad():
-        for weight in policy.model.parameters():
-            weight.mul_(3)  # so that prompts matter
-    policy = Policy(policy.model, policy.tokenizer)
-    learner = built(policy, small_config, learning_rate=3e-3, teacher="base")
-    batches = [[scripted(f"s{n}", [0.0], "f adds 2")] for n in range(40)]
-    losses = [record.loss for record in learner.learn(batches)]
-    assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
+def test_feedback_alone_moves_the_weights(policy: Policy, small_config: Any) -> None:
+    learner = built(policy, small_config)
+    (record,) = learner.learn([[scripted("a", [0.0], "f adds 2")]])
+    assert record.loss > 0
+    assert not policy.is_base()
     assert (learner.prompt(), learner.lineage()) == (SEED_PROMPT, [])
 
 

@@ -102,7 +102,7 @@ def test_learners_from_solutions_take_those_of_every_source(
 ) -> None:
     run = cl_bench.run(out=tmp_path / "run", **options | {"learner": learner})
     fitted = run.table("ledger")["solution_tokens"].max()
-    assert (fitted > 0) is (learner == "sft")
+    assert bool(fitted > 0) is (learner == "sft")
     assert verify_run(tmp_path / "run").findings == []
 
 
