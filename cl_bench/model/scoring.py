@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 MOST_LOGITS = 2**26
 """Numbers in the logits of one pass with gradient, at most (256 MB); above, TRL's fused head is
 used, which never holds all of them."""
-
-
 _whole_texts: set[type] = set()
 """Architectures that cannot go on from a prompt's cache, as `read_whole_texts` was told."""
 
@@ -92,7 +90,8 @@ def text_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int) ->
         use_cache=False,
         logits_to_keep=keep + 1,
     )
-    return read.logits[:, :-1].float()  # the last position predicts a token after the response
+    logits: Tensor = read.logits[:, :-1]  # the last position predicts a token after the response
+    return logits.float()
 
 
 def _cut_between(logits: Tensor, cache: Cache) -> Tensor:

@@ -165,11 +165,11 @@ def _read(
     """Return the log-probabilities of the last `keep` tokens, and their gradient at `weight`."""
     with vocabulary_in_place(model):
         log_prob = torch.log_softmax(logits(model, ids, mask, keep), -1)
-    weight.grad = None
     chosen = log_prob.gather(-1, ids[:, -keep:, None])
     chosen.sum().backward()  # type: ignore[no-untyped-call]
-    assert weight.grad is not None
-    return chosen.detach(), weight.grad
+    gradient, weight.grad = weight.grad, None
+    assert gradient is not None
+    return chosen.detach(), gradient
 
 
 @contextmanager
