@@ -134,6 +134,8 @@ def settle_reading(policy: TriedPolicy) -> None:
     model = policy.model
     tokens = policy.encode([chat("", "Hello!")])[0]
     room = min(len(tokens), policy.context or 2**31)
+    if room < 2:  # no token of a response after one of a prompt
+        return
     rows = [tokens[-min(length + _TOKENS, room) :] for length in _LENGTHS]
     ids, mask = (each.to(policy.device) for each in left_pad(rows, policy.pad_id))
     keep = min(_TOKENS, min(map(len, rows)) - 1)
@@ -148,8 +150,10 @@ def settle_reading(policy: TriedPolicy) -> None:
         except Exception:  # noqa: BLE001 - whatever a cache of any architecture raises
             near = False
         else:
-            far = (gradient - its_gradient).abs().max() / its_gradient.abs().max()
-            near = bool((found - wanted).abs().max() < _CLOSE["float32"] and far < _CLOSE_GRADIENT)
+            apart = float((found - wanted).abs().max())
+            most = _CLOSE_GRADIENT * float(its_gradient.abs().max())
+            gap = float((gradient - its_gradient).abs().max())
+            near = apart < _CLOSE["float32"] and gap <= most
     if not near:
         read_whole_texts(type(model))
 
