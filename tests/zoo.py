@@ -129,7 +129,7 @@ class Animal:
             }
         )
         torch.manual_seed(0)
-        model = transformers.AutoModelForCausalLM.from_config(config)
+        model = transformers.AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         return folder
@@ -387,4 +387,4 @@ if __name__ == "__main__":
     if len(sys.argv) == 4:
         try_learners(*sys.argv[1:])
     else:
-        print_table(*(sys.argv[1:] or [None]))
+        print_table(sys.argv[1] if len(sys.argv) > 1 else None)

@@ -139,6 +139,8 @@ def settle_reading(policy: TriedPolicy) -> None:
     model = policy.model
     tokens = policy.encode([chat("", "Hello!")])[0]
     room = min(len(tokens), policy.context or 2**31)
+    if room < 2:  # no token of a response after one of a prompt
+        return
     rows = [tokens[-min(length + _TOKENS, room) :] for length in _LENGTHS]
     ids, mask = (each.to(policy.device) for each in left_pad(rows, policy.pad_id))
     keep = min(_TOKENS, min(map(len, rows)) - 1)
@@ -153,8 +155,10 @@ def settle_reading(policy: TriedPolicy) -> None:
         except Exception:  # noqa: BLE001 - whatever a cache of any architecture raises
             near = False
         else:
-            far = (gradient - its_gradient).abs().max() / its_gradient.abs().max()
-            near = bool((found - wanted).abs().max() < _CLOSE["float32"] and far < _CLOSE_GRADIENT)
+            apart = float((found - wanted).abs().max())
+            most = _CLOSE_GRADIENT * float(its_gradient.abs().max())
+            gap = float((gradient - its_gradient).abs().max())
+            near = apart < _CLOSE["float32"] and gap <= most
     if not near:
         read_whole_texts(type(model))
 
@@ -170,11 +174,11 @@ def _read(
     """Return the log-probabilities of the last `keep` tokens, and their gradient at `weight`."""
     with vocabulary_in_place(model):
         log_prob = torch.log_softmax(logits(model, ids, mask, keep), -1)
-    weight.grad = None
     chosen = log_prob.gather(-1, ids[:, -keep:, None])
     chosen.sum().backward()  # type: ignore[no-untyped-call]
-    assert weight.grad is not None
-    return chosen.detach(), weight.grad
+    gradient, weight.grad = weight.grad, None
+    assert gradient is not None
+    return chosen.detach(), gradient
 
 
 @contextmanager
