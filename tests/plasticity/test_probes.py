@@ -6,6 +6,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -57,7 +58,7 @@ def test_a_run_with_other_settings_of_rl_is_probed_with_the_same_and_that_is_tol
 
 
 def test_a_probe_asks_its_model_as_the_run_did() -> None:
-    asked = {"precision": "pure-bf16", "thinking": "off", "chat_template": {"effort": "low"}}
+    asked: dict[str, Any] = {"precision": "pure-bf16", "thinking": "off", "chat_template": {"effort": "low"}}
     other = replace(A, config=replace(CONFIG, **asked))
     assert options_of(other.config) == OPTIONS | asked
     assert options_of(replace(CONFIG, precision="float32", device="cpu")) == {
