@@ -58,7 +58,11 @@ def test_a_run_with_other_settings_of_rl_is_probed_with_the_same_and_that_is_tol
 
 
 def test_a_probe_asks_its_model_as_the_run_did() -> None:
-    asked: dict[str, Any] = {"precision": "pure-bf16", "thinking": "off", "chat_template": {"effort": "low"}}
+    asked: dict[str, Any] = {
+        "precision": "pure-bf16",
+        "thinking": "off",
+        "chat_template": {"effort": "low"},
+    }
     other = replace(A, config=replace(CONFIG, **asked))
     assert options_of(other.config) == OPTIONS | asked
     assert options_of(replace(CONFIG, precision="float32", device="cpu")) == {
