@@ -271,6 +271,9 @@ def test_thoughts_are_shown_where_there_are_any(make_run: MakeRun) -> None:
     text = summarise(make_run(TWO, scores, thought=20, cut=0.25)).text()
     assert re.search(r"tokens of a response +thought +cut in thought *\n", text)
     assert re.search(r"math .* 20 → 20 +20 → 20 +25\.0 % → 25\.0 % *\n", text)
+
+
+def test_a_run_without_thoughts_says_nothing_of_them(make_run: MakeRun) -> None:
     assert "thought" not in summarise(make_run(TWO, scores, cut=0.25)).text()
 
 
