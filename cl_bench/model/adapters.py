@@ -62,7 +62,10 @@ def add_lora(model: PreTrainedModel, lora: Lora) -> None:
         target_modules=_targets(model, lora.targets),
         task_type="CAUSAL_LM",
     )
-    with random_states_kept(model.device):
+    with random_states_kept(model.device), warnings.catch_warnings():
+        # Of choices that PEFT makes by itself, for GPT-2's layers and for experts.
+        for kind in (UserWarning, RuntimeWarning):
+            warnings.simplefilter("ignore", kind)
         torch.manual_seed(lora.seed)
         inject_adapter_in_model(config, model, adapter_name=_NAME)
 
@@ -209,8 +212,10 @@ def merge_folder(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
     try:
         config: Any = LoraConfig.from_pretrained(str(folder))
         config.inference_mode = True
-        with warnings.catch_warnings():  # of PEFT's use of transformers; goes when it caught up
-            warnings.simplefilter("ignore", FutureWarning)
+        with warnings.catch_warnings():
+            # Of PEFT's use of transformers (goes when it caught up), and of its own choices.
+            for kind in (FutureWarning, UserWarning, RuntimeWarning):
+                warnings.simplefilter("ignore", kind)
             wrapped: Any = PeftModel(model, config)
         result: Any = set_peft_model_state_dict(wrapped, load_file(folder / ADAPTER_WEIGHTS))
     except (ValueError, RuntimeError, TypeError, KeyError) as error:
