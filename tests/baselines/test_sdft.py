@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -75,6 +76,36 @@ def test_the_loss_is_the_divergence_from_the_policy_that_has_read_the_solution(
     assert record.loss == pytest.approx(loss.item(), rel=1e-3)
     assert record.loss > 1e-3
     assert_same_gradients(given, model)
+
+
+@pytest.mark.parametrize("teacher", ["student", "base"])
+def test_the_teacher_has_the_weights_of_the_student_or_of_the_start(
+    policy: Policy, small_config: Any, teacher: str
+) -> None:
+    learner = built(policy, small_config, teacher=teacher, learning_rate=0.02)
+    list(learner.learn([[solved("a")]]))
+    student = copy.deepcopy(policy.model)
+    told: list[Any] = []
+    sample = policy.sampler.sample
+
+    def seen(prompts: Any, **options: Any) -> Any:
+        drawn = sample(prompts, **options)
+        told.extend((list(p), list(row.tokens)) for p, row in zip(prompts, drawn, strict=True))
+        return drawn
+
+    policy.sampler.sample = seen  # type: ignore[method-assign]
+    (record,) = learner.learn([[solved("a")]])
+    heard = policy.encode([chat(f"{SEED_PROMPT} {SOLUTION} ;", "math : a : 4")])[0]
+    losses = {}
+    with torch.no_grad(), policy.base() as base:
+        for name, teaching in (("student", student), ("base", base)):
+            parts = []
+            for read, said in told:
+                mine, theirs = under(student, read, said), under(teaching, heard, said)
+                parts.append((mine.exp() * (mine - theirs)).sum())
+            losses[name] = float(sum(parts)) / sum(len(said) for _, said in told)
+    assert record.loss == pytest.approx(losses[teacher], rel=1e-3)
+    assert losses["student"] != pytest.approx(losses["base"], rel=0.05)
 
 
 def test_it_keeps_the_seed_prompt_and_fits_nothing_to_solutions(

@@ -35,6 +35,10 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "FeedbackLevel": (*NEVER, 0, True, "", "steps"),
     "LossAverage": (*NEVER, 0, True, "", "tokens"),
     "TeacherWeights": (*NEVER, 0, True, "", "students"),
+    "Mapping[str, str | int | float | bool]": (
+        *(value for value in NEVER if value != {}),
+        *("low", {1: "low"}, {"effort": None}, {"effort": math.nan}),
+    ),
 }
 
 

@@ -62,6 +62,9 @@ CASES = (
     Case("rl, bf16", "rl", {"precision": "bf16"}),
     Case("rl, bf16, again", "rl", {"precision": "bf16"}),
     Case("rl, bf16, LoRA", "rl", {"precision": "bf16", "peft": "lora", "learning_rate": 1e-3}),
+    Case("rl, bf16, checkpointing", "rl", {"precision": "bf16", "gradient_checkpointing": True}),
+    Case("rl, pure-bf16", "rl", {"precision": "pure-bf16"}),
+    Case("sft, bf16", "sft", {"precision": "bf16"}),
     Case("prompt, bf16", "prompt", {"precision": "bf16", "reflection_lm": "digest"}),
     Case("fst, bf16", "fst", {"precision": "bf16", "reflection_lm": "digest"}),
     Case("rl, bf16, vllm", "rl", {"precision": "bf16", "sampler": "vllm"}),
@@ -140,9 +143,11 @@ def seen(found: Run) -> dict[str, object]:
     steps, ledger = found.table("steps"), found.table("ledger").groupby("channel").last()
     end = found.table("evaluations").iloc[-1]
     seconds = ledger["seconds"].sum()
+    peak = found.manifest["peak_memory"]
     row = {
+        "peak GB": (peak["gpu"] or peak["machine"]) / 1e9,
         "learning s": seconds,
-        "tokens/s": (ledger["generated_tokens"] + ledger["prompt_tokens"]).sum() / seconds,
+        "tokens/s": ledger[["generated_tokens", "prompt_tokens"]].sum().sum() / seconds,
         "KL at the end": end["kl_policy_base"],
         "loss": steps["loss"].iloc[-1] if len(steps) else float("nan"),
         "ratio": steps["sampler_ratio"].iloc[-1] if len(steps) else float("nan"),

@@ -125,7 +125,7 @@ def test_a_run_asked_about_is_estimated_and_timed(tiny_model: Path, tmp_path: Pa
     data = json.loads(result.stdout)
     found = data["facts"]["the run asked for"]
     assert (data["works"], found["learner and model"]) == (True, f"rl, {tiny_model}")
-    assert {"weights", "gradients", "while learning", "at most", "together"} <= found.keys()
+    assert {"weights", "gradients", "while learning", "in all", "together"} <= found.keys()
     assert found["steps"].startswith("3 × ")
     assert list(tmp_path.iterdir()) == []
 
