@@ -17,6 +17,7 @@ from cl_bench.contract.prompts import SEED_PROMPT, chat
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.task import Verdict
 from cl_bench.model.policy import Policy
+from tests.model.samplers.doubles import Recorded
 from tests.slow.scripted import assert_same_gradients, gradients_of, trainable_copy
 
 SOLUTION = "f adds 2 ; answer : 6"
@@ -51,22 +52,14 @@ def test_the_loss_is_the_divergence_from_the_policy_that_has_read_the_solution(
     policy: Policy, small_config: Any, teacher: str
 ) -> None:
     given = gradients_of(policy.model)
-    told: list[Any] = []
-    sample = policy.sampler.sample
-
-    def seen(prompts: Any, **options: Any) -> Any:
-        drawn = sample(prompts, **options)
-        told.extend((list(p), list(row.tokens)) for p, row in zip(prompts, drawn, strict=True))
-        return drawn
-
-    policy.sampler.sample = seen  # type: ignore[method-assign]
+    policy.sampler = told = Recorded(policy.sampler)
     learner = built(policy, small_config, teacher=teacher, shown_solution=" so : {solution} .")
     (record,) = learner.learn([[solved("a"), solved("b")]])
     model = trainable_copy(policy)
     total, tokens = torch.zeros(()), 0
-    for number, (read, said) in enumerate(told):
+    for number, (read, said) in enumerate(told.rows):
         problem = f"math : {'ab'[number // 4]} : 4"
-        assert read == policy.encode([chat(SEED_PROMPT, problem)])[0]
+        assert list(read) == policy.encode([chat(SEED_PROMPT, problem)])[0]
         heard = policy.encode([chat(f"{SEED_PROMPT} so : {SOLUTION} .", problem)])[0]
         mine, theirs = under(model, read, said), under(model, heard, said).detach()
         total = total + (mine.exp() * (mine - theirs)).sum()
@@ -85,25 +78,17 @@ def test_the_teacher_has_the_weights_of_the_student_or_of_the_start(
     learner = built(policy, small_config, teacher=teacher, learning_rate=0.02)
     list(learner.learn([[solved("a")]]))
     student = copy.deepcopy(policy.model)
-    told: list[Any] = []
-    sample = policy.sampler.sample
-
-    def seen(prompts: Any, **options: Any) -> Any:
-        drawn = sample(prompts, **options)
-        told.extend((list(p), list(row.tokens)) for p, row in zip(prompts, drawn, strict=True))
-        return drawn
-
-    policy.sampler.sample = seen  # type: ignore[method-assign]
+    policy.sampler = told = Recorded(policy.sampler)
     (record,) = learner.learn([[solved("a")]])
     heard = policy.encode([chat(f"{SEED_PROMPT} {SOLUTION} ;", "math : a : 4")])[0]
     losses = {}
     with torch.no_grad(), policy.base() as base:
         for name, teaching in (("student", student), ("base", base)):
             parts = []
-            for read, said in told:
+            for read, said in told.rows:
                 mine, theirs = under(student, read, said), under(teaching, heard, said)
                 parts.append((mine.exp() * (mine - theirs)).sum())
-            losses[name] = float(sum(parts)) / sum(len(said) for _, said in told)
+            losses[name] = float(sum(parts)) / sum(len(said) for _, said in told.rows)
     assert record.loss == pytest.approx(losses[teacher], rel=1e-3)
     assert losses["student"] != pytest.approx(losses["base"], rel=0.05)
 
