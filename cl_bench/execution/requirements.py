@@ -59,12 +59,14 @@ class Memory:
     """What is held all the time."""
     passes: Mapping[str, int]
     """What passes hold, of which one runs at a time."""
+    loading: int
+    """What is held in all while the model is loaded, before there is anything else to hold."""
     free: int
     place: str
 
     @property
     def peak(self) -> int:
-        return sum(self.held.values()) + max(self.passes.values())
+        return max(sum(self.held.values()) + max(self.passes.values()), self.loading)
 
     @property
     def fits(self) -> bool:
@@ -76,6 +78,8 @@ class Memory:
             yield name, BYTES.text(count)
         for name, count in self.passes.items():
             yield f"while {name}", BYTES.text(count)
+        if self.loading:
+            yield "loading, before all that", BYTES.text(self.loading)
         yield "in all", f"about {BYTES.text(self.peak)} of {BYTES.text(self.free)} {self.place}"
 
 
@@ -119,8 +123,11 @@ def memory_of(
         passes["learning"] = graph + _LEARNED * _NUMBER * numbers
     numbers = min(_ROWS_LEARNED * response * vocabulary, budget.logits)
     passes["scoring"] = _SCORED * _NUMBER * numbers
+    # The pages of a file that is being read count as the process's, though the system may take them.
+    loading = LIBRARIES + 2 * held.weights if card is None else 0
     place = "of memory that are free" if card is None else "of the GPU"
-    return Memory({name: size for name, size in parts.items() if size}, passes, free, place)
+    parts = {name: size for name, size in parts.items() if size}
+    return Memory(parts, passes, loading, free, place)
 
 
 def _asked_at_once(config: RunConfig) -> int:

@@ -54,6 +54,13 @@ def test_an_adapter_needs_no_base_and_little_for_what_is_trained(tiny_model: Pat
     assert adapted.held["gradients"] < weights / 2
 
 
+def test_a_large_model_with_a_small_adapter_needs_most_while_it_is_loaded(tiny_model: Path) -> None:
+    found = replace(needs(tiny_model, peft="lora"), loading=100 * GB)
+    assert found.peak == 100 * GB
+    assert needs(tiny_model).loading > 2 * needs(tiny_model).held["weights"]
+    assert needs(tiny_model, card=80 * GB).loading == 0
+
+
 def test_a_learner_of_prompts_trains_nothing(tiny_model: Path) -> None:
     config = api.resolve(model=str(tiny_model), learner="prompt").config
     found = memory_of(shapes_of(str(tiny_model)), config, 50, card=None, free=GB)
