@@ -123,7 +123,7 @@ def memory_of(
         passes["learning"] = graph + _LEARNED * _NUMBER * numbers
     numbers = min(_ROWS_LEARNED * response * vocabulary, budget.logits)
     passes["scoring"] = _SCORED * _NUMBER * numbers
-    # The pages of a file that is being read count as the process's, though the system may take them.
+    # A file's pages count as the process's while it is read, though the system may take them back.
     loading = LIBRARIES + 2 * held.weights if card is None else 0
     place = "of memory that are free" if card is None else "of the GPU"
     parts = {name: size for name, size in parts.items() if size}
