@@ -67,6 +67,9 @@ class ServerEngine:
             self.name, self._model = self._introduced(policy)
         except httpx.HTTPError as error:
             raise self._unfit(policy, reason_of(error, _REASON)) from error
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            reason = f"what answers there is no vLLM server: {reason_of(error, _REASON)}"
+            raise self._unfit(policy, reason) from error
 
     def load(self, weights: Iterator[tuple[str, Tensor]]) -> None:
         """Have the server read `weights` from a file in the shared folder, which goes again."""

@@ -160,6 +160,25 @@ def test_a_server_that_cannot_serve_the_run_is_refused_with_what_to_type(
         server_sampler(tiny_policy, server.url, "nowhere")
 
 
+@pytest.mark.parametrize("answer", [b"<html>hello</html>", b"{}", b"[]"])
+def test_what_is_no_vllm_server_is_no_bug_of_ours(tiny_policy: Policy, answer: bytes) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as served:
+        Thread(target=served.serve_forever, daemon=True).start()
+        with pytest.raises(SamplerError, match="what answers there is no vLLM server"):
+            server_sampler(tiny_policy, f"http://127.0.0.1:{served.server_port}", "temporary")
+        served.shutdown()
+
+
 def test_a_server_that_dies_is_told_with_what_it_said(tiny_policy: Policy, server: Server) -> None:
     tiny_policy.sampler = server_sampler(tiny_policy, server.url, "temporary")
     server.broken = True
@@ -182,6 +201,8 @@ def test_mode_and_key_are_the_servers(
     [
         ({"sampler": "vlm"}, "Unknown sampler 'vlm'. Did you mean 'vllm'"),
         ({"sampler": "vllm:localhost:8000"}, "must be the address of a server"),
+        ({"sampler": "vllm:http://localhost:abc"}, "must be the address of a server"),
+        ({"sampler": "vllm:http://"}, "must be the address of a server"),
         ({"sampler": "vllm:http://me:secret@host"}, "VLLM_API_KEY"),
         ({"sampler": "vllm", "sampler_folder": "here"}, "give --sampler vllm:URL"),
         ({"sampler": "vllm:http://h:1", "batch_invariant": True}, "VLLM_BATCH_INVARIANT=1"),
