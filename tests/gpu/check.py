@@ -143,7 +143,7 @@ def run(case: Case, work: Path, stream: str, options: dict[str, object]) -> dict
 def seen(found: Run) -> dict[str, object]:
     """Return what a finished run shows."""
     steps, ledger = found.table("steps"), found.table("ledger").groupby("channel").last()
-    end = found.table("evaluations").iloc[-1]
+    end = found.table("evaluations").query("weights == 'trained' and prompt == 'learner'").iloc[-1]
     seconds = ledger["seconds"].sum()
     peak = found.manifest["peak_memory"]
     row = {
