@@ -17,7 +17,8 @@ from the source, from whose code this is independent:
   the embedded model reads hints there, and a template that refuses system messages has it in front
   of the problem;
 - G responses to every problem, as in `rl`, where the paper takes one;
-- no first tokens of a response are left out of the loss.
+- no first tokens of a response are left out of the loss;
+- what the teacher reads has to leave room for the response: else it teaches nothing there.
 
 What a solution is, is the domain's: see `cl_bench.baselines.sft`. The rewards of the student's
 responses are recorded, and nothing is learned from them. It needs a model that can use an example
@@ -31,7 +32,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cl_bench.contract.errors import UsageError
-from cl_bench.contract.learner import LearnerFactory, Ledger, solution_of
+from cl_bench.contract.learner import Exercise, LearnerFactory, Ledger, solution_of
+from cl_bench.contract.prompts import chat
 from cl_bench.contract.settings import setting
 from cl_bench.slow.settings import TeacherConfig
 from cl_bench.slow.slow_only import SlowOnly
@@ -70,16 +72,20 @@ class SDFT(SlowOnly):
     def _trainer(self, policy: Policy, config: SDFTConfig, ledger: Ledger) -> ParameterTrainer:
         from cl_bench.slow.distillation import SelfDistillation
 
-        self._shown = config.shown_solution
+        self._policy, self._config = policy, config
         base = config.teacher == "base"
         return SelfDistillation(policy, config, ledger, self._teach, from_base=base)
 
     def _teach(self, attempts: Sequence[Attempt]) -> list[str | None]:
-        """Return the teacher's prompt over every attempt."""
-        return [
-            f"{self._seed_prompt}{self._shown.replace(_SOLUTION, solution_of(attempt.exercise))}"
-            for attempt in attempts
-        ]
+        """Return the teacher's prompt over every attempt; None where it leaves no room."""
+        return [self._shown(attempt.exercise) for attempt in attempts]
+
+    def _shown(self, exercise: Exercise) -> str | None:
+        solution = solution_of(exercise)
+        shown = self._config.shown_solution.replace(_SOLUTION, solution)
+        prompt = f"{self._config.seed_prompt}{shown}"
+        fits = self._policy.fits(chat(prompt, exercise.prompt), self._config.max_new_tokens)
+        return prompt if fits else None
 
 
 SDFT_FACTORY = LearnerFactory(SDFT, SDFTConfig, ("slow",), "SDFT", from_solutions=True)

@@ -29,6 +29,8 @@ _SAMPLER = {
     "kl_items": "problems of a domain that KL is measured on",
 }
 VALIDATION = "validation problems of a domain"
+_NEITHER = {_DATE: "none", _TOLD: "nothing", _ADAPTER: "none", VALIDATION: "none"}
+"""What a run has, in words, that lacks these facts: those are of some runs alone."""
 _ALL = "all"
 """How many of them KL is measured on without a limit."""
 _EVERY = "training samples between evaluations"
@@ -224,7 +226,10 @@ def _stage(stage: Facts) -> str:
 
 def _facts(mine: Facts, theirs: Facts, where: str = "") -> list[tuple[str, object, object]]:
     one, other = dict(mine), dict(theirs)
-    return [(f"{name}{where}", one.get(name), other.get(name)) for name in one | other]
+    return [
+        (f"{name}{where}", *(facts.get(name, _NEITHER.get(name)) for facts in (one, other)))
+        for name in one | other
+    ]
 
 
 def _adapter_of(config: Mapping[str, Any]) -> str:

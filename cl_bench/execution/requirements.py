@@ -305,7 +305,11 @@ def times_of(config: RunConfig, stream: Stream, rates: Rates) -> Times:
     inside = len(stream.domains) * (evaluation.items + evaluation.validation_items)
     points = 1 + sum(ceil(stage.steps / config.eval_every) for stage in stream.stages)
     answers = inside * evaluation.samples * prompts
-    parts["evaluations"] = (points, answers * (rates.sample + 2 * rates.score))
+    # Of a problem the first response is scored, by policy and base; so is one of the base.
+    most = evaluation.kl_items or evaluation.items + evaluation.validation_items
+    asked = (evaluation.items, evaluation.validation_items)
+    scored = len(stream.domains) * prompts * sum(min(count, most) for count in asked)
+    parts["evaluations"] = (points, answers * rates.sample + scored * 2 * rates.score)
     ends = len(stream.stages) + 1
     outside = evaluation.retention_items * len(stream.outside)
     if evaluation.probes:  # the base, and problems of the hardest setting

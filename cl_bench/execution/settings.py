@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.learner import LearnerConfig
@@ -201,7 +202,7 @@ class RunConfig:
         kind, _, url = self.sampler.partition(":")
         if kind not in _SAMPLERS or (":" in self.sampler and kind != "vllm"):
             raise unknown("sampler", self.sampler, (*_SAMPLERS, "vllm:URL"))
-        if ":" in self.sampler and not url.startswith(("http://", "https://")):
+        if ":" in self.sampler and "@" not in url and not _is_address(url):
             raise UsageError(
                 f"sampler is {self.sampler!r}, but what follows vllm: must be the address of a "
                 "server, as in vllm:http://localhost:8000."
@@ -272,6 +273,15 @@ class RunConfig:
             "evaluation": EvaluationConfig(**saved["evaluation"]),
         }
         return cls(**{**saved, **parts})
+
+
+def _is_address(url: str) -> bool:
+    """Tell whether `url` has a scheme of the web, a host, and a port that can be one, if any."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, or too large
+        return False
 
 
 def variables_in(given: object) -> dict[str, str | int | float | bool]:

@@ -52,7 +52,7 @@ def test_what_a_learner_does_and_where_it_ran_changes_no_key(
     [
         (
             {"config": {"evaluation.validation_items": 8}},
-            ["validation problems of a domain not recorded against 8"],
+            ["validation problems of a domain none against 8"],
         ),
         ({"stream": {"version": "2"}}, ["stream version 1 against 2"]),
         ({"stream": {"name": "mine"}}, ["stream math-to-code against mine"]),
@@ -78,7 +78,7 @@ def test_what_a_learner_does_and_where_it_ran_changes_no_key(
         ({"manifest": {"engine": "vllm"}}, ["engine transformers against vllm"]),
         (
             {"manifest": {"template_variables": {"enable_thinking": False, "effort": "low"}}},
-            ['told to the chat template not recorded against effort "low", enable_thinking false'],
+            ['told to the chat template nothing against effort "low", enable_thinking false'],
         ),
         ({"manifest": {"template_variables": {}}}, []),
         (

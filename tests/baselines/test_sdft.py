@@ -93,6 +93,14 @@ def test_the_teacher_has_the_weights_of_the_student_or_of_the_start(
     assert losses["student"] != pytest.approx(losses["base"], rel=0.05)
 
 
+def test_a_solution_that_leaves_the_response_no_room_teaches_nothing_and_ends_no_run(
+    policy: Policy, small_config: Any
+) -> None:
+    long = " ".join([SOLUTION] * (policy.context or 0))
+    (record,) = built(policy, small_config).learn([[solved("a", long)]])
+    assert record.loss == 0.0
+
+
 def test_it_keeps_the_seed_prompt_and_fits_nothing_to_solutions(
     policy: Policy, small_config: Any
 ) -> None:

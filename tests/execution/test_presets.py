@@ -112,6 +112,13 @@ def test_an_adapter_has_its_own_learning_rate_unless_one_is_given() -> None:
     assert rate(preset="qwen3-0.6b", peft="lora") == 2e-5
 
 
+def test_a_preset_with_an_adapter_can_be_taken_without_it() -> None:
+    config = configure(learner="rl", preset="qwen3-8b-lora", peft="none", sampler="transformers")
+    assert (config.peft, config.lora) == ("none", None)
+    with pytest.raises(UsageError, match="lora_rank is a setting of an adapter"):
+        configure(learner="rl", preset="qwen3-8b-lora", peft="none", lora_rank=4)
+
+
 def test_the_length_in_a_file_gives_way_to_one_in_rollouts(tmp_path: Path) -> None:
     file = tmp_path / "run.toml"
     file.write_text("stream = 'math'\nsteps = 2\n")

@@ -117,9 +117,12 @@ def test_time_is_that_of_what_a_run_does() -> None:
         problems_per_step=2, group_size=4, probes=False, retention="none",
     )  # fmt: skip
     times = times_of(asked.config, asked.stream, Rates(sample=1.0, score=0.5, learn=2.0, step=3.0))
-    # The start and two of each stage; two domains of 4 problems, twice each, scored under two.
-    assert times.parts == {"steps": (20, 19.0), "evaluations": (5, 16 * 2.0)}
-    assert times.total == 20 * 19 + 5 * 32
+    # The start and two of each stage; two domains of 4 problems, twice each, once scored under two.
+    assert times.parts == {"steps": (20, 19.0), "evaluations": (5, 16 * 1.0 + 8 * 1.0)}
+    assert times.total == 20 * 19 + 5 * 24
+    few = replace(asked.config, evaluation=replace(asked.config.evaluation, kl_items=1))
+    rates = Rates(sample=1.0, score=0.5, learn=2.0, step=3.0)
+    assert times_of(few, asked.stream, rates).parts["evaluations"] == (5, 16 * 1.0 + 2 * 1.0)
     fst = replace(asked, config=api.resolve(learner="fst", round_every=5).config)
     assert times_of(fst.config, asked.stream, Rates(1.0, 0.5)).parts["rounds"][0] == 4
 

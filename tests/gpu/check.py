@@ -42,8 +42,9 @@ COMMON = {
     "samples": 1,
     "retention_items": 0,
     "kl_items": 4,
-    "learning_rate": 1e-4,
 }
+RATE = {"learning_rate": 1e-4}
+"""Of learners that train parameters."""
 LARGE = {"problems_per_step": 8, "group_size": 8, "max_new_tokens": 512}
 SMALL = {"problems_per_step": 2, "group_size": 4, "max_new_tokens": 16}
 
@@ -122,7 +123,8 @@ def run(case: Case, work: Path, stream: str, options: dict[str, object]) -> dict
     out = work / case.name.replace(", ", "-").replace(" ", "-")
     command = [sys.executable, "-m", "cl_bench", "run", "--stream", stream, "--quiet"]
     command += ["--model", str(work / "model"), "--learner", case.learner, "--out", str(out)]
-    for name, value in {**COMMON, **options, **case.options}.items():
+    rate = {} if case.learner == "prompt" else RATE
+    for name, value in {**COMMON, **rate, **options, **case.options}.items():
         text = [] if value is True else [str(value)]
         command += [f"--{name.replace('_', '-')}", *text]
     started = time.perf_counter()
@@ -141,7 +143,7 @@ def run(case: Case, work: Path, stream: str, options: dict[str, object]) -> dict
 def seen(found: Run) -> dict[str, object]:
     """Return what a finished run shows."""
     steps, ledger = found.table("steps"), found.table("ledger").groupby("channel").last()
-    end = found.table("evaluations").iloc[-1]
+    end = found.table("evaluations").query("weights == 'trained' and prompt == 'learner'").iloc[-1]
     seconds = ledger["seconds"].sum()
     peak = found.manifest["peak_memory"]
     row = {
@@ -172,7 +174,8 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--size", choices=SIZES, default="full")
     given = parser.parse_args()
-    work = given.out or Path(mkdtemp(prefix="cl-bench-gpu-"))
+    # Whole, because runs are made in it.
+    work = (given.out or Path(mkdtemp(prefix="cl-bench-gpu-"))).resolve()
     work.mkdir(parents=True, exist_ok=True)
     make_model(work / "model", given.size)
     stream = make_data(work)

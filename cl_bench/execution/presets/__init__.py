@@ -45,12 +45,14 @@ class Preset:
     def options(self, learner: str, given: Mapping[str, Any] = _NONE) -> dict[str, Any]:
         """Return the settings for that learner, where those `given` win over them."""
         peft = [layer["peft"] for layer in (*self.layers, given) if "peft" in layer]
+        adapts = peft[-1:] == ["lora"]
         found: dict[str, Any] = {}
         for layer in self.layers:
             found |= {n: value for n, value in layer.items() if n not in (_LEARNER, _LORA)}
             found |= layer.get(_LEARNER, {}).get(learner, {})
-            found |= layer.get(_LORA, {}) if peft[-1:] == ["lora"] else {}
-        return found
+            found |= layer.get(_LORA, {}) if adapts else {}
+        # Without the adapter that a preset is made for, its size is nothing to refuse.
+        return {n: value for n, value in found.items() if adapts or not n.startswith("lora_")}
 
     def words(self, learner: str, given: Mapping[str, Any], known: Container[str]) -> str:
         """Return the settings in one line: the preset's, of those that are `known`.

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
 import httpx
+import torch
 from torch import Tensor
 
 from cl_bench.contract.errors import SamplerError, UsageError
@@ -37,6 +38,10 @@ KEY = "VLLM_API_KEY"
 """The environment variable with the server's key, where it asks for one."""
 TEMPORARY = "temporary"
 """Stands for this machine's folder of temporary files."""
+_PROBE = Request((1, 2), 0, 8, 1.0, frozenset())
+"""What is asked before and after the first push."""
+_SAME = 1e-4
+"""Nats within which a token's log-probability is the same: the request is alone in its batch."""
 _TYPES = {"float32": "float32", "bf16": "bfloat16", "pure-bf16": "bfloat16"}
 
 
@@ -56,6 +61,7 @@ class ServerEngine:
         self._url, key = url, os.environ.get(KEY)
         self._shared = Path(mkdtemp(prefix="cl-bench-weights-", dir=_existing(folder)))
         self._numbers = count(1)
+        self._proved = False
         self._client = httpx.Client(
             base_url=url,
             headers={"Authorization": f"Bearer {key}"} if key else {},
@@ -67,15 +73,36 @@ class ServerEngine:
             self.name, self._model = self._introduced(policy)
         except httpx.HTTPError as error:
             raise self._unfit(policy, reason_of(error, _REASON)) from error
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            reason = f"what answers there is no vLLM server: {reason_of(error, _REASON)}"
+            raise self._unfit(policy, reason) from error
 
     def load(self, weights: Iterator[tuple[str, Tensor]]) -> None:
         """Have the server read `weights` from a file in the shared folder, which goes again."""
+        named = list(weights)
+        if not self._proved:
+            self._require_pushes(named)
+        # Tied weights share memory, which a file of tensors cannot say.
+        self._push({name: weight.contiguous().cpu().clone() for name, weight in named})
+
+    def _require_pushes(self, named: Sequence[tuple[str, Tensor]]) -> None:
+        """Raise `RuntimeError` if a push of nobody's weights, zeros, changes no answer.
+
+        A server starts with the very weights that a run starts from: one that took none would
+        agree with the trainer until steps had moved it far.
+        """
+        before = self.answer([_PROBE])[0].log_probs
+        self._push({name: torch.zeros(weight.shape, dtype=weight.dtype) for name, weight in named})
+        after = self.answer([_PROBE])[0].log_probs
+        if all(abs(one - other) < _SAME for one, other in zip(before, after, strict=True)):
+            raise RuntimeError("it said that it read weights, and answers as it did before")
+        self._proved = True
+
+    def _push(self, tensors: dict[str, Tensor]) -> None:
         from safetensors.torch import save_file
 
         place = self._shared / str(next(self._numbers))
         place.mkdir()
-        # Tied weights share memory, which a file of tensors cannot say.
-        tensors = {name: weight.contiguous().cpu().clone() for name, weight in weights}
         save_file(tensors, place / "model.safetensors", metadata={"format": "pt"})
         pushed = {"method": "reload_weights", "kwargs": {"weights_path": str(place)}}
         self._post("/collective_rpc", pushed)

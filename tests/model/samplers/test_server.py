@@ -34,6 +34,8 @@ class Server:
     dtype: str = "torch.float32"
     longest: int = 10_000
     broken: bool = False
+    deaf: bool = False
+    """Whether it takes no weights, and says nothing of it."""
     invariant: bool = False
     asked: list[tuple[str, Any]] = field(default_factory=list)
     keys: set[str | None] = field(default_factory=set)
@@ -55,6 +57,8 @@ class Server:
         self.asked.append((path, content))
         if path == "/collective_rpc":
             assert content["method"] == "reload_weights"
+            if self.deaf:
+                return {"results": [None]}
             folder = Path(content["kwargs"]["weights_path"])
             self.model.load_state_dict(load_file(folder / "model.safetensors"))
             return {"results": [None]}
@@ -136,8 +140,8 @@ def test_rows_are_those_of_the_policys_weights_and_each_a_request(
     tiny_policy.sampler.weights_changed()
     tiny_policy.sampler.sample(PROMPTS, max_new_tokens=6, temperature=0.8)
     kinds = [path for path, _ in server.asked]
-    assert kinds.count("/collective_rpc") == 2
-    assert kinds.count("/v1/completions") == 3 * len(PROMPTS)
+    assert kinds.count("/collective_rpc") == 3  # the first with nobody's weights
+    assert kinds.count("/v1/completions") == 2 + 3 * len(PROMPTS)
     completions = [content for path, content in server.asked if path == "/v1/completions"]
     assert len({content["seed"] for content in completions}) == 1 + 2 * len(PROMPTS)
     assert not list(tmp_path.glob("*/*"))  # what was pushed is gone
@@ -160,10 +164,39 @@ def test_a_server_that_cannot_serve_the_run_is_refused_with_what_to_type(
         server_sampler(tiny_policy, server.url, "nowhere")
 
 
+@pytest.mark.parametrize("answer", [b"<html>hello</html>", b"{}", b"[]"])
+def test_what_is_no_vllm_server_is_no_bug_of_ours(tiny_policy: Policy, answer: bytes) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as served:
+        Thread(target=served.serve_forever, daemon=True).start()
+        with pytest.raises(SamplerError, match="what answers there is no vLLM server"):
+            server_sampler(tiny_policy, f"http://127.0.0.1:{served.server_port}", "temporary")
+        served.shutdown()
+
+
 def test_a_server_that_dies_is_told_with_what_it_said(tiny_policy: Policy, server: Server) -> None:
     tiny_policy.sampler = server_sampler(tiny_policy, server.url, "temporary")
     server.broken = True
     with pytest.raises(SamplerError, match=r"taking over the policy's weights .*EngineDeadError"):
+        tiny_policy.continue_tokens(PROMPTS, max_new_tokens=6)
+
+
+def test_a_server_that_starts_from_the_runs_weights_and_takes_none_is_told(
+    tiny_policy: Policy, server: Server
+) -> None:
+    server.model.load_state_dict(tiny_policy.model.state_dict())
+    server.deaf = True
+    tiny_policy.sampler = server_sampler(tiny_policy, server.url, "temporary")
+    with pytest.raises(SamplerError, match="answers as it did before"):
         tiny_policy.continue_tokens(PROMPTS, max_new_tokens=6)
 
 
@@ -182,6 +215,8 @@ def test_mode_and_key_are_the_servers(
     [
         ({"sampler": "vlm"}, "Unknown sampler 'vlm'. Did you mean 'vllm'"),
         ({"sampler": "vllm:localhost:8000"}, "must be the address of a server"),
+        ({"sampler": "vllm:http://localhost:abc"}, "must be the address of a server"),
+        ({"sampler": "vllm:http://"}, "must be the address of a server"),
         ({"sampler": "vllm:http://me:secret@host"}, "VLLM_API_KEY"),
         ({"sampler": "vllm", "sampler_folder": "here"}, "give --sampler vllm:URL"),
         ({"sampler": "vllm:http://h:1", "batch_invariant": True}, "VLLM_BATCH_INVARIANT=1"),
