@@ -32,6 +32,7 @@ from cl_bench.contract.errors import UsageError
 from cl_bench.contract.learner import LearnerFactory, Ledger
 from cl_bench.contract.prompts import chat
 from cl_bench.contract.settings import setting
+from cl_bench.contract.thoughts import after_thought
 from cl_bench.slow.settings import TeacherConfig
 from cl_bench.slow.slow_only import SlowOnly
 
@@ -86,8 +87,9 @@ class SDPO(SlowOnly):
     def _shown(self, group: Sequence[Attempt], place: int) -> str | None:
         """Return the seed prompt with what is to be learned from; None if there is nothing."""
         own = group[place]
-        right = (one.response for one in (*group[:place], *group[place + 1 :]) if _succeeded(one))
-        success = next(filter(None, right), "")
+        others = (one for one in (*group[:place], *group[place + 1 :]) if _succeeded(one))
+        # A thought is not part of an answer, and as long as several.
+        success = next(filter(None, (after_thought(one.response) for one in others)), "")
         feedback = "" if _succeeded(own) else own.verdict.feedback
         parts = [
             (self._config.shown_success, _SUCCESS, success),

@@ -229,8 +229,8 @@ def _notes(asked: Asked) -> list[str]:
         foreign = [name for name in course.domains if DOMAINS.is_sourced(name)]
         if foreign:
             lines.append(
-                f"{', '.join(foreign)}: the embedded model knows the built-in domains alone and "
-                "scores 0 here; try --model smollm2."
+                f"{', '.join(foreign)}: the embedded model, and others with its tokenizer, know "
+                "the built-in domains alone and score 0 here; try --model smollm2."
             )
         return lines
     if private:

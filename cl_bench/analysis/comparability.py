@@ -227,7 +227,7 @@ def _stage(stage: Facts) -> str:
 def _facts(mine: Facts, theirs: Facts, where: str = "") -> list[tuple[str, object, object]]:
     one, other = dict(mine), dict(theirs)
     return [
-        (f"{name}{where}", *(facts.get(name, _NEITHER.get(name)) for facts in (one, other)))
+        (f"{name}{where}", one.get(name, _NEITHER.get(name)), other.get(name, _NEITHER.get(name)))
         for name in one | other
     ]
 

@@ -13,13 +13,21 @@ from cl_bench.cli.compare import compare
 from cl_bench.cli.console import Errors, OneLineGroup, echo
 from cl_bench.cli.export import export
 from cl_bench.cli.new import new_app
-from cl_bench.cli.options import Json, ending, given_in, of_runs, of_settings, with_settings
+from cl_bench.cli.options import (
+    Json,
+    ending,
+    given_in,
+    is_given,
+    of_runs,
+    of_settings,
+    with_settings,
+)
 from cl_bench.cli.plasticity import plasticity
 from cl_bench.cli.reference import reference
 from cl_bench.cli.report import report
 from cl_bench.cli.reproduce import calibrate, reproduce
 from cl_bench.cli.results import results_app, submit
-from cl_bench.cli.run import run
+from cl_bench.cli.run import requested, run
 from cl_bench.cli.show import show
 from cl_bench.cli.sweep import sweep
 from cl_bench.cli.track import track
@@ -104,7 +112,14 @@ def doctor(
     ] = False,
     stream: Annotated[str | None, Option(help="Stream of the run asked about.")] = None,
     steps: Annotated[int | None, Option(help="Its training steps per stage.")] = None,
+    rollouts: Annotated[int | None, Option(help="Or its training rollouts per stage.")] = None,
+    setting: Annotated[str | None, Option(help="Its setting: easy, default or hard.")] = None,
+    retention: Annotated[str | None, Option(help="What it evaluates outside the stream.")] = None,
+    boundaries: Annotated[str, Option(help="hidden or announced.")] = "hidden",
     config: Annotated[Path | None, Option(help="TOML file of its settings.")] = None,
+    learner_option: Annotated[
+        list[str] | None, Option(help="A setting of its learner, as in epsilon=0.1; repeatable.")
+    ] = None,
     **given: Any,
 ) -> None:
     """Whether a run can work here: versions, device, threads, memory, disk; exit code 1 if not.
@@ -114,12 +129,12 @@ def doctor(
     """
     from cl_bench.tools.doctor import examine
 
-    options = given_in(context, {**given, "stream": stream, "steps": steps})
+    parts = {"stream": stream, "steps": steps, "rollouts": rollouts, "setting": setting}
+    options = {**given, **parts, "retention": retention}
+    others = is_given(context, "boundaries") or learner_option or config is not None
     asked = None
-    if options or config is not None:
-        from cl_bench.api import resolve
-
-        asked = resolve(config, **options)
+    if others or given_in(context, options):
+        asked = requested(context, config, boundaries, learner_option, options)
     found = examine(trial=trial, asked=asked)
     echo(json.dumps(found.data(), indent=2) if as_json else found.text())
     raise Exit(0 if found.works else 1)

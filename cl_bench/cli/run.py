@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Context, Option
 
@@ -19,6 +20,9 @@ from cl_bench.cli.options import (
 )
 from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.text import printable
+
+if TYPE_CHECKING:
+    from cl_bench.api import Asked
 
 BOUNDARIES = ("hidden", "announced")
 _WITH_RESUME = ("resume", "track", "quiet", "debug")
@@ -79,15 +83,10 @@ def run(
     from cl_bench import api
 
     parts = {"steps": steps, "rollouts": rollouts, "setting": setting, "retention": retention}
-    options = given_in(context, {**given, "stream": stream, **parts})
     with Errors(debug):
         if resume is None:
-            if boundaries not in BOUNDARIES:
-                raise unknown("--boundaries", boundaries, BOUNDARIES)
-            if is_given(context, "boundaries"):
-                options["announced"] = boundaries == "announced"
-            own = assigned("--learner-option", learner_option)
-            asked = api.resolve(config, learner_options=own, **options)
+            options = {**given, "stream": stream, **parts}
+            asked = requested(context, config, boundaries, learner_option, options)
             if dry_run:
                 from cl_bench.execution.requirements import foretold
 
@@ -112,6 +111,25 @@ def run(
             )
         echo(finished.summary().text())
         echo(f"\nTables, figures and summary: {printable(str(finished.path))}")
+
+
+def requested(
+    context: Context,
+    config: Path | None,
+    boundaries: str,
+    learner_options: list[str] | None,
+    options: Mapping[str, Any],
+) -> Asked:
+    """Return the run that the options on the command line ask for, resolved and checked."""
+    from cl_bench import api
+
+    if boundaries not in BOUNDARIES:
+        raise unknown("--boundaries", boundaries, BOUNDARIES)
+    given = given_in(context, options)
+    if is_given(context, "boundaries"):
+        given["announced"] = boundaries == "announced"
+    own = assigned("--learner-option", learner_options)
+    return api.resolve(config, learner_options=own, **given)
 
 
 def _refuse_others(context: Context) -> None:

@@ -79,7 +79,8 @@ def require_solutions(
                 )
         chats = [chat(learning.seed_prompt, problem.prompt) for problem in problems]
         solutions = policy.response_tokens([problem.solution for problem in problems])
-        policy.require_room(chats, max(map(len, solutions)))
+        for asked, solution in zip(policy.encode(chats), solutions, strict=True):
+            policy.require_solution_fits(asked, solution)
 
 
 def require_whole(manifest: Mapping[str, Any], path: Path) -> None:

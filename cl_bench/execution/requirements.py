@@ -340,7 +340,10 @@ def foretold(config: RunConfig, stream: Stream) -> list[str]:
         found, advice = memory_before(config, stream)
     except ClBenchError as error:
         return [f"memory: not known ({one_line(str(error), 300)})"]
-    return [*_memory_lines(found, advice), "time: `cl-bench doctor` with the same options says it"]
+    rest = (
+        "whether model and problems fit each other, and the time: `cl-bench doctor`, same options"
+    )
+    return [*_memory_lines(found, advice), rest]
 
 
 def _memory_lines(found: Memory, advice: Sequence[str]) -> list[str]:

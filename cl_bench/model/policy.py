@@ -432,6 +432,16 @@ class Policy:
         with self.base() if of_base else nullcontext(self.model) as model:
             return next_tokens(model, rows, self.pad_id, temperature)
 
+    def require_solution_fits(self, prompt: Sequence[int], solution: Sequence[int]) -> None:
+        """Raise `UsageError` if a prompt and the solution to learn exceed the context together."""
+        self.require_fit([prompt], 0)
+        if self.context is not None and len(prompt) + len(solution) > self.context:
+            raise UsageError(
+                f"A problem of {len(prompt)} tokens has a solution of {len(solution)}, and both do "
+                f"not fit into the model's context of {self.context} tokens. Leave that problem "
+                "out of the data, shorten its solution, or take a model with a longer context."
+            )
+
     def require_fit(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> None:
         """Raise `UsageError` if the longest prompt and a response exceed the context, or if a
         prompt has a token that the model does not know."""

@@ -35,7 +35,7 @@ Stages = Sequence[Mapping[str, Any]]
 """The stages of a manifest's stream: each has a `domain` and its `steps`."""
 
 _CHANNELS = {
-    "slow": ("RL (slow weights)", "#0072B2"),
+    "slow": ("parameters (slow weights)", "#0072B2"),
     "fast": ("prompts (fast weights)", "#E69F00"),
 }
 _PROMPTS = {"seed": "seed prompt", "learner": "learner's prompt"}

@@ -55,7 +55,7 @@ METRICS: Mapping[str, Callable[[ArrayLike], float | Undefined]] = {
 """The built-in metrics of an accuracy matrix that a summary shows; those of plug-ins follow."""
 
 _UNDER = ("learner's prompt", "seed prompt")
-_CHANNELS = ("", "RL (slow weights)", "prompts (fast weights)", "both")
+_CHANNELS = ("", "parameters (slow weights)", "prompts (fast weights)", "both")
 _FORMS = {
     "format_rate": ("answer in a form", SHARE),
     "truncation_rate": ("cut off at the limit", SHARE),

@@ -59,8 +59,10 @@ class SupervisedTuning(ParameterTrainer):
         chats = [chat(system, item.prompt) for system, item in zip(systems, batch, strict=True)]
         solutions = self._policy.response_tokens([solution_of(item) for item in batch])
         asked = self._policy.encode(chats)
-        self._policy.require_fit(asked, max(map(len, solutions)))
-        return list(zip(asked, solutions, strict=True))
+        rows = list(zip(asked, solutions, strict=True))
+        for row in rows:
+            self._policy.require_solution_fits(*row)
+        return rows
 
     def _losses(self, rows: Sequence[_Row]) -> Iterator[Tensor]:
         """Yield the mean cross-entropy of a token as the parts that passes contribute to it."""

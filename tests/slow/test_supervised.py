@@ -173,5 +173,20 @@ def test_an_exercise_without_a_solution_is_refused(
 
 def test_a_solution_that_exceeds_the_context_is_refused(tiny_policy: Policy) -> None:
     trainer = SupervisedTuning(tiny_policy, CONFIG, Ledger())
-    with pytest.raises(UsageError, match="do not fit into"):
+    with pytest.raises(UsageError, match=r"has a solution of \d+, and both do not fit into"):
         list(trainer.steps([[solved("a", "very " * 3000)]], [ONE]))
+
+
+def test_the_longest_problem_and_the_longest_solution_need_not_fit_together(
+    tiny_policy: Policy,
+) -> None:
+    room = tiny_policy.context
+    assert room is not None
+    half = " 4" * (room * 5 // 8)
+    problem = Exercise("long", f"math :{half}", lambda _: Verdict(0.0, "", None), "6")
+    batch = [problem, solved("short", half)]
+    asked = tiny_policy.encode([chat(ONE, item.prompt) for item in batch])
+    said = tiny_policy.response_tokens([str(item.solution) for item in batch])
+    assert max(map(len, asked)) + max(map(len, said)) > room
+    (record,) = SupervisedTuning(tiny_policy, CONFIG, Ledger()).steps([batch], [ONE])
+    assert record.loss > 0

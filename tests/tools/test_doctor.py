@@ -119,7 +119,8 @@ def test_the_trial_times_two_real_steps(
 
 
 def test_a_run_asked_about_is_estimated_and_timed(tiny_model: Path, tmp_path: Path) -> None:
-    options = ["--model", str(tiny_model), "--learner", "rl", "--stream", "math", "--steps", "3"]
+    options = ["--model", str(tiny_model), "--learner", "rl", "--stream", "math"]
+    options += ["--rollouts", "12", "--setting", "easy", "--retention", "none"]
     small = ["--max-new-tokens", "4", "--problems-per-step", "2", "--group-size", "2"]
     result = CliRunner().invoke(app, ["doctor", "--json", *options, *small])
     data = json.loads(result.stdout)
