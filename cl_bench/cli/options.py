@@ -22,7 +22,7 @@ Command = TypeVar("Command", bound=Callable[..., None])
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print the outcome only.")]
-Jobs = Annotated[int | None, typer.Option(help="Runs made at a time (one per core).")]
+Jobs = Annotated[int | None, typer.Option(help="Runs made at a time (one per GPU; else per core).")]
 
 
 def ending(interrupted: str = "", *, bug: int = 1) -> Callable[[Command], Command]:

@@ -49,12 +49,15 @@ def sweep(
     ] = None,
     jobs: Jobs = None,
     runs: Annotated[Path, Option(help="Directory for the runs.")] = Path("results/sweep"),
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Say of each run whether it would be made; make none.")
+    ] = False,
     quiet: Quiet = False,
     **given: Any,
 ) -> None:
     """Run every learner on every stream with every seed; finished runs are used again."""
     from cl_bench.sweep.grid import grid
-    from cl_bench.sweep.pool import make_missing
+    from cl_bench.sweep.pool import make_missing, outlook
 
     cells = grid(
         words("--streams", streams, "math-to-code,paper"),
@@ -64,6 +67,10 @@ def sweep(
         model=given["model"] if is_given(context, "model") else None,
         options=assigned("--set", options),
     )
+    if dry_run:
+        for cell, what in outlook(cells, runs):
+            echo(f"{cell.name}  {what}")
+        return
     outcomes = make_missing(cells, runs, jobs=how_many(jobs), say=teller(quiet))
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     folder = printable(str(runs))
@@ -86,11 +93,11 @@ def words(option: str, given: str, example: str) -> list[str]:
 
 
 def how_many(jobs: int | None) -> int:
-    """The processes to use: those asked for, or one per core."""
+    """The processes to use: those asked for, or one for each GPU, or without GPUs each core."""
     from cl_bench.contract.errors import at_least
-    from cl_bench.execution.machine import cores
+    from cl_bench.execution.machine import cores, gpus
 
-    count = cores() if jobs is None else jobs
+    count = len(gpus()) or cores() if jobs is None else jobs
     at_least(jobs=(count, 1))
     return count
 

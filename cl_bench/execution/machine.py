@@ -47,6 +47,15 @@ def free_memory() -> int:
     return min(available, limit) if limit else available
 
 
+def gpus() -> tuple[str, ...]:
+    """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    import torch
+
+    count, named = torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES")
+    known = map(str, range(count)) if named is None else named.split(",")
+    return tuple(name.strip() for name in known)[:count]
+
+
 def gpu_memory() -> tuple[int, int]:
     """Return the bytes of the GPU that torch would take, and those of them that are free."""
     import torch

@@ -1,5 +1,6 @@
 """Makes the runs of a sweep that are missing, several at a time, each process with one thread.
 
+Where there are GPUs a process sees one of them; more processes than GPUs share them in turn.
 Finished runs are reused if they were made of what lies there now, and unfinished ones resumed. A
 run that fails is told and the others go on; one that diverged is a result like any other, and
 nothing that starts from it is made.
@@ -12,18 +13,21 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from time import monotonic
 
 from cl_bench.contract.errors import require_posix
+from cl_bench.execution import machine
 from cl_bench.metrics.quantities import SECONDS
 from cl_bench.sweep.cell import Cell, as_json
 from cl_bench.sweep.state import (
     FINISHED,
+    MISSING,
     NO_START,
     NOTHING,
     SETTLED,
@@ -82,7 +86,7 @@ def make_missing(
     folder.mkdir(parents=True, exist_ok=True)
     began = monotonic()
     outcomes: list[CellOutcome] = []
-    workers = _Workers(folder)
+    workers = _Workers(folder, machine.gpus())
     threads = ThreadPoolExecutor(min(jobs, len(left)))
     try:
         futures: dict[Cell, Future[CellOutcome]] = {}
@@ -96,6 +100,19 @@ def make_missing(
         threads.shutdown(wait=False, cancel_futures=True)
         workers.end()
     return outcomes
+
+
+def outlook(cells: Sequence[Cell], folder: Path) -> Iterator[tuple[Cell, str]]:
+    """Yield each run that `make_missing` would look at, and what it would do about it."""
+    states = {cell: status(cell, folder) for cell in with_starts(cells)}
+    left = {*_left(states, folder)}
+    for cell, state in states.items():
+        if cell not in left:
+            yield cell, f"kept ({state})" if state in FINISHED else f"left out ({state})"
+        elif state in FINISHED:
+            yield cell, "made again (it is of something else than the command asks for now)"
+        else:
+            yield cell, "made" if state == MISSING else f"resumed ({state})"
 
 
 def _left(states: Mapping[Cell, str], folder: Path) -> list[Cell]:
@@ -113,8 +130,9 @@ def _left(states: Mapping[Cell, str], folder: Path) -> list[Cell]:
 class _Workers:
     """The processes that make runs, one for each thread that asks."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, cards: Sequence[str]) -> None:
         self._folder = folder
+        self._cards = cycle(cards)
         self._mine = threading.local()
         self._all: list[subprocess.Popen[str]] = []
 
@@ -157,12 +175,15 @@ class _Workers:
         if worker is None or worker.poll() is not None:
             # With -P a worker imports what this process does, whatever lies in the current folder.
             imports = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
+            if not hasattr(self._mine, "card"):  # a thread's next process takes the same one
+                card = next(self._cards, None)
+                self._mine.card = {} if card is None else {"CUDA_VISIBLE_DEVICES": card}
             worker = subprocess.Popen(
                 [*_WORKER, str(self._folder), str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
-                env=os.environ | _ONE_THREAD | {"PYTHONPATH": imports},
+                env=os.environ | _ONE_THREAD | self._mine.card | {"PYTHONPATH": imports},
             )
             self._all.append(worker)
             self._mine.worker = worker

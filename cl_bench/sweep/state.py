@@ -21,6 +21,7 @@ from cl_bench.store.run_directory import stage_models
 from cl_bench.sweep.cell import Cell
 
 FINISHED = ("done", "diverged")
+MISSING = "missing"
 NO_START = "no start"
 """The status of a cell that starts from a run that diverged: there never is a model for it."""
 SETTLED = (*FINISHED, NO_START)
@@ -29,7 +30,7 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def status(cell: Cell, folder: Path, known: Mapping[str, str] = NOTHING) -> str:
-    """The status of a cell's run in `folder`; `missing` if there is none.
+    """The status of a cell's run in `folder`; `MISSING` if there is none.
 
     `known` has statuses of runs that are kept elsewhere, by the cell's name; they count first.
     """
@@ -122,4 +123,4 @@ def _recorded(run: Path) -> str:
     try:
         return str(read_json(run / "manifest.json")["status"])
     except (RunDirectoryError, KeyError, TypeError):
-        return "missing"
+        return MISSING

@@ -100,3 +100,17 @@ def test_a_sweep_makes_runs_that_are_used_again(tiny_model: Path, tmp_path: Path
     assert [(run.status, run.manifest["config"]["seed"]) for run in runs] == [("done", 5)] * 2
     assert {run.manifest["config"]["learner"] for run in runs} == {"rl", "prompt"}
     assert "2 of 2 runs are finished already" in call(*words)[2]
+
+
+def test_a_dry_run_says_of_each_run_what_would_be_done_and_does_nothing(tmp_path: Path) -> None:
+    words = ("--streams", "math", "--learners", "rl", "--seeds", "0-1", "--steps", "2")
+    place = ("--runs", str(tmp_path / "runs"))
+    code, out, _ = call(*words, *place, "--dry-run")
+    lines = out.splitlines()
+    assert code == 0
+    assert [line.split("  ")[1] for line in lines] == ["made", "made"]
+    assert not (tmp_path / "runs").exists()
+    unfinished = tmp_path / "runs" / lines[0].split("  ")[0]
+    unfinished.mkdir(parents=True)
+    (unfinished / "manifest.json").write_text('{"status": "interrupted"}')
+    assert call(*words, *place, "--dry-run")[1].splitlines()[0].endswith("  resumed (interrupted)")

@@ -16,7 +16,9 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from cl_bench.api import Run
+from cl_bench.execution import machine
 from cl_bench.store.files import file_hash, read_json, write_json_atomically
+from cl_bench.sweep import pool
 from cl_bench.sweep.cell import Cell, as_json
 from cl_bench.sweep.pool import make_missing
 from cl_bench.sweep.state import status
@@ -256,3 +258,32 @@ def recorded(cell: Cell, folder: Path, state: str) -> None:
     """Write a run's directory with its manifest and nothing else."""
     (folder / cell.name).mkdir(parents=True)
     write_json_atomically(folder / cell.name / "manifest.json", manifest_of(cell, folder, state))
+
+
+def test_each_process_sees_one_gpu(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "json.dumps({'status': 'failed', 'reason': os.environ['CUDA_VISIBLE_DEVICES']})"
+    code = (
+        f"import json, os, sys, time\nfor _ in sys.stdin: print({said}, flush=True); time.sleep(1)"
+    )
+    monkeypatch.setattr(pool, "_WORKER", (sys.executable, "-c", code))
+    monkeypatch.setattr(machine, "gpus", lambda: ("3", "GPU-5f"))
+    cells = [small(seed, tiny_model) for seed in range(4)]
+    outcomes = make_missing(cells, tmp_path, jobs=2, say=silent)
+    assert sorted(outcome.reason for outcome in outcomes) in (
+        [reason for reason in ("3", "GPU-5f") for _ in range(2)],
+        ["3", "3", "3", "GPU-5f"],
+        ["3", "GPU-5f", "GPU-5f", "GPU-5f"],
+    )
+
+
+def test_gpus_are_those_that_the_environment_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert machine.gpus() == ("0", "1")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4, 6")
+    assert machine.gpus() == ("4", "6")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert machine.gpus() == ()
