@@ -31,17 +31,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cl_bench.contract.errors import UsageError
-from cl_bench.contract.learner import Exercise, LearnerFactory, Ledger, solution_of
-from cl_bench.contract.prompts import chat
+from cl_bench.contract.learner import LearnerFactory, Ledger, solution_of
 from cl_bench.contract.settings import setting
 from cl_bench.slow.settings import TeacherConfig
-from cl_bench.slow.slow_only import SlowOnly
+from cl_bench.slow.slow_only import SelfTaught
 
 if TYPE_CHECKING:
     from cl_bench.model.policy import Policy
     from cl_bench.slow.distillation import Attempt
-    from cl_bench.slow.optimizer import ParameterTrainer
 
 _SOLUTION = "{solution}"
 
@@ -55,37 +52,22 @@ class SDFTConfig(TeacherConfig):
         "What follows the seed prompt in the teacher's; {solution} stands for the exercise's.",
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if _SOLUTION not in self.shown_solution:
-            raise UsageError(
-                f"shown_solution is {self.shown_solution!r}: write {_SOLUTION} where the solution "
-                "is to stand."
-            )
 
-
-class SDFT(SlowOnly):
+class SDFT(SelfTaught):
     """One step a batch, towards the policy that has read the solutions."""
 
     name = "sdft"
 
-    def _trainer(self, policy: Policy, config: SDFTConfig, ledger: Ledger) -> ParameterTrainer:
-        from cl_bench.slow.distillation import SelfDistillation
-
-        self._policy, self._config = policy, config
-        base = config.teacher == "base"
-        return SelfDistillation(policy, config, ledger, self._teach, from_base=base)
+    def __init__(self, policy: Policy, config: SDFTConfig, ledger: Ledger) -> None:
+        super().__init__(policy, config, ledger)
+        self._shown = config.shown_solution
 
     def _teach(self, attempts: Sequence[Attempt]) -> list[str | None]:
-        """Return the teacher's prompt over every attempt; None where it leaves no room."""
-        return [self._shown(attempt.exercise) for attempt in attempts]
-
-    def _shown(self, exercise: Exercise) -> str | None:
-        solution = solution_of(exercise)
-        shown = self._config.shown_solution.replace(_SOLUTION, solution)
-        prompt = f"{self._config.seed_prompt}{shown}"
-        fits = self._policy.fits(chat(prompt, exercise.prompt), self._config.max_new_tokens)
-        return prompt if fits else None
+        exercises = [attempt.exercise for attempt in attempts]
+        return [
+            self._prompt_with(self._shown.replace(_SOLUTION, solution_of(exercise)), exercise)
+            for exercise in exercises
+        ]
 
 
 SDFT_FACTORY = LearnerFactory(SDFT, SDFTConfig, ("slow",), "SDFT", from_solutions=True)

@@ -28,18 +28,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cl_bench.contract.errors import UsageError
 from cl_bench.contract.learner import LearnerFactory, Ledger
-from cl_bench.contract.prompts import chat
 from cl_bench.contract.settings import setting
 from cl_bench.contract.thoughts import after_thought
 from cl_bench.slow.settings import TeacherConfig
-from cl_bench.slow.slow_only import SlowOnly
+from cl_bench.slow.slow_only import SelfTaught
 
 if TYPE_CHECKING:
     from cl_bench.model.policy import Policy
     from cl_bench.slow.distillation import Attempt
-    from cl_bench.slow.optimizer import ParameterTrainer
 
 _SUCCESS, _FEEDBACK = "{success}", "{feedback}"
 
@@ -57,29 +54,18 @@ class SDPOConfig(TeacherConfig):
         "What it says of a response that was wrong; {feedback} stands for the verifier's words.",
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name, place in (("shown_success", _SUCCESS), ("shown_feedback", _FEEDBACK)):
-            if place not in getattr(self, name):
-                raise UsageError(
-                    f"{name} is {getattr(self, name)!r}: write {place} where that is to stand."
-                )
 
-
-class SDPO(SlowOnly):
+class SDPO(SelfTaught):
     """One step a batch, towards the policy that has read what came of each response."""
 
     name = "sdpo"
 
-    def _trainer(self, policy: Policy, config: SDPOConfig, ledger: Ledger) -> ParameterTrainer:
-        from cl_bench.slow.distillation import SelfDistillation
-
-        self._policy, self._config = policy, config
-        base = config.teacher == "base"
-        return SelfDistillation(policy, config, ledger, self._teach, from_base=base)
+    def __init__(self, policy: Policy, config: SDPOConfig, ledger: Ledger) -> None:
+        super().__init__(policy, config, ledger)
+        self._config = config
 
     def _teach(self, attempts: Sequence[Attempt]) -> list[str | None]:
-        """Return the teacher's prompt for every attempt; those of an exercise stand together."""
+        # Those of an exercise stand together.
         size = self._config.group_size
         groups = [attempts[first : first + size] for first in range(0, len(attempts), size)]
         return [self._shown(group, place) for group in groups for place in range(len(group))]
@@ -96,10 +82,7 @@ class SDPO(SlowOnly):
             (self._config.shown_feedback, _FEEDBACK, feedback),
         ]
         said = "".join(words.replace(mark, text) for words, mark, text in parts if text)
-        prompt = f"{self._config.seed_prompt}{said}"
-        asked = chat(prompt, own.exercise.prompt)
-        fits = bool(said) and self._policy.fits(asked, self._config.max_new_tokens)
-        return prompt if fits else None
+        return self._prompt_with(said, own.exercise) if said else None
 
 
 def _succeeded(attempt: Attempt) -> bool:

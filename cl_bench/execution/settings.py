@@ -18,6 +18,7 @@ from cl_bench.contract.text import printable
 from cl_bench.contract.validation import COUNTS, RATES, SEEDS, a_text
 from cl_bench.execution.presets import preset_of
 from cl_bench.model.named import EMBEDDED, MODELS
+from cl_bench.model.samplers.protocol import TEMPORARY
 
 if TYPE_CHECKING:
     from cl_bench.model.adapters import Lora
@@ -152,7 +153,7 @@ class RunConfig:
         "that is given the weights after every step (extra `vllm`); or vllm:URL, a server.",
     )
     sampler_folder: str = setting(
-        "temporary",
+        TEMPORARY,
         "Folder through which a server gets the weights, under the same path there as here; "
         "temporary: this machine's folder for temporary files, for a server on it.",
     )
@@ -202,15 +203,15 @@ class RunConfig:
         kind, _, url = self.sampler.partition(":")
         if kind not in _SAMPLERS or (":" in self.sampler and kind != "vllm"):
             raise unknown("sampler", self.sampler, (*_SAMPLERS, "vllm:URL"))
-        if ":" in self.sampler and "@" not in url and not _is_address(url):
-            raise UsageError(
-                f"sampler is {self.sampler!r}, but what follows vllm: must be the address of a "
-                "server, as in vllm:http://localhost:8000."
-            )
-        if "@" in url:
+        if "@" in url:  # first, because the other error shows the address
             raise UsageError(
                 "sampler has a name or password in its address, which would be kept with the run. "
                 "Leave it out; a key is read from the environment, VLLM_API_KEY."
+            )
+        if ":" in self.sampler and not _is_address(url):
+            raise UsageError(
+                f"sampler is {self.sampler!r}, but what follows vllm: must be the address of a "
+                "server, as in vllm:http://localhost:8000."
             )
         if self.batch_invariant and self.sampler != "vllm":
             raise UsageError(
@@ -218,7 +219,7 @@ class RunConfig:
                 f"{self.sampler!r}: give --sampler vllm too, or leave it out. A server is started "
                 "with VLLM_BATCH_INVARIANT=1."
             )
-        if self.sampler_folder != "temporary" and not url:
+        if self.sampler_folder != TEMPORARY and not url:
             raise UsageError(
                 "sampler_folder is where a server reads weights, but sampler is "
                 f"{self.sampler!r}: give --sampler vllm:URL, or leave it out."

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from cl_bench.contract.errors import UsageError
 from cl_bench.contract.learner import LearnerConfig
-from cl_bench.contract.settings import setting
+from cl_bench.contract.settings import setting, settings_of
 from cl_bench.contract.validation import COUNTS, RATES
 
 TeacherWeights = Literal["student", "base"]
@@ -38,13 +39,26 @@ class SlowConfig(LearnerConfig):
 
 @dataclass(frozen=True)
 class TeacherConfig(SlowConfig):
-    """Settings of learners whose teacher is the policy itself, which reads more."""
+    """Settings of learners whose teacher is the policy itself, which reads more.
+
+    A setting `shown_NAME` is a text with {NAME} where that is to stand.
+    """
 
     teacher: TeacherWeights = setting(
         "base",
         "Whose weights the teacher has: base, the frozen start; student, those of this very step.",
         choices=TEACHER_WEIGHTS,
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for item in settings_of(self):
+            kind, _, shown = item.name.partition("_")
+            if kind == "shown" and f"{{{shown}}}" not in getattr(self, item.name):
+                raise UsageError(
+                    f"{item.name} is {getattr(self, item.name)!r}: write {{{shown}}} where that is "
+                    "to stand."
+                )
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+TEMPORARY = "temporary"
+"""Stands for this machine's folder of temporary files, as the way of weights to a server."""
+
+
 @dataclass(slots=True)
 class Sampled:
     """One response as it was drawn.

@@ -24,6 +24,7 @@ from torch import Tensor
 from cl_bench.contract.errors import SamplerError, UsageError
 from cl_bench.contract.text import reason_of
 from cl_bench.model.samplers.engine import EngineSampler, Reply, Request
+from cl_bench.model.samplers.protocol import TEMPORARY
 
 if TYPE_CHECKING:
     from cl_bench.model.policy import Policy
@@ -36,8 +37,6 @@ _CONNECT = 10.0
 _REASON = 300
 KEY = "VLLM_API_KEY"
 """The environment variable with the server's key, where it asks for one."""
-TEMPORARY = "temporary"
-"""Stands for this machine's folder of temporary files."""
 _PROBE = Request((1, 2), 0, 8, 1.0, frozenset())
 """What is asked before and after the first push."""
 _SAME = 1e-4
