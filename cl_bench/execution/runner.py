@@ -47,6 +47,7 @@ from cl_bench.execution.settings import RunConfig
 from cl_bench.fast.reflection.journal import described, journal_again
 from cl_bench.fast.settings import reflection_lm
 from cl_bench.model.environment import device_named, precision_named, settled
+from cl_bench.model.generation import ignored_sampling
 from cl_bench.model.named import resolve
 from cl_bench.model.policy import Policy
 from cl_bench.model.random_states import random_states, restore_random_states, seed_everything
@@ -397,8 +398,8 @@ def _of_the_model(policy: Policy) -> list[str]:
     if template.variables:
         told = ", ".join(f"{name} {json.dumps(of)}" for name, of in template.variables.items())
         said.append(f"The model's chat template is told: {told}.")
-    if policy.ignored_sampling:
-        asked = ", ".join(f"{name} {of}" for name, of in policy.ignored_sampling.items())
+    if ignored := ignored_sampling(policy.model):
+        asked = ", ".join(f"{name} {of}" for name, of in ignored.items())
         said.append(
             f"The model's generation_config.json asks for {asked}, which runs ignore: responses "
             "are drawn from the model's whole distribution at the run's temperature."

@@ -264,25 +264,6 @@ def _load(
     return model, tokenizer
 
 
-@contextmanager
-def generation_that_can_be_saved(model: PreTrainedModel) -> Iterator[None]:
-    """Within this context, have the special tokens only of a generation config that transformers
-    reads but not saves, because its flags contradict each other."""
-    from transformers import GenerationConfig
-
-    own = model.generation_config
-    try:
-        own.validate(strict=True)
-    except ValueError:
-        tokens = ("bos_token_id", "eos_token_id", "pad_token_id")
-        kept = {name: getattr(own, name) for name in tokens}
-        model.generation_config = GenerationConfig(**kept)  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        model.generation_config = own
-
-
 def _look_over(path: Path) -> None:
     """Raise `ModelError` for everything that can be seen without reading the weights."""
     if not path.is_dir():

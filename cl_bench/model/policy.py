@@ -44,9 +44,10 @@ from cl_bench.model.chat_templates import (
     tokens_known,
     turn_end,
 )
+from cl_bench.model.generation import generation_that_can_be_saved
 from cl_bench.model.gradient_path import recompute_layers
 from cl_bench.model.identity import ModelFiles
-from cl_bench.model.loading import generation_that_can_be_saved, load, quiet
+from cl_bench.model.loading import load, quiet
 from cl_bench.model.memory import return_what_is_freed, scoring_rows
 from cl_bench.model.samplers.protocol import Sampler
 from cl_bench.model.samplers.transformers import TransformersSampler
@@ -59,22 +60,6 @@ if TYPE_CHECKING:
 Chat = Sequence[Message]
 _BY_ITSELF = TemplateOptions()
 _CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len")
-_SAMPLING: dict[str, float | None] = {
-    "temperature": 1.0,
-    "top_k": 0,
-    "top_p": 1.0,
-    "min_p": 0.0,
-    "typical_p": 1.0,
-    "epsilon_cutoff": 0.0,
-    "eta_cutoff": 0.0,
-    "repetition_penalty": 1.0,
-    "no_repeat_ngram_size": 0,
-    "min_new_tokens": 0,
-    "suppress_tokens": None,
-    "begin_suppress_tokens": None,
-    "bad_words_ids": None,
-}
-"""What may change a model's distribution, with the values that do not."""
 _ROWS_SCORED = 32
 """Responses, of like length, that one pass over whole texts scores, where memory allows."""
 
@@ -246,16 +231,6 @@ class Policy:
         """Tell whether `chat` and a response of that length stay within a share of the context."""
         needed = len(self.encode([chat])[0]) + max_new_tokens
         return self.context is None or needed <= share * self.context
-
-    @property
-    def ignored_sampling(self) -> dict[str, object]:
-        """What the model's generation config asks of sampling, and no request here goes by."""
-        asked = self.model.generation_config.to_dict()
-        return {
-            name: asked[name]
-            for name, neutral in _SAMPLING.items()
-            if asked.get(name) is not None and asked[name] != neutral
-        }
 
     @property
     def device(self) -> torch.device:

@@ -26,6 +26,7 @@ import cl_bench
 from cl_bench.contract.errors import ModelError, UsageError
 from cl_bench.contract.prompts import chat
 from cl_bench.execution.progress import Quiet
+from cl_bench.model.generation import ignored_sampling
 from cl_bench.model.loading import load
 from cl_bench.model.policy import Policy
 from cl_bench.store.files import read_json, write_json_atomically
@@ -189,17 +190,17 @@ class Notes(Quiet):
 
 
 def test_what_a_generation_config_asks_of_sampling_is_told(copy: Path) -> None:
-    assert Policy.load(str(copy)).ignored_sampling == {}
+    assert ignored_sampling(Policy.load(str(copy)).model) == {}
     asked = {"do_sample": True, "temperature": 0.6, "top_k": 20, "top_p": 0.95}
     configure(copy / "generation_config.json", **asked, repetition_penalty=1.1, min_p=0.0)
-    assert Policy.load(str(copy)).ignored_sampling == {
+    assert ignored_sampling(Policy.load(str(copy)).model) == {
         "temperature": 0.6,
         "top_k": 20,
         "top_p": 0.95,
         "repetition_penalty": 1.1,
     }
     configure(copy / "generation_config.json", temperature=1.0, top_k=0, top_p=1.0)
-    assert Policy.load(str(copy)).ignored_sampling == {"repetition_penalty": 1.1}
+    assert ignored_sampling(Policy.load(str(copy)).model) == {"repetition_penalty": 1.1}
 
 
 def test_sampling_flags_that_contradict_each_other_do_not_keep_a_model_from_being_saved(
