@@ -122,7 +122,7 @@ class Runner:
         manifest |= {"journal": described(journal, path), "ranks": ranks.count()}
         directory = RunDirectory(path)
         ranks.alone(lambda: RunDirectory.create(path, manifest).path)
-        for line in [*notes, *_of_the_model(policy)]:
+        for line in [*notes, *_of_the_model(policy), *_of_the_machine(policy.device)]:
             progress.note(line)
         with _owned(directory), _status_kept(directory):
             runner._time("load", started)
@@ -443,6 +443,16 @@ def _of_the_model(policy: Policy) -> list[str]:
             "--precision bf16 keeps parameters in float32."
         )
     return said
+
+
+def _of_the_machine(device: torch.device) -> list[str]:
+    """Return a note on GPUs that the run leaves alone."""
+    cards = torch.cuda.device_count() if device.type == "cuda" and ranks.count() == 1 else 1
+    told = (
+        f"This machine has {cards} GPUs, of which the run takes the first. To use them all, start "
+        f"it as `torchrun --nproc-per-node {cards} -m cl_bench run …`."
+    )
+    return [told] if cards > 1 else []
 
 
 def _row(record: StepRecord) -> Row:

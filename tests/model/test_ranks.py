@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.commands.launch import _validate_launch_command, launch_command_parser
+from accelerate.utils.launch import prepare_multi_gpu_env
 
 from cl_bench.contract.errors import UsageError
 from cl_bench.model import ranks
@@ -135,3 +137,15 @@ def test_draws_of_a_batch_are_those_of_multinomial_whichever_rows_a_rank_has(
         tokens, _, _ = _draw(logits[places], 1.0, places, rows)
         assert tokens.tolist() == expected[places].tolist()
         assert torch.equal(torch.get_rng_state(), after)
+
+
+def test_the_configuration_for_many_gpus_asks_for_what_runs_have() -> None:
+    parser = launch_command_parser()
+    file = Path(__file__).parents[2] / "docs" / "fsdp2.yaml"
+    given = parser.parse_args(["--config_file", str(file), "-m", "cl_bench"])
+    settled, _, _ = _validate_launch_command(given)
+    asked = prepare_multi_gpu_env(settled)
+    assert asked["ACCELERATE_USE_FSDP"] == "true"
+    assert asked["FSDP_VERSION"] == "2"
+    assert asked["FSDP_OFFLOAD_PARAMS"] == "false"
+    assert settled.num_processes == 8
