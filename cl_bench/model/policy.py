@@ -179,12 +179,13 @@ class Policy:
             add_lora(model, lora)
         if precision == "pure-bf16":
             model.to(torch.bfloat16)  # type: ignore[arg-type]
-        if not ranks.shares_layers():
+        shared = ranks.shares_layers() and not frozen
+        if not shared:
             model.to(torch.device(device))  # type: ignore[arg-type]
         policy = cls(model, tokenizer, precision, frozen=frozen, files=files, template=template)
         if gradient_checkpointing:
             recompute_layers(model)
-        if ranks.shares_layers() and not frozen:
+        if shared:
             policy._share_layers(torch.device(device))
         require_sampling(policy)
         if not frozen:
@@ -193,7 +194,7 @@ class Policy:
 
     def _share_layers(self, device: torch.device) -> None:
         for model in dict.fromkeys((self.model, self._base)):
-            share_layers(model)
+            share_layers(model, device.type)
             model.to(device)  # type: ignore[arg-type]
             reads_apart(model)  # now, while all ranks are at it
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def share_layers(model: PreTrainedModel) -> None:
-    """Share out the layers of `model`, which have to be the same on all ranks.
+def share_layers(model: PreTrainedModel, device: str) -> None:
+    """Share out the layers of `model`, the same on all ranks, on devices of that kind.
 
     Raises `ModelError` if the architecture does not say which its layers are, `UsageError` if torch
     is too old.
@@ -45,7 +45,6 @@ def share_layers(model: PreTrainedModel) -> None:
             "cannot be shared out among ranks. Launch without FSDP, or give a model of another "
             "architecture."
         )
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     mesh = init_device_mesh(device, (ranks.count(),))
     for layer in layers:
         shared: Any = fully_shard(layer, mesh=mesh)
