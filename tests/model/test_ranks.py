@@ -88,7 +88,7 @@ def test_three_ranks_share_out_and_agree(tmp_path: Path) -> None:
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr
-    assert sorted(done.stdout.splitlines()) == [f"rank {n} is through" for n in range(3)]
+    assert all(f"rank {n} is through" in done.stdout for n in range(3))
 
 
 def test_a_single_process_shares_with_nobody() -> None:
