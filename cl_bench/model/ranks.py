@@ -113,7 +113,7 @@ def _join(device: str) -> _World:
     if _is_set("ACCELERATE_USE_DEEPSPEED") or _is_set("FSDP_OFFLOAD_PARAMS"):
         raise UsageError(
             "The launcher was configured for DeepSpeed, or to offload parameters, which runs do "
-            "not use. Launch with FSDP without offloading, as docs/clusters.md shows, or without "
+            "not use. Launch with FSDP without offloading, as docs/many-gpus.md shows, or without "
             "either."
         )
     if distributed.is_initialized():
