@@ -12,10 +12,12 @@ can be killed at any moment.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -44,6 +46,7 @@ def make(cell: Cell, folder: Path) -> dict[str, str]:
     except DivergedError as error:
         found = {"status": "diverged", "reason": str(error)}
     except Exception as error:  # noqa: BLE001 - one run's failure must not end the others
+        traceback.print_exc()
         found = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
     return found | ({"note": "; ".join(notes)} if notes else {})
 
@@ -76,6 +79,7 @@ def _when_free(cell: Cell, folder: Path, tell: Callable[[str], None]) -> str:
 def _run(cell: Cell, folder: Path, tell: Callable[[str], None]) -> str:
     from cl_bench import api
     from cl_bench.contract.errors import OtherSoftwareError
+    from cl_bench.sweep.logs import Told
 
     path = folder / cell.name
     if (found := status(cell, folder)) in FINISHED:
@@ -85,11 +89,11 @@ def _run(cell: Cell, folder: Path, tell: Callable[[str], None]) -> str:
         tell(f"{changed} changed since the run that was there: it is now {_set_aside(path).name}")
     if (path / "manifest.json").exists():
         try:
-            return api.resume(path).status
+            return api.resume(path, progress=Told(cell, folder)).status
         except OtherSoftwareError:
             aside = _set_aside(path)
         tell(f"the unfinished run that was there began with other software: it is now {aside.name}")
-    return api.run(**cell.arguments(folder)).status
+    return api.run(**cell.arguments(folder), progress=Told(cell, folder)).status
 
 
 def _set_aside(path: Path) -> Path:
@@ -106,12 +110,17 @@ def _set_aside(path: Path) -> Path:
 def main(folder: Path, parent: int) -> None:
     """Answer cells from the standard input until it ends, or the process `parent` does."""
     from cl_bench.execution.provenance import provenance
+    from cl_bench.sweep.logs import logged
 
     end_with(parent)
     provenance()  # what is recorded of all runs is the code that this process has loaded
-    answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints is not an answer
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints is not an answer
+    faulthandler.enable()
     for line in sys.stdin:
-        outcome = make(from_json(line), folder)
+        cell = from_json(line)
+        with logged(cell, folder):
+            outcome = make(cell, folder)
         print(json.dumps(outcome), file=answers, flush=True)
 
 

@@ -25,8 +25,9 @@ from cl_bench.slow.settings import RLConfig
 from cl_bench.store.files import read_json, write_json_atomically
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.views import stream_rows
+from cl_bench.sweep.backends.backend import BackendConfig, CellOutcome
 from cl_bench.sweep.cell import Cell
-from cl_bench.sweep.pool import CellOutcome
+from cl_bench.sweep.display import Quiet
 from tests.tables import row
 
 CONFIG = RunConfig(learner="rl", model="base", seed=5)
@@ -241,7 +242,9 @@ def test_a_probe_that_fails_is_told_and_the_others_count(
         return [CellOutcome(cells[-1], "failed", "OSError: no room", 1.0)]
 
     monkeypatch.setattr("cl_bench.plasticity.probes.make_missing", make)
-    found = probe_plasticity([keeping], "facts", out=tmp_path, jobs=1, say=print, steps=1)
+    found = probe_plasticity(
+        [keeping], "facts", out=tmp_path, on=BackendConfig(), display=Quiet(), steps=1
+    )
     assert estimate(found.rows[0].ratio).value == 2.0
     assert isinstance(found.rows[1].ratio, Undefined)
     assert "failed: OSError: no room" in " ".join(found.text().split())

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from cl_bench.api import Run
 from cl_bench.cli.app import app
 from cl_bench.sweep import pool
+from cl_bench.sweep.backends.backend import CellOutcome
 from cl_bench.sweep.cell import Cell
-from cl_bench.sweep.pool import CellOutcome
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("problems_per_step=2", "group_size=2", "items=2", "samples=1", "retention_items=0")
@@ -96,7 +96,7 @@ def test_a_sweep_makes_runs_that_are_used_again(tiny_model: Path, tmp_path: Path
     code, out, err = call(*words)
     assert code == 0, err
     assert out.startswith(f"2 of 2 runs are finished in {tmp_path}.\nSee them side by side: ")
-    runs = [Run(path) for path in sorted(tmp_path.iterdir())]
+    runs = [Run(path) for path in sorted(tmp_path.glob("math-*"))]
     assert [(run.status, run.manifest["config"]["seed"]) for run in runs] == [("done", 5)] * 2
     assert {run.manifest["config"]["learner"] for run in runs} == {"rl", "prompt"}
     assert "2 of 2 runs are finished already" in call(*words)[2]
