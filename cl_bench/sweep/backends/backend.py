@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 BACKENDS: Mapping[str, str] = {
     "local": "cl_bench.sweep.backends.local:Local",
     "ray": "cl_bench.sweep.backends.ray:Ray",
+    "slurm": "cl_bench.sweep.backends.slurm:Slurm",
 }
 """By name the `module:class` of each backend, called with the runs' folder and a `BackendConfig`;
 it is imported when it is asked for."""
@@ -31,7 +32,7 @@ class BackendConfig:
 
     backend: str = setting(
         "local",
-        "Where runs are made: processes of this machine, or the nodes of a Ray cluster.",
+        "Where runs are made: processes of this machine, nodes of a Ray cluster, jobs of Slurm.",
         choices=tuple(BACKENDS),
     )
     jobs: int = setting(
@@ -47,6 +48,21 @@ class BackendConfig:
         "none",
         "HOST:PORT of the Ray cluster, or auto for the one on this machine; none: RAY_ADDRESS, or "
         "else a cluster of this machine for the sweep alone.",
+    )
+    slurm_partition: str = setting("none", "Slurm's partition; none: the site's own choice.")
+    slurm_account: str = setting("none", "Slurm's account; none: the user's usual one.")
+    slurm_qos: str = setting("none", "Slurm's quality of service; none: the site's own choice.")
+    slurm_constraint: str = setting("none", "Features that a node must have, as sbatch takes them.")
+    slurm_time: int = setting(
+        240, "Minutes that a job may take; a longer run goes on in the queue's next.", (2, 100_000)
+    )
+    slurm_timeouts: int = setting(
+        20, "Times that a job may reach that limit before its run counts as failed.", (0, 10_000)
+    )
+    slurm_memory: int = setting(0, "GB of memory of a job; 0: the site's own choice.", (0, 100_000))
+    slurm_cpus: int = setting(0, "Cores of a job; 0: the site's own choice.", (0, 10_000))
+    slurm_template: str = setting(
+        "none", "File of #SBATCH lines and shell commands that every job begins with."
     )
 
     def __post_init__(self) -> None:
@@ -95,7 +111,10 @@ class Backend(Protocol):
         """Return the state of every cell that was submitted and whose outcome was not returned."""
 
     def close(self) -> None:
-        """End whatever still runs, and all that was started; unfinished runs can be resumed."""
+        """End whatever still runs, and all that was started; unfinished runs can be resumed.
+
+        What is meant to outlive the sweep, as jobs in a queue are, is left alone and told.
+        """
 
 
 def open_backend(folder: Path, config: BackendConfig) -> Backend:

@@ -31,9 +31,12 @@ class WorkerProcess:
         folder: Path,
         environment: Mapping[str, str],
         imports: Iterable[str] | None = None,
+        *,
+        own_group: bool = False,
     ) -> None:
         """Start it for runs in `folder`; `imports` has the folders that it imports from, if they
-        are others than those of this process."""
+        are others than those of this process. With `own_group` signals to the group of this process
+        do not reach it."""
         # With -P a worker imports what this process does, whatever lies in the current folder.
         found = sys.path if imports is None else imports
         paths = os.pathsep.join(str(Path(entry).absolute()) for entry in found)
@@ -43,6 +46,7 @@ class WorkerProcess:
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, **ONE_THREAD, **environment, "PYTHONPATH": paths},
+            process_group=0 if own_group else None,
         )
         self._began = monotonic()
 
