@@ -83,9 +83,9 @@ sinfo
 echo "srun hostname: $(srun hostname)"
 srun --gres=gpu:1 bash -c 'echo "srun with one card: CUDA_VISIBLE_DEVICES=$CUDA_VISIBLE_DEVICES"'
 
-cells=(--streams math --learners rl --seeds 0-2 --steps 150 --set eval_every=50 --set items=4
+cells=(--streams math --learners rl --seeds 0-2 --steps 150 --set eval_every=10 --set items=4
     --set samples=1 --set retention_items=0 --set threads=1)
-on_slurm=("${cells[@]}" --runs "$work/slurm" --backend slurm --slurm-time 3 --jobs 2
+on_slurm=("${cells[@]}" --runs "$work/slurm" --backend slurm --slurm-time 2 --jobs 2
     --slurm-template "$work/site.sh")
 cat >"$work/site.sh" <<SITE
 #SBATCH --comment=from-the-template
@@ -97,7 +97,7 @@ first=math-rl-0-
 say "Refused before anything is spent"
 cl-bench sweep "${cells[@]}" --runs "$work/slurm" --backend slurm --slurm-partition nowhere || true
 
-say "A sweep of three cells, two at a time, each job for three minutes; Ctrl-C after a while"
+say "A sweep of three cells, two at a time, each job for two minutes; Ctrl-C after a while"
 env --default-signal=INT cl-bench sweep "${on_slurm[@]}" &  # a shell has its jobs ignore Ctrl-C
 sweep=$!
 until ls "$work"/slurm/"$first"*/checkpoint/0* >/dev/null 2>&1; do sleep 1; done
@@ -114,9 +114,9 @@ scontrol requeue "$job"
 say "The same command waits for the same jobs, which are put back when their time is over"
 cl-bench sweep "${on_slurm[@]}"
 echo "arrays ever submitted: $(ls "$work"/slurm/slurm/*_submission.sh | wc -l)"
-for log in "$work"/slurm/slurm/*_log.err; do
-    echo "$(basename "$log"): $(grep -c 'Loading pickle' "$log") times begun," \
-        "$(grep -c 'Requeued job' "$log" || true) times requeued at its time limit"
+for log in "$work"/slurm/slurm/*_log.out; do
+    echo "$(basename "$log" _0_log.out): begun $(grep -c 'Loading pickle' "$log") times," \
+        "put back at its time limit $(grep -c 'Requeued job' "$log" || true) times"
 done
 
 say "Once more: all is there"
@@ -126,7 +126,8 @@ say "A cell whose job is cancelled"
 cl-bench sweep "${cells[@]}" --seeds 7 --runs "$work/slurm" --backend slurm &
 sweep=$!
 until [ "$(queue %T)" = RUNNING ]; do sleep 1; done
-scancel --me
+queue "%i %T"
+scancel "$(queue %i)"
 wait $sweep || echo "exit code $?"
 
 say "The same cells made here, and their tables"
