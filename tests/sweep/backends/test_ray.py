@@ -94,10 +94,7 @@ def test_a_node_that_is_lost_loses_and_doubles_no_row(cluster: Any, tmp_path: Pa
     assert {cell: found[cell].status for cell in cells} == {
         cell: "failed" if cell == broken else "done" for cell in cells
     }, outcomes
-    assert (
-        found[broken].reason
-        == "UsageError: items is 0, but must be at least 1 and at most 100,000."
-    )
+    assert found[broken].reason.startswith("UsageError: items is 0, but must be at least 1")
     assert [one.cell.name for one in outcomes if "submitted 2 times" in one.note] == [
         watch.row.name
     ]
@@ -163,7 +160,7 @@ def test_an_address_where_nobody_answers_is_told(tmp_path: Path) -> None:
 def same_rows(path: Path, other: Path) -> None:
     """Both runs are whole, and their tables equal but for what was measured of the machine."""
     assert verify_run(path).findings == []
-    for name in TABLES:
+    for name in TABLES.keys() - {"phases"}:  # which part of the time a process took for what
         one, two = (Run(place).table(name) for place in (path, other))
         kept = [column for column in one if not any(word in column for word in MEASURED)]
         pd.testing.assert_frame_equal(one[kept], two[kept])
