@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +22,7 @@ from cl_bench.execution.progress import Progress, Quiet
 from cl_bench.execution.run_file import as_run_file, read_run_file
 from cl_bench.execution.settings import RunConfig, configure, names_of
 from cl_bench.fast.settings import reflection_lm
+from cl_bench.model import ranks
 from cl_bench.model.named import EMBEDDED
 from cl_bench.store.run_directory import RunDirectory
 
@@ -192,13 +193,21 @@ def start(
     from cl_bench.trackers.live import tracked
 
     trackers = chosen(track)
-    path = Path(a_text("out", out)) if out is not None else asked.default_out()
-    outside = reflection_lm(asked.config.learning).outside
-    journal = journal_for(path, outside=outside, record=record, replay=replay)
-    notes = _notes(asked)
-    with tracked(path, trackers, progress or Quiet()) as told:
-        Runner.start(path, asked.stream, asked.config, told, journal, notes)
-    return _finished(path)
+    with ranks.joined(asked.config.device):
+        given = Path(a_text("out", out)) if out is not None else asked.default_out()
+        path = ranks.alone(lambda: given)
+        outside = reflection_lm(asked.config.learning).outside
+        journal = journal_for(path, outside=outside, record=record, replay=replay)
+        notes = _notes(asked)
+        with tracked(path, *_told(trackers, progress)) as told:
+            Runner.start(path, asked.stream, asked.config, told, journal, notes)
+        ranks.alone(lambda: _finish(path))
+    return Run(path)
+
+
+def _told(trackers: Iterable[str], progress: Progress | None) -> tuple[Sequence[str], Progress]:
+    """Return the trackers and the progress of this process: of several ranks, one tells."""
+    return (tuple(trackers), progress or Quiet()) if ranks.writes() else ((), Quiet())
 
 
 def _notes(asked: Asked) -> list[str]:
@@ -256,12 +265,15 @@ def resume(
     trackers = chosen(track)
     path = Path(a_text("path", path))
     RunDirectory.open(path)
-    unwritten = not (path / "summary.txt").exists()
-    if not (unwritten and Run(path).manifest.get("status") == "done"):
-        names = tuple(dict.fromkeys((*noted(path), *trackers)))
-        with tracked(path, names, progress or Quiet()) as told:
-            Runner.resume(path, told)
-    return _finished(path)
+    manifest = Run(path).manifest
+    with ranks.joined(str((manifest.get("config") or {}).get("device", "auto"))):
+        unwritten = not (path / "summary.txt").exists()
+        if not (unwritten and manifest.get("status") == "done"):
+            names = tuple(dict.fromkeys((*noted(path), *trackers)))
+            with tracked(path, *_told(names, progress)) as told:
+                Runner.resume(path, told)
+        ranks.alone(lambda: _finish(path))
+    return Run(path)
 
 
 def default_out(stream: str, learner: str, seed: int) -> Path:
@@ -277,11 +289,11 @@ def default_out(stream: str, learner: str, seed: int) -> Path:
     return path
 
 
-def _finished(path: Path) -> Run:
+def _finish(path: Path) -> None:
+    """Draw the figures of a finished run and write its summary."""
     from cl_bench.store.files import write_text_atomically
 
     finished = Run(path)
     with RunDirectory.open(path).locked():
         finished.write_figures()
         write_text_atomically(path / "summary.txt", finished.summary().text() + "\n")
-    return finished

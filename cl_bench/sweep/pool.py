@@ -175,9 +175,9 @@ class _Sweep:
         if not state.running:
             self._since.pop(cell, None)
             return CellRow(cell.name, QUEUED, state.where)
-        seconds = monotonic() - self._since.setdefault(cell, monotonic())
-        at = reached(cell, self._folder)
-        return CellRow(cell.name, RUNNING, state.where, at, seconds)
+        now = monotonic()
+        seconds = now - self._since.setdefault(cell, now)
+        return CellRow(cell.name, RUNNING, state.where, reached(cell, self._folder), seconds)
 
 
 def _without_start(cell: Cell, start: CellOutcome) -> CellOutcome:
