@@ -17,7 +17,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
+from io import StringIO
 from multiprocessing.connection import wait
 from pathlib import Path
 from time import monotonic, sleep
@@ -168,7 +169,8 @@ class Slurm:
 
         calls = [CellJob(cell, self._folder, self._environment) for cell in cells]
         try:
-            jobs = self._executor.submit_array(calls)
+            with redirect_stderr(StringIO()):  # submitit prints there what it raises as well
+                jobs = self._executor.submit_array(calls)
         except (FailedJobError, FailedSubmissionError) as error:
             raise UsageError(f"Slurm refused the jobs: {_refusal(str(error))}") from None
         for cell, job in zip(cells, jobs, strict=True):
