@@ -152,7 +152,7 @@ class _Sweep:
     def _eta(self) -> str:
         ended = len(self._outcomes)
         left = (monotonic() - self._began) / ended * (len(self._cells) - ended)
-        return f"about {SECONDS.text(left)} left"
+        return f"about {SECONDS.text(left)} left" if left else "all ended"
 
     def _summary(self) -> str:
         states = Counter(

@@ -19,7 +19,7 @@ from cl_bench.api import Run
 from cl_bench.execution import machine
 from cl_bench.store.files import file_hash, read_json, write_json_atomically
 from cl_bench.sweep.backends import process
-from cl_bench.sweep.backends.backend import BackendConfig, CellOutcome
+from cl_bench.sweep.backends.backend import BackendConfig, CellOutcome, open_backend
 from cl_bench.sweep.cell import Cell, as_json
 from cl_bench.sweep.display import Lines, Quiet
 from cl_bench.sweep.logs import log_of
@@ -288,6 +288,36 @@ def test_each_process_sees_one_gpu(
         ["3", "3", "3", "GPU-5f"],
         ["3", "GPU-5f", "GPU-5f", "GPU-5f"],
     )
+
+
+@pytest.mark.parametrize(
+    ("size", "jobs", "expected"),
+    [
+        (2, 0, ["0,1", "2,3"]),
+        (2, 3, ["0,1", "2,3", "0,1"]),
+        (0, 2, ["", ""]),
+        (1, 0, ["0", "1", "2", "3", "4"]),
+    ],
+)
+def test_runs_share_the_gpus_in_groups(
+    size: int, jobs: int, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = "json.dumps({'status': 'done', 'reason': os.environ['CUDA_VISIBLE_DEVICES']})"
+    code = f"import json, os, sys\nfor _ in sys.stdin: print({seen}, flush=True)"
+    monkeypatch.setattr(process, "_WORKER", (sys.executable, "-c", code))
+    monkeypatch.setattr(machine, "gpus", lambda: tuple("01234"))
+    backend = open_backend(tmp_path, BackendConfig(jobs=jobs, gpus_per_run=size))
+    cells = [Cell("math", "rl", seed, 1) for seed in range(len(expected) + 1)]
+    backend.submit(cells)
+    assert [state.running for state in backend.states().values()] == [True] * len(expected) + [
+        False
+    ]
+    outcomes: list[CellOutcome] = []
+    while len(outcomes) < len(cells):
+        outcomes += backend.ended(60.0)
+    backend.close()
+    found = {outcome.cell: outcome.reason for outcome in outcomes}
+    assert [found[cell] for cell in cells[:-1]] == expected
 
 
 def test_gpus_are_those_that_the_environment_leaves(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Runs in processes of this machine, several at a time, each of one thread.
 
-Where there are GPUs a process sees those of its own; more processes than that share them in turn.
+Where there are GPUs a run has those of its own, with a process for each if they are several; more
+runs than that share them in turn.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class _Slot:
     def __init__(self, folder: Path, cards: Sequence[str] | None) -> None:
         self._folder = folder
         self._environment = {} if cards is None else {"CUDA_VISIBLE_DEVICES": ",".join(cards)}
+        self._ranks = len(cards) if cards else 1
         self.name = f"GPU {','.join(cards)}" if cards else "this machine"
         self.process: WorkerProcess | None = None
         self.cell: Cell | None = None
@@ -72,7 +74,7 @@ class _Slot:
         if self.process is None or not self.process.alive:
             if self.process is not None:
                 self.process.close()
-            self.process = WorkerProcess(self._folder, self._environment)
+            self.process = WorkerProcess(self._folder, self._environment, self._ranks)
         self.process.ask(cell)
         self.cell = cell
 
@@ -93,9 +95,5 @@ def _groups(cards: Sequence[str], size: int) -> list[Sequence[str]]:
         raise UsageError(
             f"gpus_per_run is {size}, but this machine has {len(cards)} GPUs. Give fewer, or "
             "another --backend."
-        )
-    if size > 1:  # here the worker's runs have to be started with one process per GPU
-        raise UsageError(
-            f"gpus_per_run is {size}, but a run uses one GPU so far. Leave --gpus-per-run out."
         )
     return [cards[first : first + size] for first in range(0, len(cards) - size + 1, size)]

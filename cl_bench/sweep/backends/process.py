@@ -30,18 +30,21 @@ class WorkerProcess:
         self,
         folder: Path,
         environment: Mapping[str, str],
+        ranks: int = 1,
         imports: Iterable[str] | None = None,
         *,
         own_group: bool = False,
     ) -> None:
-        """Start it for runs in `folder`; `imports` has the folders that it imports from, if they
-        are others than those of this process. With `own_group` signals to the group of this process
-        do not reach it."""
+        """Start it for runs of `ranks` processes in `folder`.
+
+        `imports` has the folders that it imports from, if they are not those of this process. With
+        `own_group`, signals to the group of this process do not reach it.
+        """
         # With -P a worker imports what this process does, whatever lies in the current folder.
         found = sys.path if imports is None else imports
         paths = os.pathsep.join(str(Path(entry).absolute()) for entry in found)
         self._process = subprocess.Popen(
-            [*_WORKER, str(folder), str(os.getpid())],
+            [*_WORKER, str(folder), str(os.getpid()), str(ranks)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

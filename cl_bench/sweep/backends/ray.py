@@ -162,7 +162,7 @@ def _make(
         if current.is_dir():  # names of models and data files may be relative to it
             os.chdir(current)
         hidden = {} if gpus else {"CUDA_VISIBLE_DEVICES": ""}
-        _workers[:] = [WorkerProcess(folder, hidden, _imports())]
+        _workers[:] = [WorkerProcess(folder, hidden, max(1, gpus), _imports())]
     _workers[0].ask(cell)
     yield _workers[0].answer(cell)
 
@@ -251,10 +251,6 @@ def _gpus_of_a_run(nodes: Sequence[Mapping[str, Any]], asked: int) -> int:
         raise UsageError(
             f"gpus_per_run is {asked}, but no node of the cluster has more than {most} GPUs. Give "
             "fewer."
-        )
-    if asked > 1:  # the worker's runs have to be started with one process per GPU
-        raise UsageError(
-            f"gpus_per_run is {asked}, but a run uses one GPU so far. Leave --gpus-per-run out."
         )
     if not any(node["Resources"].get("CPU", 0) >= 1 for node in nodes):
         raise UsageError("No node of the cluster has a CPU for runs. Start nodes with --num-cpus.")

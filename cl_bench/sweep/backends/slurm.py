@@ -55,15 +55,16 @@ _OVER = {
 class CellJob:
     """What a job calls: makes a cell's run, and goes on with it when the job begins again."""
 
-    def __init__(self, cell: Cell, folder: Path, environment: Mapping[str, str]) -> None:
-        self._made_of = cell, folder, environment
+    def __init__(self, cell: Cell, folder: Path, gpus: int) -> None:
+        self._made_of = cell, folder, gpus
         self._worker: WorkerProcess | None = None
 
     def __call__(self) -> CellOutcome:
-        cell, folder, environment = self._made_of
+        cell, folder, gpus = self._made_of
+        hidden = {} if gpus else {"CUDA_VISIBLE_DEVICES": ""}
         # In a group of its own, because Slurm signals a whole group: what a signal means for the
         # run is decided here.
-        worker = self._worker = WorkerProcess(folder, environment, own_group=True)
+        worker = self._worker = WorkerProcess(folder, hidden, max(1, gpus), own_group=True)
         try:
             worker.ask(cell)
             wait([worker.answers])
@@ -117,8 +118,8 @@ class Slurm:
             local_max_num_timeout=config.slurm_timeouts,
             local_python=python,
         )
-        self._executor.update_parameters(**_parameters(config))
-        self._environment = {} if config.gpus_per_run else {"CUDA_VISIBLE_DEVICES": ""}
+        self._gpus = _gpus(config)
+        self._executor.update_parameters(**_parameters(config, self._gpus))
         self._jobs: dict[Cell, Job[CellOutcome]] = {}
         self._states: dict[Cell, CellState] = {}
         self._lost: dict[Cell, tuple[float, str]] = {}
@@ -167,7 +168,7 @@ class Slurm:
         """Send off an array, and write down the job of every cell."""
         from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-        calls = [CellJob(cell, self._folder, self._environment) for cell in cells]
+        calls = [CellJob(cell, self._folder, self._gpus) for cell in cells]
         try:
             with redirect_stderr(StringIO()):  # submitit prints there what it raises as well
                 jobs = self._executor.submit_array(calls)
@@ -245,7 +246,7 @@ def _require_commands() -> None:
             )
 
 
-def _parameters(config: BackendConfig) -> dict[str, Any]:
+def _parameters(config: BackendConfig, gpus: int) -> dict[str, Any]:
     """What is asked of Slurm for every job, in submitit's words."""
     given = {
         f"slurm_{name}": value
@@ -260,7 +261,7 @@ def _parameters(config: BackendConfig) -> dict[str, Any]:
         "timeout_min": config.slurm_time,
         "mem_gb": config.slurm_memory or None,
         "cpus_per_task": cpus,
-        "gpus_per_node": _gpus(config) or None,
+        "gpus_per_node": gpus or None,
         "slurm_array_parallelism": config.jobs or _ARRAY,
         "slurm_additional_parameters": {"requeue": True},
         # From Slurm 22.05 to 23.11 srun does not take the number from sbatch.
