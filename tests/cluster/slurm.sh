@@ -60,7 +60,7 @@ SlurmdPort=16818
 ReturnToService=2
 KillWait=5
 GresTypes=gpu
-NodeName=$node NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$(awk '/MemTotal/ {print int($2 / 1024 * 0.9)}' /proc/meminfo) Gres=gpu:2 State=UNKNOWN
+NodeName=$node NodeAddr=127.0.0.1 CPUs=$(getconf _NPROCESSORS_ONLN) RealMemory=$(awk '/MemTotal/ {print int($2 / 1024 * 0.9)}' /proc/meminfo) Gres=gpu:2 State=UNKNOWN
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 CONF
 printf 'Name=gpu File=%s\n' "$work/gpu[0-1]" >"$work/etc/gres.conf"
@@ -83,7 +83,7 @@ sinfo
 echo "srun hostname: $(srun hostname)"
 srun --gres=gpu:1 bash -c 'echo "srun with one card: CUDA_VISIBLE_DEVICES=$CUDA_VISIBLE_DEVICES"'
 
-cells=(--streams math --learners rl --seeds 0-2 --steps 150 --set eval_every=10 --set items=4
+cells=(--streams math --learners rl --seeds 0-2 --steps 100 --set eval_every=10 --set items=4
     --set samples=1 --set retention_items=0 --set threads=1)
 on_slurm=("${cells[@]}" --runs "$work/slurm" --backend slurm --slurm-time 2 --jobs 2
     --slurm-template "$work/site.sh")
@@ -144,7 +144,7 @@ for path in sorted(here.glob("math-*")):
     one, other = Run(path), Run(slurm / path.name)
     assert other.status == "done"
     assert (found := differences(one, other)) == [], found
-    assert list(other.table("steps")["step"]) == list(range(1, 151))
+    assert list(other.table("steps")["step"]) == list(range(1, 101))
     print(path.name, "equal:", ", ".join(f"{len(one.table(name))} {name}" for name in TABLES))
 PYTHON
 say "ok"
