@@ -83,9 +83,9 @@ sinfo
 echo "srun hostname: $(srun hostname)"
 srun --gres=gpu:1 bash -c 'echo "srun with one card: CUDA_VISIBLE_DEVICES=$CUDA_VISIBLE_DEVICES"'
 
-cells=(--streams math --learners rl --seeds 0-2 --steps 100 --set eval_every=10 --set items=4
+cells=(--streams math --learners rl --seeds 0-2 --steps 200 --set eval_every=10 --set items=4
     --set samples=1 --set retention_items=0 --set threads=1)
-on_slurm=("${cells[@]}" --runs "$work/slurm" --backend slurm --slurm-time 2 --jobs 2
+on_slurm=("${cells[@]}" --runs "$work/slurm" --backend slurm --slurm-time 3 --jobs 2
     --slurm-template "$work/site.sh")
 cat >"$work/site.sh" <<SITE
 #SBATCH --comment=from-the-template
@@ -97,7 +97,7 @@ first=math-rl-0-
 say "Refused before anything is spent"
 cl-bench sweep "${cells[@]}" --runs "$work/slurm" --backend slurm --slurm-partition nowhere || true
 
-say "A sweep of three cells, two at a time, each job for two minutes; Ctrl-C after a while"
+say "A sweep of three cells, two at a time, each job for three minutes; Ctrl-C after a while"
 env --default-signal=INT cl-bench sweep "${on_slurm[@]}" &  # a shell has its jobs ignore Ctrl-C
 sweep=$!
 until ls "$work"/slurm/"$first"*/checkpoint/0* >/dev/null 2>&1; do sleep 1; done
@@ -144,7 +144,7 @@ for path in sorted(here.glob("math-*")):
     one, other = Run(path), Run(slurm / path.name)
     assert other.status == "done"
     assert (found := differences(one, other)) == [], found
-    assert list(other.table("steps")["step"]) == list(range(1, 101))
+    assert list(other.table("steps")["step"]) == list(range(1, 201))
     print(path.name, "equal:", ", ".join(f"{len(one.table(name))} {name}" for name in TABLES))
 PYTHON
 say "ok"

@@ -178,9 +178,9 @@ def sweep(folder: Path, *words: str) -> tuple[int, str]:
 def test_what_is_missing_is_told_before_anything_is_submitted(
     commands: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code, err = sweep(tmp_path / "runs", "--slurm-time", "1")
+    code, err = sweep(tmp_path / "runs", "--slurm-time", "2")
     assert (code, err.count("\n")) == (2, 1)
-    assert "slurm_time is 1, but must be" in err
+    assert "slurm_time is 2, but must be" in err
     if find_spec("submitit") is not None:
         code, err = sweep(tmp_path / "runs", "--slurm-template", str(tmp_path / "none.sh"))
         assert code == 2
@@ -292,7 +292,7 @@ def test_a_run_that_reaches_its_limit_too_often_fails(
             call.send_signal(signal.SIGUSR2)
 
     display = WhenCheckpointed(tmp_path / "runs" / cell.name, time_is_over)
-    asked = config(slurm_time=2, slurm_timeouts=0)
+    asked = config(slurm_time=3, slurm_timeouts=0)
     (outcome,) = make_missing([cell], tmp_path / "runs", on=asked, display=display)
     assert outcome.status == "failed"
     assert "timed-out too many times" in outcome.reason
