@@ -54,10 +54,10 @@ class BackendConfig:
     slurm_qos: str = setting("none", "Slurm's quality of service; none: the site's own choice.")
     slurm_constraint: str = setting("none", "Features that a node must have, as sbatch takes them.")
     slurm_time: int = setting(
-        240, "Minutes that a job may take; a longer run goes on in the queue's next.", (3, 100_000)
+        240, "Minutes that a job may take; a run that needs more goes on later.", (3, 100_000)
     )
     slurm_timeouts: int = setting(
-        20, "Times that a job may reach that limit before its run counts as failed.", (0, 10_000)
+        20, "Times that a run may go on so before it counts as failed.", (0, 10_000)
     )
     slurm_memory: int = setting(0, "GB of memory of a job; 0: the site's own choice.", (0, 100_000))
     slurm_cpus: int = setting(0, "Cores of a job; 0: the site's own choice.", (0, 10_000))
