@@ -13,6 +13,7 @@ export SLURM_CONF=$work/etc/slurm.conf
 say() { printf '\n== %s\n' "$*"; }
 
 end() {
+    [ -z "$(jobs -p)" ] || kill $(jobs -p)
     for daemon in slurmd slurmctld munged; do
         [ -f "$work/$daemon.pid" ] && kill "$(cat "$work/$daemon.pid")" 2>/dev/null || true
     done

@@ -202,7 +202,9 @@ class Slurm:
         """The outcome of a cell whose job has ended."""
         job = self._jobs[cell]
         if (outcome := _result(job, cell)) is None:
-            since, state = self._lost.get(cell, (monotonic(), ""))
+            if cell not in self._lost:
+                return None
+            since, state = self._lost[cell]
             if monotonic() - since < _LATE:
                 return None
             last = _last_line(job.paths.stderr) or "it left no log"
