@@ -126,9 +126,8 @@ cl-bench sweep "${on_slurm[@]}"
 say "A cell whose job is cancelled"
 cl-bench sweep "${cells[@]}" --seeds 7 --runs "$work/slurm" --backend slurm &
 sweep=$!
-until [ "$(queue %T)" = RUNNING ]; do sleep 1; done
-queue "%i %T"
-scancel "$(queue %i)"
+until job=$(cat "$work"/slurm/slurm/math-rl-7-*.job 2>/dev/null); do sleep 1; done
+scancel "$job"
 wait $sweep || echo "exit code $?"
 
 say "The same cells made here, and their tables"

@@ -33,7 +33,8 @@ from cl_bench.sweep.backends.process import WorkerProcess
 from cl_bench.sweep.cell import Cell
 
 if TYPE_CHECKING:
-    from submitit import DelayedSubmission, Job
+    from submitit import Job
+    from submitit.core.utils import DelayedSubmission
 
 _COMMANDS = ("sbatch", "squeue", "sinfo", "scancel")
 _NOBODY_ELSES = ("/tmp", "/var/tmp", "/dev/shm")
