@@ -230,6 +230,8 @@ def locally(
         parents = [one.parent() for one in calls()]
         return {str(one.pid): slurm._Known("RUNNING", "here") for one in parents if one}
 
+    imports = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
+    monkeypatch.setenv("PYTHONPATH", imports)  # which a job of Slurm itself is told
     monkeypatch.setattr("cl_bench.sweep.backends.slurm.Slurm", Local)
     monkeypatch.setattr(slurm, "_squeue", queue)
     monkeypatch.setattr(slurm, "_LATE", 5.0)
