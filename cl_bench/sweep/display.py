@@ -95,8 +95,8 @@ class LiveTable(Lines):
 
     def close(self) -> None:
         if self._view is not None:
-            self._live.update(_table(self._view, None), refresh=True)
-        self._live.stop()
+            self._live.update(_table(self._view, None))
+        self._live.stop()  # draws once more
 
 
 def display_for(console: Console, *, quiet: bool) -> Display:

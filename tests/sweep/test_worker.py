@@ -132,7 +132,7 @@ from cl_bench.sweep.cell import Cell, as_json
 
 shown = os.dup(1)
 
-def make(cell, folder):
+def make(cell, folder, ranks):
     os.write(shown, b"busy")
     time.sleep(20)
     os.write(shown, b"late")
