@@ -129,14 +129,19 @@ class Slurm:
 
     def submit(self, cells: Sequence[Cell]) -> None:
         self._home.mkdir(parents=True, exist_ok=True)
-        known = _squeue() or {}
-        new = []
-        for cell in cells:
-            number = self._number(cell)
-            if number in known and known[number].state not in _OVER:
-                self._jobs[cell] = self._job(number)
-            else:
-                new.append(cell)
+        numbers = {cell: number for cell in cells if (number := self._number(cell))}
+        known = _squeue()
+        if known is None and numbers:
+            raise UsageError(
+                "squeue does not answer, so that nobody knows which runs have a job already. Give "
+                "the same command again when it does."
+            )
+        alive = {number for number, job in (known or {}).items() if job.state not in _OVER}
+        for cell, number in numbers.items():
+            job = self._job(number)
+            if number in alive and not job.paths.result_pickle.exists():  # a failed one may linger
+                self._note(cell, job)
+        new = [cell for cell in cells if cell not in self._jobs]
         if found := len(cells) - len(new):
             say(f"{counted(found, 'run')} of {len(cells)} have a job in Slurm already")
         for first in range(0, len(new), _ARRAY):
@@ -176,9 +181,8 @@ class Slurm:
         except (FailedJobError, FailedSubmissionError) as error:
             raise UsageError(f"Slurm refused the jobs: {_refusal(str(error))}") from None
         for cell, job in zip(cells, jobs, strict=True):
-            self._jobs[cell] = job
-            self._states[cell] = CellState(False, "")
-            write_text_atomically(self._note(cell), job.job_id)
+            self._note(cell, job)
+            write_text_atomically(self._place(cell), job.job_id)
 
     def _look(self) -> None:
         """Ask Slurm about all jobs, if that was long enough ago."""
@@ -214,13 +218,18 @@ class Slurm:
             noted.pop(cell, None)
         return outcome
 
-    def _note(self, cell: Cell) -> Path:
+    def _note(self, cell: Cell, job: Job[CellOutcome]) -> None:
+        """From now on wait for a cell's job."""
+        self._jobs[cell] = job
+        self._states[cell] = CellState(False, "")
+
+    def _place(self, cell: Cell) -> Path:
         return self._home / f"{cell.name}.job"
 
     def _number(self, cell: Cell) -> str:
         """The number of the cell's last job; empty if it never had one."""
         with suppress(OSError):
-            return self._note(cell).read_text(encoding="utf-8")
+            return self._place(cell).read_text(encoding="utf-8")
         return ""
 
     def _job(self, number: str) -> Job[CellOutcome]:

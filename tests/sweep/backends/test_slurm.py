@@ -127,6 +127,10 @@ def test_jobs_outlive_their_sweep_and_are_taken_up_and_not_submitted_again(
     assert "scancel 12 ends them" in capsys.readouterr().err
     assert not commands.given("scancel")
     second = open_backend(tmp_path / "runs", config())
+    commands.says("squeue", "error: unable to contact the controller", 1)
+    with pytest.raises(UsageError, match=r"^squeue does not answer"):
+        second.submit(CELLS)
+    commands.says("squeue", "12_0|RUNNING|node7\n12_1|PENDING|(Resources)\n12_2|CANCELLED|None")
     commands.says("sbatch", "Submitted batch job 13")
     second.submit(CELLS)
     assert len(commands.given("sbatch")) == 2
