@@ -203,7 +203,7 @@ CASES: dict[str, list[str]] = {
     "a matrix that is not there": ["metrics", "matrices/nowhere.csv"],
     "a probe on an unknown domain": ["plasticity", "runs/bare", "--probe", "fact"],
     "a probe of no steps": ["plasticity", "runs/bare", "--probe", "facts", "--steps", "0"],
-    "probes by nobody": ["plasticity", "runs/bare", "--probe", "facts", "--jobs", "0"],
+    "probes by nobody": ["plasticity", "runs/bare", "--probe", "facts", "--jobs", "-1"],
     "seeds that are not numbers": ["plasticity", "runs/bare", "--probe", "facts", "--seeds", "1,x"],
     "a probe of no run": ["plasticity", "runs/nowhere", "--probe", "facts"],
     "a probe of a damaged run": ["plasticity", "runs/status", "--probe", "facts"],

@@ -16,7 +16,7 @@ shows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -26,7 +26,9 @@ import numpy as np
 
 from cl_bench.contract.errors import ClBenchError, RunDirectoryError, unknown
 from cl_bench.store.files import read_json, write_json_atomically, write_text_atomically
+from cl_bench.sweep.backends.backend import BackendConfig
 from cl_bench.sweep.cell import Cell
+from cl_bench.sweep.display import Display
 from cl_bench.sweep.pool import make_missing
 from cl_bench.verify.findings import Findings, Verification
 
@@ -105,7 +107,7 @@ def steps_for(samples: int, options: Mapping[str, Any]) -> int:
 
 
 def calibrate(
-    folder: Path, *, jobs: int, say: Callable[[str], None], learners: Sequence[str] = LEARNERS
+    folder: Path, *, on: BackendConfig, display: Display, learners: Sequence[str] = LEARNERS
 ) -> pd.DataFrame:
     """Make the runs of all trials in `folder` that are missing there, and return their table.
 
@@ -114,7 +116,8 @@ def calibrate(
     planned = trials(learners)
     # Course by course, so that an interrupted calibration has whole trials of one course.
     by_course = zip(*(trial.cells for trial in planned), strict=True)
-    outcomes = make_missing([c for course in by_course for c in course], folder, jobs=jobs, say=say)
+    wanted = [cell for course in by_course for cell in course]
+    outcomes = make_missing(wanted, folder, on=on, display=display)
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     if failed:
         raise RunDirectoryError(

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +19,14 @@ from cl_bench.claims.methods_section import noise_section
 from cl_bench.claims.page import page
 from cl_bench.claims.plan import Plan, plan
 from cl_bench.claims.registered import CLAIMS, cells
-from cl_bench.contract.errors import UsageError, at_least
+from cl_bench.contract.errors import UsageError
 from cl_bench.report.blocks.write_html import html
 from cl_bench.report.blocks.write_markdown import markdown
 from cl_bench.store.files import replacing, write_text_atomically
+from cl_bench.sweep.backends.backend import BackendConfig, CellOutcome
 from cl_bench.sweep.cell import Cell
-from cl_bench.sweep.pool import CellOutcome, make_missing
+from cl_bench.sweep.display import Display
+from cl_bench.sweep.pool import make_missing
 from cl_bench.sweep.state import SETTLED, status, with_starts
 
 ALL = tuple(claim.registered.number for claim in CLAIMS)
@@ -52,8 +54,8 @@ def reproduce(
     claims: Sequence[int] = ALL,
     *,
     folder: Path,
-    jobs: int,
-    say: Callable[[str], None],
+    on: BackendConfig,
+    display: Display,
     out: Path | None = None,
     seeds: int | None = None,
     budget: str = "small",
@@ -68,7 +70,6 @@ def reproduce(
     is in `out`, by default `page_folder(budget)`. Raises `UsageError` for an unknown claim or
     budget, for numbers that are too small, and for an archive kept under another plan.
     """
-    at_least(jobs=(jobs, 1))
     planned = plan(budget, seeds)
     kept = planned if archive is None else joined(planned, archive)
     wanted = cells(planned, claims)
@@ -76,7 +77,7 @@ def reproduce(
         wanted = list(dict.fromkeys([*wanted, *ablations.cells(planned)]))
     if archive is not None and not exists(archive):  # registered before the first run
         write_archive((), folder, archive, kept)
-    failed = _make(wanted, folder, archive, kept, jobs=jobs, say=say)
+    failed = _make(wanted, folder, archive, kept, on=on, display=display)
     here = in_directories(wanted, folder, _reasons(failed))
     packed = None if archive is None else Archive.read(archive)
     data = Data([here] if packed is None else [here, packed.runs])
@@ -89,14 +90,14 @@ def _make(
     archive: Path | None,
     kept: Plan,
     *,
-    jobs: int,
-    say: Callable[[str], None],
+    on: BackendConfig,
+    display: Display,
 ) -> tuple[CellOutcome, ...]:
     """Make the missing runs and pack all of them under the plan `kept`; those that failed now."""
     failed: tuple[CellOutcome, ...] = ()
     try:
         known = _known(wanted, folder, archive)
-        outcomes = make_missing(wanted, folder, jobs=jobs, say=say, known=known)
+        outcomes = make_missing(wanted, folder, on=on, display=display, known=known)
         failed = tuple(outcome for outcome in outcomes if outcome.status == "failed")
     finally:  # when interrupted, too: what is finished is worth keeping
         if archive is not None:

@@ -22,7 +22,6 @@ Command = TypeVar("Command", bound=Callable[..., None])
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print the outcome only.")]
-Jobs = Annotated[int | None, typer.Option(help="Runs made at a time (one per GPU; else per core).")]
 
 
 def ending(interrupted: str = "", *, bug: int = 1) -> Callable[[Command], Command]:
@@ -68,9 +67,9 @@ def _with_parameters(command: Command, parameters: Sequence[inspect.Parameter]) 
 
 
 def of_settings(config: Any, *names: str) -> Iterator[inspect.Parameter]:
-    """Options for the settings of those names."""
+    """Options for the settings of those names; for all of them without names."""
     known = {item.name: item for item in settings_of(config)}
-    return (_parameter(known[name], None) for name in names)
+    return (_parameter(known[name], None) for name in names or known)
 
 
 def of_runs() -> Iterator[inspect.Parameter]:

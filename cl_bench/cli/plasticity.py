@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Exit, Option
 
 from cl_bench.cli.console import echo
-from cl_bench.cli.options import Jobs, Quiet, ending
-from cl_bench.cli.sweep import how_many, seeds_in, teller
+from cl_bench.cli.options import Quiet, ending, of_settings, with_settings
+from cl_bench.cli.sweep import backend_in, display, seeds_in
 from cl_bench.contract.text import printable
+from cl_bench.sweep.backends.backend import BackendConfig
 
 
 @ending("Finished probes are kept; go on with the same command.")
+@with_settings(of_settings(BackendConfig))
 def plasticity(
     runs: Annotated[list[Path], Argument(help="Runs made with --keep-stage-models.")],
     probe: Annotated[str, Option(help="Domain on which every model learns anew.")],
@@ -25,11 +27,11 @@ def plasticity(
     problems_per_step: Annotated[
         int | None, Option(help="Of all probes; else the first run's.")
     ] = None,
-    jobs: Jobs = None,
     out: Annotated[Path, Option(help="Directory of the probes and the table.")] = Path(
         "results/plasticity"
     ),
     quiet: Quiet = False,
+    **given: Any,
 ) -> None:
     """Can trained models still learn? Fresh RL from those that runs kept, and from their base."""
     from cl_bench.plasticity.probes import probe_plasticity
@@ -38,8 +40,8 @@ def plasticity(
         runs,
         probe,
         out=out,
-        jobs=how_many(jobs),
-        say=teller(quiet),
+        on=backend_in(given),
+        display=display(quiet),
         steps=steps,
         seeds=seeds_in(seeds),
         learning_rate=learning_rate,

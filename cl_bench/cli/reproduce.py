@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Exit, Option
 
 from cl_bench.cli.console import echo
-from cl_bench.cli.options import Jobs, Quiet, ending
-from cl_bench.cli.sweep import KEPT, how_many, say_failed, teller, words
+from cl_bench.cli.options import Quiet, ending, of_settings, with_settings
+from cl_bench.cli.sweep import KEPT, backend_in, display, say_failed, words
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.text import printable
+from cl_bench.sweep.backends.backend import BackendConfig
 
 
 @ending(KEPT)
+@with_settings(of_settings(BackendConfig))
 def reproduce(
     claims: Annotated[str | None, Option(help="Numbers, as in 1,3 (all ten).")] = None,
     seeds: Annotated[int | None, Option(help="Seeds; verdicts need six (the budget's).")] = None,
     budget: Annotated[str | None, Option(help="small or full (small).")] = None,
-    jobs: Jobs = None,
     runs: Annotated[Path, Option(help="Directory for the runs.")] = Path("results/claims-runs"),
     out: Annotated[
         Path | None, Option(help="Directory for the page (reports; reports/small for small).")
@@ -33,6 +34,7 @@ def reproduce(
     ] = None,
     ablations: Annotated[bool, Option("--ablations", help="Make their runs too; hours.")] = False,
     quiet: Quiet = False,
+    **given: Any,
 ) -> None:
     """Try the claims of fast-slow training again; print verdicts, write a page about them."""
     from cl_bench.claims import reproduce as claimed
@@ -43,8 +45,8 @@ def reproduce(
             chosen,
             folder=runs,
             out=out,
-            jobs=how_many(jobs),
-            say=teller(quiet),
+            on=backend_in(given),
+            display=display(quiet),
             seeds=seeds,
             budget=budget or "small",
             archive=archive,
@@ -65,12 +67,12 @@ def reproduce(
 
 
 @ending(KEPT)
+@with_settings(of_settings(BackendConfig))
 def calibrate(
     learners: Annotated[
         str | None,
         Option(help="Names, as in rl,fst (all that have trials); the others keep theirs."),
     ] = None,
-    jobs: Jobs = None,
     runs: Annotated[Path, Option(help="Directory for the runs.")] = Path(
         "results/calibration-runs"
     ),
@@ -78,13 +80,16 @@ def calibrate(
         "results/calibration"
     ),
     quiet: Quiet = False,
+    **given: Any,
 ) -> None:
     """Choose each learner's settings, with equally many trials on conventions of their own."""
     from cl_bench.claims import calibration
 
     chosen = calibration.LEARNERS if learners is None else words("--learners", learners, "rl,fst")
     calibration.kept_rows(out, chosen)  # what cannot be kept is told before the runs are made
-    found = calibration.calibrate(runs, jobs=how_many(jobs), say=teller(quiet), learners=chosen)
+    found = calibration.calibrate(
+        runs, on=backend_in(given), display=display(quiet), learners=chosen
+    )
     written = calibration.write(found, out)
     echo(written.to_string(index=False))
     echo(f"\nTrials and chosen settings: {printable(str(out))}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +11,6 @@ from typer import Context, Exit, Option
 
 from cl_bench.cli.console import echo
 from cl_bench.cli.options import (
-    Jobs,
     Quiet,
     assigned,
     ending,
@@ -22,11 +21,14 @@ from cl_bench.cli.options import (
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.redaction import say
 from cl_bench.contract.registry import COMPARED_LEARNERS
+from cl_bench.contract.settings import those_of
 from cl_bench.contract.text import counted, printable
 from cl_bench.execution.settings import RunConfig
+from cl_bench.sweep.backends.backend import BackendConfig
 
 if TYPE_CHECKING:
-    from cl_bench.sweep.pool import CellOutcome
+    from cl_bench.sweep.backends.backend import CellOutcome
+    from cl_bench.sweep.display import Display
 
 
 KEPT = "Finished runs are kept; the same command goes on."
@@ -36,7 +38,7 @@ _MOST_SEEDS = 1000
 
 
 @ending(KEPT)
-@with_settings(of_settings(RunConfig, "model"))
+@with_settings([*of_settings(RunConfig, "model"), *of_settings(BackendConfig)])
 def sweep(
     context: Context,
     streams: Annotated[str, Option(help="Names, as in math-to-code,paper.")] = "math-to-code",
@@ -47,7 +49,6 @@ def sweep(
         list[str] | None,
         Option("--set", help="Option of every run, as in learning_rate=3e-4; repeatable."),
     ] = None,
-    jobs: Jobs = None,
     runs: Annotated[Path, Option(help="Directory for the runs.")] = Path("results/sweep"),
     dry_run: Annotated[
         bool, Option("--dry-run", help="Say of each run whether it would be made; make none.")
@@ -71,7 +72,7 @@ def sweep(
         for cell, what in outlook(cells, runs):
             echo(f"{cell.name}  {what}")
         return
-    outcomes = make_missing(cells, runs, jobs=how_many(jobs), say=teller(quiet))
+    outcomes = make_missing(cells, runs, on=backend_in(given), display=display(quiet))
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     folder = printable(str(runs))
     echo(f"{len(cells) - len(failed)} of {len(cells)} runs are finished in {folder}.")
@@ -92,18 +93,22 @@ def words(option: str, given: str, example: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def how_many(jobs: int | None) -> int:
-    """The processes to use: those asked for, or one for each GPU, or without GPUs each core."""
-    from cl_bench.contract.errors import at_least
-    from cl_bench.execution.machine import cores, gpus
+def backend_in(given: Mapping[str, Any]) -> BackendConfig:
+    """Where runs are to be made, by a command's values."""
+    return BackendConfig(**those_of(BackendConfig, given))
 
-    count = len(gpus()) or cores() if jobs is None else jobs
-    at_least(jobs=(count, 1))
-    return count
+
+def display(quiet: bool) -> Display:
+    """What shows a sweep on stderr."""
+    from rich.console import Console
+
+    from cl_bench.sweep.display import display_for
+
+    return display_for(Console(stderr=True), quiet=quiet)
 
 
 def teller(quiet: bool) -> Callable[[str], None]:
-    """Return the function that tells a sweep's progress: on stderr, or nowhere."""
+    """Return the function that tells progress: on stderr, or nowhere."""
     return (lambda _: None) if quiet else say
 
 

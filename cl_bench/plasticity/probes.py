@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from cl_bench.contract.errors import at_least
 from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.stream_names import stream
 from cl_bench.contract.validation import SEEDS, whole_number
@@ -20,7 +19,9 @@ from cl_bench.plasticity.probe import Probe, departures, options_of
 from cl_bench.plasticity.table import Internals, Plasticity, ProbedModel
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.views import stream_rows
+from cl_bench.sweep.backends.backend import BackendConfig
 from cl_bench.sweep.cell import Cell
+from cl_bench.sweep.display import Display
 from cl_bench.sweep.pool import make_missing
 from cl_bench.sweep.state import status
 
@@ -30,8 +31,8 @@ def probe_plasticity(
     domain: str,
     *,
     out: Path,
-    jobs: int,
-    say: Callable[[str], None],
+    on: BackendConfig,
+    display: Display,
     steps: int | None = None,
     seeds: Sequence[int] = (),
     learning_rate: float | None = None,
@@ -46,7 +47,6 @@ def probe_plasticity(
     """
     from cl_bench.plasticity.internals import internals_of
 
-    at_least(jobs=(jobs, 1))
     DOMAINS.load(domain)
     length = stream(domain, steps=steps).steps
     different = tuple(dict.fromkeys(whole_number("seeds", seed, SEEDS) for seed in seeds))
@@ -55,9 +55,11 @@ def probe_plasticity(
     options = options_of(given[0].config, learning_rate, problems_per_step)
     planned = Probe(domain, length, different, options)
     for line in departures(planned, given):
-        say(f"{line}; all probes learn alike, with the settings of {given[0].path} or those given")
+        display.say(
+            f"{line}; all probes learn alike, with the settings of {given[0].path} or those given"
+        )
     cells = list(dict.fromkeys(cell for origin in given for cell in planned.cells(origin)))
-    reached, failed = _make(cells, out / "runs", jobs, say)
+    reached, failed = _make(cells, out / "runs", on, display)
     found = []
     for origin in given:
         items = planned.options["items"]
@@ -67,10 +69,10 @@ def probe_plasticity(
 
 
 def _make(
-    cells: Sequence[Cell], folder: Path, jobs: int, say: Callable[[str], None]
+    cells: Sequence[Cell], folder: Path, on: BackendConfig, display: Display
 ) -> tuple[dict[str, float | Undefined], dict[str, str]]:
     """Make the probes that are missing; by name what they reached, and why some failed."""
-    outcomes = make_missing(cells, folder, jobs=jobs, say=say)
+    outcomes = make_missing(cells, folder, on=on, display=display)
     failed = {made.cell.name: made.reason for made in outcomes if made.status == "failed"}
     return {cell.name: final_accuracy(cell, folder, failed) for cell in cells}, failed
 

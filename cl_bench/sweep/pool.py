@@ -1,30 +1,23 @@
-"""Makes the runs of a sweep that are missing, several at a time, each process with one thread.
+"""Makes the runs of a sweep that are missing, wherever its backend makes them.
 
-Where there are GPUs a process sees one of them; more processes than GPUs share them in turn.
 Finished runs are reused if they were made of what lies there now, and unfinished ones resumed. A
-run that fails is told and the others go on; one that diverged is a result like any other, and
-nothing that starts from it is made.
+run that fails is told with the end of its log and the others go on; one that diverged is a result
+like any other, and nothing that starts from it is made.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import suppress
-from dataclasses import dataclass
-from itertools import cycle
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 
 from cl_bench.contract.errors import require_posix
-from cl_bench.execution import machine
 from cl_bench.metrics.quantities import SECONDS
-from cl_bench.sweep.cell import Cell, as_json
+from cl_bench.sweep.backends.backend import Backend, BackendConfig, CellOutcome, open_backend
+from cl_bench.sweep.cell import Cell
+from cl_bench.sweep.display import QUEUED, RUNNING, WAITING, CellRow, Display, SweepView
+from cl_bench.sweep.logs import end_of_log, log_of, reached
 from cl_bench.sweep.state import (
     FINISHED,
     MISSING,
@@ -37,69 +30,45 @@ from cl_bench.sweep.state import (
     with_starts,
 )
 
-_ONE_THREAD = {
-    **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")},
-    "OMP_WAIT_POLICY": "PASSIVE",
-    "TOKENIZERS_PARALLELISM": "false",
-}
-_WORKER = (sys.executable, "-P", "-m", "cl_bench.sweep.worker")
-
-
-@dataclass(frozen=True)
-class CellOutcome:
-    """The outcome of a cell."""
-
-    cell: Cell
-    status: str
-    """done, diverged, no start (its start diverged, so that it can never be made) or failed."""
-    reason: str
-    seconds: float = 0.0
-    note: str = ""
-    """A further remark; mostly empty."""
+_LOOK = 1.0
+"""Seconds between two looks at what runs."""
 
 
 def make_missing(
     cells: Sequence[Cell],
     folder: Path,
     *,
-    jobs: int,
-    say: Callable[[str], None],
+    on: BackendConfig,
+    display: Display,
     known: Mapping[str, str] = NOTHING,
 ) -> list[CellOutcome]:
     """Make the runs of `cells` that are not settled in `folder`, nor by the statuses in `known`.
 
     Returns one outcome for each run that was made or tried now, in the order in which they ended.
     Cells whose start failed fail too; those whose start diverged have none and are not tried. An
-    interrupt ends the workers, whose runs can be resumed.
+    interrupt ends what was begun, and runs can be resumed. Raises `UsageError` for a backend that
+    can make no run.
     """
     wanted = [cell for cell in with_starts(cells) if cell.name not in known]
     states = {cell: status(cell, folder, known) for cell in wanted}
     left = _left(states, folder)
     without = sum(state == NO_START for state in states.values())
     if finished := len(wanted) - len(left) - without:
-        say(f"{finished} of {len(wanted)} runs are finished already")
+        display.say(f"{finished} of {len(wanted)} runs are finished already")
     if without:
-        say(f"{without} of {len(wanted)} runs cannot be made: those they start from diverged")
+        display.say(
+            f"{without} of {len(wanted)} runs cannot be made: those they start from diverged"
+        )
     if not left:
         return []
     require_posix()
     folder.mkdir(parents=True, exist_ok=True)
-    began = monotonic()
-    outcomes: list[CellOutcome] = []
-    workers = _Workers(folder, machine.gpus())
-    threads = ThreadPoolExecutor(min(jobs, len(left)))
+    backend = open_backend(folder, on)
     try:
-        futures: dict[Cell, Future[CellOutcome]] = {}
-        for cell in left:  # a cell's start comes before it, so waiting for one cannot block all
-            before = futures.get(cell.start) if cell.start else None
-            futures[cell] = threads.submit(workers.make, cell, before)
-        for ended in as_completed(futures.values()):
-            outcomes.append(ended.result())
-            say(_line(outcomes, len(left), monotonic() - began))
+        return _Sweep(left, folder, backend, display).made()
     finally:
-        threads.shutdown(wait=False, cancel_futures=True)
-        workers.end()
-    return outcomes
+        display.close()
+        backend.close()
 
 
 def outlook(cells: Sequence[Cell], folder: Path) -> Iterator[tuple[Cell, str]]:
@@ -127,76 +96,92 @@ def _left(states: Mapping[Cell, str], folder: Path) -> list[Cell]:
     return [cell for cell, state in states.items() if state not in SETTLED or cell in stale]
 
 
-class _Workers:
-    """The processes that make runs, one for each thread that asks."""
+class _Sweep:
+    """The cells that are left, on their way through a backend."""
 
-    def __init__(self, folder: Path, cards: Sequence[str]) -> None:
-        self._folder = folder
-        self._cards = cycle(cards)
-        self._mine = threading.local()
-        self._all: list[subprocess.Popen[str]] = []
+    def __init__(
+        self, cells: Sequence[Cell], folder: Path, backend: Backend, display: Display
+    ) -> None:
+        self._cells, self._folder = cells, folder
+        self._backend, self._display = backend, display
+        self._outcomes: dict[Cell, CellOutcome] = {}
+        self._since: dict[Cell, float] = {}
+        """When each was first seen running."""
+        self._waiting: dict[Cell, list[Cell]] = defaultdict(list)
+        """By cell those that start from it."""
+        self._began = monotonic()
 
-    def make(self, cell: Cell, before: Future[CellOutcome] | None) -> CellOutcome:
-        """Have the cell made once `before`, the run it starts from, has ended."""
-        began = monotonic()
-        start = None if before is None else before.result()
-        if start is not None and (why := why_no_start(cell, start.status)) is not None:
-            return CellOutcome(cell, NO_START, why)
-        if start is not None and start.status != "done":
-            return CellOutcome(cell, "failed", f"{start.cell.name} left no model")
-        worker = self._worker()
-        assert worker.stdin is not None
-        assert worker.stdout is not None
-        try:
-            worker.stdin.write(as_json(cell) + "\n")
-            worker.stdin.flush()
-            answer = worker.stdout.readline()
-        except (OSError, ValueError):
-            answer = ""
-        if not answer:
-            reason = f"its process ended with exit code {worker.wait()}"
-            return CellOutcome(cell, "failed", reason, monotonic() - began)
-        return CellOutcome(cell, **json.loads(answer), seconds=monotonic() - began)
+    def made(self) -> list[CellOutcome]:
+        """Have all of them made; their outcomes, in the order of their ends."""
+        left = {*self._cells}
+        for cell in self._cells:
+            if cell.start in left:
+                self._waiting[cell.start].append(cell)
+        self._backend.submit([cell for cell in self._cells if cell.start not in left])
+        while len(self._outcomes) < len(self._cells):
+            self._display.show(SweepView(self._rows, self._summary()))
+            ends = deque(self._backend.ended(_LOOK))
+            while ends:
+                outcome = ends.popleft()
+                self._tell(outcome)
+                ends.extend(self._release(outcome))
+        self._display.show(SweepView(self._rows, self._summary()))
+        return list(self._outcomes.values())
 
-    def end(self) -> None:
-        """End all processes; a run that one is making can be resumed."""
-        for worker in self._all:
-            worker.terminate()
-        for worker in self._all:
-            worker.wait()
-            for stream in (worker.stdin, worker.stdout):
-                assert stream is not None
-                with suppress(OSError):
-                    stream.close()
+    def _release(self, ended: CellOutcome) -> list[CellOutcome]:
+        """Submit the cells that start from one that ended; the outcomes of those that cannot."""
+        waited = self._waiting.pop(ended.cell, [])
+        if ended.status == "done":
+            self._backend.submit(waited)
+            return []
+        return [_without_start(cell, ended) for cell in waited]
 
-    def _worker(self) -> subprocess.Popen[str]:
-        """This thread's process, alive."""
-        worker: subprocess.Popen[str] | None = getattr(self._mine, "worker", None)
-        if worker is None or worker.poll() is not None:
-            # With -P a worker imports what this process does, whatever lies in the current folder.
-            imports = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
-            if not hasattr(self._mine, "card"):  # a thread's next process takes the same one
-                card = next(self._cards, None)
-                self._mine.card = {} if card is None else {"CUDA_VISIBLE_DEVICES": card}
-            worker = subprocess.Popen(
-                [*_WORKER, str(self._folder), str(os.getpid())],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                env=os.environ | _ONE_THREAD | self._mine.card | {"PYTHONPATH": imports},
-            )
-            self._all.append(worker)
-            self._mine.worker = worker
-        return worker
+    def _tell(self, outcome: CellOutcome) -> None:
+        """Note an outcome, and say it; of one that failed, the end of its log too."""
+        self._outcomes[outcome.cell] = outcome
+        told = "; ".join(filter(None, (outcome.reason, outcome.note)))
+        self._display.say(
+            f"[{len(self._outcomes)}/{len(self._cells)}] {outcome.cell.name}: {outcome.status}"
+            f"{f' ({told})' if told else ''} after {SECONDS.text(outcome.seconds)}; {self._eta()}"
+        )
+        if outcome.status == "failed" and (lines := end_of_log(outcome.cell, self._folder)):
+            self._display.say(f"the end of {log_of(outcome.cell, self._folder)}:")
+            for line in lines:
+                self._display.say(f"  {line}")
+
+    def _eta(self) -> str:
+        ended = len(self._outcomes)
+        left = (monotonic() - self._began) / ended * (len(self._cells) - ended)
+        return f"about {SECONDS.text(left)} left" if left else "all ended"
+
+    def _summary(self) -> str:
+        states = Counter(
+            RUNNING if state.running else QUEUED for state in self._backend.states().values()
+        )
+        states.update(outcome.status for outcome in self._outcomes.values())
+        states[WAITING] = sum(map(len, self._waiting.values()))
+        told = ", ".join(f"{number} {state}" for state, number in sorted(states.items()) if number)
+        return f"{told}; {self._eta()}" if self._outcomes else told
+
+    def _rows(self) -> list[CellRow]:
+        return [*map(self._row, self._cells)]
+
+    def _row(self, cell: Cell) -> CellRow:
+        if (outcome := self._outcomes.get(cell)) is not None:
+            return CellRow(cell.name, outcome.status, seconds=outcome.seconds)
+        state = self._backend.states().get(cell)
+        if state is None:
+            return CellRow(cell.name, WAITING)
+        if not state.running:
+            self._since.pop(cell, None)
+            return CellRow(cell.name, QUEUED, state.where)
+        now = monotonic()
+        seconds = now - self._since.setdefault(cell, now)
+        return CellRow(cell.name, RUNNING, state.where, reached(cell, self._folder), seconds)
 
 
-def _line(outcomes: Sequence[CellOutcome], total: int, seconds: float) -> str:
-    """One line of progress about the run that ended last."""
-    last = outcomes[-1]
-    left = SECONDS.text(seconds / len(outcomes) * (total - len(outcomes)))
-    told = "; ".join(filter(None, (last.reason, last.note)))
-    reason = f" ({told})" if told else ""
-    return (
-        f"[{len(outcomes)}/{total}] {last.cell.name}: {last.status}{reason} "
-        f"after {SECONDS.text(last.seconds)}; about {left} left"
-    )
+def _without_start(cell: Cell, start: CellOutcome) -> CellOutcome:
+    """The outcome of a cell that starts from one that was not done."""
+    if (why := why_no_start(cell, start.status)) is not None:
+        return CellOutcome(cell, NO_START, why)
+    return CellOutcome(cell, "failed", f"{start.cell.name} left no model")

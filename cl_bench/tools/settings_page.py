@@ -9,6 +9,7 @@ from types import MappingProxyType
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.settings import Setting, settings_of
 from cl_bench.execution.settings import EvaluationConfig, RunConfig
+from cl_bench.sweep.backends.backend import BackendConfig
 
 _HEAD = """\
 # Settings
@@ -68,6 +69,9 @@ def _sections() -> Iterator[str]:
     for owners, items in having.items():
         whose = "every learner" if len(owners) == len(configs) else ", ".join(owners)
         yield from _table(f"Learning: {whose}", items, others)
+    yield from _table("Where many runs are made", settings_of(BackendConfig))
+    yield "These are options of the commands that make many runs alone ([sweeps.md](sweeps.md))."
+    yield ""
 
 
 def _shown(value: object) -> str:

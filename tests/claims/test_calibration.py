@@ -27,8 +27,8 @@ from cl_bench.cli.app import app
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.schema import TABLES
+from cl_bench.sweep.backends.backend import CellOutcome
 from cl_bench.sweep.cell import Cell
-from cl_bench.sweep.pool import CellOutcome
 from tests.sweep.manifests import manifest_of
 
 
@@ -232,7 +232,7 @@ def test_a_failed_run_ends_calibration_in_one_line(
     [
         (("--learners", "rl,sgd"), "Unknown learner to calibrate 'sgd'"),
         (("--learners", ","), "--learners is ','"),
-        (("--jobs", "0"), "jobs"),
+        (("--jobs", "-1"), "jobs"),
     ],
 )
 def test_bad_input_is_one_line(

@@ -17,8 +17,9 @@ from cl_bench.claims.rule import ClaimVerdict
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import UsageError
 from cl_bench.store.files import write_json_atomically
+from cl_bench.sweep.backends.backend import BackendConfig, CellOutcome
 from cl_bench.sweep.cell import Cell
-from cl_bench.sweep.pool import CellOutcome
+from cl_bench.sweep.display import Display, Quiet
 from cl_bench.sweep.state import with_starts
 
 MakeRun = Callable[..., Path]
@@ -52,8 +53,8 @@ class Sweep:
         cells: Sequence[Cell],
         folder: Path,
         *,
-        jobs: int,
-        say: Callable[[str], None],
+        on: BackendConfig,
+        display: Display,
         known: Mapping[str, str],
     ) -> list[CellOutcome]:
         outcomes = []
@@ -68,7 +69,7 @@ class Sweep:
             if cell.name not in self.traceless:
                 self._make_run(cell, accuracy(cell), folder=folder, status=status, reason=reason)
             outcomes.append(CellOutcome(cell, status, reason, 1.0))
-        say(f"{len(outcomes)} runs made")
+        display.say(f"{len(outcomes)} runs made")
         return outcomes
 
 
@@ -91,7 +92,7 @@ def call(*arguments: str) -> tuple[int, str, str]:
 def made(claims: Sequence[int], folder: Path, **options: Any) -> reproduce.Reproduction:
     """A reproduction, with two seeds."""
     out = options.pop("out", folder / "reports")
-    options = {"jobs": 1, "say": lambda _: None, **options}
+    options = {"on": BackendConfig(jobs=1), "display": Quiet(), **options}
     return reproduce.reproduce(claims, folder=folder / "runs", out=out, **options)
 
 
@@ -172,7 +173,7 @@ def test_rules_and_plan_are_registered_before_the_first_run(
         return sweep(*args, **options)
 
     monkeypatch.setattr(reproduce, "make_missing", look_and_make)
-    reproduce.reproduce([1], folder=tmp_path / "runs", jobs=1, say=print, seeds=2, archive=packed)
+    made([1], tmp_path, seeds=2, archive=packed)
     assert registered == [Archive.read(packed).registered]
     assert set(registered[0]) == {"rules", "plan", "code", "seeds"}
 
@@ -197,11 +198,11 @@ def test_a_missing_probe_has_its_archived_origin_made_again(sweep: Sweep, tmp_pa
     origin = planned.single("math", "rl", 100)
     probe = planned.probe(origin, 100)
     store = tmp_path / "archive"
-    sweep([origin], tmp_path / "there", jobs=1, say=lambda _: None, known={})
+    sweep([origin], tmp_path / "there", on=BackendConfig(), display=Quiet(), known={})
     write_archive([origin], tmp_path / "there", store, planned)
     known = reproduce._known([origin, probe], tmp_path / "here", store)
     assert known == {}
-    sweep([probe], tmp_path / "there", jobs=1, say=lambda _: None, known={})
+    sweep([probe], tmp_path / "there", on=BackendConfig(), display=Quiet(), known={})
     write_archive([origin, probe], tmp_path / "there", store, planned)
     known = reproduce._known([origin, probe], tmp_path / "here", store)
     assert known == {origin.name: "done", probe.name: "done"}
@@ -213,7 +214,7 @@ def test_an_archived_origin_that_diverged_settles_its_probes(sweep: Sweep, tmp_p
     probe = planned.probe(origin, 100)
     sweep.diverging.add(origin.name)
     store = tmp_path / "archive"
-    sweep([origin], tmp_path / "there", jobs=1, say=lambda _: None, known={})
+    sweep([origin], tmp_path / "there", on=BackendConfig(), display=Quiet(), known={})
     write_archive([origin], tmp_path / "there", store, planned)
     known = reproduce._known([origin, probe], tmp_path / "here", store)
     assert known == {origin.name: "diverged"}
@@ -378,7 +379,7 @@ def test_the_page_that_counts_is_only_written_by_the_full_budget(tmp_path: Path)
         (("--budget", "medium"), "Known: full, small"),
         (("--seeds", "0"), "seeds is 0, but must be from 1 to 20"),
         (("--seeds", "21"), "seeds is 21, but must be from 1 to 20"),
-        (("--jobs", "0"), "jobs is 0, but must be at least 1"),
+        (("--jobs", "-1"), "jobs is -1, but must be at least 0"),
         (("--from", "nowhere"), "There is no archive of runs in nowhere"),
         (("--from", "nowhere", "--archive", "kept"), "leave --archive and --ablations out"),
         (("--from", "nowhere", "--ablations"), "leave --archive and --ablations out"),
@@ -413,9 +414,3 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     code, _, stderr = call("--claims", "10")
     assert code == 130
     assert stderr == "cl-bench: interrupted. Finished runs are kept; the same command goes on."
-
-
-@pytest.mark.usefixtures("sweep")
-def test_from_python_too_no_jobs_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="jobs is 0"):
-        made([10], tmp_path, jobs=0)

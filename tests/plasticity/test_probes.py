@@ -25,8 +25,9 @@ from cl_bench.slow.settings import RLConfig
 from cl_bench.store.files import read_json, write_json_atomically
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.views import stream_rows
+from cl_bench.sweep.backends.backend import BackendConfig, CellOutcome
 from cl_bench.sweep.cell import Cell
-from cl_bench.sweep.pool import CellOutcome
+from cl_bench.sweep.display import Quiet
 from tests.tables import row
 
 CONFIG = RunConfig(learner="rl", model="base", seed=5)
@@ -182,7 +183,7 @@ def test_the_command_probes_every_model_once_and_writes_its_table(
     assert "[3/3] facts-rl-0-" in progress
     assert "learned with problems_per_step 2 (the probes: 1); all probes learn alike" in progress
     assert "Every probe: 8 samples, 1 problems × 8 a step, learning rate 0.0006" in text
-    made = {run.manifest["model"]: run for run in map(cl_bench.Run, (out / "runs").iterdir())}
+    made = {run.manifest["model"]: run for run in map(cl_bench.Run, (out / "runs").glob("facts-*"))}
     base = read_json(keeping / "manifest.json")["model"]
     stages = [str(keeping.resolve() / "models" / f"stage-{n}") for n in (1, 2)]
     assert made.keys() == {base, *stages}
@@ -241,7 +242,9 @@ def test_a_probe_that_fails_is_told_and_the_others_count(
         return [CellOutcome(cells[-1], "failed", "OSError: no room", 1.0)]
 
     monkeypatch.setattr("cl_bench.plasticity.probes.make_missing", make)
-    found = probe_plasticity([keeping], "facts", out=tmp_path, jobs=1, say=print, steps=1)
+    found = probe_plasticity(
+        [keeping], "facts", out=tmp_path, on=BackendConfig(), display=Quiet(), steps=1
+    )
     assert estimate(found.rows[0].ratio).value == 2.0
     assert isinstance(found.rows[1].ratio, Undefined)
     assert "failed: OSError: no room" in " ".join(found.text().split())

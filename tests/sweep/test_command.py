@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from typer.testing import CliRunner
 
 from cl_bench.api import Run
 from cl_bench.cli.app import app
+from cl_bench.execution import machine
 from cl_bench.sweep import pool
+from cl_bench.sweep.backends.backend import CellOutcome
 from cl_bench.sweep.cell import Cell
-from cl_bench.sweep.pool import CellOutcome
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("problems_per_step=2", "group_size=2", "items=2", "samples=1", "retention_items=0")
@@ -96,7 +98,7 @@ def test_a_sweep_makes_runs_that_are_used_again(tiny_model: Path, tmp_path: Path
     code, out, err = call(*words)
     assert code == 0, err
     assert out.startswith(f"2 of 2 runs are finished in {tmp_path}.\nSee them side by side: ")
-    runs = [Run(path) for path in sorted(tmp_path.iterdir())]
+    runs = [Run(path) for path in sorted(tmp_path.glob("math-*"))]
     assert [(run.status, run.manifest["config"]["seed"]) for run in runs] == [("done", 5)] * 2
     assert {run.manifest["config"]["learner"] for run in runs} == {"rl", "prompt"}
     assert "2 of 2 runs are finished already" in call(*words)[2]
@@ -114,3 +116,24 @@ def test_a_dry_run_says_of_each_run_what_would_be_done_and_does_nothing(tmp_path
     unfinished.mkdir(parents=True)
     (unfinished / "manifest.json").write_text('{"status": "interrupted"}')
     assert call(*words, *place, "--dry-run")[1].splitlines()[0].endswith("  resumed (interrupted)")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--backend", "clouds"), "Unknown backend 'clouds'. Known: local, ray"),
+        (("--backend", "ray"), "`pip install 'cl-bench[ray]'`"),
+        (("--gpus-per-run", "3"), "gpus_per_run is 3, but this machine has 2 GPUs"),
+        (("--jobs", "-1"), "jobs is -1, but must be at least 0"),
+    ],
+)
+def test_a_backend_that_can_make_no_run_is_told_before_one_begins(
+    options: tuple[str, ...], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)  # as where it is not installed
+    monkeypatch.setattr(machine, "gpus", lambda: ("0", "1"))
+    words = ("--streams", "math", "--learners", "rl", "--runs", str(tmp_path))
+    code, out, err = call(*words, *options)
+    assert (code, out) == (2, "")
+    assert told in err
+    assert list(tmp_path.iterdir()) == []

@@ -18,8 +18,11 @@ from safetensors.torch import load_file, save_file
 from cl_bench.api import Run
 from cl_bench.execution import machine
 from cl_bench.store.files import file_hash, read_json, write_json_atomically
-from cl_bench.sweep import pool
+from cl_bench.sweep.backends import process
+from cl_bench.sweep.backends.backend import BackendConfig, CellOutcome, open_backend
 from cl_bench.sweep.cell import Cell, as_json
+from cl_bench.sweep.display import Lines, Quiet
+from cl_bench.sweep.logs import log_of
 from cl_bench.sweep.pool import make_missing
 from cl_bench.sweep.state import status
 from tests.sweep.manifests import manifest_of
@@ -37,8 +40,10 @@ SMALL = {
 }
 
 
-def silent(_: str) -> None:
-    """Nobody listens."""
+def made(cells: Sequence[Cell], folder: Path, *, jobs: int, **options: Any) -> list[CellOutcome]:
+    """What `make_missing` returns with processes of this machine."""
+    display = Lines(options.pop("say")) if "say" in options else Quiet()
+    return make_missing(cells, folder, on=BackendConfig(jobs=jobs), display=display, **options)
 
 
 def small(seed: int, model: Path, start: Cell | None = None, **options: Any) -> Cell:
@@ -55,7 +60,7 @@ def test_runs_are_made_resumed_reused_and_fail_alone(tiny_model: Path, tmp_path:
     assert status(killed, tmp_path) == "running"
 
     lines: list[str] = []
-    outcomes = make_missing(cells, tmp_path, jobs=2, say=lines.append)
+    outcomes = made(cells, tmp_path, jobs=2, say=lines.append)
     found = {outcome.cell: outcome for outcome in outcomes}
     assert len(found) == len(outcomes) == 5
     assert {cell: one.status for cell, one in found.items()} == {
@@ -67,11 +72,13 @@ def test_runs_are_made_resumed_reused_and_fail_alone(tiny_model: Path, tmp_path:
     }
     assert "items is 0" in found[broken].reason
     assert found[cells[3]].reason == f"{broken.name} left no model"
-    assert [line[:5] for line in lines] == [f"[{n}/5]" for n in range(1, 6)]
+    assert [line[:5] for line in lines if line[0] == "["] == [f"[{n}/5]" for n in range(1, 6)]
+    told = lines[lines.index(f"the end of {log_of(broken, tmp_path)}:") + 1 :]
+    assert "UsageError: items is 0" in "".join(told)
     after = Run(tmp_path / cells[2].name).manifest["config"]["model"]
     assert after == str(tmp_path / origin.name / "models" / "stage-1")
 
-    again = make_missing(cells[:1] + cells[2:3], tmp_path, jobs=2, say=lines.append)
+    again = made(cells[:1] + cells[2:3], tmp_path, jobs=2, say=lines.append)
     assert again == []
     assert lines[-1] == "3 of 3 runs are finished already"
 
@@ -85,7 +92,7 @@ def test_workers_import_what_is_installed_and_not_what_lies_where_the_sweep_was_
     decoy.mkdir()
     (decoy / "__init__.py").write_text("raise RuntimeError('the wrong one')")
     monkeypatch.chdir(tmp_path)
-    (outcome,) = make_missing([small(1, tiny_model, items=0)], tmp_path, jobs=1, say=silent)
+    (outcome,) = made([small(1, tiny_model, items=0)], tmp_path, jobs=1)
     assert "items is 0" in outcome.reason
 
 
@@ -144,7 +151,7 @@ def processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_worker_that_dies_fails_its_run_only(processes: Path) -> None:
     cells = [Cell("math", "rl", seed, 1) for seed in (12, 13, 14, 15)]
     lines: list[str] = []
-    outcomes = make_missing(cells, processes, jobs=1, say=lines.append)
+    outcomes = made(cells, processes, jobs=1, say=lines.append)
     assert [(one.cell.seed, one.status) for one in outcomes] == [
         (12, "done"),
         (13, "failed"),
@@ -161,7 +168,7 @@ def test_known_and_finished_runs_are_not_made(processes: Path) -> None:
     recorded(cells[1], processes, "failed")
     lines: list[str] = []
     known = {cells[2].name: "done"}
-    outcomes = make_missing(cells, processes, jobs=3, say=lines.append, known=known)
+    outcomes = made(cells, processes, jobs=3, say=lines.append, known=known)
     assert [outcome.cell for outcome in outcomes] == [cells[1]]
     assert lines[0] == "1 of 2 runs are finished already"
 
@@ -184,10 +191,10 @@ def test_a_finished_run_of_something_else_is_not_taken(
         recorded(cell, processes, "done")
     (processes / after.name).mkdir()  # its start's model is gone, so that it is not compared
     write_json_atomically(processes / after.name / "manifest.json", {"status": "done"})
-    assert make_missing([after, other], processes, jobs=1, say=silent) == []
+    assert made([after, other], processes, jobs=1) == []
     file = processes / origin.name / "manifest.json"
     write_json_atomically(file, read_json(file) | changes)
-    outcomes = make_missing([after, other], processes, jobs=1, say=silent)
+    outcomes = made([after, other], processes, jobs=1)
     assert [outcome.cell for outcome in outcomes] == [origin, after]
 
 
@@ -201,7 +208,7 @@ def test_a_finished_run_older_than_a_setting_is_taken(processes: Path) -> None:
         del manifest["config"][name]
     manifest["config"]["precision"] = "float32"
     write_json_atomically(file, manifest)
-    assert make_missing([cell], processes, jobs=1, say=silent) == []
+    assert made([cell], processes, jobs=1) == []
 
 
 @pytest.mark.slow
@@ -211,18 +218,18 @@ def test_runs_of_changed_weights_are_set_aside_and_made_anew(
     model, runs = shutil.copytree(tiny_model, tmp_path / "model"), tmp_path / "runs"
     origin = small(1, model, keep_stage_models=True)
     cells = [origin, small(1, model, origin)]
-    make_missing(cells, runs, jobs=1, say=silent)
+    made(cells, runs, jobs=1)
     weights = load_file(model / "model.safetensors")
     changed = {name: 1.5 * weight for name, weight in weights.items()}
     save_file(changed, model / "model.safetensors", metadata={"format": "pt"})
-    outcomes = make_missing(cells, runs, jobs=1, say=silent)
+    outcomes = made(cells, runs, jobs=1)
     assert [outcome.note for outcome in outcomes] == [
         f"its model changed since the run that was there: it is now {cell.name}.stale-1"
         for cell in cells
     ]
     files = read_json(runs / origin.name / "manifest.json")["model_files"]
     assert files["model.safetensors"] == file_hash(model / "model.safetensors")
-    assert make_missing(cells, runs, jobs=1, say=silent) == []
+    assert made(cells, runs, jobs=1) == []
 
 
 def test_an_interrupt_ends_the_workers(processes: Path) -> None:
@@ -230,28 +237,33 @@ def test_an_interrupt_ends_the_workers(processes: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        make_missing([Cell("math", "rl", 1, 1)], processes, jobs=1, say=interrupted)
+        made(
+            [Cell("math", "rl", 1, 1)],
+            processes,
+            jobs=1,
+            say=interrupted,
+        )
 
 
 def test_what_starts_from_a_diverged_run_is_settled_and_not_tried(processes: Path) -> None:
     origin = Cell("math", "rl", 14, 1)
     after = Cell("facts", "rl", 14, 1, start=origin)
     last = Cell("code", "rl", 14, 1, start=after)
-    outcomes = make_missing([last], processes, jobs=1, say=silent)
+    outcomes = made([last], processes, jobs=1)
     assert [one.status for one in outcomes] == ["diverged", "no start", "no start"]
     assert outcomes[1].reason == f"it starts from {origin.name}, which diverged"
     assert outcomes[2].reason == f"it starts from {after.name}, which has no start itself"
 
     recorded(origin, processes, "diverged")
     lines: list[str] = []
-    assert make_missing([last], processes, jobs=1, say=lines.append) == []
+    assert made([last], processes, jobs=1, say=lines.append) == []
     assert lines == [
         "1 of 3 runs are finished already",
         "2 of 3 runs cannot be made: those they start from diverged",
     ]
     elsewhere = processes.with_name("elsewhere")
     known = {origin.name: "diverged"}
-    assert make_missing([after], elsewhere, jobs=1, say=silent, known=known) == []
+    assert made([after], elsewhere, jobs=1, known=known) == []
 
 
 def recorded(cell: Cell, folder: Path, state: str) -> None:
@@ -267,15 +279,45 @@ def test_each_process_sees_one_gpu(
     code = (
         f"import json, os, sys, time\nfor _ in sys.stdin: print({said}, flush=True); time.sleep(1)"
     )
-    monkeypatch.setattr(pool, "_WORKER", (sys.executable, "-c", code))
+    monkeypatch.setattr(process, "_WORKER", (sys.executable, "-c", code))
     monkeypatch.setattr(machine, "gpus", lambda: ("3", "GPU-5f"))
     cells = [small(seed, tiny_model) for seed in range(4)]
-    outcomes = make_missing(cells, tmp_path, jobs=2, say=silent)
+    outcomes = made(cells, tmp_path, jobs=2)
     assert sorted(outcome.reason for outcome in outcomes) in (
         [reason for reason in ("3", "GPU-5f") for _ in range(2)],
         ["3", "3", "3", "GPU-5f"],
         ["3", "GPU-5f", "GPU-5f", "GPU-5f"],
     )
+
+
+@pytest.mark.parametrize(
+    ("size", "jobs", "expected"),
+    [
+        (2, 0, ["0,1", "2,3"]),
+        (2, 3, ["0,1", "2,3", "0,1"]),
+        (0, 2, ["", ""]),
+        (1, 0, ["0", "1", "2", "3", "4"]),
+    ],
+)
+def test_runs_share_the_gpus_in_groups(
+    size: int, jobs: int, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = "json.dumps({'status': 'done', 'reason': os.environ['CUDA_VISIBLE_DEVICES']})"
+    code = f"import json, os, sys\nfor _ in sys.stdin: print({seen}, flush=True)"
+    monkeypatch.setattr(process, "_WORKER", (sys.executable, "-c", code))
+    monkeypatch.setattr(machine, "gpus", lambda: tuple("01234"))
+    backend = open_backend(tmp_path, BackendConfig(jobs=jobs, gpus_per_run=size))
+    cells = [Cell("math", "rl", seed, 1) for seed in range(len(expected) + 1)]
+    backend.submit(cells)
+    assert [state.running for state in backend.states().values()] == [True] * len(expected) + [
+        False
+    ]
+    outcomes: list[CellOutcome] = []
+    while len(outcomes) < len(cells):
+        outcomes += backend.ended(60.0)
+    backend.close()
+    found = {outcome.cell: outcome.reason for outcome in outcomes}
+    assert [found[cell] for cell in cells[:-1]] == expected
 
 
 def test_gpus_are_those_that_the_environment_leaves(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,7 +54,7 @@ def begun(folder: Path, state: str) -> RunDirectory:
 def test_an_unfinished_run_of_other_software_is_set_aside_and_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def resume(_: Path) -> Run:
+    def resume(_: Path, **__: Any) -> Run:
         raise OtherSoftwareError("began with other versions")
 
     def run(**given: Any) -> Run:
@@ -93,7 +93,7 @@ def test_a_locked_run_is_waited_for_and_taken_as_the_other_process_left_it(
     directory = begun(tmp_path, "running")
     tries = []
 
-    def resume(path: Path) -> Run:
+    def resume(path: Path, **_: Any) -> Run:
         tries.append(path)
         if len(tries) == 2:
             directory.update_manifest(status="done")
@@ -112,7 +112,7 @@ def test_a_run_that_stays_locked_fails_in_the_end(
     monkeypatch.setattr(worker, "_POLL", 0.01)
     directory = begun(tmp_path, "running")
 
-    def resume(path: Path) -> Run:
+    def resume(path: Path, **_: Any) -> Run:
         with RunDirectory.open(path).locked():
             raise AssertionError
 
@@ -125,19 +125,21 @@ def test_a_run_that_stays_locked_fails_in_the_end(
 
 
 BUSY = """
-import os, sys, time
+import os, sys, tempfile, time
 from pathlib import Path
 from cl_bench.sweep import worker
 from cl_bench.sweep.cell import Cell, as_json
 
-def make(cell, folder):
-    os.write(1, b"busy")
+shown = os.dup(1)
+
+def make(cell, folder, ranks):
+    os.write(shown, b"busy")
     time.sleep(20)
-    os.write(1, b"late")
+    os.write(shown, b"late")
 
 worker.make = make
 sys.stdin = [as_json(Cell("math", "rl", 1, 1))]
-worker.main(Path("."), os.getppid())
+worker.main(Path(tempfile.mkdtemp()), os.getppid())
 """
 PARENT = """
 import subprocess, sys
