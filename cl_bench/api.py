@@ -21,8 +21,10 @@ from cl_bench.execution.presets import preset_of
 from cl_bench.execution.progress import Progress, Quiet
 from cl_bench.execution.run_file import as_run_file, read_run_file
 from cl_bench.execution.settings import RunConfig, configure, names_of
+from cl_bench.execution.stored_run import stored_run, working_folder
 from cl_bench.fast.settings import reflection_lm
 from cl_bench.model.named import EMBEDDED
+from cl_bench.store.remote import fetched, with_urls
 from cl_bench.store.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -38,14 +40,22 @@ _LONGEST_NAME = 90
 
 
 class Run:
-    """A run directory, read: its tables, its manifest and what follows from them."""
+    """A run directory, read: its tables, its manifest and what follows from them.
+
+    A URL is read from a copy in the cache folder, brought up to date when the object is made.
+    """
 
     def __init__(self, path: str | Path) -> None:
-        self._directory = RunDirectory.open(Path(path))
+        self._directory = RunDirectory.open(fetched(path))
 
     @property
     def path(self) -> Path:
         return self._directory.path
+
+    @property
+    def place(self) -> str:
+        """Its path, or its URL."""
+        return with_urls(str(self.path))
 
     @property
     def manifest(self) -> Mapping[str, Any]:
@@ -74,7 +84,7 @@ class Run:
         return write_figures(self._directory)
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r}, status={self.status!r})"
+        return f"Run({self.place!r}, status={self.status!r})"
 
 
 def run(  # noqa: PLR0913 - the options that nearly every call has, by name
@@ -192,13 +202,15 @@ def start(
     from cl_bench.trackers.live import tracked
 
     trackers = chosen(track)
-    path = Path(a_text("out", out)) if out is not None else asked.default_out()
+    place = a_text("out", out) if out is not None else asked.default_out()
     outside = reflection_lm(asked.config.learning).outside
-    journal = journal_for(path, outside=outside, record=record, replay=replay)
+    journal = journal_for(working_folder(place), outside=outside, record=record, replay=replay)
     notes = _notes(asked)
-    with tracked(path, trackers, progress or Quiet()) as told:
-        Runner.start(path, asked.stream, asked.config, told, journal, notes)
-    return _finished(path)
+    with stored_run(place, progress or Quiet(), new=True) as stored:
+        with tracked(stored.path, trackers, stored.progress) as told:
+            Runner.start(stored.path, asked.stream, asked.config, told, journal, notes)
+        _finish(stored.path)
+    return Run(place)
 
 
 def _notes(asked: Asked) -> list[str]:
@@ -254,14 +266,16 @@ def resume(
     from cl_bench.trackers.live import noted, tracked
 
     trackers = chosen(track)
-    path = Path(a_text("path", path))
-    RunDirectory.open(path)
-    unwritten = not (path / "summary.txt").exists()
-    if not (unwritten and Run(path).manifest.get("status") == "done"):
-        names = tuple(dict.fromkeys((*noted(path), *trackers)))
-        with tracked(path, names, progress or Quiet()) as told:
-            Runner.resume(path, told)
-    return _finished(path)
+    place = a_text("path", path)
+    with stored_run(place, progress or Quiet(), new=False) as stored:
+        path = stored.path
+        done = RunDirectory.open(path).manifest.get("status") == "done"
+        if not (done and (stored.unsent or not (path / "summary.txt").exists())):
+            names = tuple(dict.fromkeys((*noted(path), *trackers)))
+            with tracked(path, names, stored.progress) as told:
+                Runner.resume(path, told)
+        _finish(path)
+    return Run(place)
 
 
 def default_out(stream: str, learner: str, seed: int) -> Path:
@@ -277,11 +291,11 @@ def default_out(stream: str, learner: str, seed: int) -> Path:
     return path
 
 
-def _finished(path: Path) -> Run:
+def _finish(path: Path) -> None:
+    """Draw the figures of the finished run in `path` and write its summary."""
     from cl_bench.store.files import write_text_atomically
 
     finished = Run(path)
     with RunDirectory.open(path).locked():
         finished.write_figures()
         write_text_atomically(path / "summary.txt", finished.summary().text() + "\n")
-    return finished
