@@ -265,9 +265,7 @@ class _UploaderProcess(Quiet):
         """Raise `StorageError` unless everything has been uploaded."""
         self.recorded({})
         if "uploaded" not in self._outcome:
-            raise StorageError(
-                f"The run was made, but not all of it is at {self._url} (see above)."
-            )
+            raise StorageError(f"The run is done, but not all of it is at {self._url} (see above).")
 
     def _left(self) -> str:
         """Say where lies what is not uploaded, and how it comes to its place."""

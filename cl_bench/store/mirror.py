@@ -226,9 +226,8 @@ class Uploader:
         remote = RemoteFolder(self._url)
         self._writer = Writer(remote, setup["id"], setup["pid"])
         staging = self._note.with_suffix(".staging")
-        self._mirror = Mirror(
-            self._folder, self._writer, staging, self._noted["known"], self._patient
-        )
+        known = self._noted["known"]
+        self._mirror = Mirror(self._folder, self._writer, staging, known, self._patient)
         self._renews = remote.scheme != "hf"  # there each would be a commit
         self._ended, self._until = Event(), float("inf")
         self._failures = 0

@@ -31,7 +31,7 @@ from cl_bench.contract.text import printable
 from cl_bench.store.files import cache_folder, replacing, write_json_atomically, writing
 
 # A Path has one slash where the URL it was made from had two.
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//?)(.*)", re.DOTALL)
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?:/(.*))?", re.DOTALL)
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 _ROOTED = ("file", "local")
 """Schemes whose paths begin with a slash."""
@@ -57,19 +57,19 @@ def as_url(given: str | Path) -> str | None:
     found = _URL.fullmatch(text)
     if found is None or Path(text).exists():
         return None
-    scheme, path = found[1].lower(), found[3]
+    scheme, path = found[1].lower(), (found[2] or "").lstrip("/")
     _require_public(scheme, path)
     if not _is_known(scheme):
         raise UsageError(
-            f"Unknown scheme {scheme}:// in {printable(text, 100)}."
+            f"Unknown scheme {scheme}:// in {printable(f'{scheme}://{path}', 100)}."
             f"{did_you_mean(scheme, ('s3', 'gs', 'hf', 'file'))} Known are s3://, gs://, "
             "hf://datasets/, file:/// and what else fsspec can write to."
         )
-    parts = PurePosixPath(path.strip("/")).parts
+    parts = PurePosixPath(path).parts
     if not parts or ".." in parts:
         raise UsageError(
-            f"{printable(text, 100)} is no place for runs: give a bucket and a path, such as "
-            "s3://bucket/run."
+            f"{scheme}://{printable(path, 100)} is no place for runs: give a bucket and a path, "
+            "such as s3://bucket/run."
         )
     return f"{scheme}://{'/' * (scheme in _ROOTED)}{'/'.join(parts)}"
 

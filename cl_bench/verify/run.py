@@ -54,8 +54,7 @@ def verify(paths: Iterable[Path], folders: Mapping[str, Verify] = _NONE) -> Iter
     `RunDirectoryError`, before anything is verified.
     """
     chosen: dict[Path, tuple[Path, Verify]] = {}
-    for path in paths:
-        path = fetched(path)
+    for path in map(fetched, paths):
         found = list(places_below(path, (MANIFEST, *folders)))
         if not found:
             raise RunDirectoryError(
