@@ -210,7 +210,7 @@ class RemoteFolder:
 
     def apply(self, puts: Mapping[str, Path], removes: Iterable[str]) -> bool:
         """Write and delete files as one change, where the store can do that; tell whether."""
-        if not self.url.startswith(("hf://datasets/", "hf://models/", "hf://spaces/")):
+        if self.scheme != "hf" or self.url.startswith("hf://buckets/"):
             return False
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 

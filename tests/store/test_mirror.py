@@ -6,8 +6,11 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from cl_bench.contract.errors import LockedError, StorageError
 from cl_bench.store.mirror import Mirror, Writer
@@ -182,6 +185,38 @@ def test_what_others_put_beside_a_run_stays(tmp_path: Path) -> None:
     remote.write("notes.txt", b"mine")
     assert mirror_of(home, remote, give_up).sync()
     assert remote.read("notes.txt") == b"mine"
+
+
+def test_a_look_is_one_commit_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which counts commits, and would refuse an upload file by file."""
+    commits: list[tuple[str, list[str], dict[str, Any]]] = []
+
+    class Hub(LocalFileSystem):  # type: ignore[misc]
+        @property
+        def _api(self) -> Hub:
+            return self
+
+        def resolve_path(self, path: str) -> SimpleNamespace:
+            return SimpleNamespace(
+                repo_id="me/runs", repo_type="dataset", revision="main", path_in_repo="a/run"
+            )
+
+        def create_commit(self, repo: str, operations: list[Any], **said: Any) -> None:
+            commits.append((repo, [one.path_in_repo for one in operations], said))
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", lambda url: (Hub(), str(tmp_path / "there")))
+    home = tmp_path / "run"
+    run = RunDirectory.create(home, {"status": "running"})
+    run.commit(0, {})
+    mirror = mirror_of(home, RemoteFolder("hf://datasets/me/runs/a/run"), give_up)
+    mirror.sync()
+    run.discard_after(-1)
+    mirror.sync()
+    (repo, names, said), (_, gone, _) = commits
+    assert (repo, said["repo_type"], said["revision"]) == ("me/runs", "dataset", "main")
+    assert len(names) == len(TABLES) + 2
+    assert names[-1] == "a/run/manifest.json"
+    assert sorted(gone) == sorted(set(names) - {"a/run/manifest.json"})
 
 
 def test_a_writer_stops_when_another_has_taken_over(tmp_path: Path) -> None:
