@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -21,8 +21,9 @@ from cl_bench.execution.presets import preset_of
 from cl_bench.execution.progress import Progress, Quiet
 from cl_bench.execution.run_file import as_run_file, read_run_file
 from cl_bench.execution.settings import RunConfig, configure, names_of
-from cl_bench.execution.stored_run import stored_run, working_folder
+from cl_bench.execution.stored_run import stored_manifest, stored_run
 from cl_bench.fast.settings import reflection_lm
+from cl_bench.model import ranks
 from cl_bench.model.named import EMBEDDED
 from cl_bench.store.remote import fetched, with_urls
 from cl_bench.store.run_directory import RunDirectory
@@ -202,15 +203,23 @@ def start(
     from cl_bench.trackers.live import tracked
 
     trackers = chosen(track)
-    place = a_text("out", out) if out is not None else asked.default_out()
-    outside = reflection_lm(asked.config.learning).outside
-    journal = journal_for(working_folder(place), outside=outside, record=record, replay=replay)
-    notes = _notes(asked)
-    with stored_run(place, progress or Quiet(), new=True) as stored:
-        with tracked(stored.path, trackers, stored.progress) as told:
-            Runner.start(stored.path, asked.stream, asked.config, told, journal, notes)
-        _finish(stored.path)
+    with ranks.joined(asked.config.device):
+        given = a_text("out", out) if out is not None else str(asked.default_out())
+        place = ranks.alone(lambda: given)
+        outside = reflection_lm(asked.config.learning).outside
+        with stored_run(place, progress or Quiet(), new=True) as stored:
+            path = stored.path
+            journal = journal_for(path, outside=outside, record=record, replay=replay)
+            notes = _notes(asked)
+            with tracked(path, *_told(trackers, stored.progress)) as told:
+                Runner.start(path, asked.stream, asked.config, told, journal, notes)
+            ranks.alone(lambda: _finish(path))
     return Run(place)
+
+
+def _told(trackers: Iterable[str], progress: Progress) -> tuple[Sequence[str], Progress]:
+    """Return the trackers and the progress of this process: of several ranks, one tells."""
+    return (tuple(trackers), progress) if ranks.writes() else ((), Quiet())
 
 
 def _notes(asked: Asked) -> list[str]:
@@ -267,14 +276,18 @@ def resume(
 
     trackers = chosen(track)
     place = a_text("path", path)
-    with stored_run(place, progress or Quiet(), new=False) as stored:
+    config = stored_manifest(place).get("config") or {}
+    with (
+        ranks.joined(str(config.get("device", "auto"))),
+        stored_run(place, progress or Quiet(), new=False) as stored,
+    ):
         path = stored.path
         done = RunDirectory.open(path).manifest.get("status") == "done"
         if not (done and (stored.unsent or not (path / "summary.txt").exists())):
             names = tuple(dict.fromkeys((*noted(path), *trackers)))
-            with tracked(path, names, stored.progress) as told:
+            with tracked(path, *_told(names, stored.progress)) as told:
                 Runner.resume(path, told)
-        _finish(path)
+        ranks.alone(lambda: _finish(stored.path))
     return Run(place)
 
 
@@ -292,7 +305,7 @@ def default_out(stream: str, learner: str, seed: int) -> Path:
 
 
 def _finish(path: Path) -> None:
-    """Draw the figures of the finished run in `path` and write its summary."""
+    """Draw the figures of a finished run and write its summary."""
     from cl_bench.store.files import write_text_atomically
 
     finished = Run(path)

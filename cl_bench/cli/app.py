@@ -33,6 +33,7 @@ from cl_bench.cli.sweep import sweep
 from cl_bench.cli.track import track
 from cl_bench.contract.text import printable
 from cl_bench.execution.settings import RunConfig
+from cl_bench.model import ranks
 from cl_bench.tools.embedded.corpus import TrainingConfig
 
 app = Typer(
@@ -219,4 +220,5 @@ def model_train(
 
 def main() -> None:
     """The console script `cl-bench`."""
+    ranks.quieten()
     app()

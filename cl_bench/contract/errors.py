@@ -61,6 +61,10 @@ class LockedError(RunDirectoryError):
     """Another process is writing to the run directory."""
 
 
+class RankError(ClBenchError):
+    """Another of the processes that make one run together has ended, or came to another state."""
+
+
 class DamagedError(RunDirectoryError):
     """A file of a run was changed after it was written.
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from cl_bench.contract.benchmark import BenchmarkItem
 from cl_bench.contract.task import Verdict
 from cl_bench.execution.problem_sets import Item, ProblemSet
-from cl_bench.model.policy import Rollout
+from cl_bench.model.policy import Rollout, verdicts
 from cl_bench.model.scoring import Divergence
 
 Row = dict[str, object]
@@ -64,14 +64,11 @@ def score(
     `transcripts` is the number of problems whose first response is kept in full.
     """
     items = repeated(asked)
-    verdicts = [
-        rollout.judged_by(partial(item.verify, item.problem))
-        for item, rollout in zip(items, rollouts, strict=True)
-    ]
+    found = verdicts(rollouts, [partial(item.verify, item.problem) for item in items])
     count = len(rollouts)
     deployed = forward if asked.name == "stream" else None
     evaluation: Row = {
-        "accuracy": sum(verdict.score for verdict in verdicts) / count,
+        "accuracy": sum(verdict.score for verdict in found) / count,
         "n_items": len(asked.items),
         "n_samples": asked.samples,
         **_divergence("kl_policy_base", forward),
@@ -79,14 +76,14 @@ def score(
         "kl_deployed_start": deployed and deployed.deployed_per_token,
         "kl_deployed_start_sequence": deployed and deployed.deployed_per_sequence,
         "entropy": forward.entropy if forward else nan,
-        "format_rate": _share([verdict.formatted for verdict in verdicts]),
+        "format_rate": _share([verdict.formatted for verdict in found]),
         "truncation_rate": sum(rollout.truncated for rollout in rollouts) / count,
         "completion_tokens": sum(len(r.completion_ids) for r in rollouts) / count,
         "thought_tokens": sum(r.thought_tokens for r in rollouts) / count,
         "thought_truncation_rate": sum(r.cut_in_thought for r in rollouts) / count,
         "temperature": temperature,
     }
-    responses = list(zip(items, rollouts, verdicts, strict=True))
+    responses = list(zip(items, rollouts, found, strict=True))
     return Scored(
         evaluation,
         [_item(*response, place % asked.samples) for place, response in enumerate(responses)],

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from math import ceil
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from cl_bench.contract.errors import DivergedError, RunDirectoryError
+from cl_bench.contract.errors import DivergedError, RankError, RunDirectoryError
 from cl_bench.contract.journal import Journal
 from cl_bench.contract.learner import HearsBoundaries, Learner, Ledger, load_learner
 from cl_bench.contract.records import StepRecord
@@ -46,6 +46,7 @@ from cl_bench.execution.provenance import provenance
 from cl_bench.execution.settings import RunConfig
 from cl_bench.fast.reflection.journal import described, journal_again
 from cl_bench.fast.settings import reflection_lm
+from cl_bench.model import ranks
 from cl_bench.model.environment import device_named, precision_named, settled
 from cl_bench.model.generation import ignored_sampling
 from cl_bench.model.named import resolve
@@ -117,10 +118,12 @@ class Runner:
         if config.keep_stage_models:
             require_saving(policy, path)
         manifest = _manifest(stream, config) | _identity(config, policy)
-        directory = RunDirectory.create(path, manifest | {"journal": described(journal, path)})
+        manifest |= {"journal": described(journal, path), "ranks": ranks.count()}
+        directory = RunDirectory(path)
+        ranks.alone(lambda: RunDirectory.create(path, manifest).path)
         for line in [*notes, *_of_the_model(policy)]:
             progress.note(line)
-        with directory.locked(), _status_kept(directory):
+        with _owned(directory), _status_kept(directory):
             runner._time("load", started)
             runner._run()
         return directory
@@ -133,7 +136,7 @@ class Runner:
         Raises `RunDirectoryError` if it is done, damaged, locked or of other software or models.
         """
         directory = RunDirectory.open(path)
-        with directory.locked():
+        with _owned(directory):
             runner = cls._of(directory, progress)
             with _status_kept(directory):
                 runner._run()
@@ -241,10 +244,11 @@ class Runner:
     def _commit(self, at: str, steps: list[Row], evaluation: Evaluation) -> None:
         """Write the rows since the last evaluation point, then a checkpoint that includes them."""
         started = perf_counter()
+        ranks.require_same((self._policy.fingerprint(), self._learner.prompt()), "what was learned")
         stage = self._course.stage_of(self._step) + 1 if self._step else 0
         place = {"stage": stage, "at": at}
         spent = {"samples_slow": self._ledger.slow.rollouts, "rollouts": self._ledger.rollouts}
-        if at == "stage-end" and self._config.keep_stage_models:
+        if at == "stage-end" and self._config.keep_stage_models and ranks.writes():
             with self._directory.stage_model(stage) as folder:
                 self._policy.save_model(folder)
         measured = {
@@ -255,11 +259,13 @@ class Runner:
         self._record(self._tables(steps) | measured)
         self._timing = []  # the time of this checkpoint goes into the next part
         self._part += 1
-        self._checkpoint()
+        if ranks.writes():
+            self._checkpoint()
         self._time("checkpoint", started)
 
     def _record(self, tables: dict[str, list[Row]]) -> None:
-        self._directory.commit(self._part, tables)
+        if ranks.writes():
+            self._directory.commit(self._part, tables)
         self._progress.recorded(tables)
 
     def _tables(self, steps: list[Row]) -> dict[str, list[Row]]:
@@ -287,11 +293,7 @@ class Runner:
 
     def _restore(self) -> None:
         """Load the last checkpoint, or the beginning if there is none, and drop newer rows."""
-        folder = self._directory.checkpoints.current()
-        last = -1 if folder is None else _saved_part(folder) - 1
-        self._directory.verify(last)
-        self._directory.discard_after(last)
-        self._directory.sweep()
+        folder = ranks.alone(self._cleared)
         if folder is None:
             return
         state = read_json(folder / "run.json")
@@ -301,6 +303,15 @@ class Runner:
         self._collapse.hopeless = state["hopeless"]
         # Last, so that nothing above moves the generators afterwards.
         restore_random_states(read_json(folder / "random.json"))
+
+    def _cleared(self) -> Path | None:
+        """Return the last checkpoint's folder, having dropped the rows that are newer."""
+        folder = self._directory.checkpoints.current()
+        last = -1 if folder is None else _saved_part(folder) - 1
+        self._directory.verify(last)
+        self._directory.discard_after(last)
+        self._directory.sweep()
+        return folder
 
     def _time(self, phase: str, started: float) -> None:
         row = {"step": self._step, "phase": phase, "seconds": perf_counter() - started}
@@ -337,15 +348,28 @@ def _manifest(stream: Stream, config: RunConfig) -> dict[str, Any]:
 
 
 @contextmanager
+def _owned(directory: RunDirectory) -> Iterator[None]:
+    """Own the directory inside, as the one rank that writes; the others go along with it."""
+    with directory.locked() if ranks.writes() else nullcontext():
+        ranks.gathered(None)  # nobody goes on where it is another process's
+        yield
+
+
+@contextmanager
 def _status_kept(directory: RunDirectory) -> Iterator[None]:
     """Record in the manifest how the run ended. An interrupted run stays `running`."""
-    directory.update_manifest(status="running", reason=None)
+    if not ranks.writes():
+        yield
+        return
+    directory.update_manifest(status="running", reason=None, ranks=ranks.count())
     try:
         try:
             yield
         finally:
             with suppress(RunDirectoryError):
                 directory.update_manifest(peak_memory=_peaks(directory.manifest))
+    except RankError:
+        raise
     except Exception as error:
         diverged = isinstance(error, DivergedError)
         reason = str(error) if diverged else f"{type(error).__name__}: {error}"

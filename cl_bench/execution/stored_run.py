@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from cl_bench.contract.errors import (
 )
 from cl_bench.contract.redaction import say
 from cl_bench.execution.progress import Both, Progress, Quiet
+from cl_bench.model import ranks
 from cl_bench.store.files import read_json, write_json_atomically, writing
 from cl_bench.store.mirror import RENEWAL, Writer, stamp_of, whole_files
 from cl_bench.store.remote import (
@@ -39,6 +40,7 @@ from cl_bench.store.remote import (
     with_urls,
     written_to,
 )
+from cl_bench.store.run_directory import RunDirectory
 
 _MAIN = (
     "import json, sys; sys.path[:] = json.loads(sys.stdin.readline()); "
@@ -68,13 +70,27 @@ def stored_run(place: str | Path, progress: Progress, *, new: bool) -> Iterator[
 
     A new run needs a URL at which there is nothing; another is downloaded first, unless this
     machine was the last to write it. At the end all is uploaded, however long a lost connection
-    takes; a process that is interrupted waits for seconds only, and says what is left. Raises
+    takes; a process that is interrupted waits for seconds only, and says what is left. Of several
+    ranks, rank 0 does that. Raises
     `StorageError` if the store refuses, `LockedError` if another process writes the run.
     """
     url = written_to(place)
     if url is None:
         yield StoredRun(Path(place), progress)
         return
+    with ExitStack() as stack:
+        entered: list[StoredRun] = []
+
+        def enter() -> tuple[Path, bool]:
+            entered.append(stack.enter_context(_stored(url, progress, new=new)))
+            return entered[0].path, entered[0].unsent
+
+        path, unsent = ranks.alone(enter)
+        yield entered[0] if entered else StoredRun(path, Quiet(), unsent)
+
+
+@contextmanager
+def _stored(url: str, progress: Progress, *, new: bool) -> Iterator[StoredRun]:
     try:
         with _alone(url):
             remote = RemoteFolder(url)
@@ -85,6 +101,17 @@ def stored_run(place: str | Path, progress: Progress, *, new: bool) -> Iterator[
     except ClBenchError as error:
         error.args = (with_urls(str(error)), *error.args[1:])
         raise
+
+
+def stored_manifest(place: str | Path) -> Mapping[str, Any]:
+    """Return the manifest of the run at `place`, without fetching the run; empty if a URL has none.
+
+    For a path that is no run it is a `RunDirectoryError`.
+    """
+    url = written_to(place)
+    if url is None:
+        return RunDirectory.open(Path(place)).manifest
+    return RemoteFolder(url).read_json("manifest.json")
 
 
 def working_folder(place: str | Path) -> Path:

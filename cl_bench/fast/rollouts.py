@@ -38,6 +38,8 @@ class PromptTester:
 
         All responses are sampled in one generation. Both orders are kept.
         """
+        from cl_bench.model.policy import verdicts  # brings torch
+
         pairs = [(system, exercise) for system, exercises in items for exercise in exercises]
         sampled = self._policy.generate(
             [chat(system, exercise.prompt) for system, exercise in pairs],
@@ -51,10 +53,11 @@ class PromptTester:
             prompt_tokens=sum(len(rollout.prompt_ids) for rollout in sampled),
             generated_tokens=sum(len(rollout.completion_ids) for rollout in sampled),
         )
+        found = verdicts(sampled, [exercise.judge for _, exercise in pairs])
         judged = iter(
             [
-                JudgedRollout(exercise.prompt, rollout.text, rollout.judged_by(exercise.judge))
-                for (_, exercise), rollout in zip(pairs, sampled, strict=True)
+                JudgedRollout(exercise.prompt, rollout.text, verdict)
+                for (_, exercise), rollout, verdict in zip(pairs, sampled, found, strict=True)
             ]
         )
         return [[next(judged) for _ in exercises] for _, exercises in items]

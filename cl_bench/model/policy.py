@@ -26,6 +26,7 @@ from cl_bench.contract.prompts import Message
 from cl_bench.contract.task import Verdict, judged
 from cl_bench.contract.text import well_formed
 from cl_bench.contract.thoughts import closed, thought_length
+from cl_bench.model import ranks
 from cl_bench.model.adapters import (
     Lora,
     add_lora,
@@ -94,6 +95,16 @@ class Rollout:
     def judged_by(self, judge: Callable[[str], Verdict]) -> Verdict:
         """Return the verdict of `judge` on the response (see `cl_bench.contract.task.judged`)."""
         return judged(judge, self.text, truncated=self.truncated)
+
+
+def verdicts(
+    rollouts: Sequence[Rollout], judges: Sequence[Callable[[str], Verdict]]
+) -> list[Verdict]:
+    """Return the verdict of each response's own judge."""
+    pairs = list(zip(rollouts, judges, strict=True))
+    return ranks.shared_out(
+        lambda some: [rollout.judged_by(judge) for rollout, judge in some], pairs
+    )
 
 
 class Policy:
@@ -345,6 +356,11 @@ class Policy:
         opened = closed(self._thought)
         return [[*ids, int(end)] for ids in self.tokens([f"{opened}{text}" for text in texts])]
 
+    def fingerprint(self) -> float:
+        """Return a number that differs if a parameter does: two runs' are equal if theirs are."""
+        with torch.no_grad():
+            return sum(float(weight.double().sum()) for weight in self.model.parameters())
+
     def is_base(self) -> bool:
         """Tell whether all parameters equal those of the base; every divergence is then 0."""
         if self.has_adapter:
@@ -387,8 +403,12 @@ class Policy:
             deployed = kl if asked is None else found[-1]
             return Divergence(kl, entropy, p.sampled.sum(-1).cpu(), deployed)
 
-        parts = [measured(order[first : first + rows]) for first in range(0, len(order), rows)]
-        back = torch.tensor(order).argsort()
+        mine = order[ranks.rank() :: ranks.count()]
+        own = [measured(mine[first : first + rows]) for first in range(0, len(mine), rows)]
+        parts = [part for found in ranks.gathered(own) for part in found]
+        back = torch.tensor(
+            [i for rank in range(ranks.count()) for i in order[rank :: ranks.count()]]
+        ).argsort()
         return Divergence(
             *(
                 torch.cat([getattr(part, name) for part in parts])[back]

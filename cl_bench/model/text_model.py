@@ -8,6 +8,7 @@ import torch
 
 from cl_bench.contract.benchmark import Reply
 from cl_bench.contract.thoughts import after_thought
+from cl_bench.model import ranks
 from cl_bench.model.memory import scoring_rows
 from cl_bench.model.policy import Policy
 from cl_bench.model.scoring import next_tokens, own_tokens
@@ -43,11 +44,12 @@ class PolicyTexts:
         order = sorted(range(len(rows)), key=lambda i: sum(map(len, rows[i])))
         longest = max((len(continuation) for _, continuation in rows), default=1)
         at_once = scoring_rows(self._policy.model, longest, _ROWS)
-        found: dict[int, tuple[float, bool]] = {}
-        for first in range(0, len(order), at_once):
-            part = order[first : first + at_once]
-            scored = self._scored([rows[i] for i in part])
-            found.update(zip(part, scored, strict=True))
+
+        def score(places: Sequence[int]) -> list[tuple[float, bool]]:
+            parts = (places[first : first + at_once] for first in range(0, len(places), at_once))
+            return [one for part in parts for one in self._scored([rows[i] for i in part])]
+
+        found = dict(zip(order, ranks.shared_out(score, order), strict=True))
         return [found[i] for i in range(len(rows))]
 
     def _scored(self, rows: Sequence[tuple[list[int], list[int]]]) -> list[tuple[float, bool]]:

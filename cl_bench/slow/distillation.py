@@ -25,10 +25,11 @@ from cl_bench.contract.learner import Batch, Exercise, Ledger
 from cl_bench.contract.prompts import chat, in_turn
 from cl_bench.contract.records import StepRecord
 from cl_bench.contract.task import Verdict
+from cl_bench.model import ranks
 from cl_bench.model.inputs import prompts_and_responses
 from cl_bench.model.memory import gradient_passes, scoring_rows
 from cl_bench.model.output_head import in_pieces
-from cl_bench.model.policy import Policy, Rollout
+from cl_bench.model.policy import Policy, Rollout, verdicts
 from cl_bench.model.scoring import response_logits, response_states, whole_logits
 from cl_bench.slow.optimizer import ParameterTrainer, adamw, finite_sampling
 from cl_bench.slow.settings import SlowConfig
@@ -90,9 +91,10 @@ class SelfDistillation(ParameterTrainer):
         self._steps += 1  # first, so that an error names this step
         exercises = [exercise for exercise in batch for _ in range(self._config.group_size)]
         rollouts = self._sample(exercises)
+        found = verdicts(rollouts, [item.judge for item in exercises])
         attempts = [
-            Attempt(item, rollout.text, rollout.judged_by(item.judge))
-            for item, rollout in zip(exercises, rollouts, strict=True)
+            Attempt(item, rollout.text, verdict)
+            for item, rollout, verdict in zip(exercises, rollouts, found, strict=True)
         ]
         reward = sum(float(attempt.verdict.score) for attempt in attempts) / len(attempts)
         self._check(reward, "reward")
@@ -155,7 +157,7 @@ class SelfDistillation(ParameterTrainer):
         # divides by the gradient's own scale, would make a whole step of the rounding errors.
         moving = [lesson for lesson in lessons if lesson.teacher != lesson.student]
         tokens = sum(len(lesson.response) for lesson in lessons)
-        for rows in self._passes(moving):
+        for rows in self._passes(moving[ranks.rank() :: ranks.count()]):
             yield self._divergence(rows) / tokens
 
     def _passes(self, lessons: Sequence[_Lesson]) -> Iterator[Sequence[_Lesson]]:

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, load_model, save_file, save_model
 from cl_bench.contract.errors import DivergedError, UsageError
 from cl_bench.contract.learner import Batch
 from cl_bench.contract.records import StepRecord
+from cl_bench.model import ranks
 from cl_bench.model.adapters import adapter_weights, load_adapter_weights
 from cl_bench.model.policy import Policy
 from cl_bench.slow.settings import SlowConfig
@@ -104,7 +105,9 @@ class ParameterTrainer(ABC):
         for part in losses:
             part.backward()  # type: ignore[no-untyped-call]
             loss += float(part.detach())
+        loss = ranks.summed(loss)
         self._check(loss, "loss")
+        ranks.sum_gradients(model.parameters())
         norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), self._most_norm))
         self._check(norm, "gradient norm")
         self._adam.step()

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from cl_bench.contract.learner import Batch, Ledger
 from cl_bench.contract.records import StepRecord
+from cl_bench.model import ranks
 from cl_bench.model.policy import Policy
 from cl_bench.slow.optimizer import ParameterTrainer
 from cl_bench.slow.settings import RLConfig
@@ -70,17 +71,21 @@ class SlowWeights(ParameterTrainer):
             entropy=result.entropy / result.generated_tokens,
             completion_tokens=result.generated_tokens / count,
             seconds=seconds,
-            **self._ratios("sampler_ratio", result.sampler_ratios),
-            **self._ratios("epoch_ratio", result.epoch_ratios),
+            **self._ratios("sampler_ratio", _of_all_ranks(result.sampler_ratios)),
+            **self._ratios("epoch_ratio", _of_all_ranks(result.epoch_ratios)),
         )
 
-    def _ratios(self, name: str, parts: Sequence[Tensor]) -> dict[str, float]:
+    def _ratios(self, name: str, parts: list[Tensor]) -> dict[str, float]:
         """Return the columns of an importance ratio; none where there is none."""
         if not parts:
             return {}
-        ratio = torch.cat(list(parts))
+        ratio = torch.cat(parts)
         return {
             name: float(ratio.mean()),
             f"{name}_max": float(ratio.max()),
             f"{name}_cut": float((ratio > self._ratio_cap).float().mean()),
         }
+
+
+def _of_all_ranks(parts: Sequence[Tensor]) -> list[Tensor]:
+    return [part for found in ranks.gathered([part.cpu() for part in parts]) for part in found]

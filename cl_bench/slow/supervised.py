@@ -16,6 +16,7 @@ from torch import Tensor
 from cl_bench.contract.learner import Batch, Ledger, solution_of
 from cl_bench.contract.prompts import chat, in_turn
 from cl_bench.contract.records import StepRecord
+from cl_bench.model import ranks
 from cl_bench.model.inputs import prompts_and_responses
 from cl_bench.model.memory import gradient_passes, scoring_rows
 from cl_bench.model.policy import Policy
@@ -69,8 +70,9 @@ class SupervisedTuning(ParameterTrainer):
         model, tokens = self._policy.model, sum(len(solution) for _, solution in rows)
         # Rows of like length share a pass, so that little of it is padding.
         order = sorted(rows, key=lambda row: (len(row[1]), len(row[0])))
-        sizes = [(tuple(prompt), len(prompt), len(solution)) for prompt, solution in order]
         most = scoring_rows(model, len(order[-1][1]), _ROWS_PER_PASS)
+        order = order[ranks.rank() :: ranks.count()]
+        sizes = [(tuple(prompt), len(prompt), len(solution)) for prompt, solution in order]
         for part in gradient_passes(model, sizes, most):
             ids, mask, width = prompts_and_responses(
                 order[part], self._policy.pad_id, self._policy.device

@@ -43,9 +43,10 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.learner import Batch, Exercise
 from cl_bench.contract.prompts import chat, in_turn
+from cl_bench.model import ranks
 from cl_bench.model.gradient_path import RECOMPUTATION, turn_dropout_off
 from cl_bench.model.memory import Row, gradient_passes
-from cl_bench.model.policy import Policy, Rollout
+from cl_bench.model.policy import Policy, Rollout, verdicts
 from cl_bench.model.random_states import random_states_kept
 from cl_bench.model.scoring import frozen_log_probs, response_log_probs
 from cl_bench.slow.optimizer import adamw, finite_sampling, most_norm, require_finite
@@ -204,33 +205,45 @@ class MixedPromptTrainer(GRPOTrainer):
     def _judge(self, exercise: Sequence[Exercise], **_: object) -> list[float | None]:
         """TRL's reward function. TRL gives it the column `exercise` under its name."""
         # Rows keep the order of `_generate_single_turn` until they have been scored.
-        pairs = zip(exercise, self._rollouts, strict=True)
-        rewards = [float(rollout.judged_by(item.judge).score) for item, rollout in pairs]
+        found = verdicts(self._rollouts, [item.judge for item in exercise])
+        rewards = [float(verdict.score) for verdict in found]
         # TRL would give a rollout whose reward is not finite the advantage 0 and go on.
         self.check(sum(rewards), "reward")
         self._result.reward_N = rewards
         return list(rewards)
 
     def _compute_loss(self, model: torch.nn.Module, inputs: Rows) -> Tensor:
-        """Return TRL's loss over `inputs`, computed in passes.
+        """Return TRL's loss over this rank's groups of `inputs`, computed in passes.
 
         The gradients of all passes but the last are already added to the weights; the trainer
         calls `backward` on what is returned, which holds the graph of the last pass only.
         """
-        *passes, last = self._passes(inputs)
+        passes = self._passes(inputs)
+        if not passes:  # the trainer needs a loss to go back from
+            return _nothing(model)
+        *passes, last = passes
         loss = torch.zeros((), device=inputs["advantages"].device)
         for rows in passes:
             part = self._pass_loss(model, rows)
             self.accelerator.backward(part)
             loss += part.detach()
             del part  # else its graph would live until the next pass has made its own
-        loss = loss + self._pass_loss(model, last)
-        self.check(float(loss.detach()), "loss")
-        return loss
+        return loss + self._pass_loss(model, last)
+
+    def training_step(self, *given: Any, **named: Any) -> Tensor:
+        """Return the loss of all ranks, having gone back from it; each then has its gradient."""
+        own: Tensor = super().training_step(*given, **named)  # type: ignore[no-untyped-call]
+        loss = ranks.summed(float(own))
+        self.check(loss, "loss")
+        ranks.sum_gradients(self._policy.model.parameters())
+        return own.new_tensor(loss)
 
     def _passes(self, inputs: Rows) -> list[Rows]:
-        """Return the rows that have a gradient, as passes of like prompts that fit into memory."""
+        """Return the rows that have a gradient and are this rank's, as passes of like prompts that
+        fit into memory."""
         places, rows = _moving(inputs, still_rows=self.beta > 0)
+        own = _own_groups(places // self._config.group_size)
+        places, rows = places[own], [rows[place] for place in own]
         passes = gradient_passes(self._policy.model, rows, _ROWS_PER_PASS)
         return [_take(inputs, places[part]) for part in passes]
 
@@ -263,7 +276,7 @@ class MixedPromptTrainer(GRPOTrainer):
             frozen = self._policy.base() if model is _BASE else nullcontext(model)
             with frozen as scored, self._policy.autocast():
                 texts = (input_ids, attention_mask, logits_to_keep, self._config.temperature)
-                return frozen_log_probs(scored, *texts), None, None
+                return _frozen_log_probs(scored, *texts), None, None
         rows = (model, input_ids, attention_mask, logits_to_keep)
         with self._policy.autocast():
             if self.aux_loss_enabled:
@@ -287,7 +300,7 @@ class _FiniteGradient(TrainerCallback):
 
 
 def _arguments(config: RLConfig, device: torch.device) -> GRPOConfig:
-    return GRPOConfig(
+    arguments = GRPOConfig(
         # transformers insists on a folder that exists, though nothing is written there.
         output_dir=tempfile.gettempdir(),
         use_cpu=device.type == "cpu",
@@ -321,6 +334,9 @@ def _arguments(config: RLConfig, device: torch.device) -> GRPOConfig:
         use_bias_correction_kl=True,
         scale_rewards="group",
     )
+    # Of several GPUs a process takes the first; TRL refuses to take them all.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
 
 
 def _moving(inputs: Rows, *, still_rows: bool) -> tuple[Tensor, list[Row]]:
@@ -337,6 +353,32 @@ def _moving(inputs: Rows, *, still_rows: bool) -> tuple[Tensor, list[Row]]:
     found = order[moves]
     lengths = (inputs[f"{part}_mask"].sum(1)[found].tolist() for part in ("prompt", "completion"))
     return found, list(zip(places[found].tolist(), *lengths, strict=True))
+
+
+def _own_groups(group_N: Tensor) -> list[int]:
+    """Return the places of the rows in this rank's groups, of rows of the groups numbered so."""
+    own = {*torch.unique(group_N).tolist()[ranks.rank() :: ranks.count()]}
+    return [place for place, group in enumerate(group_N.tolist()) if group in own]
+
+
+def _nothing(model: torch.nn.Module) -> Tensor:
+    """Return a loss without a gradient, of one of the trained parameters."""
+    weight = next(weight for weight in model.parameters() if weight.requires_grad)
+    return weight.flatten()[0] * 0.0
+
+
+def _frozen_log_probs(
+    model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int, temperature: float
+) -> Tensor:
+    """Return `frozen_log_probs` of all rows, each rank having computed some."""
+    own = ranks.part(len(ids))
+    rows = slice(own.start, own.stop)
+    found = (
+        frozen_log_probs(model, ids[rows], mask[rows], keep, temperature)
+        if own
+        else ids[:0, :keep].float()
+    )
+    return torch.cat([part.to(ids.device) for part in ranks.gathered(found.cpu())])
 
 
 def _weights(mask: Tensor, group_size: int) -> Tensor:

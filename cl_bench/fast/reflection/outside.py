@@ -23,6 +23,7 @@ from cl_bench.fast.reflection.reflector import (
 )
 from cl_bench.fast.reflection.spec import ReflectionLM
 from cl_bench.fast.settings import FastConfig
+from cl_bench.model import ranks
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 """Seconds between attempts, doubled from the first to the longest, unless the endpoint asks for
@@ -94,16 +95,21 @@ class OutsideReflector:
         messages = request_messages(self._style, current, rollouts)
         number = self._ledger.fast.reflection_calls
         call = Call(number, self._model, self._style, messages)
+        entry = ranks.alone(lambda: self._entry(call, current))
+        if entry.outcome == "failed":
+            raise ReflectionError(entry.reason, entry.detail, tokens=entry.tokens)
+        text, fault = read_reply(self._style, entry.text)
+        return Reflection(text, entry.tokens, fault)
+
+    def _entry(self, call: Call, current: str) -> RecordedCall:
+        """Return what was recorded of a call, or make and record it."""
         journal = self._ledger.journal
         entry = journal.recall(call) if journal else None
         if entry is None:
             entry = self._make(call, current)
             if journal:
                 journal.append(entry)
-        if entry.outcome == "failed":
-            raise ReflectionError(entry.reason, entry.detail, tokens=entry.tokens)
-        text, fault = read_reply(self._style, entry.text)
-        return Reflection(text, entry.tokens, fault)
+        return entry
 
     def _make(self, call: Call, current: str) -> RecordedCall:
         """Attempt the call until a usable text comes, or no attempt can help or is left."""

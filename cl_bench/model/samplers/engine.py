@@ -18,6 +18,7 @@ from torch import Tensor
 
 from cl_bench.contract.errors import DivergedError, SamplerError
 from cl_bench.contract.text import reason_of
+from cl_bench.model import ranks
 from cl_bench.model.random_states import random_states_kept
 from cl_bench.model.samplers.protocol import Sampled, SamplingPolicy
 from cl_bench.model.samplers.transformers import TransformersSampler, evaluating
@@ -60,6 +61,8 @@ class Engine(Protocol):
 
     name: str
     """With version and mode, for the manifest."""
+    shared: bool
+    """Whether the ranks of a run ask one and the same engine."""
 
     def load(self, weights: Iterator[tuple[str, Tensor]]) -> None:
         """Take over all weights, and forget whatever was computed with others."""
@@ -111,11 +114,13 @@ class EngineSampler:
             Request(tuple(prompt), seed, max_new_tokens, temperature, ends)
             for prompt, seed in zip(prompts, _seeds(len(prompts), temperature), strict=True)
         ]
-        replies = self._replies(requests) if requests else []
+        own = [requests[row] for row in ranks.part(len(requests))]
+        answered = self._replies(own) if requests else []
+        replies = [reply for part in ranks.gathered(answered) for reply in part]
         if not all(math.isfinite(log_prob) for reply in replies for log_prob in reply.log_probs):
             raise DivergedError("the policy's distribution over the next token is not finite")
-        if self._due and temperature > 0 and replies:
-            self._prove(requests[:_ROWS], replies[:_ROWS])
+        if self._due and temperature > 0 and answered:  # each rank proves its own engine
+            self._prove(own[:_ROWS], answered[:_ROWS])
         return [_sampled(*pair) for pair in zip(requests, replies, strict=True)]
 
     def weights_changed(self) -> None:
@@ -129,12 +134,20 @@ class EngineSampler:
                 self._engine.wake()
             if self._stale:
                 with self._failing("taking over the policy's weights"):
-                    self._engine.load(self._policy.merged_weights())
+                    self._load()
                 self._stale, self._due = False, self._proofs > 0
             with self._failing(f"answering {len(requests)} requests"):
-                replies = self._engine.answer(requests)
+                replies = self._engine.answer(requests) if requests else []
                 self._engine.sleep()
         return replies
+
+    def _load(self) -> None:
+        if not self._engine.shared:
+            self._engine.load(self._policy.merged_weights())
+            return
+        if ranks.writes():
+            self._engine.load(self._policy.merged_weights())
+        ranks.gathered(None)  # nobody asks before it is done
 
     @contextmanager
     def _failing(self, doing: str) -> Iterator[None]:

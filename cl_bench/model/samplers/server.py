@@ -56,6 +56,8 @@ def server_sampler(policy: Policy, url: str, folder: str) -> EngineSampler:
 class ServerEngine:
     """An `Engine` on a server. The server is this run's alone: a push changes what it serves."""
 
+    shared = True
+
     def __init__(self, policy: Policy, url: str, folder: str) -> None:
         self._url, key = url, os.environ.get(KEY)
         self._shared = Path(mkdtemp(prefix="cl-bench-weights-", dir=_existing(folder)))

@@ -56,6 +56,8 @@ def vllm_sampler(policy: Policy, *, memory: float, batch_invariant: bool) -> Eng
 class VllmEngine:
     """An `Engine` of vLLM. A process has one: a new one ends the one before."""
 
+    shared = False
+
     def __init__(self, policy: Policy, *, memory: float, batch_invariant: bool) -> None:
         vllm = _imported(policy.device.type, batch_invariant=batch_invariant)
         self.name = f"vllm {vllm.__version__}{', batch-invariant' if batch_invariant else ''}"

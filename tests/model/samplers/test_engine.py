@@ -29,6 +29,7 @@ class Beside:
     model: PreTrainedModel
     pad: int
     name: str = "beside 1.0"
+    shared: bool = False
     deaf: bool = False
     """It ignores what is pushed."""
     broken: bool = False
