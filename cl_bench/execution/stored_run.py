@@ -71,8 +71,8 @@ def stored_run(place: str | Path, progress: Progress, *, new: bool) -> Iterator[
     A new run needs a URL at which there is nothing; another is downloaded first, unless this
     machine was the last to write it. At the end all is uploaded, however long a lost connection
     takes; a process that is interrupted waits for seconds only, and says what is left. Of several
-    ranks, rank 0 does that. Raises
-    `StorageError` if the store refuses, `LockedError` if another process writes the run.
+    ranks, rank 0 does that. Raises `StorageError` if the store refuses, `LockedError` if another
+    process writes the run.
     """
     url = written_to(place)
     if url is None:
@@ -91,6 +91,7 @@ def stored_run(place: str | Path, progress: Progress, *, new: bool) -> Iterator[
 
 @contextmanager
 def _stored(url: str, progress: Progress, *, new: bool) -> Iterator[StoredRun]:
+    """As `stored_run`, in the one process that writes."""
     try:
         with _alone(url):
             remote = RemoteFolder(url)
@@ -284,6 +285,9 @@ class _UploaderProcess(Quiet):
         finally:
             self._process.kill()
             self._process.wait()
+            if self._process.stdin is not None:
+                with suppress(OSError):
+                    self._process.stdin.close()
             self._thread.join(5)
             if "uploaded" not in self._outcome and (self._folder / "manifest.json").exists():
                 say(self._left())

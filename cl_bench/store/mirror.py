@@ -119,8 +119,8 @@ class Mirror:
             return False
         self._again(self._writer.require_ours)
         if self._again(lambda: self._remote.apply(puts, gone)):
-            there -= set(gone)
-            there |= puts.keys()
+            there.difference_update(gone)
+            there.update(puts)
             self.known.update({name: found[name] for name in changed})
             return True
         for name in sorted(stale, reverse=True):

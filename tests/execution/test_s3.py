@@ -21,7 +21,7 @@ from cl_bench.analysis.differences import differences
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import StorageError
 from tests.execution.test_interruption import SMALL
-from tests.execution.test_stored_run import command, killed, machine
+from tests.execution.test_stored_run import command, kill_half_way, machine
 
 pytest.importorskip("moto")
 pytest.importorskip("s3fs")
@@ -77,7 +77,7 @@ def resumed(undisturbed: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     folder, url = tmp_path_factory.mktemp("machines"), "s3://bench/runs/resumed"
     first, second = machine(folder / "first"), machine(folder / "second")
     model = cl_bench.Run(undisturbed).manifest["model"]
-    killed(command(*SMALL, "--model", str(model), "--out", url), first, "step 2/4")
+    kill_half_way(command(*SMALL, "--model", str(model), "--out", url), url, first)
     done = subprocess.run(
         command("--resume", url), capture_output=True, text=True, check=False, env=second
     )

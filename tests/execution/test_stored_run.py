@@ -22,14 +22,15 @@ from cl_bench.store.mirror import Writer
 from cl_bench.store.remote import RemoteFolder
 from tests.execution.test_interruption import SMALL
 
-SLOW = """
-import sys, time
+PAUSING = """
+import os, time
 from cl_bench.execution.runner import Runner
 learn = Runner._learn
-def slowly(self, last, stage):
-    time.sleep(2.5)  # so that what was recorded before is uploaded
+def pausing(self, last, stage):
+    if os.environ.get("PAUSE") == str(self._step):
+        time.sleep(600)
     return learn(self, last, stage)
-Runner._learn = slowly
+Runner._learn = pausing
 from cl_bench.cli.app import main
 main()
 """
@@ -40,20 +41,21 @@ def machine(folder: Path) -> dict[str, str]:
     return os.environ | {"HOME": str(folder), "CL_BENCH_CACHE": str(folder / "cache")}
 
 
-def command(*arguments: str, script: str = SLOW) -> list[str]:
-    return [sys.executable, "-c", script, "run", *arguments]
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", PAUSING, "run", *arguments]
 
 
-def killed(arguments: Sequence[str], env: dict[str, str], at: str) -> int:
-    """Make a run and kill it when it says so; the number of its process."""
-    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=env) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line.startswith(at):
-                time.sleep(2.2)
-                process.kill()
+def kill_half_way(arguments: Sequence[str], url: str, env: dict[str, str]) -> None:
+    """Make a run of four steps, and kill it when its checkpoint after the second is at the URL."""
+    remote = RemoteFolder(url)
+    with subprocess.Popen(
+        arguments, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=env | {"PAUSE": "2"}
+    ) as process:
+        while remote.read("checkpoint/current") != b"000002":
+            assert process.poll() is None
+            time.sleep(0.2)
+        process.kill()
     assert process.returncode == -signal.SIGKILL
-    return process.pid
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +77,7 @@ def test_a_killed_run_goes_on_on_another_machine(
     tiny_model: Path, tmp_path: Path, url: str, undisturbed: cl_bench.Run
 ) -> None:
     first, second = machine(tmp_path / "first"), machine(tmp_path / "second")
-    killed(command(*SMALL, "--model", str(tiny_model), "--out", url), first, "step 2/4")
+    kill_half_way(command(*SMALL, "--model", str(tiny_model), "--out", url), url, first)
     assert cl_bench.Run(url).status == "running"
     assert cl_bench.Run(url).table("evaluations")["step"].max() == 2
 
@@ -97,7 +99,7 @@ def test_a_killed_run_goes_on_on_another_machine(
 def test_an_interrupted_run_says_how_to_go_on_and_does(
     tiny_model: Path, tmp_path: Path, url: str, undisturbed: cl_bench.Run
 ) -> None:
-    env = machine(tmp_path / "first")
+    env = machine(tmp_path / "first") | {"PAUSE": "2"}
     arguments = command(*SMALL, "--model", str(tiny_model), "--out", url)
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=env) as process:
         assert process.stderr is not None
