@@ -15,7 +15,7 @@ import pytest
 
 import cl_bench
 from cl_bench.analysis.differences import differences
-from cl_bench.contract.errors import LockedError, RunDirectoryError
+from cl_bench.contract.errors import ClBenchError, LockedError, RunDirectoryError
 from cl_bench.execution import stored_run
 from cl_bench.execution.progress import Quiet
 from cl_bench.store.mirror import Writer
@@ -121,7 +121,7 @@ def test_a_place_that_is_taken_is_refused_before_a_model_is_loaded(url: str) -> 
 
 
 def test_a_run_that_cannot_begin_leaves_nothing(url: str) -> None:
-    with pytest.raises(cl_bench.ClBenchError, match="no/such/model"):
+    with pytest.raises(ClBenchError, match="no/such/model"):
         cl_bench.run("math", "rl", model="/no/such/model", out=url)
     assert RemoteFolder(url).files() == {}
 
