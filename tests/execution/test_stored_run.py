@@ -15,6 +15,7 @@ import pytest
 
 import cl_bench
 from cl_bench.analysis.differences import differences
+from cl_bench.api import resume
 from cl_bench.contract.errors import ClBenchError, LockedError, RunDirectoryError
 from cl_bench.execution import stored_run
 from cl_bench.execution.progress import Quiet
@@ -93,7 +94,7 @@ def test_a_killed_run_goes_on_on_another_machine(
     # What was made for the upload is gone once it is there.
     assert not [*(tmp_path / "second").rglob("*.safetensors")]
     with pytest.raises(RunDirectoryError, match=f"The run in {url} is done"):
-        cl_bench.resume(url)
+        resume(url)
 
 
 def test_an_interrupted_run_says_how_to_go_on_and_does(
@@ -110,7 +111,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_does(
         rest = process.stderr.read().splitlines()
     assert rest[-1] == f"cl-bench: terminated. Go on with: cl-bench run --resume {url}"
     assert RemoteFolder(url).read_json("writer.json")["ended"] is True
-    assert differences(cl_bench.resume(url), undisturbed) == []
+    assert differences(resume(url), undisturbed) == []
 
 
 def test_a_place_that_is_taken_is_refused_before_a_model_is_loaded(url: str) -> None:
@@ -141,7 +142,7 @@ def test_a_run_that_another_machine_writes_is_left_to_it(
     remote = signed(url)
     monkeypatch.setattr(time, "sleep", lambda _: signed(url))
     with pytest.raises(LockedError, match=f"{url} is being written by elsewhere"):
-        cl_bench.resume(url)
+        resume(url)
     assert remote.read_json("writer.json")["id"] == "x"
 
 
