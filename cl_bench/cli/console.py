@@ -22,7 +22,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from cl_bench.contract.errors import ClBenchError
+from cl_bench.contract.errors import ClBenchError, RankError
 from cl_bench.contract.redaction import redacted, say
 from cl_bench.contract.text import one_line, plainer
 from cl_bench.store.remote import with_urls
@@ -100,14 +100,14 @@ def _terminate(*_: object) -> None:
 def _report(error: Exception, resumable: Path | None, bug: int) -> int:
     """Say what went wrong and return the exit code, `bug` for what nobody expected; `resumable` is
     where a run may have begun."""
+    again = f" Go on with: cl-bench run --resume {resumable}" if _begun(resumable) else ""
     if isinstance(error, ClBenchError):
-        say(with_urls(str(error)))
+        say(with_urls(f"{error}{again if isinstance(error, RankError) else ''}"))
         return 2
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         say(f"{where}{error.strerror}. Give another path, or mend that one; --debug shows more.")
         return 2
-    again = f" Go on with: cl-bench run --resume {resumable}" if _begun(resumable) else ""
     say(
         f"unexpected {type(error).__name__}: {one_line(str(error), 300)}. This is a bug in "
         f"cl-bench or in a plug-in; {_traceback_kept(error)}.{with_urls(again)}"

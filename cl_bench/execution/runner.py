@@ -15,6 +15,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from math import ceil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
@@ -121,7 +122,7 @@ class Runner:
         manifest |= {"journal": described(journal, path), "ranks": ranks.count()}
         directory = RunDirectory(path)
         ranks.alone(lambda: RunDirectory.create(path, manifest).path)
-        for line in [*notes, *_of_the_model(policy)]:
+        for line in [*notes, *_of_the_model(policy), *_of_the_machine(policy.device)]:
             progress.note(line)
         with _owned(directory), _status_kept(directory):
             runner._time("load", started)
@@ -248,8 +249,8 @@ class Runner:
         stage = self._course.stage_of(self._step) + 1 if self._step else 0
         place = {"stage": stage, "at": at}
         spent = {"samples_slow": self._ledger.slow.rollouts, "rollouts": self._ledger.rollouts}
-        if at == "stage-end" and self._config.keep_stage_models and ranks.writes():
-            with self._directory.stage_model(stage) as folder:
+        if at == "stage-end" and self._config.keep_stage_models:
+            with self._directory.stage_model(stage) if ranks.writes() else _nowhere() as folder:
                 self._policy.save_model(folder)
         measured = {
             "evaluations": [row | place | spent for row in evaluation.evaluations],
@@ -259,8 +260,7 @@ class Runner:
         self._record(self._tables(steps) | measured)
         self._timing = []  # the time of this checkpoint goes into the next part
         self._part += 1
-        if ranks.writes():
-            self._checkpoint()
+        self._checkpoint()
         self._time("checkpoint", started)
 
     def _record(self, tables: dict[str, list[Row]]) -> None:
@@ -280,7 +280,8 @@ class Runner:
         return {"steps": steps, "prompts": lineage, "ledger": ledger, "timing": self._timing}
 
     def _checkpoint(self) -> None:
-        with self._directory.checkpoints.new() as folder:
+        # Of several ranks one keeps what is saved, but all may be needed to put it together.
+        with self._directory.checkpoints.new() if ranks.writes() else _nowhere() as folder:
             self._learner.save(folder)
             write_json_atomically(folder / "random.json", random_states())
             state = {
@@ -348,6 +349,13 @@ def _manifest(stream: Stream, config: RunConfig) -> dict[str, Any]:
 
 
 @contextmanager
+def _nowhere() -> Iterator[Path]:
+    """A folder that goes again."""
+    with TemporaryDirectory(prefix="cl-bench-") as folder:
+        yield Path(folder)
+
+
+@contextmanager
 def _owned(directory: RunDirectory) -> Iterator[None]:
     """Own the directory inside, as the one rank that writes; the others go along with it."""
     with directory.locked() if ranks.writes() else nullcontext():
@@ -368,9 +376,9 @@ def _status_kept(directory: RunDirectory) -> Iterator[None]:
         finally:
             with suppress(RunDirectoryError):
                 directory.update_manifest(peak_memory=_peaks(directory.manifest))
-    except RankError:
-        raise
     except Exception as error:
+        if ranks.tells_of_a_loss(error):  # the run was interrupted, and did not fail itself
+            raise error if isinstance(error, RankError) else ranks.lost() from error
         diverged = isinstance(error, DivergedError)
         reason = str(error) if diverged else f"{type(error).__name__}: {error}"
         with suppress(RunDirectoryError):  # on a full disk the error itself is what counts
@@ -435,6 +443,16 @@ def _of_the_model(policy: Policy) -> list[str]:
             "--precision bf16 keeps parameters in float32."
         )
     return said
+
+
+def _of_the_machine(device: torch.device) -> list[str]:
+    """Return a note on GPUs that the run leaves alone."""
+    cards = torch.cuda.device_count() if device.type == "cuda" and ranks.count() == 1 else 1
+    told = (
+        f"This machine has {cards} GPUs, of which the run takes the first. To use them all, start "
+        f"it as `torchrun --nproc-per-node {cards} -m cl_bench run …`."
+    )
+    return [told] if cards > 1 else []
 
 
 def _row(record: StepRecord) -> Row:

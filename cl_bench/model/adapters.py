@@ -24,6 +24,7 @@ from cl_bench.contract.errors import ModelError, unknown
 from cl_bench.contract.text import one_line
 from cl_bench.model.identity import ADAPTER, ADAPTER_WEIGHTS
 from cl_bench.model.random_states import random_states_kept
+from cl_bench.model.sharding import own_part, shared_as, whole
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -138,20 +139,23 @@ def switched_off(model: torch.nn.Module) -> Iterator[None]:
 
 def changes_nothing(model: torch.nn.Module) -> bool:
     """Tell whether every update of the adapter is 0, because its half B is."""
-    return not any(layer.lora_B[_NAME].weight.any() for layer in _layers(model).values())
+    halves = (layer.lora_B[_NAME].weight for layer in _layers(model).values())
+    return not any(own_part(half).any() for half in halves)
 
 
 def adapter_weights(model: torch.nn.Module) -> dict[str, Tensor]:
-    """Return the adapter's parameters by their names in `model`."""
-    return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+    """Return the adapter's parameters by their names in `model`; whole ones, of shared layers."""
+    own = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+    return {name: whole(weight) for name, weight in own.items()}
 
 
 def load_adapter_weights(model: torch.nn.Module, file: Path) -> None:
     """Take over the parameters in `file`, which must be those of `adapter_weights`."""
-    own, saved = adapter_weights(model), load_file(file)
+    saved = load_file(file)
+    own = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
     with torch.no_grad():
         for name in own.keys() | saved.keys():
-            own[name].copy_(saved[name])
+            own_part(own[name]).copy_(own_part(shared_as(own[name], saved[name])))
 
 
 @torch.no_grad()
@@ -171,7 +175,8 @@ def merged_weights(model: PreTrainedModel) -> dict[str, Tensor]:
             continue
         plain = name.replace(_WITHIN, "")
         update = updates.get(plain)
-        found[plain] = value if update is None else value + update.get_delta_weight(_NAME)
+        changed = value if update is None else value + update.get_delta_weight(_NAME)
+        found[plain] = whole(changed)
     return found
 
 

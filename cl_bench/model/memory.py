@@ -107,12 +107,17 @@ class Held:
     @classmethod
     def of(cls, model: PreTrainedModel) -> Held:
         """Of a model that is trained, or of the base of one."""
-        weights = sum(it.numel() * it.element_size() for it in model.parameters())
+        weights = sum(map(_bytes, model.parameters()))
         if not hasattr(model, "peft_config"):
             return cls(weights, weights, weights, 2 * weights)
-        trained = (it for it in model.parameters() if it.requires_grad)
-        adapter = sum(it.numel() * it.element_size() for it in trained)
+        adapter = sum(_bytes(it) for it in model.parameters() if it.requires_grad)
         return cls(weights, 0, adapter, 2 * adapter)
+
+
+def _bytes(weight: torch.Tensor) -> int:
+    """Return the bytes of a weight, or of this rank's part of one that is shared out."""
+    own = weight.to_local() if hasattr(weight, "to_local") else weight
+    return own.numel() * own.element_size()
 
 
 def return_what_is_freed(model: PreTrainedModel) -> None:

@@ -50,9 +50,17 @@ from cl_bench.model.gradient_path import recompute_layers
 from cl_bench.model.identity import ModelFiles
 from cl_bench.model.loading import load, quiet
 from cl_bench.model.memory import return_what_is_freed, scoring_rows
+from cl_bench.model.output_head import reads_apart
 from cl_bench.model.samplers.protocol import Sampler
 from cl_bench.model.samplers.transformers import TransformersSampler
 from cl_bench.model.scoring import Divergence, NextTokens, compared, next_tokens
+from cl_bench.model.sharding import (
+    idle_passes,
+    is_shared,
+    own_part,
+    share_layers,
+    whole_state,
+)
 from cl_bench.model.trial import require_sampling, settle_reading
 
 if TYPE_CHECKING:
@@ -171,14 +179,24 @@ class Policy:
             add_lora(model, lora)
         if precision == "pure-bf16":
             model.to(torch.bfloat16)  # type: ignore[arg-type]
-        model.to(torch.device(device))  # type: ignore[arg-type]
+        shared = ranks.shares_layers() and not frozen
+        if not shared:
+            model.to(torch.device(device))  # type: ignore[arg-type]
         policy = cls(model, tokenizer, precision, frozen=frozen, files=files, template=template)
         if gradient_checkpointing:
             recompute_layers(model)
+        if shared:
+            policy._share_layers(torch.device(device))
         require_sampling(policy)
         if not frozen:
             settle_reading(policy)
         return policy
+
+    def _share_layers(self, device: torch.device) -> None:
+        for model in dict.fromkeys((self.model, self._base)):
+            share_layers(model, device.type)
+            model.to(device)  # type: ignore[arg-type]
+            reads_apart(model)  # now, while all ranks are at it
 
     @contextmanager
     def base(self) -> Iterator[PreTrainedModel]:
@@ -198,7 +216,7 @@ class Policy:
         step.
         """
         model = self.plain_model()
-        named = revert_weight_conversion(model, model.state_dict())
+        named = revert_weight_conversion(model, whole_state(model))
         for name, weight in named.items():
             yield name, weight.detach()
 
@@ -215,12 +233,15 @@ class Policy:
     def save_model(self, folder: Path) -> None:
         """Write model, tokenizer and chat template into `folder`, for `load` to read.
 
-        An adapter is added into the model that is written.
+        An adapter is added into the model that is written. All ranks have to call this.
         """
+        model = self.plain_model()
+        state = whole_state(model, kept=ranks.writes())
+        if not ranks.writes():
+            return
         with quiet(), own_template(self.tokenizer, self.settled_template):
-            model = self.plain_model()
             with generation_that_can_be_saved(model):
-                model.save_pretrained(folder)
+                model.save_pretrained(folder, state_dict=state)
             self.tokenizer.save_pretrained(folder)
 
     def plain_model(self) -> PreTrainedModel:
@@ -359,14 +380,19 @@ class Policy:
     def fingerprint(self) -> float:
         """Return a number that differs if a parameter does: two runs' are equal if theirs are."""
         with torch.no_grad():
-            return sum(float(weight.double().sum()) for weight in self.model.parameters())
+            weights = list(self.model.parameters())
+            sums = [(is_shared(it), float(own_part(it).double().sum())) for it in weights]
+        kept = sum(total for shared, total in sums if not shared)
+        return ranks.summed(sum(total for shared, total in sums if shared)) + kept
 
     def is_base(self) -> bool:
         """Tell whether all parameters equal those of the base; every divergence is then 0."""
         if self.has_adapter:
-            return changes_nothing(self.model)
-        pairs = zip(self.model.parameters(), self._base.parameters(), strict=True)
-        return all(torch.equal(mine, frozen) for mine, frozen in pairs)
+            same = changes_nothing(self.model)
+        else:
+            pairs = zip(self.model.parameters(), self._base.parameters(), strict=True)
+            same = all(torch.equal(own_part(mine), own_part(frozen)) for mine, frozen in pairs)
+        return all(ranks.gathered(same))
 
     @torch.no_grad()
     def divergence(
@@ -405,6 +431,8 @@ class Policy:
 
         mine = order[ranks.rank() :: ranks.count()]
         own = [measured(mine[first : first + rows]) for first in range(0, len(mine), rows)]
+        for _ in range(idle_passes(self.model, len(own))):
+            measured(order[:1])
         parts = [part for found in ranks.gathered(own) for part in found]
         back = torch.tensor(
             [i for rank in range(ranks.count()) for i in order[rank :: ranks.count()]]

@@ -48,6 +48,8 @@ class _World:
     group: Any
     """Of gloo, for what is not on a GPU."""
     store: Any
+    shares_layers: bool
+    """Whether the launcher asked for the layers of models to be shared out (FSDP)."""
     alone: bool = False
     """Whether rank 0 is doing something that the others wait for."""
 
@@ -108,6 +110,12 @@ def _join(device: str) -> _World:
     import torch
     import torch.distributed as distributed
 
+    if _is_set("ACCELERATE_USE_DEEPSPEED") or _is_set("FSDP_OFFLOAD_PARAMS"):
+        raise UsageError(
+            "The launcher was configured for DeepSpeed, or to offload parameters, which runs do "
+            "not use. Launch with FSDP without offloading, as docs/many-gpus.md shows, or without "
+            "either."
+        )
     if distributed.is_initialized():
         raise UsageError(
             "torch.distributed is set up in this process already, for something else than the "
@@ -122,7 +130,12 @@ def _join(device: str) -> _World:
         distributed.get_world_size(),
         distributed.new_group(backend="gloo", timeout=_SILENCE),
         distributed.distributed_c10d._get_default_store(),
+        _is_set("ACCELERATE_USE_FSDP"),
     )
+
+
+def _is_set(name: str) -> bool:
+    return os.environ.get(name, "").lower() in ("1", "true", "yes")
 
 
 def _take_card(place: int) -> None:
@@ -147,21 +160,21 @@ def _take_card(place: int) -> None:
 
 def _settle_who_speaks(world: _World, error: Exception) -> None:
     """Of the ranks that fail, leave one to say why: rank 0, or the one that failed alone."""
-    lost = isinstance(error, RankError)
+    alone = not tells_of_a_loss(error)
     try:
         if world.rank == 0:
             world.store.set(_WRITER, "1")
-            if lost and world.store.check([_OTHER]):
+            if not alone and world.store.check([_OTHER]):
                 _hush()
             return
-        if not lost:
+        if alone:
             world.store.set(_OTHER, "1")
         known = _within(_GRACE, lambda: world.store.check([_WRITER]))
         if known:
             # Launchers end the others when one has ended; rank 0 may still be writing.
             _within(_RECORDING, lambda: world.store.check([_WRITTEN]))
             time.sleep(1.0)
-        elif not lost or not world.store.check([_OTHER]):
+        elif alone or not world.store.check([_OTHER]):
             _speak()
     except RuntimeError:  # the store went with the process that kept it
         _speak()
@@ -201,6 +214,11 @@ def count() -> int:
     """Return how many processes share the work."""
     here = _here()
     return 1 if here is None else here.count
+
+
+def shares_layers() -> bool:
+    """Whether the layers of the model that is trained are to be shared out among the ranks."""
+    return _PROCESS.world is not None and _PROCESS.world.shares_layers
 
 
 def writes() -> bool:
@@ -302,7 +320,8 @@ def sum_gradients(parameters: Iterable[Tensor]) -> None:
     import torch
     import torch.distributed as distributed
 
-    weights = [weight for weight in parameters if weight.requires_grad]
+    # Gradients of layers that are shared out were added up when they came.
+    weights = [it for it in parameters if it.requires_grad and not hasattr(it, "device_mesh")]
     with_one = (place for place, weight in enumerate(weights) if weight.grad is not None)
     for place in found_by_any(with_one, len(weights)):
         weight = weights[place]
@@ -316,6 +335,18 @@ def _together(exchange: Callable[[], object]) -> None:
     try:
         exchange()
     except RuntimeError as error:
-        raise RankError(
-            f"Another process of this run ended ({str(error).splitlines()[0][:200]})."
-        ) from error
+        raise lost() from error
+
+
+def lost() -> RankError:
+    """Return the error of a rank that has lost another."""
+    return RankError("Another process of this run has ended, which is told where it was started.")
+
+
+def tells_of_a_loss(error: Exception) -> bool:
+    """Whether an error is that of an exchange with a rank that is gone, torch's own included."""
+    if isinstance(error, RankError):
+        return True
+    from torch.distributed import DistError
+
+    return _PROCESS.world is not None and (isinstance(error, DistError) or "/gloo/" in str(error))

@@ -19,10 +19,12 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from cl_bench.model import ranks
 from cl_bench.model.gradient_path import cut, layers_recomputed, recomputes, vocabulary_in_place
 from cl_bench.model.inputs import cache_argument, cache_of, left_pad
 from cl_bench.model.memory import logits_fit, scoring_rows
 from cl_bench.model.output_head import States, in_pieces, read_states, reads_apart
+from cl_bench.model.sharding import idle_passes
 
 if TYPE_CHECKING:
     from transformers import Cache, PreTrainedModel
@@ -198,11 +200,19 @@ def frozen_log_probs(
     model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int, temperature: float
 ) -> Tensor:
     """Return the first result of `response_log_probs`, without gradient, a few rows at a time."""
-    rows = scoring_rows(model, keep, len(ids))
-    parts = [slice(first, first + rows) for first in range(0, len(ids), rows)]
-    return torch.cat(
-        [response_log_probs(model, ids[p], mask[p], keep, temperature)[0] for p in parts]
-    )
+    size, own = scoring_rows(model, keep, len(ids)), ranks.part(len(ids))
+
+    def read(rows: slice) -> Tensor:
+        return response_log_probs(model, ids[rows], mask[rows], keep, temperature)[0]
+
+    firsts = range(own.start, own.stop, size)
+    parts = [read(slice(first, min(first + size, own.stop))) for first in firsts]
+    for _ in range(idle_passes(model, len(parts))):
+        read(slice(0, 1))
+    if ranks.count() > 1:
+        shares = ranks.gathered([part.cpu() for part in parts])
+        parts = [part.to(ids.device) for share in shares for part in share]
+    return torch.cat(parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from cl_bench.model import ranks
 from cl_bench.model.memory import scoring_rows
 from cl_bench.model.policy import Policy
 from cl_bench.model.scoring import next_tokens, own_tokens
+from cl_bench.model.sharding import idle_passes
 
 _ROWS = 32
 """Continuations that one pass scores, where memory allows."""
@@ -46,7 +47,10 @@ class PolicyTexts:
         at_once = scoring_rows(self._policy.model, longest, _ROWS)
 
         def score(places: Sequence[int]) -> list[tuple[float, bool]]:
-            parts = (places[first : first + at_once] for first in range(0, len(places), at_once))
+            firsts = range(0, len(places), at_once)
+            parts = [places[first : first + at_once] for first in firsts]
+            for _ in range(idle_passes(self._policy.model, len(parts))):
+                self._scored([rows[order[0]]])
             return [one for part in parts for one in self._scored([rows[i] for i in part])]
 
         found = dict(zip(order, ranks.shared_out(score, order), strict=True))

@@ -6,7 +6,7 @@ write again. What cannot work is told before a run begins, in one line.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import torch
 from torch import Tensor
 
-from cl_bench.contract.errors import DivergedError, ModelError
+from cl_bench.contract.errors import DivergedError, ModelError, RankError
 from cl_bench.contract.prompts import chat
 from cl_bench.contract.text import reason_of
+from cl_bench.model import ranks
 from cl_bench.model.gradient_path import vocabulary_in_place
 from cl_bench.model.inputs import left_pad
 from cl_bench.model.random_states import random_states_kept
@@ -29,6 +30,7 @@ from cl_bench.model.scoring import (
     shared_logits,
     text_logits,
 )
+from cl_bench.model.sharding import whole_state
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -206,13 +208,10 @@ def require_saving(policy: TriedPolicy, near: Path) -> None:
     try:
         with TemporaryDirectory(prefix=".cl-bench-trial-", dir=home) as folder:
             policy.save_model(Path(folder))
-            again = type(policy).load(
-                folder,
-                precision=policy.precision,
-                frozen=True,
-                template=policy.template_options,
-            )
-            same = _same(policy, again)
+            state = whole_state(policy.plain_model())
+            same = ranks.alone(lambda: _same(policy, state, folder))
+    except RankError:
+        raise
     except Exception as error:
         reason = reason_of(error, _REASON)
         raise ModelError(_unsaved(f"it cannot be saved and loaded again ({reason})")) from error
@@ -227,9 +226,13 @@ def _unsaved(why: str) -> str:
     )
 
 
-def _same(mine: TriedPolicy, other: TriedPolicy) -> bool:
+def _same(mine: TriedPolicy, state: Mapping[str, Tensor], folder: str) -> bool:
+    """Tell whether what was saved in `folder` is loaded as the same tokenizer and weights."""
+    other = type(mine).load(
+        folder, precision=mine.precision, frozen=True, template=mine.template_options
+    )
     asked = [chat("Count.", "one two 3 44"), chat("", "\n\n5 + é")]
-    pairs = zip(mine.plain_model().parameters(), other.plain_model().parameters(), strict=True)
     return mine.encode(asked) == other.encode(asked) and all(
-        torch.equal(one.cpu(), two.cpu()) for one, two in pairs
+        torch.equal(weight.cpu(), state[name].cpu())
+        for name, weight in other.plain_model().named_parameters()
     )

@@ -31,6 +31,7 @@ from cl_bench.model.memory import gradient_passes, scoring_rows
 from cl_bench.model.output_head import in_pieces
 from cl_bench.model.policy import Policy, Rollout, verdicts
 from cl_bench.model.scoring import response_logits, response_states, whole_logits
+from cl_bench.model.sharding import idle_passes
 from cl_bench.slow.optimizer import ParameterTrainer, adamw, finite_sampling
 from cl_bench.slow.settings import SlowConfig
 
@@ -157,8 +158,11 @@ class SelfDistillation(ParameterTrainer):
         # divides by the gradient's own scale, would make a whole step of the rounding errors.
         moving = [lesson for lesson in lessons if lesson.teacher != lesson.student]
         tokens = sum(len(lesson.response) for lesson in lessons)
-        for rows in self._passes(moving[ranks.rank() :: ranks.count()]):
+        passes = list(self._passes(moving[ranks.rank() :: ranks.count()]))
+        for rows in passes:
             yield self._divergence(rows) / tokens
+        for _ in range(idle_passes(self._policy.model, len(passes))):
+            yield self._divergence(moving[:1]) * 0.0
 
     def _passes(self, lessons: Sequence[_Lesson]) -> Iterator[Sequence[_Lesson]]:
         """Yield the lessons in parts whose passes stay within the memory's budget."""

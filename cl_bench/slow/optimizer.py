@@ -21,6 +21,15 @@ from cl_bench.contract.records import StepRecord
 from cl_bench.model import ranks
 from cl_bench.model.adapters import adapter_weights, load_adapter_weights
 from cl_bench.model.policy import Policy
+from cl_bench.model.sharding import (
+    clip_gradients,
+    is_shared,
+    load_whole_state,
+    shared_as,
+    shares_layers,
+    whole,
+    whole_state,
+)
 from cl_bench.slow.settings import SlowConfig
 from cl_bench.store.files import read_json, write_json_atomically
 
@@ -64,12 +73,22 @@ class ParameterTrainer(ABC):
         return self._each(batches, chosen)
 
     def save(self, folder: Path) -> None:
-        """Write weights, optimizer state and counts into the existing `folder`."""
+        """Write weights, optimizer state and counts into the existing `folder`.
+
+        Of several ranks all have to call this, and one writes the first two.
+        """
+        model = self._policy.model
+        moments = _moments(self._adam, model)
         if self._policy.has_adapter:
-            save_file(adapter_weights(self._policy.model), folder / WEIGHTS)
+            weights = adapter_weights(model)
+            if ranks.writes():
+                save_file(weights, folder / WEIGHTS)
         else:
-            save_model(self._policy.model, str(folder / WEIGHTS))
-        save_file(_moments(self._adam), folder / _OPTIMIZER)
+            state = whole_state(model, kept=ranks.writes())
+            if ranks.writes():
+                save_model(_Stateful(state), str(folder / WEIGHTS))  # type: ignore[arg-type]
+        if ranks.writes():
+            save_file(moments, folder / _OPTIMIZER)
         counts = {"steps": self._steps, "rollouts": self._rollouts}
         write_json_atomically(folder / self.counts_file, counts)
 
@@ -77,7 +96,7 @@ class ParameterTrainer(ABC):
         """Take over what `save` wrote, into the policy's model as well."""
         load_parameters(self._policy, folder)
         # AdamW moves its moments to the weights' device, and keeps its counters on the CPU.
-        _restore_moments(self._adam, load_file(folder / _OPTIMIZER))
+        _restore_moments(self._adam, self._policy.model, load_file(folder / _OPTIMIZER))
         counts = read_json(folder / self.counts_file)
         self._steps, self._rollouts = counts["steps"], counts["rollouts"]
 
@@ -108,7 +127,7 @@ class ParameterTrainer(ABC):
         loss = ranks.summed(loss)
         self._check(loss, "loss")
         ranks.sum_gradients(model.parameters())
-        norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), self._most_norm))
+        norm = clip_gradients(model.parameters(), self._most_norm)
         self._check(norm, "gradient norm")
         self._adam.step()
         return loss, norm
@@ -123,9 +142,12 @@ class ParameterTrainer(ABC):
 
 def adamw(policy: Policy, learning_rate: float) -> torch.optim.AdamW:
     """Return AdamW, without weight decay, over the policy's parameters that are trained."""
-    parameters = [weight for weight in policy.model.parameters() if weight.requires_grad]
+    parameters = _trained(policy.model)
+    # A fused update takes either weights of shared layers or others.
+    kinds = ([it for it in parameters if is_shared(it) == shared] for shared in (False, True))
+    groups = [{"params": kind} for kind in kinds if kind]
     # Fused, it makes no temporary tensors of the size of the largest weight.
-    adam = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0, fused=True)
+    adam = torch.optim.AdamW(groups, lr=learning_rate, weight_decay=0.0, fused=True)
     adam.register_step_post_hook(lambda *_: policy.sampler.weights_changed())
     return adam
 
@@ -134,6 +156,8 @@ def load_parameters(policy: Policy, folder: Path) -> None:
     """Take over the parameters of a checkpoint alone, without the state of their optimizer."""
     if policy.has_adapter:
         load_adapter_weights(policy.model, folder / WEIGHTS)
+    elif shares_layers(policy.model):
+        load_whole_state(policy.model, load_file(folder / WEIGHTS))
     else:
         load_model(policy.model, folder / WEIGHTS, device=str(policy.device))
     policy.sampler.weights_changed()
@@ -166,15 +190,39 @@ def _diverged(name: str, value: float, step: int, learning_rate: float) -> Diver
     )
 
 
-def _moments(adam: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+class _Stateful:
+    """What safetensors takes for a model: it asks for its state alone."""
+
+    def __init__(self, state: dict[str, torch.Tensor]) -> None:
+        self._state = state
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return self._state
+
+
+def _moments(adam: torch.optim.Optimizer, model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Return AdamW's state as named tensors: `<number of the parameter>.<quantity>`."""
-    state = adam.state_dict()["state"]
-    return {f"{n}.{name}": value for n, held in state.items() for name, value in held.items()}
+    return {
+        f"{n}.{name}": whole(value)
+        for n, weight in enumerate(_trained(model))
+        for name, value in adam.state.get(weight, {}).items()
+    }
 
 
-def _restore_moments(adam: torch.optim.Optimizer, saved: dict[str, torch.Tensor]) -> None:
+def _restore_moments(
+    adam: torch.optim.Optimizer, model: torch.nn.Module, saved: dict[str, torch.Tensor]
+) -> None:
+    weights = _trained(model)
+    # The optimizer numbers weights in the order of its groups.
+    order = [weight for group in adam.param_groups for weight in group["params"]]
+    place = {weight: number for number, weight in enumerate(order)}
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in saved.items():
         number, name = key.split(".")
-        state.setdefault(int(number), {})[name] = value
+        weight = weights[int(number)]
+        state.setdefault(place[weight], {})[name] = shared_as(weight, value)
     adam.load_state_dict({**adam.state_dict(), "state": state})
+
+
+def _trained(model: torch.nn.Module) -> list[torch.nn.Parameter]:
+    return [weight for weight in model.parameters() if weight.requires_grad]

@@ -21,6 +21,7 @@ from cl_bench.model.inputs import prompts_and_responses
 from cl_bench.model.memory import gradient_passes, scoring_rows
 from cl_bench.model.policy import Policy
 from cl_bench.model.scoring import response_log_probs
+from cl_bench.model.sharding import idle_passes
 from cl_bench.slow.optimizer import ParameterTrainer, adamw
 from cl_bench.slow.settings import SlowConfig
 
@@ -71,12 +72,18 @@ class SupervisedTuning(ParameterTrainer):
         # Rows of like length share a pass, so that little of it is padding.
         order = sorted(rows, key=lambda row: (len(row[1]), len(row[0])))
         most = scoring_rows(model, len(order[-1][1]), _ROWS_PER_PASS)
-        order = order[ranks.rank() :: ranks.count()]
-        sizes = [(tuple(prompt), len(prompt), len(solution)) for prompt, solution in order]
-        for part in gradient_passes(model, sizes, most):
-            ids, mask, width = prompts_and_responses(
-                order[part], self._policy.pad_id, self._policy.device
-            )
-            with self._policy.autocast():
-                log_probs, _ = response_log_probs(model, ids, mask, width, temperature=1.0)
-            yield -(log_probs * mask[:, -width:]).sum() / tokens
+        own = order[ranks.rank() :: ranks.count()]
+        sizes = [(tuple(prompt), len(prompt), len(solution)) for prompt, solution in own]
+        passes = [own[part] for part in gradient_passes(model, sizes, most)]
+        for part in passes:
+            yield self._loss(part) / tokens
+        for _ in range(idle_passes(model, len(passes))):
+            yield self._loss(order[:1]) * 0.0
+
+    def _loss(self, rows: Sequence[_Row]) -> Tensor:
+        """Return the cross-entropy of all tokens of the solutions, in nats."""
+        policy = self._policy
+        ids, mask, width = prompts_and_responses(rows, policy.pad_id, policy.device)
+        with policy.autocast():
+            log_probs, _ = response_log_probs(policy.model, ids, mask, width, temperature=1.0)
+        return -(log_probs * mask[:, -width:]).sum()

@@ -49,6 +49,7 @@ from cl_bench.model.memory import Row, gradient_passes
 from cl_bench.model.policy import Policy, Rollout, verdicts
 from cl_bench.model.random_states import random_states_kept
 from cl_bench.model.scoring import frozen_log_probs, response_log_probs
+from cl_bench.model.sharding import gradient_norm, idle_passes
 from cl_bench.slow.optimizer import adamw, finite_sampling, most_norm, require_finite
 from cl_bench.slow.settings import RLConfig
 
@@ -218,10 +219,7 @@ class MixedPromptTrainer(GRPOTrainer):
         The gradients of all passes but the last are already added to the weights; the trainer
         calls `backward` on what is returned, which holds the graph of the last pass only.
         """
-        passes = self._passes(inputs)
-        if not passes:  # the trainer needs a loss to go back from
-            return _nothing(model)
-        *passes, last = passes
+        *passes, last = self._passes(inputs)
         loss = torch.zeros((), device=inputs["advantages"].device)
         for rows in passes:
             part = self._pass_loss(model, rows)
@@ -243,9 +241,12 @@ class MixedPromptTrainer(GRPOTrainer):
         fit into memory."""
         places, rows = _moving(inputs, still_rows=self.beta > 0)
         own = _own_groups(places // self._config.group_size)
-        places, rows = places[own], [rows[place] for place in own]
-        passes = gradient_passes(self._policy.model, rows, _ROWS_PER_PASS)
-        return [_take(inputs, places[part]) for part in passes]
+        model = self._policy.model
+        passes = gradient_passes(model, [rows[place] for place in own], _ROWS_PER_PASS)
+        found = [_take(inputs, places[own][part]) for part in passes]
+        # A rank without rows of its own needs a loss to go back from, too.
+        idle = idle_passes(model, len(found)) or int(not found)
+        return found + [_without_weight(_take(inputs, places[:1]))] * idle
 
     def _pass_loss(self, model: torch.nn.Module, rows: Rows) -> Tensor:
         """Return TRL's loss of one pass, with TRL's `forward` on the model for that long."""
@@ -256,7 +257,10 @@ class MixedPromptTrainer(GRPOTrainer):
         finally:
             del vars(self._policy.model)["forward"]
         if _OLD in rows:
-            ratio = (self._log_probs - rows[_OLD]).exp()[rows["completion_mask"].bool()]
+            counted = rows["completion_mask"].bool()
+            if "tool_mask" in rows:
+                counted &= rows["tool_mask"] != 0
+            ratio = (self._log_probs - rows[_OLD]).exp()[counted]
             if self.state.global_step:  # of this batch: every call of `train` counts from 0
                 self._result.epoch_ratios.append(ratio)
             elif not self._policy.sampler.own_model:
@@ -276,7 +280,7 @@ class MixedPromptTrainer(GRPOTrainer):
             frozen = self._policy.base() if model is _BASE else nullcontext(model)
             with frozen as scored, self._policy.autocast():
                 texts = (input_ids, attention_mask, logits_to_keep, self._config.temperature)
-                return _frozen_log_probs(scored, *texts), None, None
+                return frozen_log_probs(scored, *texts), None, None
         rows = (model, input_ids, attention_mask, logits_to_keep)
         with self._policy.autocast():
             if self.aux_loss_enabled:
@@ -294,9 +298,7 @@ class _FiniteGradient(TrainerCallback):
         self._trainer = trainer
 
     def on_pre_optimizer_step(self, *_: Any, **kwargs: Any) -> None:
-        weights = kwargs["model"].parameters()
-        gradients = [weight.grad for weight in weights if weight.grad is not None]
-        self._trainer.check(float(torch.nn.utils.get_total_norm(gradients)), "gradient norm")
+        self._trainer.check(gradient_norm(kwargs["model"].parameters()), "gradient norm")
 
 
 def _arguments(config: RLConfig, device: torch.device) -> GRPOConfig:
@@ -361,24 +363,9 @@ def _own_groups(group_N: Tensor) -> list[int]:
     return [place for place, group in enumerate(group_N.tolist()) if group in own]
 
 
-def _nothing(model: torch.nn.Module) -> Tensor:
-    """Return a loss without a gradient, of one of the trained parameters."""
-    weight = next(weight for weight in model.parameters() if weight.requires_grad)
-    return weight.flatten()[0] * 0.0
-
-
-def _frozen_log_probs(
-    model: PreTrainedModel, ids: Tensor, mask: Tensor, keep: int, temperature: float
-) -> Tensor:
-    """Return `frozen_log_probs` of all rows, each rank having computed some."""
-    own = ranks.part(len(ids))
-    rows = slice(own.start, own.stop)
-    found = (
-        frozen_log_probs(model, ids[rows], mask[rows], keep, temperature)
-        if own
-        else ids[:0, :keep].float()
-    )
-    return torch.cat([part.to(ids.device) for part in ranks.gathered(found.cpu())])
+def _without_weight(rows: Rows) -> Rows:
+    """Return the rows with a loss of 0."""
+    return rows | {"tool_mask": torch.zeros_like(rows["completion_mask"], dtype=torch.float)}
 
 
 def _weights(mask: Tensor, group_size: int) -> Tensor:

@@ -109,6 +109,7 @@ def test_an_adapter_has_its_own_learning_rate_unless_one_is_given() -> None:
     assert rate(model="smollm2", peft="lora") == 10 * float(str(rate(model="smollm2")))
     assert rate(model="smollm2", peft="lora", learning_rate=3e-5) == 3e-5
     assert rate(preset="qwen3-8b-lora") == 1e-5  # it asks for the adapter itself
+    assert (rate(preset="qwen3-8b"), rate(preset="qwen3-8b", peft="lora")) == (1e-6, 1e-5)
     assert rate(preset="qwen3-0.6b", peft="lora") == 2e-5
 
 

@@ -25,6 +25,7 @@ from cl_bench.model import ranks
 from cl_bench.model.inputs import cache_argument, cache_of, left_pad
 from cl_bench.model.memory import sampling_rows
 from cl_bench.model.samplers.protocol import Sampled, SamplingPolicy
+from cl_bench.model.sharding import put_together
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -60,7 +61,7 @@ class TransformersSampler:
         longest = max(map(len, prompts), default=0) + max_new_tokens
         found: dict[int, Sampled] = {}
         weights = policy.base() if from_base else nullcontext(policy.model)
-        with weights as model, evaluating(model), policy.autocast():
+        with weights as model, evaluating(model), put_together(model), policy.autocast():
             rows = sampling_rows(model, longest, _ROWS)
             for chunk in (order[first : first + rows] for first in range(0, len(order), rows)):
                 sampled = respond(
