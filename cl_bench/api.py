@@ -21,9 +21,11 @@ from cl_bench.execution.presets import preset_of
 from cl_bench.execution.progress import Progress, Quiet
 from cl_bench.execution.run_file import as_run_file, read_run_file
 from cl_bench.execution.settings import RunConfig, configure, names_of
+from cl_bench.execution.stored_run import stored_manifest, stored_run
 from cl_bench.fast.settings import reflection_lm
 from cl_bench.model import ranks
 from cl_bench.model.named import EMBEDDED
+from cl_bench.store.remote import fetched, with_urls
 from cl_bench.store.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -39,14 +41,22 @@ _LONGEST_NAME = 90
 
 
 class Run:
-    """A run directory, read: its tables, its manifest and what follows from them."""
+    """A run directory, read: its tables, its manifest and what follows from them.
+
+    A URL is read from a copy in the cache folder, brought up to date when the object is made.
+    """
 
     def __init__(self, path: str | Path) -> None:
-        self._directory = RunDirectory.open(Path(path))
+        self._directory = RunDirectory.open(fetched(path))
 
     @property
     def path(self) -> Path:
         return self._directory.path
+
+    @property
+    def place(self) -> str:
+        """Its path, or its URL."""
+        return with_urls(str(self.path))
 
     @property
     def manifest(self) -> Mapping[str, Any]:
@@ -75,7 +85,7 @@ class Run:
         return write_figures(self._directory)
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r}, status={self.status!r})"
+        return f"Run({self.place!r}, status={self.status!r})"
 
 
 def run(  # noqa: PLR0913 - the options that nearly every call has, by name
@@ -194,20 +204,22 @@ def start(
 
     trackers = chosen(track)
     with ranks.joined(asked.config.device):
-        given = Path(a_text("out", out)) if out is not None else asked.default_out()
-        path = ranks.alone(lambda: given)
+        given = a_text("out", out) if out is not None else str(asked.default_out())
+        place = ranks.alone(lambda: given)
         outside = reflection_lm(asked.config.learning).outside
-        journal = journal_for(path, outside=outside, record=record, replay=replay)
-        notes = _notes(asked)
-        with tracked(path, *_told(trackers, progress)) as told:
-            Runner.start(path, asked.stream, asked.config, told, journal, notes)
-        ranks.alone(lambda: _finish(path))
-    return Run(path)
+        with stored_run(place, progress or Quiet(), new=True) as stored:
+            path = stored.path
+            journal = journal_for(path, outside=outside, record=record, replay=replay)
+            notes = _notes(asked)
+            with tracked(path, *_told(trackers, stored.progress)) as told:
+                Runner.start(path, asked.stream, asked.config, told, journal, notes)
+            ranks.alone(lambda: _finish(path))
+    return Run(place)
 
 
-def _told(trackers: Iterable[str], progress: Progress | None) -> tuple[Sequence[str], Progress]:
+def _told(trackers: Iterable[str], progress: Progress) -> tuple[Sequence[str], Progress]:
     """Return the trackers and the progress of this process: of several ranks, one tells."""
-    return (tuple(trackers), progress or Quiet()) if ranks.writes() else ((), Quiet())
+    return (tuple(trackers), progress) if ranks.writes() else ((), Quiet())
 
 
 def _notes(asked: Asked) -> list[str]:
@@ -263,17 +275,20 @@ def resume(
     from cl_bench.trackers.live import noted, tracked
 
     trackers = chosen(track)
-    path = Path(a_text("path", path))
-    RunDirectory.open(path)
-    manifest = Run(path).manifest
-    with ranks.joined(str((manifest.get("config") or {}).get("device", "auto"))):
-        unwritten = not (path / "summary.txt").exists()
-        if not (unwritten and manifest.get("status") == "done"):
+    place = a_text("path", path)
+    config = stored_manifest(place).get("config") or {}
+    with (
+        ranks.joined(str(config.get("device", "auto"))),
+        stored_run(place, progress or Quiet(), new=False) as stored,
+    ):
+        path = stored.path
+        done = RunDirectory.open(path).manifest.get("status") == "done"
+        if not (done and (stored.unsent or not (path / "summary.txt").exists())):
             names = tuple(dict.fromkeys((*noted(path), *trackers)))
-            with tracked(path, *_told(names, progress)) as told:
+            with tracked(path, *_told(names, stored.progress)) as told:
                 Runner.resume(path, told)
-        ranks.alone(lambda: _finish(path))
-    return Run(path)
+        ranks.alone(lambda: _finish(stored.path))
+    return Run(place)
 
 
 def default_out(stream: str, learner: str, seed: int) -> Path:

@@ -25,14 +25,15 @@ from typer.core import TyperGroup
 from cl_bench.contract.errors import ClBenchError, RankError
 from cl_bench.contract.redaction import redacted, say
 from cl_bench.contract.text import one_line, plainer
+from cl_bench.store.remote import with_urls
 
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 """Base of typer's own errors about options and arguments; newer typers do not export it."""
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Print a text as a line."""
-    print(text, file=sys.stderr if err else sys.stdout, flush=True)
+    """Print a text as a line; copies of what is at a URL go by the URL."""
+    print(with_urls(text), file=sys.stderr if err else sys.stdout, flush=True)
 
 
 def _plainer(error: UnicodeError) -> tuple[str, int]:
@@ -79,7 +80,8 @@ class Errors:
             terminated = isinstance(error, _Terminated)
             said = "terminated" if terminated else "interrupted"
             resumable = self._out is None or _begun(self._out)
-            say(f"{said}. {self._interrupted if resumable else 'Nothing was written.'}")
+            interrupted = with_urls(self._interrupted)
+            say(f"{said}. {interrupted if resumable else 'Nothing was written.'}")
             raise typer.Exit(143 if terminated else 130) from None
         if isinstance(error, BrokenPipeError | typer.Exit | typer.Abort | _USAGE_ERROR):
             return  # typer's to handle
@@ -100,7 +102,7 @@ def _report(error: Exception, resumable: Path | None, bug: int) -> int:
     where a run may have begun."""
     again = f" Go on with: cl-bench run --resume {resumable}" if _begun(resumable) else ""
     if isinstance(error, ClBenchError):
-        say(f"{error}{again if isinstance(error, RankError) else ''}")
+        say(with_urls(f"{error}{again if isinstance(error, RankError) else ''}"))
         return 2
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
@@ -108,7 +110,7 @@ def _report(error: Exception, resumable: Path | None, bug: int) -> int:
         return 2
     say(
         f"unexpected {type(error).__name__}: {one_line(str(error), 300)}. This is a bug in "
-        f"cl-bench or in a plug-in; {_traceback_kept(error)}.{again}"
+        f"cl-bench or in a plug-in; {_traceback_kept(error)}.{with_urls(again)}"
     )
     return bug
 

@@ -14,7 +14,7 @@ from cl_bench.contract.text import printable
 
 @ending()
 def export(
-    run: Annotated[Path, Argument(help="Run directory.")],
+    run: Annotated[Path, Argument(help="Run directory or its URL.")],
     out: Annotated[Path, Option(help="New folder for the model.")],
     stage: Annotated[int | None, Option(help="Stage at whose end; else the last.")] = None,
     push_to_hub: Annotated[
@@ -27,7 +27,9 @@ def export(
 ) -> None:
     """A run's model as a Hugging Face folder, with its prompts and a model card."""
     from cl_bench.export import exporting
+    from cl_bench.store.remote import require_local
 
+    require_local("--out", out)
     done = exporting.export(
         run, out, stage=stage, push_to_hub=push_to_hub, private=private, adapter=adapter
     )

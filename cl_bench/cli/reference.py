@@ -32,7 +32,9 @@ def record(
     """Write runs as a reference; only runs of one commit with a clean tree."""
     from cl_bench.gate.reference import record as record_runs
     from cl_bench.metrics.quantities import BYTES
+    from cl_bench.store.remote import require_local
 
+    require_local("--out", out)
     found = record_runs(runs, out, policy=policy, replace=replace, installed=installed)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     echo(

@@ -17,7 +17,7 @@ _NAMED, _WIDTH = 10, 300
 
 @ending()
 def report(
-    runs: Annotated[list[Path], Argument(help="Runs, or folders with runs below them.")],
+    runs: Annotated[list[Path], Argument(help="Runs, or folders or URLs with runs below them.")],
     out: Annotated[Path, Option(help="Directory for the page.")] = Path("results/report"),
     figures: Annotated[
         bool, Option("--figures/--no-figures", help="Also draw the figures as PNG and SVG.")
@@ -25,7 +25,9 @@ def report(
 ) -> None:
     """Rank runs and write a page about them: leaderboard, figures, every run, from tables alone."""
     from cl_bench.report.page.build import report as make
+    from cl_bench.store.remote import require_local
 
+    require_local("--out", out)
     done = make(runs, out, figures=figures)
     found = done.contents
     what = (

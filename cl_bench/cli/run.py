@@ -58,7 +58,7 @@ def run(
     dry_run: Annotated[
         bool, Option("--dry-run", help="Print the resolved settings as such a file; run nothing.")
     ] = False,
-    out: Annotated[Path | None, Option(help="New directory for the run (results/…).")] = None,
+    out: Annotated[Path | None, Option(help="New directory or URL of the run (results/…).")] = None,
     resume: Annotated[Path | None, Option(help="Go on with an interrupted run.")] = None,
     track: Annotated[
         list[str] | None, Option(help="tensorboard, wandb, trackio or mlflow; repeatable.")
@@ -81,6 +81,7 @@ def run(
     `--dry-run` prints all settings, and docs/models.md says whose they are.
     """
     from cl_bench import api
+    from cl_bench.execution.stored_run import working_folder
 
     parts = {"steps": steps, "rollouts": rollouts, "setting": setting, "retention": retention}
     with Errors(debug):
@@ -94,8 +95,8 @@ def run(
                 for line in foretold(asked.config, asked.stream):
                     echo(f"# {line}")
                 return
-            out = out or asked.default_out()
-    place = resume or out
+        at = resume or out or asked.default_out()
+        place = working_folder(at)
     with Errors(debug, f"Go on with: cl-bench run --resume {place}", place):
         from rich.console import Console
 
@@ -104,13 +105,13 @@ def run(
         progress = progress_for(Console(stderr=True), quiet=quiet)
         if resume is not None:
             _refuse_others(context)
-            finished = api.resume(resume, progress=progress, track=track or ())
+            finished = api.resume(at, progress=progress, track=track or ())
         else:
             finished = api.start(
-                asked, out=out, progress=progress, track=track or (), record=record, replay=replay
+                asked, out=at, progress=progress, track=track or (), record=record, replay=replay
             )
         echo(finished.summary().text())
-        echo(f"\nTables, figures and summary: {printable(str(finished.path))}")
+        echo(f"\nTables, figures and summary: {printable(finished.place)}")
 
 
 def requested(

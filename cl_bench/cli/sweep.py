@@ -57,9 +57,11 @@ def sweep(
     **given: Any,
 ) -> None:
     """Run every learner on every stream with every seed; finished runs are used again."""
+    from cl_bench.store.remote import require_local
     from cl_bench.sweep.grid import grid
     from cl_bench.sweep.pool import make_missing, outlook
 
+    require_local("--runs", runs)
     cells = grid(
         words("--streams", streams, "math-to-code,paper"),
         words("--learners", learners, ",".join(COMPARED_LEARNERS)),

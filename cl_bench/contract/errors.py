@@ -13,7 +13,8 @@
     ├── ReflectionError   no usable rewrite came; it is counted, and the run goes on
     ├── ReplayError       a replayed run asks for a reply that its record does not hold
     ├── TrackerError      an experiment tracker refused what was sent to it
-    └── HubError          the Hugging Face hub refused what was sent to it
+    ├── HubError          the Hugging Face hub refused what was sent to it
+    └── StorageError      the store behind a URL cannot be reached, or refuses to be read or written
 
 Every message says what was given, what is allowed and what to type next.
 """
@@ -113,6 +114,14 @@ class TrackerError(ClBenchError):
 
 class HubError(ClBenchError):
     """The Hugging Face hub refused what was sent to it."""
+
+
+class StorageError(ClBenchError):
+    """The store behind a URL cannot be used; `lasting` tells whether waiting is of no use."""
+
+    def __init__(self, message: str, *, lasting: bool = True) -> None:
+        super().__init__(message)
+        self.lasting = lasting
 
 
 def require_posix() -> None:

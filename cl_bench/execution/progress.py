@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Progress(Protocol):
-    """The runner's reports while it runs. Implementations must not raise."""
+    """The runner's reports while it runs. Implementations must not raise, but for `recorded`."""
 
     def start(self, stream: Stream, learner: str, step: int) -> None:
         """The run begins, or goes on, after training step `step`."""
@@ -36,7 +36,7 @@ class Progress(Protocol):
         """The policy was evaluated after that step."""
 
     def recorded(self, tables: Mapping[str, Sequence[Row]]) -> None:
-        """Rows were added to the tables."""
+        """Rows were added to the tables. A `LockedError` ends the run: others write it now."""
 
     def note(self, line: str) -> None:
         """There is something to tell, which may happen at any time."""

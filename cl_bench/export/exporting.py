@@ -15,6 +15,7 @@ from cl_bench.export.subject import subject_of
 from cl_bench.model.loading import locate
 from cl_bench.model.named import resolve
 from cl_bench.store.files import replacing_folder, write_json_atomically
+from cl_bench.store.remote import fetched
 from cl_bench.store.run_directory import RunDirectory, stage_models
 from cl_bench.store.views import stream_rows
 
@@ -53,6 +54,7 @@ def export(
         raise UsageError("--private says how to push: give --push-to-hub REPO, too.")
     if out.exists():
         raise UsageError(f"{out} exists already. Give a new folder as --out.")
+    run = fetched(run, models=True)
     if run.is_file():
         raise UsageError(f"{run} is a packed run, which holds no model. Give the run's directory.")
     target = None if push_to_hub is None else Destination(push_to_hub, private=private)

@@ -26,6 +26,7 @@ from cl_bench.gate.policy import OPTIONAL, GatePolicy, MetricRule
 from cl_bench.gate.reference import open_reference, require_verified
 from cl_bench.gate.rule import GateQuestion, answer, every_seed, identical
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.store.remote import fetched, with_urls
 from cl_bench.store.run_tables import RunTables, find_runs
 
 __all__ = ["GateReport", "check"]
@@ -45,13 +46,14 @@ def check(
     read or compared are a `ClBenchError`: nothing is left out silently. With `verify` so are runs
     of either side in which verification finds anything (`cl-bench results verify`).
     """
+    candidate, reference = [fetched(path) for path in candidate], fetched(reference)
     found, unreadable = find_runs(candidate)
     if unreadable:
         raise RunDirectoryError(f"The candidate cannot be read: {unreadable[0].reason}")
     recorded = open_reference(reference)
     if verify:
         require_verified([*found, *recorded.runs])
-    names = (", ".join(map(str, candidate)), str(reference))
+    names = (with_urls(", ".join(map(str, candidate))), with_urls(str(reference)))
     return compare(found, recorded.runs, policy or recorded.policy, names=names)
 
 

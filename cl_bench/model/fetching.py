@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from cl_bench.contract.errors import ModelError
 from cl_bench.contract.redaction import say
 from cl_bench.contract.text import one_line
-from cl_bench.store.files import file_hash, replacing
+from cl_bench.store.files import cache_folder, file_hash, replacing
 
 _UNFINISHED = ".fetching-"
 _SPARE = 2**24
@@ -54,15 +54,6 @@ class Wheel:
     def place(self, name: str) -> Path:
         """Return the path where the file of the model with that short name is kept."""
         return cache_folder() / "models" / name / Path(self.member).name
-
-
-def cache_folder() -> Path:
-    """Return $CL_BENCH_CACHE, else cl-bench in $XDG_CACHE_HOME, else in ~/.cache."""
-    own = os.environ.get("CL_BENCH_CACHE")
-    if own:
-        return Path(own).expanduser().absolute()
-    shared = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    return (shared if shared.is_absolute() else Path("~/.cache").expanduser()) / "cl-bench"
 
 
 def cached(name: str, wheel: Wheel) -> Path:

@@ -11,6 +11,7 @@ from cl_bench.execution.preflight import require_whole
 from cl_bench.execution.settings import RunConfig
 from cl_bench.export.exporting import require_same_base, weights_of, write_checkpoint_model
 from cl_bench.store.files import file_hash, replacing_folder, writing
+from cl_bench.store.remote import fetched
 from cl_bench.store.run_directory import RunDirectory, stage_models
 
 
@@ -39,7 +40,8 @@ def origins(paths: Sequence[Path], folder: Path) -> list[Origin]:
     """
     different: dict[Path, Path] = {}
     for path in paths:
-        different.setdefault(path.resolve(), path)
+        place = fetched(path, models=True)
+        different.setdefault(place.resolve(), place)
     directories = [RunDirectory.open(path) for path in different.values()]
     for directory in directories:
         require_whole(directory.manifest, directory.path)

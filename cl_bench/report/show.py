@@ -15,6 +15,7 @@ from cl_bench.contract.text import printable
 from cl_bench.metrics.quantities import NATS, SHARE
 from cl_bench.report.summary import PROMPTS, matrix_table, summarise
 from cl_bench.report.terminal import add_curve, curve_grid, heading
+from cl_bench.store.remote import with_urls
 from cl_bench.store.run_tables import RunTables
 
 _LONGEST = 2_000
@@ -29,7 +30,7 @@ def show(run: RunTables, *, width: int, ascii_only: bool = False) -> RenderableT
     """
     measured = Measured(run)
     return Group(
-        Text(printable(str(run.path)), style="bold"),
+        Text(printable(with_urls(str(run.path))), style="bold"),
         *_trouble(measured),
         Text(""),
         summarise(run),

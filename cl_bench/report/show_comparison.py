@@ -24,6 +24,7 @@ from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.matrix import value_or_reason
 from cl_bench.report.terminal import add_curve, curve_grid, heading, table
+from cl_bench.store.remote import with_urls
 
 _ENOUGH = 6
 """Seeds from which on an exact test can reach 0.05."""
@@ -58,7 +59,7 @@ def _heading(found: Comparison) -> Iterator[Text]:
     ):
         own = [f"{key}={value}" for key, value in side.own_settings(other).items()]
         said = printable(", ".join([side.learner, *own]))
-        yield Text(f"{name}: {printable(str(side.path))} ({said}), seeds {_ended(side)}")
+        yield Text(f"{name}: {printable(with_urls(str(side.path)))} ({said}), seeds {_ended(side)}")
     seeds = ", ".join(map(str, found.seeds))
     yield heading(f"B against A, paired by seed ({seeds}), with 95 % intervals")
 

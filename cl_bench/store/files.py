@@ -121,6 +121,15 @@ def read_json(path: Path) -> Any:
         ) from error
 
 
+def cache_folder() -> Path:
+    """Return $CL_BENCH_CACHE, else cl-bench in $XDG_CACHE_HOME, else in ~/.cache."""
+    own = os.environ.get("CL_BENCH_CACHE")
+    if own:
+        return Path(own).expanduser().absolute()
+    shared = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    return (shared if shared.is_absolute() else Path("~/.cache").expanduser()) / "cl-bench"
+
+
 def file_hash(path: Path) -> str:
     """SHA-256 (hex) of a file's content."""
     with path.open("rb") as content:

@@ -7,6 +7,7 @@
     models/stage-<n>/                    the policy at stage n's end, if the run keeps it
     figures/  summary.txt                made from the tables; can be made again
     tracking/                            of trackers: notes, logs, event files (docs/trackers.md)
+    writer.json                          at a URL: who writes it (cl_bench.store.mirror)
     lock                                 held by the writing process, with its number
 
 Every file is written whole or not at all. Readers ignore what an interrupted commit left, and

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from cl_bench.contract.errors import ClBenchError, RunDirectoryError
+from cl_bench.store.remote import fetched, with_urls
 from cl_bench.store.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -81,10 +82,11 @@ class Unreadable:
 
 
 def open_run(path: Path) -> RunTables:
-    """The run at `path`, a run directory or a packed run (`cl-bench submit`).
+    """The run at `path`, a run directory or a packed run (`cl-bench submit`), or at a URL.
 
     Raises `RunDirectoryError` with the reason for anything that is not a readable run.
     """
+    path = fetched(path)
     if path.is_file():
         from cl_bench.store.packs.packed import PackedRun
 
@@ -98,16 +100,18 @@ def find_runs(
     """All runs at or anywhere below the paths, sorted by path, each once; and what is unreadable.
 
     Runs are run directories and packed runs: files that end in .zip, or that are given. Links to
-    folders are not followed unless they are given. A path without any run is a `RunDirectoryError`
-    that ends with `advice`, with the path in its braces.
+    folders are not followed unless they are given. A path, or a URL, without any run is a
+    `RunDirectoryError` that ends with `advice`, with the path in its braces.
     """
     runs: dict[Path, RunTables] = {}
     broken: dict[Path, Unreadable] = {}
     for path in paths:
-        found = list(places_below(path))
+        place = fetched(path)
+        found = list(places_below(place))
         if not found:
-            hint = advice.replace("{}", str(path))
-            raise RunDirectoryError(f"There is no run at or below {path}. {hint}")
+            named = with_urls(str(place))
+            hint = advice.replace("{}", named)
+            raise RunDirectoryError(f"There is no run at or below {named}. {hint}")
         for place in found:
             try:
                 runs[place.resolve()] = open_run(place)

@@ -201,8 +201,8 @@ def _hub() -> Iterator[Finding]:
 
 def _named() -> Iterator[Finding]:
     """Yield which models with a short name are here, and whether the others can be fetched."""
-    from cl_bench.model.fetching import cache_folder
     from cl_bench.model.named import MODELS
+    from cl_bench.store.files import cache_folder
 
     yield "fetched ones go to", str(cache_folder())
     yield "pip", _installed("pip") or "missing"

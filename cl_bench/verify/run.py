@@ -10,6 +10,7 @@ from typing import Any
 from cl_bench.contract.errors import ClBenchError, DamagedError, RunDirectoryError
 from cl_bench.store.packs.layout import MANIFEST, member
 from cl_bench.store.packs.packed import PackedRun
+from cl_bench.store.remote import fetched
 from cl_bench.store.run_tables import RunTables, open_run, places_below
 from cl_bench.store.schema import TABLES
 from cl_bench.verify import (
@@ -53,7 +54,7 @@ def verify(paths: Iterable[Path], folders: Mapping[str, Verify] = _NONE) -> Iter
     `RunDirectoryError`, before anything is verified.
     """
     chosen: dict[Path, tuple[Path, Verify]] = {}
-    for path in paths:
+    for path in map(fetched, paths):
         found = list(places_below(path, (MANIFEST, *folders)))
         if not found:
             raise RunDirectoryError(

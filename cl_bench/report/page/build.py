@@ -21,6 +21,7 @@ from cl_bench.report.page.html import html
 from cl_bench.report.page.markdown import blocks
 from cl_bench.report.plasticity_tables import find_tables
 from cl_bench.store.files import replacing, write_text_atomically
+from cl_bench.store.remote import fetched
 from cl_bench.store.run_tables import find_runs
 
 if TYPE_CHECKING:
@@ -92,11 +93,11 @@ class ReportFiles:
 def report(paths: Iterable[Path], out: Path, *, figures: bool = True) -> ReportFiles:
     """Write `leaderboard.html` and `leaderboard.md` into `out`, and figures below it.
 
-    `paths` are runs, or folders with runs anywhere below them; a path without any is a
+    `paths` are runs, or folders or URLs with runs anywhere below them; a path without any is a
     `RunDirectoryError`, and so it is if none can be read. The same tables give the same bytes.
     Figures that an earlier page left in `out` and that this one does not have are removed.
     """
-    given = list(paths)
+    given = [fetched(path) for path in paths]
     runs, unreadable = find_runs(given)
     if not runs:
         reasons = "; ".join(broken.reason for broken in unreadable)

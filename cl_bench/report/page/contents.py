@@ -24,6 +24,7 @@ from cl_bench.report.page.bands import drawn
 from cl_bench.report.page.board_record import DrawnBoard
 from cl_bench.report.page.digest import READ, Digest, digest
 from cl_bench.report.plasticity_tables import PlasticityTable
+from cl_bench.store.remote import with_urls
 from cl_bench.store.run_tables import RunTables, Selective, Unreadable
 from cl_bench.store.schema import TABLES
 
@@ -68,7 +69,8 @@ class Contents:
 
     def local(self, text: str) -> str:
         """The text with paths as they are below `top`, so that it names no machine's folders."""
-        return text.replace(f"{self.top}{os.sep}", "")
+        top = f"{self.top}{os.sep}"
+        return (text if _is_copied(top) else with_urls(text)).replace(top, "")
 
 
 def contents(
@@ -128,10 +130,21 @@ def run_names(paths: Sequence[Path]) -> dict[str, str]:
     if not paths:
         return {}
     top = common_folder(paths)
-    whole = {str(path): path.absolute().relative_to(top).as_posix() for path in paths}
+    copied = _is_copied(f"{top}{os.sep}")
+    whole = {
+        str(path): with_urls(str(path)).replace("://", "/").lstrip("/")
+        if _is_copied(str(path)) and not copied
+        else path.absolute().relative_to(top).as_posix()
+        for path in paths
+    }
     short = {path: name.removesuffix(".zip") for path, name in whole.items()}
     taken = Counter(short.values())
     return {path: name if taken[name] == 1 else whole[path] for path, name in short.items()}
+
+
+def _is_copied(path: str) -> bool:
+    """Tell whether it is a copy of what is at a URL."""
+    return with_urls(path) != path
 
 
 def common_folder(paths: Sequence[Path]) -> Path:
