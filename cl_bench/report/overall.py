@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from cl_bench.analysis.entries import EFFICIENCY
 from cl_bench.analysis.paired import BySeed
@@ -11,7 +11,7 @@ from cl_bench.analysis.run_values import Column
 from cl_bench.metrics.undefined import Undefined, mean_of
 from cl_bench.report.blocks.look import learner_label
 from cl_bench.report.board import Board, BoardRow, Overall, RankedRow, titles
-from cl_bench.report.rows import differing, means_and_ranks
+from cl_bench.report.rows import means_and_ranks, telling_settings
 
 AVERAGED = (
     "average_accuracy",
@@ -78,17 +78,14 @@ def _with_value(board: Board) -> dict[tuple[str, str], BoardRow]:
 def _labels(having: _ByBoard) -> dict[tuple[str, str], str]:
     """The name of every row in notes: its learner, with the settings that only this row has."""
     one = {key: row for rows in having.values() for key, row in rows.items()}
-    told = {key: _settings(row, one.values()) for key, row in one.items()}
+    telling = telling_settings((row.learner, row.configured) for row in one.values())
+    told = {key: telling[row.learner](row.configured) for key, row in one.items()}
     return {
         key: f"{learner_label(row.learner)} ({told[key]})"
         if told[key]
         else learner_label(row.learner)
         for key, row in one.items()
     }
-
-
-def _settings(row: BoardRow, rows: Iterable[BoardRow]) -> str:
-    return differing(row.configured, [r.configured for r in rows if r.learner == row.learner])
 
 
 def _rows(
@@ -99,8 +96,11 @@ def _rows(
         {name: _means([rows[key] for rows in having.values()], name) for name in columns}
         for key in ranked
     ]
+    telling = telling_settings((row.learner, row.configured) for row in one)
     found = [
-        RankedRow(row.learner, _settings(row, one), row.configured, values, of, ranks)
+        RankedRow(
+            row.learner, telling[row.learner](row.configured), row.configured, values, of, ranks
+        )
         for row, of, (values, ranks) in zip(
             one, per_seed, means_and_ranks(per_seed, columns), strict=True
         )
