@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +18,7 @@ from cl_bench.report.board import BoardRow
 
 MOST_RANKED = 100
 """Of more rows than this none is ranked: every pair of rows would be tested."""
-_TOO_MANY = Undefined(
-    f"of more than {MOST_RANKED} rows none is ranked: it takes tests of all pairs"
-)
+_TOO_MANY = Undefined(f"over {MOST_RANKED} rows are not ranked: every pair would be tested")
 _SAID: Mapping[Status, str] = {
     "missing": "missing",
     "failed": "failed",
@@ -173,7 +171,7 @@ def _differing(alike: Iterable[Settings]) -> Callable[[Settings], str]:
 
 def _hashable(value: object) -> object:
     """Return the value, or what is written for one that cannot be counted."""
-    return value if isinstance(value, Hashable) else repr(value)
+    return repr(value) if isinstance(value, list | dict) else value
 
 
 def _flags(runs: Runs, status: Mapping[int, Status]) -> list[str]:

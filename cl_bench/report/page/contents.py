@@ -221,8 +221,8 @@ def _shown(
         place = str(run.path)
         if place in facts:
             known = metrics[place] if place in metrics else run_metrics(run)
-            wrong, board = tuple(said.get(place, ())), places.get(place)
-            shown.append(ShownRun(facts[place], place, known, board, wrong, reading))
+            wrong = tuple(said.get(place, ()))
+            shown.append(ShownRun(facts[place], place, known, places.get(place), wrong, reading))
     return sorted(shown, key=lambda one: one.facts.name)
 
 

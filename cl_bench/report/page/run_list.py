@@ -30,10 +30,10 @@ def _lines(contents: Contents) -> Iterator[list[object]]:
         values = [one.metrics.get(name) for name in columns]
         numbers = ["" if v is None or isinstance(v, Undefined) else repr(v) for v in values]
         said = map(contents.local, one.problems)
-        facts = (of.name, of.stream, of.learner, of.model, of.seed, of.status, board)
+        facts = [of.name, of.stream, of.learner, of.model, of.seed, of.status, board]
         yield [*map(printable, facts), *numbers, printable("; ".join(said))]
     for problem in contents.problems:
         if str(problem.path) not in contents.names:
             name, reason = map(contents.local, (str(problem.path), problem.reason))
-            facts = (printable(name), *[""] * 4, problem.kind, "")
+            facts = [printable(name), *[""] * 4, problem.kind, ""]
             yield [*facts, *[""] * len(columns), printable(reason)]
