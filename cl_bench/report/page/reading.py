@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from weakref import finalize
 
 import pyarrow as pa
 
@@ -66,7 +67,8 @@ class Reading:
         self._named = [(run, names[str(run.path)]) for run in runs]
         self._jobs = jobs
         self._places: dict[str, tuple[int, int]] = {}
-        self._file = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed with the object
+        self._file = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - it is open as long as this
+        finalize(self, self._file.close)
         self.facts: dict[str, RunFacts] = {}
         """By path, of runs that have a digest."""
         self.damaged: list[RunProblem] = []

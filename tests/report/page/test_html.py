@@ -56,7 +56,9 @@ def test_all_parts_are_carried_where_there_is_room() -> None:
 
 
 def test_transcripts_are_left_out_first_and_the_cores_last() -> None:
-    records: list[dict[str, Any]] = [{name: [name] for name in ("transcripts", "steps", "core")} for _ in range(3)]
+    records: list[dict[str, Any]] = [
+        {name: [name] for name in ("transcripts", "steps", "core")} for _ in range(3)
+    ]
     whole = len(carried(elements(*records), 10**6).html)
     one = whole // 9
     found = carried(elements(*records), 7 * one)
