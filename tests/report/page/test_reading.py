@@ -100,7 +100,8 @@ def test_a_page_of_very_many_runs_lists_some_and_a_file_has_all(
     assert page.count('href="#run=fst-0"') == 2  # in the row, and in the list of runs
     assert "#run=fst-3" not in page
     assert "Listed are 5 of 9 runs" in page
-    lines = list(csv.DictReader((tmp_path / "out" / "leaderboard-runs.csv").open()))
+    text = (tmp_path / "out" / "leaderboard-runs.csv").read_text(encoding="utf-8")
+    lines = list(csv.DictReader(text.splitlines()))
     assert [line["run"] for line in lines] == [one.facts.name for one in whole.contents.runs]
     best = next(line for line in lines if line["run"] == "fst-3")
     assert (best["board"], float(best["average_accuracy"])) == ("math-to-code", 0.75)
