@@ -25,6 +25,9 @@ AVERAGED = (
 """Metrics whose mean over streams says something."""
 
 
+_NAMED, _MOST_NOTES = 10, 100
+"""Boards that a note names, and lines of one kind, and rows, of which more are counted."""
+_ALONE = "fewer than two learners have a value on it"
 _ByBoard = Mapping[int, Mapping[tuple[str, str], BoardRow]]
 """By the place of a board, then by learner and settings, the rows that have a value."""
 
@@ -47,24 +50,44 @@ def _overall(boards: Sequence[Board], places: Sequence[int], named: Sequence[str
     most = max(counts.values(), default=0)
     ranked = sorted(key for key in counts if counts[key] == most)
     shared = [place for place, rows in having.items() if all(key in rows for key in ranked)]
-    labels = _labels(having)
     chosen = shared if len(shared) > 1 else []
-    notes = [
-        f"{labels[key]} is not ranked: it has no value on "
-        f"{'; '.join(named[place] for place, rows in having.items() if key not in rows)}"
-        for key in sorted(counts, key=labels.__getitem__)
-        if counts[key] < most
-    ]
-    notes += [
-        f"{named[place]} is left out: fewer than two learners have a value on it"
-        for place in places
-        if place not in having
-    ]
+    notes = _left_out(having, {key for key in counts if counts[key] < most}, places, named)
     if not chosen:
         notes.insert(0, "No learners were run on the same two streams, so none are ranked")
     columns = {name: boards[places[0]].columns[name] for name in AVERAGED}
     found = _rows({place: having[place] for place in chosen}, ranked, columns) if chosen else []
+    if (more := len(found) - _MOST_NOTES) > 0:
+        notes.insert(0, f"Shown are the best {_MOST_NOTES} rows; {more:,} more were run on all")
+        found = found[:_MOST_NOTES]
     return Overall(boards[places[0]].model, tuple(chosen), columns, tuple(found), tuple(notes))
+
+
+def _left_out(
+    having: _ByBoard,
+    unranked: Collection[tuple[str, str]],
+    places: Iterable[int],
+    named: Sequence[str],
+) -> list[str]:
+    """Why rows are not ranked and boards are not averaged, a line each; of very many the first."""
+    labels = _labels(having)
+    first = sorted(unranked, key=labels.__getitem__)[:_MOST_NOTES]
+    notes = [
+        f"{labels[key]} is not ranked: it has no value on "
+        f"{_few([named[place] for place, rows in having.items() if key not in rows])}"
+        for key in first
+    ]
+    if more := len(unranked) - len(first):
+        notes.append(f"{more:,} more rows are not ranked: they lack a value on some stream")
+    apart = [named[place] for place in places if place not in having]
+    notes += [f"{name} is left out: {_ALONE}" for name in apart[:_MOST_NOTES]]
+    if (more := len(apart) - _MOST_NOTES) > 0:
+        notes.append(f"{more:,} more boards are left out: {_ALONE}")
+    return notes
+
+
+def _few(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return "; ".join([*names[:_NAMED], *([f"and {more:,} more"] if more > 0 else [])])
 
 
 def _with_value(board: Board) -> dict[tuple[str, str], BoardRow]:
