@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from cl_bench.analysis.entries import EFFICIENCY
 from cl_bench.analysis.paired import BySeed
