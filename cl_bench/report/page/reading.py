@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -82,7 +83,7 @@ class Reading:
                 self.damaged.append(RunProblem(read.path, "unreadable", read.damage))
             else:
                 self.facts[path] = read.facts
-                self._places[path] = self._file.tell(), len(read.digest)
+                self._places[path] = self._file.seek(0, os.SEEK_END), len(read.digest)
                 self._file.write(read.digest)
 
     def digest(self, path: str) -> Digest:
