@@ -308,7 +308,8 @@ def test_tables_of_one_pair_at_a_time_are_in_memory(
     for learner in ("fst", "rl"):
         for side in (0, 1):
             noisy_runs(tmp_path / str(side) / learner, 4, learner=learner, noise=side)
-    held, most = [], []
+    held: list[str] = []
+    most: list[int] = []
     read = RunDirectory.table
 
     def table(self: RunDirectory, name: str) -> Any:
