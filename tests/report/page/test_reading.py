@@ -76,8 +76,8 @@ def limit(monkeypatch: pytest.MonkeyPatch) -> Limit:
     """Sets limits of a page."""
 
     def sets(**given: int) -> None:
-        for name, value in given.items():
-            monkeypatch.setattr(f"cl_bench.report.page.contents.{name}", value)
+        for name, most in given.items():
+            monkeypatch.setattr(f"cl_bench.report.page.contents.{name}", most)
 
     return sets
 
