@@ -76,16 +76,9 @@ def peak_of(arguments: list[str], folder: Path) -> int:
 def held_by(process: psutil.Process) -> int:
     """The bytes that a process and its children hold now."""
     held = 0
-    for one in (process, *children(process)):
-        try:
-            held += one.memory_info().rss
-        except psutil.Error:  # it has just ended
-            continue
-    return held
-
-
-def children(process: psutil.Process) -> list[psutil.Process]:
     try:
-        return process.children(recursive=True)
-    except psutil.Error:
-        return []
+        for one in (process, *process.children(recursive=True)):
+            held += one.memory_info().rss
+    except psutil.Error:  # one of them has just ended
+        pass
+    return held
