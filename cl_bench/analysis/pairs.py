@@ -60,7 +60,7 @@ class Pair:
         return ItemScores.of(self.run, self.reference)
 
     def _equal(self, table: str) -> bool:
-        ours, theirs = self.run.table(table), self.reference.table(table)
+        ours, theirs = self.run.run.table(table), self.reference.run.table(table)  # held by nobody
         left_out = ["seconds", *_unmeasured(table, ours), *_unmeasured(table, theirs)]
         ours, theirs = (
             frame.drop(columns=left_out, errors="ignore").reset_index(drop=True)
@@ -230,7 +230,7 @@ class _OfItems(Measured):
 
 def _means(run: Measured) -> pd.Series:
     """The mean score over samples, by domain, prompt, step and item."""
-    rows = stream_rows(run.table("items"))
+    rows = stream_rows(run.run.table("items"))  # held by nobody: it is the largest table
     return rows.groupby(["domain", "prompt", "step", "uid"])["score"].mean()
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Exit, Option
 
 from cl_bench.cli.console import echo
-from cl_bench.cli.options import Json, ending
+from cl_bench.cli.options import Json, Readers, ending, readers
 from cl_bench.contract.errors import ClBenchError, UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def check(
     verify: Annotated[
         bool, Option("--verify", help="First hold all runs against themselves: `results verify`.")
     ] = False,
+    jobs: Readers = None,
     as_json: Json = False,
     junit: Annotated[Path | None, Option(help="Also write JUnit XML to this file.")] = None,
     github: Annotated[
@@ -52,7 +53,7 @@ def check(
     output = _Output(as_json, github or on_github())
     try:
         output.junit = _writable(junit)
-        report = _report(candidate, against, policy, verify=verify)
+        report = _report(candidate, against, policy, verify=verify, jobs=jobs)
     except Exception as error:
         output.failed(error)
         raise
@@ -61,7 +62,12 @@ def check(
 
 
 def _report(
-    candidate: list[Path] | None, against: Path | None, policy: Path | None, *, verify: bool
+    candidate: list[Path] | None,
+    against: Path | None,
+    policy: Path | None,
+    *,
+    verify: bool,
+    jobs: int | None,
 ) -> GateReport:
     from cl_bench.gate.policy import load_policy
     from cl_bench.gate.regression import check as check_runs
@@ -71,7 +77,7 @@ def _report(
             "A candidate and a reference are needed: `cl-bench check RUN --against REFERENCE`."
         )
     chosen = load_policy(policy) if policy else None
-    return check_runs(candidate, against, chosen, verify=verify)
+    return check_runs(candidate, against, chosen, verify=verify, jobs=readers(jobs))
 
 
 class _Output:

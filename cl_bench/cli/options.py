@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar, cast, get_type_hints
 import typer
 
 from cl_bench.cli.console import Errors
-from cl_bench.contract.errors import UsageError
+from cl_bench.contract.errors import UsageError, at_least
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.settings import Setting, settings_of
 from cl_bench.contract.text import printable
@@ -22,6 +22,19 @@ Command = TypeVar("Command", bound=Callable[..., None])
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print the outcome only.")]
+Readers = Annotated[
+    int | None, typer.Option("--jobs", help="Processes that read runs, if they are many (cores).")
+]
+
+
+def readers(jobs: int | None) -> int:
+    """The processes that were asked for, or one for each core; a `UsageError` for none."""
+    from cl_bench.execution.machine import cores
+
+    if jobs is None:
+        return cores()
+    at_least(jobs=(jobs, 1))
+    return jobs
 
 
 def ending(interrupted: str = "", *, bug: int = 1) -> Callable[[Command], Command]:

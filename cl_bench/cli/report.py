@@ -8,7 +8,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from cl_bench.cli.console import echo
-from cl_bench.cli.options import ending
+from cl_bench.cli.options import Readers, ending, readers
 from cl_bench.contract.text import counted, printable
 
 _NAMED, _WIDTH = 10, 300
@@ -22,13 +22,14 @@ def report(
     figures: Annotated[
         bool, Option("--figures/--no-figures", help="Also draw the figures as PNG and SVG.")
     ] = True,
+    jobs: Readers = None,
 ) -> None:
     """Rank runs and write a page about them: leaderboard, figures, every run, from tables alone."""
     from cl_bench.report.page.build import report as make
     from cl_bench.store.remote import require_local
 
     require_local("--out", out)
-    done = make(runs, out, figures=figures)
+    done = make(runs, out, figures=figures, jobs=readers(jobs))
     found = done.contents
     what = (
         f"{counted(len(found.runs), 'run')} on {counted(len(found.boards), 'board')}",

@@ -8,7 +8,7 @@ from typing import Annotated
 from typer import Argument, Exit, Option, Typer
 
 from cl_bench.cli.console import echo
-from cl_bench.cli.options import Json, ending
+from cl_bench.cli.options import Json, Readers, ending, readers
 
 AllowDirty = Annotated[
     bool, Option("--allow-dirty", help="Take runs of code that is in no commit; they are flagged.")
@@ -39,6 +39,7 @@ def verify(
     paths: Annotated[
         list[Path] | None, Argument(help=r"Files or folders of results \[results].")
     ] = None,
+    jobs: Readers = None,
     as_json: Json = False,
 ) -> None:
     """Compute every stored number again; exit code 1 if one is another, 3 if a run is unchecked."""
@@ -47,22 +48,23 @@ def verify(
     from cl_bench.claims.calibration import TRIALS, verify_calibration
     from cl_bench.verify.run import verify as verified
 
-    reports = []
+    fine = broken = unchecked = 0
+    artefacts = []
     trials = {TRIALS.name: verify_calibration}
-    for report in verified(paths or [Path("results")], trials):
-        reports.append(report)
-        if not as_json:
+    for report in verified(paths or [Path("results")], trials, jobs=readers(jobs)):
+        fine += report.fine
+        broken += bool(report.findings)
+        unchecked += report.unchecked
+        if as_json:
+            artefacts.append(report.data())
+        else:
             echo(report.text())
-    broken = sum(bool(report.findings) for report in reports)
-    unchecked = sum(report.unchecked for report in reports)
     if as_json:
-        fine = all(report.fine for report in reports)
-        data = {"fine": fine, "artefacts": [report.data() for report in reports]}
+        data = {"fine": not broken + unchecked, "artefacts": artefacts}
         echo(json.dumps(data, indent=2, allow_nan=False))
     else:
         left = f", {unchecked} unchecked" if unchecked else ""
-        checked = len(reports) - unchecked
-        echo(f"{checked} verified, {broken or 'none'} with findings{left}.")
+        echo(f"{fine + broken} verified, {broken or 'none'} with findings{left}.")
     raise Exit(1 if broken else 3 if unchecked else 0)
 
 

@@ -25,6 +25,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from cl_bench.contract.text import printable
 
@@ -36,6 +37,10 @@ _LISTED = " `cl-bench list` shows what has a name."
 
 class ClBenchError(Exception):
     """Base of every error that cl-bench raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how another process makes the same error, whatever its class is made of."""
+        return _same_error, (type(self), self.args, vars(self))
 
 
 class UsageError(ClBenchError):
@@ -122,6 +127,14 @@ class StorageError(ClBenchError):
     def __init__(self, message: str, *, lasting: bool = True) -> None:
         super().__init__(message)
         self.lasting = lasting
+
+
+def _same_error(
+    kind: type[ClBenchError], args: tuple[Any, ...], state: dict[str, Any]
+) -> ClBenchError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(state)
+    return error
 
 
 def require_posix() -> None:

@@ -28,13 +28,13 @@ class GateCase:
         return f"{self.learner} on {self.stream}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Paired:
-    """A case with its seeds."""
+    """A case with its seeds. It can be pickled, and holds no table."""
 
     case: GateCase
-    pairs: tuple[Pair, ...]
-    """Seeds that are done in both, in order."""
+    both: Mapping[int, tuple[RunTables, RunTables]]
+    """Seeds that are done in both, in order: the candidate's run and the reference's."""
     broken: Mapping[int, str]
     """Seeds that are done in the reference and failed or diverged in the candidate: why."""
     missing: tuple[int, ...]
@@ -49,7 +49,15 @@ class Paired:
     @property
     def seeds(self) -> int:
         """The number of seeds of which the reference has a finished run."""
-        return len(self.pairs) + len(self.broken) + len(self.missing)
+        return len(self.both) + len(self.broken) + len(self.missing)
+
+    def pairs(self) -> tuple[Pair, ...]:
+        """The seeds that are done in both, unread; what is read stays with these, and goes with
+        them."""
+        return tuple(
+            Pair(seed, Measured(ours), Measured(theirs))
+            for seed, (ours, theirs) in self.both.items()
+        )
 
 
 def pair_up(candidate: Sequence[RunTables], reference: Sequence[RunTables]) -> list[Paired]:
@@ -120,7 +128,7 @@ def _paired(
     done = [seed for seed in present if seed not in broken]
     return Paired(
         case,
-        tuple(Pair(seed, Measured(ours[seed]), Measured(theirs[seed])) for seed in done),
+        {seed: (ours[seed], theirs[seed]) for seed in done},
         broken,
         tuple(seed for seed in wanted if seed not in ours),
         tuple(notes),
@@ -153,7 +161,7 @@ def require_comparable(cases: Sequence[Paired]) -> None:
     found = [
         f"{paired.case}: {difference}"
         for paired in cases
-        for differences in (*map(_differences, paired.pairs), _of_unpaired(paired))
+        for differences in (*map(_differences, paired.pairs()), _of_unpaired(paired))
         for difference in differences
     ]
     if found:
@@ -175,7 +183,7 @@ def _differences(pair: Pair) -> Iterator[str]:
 
 def _of_unpaired(paired: Paired) -> Iterator[str]:
     """Runs of seeds that the reference lacks, and those that failed."""
-    known = [key_of(run.manifest) for run in paired.recorded]
+    known = list(dict.fromkeys(key_of(run.manifest) for run in paired.recorded))
     for run in paired.unpaired:
         key = key_of(run.manifest)
         if key not in known:

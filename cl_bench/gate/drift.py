@@ -11,7 +11,7 @@ pass: that no point was seen beyond it does not prove that none is; the mean dri
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy as np
 from cl_bench.analysis.paired import ItemNoise, PairedDifference, known
 from cl_bench.analysis.pairs import EvaluationPoint, Pair
 from cl_bench.analysis.run_values import Measured
-from cl_bench.gate.cases import Paired
+from cl_bench.gate.cases import GateCase
 from cl_bench.gate.outcome import INCONCLUSIVE, PASS, REGRESS, Check, Skipped
 from cl_bench.gate.policy import OPTIONAL, TRAJECTORIES, GatePolicy, Tolerance, TrajectoryRule
 from cl_bench.gate.rule import (
@@ -42,32 +42,36 @@ _NAMED = 3
 _WORST_FIRST = (REGRESS, INCONCLUSIVE, PASS)
 
 
-def drift_checks(paired: Paired, policy: GatePolicy) -> Iterator[Check | Skipped]:
+def drift_checks(
+    case: GateCase, pairs: Sequence[Pair], policy: GatePolicy
+) -> Iterator[Check | Skipped]:
     """For every trajectory of the policy: the mean drift and the drift at every point."""
     for quantity, rule in policy.trajectories.items():
-        if paired.pairs:
-            course = _Course(paired, quantity, rule)
-            yield from course.checks(policy.level)
+        course = _Course(case, pairs, quantity, rule)
+        yield from course.checks(policy.level)
 
 
 class _Course:
     """One quantity of all seeds of a case, at the points that all of their runs have."""
 
-    def __init__(self, paired: Paired, quantity: str, rule: TrajectoryRule) -> None:
-        self._paired, self._quantity, self._rule = paired, quantity, rule
-        ours = [_trajectory(pair.run, quantity) for pair in paired.pairs]
-        theirs = [_trajectory(pair.reference, quantity) for pair in paired.pairs]
+    def __init__(
+        self, case: GateCase, pairs: Sequence[Pair], quantity: str, rule: TrajectoryRule
+    ) -> None:
+        self._case, self._pairs, self._quantity, self._rule = case, pairs, quantity, rule
+        ours = [_trajectory(pair.run, quantity) for pair in pairs]
+        theirs = [_trajectory(pair.reference, quantity) for pair in pairs]
         found = set().union(*theirs) if rule.optional else set().union(*theirs, *ours)
         asked = sorted(found)
         self._points = [point for point in asked if all(point in run for run in [*ours, *theirs])]
-        self._lost = [point for point in asked if point not in set(self._points)]
+        there = set(self._points)
+        self._lost = [point for point in asked if point not in there]
         self._candidate_S_P = _at(ours, self._points)
         self._reference_S_P = _at(theirs, self._points)
-        self._identical = all(pair.identical for pair in paired.pairs)
+        self._identical = all(pair.identical for pair in pairs)
 
     def checks(self, level: float) -> Iterator[Check | Skipped]:
         """Both questions; undecided where no point has a value in all runs."""
-        case, name = self._paired.case, f"{self._quantity}, every point"
+        case, name = self._case, f"{self._quantity}, every point"
         if self._points:
             yield self._unless_lost(self._mean(level))
             yield self._unless_lost(self._every_point(level))
@@ -136,11 +140,11 @@ class _Course:
         quantity, _ = TRAJECTORIES[self._quantity]
         allowed = tolerance.at(float(np.mean(known(differences.reference))))
         title = f"{self._quantity}, {name}"
-        return GateQuestion(self._paired.case, title, quantity, self._rule.better, allowed, level)
+        return GateQuestion(self._case, title, quantity, self._rule.better, allowed, level)
 
     def _differences(self, places: list[int]) -> PairedDifference:
         """Of the mean over some points."""
-        pairs = self._paired.pairs
+        pairs = self._pairs
         candidate, reference = (
             dict(zip((p.seed for p in pairs), of[:, places].mean(axis=1).tolist(), strict=True))
             for of in (self._candidate_S_P, self._reference_S_P)

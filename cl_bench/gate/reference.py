@@ -22,6 +22,7 @@ from typing import Any
 from cl_bench.analysis.run_values import METRIC_VERSION
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.contract.text import printable
+from cl_bench.execution.processes import in_order
 from cl_bench.gate.policy import (
     GatePolicy,
     default_policy,
@@ -232,17 +233,16 @@ def _damaged(path: Path, reason: str) -> RunDirectoryError:
     )
 
 
-def require_verified(runs: Iterable[RunTables]) -> None:
+def require_verified(runs: Iterable[RunTables], jobs: int = 1) -> None:
     """Raise `RunDirectoryError` for the first run whose tables or manifest have findings."""
-    for run in runs:
-        report = verify_run(run.path)
+    for report in in_order(verify_run, [run.path for run in runs], jobs=jobs):
         if not report.findings:
             continue
         first, more = report.findings[0].text(), len(report.findings) - 1
         counted = f" and {more} more findings" if more else ""
         raise RunDirectoryError(
-            f"{run.path} is not what it says of itself: {first}{counted}. `cl-bench results verify "
-            f"{run.path}` lists all; restore it from a copy, or make the run again."
+            f"{report.path} is not what it says of itself: {first}{counted}. `cl-bench results "
+            f"verify {report.path}` lists all; restore it from a copy, or make the run again."
         )
 
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,7 +21,8 @@ from cl_bench.analysis.paired import BySeed, ItemNoise, known
 from cl_bench.analysis.pairs import Pair, of_accuracies, paired_values
 from cl_bench.analysis.run_values import RUN_METRICS, RunMetric
 from cl_bench.contract.errors import RunDirectoryError, UsageError
-from cl_bench.gate.cases import Paired, left_out, pair_up, require_comparable
+from cl_bench.execution.processes import in_order
+from cl_bench.gate.cases import GateCase, Paired, left_out, pair_up, require_comparable
 from cl_bench.gate.drift import drift_checks
 from cl_bench.gate.outcome import INCONCLUSIVE, PASS, REGRESS, Check, Coverage, GateReport, Skipped
 from cl_bench.gate.policy import OPTIONAL, GatePolicy, MetricRule
@@ -38,13 +41,15 @@ def check(
     policy: GatePolicy | None = None,
     *,
     verify: bool = False,
+    jobs: int = 1,
 ) -> GateReport:
     """The runs at or below the paths of `candidate` beside those of `reference`.
 
     `reference` is a folder that `cl-bench reference record` wrote, a run, or a folder of runs. The
     policy is the one given, else the reference's own, else the default one. Runs that cannot be
     read or compared are a `ClBenchError`: nothing is left out silently. With `verify` so are runs
-    of either side in which verification finds anything (`cl-bench results verify`).
+    of either side in which verification finds anything (`cl-bench results verify`). Many runs are
+    read by `jobs` processes.
     """
     candidate, reference = [fetched(path) for path in candidate], fetched(reference)
     found, unreadable = find_runs(candidate)
@@ -52,9 +57,9 @@ def check(
         raise RunDirectoryError(f"The candidate cannot be read: {unreadable[0].reason}")
     recorded = open_reference(reference)
     if verify:
-        require_verified([*found, *recorded.runs])
+        require_verified([*found, *recorded.runs], jobs)
     names = (with_urls(", ".join(map(str, candidate))), with_urls(str(reference)))
-    return compare(found, recorded.runs, policy or recorded.policy, names=names)
+    return compare(found, recorded.runs, policy or recorded.policy, names=names, jobs=jobs)
 
 
 ONE_SEED = "one seed: intervals are over its items and speak of this checkpoint only"
@@ -66,19 +71,23 @@ def compare(
     policy: GatePolicy,
     *,
     names: tuple[str, str] = ("candidate", "reference"),
+    jobs: int = 1,
 ) -> GateReport:
     """The candidate's runs beside the reference's, under a policy; `names` is what to call them.
 
-    What cannot be compared is a `UsageError`.
+    What cannot be compared is a `UsageError`. The cases are judged one after the other, or by so
+    many processes, and the tables of one are forgotten before the next.
     """
     cases = pair_up(candidate, reference)
     require_comparable(cases)
-    found = [each for paired in cases for each in _checks(paired, policy)]
+    both = sum(len(paired.both) for paired in cases)
+    judged = list(in_order(partial(_judged, policy=policy), cases, jobs=jobs, runs=2 * both))
+    found = [each for case in judged for each in case.found]
     checks = [each for each in found if isinstance(each, Check)]
     notes = [note for paired in cases for note in paired.notes]
     skipped = tuple(each for each in found if isinstance(each, Skipped))
-    notes += [f"{paired.case}: {ONE_SEED}" for paired in cases if len(paired.pairs) == 1]
-    if len(checks) == len(cases) and any(paired.pairs for paired in cases):
+    notes += [f"{paired.case}: {ONE_SEED}" for paired in cases if len(paired.both) == 1]
+    if len(checks) == len(cases) and both:
         raise UsageError(f"{policy.source} asks for nothing that these runs have: {skipped[-1]}.")
     return GateReport(
         candidate=names[0],
@@ -86,24 +95,30 @@ def compare(
         policy=policy.source,
         policy_sha256=policy.sha256,
         level=policy.level,
-        coverage=tuple(map(_coverage, cases)),
+        coverage=tuple(case.coverage for case in judged),
         checks=tuple(checks),
         notes=(*notes, *left_out(candidate, reference)),
         skipped=skipped,
     )
 
 
-def _checks(paired: Paired, policy: GatePolicy) -> Iterator[Check | Skipped]:
-    yield presence(paired, policy)
-    if paired.pairs:
-        yield from number_checks(paired, policy)
-        yield from drift_checks(paired, policy)
+class _Judged(NamedTuple):
+    """What is said of one case."""
+
+    coverage: Coverage
+    found: Sequence[Check | Skipped]
 
 
-def _coverage(paired: Paired) -> Coverage:
-    seeds = tuple(pair.seed for pair in paired.pairs)
-    identical = bool(seeds) and all(pair.identical for pair in paired.pairs)
-    return Coverage(paired.case, seeds, paired.seeds, identical)
+def _judged(paired: Paired, policy: GatePolicy) -> _Judged:
+    """Read the runs of one case and judge them; their tables go with the return."""
+    case, pairs = paired.case, paired.pairs()
+    seeds = tuple(pair.seed for pair in pairs)
+    identical = bool(seeds) and all(pair.identical for pair in pairs)
+    found: list[Check | Skipped] = [presence(paired, policy)]
+    if pairs:
+        found += number_checks(case, pairs, policy)
+        found += drift_checks(case, pairs, policy)
+    return _Judged(Coverage(case, seeds, paired.seeds, identical), found)
 
 
 def presence(paired: Paired, policy: GatePolicy) -> Check:
@@ -127,32 +142,36 @@ def presence(paired: Paired, policy: GatePolicy) -> Check:
     return Check(paired.case, "finished", PASS, f"all {paired.seeds} seeds are done")
 
 
-def number_checks(paired: Paired, policy: GatePolicy) -> Iterator[Check | Skipped]:
+def number_checks(
+    case: GateCase, pairs: Sequence[Pair], policy: GatePolicy
+) -> Iterator[Check | Skipped]:
     """For every metric of the policy a check; one that no run has is undecided, or skipped if the
     policy calls it optional."""
     for name, rule in policy.metrics.items():
-        yield _check(paired, name, rule, policy.level)
+        yield _check(case, pairs, name, rule, policy.level)
 
 
-def _check(paired: Paired, name: str, rule: MetricRule, level: float) -> Check | Skipped:
+def _check(
+    case: GateCase, pairs: Sequence[Pair], name: str, rule: MetricRule, level: float
+) -> Check | Skipped:
     metric = RUN_METRICS[name]
-    found = paired_values(paired.pairs, metric)
+    found = paired_values(pairs, metric)
     lost = [*_lost("candidate", found.values), *_lost("reference", found.reference)]
-    if len(lost) == 2 * len(paired.pairs):
+    if len(lost) == 2 * len(pairs):
         said = f"is undefined in all runs ({lost[0]})"
         if rule.optional:
-            return Skipped(paired.case, name, said)
+            return Skipped(case, name, said)
         said = f"it {said}; {OPTIONAL.format('metrics', name)}"
-        return Check(paired.case, name, INCONCLUSIVE, said, quantity=metric.quantity)
+        return Check(case, name, INCONCLUSIVE, said, quantity=metric.quantity)
     if lost:
-        return Check(paired.case, name, INCONCLUSIVE, "; ".join(lost), quantity=metric.quantity)
+        return Check(case, name, INCONCLUSIVE, "; ".join(lost), quantity=metric.quantity)
     tolerance = rule.tolerance.at(float(np.mean(known(found.reference))))
-    question = GateQuestion(paired.case, name, metric.quantity, rule.better, tolerance, level)
-    if all(pair.identical for pair in paired.pairs) and found.values == found.reference:
+    question = GateQuestion(case, name, metric.quantity, rule.better, tolerance, level)
+    if all(pair.identical for pair in pairs) and found.values == found.reference:
         return identical(question, found)
     if not rule.interval:
         return every_seed(question, found)
-    return answer(question, replace(found, noise=dict(_noise(paired.pairs, metric))))
+    return answer(question, replace(found, noise=dict(_noise(pairs, metric))))
 
 
 def _noise(pairs: Sequence[Pair], metric: RunMetric) -> Iterator[tuple[int, ItemNoise | Undefined]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,7 +141,9 @@ def titles(boards: Sequence[Board]) -> list[str]:
             f"{title}, {tell(board)}" if len(alike[title]) > 1 else title
             for title, board in zip(found, boards, strict=True)
         ]
-    return [
-        title if found.count(title) == 1 else f"{title} ({found[: place + 1].count(title)})"
-        for place, title in enumerate(found)
-    ]
+    times, seen = Counter(found), Counter[str]()
+    numbered = []
+    for title in found:
+        seen[title] += 1
+        numbered.append(title if times[title] == 1 else f"{title} ({seen[title]})")
+    return numbered

@@ -40,6 +40,9 @@ from cl_bench.report.plasticity_tables import PlasticityTable, ratios
 from cl_bench.report.rows import Runs, estimate, make_rows
 from cl_bench.store.run_tables import RunTables, Unreadable
 
+_MOST_OTHERS = 100
+"""Boards of one stream that are told apart one by one."""
+
 
 def leaderboard(
     runs: Iterable[RunTables],
@@ -50,8 +53,31 @@ def leaderboard(
 
     `tables` are those of `cl-bench plasticity`; runs that are their probes are left out.
     """
-    read, problems = _entries(runs)
-    entries = [entry for entry in read if not any(table.made(entry) for table in tables)]
+    return ranked(map(entry_of, runs), unreadable, tables)
+
+
+def entry_of(run: RunTables) -> RunEntry | RunProblem:
+    """The entry of a run, or why it has none; of its tables nothing is kept."""
+    try:
+        return read_entry(run)
+    except DAMAGED as error:
+        damage = f"its manifest or tables are not those of a run ({type(error).__name__}: {error})"
+        said = str(error) if isinstance(error, ClBenchError) else damage
+        return RunProblem(run.path, "unreadable", said)
+
+
+def ranked(
+    read: Iterable[RunEntry | RunProblem],
+    unreadable: Iterable[Unreadable] = (),
+    tables: Sequence[PlasticityTable] = (),
+) -> Leaderboard:
+    """As `leaderboard`, of runs that were read already."""
+    entries, problems = [], []
+    for one in read:
+        if isinstance(one, RunProblem):
+            problems.append(one)
+        elif not any(table.made(one) for table in tables):
+            entries.append(one)
     problems += [RunProblem(broken.path, "unreadable", broken.reason) for broken in unreadable]
     problems += [
         RunProblem(
@@ -63,27 +89,16 @@ def leaderboard(
         if entry.status != "done"
     ]
     found = groups(entries)
+    by_stream: dict[str, list[Group]] = {}
+    for group in found:
+        by_stream.setdefault(group.key.stream, []).append(group)
     boards = []
     for group in found:
-        board, duplicates = _board(group, found, tables)
+        board, duplicates = _board(group, by_stream[group.key.stream], tables)
         boards.append(board)
         problems += duplicates
     ordered = sorted(problems, key=lambda problem: (problem.path, problem.kind))
     return Leaderboard(tuple(boards), tuple(overall(boards)), tuple(ordered))
-
-
-def _entries(runs: Iterable[RunTables]) -> tuple[list[RunEntry], list[RunProblem]]:
-    entries, problems = [], []
-    for run in runs:
-        try:
-            entries.append(read_entry(run))
-        except DAMAGED as error:
-            damage = (
-                f"its manifest or tables are not those of a run ({type(error).__name__}: {error})"
-            )
-            said = str(error) if isinstance(error, ClBenchError) else damage
-            problems.append(RunProblem(run.path, "unreadable", said))
-    return entries, problems
 
 
 def _board(
@@ -225,11 +240,14 @@ def rows_of_group(group: Group) -> tuple[list[Runs], list[RunProblem]]:
 
 
 def notes_elsewhere(group: Group, others: Sequence[Group]) -> list[str]:
-    """Return why runs on streams of the same name are not ranked here; the nearest first."""
+    """Return why runs on streams of the same name, `others`, are not ranked here; the nearest
+    first. Where they are very many, it is said of how many."""
     notes = [f"Runs of the same key are ranked apart: {line}" for line in group.apart]
+    if len(others) > _MOST_OTHERS:
+        return [*notes, f"Not ranked here: {len(others) - 1:,} other boards of this stream"]
     alike: dict[tuple[str, ...], list[Group]] = {}
     for other in others:
-        if other.key.stream == group.key.stream and other.key != group.key:
+        if other.key != group.key:
             alike.setdefault(group.key.differing(other.key), []).append(other)
     for names in sorted(alike, key=len):
         first, *more = alike[names]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from cl_bench.analysis.entries import EFFICIENCY
 from cl_bench.analysis.paired import BySeed
@@ -11,7 +11,7 @@ from cl_bench.analysis.run_values import Column
 from cl_bench.metrics.undefined import Undefined, mean_of
 from cl_bench.report.blocks.look import learner_label
 from cl_bench.report.board import Board, BoardRow, Overall, RankedRow, titles
-from cl_bench.report.rows import differing, means_and_ranks
+from cl_bench.report.rows import means_and_ranks, telling_settings
 
 AVERAGED = (
     "average_accuracy",
@@ -25,6 +25,9 @@ AVERAGED = (
 """Metrics whose mean over streams says something."""
 
 
+_NAMED, _MOST_NOTES = 10, 100
+"""Boards that a note names, and lines of one kind, and rows, of which more are counted."""
+_ALONE = "fewer than two learners have a value on it"
 _ByBoard = Mapping[int, Mapping[tuple[str, str], BoardRow]]
 """By the place of a board, then by learner and settings, the rows that have a value."""
 
@@ -47,24 +50,44 @@ def _overall(boards: Sequence[Board], places: Sequence[int], named: Sequence[str
     most = max(counts.values(), default=0)
     ranked = sorted(key for key in counts if counts[key] == most)
     shared = [place for place, rows in having.items() if all(key in rows for key in ranked)]
-    labels = _labels(having)
     chosen = shared if len(shared) > 1 else []
-    notes = [
-        f"{labels[key]} is not ranked: it has no value on "
-        f"{'; '.join(named[place] for place, rows in having.items() if key not in rows)}"
-        for key in sorted(counts, key=labels.__getitem__)
-        if counts[key] < most
-    ]
-    notes += [
-        f"{named[place]} is left out: fewer than two learners have a value on it"
-        for place in places
-        if place not in having
-    ]
+    notes = _left_out(having, {key for key in counts if counts[key] < most}, places, named)
     if not chosen:
         notes.insert(0, "No learners were run on the same two streams, so none are ranked")
     columns = {name: boards[places[0]].columns[name] for name in AVERAGED}
     found = _rows({place: having[place] for place in chosen}, ranked, columns) if chosen else []
+    if (more := len(found) - _MOST_NOTES) > 0:
+        notes.insert(0, f"Shown are the best {_MOST_NOTES} rows; {more:,} more were run on all")
+        found = found[:_MOST_NOTES]
     return Overall(boards[places[0]].model, tuple(chosen), columns, tuple(found), tuple(notes))
+
+
+def _left_out(
+    having: _ByBoard,
+    unranked: Collection[tuple[str, str]],
+    places: Iterable[int],
+    named: Sequence[str],
+) -> list[str]:
+    """Why rows are not ranked and boards are not averaged, a line each; of very many the first."""
+    labels = _labels(having)
+    first = sorted(unranked, key=labels.__getitem__)[:_MOST_NOTES]
+    notes = [
+        f"{labels[key]} is not ranked: it has no value on "
+        f"{_few([named[place] for place, rows in having.items() if key not in rows])}"
+        for key in first
+    ]
+    if more := len(unranked) - len(first):
+        notes.append(f"{more:,} more rows are not ranked: they lack a value on some stream")
+    apart = [named[place] for place in places if place not in having]
+    notes += [f"{name} is left out: {_ALONE}" for name in apart[:_MOST_NOTES]]
+    if (more := len(apart) - _MOST_NOTES) > 0:
+        notes.append(f"{more:,} more boards are left out: {_ALONE}")
+    return notes
+
+
+def _few(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return "; ".join([*names[:_NAMED], *([f"and {more:,} more"] if more > 0 else [])])
 
 
 def _with_value(board: Board) -> dict[tuple[str, str], BoardRow]:
@@ -78,17 +101,14 @@ def _with_value(board: Board) -> dict[tuple[str, str], BoardRow]:
 def _labels(having: _ByBoard) -> dict[tuple[str, str], str]:
     """The name of every row in notes: its learner, with the settings that only this row has."""
     one = {key: row for rows in having.values() for key, row in rows.items()}
-    told = {key: _settings(row, one.values()) for key, row in one.items()}
+    telling = telling_settings((row.learner, row.configured) for row in one.values())
+    told = {key: telling[row.learner](row.configured) for key, row in one.items()}
     return {
         key: f"{learner_label(row.learner)} ({told[key]})"
         if told[key]
         else learner_label(row.learner)
         for key, row in one.items()
     }
-
-
-def _settings(row: BoardRow, rows: Iterable[BoardRow]) -> str:
-    return differing(row.configured, [r.configured for r in rows if r.learner == row.learner])
 
 
 def _rows(
@@ -99,8 +119,11 @@ def _rows(
         {name: _means([rows[key] for rows in having.values()], name) for name in columns}
         for key in ranked
     ]
+    telling = telling_settings((row.learner, row.configured) for row in one)
     found = [
-        RankedRow(row.learner, _settings(row, one), row.configured, values, of, ranks)
+        RankedRow(
+            row.learner, telling[row.learner](row.configured), row.configured, values, of, ranks
+        )
         for row, of, (values, ranks) in zip(
             one, per_seed, means_and_ranks(per_seed, columns), strict=True
         )

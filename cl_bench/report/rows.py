@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from cl_bench.metrics.stats.student import Estimate, as_ratio
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import BoardRow
 
+MOST_RANKED = 100
+"""Of more rows than this none is ranked: every pair of rows would be tested."""
+_TOO_MANY = Undefined(f"over {MOST_RANKED} rows are not ranked: every pair would be tested")
 _SAID: Mapping[Status, str] = {
     "missing": "missing",
     "failed": "failed",
@@ -49,6 +52,7 @@ def make_rows(
         {n: log_ratios(of[n], row.by_seed) if n in EFFICIENCY else of[n] for n in columns}
         for row, of in zip(runs, per_seed, strict=True)
     ]
+    telling = telling_settings((row.learner, row.settings) for row in runs)
     rows = []
     for row, of, (values, ranks) in zip(
         runs, per_seed, means_and_ranks(compared, columns), strict=True
@@ -56,10 +60,9 @@ def make_rows(
         status: dict[int, Status] = {
             seed: row.by_seed[seed].status if seed in row.by_seed else "missing" for seed in seeds
         }
-        alike = [other.settings for other in runs if other.learner == row.learner]
         found = BoardRow(
             learner=row.learner,
-            settings=differing(row.settings, alike),
+            settings=telling[row.learner](row.settings),
             configured=row.settings,
             values=values,
             per_seed=of,
@@ -103,6 +106,8 @@ def estimate(name: str, by_seed: BySeed) -> Estimate | Undefined:
 def _ranks(by_seeds: Sequence[BySeed], column: Column) -> list[Ranks | Undefined]:
     if column.better == "neither":
         return [Undefined("neither direction is better") for _ in by_seeds]
+    if len(by_seeds) > MOST_RANKED:
+        return [_TOO_MANY for _ in by_seeds]
     return rank_intervals(by_seeds, higher=column.better == "higher")
 
 
@@ -135,19 +140,38 @@ def _value(
     return entry.value(name)
 
 
-def differing(own: Settings, alike: Iterable[Settings]) -> str:
-    """The settings that tell `own` from all of the same learner, `alike`; empty if it is alone.
+def telling_settings(rows: Iterable[tuple[str, Settings]]) -> dict[str, Callable[[Settings], str]]:
+    """By learner, what gives the settings that tell one of its rows from the others of `rows`."""
+    alike: dict[str, list[Settings]] = {}
+    for learner, settings in rows:
+        alike.setdefault(learner, []).append(settings)
+    return {learner: _differing(of_learner) for learner, of_learner in alike.items()}
+
+
+def _differing(alike: Iterable[Settings]) -> Callable[[Settings], str]:
+    """Return what gives the settings that tell one of `alike`, all of the same learner, from the
+    others; empty if it is alone.
 
     A value that more than half of these have is not named, so that variations of one setting are
     called by what they vary.
     """
-    others = list(map(dict, alike))
-    found = []
-    for name, value in own:
-        values = [other.get(name) for other in others]
-        if any(other != value for other in values) and 2 * values.count(value) <= len(values):
-            found.append(f"{name}={value}")
-    return ", ".join(found)
+    others = [dict(settings) for settings in alike]
+    names = dict.fromkeys(name for other in others for name in other)
+    counts = Counter((name, _hashable(other.get(name))) for other in others for name in names)
+
+    def told(own: Settings) -> str:
+        return ", ".join(
+            f"{name}={value}"
+            for name, value in own
+            if 2 * counts[name, _hashable(value)] <= len(others)
+        )
+
+    return told
+
+
+def _hashable(value: object) -> object:
+    """Return the value, or what is written for one that cannot be counted."""
+    return repr(value) if isinstance(value, list | dict) else value
 
 
 def _flags(runs: Runs, status: Mapping[int, Status]) -> list[str]:

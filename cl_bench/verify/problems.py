@@ -77,7 +77,8 @@ def remade(
         count = run.most_items(test_set)
         if count <= _MOST and (version := _remaking(run, domain)) is not None:
             made = (domain, test_set, setting)
-            yield made, rows, _made(made, version, run.config.seed, count)
+            again = _few if count <= _FEW else _many
+            yield made, rows, again(made, version, run.config.seed, count)
 
 
 def _remaking(run: CheckedRun, domain: str) -> str | None:
@@ -91,7 +92,6 @@ def _at(domain: str, version: str) -> MicroDomain | None:
     return found.at(version) if isinstance(found, MicroDomain) else None
 
 
-@lru_cache(maxsize=512)
 def _made(key: Set, version: str, seed: int, count: int) -> Mapping[str, Problem]:
     domain, test_set, setting = key
     found = _at(domain, version)
@@ -104,3 +104,8 @@ def _made(key: Set, version: str, seed: int, count: int) -> Mapping[str, Problem
         split: Split = "validation" if test_set == "validation" else "test"
         made = distinct_problems(task, count, split)
     return MappingProxyType({problem.uid: problem for problem in made})
+
+
+_FEW = 200
+# Runs of one seed are of the same problems; what is kept of them has a bound in problems.
+_few, _many = lru_cache(maxsize=512)(_made), lru_cache(maxsize=16)(_made)

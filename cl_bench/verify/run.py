@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from cl_bench.contract.errors import ClBenchError, DamagedError, RunDirectoryError
+from cl_bench.execution.processes import in_order
 from cl_bench.store.packs.layout import MANIFEST, member
 from cl_bench.store.packs.packed import PackedRun
 from cl_bench.store.remote import fetched
@@ -46,8 +47,11 @@ Verify = Callable[[Path], Verification]
 _NONE: Mapping[str, Verify] = MappingProxyType({})
 
 
-def verify(paths: Iterable[Path], folders: Mapping[str, Verify] = _NONE) -> Iterator[Verification]:
-    """Yield the verification of every artefact at or below the paths, in order, each once.
+def verify(
+    paths: Iterable[Path], folders: Mapping[str, Verify] = _NONE, *, jobs: int = 1
+) -> Iterator[Verification]:
+    """Yield the verification of every artefact at or below the paths, in order, each once; of many
+    by `jobs` processes.
 
     Artefacts are run directories and packed runs, and folders with a file that `folders` names,
     which has by that name how they are verified. A path without any artefact is a
@@ -65,7 +69,12 @@ def verify(paths: Iterable[Path], folders: Mapping[str, Verify] = _NONE) -> Iter
             checks = (folders[name] for name in folders if (place / name).is_file())
             check = verify_run if (place / MANIFEST).is_file() else next(checks, verify_run)
             chosen.setdefault(place.resolve(), (place, check))
-    return (check(place) for place, check in chosen.values())
+    return in_order(_verified, chosen.values(), jobs=jobs)
+
+
+def _verified(chosen: tuple[Path, Verify]) -> Verification:
+    place, check = chosen
+    return check(place)
 
 
 def verify_run(path: Path) -> Verification:

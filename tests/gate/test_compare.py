@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from weakref import finalize
 
 import pytest
 
@@ -298,3 +299,30 @@ def test_another_stream_version_is_told_though_no_seed_is_paired(
         noisy_run(tmp_path / str(seed), seed=seed, items=64, stream={"version": "99"}, **fields)
     with pytest.raises(UsageError, match="stream version 99 against 1"):
         judge(tmp_path, five)
+
+
+def test_tables_of_one_pair_at_a_time_are_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many runs are compared: tables of items are the largest part of them."""
+    for learner in ("fst", "rl"):
+        for side in (0, 1):
+            noisy_runs(tmp_path / str(side) / learner, 4, learner=learner, noise=side)
+    held: list[str] = []
+    most: list[int] = []
+    read = RunDirectory.table
+
+    def table(self: RunDirectory, name: str) -> Any:
+        found = read(self, name)
+        if name == "items":
+            held.append(name)
+            finalize(found, held.pop)
+            most.append(len(held))
+        return found
+
+    monkeypatch.setattr(RunDirectory, "table", table)
+    report = judge(tmp_path / "0", tmp_path / "1", default_policy())
+    assert len(report.coverage) == 2
+    assert len(most) == 2 * 8
+    assert max(most) <= 2
+    assert not held

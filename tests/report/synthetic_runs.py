@@ -9,7 +9,7 @@ They are what a `RunDirectory` writes, but for the flushing of files to the disk
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cache, partial
 from hashlib import sha256
@@ -65,15 +65,26 @@ def reason(found: object) -> str:
     return found.reason
 
 
-def write_run(path: Path, run: Synthetic | None = None, **fields: Any) -> Path:
-    """Write the run, or one with these `fields`, into the new folder `path`, and return that."""
+Rows = Mapping[str, Sequence[Row] | pa.Table]
+"""By table."""
+
+
+def write_run(
+    path: Path,
+    run: Synthetic | None = None,
+    *,
+    rows: Callable[[Synthetic, list[int]], Rows] = tables,
+    **fields: Any,
+) -> Path:
+    """Write the run, or one with these `fields`, into the new folder `path`, and return that;
+    `rows` makes those of some steps."""
     spec = replace(run or Synthetic(), **fields)
     path.mkdir(parents=True)
     manifest = json.dumps(_manifest(spec), indent=2, ensure_ascii=True)
     (path / "manifest.json").write_text(manifest + "\n")
     steps = np.array_split(np.array(spec.steps, dtype=int), spec.parts)
     for part, chosen in enumerate(steps):
-        _commit(path, part, tables(spec, [int(step) for step in chosen]))
+        _commit(path, part, rows(spec, [int(step) for step in chosen]))
     return path
 
 
@@ -182,11 +193,11 @@ _PROVENANCE = {
 }
 
 
-def _commit(path: Path, part: int, rows: Mapping[str, Sequence[Row]]) -> None:
+def _commit(path: Path, part: int, rows: Rows) -> None:
     """As `RunDirectory.commit`, without checks and without flushing."""
     hashes = {}
     for name in TABLES:
-        content = _file(name, rows[name]) if rows.get(name) else _empty(name)
+        content = _file(name, rows[name]) if len(rows.get(name, ())) else _empty(name)
         file = path / "tables" / name / f"{part:06d}.parquet"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
@@ -196,9 +207,11 @@ def _commit(path: Path, part: int, rows: Mapping[str, Sequence[Row]]) -> None:
     record.write_text(json.dumps(hashes))
 
 
-def _file(table: str, rows: Sequence[Row]) -> bytes:
+def _file(table: str, rows: Sequence[Row] | pa.Table) -> bytes:
     content = BytesIO()
-    parquet.write_table(pa.Table.from_pylist(list(rows), TABLES[table]), content)
+    if not isinstance(rows, pa.Table):
+        rows = pa.Table.from_pylist(list(rows), TABLES[table])
+    parquet.write_table(rows, content)
     return content.getvalue()
 
 

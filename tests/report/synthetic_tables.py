@@ -114,11 +114,12 @@ class Synthetic:
         return round(value * verdicts) / verdicts if verdicts else value
 
 
-def tables(spec: Synthetic, steps: Sequence[int]) -> dict[str, list[Row]]:
+def tables(spec: Synthetic, steps: Sequence[int], *, items: bool = True) -> dict[str, list[Row]]:
+    """The rows of all tables, or of all but `items`, which has most."""
     asked = [(step, *asking) for step in steps for asking in _askings(spec, step)]
     return {
         "evaluations": [_evaluation(spec, *asking) for asking in asked],
-        "items": [row for asking in asked for row in _items(spec, *asking)],
+        "items": [row for asking in asked for row in _items(spec, *asking)] if items else [],
         "steps": [row for step in steps for row in _learned(spec, step)],
         "prompts": [row for step in steps for row in _round(spec, step)],
         "ledger": [row for step in steps for row in _ledger(spec, step)],

@@ -64,9 +64,14 @@ class Drawn:
 
 def drawn(digests: Mapping[int, Digest]) -> Drawn | None:
     """Everything to draw of the finished runs by seed; None without any evaluation."""
-    runs = [one for one in digests.values() if one.manifest["status"] == "done" and len(one.step_E)]
-    if not runs:
+    finished = {
+        seed: one
+        for seed, one in digests.items()
+        if one.manifest["status"] == "done" and len(one.step_E)
+    }
+    if not finished:
         return None
+    runs = list(finished.values())
     steps = [step for step in runs[0].step_E.tolist() if all(step in r.step_E for r in runs)]
     places = [np.flatnonzero(np.isin(run.step_E, steps)) for run in runs]
     bands = _bands(_curves(runs, places))
@@ -75,7 +80,7 @@ def drawn(digests: Mapping[int, Digest]) -> Drawn | None:
         for axis in ("samples_E", "rollouts_E")
     )
     return Drawn(
-        seeds=tuple(s for s, one in digests.items() if one in runs),
+        seeds=tuple(finished),
         share_E=np.array(steps) / sum(steps for _, _, steps in runs[0].stages),
         samples_E=samples_E,
         rollouts_E=rollouts_E,

@@ -13,8 +13,10 @@ from cl_bench.report.page.record import rounded
 
 Seen = Sequence[tuple[str, Look, Drawn]]
 """Label, look and curves of rows."""
-_MOST_SEEDS = 30
+MOST_SEEDS = 30
 """Of more seeds than this, single curves are not drawn: nothing could be told apart."""
+MOST_DRAWN = 24
+"""Rows of a board that its figure files draw, the best ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +43,10 @@ class DrawnBoard:
 
     @property
     def seen(self) -> Seen:
-        """The rows that have finished runs."""
+        """The rows that have finished runs, of very many the best."""
         rows = zip(self.board.rows, self.looks, self.rows, strict=True)
-        return [(row.name, look, drawn) for row, look, drawn in rows if drawn is not None]
+        seen = [(row.name, look, drawn) for row, look, drawn in rows if drawn is not None]
+        return seen[:MOST_DRAWN]
 
     @property
     def reference(self) -> int | None:
@@ -54,12 +57,12 @@ class DrawnBoard:
 
 
 def overall_looks(overall: Overall, boards: Sequence[DrawnBoard]) -> list[Look]:
-    """Return the looks of its rows, which are those on the first of its boards."""
+    """Return the looks of its rows, which are those on the first of its boards that shows them."""
     known: dict[tuple[str, str], Look] = {}
     for place in overall.boards:
         for row, look in zip(boards[place].board.rows, boards[place].looks, strict=True):
             known.setdefault(row.key, look)
-    return [known[row.key] for row in overall.rows]
+    return [known.get(row.key) or learner_look(row.learner) for row in overall.rows]
 
 
 def board_record(drawn: DrawnBoard) -> dict[str, Any]:
@@ -118,6 +121,6 @@ def _band(band: Band, *, seeds: bool = True) -> dict[str, Any]:
     ends: dict[str, Any] = {}
     if band.low_P is not None and band.high_P is not None:
         ends = {"low": rounded(band.low_P), "high": rounded(band.high_P)}
-    if seeds and 1 < len(band.seeds_S_P) <= _MOST_SEEDS:
+    if seeds and 1 < len(band.seeds_S_P) <= MOST_SEEDS:
         ends["seeds"] = [rounded(value_P) for value_P in band.seeds_S_P]
     return {"mean": rounded(band.mean_P), **ends}

@@ -15,10 +15,11 @@ from cl_bench.report.blocks.write_markdown import markdown
 from cl_bench.report.board import RunProblem
 from cl_bench.report.page.amount_figures import channels, cost, turnover
 from cl_bench.report.page.board_record import DrawnBoard
-from cl_bench.report.page.contents import Contents, contents
+from cl_bench.report.page.contents import RUNS_CSV, Contents, contents
 from cl_bench.report.page.curve_figures import accuracy, divergence, efficiency, matrices
 from cl_bench.report.page.html import html
 from cl_bench.report.page.markdown import blocks
+from cl_bench.report.page.run_list import runs_csv
 from cl_bench.report.plasticity_tables import find_tables
 from cl_bench.store.files import replacing, write_text_atomically
 from cl_bench.store.remote import fetched
@@ -90,22 +91,24 @@ class ReportFiles:
     contents: Contents
 
 
-def report(paths: Iterable[Path], out: Path, *, figures: bool = True) -> ReportFiles:
-    """Write `leaderboard.html` and `leaderboard.md` into `out`, and figures below it.
+def report(paths: Iterable[Path], out: Path, *, figures: bool = True, jobs: int = 1) -> ReportFiles:
+    """Write `leaderboard.html` and `leaderboard.md` into `out`, and figures below it; and
+    `leaderboard-runs.csv` with all runs, where they are too many for the page.
 
     `paths` are runs, or folders or URLs with runs anywhere below them; a path without any is a
     `RunDirectoryError`, and so it is if none can be read. The same tables give the same bytes.
-    Figures that an earlier page left in `out` and that this one does not have are removed.
+    Files that an earlier page left in `out` and that this one does not have are removed. Many runs
+    are read by `jobs` processes.
     """
     given = [fetched(path) for path in paths]
     runs, unreadable = find_runs(given)
     if not runs:
         reasons = "; ".join(broken.reason for broken in unreadable)
         raise RunDirectoryError(f"None of the runs can be read: {reasons}")
-    found = contents(runs, unreadable, find_tables(given))
+    found = contents(runs, unreadable, find_tables(given), jobs=jobs)
     drawings: Mapping[str, Drawing] = {}
     if figures:
-        drawings, undrawn = draw(found.boards)
+        drawings, undrawn = draw(one for one, _ in found.shown)
         found = replace(found, problems=[*found.problems, *undrawn])
     page, twin = out / "leaderboard.html", out / "leaderboard.md"
     out.mkdir(parents=True, exist_ok=True)
@@ -113,6 +116,10 @@ def report(paths: Iterable[Path], out: Path, *, figures: bool = True) -> ReportF
     _remove_others(out / PICTURES, written)
     write_text_atomically(twin, markdown(blocks(found, drawings), PICTURES))
     write_text_atomically(page, html(found))
+    if found.cut:
+        write_text_atomically(out / RUNS_CSV, runs_csv(found))
+    else:
+        (out / RUNS_CSV).unlink(missing_ok=True)
     return ReportFiles(page, twin, written, found)
 
 

@@ -5,43 +5,51 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain, count
+from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
-from cl_bench.analysis.entries import DAMAGED
 from cl_bench.analysis.run_values import METRIC_VERSION, Column, run_metrics
 from cl_bench.contract.text import counted
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import Board, Leaderboard, RunProblem, titles
-from cl_bench.report.leaderboard import leaderboard
+from cl_bench.report.leaderboard import ranked
 from cl_bench.report.page.bands import drawn
-from cl_bench.report.page.board_record import DrawnBoard
-from cl_bench.report.page.digest import READ, Digest, digest
+from cl_bench.report.page.board_record import MOST_DRAWN, DrawnBoard
+from cl_bench.report.page.digest import Digest, curves_alone
+from cl_bench.report.page.reading import Reading, RunFacts
 from cl_bench.report.plasticity_tables import PlasticityTable
 from cl_bench.store.remote import with_urls
-from cl_bench.store.run_tables import RunTables, Selective, Unreadable
-from cl_bench.store.schema import TABLES
+from cl_bench.store.run_tables import RunTables, Unreadable
 
-if TYPE_CHECKING:
-    import pandas as pd
+MOST_RUNS = 2_000
+"""Of more runs than this, the page lists so many and carries their details: a browser opens it."""
+MOST_ROWS, MOST_ON_PAGE = 100, 500
+"""Rows that a page shows of one board, and of all boards together."""
+MOST_PROBLEMS = 1_000
+RUNS_CSV = "leaderboard-runs.csv"
+"""The file beside the page that has all runs, where the page has not."""
 
 
 @dataclass(frozen=True, eq=False)
 class ShownRun:
-    """A run with a page of its own."""
+    """A run of a report."""
 
-    digest: Digest
+    facts: RunFacts
+    path: str
     metrics: Mapping[str, float | Undefined]
     board: int | None
     """Which board it is on; None for a run that is on none, such as a second one of a seed."""
     problems: tuple[str, ...]
     """Why the run is not, or not wholly, on a board."""
+    reading: Reading
+
+    @property
+    def digest(self) -> Digest:
+        """Its digest, read anew from where all are kept."""
+        return self.reading.digest(self.path)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +70,52 @@ class Contents:
     top: Path
     """The folder that all runs lie below."""
 
+    @cached_property
+    def listed(self) -> Sequence[ShownRun]:
+        """The runs that the page lists, by name: all, or of very many those with problems, and
+        then the first seeds of every row."""
+        if len(self.runs) <= MOST_RUNS:
+            return self.runs
+        rows = (row for board in self.leaderboard.boards for row in board.rows)
+        place = {str(path): n for row in rows for n, path in enumerate(row.runs.values())}
+        first = sorted(self.runs, key=lambda one: (not one.problems, place.get(one.path, 0)))
+        return sorted(first[:MOST_RUNS], key=lambda one: one.facts.name)
+
+    @cached_property
+    def linked(self) -> Mapping[str, str]:
+        """The names of the runs that the page lists, by path."""
+        return {one.path: one.facts.name for one in self.listed}
+
+    @property
+    def unlisted(self) -> str:
+        """A sentence on the runs that the page does not list; empty where it lists all."""
+        if len(self.listed) == len(self.runs):
+            return ""
+        return (
+            f"Listed are {len(self.listed):,} of {len(self.runs):,} runs: those with problems, "
+            f"then the first seeds of every row. {RUNS_CSV} beside this page has all."
+        )
+
+    @cached_property
+    def shown(self) -> Sequence[tuple[DrawnBoard, str]]:
+        """The boards that the page shows, with their titles: all, or of very many those first that
+        compare most rows."""
+        boards = list(zip(self.boards, self.titles, strict=True))
+        most = sorted(range(len(boards)), key=lambda n: -len(boards[n][0].board.rows))
+        rows = accumulate(len(boards[number][0].board.rows) for number in most)
+        kept = [n for n, total in zip(most, rows, strict=True) if total <= MOST_ON_PAGE]
+        return [boards[number] for number in sorted(kept)]
+
+    @property
+    def cut(self) -> bool:
+        """Whether the page leaves out runs, boards, rows or problems."""
+        rows = sum(len(board.rows) for board in self.leaderboard.boards)
+        return (
+            len(self.listed) < len(self.runs)
+            or sum(len(one.board.rows) for one, _ in self.shown) < rows
+            or len(self.problems) > MOST_PROBLEMS
+        )
+
     @property
     def columns(self) -> dict[str, Column]:
         """The numbers that any board has, by name."""
@@ -77,51 +131,32 @@ def contents(
     runs: Sequence[RunTables],
     unreadable: Sequence[Unreadable] = (),
     tables: Sequence[PlasticityTable] = (),
+    *,
+    jobs: int = 1,
 ) -> Contents:
     """Read all runs and rank them; same tables, same contents.
 
-    `tables` are those of `cl-bench plasticity` beside the runs.
+    `tables` are those of `cl-bench plasticity` beside the runs. Many runs are read by `jobs`
+    processes.
     """
-    reading = _Reading(runs)
-    found = leaderboard(reading, unreadable, tables)
+    reading = Reading(runs, run_names([run.path for run in runs]), jobs)
+    found = ranked(reading, unreadable, tables)
     known = {str(problem.path) for problem in found.problems if problem.kind == "unreadable"}
     problems = [*found.problems, *(one for one in reading.damaged if str(one.path) not in known)]
-    digests = {path: one for path, one in reading.digests.items() if path not in known}
+    facts = {path: one for path, one in reading.facts.items() if path not in known}
     anchors = _anchors(found.boards)
     return Contents(
         leaderboard=found,
         boards=[
-            _drawn(board, anchor, digests)
+            _drawn(_best_rows(board), anchor, facts, reading)
             for board, anchor in zip(found.boards, anchors, strict=True)
         ],
         titles=titles(found.boards),
-        runs=_shown(runs, found, digests, problems),
-        names={path: one.name for path, one in digests.items()},
+        runs=_shown(runs, found, facts, problems, reading),
+        names={path: one.name for path, one in facts.items()},
         problems=problems,
         top=common_folder([*(run.path for run in runs), *(one.path for one in unreadable)]),
     )
-
-
-class _Reading:
-    """Runs to be ranked one after the other, each of which is digested before the next comes: so
-    its tables are read once, and those of one run at a time are in memory."""
-
-    def __init__(self, runs: Sequence[RunTables]) -> None:
-        self._runs = runs
-        self._names = run_names([run.path for run in runs])
-        self.digests: dict[str, Digest] = {}
-        """By path."""
-        self.damaged: list[RunProblem] = []
-
-    def __iter__(self) -> Iterator[RunTables]:
-        for run in self._runs:
-            kept: RunTables = Kept(run) if isinstance(run, Selective) else run
-            yield kept
-            path = str(kept.path)
-            try:
-                self.digests[path] = digest(kept, self._names[path])
-            except DAMAGED as error:
-                self.damaged.append(RunProblem(kept.path, "unreadable", str(error)))
 
 
 def run_names(paths: Sequence[Path]) -> dict[str, str]:
@@ -152,22 +187,34 @@ def common_folder(paths: Sequence[Path]) -> Path:
     return Path(os.path.commonpath([path.absolute().parent for path in paths]))
 
 
-def _drawn(board: Board, anchor: str, digests: Mapping[str, Digest]) -> DrawnBoard:
-    of_rows = [
-        {seed: digests[str(path)] for seed, path in row.runs.items() if str(path) in digests}
-        for row in board.rows
-    ]
-    rows = [drawn(of_row) for of_row in of_rows]
-    known = next((one for of_row in of_rows for one in of_row.values()), None)
-    stages = [(domain, steps) for domain, _, steps in known.stages] if known else []
-    return DrawnBoard(board, anchor, rows, stages)
+def _drawn(
+    board: Board, anchor: str, facts: Mapping[str, RunFacts], reading: Reading
+) -> DrawnBoard:
+    rows, stages = [], None
+    for row in board.rows:
+        paths = {seed: str(path) for seed, path in row.runs.items() if str(path) in facts}
+        of_row = {seed: curves_alone(reading.digest(path)) for seed, path in paths.items()}
+        rows.append(drawn(of_row))
+        stages = stages or next((one.stages for one in of_row.values()), None)
+    return DrawnBoard(board, anchor, rows, [(domain, steps) for domain, _, steps in stages or ()])
+
+
+def _best_rows(board: Board) -> Board:
+    """The board with the rows that a page shows."""
+    count, notes = len(board.rows), []
+    if count > MOST_ROWS:
+        notes.append(f"Shown are the best {MOST_ROWS} of {count:,} rows; {RUNS_CSV} has all runs")
+    if count > MOST_DRAWN:
+        notes.append(f"Figure files draw the best {MOST_DRAWN} rows")
+    return replace(board, rows=board.rows[:MOST_ROWS], notes=(*notes, *board.notes))
 
 
 def _shown(
     runs: Sequence[RunTables],
     found: Leaderboard,
-    digests: Mapping[str, Digest],
+    facts: Mapping[str, RunFacts],
     problems: Sequence[RunProblem],
+    reading: Reading,
 ) -> list[ShownRun]:
     """The runs by name, with the metrics that the boards have of them."""
     metrics: dict[str, dict[str, float | Undefined]] = {}
@@ -185,65 +232,35 @@ def _shown(
     shown = []
     for run in runs:
         place = str(run.path)
-        if place in digests:
+        if place in facts:
             known = metrics[place] if place in metrics else run_metrics(run)
             wrong = tuple(said.get(place, ()))
-            shown.append(ShownRun(digests[place], known, places.get(place), wrong))
-    return sorted(shown, key=lambda one: one.digest.name)
+            shown.append(ShownRun(facts[place], place, known, places.get(place), wrong, reading))
+    return sorted(shown, key=lambda one: one.facts.name)
 
 
 def _anchors(boards: Sequence[Board]) -> list[str]:
     """A name for links to each board: `math-to-code`, and `math-to-code-2` for a second one."""
-    anchors: list[str] = []
+    anchors: dict[str, None] = {}
+    last: dict[str, int] = {}
     for board in boards:
         words = re.sub(r"[^a-z0-9]+", "-", board.key.stream.lower()).strip("-")[:60]
-        name = f"board-{words}".strip("-")
-        others = (f"{name}-{number}" for number in count(2))
-        anchors.append(next(each for each in chain([name], others) if each not in anchors))
-    return anchors
+        anchor = name = f"board-{words}".strip("-")
+        while anchor in anchors:
+            last[name] = last.get(name, 1) + 1
+            anchor = f"{name}-{last[name]}"
+        anchors[anchor] = None
+    return list(anchors)
 
 
-class Kept:
-    """A run as `RunTables` and `Selective`, of which what was read is kept: the leaderboard and the
-    digest both ask for it."""
-
-    def __init__(self, run: Any) -> None:
-        """`run` is both, too."""
-        self._run = run
-        self._tables: dict[str, pa.Table] = {}
-
-    @property
-    def path(self) -> Path:
-        """The path of the run."""
-        return Path(self._run.path)
-
-    @cached_property
-    def manifest(self) -> Mapping[str, Any]:
-        """The run's manifest, as it was when first asked for."""
-        manifest: Mapping[str, Any] = self._run.manifest
-        return manifest
-
-    def table(self, name: str) -> pd.DataFrame:
-        """All rows of a table."""
-        return self._run.table(name)
-
-    def select(
-        self, name: str, columns: Sequence[str] | None = None, *, first: bool = False
-    ) -> pa.Table:
-        """Columns of a table, as `Selective.select`; those of a digest are read with the first."""
-        wanted = TABLES[name].names if columns is None else columns
-        known = self._tables.get(name)
-        if known is None or not {"step", *wanted} <= set(known.column_names):
-            known = self._run.select(name, ("step", *wanted, *READ[name]))
-            self._tables[name] = known
-        found = known.select([column for column in known.column_names if column in wanted])
-        return found.slice(0, _first_rows(known)) if first else found
-
-
-def _first_rows(table: pa.Table) -> int:
-    """Return the number of rows of the first evaluation, which were written first."""
-    steps = table["step"].to_numpy()
-    return int((steps == steps[0]).sum()) if len(steps) else 0
+def more_problems(contents: Contents) -> str:
+    """A sentence on the problems that a page does not name; empty where it names all."""
+    count = len(contents.problems)
+    if count <= MOST_PROBLEMS:
+        return ""
+    return (
+        f"Named are {MOST_PROBLEMS:,} of {count:,} problems; {RUNS_CSV} beside this page has all."
+    )
 
 
 TITLE = "Continual learning of language models: leaderboard"
@@ -274,7 +291,7 @@ HOW_TO_READ = tuple(" ".join(text.split()) for text in _READING.strip().split("\
 def introduction(contents: Contents) -> list[str]:
     """Sentences that count runs, problems and flags."""
     runs, boards = contents.runs, contents.leaderboard.boards
-    learners = {str(one.digest.manifest["learner"]) for one in runs}
+    learners = {one.facts.learner for one in runs}
     streams, models = {board.key.stream for board in boards}, {board.model for board in boards}
     read = (
         f"{counted(len(runs), 'run')} of {counted(len(learners), 'learner')} on "
@@ -282,6 +299,11 @@ def introduction(contents: Contents) -> list[str]:
         f"computed from the runs’ tables alone (metric version {METRIC_VERSION})."
     )
     lines = [read]
+    if hidden := len(boards) - len(contents.shown):
+        lines.append(
+            f"Shown are {len(contents.shown):,} of {len(boards):,} boards, those with most rows; "
+            f"{RUNS_CSV} beside this page has the runs of the other {hidden:,}."
+        )
     kinds = Counter(problem.kind for problem in contents.problems)
     flags = Counter(flag for board in boards for row in board.rows for flag in row.flags)
     wrong = [f"{number} {kind}" for kind, number in sorted(kinds.items())]

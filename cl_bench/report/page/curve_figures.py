@@ -13,7 +13,7 @@ from cl_bench.metrics.quantities import NATS, SHARE
 from cl_bench.report.blocks.drawings import percent, shade
 from cl_bench.report.blocks.look import Look, named
 from cl_bench.report.page.bands import Band, Drawn
-from cl_bench.report.page.board_record import DrawnBoard
+from cl_bench.report.page.board_record import MOST_SEEDS, DrawnBoard
 from cl_bench.report.page.sheets import (
     curve,
     dashes,
@@ -170,7 +170,7 @@ def _levels(axes: Axes, level_S: np.ndarray) -> None:
     axes.axhspan(level_S.min(), level_S.max(), color="#333333", alpha=0.1, lw=0)
     for end in (level_S.min(), level_S.max()):
         axes.axhline(end, color="#333333", ls="--", lw=0.8)
-    for level in level_S:
+    for level in level_S if len(level_S) <= MOST_SEEDS else ():
         axes.axhline(level, 0.975, 1.0, color="#333333", lw=1.4)
 
 

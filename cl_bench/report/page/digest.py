@@ -6,7 +6,7 @@ Numbers stay as the tables have them; whoever writes them rounds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -204,6 +204,12 @@ class Digest:
         return channel_attribution(
             [[line.accuracy_E[ended[-1]] if line else np.nan for line in row] for row in lines]
         )
+
+
+def curves_alone(one: Digest) -> Digest:
+    """The digest without what single runs are shown for, which is most of it."""
+    without = Lineage({}, ())
+    return replace(one, steps={}, transcripts=(), lineage=without)
 
 
 _STEPS = ("step", *CURVES)

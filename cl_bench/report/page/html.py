@@ -48,21 +48,23 @@ def json_script(name: str, value: Any) -> str:
     return f'<script type="application/json" id="{name}">{_json(value)}</script>\n'
 
 
-def carried(records: Sequence[Mapping[str, Any]], room: int) -> Carried:
-    """As many parts of the runs' records as `room` bytes hold: first the first part of all runs,
-    then the second of all, and so on."""
-    kept: list[dict[str, str]] = [{} for _ in records]
+def zipped(number: int, parts: Mapping[str, Any]) -> dict[str, str]:
+    """The parts of a run's record as elements of the page, by name; `number` is the run's."""
+    return {name: _element(number, name, value) for name, value in parts.items()}
+
+
+def carried(runs: Sequence[Mapping[str, str]], room: int) -> Carried:
+    """As many of the runs' elements as `room` bytes hold: first the first part of all runs, then
+    the second of all, and so on."""
+    kept: list[dict[str, str]] = [{} for _ in runs]
     for name in PARTS:
-        for number, one in enumerate(records):
-            if name not in one:
-                continue
-            element = _element(number, name, one[name])
-            if len(element) <= room:
-                room -= len(element)
-                kept[number][name] = element
+        for one, found in zip(runs, kept, strict=True):
+            if name in one and len(one[name]) <= room:
+                room -= len(one[name])
+                found[name] = one[name]
     left_out = [
         tuple(name for name in one if name not in found)
-        for one, found in zip(records, kept, strict=True)
+        for one, found in zip(runs, kept, strict=True)
     ]
     return Carried("".join(text for found in kept for text in found.values()), left_out)
 
@@ -76,8 +78,8 @@ def decoded(page: str) -> str:
 
 
 def _element(run: int, part: str, value: Any) -> str:
-    zipped = gzip.compress(_json(value).encode(), compresslevel=6, mtime=0)
-    text = b64encode(zipped).decode("ascii")
+    content = gzip.compress(_json(value).encode(), compresslevel=6, mtime=0)
+    text = b64encode(content).decode("ascii")
     return f'<script type="text/plain" id="part-{run}-{part}">{text}</script>\n'
 
 
@@ -104,10 +106,13 @@ def html(contents: Contents, limit: int = LIMIT) -> str:
     """The page, of at most about `limit` bytes: what of single runs does not fit is left out, and
     the page says so."""
     shared = Shared()
-    records = [record(one.digest, one.metrics, shared) for one in contents.runs]
-    everything = [tuple(one) for one in records]
+    runs = [
+        zipped(number, record(one.digest, one.metrics, shared))
+        for number, one in enumerate(contents.listed)
+    ]
+    everything = [tuple(one) for one in runs]
     bare = _page(contents, shared, everything, "")  # what it says of parts left out is counted
-    parts = carried(records, limit - len(bare.encode()))
+    parts = carried(runs, limit - len(bare.encode()))
     return _page(contents, shared, parts.left_out, parts.html)
 
 
@@ -122,7 +127,7 @@ def _page(
 def _body(contents: Contents, cut: int) -> str:
     """The page's content; of `cut` runs something had to be left out."""
     left_out = (
-        f'<p class="flag">To keep this page small, details of {cut:,} of {len(contents.runs):,} '
+        f'<p class="flag">To keep this page small, details of {cut:,} of {len(contents.listed):,} '
         "runs were left out; their pages say which.</p>\n"
     )
     sections = [
@@ -158,7 +163,7 @@ def _overall(contents: Contents) -> Iterable[str]:
 
 
 def _boards(contents: Contents) -> Iterable[str]:
-    boards = list(zip(contents.boards, contents.titles, strict=True))
+    boards = contents.shown
     for drawn, title in boards:
         if len(drawn.board.rows) > 1:
             yield f'<section class="board-section" id="{drawn.anchor}">\n'
@@ -178,7 +183,7 @@ def _board(drawn: DrawnBoard, contents: Contents) -> str:
     board = drawn.board
     return (
         f'<p class="facts">Model {escaped(board.model)}; {escaped(board.budget)}.</p>\n'
-        f"{board_table(drawn, contents.names)}{listed(board.notes, 'notes')}"
+        f"{board_table(drawn, contents.linked)}{listed(board.notes, 'notes')}"
         "<details><summary>What these runs have in common</summary>"
         f"{listed(board.words)}</details>\n"
         f'<div class="figures" id="{drawn.anchor}-figures"></div>\n'
@@ -189,14 +194,14 @@ def _data(
     contents: Contents, shared: Shared, left_out: Sequence[tuple[str, ...]]
 ) -> dict[str, Any]:
     return {
-        "boards": [board_record(one) for one in contents.boards],
+        "boards": [board_record(one) for one, _ in contents.shown],
         "runs": [
             {
-                "name": one.digest.name,
+                "name": one.facts.name,
                 "left": left,
                 "problems": list(map(contents.local, one.problems)),
             }
-            for one, left in zip(contents.runs, left_out, strict=True)
+            for one, left in zip(contents.listed, left_out, strict=True)
         ],
         "metrics": {
             name: _metric(column) for name, column in {**RUN_METRICS, **contents.columns}.items()

@@ -27,7 +27,15 @@ from cl_bench.report.board import BoardRow, Overall, RankedRow
 from cl_bench.report.page.board_record import DrawnBoard
 from cl_bench.report.page.boards import seeds_of
 from cl_bench.report.page.cells import RANKED_BY, SPENT, parted, short
-from cl_bench.report.page.contents import HOW_TO_READ, TITLE, Contents, introduction
+from cl_bench.report.page.contents import (
+    HOW_TO_READ,
+    MOST_PROBLEMS,
+    RUNS_CSV,
+    TITLE,
+    Contents,
+    introduction,
+    more_problems,
+)
 
 _MOST_RUNS = 200
 """Of more runs than this, the twin lists none: the page does."""
@@ -44,7 +52,7 @@ def blocks(contents: Contents, drawings: Mapping[str, Drawing]) -> list[Block]:
     )
     for overall in contents.leaderboard.overall:
         found += _overall(overall, contents)
-    for drawn, title in zip(contents.boards, contents.titles, strict=True):
+    for drawn, title in contents.shown:
         found += _board(drawn, title, drawings)
     found += _runs(contents)
     found += _problems(contents)
@@ -115,19 +123,20 @@ def _table(
 def _runs(contents: Contents) -> Iterator[Block]:
     yield Heading(2, "Runs", "runs")
     if len(contents.runs) > _MOST_RUNS:
-        yield Paragraph(f"{counted(len(contents.runs), 'run')}, listed in leaderboard.html.")
+        where = RUNS_CSV if contents.unlisted else "leaderboard.html"
+        yield Paragraph(f"{counted(len(contents.runs), 'run')}, listed in {where}.")
         return
     rows: list[list[Text]] = []
     for one in contents.runs:
-        facts = one.digest.manifest
+        facts = one.facts
         accuracy = one.metrics.get(RANKED_BY, Undefined("not measured"))
         rows.append(
             [
-                CodeSpan(one.digest.name),
-                str(facts["stream"]["name"]),
-                learner_look(str(facts["learner"])).label,
-                str(facts["seed"]),
-                str(facts["status"]),
+                CodeSpan(facts.name),
+                facts.stream,
+                learner_look(facts.learner).label,
+                facts.seed,
+                facts.status,
                 SHARE.number(accuracy),
             ]
         )
@@ -146,8 +155,10 @@ def _problems(contents: Contents) -> Iterator[Block]:
             one.kind,
             contents.local(one.reason),
         ]
-        for one in contents.problems
+        for one in contents.problems[:MOST_PROBLEMS]
     ]
+    if more := more_problems(contents):
+        yield Paragraph(more)
     yield Table("", ("run", "problem", "reason"), rows)
 
 

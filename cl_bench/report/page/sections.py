@@ -13,7 +13,7 @@ from cl_bench.report.blocks.look import learner_look
 from cl_bench.report.blocks.write_html import escaped
 from cl_bench.report.page.boards import data_attributes, run_link
 from cl_bench.report.page.cells import heading, short, swatch
-from cl_bench.report.page.contents import Contents, ShownRun
+from cl_bench.report.page.contents import MOST_PROBLEMS, Contents, ShownRun, more_problems
 
 _LISTED = ("average_accuracy", "bwt_gem", "forgetting_max", "kl_policy_base", "rollouts", "seconds")
 """Metrics in the table of runs."""
@@ -30,10 +30,11 @@ def runs_section(contents: Contents) -> str:
         for name in fixed
     )
     heads += "".join(heading(name, column) for name, column in columns.items())
-    rows = "".join(_run_row(contents, one, columns) for one in contents.runs)
+    rows = "".join(_run_row(contents, one, columns) for one in contents.listed)
+    few = f"<p>{escaped(contents.unlisted)}</p>\n" if contents.unlisted else ""
     return (
         f'<section id="runs">\n<h2>Runs</h2>\n<p>Every run has a page of its own: its learning '
-        "curves, prompts, transcripts, configuration and provenance.</p>\n"
+        f"curves, prompts, transcripts, configuration and provenance.</p>\n{few}"
         '<div class="wide tall" tabindex="0" role="region" aria-label="All runs">\n'
         f'<table class="runs"><thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}</tbody></table>\n'
         "</div>\n</section>\n"
@@ -41,19 +42,19 @@ def runs_section(contents: Contents) -> str:
 
 
 def _run_row(contents: Contents, one: ShownRun, columns: Mapping[str, Column]) -> str:
-    facts, name = one.digest.manifest, one.digest.name
-    stream, model = str(facts["stream"]["name"]), str(facts["model"])
+    facts, name = one.facts, one.facts.name
+    stream, model = facts.stream, facts.model
     if one.board is not None:
         board = contents.leaderboard.boards[one.board]
         stream, model = board.stream, board.model
-    learner, status = str(facts["learner"]), str(facts["status"])
+    learner, status = facts.learner, facts.status
     look = learner_look(learner)
     text = " ".join((name, stream, learner, look.label, model, status, *one.problems)).lower()
     data = data_attributes(stream=stream, learner=learner, model=model, status=status, text=text)
     cells = [
         f'<th scope="row" data-value="{escaped(name)}">{run_link(name, name)}</th>',
         *(_text_cell("stream", stream), _text_cell("learner", look.label, swatch(look))),
-        *(_text_cell("model", model), _text_cell("seed", str(facts["seed"]))),
+        *(_text_cell("model", model), _text_cell("seed", facts.seed)),
         _text_cell("status", status, kind="" if status == "done" else "flag"),
         *(_number_cell(key, column, one.metrics.get(key)) for key, column in columns.items()),
     ]
@@ -84,10 +85,12 @@ def problems_section(contents: Contents) -> str:
         f'<tr><th scope="row">{_named(contents, problem.path)}</th>'
         f'<td data-column="problem">{escaped(problem.kind)}</td>'
         f'<td data-column="reason">{escaped(contents.local(problem.reason))}</td></tr>\n'
-        for problem in contents.problems
+        for problem in contents.problems[:MOST_PROBLEMS]
     )
+    more = more_problems(contents)
+    few = f"<p>{escaped(more)}</p>\n" if more else ""
     return (
-        '<section id="problems"><h2>Problems</h2>\n<div class="wide" tabindex="0">'
+        f'<section id="problems"><h2>Problems</h2>\n{few}<div class="wide" tabindex="0">'
         '<table class="plain"><thead><tr><th scope="col">run</th><th scope="col">problem</th>'
         f'<th scope="col">reason</th></tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n'
         "</section>\n"
@@ -95,13 +98,14 @@ def problems_section(contents: Contents) -> str:
 
 
 def _named(contents: Contents, path: object) -> str:
-    name = contents.names.get(str(path))
-    return run_link(name, name) if name else escaped(contents.local(str(path)))
+    if (name := contents.linked.get(str(path))) is not None:
+        return run_link(name, name)
+    return escaped(contents.names.get(str(path)) or contents.local(str(path)))
 
 
 def controls(contents: Contents) -> str:
     """Filters; hidden until there is a script that obeys them."""
-    boards = contents.leaderboard.boards
+    boards = [drawn.board for drawn, _ in contents.shown]
     rows = [row for board in boards for row in board.rows]
     choices: dict[str, list[tuple[str, str]]] = {
         "stream": [(board.stream, board.stream) for board in boards],
@@ -135,9 +139,9 @@ def _choice(name: str, options: Iterable[tuple[str, str]]) -> str:
 
 def contents_list(contents: Contents) -> str:
     """Links to all boards and sections."""
-    boards = zip(contents.boards, contents.titles, strict=True)
+    boards = contents.shown
     links = [(f"#{one.anchor}", title) for one, title in boards if len(one.board.rows) > 1]
-    alone = len(contents.boards) - len(links)
+    alone = len(boards) - len(links)
     if contents.leaderboard.overall:
         links.insert(0, ("#overall", "All streams"))
     if alone:

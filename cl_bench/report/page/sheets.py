@@ -11,7 +11,7 @@ from cl_bench.report.blocks import drawings
 from cl_bench.report.blocks.drawings import any_text
 from cl_bench.report.blocks.look import Look
 from cl_bench.report.page.bands import Band
-from cl_bench.report.page.board_record import Seen
+from cl_bench.report.page.board_record import MOST_SEEDS, Seen
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,7 @@ def curve(axes: Axes, look: Look, across: Any, band: Band, *, rows: int) -> None
     would hide one another."""
     if rows <= _MOST_BANDS and band.low_P is not None and band.high_P is not None:
         axes.fill_between(across, band.low_P, band.high_P, color=look.colour, alpha=0.13, lw=0)
-    for value_P in band.seeds_S_P if len(band.seeds_S_P) > 1 else ():
+    for value_P in band.seeds_S_P if 1 < len(band.seeds_S_P) <= MOST_SEEDS else ():
         axes.plot(across, value_P, color=look.colour, lw=0.5, alpha=0.35)
     every = max(1, len(across) // _MOST_MARKERS)
     style: Any = {"color": look.colour, "marker": look.marker, "ls": dashes(look)}

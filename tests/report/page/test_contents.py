@@ -27,11 +27,11 @@ def test_runs_are_called_by_their_place_below_the_common_folder(tmp_path: Path) 
 
 def test_every_readable_run_is_shown_with_the_metrics_of_its_board(made: ReportFiles) -> None:
     found = made.contents
-    names = [one.digest.name for one in found.runs]
+    names = [one.facts.name for one in found.runs]
     assert names == sorted(names)
     assert len(names) == 16
     assert "broken" not in names
-    by_name = {one.digest.name: one for one in found.runs}
+    by_name = {one.facts.name: one for one in found.runs}
     fst = by_name["math-fst-0"]
     assert fst.board is not None
     row = next(r for r in found.leaderboard.boards[fst.board].rows if r.learner == "fst")
@@ -85,7 +85,7 @@ def test_a_run_whose_tables_are_damaged_is_a_problem_and_hurts_no_other(tmp_path
     file = next((tmp_path / "bad" / "tables" / "steps").iterdir())  # which no metric reads
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     found = read(tmp_path)
-    assert [one.digest.name for one in found.runs] == ["good"]
+    assert [one.facts.name for one in found.runs] == ["good"]
     (problem,) = found.problems
     assert problem.kind == "unreadable"
     assert "steps" in found.local(problem.reason)
@@ -99,7 +99,7 @@ def test_a_manifest_without_what_a_page_needs_is_a_problem(tmp_path: Path) -> No
     del manifest["learner"]
     bad.write_text(json.dumps(manifest))
     found = read(tmp_path)
-    assert [one.digest.name for one in found.runs] == ["good"]
+    assert [one.facts.name for one in found.runs] == ["good"]
     assert [problem.kind for problem in found.problems] == ["unreadable"]
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from cl_bench.metrics.attribution import ChannelAttribution
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.page.contents import Kept
 from cl_bench.report.page.digest import Digest, digest
+from cl_bench.report.page.reading import Kept
 from cl_bench.report.page.record import Shared, record
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.run_tables import open_run
