@@ -10,21 +10,19 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.contract.errors import UsageError, require_posix, unknown
-from cl_bench.contract.registry import DEFAULT_LEARNER, DOMAINS, LEARNERS
+from cl_bench.contract.registry import DEFAULT_LEARNER, LEARNERS
 from cl_bench.contract.settings import settings_of
 from cl_bench.contract.stream_names import LENGTHS, OF_A_STREAM
 from cl_bench.contract.stream_names import stream as named_stream
-from cl_bench.contract.task import Referenced
-from cl_bench.contract.text import counted, printable
+from cl_bench.contract.text import printable
 from cl_bench.contract.validation import a_text
-from cl_bench.execution.presets import preset_of
+from cl_bench.execution.notes import of_settings
 from cl_bench.execution.progress import Progress, Quiet
 from cl_bench.execution.run_file import as_run_file, read_run_file
-from cl_bench.execution.settings import RunConfig, configure, names_of
+from cl_bench.execution.settings import RunConfig, configure
 from cl_bench.execution.stored_run import stored_manifest, stored_run
 from cl_bench.fast.settings import reflection_lm
 from cl_bench.model import ranks
-from cl_bench.model.named import EMBEDDED
 from cl_bench.store.remote import fetched, with_urls
 from cl_bench.store.run_directory import RunDirectory
 
@@ -210,7 +208,7 @@ def start(
         with stored_run(place, progress or Quiet(), new=True) as stored:
             path = stored.path
             journal = journal_for(path, outside=outside, record=record, replay=replay)
-            notes = _notes(asked)
+            notes = of_settings(asked.stream, asked.config, asked.given)
             with tracked(path, *_told(trackers, stored.progress)) as told:
                 Runner.start(path, asked.stream, asked.config, told, journal, notes)
             ranks.alone(lambda: _finish(path))
@@ -220,46 +218,6 @@ def start(
 def _told(trackers: Iterable[str], progress: Progress) -> tuple[Sequence[str], Progress]:
     """Return the trackers and the progress of this process: of several ranks, one tells."""
     return (tuple(trackers), progress) if ranks.writes() else ((), Quiet())
-
-
-def _notes(asked: Asked) -> list[str]:
-    """Return notes on the settings for the user of a run that begins, a line each."""
-    course, config = asked.stream, asked.config
-    trained = [stage.reference for stage in course.stages]
-    lines = []
-    if reflection_lm(config.learning).kind == "digest" and config.feedback in ("none", "answer"):
-        lines.append(
-            f"feedback {config.feedback} names no kind of mistake, so digest has nothing to advise "
-            "and every rewrite fails; give --feedback full."
-        )
-    lines += [
-        f"{domain.name}: {domain.summary}"
-        for domain in map(DOMAINS.load, dict.fromkeys((*trained, *course.outside)))
-        if isinstance(domain, Referenced)
-    ]
-    warmup = getattr(config.learning, "warmup_steps", 0)
-    if warmup >= course.steps:
-        lines.append(
-            f"warmup_steps is {warmup}, and the stream has {counted(course.steps, 'step')}: the "
-            "learning rate never reaches its value. Give --steps or --warmup-steps."
-        )
-    private = [name for name in course.domains if name in DOMAINS.table]
-    preset, known = preset_of(config.model, asked.given.get("preset")), names_of(config.learner)
-    lines[:0] = filter(None, [preset.words(config.learner, asked.given, known)])
-    if preset_of(config.model).name == EMBEDDED:
-        foreign = [name for name in course.domains if DOMAINS.is_sourced(name)]
-        if foreign:
-            lines.append(
-                f"{', '.join(foreign)}: the embedded model, and others with its tokenizer, know "
-                "the built-in domains alone and score 0 here; try --model smollm2."
-            )
-        return lines
-    if private:
-        lines.append(
-            f"{', '.join(private)}: these domains speak the grammar of the embedded model, and a "
-            "pretrained model scores 0 on them; try --stream gym-arithmetic."
-        )
-    return lines
 
 
 def resume(

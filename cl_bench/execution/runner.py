@@ -9,7 +9,6 @@ writes that model again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
@@ -32,6 +31,7 @@ from cl_bench.execution import machine
 from cl_bench.execution.collapse import CollapseWatch, EndlessWatch
 from cl_bench.execution.evaluation_rows import Row
 from cl_bench.execution.evaluator import Evaluation, Evaluator
+from cl_bench.execution.notes import of_machine, of_model
 from cl_bench.execution.preflight import (
     identity,
     require_room,
@@ -49,7 +49,6 @@ from cl_bench.fast.reflection.journal import described, journal_again
 from cl_bench.fast.settings import reflection_lm
 from cl_bench.model import ranks
 from cl_bench.model.environment import device_named, precision_named, settled
-from cl_bench.model.generation import ignored_sampling
 from cl_bench.model.named import resolve
 from cl_bench.model.policy import Policy
 from cl_bench.model.random_states import random_states, restore_random_states, seed_everything
@@ -122,7 +121,7 @@ class Runner:
         manifest |= {"journal": described(journal, path), "ranks": ranks.count()}
         directory = RunDirectory(path)
         ranks.alone(lambda: RunDirectory.create(path, manifest).path)
-        for line in [*notes, *_of_the_model(policy), *_of_the_machine(policy.device)]:
+        for line in [*notes, *of_model(policy), *of_machine(policy.device)]:
             progress.note(line)
         with _owned(directory), _status_kept(directory):
             runner._time("load", started)
@@ -412,47 +411,6 @@ def load_policy(config: RunConfig, threads: int, revision: str | None = None) ->
 
 def _identity(config: RunConfig, policy: Policy) -> dict[str, Any]:
     return identity(reflection_lm(config.learning), policy)
-
-
-def _of_the_model(policy: Policy) -> list[str]:
-    """Return notes on how the model is asked and trained, a line each."""
-    template, said = policy.settled_template, []
-    if template.folded:
-        said.append(
-            "The model's chat template has no system role: the system prompt is put before the "
-            "problem in the user's message, an empty line between them."
-        )
-    if template.date:
-        said.append(
-            f"The model's chat template asks for the date: it is told {template.date} in every "
-            "prompt of every run, so that the same seed gives the same prompts on every day."
-        )
-    if template.variables:
-        told = ", ".join(f"{name} {json.dumps(of)}" for name, of in template.variables.items())
-        said.append(f"The model's chat template is told: {told}.")
-    if ignored := ignored_sampling(policy.model):
-        asked = ", ".join(f"{name} {of}" for name, of in ignored.items())
-        said.append(
-            f"The model's generation_config.json asks for {asked}, which runs ignore: responses "
-            "are drawn from the model's whole distribution at the run's temperature."
-        )
-    if policy.precision == "pure-bf16":
-        said.append(
-            "Parameters are kept in bfloat16, three digits each: steps below about a 500th of a "
-            "parameter round to nothing, and divergences are measured with that noise. "
-            "--precision bf16 keeps parameters in float32."
-        )
-    return said
-
-
-def _of_the_machine(device: torch.device) -> list[str]:
-    """Return a note on GPUs that the run leaves alone."""
-    cards = torch.cuda.device_count() if device.type == "cuda" and ranks.count() == 1 else 1
-    told = (
-        f"This machine has {cards} GPUs, of which the run takes the first. To use them all, start "
-        f"it as `torchrun --nproc-per-node {cards} -m cl_bench run …`."
-    )
-    return [told] if cards > 1 else []
 
 
 def _row(record: StepRecord) -> Row:
