@@ -53,7 +53,7 @@ def test_two_ranks_make_the_run_of_one_and_one_fails_with_its_reason(
     assert Run(tmp_path / "two" / cell.name).manifest["ranks"] == 2
     assert worker.make(cell, tmp_path / "one") == {"status": "done", "reason": ""}
     one, two = (
-        Run(tmp_path / place / cell.name).table("evaluations")["kl_policy_base"]
+        Run(tmp_path / place / cell.name).table("evaluations")["kl_policy_base"].to_numpy()
         for place in ("one", "two")
     )
     np.testing.assert_allclose(one, two, atol=1e-5)

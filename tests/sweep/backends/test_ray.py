@@ -160,7 +160,7 @@ def test_an_address_where_nobody_answers_is_told(tmp_path: Path) -> None:
 def same_rows(path: Path, other: Path) -> None:
     """Both runs are whole, and their tables equal but for what was measured of the machine."""
     assert verify_run(path).findings == []
-    for name in TABLES.keys() - {"phases"}:  # which part of the time a process took for what
+    for name in TABLES.keys() - {"timing"}:  # which part of the time a process took for what
         one, two = (Run(place).table(name) for place in (path, other))
         kept = [column for column in one if not any(word in column for word in MEASURED)]
         pd.testing.assert_frame_equal(one[kept], two[kept])
