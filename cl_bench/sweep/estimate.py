@@ -21,21 +21,20 @@ from typing import NamedTuple
 from cl_bench.api import Asked, resolve
 from cl_bench.contract.errors import ClBenchError, RunDirectoryError, UsageError
 from cl_bench.contract.stream import Stream
+from cl_bench.contract.text import counted
 from cl_bench.execution.requirements import Work, work_of
 from cl_bench.execution.settings import RunConfig
 from cl_bench.store.run_directory import RunDirectory, stage_models
 from cl_bench.sweep.cell import Cell
 
-LOAD, LEARNING, ROUNDS, EVALUATE, CHECKPOINT = (
-    *("load", "learning", "rounds"),
-    *("evaluate", "checkpoint"),
-)
-PHASES = (LOAD, LEARNING, ROUNDS, EVALUATE, CHECKPOINT)
-MARGIN, WIDE_MARGIN = 0.25, 0.5
-"""Shares by which a phase may be off that is scaled from one run of the same learner and stream,
-and from others (docs/leaderboard.md has what was seen)."""
-_LEAST = 0.1
-"""The same of a phase whose several measured runs agree."""
+PHASES = ("load", "learning", "rounds", "evaluate", "checkpoint")
+LOAD, LEARNING, ROUNDS, EVALUATE, CHECKPOINT = PHASES
+FACTOR, WIDE_FACTOR = 1.3, 1.65
+"""What eight of ten runs took lay between an estimate divided by this and multiplied by it: scaled
+from one run of the same learner, stream and settings, and from one of others. Measured on the
+committed runs, as docs/leaderboard.md says."""
+_LEAST = 1.1
+"""The same, at least, where several runs were measured."""
 _COSTLY = (
     *("precision", "peft", "lora_rank", "gradient_checkpointing", "sampler", "thinking"),
     *("threads", "max_new_tokens", "epochs_per_batch", "reflection_lm", "keep_stage_models"),
@@ -85,7 +84,8 @@ class Measured:
     sizes: Sizes
     memory: int | None
     """The most bytes that its process held."""
-    on_gpu: bool
+    gpu_memory: int | None
+    """The same of a GPU; None if it ran on a CPU."""
     ranks: int
 
 
@@ -116,10 +116,9 @@ def measured(path: Path) -> Measured:
             f"{path} is {manifest['status']}: only a finished run says what one takes. Finish it, "
             "or give --measure another one."
         )
-    config, stream = (
-        RunConfig.from_dict(manifest["config"]),
-        Stream.from_description(manifest["stream"]),
-    )
+    config = RunConfig.from_dict(manifest["config"])
+    stream = Stream.from_description(manifest["stream"])
+    peaks = manifest.get("peak_memory") or {}
     return Measured(
         name=path.name,
         learner=config.learner,
@@ -128,8 +127,8 @@ def measured(path: Path) -> Measured:
         work=work_of(config, stream),
         seconds=_seconds(directory),
         sizes=_sizes(path),
-        memory=(manifest.get("peak_memory") or {}).get("machine"),
-        on_gpu=bool((manifest.get("peak_memory") or {}).get("gpu")),
+        memory=peaks.get("machine"),
+        gpu_memory=peaks.get("gpu"),
         ranks=manifest.get("ranks", 1),
     )
 
@@ -162,59 +161,66 @@ def asked_by(cell: Cell, folder: Path) -> Asked:
     return resolve(**arguments)
 
 
-def estimate(asked: Asked, measures: Sequence[Measured]) -> Estimate:
-    """Scale the nearest measures to a run; `UsageError` if none says anything about it."""
-    config, work = asked.config, work_of(asked.config, asked.stream)
-    learner, stream = config.learner, asked.stream.name
-    _require_model(config, measures)
+def estimate(asked: Asked, measures: Sequence[Measured], gpus: int) -> Estimate:
+    """Scale the nearest measures to a run on so many GPUs, 0 on a CPU.
 
-    def nearest(tells: Callable[[Measured], bool]) -> list[Measured]:
-        known = [one for one in measures if tells(one)]
-        first = min((_distance(one, learner, stream) for one in known), default=None)
-        return [one for one in known if _distance(one, learner, stream) == first]
+    Raises `UsageError` if none says anything about it.
+    """
+    work = work_of(asked.config, asked.stream)
+    known = _of_its_model(asked, measures)
 
-    from_which = {
-        LOAD: nearest(lambda _: True),
-        LEARNING: nearest(lambda one: bool(one.work.learned) == bool(work.learned)),
-        ROUNDS: nearest(lambda one: one.work.explored > 0 or not work.explored),
-        EVALUATE: nearest(lambda _: True),
-        CHECKPOINT: nearest(lambda one: bool(one.work.learned) == bool(work.learned)),
-    }
-    if work.learned and not from_which[LEARNING]:
+    def nearest(tells: Callable[[Measured], bool] = lambda _: True) -> list[Measured]:
+        those = [one for one in known if tells(one)] or known
+        first = min(_distance(one, asked) for one in those)
+        return [one for one in those if _distance(one, asked) == first]
+
+    alike = nearest(lambda one: bool(one.work.learned) == bool(work.learned))
+    if work.learned and not alike[0].work.learned:
         raise UsageError(
-            f"No run was measured that trains parameters, as {learner} does: "
-            f"{measures[0].name} is of {measures[0].learner}."
+            f"No run was measured that trains parameters, as {asked.config.learner} does: "
+            f"{known[0].name} is of {known[0].learner}."
         )
-    doubts = dict.fromkeys(doubt for one in from_which[EVALUATE] for doubt in _doubts(one, asked))
-    seconds = {}
-    for phase, near in from_which.items():
-        values = [_scaled(phase, one, work) for one in near or nearest(lambda _: True)]
-        alike = bool(near) and _distance(near[0], learner, stream) == (False, False)
-        seconds[phase] = _range(values, MARGIN if alike and not doubts else WIDE_MARGIN)
-    disk, checkpoint = _disk(asked, work, from_which[CHECKPOINT] or from_which[LOAD])
+    from_which = {
+        LOAD: nearest(),
+        LEARNING: alike,
+        ROUNDS: nearest(lambda one: one.work.explored > 0 or not work.explored),
+        EVALUATE: nearest(),
+        CHECKPOINT: alike,
+    }
+    doubts = dict.fromkeys(doubt for one in nearest() for doubt in _doubts(one, asked, gpus))
+    seconds = {
+        phase: _range([_scaled(phase, one, work) for one in near], certain=not doubts)
+        for phase, near in from_which.items()
+    }
+    disk, checkpoint = _disk(asked, work, alike)
     return Estimate(seconds, disk, checkpoint, tuple(doubts))
 
 
-def _require_model(config: RunConfig, measures: Sequence[Measured]) -> None:
-    for one in measures:
-        if one.config.anywhere().model != config.anywhere().model:
-            raise UsageError(
-                f"{one.name} was measured with the model {one.config.model}, which says nothing "
-                f"about {config.model}. Give --measure a run of that model."
-            )
+def _of_its_model(asked: Asked, measures: Sequence[Measured]) -> list[Measured]:
+    """Return the measures of a run's model; `UsageError` if there are none."""
+    model = asked.config.anywhere().model
+    found = [one for one in measures if one.config.anywhere().model == model]
+    if not found:
+        raise UsageError(
+            f"{measures[0].name} was measured with the model {measures[0].config.model}, which "
+            f"says nothing about {model}."
+        )
+    return found
 
 
-def _distance(one: Measured, learner: str, stream: str) -> tuple[bool, bool]:
-    return one.learner != learner, one.stream != stream
+def _distance(one: Measured, asked: Asked) -> tuple[bool, bool]:
+    return one.learner != asked.config.learner, one.stream != asked.stream.name
 
 
-def _doubts(one: Measured, asked: Asked) -> list[str]:
+def _doubts(one: Measured, asked: Asked, gpus: int) -> list[str]:
     """Return what differs between a measured run and one to come, beside what is scaled."""
     doubts = []
     if one.learner != asked.config.learner:
         doubts.append(f"measured with {one.learner}")
     if one.stream != asked.stream.name:
         doubts.append(f"measured on {one.stream}")
+    if one.gpu_memory and gpus != one.ranks:  # how much faster more of them are is not known
+        doubts.append(f"measured with {counted(one.ranks, 'GPU')}, and taken as it was")
     for name in _COSTLY:
         then, now = _setting(one.config, name), _setting(asked.config, name)
         if then != now and None not in (then, now) and now != "auto":
@@ -229,6 +235,8 @@ def _setting(config: RunConfig, name: str) -> object:
 def _scaled(phase: str, one: Measured, work: Work) -> float:
     """Return the seconds of a phase, from a run that has it or, of rounds, another one."""
     then = one.work
+    if phase == LEARNING and then.learned and not work.learned:
+        return 0.0
     if phase == ROUNDS and not then.explored:  # as many responses of evaluations
         return one.seconds[EVALUATE] / then.evaluated * work.explored
     learning = (work.learned, then.learned) if work.learned else (work.steps, then.steps)
@@ -242,13 +250,12 @@ def _scaled(phase: str, one: Measured, work: Work) -> float:
     return one.seconds[phase] * now / before if now else 0.0
 
 
-def _range(values: Sequence[float], margin: float) -> Range:
-    """Return the mean, give or take the spread of several values or the margin of one."""
-    mean = fmean(values)
-    off = margin * mean
-    if len(values) > 1:
-        off = max(max(values) - min(values), _LEAST * mean)
-    return Range(max(0.0, mean - off), mean, mean + off)
+def _range(values: Sequence[float], *, certain: bool) -> Range:
+    """Return the mean with the range of one more such value."""
+    mean, spread = fmean(values), max(values) - min(values)
+    factor = WIDE_FACTOR if not certain else FACTOR if len(values) == 1 else _LEAST
+    low, high = min(mean / factor, mean - spread), max(mean * factor, mean + spread)
+    return Range(max(0.0, low), mean, high)
 
 
 def _seconds(directory: RunDirectory) -> dict[str, float]:

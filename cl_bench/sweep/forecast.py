@@ -143,6 +143,11 @@ class Forecast:
         """The most bytes that a measured run's process held; None where the system did not say."""
         return max((one.memory for one in self.measures if one.memory), default=None)
 
+    @property
+    def gpu_memory(self) -> int | None:
+        """The most bytes that one held of a GPU; None if all ran on CPUs."""
+        return max((one.gpu_memory for one in self.measures if one.gpu_memory), default=None)
+
 
 def forecast(
     cells: Sequence[Cell],
@@ -167,18 +172,17 @@ def forecast(
             "No run of this sweep is finished that could be its measure. Make one, or name one by "
             f"--measure: {command(_telling(left), folder)}"
         )
-    planned = []
+    places, planned = _places(on, machines, measures), []
     for cell in left:
         asked = asked_by(cell, folder)
         try:
-            takes = estimate(asked, measures)
+            takes = estimate(asked, measures, places.gpus)
         except UsageError as error:
             raise UsageError(f"{error} Make one: {command(cell, folder)}") from None
         resumed = states[cell] not in (*FINISHED, MISSING)
         share = _share_left(folder / cell.name, asked.stream.steps) if resumed else 1.0
         threads = asked.config.threads or machine.cores()
         planned.append(Planned(cell, resumed, share, takes, threads))
-    places = _places(on, machines, measures)
     free = machine.free_memory()
     return Forecast(len(states) - len(left) - without, without, planned, measures, places, free)
 
@@ -246,7 +250,7 @@ def _share_left(run: Path, steps: int) -> float:
 
 def _places(on: BackendConfig, machines: int, measures: Sequence[Measured]) -> Places:
     """Return where runs would be made, on machines that are like this one where nothing is said."""
-    gpus = on.gpus_per_run if any(one.on_gpu for one in measures) else 0
+    gpus = on.gpus_per_run if any(one.gpu_memory for one in measures) else 0
     cards = len(machine.gpus())
     if gpus and not (on.jobs or cards):
         raise UsageError(

@@ -43,6 +43,7 @@ def as_json(found: Forecast) -> str:
         "disk": found.disk,
         "disk_peak": found.disk_peak,
         "memory": found.memory,
+        "gpu_memory": found.gpu_memory,
         "memory_free": found.free,
     }
     return json.dumps(data, indent=2, allow_nan=False)
@@ -107,6 +108,8 @@ def _sums(found: Forecast) -> Iterator[str]:
             f"memory      {BYTES.text(found.memory)} a run, {BYTES.text(need)} on a machine; here "
             f"{BYTES.text(found.free)} are free, which {fits}"
         )
+    if found.gpu_memory is not None:
+        yield f"GPU memory  {BYTES.text(found.gpu_memory)} a run"
 
 
 def _about(seconds: Range) -> str:
