@@ -37,8 +37,8 @@ from cl_bench.sweep.estimate import (
 from cl_bench.sweep.state import FINISHED, MISSING, NO_START, left_of, status, with_starts
 
 PROCESS = 8.0
-"""Seconds until a new process begins its first run, as it imports libraries: 5 to 8 were seen on two
-cores with other work."""
+"""Seconds until a new process begins its first run, as it imports libraries: 5 to 8 were seen on
+two cores with other work."""
 
 
 @dataclass(frozen=True)

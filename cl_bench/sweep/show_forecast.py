@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from cl_bench.contract.text import counted, printable
 from cl_bench.metrics.quantities import BYTES, SECONDS
-from cl_bench.sweep.estimate import PHASES, Range
+from cl_bench.sweep.estimate import PHASES, Measured, Range
 from cl_bench.sweep.forecast import Forecast, Planned
 
 
@@ -60,11 +60,21 @@ def _lines(found: Forecast) -> Iterator[str]:
         f"runs        {found.finished} finished, {found.resumed} to resume, "
         f"{len(found.planned) - found.resumed} to make{left_out}"
     )
-    for one in found.measures:
-        took = SECONDS.text(sum(one.seconds.values()))
-        yield f"measured    {one.name}: {one.learner} on {one.stream}, {took}"
+    yield from _measured(found.measures)
     if found.planned:
         yield from ("", *_table(found.planned), "", *_sums(found))
+
+
+def _measured(measures: Sequence[Measured]) -> Iterator[str]:
+    """Yield a line for the measured runs of each learner on each stream."""
+    groups = defaultdict[tuple[str, str], list[Measured]](list)
+    for one in measures:
+        groups[one.learner, one.stream].append(one)
+    for (learner, stream), members in groups.items():
+        took = sorted(sum(one.seconds.values()) for one in members)
+        ends = " to ".join(map(SECONDS.text, dict.fromkeys((took[0], took[-1]))))
+        name = members[0].name if len(members) == 1 else counted(len(members), "run")
+        yield f"measured    {name}: {learner} on {stream}, {ends}"
 
 
 def _table(planned: Sequence[Planned]) -> Iterator[str]:

@@ -22,8 +22,17 @@ from cl_bench.store.run_directory import RunDirectory
 from cl_bench.sweep import pool
 from cl_bench.sweep.backends.backend import BackendConfig, CellOutcome
 from cl_bench.sweep.cell import Cell
-from cl_bench.sweep.estimate import CHECKPOINT, EVALUATE, FACTOR, LEARNING, LOAD, ROUNDS, total
-from cl_bench.sweep.forecast import PROCESS, Forecast, Range, command, forecast, makespan
+from cl_bench.sweep.estimate import (
+    CHECKPOINT,
+    EVALUATE,
+    FACTOR,
+    LEARNING,
+    LOAD,
+    ROUNDS,
+    Range,
+    total,
+)
+from cl_bench.sweep.forecast import PROCESS, Forecast, command, forecast, makespan
 from tests.sweep.manifests import manifest_of
 
 SMALL = {"eval_every": 5, "items": 4, "samples": 2, "probes": False, "retention": "none"}
@@ -241,7 +250,10 @@ def test_a_plan_is_printed_and_nothing_is_made(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0] == "runs        1 finished, 0 to resume, 3 to make"
+    assert lines[:2] == [
+        "runs        1 finished, 0 to resume, 3 to make",
+        f"measured    {cell('rl').name}: rl on math-to-code, 52.0 s",
+    ]
     assert "* prompt on math-to-code is less certain: measured with rl" in lines
     assert any(line.startswith("wall time ") and "2 machines with 1 run" in line for line in lines)
     data = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
