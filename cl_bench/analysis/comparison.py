@@ -25,6 +25,7 @@ from cl_bench.contract.errors import ClBenchError, RunDirectoryError, UsageError
 from cl_bench.metrics.comparison import PermutationTest
 from cl_bench.metrics.stats.student import Estimate, as_ratio
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.store.remote import fetched
 from cl_bench.store.run_tables import RunTables, find_runs
 
 _LEVEL = 0.05
@@ -60,6 +61,7 @@ def read_side(path: Path, learner: str | None = None) -> Side:
     Runs of several learners or settings, two of one seed and damaged ones are refused: what is
     compared has to be one thing.
     """
+    path = fetched(path)
     runs, broken = find_runs([path])
     if broken:
         raise RunDirectoryError(broken[0].reason)

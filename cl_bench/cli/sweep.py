@@ -11,6 +11,7 @@ from typer import Context, Exit, Option
 
 from cl_bench.cli.console import echo
 from cl_bench.cli.options import (
+    Json,
     Quiet,
     assigned,
     ending,
@@ -23,6 +24,7 @@ from cl_bench.contract.redaction import say
 from cl_bench.contract.registry import COMPARED_LEARNERS
 from cl_bench.contract.settings import those_of
 from cl_bench.contract.text import counted, printable
+from cl_bench.contract.validation import COUNTS, whole_number
 from cl_bench.execution.settings import RunConfig
 from cl_bench.sweep.backends.backend import BackendConfig
 
@@ -53,13 +55,24 @@ def sweep(
     dry_run: Annotated[
         bool, Option("--dry-run", help="Say of each run whether it would be made; make none.")
     ] = False,
+    plan: Annotated[
+        bool,
+        Option("--plan", help="Estimate hours, disk and wall time from a finished run; make none."),
+    ] = False,
+    machines: Annotated[int, Option(help="Machines that --plan reckons with.")] = 1,
+    measure: Annotated[
+        Path | None,
+        Option(help="Finished run, or folder of some, that --plan scales (the sweep's own)."),
+    ] = None,
+    as_json: Json = False,
     quiet: Quiet = False,
     **given: Any,
 ) -> None:
     """Run every learner on every stream with every seed; finished runs are used again."""
     from cl_bench.store.remote import require_local
     from cl_bench.sweep.grid import grid
-    from cl_bench.sweep.pool import make_missing, outlook
+    from cl_bench.sweep.pool import make_missing
+    from cl_bench.sweep.state import outlook
 
     require_local("--runs", runs)
     cells = grid(
@@ -70,6 +83,18 @@ def sweep(
         model=given["model"] if is_given(context, "model") else None,
         options=assigned("--set", options),
     )
+    if plan:
+        from cl_bench.sweep import show_forecast
+        from cl_bench.sweep.forecast import forecast
+
+        number = whole_number("machines", machines, COUNTS)
+        found = forecast(cells, runs, on=backend_in(given), machines=number, measure=measure)
+        echo(show_forecast.as_json(found) if as_json else show_forecast.text(found))
+        return
+    for name in ("machines", "measure", "as_json"):
+        if is_given(context, name):
+            option = name.removeprefix("as_")
+            raise UsageError(f"--{option} belongs to --plan; give that too, or leave it out.")
     if dry_run:
         for cell, what in outlook(cells, runs):
             echo(f"{cell.name}  {what}")

@@ -292,30 +292,77 @@ def _steps(policy: Policy, config: RunConfig, batches: Sequence[Batch]) -> Itera
     return SelfDistillation(policy, cast(SlowConfig, learning), Ledger()).steps(batches, better)
 
 
-def times_of(config: RunConfig, stream: Stream, rates: Rates) -> Times:
-    """Return about how long a run takes whose responses take what `rates` says."""
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a run does, counted; of a round, the most that it may do."""
+
+    steps: int
+    step_rollouts: int
+    """That parameters learn from in a step; 0 of a learner that trains none."""
+    rounds: int
+    round_rollouts: int
+    points: int
+    """Evaluation points, each with so many responses to the stream's problems:"""
+    answers: int
+    scored: int
+    """Of them, and of the base's, those whose log-probabilities are computed."""
+    ends: int
+    """Of the points, the start and the stages' ends, each with so many responses more:"""
+    outside: int
+
+    @property
+    def learned(self) -> int:
+        """Rollouts that parameters learn from."""
+        return self.steps * self.step_rollouts
+
+    @property
+    def explored(self) -> int:
+        """Rollouts of the prompt optimiser."""
+        return self.rounds * self.round_rollouts
+
+    @property
+    def evaluated(self) -> int:
+        """Responses of evaluations, counted once more where they are scored."""
+        return self.points * (self.answers + self.scored) + self.ends * self.outside
+
+
+def work_of(config: RunConfig, stream: Stream) -> Work:
+    """Return what a run does."""
     learning, evaluation = config.learning, config.evaluation
-    parts: dict[str, tuple[int, float]] = {}
-    if isinstance(learning, SlowConfig):
-        seconds = rates.step + learning.step_rollouts * rates.learn
-        parts["steps"] = (stream.steps, seconds)
-    if isinstance(learning, FastConfig):
-        parts["rounds"] = (_rounds(learning, stream.steps), _of_a_round(learning) * rates.sample)
     prompts = 2 if isinstance(learning, FastConfig) else 1
     inside = len(stream.domains) * (evaluation.items + evaluation.validation_items)
-    points = 1 + sum(ceil(stage.steps / config.eval_every) for stage in stream.stages)
     answers = inside * evaluation.samples * prompts
     # Of a problem the first response is scored, by policy and base; so is one of the base.
     most = evaluation.kl_items or evaluation.items + evaluation.validation_items
     asked = (evaluation.items, evaluation.validation_items)
-    scored = len(stream.domains) * prompts * sum(min(count, most) for count in asked)
-    parts["evaluations"] = (points, answers * rates.sample + scored * 2 * rates.score)
-    ends = len(stream.stages) + 1
     outside = evaluation.retention_items * len(stream.outside)
     if evaluation.probes:  # the base, and problems of the hardest setting
         outside += 2 * answers
-    if outside:
-        parts["more at stages' ends"] = (ends, outside * rates.sample)
+    return Work(
+        steps=stream.steps,
+        step_rollouts=learning.step_rollouts if isinstance(learning, SlowConfig) else 0,
+        rounds=_rounds(learning, stream.steps) if isinstance(learning, FastConfig) else 0,
+        round_rollouts=_of_a_round(learning) if isinstance(learning, FastConfig) else 0,
+        points=1 + sum(ceil(stage.steps / config.eval_every) for stage in stream.stages),
+        answers=answers,
+        scored=2 * len(stream.domains) * prompts * sum(min(count, most) for count in asked),
+        ends=len(stream.stages) + 1,
+        outside=outside,
+    )
+
+
+def times_of(config: RunConfig, stream: Stream, rates: Rates) -> Times:
+    """Return about how long a run takes whose responses take what `rates` says."""
+    work = work_of(config, stream)
+    parts: dict[str, tuple[int, float]] = {}
+    if work.step_rollouts:
+        parts["steps"] = (work.steps, rates.step + work.step_rollouts * rates.learn)
+    if work.round_rollouts:
+        parts["rounds"] = (work.rounds, work.round_rollouts * rates.sample)
+    point = work.answers * rates.sample + work.scored * rates.score
+    parts["evaluations"] = (work.points, point)
+    if work.outside:
+        parts["more at stages' ends"] = (work.ends, work.outside * rates.sample)
     return Times(parts)
 
 

@@ -2,8 +2,9 @@
 
     python -m torch.distributed.run … -m cl_bench.sweep.launched FOLDER WORKER ACT PLACE
 
-Every rank makes the run of the cell in PLACE/cell.json, or resumes it, as ACT says; rank 0 leaves
-in PLACE/answer.json what came of it. Ranks end with their launcher, and with the process WORKER.
+Every rank makes the run of the cell in PLACE/cell.json, or resumes it, as ACT says; rank 0, and
+each that fails, leaves in PLACE what came of it. Ranks end with their launcher, and with the
+process WORKER.
 """
 
 from __future__ import annotations
@@ -15,11 +16,16 @@ import sys
 import traceback
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import monotonic, sleep
 
 from cl_bench.contract.errors import DivergedError, LockedError, OtherSoftwareError, RankError
+from cl_bench.store.files import write_json_atomically
 from cl_bench.sweep.cell import Cell, as_json, from_json
-from cl_bench.sweep.worker import end_unless, make_here
+from cl_bench.sweep.here import end_unless, make_here
 
+_ANSWER = "answer-{}.json"
+_GRACE = 10.0
+"""Seconds that a rank waits for rank 0 to fail, too."""
 _TOLD = (DivergedError, LockedError, OtherSoftwareError)
 """What a worker does something about."""
 
@@ -42,9 +48,14 @@ def make_launched(cell: Cell, folder: Path, act: str, ranks: int) -> str:
             process.terminate()  # it ends the ranks
             process.wait()
             raise
-        if not (place / "answer.json").exists():
-            raise RankError(f"a rank ended the run, and torchrun ended with exit code {code}")
-        answer = json.loads((place / "answer.json").read_text(encoding="utf-8"))
+        answers = [
+            json.loads(file.read_text(encoding="utf-8"))
+            for file in sorted(place.glob(_ANSWER.format("*")))
+        ]
+    if not answers:
+        raise RankError(f"a rank ended the run, and torchrun ended with exit code {code}")
+    # A rank that lost another one does not know why.
+    answer = min(answers, key=lambda answer: answer["error"] == RankError.__name__)
     for kind in _TOLD:
         if answer["error"] == kind.__name__:
             raise kind(answer["told"])
@@ -66,11 +77,13 @@ def main(folder: Path, worker: int, act: str, place: Path) -> None:
     except Exception as error:  # noqa: BLE001 - the worker hears of it
         traceback.print_exc()
         answer = {"error": type(error).__name__, "told": str(error)}
-    if os.environ["RANK"] == "0":
-        whole = place / "answer.tmp"
-        whole.write_text(json.dumps(answer), encoding="utf-8")
-        whole.replace(place / "answer.json")
+    first, rank = place / _ANSWER.format(0), os.environ["RANK"]
+    if rank == "0" or answer["error"]:
+        write_json_atomically(place / _ANSWER.format(rank), answer)
     if answer["error"]:
+        end = monotonic() + _GRACE
+        while not first.exists() and monotonic() < end:  # the first that exits ends the others
+            sleep(0.1)
         sys.exit(1)
 
 

@@ -8,7 +8,7 @@ like any other, and nothing that starts from it is made.
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 
@@ -19,12 +19,9 @@ from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.display import QUEUED, RUNNING, WAITING, CellRow, Display, SweepView
 from cl_bench.sweep.logs import end_of_log, log_of, reached
 from cl_bench.sweep.state import (
-    FINISHED,
-    MISSING,
     NO_START,
     NOTHING,
-    SETTLED,
-    Freshness,
+    left_of,
     status,
     why_no_start,
     with_starts,
@@ -51,7 +48,7 @@ def make_missing(
     """
     wanted = [cell for cell in with_starts(cells) if cell.name not in known]
     states = {cell: status(cell, folder, known) for cell in wanted}
-    left = _left(states, folder)
+    left = left_of(states, folder)
     without = sum(state == NO_START for state in states.values())
     if finished := len(wanted) - len(left) - without:
         display.say(f"{finished} of {len(wanted)} runs are finished already")
@@ -69,31 +66,6 @@ def make_missing(
     finally:
         display.close()
         backend.close()
-
-
-def outlook(cells: Sequence[Cell], folder: Path) -> Iterator[tuple[Cell, str]]:
-    """Yield each run that `make_missing` would look at, and what it would do about it."""
-    states = {cell: status(cell, folder) for cell in with_starts(cells)}
-    left = {*_left(states, folder)}
-    for cell, state in states.items():
-        if cell not in left:
-            yield cell, f"kept ({state})" if state in FINISHED else f"left out ({state})"
-        elif state in FINISHED:
-            yield cell, "made again (it is of something else than the command asks for now)"
-        else:
-            yield cell, "made" if state == MISSING else f"resumed ({state})"
-
-
-def _left(states: Mapping[Cell, str], folder: Path) -> list[Cell]:
-    """The cells that have no settled run, or one of something else than they would make now.
-
-    Those that start from such a run too: a worker looks again, once it is made.
-    """
-    fresh, stale = Freshness(folder), set[Cell]()
-    for cell, state in states.items():
-        if state in FINISHED and (cell.start in stale or fresh.changed(cell)):
-            stale.add(cell)
-    return [cell for cell, state in states.items() if state not in SETTLED or cell in stale]
 
 
 class _Sweep:

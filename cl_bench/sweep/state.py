@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
@@ -117,6 +117,31 @@ def with_starts(cells: Iterable[Cell]) -> list[Cell]:
             chain.append(before)
         ordered.update(dict.fromkeys(reversed(chain)))
     return list(ordered)
+
+
+def outlook(cells: Sequence[Cell], folder: Path) -> Iterator[tuple[Cell, str]]:
+    """Yield each run that `make_missing` would look at, and what it would do about it."""
+    states = {cell: status(cell, folder) for cell in with_starts(cells)}
+    left = {*left_of(states, folder)}
+    for cell, state in states.items():
+        if cell not in left:
+            yield cell, f"kept ({state})" if state in FINISHED else f"left out ({state})"
+        elif state in FINISHED:
+            yield cell, "made again (it is of something else than the command asks for now)"
+        else:
+            yield cell, "made" if state == MISSING else f"resumed ({state})"
+
+
+def left_of(states: Mapping[Cell, str], folder: Path) -> list[Cell]:
+    """The cells that have no settled run, or one of something else than they would make now.
+
+    Those that start from such a run too: a worker looks again, once it is made.
+    """
+    fresh, stale = Freshness(folder), set[Cell]()
+    for cell, state in states.items():
+        if state in FINISHED and (cell.start in stale or fresh.changed(cell)):
+            stale.add(cell)
+    return [cell for cell, state in states.items() if state not in SETTLED or cell in stale]
 
 
 def _recorded(run: Path) -> str:

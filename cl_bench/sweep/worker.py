@@ -22,16 +22,16 @@ import traceback
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from threading import Thread
 from time import monotonic, sleep
 
 from cl_bench.sweep.cell import Cell, from_json
+from cl_bench.sweep.here import RESUME, RUN, end_unless, make_here
+from cl_bench.sweep.launched import make_launched
 from cl_bench.sweep.state import FINISHED, Freshness, status
 
 LOCK_WAIT = 120.0
 """Seconds to wait for a run that another process writes: one that lost its parent ends in less, and
 so do those of a machine that a cluster has lost."""
-_RUN, _RESUME = "run", "resume"
 _POLL = 1.0
 """Seconds from one look at the parent, or at a locked run, to the next."""
 
@@ -60,17 +60,6 @@ def end_with(parent: int) -> None:
     end_unless(lambda: os.getppid() == parent)
 
 
-def end_unless(wanted: Callable[[], bool]) -> None:
-    """From now on end this process, at once, when it is not wanted any more."""
-
-    def watch() -> None:
-        while wanted():
-            sleep(_POLL)
-        os._exit(1)
-
-    Thread(target=watch, daemon=True).start()
-
-
 def _when_free(cell: Cell, folder: Path, ranks: int, tell: Callable[[str], None]) -> str:
     """The status of the cell's run, made once no other process writes it."""
     from cl_bench.contract.errors import LockedError
@@ -96,30 +85,17 @@ def _run(cell: Cell, folder: Path, ranks: int, tell: Callable[[str], None]) -> s
         tell(f"{changed} changed since the run that was there: it is now {_set_aside(path).name}")
     if (path / "manifest.json").exists():
         try:
-            return _make(cell, folder, _RESUME, ranks)
+            return _make(cell, folder, RESUME, ranks)
         except OtherSoftwareError:
             aside = _set_aside(path)
         tell(f"the unfinished run that was there began with other software: it is now {aside.name}")
-    return _make(cell, folder, _RUN, ranks)
+    return _make(cell, folder, RUN, ranks)
 
 
 def _make(cell: Cell, folder: Path, act: str, ranks: int) -> str:
     if ranks == 1:
         return make_here(cell, folder, act)
-    from cl_bench.sweep.launched import make_launched
-
     return make_launched(cell, folder, act, ranks)
-
-
-def make_here(cell: Cell, folder: Path, act: str) -> str:
-    """Make or resume the cell's run in this process, as `act` says; the run's status."""
-    from cl_bench import api
-    from cl_bench.sweep.logs import Told
-
-    told = Told(cell, folder)
-    if act == _RESUME:
-        return api.resume(folder / cell.name, progress=told).status
-    return api.run(**cell.arguments(folder), progress=told).status
 
 
 def _set_aside(path: Path) -> Path:

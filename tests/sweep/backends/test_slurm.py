@@ -219,6 +219,14 @@ SMALL = {
 }
 
 
+def words_of(process: psutil.Process) -> str:
+    """The command line of a process; empty for one that has just ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
 @pytest.fixture
 def locally(
     commands: Commands,  # noqa: ARG001 - those that have to be there
@@ -228,7 +236,7 @@ def locally(
 
     def calls() -> list[psutil.Process]:
         below = psutil.Process().children(recursive=True)
-        return [one for one in below if "submitit.core._submit" in " ".join(one.cmdline())]
+        return [one for one in below if "submitit.core._submit" in words_of(one)]
 
     def queue() -> dict[str, slurm._Known]:
         parents = [one.parent() for one in calls()]
@@ -241,7 +249,7 @@ def locally(
     monkeypatch.setattr(slurm, "_LATE", 5.0)
     yield calls
     for one in psutil.Process().children(recursive=True):
-        if "submitit" in " ".join(one.cmdline()):
+        if "submitit" in words_of(one):
             one.kill()
 
 
