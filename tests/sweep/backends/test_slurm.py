@@ -213,7 +213,6 @@ SMALL = {
     "items": 2,
     "samples": 1,
     "max_new_tokens": 6,
-    "learning_rate": 1e-7,  # many steps, none of which lets a random model collapse
     "setting": "easy",
     "retention_items": 0,
     "threads": 1,
@@ -280,8 +279,9 @@ class WhenCheckpointed(Quiet):
 def test_a_run_whose_time_is_over_goes_on_in_the_queue(
     tiny_model: Path, tmp_path: Path, locally: Callable[[], list[psutil.Process]]
 ) -> None:
-    cells = [Cell("math", "rl", seed, 60, SMALL, model=str(tiny_model)) for seed in (1, 2)]
-    broken = Cell("math", "rl", 3, 60, {**SMALL, "items": 0}, model=str(tiny_model))
+    # In 20 steps without a reward a run counts as collapsed.
+    cells = [Cell("math", "rl", seed, 18, SMALL, model=str(tiny_model)) for seed in (1, 2)]
+    broken = Cell("math", "rl", 3, 18, {**SMALL, "items": 0}, model=str(tiny_model))
     runs, before = tmp_path / "runs", []
 
     def time_is_over() -> None:
