@@ -88,6 +88,11 @@ RECORD = (
         "6a7890bb45dfc9d2f964b0ffd0bbe1024c8f76c0b80d9fef4ef8e0eeb2cf076c",
         "Student's t in place of the bootstrap over seeds; every mean and verdict unchanged",
     ),
+    RecordedCode(
+        "2026-11-30",
+        "e43f0751e1059092c03131bf565eede85834f3a52f0622b3014f327b016c8fbc",
+        "a calibration's runs may be made on a cluster; every number unchanged",
+    ),
 )
 """The hashes of the code that judged the committed page, the oldest first. Whoever changes that
 code adds a line and makes the page again; until then the page says that it is not recorded."""
