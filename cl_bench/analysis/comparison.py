@@ -25,6 +25,7 @@ from cl_bench.contract.errors import ClBenchError, RunDirectoryError, UsageError
 from cl_bench.metrics.comparison import PermutationTest
 from cl_bench.metrics.stats.student import Estimate, as_ratio
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.store.remote import fetched
 from cl_bench.store.run_tables import RunTables, find_runs
 
 _LEVEL = 0.05
@@ -194,6 +195,7 @@ def compare(
     a seed in common.
     """
     one, other = learners or (None, None)
+    first, second = fetched(first), fetched(second)
     sides = read_side(first, one), read_side(second, other)
     apart = why_not(*sides)
     if apart and not anyway:
