@@ -70,11 +70,12 @@ def sweep(
         model=given["model"] if is_given(context, "model") else None,
         options=assigned("--set", options),
     )
+    on = backend_in(given)
     if dry_run:
         for cell, what in outlook(cells, runs):
             echo(f"{cell.name}  {what}")
         return
-    outcomes = make_missing(cells, runs, on=backend_in(given), display=display(quiet))
+    outcomes = make_missing(cells, runs, on=on, display=display(quiet))
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     folder = printable(str(runs))
     echo(f"{len(cells) - len(failed)} of {len(cells)} runs are finished in {folder}.")
