@@ -196,6 +196,7 @@ def compare(
     a seed in common.
     """
     one, other = learners or (None, None)
+    first, second = fetched(first), fetched(second)
     sides = read_side(first, one), read_side(second, other)
     apart = why_not(*sides)
     if apart and not anyway:

@@ -25,6 +25,7 @@ from typer.core import TyperGroup
 from cl_bench.contract.errors import ClBenchError, RankError
 from cl_bench.contract.redaction import redacted, say
 from cl_bench.contract.text import one_line, plainer
+from cl_bench.model.ranks import speak_if_alone
 from cl_bench.store.remote import with_urls
 
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
@@ -100,6 +101,7 @@ def _terminate(*_: object) -> None:
 def _report(error: Exception, resumable: Path | None, bug: int) -> int:
     """Say what went wrong and return the exit code, `bug` for what nobody expected; `resumable` is
     where a run may have begun."""
+    speak_if_alone()
     again = f" Go on with: cl-bench run --resume {resumable}" if _begun(resumable) else ""
     if isinstance(error, ClBenchError):
         say(with_urls(f"{error}{again if isinstance(error, RankError) else ''}"))
@@ -160,6 +162,7 @@ def _refuse_usage(error: Any) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         echo(error.ctx.get_help(), err=True)
         return 2
+    speak_if_alone()
     command = error.ctx.command_path if error.ctx else "cl-bench"
     say(f"{error.format_message().rstrip('.?')}. `{command} --help` shows what is allowed.")
     return 2

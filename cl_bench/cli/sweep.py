@@ -83,12 +83,13 @@ def sweep(
         model=given["model"] if is_given(context, "model") else None,
         options=assigned("--set", options),
     )
+    on = backend_in(given)
     if plan:
         from cl_bench.sweep import show_forecast
         from cl_bench.sweep.forecast import forecast
 
         number = whole_number("machines", machines, COUNTS)
-        found = forecast(cells, runs, on=backend_in(given), machines=number, measure=measure)
+        found = forecast(cells, runs, on=on, machines=number, measure=measure)
         echo(show_forecast.as_json(found) if as_json else show_forecast.text(found))
         return
     for name in ("machines", "measure", "as_json"):
@@ -99,7 +100,7 @@ def sweep(
         for cell, what in outlook(cells, runs):
             echo(f"{cell.name}  {what}")
         return
-    outcomes = make_missing(cells, runs, on=backend_in(given), display=display(quiet))
+    outcomes = make_missing(cells, runs, on=on, display=display(quiet))
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     folder = printable(str(runs))
     echo(f"{len(cells) - len(failed)} of {len(cells)} runs are finished in {folder}.")

@@ -37,6 +37,8 @@ _SILENCE = timedelta(hours=1)
 """How long a rank may be waited for. Launchers end the others of a rank that died at once."""
 _OTHER, _WRITER, _WRITTEN = "cl-bench/other", "cl-bench/writer", "cl-bench/written"
 """What ranks that fail leave for the others: that one did, that rank 0 did, and has recorded it."""
+_SPOKEN = "cl-bench/spoken"
+"""How many ranks would speak in the place of rank 0; the first one does."""
 _GRACE, _RECORDING = 5.0, 60.0
 """Seconds to wait for rank 0 to fail of the same error, and then to record it."""
 
@@ -94,7 +96,7 @@ def joined(device: str) -> Iterator[None]:
     try:
         yield
         gathered(None)  # none leaves while another may still need it
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         _settle_who_speaks(world, error)
         raise
     finally:
@@ -158,9 +160,33 @@ def _take_card(place: int) -> None:
         )
 
 
-def _settle_who_speaks(world: _World, error: Exception) -> None:
-    """Of the ranks that fail, leave one to say why: rank 0, or the one that failed alone."""
-    alone = not tells_of_a_loss(error)
+def speak_if_alone() -> None:
+    """Before a command says why it ends: let a rank that is not to print do so all the same, unless
+    rank 0 ends of the same meanwhile, whereupon the launcher ends this one.
+
+    That is for ranks that fail before they are joined; of the others it is settled already.
+    """
+    if _PROCESS.outputs is not None:
+        time.sleep(_GRACE)
+        _speak()
+
+
+def _settle_who_speaks(world: _World, error: BaseException) -> None:
+    """Of the ranks that fail, leave one to say why: rank 0, or the one that failed alone.
+
+    Ended by the launcher (`KeyboardInterrupt`), they have lost another rank, which may be rank 0.
+    """
+    try:
+        _choose(world, error)
+    except KeyboardInterrupt as ended:  # by the launcher, while it waited
+        _choose(world, ended)
+        raise
+    finally:
+        _PROCESS.outputs = None
+
+
+def _choose(world: _World, error: BaseException) -> None:
+    alone = isinstance(error, Exception) and not tells_of_a_loss(error)
     try:
         if world.rank == 0:
             world.store.set(_WRITER, "1")
@@ -174,7 +200,7 @@ def _settle_who_speaks(world: _World, error: Exception) -> None:
             # Launchers end the others when one has ended; rank 0 may still be writing.
             _within(_RECORDING, lambda: world.store.check([_WRITTEN]))
             time.sleep(1.0)
-        elif alone or not world.store.check([_OTHER]):
+        elif alone or (not world.store.check([_OTHER]) and world.store.add(_SPOKEN, 1) == 1):
             _speak()
     except RuntimeError:  # the store went with the process that kept it
         _speak()

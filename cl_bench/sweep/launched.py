@@ -66,7 +66,7 @@ def make_launched(cell: Cell, folder: Path, act: str, ranks: int) -> str:
 
 def main(folder: Path, worker: int, act: str, place: Path) -> None:
     """Be one of the ranks."""
-    from cl_bench.model.ranks import quieten
+    from cl_bench.model.ranks import quieten, speak_if_alone
 
     launcher = os.getppid()
     end_unless(lambda: os.getppid() == launcher and _alive(worker))
@@ -75,6 +75,7 @@ def main(folder: Path, worker: int, act: str, place: Path) -> None:
     try:
         answer = {"error": "", "told": make_here(cell, folder, act)}
     except Exception as error:  # noqa: BLE001 - the worker hears of it
+        speak_if_alone()
         traceback.print_exc()
         answer = {"error": type(error).__name__, "told": str(error)}
     first, rank = place / _ANSWER.format(0), os.environ["RANK"]

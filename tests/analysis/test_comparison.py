@@ -318,6 +318,18 @@ def test_two_learners_are_picked_from_one_folder(tmp_path: Path) -> None:
     assert "(fst), seeds 0, 1" in result.stdout
 
 
+def test_runs_at_urls_go_by_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CL_BENCH_CACHE", str(tmp_path / "cache"))
+    one, other = (f"file://{side}" for side in sides(tmp_path, rl=[0.3], fst=[0.4]))
+    shown = CliRunner().invoke(app, ["compare", one, other])
+    assert f"A: {one} (rl)" in shown.stdout
+    described = CliRunner().invoke(app, ["compare", one, other, "--json"])
+    assert f'"path": "{one}"' in described.stdout
+    write_run(tmp_path / "longer", learner="rl", accuracy=flat(0.3), items=20, samples=2)
+    refused = CliRunner().invoke(app, ["compare", one, f"file://{tmp_path}/longer"])
+    assert f"{one} and file://{tmp_path}/longer do not compare" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

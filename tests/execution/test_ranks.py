@@ -160,3 +160,50 @@ def test_an_error_of_all_ranks_is_told_once(tmp_path: Path) -> None:
     output, _ = process.communicate()
     assert len(re.findall("There is no learner 'nobody'|nobody", output)) >= 1
     assert len([line for line in output.splitlines() if line.startswith("cl-bench: ")]) == 1
+
+
+_COMMAND = """
+import os, sys, time
+from cl_bench.cli.app import main
+rank = os.environ["RANK"]
+{prepared}
+sys.argv = ["cl-bench", "run", "--device=cpu", f"--learner={{learner}}", "--out={out}"]
+main()
+"""
+
+
+def told_by(count: int, folder: Path, prepared: str) -> list[str]:
+    """What cl-bench says of a run that fails on so many ranks; `prepared` sets the `learner`."""
+    text = _COMMAND.format(prepared=prepared, out=folder / "run")
+    output, _ = launched(count, program(folder, text)).communicate()
+    return [line for line in output.splitlines() if line.startswith("cl-bench: ")]
+
+
+def test_an_error_that_rank_0_comes_to_last_is_told_once(tmp_path: Path) -> None:
+    late = "learner = 'nobody'\nif rank == '0': time.sleep(2)"
+    (line,) = told_by(2, tmp_path, late)
+    assert "Unknown learner 'nobody'" in line
+
+
+def test_an_error_of_another_rank_alone_is_told(tmp_path: Path) -> None:
+    told = told_by(2, tmp_path, "learner = 'rl' if rank == '0' else 'nobody'")
+    assert len([line for line in told if "Unknown learner 'nobody'" in line]) == 1
+
+
+@pytest.mark.parametrize("victim", ["0", "1"])
+def test_a_rank_that_is_killed_leaves_one_line_on_how_to_go_on(victim: str, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    fast = ("--items=2", "--samples=1", "--retention=none", "--no-probes", "--device=cpu")
+    process = launched(
+        3, "-m", "cl_bench", "run", "--learner=rl", "--stream=math", *fast, f"--out={path}"
+    )
+    while not (path / "commits" / "000000.json").exists():
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.05)
+    for child in psutil.Process(process.pid).children(recursive=True):
+        if child.environ().get("RANK") == victim:
+            child.send_signal(signal.SIGKILL)
+    output, _ = process.communicate()
+    told = [line for line in output.splitlines() if line.startswith("cl-bench: ")]
+    assert len(told) == 1, output
+    assert f"cl-bench run --resume {path}" in told[0]

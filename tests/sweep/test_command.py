@@ -137,3 +137,9 @@ def test_a_backend_that_can_make_no_run_is_told_before_one_begins(
     assert (code, out) == (2, "")
     assert told in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_checks_where_runs_would_be_made() -> None:
+    code, _, said = call("--dry-run", "--jobs", "-1")
+    assert code == 2
+    assert "jobs is -1, but must be at least 0" in said

@@ -20,6 +20,7 @@ from cl_bench.contract.errors import (
 )
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.sweep import worker
+from cl_bench.sweep.backends import process
 from cl_bench.sweep.cell import Cell
 from tests.sweep.manifests import manifest_of
 
@@ -128,6 +129,7 @@ BUSY = """
 import os, sys, tempfile, time
 from pathlib import Path
 from cl_bench.sweep import worker
+from cl_bench.sweep.backends import process
 from cl_bench.sweep.cell import Cell, as_json
 
 shown = os.dup(1)
@@ -155,3 +157,14 @@ def test_a_worker_ends_in_the_middle_of_a_run_when_its_parent_is_killed() -> Non
     parent.wait()
     assert parent.stdout.read() == b""  # the end of the pipe: the worker is gone, too
     parent.stdout.close()
+
+
+def test_a_worker_that_does_not_heed_its_end_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_PATIENCE", 0.2)
+    started = process.WorkerProcess(tmp_path, {})
+    os.kill(started._process.pid, signal.SIGSTOP)
+    started.terminate()
+    started.close()
+    assert not started.alive

@@ -20,6 +20,8 @@ ONE_THREAD: Mapping[str, str] = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 """The environment of every process that makes runs."""
+_PATIENCE = 60.0
+"""Seconds that a worker has to end; runs can be killed at any moment."""
 _WORKER = (sys.executable, "-P", "-m", "cl_bench.sweep.worker")
 
 
@@ -87,8 +89,15 @@ class WorkerProcess:
         self._process.terminate()
 
     def close(self) -> None:
-        """Wait for its end."""
-        self._process.wait()
+        """Wait for its end, which a signal that came at a bad moment did not bring about."""
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.close()  # which ends one that makes no run
+        try:
+            self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
             assert stream is not None
             with suppress(OSError):
