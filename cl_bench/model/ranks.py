@@ -144,7 +144,7 @@ def _join(device: str) -> _World:
 def _own_store() -> Any:
     """Return a store of this run alone: of one before it in this process, the launcher's still has
     what was told, and addresses where nobody is any more."""
-    from torch.distributed import PrefixStore
+    from torch._C._distributed_c10d import PrefixStore
     from torch.distributed.rendezvous import rendezvous
 
     if _PROCESS.store is None:
@@ -174,6 +174,8 @@ def _take_card(place: int) -> None:
     import torch
 
     visible = os.environ.get(_CARDS)
+    if visible == "":  # all are hidden, and stay so
+        return
     cards = visible.split(",") if visible else None
     if cards is not None and place >= len(cards):
         if place == len(cards):  # rank 0 has one, and does not hear of this

@@ -17,6 +17,7 @@ from cl_bench.model import ranks
 from cl_bench.model.samplers.transformers import _draw
 
 PROGRAM = """
+import os
 import sys
 import torch
 from cl_bench.contract.errors import RankError
@@ -72,7 +73,9 @@ with ranks.joined("cpu"):
     except RankError as error:
         assert me > 0 and "a full disk" in str(error)
 assert ranks.count() == 1
-with ranks.joined("cpu"):  # another run of the same processes
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+with ranks.joined("auto"):  # another run of the same processes, which keeps off hidden GPUs
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
     assert ranks.gathered(me) == [0, 1, 2]
 print(f"rank {me} is through")
 """

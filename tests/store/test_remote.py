@@ -160,7 +160,7 @@ def test_names_that_lead_out_of_the_copy_are_not_fetched(
     find = LocalFileSystem.find
 
     def with_more(self: LocalFileSystem, root: str, **how: Any) -> dict[str, Any]:
-        found = find(self, root, **how)
+        found: dict[str, Any] = find(self, root, **how)
         (one, *_) = found.values()
         more = [f"{root}/{outside}", f"{root}/../outside.json", f"{root}/tables/../../x.zip"]
         return found | {name: one | {"name": name} for name in more}
