@@ -24,7 +24,6 @@ from cl_bench.model.random_states import random_states_kept
 from cl_bench.model.samplers.protocol import Sampled, SamplingPolicy
 from cl_bench.model.samplers.transformers import TransformersSampler, evaluating
 from cl_bench.model.scoring import next_tokens, own_tokens
-from cl_bench.model.sharding import idle_passes
 
 CLOSE = {"float32": 0.01, "bf16": 0.1, "pure-bf16": 0.1}
 """Nats by which engine and trainer may differ in the log-probability of a sampled token, on average
@@ -121,9 +120,8 @@ class EngineSampler:
         replies = [reply for part in ranks.gathered(answered) for reply in part]
         if not all(math.isfinite(log_prob) for reply in replies for log_prob in reply.log_probs):
             raise DivergedError("the policy's distribution over the next token is not finite")
-        if self._due and temperature > 0 and replies:
-            # Each rank proves its own engine; one that was asked nothing goes along with another.
-            self._prove((own or requests[:1])[:_ROWS], (answered or replies[:1])[:_ROWS])
+        if self._due and temperature > 0 and answered:  # each rank proves its own engine
+            self._prove(own[:_ROWS], answered[:_ROWS])
         return [_sampled(*pair) for pair in zip(requests, replies, strict=True)]
 
     def weights_changed(self) -> None:
@@ -160,8 +158,6 @@ class EngineSampler:
         try:
             yield
         except Exception as error:
-            if ranks.tells_of_a_loss(error):
-                raise
             reason = reason_of(error, _REASON)
             raise SamplerError(
                 f"The engine {self.engine} failed while {doing} ({reason}). Mend what it says, "
@@ -172,14 +168,17 @@ class EngineSampler:
     @torch.no_grad()
     def _prove(self, requests: Sequence[Request], replies: Sequence[Reply]) -> None:
         """Raise `SamplerError` unless the trained model gives the replies' log-probabilities."""
-        policy = self._policy
+        policy, temperature = self._policy, requests[0].temperature
         given: list[float] = []
         own: list[float] = []
         for request, reply in zip(requests, replies, strict=True):
-            own += self._read(request, reply)
+            tokens = reply.tokens[:_TOKENS]
+            with evaluating(policy.model), policy.autocast():
+                row = [(request.prompt, tokens)]
+                read = next_tokens(policy.model, row, policy.pad_id, temperature)
+                log_prob, _ = own_tokens(read)
+            own += log_prob[0].tolist()
             given += reply.log_probs[:_TOKENS]
-        for _ in range(idle_passes(policy.model, len(requests))):
-            self._read(requests[0], replies[0])
         apart = _mean([abs(one - other) for one, other in zip(given, own, strict=True)])
         if not apart <= CLOSE[policy.precision]:
             raise SamplerError(
@@ -190,15 +189,6 @@ class EngineSampler:
                 "--sampler transformers."
             )
         self._due, self._proofs = False, self._proofs - 1
-
-    def _read(self, request: Request, reply: Reply) -> list[float]:
-        """Return the log-probabilities of a reply's first tokens by the trained model."""
-        policy, row = self._policy, [(request.prompt, reply.tokens[:_TOKENS])]
-        with evaluating(policy.model), policy.autocast():
-            read = next_tokens(policy.model, row, policy.pad_id, request.temperature)
-            log_prob, _ = own_tokens(read)
-        found: list[float] = log_prob[0].tolist()
-        return found
 
 
 def _seeds(count: int, temperature: float) -> list[int]:
