@@ -20,7 +20,7 @@ from cl_bench.execution.notes import of_settings
 from cl_bench.execution.progress import Progress, Quiet
 from cl_bench.execution.run_file import as_run_file, read_run_file
 from cl_bench.execution.settings import RunConfig, configure
-from cl_bench.execution.stored_run import stored_manifest, stored_run
+from cl_bench.execution.stored_run import StoredRun, stored_manifest, stored_run
 from cl_bench.fast.settings import reflection_lm
 from cl_bench.model import ranks
 from cl_bench.store.remote import fetched, with_urls
@@ -240,8 +240,7 @@ def resume(
         stored_run(place, progress or Quiet(), new=False) as stored,
     ):
         path = stored.path
-        done = RunDirectory.open(path).manifest.get("status") == "done"
-        if not (done and (stored.unsent or not (path / "summary.txt").exists())):
+        if not ranks.alone(lambda: _only_unfinished(stored)):
             names = tuple(dict.fromkeys((*noted(path), *trackers)))
             with tracked(path, *_told(names, stored.progress)) as told:
                 Runner.resume(path, told)
@@ -260,6 +259,12 @@ def default_out(stream: str, learner: str, seed: int) -> Path:
     while path.exists():
         path, number = first.with_name(f"{first.name}.{number}"), number + 1
     return path
+
+
+def _only_unfinished(stored: StoredRun) -> bool:
+    """Tell whether a run is done but for its summary, or but for its upload."""
+    done = RunDirectory.open(stored.path).manifest.get("status") == "done"
+    return done and (stored.unsent or not (stored.path / "summary.txt").exists())
 
 
 def _finish(path: Path) -> None:

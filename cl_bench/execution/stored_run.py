@@ -251,7 +251,11 @@ class _UploaderProcess(Quiet):
     """The process of `cl_bench.store.mirror`, as the run sees it."""
 
     def __init__(self, url: str, identity: str, folder: Path, progress: Progress) -> None:
-        self._url, self._folder, self._told = url, folder, progress
+        self._url, self._identity = url, identity
+        self._folder, self._told = folder, progress
+        self._begin()
+
+    def _begin(self) -> None:
         self._outcome: dict[str, Any] = {}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _MAIN],
@@ -261,15 +265,26 @@ class _UploaderProcess(Quiet):
             encoding="utf-8",
             start_new_session=True,  # Ctrl-C is for the run, which then says how it ended
         )
-        setup = {"url": url, "folder": str(folder), "note": str(note_file(url, ".json"))}
+        note = note_file(self._url, ".json")
+        setup = {"url": self._url, "folder": str(self._folder), "note": str(note)}
         self._send(sys.path)
-        self._send({**setup, "id": identity, "pid": os.getpid()})
+        self._send({**setup, "id": self._identity, "pid": os.getpid()})
         assert self._process.stdout is not None
         self._thread = Thread(target=self._read, args=(self._process.stdout,), daemon=True)
         self._thread.start()
 
     def recorded(self, tables: Mapping[str, Sequence[Any]]) -> None:
-        """End the run if another process has taken it over."""
+        """End the run if another process has taken it over; begin again if the uploads have ended,
+        as of a full disk, or for want of memory."""
+        self._require_ours()
+        if "failed" in self._outcome:
+            self._told.note(
+                f"Uploading to {self._url} ended ({self._outcome['failed']}). It begins again."
+            )
+            self._release()
+            self._begin()
+
+    def _require_ours(self) -> None:
         if "taken" in self._outcome:
             raise LockedError(self._outcome["taken"])
 
@@ -283,18 +298,21 @@ class _UploaderProcess(Quiet):
                 say(f"uploading what is left to {self._url}")
                 self._process.wait()
         finally:
-            self._process.kill()
-            self._process.wait()
-            if self._process.stdin is not None:
-                with suppress(OSError):
-                    self._process.stdin.close()
-            self._thread.join(5)
+            self._release()
             if "uploaded" not in self._outcome and (self._folder / "manifest.json").exists():
                 say(self._left())
 
+    def _release(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdin is not None:
+            with suppress(OSError):
+                self._process.stdin.close()
+        self._thread.join(5)
+
     def require_uploaded(self) -> None:
         """Raise `StorageError` unless everything has been uploaded."""
-        self.recorded({})
+        self._require_ours()
         if "uploaded" not in self._outcome:
             raise StorageError(f"The run is done, but not all of it is at {self._url} (see above).")
 

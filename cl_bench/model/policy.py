@@ -381,7 +381,7 @@ class Policy:
         """Return a number that differs if a parameter does: two runs' are equal if theirs are."""
         with torch.no_grad():
             weights = list(self.model.parameters())
-            sums = [(is_shared(it), float(own_part(it).double().sum())) for it in weights]
+            sums = [(is_shared(it), float(own_part(it).sum(dtype=torch.float64))) for it in weights]
         kept = sum(total for shared, total in sums if not shared)
         return ranks.summed(sum(total for shared, total in sums if shared)) + kept
 

@@ -62,6 +62,10 @@ class _Process:
     """The ranks of the run at hand; None where it is made by this process alone."""
     outputs: tuple[Any, Any] | None = None
     """Those that were closed to this rank, which is not the one that tells."""
+    store: Any = None
+    """The launcher's, by which ranks find each other."""
+    runs: int = 0
+    """That this process joined."""
 
 
 _PROCESS = _Process()
@@ -94,6 +98,7 @@ def joined(device: str) -> Iterator[None]:
 
     world = _PROCESS.world = _join(device)
     try:
+        _require_alike(device)
         yield
         gathered(None)  # none leaves while another may still need it
     except (Exception, KeyboardInterrupt) as error:
@@ -126,14 +131,40 @@ def _join(device: str) -> _World:
     if device != "cpu":
         _take_card(int(os.environ["LOCAL_RANK"]))
     cards = device != "cpu" and torch.cuda.is_available()
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if cards else "gloo", timeout=_SILENCE)
-    return _World(
-        distributed.get_rank(),
-        distributed.get_world_size(),
-        distributed.new_group(backend="gloo", timeout=_SILENCE),
-        distributed.distributed_c10d._get_default_store(),
-        _is_set("ACCELERATE_USE_FSDP"),
+    number, total, store = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), _own_store()
+    distributed.init_process_group(
+        "cpu:gloo,cuda:nccl" if cards else "gloo",
+        store=store,
+        rank=number,
+        world_size=total,
+        timeout=_SILENCE,
     )
+    group = distributed.new_group(backend="gloo", timeout=_SILENCE)
+    return _World(number, total, group, store, _is_set("ACCELERATE_USE_FSDP"))
+
+
+def _own_store() -> Any:
+    """Return a store of this run alone: of one before it in this process, the launcher's still has
+    what was told, and addresses where nobody is any more."""
+    from torch._C._distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
+    if _PROCESS.store is None:
+        _PROCESS.store, _, _ = next(iter(rendezvous("env://", timeout=_SILENCE)))
+    _PROCESS.runs += 1
+    return PrefixStore(f"cl-bench/{_PROCESS.runs}", _PROCESS.store)
+
+
+def _require_alike(device: str) -> None:
+    """Raise `UsageError`, on all ranks, if some have a GPU to run on and some have none."""
+    import torch
+
+    with_one = sum(gathered(device != "cpu" and torch.cuda.is_available()))
+    if 0 < with_one < count():
+        raise UsageError(
+            f"{with_one} of {count()} processes have a GPU of their own. Start as many processes "
+            "as there are GPUs, or give --device cpu."
+        )
 
 
 def _is_set(name: str) -> bool:
@@ -145,8 +176,12 @@ def _take_card(place: int) -> None:
     import torch
 
     visible = os.environ.get(_CARDS)
+    if visible == "":  # all are hidden, and stay so
+        return
     cards = visible.split(",") if visible else None
     if cards is not None and place >= len(cards):
+        if place == len(cards):  # rank 0 has one, and does not hear of this
+            _speak()
         raise UsageError(
             f"This machine was given {place + 1} processes or more, but {_CARDS}={visible} names "
             f"{len(cards)} GPUs. Start as many processes as there are GPUs."

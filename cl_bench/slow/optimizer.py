@@ -78,7 +78,7 @@ class ParameterTrainer(ABC):
         Of several ranks all have to call this, and one writes the first two.
         """
         model = self._policy.model
-        moments = _moments(self._adam, model)
+        moments = _moments(self._adam, model, kept=ranks.writes())
         if self._policy.has_adapter:
             weights = adapter_weights(model)
             if ranks.writes():
@@ -200,13 +200,23 @@ class _Stateful:
         return self._state
 
 
-def _moments(adam: torch.optim.Optimizer, model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Return AdamW's state as named tensors: `<number of the parameter>.<quantity>`."""
-    return {
-        f"{n}.{name}": whole(value)
-        for n, weight in enumerate(_trained(model))
-        for name, value in adam.state.get(weight, {}).items()
-    }
+def _moments(
+    adam: torch.optim.Optimizer, model: torch.nn.Module, *, kept: bool
+) -> dict[str, torch.Tensor]:
+    """Return AdamW's state as named tensors: `<number of the parameter>.<quantity>`.
+
+    What is put together of shared layers is on the CPU, and left out unless it is to be `kept`.
+    """
+    found = {}
+    for n, weight in enumerate(_trained(model)):
+        for name, value in adam.state.get(weight, {}).items():
+            if not is_shared(value):
+                found[f"{n}.{name}"] = value
+            elif kept:
+                found[f"{n}.{name}"] = whole(value).cpu()
+            else:
+                whole(value)
+    return found
 
 
 def _restore_moments(

@@ -14,6 +14,8 @@ Advantages, the CISPO loss and the training loop are TRL's. Changed are:
 - passes: rows go through the loss in short passes sorted by prompt, each padded only to its own
   longest row, and rows with advantage 0 not at all. Both leave the gradient as it was, because the
   loss is a sum over rows divided by the step's tokens;
+- a loss of experts: TRL adds that of every pass, whose number is a matter of memory and of ranks;
+  here each counts by its share of the step's rows, and still depends a little on which these are;
 - logits: a pass reads each prompt once, and its logits a few positions at a time where they are
   many; TRL's fused head is left to models with a loss of experts;
 - the reference of a KL penalty: it is `Policy.base`, so that no second copy is loaded;
@@ -103,6 +105,7 @@ class MixedPromptTrainer(GRPOTrainer):
         self._prompts: Sequence[str] = ()
         self._before = 0
         self._number = 0
+        self._moving, self._share = 1, 1.0
         turn_dropout_off(model)
         self.adam = adamw(policy, config.learning_rate)
         with _undisturbed(), random_states_kept(model.device):
@@ -240,6 +243,7 @@ class MixedPromptTrainer(GRPOTrainer):
         """Return the rows that have a gradient and are this rank's, as passes of like prompts that
         fit into memory."""
         places, rows = _moving(inputs, still_rows=self.beta > 0)
+        self._moving = len(rows)
         own = _own_groups(places // self._config.group_size)
         model = self._policy.model
         passes = gradient_passes(model, [rows[place] for place in own], _ROWS_PER_PASS)
@@ -251,6 +255,8 @@ class MixedPromptTrainer(GRPOTrainer):
     def _pass_loss(self, model: torch.nn.Module, rows: Rows) -> Tensor:
         """Return TRL's loss of one pass, with TRL's `forward` on the model for that long."""
         vars(self._policy.model)["forward"] = self._fused_forward
+        idle = "tool_mask" in rows and not rows["tool_mask"].any()
+        self._share = 0.0 if idle else len(rows["advantages"]) / self._moving
         try:
             with _experts_counted(self._policy.model):
                 loss: Tensor = super()._compute_loss(model, rows)  # type: ignore[no-untyped-call]
@@ -284,7 +290,8 @@ class MixedPromptTrainer(GRPOTrainer):
         rows = (model, input_ids, attention_mask, logits_to_keep)
         with self._policy.autocast():
             if self.aux_loss_enabled:
-                found = super()._get_per_token_logps_and_entropies(*rows, **rest)
+                *both, experts = super()._get_per_token_logps_and_entropies(*rows, **rest)
+                found = (*both, experts * self._share)
             else:
                 found = (*response_log_probs(*rows, self._config.temperature), None)
         self._log_probs = found[0].detach()

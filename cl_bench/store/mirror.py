@@ -25,6 +25,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
 from threading import Event, Lock, Thread
 from typing import Any
@@ -102,7 +103,7 @@ class Mirror:
         Raises `LockedError` if another process has taken the run over.
         """
         if self._there is None:
-            self._there = set(self._again(self._remote.files)) - {WRITER}
+            self._there = set(self.again(self._remote.files)) - {WRITER}
             self.known = {name: of for name, of in self.known.items() if name in self._there}
         try:
             found = self._snapshot()
@@ -117,8 +118,7 @@ class Mirror:
         puts = {name: self._staging / name for name in changed}
         if not (changed or gone):
             return False
-        self._again(self._writer.require_ours)
-        if self._again(lambda: self._remote.apply(puts, gone)):
+        if self._change(lambda: self._remote.apply(puts, gone)):
             there.difference_update(gone)
             there.update(puts)
             self.known.update({name: found[name] for name in changed})
@@ -126,7 +126,7 @@ class Mirror:
         for name in sorted(stale, reverse=True):
             self._remove(name, there)
         for name, file in puts.items():
-            self._again(lambda file=file, name=name: self._remote.put(file, name))  # type: ignore[misc]
+            self._change(partial(self._remote.put, file, name))
             there.add(name)
             self.known[name] = found[name]
         for name in gone:
@@ -134,7 +134,7 @@ class Mirror:
         return True
 
     def _remove(self, name: str, there: set[str]) -> None:
-        self._again(lambda: self._remote.remove(name))
+        self._change(partial(self._remote.remove, name))
         there.discard(name)
         self.known.pop(name, None)
 
@@ -173,7 +173,17 @@ class Mirror:
             return stamp_of(link)
         return stamp
 
-    def _again(self, operation: Callable[[], Any]) -> Any:
+    def _change(self, operation: Callable[[], Any]) -> Any:
+        """Do it until it is done, if the run is still this writer's: while a connection was lost
+        for long, another may have taken it over."""
+
+        def ours() -> Any:
+            self._writer.require_ours()
+            return operation()
+
+        return self.again(ours)
+
+    def again(self, operation: Callable[[], Any]) -> Any:
         """Do it until it is done."""
         while True:
             try:
@@ -256,9 +266,9 @@ class Uploader:
                 break
             self._ended.wait(_LOOK)
         if (self._folder / _MANIFEST).exists():
-            self._writer.renew(ended=True)
+            self._mirror.again(lambda: self._writer.renew(ended=True))
         else:
-            self._writer.remote.remove(WRITER)
+            self._mirror.again(lambda: self._writer.remote.remove(WRITER))
         self._tell({"uploaded": True})
 
     def _patient(self, error: StorageError) -> None:

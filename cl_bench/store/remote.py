@@ -156,7 +156,11 @@ class RemoteFolder:
         self._root = str(root).rstrip("/")
 
     def files(self) -> dict[str, str]:
-        """The names of all files, each with a text that changes when the file does."""
+        """The names of all files, each with a text that changes when the file does.
+
+        Names that would lead out of a copy of the folder, as anyone can give them who may write
+        into the store, are left out.
+        """
         with self._told():
             self._fs.invalidate_cache()
             try:
@@ -167,7 +171,9 @@ class RemoteFolder:
         return {
             path[start:]: _version(info)
             for path, info in found.items()
-            if info.get("type") != "directory" and not path.endswith(("/", ".tmp"))
+            if info.get("type") != "directory"
+            and not path.endswith(("/", ".tmp"))
+            and _is_inside(path[start:])
         }
 
     def read(self, name: str) -> bytes | None:
@@ -277,6 +283,11 @@ def _refused(url: str, scheme: str, error: Exception) -> StorageError:
             "another URL."
         )
     return StorageError(f"Cannot reach {url}: {kind}: {said}.", lasting=False)
+
+
+def _is_inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts
 
 
 def _version(info: Mapping[str, Any]) -> str:

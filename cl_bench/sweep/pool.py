@@ -14,7 +14,13 @@ from time import monotonic
 
 from cl_bench.contract.errors import require_posix
 from cl_bench.metrics.quantities import SECONDS
-from cl_bench.sweep.backends.backend import Backend, BackendConfig, CellOutcome, open_backend
+from cl_bench.sweep.backends.backend import (
+    Backend,
+    BackendConfig,
+    CellOutcome,
+    CellState,
+    open_backend,
+)
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.display import QUEUED, RUNNING, WAITING, CellRow, Display, SweepView
 from cl_bench.sweep.logs import end_of_log, log_of, reached
@@ -136,12 +142,12 @@ class _Sweep:
         return f"{told}; {self._eta()}" if self._outcomes else told
 
     def _rows(self) -> list[CellRow]:
-        return [*map(self._row, self._cells)]
+        states = self._backend.states()
+        return [self._row(cell, states.get(cell)) for cell in self._cells]
 
-    def _row(self, cell: Cell) -> CellRow:
+    def _row(self, cell: Cell, state: CellState | None) -> CellRow:
         if (outcome := self._outcomes.get(cell)) is not None:
             return CellRow(cell.name, outcome.status, seconds=outcome.seconds)
-        state = self._backend.states().get(cell)
         if state is None:
             return CellRow(cell.name, WAITING)
         if not state.running:

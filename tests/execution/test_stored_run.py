@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
 import pytest
 
 import cl_bench
@@ -21,6 +22,7 @@ from cl_bench.execution import stored_run
 from cl_bench.execution.progress import Quiet
 from cl_bench.store.mirror import Writer
 from cl_bench.store.remote import RemoteFolder
+from cl_bench.store.run_directory import RunDirectory
 from tests.execution.test_interruption import SMALL
 
 PAUSING = """
@@ -179,3 +181,27 @@ def test_a_run_that_was_taken_over_ends(tiny_model: Path, url: str) -> None:
             progress=Elsewhere(),
         )
     assert RemoteFolder(url).read_json("writer.json")["id"] == "other"
+
+
+def test_uploads_that_end_begin_again_and_it_is_said(url: str) -> None:
+    said: list[str] = []
+
+    class Heard(Quiet):
+        def note(self, text: str) -> None:
+            said.append(text)
+
+    with stored_run.stored_run(url, Heard(), new=True) as stored:
+        run = RunDirectory.create(stored.path, {"status": "running"})
+        (uploader,) = psutil.Process().children()
+        uploader.kill()
+        uploader.wait()
+        while not said:
+            stored.progress.recorded({})
+            time.sleep(0.05)
+        run.commit(0, {})
+        run.update_manifest(status="done")
+    (line,) = said
+    assert f"Uploading to {url} ended (its process ended). It begins again." in line
+    there = RemoteFolder(url)
+    assert there.read_json("manifest.json")["status"] == "done"
+    assert "commits/000000.json" in there.files()

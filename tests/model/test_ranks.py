@@ -17,6 +17,7 @@ from cl_bench.model import ranks
 from cl_bench.model.samplers.transformers import _draw
 
 PROGRAM = """
+import os
 import sys
 import torch
 from cl_bench.contract.errors import RankError
@@ -72,21 +73,34 @@ with ranks.joined("cpu"):
     except RankError as error:
         assert me > 0 and "a full disk" in str(error)
 assert ranks.count() == 1
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+with ranks.joined("auto"):  # another run of the same processes, which keeps off hidden GPUs
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
+    assert ranks.gathered(me) == [0, 1, 2]
 print(f"rank {me} is through")
 """
 
 
-def test_three_ranks_share_out_and_agree(tmp_path: Path) -> None:
-    file = tmp_path / "program.py"
-    file.write_text(PROGRAM)
+def launched(
+    folder: Path, program: str, cards: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """What comes of a program as three ranks, on a machine of these GPUs."""
+    file = folder / "program.py"
+    file.write_text(program)
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=3"]
-    done = subprocess.run(
-        [sys.executable, *launcher, str(file)],
+    return subprocess.run(
+        [sys.executable, *launcher, str(file), *(["run"] if cards else [])],
         check=False,
         capture_output=True,
         text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ
+        | {"OMP_NUM_THREADS": "1"}
+        | ({"CUDA_VISIBLE_DEVICES": cards} if cards else {}),
     )
+
+
+def test_three_ranks_share_out_and_agree(tmp_path: Path) -> None:
+    done = launched(tmp_path, PROGRAM)
     assert done.returncode == 0, done.stderr
     assert all(f"rank {n} is through" in done.stdout for n in range(3))
 
@@ -111,16 +125,32 @@ def test_what_a_launcher_asks_for_and_runs_do_not_have_is_refused(
     assert ranks.count() == 1
 
 
-def test_a_rank_without_a_gpu_of_its_own_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    launched = {"RANK": "2", "WORLD_SIZE": "3", "LOCAL_RANK": "2", "MASTER_ADDR": "127.0.0.1"}
-    launched |= {"MASTER_PORT": "1", "CUDA_VISIBLE_DEVICES": "4,5"}
-    for variable, value in launched.items():
-        monkeypatch.setenv(variable, value)
-    with (
-        pytest.raises(UsageError, match="as many processes as there are GPUs"),
-        ranks.joined("auto"),
-    ):
+def test_the_first_rank_without_a_gpu_of_its_own_says_so(tmp_path: Path) -> None:
+    done = launched(tmp_path, "from cl_bench.cli.app import main\nmain()", "4,5")
+    assert done.returncode != 0
+    said = [line for line in done.stderr.splitlines() if line.startswith("cl-bench: ")]
+    assert len(said) == 1, done.stderr
+    assert "as many processes as there are GPUs" in said[0]
+
+
+def test_ranks_of_which_some_have_no_gpu_are_refused_by_all(tmp_path: Path) -> None:
+    some = """
+import os, torch
+import torch.distributed as distributed
+begin = distributed.init_process_group
+distributed.init_process_group = lambda _, **how: begin("gloo", **how)
+torch.cuda.is_available = lambda: os.environ["RANK"] != "2"
+import cl_bench.contract.errors as errors
+from cl_bench.model import ranks
+try:
+    with ranks.joined("auto"):
         pass
+except errors.UsageError as error:
+    assert "2 of 3 processes have a GPU" in str(error)
+    print("refused")
+"""
+    done = launched(tmp_path, some)
+    assert done.stdout.count("refused") == 3, done.stderr
 
 
 @pytest.mark.parametrize(("rows", "vocabulary"), [(1, 7), (5, 40), (64, 3000)])

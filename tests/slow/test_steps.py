@@ -15,6 +15,7 @@ from cl_bench.contract.learner import Ledger
 from cl_bench.contract.prompts import chat
 from cl_bench.model.memory import ACTIVATIONS
 from cl_bench.model.policy import Policy
+from cl_bench.slow import trl_trainer
 from cl_bench.slow.settings import RLConfig
 from cl_bench.slow.slow_weights import SlowWeights
 from cl_bench.slow.trl_trainer import MixedPromptTrainer
@@ -34,6 +35,7 @@ from tests.slow.scripted import (
     scripted,
     trainable_copy,
 )
+from tests.zoo import ZOO
 
 
 @pytest.mark.parametrize(
@@ -295,3 +297,21 @@ def test_passes_and_their_order_do_not_change_the_gradient(
         for name, gradient in gradients.items():
             scale = float(gradient.abs().max())
             torch.testing.assert_close(gradient, others[name], rtol=1e-3, atol=1e-5 * scale)
+
+
+def test_a_loss_of_experts_counts_once_however_many_passes_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    animal = ZOO["Qwen3-MoE"]
+    options = {**animal.options, "router_aux_loss_coef": 1.0}
+    folder = str(replace(animal, options=options).make(tmp_path))
+    losses = []
+    for rows in (32, 1):
+        monkeypatch.setattr(trl_trainer, "_ROWS_PER_PASS", rows)
+        policy = Policy.load(folder)
+        torch.manual_seed(0)
+        slow = SlowWeights(policy, CONFIG, Ledger())
+        (record,) = slow.steps([[by_length("a"), by_length("b")]], [ONE])
+        losses.append(record.loss)
+    assert losses[0] > 1.0  # nearly all of it is the experts'
+    assert losses[1] == pytest.approx(losses[0], rel=0.2)

@@ -233,3 +233,22 @@ def test_a_writer_stops_when_another_has_taken_over(tmp_path: Path) -> None:
     with pytest.raises(LockedError):
         mine.renew()
     assert remote.read_json("manifest.json")["status"] == "running"
+
+
+@pytest.mark.parametrize("after", [1, 3, 8])
+def test_a_writer_that_lost_its_connection_does_not_write_over_one_that_took_over(
+    tmp_path: Path, after: int
+) -> None:
+    home, remote = tmp_path / "run", Cut(f"file://{tmp_path}/there")
+    run = RunDirectory.create(home, {"status": "running"})
+    run.commit(0, {})
+    checkpointed(run, 1)
+
+    def taken_over_meanwhile(_: StorageError) -> None:
+        Writer(remote, "other", 7).sign()
+        remote.left = 10**6
+
+    remote.left = after
+    with pytest.raises(LockedError):
+        mirror_of(home, remote, taken_over_meanwhile).sync()
+    assert len(set(remote.files()) - {"writer.json"}) == after

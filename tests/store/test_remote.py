@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from cl_bench.contract.errors import ClBenchError, StorageError, UsageError
 from cl_bench.store.remote import RemoteFolder, as_url, fetched, with_urls
@@ -146,3 +148,27 @@ def test_a_packed_run_is_read_by_its_url(packed_run: Path) -> None:
 def test_nothing_there_is_said_by_its_url(tmp_path: Path) -> None:
     with pytest.raises(ClBenchError, match=f"no run at or below file://{tmp_path}/none"):
         find_runs([Path(f"file://{tmp_path}/none")])
+
+
+def test_names_that_lead_out_of_the_copy_are_not_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store has whatever names anyone gave who may write there; so has what is copied of it."""
+    there = tmp_path / "there"
+    write_run(there, parts=1)
+    outside = tmp_path / "outside.json"
+    find = LocalFileSystem.find
+
+    def with_more(self: LocalFileSystem, root: str, **how: Any) -> dict[str, Any]:
+        found: dict[str, Any] = find(self, root, **how)
+        (one, *_) = found.values()
+        more = [f"{root}/{outside}", f"{root}/../outside.json", f"{root}/tables/../../x.zip"]
+        return found | {name: one | {"name": name} for name in more}
+
+    monkeypatch.setattr(LocalFileSystem, "find", with_more)
+    names = RemoteFolder(f"file://{there}").files()
+    assert "manifest.json" in names
+    assert not [name for name in names if ".." in name or name.startswith("/")]
+    home = fetched(f"file://{there}")
+    assert (home / "manifest.json").exists()
+    assert not outside.exists()

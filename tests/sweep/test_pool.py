@@ -20,8 +20,9 @@ from cl_bench.execution import machine
 from cl_bench.store.files import file_hash, read_json, write_json_atomically
 from cl_bench.sweep.backends import process
 from cl_bench.sweep.backends.backend import BackendConfig, CellOutcome, open_backend
+from cl_bench.sweep.backends.local import Local
 from cl_bench.sweep.cell import Cell, as_json
-from cl_bench.sweep.display import Lines, Quiet
+from cl_bench.sweep.display import Lines, Quiet, SweepView
 from cl_bench.sweep.logs import log_of
 from cl_bench.sweep.pool import make_missing
 from cl_bench.sweep.state import status
@@ -160,6 +161,28 @@ def test_a_worker_that_dies_fails_its_run_only(processes: Path) -> None:
     ]
     assert outcomes[1].reason == "its process ended with exit code 7"
     assert f"{cells[3].name}: done (it was set aside) after" in lines[3]
+
+
+def test_a_look_at_all_cells_asks_the_backend_once(
+    processes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer has every cell: asked for each, it would cost the square of their number."""
+    states, asked, looks = Local.states, [0], []
+
+    def counted(self: Local) -> Any:
+        asked[0] += 1
+        return states(self)
+
+    class Looking(Quiet):
+        def show(self, view: SweepView) -> None:
+            before = asked[0]
+            view.rows()
+            looks.append(asked[0] - before)
+
+    monkeypatch.setattr(Local, "states", counted)
+    cells = [Cell("math", "rl", seed, 1) for seed in (1, 2, 3)]
+    make_missing(cells, processes, on=BackendConfig(jobs=1), display=Looking())
+    assert {*looks} == {1}
 
 
 def test_known_and_finished_runs_are_not_made(processes: Path) -> None:
