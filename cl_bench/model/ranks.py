@@ -13,6 +13,7 @@ and are cut into passes by memory, which DistributedDataParallel's hooks on `for
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cl_bench.contract.errors import RankError, UsageError
@@ -50,6 +52,8 @@ class _World:
     group: Any
     """Of gloo, for what is not on a GPU."""
     store: Any
+    launcher: int
+    """The process that started the ranks."""
     shares_layers: bool
     """Whether the launcher asked for the layers of models to be shared out (FSDP)."""
     alone: bool = False
@@ -140,7 +144,18 @@ def _join(device: str) -> _World:
         timeout=_SILENCE,
     )
     group = distributed.new_group(backend="gloo", timeout=_SILENCE)
-    return _World(number, total, group, store, _is_set("ACCELERATE_USE_FSDP"))
+    launcher = os.getppid()
+    Thread(target=_end_without, args=(launcher,), daemon=True).start()
+    return _World(number, total, group, store, launcher, _is_set("ACCELERATE_USE_FSDP"))
+
+
+def _end_without(launcher: int) -> None:
+    """End this process, as the launcher would, once that is killed itself."""
+    while _PROCESS.world is not None:
+        if os.getppid() != launcher:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
+        time.sleep(1.0)
 
 
 def _own_store() -> Any:
@@ -237,8 +252,9 @@ def _choose(world: _World, error: BaseException) -> None:
             time.sleep(1.0)
         elif alone or (not world.store.check([_OTHER]) and world.store.add(_SPOKEN, 1) == 1):
             _speak()
-    except RuntimeError:  # the store went with the process that kept it
-        _speak()
+    except RuntimeError:  # the store went with the process that kept it, rank 0 or the launcher
+        if os.getppid() == world.launcher:
+            _speak()
 
 
 def _within(seconds: float, happened: Callable[[], bool]) -> bool:

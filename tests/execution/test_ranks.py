@@ -190,16 +190,22 @@ def test_an_error_of_another_rank_alone_is_told(tmp_path: Path) -> None:
     assert len([line for line in told if "Unknown learner 'nobody'" in line]) == 1
 
 
-@pytest.mark.parametrize("victim", ["0", "1"])
-def test_a_rank_that_is_killed_leaves_one_line_on_how_to_go_on(victim: str, tmp_path: Path) -> None:
-    path = tmp_path / "run"
+def begun(count: int, path: Path) -> subprocess.Popen[str]:
+    """Start a run that takes minutes as ranks, and return once it has begun."""
     fast = ("--items=2", "--samples=1", "--retention=none", "--no-probes", "--device=cpu")
     process = launched(
-        3, "-m", "cl_bench", "run", "--learner=rl", "--stream=math", *fast, f"--out={path}"
+        count, "-m", "cl_bench", "run", "--learner=rl", "--stream=math", *fast, f"--out={path}"
     )
     while not (path / "commits" / "000000.json").exists():
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.05)
+    return process
+
+
+@pytest.mark.parametrize("victim", ["0", "1"])
+def test_a_rank_that_is_killed_leaves_one_line_on_how_to_go_on(victim: str, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    process = begun(3, path)
     for child in psutil.Process(process.pid).children(recursive=True):
         if child.environ().get("RANK") == victim:
             child.send_signal(signal.SIGKILL)
@@ -207,3 +213,15 @@ def test_a_rank_that_is_killed_leaves_one_line_on_how_to_go_on(victim: str, tmp_
     told = [line for line in output.splitlines() if line.startswith("cl-bench: ")]
     assert len(told) == 1, output
     assert f"cl-bench run --resume {path}" in told[0]
+
+
+@pytest.mark.slow
+def test_ranks_end_with_a_launcher_that_is_killed(tmp_path: Path) -> None:
+    process = begun(2, tmp_path / "run")
+    ranks = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    output, _ = process.communicate()  # which is closed when the ranks are gone
+    assert not any(rank.is_running() and rank.status() != "zombie" for rank in ranks)
+    told = [line for line in output.splitlines() if line.startswith("cl-bench: ")]
+    assert len(told) == 1, output
+    assert "Go on with: cl-bench run --resume" in told[0]

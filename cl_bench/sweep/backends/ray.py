@@ -96,8 +96,8 @@ class Ray:
         """Give the cluster all that waits, or as much as is to run at a time."""
         while self._queue and (self._jobs is None or len(self._tasks) < self._jobs):
             cell = self._queue.popleft()
-            # Needs are given here, not as options: only so a process of Ray's ends after one run with
-            # GPUs. The next might have other GPUs, of which its worker would not know.
+            # Needs are given here, not as options: only so a process of Ray's ends after one run
+            # with GPUs. The next might have other GPUs, of which its worker would not know.
             task = self._ray.remote(num_cpus=1, num_gpus=self._gpus)(_make).options(
                 max_retries=0,  # of a lost node is told before another one takes the cell
                 num_returns="streaming",
