@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from cl_bench.contract.errors import DivergedError, RankError, RunDirectoryError
+from cl_bench.contract.errors import DivergedError, RankError, RunDirectoryError, UsageError
 from cl_bench.contract.journal import Journal
 from cl_bench.contract.learner import HearsBoundaries, Learner, Ledger, load_learner
 from cl_bench.contract.records import StepRecord
@@ -390,6 +390,11 @@ def load_policy(config: RunConfig, threads: int, revision: str | None = None) ->
     """Return the policy that a run trains, with its sampler, in so many threads."""
     if threads:
         torch.set_num_threads(threads)
+    if ranks.shares_layers() and config.sampler != "transformers":
+        raise UsageError(
+            f"--sampler {config.sampler} does not go with layers that are shared out (FSDP). Leave "
+            "it out, or launch without FSDP."
+        )
     on = device_named(config.device)
     policy = Policy.load(
         resolve(config.model),

@@ -12,6 +12,7 @@ and are cut into passes by memory, which DistributedDataParallel's hooks on `for
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
@@ -101,10 +102,11 @@ def joined(device: str) -> Iterator[None]:
     import torch.distributed as distributed
 
     world = _PROCESS.world = _join(device)
+    Thread(target=_end_without, args=(world.launcher,), daemon=True).start()
     try:
         _require_alike(device)
         yield
-        gathered(None)  # none leaves while another may still need it
+        _leave(world)
     except (Exception, KeyboardInterrupt) as error:
         _settle_who_speaks(world, error)
         raise
@@ -115,6 +117,15 @@ def joined(device: str) -> Iterator[None]:
         _PROCESS.world = None
         with suppress(RuntimeError):
             distributed.destroy_process_group()
+
+
+def _leave(world: _World) -> None:
+    """Wait for rank 0, which may upload for hours: launchers end all when one is at an end."""
+    with suppress(RuntimeError):  # the store went with rank 0
+        if world.rank == 0:
+            world.store.set(_WRITTEN, "1")
+        else:
+            _within(math.inf, lambda: world.store.check([_WRITTEN]))
 
 
 def _join(device: str) -> _World:
@@ -144,9 +155,7 @@ def _join(device: str) -> _World:
         timeout=_SILENCE,
     )
     group = distributed.new_group(backend="gloo", timeout=_SILENCE)
-    launcher = os.getppid()
-    Thread(target=_end_without, args=(launcher,), daemon=True).start()
-    return _World(number, total, group, store, launcher, _is_set("ACCELERATE_USE_FSDP"))
+    return _World(number, total, group, store, os.getppid(), _is_set("ACCELERATE_USE_FSDP"))
 
 
 def _end_without(launcher: int) -> None:

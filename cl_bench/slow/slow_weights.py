@@ -88,4 +88,6 @@ class SlowWeights(ParameterTrainer):
 
 
 def _of_all_ranks(parts: Sequence[Tensor]) -> list[Tensor]:
+    if ranks.count() == 1:
+        return list(parts)
     return [part for found in ranks.gathered([part.cpu() for part in parts]) for part in found]

@@ -225,3 +225,13 @@ def test_ranks_end_with_a_launcher_that_is_killed(tmp_path: Path) -> None:
     told = [line for line in output.splitlines() if line.startswith("cl-bench: ")]
     assert len(told) == 1, output
     assert "Go on with: cl-bench run --resume" in told[0]
+
+
+def test_an_engine_with_shared_layers_is_refused_by_all_and_told_once(tmp_path: Path) -> None:
+    asked = ("--sampler=vllm", "--device=cpu", f"--out={tmp_path / 'run'}")
+    process = launched(2, "-m", "cl_bench", "run", *asked, shared=True)
+    output, _ = process.communicate()
+    told = [line for line in output.splitlines() if line.startswith("cl-bench: ")]
+    assert len(told) == 1, output
+    assert "--sampler vllm does not go with layers that are shared out" in told[0]
+    assert not (tmp_path / "run").exists()

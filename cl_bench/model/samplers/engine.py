@@ -158,6 +158,8 @@ class EngineSampler:
         try:
             yield
         except Exception as error:
+            if ranks.tells_of_a_loss(error):
+                raise
             reason = reason_of(error, _REASON)
             raise SamplerError(
                 f"The engine {self.engine} failed while {doing} ({reason}). Mend what it says, "
