@@ -190,9 +190,10 @@ def test_uploads_that_end_begin_again_and_it_is_said(url: str) -> None:
         def note(self, text: str) -> None:
             said.append(text)
 
+    before = psutil.Process().children()
     with stored_run.stored_run(url, Heard(), new=True) as stored:
         run = RunDirectory.create(stored.path, {"status": "running"})
-        (uploader,) = psutil.Process().children()
+        (uploader,) = (child for child in psutil.Process().children() if child not in before)
         uploader.kill()
         uploader.wait()
         while not said:
