@@ -24,7 +24,7 @@ from cl_bench.contract.errors import ModelError, unknown
 from cl_bench.contract.text import one_line
 from cl_bench.model.identity import ADAPTER, ADAPTER_WEIGHTS
 from cl_bench.model.random_states import random_states_kept
-from cl_bench.model.sharding import own_part, shared_as, whole
+from cl_bench.model.sharding import own_part, shared_as, whole, wholes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -146,7 +146,7 @@ def changes_nothing(model: torch.nn.Module) -> bool:
 def adapter_weights(model: torch.nn.Module) -> dict[str, Tensor]:
     """Return the adapter's parameters by their names in `model`; whole ones, of shared layers."""
     own = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
-    return {name: whole(weight) for name, weight in own.items()}
+    return wholes(own)
 
 
 def load_adapter_weights(model: torch.nn.Module, file: Path) -> None:

@@ -59,7 +59,7 @@ from cl_bench.model.sharding import (
     is_shared,
     own_part,
     share_layers,
-    whole_state,
+    wholes,
 )
 from cl_bench.model.trial import require_sampling, settle_reading
 
@@ -216,7 +216,7 @@ class Policy:
         step.
         """
         model = self.plain_model()
-        named = revert_weight_conversion(model, whole_state(model))
+        named = revert_weight_conversion(model, model.state_dict())
         for name, weight in named.items():
             yield name, weight.detach()
 
@@ -236,7 +236,7 @@ class Policy:
         An adapter is added into the model that is written. All ranks have to call this.
         """
         model = self.plain_model()
-        state = whole_state(model, kept=ranks.writes())
+        state = wholes(model.state_dict(), kept=ranks.writes())
         if not ranks.writes():
             return
         with quiet(), own_template(self.tokenizer, self.settled_template):

@@ -82,24 +82,24 @@ def shared_as(weight: Tensor, value: Tensor) -> Tensor:
     return distribute_tensor(value, weight.device_mesh, weight.placements, src_data_rank=None)
 
 
-def whole_state(model: PreTrainedModel, *, kept: bool = True) -> dict[str, Tensor]:
-    """Return the state of `model`; tensors that were put together for it are on the CPU.
+def wholes(weights: Mapping[str, Tensor], *, kept: bool = True) -> dict[str, Tensor]:
+    """Return the weights; those that had to be put together are on the CPU.
 
-    All ranks have to ask for it; one that does not need it says so, and gets nothing of these.
+    All ranks have to ask for them; one that does not need these says so, and does not get them.
     """
     found = {}
-    for name, value in model.state_dict().items():
-        if not isinstance(value, DTensor):
-            found[name] = value
+    for name, weight in weights.items():
+        if not is_shared(weight):
+            found[name] = weight
         elif kept:
-            found[name] = whole(value).cpu()
+            found[name] = whole(weight).cpu()
         else:
-            whole(value)
+            whole(weight)
     return found
 
 
 def load_whole_state(model: PreTrainedModel, state: Mapping[str, Tensor]) -> None:
-    """Take over what `whole_state` returned, or what safetensors saved of it, which names tied
+    """Take over a state that `wholes` returned, or what safetensors saved of it, which names tied
     weights once; raise `KeyError` if a weight is not there."""
     left = dict(model.named_parameters())
     with torch.no_grad():

@@ -30,7 +30,7 @@ from cl_bench.model.scoring import (
     shared_logits,
     text_logits,
 )
-from cl_bench.model.sharding import whole_state
+from cl_bench.model.sharding import wholes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -208,7 +208,7 @@ def require_saving(policy: TriedPolicy, near: Path) -> None:
     try:
         with TemporaryDirectory(prefix=".cl-bench-trial-", dir=home) as folder:
             policy.save_model(Path(folder))
-            state = whole_state(policy.plain_model())
+            state = wholes(policy.plain_model().state_dict())
             same = ranks.alone(lambda: _same(policy, state, folder))
     except RankError:
         raise

@@ -27,8 +27,7 @@ from cl_bench.model.sharding import (
     load_whole_state,
     shared_as,
     shares_layers,
-    whole,
-    whole_state,
+    wholes,
 )
 from cl_bench.slow.settings import SlowConfig
 from cl_bench.store.files import read_json, write_json_atomically
@@ -84,7 +83,7 @@ class ParameterTrainer(ABC):
             if ranks.writes():
                 save_file(weights, folder / WEIGHTS)
         else:
-            state = whole_state(model, kept=ranks.writes())
+            state = wholes(model.state_dict(), kept=ranks.writes())
             if ranks.writes():
                 save_model(_Stateful(state), str(folder / WEIGHTS))  # type: ignore[arg-type]
         if ranks.writes():
@@ -207,16 +206,12 @@ def _moments(
 
     What is put together of shared layers is on the CPU, and left out unless it is to be `kept`.
     """
-    found = {}
-    for n, weight in enumerate(_trained(model)):
-        for name, value in adam.state.get(weight, {}).items():
-            if not is_shared(value):
-                found[f"{n}.{name}"] = value
-            elif kept:
-                found[f"{n}.{name}"] = whole(value).cpu()
-            else:
-                whole(value)
-    return found
+    moments = {
+        f"{n}.{name}": value
+        for n, weight in enumerate(_trained(model))
+        for name, value in adam.state.get(weight, {}).items()
+    }
+    return wholes(moments, kept=kept)
 
 
 def _restore_moments(

@@ -15,17 +15,9 @@ from cl_bench.sweep import worker
 from cl_bench.sweep.backends.process import WorkerProcess
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.logs import end_of_log, reached
+from tests.options import SMALLEST
 
-SMALL: dict[str, Any] = {
-    "problems_per_step": 2,
-    "group_size": 2,
-    "items": 2,
-    "samples": 1,
-    "max_new_tokens": 6,
-    "setting": "easy",
-    "retention_items": 0,
-    "threads": 1,
-}
+SMALL = {**SMALLEST}
 pytestmark = pytest.mark.slow
 
 

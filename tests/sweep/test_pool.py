@@ -26,19 +26,10 @@ from cl_bench.sweep.display import Lines, Quiet, SweepView
 from cl_bench.sweep.logs import log_of
 from cl_bench.sweep.pool import make_missing
 from cl_bench.sweep.state import status
+from tests.options import SMALLEST
 from tests.sweep.manifests import manifest_of
 
-SMALL = {
-    "eval_every": 1,
-    "problems_per_step": 2,
-    "group_size": 2,
-    "items": 2,
-    "samples": 1,
-    "max_new_tokens": 6,
-    "setting": "easy",
-    "retention_items": 0,
-    "threads": 1,
-}
+SMALL = {**SMALLEST, "eval_every": 1}
 
 
 def made(cells: Sequence[Cell], folder: Path, *, jobs: int, **options: Any) -> list[CellOutcome]:

@@ -8,7 +8,6 @@ with weights that are nobody's, so that a push which does nothing is seen at the
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -143,15 +142,10 @@ class EngineSampler:
         return replies
 
     def _load(self) -> None:
-        if not self._engine.shared:
+        if ranks.writes() or not self._engine.shared:
             self._engine.load(self._policy.merged_weights())
-            return
-        weights = self._policy.merged_weights()
-        if ranks.writes():
-            self._engine.load(weights)
-        else:
-            deque(weights, maxlen=0)  # layers that are shared out are put together by all ranks
-        ranks.gathered(None)  # nobody asks before it is done
+        if self._engine.shared:
+            ranks.gathered(None)  # nobody asks before it is done
 
     @contextmanager
     def _failing(self, doing: str) -> Iterator[None]:

@@ -28,6 +28,7 @@ from cl_bench.sweep.backends.backend import BackendConfig, CellOutcome, open_bac
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.display import Quiet
 from cl_bench.sweep.pool import make_missing
+from tests.options import SMALLEST
 
 DOCS = Path(__file__).parents[3] / "docs"
 CELLS = [Cell("math", "rl", seed, 1) for seed in range(3)]
@@ -206,17 +207,7 @@ class Local(slurm.Slurm):
     executor = "local"
 
 
-SMALL = {
-    "eval_every": 2,
-    "problems_per_step": 2,
-    "group_size": 2,
-    "items": 2,
-    "samples": 1,
-    "max_new_tokens": 6,
-    "setting": "easy",
-    "retention_items": 0,
-    "threads": 1,
-}
+SMALL = {**SMALLEST, "eval_every": 2}
 
 
 leaves_its_process = pytest.mark.filterwarnings(
