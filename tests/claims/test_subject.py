@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from cl_bench.claims.archive import write_archive
 from cl_bench.claims.plan import plan
 from cl_bench.claims.registered import cells, claims_of
+from cl_bench.claims.reproduce import rebuild
 from cl_bench.claims.subject import EMBEDDED, SMOLLM2, SUBJECTS, Subject
 from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.stream_names import stream
@@ -56,3 +60,14 @@ def test_the_runs_of_smollm2_are_its_own_and_all_told_which_precision() -> None:
     assert {cell.options["precision"] for cell in wanted} == {"bf16"}
     assert len({cell.name for cell in wanted}) == len(wanted)
     assert EMBEDDED.model not in {cell.model for cell in wanted}
+
+
+def test_a_page_about_another_model_names_its_preset_and_nothing_of_the_embedded(
+    tmp_path: Path,
+) -> None:
+    write_archive([], tmp_path, tmp_path / "kept", plan("full", model="smollm2"))
+    done = rebuild(tmp_path / "kept", tmp_path / "out")
+    page = done.markdown.read_text(encoding="utf-8")
+    assert "| chosen by | the model's preset |" in page
+    assert "physics" not in page
+    assert [one.claim.registered.number for one in done.judged] == list(SMOLLM2.claims)
