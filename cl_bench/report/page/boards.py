@@ -15,14 +15,14 @@ from cl_bench.report.board import Board, BoardRow, Overall, RankedRow
 from cl_bench.report.page.board_record import DrawnBoard, overall_looks
 from cl_bench.report.page.cells import (
     RANKED_BY,
-    Scale,
+    ShownColumn,
     heading,
     parted,
     rank_cell,
-    scale,
     swatch,
     value_cell,
 )
+from cl_bench.report.page.glossary import DEFINITIONS
 
 _FEW = 6
 """So many seeds are listed; more are folded."""
@@ -61,18 +61,15 @@ def board_table(drawn: DrawnBoard, names: Mapping[str, str]) -> str:
         _Shown(row, look, _filters(board, row), _named(row, look), _seeds_cell(row, names))
         for row, look in zip(board.rows, drawn.looks, strict=True)
     ]
-    caption = f"{escaped(board.stream)}: means over seeds, with 95 % intervals over seeds"
-    linked = [
-        replace(one, attributes=f' id="{drawn.anchor}-{place}"{one.attributes}')
-        for place, one in enumerate(shown)
-    ]
+    caption = "Means over seeds, below them 95 % intervals over seeds. ★ best mean of a column"
+    linked = _linked(drawn.anchor, shown)
     tables = _table(caption, "streamed", main, linked, notes)
     if more:
-        caption = f"{escaped(board.stream)}: more numbers"
+        caption = f"More numbers of {escaped(board.stream)}"
         without_seeds = [replace(one, seeds="") for one in shown]
         others = _table(caption, "more", more, without_seeds, notes)
         tables += f"<details><summary>More numbers</summary>\n{others}</details>\n"
-    return tables + notes.text()
+    return tables + notes.text() + _notes(drawn.anchor, board.notes, board.rows)
 
 
 def overall_table(overall: Overall, anchor: str, boards: Sequence[DrawnBoard]) -> str:
@@ -80,14 +77,17 @@ def overall_table(overall: Overall, anchor: str, boards: Sequence[DrawnBoard]) -
     shown = []
     for row, look in zip(overall.rows, overall_looks(overall, boards), strict=True):
         words = f"{row.name} {row.learner} {overall.model}".lower()
-        attributes = data_attributes(learner=row.learner, model=overall.model, text=words)
+        attributes = data_attributes(
+            learner=row.learner, model=overall.model, text=words, series=row.learner
+        )
         linked = f'<span class="learner">{swatch(look)} {escaped(row.name)}</span>'
         counted = f"{seeds_of(row)} of {len(row.per_seed[RANKED_BY])}"
-        seeds = f'<td class="seeds" data-column="seeds">{counted}</td>'
+        seeds = f'<td class="seeds">{counted}</td>'
         shown.append(_Shown(row, look, attributes, linked, seeds))
     notes = Footnotes(anchor)
-    caption = "All streams: means over streams, then over seeds, with 95 % intervals over seeds"
-    return _table(caption, "overall", overall.columns, shown, notes) + notes.text()
+    caption = "Means over seeds, below them 95 % intervals over seeds. ★ best mean of a column"
+    table = _table(caption, "overall", overall.columns, _linked(anchor, shown), notes)
+    return table + notes.text() + _notes(anchor, overall.notes, overall.rows)
 
 
 def seeds_of(row: RankedRow) -> int:
@@ -96,11 +96,25 @@ def seeds_of(row: RankedRow) -> int:
     return 0 if isinstance(value, Undefined) else value.seeds
 
 
-def listed(items: Iterable[str], kind: str = "") -> str:
+def listed(items: Iterable[str]) -> str:
     """A list of plain texts; nothing for none."""
     inner = "".join(f"<li>{escaped(item)}</li>\n" for item in items)
-    named = f' class="{kind}"' if kind else ""
-    return f"<ul{named}>\n{inner}</ul>\n" if inner else ""
+    return f"<ul>\n{inner}</ul>\n" if inner else ""
+
+
+def _notes(anchor: str, notes: Sequence[str], rows: Sequence[RankedRow]) -> str:
+    """What stands below a table; a note that begins with a row's name goes where the row goes."""
+    names = sorted(((row.name, place) for place, row in enumerate(rows)), reverse=True)
+    inner = ""
+    for note in notes:
+        own = (f"{anchor}-{place}" for name, place in names if _is_about(note, name))
+        of = next(own, None)
+        inner += f"<li{data_attributes(of=of) if of else ''}>{escaped(note)}</li>\n"
+    return f'<ul class="notes">\n{inner}</ul>\n' if inner else ""
+
+
+def _is_about(note: str, name: str) -> bool:
+    return note.startswith((f"{name},", f"{name}:", f"{name} is "))
 
 
 def data_attributes(**values: str) -> str:
@@ -126,6 +140,14 @@ class _Shown:
     """A cell; empty in a table without seeds."""
 
 
+def _linked(anchor: str, shown: Sequence[_Shown]) -> list[_Shown]:
+    """The rows, each with a name for links."""
+    return [
+        replace(one, attributes=f' id="{anchor}-{place}"{one.attributes}')
+        for place, one in enumerate(shown)
+    ]
+
+
 def _table(
     caption: str,
     kind: str,
@@ -133,39 +155,45 @@ def _table(
     rows: Sequence[_Shown],
     notes: Footnotes,
 ) -> str:
-    scales = {name: scale(one.row.values[name] for one in rows) for name in columns}
+    of_rows = [one.row for one in rows]
+    shown = [ShownColumn.of(name, column, of_rows) for name, column in columns.items()]
     body = "".join(
         f"<tr{one.attributes}>{rank_cell(one.row.ranks.get(RANKED_BY), one.look)}"
         f'<th scope="row" data-value="{place}">{one.name}</th>{one.seeds}'
-        f"{_metric_cells(columns, one.row, scales, one.look, notes)}</tr>\n"
+        f"{_metric_cells(shown, one, notes)}</tr>\n"
         for place, one in enumerate(rows)
     )
     heads = "".join(heading(name, column) for name, column in columns.items())
-    seeds_head = "" if kind == "more" else '<th scope="col">seeds</th>'
+    seeds_head = "" if kind == "more" else _fixed("seeds")
     return (
         f'<div class="wide" tabindex="0" role="region" aria-label="{caption}">\n'
         f'<table class="board {kind}"><caption>{caption}</caption>\n'
-        f'<thead><tr><th scope="col" data-sort="rank" data-better="lower">'
-        f'<span class="name">rank</span></th>'
-        f'<th scope="col">learner</th>{seeds_head}{heads}</tr></thead>\n'
+        f"<thead><tr>{_fixed('rank', data_attributes(sort='rank', better='lower'))}"
+        f"{_fixed('learner')}{seeds_head}{heads}</tr></thead>\n"
         f"<tbody>\n{body}</tbody></table>\n</div>\n"
     )
 
 
+def _fixed(name: str, attributes: str = "") -> str:
+    """The heading of a column that is no metric."""
+    return (
+        f'<th scope="col" class="{name}"{attributes} title="{escaped(DEFINITIONS[name])}">'
+        f'<span class="name">{name}</span></th>'
+    )
+
+
 def _metric_cells(
-    columns: Mapping[str, Column],
-    row: RankedRow,
-    scales: Mapping[str, Scale | None],
-    look: Look,
+    columns: Sequence[ShownColumn],
+    one: _Shown,
     notes: Footnotes,
 ) -> str:
+    row = one.row
     seeds = seeds_of(row)
     cells = []
-    for name, column in columns.items():
-        value = row.values[name]
+    for column in columns:
+        value, ranks = row.values[column.name], row.ranks.get(column.name)
         note = notes.mark(value.reason) if isinstance(value, Undefined) else ""
-        ranks = row.ranks.get(name)
-        cells.append(value_cell(name, column, value, scales[name], ranks, look, note, seeds))
+        cells.append(value_cell(column, value, ranks, one.look, note, seeds))
     return "".join(cells)
 
 
@@ -179,6 +207,7 @@ def _filters(board: Board, row: BoardRow) -> str:
         model=board.model,
         status=status,
         text=" ".join(words).lower(),
+        series=row.learner,
     )
 
 
@@ -195,7 +224,7 @@ def _seeds_cell(row: BoardRow, names: Mapping[str, str]) -> str:
     counted = f"{done} of {len(row.seeds)}"
     kind = " open" if len(row.seeds) <= _FEW else ""
     return (
-        f'<td class="seeds" data-column="seeds" data-value="{done}">'
+        f'<td class="seeds" data-value="{done}">'
         f"<details{kind}><summary>{counted}</summary>{seeds}</details></td>"
     )
 

@@ -117,9 +117,11 @@ def controls(contents: Contents) -> str:
     choices["sort"] = [("rank", "rank"), *columns.items()]
     inner = "".join(_choice(name, options) for name, options in choices.items())
     return (
+        '<details class="filters" open><summary>Filter and sort</summary>\n'
         f'<form id="controls" hidden aria-label="Filters">\n{inner}'
         '<label><span>Text</span><input name="text" type="search" autocomplete="off"></label>\n'
-        '<button type="button">Reset</button> <output aria-live="polite"></output>\n</form>\n'
+        '<button type="button">Reset</button> <output aria-live="polite"></output>\n'
+        "</form></details>\n"
     )
 
 
@@ -146,6 +148,7 @@ def contents_list(contents: Contents) -> str:
         links.insert(0, ("#overall", "All streams"))
     if alone:
         links.append(("#alone", f"Boards of one row ({alone})"))
-    links += [("#runs", "Runs"), ("#problems", "Problems"), ("#reading", "How to read this page")]
+    links += [("#runs", "Runs"), ("#problems", "Problems"), ("#glossary", "What the columns mean")]
+    links.append(("#reading", "How to read this page"))
     inner = "".join(f'<li><a href="{href}">{escaped(text)}</a></li>\n' for href, text in links)
     return f'<nav aria-label="Contents"><ul>\n{inner}</ul></nav>\n'

@@ -20,7 +20,7 @@ function makeSortable(table) {
     name.replaceChildren(button);
     button.addEventListener("click", () => {
       const state = readState();
-      const again = state.sort === head.dataset.sort && !state.order;
+      const again = (state.sort ?? cameBy(table)) === head.dataset.sort && !state.order;
       changeState({ sort: head.dataset.sort, order: again ? "worst" : "" });
     });
   }
@@ -42,6 +42,18 @@ function columnFor(table, name) {
   return null;
 }
 
+/** The column that a table comes sorted by. */
+const cameBy = (table) => (table.matches(".board") ? page.rankedBy : "run");
+
+/** Mark a table's column as the one that it is sorted by. */
+function markSorted(table, head, order) {
+  for (const each of table.tHead.rows[0].cells) if (each.dataset.sort) each.setAttribute("aria-sort", "none");
+  for (const cell of table.querySelectorAll(".sorted")) cell.classList.remove("sorted");
+  if (!head) return;
+  head.setAttribute("aria-sort", order);
+  for (const row of table.tBodies[0].rows) row.cells[head.cellIndex].classList.add("sorted");
+}
+
 /** Sort a table's rows by the column of this name, best first; without it, as they came. */
 function sortTable(table, state) {
   const heads = [...table.tHead.rows[0].cells];
@@ -49,13 +61,14 @@ function sortTable(table, state) {
   const body = table.tBodies[0];
   const rows = [...body.rows];
   const came = (one, other) => Number(one.dataset.came) - Number(other.dataset.came);
-  for (const head of heads) if (head.dataset.sort) head.setAttribute("aria-sort", "none");
   if (!column) {
     body.append(...rows.sort(came));
+    const head = heads.find((each) => each.dataset.sort === cameBy(table));
+    markSorted(table, head, head?.dataset.better === "higher" ? "descending" : "ascending");
     return;
   }
   const rising = (column.head.dataset.better === "lower") !== (state.order === "worst");
-  if (heads.includes(column.head)) column.head.setAttribute("aria-sort", rising ? "ascending" : "descending");
+  markSorted(table, heads.includes(column.head) ? column.head : null, rising ? "ascending" : "descending");
   const value = (row) => column.cellOf(row)?.dataset.value;
   rows.sort((one, other) => {
     const [a, b] = [value(one), value(other)];
