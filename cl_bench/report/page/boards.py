@@ -11,7 +11,7 @@ from cl_bench.analysis.run_values import Column
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.look import Look
 from cl_bench.report.blocks.write_html import escaped
-from cl_bench.report.board import Board, BoardRow, Overall, RankedRow
+from cl_bench.report.board import Board, BoardRow, Overall, RankedRow, unranked
 from cl_bench.report.page.board_record import DrawnBoard, overall_looks
 from cl_bench.report.page.cells import (
     RANKED_BY,
@@ -26,6 +26,7 @@ from cl_bench.report.page.glossary import DEFINITIONS
 
 _FEW = 6
 """So many seeds are listed; more are folded."""
+_CAPTION = "Means over seeds, below them 95 % intervals over seeds; ★ best mean of a column."
 _SIGNS = {"done": "", "running": "…", "diverged": "✗", "failed": "✗", "missing": "–"}
 
 
@@ -58,16 +59,16 @@ def board_table(drawn: DrawnBoard, names: Mapping[str, str]) -> str:
     board, notes = drawn.board, Footnotes(drawn.anchor)
     main, more = parted(board)
     shown = [
-        _Shown(row, look, _filters(board, row), _named(row, look), _seeds_cell(row, names))
+        _Shown(one, look, _filters(board, one), _named(one, look), _seeds_cell(one, names))
         for row, look in zip(board.rows, drawn.looks, strict=True)
+        for one in (row, *row.folded)
     ]
-    caption = "Means over seeds, below them 95 % intervals over seeds. ★ best mean of a column"
+    shown = _placed(drawn.anchor, shown)
     linked = _linked(drawn.anchor, shown)
-    tables = _table(caption, "streamed", main, linked, notes)
+    tables = _table(f"Board {board.stream}", "streamed", main, linked, notes)
     if more:
-        caption = f"More numbers of {escaped(board.stream)}"
         without_seeds = [replace(one, seeds="") for one in shown]
-        others = _table(caption, "more", more, without_seeds, notes)
+        others = _table(f"More numbers of {board.stream}", "more", more, without_seeds, notes)
         tables += f"<details><summary>More numbers</summary>\n{others}</details>\n"
     return tables + notes.text() + _notes(drawn.anchor, board.notes, board.rows)
 
@@ -75,18 +76,23 @@ def board_table(drawn: DrawnBoard, names: Mapping[str, str]) -> str:
 def overall_table(overall: Overall, anchor: str, boards: Sequence[DrawnBoard]) -> str:
     """The learners that were run on all of several streams."""
     shown = []
-    for row, look in zip(overall.rows, overall_looks(overall, boards), strict=True):
+    looks = overall_looks(overall, boards)
+    every = [
+        (one, look)
+        for row, look in zip(overall.rows, looks, strict=True)
+        for one in (row, *row.folded)
+    ]
+    for row, look in every:
         words = f"{row.name} {row.learner} {overall.model}".lower()
         attributes = data_attributes(
             learner=row.learner, model=overall.model, text=words, series=row.learner
         )
-        linked = f'<span class="learner">{swatch(look)} {escaped(row.name)}</span>'
         counted = f"{seeds_of(row)} of {len(row.per_seed[RANKED_BY])}"
         seeds = f'<td class="seeds">{counted}</td>'
-        shown.append(_Shown(row, look, attributes, linked, seeds))
+        shown.append(_Shown(row, look, attributes, _named(row, look), seeds))
     notes = Footnotes(anchor)
-    caption = "Means over seeds, below them 95 % intervals over seeds. ★ best mean of a column"
-    table = _table(caption, "overall", overall.columns, _linked(anchor, shown), notes)
+    linked = _linked(anchor, _placed(anchor, shown))
+    table = _table("Board of all streams", "overall", overall.columns, linked, notes)
     return table + notes.text() + _notes(anchor, overall.notes, overall.rows)
 
 
@@ -140,23 +146,42 @@ class _Shown:
     """A cell; empty in a table without seeds."""
 
 
+def _placed(anchor: str, shown: Sequence[_Shown]) -> list[_Shown]:
+    """The rows, each with its place on the board; those that fold under another name that one."""
+    found, place = [], -1
+    for one in shown:
+        folded = _is_folded(one.row)
+        place += not folded
+        told = data_attributes(**{"under" if folded else "lead": f"{anchor}-{place}"})
+        kind = ' class="folded"' if folded else ""
+        found.append(replace(one, attributes=f"{kind}{told}{one.attributes}"))
+    return found
+
+
 def _linked(anchor: str, shown: Sequence[_Shown]) -> list[_Shown]:
-    """The rows, each with a name for links."""
+    """The same with names for links."""
+    leading = (place for place, one in enumerate(shown) if not _is_folded(one.row))
+    names = {place: f' id="{anchor}-{number}"' for number, place in enumerate(leading)}
     return [
-        replace(one, attributes=f' id="{anchor}-{place}"{one.attributes}')
+        replace(one, attributes=names.get(place, "") + one.attributes)
         for place, one in enumerate(shown)
     ]
 
 
+def _is_folded(row: RankedRow) -> bool:
+    return bool(row.settings) and not row.choice
+
+
 def _table(
-    caption: str,
+    title: str,
     kind: str,
     columns: Mapping[str, Column],
     rows: Sequence[_Shown],
     notes: Footnotes,
 ) -> str:
-    of_rows = [one.row for one in rows]
-    shown = [ShownColumn.of(name, column, of_rows) for name, column in columns.items()]
+    every = [one.row for one in rows]
+    leading = [row for row in every if not _is_folded(row)]
+    shown = [ShownColumn.of(name, column, leading, every) for name, column in columns.items()]
     body = "".join(
         f"<tr{one.attributes}>{rank_cell(one.row.ranks.get(RANKED_BY), one.look)}"
         f'<th scope="row" data-value="{place}">{one.name}</th>{one.seeds}'
@@ -164,10 +189,13 @@ def _table(
         for place, one in enumerate(rows)
     )
     heads = "".join(heading(name, column) for name, column in columns.items())
+    why = unranked(leading, RANKED_BY) if len(leading) > 1 else ""
+    told = f' <span class="flag">No ranks: {escaped(why)}.</span>' if why else ""
+    kinds = f"board {kind} unranked" if why else f"board {kind}"
     seeds_head = "" if kind == "more" else _fixed("seeds")
     return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{caption}">\n'
-        f'<table class="board {kind}"><caption>{caption}</caption>\n'
+        f'<div class="wide" tabindex="0" role="region" aria-label="{escaped(title)}">\n'
+        f'<table class="{kinds}"><caption>{_CAPTION}{told}</caption>\n'
         f"<thead><tr>{_fixed('rank', data_attributes(sort='rank', better='lower'))}"
         f"{_fixed('learner')}{seeds_head}{heads}</tr></thead>\n"
         f"<tbody>\n{body}</tbody></table>\n</div>\n"
@@ -211,11 +239,17 @@ def _filters(board: Board, row: BoardRow) -> str:
     )
 
 
-def _named(row: BoardRow, look: Look) -> str:
-    settings = f'<small class="settings">{escaped(row.settings)}</small>' if row.settings else ""
-    flags = "".join(f'<small class="flag">{escaped(flag)}</small>' for flag in row.flags)
+def _named(row: RankedRow, look: Look) -> str:
+    """The name in a table; of a row that others fold under, with a button that unfolds them."""
+    flags = row.flags if isinstance(row, BoardRow) else ()
+    said = "".join(f'<small class="flag">{escaped(flag)}</small>' for flag in flags)
+    if _is_folded(row):
+        return f'<span class="learner">{escaped(row.told)}</span>{said}'
     name = f'<span class="learner">{swatch(look)} {escaped(look.label)}</span>'
-    return f"{name}{settings}{flags}"
+    if row.folded:
+        button = f'<button type="button" aria-expanded="false">{escaped(row.choice)}</button>'
+        said = f'<small class="settings">{escaped(row.told)}; {button}</small>{said}'
+    return f"{name}{said}"
 
 
 def _seeds_cell(row: BoardRow, names: Mapping[str, str]) -> str:

@@ -101,10 +101,17 @@ class ShownColumn:
     """The best mean of its rows; None where neither direction is better or all are equal."""
 
     @classmethod
-    def of(cls, name: str, column: Column, rows: Sequence[RankedRow]) -> ShownColumn:
-        """The column over all rows that a table has."""
-        values = [row.values[name] for row in rows]
-        means = [value.value for value in values if isinstance(value, Estimate)]
+    def of(
+        cls,
+        name: str,
+        column: Column,
+        rows: Sequence[RankedRow],
+        every: Sequence[RankedRow],
+    ) -> ShownColumn:
+        """The column over the `rows` of a table; `every` one has those that fold under others."""
+        values = [row.values[name] for row in every]
+        known = [row.values[name] for row in rows]
+        means = [value.value for value in known if isinstance(value, Estimate)]
         best = {"higher": max, "lower": min}.get(column.better) if len({*means}) > 1 else None
         return cls(name, column, scale(values), best(means) if best else None)
 
@@ -186,6 +193,7 @@ def swatch(look: Look) -> str:
     dashed = " dashed" if look.dashed else ""
     return (
         f'<svg class="swatch k{look.place}{dashed}" viewBox="0 0 26 12" width="26" height="12" '
+        'preserveAspectRatio="xMidYMid slice" '
         f'aria-hidden="true"><path class="stroke" d="M1 6H25"/>'
         f'<path class="fill" d="{MARKER_PATHS[look.marker]}" transform="translate(13 6)"/></svg>'
     )

@@ -173,10 +173,10 @@ def _overall(contents: Contents) -> Iterable[str]:
 def _boards(contents: Contents) -> Iterable[str]:
     boards = contents.shown
     for drawn, title in boards:
-        if len(drawn.board.rows) > 1:
+        if len(drawn.board.every_row) > 1:
             yield f'<section class="board-section" id="{drawn.anchor}">\n'
             yield f"<h2>{escaped(title)}</h2>\n{_board(drawn, contents)}</section>\n"
-    alone = [(drawn, title) for drawn, title in boards if len(drawn.board.rows) == 1]
+    alone = [(drawn, title) for drawn, title in boards if len(drawn.board.every_row) == 1]
     if alone:
         yield '<section id="alone">\n<h2>Boards of one row</h2>\n'
         yield "<p>Runs that compare with no other learner’s: there is nothing to rank.</p>\n"

@@ -106,7 +106,7 @@ def _named(contents: Contents, path: object) -> str:
 def controls(contents: Contents) -> str:
     """Filters; hidden until there is a script that obeys them."""
     boards = [drawn.board for drawn, _ in contents.shown]
-    rows = [row for board in boards for row in board.rows]
+    rows = [row for board in boards for row in board.every_row]
     choices: dict[str, list[tuple[str, str]]] = {
         "stream": [(board.stream, board.stream) for board in boards],
         "learner": [(row.learner, learner_look(row.learner).label) for row in rows],
@@ -142,7 +142,7 @@ def _choice(name: str, options: Iterable[tuple[str, str]]) -> str:
 def contents_list(contents: Contents) -> str:
     """Links to all boards and sections."""
     boards = contents.shown
-    links = [(f"#{one.anchor}", title) for one, title in boards if len(one.board.rows) > 1]
+    links = [(f"#{one.anchor}", title) for one, title in boards if len(one.board.every_row) > 1]
     alone = len(boards) - len(links)
     if contents.leaderboard.overall:
         links.insert(0, ("#overall", "All streams"))

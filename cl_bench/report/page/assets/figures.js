@@ -84,6 +84,7 @@ function swatch(look) {
       viewBox: "0 0 26 12",
       width: 26,
       height: 12,
+      preserveAspectRatio: "xMidYMid slice",
       "aria-hidden": "true",
     },
     draw("path", { class: "stroke", d: "M1 6H25" }),

@@ -11,8 +11,8 @@ let scrolled = 0;
 function applyFilters(state) {
   let [shown, all] = [0, 0];
   for (const row of tables.flatMap((table) => [...table.tBodies[0].rows])) {
-    row.hidden = !passes(row, state);
-    if (row.closest("table").matches(".board.streamed")) {
+    row.hidden = !passes(row, state) || isFolded(row);
+    if (row.closest("table").matches(".board.streamed") && !row.dataset.under) {
       all++;
       shown += !row.hidden;
     }
@@ -67,6 +67,30 @@ function printFolded() {
   window.addEventListener("afterprint", () => {
     for (const fold of opened) fold.open = false;
   });
+}
+
+/** Places of rows whose other settings are shown. */
+const unfolded = new Set();
+const isFolded = (row) => Boolean(row.dataset.under) && !unfolded.has(row.dataset.under);
+
+/** A learner's other settings fold under its row; those of one that is alone on its board are open. */
+function foldSettings() {
+  for (const button of document.querySelectorAll("table.board button[aria-expanded]")) {
+    const { lead } = button.closest("tr").dataset;
+    if (button.closest("tbody").querySelectorAll("tr[data-lead]").length === 1) unfolded.add(lead);
+    button.addEventListener("click", () => {
+      if (!unfolded.delete(lead)) unfolded.add(lead);
+      showFolds();
+      applyFilters(readState());
+    });
+  }
+  showFolds();
+}
+
+function showFolds() {
+  for (const button of document.querySelectorAll("table.board button[aria-expanded]")) {
+    button.setAttribute("aria-expanded", String(unfolded.has(button.closest("tr").dataset.lead)));
+  }
 }
 
 /** On a narrow screen a board shows the columns that have room; a button shows all. */
@@ -169,6 +193,7 @@ function listen() {
 for (const table of tables) makeSortable(table);
 for (const table of tables) if (table.matches(".streamed, .overall")) offerColumns(table);
 listenForChoices();
+foldSettings();
 listen();
 printFolded();
 apply();

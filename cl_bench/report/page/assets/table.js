@@ -59,10 +59,14 @@ function sortTable(table, state) {
   const heads = [...table.tHead.rows[0].cells];
   const column = columnFor(table, state.sort);
   const body = table.tBodies[0];
-  const rows = [...body.rows];
+  const rows = [...body.rows].filter((row) => !row.dataset.under);
+  const under = new Map(rows.map((row) => [row.dataset.lead, []]));
+  for (const row of body.rows) under.get(row.dataset.under)?.push(row);
+  const put = () => body.append(...rows.flatMap((row) => [row, ...(row.dataset.lead ? under.get(row.dataset.lead) : [])]));
   const came = (one, other) => Number(one.dataset.came) - Number(other.dataset.came);
   if (!column) {
-    body.append(...rows.sort(came));
+    rows.sort(came);
+    put();
     const head = heads.find((each) => each.dataset.sort === cameBy(table));
     markSorted(table, head, head?.dataset.better === "higher" ? "descending" : "ascending");
     return;
@@ -76,7 +80,7 @@ function sortTable(table, state) {
     const order = Number.isNaN(Number(a)) ? a.localeCompare(b) : Number(a) - Number(b);
     return (rising ? order : -order) || came(one, other);
   });
-  body.append(...rows);
+  put();
 }
 
 /** Show in the rank column the ranks by the metric that is sorted by. */
@@ -85,7 +89,9 @@ function showRanks(table, state) {
   if (first < 0) return;
   const sorted = state.sort === "rank" ? null : columnFor(table, state.sort);
   const chosen = sorted ?? columnFor(table, page.rankedBy);
-  for (const row of table.tBodies[0].rows) {
+  const all = [...table.tBodies[0].rows];
+  table.classList.toggle("unranked", !all.some((row) => chosen?.cellOf(row)?.dataset.rank));
+  for (const row of all) {
     const ranks = chosen?.cellOf(row)?.dataset.rank;
     fillRank(row.cells[first], ranks ? ranks.split(" ").map(Number) : null, row);
   }
