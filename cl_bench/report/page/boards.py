@@ -56,7 +56,7 @@ def board_table(drawn: DrawnBoard, names: Mapping[str, str]) -> str:
 
     `names` are the runs' names on the page, by path.
     """
-    board, notes = drawn.board, Footnotes(drawn.anchor)
+    board, notes, folded = drawn.board, Footnotes(drawn.anchor), ""
     main, more = parted(board)
     shown = [
         _Shown(one, look, _filters(board, one), _named(one, look), _seeds_cell(one, names))
@@ -68,9 +68,10 @@ def board_table(drawn: DrawnBoard, names: Mapping[str, str]) -> str:
     tables = _table(f"Board {board.stream}", "streamed", main, linked, notes)
     if more:
         without_seeds = [replace(one, seeds="") for one in shown]
-        others = _table(f"More numbers of {board.stream}", "more", more, without_seeds, notes)
-        tables += f"<details><summary>More numbers</summary>\n{others}</details>\n"
-    return tables + notes.text() + _notes(drawn.anchor, board.notes, board.rows)
+        others = Footnotes(f"{drawn.anchor}-more")
+        table = _table(f"More numbers of {board.stream}", "more", more, without_seeds, others)
+        folded = f"<details><summary>More numbers</summary>\n{table}{others.text()}</details>\n"
+    return tables + notes.text() + folded + _notes(drawn.anchor, board.notes, board.rows)
 
 
 def overall_table(overall: Overall, anchor: str, boards: Sequence[DrawnBoard]) -> str:

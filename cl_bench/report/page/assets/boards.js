@@ -146,6 +146,7 @@ function klFigure(rows) {
   return figure("Accuracy against KL", [plotted(spec)], {
     note:
       "mean over domains and seeds, joined in time; ring: start, large marker: end.",
+    kind: "half",
   });
 }
 
@@ -192,10 +193,11 @@ function gainsFigure(rows) {
     label: row.label,
     items: GAINS.map(([name, label], place) => bandItem(label, CHANNEL_LOOKS[name], row.gains, place)),
   }));
-  const spec = gainSpec("Gain over the base model by channel", "gain, points", groups);
+  const spec = { ...gainSpec("Gain over the base model by channel", "gain, points", groups), row: 12 };
   return figure("Which channel carries the gain", [canvas((width) => forest(spec, width))], {
     note: "accuracy at the stream’s end minus the base’s under the seed prompt, mean over domains; lines: 95 % over seeds, dots: seeds.",
     legend: legend(GAINS.map(([name, label]) => ({ label, look: CHANNEL_LOOKS[name] }))),
+    kind: "half",
     numbers: () => forestNumbers(spec),
   });
 }
@@ -241,6 +243,7 @@ function changesFigure(rows, stages) {
   return figure("Item turnover", specs.map((spec) => canvas((width) => forest(spec, width))), {
     note: "problems that were solved after a stage and not before it, and the reverse, as shares of all test problems; a problem is solved if at least half of its responses are right.",
     legend: legend([{ label: "gained", look: GAINED }, { label: "lost", look: LOST }]),
+    kind: "screen-only",
     numbers: () => make("div", {}, specs.map(forestNumbers)),
   });
 }
@@ -275,5 +278,5 @@ function spentFigure(rows) {
       write: WRITE[what],
     }),
   );
-  return figure("What it cost", panels, { note: "means over seeds, whole stream." });
+  return figure("What it cost", panels, { note: "means over seeds, whole stream.", kind: "screen-only" });
 }

@@ -25,7 +25,8 @@ function chart(spec, width) {
   const svg = drawing(spec.title, width, height);
   svg.append(...ground(spec, across, height), ...axes(spec, across, up, width, height, MARGIN));
   const clip = { left: MARGIN.left, right: width - MARGIN.right };
-  for (const line of spec.lines) svg.append(aura(line, across, up));
+  const [acrossWithin, upWithin] = [within(spec.x.domain, across), within(spec.y.domain, up)];
+  for (const line of spec.lines) svg.append(aura(line, acrossWithin, upWithin));
   if (spec.levels) svg.append(...levelBand(spec.levels, up, clip));
   for (const line of spec.lines) svg.append(lineOf(line, across, up, spec));
   if (!spec.lines.length) {
@@ -45,6 +46,9 @@ function linear([low, high], [from, to]) {
   const span = high - low || 1;
   return (value) => Number((from + ((value - low) / span) * (to - from)).toFixed(1));
 }
+
+/** The same place for everything beyond an end: intervals by t know no bounds, drawings do. */
+const within = ([low, high], place) => (value) => place(Math.min(high, Math.max(low, value)));
 
 /** A logarithmic axis, on which 0 stands where its domain begins. */
 function logarithmic([low, high], ends) {

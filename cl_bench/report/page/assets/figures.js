@@ -57,14 +57,14 @@ function canvas(drawing) {
 }
 
 /** A figure: title, panels, a note, and on demand its numbers (a function that gives a table). */
-function figure(title, panels, { note, numbers, legend } = {}) {
+function figure(title, panels, { note, numbers, legend, kind = "" } = {}) {
   const inside = [
     make("figcaption", {}, make("strong", {}, title), note ? ` ${note}` : null),
     legend ?? null,
     make("div", { class: panels.length > 1 ? "panels" : "panel" }, panels),
   ];
   if (numbers) inside.push(onDemand("Numbers", numbers));
-  return make("figure", { class: "drawn" }, inside);
+  return make("figure", { class: `drawn ${kind}`.trim() }, inside);
 }
 
 /** A fold whose content is made when it is first opened. */

@@ -29,12 +29,13 @@ function heroChart(rows, width) {
   const up = linear(y.domain, [height - FIELD.bottom, FIELD.top]);
   const svg = drawing("Accuracy against KL(policy ‖ base); discs: forgetting", width, height);
   svg.append(...axes({ x, y }, across, up, width, height, FIELD));
+  const inside = within(y.domain, up);
   const points = rows.map((row) => heroPoint(row, across, up));
   for (const { row, at, disc } of points) {
     if (disc) svg.append(draw("circle", { class: `disc ${hue(row.look)}`, "data-series": row.series, cx: at[0], cy: at[1], r: disc }));
   }
   const taken = points.map(({ at: [left, top] }) => ({ left: left - 7, right: left + 7, top: top - 7, bottom: top + 7 }));
-  for (const point of points) svg.append(heroMark(point, up, x, y));
+  for (const point of points) svg.append(heroMark(point, inside, x, y));
   for (const point of points) svg.append(heroName(point, taken, { ...FIELD, width }));
   return svg;
 }
@@ -49,8 +50,7 @@ function heroPoint(row, across, up) {
 function heroMark({ row, at: [left, top] }, up, x, y) {
   const group = draw("g", { class: `line ${hue(row.look)}`, "data-series": row.series });
   const [share, low, high] = row.average_accuracy;
-  const within = (value) => up(Math.min(1, Math.max(0, value)));
-  if (low !== null) group.append(draw("path", { class: "interval", d: `M${left} ${within(low)}V${within(high)}` }));
+  if (low !== null) group.append(draw("path", { class: "interval", d: `M${left} ${up(low)}V${up(high)}` }));
   const lost = row.forgetting_max[0];
   const said = `${row.label}: ${y.format(share)} %, KL ${x.format(row.kl_policy_base[0])}, forgotten ${write(lost, "points")} points`;
   const where = `translate(${left} ${top}) scale(1.35)`;

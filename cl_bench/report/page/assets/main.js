@@ -54,18 +54,24 @@ function someShown(place, kind) {
   return !all.length || all.some((each) => !each.hidden);
 }
 
-/** Paper shows every board: folded ones are opened for it, and their figures drawn. */
-function printFolded() {
+/** Pixels of a figure's panels on paper: at the top, beside others, alone. */
+const PAPER = { hero: 340, panels: 225, panel: 340 };
+
+/** Paper shows every board: folded ones are opened for it, and figures drawn for its width. */
+function printAll() {
   let opened = [];
+  const canvases = () => document.querySelectorAll("#all .canvas, #hero .canvas");
   window.addEventListener("beforeprint", () => {
     opened = [...document.querySelectorAll("details.board-section:not([open])")];
-    for (const fold of opened) {
-      fold.open = true;
-      for (const each of fold.querySelectorAll(".canvas")) paint(each, each.clientWidth);
+    for (const fold of opened) fold.open = true;
+    for (const each of canvases()) {
+      const kind = each.closest(".hero") ? "hero" : each.parentElement.className;
+      paint(each, PAPER[kind] ?? PAPER.panel);
     }
   });
   window.addEventListener("afterprint", () => {
     for (const fold of opened) fold.open = false;
+    for (const each of canvases()) paint(each, each.clientWidth);
   });
 }
 
@@ -195,5 +201,5 @@ for (const table of tables) if (table.matches(".streamed, .overall")) offerColum
 listenForChoices();
 foldSettings();
 listen();
-printFolded();
+printAll();
 apply();
