@@ -90,7 +90,7 @@ function forest(spec, width) {
 function forestAxis(spec, across, width, height, side) {
   const found = [];
   const bottom = height - side.bottom;
-  const count = Math.max(2, Math.floor((width - side.left - side.right) / 60));
+  const count = Math.max(4, Math.floor((width - side.left - side.right) / 60));
   for (const value of ticks(...spec.x.domain, count)) {
     const x = across(value);
     const kind = value === 0 ? "zero" : "grid";
