@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,6 +132,15 @@ def unranked(rows: Sequence[RankedRow], metric: str) -> str:
     if not reasons or any(isinstance(one, Ranks) for one in ranks):
         return ""
     return reasons.most_common(1)[0][0]
+
+
+def best_mean(rows: Iterable[RankedRow], metric: str, column: Column) -> float | None:
+    """The best mean of these rows; None where neither direction is better or all are equal."""
+    values = [row.values[metric] for row in rows]
+    means = [value.value for value in values if isinstance(value, Estimate)]
+    if column.better == "neither" or len({*means}) < 2:
+        return None
+    return max(means) if column.better == "higher" else min(means)
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def _one_each(having: _ByBoard, model: str) -> dict[_Key, str]:
             Candidate(learner, of[0].configured, (len(of), sum(map(_seeds, of))), _accuracy(of))
             for of in by_key.values()
         ]
-        place, why = choose(candidates, model, most="run on the most")
+        place, why = choose(candidates, model, most="run on more streams")
         stands[list(by_key)[place]] = choice_of(len(by_key), why)
     return stands
 

@@ -339,7 +339,7 @@ def test_overall_joins_learners_of_equal_settings_whatever_boards_call_them(tmp_
     found = {row.label: row.per_seed["average_accuracy"][0] for row in overall.rows}
     assert found == pytest.approx({"rl": (0.5 + 0.75) / 2, "fst": 0.25})
     assert [dict(row.configured)["learning_rate"] for row in overall.rows] == [0.2, 0.1]
-    assert [row.choice for row in overall.rows] == ["1 of 2 settings, run on the most", ""]
+    assert [row.choice for row in overall.rows] == ["1 of 2 settings, run on more streams", ""]
     assert overall.notes == ()
 
 
