@@ -12,7 +12,7 @@ from cl_bench.metrics.stats.student import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.look import Look
 from cl_bench.report.blocks.write_html import escaped
-from cl_bench.report.board import Board, RankedRow
+from cl_bench.report.board import Board, RankedRow, best_mean
 from cl_bench.report.page.glossary import definition
 
 RANKED_BY = "average_accuracy"
@@ -98,7 +98,7 @@ class ShownColumn:
     column: Column
     bars: Scale | None
     best: float | None
-    """The best mean of its rows; None where neither direction is better or all are equal."""
+    """The best mean of its rows (`best_mean`)."""
 
     @classmethod
     def of(
@@ -109,11 +109,8 @@ class ShownColumn:
         every: Sequence[RankedRow],
     ) -> ShownColumn:
         """The column over the `rows` of a table; `every` one has those that fold under others."""
-        values = [row.values[name] for row in every]
-        known = [row.values[name] for row in rows]
-        means = [value.value for value in known if isinstance(value, Estimate)]
-        best = {"higher": max, "lower": min}.get(column.better) if len({*means}) > 1 else None
-        return cls(name, column, scale(values), best(means) if best else None)
+        bars = scale(row.values[name] for row in every)
+        return cls(name, column, bars, best_mean(rows, name, column))
 
     def kind(self, value: Estimate | Undefined) -> str:
         """The attribute of a cell's classes."""

@@ -24,7 +24,7 @@ from cl_bench.report.page.board_record import DrawnBoard, board_record, hero_rec
 from cl_bench.report.page.boards import board_table, listed, overall_table
 from cl_bench.report.page.cells import MARKER_PATHS, RANKED_BY, short
 from cl_bench.report.page.contents import HOW_TO_READ, TITLE, Contents, introduction
-from cl_bench.report.page.glossary import FRONT, LINKS, glossary_section
+from cl_bench.report.page.glossary import FRONT, glossary_section, links
 from cl_bench.report.page.record import PARTS, Shared, record
 from cl_bench.report.page.sections import contents_list, controls, problems_section, runs_section
 
@@ -100,10 +100,6 @@ _NO_SCRIPT = (
     "<noscript><p>Without JavaScript this page shows its tables; figures are in its Markdown "
     "twin.</p></noscript>\n"
 )
-_LINKS = " · ".join(
-    f'<a href="{escaped(address)}" rel="noreferrer">{escaped(title)}</a>'
-    for title, address in LINKS
-)
 _HOW_TO_READ = "".join(f"<p>{escaped(text)}</p>\n" for text in HOW_TO_READ)
 
 
@@ -136,10 +132,14 @@ def _body(contents: Contents, cut: int) -> str:
         "runs were left out; their pages say which.</p>\n"
     )
     columns = {name: (short(name, column), column) for name, column in contents.columns.items()}
+    read_on = " · ".join(
+        f'<a href="{escaped(address)}" rel="noreferrer">{escaped(title)}</a>'
+        for title, address in links()
+    )
     sections = [
         f'<header class="front">\n<div>\n<h1>{escaped(TITLE)}</h1>\n',
         *(f"<p>{escaped(line)}</p>\n" for line in FRONT),
-        f'<p class="links">{_LINKS}</p>\n',
+        f'<p class="links">{read_on}</p>\n',
         *(f'<p class="facts">{escaped(line)}</p>\n' for line in introduction(contents)),
         left_out if cut else "",
         _NO_SCRIPT,
