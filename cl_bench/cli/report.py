@@ -24,8 +24,10 @@ def report(
     ] = True,
     jobs: Readers = None,
 ) -> None:
-    """Rank runs and write a page about them: leaderboard, figures, every run, from tables alone."""
+    """Rank runs: print the boards, and write a page about them, as CSV and as LaTeX tables too."""
     from cl_bench.report.page.build import report as make
+    from cl_bench.report.page.show_boards import show
+    from cl_bench.report.terminal import print_shown
     from cl_bench.store.remote import require_local
 
     require_local("--out", out)
@@ -42,4 +44,7 @@ def report(
         echo(f"  {printable(f'{where}: {problem.kind}: {problem.reason}', _WIDTH)}")
     if len(found.problems) > _NAMED:
         echo(f"  and {len(found.problems) - _NAMED} more, all on the page")
-    echo(f"The page: {printable(str(done.html))} and {printable(str(done.markdown))}")
+    print_shown(found, show)
+    echo(f"\nThe page: {printable(str(done.html))}")
+    others = ", ".join(path.name for path in (done.markdown, *done.numbers))
+    echo(f"Beside it: {printable(others)}")

@@ -45,7 +45,9 @@ def sweep(
     context: Context,
     streams: Annotated[str, Option(help="Names, as in math-to-code,paper.")] = "math-to-code",
     learners: Annotated[str, Option(help="Names joined by commas.")] = ",".join(COMPARED_LEARNERS),
-    seeds: Annotated[str, Option(help="Seeds, as in 0-2 or 0,5.")] = "0-2",
+    seeds: Annotated[
+        str, Option(help="Seeds, as in 0-5 or 0,5; with six, five learners can be ranked.")
+    ] = "0-5",
     steps: Annotated[int | None, Option(help="Training steps per stage (the stream's).")] = None,
     options: Annotated[
         list[str] | None,

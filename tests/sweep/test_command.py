@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from cl_bench.api import Run
 from cl_bench.cli.app import app
 from cl_bench.execution import machine
+from cl_bench.metrics.stats.ranks import seeds_to_rank
 from cl_bench.sweep import pool
 from cl_bench.sweep.backends.backend import CellOutcome
 from cl_bench.sweep.cell import Cell
@@ -54,6 +55,13 @@ def test_names_ranges_and_values_become_cells(asked: list[Cell]) -> None:
         for seed in (0, 1, 2, 7)
         for stream in ("math", "code")
     ]
+
+
+def test_a_sweep_that_names_no_seeds_has_six_which_rank_its_learners(asked: list[Cell]) -> None:
+    assert call("--steps", "3")[0] == 0
+    seeds = {cell.seed for cell in asked}
+    assert seeds == set(range(6))
+    assert len(seeds) >= seeds_to_rank(len({cell.learner for cell in asked}))
 
 
 def test_an_option_is_for_the_learners_that_have_it(asked: list[Cell]) -> None:

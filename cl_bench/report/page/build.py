@@ -16,10 +16,11 @@ from cl_bench.report.board import RunProblem
 from cl_bench.report.page.amount_figures import channels, cost, turnover
 from cl_bench.report.page.board_record import DrawnBoard
 from cl_bench.report.page.contents import RUNS_CSV, Contents, contents
+from cl_bench.report.page.csv_files import boards_csv, runs_csv
 from cl_bench.report.page.curve_figures import accuracy, divergence, efficiency, matrices
 from cl_bench.report.page.html import html
+from cl_bench.report.page.latex import boards_latex
 from cl_bench.report.page.markdown import blocks
-from cl_bench.report.page.run_list import runs_csv
 from cl_bench.report.plasticity_tables import find_tables
 from cl_bench.store.files import replacing, write_text_atomically
 from cl_bench.store.remote import fetched
@@ -87,12 +88,14 @@ class ReportFiles:
 
     html: Path
     markdown: Path
+    numbers: tuple[Path, ...]
+    """The boards as CSV and as LaTeX."""
     figures: tuple[Path, ...]
     contents: Contents
 
 
 def report(paths: Iterable[Path], out: Path, *, figures: bool = True, jobs: int = 1) -> ReportFiles:
-    """Write `leaderboard.html` and `leaderboard.md` into `out`, and figures below it; and
+    """Write `leaderboard.html`, `.md`, `.csv` and `.tex` into `out`, and figures below it; and
     `leaderboard-runs.csv` with all runs, where they are too many for the page.
 
     `paths` are runs, or folders or URLs with runs anywhere below them; a path without any is a
@@ -116,11 +119,14 @@ def report(paths: Iterable[Path], out: Path, *, figures: bool = True, jobs: int 
     _remove_others(out / PICTURES, written)
     write_text_atomically(twin, markdown(blocks(found, drawings), PICTURES))
     write_text_atomically(page, html(found))
+    numbers = {"leaderboard.csv": boards_csv(found), "leaderboard.tex": boards_latex(found)}
+    for name, text in numbers.items():
+        write_text_atomically(out / name, text)
     if found.cut:
         write_text_atomically(out / RUNS_CSV, runs_csv(found))
     else:
         (out / RUNS_CSV).unlink(missing_ok=True)
-    return ReportFiles(page, twin, written, found)
+    return ReportFiles(page, twin, tuple(out / name for name in numbers), written, found)
 
 
 def _written(folder: Path, drawings: Mapping[str, Drawing]) -> Iterable[Path]:
