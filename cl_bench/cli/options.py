@@ -105,13 +105,12 @@ def _ancestry() -> Iterable[type]:
 
 
 def _parameter(item: Setting, title: str | None) -> inspect.Parameter:
-    says = item.rule.says.replace("[", r"\[")
     panel = title.partition("\n")[0].rstrip(".") if title else None
     return inspect.Parameter(
         item.name,
         inspect.Parameter.KEYWORD_ONLY,
         default=item.default,
-        annotation=Annotated[item.type, typer.Option(help=says, rich_help_panel=panel)],
+        annotation=Annotated[item.type, typer.Option(help=item.rule.says, rich_help_panel=panel)],
     )
 
 

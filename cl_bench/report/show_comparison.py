@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -111,11 +111,11 @@ def _fitting(rows: Sequence[Sequence[str]], width: int) -> list[RenderableType]:
     return [next(parts), Text(""), next(parts)]
 
 
-def _filled(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+def _filled(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     shown = table(*headings, collapse_padding=True)
     for row in rows:
         shown.add_row(*row)
-    shown.columns[0].min_width = min(_TITLE, max(map(cell_len, shown.columns[0].cells)))
+    shown.columns[0].min_width = min(_TITLE, max(cell_len(row[0]) for row in rows))
     return shown
 
 
