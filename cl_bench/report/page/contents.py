@@ -76,7 +76,7 @@ class Contents:
         then the first seeds of every row."""
         if len(self.runs) <= MOST_RUNS:
             return self.runs
-        rows = (row for board in self.leaderboard.boards for row in board.rows)
+        rows = (row for board in self.leaderboard.boards for row in board.every_row)
         place = {str(path): n for row in rows for n, path in enumerate(row.runs.values())}
         first = sorted(self.runs, key=lambda one: (not one.problems, place.get(one.path, 0)))
         return sorted(first[:MOST_RUNS], key=lambda one: one.facts.name)
@@ -220,7 +220,7 @@ def _shown(
     metrics: dict[str, dict[str, float | Undefined]] = {}
     places: dict[str, int] = {}
     for number, board in enumerate(found.boards):
-        for row in board.rows:
+        for row in board.every_row:
             for seed, path in row.runs.items():
                 places[str(path)] = number
                 metrics[str(path)] = {
@@ -305,7 +305,7 @@ def introduction(contents: Contents) -> list[str]:
             f"{RUNS_CSV} beside this page has the runs of the other {hidden:,}."
         )
     kinds = Counter(problem.kind for problem in contents.problems)
-    flags = Counter(flag for board in boards for row in board.rows for flag in row.flags)
+    flags = Counter(flag for board in boards for row in board.every_row for flag in row.flags)
     wrong = [f"{number} {kind}" for kind, number in sorted(kinds.items())]
     if wrong:
         lines.append(f"Problems: {', '.join(wrong)}.")
