@@ -167,7 +167,10 @@ def _require_settings(
         asked = [dict(of.settings) for key in sides if side in ("", key) for of in sides[key]]
         there = {_written(of[own]) for of in asked if own in of}
         if not there:
-            raise unknown("setting of these runs", name, {own for of in asked for own in of})
+            known = {
+                of for entries in sides.values() for entry in entries for of, _ in entry.settings
+            }
+            raise unknown("setting of these runs", name, known)
         if _written(value) not in there:
             raise _no_such(where, own, value, there)
 

@@ -17,7 +17,10 @@ from cl_bench.cli.help import CHECK, EXTEND, LEARN, LOOK, SHARE, HelpedCommand
 from cl_bench.cli.new import new_app
 from cl_bench.cli.options import (
     Command,
+    Difficulty,
     Json,
+    Retention,
+    Rollouts,
     ending,
     given_in,
     is_given,
@@ -132,9 +135,9 @@ def doctor(
     ] = False,
     stream: Annotated[str | None, Option(help="Stream of the run asked about.")] = None,
     steps: Annotated[int | None, Option(help="Its training steps per stage.")] = None,
-    rollouts: Annotated[int | None, Option(help="Or its training rollouts per stage.")] = None,
-    setting: Annotated[str | None, Option(help="Its setting: easy, default or hard.")] = None,
-    retention: Annotated[str | None, Option(help="What it evaluates outside the stream.")] = None,
+    rollouts: Rollouts = None,
+    setting: Difficulty = None,
+    retention: Retention = None,
     boundaries: Annotated[str, Option(help="hidden or announced.")] = "hidden",
     config: Annotated[Path | None, Option(help="TOML file of its settings.")] = None,
     learner_option: Annotated[

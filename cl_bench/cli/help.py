@@ -19,7 +19,7 @@ LEARN, LOOK, CHECK, SHARE, EXTEND = "Learn", "Look", "Check", "Share", "Extend"
 _ABOUT = "Output"
 _BY_NAME: Mapping[str, str] = {
     "What is run": "stream streams learner learners model preset seed seeds options config setting "
-    "boundaries retention feedback thinking learner_option claims budget ablations probe",
+    "boundaries retention feedback thinking learner_option claims budget ablations probe probes",
     "How long": "steps rollouts eval_every",
     "Without running": "dry_run plan machines measure trial",
     "What is kept": "runs out resume track keep_stage_models source archive",
