@@ -4,6 +4,7 @@ broken."""
 from __future__ import annotations
 
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from io import StringIO
@@ -55,7 +56,10 @@ class Helped:
         with console.capture() as page:
             for line in _page(self, context, width):
                 console.print(line, soft_wrap=True)
-        formatter.write(page.get().rstrip("\n"))
+        # typer would print UTF-8 where standard output says that it takes ASCII only.
+        encoding = sys.stdout.encoding or "utf-8"
+        text = page.get().rstrip("\n")
+        formatter.write(text.encode(encoding, "cl-bench-plainer").decode(encoding))
 
 
 class HelpedCommand(Helped, TyperCommand):
