@@ -11,7 +11,10 @@ from typer import Context, Option
 from cl_bench.cli.console import Errors, echo
 from cl_bench.cli.options import (
     Debug,
+    Difficulty,
     Quiet,
+    Retention,
+    Rollouts,
     assigned,
     given_in,
     is_given,
@@ -36,17 +39,9 @@ def run(
         str, Option(help="A stream, a-to-b over domains (math, gym/gcd, my.jsonl), or FILE.toml.")
     ] = "math-to-code",
     steps: Annotated[int | None, Option(help="Training steps per stage.")] = None,
-    rollouts: Annotated[
-        int | None, Option(help="Training rollouts per stage, in place of steps.")
-    ] = None,
-    setting: Annotated[str | None, Option(help="easy, default or hard.")] = None,
-    retention: Annotated[
-        str | None,
-        Option(
-            help="Domains to evaluate outside the stream, in place of its own, as in "
-            "gym/gcd,lm_eval:ifeval; none for none."
-        ),
-    ] = None,
+    rollouts: Rollouts = None,
+    setting: Difficulty = None,
+    retention: Retention = None,
     boundaries: Annotated[str, Option(help="hidden or announced.")] = "hidden",
     config: Annotated[
         Path | None, Option(help="TOML file of settings; options win over it.")

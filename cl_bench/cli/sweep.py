@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Context, Exit, Option
 
-from cl_bench.cli.console import echo
+from cl_bench.cli.console import echo, echo_wrapped
 from cl_bench.cli.options import (
+    Difficulty,
     Json,
     Quiet,
+    Retention,
+    Rollouts,
     assigned,
     ending,
+    given_in,
     is_given,
     of_settings,
     with_settings,
@@ -25,7 +29,7 @@ from cl_bench.contract.registry import COMPARED_LEARNERS
 from cl_bench.contract.settings import those_of
 from cl_bench.contract.text import counted, printable
 from cl_bench.contract.validation import COUNTS, whole_number
-from cl_bench.execution.settings import RunConfig
+from cl_bench.execution.settings import EvaluationConfig, RunConfig
 from cl_bench.sweep.backends.backend import BackendConfig
 
 if TYPE_CHECKING:
@@ -40,7 +44,13 @@ _MOST_SEEDS = 1000
 
 
 @ending(KEPT)
-@with_settings([*of_settings(RunConfig, "model"), *of_settings(BackendConfig)])
+@with_settings(
+    [
+        *of_settings(RunConfig, "model"),
+        *of_settings(EvaluationConfig, "probes"),
+        *of_settings(BackendConfig),
+    ]
+)
 def sweep(
     context: Context,
     streams: Annotated[str, Option(help="Names, as in math-to-code,paper.")] = "math-to-code",
@@ -49,6 +59,9 @@ def sweep(
         str, Option(help="Seeds, as in 0-5 or 0,5; with six, five learners can be ranked.")
     ] = "0-5",
     steps: Annotated[int | None, Option(help="Training steps per stage (the stream's).")] = None,
+    rollouts: Rollouts = None,
+    setting: Difficulty = None,
+    retention: Retention = None,
     options: Annotated[
         list[str] | None,
         Option("--set", help="Option of every run, as in learning_rate=3e-4; repeatable."),
@@ -77,13 +90,15 @@ def sweep(
     from cl_bench.sweep.state import outlook
 
     require_local("--runs", runs)
+    named = {"rollouts": rollouts, "setting": setting, "retention": retention}
+    own = given_in(context, {**named, "probes": given["probes"]})
     cells = grid(
         words("--streams", streams, "math-to-code,paper"),
         words("--learners", learners, ",".join(COMPARED_LEARNERS)),
         seeds_in(seeds),
         steps=steps,
         model=given["model"] if is_given(context, "model") else None,
-        options=assigned("--set", options),
+        options={**assigned("--set", options), **own},
     )
     on = backend_in(given)
     if plan:
@@ -92,7 +107,10 @@ def sweep(
 
         number = whole_number("machines", machines, COUNTS)
         found = forecast(cells, runs, on=on, machines=number, measure=measure)
-        echo(show_forecast.as_json(found) if as_json else show_forecast.text(found))
+        if as_json:
+            echo(show_forecast.as_json(found))
+        else:
+            echo_wrapped(show_forecast.text(found))
         return
     for name in ("machines", "measure", "as_json"):
         if is_given(context, name):

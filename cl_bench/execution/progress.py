@@ -10,8 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from cl_bench.contract.answers import MANY_CUT_OFF
-from cl_bench.contract.text import abbreviated, printable
+from cl_bench.contract.text import abbreviated, counted, printable
 from cl_bench.metrics.quantities import NATS, SECONDS, SHARE
+from cl_bench.model import ranks
 from cl_bench.store.rows import is_stream_row
 
 if TYPE_CHECKING:
@@ -89,7 +90,9 @@ class Lines:
         self._started, self._first, self._total = time.monotonic(), step, stream.steps
         self._names = abbreviated(stream.domains)
         self._stages = [self._names[stage.domain] for stage in stream.stages]
-        self._say(f"{learner} on {stream.name}: {stream.steps} steps, from step {step}")
+        together = f" on {ranks.count()} ranks" if ranks.count() > 1 else ""
+        steps = counted(stream.steps, "step")
+        self._say(f"{learner} on {stream.name}: {steps}, from step {step}{together}")
 
     def step(self, step: int, stage: int, record: StepRecord) -> None:
         self._stage = stage

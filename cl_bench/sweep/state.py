@@ -125,11 +125,13 @@ def outlook(cells: Sequence[Cell], folder: Path) -> Iterator[tuple[Cell, str]]:
     left = {*left_of(states, folder)}
     for cell, state in states.items():
         if cell not in left:
-            yield cell, f"kept ({state})" if state in FINISHED else f"left out ({state})"
+            told = "kept" if state in FINISHED else "left out"
+            yield cell, f"would be {told} ({state})"
         elif state in FINISHED:
-            yield cell, "made again (it is of something else than the command asks for now)"
+            why = "it is of something else than the command asks for now"
+            yield cell, f"would be made again ({why})"
         else:
-            yield cell, "made" if state == MISSING else f"resumed ({state})"
+            yield cell, "would be made" if state == MISSING else f"would be resumed ({state})"
 
 
 def left_of(states: Mapping[Cell, str], folder: Path) -> list[Cell]:

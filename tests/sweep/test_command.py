@@ -118,12 +118,16 @@ def test_a_dry_run_says_of_each_run_what_would_be_done_and_does_nothing(tmp_path
     code, out, _ = call(*words, *place, "--dry-run")
     lines = out.splitlines()
     assert code == 0
-    assert [line.split("  ")[1] for line in lines] == ["made", "made"]
+    assert [line.split("  ")[1] for line in lines] == ["would be made"] * 2
     assert not (tmp_path / "runs").exists()
     unfinished = tmp_path / "runs" / lines[0].split("  ")[0]
     unfinished.mkdir(parents=True)
     (unfinished / "manifest.json").write_text('{"status": "interrupted"}')
-    assert call(*words, *place, "--dry-run")[1].splitlines()[0].endswith("  resumed (interrupted)")
+    assert (
+        call(*words, *place, "--dry-run")[1]
+        .splitlines()[0]
+        .endswith("  would be resumed (interrupted)")
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,6 +137,11 @@ def test_a_dry_run_says_of_each_run_what_would_be_done_and_does_nothing(tmp_path
         (("--backend", "ray"), "`pip install 'cl-bench[ray]'`"),
         (("--gpus-per-run", "3"), "gpus_per_run is 3, but this machine has 2 GPUs"),
         (("--jobs", "-1"), "jobs is -1, but must be at least 0"),
+        (
+            ("--slurm-time", "60"),
+            "slurm_time belongs to the backend slurm, but runs are made by local",
+        ),
+        (("--ray-address", "auto"), "ray_address belongs to the backend ray"),
     ],
 )
 def test_a_backend_that_can_make_no_run_is_told_before_one_begins(
@@ -145,6 +154,16 @@ def test_a_backend_that_can_make_no_run_is_told_before_one_begins(
     assert (code, out) == (2, "")
     assert told in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_options_of_a_stream_and_of_evaluation_are_those_of_every_run(tmp_path: Path) -> None:
+    options = ("--rollouts", "64", "--retention", "none", "--setting", "easy", "--no-probes")
+    found = call("--learners", "rl", "--runs", str(tmp_path), "--dry-run", *options)
+    sets = ("rollouts=64", "retention=none", "setting=easy", "probes=false")
+    same = [word for one in sets for word in ("--set", one)]
+    assert found == call("--learners", "rl", "--runs", str(tmp_path), "--dry-run", *same)
+    assert found[0] == 0
+    assert found != call("--learners", "rl", "--runs", str(tmp_path), "--dry-run")
 
 
 def test_a_dry_run_checks_where_runs_would_be_made() -> None:
