@@ -33,4 +33,4 @@ def test_a_runs_folder_is_one_safe_name_below_results(
 @pytest.mark.parametrize("given", [3, "population=8", None])
 def test_a_learners_options_have_to_be_a_mapping(given: object) -> None:
     with pytest.raises(UsageError, match=r"learner_options is .*, but must be a mapping"):
-        cl_bench.run(learner_options=given)
+        cl_bench.run(learner_options=given)  # type: ignore[arg-type]
