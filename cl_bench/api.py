@@ -51,7 +51,7 @@ class Run:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._tables = open_run(Path(path))
+        self._tables = open_run(path)
 
     @property
     def path(self) -> Path:

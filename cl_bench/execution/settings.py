@@ -188,6 +188,7 @@ class RunConfig:
         settle(self)
         object.__setattr__(self, "chat_template", variables_in(self.chat_template))
         self._require_sampler()
+        object.__setattr__(self, "learner", LEARNERS.full(self.learner))
         own = LEARNERS.load(self.learner).config
         learning: object = own() if self.learning is _UNSET else self.learning
         if not isinstance(learning, own):
