@@ -1,0 +1,81 @@
+"""What notebooks show: the terminal's layouts as HTML that takes the notebook's own colours."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from html import escape
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from cl_bench.report.terminal import plain_text
+
+WIDE = 160
+"""Columns of a layout that a browser wraps itself."""
+_BOX = "max-width: 60em; line-height: 1.4; font-variant-numeric: tabular-nums"
+_CELL = "padding: 0.1em 0.7em; border: 0; white-space: nowrap; background: none"
+_LINE = "border-bottom: 1px solid rgba(128, 128, 128, 0.5)"
+
+
+def code(text: str) -> str:
+    """A line of code."""
+    return f"<div><code>{escape(text)}</code></div>"
+
+
+def html(shown: RenderableType, *, opened: Collection[str]) -> str:
+    """A layout as HTML: its texts, tables and headings, with their words and numbers.
+
+    What is below a heading can be folded; what begins with one of `opened` is shown at first.
+    """
+    parts = [f'<div style="{_BOX}">']
+    below = False
+    for piece in _pieces(shown):
+        if isinstance(piece, Text) and piece.style == "bold":
+            title = piece.plain.strip()
+            first = " open" if title.startswith(tuple(opened)) else ""
+            parts.append("</details>" if below else "")
+            parts.append(
+                f'<details{first}><summary style="cursor: pointer">{escape(title)}</summary>'
+            )
+            below = True
+        else:
+            parts.append(_html_of(piece))
+    return "\n".join([*filter(None, parts), *(["</details>"] if below else []), "</div>"])
+
+
+def _pieces(shown: RenderableType) -> Iterator[RenderableType]:
+    if isinstance(shown, Group):
+        for piece in shown.renderables:
+            yield from _pieces(piece)
+    else:
+        yield shown
+
+
+def _html_of(piece: RenderableType) -> str:
+    if isinstance(piece, Table):
+        return _table(piece)
+    if isinstance(piece, Padding):
+        return f'<div style="margin-left: 2em">{_html_of(piece.renderable)}</div>'
+    return f"<div>{escape(_words(piece))}</div>"
+
+
+def _words(piece: RenderableType) -> str:
+    return piece.plain.strip() if isinstance(piece, Text) else plain_text(piece, WIDE)
+
+
+def _table(shown: Table) -> str:
+    aligned = [f"{_CELL}; text-align: {column.justify}" for column in shown.columns]
+    lines = ['<table style="border-collapse: collapse; border: 0; margin: 0.3em 0 0.8em">']
+    if shown.show_header:
+        lines += _row("th", [f"{of}; {_LINE}" for of in aligned], [c.header for c in shown.columns])
+    for cells in zip(*(column.cells for column in shown.columns), strict=True):
+        lines += _row("td", aligned, cells)
+    return "\n".join([*lines, "</table>"])
+
+
+def _row(tag: str, styles: list[str], cells: Collection[RenderableType]) -> Iterator[str]:
+    said = (escape(_words(cell)) for cell in cells)
+    filled = (f'<{tag} style="{of}">{text}</{tag}>' for of, text in zip(styles, said, strict=True))
+    yield f"<tr>{''.join(filled)}</tr>"
