@@ -10,6 +10,7 @@ import io
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
@@ -30,6 +31,7 @@ ROOT = Path(__file__).parents[2]
 # docs/cli.md is the usage of the commands, and made from them
 PAGES = {f"docs/{path.name}": path for path in (ROOT / "docs").glob("*.md") if path.stem != "cli"}
 PAGES |= {name: ROOT / name for name in ("README.md", "CONTRIBUTING.md")}
+USAGE = 'typer cl_bench.cli.app utils docs --name cl-bench --title "Command line"'
 NOT_RUN = "<!-- not run -->"
 
 
@@ -126,6 +128,14 @@ def parse(line: str, in_a_sentence: bool) -> str:
         if not (in_a_sentence and "Missing" in str(error)):
             return str(error)
     return ""
+
+
+def test_the_page_of_the_command_line_is_generated() -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", *shlex.split(USAGE)], capture_output=True, text=True, check=True
+    )
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert page == made.stdout, f"run `{USAGE} > docs/cli.md`"
 
 
 def test_the_readme_is_short() -> None:

@@ -29,6 +29,8 @@ PAGES = (
 STATIC = ("reports/claims.html", "reports/leaderboard.html")
 # [text](target#anchor) and ![text](target), of files in the repository
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s#]+)(?=[)#])")
+# [docs/sweeps.md](sweeps.md#slurm): a text that says only which file it is
+FILE_NAME = re.compile(r"\[`?([\w./-]+\.md)`?\]\(([^)\s#]*\.md)(?=[)#])")
 FENCES = {".py": "python", ".toml": "toml", ".yaml": "yaml", ".yml": "yaml", ".sh": "sh"}
 
 
@@ -59,7 +61,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         target = _resolved(found[1], here)
         return found[1] if target is None else posixpath.relpath(_on_site(target), folder or ".")
 
-    return LINK.sub(there, markdown)
+    def titled(found: re.Match[str]) -> str:
+        target = _resolved(found[2], here)
+        return found[0] if target is None else f"[{_title(ROOT / target)}]({found[2]}"
+
+    return LINK.sub(there, FILE_NAME.sub(titled, markdown))
 
 
 def _add(files: Files, config: Any, uri: str, content: str | bytes) -> None:
@@ -101,6 +107,12 @@ def _resolved(target: str, here: str) -> str | None:
     """The path in the repository that a link in the file `here` leads to, if there is one."""
     path = posixpath.normpath(posixpath.join(posixpath.dirname(here), target))
     return path if (ROOT / path).exists() else None
+
+
+def _title(page: Path) -> str:
+    """The first heading of a page, or the name of one that has none."""
+    heading = re.search(r"^# (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return heading[1] if heading else page.name
 
 
 def _targets(text: str, here: str) -> Iterator[str]:
