@@ -14,7 +14,8 @@ from cl_bench.report.terminal import plain_text
 
 WIDE = 160
 """Columns of a layout that a browser wraps itself."""
-_BOX = "max-width: 60em; line-height: 1.4; font-variant-numeric: tabular-nums"
+_BOX = "overflow-x: auto; line-height: 1.4; font-variant-numeric: tabular-nums"
+_TABLE = "border-collapse: collapse; border: 0; margin: 0.3em 0 0.8em; font-size: inherit"
 _CELL = "padding: 0.1em 0.7em; border: 0; white-space: nowrap; background: none"
 _LINE = "border-bottom: 1px solid rgba(128, 128, 128, 0.5)"
 
@@ -58,7 +59,8 @@ def _html_of(piece: RenderableType) -> str:
         return _table(piece)
     if isinstance(piece, Padding):
         return f'<div style="margin-left: 2em">{_html_of(piece.renderable)}</div>'
-    return f"<div>{escape(_words(piece))}</div>"
+    weight = ' style="font-weight: bold"' if isinstance(piece, Text) and piece.style else ""
+    return f"<div{weight}>{escape(_words(piece))}</div>"
 
 
 def _words(piece: RenderableType) -> str:
@@ -67,7 +69,7 @@ def _words(piece: RenderableType) -> str:
 
 def _table(shown: Table) -> str:
     aligned = [f"{_CELL}; text-align: {column.justify}" for column in shown.columns]
-    lines = ['<table style="border-collapse: collapse; border: 0; margin: 0.3em 0 0.8em">']
+    lines = [f'<table style="{_TABLE}">']
     if shown.show_header:
         lines += _row("th", [f"{of}; {_LINE}" for of in aligned], [c.header for c in shown.columns])
     for cells in zip(*(column.cells for column in shown.columns), strict=True):
