@@ -84,7 +84,7 @@ class Cells(HTMLParser):
         assert not self.open
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
-        assert tag in ("div", "code", "details", "summary", "table", "tr", "th", "td")
+        assert tag in (*("div", "code", "details", "summary", "style", "table", "tr", "th", "td"),)
         self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:

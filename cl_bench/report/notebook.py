@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from html import escape
 
 from rich.console import Group, RenderableType
@@ -14,9 +14,16 @@ from cl_bench.report.terminal import plain_text
 
 WIDE = 160
 """Columns of a layout that a browser wraps itself."""
-_BOX = "max-width: 60em; line-height: 1.4; font-variant-numeric: tabular-nums"
-_CELL = "padding: 0.1em 0.7em; border: 0; white-space: nowrap; background: none"
-_LINE = "border-bottom: 1px solid rgba(128, 128, 128, 0.5)"
+_STYLE = """<style>
+.cl-bench {overflow-x: auto; line-height: 1.4; font-variant-numeric: tabular-nums}
+.cl-bench summary {cursor: pointer}
+.cl-bench table {border-collapse: collapse; border: 0; margin: 0.3em 0 0.8em; font-size: inherit}
+.cl-bench td, .cl-bench th {padding: 0.1em 0.7em; border: 0; white-space: nowrap; text-align: left}
+.cl-bench tr {background: none !important}
+.cl-bench th {border-bottom: 1px solid rgba(128, 128, 128, 0.5)}
+.cl-bench .right {text-align: right}
+</style>"""
+_RIGHT = ' class="right"'
 
 
 def code(text: str) -> str:
@@ -29,16 +36,14 @@ def html(shown: RenderableType, *, opened: Collection[str]) -> str:
 
     What is below a heading can be folded; what begins with one of `opened` is shown at first.
     """
-    parts = [f'<div style="{_BOX}">']
+    parts = [f'{_STYLE}<div class="cl-bench">']
     below = False
     for piece in _pieces(shown):
         if isinstance(piece, Text) and piece.style == "bold":
             title = piece.plain.strip()
             first = " open" if title.startswith(tuple(opened)) else ""
             parts.append("</details>" if below else "")
-            parts.append(
-                f'<details{first}><summary style="cursor: pointer">{escape(title)}</summary>'
-            )
+            parts.append(f"<details{first}><summary>{escape(title)}</summary>")
             below = True
         else:
             parts.append(_html_of(piece))
@@ -58,7 +63,8 @@ def _html_of(piece: RenderableType) -> str:
         return _table(piece)
     if isinstance(piece, Padding):
         return f'<div style="margin-left: 2em">{_html_of(piece.renderable)}</div>'
-    return f"<div>{escape(_words(piece))}</div>"
+    weight = ' style="font-weight: bold"' if isinstance(piece, Text) and piece.style else ""
+    return f"<div{weight}>{escape(_words(piece))}</div>"
 
 
 def _words(piece: RenderableType) -> str:
@@ -66,16 +72,18 @@ def _words(piece: RenderableType) -> str:
 
 
 def _table(shown: Table) -> str:
-    aligned = [f"{_CELL}; text-align: {column.justify}" for column in shown.columns]
-    lines = ['<table style="border-collapse: collapse; border: 0; margin: 0.3em 0 0.8em">']
+    right = [column.justify == "right" for column in shown.columns]
+    lines = ["<table>"]
     if shown.show_header:
-        lines += _row("th", [f"{of}; {_LINE}" for of in aligned], [c.header for c in shown.columns])
-    for cells in zip(*(column.cells for column in shown.columns), strict=True):
-        lines += _row("td", aligned, cells)
+        lines.append(_row("th", [column.header for column in shown.columns], right))
+    rows = zip(*(column.cells for column in shown.columns), strict=True)
+    lines += [_row("td", cells, right) for cells in rows]
     return "\n".join([*lines, "</table>"])
 
 
-def _row(tag: str, styles: list[str], cells: Collection[RenderableType]) -> Iterator[str]:
-    said = (escape(_words(cell)) for cell in cells)
-    filled = (f'<{tag} style="{of}">{text}</{tag}>' for of, text in zip(styles, said, strict=True))
-    yield f"<tr>{''.join(filled)}</tr>"
+def _row(tag: str, cells: Sequence[RenderableType], right: Sequence[bool]) -> str:
+    said = "".join(
+        f"<{tag}{_RIGHT if at_right else ''}>{escape(_words(cell))}</{tag}>"
+        for cell, at_right in zip(cells, right, strict=True)
+    )
+    return f"<tr>{said}</tr>"
