@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import StringIO
 from itertools import pairwise
 from math import isnan
@@ -16,6 +16,7 @@ from rich import box
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -83,18 +84,34 @@ class _Fitting(Table):
     """A table in which neither numbers nor words are broken as long as there is room for them.
 
     Where it is too wide, texts and the headings of numbers are wrapped by words; where that is not
-    enough, what stands behind a number in brackets goes below it.
+    enough, what stands behind a number in brackets goes below it; and where that is not, each row
+    is a paragraph.
     """
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        anyhow = options.update(width=_WIDEST)
-        if Measurement.get(console, anyhow, self).maximum > options.max_width:
+        def measured() -> Measurement:
+            return Measurement.get(console, options.update(width=_WIDEST), self)
+
+        paragraphs = list(self._paragraphs())
+        if measured().maximum > options.max_width:
             self._wrap()
-            if Measurement.get(console, anyhow, self).minimum > options.max_width:
+            if measured().minimum > options.max_width:
                 for column in self._numbers():
                     column._cells = [_BRACKETED.sub(r"\n\1", str(of)) for of in column._cells]
                 self._wrap()
+            if measured().minimum > options.max_width:
+                yield from paragraphs
+                return
         yield from super().__rich_console__(console, options)
+
+    def _paragraphs(self) -> Iterator[RenderableType]:
+        """Each row as its first cell and, below, the others with their headings."""
+        headings = [" ".join(str(column.header).split()) for column in self.columns[1:]]
+        for first, *cells in zip(*(column._cells for column in self.columns), strict=True):
+            yield Text(str(first))
+            pairs = zip(headings, map(str, cells), strict=True)
+            said = ", ".join(f"{name} {cell}".strip() for name, cell in pairs if cell)
+            yield Padding(Text(said), (0, 0, 0, 2), expand=False)
 
     def _numbers(self) -> list[Column]:
         return [column for column in self.columns if column.justify == "right"]

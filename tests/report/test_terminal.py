@@ -92,3 +92,8 @@ def test_numbers_and_words_of_a_table_stay_whole_at_any_width() -> None:
     assert long in shown(70)
     assert long not in shown(46)
     assert "[+1.30 M, +2.10 M]" in shown(46)
+    assert shown(30).splitlines()[:3] == [
+        "anytime average accuracy",
+        "  of the first side 36.1 %,",
+        "  second − first +818,323",
+    ]
