@@ -26,8 +26,8 @@ from cl_bench.store.run_tables import RunTables, Unreadable
 
 MOST_RUNS = 2_000
 """Of more runs than this, the page lists so many and carries their details: a browser opens it."""
-MOST_ROWS, MOST_ON_PAGE = 100, 500
-"""Rows that a page shows of one board, and of all boards together."""
+MOST_ROWS, MOST_ON_PAGE, MOST_FOLDED = 100, 500, 20
+"""Rows that a page shows of one board, and of all boards together; settings that fold under one."""
 MOST_PROBLEMS = 1_000
 RUNS_CSV = "leaderboard-runs.csv"
 """The file beside the page that has all runs, where the page has not."""
@@ -206,7 +206,14 @@ def _best_rows(board: Board) -> Board:
         notes.append(f"Shown are the best {MOST_ROWS} of {count:,} rows; {RUNS_CSV} has all runs")
     if count > MOST_DRAWN:
         notes.append(f"Figure files draw the best {MOST_DRAWN} rows")
-    return replace(board, rows=board.rows[:MOST_ROWS], notes=(*notes, *board.notes))
+    rows = []
+    for row in board.rows[:MOST_ROWS]:
+        if (others := len(row.folded)) > MOST_FOLDED:
+            notes.append(
+                f"Shown are the best {MOST_FOLDED} of {others:,} other settings of {row.name}"
+            )
+        rows.append(replace(row, folded=row.folded[:MOST_FOLDED]))
+    return replace(board, rows=tuple(rows), notes=(*notes, *board.notes))
 
 
 def _shown(

@@ -275,6 +275,9 @@ def test_the_command_says_what_it_wrote_and_names_the_problems(tmp_path: Path) -
     assert done.exit_code == 0, done.output
     assert "1 run on 1 board, 0 problems, 0 figure files." in done.output
     assert str(tmp_path / "out" / "leaderboard.html") in done.output
+    assert "Beside it: leaderboard.md, leaderboard.csv, leaderboard.tex" in done.output
+    assert "Stream math-to-code, model embedded" in done.output
+    assert all((tmp_path / "out" / f"leaderboard.{kind}").is_file() for kind in ("csv", "tex"))
     assert not (tmp_path / "out" / "figures").exists()
     for number in range(12):
         (tmp_path / "runs" / f"b{number:02d}").mkdir()

@@ -163,17 +163,13 @@ def test_names_with_an_underscore_are_in_the_legend(tmp_path: Path) -> None:
     assert "_mine" in [text.get_text() for text in legend.get_texts()]
 
 
-def many_settings(folder: Path) -> DrawnBoard:
-    """A board of twelve rows, all of one learner with settings that are long to say."""
+def many_learners(folder: Path) -> DrawnBoard:
+    """A board of twelve learners whose names are long to say."""
     for number in range(12):
         write_run(
             folder / str(number),
-            learner="rl-then-prompt",
+            learner=f"acme/learner (learning_rate={1e-4 * (number + 1):.4f}, refill=False)",
             items=16,
-            config={
-                "learning.learning_rate": round(1e-4 * (number + 1), 6),
-                "learning.round_exercises": 8 + number,
-            },
         )
     return board(folder)
 
@@ -184,7 +180,7 @@ def boxes(made: Any, things: Any) -> list[Any]:
 
 
 def test_long_legends_take_no_room_from_the_panels(tmp_path: Path) -> None:
-    of = many_settings(tmp_path)
+    of = many_learners(tmp_path)
     for name in ("accuracy", "accuracy-against-kl", "sample-efficiency"):
         made = figure(of, name)
         made.canvas.draw()
@@ -196,7 +192,7 @@ def test_long_legends_take_no_room_from_the_panels(tmp_path: Path) -> None:
 
 
 def test_long_labels_do_not_lie_on_each_other(tmp_path: Path) -> None:
-    of = many_settings(tmp_path)
+    of = many_learners(tmp_path)
     for name in ("channels", "turnover", "cost"):
         made = figure(of, name)
         found = boxes(made, made.axes[0].get_yticklabels())
