@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, metadata
 
 from cl_bench.analysis.run_values import Column
 from cl_bench.report.blocks.write_html import escaped
 
-LINKS = (("Paper: arXiv 2605.12484", "https://arxiv.org/abs/2605.12484"),)
-"""Where to read on: title and address."""
+_PAPER = ("Paper: arXiv 2605.12484", "https://arxiv.org/abs/2605.12484")
 _FRONT = """
 A learner teaches a language model, by training its weights (RL), by rewriting its prompt, or by
 both; a stream is a series of tasks that it meets one after the other, without going back; a model
@@ -65,6 +66,18 @@ DEFINITIONS: Mapping[str, str] = {
     "seconds": "Wall time of the run. It depends on the machine, and ranks nobody.",
 }
 """By column."""
+
+
+@cache
+def links() -> list[tuple[str, str]]:
+    """Where to read on, by title: the paper, and what the installed package names as its
+    repository and documentation."""
+    try:
+        given = metadata("cl-bench").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        given = []
+    own = [tuple(part.strip() for part in url.split(",", 1)) for url in given]
+    return [_PAPER, *((title, address) for title, address in own)]
 
 
 def definition(name: str, column: Column) -> str:

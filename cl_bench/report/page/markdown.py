@@ -35,7 +35,7 @@ from cl_bench.report.page.contents import (
     introduction,
     more_problems,
 )
-from cl_bench.report.page.glossary import DEFINITIONS, FRONT, LINKS, definition
+from cl_bench.report.page.glossary import DEFINITIONS, FRONT, definition, links
 from cl_bench.report.page.table_texts import (
     CellText,
     HeadText,
@@ -56,8 +56,8 @@ def blocks(contents: Contents, drawings: Mapping[str, Drawing]) -> list[Block]:
     """The whole twin; `drawings` are the figures there are, by name."""
     found: list[Block] = [Heading(1, TITLE, "top")]
     found += [Paragraph(line) for line in FRONT]
-    links = (*LINKS, ("this page with every run’s curves and prompts", "leaderboard.html"))
-    found.append(Prose(" · ".join(f"[{title}]({address})" for title, address in links)))
+    read_on = (*links(), ("this page with every run’s curves and prompts", "leaderboard.html"))
+    found.append(Prose(" · ".join(f"[{title}]({address})" for title, address in read_on)))
     hero = _hero(contents, drawings)
     found += [hero] if hero else []
     for overall in contents.leaderboard.overall:
