@@ -131,7 +131,7 @@ def test_a_page_shows_the_best_of_very_many_rows_and_the_largest_boards(
         config = {"learning.learning_rate": rate / 1000}
         write_run(tmp_path / "a" / f"{rate}", accuracy=flat(rate / 16), config=config)
     write_run(tmp_path / "b", stages=(("facts", 20),))
-    limit(MOST_ROWS=3, MOST_ON_PAGE=3, MOST_FOLDED=2)
+    limit(MOST_ROWS=3, MOST_ON_PAGE=5, MOST_FOLDED=2)
     made = report([tmp_path], tmp_path / "out", figures=False)
     ((drawn, title),) = made.contents.shown
     assert title == "math-to-code"
