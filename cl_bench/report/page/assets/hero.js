@@ -60,7 +60,7 @@ function heroMark({ row, at: [left, top] }, up, x, y) {
 
 /** A row’s name beside its marker, where it covers least of what stands there already. */
 function heroName({ row, at: [x, y] }, taken, { left, top, bottom, width, height }) {
-  const size = Math.min(row.label.length * 6.9, width * 0.6);
+  const size = textWidth(row.label, "600 12px system-ui, sans-serif");
   const spots = [[10, 4], [-10 - size, 4], [-size / 2, -12], [-size / 2, 20], [9, -9], [9, 17], [-9 - size, -9], [-9 - size, 17],
     [8 - size, -13], [8 - size, 21], [-8, -13], [-8, 21], [8 - size, -27], [8 - size, 35], [-8, -27], [-8, 35]];
   const boxes = spots.map(([dx, dy]) => ({ left: x + dx, right: x + dx + size, top: y + dy - 11, bottom: y + dy + 3 }));
