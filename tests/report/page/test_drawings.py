@@ -149,11 +149,25 @@ def test_turnover_is_drawn_with_what_was_lost_to_the_left(tmp_path: Path) -> Non
     row = of.rows[0]
     assert row is not None
     assert row.changes is not None
-    (axes,) = figure(of, "turnover").axes
-    assert [text.get_text() for text in axes.get_yticklabels()] == ["FST, stage 1", "FST, stage 2"]
-    drawn = [line.get_xdata()[0] for line in axes.lines if len(line.get_xdata()) == 1]
+    panels = figure(of, "turnover").axes
+    assert [text.get_text() for text in panels[0].get_yticklabels()] == ["FST"]
     gained, lost = np.split(100 * row.changes.mean_P, 2)
-    assert drawn == pytest.approx([gained[0], -lost[0], gained[1], -lost[1]])
+    for axes, more, less in zip(panels, gained, lost, strict=True):
+        drawn = [line.get_xdata()[0] for line in axes.lines if len(line.get_xdata()) == 1]
+        assert drawn == pytest.approx([more, -less])
+
+
+def test_colours_of_a_run_that_diverged_leave_room_for_the_others(tmp_path: Path) -> None:
+    for learner, far in (("rl", 1.0), ("fst", 0.01), ("prompt", 0.01), ("rl-kl", 0.01)):
+        drifts = {"math": far, "code": 0.01}
+        write_run(
+            tmp_path / learner,
+            learner=learner,
+            kl=lambda step, domain, _p, of=drifts: of.get(domain, 0.01) if step == 40 else 0.005,
+        )
+    made = figure(board(tmp_path), "matrices")
+    assert made.axes[1].images[0].get_clim() == (0, pytest.approx(0.01))
+    assert "colours end at 0.010" in made.axes[1].get_title("left")
 
 
 def test_names_with_an_underscore_are_in_the_legend(tmp_path: Path) -> None:
