@@ -283,9 +283,9 @@ seeds that all have the same value.
 
 Ranks are intervals too: rank 2–4 of 5 says that one learner is surely better and one surely worse,
 and that these runs tell nothing of the others. Surely means a paired t test over the seeds that two
-learners share, at 5 % for all pairs of the column together. With few seeds that test can hardly tell
-anybody apart, so that ranks need a number of seeds that grows with the number of learners: “3 of 8
-seeds needed to rank” says that five are lacking.
+learners share, at 5 % for all pairs of the column together. With few seeds that test can hardly
+tell anybody apart, so that ranks need a number of seeds that grows with the number of learners: “3
+of 8 seeds needed to rank” says that five are lacking.
 The rank column follows the column that the table is sorted by; arrows in headings say whether more
 (↑) or less (↓) is better. Wall time ranks nobody: it depends on the machine, its threads and its
 load, which runs of one board need not share.
