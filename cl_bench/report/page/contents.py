@@ -301,10 +301,16 @@ seeds that all have the same value.
 
 Ranks are intervals too: rank 2–4 of 5 says that one learner is surely better and one surely worse,
 and that these runs tell nothing of the others. Surely means a paired t test over the seeds that two
-learners share, at 5 % for all pairs of the column together, and never with fewer than 3 such seeds.
+learners share, at 5 % for all pairs of the column together. With few seeds that test can hardly
+tell anybody apart, so that ranks need a number of seeds that grows with the number of learners: “3
+of 8 seeds needed to rank” says that five are lacking.
 The rank column follows the column that the table is sorted by; arrows in headings say whether more
 (↑) or less (↓) is better. Wall time ranks nobody: it depends on the machine, its threads and its
 load, which runs of one board need not share.
+
+Each learner has one row. If it was run with several settings, the row is of the one with the most
+finished seeds, of equally many of the model’s preset, and if that is not among them of the one with
+the best average accuracy; the others fold under it, without ranks.
 
 A dash stands where a number cannot be computed; the letter beside it leads to the reason. Runs that
 failed, diverged or are missing are counted in “k of n seeds” and listed under problems.
