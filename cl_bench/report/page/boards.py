@@ -195,8 +195,9 @@ def _table(
     kinds = f"board {kind} unranked" if why else f"board {kind}"
     seeds_head = "" if kind == "more" else _fixed("seeds")
     return (
+        f'<p class="caption">{_CAPTION}{told}</p>\n'
         f'<div class="wide" tabindex="0" role="region" aria-label="{escaped(title)}">\n'
-        f'<table class="{kinds}"><caption>{_CAPTION}{told}</caption>\n'
+        f'<table class="{kinds}" aria-label="{escaped(title)}">\n'
         f"<thead><tr>{_fixed('rank', data_attributes(sort='rank', better='lower'))}"
         f"{_fixed('learner')}{seeds_head}{heads}</tr></thead>\n"
         f"<tbody>\n{body}</tbody></table>\n</div>\n"

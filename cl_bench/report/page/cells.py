@@ -128,7 +128,7 @@ def heading(name: str, column: Column, *, first: str = RANKED_BY) -> str:
     comes sorted by."""
     sign = {"higher": "↑", "lower": "↓"}.get(column.better, "")
     better = f'<abbr title="{column.better} is better">{sign}</abbr>' if sign else ""
-    unit = escaped(column.quantity.heading).replace("/", "/<wbr>")
+    unit = escaped(column.quantity.heading).replace("/", "/&#8203;")  # may break there
     small = " ".join(part for part in (unit, better) if part)
     order = "ascending" if column.better == "lower" else "descending"
     came = f' aria-sort="{order}"' if name == first else ""

@@ -78,7 +78,7 @@ def matrices(board: DrawnBoard) -> Figure:
     ends = [_at_ends(drawn, names) for _, _, drawn in seen]
     furthest, clipped = _top(np.concatenate([kl.ravel() for _, kl in ends]))
     title = label_height(name for name, _, _ in seen)
-    height = 0.4 + len(seen) * (0.6 + title + 0.3 * (len(names) + 1))
+    height = 0.4 + len(seen) * (0.45 + title + 0.2 * (len(names) + 1))
     with sheet(len(seen), 2, height) as (figure, panels):
         for (name, _, _), (known, kl), (left, right) in zip(seen, ends, panels, strict=True):
             _heat(left, known, names, "Blues", 1.0, SHARE.number)
@@ -129,7 +129,7 @@ def _end_intervals(axes: Axes, look: Look, drawn: Drawn, floor: float) -> None:
     if kl.low_P is None or kl.high_P is None or known.low_P is None or known.high_P is None:
         return
     ends = np.maximum([kl.low_P[-1], kl.high_P[-1]], floor)
-    style: Any = {"color": look.colour, "lw": 1.0, "alpha": 0.8}
+    style: Any = {"color": look.colour, "lw": 0.8, "alpha": 0.4}
     axes.plot(ends, known.mean_P[[-1, -1]], **style)
     axes.plot(np.maximum(kl.mean_P[[-1, -1]], floor), [known.low_P[-1], known.high_P[-1]], **style)
 
@@ -220,7 +220,7 @@ def _heat(
         value = matrix[row, column]
         if np.isfinite(value):
             ink = "white" if value > 0.62 * top else "black"
-            axes.text(column, row, write(value), ha="center", va="center", color=ink, fontsize=8)
+            axes.text(column, row, write(value), ha="center", va="center", color=ink, fontsize=7)
     shown = [fill(named(name), _NAME) for name in names]
     axes.set_xticks(range(len(shown)), shown)
     rows = ["base", *(f"{place} {name}" for place, name in enumerate(shown, 1))]

@@ -96,8 +96,9 @@ def _board(drawn: DrawnBoard, title: str, figures: Sequence[str]) -> Iterator[Bl
     main, more = parted(board)
     yield from _table(board_text(drawn, main))
     yield Bullets(list(_flags(board.rows)))
-    if more:
-        yield Folded("More numbers", list(_table(board_text(drawn, more))))
+    known = {name: column for name, column in more.items() if _has_values(board, name)}
+    if known:
+        yield Folded("More numbers", list(_table(board_text(drawn, known), more=True)))
     notes = [*board.notes, *_undefined(board)]
     if notes:
         yield Folded(f"Notes ({len(notes)})", [Bullets(notes)])
@@ -106,6 +107,10 @@ def _board(drawn: DrawnBoard, title: str, figures: Sequence[str]) -> Iterator[Bl
         if name.startswith(f"{drawn.anchor}."):
             what = name.removeprefix(f"{drawn.anchor}.").replace("-", " ")
             yield Picture(name, f"{board.stream}: {what}")
+
+
+def _has_values(board: Board, name: str) -> bool:
+    return any(not isinstance(row.values[name], Undefined) for row in board.every_row)
 
 
 def _flags(rows: Sequence[BoardRow]) -> Iterator[str]:
@@ -135,28 +140,30 @@ def _undefined(board: Board) -> Iterator[str]:
         yield f"{whose}{'; '.join(columns)}: {said}"
 
 
-def _table(text: TableText) -> Iterator[Block]:
-    """The table, and folded the other settings of its learners."""
-    caption = "Means over seeds [95 % intervals over seeds]; ▼ sorted by this; best means are bold"
-    if text.unranked:
-        caption += f"; {text.unranked}"
-    ranked = not text.unranked
+def _table(text: TableText, *, more: bool = False) -> Iterator[Block]:
+    """The table, and folded the other settings of its learners; `more` is said of one below the
+    first, which does not say again what stands in that."""
+    caption = "Means over seeds [95 % intervals over seeds]; best means are bold"
+    if not more:
+        caption += f"; ▼ sorted by this{f'; {text.unranked}' if text.unranked else ''}"
+    ranked = not (text.unranked or more)
     yield Table(
         caption,
         [*["rank"] * ranked, "learner", "seeds", *map(_heading, text.heads)],
-        [_row(row, ranked=ranked) for row in text.rows],
+        [_row(row, ranked=ranked, chosen=not more) for row in text.rows],
         heading=int(ranked),
     )
     folded = [row for chosen in text.rows for row in chosen.folded]
     if folded:
         heads = ["learner", "seeds", *map(_heading, text.heads)]
-        cells = [_row(row, ranked=False) for row in folded]
+        cells = [_row(row) for row in folded]
         yield Folded(f"Other settings ({len(folded)})", [Table("", heads, cells)])
 
 
-def _row(row: RowText, *, ranked: bool) -> list[Text]:
-    chosen = ": ".join(part for part in (row.choice, row.told) if part)
-    name: Text = [row.name, Break(), chosen] if row.choice else row.name
+def _row(row: RowText, *, ranked: bool = False, chosen: bool = False) -> list[Text]:
+    """Its cells, with its rank and which of its learner's settings it is, if asked for."""
+    choice = ": ".join(part for part in (row.choice, row.told) if part)
+    name: Text = [row.name, Break(), choice] if row.choice and chosen else row.name
     return [*[row.rank] * ranked, name, row.seeds, *map(_value, row.cells)]
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -139,6 +140,16 @@ def test_seeds_needed_tell_one_clear_learner_from_its_equals_and_one_seed_less_d
     apart = ["1", *[f"2–{learners}" if learners > 2 else "2"] * (learners - 1)]
     assert sorted(places(seeds)) == apart
     assert set(places(seeds - 1)) == {f"1–{learners}"}
+
+
+def test_the_documented_seeds_are_those_needed() -> None:
+    docs = (Path(__file__).parents[3] / "docs" / "leaderboard.md").read_text(encoding="utf-8")
+    head, _, row = docs.partition("| learners with a number")[2].splitlines()[:3]
+    spans, seeds = (line.strip("| ").split(" | ")[1:] for line in (f"| x {head}", row))
+    for span, needed in zip(spans, seeds, strict=True):
+        first, _, last = span.partition("–")
+        found = {seeds_to_rank(number) for number in range(int(first), int(last or first) + 1)}
+        assert found == {int(needed)}
 
 
 def test_learners_that_do_differ_are_found() -> None:

@@ -42,17 +42,19 @@ function stacked({ title, rows, names, write: shown }) {
   );
 }
 
-const FOREST = { right: 14, top: 8, row: 16, gap: 10, bottom: 36, sign: 6.3 };
+const FOREST = { right: 14, top: 8, row: 16, gap: 10, bottom: 36 };
 
-/** A text in lines of at most `room` characters, broken between words where that is possible. */
-function wrapped(text, room) {
+/** A text in lines that take at most `room` pixels, broken between words where that is possible. */
+function wrapped(text, room, font) {
   const found = [""];
-  for (const word of text.split(" ").flatMap((each) => each.match(new RegExp(`.{1,${room}}`, "gu")) ?? [])) {
-    const longer = `${found.at(-1)} ${word}`.trim();
-    if (longer.length <= room) found[found.length - 1] = longer;
-    else found.push(word);
+  for (const sign of text.match(/\S+\s*/gu) ?? []) {
+    const pieces = textWidth(sign, font) <= room ? [sign] : [...sign];
+    for (const piece of pieces) {
+      if (textWidth((found.at(-1) + piece).trim(), font) <= room || !found.at(-1)) found[found.length - 1] += piece;
+      else found.push(piece);
+    }
   }
-  return found;
+  return found.map((line) => line.trim());
 }
 
 /**
@@ -60,11 +62,10 @@ function wrapped(text, room) {
  * `x`: {label, domain, format}; `heading` stands above, `row` is an item's height. Names are wrapped.
  */
 function forest(spec, width) {
-  const longest = Math.max(...spec.groups.map((group) => group.label.length), 1);
-  const side = { ...FOREST, left: Math.min(14 + longest * FOREST.sign, width * 0.42), row: spec.row ?? FOREST.row };
+  const longest = Math.max(...spec.groups.map((group) => textWidth(group.label)), 1);
+  const side = { ...FOREST, left: Math.min(14 + longest, width * 0.42), row: spec.row ?? FOREST.row };
   if (spec.heading) side.top += 20;
-  const room = Math.max(4, Math.floor((side.left - 12) / FOREST.sign));
-  const names = spec.groups.map((group) => wrapped(group.label, room));
+  const names = spec.groups.map((group) => wrapped(group.label, side.left - 12));
   const heights = spec.groups.map(
     (group, place) => Math.max(group.items.length * side.row, names[place].length * 13) + side.gap,
   );

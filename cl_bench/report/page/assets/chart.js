@@ -36,6 +36,14 @@ function chart(spec, width) {
   return svg;
 }
 
+const ruler = document.createElement("canvas").getContext("2d");
+
+/** The pixels that a text of a drawing takes. */
+function textWidth(text, font = "11px system-ui, sans-serif") {
+  ruler.font = font;
+  return ruler.measureText(text).width;
+}
+
 /** An empty drawing. */
 function drawing(title, width, height) {
   const box = { viewBox: `0 0 ${width} ${height}`, width, height };
@@ -85,7 +93,7 @@ function ground(spec, across, height) {
   const found = [];
   const stages = spec.stages ?? [];
   const room = stages.map((stage) => across(stage.steps) - across(0));
-  const named = stages.every(({ name }, place) => name.length * 6.2 < room[place]);
+  const named = stages.every(({ name }, place) => textWidth(name) + 6 < room[place]);
   let start = 0;
   for (const [place, stage] of stages.entries()) {
     const [left, right] = [across(start), across(start + stage.steps)];
@@ -169,7 +177,7 @@ function levelBand({ values, label }, up, clip) {
     draw("rect", { class: "levels", x, y: high, width, height: low - high }),
     draw("path", { class: "level", d: `M${x} ${high}h${width}M${x} ${low}h${width}` }),
     draw("path", { class: "level-tick", d: ticks }),
-    draw("text", { class: "tick end", x: clip.right, y: high - 4 }, label),
+    draw("text", { class: "tick", x: clip.left + 4, y: high - 4 }, label),
   ];
 }
 

@@ -38,7 +38,7 @@ const changeWords = ([kept, gained, lost, never]) =>
 
 function stripDrawing(name, shares, order, moments, width) {
   const tall = 16;
-  const longest = Math.max(...moments.map((moment) => moment.length)) * 6.2 + 14;
+  const longest = Math.max(...moments.map((moment) => textWidth(moment))) + 12;
   if (longest > width * 0.4) moments = moments.map((moment, place) => (place ? `after ${place}` : moment));
   const left = Math.min(longest, width * 0.4);
   const wide = (width - left) / Math.max(order.length, 1);
