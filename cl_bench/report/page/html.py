@@ -159,13 +159,14 @@ def _body(contents: Contents, cut: int) -> str:
 
 
 def _overall(contents: Contents) -> Iterable[str]:
-    if not contents.leaderboard.overall:
+    several = [one for one in contents.leaderboard.overall if one.rows]
+    if not several:
         return
     yield '<section id="overall">\n'
-    for number, one in enumerate(contents.leaderboard.overall):
+    for number, one in enumerate(several):
         streams = "; ".join(contents.titles[place] for place in one.boards)
         yield f"<h2>All streams, model {escaped(one.model)}</h2>\n"
-        yield f'<p class="facts">Means over {escaped(streams or "no stream")}.</p>\n'
+        yield f'<p class="facts">Means over {escaped(streams)}.</p>\n'
         yield overall_table(one, f"overall-{number}", contents.boards)
     yield "</section>\n"
 
@@ -226,7 +227,8 @@ def _data(
 def _hero(contents: Contents) -> dict[str, Any] | None:
     """What the figure at the top draws: the learners over all streams, or those of the board that
     compares most."""
-    for number, overall in enumerate(contents.leaderboard.overall):
+    several = [one for one in contents.leaderboard.overall if one.rows]
+    for number, overall in enumerate(several):
         if len(overall.rows) > 1:
             streams = f"mean over {len(overall.boards)} streams, model {overall.model}"
             looks = overall_looks(overall, contents.boards)

@@ -144,7 +144,7 @@ def contents_list(contents: Contents) -> str:
     boards = contents.shown
     links = [(f"#{one.anchor}", title) for one, title in boards if len(one.board.every_row) > 1]
     alone = len(boards) - len(links)
-    if contents.leaderboard.overall:
+    if any(one.rows for one in contents.leaderboard.overall):
         links.insert(0, ("#overall", "All streams"))
     if alone:
         links.append(("#alone", f"Boards of one row ({alone})"))

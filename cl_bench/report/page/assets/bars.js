@@ -45,12 +45,12 @@ function stacked({ title, rows, names, write: shown }) {
 const FOREST = { right: 14, top: 8, row: 16, gap: 10, bottom: 36 };
 
 /** A text in lines that take at most `room` pixels, broken between words where that is possible. */
-function wrapped(text, room) {
+function wrapped(text, room, font) {
   const found = [""];
   for (const sign of text.match(/\S+\s*/gu) ?? []) {
-    const pieces = textWidth(sign) <= room ? [sign] : [...sign];
+    const pieces = textWidth(sign, font) <= room ? [sign] : [...sign];
     for (const piece of pieces) {
-      if (textWidth((found.at(-1) + piece).trim()) <= room || !found.at(-1)) found[found.length - 1] += piece;
+      if (textWidth((found.at(-1) + piece).trim(), font) <= room || !found.at(-1)) found[found.length - 1] += piece;
       else found.push(piece);
     }
   }

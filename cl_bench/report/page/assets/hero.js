@@ -60,10 +60,16 @@ function heroMark({ row, at: [left, top] }, up, x, y) {
 
 /** A row’s name beside its marker, where it covers least of what stands there already. */
 function heroName({ row, at: [x, y] }, taken, { left, top, bottom, width, height }) {
-  const size = textWidth(row.label, "600 12px system-ui, sans-serif");
+  const font = "600 12px system-ui, sans-serif";
+  const lines = wrapped(row.label, Math.max(110, width * 0.3), font);
+  const size = Math.max(...lines.map((line) => textWidth(line, font)));
   const spots = [[10, 4], [-10 - size, 4], [-size / 2, -12], [-size / 2, 20], [9, -9], [9, 17], [-9 - size, -9], [-9 - size, 17],
     [8 - size, -13], [8 - size, 21], [-8, -13], [-8, 21], [8 - size, -27], [8 - size, 35], [-8, -27], [-8, 35]];
-  const boxes = spots.map(([dx, dy]) => ({ left: x + dx, right: x + dx + size, top: y + dy - 11, bottom: y + dy + 3 }));
+  const tall = 13 * (lines.length - 1);
+  const boxes = spots.map(([dx, dy]) => {
+    const last = y + dy + (dy > 10 ? tall : dy < 0 ? 0 : tall / 2);
+    return { left: x + dx, right: x + dx + size, top: last - tall - 11, bottom: last + 3 };
+  });
   const outside = (box) => box.left < left || box.right > width - 2 || box.top < top - 12 || box.bottom > height - bottom;
   const covered = (one, other) =>
     Math.max(0, Math.min(one.right, other.right) - Math.max(one.left, other.left)) *
@@ -71,6 +77,7 @@ function heroName({ row, at: [x, y] }, taken, { left, top, bottom, width, height
   const cost = (box) => (outside(box) ? 1e6 : 0) + sum(taken.map((other) => covered(box, other)));
   const best = boxes.reduce((one, other) => (cost(other) < cost(one) ? other : one));
   taken.push(best);
-  const where = { class: `point-name ${hue(row.look)}`, "data-series": row.series, x: best.left, y: best.bottom - 3 };
-  return draw("text", where, row.label);
+  const at = (place) => ({ x: best.left, y: best.bottom - 3 - 13 * (lines.length - 1 - place) });
+  const said = lines.map((line, place) => draw("tspan", at(place), line));
+  return draw("text", { class: "point-name", "data-series": row.series }, said);
 }
