@@ -1,13 +1,14 @@
-"""The suite from Python: `run`, `resume` and what they return."""
+"""The suite from Python: `run`, `resume`, `compare` and what they return."""
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from cl_bench.contract.errors import UsageError, require_posix, unknown
 from cl_bench.contract.registry import DEFAULT_LEARNER, LEARNERS
@@ -17,19 +18,22 @@ from cl_bench.contract.stream_names import stream as named_stream
 from cl_bench.contract.text import printable
 from cl_bench.contract.validation import a_text
 from cl_bench.execution.notes import of_settings
-from cl_bench.execution.progress import Progress, Quiet
+from cl_bench.execution.progress import Progress, Quiet, Steps
 from cl_bench.execution.run_file import as_run_file, read_run_file
 from cl_bench.execution.settings import RunConfig, configure
 from cl_bench.execution.stored_run import StoredRun, stored_manifest, stored_run
 from cl_bench.fast.settings import reflection_lm
 from cl_bench.model import ranks
-from cl_bench.store.remote import fetched, with_urls
+from cl_bench.run_options import RunOptions
+from cl_bench.store.remote import with_urls
 from cl_bench.store.run_directory import RunDirectory
+from cl_bench.store.run_tables import open_run
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from cl_bench.contract.stream import Stream
+    from cl_bench.report.show_comparison import ShownComparison
     from cl_bench.report.summary import Summary
 
 DEFAULT_STREAM = "math-to-code"
@@ -39,17 +43,20 @@ _LONGEST_NAME = 90
 
 
 class Run:
-    """A run directory, read: its tables, its manifest and what follows from them.
+    """A run, read: its tables, its manifest and what follows from them.
 
-    A URL is read from a copy in the cache folder, brought up to date when the object is made.
+    `path` is a run directory, a packed run (`.zip`), a folder with one of either in it, or the URL
+    of any of these; a URL is read from a copy in the cache folder, brought up to date when the
+    object is made. Raises `RunDirectoryError` where there is no run, or several.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._directory = RunDirectory.open(fetched(path))
+        self._tables = open_run(path)
 
     @property
     def path(self) -> Path:
-        return self._directory.path
+        """Where it lies on this machine."""
+        return self._tables.path
 
     @property
     def place(self) -> str:
@@ -59,7 +66,7 @@ class Run:
     @property
     def manifest(self) -> Mapping[str, Any]:
         """Configuration, provenance and status."""
-        return self._directory.manifest
+        return self._tables.manifest
 
     @property
     def status(self) -> str:
@@ -68,61 +75,105 @@ class Run:
 
     def table(self, name: str) -> pd.DataFrame:
         """One of the tidy tables of docs/tables.md, as a frame."""
-        return self._directory.table(name)
+        return self._tables.table(name)
 
     def summary(self) -> Summary:
         """The headline numbers, computed from the tables."""
         from cl_bench.report.summary import summarise
 
-        return summarise(self._directory)
+        return summarise(self._tables)
 
     def write_figures(self) -> list[Path]:
-        """Draw the run's figures into its directory."""
+        """Draw the run's figures into its directory and return their paths."""
         from cl_bench.report.figures import write_figures
 
-        return write_figures(self._directory)
+        if not isinstance(self._tables, RunDirectory):
+            raise UsageError(
+                f"{self.place} is a packed run, to which nothing is added. "
+                f'cl_bench.report("{self.place}") draws its figures into results/report.'
+            )
+        return write_figures(self._tables)
 
     def __repr__(self) -> str:
         return f"Run({self.place!r}, status={self.status!r})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: where it is, and its summary."""
+        from cl_bench.report.notebook import code
+
+        return code(self.place) + self.summary()._repr_html_()
 
 
 def run(  # noqa: PLR0913 - the options that nearly every call has, by name
     stream: str | None = None,
     learner: str | None = None,
     *,
-    seed: int | None = None,
     model: str | None = None,
     steps: int | None = None,
+    seed: int | None = None,
+    out: str | Path | None = None,
     rollouts: int | None = None,
     setting: str | None = None,
     retention: str | None = None,
     config: str | Path | None = None,
-    out: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: bool | Progress = True,
     track: str | Iterable[str] = (),
     record: str | Path | None = None,
     replay: str | Path | None = None,
-    **options: Any,
+    **settings: Unpack[RunOptions],
 ) -> Run:
     """Run `learner` on `stream` and return the finished run.
 
-    `steps` (or training `rollouts`, in steps of any size) and `setting` replace those of every
-    stage, `retention` the domains evaluated outside the stream (`"gym/gcd,lm_eval:ifeval"`;
-    `"none"`). `options` are any settings of the run, its evaluation or the learner
-    (`eval_every=60`, `items=128`, `population=8`, …: docs/settings.md); one of them may be
-    `learner_options`, a mapping of options that have to be the learner's.
+    Args:
+        stream: A stream (`cl-bench list`), domains joined as in `math-to-code`, or a stream file.
+        learner: `rl`, `prompt`, `fst`, … (`cl-bench list learners`).
+        model: `embedded`, `smollm2`, a Hugging Face folder or name, or a GGUF file.
+        steps: Training steps of every stage.
+        seed: Seed of the conventions, the problems and every random choice.
+        out: New directory or URL of the run; by default one below `results`.
+        rollouts: Training rollouts of every stage, in place of `steps`.
+        setting: Difficulty of every stage: `easy`, `default` or `hard`.
+        retention: Domains to evaluate outside the stream, as in `gym/gcd,lm_eval:ifeval`; `none`.
+        config: TOML file of settings; arguments win over it.
+        progress: Whether to show a bar, a widget in notebooks; or an object that is told.
+        track: Trackers that are sent the rows as they come (docs/trackers.md).
+        record: File to record calls to a reflection LM in, in place of the run's own.
+        replay: File or run directory to answer such calls from, asking nobody.
+        settings: Any settings of the run, its evaluation or the learner (docs/settings.md).
+
     What is not given comes from the file `config`, then from the preset asked for, then from the
-    model's, and else is the default. `record` is the file to record calls to a reflection LM in (by
-    default the run's own reflections.jsonl), `replay` the file or run directory to answer them
-    from, asking nobody.
-    `track` names trackers that are sent the rows as they come (docs/trackers.md).
-    Raises `UsageError` for unknown names and settings, `RunDirectoryError` if `out` exists.
+    model's, and else is the default.
+
+    Raises:
+        UsageError: A name or a setting is unknown or impossible; the message has the nearest name.
+        RunDirectoryError: `out` exists.
     """
     own = {"stream": stream, "learner": learner, "seed": seed, "model": model, "steps": steps}
     own |= {"rollouts": rollouts, "setting": setting, "retention": retention}
     given: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
-    asked = resolve(config, **given, **options)
-    return start(asked, out=out, progress=progress, track=track, record=record, replay=replay)
+    asked = resolve(config, **given, **settings)
+    told = _progress(progress)
+    return start(asked, out=out, progress=told, track=track, record=record, replay=replay)
+
+
+def _signature() -> inspect.Signature:
+    """The signature of `run` with all settings by name, as shells complete and show them."""
+    found = inspect.signature(run)
+    shared = [of for of in found.parameters.values() if of.kind is not of.VAR_KEYWORD]
+    named = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=..., annotation=kind)
+        for name, kind in RunOptions.__annotations__.items()
+    ]
+    return found.replace(parameters=[*shared, *named])
+
+
+run.__signature__ = _signature()  # type: ignore[attr-defined]
+
+
+def _progress(asked: bool | Progress) -> Progress:
+    if isinstance(asked, bool):
+        return Steps() if asked else Quiet()
+    return asked
 
 
 @dataclass(frozen=True)
@@ -221,11 +272,13 @@ def _told(trackers: Iterable[str], progress: Progress) -> tuple[Sequence[str], P
 
 
 def resume(
-    path: str | Path, *, progress: Progress | None = None, track: str | Iterable[str] = ()
+    path: str | Path, *, progress: bool | Progress = True, track: str | Iterable[str] = ()
 ) -> Run:
-    """Go on with an interrupted run from its last checkpoint, and with its trackers.
+    """Go on with the interrupted run at `path` from its last checkpoint, and with its trackers.
 
-    Those of `track` that it had not are sent what it recorded so far.
+    `progress` shows a bar, or is an object that is told. Those of `track` that the run had not are
+    sent what it recorded so far. Raises `RunDirectoryError` for a run that is done or damaged, and
+    for one that another process writes.
     """
     require_posix()
     from cl_bench.execution.runner import Runner
@@ -237,7 +290,7 @@ def resume(
     config = stored_manifest(place).get("config") or {}
     with (
         ranks.joined(str(config.get("device", "auto"))),
-        stored_run(place, progress or Quiet(), new=False) as stored,
+        stored_run(place, _progress(progress), new=False) as stored,
     ):
         path = stored.path
         if not ranks.alone(lambda: _only_unfinished(stored)):
@@ -246,6 +299,34 @@ def resume(
                 Runner.resume(path, told)
         ranks.alone(lambda: _finish(stored.path))
     return Run(place)
+
+
+def compare(
+    first: Run | str | Path,
+    second: Run | str | Path | None = None,
+    *,
+    learners: tuple[str, str] | None = None,
+    anyway: bool = False,
+) -> ShownComparison:
+    """Compare two learners: differences with intervals, tests, problems won and lost.
+
+    Both sides are a run, or a path or URL of a run, a packed run or a folder with one a seed; runs
+    are paired by seed. `learners` names one of each side, and both of `first` without a `second`.
+    Raises `UsageError` for runs that do not compare, with the reasons, unless `anyway`; and for
+    runs without a seed in common.
+    """
+    from cl_bench.analysis.comparison import compare as compared
+    from cl_bench.report.show_comparison import ShownComparison
+
+    if second is None and learners is None:
+        raise UsageError(
+            f"{first!r} is one side of a comparison; give the other, too: compare(first, second); "
+            'or two learners of a folder: compare("results", learners=("rl", "fst")).'
+        )
+    one, other = (
+        run.path if isinstance(run, Run) else Path(run) for run in (first, second or first)
+    )
+    return ShownComparison.of(compared(one, other, learners=learners, anyway=anyway))
 
 
 def default_out(stream: str, learner: str, seed: int) -> Path:

@@ -23,7 +23,8 @@ from cl_bench.metrics.quantities import NOTHING, SHARE, p_value
 from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.matrix import value_or_reason
-from cl_bench.report.terminal import add_curve, curve_grid, heading, table
+from cl_bench.report.notebook import WIDE, html
+from cl_bench.report.terminal import add_curve, curve_grid, heading, plain, table
 from cl_bench.store.remote import with_urls
 
 _ENOUGH = 6
@@ -35,6 +36,23 @@ _WIDEST = 1_000
 """Columns that hold any table."""
 _LONGEST = 600
 """Characters of a prompt that are shown."""
+
+
+class ShownComparison(Comparison):
+    """A comparison that shells print as the command does, and notebooks as tables."""
+
+    @classmethod
+    def of(cls, found: Comparison) -> ShownComparison:
+        return cls(**vars(found))
+
+    def text(self) -> str:
+        """As the command prints it, at most 100 columns wide."""
+        return plain(self, show)
+
+    __repr__ = text
+
+    def _repr_html_(self) -> str:
+        return html(show(self, width=WIDE), opened=("B against A",))
 
 
 def show(found: Comparison, *, width: int, ascii_only: bool = False) -> RenderableType:

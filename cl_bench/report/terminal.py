@@ -49,10 +49,11 @@ def plain(
 
 def plain_text(shown: RenderableType, width: int = PLAIN_WIDTH) -> str:
     """A layout as text without colours, at most `width` columns wide."""
-    console = Console(file=StringIO(), width=width, color_system=None, force_terminal=False)
-    with console.capture() as capture:
-        console.print(shown)
-    return "\n".join(line.rstrip() for line in capture.get().strip().splitlines())
+    file = StringIO()
+    # Without force_jupyter=False rich shows it in the notebook, whatever the file.
+    console = Console(file=file, width=width, color_system=None, force_jupyter=False)
+    console.print(shown)
+    return "\n".join(line.rstrip() for line in file.getvalue().strip().splitlines())
 
 
 def _holds(encoding: str | None, text: str) -> bool:

@@ -128,4 +128,4 @@ def test_what_is_no_run_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["show", str(tmp_path)])
     assert result.exit_code == 2
     assert result.stdout == ""
-    assert "holds no manifest.json" in " ".join(result.stderr.split())
+    assert "There is no run at or below" in " ".join(result.stderr.split())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,8 +87,8 @@ class ReportFiles:
 
     html: Path
     markdown: Path
-    figures: tuple[Path, ...]
-    contents: Contents
+    figures: tuple[Path, ...] = field(repr=False)
+    contents: Contents = field(repr=False)
 
 
 def report(paths: Iterable[Path], out: Path, *, figures: bool = True, jobs: int = 1) -> ReportFiles:
