@@ -26,7 +26,8 @@ PAGES = (
     "results/claims/findings.md",
     "results/smollm2/README.md",
 )
-STATIC = ("reports/claims.html", "reports/leaderboard.html")
+# beside the pages of the same names
+STATIC = {f"reports/{name}.html": f"interactive/{name}.html" for name in ("claims", "leaderboard")}
 # [text](target#anchor) and ![text](target), of files in the repository
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s#]+)(?=[)#])")
 # [docs/sweeps.md](sweeps.md#slurm): a text that says only which file it is
@@ -39,8 +40,8 @@ def on_files(files: Files, config: Any) -> Files:
     for notebook in [file for file in files if file.src_uri.endswith(".ipynb")]:
         for name, content in _executed(Path(notebook.abs_src_path)):
             files.append(File.generated(config, name, content=content))
-    for path in STATIC:
-        _add(files, config, path, (ROOT / path).read_bytes())
+    for path, uri in STATIC.items():
+        _add(files, config, uri, (ROOT / path).read_bytes())
     for path in PAGES:
         _add(files, config, path, (ROOT / path).read_text(encoding="utf-8"))
     for file in list(files.documentation_pages()):
@@ -98,8 +99,10 @@ def _on_site(path: str) -> str:
         return path if path.endswith((".md", ".png", ".svg")) else f"source/docs/{path}.md"
     if path.startswith("docs/"):
         return f"{Path(path).stem}.md"
-    if path in PAGES + STATIC or path.endswith((".png", ".svg")):
+    if path in PAGES or path.endswith((".png", ".svg")):
         return path
+    if path in STATIC:
+        return STATIC[path]
     return f"source/{path}.md"
 
 
