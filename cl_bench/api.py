@@ -28,11 +28,14 @@ from cl_bench.store.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from cl_bench.contract.stream import Stream
     from cl_bench.report.summary import Summary
 
 DEFAULT_STREAM = "math-to-code"
+NO_FIGURES = "none"
+"""The figure style of a run that draws none."""
 _NONE: Mapping[str, Any] = MappingProxyType({})
 _LONGEST_NAME = 90
 """Characters of a stream's or learner's name in a directory's name."""
@@ -76,11 +79,33 @@ class Run:
 
         return summarise(self._directory)
 
-    def write_figures(self) -> list[Path]:
-        """Draw the run's figures into its directory."""
+    def write_figures(
+        self, folder: str | Path | None = None, *, style: str = "screen"
+    ) -> list[Path]:
+        """Draw the run's figures as PNG, SVG and PDF and return the files' paths.
+
+        They go into `figures` in its directory, or into `folder`. `style` is screen, one-column or
+        two-column, for a column or the width of a paper; `UsageError` for any other.
+        """
         from cl_bench.report.figures import write_figures
 
-        return write_figures(self._directory)
+        place = self.path / "figures" if folder is None else Path(folder)
+        return write_figures(self._directory, place, figure_style=style)
+
+    def plot(self, figure: str = "accuracy", *, style: str = "screen") -> Figure:
+        """Return one of the run's figures: accuracy, reward, kl, accuracy-kl, matrices, rollouts.
+
+        `UsageError` for one that this run does not have, such as the divergence of a run that
+        trains prompts alone, and for an unknown style (see `write_figures`).
+        """
+        from cl_bench.report.blocks.drawings import styled
+        from cl_bench.report.figures import figures_of
+
+        found = figures_of(self._directory)
+        if figure not in found:
+            raise unknown("figure of this run", figure, found)
+        with styled(style):
+            return found[figure]()
 
     def __repr__(self) -> str:
         return f"Run({self.place!r}, status={self.status!r})"
@@ -102,6 +127,7 @@ def run(  # noqa: PLR0913 - the options that nearly every call has, by name
     track: str | Iterable[str] = (),
     record: str | Path | None = None,
     replay: str | Path | None = None,
+    figure_style: str = "screen",
     **options: Any,
 ) -> Run:
     """Run `learner` on `stream` and return the finished run.
@@ -115,14 +141,23 @@ def run(  # noqa: PLR0913 - the options that nearly every call has, by name
     model's, and else is the default. `record` is the file to record calls to a reflection LM in (by
     default the run's own reflections.jsonl), `replay` the file or run directory to answer them
     from, asking nobody.
-    `track` names trackers that are sent the rows as they come (docs/trackers.md).
+    `track` names trackers that are sent the rows as they come (docs/trackers.md). `figure_style` is
+    how figures are drawn at the end: screen, one-column, two-column, or none.
     Raises `UsageError` for unknown names and settings, `RunDirectoryError` if `out` exists.
     """
     own = {"stream": stream, "learner": learner, "seed": seed, "model": model, "steps": steps}
     own |= {"rollouts": rollouts, "setting": setting, "retention": retention}
     given: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
     asked = resolve(config, **given, **options)
-    return start(asked, out=out, progress=progress, track=track, record=record, replay=replay)
+    return start(
+        asked,
+        out=out,
+        progress=progress,
+        track=track,
+        record=record,
+        replay=replay,
+        figure_style=figure_style,
+    )
 
 
 @dataclass(frozen=True)
@@ -192,6 +227,7 @@ def start(
     track: str | Iterable[str] = (),
     record: str | Path | None = None,
     replay: str | Path | None = None,
+    figure_style: str = "screen",
 ) -> Run:
     """Make the run that `resolve` settled; the arguments are those of `run`."""
     require_posix()
@@ -201,6 +237,7 @@ def start(
     from cl_bench.trackers.live import tracked
 
     trackers = chosen(track)
+    _require_drawable(figure_style)
     with ranks.joined(asked.config.device):
         given = a_text("out", out) if out is not None else str(asked.default_out())
         place = ranks.alone(lambda: given)
@@ -211,7 +248,7 @@ def start(
             notes = of_settings(asked.stream, asked.config, asked.given)
             with tracked(path, *_told(trackers, stored.progress)) as told:
                 Runner.start(path, asked.stream, asked.config, told, journal, notes)
-            ranks.alone(lambda: _finish(path))
+            ranks.alone(lambda: _finish(path, figure_style))
     return Run(place)
 
 
@@ -221,11 +258,16 @@ def _told(trackers: Iterable[str], progress: Progress) -> tuple[Sequence[str], P
 
 
 def resume(
-    path: str | Path, *, progress: Progress | None = None, track: str | Iterable[str] = ()
+    path: str | Path,
+    *,
+    progress: Progress | None = None,
+    track: str | Iterable[str] = (),
+    figure_style: str = "screen",
 ) -> Run:
     """Go on with an interrupted run from its last checkpoint, and with its trackers.
 
-    Those of `track` that it had not are sent what it recorded so far.
+    Those of `track` that it had not are sent what it recorded so far. `figure_style` is that of
+    `run`.
     """
     require_posix()
     from cl_bench.execution.runner import Runner
@@ -233,6 +275,7 @@ def resume(
     from cl_bench.trackers.live import noted, tracked
 
     trackers = chosen(track)
+    _require_drawable(figure_style)
     place = a_text("path", path)
     config = stored_manifest(place).get("config") or {}
     with (
@@ -244,7 +287,7 @@ def resume(
             names = tuple(dict.fromkeys((*noted(path), *trackers)))
             with tracked(path, *_told(names, stored.progress)) as told:
                 Runner.resume(path, told)
-        ranks.alone(lambda: _finish(stored.path))
+        ranks.alone(lambda: _finish(stored.path, figure_style))
     return Run(place)
 
 
@@ -267,11 +310,20 @@ def _only_unfinished(stored: StoredRun) -> bool:
     return done and (stored.unsent or not (stored.path / "summary.txt").exists())
 
 
-def _finish(path: Path) -> None:
+def _require_drawable(figure_style: str) -> None:
+    """Raise `UsageError` for a style that figures do not have, before a run begins."""
+    from cl_bench.report.blocks.drawings import require_style
+
+    if figure_style != NO_FIGURES:
+        require_style(figure_style)
+
+
+def _finish(path: Path, figure_style: str) -> None:
     """Draw the figures of a finished run and write its summary."""
     from cl_bench.store.files import write_text_atomically
 
     finished = Run(path)
     with RunDirectory.open(path).locked():
-        finished.write_figures()
+        if figure_style != NO_FIGURES:
+            finished.write_figures(style=figure_style)
         write_text_atomically(path / "summary.txt", finished.summary().text() + "\n")
