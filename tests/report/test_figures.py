@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,10 @@ def all_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def rising(step: int, domain: str, prompt: str) -> float:
     return step / 100 + (0.2 if domain == "math" else 0) + (0.1 if prompt == "learner" else 0)
+
+
+def identity(figure: Figure) -> Figure:
+    return figure
 
 
 def nowhere(*_: object) -> float:
@@ -204,12 +209,12 @@ def test_figures_of_a_paper_have_its_width_and_text_that_can_be_read(
     with styled(name):
         for wanted in ("accuracy", "matrices", "rollouts"):
             figure = found[wanted]()
-            pdf, png = saved(lambda shown=figure: shown, "pdf", "png")
+            pdf, png = saved(partial(identity, figure), "pdf", "png")
             (box,) = re.findall(rb"/MediaBox \[ 0 0 ([0-9.]+) [0-9.]+ \]", pdf)
             assert float(box) / 72 == pytest.approx(width, abs=0.01)
             assert imread(BytesIO(png)).shape[1] == round(300 * width)
             shown = [text for text in figure.findobj(Text) if text.get_text()]
-            assert min(text.get_fontsize() for text in shown) >= 7
+            assert min(float(text.get_fontsize()) for text in shown) >= 7
             assert b"/Type3" not in pdf
             assert b"/FontFile2" in pdf  # TrueType
 
@@ -232,7 +237,9 @@ def test_the_users_own_settings_of_matplotlib_change_nothing(
         "pdf.fonttype": 3,
     }
     with rc_context(own):
-        assert [path.read_bytes() for path in write_figures(directory, tmp_path / "drawn")] == before
+        assert [
+            path.read_bytes() for path in write_figures(directory, tmp_path / "drawn")
+        ] == before
 
 
 def test_a_backend_that_is_not_installed_changes_nothing(make_run: MakeRun, tmp_path: Path) -> None:
