@@ -31,7 +31,7 @@ FOREST, NARROW = "forest", "forest-narrow"
 _DARK, _QUIET = "#222222", "#666666"
 _DOTS = (0, (2, 2))
 _LOOKS: Mapping[ClaimVerdict, tuple[str, Mapping[str, str]]] = {
-    ClaimVerdict.REPRODUCED: ("#0072B2", {"marker": "o", "mfc": "#0072B2"}),
+    ClaimVerdict.REPRODUCED: ("#00795A", {"marker": "o", "mfc": "#00795A"}),
     ClaimVerdict.INCONCLUSIVE: ("#555555", {"marker": "o", "mfc": "white"}),
     ClaimVerdict.NOT_REPRODUCED: ("#B84700", {"marker": "s", "mfc": "#B84700"}),
 }

@@ -62,7 +62,7 @@ BUILT_IN = (
 _ADDED = "Added after the runs, not judged"
 _COUNTED = "; where a row says k of n, its columns may rest on different seeds"
 _LONGEST = 40
-"""Characters of a reason that stands in a table; a longer one is a note below."""
+"""Characters of a reason that stands in a statement's row; a longer one is a note below."""
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
@@ -152,7 +152,7 @@ def _contents(judged: Sequence[JudgedClaim], blocks: Sequence[Block]) -> Iterato
     yield Heading(2, "Contents", "contents")
     yield Bullets(
         [
-            [Link(block.text, block.anchor), ": ", wording.marked(verdicts[block.anchor])]
+            [Link(block.text, block.anchor), " ", wording.marked(verdicts[block.anchor])]
             if block.anchor in verdicts
             else [Link(block.text, block.anchor)]
             for block in blocks
@@ -180,7 +180,7 @@ def _without_gaps(blocks: Sequence[Block]) -> Iterator[Block]:
 
 
 class _Notes:
-    """The reasons that are too long for a table: numbers in it, and sentences below it."""
+    """The reasons why there are no values: numbers in a table, and sentences below it."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, str] = {}
@@ -190,10 +190,8 @@ class _Notes:
         return self._numbers.setdefault(reason, str(len(self._numbers) + 1).translate(_RAISED))
 
     def value(self, value: object, shown: str) -> str:
-        """What is shown of a value; a dash and a number where a long reason is all there is."""
-        if isinstance(value, Undefined) and len(value.reason) > _LONGEST:
-            return NOTHING + self.mark(value.reason)
-        return shown
+        """What is shown of a value; a dash and a number where a reason is all there is."""
+        return NOTHING + self.mark(value.reason) if isinstance(value, Undefined) else shown
 
     def blocks(self) -> Iterator[Block]:
         """The sentences, in the order of their numbers."""
@@ -350,10 +348,12 @@ def _details(found: Mapping[str, Sequence[Detail]], marked: str = "") -> Iterato
             shared.setdefault(repr(alike), ([], names, alike))[0].append(statement)
     for ids, names, details in shared.values():
         counted = _COUNTED if any(map(_is_counted, details)) else ""
+        several = sum(other == ids for other, *_ in shared.values()) > 1
+        which = f" ({', '.join(map(called, names))})" if several else ""
         notes = _Notes()
         rows = [_detail_row(detail, notes) for detail in details]
         yield Table(
-            f"{marked}Behind {' and '.join(ids)}: means over seeds (95 % interval){counted}",
+            f"{marked}Behind {' and '.join(ids)}{which}: means over seeds (95 % interval){counted}",
             ["", *map(called, names)],
             rows,
         )
@@ -362,15 +362,14 @@ def _details(found: Mapping[str, Sequence[Detail]], marked: str = "") -> Iterato
 
 def _detail_row(detail: Detail, notes: _Notes) -> list[str]:
     counted = _is_counted(detail)
-    told: set[str] = set()
-    shown = []
-    for name, value in detail.values.items():
-        words = wording.of_detail(name, detail.scale, value, counted=counted)
-        if isinstance(value, Undefined):
-            words = NOTHING if value.reason in told else words  # once in a row is enough
-            told.add(value.reason)
-        shown.append(notes.value(value, words))
-    return [detail.what, *shown]
+    values = detail.values.items()
+    return [
+        detail.what,
+        *(
+            notes.value(value, wording.of_detail(name, detail.scale, value, counted=counted))
+            for name, value in values
+        ),
+    ]
 
 
 def _is_counted(detail: Detail) -> bool:
