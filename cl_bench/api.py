@@ -31,12 +31,15 @@ from cl_bench.store.run_tables import open_run
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from cl_bench.contract.stream import Stream
     from cl_bench.report.show_comparison import ShownComparison
     from cl_bench.report.summary import Summary
 
 DEFAULT_STREAM = "math-to-code"
+NO_FIGURES = "none"
+"""The figure style of a run that draws none."""
 _NONE: Mapping[str, Any] = MappingProxyType({})
 _LONGEST_NAME = 90
 """Characters of a stream's or learner's name in a directory's name."""
@@ -83,16 +86,39 @@ class Run:
 
         return summarise(self._tables)
 
-    def write_figures(self) -> list[Path]:
-        """Draw the run's figures into its directory and return their paths."""
+    def write_figures(
+        self, folder: str | Path | None = None, *, style: str = "screen"
+    ) -> list[Path]:
+        """Draw the run's figures as PNG, SVG and PDF and return the files' paths.
+
+        They go into `figures` in its directory, or into `folder`, which a packed run needs. `style`
+        is screen, one-column or two-column, for a column or the width of a paper. `UsageError` for
+        any other, and for a packed run without a folder.
+        """
         from cl_bench.report.figures import write_figures
 
-        if not isinstance(self._tables, RunDirectory):
+        if folder is None and not isinstance(self._tables, RunDirectory):
             raise UsageError(
-                f"{self.place} is a packed run, to which nothing is added. "
-                f'cl_bench.report("{self.place}") draws its figures into results/report.'
+                f"{self.place} is a packed run, to which nothing is added. Give a folder for its "
+                'figures: write_figures("figures").'
             )
-        return write_figures(self._tables)
+        place = self.path / "figures" if folder is None else Path(folder)
+        return write_figures(self._tables, place, figure_style=style)
+
+    def plot(self, figure: str = "accuracy", *, style: str = "screen") -> Figure:
+        """Return one of the run's figures: accuracy, reward, kl, accuracy-kl, matrices, rollouts.
+
+        `UsageError` for one that this run does not have, such as the divergence of a run that
+        trains prompts alone, and for an unknown style (see `write_figures`).
+        """
+        from cl_bench.report.blocks.drawings import styled
+        from cl_bench.report.figures import figures_of
+
+        found = figures_of(self._tables)
+        if figure not in found:
+            raise unknown("figure of this run", figure, found)
+        with styled(style):
+            return found[figure]()
 
     def __repr__(self) -> str:
         return f"Run({self.place!r}, status={self.status!r})"
@@ -120,6 +146,7 @@ def run(  # noqa: PLR0913 - the options that nearly every call has, by name
     track: str | Iterable[str] = (),
     record: str | Path | None = None,
     replay: str | Path | None = None,
+    figure_style: str = "screen",
     **settings: Unpack[RunOptions],
 ) -> Run:
     """Run `learner` on `stream` and return the finished run.
@@ -139,6 +166,7 @@ def run(  # noqa: PLR0913 - the options that nearly every call has, by name
         track: Trackers that are sent the rows as they come (docs/trackers.md).
         record: File to record calls to a reflection LM in, in place of the run's own.
         replay: File or run directory to answer such calls from, asking nobody.
+        figure_style: How figures are drawn at the end: screen, one-column, two-column, or none.
         settings: Any settings of the run, its evaluation or the learner (docs/settings.md).
 
     What is not given comes from the file `config`, then from the preset asked for, then from the
@@ -152,8 +180,15 @@ def run(  # noqa: PLR0913 - the options that nearly every call has, by name
     own |= {"rollouts": rollouts, "setting": setting, "retention": retention}
     given: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
     asked = resolve(config, **given, **settings)
-    told = _progress(progress)
-    return start(asked, out=out, progress=told, track=track, record=record, replay=replay)
+    return start(
+        asked,
+        out=out,
+        progress=_progress(progress),
+        track=track,
+        record=record,
+        replay=replay,
+        figure_style=figure_style,
+    )
 
 
 def _signature() -> inspect.Signature:
@@ -243,6 +278,7 @@ def start(
     track: str | Iterable[str] = (),
     record: str | Path | None = None,
     replay: str | Path | None = None,
+    figure_style: str = "screen",
 ) -> Run:
     """Make the run that `resolve` settled; the arguments are those of `run`."""
     require_posix()
@@ -252,6 +288,7 @@ def start(
     from cl_bench.trackers.live import tracked
 
     trackers = chosen(track)
+    _require_drawable(figure_style)
     with ranks.joined(asked.config.device):
         given = a_text("out", out) if out is not None else str(asked.default_out())
         place = ranks.alone(lambda: given)
@@ -262,7 +299,7 @@ def start(
             notes = of_settings(asked.stream, asked.config, asked.given)
             with tracked(path, *_told(trackers, stored.progress)) as told:
                 Runner.start(path, asked.stream, asked.config, told, journal, notes)
-            ranks.alone(lambda: _finish(path))
+            ranks.alone(lambda: _finish(path, figure_style))
     return Run(place)
 
 
@@ -272,13 +309,17 @@ def _told(trackers: Iterable[str], progress: Progress) -> tuple[Sequence[str], P
 
 
 def resume(
-    path: str | Path, *, progress: bool | Progress = True, track: str | Iterable[str] = ()
+    path: str | Path,
+    *,
+    progress: bool | Progress = True,
+    track: str | Iterable[str] = (),
+    figure_style: str = "screen",
 ) -> Run:
     """Go on with the interrupted run at `path` from its last checkpoint, and with its trackers.
 
     `progress` shows a bar, or is an object that is told. Those of `track` that the run had not are
-    sent what it recorded so far. Raises `RunDirectoryError` for a run that is done or damaged, and
-    for one that another process writes.
+    sent what it recorded so far. `figure_style` is that of `run`. Raises `RunDirectoryError` for a
+    run that is done or damaged, and for one that another process writes.
     """
     require_posix()
     from cl_bench.execution.runner import Runner
@@ -286,6 +327,7 @@ def resume(
     from cl_bench.trackers.live import noted, tracked
 
     trackers = chosen(track)
+    _require_drawable(figure_style)
     place = a_text("path", path)
     config = stored_manifest(place).get("config") or {}
     with (
@@ -297,7 +339,7 @@ def resume(
             names = tuple(dict.fromkeys((*noted(path), *trackers)))
             with tracked(path, *_told(names, stored.progress)) as told:
                 Runner.resume(path, told)
-        ranks.alone(lambda: _finish(stored.path))
+        ranks.alone(lambda: _finish(stored.path, figure_style))
     return Run(place)
 
 
@@ -348,11 +390,20 @@ def _only_unfinished(stored: StoredRun) -> bool:
     return done and (stored.unsent or not (stored.path / "summary.txt").exists())
 
 
-def _finish(path: Path) -> None:
+def _require_drawable(figure_style: str) -> None:
+    """Raise `UsageError` for a style that figures do not have, before a run begins."""
+    from cl_bench.report.blocks.drawings import require_style
+
+    if figure_style != NO_FIGURES:
+        require_style(figure_style)
+
+
+def _finish(path: Path, figure_style: str) -> None:
     """Draw the figures of a finished run and write its summary."""
     from cl_bench.store.files import write_text_atomically
 
     finished = Run(path)
     with RunDirectory.open(path).locked():
-        finished.write_figures()
+        if figure_style != NO_FIGURES:
+            finished.write_figures(style=figure_style)
         write_text_atomically(path / "summary.txt", finished.summary().text() + "\n")

@@ -15,6 +15,7 @@ from cl_bench.claims import ablations, wording
 from cl_bench.claims.archive import Archive, exists, joined, known_cells, write_archive
 from cl_bench.claims.claim import JudgedClaim, draw_figures, judge_claim
 from cl_bench.claims.data import Data, in_directories
+from cl_bench.claims.forest import draw_forest
 from cl_bench.claims.methods_section import noise_section
 from cl_bench.claims.page import page
 from cl_bench.claims.plan import Plan, plan
@@ -150,7 +151,7 @@ def _write(
     asked = claims_of(planned.subject)
     chosen = [claim for claim in asked if claim.registered.number in claims]
     judged = tuple(judge_claim(claim, data, planned) for claim in chosen)
-    drawings = draw_figures(chosen, data, planned)
+    drawings = {**draw_forest(judged), **draw_figures(chosen, data, planned)}
     wanted = cells(planned, claims)
     ablations_of = ablations.cells(planned) if planned.subject is EMBEDDED else []
     more = [cell for cell in ablations_of if cell not in wanted]
@@ -170,7 +171,7 @@ def _write(
     pictures = folder / "claims"
     pictures.mkdir(parents=True, exist_ok=True)
     for name, drawing in drawings.items():
-        for kind, content in (("png", drawing.png), ("svg", drawing.svg)):
+        for kind, content in drawing.files.items():
             with replacing(pictures / f"{name}.{kind}") as temporary:
                 temporary.write_bytes(content)
     written = Reproduction(judged, folder / "claims.md", folder / "claims.html", failed)

@@ -36,6 +36,10 @@ Retention = Annotated[
 Readers = Annotated[
     int | None, typer.Option("--jobs", help="Processes that read runs, if they are many (cores).")
 ]
+FigureStyle = Annotated[
+    str | None,
+    typer.Option("--figure-style", help="screen, one-column or two-column, for papers (screen)."),
+]
 
 
 def readers(jobs: int | None) -> int:

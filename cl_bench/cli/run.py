@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cl_bench.api import Asked
 
 BOUNDARIES = ("hidden", "announced")
-_WITH_RESUME = ("resume", "track", "quiet", "debug")
+_WITH_RESUME = ("resume", "track", "figure_style", "quiet", "debug")
 REFLECTION = "Calls to a reflection LM outside the run"
 
 
@@ -66,6 +66,9 @@ def run(
         Path | None,
         Option(help="Answer them from this file or run.", rich_help_panel=REFLECTION),
     ] = None,
+    figure_style: Annotated[
+        str, Option(help="screen, one-column or two-column (for papers), or none.")
+    ] = "screen",
     quiet: Quiet = False,
     debug: Debug = False,
     **given: Any,
@@ -100,10 +103,18 @@ def run(
         progress = progress_for(Console(stderr=True), quiet=quiet)
         if resume is not None:
             _refuse_others(context)
-            finished = api.resume(at, progress=progress, track=track or ())
+            finished = api.resume(
+                at, progress=progress, track=track or (), figure_style=figure_style
+            )
         else:
             finished = api.start(
-                asked, out=at, progress=progress, track=track or (), record=record, replay=replay
+                asked,
+                out=at,
+                progress=progress,
+                track=track or (),
+                record=record,
+                replay=replay,
+                figure_style=figure_style,
             )
         echo(finished.summary().text())
         echo(f"\nTables, figures and summary: {printable(finished.place)}")

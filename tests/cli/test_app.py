@@ -16,6 +16,7 @@ from cl_bench.api import Run
 from cl_bench.cli import console
 from cl_bench.cli.app import app
 from cl_bench.cli.console import echo_wrapped
+from tests.report.synthetic_runs import write_run
 
 SMALL = (
     *("--steps", "2", "--eval-every", "2", "--problems-per-step", "2", "--group-size", "2"),
@@ -191,3 +192,32 @@ def test_brackets_in_help_are_shown(command: tuple[str, ...], words: str) -> Non
 
 def test_the_version_is_that_of_the_package() -> None:
     assert call("--version") == (0, f"cl-bench {version('cl-bench')}\n", "")
+
+
+def test_show_draws_figures_into_a_folder(tmp_path: Path) -> None:
+    run = str(write_run(tmp_path / "run", items=0, probes=False, texts=()))
+    code, shown, _ = call("show", run, "--figures", str(tmp_path / "out"))
+    assert code == 0
+    drawn = sorted((tmp_path / "out").iterdir())
+    assert f"{len(drawn)} figure files: {tmp_path / 'out'}" in shown
+    assert "accuracy.png" in {path.name for path in drawn}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("show", "{run}", "--figure-style", "one-column"), "add --figures FOLDER"),
+        (("show", "{run}", "--figures", "{out}", "--figure-style", "wide"), "Known: one-column,"),
+        (("report", "{run}", "--out", "{out}", "--figure-style", "wide"), "Known: one-column,"),
+        (("run", "--out", "{out}", "--figure-style", "wide"), "Known: one-column,"),
+    ],
+)
+def test_a_figure_style_that_cannot_be_is_refused_before_anything_is_made(
+    arguments: tuple[str, ...], words: str, tmp_path: Path
+) -> None:
+    run = write_run(tmp_path / "run", items=0, probes=False, texts=())
+    places = {"run": str(run), "out": str(tmp_path / "out")}
+    code, _, said = call(*(argument.format(**places) for argument in arguments))
+    assert code == 2
+    assert words in " ".join(said.split())
+    assert not (tmp_path / "out").exists()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cl_bench.contract.errors import RunDirectoryError
-from cl_bench.report.blocks.drawings import Drawing, drawing
+from cl_bench.report.blocks.drawings import SCREEN, Drawing, drawing, require_style, styled
 from cl_bench.report.blocks.write_markdown import markdown
 from cl_bench.report.board import RunProblem
 from cl_bench.report.page.amount_figures import channels, cost, turnover
@@ -78,7 +78,7 @@ def board_figures(board: DrawnBoard) -> Iterator[tuple[str, Callable[[], Figure]
 
 PICTURES = "figures"
 """The folder of the figures beside the page."""
-_FIGURE = re.compile(r"board(-[a-z0-9]+)*\.[a-z-]+\.(png|svg)")
+_FIGURE = re.compile(r"board(-[a-z0-9]+)*\.[a-z-]+\.(png|svg|pdf)")
 """The names that figures of boards have."""
 
 
@@ -94,15 +94,24 @@ class ReportFiles:
     contents: Contents = field(repr=False)
 
 
-def report(paths: Iterable[Path], out: Path, *, figures: bool = True, jobs: int = 1) -> ReportFiles:
+def report(
+    paths: Iterable[Path],
+    out: Path,
+    *,
+    figures: bool = True,
+    jobs: int = 1,
+    figure_style: str = SCREEN,
+) -> ReportFiles:
     """Write `leaderboard.html`, `.md`, `.csv` and `.tex` into `out`, and figures below it; and
     `leaderboard-runs.csv` with all runs, where they are too many for the page.
 
     `paths` are runs, or folders or URLs with runs anywhere below them; a path without any is a
     `RunDirectoryError`, and so it is if none can be read. The same tables give the same bytes.
     Files that an earlier page left in `out` and that this one does not have are removed. Many runs
-    are read by `jobs` processes.
+    are read by `jobs` processes. Figures for a paper, of another `figure_style` than screen, are
+    written as PDF too; `UsageError` for one that there is not.
     """
+    require_style(figure_style)
     given = [fetched(path) for path in paths]
     runs, unreadable = find_runs(given)
     if not runs:
@@ -111,7 +120,8 @@ def report(paths: Iterable[Path], out: Path, *, figures: bool = True, jobs: int 
     found = contents(runs, unreadable, find_tables(given), jobs=jobs)
     drawings: Mapping[str, Drawing] = {}
     if figures:
-        drawings, undrawn = draw(one for one, _ in found.shown)
+        with styled(figure_style):
+            drawings, undrawn = draw(one for one, _ in found.shown)
         found = replace(found, problems=[*found.problems, *undrawn])
     page, twin = out / "leaderboard.html", out / "leaderboard.md"
     out.mkdir(parents=True, exist_ok=True)
@@ -132,7 +142,7 @@ def report(paths: Iterable[Path], out: Path, *, figures: bool = True, jobs: int 
 def _written(folder: Path, drawings: Mapping[str, Drawing]) -> Iterable[Path]:
     for name, drawn in drawings.items():
         folder.mkdir(exist_ok=True)
-        for kind, content in (("png", drawn.png), ("svg", drawn.svg)):
+        for kind, content in drawn.files.items():
             path = folder / f"{name}.{kind}"
             with replacing(path) as temporary:
                 temporary.write_bytes(content)

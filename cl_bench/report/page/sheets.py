@@ -29,9 +29,10 @@ _LEGEND_HEIGHT = 0.4
 
 @contextmanager
 def sheet(rows: int, columns: int, height: float, **options: Any) -> Iterator[tuple[Figure, Any]]:
-    """A figure 8 inches wide, and its panels, shape (rows, columns); draw inside the `with`."""
-    with drawings.sheet(height) as figure:
-        yield figure, figure.subplots(rows, columns, squeeze=False, **options)
+    """A figure and its panels, shape (rows, columns), of inches so high on the screen; draw inside
+    the `with`."""
+    with drawings.panels(rows, columns, height / rows, **options) as (figure, panels):
+        yield figure, panels
 
 
 def curve(axes: Axes, look: Look, across: Any, band: Band, *, rows: int) -> None:
