@@ -68,7 +68,7 @@ def choose(
     settings = [candidates[place].settings for place in left]
     preset = _presets_own(settings, candidates[0].learner, model)
     if preset is not None:
-        return left[preset], "the preset of the model"
+        return left[preset], "the model’s preset"
     best = max(left, key=lambda place: (candidates[place].accuracy, str(candidates[place])))
     return best, "with the best mean"
 

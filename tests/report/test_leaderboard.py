@@ -173,7 +173,7 @@ def test_of_settings_with_equal_seeds_the_preset_stands_for_its_learner(tmp_path
     (row,) = _board(tmp_path)[0].rows
     assert (row.settings, row.choice) == (
         "learning_rate=0.0003",
-        "1 of 2 settings, the preset of the model",
+        "1 of 2 settings, the model’s preset",
     )
 
 
