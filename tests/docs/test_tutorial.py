@@ -10,7 +10,7 @@ import pytest
 
 NOTEBOOK = Path(__file__).parents[2] / "docs" / "tutorial.ipynb"
 SECONDS = 600
-# Cells that show what the page is about: the last has to be there after every change.
+# Of each of the cells that the page is about, something that it shows.
 SAID = ("answer 1", "average_accuracy", "B against A", "per nat", "[]")
 
 
@@ -19,7 +19,7 @@ def executed(folder: Path) -> Any:
     import nbformat
     from nbclient import NotebookClient
 
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
     place = {"metadata": {"path": str(folder)}}
     NotebookClient(notebook, timeout=SECONDS, resources=place, record_timing=False).execute()
     for cell in notebook.cells:
@@ -54,4 +54,4 @@ if __name__ == "__main__":
     import nbformat
 
     with tempfile.TemporaryDirectory() as made:
-        nbformat.write(executed(Path(made)), NOTEBOOK)
+        nbformat.write(executed(Path(made)), NOTEBOOK)  # type: ignore[no-untyped-call]
