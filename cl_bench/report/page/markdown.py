@@ -61,7 +61,7 @@ def blocks(contents: Contents, drawings: Mapping[str, Drawing]) -> list[Block]:
     hero = _hero(contents, drawings)
     found += [hero] if hero else []
     for overall in contents.leaderboard.overall:
-        found += _overall(overall, contents)
+        found += _overall(overall, contents) if overall.rows else ()
     for drawn, title in contents.shown:
         found += _board(drawn, title, [name for name in drawings if not hero or name != hero.name])
     found += _runs(contents)
@@ -82,7 +82,7 @@ def _hero(contents: Contents, drawings: Mapping[str, Drawing]) -> Picture | None
 
 
 def _overall(overall: Overall, contents: Contents) -> Iterator[Block]:
-    streams = "; ".join(contents.titles[place] for place in overall.boards) or "none"
+    streams = "; ".join(contents.titles[place] for place in overall.boards)
     yield Heading(2, f"All streams, {overall.model}", "overall")
     yield Paragraph(f"Means over streams: {streams}.")
     yield from _table(overall_text(overall))
