@@ -144,7 +144,7 @@ def test_the_page_has_the_same_bytes_from_runs_and_from_their_archive(tmp_path: 
     for kind in ("markdown", "html"):
         assert getattr(done, kind).read_bytes() == getattr(again, kind).read_bytes()
     pictures = sorted((tmp_path / "reports" / "claims").iterdir())
-    assert len(pictures) == 2
+    assert len(pictures) == 6  # of the claim, and of all claims in two shapes
     for picture in pictures:
         assert picture.read_bytes() == (tmp_path / "again" / "claims" / picture.name).read_bytes()
 

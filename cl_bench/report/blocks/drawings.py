@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from io import BytesIO
+from textwrap import fill
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -208,6 +209,8 @@ def _laid_out(figure: Figure) -> BboxBase | None:
     """Give everything its final place; returns what is not empty margin, in inches, if the style is
     as wide as that."""
     figure.set_dpi(style().dpi)
+    for axes in figure.axes if style().exact else ():
+        axes.set_xlabel(fill(axes.get_xlabel(), int(fitting(_LABEL))))
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     return None if style().exact else figure.get_tightbbox().padded(_MARGIN)
@@ -253,8 +256,14 @@ def shade(
         )
 
 
-_LEGEND = 117
-"""Characters of 9 points that stand side by side in 8 inches."""
+def fitting(characters: float) -> float:
+    """How many characters have as much room as so many on the screen."""
+    screen = STYLES[SCREEN]
+    return characters * style().width / screen.width * screen.font / style().font
+
+
+_LEGEND, _LABEL = 117, 96
+"""Characters that stand side by side on the screen, in a legend and below a panel."""
 _ENTRY, _MOST = 6, 7
 """Characters that the picture of an entry takes, and the most entries in a row."""
 
@@ -262,8 +271,7 @@ _ENTRY, _MOST = 6, 7
 def legend(figure: Figure, handles: Sequence[Artist]) -> None:
     """A legend below all panels, in as many rows as it needs; the sheet grows by what it takes."""
     longest = max(len(line) for each in handles for line in str(each.get_label()).splitlines())
-    room = _LEGEND * style().width / 8 * 9 / style().font
-    columns = max(1, min(len(handles), _MOST, int(room // (longest + _ENTRY))))
+    columns = max(1, min(len(handles), _MOST, int(fitting(_LEGEND) // (longest + _ENTRY))))
     rows = -(-len(handles) // columns)
     made = figure.legend(
         handles=handles,

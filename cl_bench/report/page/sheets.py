@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MOST_MARKERS = 12
 _MOST_BANDS = 2
 _LINE, _LEGEND = 36, 130
-"""Characters of a label's line, and of all that stand side by side in a legend."""
+"""Characters of a label's line, and of all that stand side by side in a legend, on the screen."""
 _LINE_HEIGHT, _PADDING = 0.15, 0.06
 """Inches of a label's line, and around a label."""
 _LEGEND_HEIGHT = 0.4
@@ -78,7 +78,7 @@ def legend(figure: Figure, seen: Seen, more: Sequence[Any] = ()) -> None:
     ]
     shown = [*handles, *more]
     longest = max(len(line) for each in shown for line in str(each.get_label()).splitlines())
-    columns = min(len(shown), 5, max(1, _LEGEND // (longest + 6)))
+    columns = min(len(shown), 5, max(1, int(drawings.fitting(_LEGEND) // (longest + 6))))
     made = figure.legend(handles=shown, loc="outside lower center", ncols=columns)
     with any_text():
         taken = made.get_window_extent().height / figure.dpi
