@@ -102,6 +102,8 @@ def sweep(
     )
     on = backend_in(given)
     if plan:
+        from rich.console import Console
+
         from cl_bench.sweep import show_forecast
         from cl_bench.sweep.forecast import forecast
 
@@ -110,7 +112,9 @@ def sweep(
         if as_json:
             echo(show_forecast.as_json(found))
         else:
-            echo_wrapped(show_forecast.text(found))
+            screen = Console()
+            wide = {"width": screen.width} if screen.is_terminal else {}
+            echo_wrapped(show_forecast.text(found, **wide))
         return
     for name in ("machines", "measure", "as_json"):
         if is_given(context, name):
