@@ -48,8 +48,8 @@ def show_several(
 ) -> RenderableType:
     """A line for each of several runs, and what cannot be read; `found` is of `find_runs`."""
     runs, broken = found
-    places = [*(run.path for run in runs), *(one.path for one in broken)]
-    folder = Path(commonpath([place.parent for place in places]))
+    paths = [*(run.path for run in runs), *(one.path for one in broken)]
+    folder = Path(commonpath([path.parent for path in paths]))
     shown = table("run", "learner", "stream", "seed", "status", "accuracy", collapse_padding=True)
     for place in (1, 2, 4):
         shown.columns[place].justify = "left"
