@@ -23,7 +23,7 @@ _BY_NAME: Mapping[str, str] = {
     "boundaries retention feedback thinking learner_option claims budget ablations probe probes",
     "How long": "steps rollouts eval_every",
     "Without running": "dry_run plan machines measure trial",
-    "What is kept": "runs out resume track keep_stage_models source archive",
+    "What is kept": "runs out resume track keep_stage_models figures figure_style source archive",
     "What is trained": "peft lora_rank lora_alpha lora_targets",
     "Machine": "device threads precision gradient_checkpointing sampler sampler_folder "
     "sampler_memory batch_invariant",
