@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,27 @@ def test_matrices_have_the_numbers_of_the_start_and_of_every_stage_end(make_run:
     assert kl == ["0.000", "0.000", "0.200", "0.200", "0.400", "0.400"]
     rows = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
     assert rows == ["start", "after 1 math", "after 2 code"]
+
+
+def test_a_stage_without_a_divergence_leaves_its_row_of_the_matrix_empty(make_run: MakeRun) -> None:
+    run = make_run([*TWO, ("facts", 20)], rising, kl=lambda step, *_: np.inf if step == 40 else 1.0)
+    evaluations = run.table("evaluations")
+    stages = [*STAGES, {"domain": "facts", "steps": 20}]
+    _, kl = matrices_figure(evaluations, stages).axes
+    drawn = np.ma.getmaskarray(kl.images[0].get_array()).all(axis=1)
+    assert drawn.tolist() == [False, False, True, False]
+    assert len(kl.get_yticklabels()) == 4
+
+
+def test_numbers_of_many_domains_do_not_overlap(make_run: MakeRun) -> None:
+    stages = [(f"gym/letter_counting_{number}", 10) for number in range(12)]
+    run = make_run(stages, rising, kl=lambda *_: 0.5)
+    figure = figures_of(run)["matrices"]()
+    saved(partial(identity, figure), "png")  # lays it out
+    for axes in figure.axes:
+        extents = [text.get_window_extent() for text in axes.texts[: len(stages)]]
+        assert all(left.x1 < right.x0 for left, right in pairwise(extents))
+        assert len({text.get_text() for text in axes.get_xticklabels()}) == len(stages)
 
 
 @pytest.mark.parametrize(("name", "width"), [("one-column", 3.25), ("two-column", 6.75)])
