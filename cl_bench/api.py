@@ -115,6 +115,8 @@ class Run:
         from cl_bench.report.figures import figures_of
 
         found = figures_of(self._tables)
+        if not found:
+            raise UsageError(f"{self.place} has no figures: it was not evaluated yet.")
         if figure not in found:
             raise unknown("figure of this run", figure, found)
         with styled(style):

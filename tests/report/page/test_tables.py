@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from dataclasses import replace
 from io import StringIO
 from itertools import product
 from math import inf
@@ -23,7 +24,7 @@ from cl_bench.report.page.markdown import blocks
 from cl_bench.report.page.show_boards import show
 from cl_bench.report.terminal import plain
 from cl_bench.store.run_tables import find_runs
-from tests.report.synthetic_runs import flat, write_run
+from tests.report.synthetic_runs import Synthetic, flat, write_run
 
 ODD = "acme/a_b & 50 % {of} $x^2$ ~ #1 \\"
 SHARES = {"fst": 0.75, "rl": 0.5, ODD: 0.25}
@@ -128,8 +129,9 @@ def test_latex_is_a_booktabs_table_whose_names_are_escaped(found: Contents) -> N
 
 def test_what_rests_on_fewer_seeds_than_its_row_says_so(tmp_path: Path) -> None:
     for seed in range(3):
-        spoilt = {"kl": lambda *_: inf} if seed else {}
-        write_run(tmp_path / f"fst-{seed}", seed=seed, accuracy=flat(0.25 + seed / 8), **spoilt)
+        run = Synthetic(seed=seed, accuracy=flat(0.25 + seed / 8))
+        run = replace(run, kl=lambda *_: inf) if seed else run
+        write_run(tmp_path / f"fst-{seed}", run)
     made = contents(find_runs([tmp_path])[0])
     assert re.search(r"FST & 3 of 3 .* 0\.040 \(1 of 3\)", boards_latex(made))
     assert re.search(r"FST +3 of 3 .* 0\.040 \(1 of 3\)", plain(made, show, width=120))
