@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,10 +34,15 @@ from cl_bench.sweep.backends.backend import BackendConfig
 
 if TYPE_CHECKING:
     from cl_bench.sweep.backends.backend import CellOutcome
+    from cl_bench.sweep.cell import Cell
     from cl_bench.sweep.display import Display
 
 
 KEPT = "Finished runs are kept; the same command goes on."
+
+DryRun = Annotated[
+    bool, Option("--dry-run", help="Say of each run whether it would be made; make none.")
+]
 
 _MOST_SEEDS = 1000
 """Seeds that one range may name; a longer one is a slip of the hand."""
@@ -67,9 +72,7 @@ def sweep(
         Option("--set", help="Option of every run, as in learning_rate=3e-4; repeatable."),
     ] = None,
     runs: Annotated[Path, Option(help="Directory for the runs.")] = Path("results/sweep"),
-    dry_run: Annotated[
-        bool, Option("--dry-run", help="Say of each run whether it would be made; make none.")
-    ] = False,
+    dry_run: DryRun = False,
     plan: Annotated[
         bool,
         Option("--plan", help="Estimate hours, disk and wall time from a finished run; make none."),
@@ -121,8 +124,7 @@ def sweep(
             option = name.removeprefix("as_")
             raise UsageError(f"--{option} belongs to --plan; give that too, or leave it out.")
     if dry_run:
-        for cell, what in outlook(cells, runs):
-            echo(f"{cell.name}  {what}")
+        say_outlook(outlook(cells, runs))
         return
     outcomes = make_missing(cells, runs, on=on, display=display(quiet))
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
@@ -132,6 +134,12 @@ def sweep(
         say_failed(failed)
         raise Exit(1)
     echo(f"See them side by side: cl-bench report {folder}")
+
+
+def say_outlook(found: Iterable[tuple[Cell, str]]) -> None:
+    """Tell of each run what would be done about it."""
+    for cell, what in found:
+        echo(f"{cell.name}  {what}")
 
 
 def words(option: str, given: str, example: str) -> list[str]:

@@ -119,10 +119,13 @@ def with_starts(cells: Iterable[Cell]) -> list[Cell]:
     return list(ordered)
 
 
-def outlook(cells: Sequence[Cell], folder: Path) -> Iterator[tuple[Cell, str]]:
+def outlook(
+    cells: Sequence[Cell], folder: Path, known: Mapping[str, str] = NOTHING
+) -> Iterator[tuple[Cell, str]]:
     """Yield each run that `make_missing` would look at, and what it would do about it."""
-    states = {cell: status(cell, folder) for cell in with_starts(cells)}
-    left = {*left_of(states, folder)}
+    states = {cell: status(cell, folder, known) for cell in with_starts(cells)}
+    here = {cell: state for cell, state in states.items() if cell.name not in known}
+    left = {*left_of(here, folder)}
     for cell, state in states.items():
         if cell not in left:
             told = "kept" if state in FINISHED else "left out"

@@ -283,7 +283,9 @@ def _trial() -> Iterator[Finding]:
 
     with TemporaryDirectory() as folder:
         out = Path(folder) / "trial"
-        done = run("math", steps=2, eval_every=2, items=4, retention_items=0, out=out)
+        done = run(
+            "math", steps=2, eval_every=2, items=4, retention_items=0, out=out, progress=False
+        )
         steps, timing = done.table("steps"), done.table("timing")
     seconds = timing.groupby("phase")["seconds"].sum()
     yield "trial", "two steps, with one round of the prompt optimiser"

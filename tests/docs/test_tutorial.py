@@ -11,7 +11,7 @@ import pytest
 NOTEBOOK = Path(__file__).parents[2] / "docs" / "tutorial.ipynb"
 SECONDS = 600
 # Of each of the cells that the page is about, something that it shows.
-SAID = ("answer 1", "average_accuracy", "B against A", "per nat", "[]")
+SAID = ("f doubles , not f flips", "average_accuracy", "B against A", "with the prompt", "[]")
 
 
 def executed(folder: Path) -> Any:
