@@ -140,7 +140,7 @@ def _require_one(key: str, path: Path, entries: list[RunEntry]) -> None:
         alike.setdefault(entry.settings, []).append(str(entry.seed))
     if len(alike) > 1:
         told = telling_settings((first.learner, of) for of in alike)[first.learner]
-        choices = {told(of) or "as most": seeds for of, seeds in alike.items()}
+        choices = {told(of): seeds for of, seeds in alike.items()}
         said = "; ".join(f"{of} (seeds {', '.join(seeds)})" for of, seeds in choices.items())
         example = next(of for of in choices if "=" in of).split(", ")[-1]
         raise UsageError(
