@@ -58,7 +58,7 @@ def show_several(
     broken += [(one.path, one.reason) for one in found[1]]
     paths = [*(run.path for run in runs), *(path for path, _ in broken)]
     folder = Path(commonpath([path.parent for path in paths]))
-    columns = {
+    columns: dict[str, list[Any]] = {
         "run": [run.path.relative_to(folder) for run in runs],
         "learner": [run.learner for run in runs],
         "stream": [run.setup.key.stream for run in runs],
