@@ -132,8 +132,10 @@ def test_of_a_folder_of_runs_each_has_a_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["show", str(tmp_path)])
     assert result.exit_code == 0, result.stderr
     text = result.stdout
-    assert re.search(r"(?m)^0 +fst +math-to-code +0 +done +75\.0 %", text)
-    assert re.search(r"(?m)^2 +fst +math-to-code +2 +running +—", text)
+    assert re.search(r"(?m)^run +seed +status +accuracy$", text)
+    assert re.search(r"(?m)^0 +0 +done +75\.0 %", text)
+    assert re.search(r"(?m)^2 +2 +running +—", text)
+    assert "2 runs, learner fst, stream math-to-code; accuracy" in text
     assert "manifest.json is damaged" in " ".join(text.split())
 
 
