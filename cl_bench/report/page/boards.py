@@ -250,7 +250,7 @@ def _named(row: RankedRow, look: Look) -> str:
     name = f'<span class="learner">{swatch(look)} {escaped(look.label)}</span>'
     if row.folded:
         button = f'<button type="button" aria-expanded="false">{escaped(row.choice)}</button>'
-        said = f'<small class="settings">{escaped(row.told)}; {button}</small>{said}'
+        said = f'<small class="settings">{escaped(row.told)}<br>{button}</small>{said}'
     return f"{name}{said}"
 
 
