@@ -37,7 +37,7 @@ function drawBoard(board, shown) {
   const stages = board.stages.map(([name, share]) => ({ name, steps: share }));
   place.replaceChildren(
     legend(rows, [
-      rows.length > 1 ? "choose one to see its 95 % intervals and seeds" : "band: 95 % over seeds",
+      rows.length > 1 ? "choose one for its 95 % intervals and seeds" : "band: 95 % over seeds",
       known.length > rows.length ? `the first ${rows.length} of ${known.length}` : null,
     ].filter(Boolean)),
     accuracyFigure(board, rows, stages),
