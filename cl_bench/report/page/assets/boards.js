@@ -102,7 +102,7 @@ function matricesFigure(rows, stages) {
   const pairs = found.map(({ row, accuracy, kl }) =>
     matrixPair([swatch(row.look), " ", row.label], stages, accuracy, kl, most, row.series),
   );
-  const first = NARROW.matches ? 2 : 6;
+  const first = NARROW.matches ? 2 : stages.length > 3 ? 6 : 8;
   const others = pairs.slice(first);
   return make(
     "figure",
