@@ -140,10 +140,10 @@ def accuracy_kl_figure(evaluations: pd.DataFrame) -> Figure:
             for domain, look in _looks(evaluations):
                 rows = _rows(evaluations, domain, prompt)
                 kl, accuracy = rows["kl_policy_base"].to_numpy(), rows["accuracy"].to_numpy()
-                colour: Any = {"color": look.colour}
-                axes.plot(kl, accuracy, marker=look.marker, ms=0.65 * size, lw=1.2, **colour)
-                axes.plot(kl[:1], accuracy[:1], "o", ms=1.8 * size, mew=1.5, mfc="white", **colour)
-                axes.plot(kl[-1:], accuracy[-1:], marker=look.marker, ms=2 * size, **colour)
+                whole: Any = {"color": look.colour, "clip_on": False}
+                axes.plot(kl, accuracy, marker=look.marker, ms=0.65 * size, lw=1.2, **whole)
+                axes.plot(kl[:1], accuracy[:1], "o", ms=1.8 * size, mew=1.5, mfc="white", **whole)
+                axes.plot(kl[-1:], accuracy[-1:], marker=look.marker, ms=2 * size, **whole)
             axes.set_title("" if same else f"under the {_PROMPTS[prompt]}")
             axes.set_xlim(*_room(furthest, 0.04))
             axes.set_ylabel(

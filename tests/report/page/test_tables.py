@@ -176,3 +176,14 @@ def test_the_best_mean_is_marked_where_a_direction_is_better(found: Contents) ->
     }
     assert cells["seconds"]["better"] == "neither"
     assert "**" not in markdown(blocks(found, {}), "figures").split("wall time")[1].split("\n")[0]
+
+
+def test_the_first_footnote_is_that_of_a_row_that_is_not_folded(found: Contents) -> None:
+    (drawn,) = found.boards
+    *others, last = drawn.board.rows
+    last = replace(last, values={**last.values, "average_accuracy": Undefined("not there")})
+    board = replace(drawn.board, rows=(*others, last))
+    footnotes = board_table(replace(drawn, board=board), {}).split('<ul class="footnotes">')[1]
+    reasons = re.findall(r"<sup>(.)</sup> ([^<]*)<", footnotes.split("</ul>")[0])
+    assert reasons[0] == ("a", "not there")
+    assert len(reasons) > 1  # the folded row's
