@@ -27,7 +27,8 @@ from cl_bench.claims.measure import (
     pairs,
     trajectories,
 )
-from cl_bench.claims.plan import KL_DOMAINS, STAGES, STREAM, Plan
+from cl_bench.claims.plan import Plan
+from cl_bench.claims.subject import EMBEDDED
 from cl_bench.claims.wording import of_detail
 from cl_bench.fast.settings import PeriodicRoundsConfig
 from cl_bench.metrics import anytime_average_accuracy, average_accuracy, forgetting_max, over_seeds
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
     from cl_bench.claims.data import Data
 
+KL_DOMAINS, STAGES, STREAM = EMBEDDED.kl_domains, EMBEDDED.stages, EMBEDDED.stream
+"""Those of the one subject that has ablations."""
 SEEDS = 3
 """Seeds of the ablations, the first of the plan's: they explain, and cost as much as the claims."""
 ROUNDS_IN_A_ROW = ("prompt-then-rl", "rl-then-prompt")

@@ -129,8 +129,8 @@ def calibrate(
 
 
 def table(planned: Sequence[Trial], folder: Path) -> pd.DataFrame:
-    """One row per trial: learner, trial, its options, the score of each run, their mean and standard
-    deviation (n − 1)."""
+    """One row per trial: learner, trial, its options, the score of each run, their mean and
+    standard deviation (n − 1)."""
     import pandas as pd
 
     rows = []

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from string import Template
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.claims.measure import Added, MeasuredStatement
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from cl_bench.claims.data import Data
+    from cl_bench.claims.subject import Subject
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +55,15 @@ class Registered:
     definition: str
     paper: tuple[PaperFigure, ...]
     statements: tuple[Statement, ...]
+
+    def on(self, subject: Subject) -> Registered:
+        """The same with the names of a subject's domains in place of `$singles` and the like."""
+
+        def named(text: str) -> str:
+            return Template(text).substitute(subject.words)
+
+        statements = tuple(replace(one, text=named(one.text)) for one in self.statements)
+        return replace(self, definition=named(self.definition), statements=statements)
 
 
 @dataclass(frozen=True)
@@ -85,6 +96,10 @@ class Claim:
     measurements: Mapping[str, Measurement]
     """By the statement's id."""
     figure: Callable[[Data, Plan], Figure]
+
+    def on(self, subject: Subject) -> Claim:
+        """The claim as it is registered for a subject."""
+        return replace(self, registered=self.registered.on(subject))
 
     @property
     def figure_name(self) -> str:

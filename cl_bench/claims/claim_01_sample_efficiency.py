@@ -25,7 +25,7 @@ from cl_bench.claims.measure import (
     pairs,
     trajectories,
 )
-from cl_bench.claims.plan import SINGLE_DOMAINS, Plan, singles
+from cl_bench.claims.plan import Plan, singles
 from cl_bench.claims.rule import Statement
 from cl_bench.metrics import samples_to_reach
 from cl_bench.metrics.quantities import RATIO, SHARE, percent
@@ -45,7 +45,7 @@ REGISTERED = Registered(
     "(running maximum), divided by the samples at which fast-slow training first reaches that "
     "level. Where it never does, the ratio is RL's samples over all samples of the fast-slow "
     "run: a ratio of at most 1, and one that flatters. Where RL's peak is the base model's "
-    "score, the ratio is undefined. Mean of the logarithms over facts, code and math.",
+    "score, the ratio is undefined. Mean of the logarithms over $singles.",
     (paper_figure("times fewer samples", CodeIO="3.0", Math="1.4", HoVer_hard="3.0"),),
     (
         Statement("1a", "ratio of training samples (the paper's axis)", 1.0, 1.1, "ratio"),
@@ -115,7 +115,7 @@ def _race(rl: Trajectory, fst: Trajectory, share: float) -> Race | Undefined:
 
 def ratio_of_samples(data: Data, plan: Plan, axis: str) -> MeasuredStatement:
     """RL's samples to its peak over those of fast-slow training, mean over domains."""
-    found = {domain: races(data, plan, domain, axis) for domain in SINGLE_DOMAINS}
+    found = {domain: races(data, plan, domain, axis) for domain in plan.subject.singles}
     ratios = {domain: each(by_seed, lambda r: r.log_ratio) for domain, by_seed in found.items()}
     details = []
     for domain, by_seed in found.items():
@@ -127,7 +127,7 @@ def ratio_of_samples(data: Data, plan: Plan, axis: str) -> MeasuredStatement:
 def _where(data: Data, plan: Plan) -> list[str]:
     """A note if peaks are those of validation problems; test problems are where there are none."""
     sets: set[str] = set()
-    for domain in SINGLE_DOMAINS:
+    for domain in plan.subject.singles:
         for cell in plan.single_runs(domain, "rl").values():
             curve = data.curve(cell, domain, peaks=True)
             sets |= set() if isinstance(curve, Undefined) else set(curve["test_set"])
@@ -161,7 +161,7 @@ SHARES = (0.9, 0.95)
 def nearly(data: Data, plan: Plan, axis: str) -> Added:
     """The ratio and samples for reaching only most of RL's peak."""
     details = []
-    for domain in SINGLE_DOMAINS:
+    for domain in plan.subject.singles:
         for share in SHARES:
             found = races(data, plan, domain, axis, share)
             ratio = {"ratio": each(found, lambda race: race.log_ratio)}
@@ -187,7 +187,7 @@ def draw(data: Data, plan: Plan) -> Figure:
 
     arrow = styles.handle("to RL's peak, a seed", color=styles.DARK, marker="<", lw=0.8, ms=4)
     return styles.panels(
-        SINGLE_DOMAINS,
+        plan.subject.singles,
         draw_domain,
         across="training samples",
         upwards="best accuracy so far, own prompt",
@@ -219,7 +219,7 @@ def _arrows(axes: Axes, found: list[Race]) -> None:
 
 CLAIM = Claim(
     REGISTERED,
-    runs=singles(SINGLE_DOMAINS, LEARNERS),
+    runs=singles(LEARNERS),
     measurements={
         "1a": measurement(
             "RL ÷ FST, training samples to RL's peak",

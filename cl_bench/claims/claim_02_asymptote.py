@@ -22,7 +22,7 @@ from cl_bench.claims.measure import (
     levels,
     trajectories,
 )
-from cl_bench.claims.plan import SINGLE_DOMAINS, Plan, singles
+from cl_bench.claims.plan import Plan, on_singles, singles
 from cl_bench.claims.rule import Statement
 from cl_bench.claims.styles import called
 from cl_bench.metrics import asymptote_difference
@@ -44,7 +44,7 @@ REGISTERED = Registered(
     "Fast-slow training approaches a higher asymptote than RL",
     "R − R0 = (A − R0) / (1 + (C_mid / C)^B), C the training samples, is fitted to the mean "
     "trajectory over seeds of single runs (own prompt); A of fast-slow training minus A of RL, "
-    "mean over facts, code and math. A fit is undefined when A lies at a bound, or more than "
+    "mean over $singles. A fit is undefined when A lies at a bound, or more than "
     "0.1 above the best accuracy that the mean trajectory reached: that is extrapolation. With "
     "an undefined fit there is no mean. The interval is Student's of the jackknife over seeds, "
     "paired.",
@@ -74,6 +74,7 @@ Curves = tuple[Array, Array]
 class Fits:
     """The curves of fast-slow training and RL and what was fitted to their means."""
 
+    domains: tuple[str, ...]
     seeds: tuple[int, ...]
     """Those that have all runs."""
     left_out: Mapping[int, str]
@@ -99,7 +100,7 @@ def asymptote_above_rl(data: Data, plan: Plan) -> MeasuredStatement:
     if isinstance(fits, Undefined):
         return MeasuredStatement({}, fits, ())
     total = len(plan.seeds)
-    details = tuple(_detail(fits, *numbered, total) for numbered in enumerate(SINGLE_DOMAINS))
+    details = tuple(_detail(fits, *numbered, total) for numbered in enumerate(fits.domains))
     faults = _faults(fits)
     mean = Undefined(faults) if faults else fits.found.mean
     return MeasuredStatement({}, _of(mean, total), details, tuple(_notes(fits)))
@@ -111,7 +112,7 @@ def _faults(fits: Fits) -> str:
     faults: dict[str, dict[str, list[str]]] = {}
     for learner, fitted_J in fits.fitted.items():
         best_J = fits.curves[learner][0].mean(axis=1).max(axis=1)
-        for domain, fitted, best in zip(SINGLE_DOMAINS, fitted_J, best_J, strict=True):
+        for domain, fitted, best in zip(fits.domains, fitted_J, best_J, strict=True):
             fault = _fault(fitted, float(best))
             if fault:
                 faults.setdefault(fault, {}).setdefault(domain, []).append(called(learner))
@@ -134,11 +135,12 @@ def _fault(fitted: Asymptote | Undefined, best: float) -> str:
 
 def fit(data: Data, plan: Plan) -> Fits | Undefined:
     """The fits on all domains; undefined if no seed has all its runs."""
+    domains = plan.subject.singles
     runs = {
         (domain, name): trajectories(
             data, plan.single_runs(domain, name), domain, "accuracy", "samples_slow"
         )
-        for domain in SINGLE_DOMAINS
+        for domain in domains
         for name in LEARNERS
     }
     lacking = {seed: _lacking(runs, seed) for seed in plan.seeds}
@@ -148,12 +150,12 @@ def fit(data: Data, plan: Plan) -> Fits | Undefined:
         return Undefined(f"no seed has all its runs; {_told(left_out)[0]}")
     curves = {}
     for learner in LEARNERS:
-        stacked = _stacked([runs[domain, learner] for domain in SINGLE_DOMAINS], seeds)
+        stacked = _stacked([runs[domain, learner] for domain in domains], seeds)
         if stacked is None:
             return Undefined(f"runs of {learner} were evaluated at different numbers of samples")
         curves[learner] = stacked
     found = asymptote_difference(*curves["fst"], *curves["rl"])
-    return found if isinstance(found, Undefined) else Fits(seeds, left_out, curves, found)
+    return found if isinstance(found, Undefined) else Fits(domains, seeds, left_out, curves, found)
 
 
 def _lacking(runs: Mapping[tuple[str, str], Trajectories], seed: int) -> str:
@@ -227,7 +229,7 @@ def undecided(data: Data, plan: Plan) -> Added:
 def headroom(data: Data, plan: Plan) -> Added:
     """How far RL's plateau is below 100 %, the most that anything can be above it."""
     details = []
-    for domain in SINGLE_DOMAINS:
+    for domain in plan.subject.singles:
         rl = levels(data, plan.single_runs(domain, "rl"), domain)
         values = {"rl": rl, "headroom": each(rl, lambda value: 1 - value)}
         details.append(detail(f"{domain}, plateau, and headroom above RL's to 100 %", values))
@@ -250,11 +252,11 @@ def draw(data: Data, plan: Plan) -> Figure:
                 runs = trajectories(data, plan.single_runs(domain, learner), domain, "samples_slow")
                 styles.curves(axes, learner, runs, band=False)
         else:
-            _draw_fits(axes, fits, SINGLE_DOMAINS.index(domain))
+            _draw_fits(axes, fits, fits.domains.index(domain))
 
     said = "its 95 % interval (at the end)"
     return styles.panels(
-        SINGLE_DOMAINS,
+        plan.subject.singles,
         draw_domain,
         across="training samples",
         upwards="accuracy, own prompt",
@@ -295,14 +297,14 @@ def _draw_fit(axes: Axes, fitted: Asymptote, colour: str, end: float) -> None:
 
 CLAIM = Claim(
     REGISTERED,
-    runs=singles(SINGLE_DOMAINS, ("rl", "fst")),
+    runs=singles(("rl", "fst")),
     measurements={
         "2a": measurement("FST − RL, fitted asymptote", asymptote_above_rl, undecided),
         "2b": measurement(
             "FST − RL, plateau",
             compare_plateaus,
             headroom,
-            domains=SINGLE_DOMAINS,
+            domains=on_singles,
             learners=("fst", "rl"),
         ),
     },

@@ -24,7 +24,7 @@ from cl_bench.claims.measure import (
     pairs,
     trajectories,
 )
-from cl_bench.claims.plan import KL_DOMAINS, Plan, singles
+from cl_bench.claims.plan import Plan, singles
 from cl_bench.claims.rule import Statement
 from cl_bench.metrics import kl_at_matched_accuracy
 from cl_bench.metrics.arrays import Array
@@ -46,7 +46,7 @@ REGISTERED = Registered(
     "KL(policy ‖ base), nats per token over the full vocabulary on responses of the policy to "
     "the test problems, interpolated along single runs at ten accuracies that both learners "
     "reach; RL's sum over fast-slow training's sum, between 1/1024 and 1024. Mean of the "
-    "logarithms over those of facts, code, math and physics that have common accuracies.",
+    "logarithms over those of $kl_domains that have common accuracies.",
     (
         paper_figure("Physics, KL at reward 78", FST="≈ 0.03", RL="≈ 0.08"),
         paper_figure("largest reduction", FST_against_RL="up to 70 % less"),
@@ -117,7 +117,7 @@ Found = Mapping[str, Mapping[int, Matched | Undefined]]
 def pairs_of(data: Data, plan: Plan, prompt: str) -> Pairs:
     """The runs of all domains and seeds under a prompt."""
     found = {}
-    for domain in KL_DOMAINS:
+    for domain in plan.subject.kl_domains:
         rl, fst = (
             trajectories(data, cells, domain, "accuracy", "kl_policy_base", prompt=prompt)
             for cells in (plan.single_runs(domain, name) for name in LEARNERS)
@@ -298,7 +298,7 @@ def draw(data: Data, plan: Plan) -> Figure:
     compared = pairs_of(data, plan, "learner")
     seed_prompt = styles.DASHED | {"lw": 1.4}
     return styles.panels(
-        KL_DOMAINS,
+        plan.subject.kl_domains,
         lambda axes, domain: _draw_domain(axes, data, plan, domain, defined(compared[domain])),
         across="KL(policy ‖ base), nats per token",
         upwards="accuracy on test problems",
@@ -340,7 +340,7 @@ def _intervals(axes: Axes, learner: str, runs: Trajectories, drawn: Trajectory) 
 
 CLAIM = Claim(
     REGISTERED,
-    runs=singles(KL_DOMAINS, LEARNERS),
+    runs=singles(LEARNERS, lambda subject: subject.kl_domains),
     measurements={
         "3a": measurement(
             "RL ÷ FST, KL at equal accuracy", ratio_of_kl, beside_own_prompts, prompt="learner"

@@ -17,7 +17,7 @@ from cl_bench.claims.measure import (
     on_stream,
     with_difference,
 )
-from cl_bench.claims.plan import KL_DOMAINS, SINGLE_DOMAINS, Plan, singles, streams
+from cl_bench.claims.plan import Plan, singles, streams
 from cl_bench.claims.rule import Statement
 from cl_bench.claims.styles import bar_panels
 from cl_bench.metrics import forgetting_max
@@ -32,9 +32,8 @@ REGISTERED = Registered(
     4,
     "out-of-distribution",
     "Fast-slow training keeps what it was not trained on at least as well as RL",
-    "At the end of single runs on facts, code and math, without the evolved prompt: the mean "
-    "accuracy over the other four domains (problems with conventions of their own, stated in "
-    "the prompt) and the trained domain's hardest setting (seed prompt), five sets of equal "
+    "At the end of single runs on $singles, without the evolved prompt: the mean accuracy "
+    "over $outside and the trained domain's hardest setting (seed prompt), five sets of equal "
     "weight.",
     (
         paper_figure("CodeIO, OOD average", base="41.0", RL="51.1", FST="49.7"),
@@ -47,7 +46,7 @@ REGISTERED = Registered(
         Statement(
             "4c",
             "forgetting_max of RL minus that of fast-slow training, own prompts, on the stream "
-            "facts → code → physics",
+            "$stream",
             0.0,
             0.02,
             primary=False,
@@ -58,12 +57,10 @@ REGISTERED = Registered(
 
 def runs(plan: Plan, seed: int) -> list[Cell]:
     """The single runs, and the stream of 4c."""
-    return [*singles(SINGLE_DOMAINS, LEARNERS)(plan, seed), *streams(LEARNERS)(plan, seed)]
+    return [*singles(LEARNERS)(plan, seed), *streams(LEARNERS)(plan, seed)]
 
 
 LEARNERS = ("rl", "fst")
-DOMAINS = (*KL_DOMAINS, "star-graph")
-"""All of the suite's own; a single run is asked about those that it does not train on."""
 
 
 def forgetting(data: Data, plan: Plan) -> MeasuredStatement:
@@ -90,9 +87,9 @@ def outside(
 ) -> BySeed:
     """Mean accuracy of single runs over the five sets that they were not trained on.
 
-    These are the other four domains under prompts that state each problem's convention, and the
-    trained domain's hardest setting under the seed prompt, with equal weight. A seed without rows
-    of one of them has no mean.
+    These are the subject's other domains under prompts that state each problem's convention, and
+    the trained domain's hardest setting under the seed prompt, with equal weight. A seed without
+    rows of one of them has no mean.
     """
     cells = plan.single_runs(trained, learner)
 
@@ -102,14 +99,14 @@ def outside(
             for seed, cell in cells.items()
         }
 
-    others = [domain for domain in DOMAINS if domain != trained]
+    others = plan.subject.others(trained)
     sets = {domain: asked(domain, "retention", "stated") for domain in others}
     return mean_over({**sets, f"{trained}, hardest setting": asked(trained, "harder", "seed")})
 
 
 def by_domain(data: Data, plan: Plan) -> Mapping[str, Mapping[str, BySeed]]:
     """`compared` for every domain of single runs."""
-    return {f"trained on {name}": compared(data, plan, name) for name in SINGLE_DOMAINS}
+    return {f"trained on {name}": compared(data, plan, name) for name in plan.subject.singles}
 
 
 def against(data: Data, plan: Plan, column: str) -> MeasuredStatement:

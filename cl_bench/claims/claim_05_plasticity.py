@@ -19,7 +19,7 @@ from cl_bench.claims.measure import (
     measured,
     with_difference,
 )
-from cl_bench.claims.plan import ORIGINS, PROBE, Plan, singles
+from cl_bench.claims.plan import Plan, singles
 from cl_bench.claims.rule import Statement
 from cl_bench.claims.styles import bar_panels
 from cl_bench.metrics import jackknife, plasticity_ratio
@@ -36,8 +36,8 @@ REGISTERED = Registered(
     5,
     "plasticity",
     "After fast-slow training a model learns a new task better than after RL",
-    "Fresh RL on facts from the base and from the last models of RL and fast-slow training on "
-    "math and on physics, with equal seed and budget; accuracy at the end under the seed "
+    "Fresh RL on $probe from the base and from the last models of RL and fast-slow training on "
+    "$origins, with equal seed and budget; accuracy at the end under the seed "
     "prompt. Mean over the two origins.",
     (
         paper_figure("after Math", base="20.2", RL="0.0", FST="16.7"),
@@ -56,7 +56,7 @@ LEARNERS = ("rl", "fst")
 
 def runs(plan: Plan, seed: int) -> list[Cell]:
     """The runs that the probes start from, the probe from the base, and the others."""
-    origins = singles(ORIGINS, LEARNERS)(plan, seed)
+    origins = singles(LEARNERS, lambda subject: subject.origins)(plan, seed)
     return [*origins, plan.probe(None, seed), *(plan.probe(origin, seed) for origin in origins)]
 
 
@@ -75,12 +75,15 @@ def compared(data: Data, plan: Plan, origin: str) -> Mapping[str, BySeed]:
 def reached(data: Data, plan: Plan, start: Callable[[int], Cell | None]) -> BySeed:
     """Accuracy of the probes from each seed's start at their end, under the seed prompt."""
     probes = {seed: plan.probe(start(seed), seed) for seed in plan.seeds}
-    return {seed: data.cell_accuracy(cell, PROBE, prompt="seed") for seed, cell in probes.items()}
+    return {
+        seed: data.cell_accuracy(cell, plan.subject.probe, prompt="seed")
+        for seed, cell in probes.items()
+    }
 
 
 def by_origin(data: Data, plan: Plan) -> Mapping[str, Mapping[str, BySeed]]:
     """`compared` for every origin."""
-    return {f"after {origin}": compared(data, plan, origin) for origin in ORIGINS}
+    return {f"after {origin}": compared(data, plan, origin) for origin in plan.subject.origins}
 
 
 def against(data: Data, plan: Plan, column: str) -> MeasuredStatement:
@@ -106,7 +109,7 @@ def _ratio(after: BySeed, base: BySeed) -> Estimate | Undefined:
 
 def draw(data: Data, plan: Plan) -> Figure:
     """Accuracy of fresh RL from the base and from trained models, a panel per origin."""
-    return bar_panels(by_origin(data, plan), f"accuracy on {PROBE} after fresh RL")
+    return bar_panels(by_origin(data, plan), f"accuracy on {plan.subject.probe} after fresh RL")
 
 
 CLAIM = Claim(

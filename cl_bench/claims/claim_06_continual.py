@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -20,9 +20,10 @@ from cl_bench.claims.measure import (
     on_stream,
     with_difference,
 )
-from cl_bench.claims.plan import STAGES, STREAM_LEARNERS, Plan, streams
+from cl_bench.claims.plan import Plan, streams
 from cl_bench.claims.rule import Statement
 from cl_bench.claims.styles import curves, in_percent, legend, say_where_empty, sheet
+from cl_bench.claims.subject import Subject
 from cl_bench.metrics import average_accuracy, normalised_accuracy
 from cl_bench.metrics.quantities import SHARE
 from cl_bench.metrics.undefined import Undefined
@@ -38,7 +39,7 @@ REGISTERED = Registered(
     6,
     "continual",
     "In one uninterrupted run, fast-slow training learns the later tasks better than RL",
-    "Stream facts → code → physics, boundaries hidden. Accuracy (own prompt) normalised: minus "
+    "Stream $stream, boundaries hidden. Accuracy (own prompt) normalised: minus "
     "the base, over the best that any learner of the comparison (rl, prompt, fst) reached in "
     "that task's own stage, same seed, minus the base. Undefined on a task on which none of "
     "them gained 0.05 over the base: a share of next to nothing says nothing.",
@@ -51,14 +52,13 @@ REGISTERED = Registered(
     (
         Statement(
             "6a",
-            "fast-slow training minus RL at the end of the task's own stage, mean of code and "
-            "physics",
+            "fast-slow training minus RL at the end of the task's own stage, $later",
             0.0,
             0.05,
         ),
         Statement(
             "6b",
-            "fast-slow training minus RL on facts at the end of the run (no worse)",
+            "fast-slow training minus RL on $first at the end of the run (no worse)",
             -0.05,
             -0.05,
             primary=False,
@@ -74,21 +74,34 @@ REGISTERED = Registered(
 )
 
 
-STAGE_OF = {name: number for number, name in enumerate(STAGES, 1)}
-"""By domain the number of its own stage."""
-LAST = len(STAGES)
+STREAM_LEARNERS = ("rl", "prompt", "fst")
 LEAST_GAIN = 0.05
 """Accuracy over the base that the best learner needs, for shares of it to say anything."""
 ByLearner = Mapping[str, "pd.DataFrame"]
 """By learner its evaluations on a domain, in order, with the column `normalised`."""
 
 
+def own_stages(subject: Subject) -> Mapping[str, int]:
+    """By domain the number of its own stage."""
+    return {name: number for number, name in enumerate(subject.stages, 1)}
+
+
+def later_stages(subject: Subject) -> Mapping[str, int]:
+    """By domain the number of its own stage, of all but the first."""
+    return {name: number for name, number in own_stages(subject).items() if number > 1}
+
+
+def first_at_last(subject: Subject) -> Mapping[str, int]:
+    """The first domain at the end of the last stage."""
+    return {subject.stages[0]: len(subject.stages)}
+
+
 def shares_at_ends(
-    data: Data, plan: Plan, stages: Mapping[str, int], when: str
+    data: Data, plan: Plan, stages: Callable[[Subject], Mapping[str, int]], when: str
 ) -> MeasuredStatement:
     """Normalised, fast-slow training minus RL, mean over domains at the ends of these stages."""
     gains, details = {}, []
-    for domain, stage in stages.items():
+    for domain, stage in stages(plan.subject).items():
         columns = with_difference(shares(data, plan, domain, stage))
         gains[domain] = columns["difference"]
         details.append(detail(f"{domain} {when}, share of the peak", columns))
@@ -100,7 +113,8 @@ def average(data: Data, plan: Plan) -> MeasuredStatement:
     """`average_accuracy` of the run's accuracy matrix: of accuracies, not normalised."""
     values = {name: on_stream(data, plan, name, average_accuracy) for name in STREAM_LEARNERS}
     columns = with_difference(values)
-    ends = [_accuracies(data, plan, domain, LAST, "at the end") for domain in STAGES]
+    stages = plan.subject.stages
+    ends = [_accuracies(data, plan, domain, len(stages), "at the end") for domain in stages]
     line = detail("average accuracy at the end", columns)
     return measured(columns["difference"], [line, *ends])
 
@@ -135,7 +149,10 @@ def normalised_curves(data: Data, plan: Plan, domain: str, seed: int) -> ByLearn
         curves[learner] = curve
     # Learners may have been evaluated at different points, hence one row with those of all.
     joined = pd.concat(curves)
-    acc, inside = joined["accuracy"].to_numpy(), (joined["stage"] == STAGE_OF[domain]).to_numpy()
+    acc, inside = (
+        joined["accuracy"].to_numpy(),
+        (joined["stage"] == own_stages(plan.subject)[domain]).to_numpy(),
+    )
     gain = acc[inside].max(initial=acc[0]) - acc[0]
     if inside.any() and gain < LEAST_GAIN:
         least, best = map(SHARE.distance.text, (LEAST_GAIN, gain))
@@ -172,15 +189,17 @@ def draw(data: Data, plan: Plan) -> Figure:
     Stages are counted as parts of the run, because learners spend their samples in steps of
     different sizes.
     """
-    with sheet(LAST, 1, sharex=True) as (figure, axes):
-        for panel, (domain, stage) in zip(axes, STAGE_OF.items(), strict=True):
+    stages = own_stages(plan.subject)
+    last = len(stages)
+    with sheet(last, 1, sharex=True) as (figure, axes):
+        for panel, (domain, stage) in zip(axes, stages.items(), strict=True):
             _draw_domain(data, plan, domain, panel)
             panel.axvspan(stage - 1, stage, color="#e3eaf3", zorder=-2, lw=0)
             panel.set_title(f"{domain} (trained in the shaded stage)")
-        axes[-1].set_xticks(range(LAST + 1))
-        axes[-1].set_xlim(-0.02, LAST + 0.02)
+        axes[-1].set_xticks(range(last + 1))
+        axes[-1].set_xlim(-0.02, last + 0.02)
         axes[-1].set_xlabel("stages trained through")
-        axes[LAST // 2].set_ylabel("gain over the base, own prompt: share of the best in the stage")
+        axes[last // 2].set_ylabel("gain over the base, own prompt: share of the best in the stage")
         say_where_empty(axes)
         legend(figure, STREAM_LEARNERS)
     return figure
@@ -188,16 +207,17 @@ def draw(data: Data, plan: Plan) -> Figure:
 
 def _draw_domain(data: Data, plan: Plan, domain: str, panel: Axes) -> None:
     found = {seed: normalised_curves(data, plan, domain, seed) for seed in plan.seeds}
+    through = partial(_points, stages=len(plan.subject.stages))
     for learner in STREAM_LEARNERS:
-        points = each(each(found, itemgetter(learner)), _points)
+        points = each(each(found, itemgetter(learner)), through)
         curves(panel, learner, points, counted=True)
     in_percent(panel)
 
 
-def _points(curve: pd.DataFrame) -> Trajectory:
+def _points(curve: pd.DataFrame, stages: int) -> Trajectory:
     """How many stages were trained through, and the share of the peak, at every evaluation."""
     step = curve["step"].to_numpy(float)
-    return step / step[-1] * LAST, curve["normalised"].to_numpy(float)
+    return step / step[-1] * stages, curve["normalised"].to_numpy(float)
 
 
 CLAIM = Claim(
@@ -207,13 +227,13 @@ CLAIM = Claim(
         "6a": measurement(
             "FST − RL, share of the peak after the task's own stage",
             shares_at_ends,
-            stages={d: STAGE_OF[d] for d in STAGES[1:]},
+            stages=later_stages,
             when="after its stage",
         ),
         "6b": measurement(
             "FST − RL, share of the peak on the first task at the end",
             shares_at_ends,
-            stages={STAGES[0]: LAST},
+            stages=first_at_last,
             when="at the end",
         ),
         "6c": measurement("FST − RL, average accuracy at the end", average),

@@ -384,7 +384,7 @@ def _draw_onsets(runs: Runs, panel: Axes) -> None:
 
 CLAIM = Claim(
     REGISTERED,
-    runs=singles((DOMAIN,), LEARNERS),
+    runs=singles(LEARNERS, lambda _subject: (DOMAIN,)),
     measurements={
         "7a": measurement(
             "RL ÷ FST, end of the first 640 samples with a mean reward of 0.1", onset, beside_onset

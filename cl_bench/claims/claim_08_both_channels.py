@@ -18,7 +18,7 @@ from cl_bench.claims.measure import (
     mean_over,
     measured,
 )
-from cl_bench.claims.plan import SINGLE_DOMAINS, Plan, singles
+from cl_bench.claims.plan import Plan, singles
 from cl_bench.claims.rule import Statement
 from cl_bench.claims.styles import sheet
 from cl_bench.metrics import channel_attribution, over_seeds
@@ -36,8 +36,8 @@ REGISTERED = Registered(
     8,
     "both-channels",
     "Parameters and prompts both carry the gain",
-    "At the end of single runs of fast-slow training on facts, code and math: accuracy of "
-    "{base, trained} parameters under {seed, evolved} prompt; mean over the three.",
+    "At the end of single runs of fast-slow training on $singles: accuracy of "
+    "{base, trained} parameters under {seed, evolved} prompt; mean over the $count.",
     (
         paper_figure(
             "HoVer", base_seed="2.0", base_evolved="10.6", trained_seed="11.6", both="21.2"
@@ -109,7 +109,7 @@ def _gains(cells: Mapping[str, float | Undefined]) -> Mapping[str, float] | Unde
 
 def gain(data: Data, plan: Plan, name: str) -> MeasuredStatement:
     """The mean of a gain over domains; beside single channels the accuracies, else all gains."""
-    cells = {domain: accuracies(data, plan, domain) for domain in SINGLE_DOMAINS}
+    cells = {domain: accuracies(data, plan, domain) for domain in plan.subject.singles}
     gained = {domain: gains(of_domain) for domain, of_domain in cells.items()}
     single = name in ("slow", "fast")
     scale: Scale = "accuracy" if single else "points"
@@ -124,8 +124,9 @@ def gain(data: Data, plan: Plan, name: str) -> MeasuredStatement:
 
 def draw(data: Data, plan: Plan) -> Figure:
     """Mean accuracy over seeds under {seed, evolved} prompt with {base, trained} parameters."""
-    with sheet(1, len(SINGLE_DOMAINS), sharey=True) as (figure, axes):
-        for domain, panel in zip(SINGLE_DOMAINS, axes, strict=True):
+    domains = plan.subject.singles
+    with sheet(1, len(domains), sharey=True) as (figure, axes):
+        for domain, panel in zip(domains, axes, strict=True):
             found = accuracies(data, plan, domain).values()
             _draw_domain([over_seeds(by_seed) for by_seed in found], panel)
             panel.set_title(domain)
@@ -162,7 +163,7 @@ def _words(mean: Estimate | Undefined) -> str:
 
 CLAIM = Claim(
     REGISTERED,
-    runs=singles(SINGLE_DOMAINS, ("fst",)),
+    runs=singles(("fst",)),
     measurements={
         "8a": measurement("trained parameters − base, seed prompt", gain, name="slow"),
         "8b": measurement("evolved prompt − seed prompt, base parameters", gain, name="fast"),

@@ -26,7 +26,7 @@ from cl_bench.claims.measure import (
     measured,
     trajectories,
 )
-from cl_bench.claims.plan import SINGLE_DOMAINS, Plan, singles
+from cl_bench.claims.plan import Plan, on_singles, singles
 from cl_bench.claims.rule import Statement
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.quantities import ROLLOUTS
@@ -42,7 +42,7 @@ REGISTERED = Registered(
     9,
     "prompt-ceiling",
     "Prompt optimisation alone hits a ceiling",
-    "Single runs on facts, code and math (own prompts). The plateau of a prompt-only run, and "
+    "Single runs on $singles (own prompts). The plateau of a prompt-only run, and "
     "what it gained since the middle: the mean of its last three evaluations minus the mean of "
     "the three around the middle.",
     (paper_figure("GEPA alone", CodeIO="34.5", Math="20.3", HoVer="10.6"),),
@@ -64,7 +64,7 @@ LEARNERS = ("prompt", "fst")
 def second_half(data: Data, plan: Plan) -> MeasuredStatement:
     """Minus what prompt-only gained between the middle and the end of its run."""
     losses, details = {}, []
-    for domain in SINGLE_DOMAINS:
+    for domain in plan.subject.singles:
         cells = plan.single_runs(domain, "prompt")
         middle, end = (levels(data, cells, domain, at=at) for at in (middle_window, last_window))
         losses[domain] = difference(middle, end)
@@ -91,7 +91,7 @@ def rollouts(data: Data, plan: Plan) -> Added:
     """All rollouts of both learners at the end of their runs."""
     details = []
     totals: dict[str, list[float]] = {name: [] for name in LEARNERS}
-    for domain in SINGLE_DOMAINS:
+    for domain in plan.subject.singles:
         spent = {}
         for name in LEARNERS:
             runs = trajectories(data, plan.single_runs(domain, name), domain, "step", "rollouts")
@@ -135,7 +135,7 @@ def draw(data: Data, plan: Plan) -> Figure:
         axes.set_xlim(right=1.3 * axes.dataLim.x1 if axes.lines else None)
 
     return styles.panels(
-        SINGLE_DOMAINS,
+        plan.subject.singles,
         draw_domain,
         across="all rollouts",
         upwards="accuracy, own prompt",
@@ -156,13 +156,13 @@ def _windows(axes: Axes, mean: Trajectory, step_P: Array) -> None:
 
 CLAIM = Claim(
     REGISTERED,
-    runs=singles(SINGLE_DOMAINS, LEARNERS),
+    runs=singles(LEARNERS),
     measurements={
         "9a": measurement(
             "FST − prompt-only, plateau",
             compare_plateaus,
             rollouts,
-            domains=SINGLE_DOMAINS,
+            domains=on_singles,
             learners=("fst", "prompt"),
         ),
         "9b": measurement("prompt-only, middle − end of its run", second_half),

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from cl_bench.claims import styles
 from cl_bench.claims.claim import Claim, Registered, measurement, paper_figure
 from cl_bench.claims.measure import compare_plateaus, levels, trajectories
-from cl_bench.claims.plan import PROBE, Plan, singles
+from cl_bench.claims.plan import Plan, singles
 from cl_bench.claims.rule import Statement
+from cl_bench.claims.subject import Subject
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +21,7 @@ REGISTERED = Registered(
     10,
     "distillation",
     "FST-distill levels off below fast-slow training",
-    "Single runs on facts, own prompts: accuracy and token entropy of the plateau.",
+    "Single runs on $probe, own prompts: accuracy and token entropy of the plateau.",
     (
         paper_figure("validation reward on HoVer", FST="≈ 48", FST_distill="≈ 31"),
         paper_figure("entropy, nats", FST="≈ 0.45", FST_distill="≈ 0.32"),
@@ -37,21 +38,27 @@ REGISTERED = Registered(
 LEARNERS = ("fst", "fst-distill")
 
 
-_plateau = partial(compare_plateaus, domains=(PROBE,), learners=LEARNERS)
+def on_probe(subject: Subject) -> tuple[str, ...]:
+    """The one domain of this claim."""
+    return (subject.probe,)
+
+
+_plateau = partial(compare_plateaus, domains=on_probe, learners=LEARNERS)
 
 
 def draw(data: Data, plan: Plan) -> Figure:
     """Accuracy and token entropy of both learners against training samples."""
+    probe = plan.subject.probe
     with styles.sheet(1, 2) as (figure, panels):
         for axes, column in zip(panels, ("accuracy", "entropy"), strict=True):
-            axes.set_title(PROBE)
+            axes.set_title(probe)
             axes.set_xlabel("training samples")
             for learner in LEARNERS:
-                cells = plan.single_runs(PROBE, learner)
-                runs = trajectories(data, cells, PROBE, "samples_slow", column)
+                cells = plan.single_runs(probe, learner)
+                runs = trajectories(data, cells, probe, "samples_slow", column)
                 mean = styles.curves(axes, learner, runs)
                 if mean is not None:
-                    plateaus = levels(data, cells, PROBE, column)
+                    plateaus = levels(data, cells, probe, column)
                     styles.level(axes, learner, plateaus, float(mean[0][-1]))
         panels[0].set_ylabel("accuracy, own prompt")
         panels[1].set_ylabel("entropy, nats per token")
@@ -63,7 +70,7 @@ def draw(data: Data, plan: Plan) -> Figure:
 
 CLAIM = Claim(
     REGISTERED,
-    runs=singles((PROBE,), LEARNERS),
+    runs=singles(LEARNERS, on_probe),
     measurements={
         "10a": measurement("FST − FST-distill, plateau of accuracy", _plateau),
         "10b": measurement(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cl_bench.analysis.paired import BySeed, PairedDifference
-from cl_bench.claims.plan import STAGES, Plan
+from cl_bench.claims.plan import Domains, Plan
 from cl_bench.metrics import over_seeds
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.stats.student import Estimate, as_ratio
@@ -153,7 +153,9 @@ def on_stream(
 ) -> BySeed:
     """A metric of the accuracy matrices of a learner's runs on the stream."""
     cells = plan.stream_runs(learner)
-    matrices = {seed: data.accuracy_matrix(cell, STAGES) for seed, cell in cells.items()}
+    matrices = {
+        seed: data.accuracy_matrix(cell, plan.subject.stages) for seed, cell in cells.items()
+    }
     return each(matrices, metric)
 
 
@@ -216,14 +218,14 @@ def levels(
 def compare_plateaus(
     data: Data,
     plan: Plan,
-    domains: Sequence[str],
+    domains: Domains,
     learners: tuple[str, str],
     column: str = "accuracy",
     scale: Scale = "accuracy",
 ) -> MeasuredStatement:
     """The plateau of the first learner minus that of the second, mean over domains."""
     found = {}
-    for domain in domains:
+    for domain in domains(plan.subject):
         values = {
             name: levels(data, plan.single_runs(domain, name), domain, column) for name in learners
         }

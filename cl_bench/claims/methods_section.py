@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.claims import calibration
-from cl_bench.claims.plan import KL_DOMAINS, PROBE, Plan
+from cl_bench.claims.plan import Plan
 from cl_bench.claims.spending import Spending, spending_section
 from cl_bench.claims.styles import called, label, place
 from cl_bench.claims.wording import of_estimate
@@ -205,7 +205,7 @@ def _origin(plan: Plan, learner: str) -> str:
 def _shown(plan: Plan, learner: str, name: str) -> str:
     """The value of a setting in a single run of the learner, defaults included."""
     config = LEARNERS.load(learner).config
-    options = dict(plan.single(PROBE, learner, plan.seeds[0]).options)
+    options = dict(plan.single(plan.subject.probe, learner, plan.seeds[0]).options)
     values = config(**those_of(config, options))
     return shown(getattr(values, name)) if hasattr(values, name) else NOTHING
 
@@ -214,7 +214,7 @@ def _pace(plan: Plan, learners: Sequence[str]) -> Iterator[list[str]]:
     """Steps, and how far apart evaluations are."""
     seed = plan.seeds[0]
     for what, cells in (
-        ("single run", [plan.single(PROBE, learner, seed) for learner in learners]),
+        ("single run", [plan.single(plan.subject.probe, learner, seed) for learner in learners]),
         ("stage of the stream", [plan.stream(learner, seed) for learner in learners]),
     ):
         yield [f"steps in a {what}", *(str(cell.steps) for cell in cells)]
@@ -311,7 +311,7 @@ def noise_section(data: Data, plan: Plan) -> list[Block]:
     """The floors at the end of single runs; nothing where no run has one."""
     known = False
     rows: list[list[Inline]] = []
-    for domain in KL_DOMAINS:
+    for domain in plan.subject.kl_domains:
         floors = [
             {
                 seed: noise_floor(data, cell, domain)

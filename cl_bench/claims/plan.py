@@ -12,49 +12,9 @@ from typing import Any
 
 from cl_bench.claims.calibration import SETTINGS, steps_for
 from cl_bench.claims.settings import Settings, options_of, read_settings
+from cl_bench.claims.subject import EMBEDDED, Budget, Subject, subject_of
 from cl_bench.contract.errors import RunDirectoryError, UsageError, unknown
-from cl_bench.contract.plugins import STREAM_SEPARATOR
 from cl_bench.sweep.cell import Cell
-
-SEEDS = (
-    *(100, 102, 103, 104, 105, 106, 107, 108, 109, 111),
-    *(112, 114, 115, 116, 118, 121, 123, 124, 125, 126),
-)
-"""The seeds of the claims, in order. They and the seeds of calibration and development give all
-different conventions in every domain (but star-graph, which has one convention)."""
-SINGLE_DOMAINS = ("facts", "code", "math")
-"""Domains of the claims that average over single runs, as the paper has them."""
-KL_DOMAINS = (*SINGLE_DOMAINS, "physics")
-ORIGINS = ("math", "physics")
-"""Where the models of the plasticity probe come from."""
-PROBE = "facts"
-STREAM = "facts-to-code-to-physics"
-STAGES = tuple(STREAM.split(STREAM_SEPARATOR))
-"""The domains of the stream."""
-STREAM_LEARNERS = ("rl", "prompt", "fst")
-EVALUATIONS = 12
-"""Evaluations in a single run, besides the one before training."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How much the runs of a reproduction may cost."""
-
-    name: str
-    seeds: int
-    """Seeds of every comparison, unless others are asked for."""
-    single_samples: int
-    """RL rollouts in a single run."""
-    stage_samples: int
-    """RL rollouts in a stage of the stream, and in a plasticity probe."""
-    items: int
-    """Test problems per domain."""
-
-
-BUDGETS: Mapping[str, Budget] = {
-    "small": Budget("small", seeds=2, single_samples=3_072, stage_samples=2_560, items=32),
-    "full": Budget("full", seeds=6, single_samples=7_680, stage_samples=5_120, items=64),
-}
 
 
 @dataclass(frozen=True)
@@ -64,8 +24,14 @@ class Plan:
     budget: Budget
     seeds: tuple[int, ...]
     settings: Settings
-    """By learner the options that calibration chose (see `settings.untried` for the others)."""
-    model: str = "embedded"
+    """By learner the options that calibration chose (see `settings.untried` for the others), or
+    those of the subject."""
+    model: str = EMBEDDED.model
+
+    @property
+    def subject(self) -> Subject:
+        """The model with the domains that the claims are tried with."""
+        return subject_of(self.model)
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as plain data; `from_dict` reads it."""
@@ -77,10 +43,11 @@ class Plan:
     def from_dict(cls, saved: Mapping[str, Any], file: Path) -> Plan:
         """The plan that `file` holds; `RunDirectoryError` if it is none."""
         try:
-            budget, seeds = BUDGETS[saved["budget"]], tuple(map(int, saved["seeds"]))
+            budget = subject_of(saved["model"]).budgets[saved["budget"]]
+            seeds = tuple(map(int, saved["seeds"]))
             settings = {learner: dict(saved["settings"][learner]) for learner in saved["settings"]}
             return cls(budget, seeds, settings, saved["model"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, UsageError) as error:
             raise RunDirectoryError(
                 f"{file} holds no plan that this cl-bench knows ({error!r}). Restore it from a "
                 "copy, or pack the runs again with --archive."
@@ -90,15 +57,23 @@ class Plan:
         """A run on one domain."""
         samples = self.budget.single_samples
         steps = steps_for(samples, self._settings(learner))
-        every = max(1, steps // EVALUATIONS)
-        kept = {"keep_stage_models": True} if self._is_origin(domain, learner) else {}
-        return self._cell(domain, learner, seed, samples, {"eval_every": every, **kept, **options})
+        every = max(1, steps // self.subject.evaluations)
+        asked: dict[str, Any] = {"eval_every": every}
+        if self.subject.names_others:
+            asked["retention"] = ",".join(self.subject.others(domain))
+        if self._is_origin(domain, learner):
+            asked["keep_stage_models"] = True
+        return self._cell(domain, learner, seed, samples, {**asked, **options})
 
     def stream(self, learner: str, seed: int, **options: Any) -> Cell:
-        """A run on facts → code → physics, evaluated four times in each stage."""
+        """A run on the stream: one of its board, or evaluated four times in each stage."""
+        if self.subject.whole_stream:
+            options = {**self._settings(learner), **options}
+            return Cell(self.subject.stream, learner, seed, 0, options, model=self.model)
         samples = self.budget.stage_samples
         every = max(1, self.stage_steps(learner) // 4)
-        return self._cell(STREAM, learner, seed, samples, {"eval_every": every, **options})
+        options = {"eval_every": every, **options}
+        return self._cell(self.subject.stream, learner, seed, samples, options)
 
     def single_runs(self, domain: str, learner: str) -> dict[int, Cell]:
         """The runs on one domain by their seeds."""
@@ -109,7 +84,7 @@ class Plan:
         return {seed: self.stream(learner, seed) for seed in self.seeds}
 
     def stage_steps(self, learner: str) -> int:
-        """Steps of a learner in a stage of the stream."""
+        """Steps of a learner in a stage of the stream, for its samples."""
         return steps_for(self.budget.stage_samples, self._settings(learner))
 
     def probe(self, origin: Cell | None, seed: int) -> Cell:
@@ -117,10 +92,10 @@ class Plan:
         samples = self.budget.stage_samples
         every = max(1, steps_for(samples, self._settings("rl")) // 4)
         options = {"eval_every": every, "retention_items": 0, "probes": False}
-        return self._cell(PROBE, "rl", seed, samples, options, origin)
+        return self._cell(self.subject.probe, "rl", seed, samples, options, origin)
 
     def _is_origin(self, domain: str, learner: str) -> bool:
-        return domain in ORIGINS and learner in ("rl", "fst")
+        return domain in self.subject.origins and learner in ("rl", "fst")
 
     def _settings(self, learner: str) -> Mapping[str, Any]:
         return options_of(learner, self.settings)
@@ -135,39 +110,55 @@ class Plan:
         start: Cell | None = None,
     ) -> Cell:
         settings = self._settings(learner)
-        every = {"items": self.budget.items, "threads": 1}
         steps = steps_for(samples, settings)
+        every = {"items": self.budget.items, **self.subject.single_options}
         options = {**settings, **every, **options}
         return Cell(stream, learner, seed, steps, options, start, self.model)
 
 
 def plan(
-    budget: str, seeds: int | None = None, model: str = "embedded", settings: Settings | None = None
+    budget: str,
+    seeds: int | None = None,
+    model: str = EMBEDDED.model,
+    settings: Settings | None = None,
 ) -> Plan:
-    """The plan of a named budget, with the settings that calibration chose unless others are given.
+    """The plan of a named budget, with the subject's settings (for the embedded model those that
+    calibration chose) unless others are given.
 
-    `UsageError` for an unknown budget, no seeds or too many; `RunDirectoryError` for settings that
-    are missing.
+    `UsageError` for an unknown model or budget, no seeds or too many; `RunDirectoryError` for
+    settings that are missing.
     """
-    if budget not in BUDGETS:
-        raise unknown("budget", budget, BUDGETS)
-    found = BUDGETS[budget]
+    subject = subject_of(model)
+    if budget not in subject.budgets:
+        raise unknown("budget", budget, subject.budgets)
+    found = subject.budgets[budget]
     count = found.seeds if seeds is None else seeds
-    if not 1 <= count <= len(SEEDS):
+    if not 1 <= count <= len(subject.seeds):
         raise UsageError(
-            f"seeds is {count}, but must be from 1 to {len(SEEDS)}; verdicts need at least 6."
+            f"seeds is {count}, but must be from 1 to {len(subject.seeds)}; verdicts need at least "
+            "6."
         )
-    chosen = SEEDS[:count]
-    return Plan(found, chosen, read_settings(SETTINGS) if settings is None else settings, model)
+    if settings is None:
+        settings = read_settings(SETTINGS) if subject.settings is None else subject.settings
+    return Plan(found, subject.seeds[:count], settings, model)
 
 
 Needs = Callable[[Plan, int], list[Cell]]
 """The runs that a claim needs for one seed."""
+Domains = Callable[[Subject], Sequence[str]]
+"""Which domains of a subject."""
 
 
-def singles(domains: Sequence[str], learners: Sequence[str]) -> Needs:
+def on_singles(subject: Subject) -> Sequence[str]:
+    """The domains of the claims that average over single runs."""
+    return subject.singles
+
+
+def singles(learners: Sequence[str], domains: Domains = on_singles) -> Needs:
     """A single run of every learner on every domain."""
-    return lambda plan, seed: [plan.single(d, name, seed) for d in domains for name in learners]
+    return lambda plan, seed: [
+        plan.single(domain, name, seed) for domain in domains(plan.subject) for name in learners
+    ]
 
 
 def streams(learners: Sequence[str]) -> Needs:

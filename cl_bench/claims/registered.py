@@ -41,6 +41,7 @@ from cl_bench.claims import (
 from cl_bench.claims.claim import Claim
 from cl_bench.claims.plan import Plan
 from cl_bench.claims.rule import Statement
+from cl_bench.claims.subject import EMBEDDED, SUBJECTS, Subject
 from cl_bench.claims.wording import GLOSSARY
 from cl_bench.contract.errors import unknown
 from cl_bench.contract.text import config_hash
@@ -59,7 +60,12 @@ MODULES = (
     claim_10_distillation,
 )
 CLAIMS: tuple[Claim, ...] = tuple(module.CLAIM for module in MODULES)
-"""In the order of their numbers."""
+"""In the order of their numbers; their texts have `$singles` and the like for domains."""
+
+
+def claims_of(subject: Subject) -> tuple[Claim, ...]:
+    """The claims that can be asked of a subject, as they are registered for it."""
+    return tuple(claim.on(subject) for claim in CLAIMS if claim.registered.number in subject.claims)
 
 
 class RecordedCode(NamedTuple):
@@ -112,10 +118,10 @@ def cells(plan: Plan, claims: Sequence[int]) -> list[Cell]:
 
     `UsageError` for a number that no claim has.
     """
-    known = {claim.registered.number: claim for claim in CLAIMS}
+    known = {claim.registered.number: claim for claim in claims_of(plan.subject)}
     for number in claims:
         if number not in known:
-            raise unknown("claim", number, map(str, known))
+            raise unknown(f"claim about {plan.model}", number, map(str, known))
     wanted = [c for seed in plan.seeds for number in claims for c in known[number].runs(plan, seed)]
     return list(dict.fromkeys(wanted))
 
@@ -131,7 +137,7 @@ def rules_page() -> str:
     lines += (rule.__doc__ or "").strip().splitlines()
     lines += ["", "## Words", ""]
     lines += [f"- **{word}**: {meaning}" for word, meaning in GLOSSARY.items()]
-    for claim in (one.registered for one in CLAIMS):
+    for claim in (one.registered for one in claims_of(EMBEDDED)):
         lines += ["", f"## {claim.number}. {claim.title}", "", claim.definition, ""]
         for figure in claim.paper:
             values = ", ".join(f"{name} {value}" for name, value in figure.values)
@@ -139,7 +145,30 @@ def rules_page() -> str:
         lines += ["", "| | statement | scale | without an effect | margin | decides |"]
         lines.append("|---|---|---|---|---|---|")
         lines += [_statement_row(statement) for statement in claim.statements]
+    for subject in SUBJECTS.values():
+        lines += [] if subject is EMBEDDED else ["", *_other_subject(subject)]
     return "\n".join(lines) + "\n"
+
+
+def _other_subject(subject: Subject) -> Iterator[str]:
+    """What stands in the texts above for the embedded model's domains."""
+    numbers = ", ".join(map(str, subject.claims))
+    yield f"## On {subject.model}"
+    yield ""
+    yield f"Claims {numbers} by the same rules and margins, with other domains in their texts:"
+    yield ""
+    yield "| the embedded model | " + f"{subject.model} |"
+    yield "|---|---|"
+    for word, ours in EMBEDDED.words.items():
+        if word != "count" and subject.words[word] != ours:
+            yield f"| {ours} | {subject.words[word]} |"
+    budget = subject.budgets["full"]
+    yield ""
+    yield (
+        f"{budget.seeds} seeds, {budget.single_samples:,} training samples in a single run, "
+        f"{budget.items} test problems of a domain there; its stream is {subject.stream}. Settings "
+        "are those of the model's preset."
+    )
 
 
 def _statement_row(statement: Statement) -> str:
@@ -159,7 +188,10 @@ def registration(plan: Plan) -> dict[str, Any]:
     del budget["seeds"]  # how many there are unless others are asked for
     settings = {learner: dict(options) for learner, options in plan.settings.items()}
     planned = {"budget": budget, "model": plan.model, "settings": settings}
-    rules = {"rule": rule.__doc__, "claims": [asdict(claim.registered) for claim in CLAIMS]}
+    rules = {
+        "rule": rule.__doc__,
+        "claims": [asdict(claim.registered) for claim in claims_of(plan.subject)],
+    }
     return {
         "rules": config_hash(rules),
         "plan": config_hash(planned),

@@ -18,7 +18,8 @@ from cl_bench.claims.data import Data, in_directories
 from cl_bench.claims.methods_section import noise_section
 from cl_bench.claims.page import page
 from cl_bench.claims.plan import Plan, plan
-from cl_bench.claims.registered import CLAIMS, cells
+from cl_bench.claims.registered import cells, claims_of
+from cl_bench.claims.subject import EMBEDDED
 from cl_bench.contract.errors import UsageError
 from cl_bench.report.blocks.write_html import html
 from cl_bench.report.blocks.write_markdown import markdown
@@ -29,7 +30,6 @@ from cl_bench.sweep.display import Display
 from cl_bench.sweep.pool import make_missing
 from cl_bench.sweep.state import SETTLED, status, with_starts
 
-ALL = tuple(claim.registered.number for claim in CLAIMS)
 FINDINGS = "findings.md"
 """In an archive's folder: what people found out about the results, in Markdown, with headings of
 level 3 and below. The page includes it."""
@@ -51,26 +51,28 @@ class Reproduction:
 
 
 def reproduce(
-    claims: Sequence[int] = ALL,
+    planned: Plan,
+    claims: Sequence[int] | None = None,
     *,
     folder: Path,
     on: BackendConfig,
     display: Display,
     out: Path | None = None,
-    seeds: int | None = None,
-    budget: str = "small",
     archive: Path | None = None,
     ablate: bool = False,
 ) -> Reproduction:
     """Make the runs of these claims that are missing in `folder`, judge them, write the page.
 
-    With `ablate` the runs of the ablations too. Runs that are finished in `archive` are not made
-    again, and all of them are packed into it, also when interrupted; its plan is then for their
-    seeds too. A run that fails leaves its values undefined; the same call tries it again. The page
-    is in `out`, by default `page_folder(budget)`. Raises `UsageError` for an unknown claim or
-    budget, for numbers that are too small, and for an archive kept under another plan.
+    By default all claims that can be asked of the plan's subject. With `ablate` the runs of the
+    ablations too. Runs that are finished in `archive` are not made again, and all of them are
+    packed into it, also when interrupted; its plan is then for their seeds too. A run that fails
+    leaves its values undefined; the same call tries it again. The page is in `out`, by default
+    `page_folder`. Raises `UsageError` for an unknown claim, for ablations where there are none, and
+    for an archive kept under another plan.
     """
-    planned = plan(budget, seeds)
+    claims = planned.subject.claims if claims is None else claims
+    if ablate and planned.subject is not EMBEDDED:
+        raise UsageError(f"There are no ablations on {planned.model}: leave --ablations out.")
     kept = planned if archive is None else joined(planned, archive)
     wanted = cells(planned, claims)
     if ablate:
@@ -112,15 +114,15 @@ def _reasons(failed: Sequence[CellOutcome]) -> dict[str, str]:
 def rebuild(
     archive: Path,
     out: Path | None = None,
-    claims: Sequence[int] = ALL,
+    claims: Sequence[int] | None = None,
     *,
     seeds: int | None = None,
     budget: str | None = None,
 ) -> Reproduction:
     """Write the page from an archive alone, under the plan that it was written with.
 
-    `seeds` replaces those of that plan. The page is in `out`, by default `page_folder` of the
-    plan's budget. `UsageError` for another `budget` than the archive's, of which it has no runs.
+    `seeds` replaces those of that plan. The page is in `out`, by default its `page_folder`.
+    `UsageError` for another `budget` than the archive's, of which it has no runs.
     """
     packed = Archive.read(archive)
     planned = packed.plan
@@ -131,6 +133,7 @@ def rebuild(
         )
     if seeds is not None:
         planned = plan(planned.budget.name, seeds, planned.model, planned.settings)
+    claims = planned.subject.claims if claims is None else claims
     return _write(claims, planned, Data([packed.runs]), out, archive, packed)
 
 
@@ -144,11 +147,13 @@ def _write(
     failed: tuple[CellOutcome, ...] = (),
 ) -> Reproduction:
     """Judge the claims on the runs in `data`, and write the page about them and its figures."""
-    chosen = [claim for claim in CLAIMS if claim.registered.number in claims]
+    asked = claims_of(planned.subject)
+    chosen = [claim for claim in asked if claim.registered.number in claims]
     judged = tuple(judge_claim(claim, data, planned) for claim in chosen)
     drawings = draw_figures(chosen, data, planned)
     wanted = cells(planned, claims)
-    more = [cell for cell in ablations.cells(planned) if cell not in wanted]
+    ablations_of = ablations.cells(planned) if planned.subject is EMBEDDED else []
+    more = [cell for cell in ablations_of if cell not in wanted]
     ablated = any(status != "missing" for status in data.runs(more)["status"])
     blocks = page(
         judged,
@@ -161,7 +166,7 @@ def _write(
         registered=None if packed is None else packed.registered,
     )
     blocks += noise_section(data, planned)
-    folder = out or page_folder(planned.budget.name)
+    folder = out or page_folder(planned)
     pictures = folder / "claims"
     pictures.mkdir(parents=True, exist_ok=True)
     for name, drawing in drawings.items():
@@ -174,9 +179,11 @@ def _write(
     return written
 
 
-def page_folder(budget: str) -> Path:
-    """Where the page of a budget goes if nobody says: a small one beside that which counts."""
-    return Path("reports") if budget == "full" else Path("reports") / budget
+def page_folder(plan: Plan) -> Path:
+    """Where a page goes if nobody says: other models, and small ones, beside that which counts."""
+    budget, model = plan.budget.name, plan.model
+    parts = ("" if model == EMBEDDED.model else model, "" if budget == "full" else budget)
+    return Path("reports", *filter(None, parts))
 
 
 def _known(wanted: Sequence[Cell], folder: Path, archive: Path | None) -> dict[str, str]:

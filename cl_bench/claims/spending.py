@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cl_bench.claims.calibration import LEARNERS
 from cl_bench.claims.styles import called, label, place
-from cl_bench.contract.plugins import STREAM_SEPARATOR
+from cl_bench.claims.subject import SUBJECTS
 from cl_bench.metrics.quantities import NOTHING, RATIO, ROLLOUTS, TOKENS
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import Block, Heading, Link, Paragraph, Table
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SINGLE, STREAM, PROBE = "single run", "stream", "plasticity probe"
 ANCHOR = "spent"
+_STREAMS = {subject.stream for subject in SUBJECTS.values()}
 _QUANTITIES = ("rollouts", "prompt_tokens", "generated_tokens", "reflection_tokens")
 
 
@@ -61,7 +62,7 @@ def kind(cell: Cell) -> str:
     """The kind of a cell's run; the probe from the base is one, though it starts from no run."""
     if cell.start is not None or cell.options.get("probes") is False:
         return PROBE
-    return STREAM if STREAM_SEPARATOR in cell.stream else SINGLE
+    return STREAM if cell.stream in _STREAMS else SINGLE
 
 
 def spending_section(found: Spending) -> list[Block]:

@@ -18,7 +18,10 @@ from cl_bench.sweep.backends.backend import BackendConfig
 @ending(KEPT)
 @with_settings(of_settings(BackendConfig))
 def reproduce(
-    claims: Annotated[str | None, Option(help="Numbers, as in 1,3 (all ten).")] = None,
+    claims: Annotated[str | None, Option(help="Numbers, as in 1,3 (all).")] = None,
+    model: Annotated[
+        str, Option(help="The model to try them on: embedded or smollm2.")
+    ] = "embedded",
     seeds: Annotated[int | None, Option(help="Seeds; verdicts need six (the budget's).")] = None,
     budget: Annotated[str | None, Option(help="small or full (small).")] = None,
     runs: Annotated[Path, Option(help="Directory for the runs.")] = Path("results/claims-runs"),
@@ -38,17 +41,17 @@ def reproduce(
 ) -> None:
     """Try the claims of fast-slow training again; print verdicts, write a page about them."""
     from cl_bench.claims import reproduce as claimed
+    from cl_bench.claims.plan import plan
 
-    chosen = claimed.ALL if claims is None else _claims(claims, claimed.ALL)
+    chosen = None if claims is None else _claims(claims)
     if source is None:
         done = claimed.reproduce(
+            plan(budget or "small", seeds, model),
             chosen,
             folder=runs,
             out=out,
             on=backend_in(given),
             display=display(quiet),
-            seeds=seeds,
-            budget=budget or "small",
             archive=archive,
             ablate=ablations,
         )
@@ -95,13 +98,13 @@ def calibrate(
     echo(f"\nTrials and chosen settings: {printable(str(out))}")
 
 
-def _claims(given: str, known: tuple[int, ...]) -> list[int]:
+def _claims(given: str) -> list[int]:
     """The claims' numbers, in order."""
-    names = {str(number): number for number in known}
     given_words = words("--claims", given, "1,3")
     for word in given_words:
-        if word not in names:
+        if not word.isdecimal():
             raise UsageError(
-                f"Unknown claim {printable(repr(word), 100)}. Known: 1 to {len(known)}."
+                f"--claims is {printable(repr(given), 100)}, but must be numbers joined by "
+                "commas, such as 1,3."
             )
-    return sorted(names[word] for word in given_words)
+    return sorted(map(int, given_words))
