@@ -40,8 +40,8 @@ GROUP_SIZE = 8
 COURSES = (
     ("math-to-facts", 1000),
     ("code-to-physics", 1001),
-    ("math-to-facts-to-code", 1002),
-    ("code-to-physics-to-math", 1003),
+    ("math-to-facts-to-code", 1003),
+    ("code-to-physics-to-math", 1004),
 )
 """Stream and seed of the runs of a trial; the final runs use other seeds."""
 _RUNS = [f"{stream}, seed {seed}" for stream, seed in COURSES]

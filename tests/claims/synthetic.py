@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from cl_bench.claims.claim import Claim
 from cl_bench.claims.data import Data
 from cl_bench.claims.measure import Added, Detail, MeasuredStatement
-from cl_bench.claims.plan import BUDGETS, SINGLE_DOMAINS, Plan
+from cl_bench.claims.plan import Plan
 from cl_bench.claims.styles import colour, marker
+from cl_bench.claims.subject import EMBEDDED
 from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.sweep.cell import Cell
@@ -91,7 +92,7 @@ def plan_of(budget: str = "small", seeds: int = 2) -> Plan:
     """A plan in which fast-slow training has half as many steps as the others."""
     same = {name: {"problems_per_step": 8} for name in ("rl", "prompt", "fst-distill")}
     settings = {**same, "fst": {"problems_per_step": 16}}
-    return Plan(BUDGETS[budget], tuple(range(100, 100 + seeds)), settings)
+    return Plan(EMBEDDED.budgets[budget], tuple(range(100, 100 + seeds)), settings)
 
 
 def filled(
@@ -149,7 +150,7 @@ def levelled(budget: str = "small") -> Synthetic:
         shift = _SHIFT[domain] if learner == "fst" else 0.0
         return (LEVELS[learner] + shift + (seed - 100) / 100) * min(1.0, 2 * share)
 
-    return filled(plan_of(budget, seeds=2), SINGLE_DOMAINS, tuple(LEVELS), accuracy)
+    return filled(plan_of(budget, seeds=2), EMBEDDED.singles, tuple(LEVELS), accuracy)
 
 
 def sigmoid(_domain: str, learner: str, seed: int, share: float) -> float:

@@ -9,7 +9,8 @@ import pandas as pd
 
 from cl_bench.claims.data import Data
 from cl_bench.claims.measure import Detail
-from cl_bench.claims.plan import BUDGETS, Plan
+from cl_bench.claims.plan import Plan
+from cl_bench.claims.subject import EMBEDDED
 from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.sweep.cell import Cell
@@ -25,7 +26,7 @@ Row = dict[str, object]
 
 def make_plan(budget: str = "small", seeds: Sequence[int] = (100, 101)) -> Plan:
     """A plan in which fast-slow training takes steps of twice as many problems."""
-    return Plan(BUDGETS[budget], tuple(seeds), SETTINGS)
+    return Plan(EMBEDDED.budgets[budget], tuple(seeds), SETTINGS)
 
 
 class Runs(Data):

@@ -8,9 +8,17 @@ import pytest
 
 from cl_bench.analysis.paired import BySeed
 from cl_bench.claims import ablations
-from cl_bench.claims.ablations import OF_DOMAINS, OF_STREAM, SEEDS, Variation, variations
+from cl_bench.claims.ablations import (
+    KL_DOMAINS,
+    OF_DOMAINS,
+    OF_STREAM,
+    SEEDS,
+    STREAM,
+    Variation,
+    variations,
+)
 from cl_bench.claims.claim_07_zero_reward import DOMAIN as ZERO_REWARD
-from cl_bench.claims.plan import KL_DOMAINS, STREAM, Plan
+from cl_bench.claims.plan import Plan
 from cl_bench.claims.plan import plan as planned_with
 from cl_bench.claims.registered import cells
 from cl_bench.execution.settings import configure

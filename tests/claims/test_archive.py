@@ -12,15 +12,16 @@ import pytest
 
 from cl_bench.claims.archive import INDEX, Archive, known_cells, write_archive
 from cl_bench.claims.data import Data
-from cl_bench.claims.plan import BUDGETS, Plan
+from cl_bench.claims.plan import Plan
 from cl_bench.claims.registered import registration
+from cl_bench.claims.subject import EMBEDDED
 from cl_bench.contract.errors import RunDirectoryError
 from cl_bench.store.run_tables import open_run
 from cl_bench.store.schema import TABLES
 from cl_bench.sweep.cell import Cell
 
 MakeRun = Callable[..., Path]
-PLAN = Plan(BUDGETS["small"], (100, 101), {"rl": {"learning_rate": 6e-4}})
+PLAN = Plan(EMBEDDED.budgets["small"], (100, 101), {"rl": {"learning_rate": 6e-4}})
 
 
 def cell(seed: int, **more: Any) -> Cell:

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.text import Annotation
 
 from cl_bench.claims.claim_01_sample_efficiency import CLAIM, Race, races
-from cl_bench.claims.plan import SINGLE_DOMAINS
+from cl_bench.claims.subject import EMBEDDED
 
 from .synthetic import (
     Synthetic,
@@ -40,7 +40,7 @@ def runs() -> Synthetic:
     """RL needs 3 times the samples on facts and code, as many on math; 2 × and 2/3 the rollouts."""
     data = Synthetic(plan_of(seeds=2))
     for seed in data.plan.seeds:
-        for domain in SINGLE_DOMAINS:
+        for domain in EMBEDDED.singles:
             data.add(domain, "rl", seed, RL, rollouts=[0, 100, 200, 300, 400])
         for domain in ("facts", "code"):
             data.add(domain, "fst", seed, FST)
@@ -122,7 +122,7 @@ def test_learners_with_other_steps_are_compared_by_samples(budget: str) -> None:
     rising = {"rl": 1.0, "fst": 2.0}
     data = filled(
         plan,
-        SINGLE_DOMAINS,
+        EMBEDDED.singles,
         ("rl", "fst"),
         lambda _domain, learner, _seed, share: 0.1 + 0.4 * min(1.0, rising[learner] * share),
     )
@@ -145,7 +145,7 @@ def test_only_runs_that_got_there_are_averaged_and_rl_over_the_same_seeds() -> N
 
 def test_most_of_rls_peak_is_reached_earlier_than_the_peak() -> None:
     data = Synthetic(plan_of())
-    for domain in SINGLE_DOMAINS:
+    for domain in EMBEDDED.singles:
         for seed in data.plan.seeds:
             data.add(domain, "rl", seed, [0.1, 0.2, 0.93, 1.0])
             data.add(domain, "fst", seed, [0.1, 0.92, 0.92, 0.96])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cl_bench.claims.claim_02_asymptote import CLAIM
-from cl_bench.claims.plan import SINGLE_DOMAINS
+from cl_bench.claims.subject import EMBEDDED
 from cl_bench.metrics import Undefined
 from cl_bench.metrics.stats.student import Estimate, Interval
 
@@ -42,7 +42,7 @@ def rule(domain: str, learner: str, seed: int, share: float) -> float:
 
 @pytest.mark.parametrize("budget", ["small", "full"])
 def test_the_value_is_the_mean_difference_of_the_fitted_asymptotes(budget: str) -> None:
-    data = filled(plan_of(budget), SINGLE_DOMAINS, ("rl", "fst"), rule)
+    data = filled(plan_of(budget), EMBEDDED.singles, ("rl", "fst"), rule)
     found = MEASURES["2a"](data, data.plan)
     assert found.value_by_seed == {}
     assert value(found.estimate) == pytest.approx(APART, abs=1e-4)
@@ -53,7 +53,7 @@ def test_the_value_is_the_mean_difference_of_the_fitted_asymptotes(budget: str) 
 
 
 def test_seeds_that_move_both_learners_alike_do_not_widen_the_interval() -> None:
-    data = filled(plan_of(seeds=3), SINGLE_DOMAINS, ("rl", "fst"), rule)
+    data = filled(plan_of(seeds=3), EMBEDDED.singles, ("rl", "fst"), rule)
     found = MEASURES["2a"](data, data.plan)
     assert isinstance(found.estimate, Estimate)
     assert isinstance(found.estimate.interval, Interval)
@@ -65,15 +65,15 @@ def test_seeds_that_move_both_learners_alike_do_not_widen_the_interval() -> None
 
 
 def test_the_interval_is_the_same_again_whatever_the_order_of_rows() -> None:
-    data = filled(plan_of(), SINGLE_DOMAINS, ("rl", "fst"), rule)
-    again = filled(plan_of(), SINGLE_DOMAINS[::-1], ("fst", "rl"), rule)
+    data = filled(plan_of(), EMBEDDED.singles, ("rl", "fst"), rule)
+    again = filled(plan_of(), EMBEDDED.singles[::-1], ("fst", "rl"), rule)
     assert MEASURES["2a"](data, data.plan) == MEASURES["2a"](again, again.plan)
 
 
 def test_one_fit_that_is_undefined_leaves_no_mean_and_the_others_are_shown() -> None:
     data = filled(
         plan_of(),
-        SINGLE_DOMAINS,
+        EMBEDDED.singles,
         ("rl", "fst"),
         lambda d, name, s, share: 0.2 if (d, name) == ("facts", "rl") else rule(d, name, s, share),
     )
@@ -92,7 +92,7 @@ def test_a_curve_that_has_not_levelled_off_is_not_extrapolated() -> None:
         gained = 1 / (1 + (1 / share) ** 2) if share else 0.0
         return 0.1 + 0.7 * gained if late else rule(domain, learner, seed, share)
 
-    data = filled(plan_of(), SINGLE_DOMAINS, ("rl", "fst"), slow)
+    data = filled(plan_of(), EMBEDDED.singles, ("rl", "fst"), slow)
     found = MEASURES["2a"](data, data.plan)
     assert reason(found.estimate) == (
         "A = 80.0 % extrapolates from the best mean accuracy, 45.0 % (code RL)"
@@ -100,7 +100,7 @@ def test_a_curve_that_has_not_levelled_off_is_not_extrapolated() -> None:
 
 
 def test_a_seed_without_one_of_its_runs_is_left_out_and_counted() -> None:
-    data = filled(plan_of(seeds=3), SINGLE_DOMAINS, ("rl", "fst"), rule)
+    data = filled(plan_of(seeds=3), EMBEDDED.singles, ("rl", "fst"), rule)
     data.lose("code", "rl", 102, "diverged at step 3")
     found = MEASURES["2a"](data, data.plan)
     assert str(found.estimate).endswith("2 of 3 seeds")
@@ -111,7 +111,7 @@ def test_a_seed_without_one_of_its_runs_is_left_out_and_counted() -> None:
 
 
 def test_one_seed_has_asymptotes_and_no_interval() -> None:
-    data = filled(plan_of(seeds=1), SINGLE_DOMAINS, ("rl", "fst"), rule)
+    data = filled(plan_of(seeds=1), EMBEDDED.singles, ("rl", "fst"), rule)
     found = MEASURES["2a"](data, data.plan)
     assert value(found.estimate) == pytest.approx(APART, abs=1e-4)
     for estimate in (found.estimate, *found.details[0].values.values()):
@@ -120,16 +120,16 @@ def test_one_seed_has_asymptotes_and_no_interval() -> None:
 
 
 def test_runs_that_were_evaluated_elsewhere_have_no_mean() -> None:
-    data = filled(plan_of(), SINGLE_DOMAINS, ("rl", "fst"), rule)
+    data = filled(plan_of(), EMBEDDED.singles, ("rl", "fst"), rule)
     data.add("math", "rl", 101, list(np.linspace(0.1, 0.5, 9)))
     found = MEASURES["2a"](data, data.plan)
     assert found.estimate == Undefined("runs of rl were evaluated at different numbers of samples")
 
 
 def test_reasons_are_said_once_with_the_curves_that_they_are_about() -> None:
-    flat = filled(plan_of(), SINGLE_DOMAINS, ("rl", "fst"), lambda _d, _l, seed, _s: seed / 500)
+    flat = filled(plan_of(), EMBEDDED.singles, ("rl", "fst"), lambda _d, _l, seed, _s: seed / 500)
     found = MEASURES["2a"](flat, flat.plan)
-    curves = ", ".join(f"{domain} FST and RL" for domain in SINGLE_DOMAINS)
+    curves = ", ".join(f"{domain} FST and RL" for domain in EMBEDDED.singles)
     said = reason(found.estimate)
     assert said.count("does not rise") == 1
     assert said.endswith(f"({curves})")
@@ -137,7 +137,7 @@ def test_reasons_are_said_once_with_the_curves_that_they_are_about() -> None:
 
 def test_headroom_is_what_the_plateau_of_rl_leaves_to_all() -> None:
     data = Synthetic(plan_of())
-    for domain in SINGLE_DOMAINS:
+    for domain in EMBEDDED.singles:
         for seed in data.plan.seeds:
             data.add(domain, "rl", seed, [0.1, 0.2, 0.93, 1.0])
     added = additions(CLAIM)["2b"](data, data.plan)

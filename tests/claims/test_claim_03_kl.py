@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cl_bench.claims.claim_03_kl import CLAIM
-from cl_bench.claims.plan import KL_DOMAINS
+from cl_bench.claims.subject import EMBEDDED
 from cl_bench.metrics import Undefined
 
 from .synthetic import (
@@ -34,7 +34,7 @@ def runs() -> Synthetic:
     """At every accuracy RL has 4 times the KL on facts and math, 2 times elsewhere."""
     data = Synthetic(plan_of(seeds=2))
     for seed in data.plan.seeds:
-        for domain in KL_DOMAINS:
+        for domain in EMBEDDED.kl_domains:
             times = 4 if domain in ("facts", "math") else 2
             data.add(domain, "fst", seed, UP, kl=[0, 0.01, 0.02])
             data.add(domain, "rl", seed, UP, kl=[0, 0.01 * times, 0.02 * times])
@@ -64,7 +64,7 @@ def test_only_accuracies_that_both_reach_are_compared() -> None:
 def test_each_prompt_has_accuracies_and_divergences_of_its_own() -> None:
     data = runs()
     for seed in data.plan.seeds:
-        for domain in KL_DOMAINS:
+        for domain in EMBEDDED.kl_domains:
             data.add(domain, "fst", seed, UP, kl=[0, 0.16, 0.32], prompts=["seed"])
     assert value(MEASURES["3a"](data, data.plan).estimate) == pytest.approx(1.5)
     seed_prompt = MEASURES["3b"](data, data.plan)
@@ -78,7 +78,7 @@ def test_a_domain_without_common_accuracies_is_left_out_and_told() -> None:
     found = MEASURES["3a"](data, data.plan)
     assert found.value_by_seed == pytest.approx({100: 5 / 3, 101: 1.5})
     assert found.notes == ("1 of 8 pairs of runs have no common accuracies and are left out",)
-    for domain in KL_DOMAINS:
+    for domain in EMBEDDED.kl_domains:
         data.add(domain, "rl", 100, [0.1, 0.1, 0.05])
     nothing = MEASURES["3a"](data, data.plan).value_by_seed[100]
     assert nothing == Undefined("no domain has common accuracies")
@@ -130,7 +130,7 @@ def test_learners_with_other_steps_are_compared_by_accuracy(budget: str) -> None
     plan = plan_of(budget)
     data = filled(
         plan,
-        KL_DOMAINS,
+        EMBEDDED.kl_domains,
         ("rl", "fst"),
         lambda _domain, learner, _seed, share: 0.1 + share * {"rl": 0.2, "fst": 0.4}[learner],
         kl=lambda _domain, learner, _seed, share: share * {"rl": 0.3, "fst": 0.1}[learner],
@@ -141,7 +141,9 @@ def test_learners_with_other_steps_are_compared_by_accuracy(budget: str) -> None
 
 def test_accuracy_that_the_prompt_gives_the_base_is_left_out_of_the_levels() -> None:
     plan = plan_of(seeds=2)
-    data = filled(plan, KL_DOMAINS, ("rl", "fst"), lambda _d, _l, _s, share: 0.1 + 0.8 * share)
+    data = filled(
+        plan, EMBEDDED.kl_domains, ("rl", "fst"), lambda _d, _l, _s, share: 0.1 + 0.8 * share
+    )
     assert "costs no KL by construction" in additions(CLAIM)["3a"](data, plan).notes[0]
     unknown = line(additions(CLAIM)["3a"](data, plan), "facts, at accuracies above").values["ratio"]
     assert isinstance(unknown, Undefined)
@@ -151,7 +153,7 @@ def test_narrow_common_ranges_are_counted_and_left_out() -> None:
     plan = plan_of(seeds=2)
     data = filled(
         plan,
-        KL_DOMAINS,
+        EMBEDDED.kl_domains,
         ("rl", "fst"),
         lambda _d, _l, _s, share: 0.1 + 0.8 * share,
         lambda _d, learner, _s, share: share * (0.4 if learner == "rl" else 0.1),

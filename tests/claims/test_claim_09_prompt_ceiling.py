@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cl_bench.claims.claim_09_prompt_ceiling import CLAIM, middle_window
-from cl_bench.claims.plan import SINGLE_DOMAINS
+from cl_bench.claims.subject import EMBEDDED
 
 from .synthetic import additions, filled, levelled, measures, plan_of, reason, shown, sigmoids
 
@@ -15,7 +15,7 @@ MEASURES = measures(CLAIM)
 
 def test_the_gain_of_the_second_half_counts_from_the_three_around_the_middle() -> None:
     data = levelled()
-    for domain in SINGLE_DOMAINS:
+    for domain in EMBEDDED.singles:
         #                 0    10   20   30   40   50   60   70   80 steps
         rising = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.5, 0.6, 0.7]
         data.add(domain, "prompt", 100, rising)
@@ -57,7 +57,7 @@ def test_a_middle_among_the_last_three_is_undefined(steps: list[int]) -> None:
 
 def test_unequal_costs_of_the_ceiling_are_said() -> None:
     plan = plan_of()
-    data = filled(plan, SINGLE_DOMAINS, ("prompt", "fst"), lambda _d, _l, _s, share: share)
+    data = filled(plan, EMBEDDED.singles, ("prompt", "fst"), lambda _d, _l, _s, share: share)
     spent = plan.budget.single_samples
     (note,) = additions(CLAIM)["9a"](data, plan).notes
     assert f"{spent // 2:,} rollouts of prompt-only with {spent * 3 // 2:,}" in note

@@ -10,7 +10,8 @@ import pytest
 
 from cl_bench.claims.archive import Archive, write_archive
 from cl_bench.claims.data import Data, in_directories
-from cl_bench.claims.plan import BUDGETS, Plan
+from cl_bench.claims.plan import Plan
+from cl_bench.claims.subject import EMBEDDED
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.run_directory import RunDirectory
@@ -18,7 +19,7 @@ from cl_bench.sweep.cell import Cell
 
 MakeRun = Callable[..., Path]
 CELL = Cell("facts-to-code", "fst", 100, 4, {"eval_every": 2})
-PLAN = Plan(BUDGETS["small"], (100,), {})
+PLAN = Plan(EMBEDDED.budgets["small"], (100,), {})
 OTHER = Cell("facts-to-code", "rl", 100, 4, {"eval_every": 2})
 
 

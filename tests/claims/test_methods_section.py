@@ -20,8 +20,9 @@ from cl_bench.claims.methods_section import (
     settings_section,
     shown,
 )
-from cl_bench.claims.plan import BUDGETS, Plan
+from cl_bench.claims.plan import Plan
 from cl_bench.claims.settings import read_settings
+from cl_bench.claims.subject import EMBEDDED
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.metrics import sampling_noise_floor
 from cl_bench.metrics.undefined import Undefined
@@ -138,7 +139,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "prompt": {"proposals": 5, "round_exercises": 1_000},
     "fst": {"learning_rate": SMALLEST, "problems_per_step": 16},
 }
-PLAN = Plan(BUDGETS["full"], (100,), SETTINGS)
+PLAN = Plan(EMBEDDED.budgets["full"], (100,), SETTINGS)
 
 
 def tables(learners: Sequence[str]) -> tuple[dict[str, dict[str, str]], list[Block]]:
@@ -188,7 +189,7 @@ def test_a_choice_at_the_edge_of_what_was_tried_is_told() -> None:
 
 
 def test_how_clear_the_choice_of_calibration_was() -> None:
-    plan = Plan(BUDGETS["full"], (100,), read_settings(calibration.SETTINGS))
+    plan = Plan(EMBEDDED.budgets["full"], (100,), read_settings(calibration.SETTINGS))
     blocks = settings_section(plan, ["rl"])
     table = next(b for b in blocks if isinstance(b, Table) and b.caption.startswith("How clear"))
     rows = {row[0]: row[1:] for row in table.rows}

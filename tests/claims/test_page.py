@@ -17,10 +17,11 @@ from cl_bench.claims.claim import Claim, JudgedClaim, Measurement, draw_figures,
 from cl_bench.claims.data import Data
 from cl_bench.claims.measure import Added, Detail, MeasuredStatement, measured
 from cl_bench.claims.page import page
-from cl_bench.claims.plan import BUDGETS, Plan
+from cl_bench.claims.plan import Plan
 from cl_bench.claims.registered import CLAIMS, cells, registration
 from cl_bench.claims.rule import ClaimVerdict
 from cl_bench.claims.styles import label
+from cl_bench.claims.subject import EMBEDDED
 from cl_bench.metrics.stats.student import ONE_SEED, Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import (
@@ -38,7 +39,7 @@ from cl_bench.report.blocks.write_html import html
 from cl_bench.report.blocks.write_markdown import escaped, markdown
 
 PLAN = Plan(
-    BUDGETS["full"],
+    EMBEDDED.budgets["full"],
     tuple(range(100, 106)),
     {"rl": {"learning_rate": 6e-4}, "fst": {}, "prompt": {}, "fst-distill": {}},
 )
@@ -292,7 +293,7 @@ def test_markdown_escapes_no_more_than_it_has_to(text: str, expected: str) -> No
 
 
 def test_few_seeds_are_told_before_the_verdicts() -> None:
-    few = Plan(BUDGETS["small"], (100, 101), PLAN.settings)
+    few = Plan(EMBEDDED.budgets["small"], (100, 101), PLAN.settings)
     runs = Data([]).runs(cells(few, [10]))
     text = markdown(page(judged({10: 0.05}), few, Data([]), runs, {}), "claims")
     assert "With 2 seeds neither “reproduced” nor “not reproduced” can be reached" in text
@@ -346,7 +347,7 @@ def test_a_reason_is_said_once_in_a_row_of_statements_and_of_details() -> None:
 
 
 def test_one_seed_is_told_once_and_not_beside_every_value() -> None:
-    one = Plan(BUDGETS["small"], (100,), PLAN.settings)
+    one = Plan(EMBEDDED.budgets["small"], (100,), PLAN.settings)
     estimate = Estimate(0.031, ONE_SEED, 1, 1)
     (claim,) = claims(10)
 

@@ -11,9 +11,10 @@ import pytest
 
 from cl_bench.claims import plan as planning
 from cl_bench.claims.calibration import COURSES, GROUP_SIZE
-from cl_bench.claims.plan import BUDGETS, SEEDS, Plan
+from cl_bench.claims.plan import Plan
 from cl_bench.claims.registered import cells
 from cl_bench.claims.settings import untried
+from cl_bench.claims.subject import EMBEDDED
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.contract.micro import micro_domain
 from cl_bench.metrics import permutation_test
@@ -30,7 +31,7 @@ EVERY = [*range(1, 11)]
 
 
 def planned(budget: str = "small", seeds: int = 2) -> Plan:
-    return Plan(BUDGETS[budget], SEEDS[:seeds], SETTINGS)
+    return Plan(EMBEDDED.budgets[budget], EMBEDDED.seeds[:seeds], SETTINGS)
 
 
 def samples(cell: Cell) -> int:
@@ -38,7 +39,7 @@ def samples(cell: Cell) -> int:
     return cell.steps * GROUP_SIZE * int(cell.options.get("problems_per_step", 8))
 
 
-@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("budget", EMBEDDED.budgets)
 def test_learners_spend_equal_samples_whatever_the_problems_in_a_step(budget: str) -> None:
     chosen = planned(budget)
     for cell in cells(chosen, EVERY):
@@ -90,25 +91,25 @@ def test_runs_are_evaluated_inside_and_at_their_end() -> None:
 
 def test_seeds_are_fresh_and_counted_from_the_first() -> None:
     seeds = {cell.seed for cell in cells(planned("full", 6), EVERY)}
-    assert seeds == set(SEEDS[:6])
+    assert seeds == set(EMBEDDED.seeds[:6])
     assert not seeds & {seed for _, seed in COURSES}
 
 
 def test_seeds_of_claims_calibration_and_development_share_no_convention() -> None:
-    others = [0, 1, 2, 3, 4, 5, 77, *(seed for _, seed in COURSES)]
-    for name in planning.KL_DOMAINS:
+    others = [*range(8), 77, *(seed for _, seed in COURSES)]
+    for name in EMBEDDED.kl_domains:
         domain = micro_domain(name)
         rules = {
             seed: tuple(domain.task(seed=seed, setting="default", feedback="none").rules())
-            for seed in (*SEEDS, *others)
+            for seed in (*EMBEDDED.seeds, *others)
         }
-        mine = [rules[seed] for seed in SEEDS]
-        assert len(set(mine)) == len(SEEDS), name
+        mine = [rules[seed] for seed in EMBEDDED.seeds]
+        assert len(set(mine)) == len(EMBEDDED.seeds), name
         assert not set(mine) & {rules[seed] for seed in others}, name
 
 
 def test_all_learners_are_evaluated_after_the_same_samples() -> None:
-    for budget in BUDGETS:
+    for budget in EMBEDDED.budgets:
         chosen = planned(budget)
         for make in (chosen.stream, lambda name, seed, p=chosen: p.single("code", name, seed)):
             grids = {
@@ -130,7 +131,7 @@ def test_the_plan_reads_what_calibration_chose(
     (tmp_path / "settings.json").write_text(json.dumps(SETTINGS))
     monkeypatch.setattr(planning, "SETTINGS", tmp_path / "settings.json")
     assert planning.plan("small", 2) == planned()
-    assert planning.plan("full").seeds == SEEDS[:6]
+    assert planning.plan("full").seeds == EMBEDDED.seeds[:6]
     assert planning.plan("small", settings={"rl": {}}).settings == {"rl": {}}
 
 
@@ -154,8 +155,8 @@ def test_an_unknown_budget_and_no_seeds_are_errors(budget: str, seeds: int, hint
 
 
 def test_there_are_as_many_seeds_as_the_exact_test_can_take() -> None:
-    most = len(SEEDS)
-    assert planning.plan("small", most, settings=SETTINGS).seeds == SEEDS
+    most = len(EMBEDDED.seeds)
+    assert planning.plan("small", most, settings=SETTINGS).seeds == EMBEDDED.seeds
     found = permutation_test(np.arange(most) + 1.0, np.zeros(most))
     assert isinstance(found, PermutationTest)
     assert found.p == 2 / 2**most

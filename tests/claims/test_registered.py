@@ -11,8 +11,9 @@ import pytest
 
 from cl_bench.claims import registered as module
 from cl_bench.claims.claim import Claim
-from cl_bench.claims.plan import BUDGETS, Plan
+from cl_bench.claims.plan import Plan
 from cl_bench.claims.registered import CLAIMS, registration, rules_page, said
+from cl_bench.claims.subject import EMBEDDED
 
 RULES = Path(__file__).parents[2] / "docs" / "claims-rules.md"
 
@@ -55,11 +56,11 @@ def test_the_table_of_claims_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "set()"
 
 
-PLAN = Plan(BUDGETS["full"], (100, 102), {"rl": {"learning_rate": 6e-4}})
+PLAN = Plan(EMBEDDED.budgets["full"], (100, 102), {"rl": {"learning_rate": 6e-4}})
 
 
 def test_the_same_rules_and_plan_have_the_same_hashes() -> None:
-    again = Plan(BUDGETS["full"], (100, 102), {"rl": {"learning_rate": 0.0006}})
+    again = Plan(EMBEDDED.budgets["full"], (100, 102), {"rl": {"learning_rate": 0.0006}})
     assert registration(PLAN) == registration(again)
     assert registration(PLAN)["seeds"] == [100, 102]
 
@@ -68,11 +69,11 @@ def test_the_same_rules_and_plan_have_the_same_hashes() -> None:
     "changed",
     [
         replace(PLAN, budget=replace(PLAN.budget, items=65)),
-        replace(PLAN, model="other"),
+        replace(PLAN, settings={"rl": {"learning_rate": 6e-4}, "fst": {}}),
         replace(PLAN, settings={"rl": {"learning_rate": 3e-4}}),
     ],
 )
-def test_budget_model_and_settings_change_the_plan_and_not_the_rules(changed: Plan) -> None:
+def test_budget_and_settings_change_the_plan_and_not_the_rules(changed: Plan) -> None:
     first, now = registration(PLAN), registration(changed)
     assert first["plan"] != now["plan"]
     assert first["rules"] == now["rules"]

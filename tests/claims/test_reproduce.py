@@ -14,6 +14,7 @@ from cl_bench.claims import plan, reproduce
 from cl_bench.claims.archive import INDEX, Archive, joined, known_cells, write_archive
 from cl_bench.claims.plan import Plan
 from cl_bench.claims.rule import ClaimVerdict
+from cl_bench.claims.subject import EMBEDDED
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import UsageError
 from cl_bench.store.files import write_json_atomically
@@ -33,7 +34,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 def accuracy(cell: Cell) -> Callable[[int, str, str], float]:
     """Fast-slow training reaches 0.9 and a little more with every seed, the others 0.5."""
-    top = 0.9 + plan.SEEDS.index(cell.seed) / 100 if cell.learner == "fst" else 0.5
+    top = 0.9 + EMBEDDED.seeds.index(cell.seed) / 100 if cell.learner == "fst" else 0.5
     return lambda step, *_: 0.1 + (top - 0.1) * min(1.0, 2 * step / cell.steps)
 
 
@@ -90,10 +91,11 @@ def call(*arguments: str) -> tuple[int, str, str]:
 
 
 def made(claims: Sequence[int], folder: Path, **options: Any) -> reproduce.Reproduction:
-    """A reproduction, with two seeds."""
+    """A reproduction of the small budget."""
     out = options.pop("out", folder / "reports")
+    planned = plan.plan("small", options.pop("seeds", None))
     options = {"on": BackendConfig(jobs=1), "display": Quiet(), **options}
-    return reproduce.reproduce(claims, folder=folder / "runs", out=out, **options)
+    return reproduce.reproduce(planned, claims, folder=folder / "runs", out=out, **options)
 
 
 def test_verdicts_and_page_follow_from_the_runs(sweep: Sweep, tmp_path: Path) -> None:
@@ -349,10 +351,12 @@ def test_an_archive_of_another_plan_is_refused_before_any_run(sweep: Sweep, tmp_
 
 
 def test_an_archive_of_another_model_is_refused(tmp_path: Path) -> None:
-    kept = Plan(plan.BUDGETS["small"], (100,), SETTINGS, "other")
+    kept = Plan(EMBEDDED.budgets["small"], (100,), SETTINGS, "smollm2")
     write_archive([], tmp_path, tmp_path / "kept", kept)
     given = Plan(kept.budget, (101,), SETTINGS)
-    with pytest.raises(UsageError, match="has runs of the model other, and the model now is embed"):
+    with pytest.raises(
+        UsageError, match="runs of the model smollm2, and the model now is embedded"
+    ):
         joined(given, tmp_path / "kept")
 
 
@@ -371,8 +375,14 @@ def test_the_page_that_counts_is_only_written_by_the_full_budget(tmp_path: Path)
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        (("--claims", "11"), "Unknown claim '11'. Known: 1 to 10."),
-        (("--claims", "one"), "Unknown claim 'one'. Known: 1 to 10."),
+        (
+            ("--claims", "11"),
+            "Unknown claim about embedded '11'. Known: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10",
+        ),
+        (("--claims", "one"), "--claims is 'one', but must be numbers joined by commas"),
+        (("--claims", "2", "--model", "smollm2"), "Unknown claim about smollm2 '2'. Known: 1, 3"),
+        (("--model", "gpt"), "Unknown model to try the claims on 'gpt'. Known: embedded, smollm2"),
+        (("--ablations", "--model", "smollm2"), "There are no ablations on smollm2"),
         (("--claims", ","), "--claims is ',', but must be a list joined by commas, such as 1,3."),
         (("--claims", ""), "such as 1,3."),
         (("--claims", "1,,3"), "--claims is '1,,3'"),
@@ -397,7 +407,9 @@ def test_bad_input_is_one_line(
 
 @pytest.mark.usefixtures("sweep")
 def test_an_archive_of_an_unknown_plan_is_one_error(tmp_path: Path) -> None:
-    write_archive([], tmp_path, tmp_path / "archive", Plan(plan.BUDGETS["small"], (100,), SETTINGS))
+    write_archive(
+        [], tmp_path, tmp_path / "archive", Plan(EMBEDDED.budgets["small"], (100,), SETTINGS)
+    )
     index = tmp_path / "archive" / INDEX
     index.write_text(index.read_text().replace('"small"', '"huge"'))
     code, _, stderr = call("--from", "archive")

@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 from cl_bench.claims import ablations, plan
 from cl_bench.claims.calibration import LEARNERS, SETTINGS
 from cl_bench.claims.registered import cells
-from cl_bench.claims.reproduce import ALL
 from cl_bench.claims.settings import options_of, read_settings, untried
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import RunDirectoryError
@@ -21,7 +20,7 @@ FOUND = {learner: {"learning_rate": 1e-4} for learner in LEARNERS}
 
 def test_the_settings_in_use_serve_every_run_of_the_claims_and_ablations() -> None:
     planned = plan.plan("small", 1, settings=read_settings(SETTINGS))
-    every = [*cells(planned, ALL), *ablations.cells(planned)]
+    every = [*cells(planned, planned.subject.claims), *ablations.cells(planned)]
     assert {*LEARNERS} <= {cell.learner for cell in every} <= {*LEARNERS, *untried()}
 
 

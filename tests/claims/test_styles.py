@@ -8,8 +8,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from cl_bench.claims.calibration import LEARNERS
+from cl_bench.claims.claim_06_continual import STREAM_LEARNERS
 from cl_bench.claims.data import Data
-from cl_bench.claims.plan import STREAM_LEARNERS, Plan
+from cl_bench.claims.plan import Plan
 from cl_bench.claims.registered import CLAIMS
 from cl_bench.claims.styles import colour, label, marker
 
