@@ -151,16 +151,16 @@ def joined(plan: Plan, folder: Path) -> Plan:
     if not exists(folder):
         return plan
     kept = Archive.read(folder).plan
+    if plan.model != kept.model:
+        raise UsageError(
+            f"The archive {folder} has runs of the model {kept.model}, and the model now is "
+            f"{plan.model}. Give another --archive."
+        )
     if plan.budget != kept.budget:
         raise UsageError(
             f"The archive {folder} is kept under the budget {kept.budget.name}, and the budget "
             f"given is {plan.budget.name}. Go on with it by --budget {kept.budget.name}, or give "
             "another --archive."
-        )
-    if plan.model != kept.model:
-        raise UsageError(
-            f"The archive {folder} has runs of the model {kept.model}, and the model now is "
-            f"{plan.model}. Give another --archive."
         )
     if differing := _differing(kept, plan):
         raise UsageError(

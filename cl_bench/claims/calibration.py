@@ -44,7 +44,7 @@ COURSES = (
     ("code-to-physics-to-math", 1004),
 )
 """Stream and seed of the runs of a trial; the final runs use other seeds."""
-_RUNS = [f"{stream}, seed {seed}" for stream, seed in COURSES]
+RUNS = [f"{stream}, seed {seed}" for stream, seed in COURSES]
 """The columns of their scores."""
 _DIGITS = 2e-6
 """Rounding to the six digits of the file."""
@@ -136,7 +136,7 @@ def table(planned: Sequence[Trial], folder: Path) -> pd.DataFrame:
     rows = []
     for trial in planned:
         scores = [_score(folder / cell.name) for cell in trial.cells]
-        named = dict(zip(_RUNS, scores, strict=True))
+        named = dict(zip(RUNS, scores, strict=True))
         whole = {"score": np.mean(scores), "spread": np.std(scores, ddof=1)}
         rows.append(_label(trial) | named | whole)
     return pd.DataFrame(rows)
@@ -264,11 +264,11 @@ def verify_calibration(path: Path) -> Verification:
 
 def _verify_scores(frame: pd.DataFrame, findings: Findings) -> None:
     keys = ("learner", "trial")
-    for column in ("score", *_RUNS):
+    for column in ("score", *RUNS):
         wrong = ~frame[column].between(0, 1)
         reason = f"{column} is not a score from 0 to 1"
         findings.rows("trials", frame[wrong], reason, keys)
-    runs = frame[_RUNS]
+    runs = frame[RUNS]
     for column, found, words in (
         ("score", runs.mean(axis=1), "mean"),
         ("spread", runs.std(axis=1), "standard deviation"),

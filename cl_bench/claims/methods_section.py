@@ -12,6 +12,7 @@ from cl_bench.claims.styles import called, label, place
 from cl_bench.claims.wording import of_estimate
 from cl_bench.contract.registry import LEARNERS, REFERENCE_LEARNER
 from cl_bench.contract.settings import those_of
+from cl_bench.execution.presets import preset_of
 from cl_bench.metrics import over_seeds, sampling_noise_floor
 from cl_bench.metrics.quantities import NOTHING, SECONDS, SHARE
 from cl_bench.metrics.stats.student import Estimate
@@ -197,6 +198,8 @@ def settings_section(plan: Plan, learners: Sequence[str]) -> list[Block]:
 
 
 def _origin(plan: Plan, learner: str) -> str:
+    if plan.subject.settings is not None:
+        return "the model's preset"
     if learner in plan.settings:
         return "calibration"
     return f"settings of {REFERENCE_LEARNER}, not tuned"
@@ -205,7 +208,7 @@ def _origin(plan: Plan, learner: str) -> str:
 def _shown(plan: Plan, learner: str, name: str) -> str:
     """The value of a setting in a single run of the learner, defaults included."""
     config = LEARNERS.load(learner).config
-    options = dict(plan.single(plan.subject.probe, learner, plan.seeds[0]).options)
+    options = _options(plan, plan.single(plan.subject.probe, learner, plan.seeds[0]))
     values = config(**those_of(config, options))
     return shown(getattr(values, name)) if hasattr(values, name) else NOTHING
 
@@ -217,8 +220,15 @@ def _pace(plan: Plan, learners: Sequence[str]) -> Iterator[list[str]]:
         ("single run", [plan.single(plan.subject.probe, learner, seed) for learner in learners]),
         ("stage of the stream", [plan.stream(learner, seed) for learner in learners]),
     ):
-        yield [f"steps in a {what}", *(str(cell.steps) for cell in cells)]
-        yield [f"evaluated every … steps, {what}", *(str(c.options["eval_every"]) for c in cells)]
+        steps = (cell.steps or plan.stage_steps(cell.learner) for cell in cells)
+        yield [f"steps in a {what}", *map(str, steps)]
+        every = (_options(plan, cell)["eval_every"] for cell in cells)
+        yield [f"evaluated every … steps, {what}", *map(str, every)]
+
+
+def _options(plan: Plan, cell: Cell) -> dict[str, Any]:
+    """The options of a run, the preset's among them."""
+    return {**preset_of(plan.model).options(cell.learner), **cell.options}
 
 
 def shown(value: Any) -> str:
@@ -231,6 +241,8 @@ def shown(value: Any) -> str:
 def _calibration(plan: Plan) -> Iterator[Block]:
     """The values tried for every setting that was chosen, where the chosen one lies, and how
     clear the choice was."""
+    if plan.subject.settings is not None:
+        return
     rows: list[list[str]] = []
     calibrated = [name for name in plan.settings if name in calibration.LEARNERS]
     for learner in sorted(calibrated, key=place):
@@ -275,36 +287,47 @@ def _scores(plan: Plan) -> Iterator[Block]:
 
     table = pd.read_csv(calibration.TRIALS)
     chosen = calibration.choose(table)
-    rows = [
-        [called(learner), *_best(found)]
+    tried = [
+        (learner, found)
         for learner, found in sorted(table.groupby("learner"), key=lambda pair: place(pair[0]))
         if chosen[learner] == plan.settings.get(learner)
     ]
-    if not rows:
+    if not tried:
         return
-    columns = (
-        "learner",
-        "the best trial",
-        "the next best",
-        "its two runs differ by",
-        "those of a trial differ by, median",
-    )
     yield Table(
-        "How clear the choice was: scores are mean accuracies over stage ends", columns, rows
+        "How clear the choice was: mean accuracy over stage ends, and standard deviation over runs",
+        ("learner", "the best trial", "its spread", "the next best", "its spread"),
+        [[called(learner), *_best(found)] for learner, found in tried],
     )
     yield Paragraph(
-        "A trial is two runs, one on each of two streams, and a difference between trials that is "
-        "smaller than that between its runs may be chance."
+        "A trial is four runs, two on streams of two stages and two of three, with conventions "
+        "that differ. A difference between trials that is small beside their spread may be chance."
     )
+    rows = [row for learner, found in tried for row in _trials(learner, found)]
+    columns = ("learner", "settings", *calibration.RUNS, "mean", "spread")
+    yield Folded("All trials", [Table("", columns, rows)])
 
 
 def _best(found: pd.DataFrame) -> list[str]:
     ranked = found.sort_values("score", ascending=False, kind="stable")
-    runs = ranked[[column for column in found if ", seed " in str(column)]]
-    apart = runs.max(axis=1) - runs.min(axis=1)
-    best, second = ranked["score"].iloc[:2]
-    apart_by = map(SHARE.distance.text, (apart.iloc[0], apart.median()))
-    return [SHARE.text(best), SHARE.text(second), *apart_by]
+    return [
+        words
+        for score, spread in ranked[["score", "spread"]].iloc[:2].itertuples(index=False)
+        for words in (SHARE.text(score), SHARE.distance.text(spread))
+    ]
+
+
+def _trials(learner: str, found: pd.DataFrame) -> Iterator[list[str]]:
+    """A row for every trial of a learner."""
+    options = {trial.number: trial.options for trial in calibration.trials((learner,))}
+    for row in found.to_dict("records"):
+        settings = [
+            f"{_WORDS.get(name, name)} {shown(value)}"
+            for name, value in options[row["trial"]].items()
+        ]
+        scores = [SHARE.text(row[run]) for run in calibration.RUNS]
+        whole = [SHARE.text(row["score"]), SHARE.distance.text(row["spread"])]
+        yield [called(learner), ", ".join(settings), *scores, *whole]
 
 
 def noise_section(data: Data, plan: Plan) -> list[Block]:

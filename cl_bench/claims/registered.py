@@ -104,6 +104,14 @@ RECORD = (
 code adds a line and makes the page again; until then the page says that it is not recorded."""
 
 _JUDGING = ("cl_bench.claims", "cl_bench.metrics", "cl_bench.analysis")
+_WORDS_OF_A_SUBJECT = {
+    "singles": "single runs on",
+    "kl_domains": "single runs of claim 3 on",
+    "outside": "asked besides, claim 4",
+    "origins": "trained before the probe, claim 5: on",
+    "probe": "the probe",
+    "stream": "the stream",
+}
 _SHOWN = 12
 """Characters shown of a hash."""
 _WORDS = {
@@ -157,11 +165,10 @@ def _other_subject(subject: Subject) -> Iterator[str]:
     yield ""
     yield f"Claims {numbers} by the same rules and margins, with other domains in their texts:"
     yield ""
-    yield "| the embedded model | " + f"{subject.model} |"
-    yield "|---|---|"
-    for word, ours in EMBEDDED.words.items():
-        if word != "count" and subject.words[word] != ours:
-            yield f"| {ours} | {subject.words[word]} |"
+    yield f"| | embedded | {subject.model} |"
+    yield "|---|---|---|"
+    for word, said in _WORDS_OF_A_SUBJECT.items():
+        yield f"| {said} | {EMBEDDED.words[word]} | {subject.words[word]} |"
     budget = subject.budgets["full"]
     yield ""
     yield (

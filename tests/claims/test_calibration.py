@@ -32,11 +32,12 @@ from cl_bench.sweep.cell import Cell
 from tests.sweep.manifests import manifest_of
 
 
-def test_every_learner_has_eight_trials_of_two_runs_on_conventions_of_their_own() -> None:
+def test_every_learner_has_four_trials_of_four_runs_on_conventions_of_their_own() -> None:
     planned = trials()
-    assert Counter(trial.learner for trial in planned) == dict.fromkeys(LEARNERS, 8)
+    assert Counter(trial.learner for trial in planned) == dict.fromkeys(LEARNERS, 4)
     runs = [cell for trial in planned for cell in trial.cells]
-    assert len({cell.name for cell in runs}) == len(runs) == 4 * 8 * 2
+    assert len({cell.name for cell in runs}) == len(runs) == 8 * 4 * 4
+    assert {len(stream.split("-to-")) for stream, _ in calibration.COURSES} == {2, 3}
     assert {(cell.stream, cell.seed) for cell in runs} == set(calibration.COURSES)
     assert all(trial.options for trial in planned)
 
@@ -50,11 +51,11 @@ def test_every_trial_spends_equal_samples() -> None:
 
 
 def test_an_unknown_learner_has_no_trials() -> None:
-    with pytest.raises(UsageError, match="Unknown learner to calibrate 'rl-kl'"):
-        trials(["rl", "rl-kl"])
+    with pytest.raises(UsageError, match="Unknown learner to calibrate 'sft'"):
+        trials(["rl", "sft"])
 
 
-def scores(*of_rl: float, prompt: Sequence[float] = (0, 0, 0, 0, 0, 0)) -> pd.DataFrame:
+def scores(*of_rl: float, prompt: Sequence[float] = (0, 0, 0, 0)) -> pd.DataFrame:
     rows = [("rl", number, score) for number, score in enumerate(of_rl, 1)]
     rows += [("prompt", number, score) for number, score in enumerate(prompt, 1)]
     return pd.DataFrame(rows, columns=["learner", "trial", "score"])
@@ -62,23 +63,23 @@ def scores(*of_rl: float, prompt: Sequence[float] = (0, 0, 0, 0, 0, 0)) -> pd.Da
 
 def test_the_best_trial_is_chosen_and_among_equal_ones_the_first() -> None:
     options = {(trial.learner, trial.number): trial.options for trial in trials()}
-    chosen = choose(scores(0.1, 0.5, 0.3, 0.5, 0.2, 0.4, prompt=[0, 0, 0, 0, 0, 0.1]))
-    assert chosen == {"rl": options["rl", 2], "prompt": options["prompt", 6]}
-    assert choose(scores(0, 0, 0, 0, 0, 0))["rl"] == options["rl", 1]
+    chosen = choose(scores(0.1, 0.5, 0.3, 0.5, prompt=[0, 0, 0, 0.1]))
+    assert chosen == {"rl": options["rl", 2], "prompt": options["prompt", 4]}
+    assert choose(scores(0, 0, 0, 0))["rl"] == options["rl", 1]
 
 
-def run(cell: Cell, folder: Path, accuracy: Sequence[Sequence[float]], status: str) -> None:
-    """A run of two stages with this accuracy matrix, whose first row is the base."""
-    first, second = cell.stream.split("-to-")
+def run(cell: Cell, folder: Path, after: float, status: str = "done") -> None:
+    """A run whose accuracies at the end of every stage are these, on all stages so far."""
+    domains = cell.stream.split("-to-")
     kinds = {"int64": 0, "double": 0.0, "string": ""}
     neutral = {field.name: kinds[str(field.type)] for field in TABLES["evaluations"]}
     rows = [
         neutral
         | {"step": stage, "stage": stage, "at": "stage-end" if stage else "start"}
         | {"domain": domain, "prompt": prompt, "test_set": "stream", "weights": "trained"}
-        | {"accuracy": score}
-        for stage, scored in enumerate(accuracy)
-        for domain, score in zip((first, second), scored, strict=True)
+        | {"accuracy": after if stage else 0.0}
+        for stage in range(len(domains) + 1)
+        for domain in domains
         for prompt in ("seed", "learner")
     ]
     manifest = manifest_of(cell, folder, status) | {
@@ -94,12 +95,12 @@ def test_a_trials_score_is_the_mean_of_its_runs_and_a_diverged_one_scores_zero(
 ) -> None:
     planned = trials(["rl"])[:2]
     for trial, status in zip(planned, ("done", "diverged"), strict=True):
-        # After stage 1: 0.6. After stage 2: (0.4 + 0.8) / 2. Their mean is 0.6.
-        run(trial.cells[0], tmp_path, [[0, 0], [0.6, 0.1], [0.4, 0.8]], "done")
-        # After stage 1: 0.2. After stage 2: 0.4. Their mean is 0.3.
-        run(trial.cells[1], tmp_path, [[0, 0], [0.2, 0.1], [0.3, 0.5]], status)
+        for cell, score in zip(trial.cells, (0.6, 0.3, 0.4, 0.5), strict=True):
+            run(cell, tmp_path, score, status if score == 0.3 else "done")
     found = table(planned, tmp_path)
-    assert found["score"].tolist() == pytest.approx([0.45, 0.3])
+    assert found["score"].tolist() == pytest.approx([0.45, 0.375])
+    # sd of 0.6, 0.3, 0.4, 0.5: the squares of ±0.15 and ±0.05 over 3; of 0.6, 0, 0.4, 0.5: 0.2062/3
+    assert found["spread"].tolist() == pytest.approx([(0.05 / 3) ** 0.5, (0.206875 / 3) ** 0.5])
     assert found["math-to-facts, seed 1000"].tolist() == pytest.approx([0.6, 0.6])
     assert found["code-to-physics, seed 1001"].tolist() == pytest.approx([0.3, 0.0])
     write(found, tmp_path / "out")
@@ -121,7 +122,7 @@ def test_the_command_makes_the_trials_and_prints_their_table(
 ) -> None:
     def pool(cells: Sequence[Cell], folder: Path, **_: object) -> list[CellOutcome]:
         for cell in cells:
-            run(cell, folder, [[0, 0], [0.6, 0.1], [0.4, 0.8]], "done")
+            run(cell, folder, 0.6)
         return [CellOutcome(cell, "done", "", 1.0) for cell in cells]
 
     monkeypatch.setattr(calibration, "make_missing", pool)
@@ -129,7 +130,7 @@ def test_the_command_makes_the_trials_and_prints_their_table(
     result = CliRunner().invoke(app, ["calibrate", "--learners", "rl", "--jobs", "1"])
     assert result.exit_code == 0, result.stderr
     assert "Trials and chosen settings: results/calibration" in result.stdout
-    assert len(pd.read_csv("results/calibration/trials.csv")) == 8
+    assert len(pd.read_csv("results/calibration/trials.csv")) == 4
 
 
 COMMITTED = Path(__file__).parents[2] / "results" / "calibration"
@@ -137,11 +138,11 @@ COMMITTED = Path(__file__).parents[2] / "results" / "calibration"
 
 @pytest.fixture
 def recalibrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the committed trials, and a pool in which all runs score (0.6 + 0.6) / 2."""
+    """A folder with the committed trials, and a pool in which all runs score 0.6."""
 
     def pool(cells: Sequence[Cell], folder: Path, **_: object) -> list[CellOutcome]:
         for cell in cells:
-            run(cell, folder, [[0, 0], [0.6, 0.1], [0.4, 0.8]], "done")
+            run(cell, folder, 0.6)
         return []
 
     monkeypatch.setattr(calibration, "make_missing", pool)
@@ -171,7 +172,7 @@ def test_calibrating_some_learners_leaves_the_others_trials_and_settings(
 def test_settings_are_chosen_from_the_table_as_it_is_written(tmp_path: Path) -> None:
     found = pd.DataFrame(
         [
-            {"learner": "rl", "trial": trial, "score": score}
+            {"learner": "rl", "trial": trial, "score": score, "spread": 0.1}
             for trial, score in ((1, 0.5), (2, 0.5000000001), (3, 0.4))
         ]
     )
@@ -247,7 +248,7 @@ def test_bad_input_is_one_line(
 
 def test_the_settings_in_use_are_what_the_committed_trials_choose() -> None:
     found = pd.read_csv(COMMITTED / "trials.csv")
-    assert Counter(found["learner"]) == dict.fromkeys(LEARNERS, 8)
+    assert Counter(found["learner"]) == dict.fromkeys(LEARNERS, 4)
     assert choose(found) == json.loads(calibration.SETTINGS.read_text())
     assert choose(found) == json.loads((COMMITTED / "settings.json").read_text())
     assert calibration.TRIALS.read_bytes() == (COMMITTED / "trials.csv").read_bytes()

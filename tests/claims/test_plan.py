@@ -137,7 +137,9 @@ def test_the_plan_reads_what_calibration_chose(
 
 @pytest.mark.parametrize("claims", [[11], [1, 0]])
 def test_an_unknown_claim_is_an_error(claims: list[int]) -> None:
-    with pytest.raises(UsageError, match=f"Unknown claim {max(claims, key=lambda c: c != 1)}"):
+    with pytest.raises(
+        UsageError, match=f"Unknown claim about embedded {max(claims, key=lambda c: c != 1)}"
+    ):
         cells(planned(), claims)
 
 

@@ -377,10 +377,10 @@ def test_the_page_that_counts_is_only_written_by_the_full_budget(tmp_path: Path)
     [
         (
             ("--claims", "11"),
-            "Unknown claim about embedded '11'. Known: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10",
+            "Unknown claim about embedded 11. Did you mean '1'? Known: 1, 2, 3",
         ),
         (("--claims", "one"), "--claims is 'one', but must be numbers joined by commas"),
-        (("--claims", "2", "--model", "smollm2"), "Unknown claim about smollm2 '2'. Known: 1, 3"),
+        (("--claims", "2", "--model", "smollm2"), "Unknown claim about smollm2 2. Known: 1, 3"),
         (("--model", "gpt"), "Unknown model to try the claims on 'gpt'. Known: embedded, smollm2"),
         (("--ablations", "--model", "smollm2"), "There are no ablations on smollm2"),
         (("--claims", ","), "--claims is ',', but must be a list joined by commas, such as 1,3."),
