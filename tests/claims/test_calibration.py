@@ -99,8 +99,8 @@ def test_a_trials_score_is_the_mean_of_its_runs_and_a_diverged_one_scores_zero(
             run(cell, tmp_path, score, status if score == 0.3 else "done")
     found = table(planned, tmp_path)
     assert found["score"].tolist() == pytest.approx([0.45, 0.375])
-    # sd of 0.6, 0.3, 0.4, 0.5: the squares of ±0.15 and ±0.05 over 3; of 0.6, 0, 0.4, 0.5: 0.2062/3
-    assert found["spread"].tolist() == pytest.approx([(0.05 / 3) ** 0.5, (0.206875 / 3) ** 0.5])
+    # Squares of the distances to the mean: 0.05 of 0.6, 0.3, 0.4, 0.5; 0.2075 of 0.6, 0, 0.4, 0.5.
+    assert found["spread"].tolist() == pytest.approx([(0.05 / 3) ** 0.5, (0.2075 / 3) ** 0.5])
     assert found["math-to-facts, seed 1000"].tolist() == pytest.approx([0.6, 0.6])
     assert found["code-to-physics, seed 1001"].tolist() == pytest.approx([0.3, 0.0])
     write(found, tmp_path / "out")
@@ -112,7 +112,7 @@ def test_a_trials_score_is_the_mean_of_its_runs_and_a_diverged_one_scores_zero(
 def test_an_unfinished_run_leaves_no_table_with_holes(tmp_path: Path) -> None:
     planned = trials(["rl"])[:1]
     for cell in planned[0].cells:
-        run(cell, tmp_path, [[0, 0], [0.6, 0.1]], "running")
+        run(cell, tmp_path, 0.6, "running")
     with pytest.raises(RunDirectoryError, match="is running"):
         table(planned, tmp_path)
 
@@ -205,7 +205,7 @@ def test_settings_are_chosen_from_the_table_as_it_is_written(tmp_path: Path) -> 
         ("prompt,4,", "prompt,5,", "its trials of prompt are not those that calibration makes"),
         ("\nfst,2,0.0003", "\nfst,2,0.0004", "its trials of fst are not those"),
         ("fst-distill,", "sgd,", "it has trials of 'sgd', which is not calibrated"),
-        (",0.0129099\n", ",\n", "its trials of prompt are not those"),
+        (",0.0129099\n", ",\n", "its trials of fst are not those"),
         ("score", "points", "it has no column score"),
     ],
 )
