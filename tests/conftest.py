@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def runs_draw_png_alone() -> Iterator[None]:
+    """The figures of the runs that tests make are of one kind; the others would take minutes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cl_bench.report.figures.KINDS", ("png",))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What tests and their processes leave in the system's temporary folder goes into pytest's."""
     with pytest.MonkeyPatch.context() as patch:

@@ -1,8 +1,8 @@
 """Bad input: what each prints, its exit code, and that nothing is written.
 
-docs/bad-input.md is made from the cases below by running them, and held to them by a test:
+tests/snapshots/bad-input.md is made from the cases below by running them, and held to them here:
 
-    python tests/test_bad_input.py > docs/bad-input.md
+    python -m tests.test_bad_input
 """
 
 from __future__ import annotations
@@ -30,17 +30,13 @@ from cl_bench.model.named import EMBEDDED_FOLDER
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.schema import SCHEMA_VERSION
 
-PAGE = Path(__file__).parents[1] / "docs" / "bad-input.md"
+SNAPSHOT = Path(__file__).parent / "snapshots" / "bad-input.md"
 HEAD = """\
 # Bad input
 
 What the command line says when it cannot do what it is asked: one line on stderr, exit code 2,
-nothing written, and a traceback only with `--debug`. Generated from the cases in
-`tests/test_bad_input.py`, which run every line of it; edit them and type
-`python tests/test_bad_input.py > docs/bad-input.md`.
-
-An exception that nobody expected is a bug: exit code 1, one line with its type and message and the
-name of the file that holds its traceback; a run that had begun can be resumed.
+nothing written, and a traceback only with `--debug`. `python -m tests.test_bad_input` writes this
+file from the cases in it.
 
 | what is wrong | `cl-bench …` | what it prints |
 |---|---|---|
@@ -217,6 +213,12 @@ CASES: dict[str, list[str]] = {
     "machines without a plan": ["sweep", "--machines", "2"],
     "a plan without a run to go by": ["sweep", "--learners", "rl", "--plan"],
     "a plan by runs that are not there": ["sweep", "--plan", "--measure", "nowhere"],
+    "an option of another backend": ["sweep", "--slurm-time", "60"],
+    "a part of the hub that holds no runs": ["show", "hf://owner/name/run"],
+    "an unknown kind of name": ["list", "taks"],
+    "a file that is no run": ["show", "file"],
+    "a folder without a run": ["report", "models"],
+    "a path at which nothing is": ["check", "nowhere", "--against", "models"],
     "an unknown claim": ["reproduce", "--claims", "1,11"],
     "no claims between commas": ["reproduce", "--claims", ","],
     "more seeds than the exact test takes": ["reproduce", "--seeds", "21"],
@@ -353,13 +355,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.mark.usefixtures("place")
 @pytest.mark.parametrize("what", CASES)
-def test_it_prints_the_documented_line_and_exits_with_2(what: str) -> None:
+def test_it_prints_the_line_of_the_snapshot_and_exits_with_2(what: str) -> None:
     code, out, err = call(CASES[what])
     assert (code, out) == (2, "")
     assert err.startswith("cl-bench: ")
     assert err.count("\n") == 1
     assert err == printable(err.removesuffix("\n")) + "\n"
-    assert row(what, CASES[what], err) in PAGE.read_text(encoding="utf-8").splitlines()
+    assert row(what, CASES[what], err) in SNAPSHOT.read_text(encoding="utf-8").splitlines()
 
 
 def test_nothing_was_written_or_executed(place: Path) -> None:
@@ -370,8 +372,8 @@ def test_nothing_was_written_or_executed(place: Path) -> None:
     assert not (place / "executed").exists()
 
 
-def test_the_page_documents_these_cases_and_no_others() -> None:
-    page = PAGE.read_text(encoding="utf-8")
+def test_the_snapshot_has_these_cases_and_no_others() -> None:
+    page = SNAPSHOT.read_text(encoding="utf-8")
     assert page.startswith(HEAD)
     documented = [line.split(" | ")[0] for line in page.removeprefix(HEAD).splitlines()]
     assert documented == [f"| {what}" for what in CASES]
@@ -405,13 +407,12 @@ def test_a_file_that_cannot_be_used_is_one_line_with_its_name() -> None:
     assert err.startswith("cl-bench: mine: Permission denied.")
 
 
-def _write_page() -> None:
+def _write_snapshot() -> None:
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         lay_out(Path(folder))
-        print(HEAD, end="")
-        for what, arguments in CASES.items():
-            print(row(what, arguments, call(arguments)[2]))
+        rows = [row(what, arguments, call(arguments)[2]) for what, arguments in CASES.items()]
+    SNAPSHOT.write_text(HEAD + "\n".join(rows) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    _write_page()
+    _write_snapshot()

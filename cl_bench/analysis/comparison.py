@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from cl_bench.analysis.comparability import other_items
 from cl_bench.analysis.efficiency import efficiencies, log_ratios
@@ -13,15 +14,17 @@ from cl_bench.analysis.entries import (
     EFFICIENCY,
     PLASTICITY,
     RunEntry,
+    Settings,
     columns,
     own_metrics,
     read_entry,
 )
 from cl_bench.analysis.item_changes import ItemChanges, item_changes
+from cl_bench.analysis.learner_settings import telling_settings
 from cl_bench.analysis.paired import PairedDifference, mean_over_seeds
 from cl_bench.analysis.pairs import Pair
 from cl_bench.analysis.run_values import Column, Measured
-from cl_bench.contract.errors import ClBenchError, RunDirectoryError, UsageError
+from cl_bench.contract.errors import ClBenchError, RunDirectoryError, UsageError, unknown
 from cl_bench.metrics.comparison import PermutationTest
 from cl_bench.metrics.stats.student import Estimate, as_ratio
 from cl_bench.metrics.undefined import Undefined
@@ -29,6 +32,7 @@ from cl_bench.store.remote import fetched
 from cl_bench.store.run_tables import RunTables, find_runs
 
 _LEVEL = 0.05
+_ALL: Mapping[str, object] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,17 +59,26 @@ class Side:
         return {n: of for n, of in self.settings.items() if n in theirs and theirs[n] != of}
 
 
-def read_side(path: Path, learner: str | None = None) -> Side:
-    """The side at `path`, or of its runs those of `learner`.
-
-    Runs of several learners or settings, two of one seed and damaged ones are refused: what is
-    compared has to be one thing.
-    """
-    path = fetched(path)
+def _read(path: Path, learner: str | None) -> list[tuple[RunEntry, RunTables]]:
+    """The runs at or below `path`, or of these the ones of `learner`; none may be damaged."""
     runs, broken = find_runs([path])
     if broken:
         raise RunDirectoryError(broken[0].reason)
-    read = [(_entry(run), run) for run in _of_learner(path, runs, learner)]
+    return [(_entry(run), run) for run in _of_learner(path, runs, learner)]
+
+
+def _side(path: Path, read: list[tuple[RunEntry, RunTables]], wanted: Mapping[str, object]) -> Side:
+    """The side of these runs; of several values of a setting, those with the one `wanted`.
+
+    Runs of several learners or settings and two of one seed are refused: what is compared has to
+    be one thing.
+    """
+    for name, value in wanted.items():
+        there = {_written(entry.setting(name)) for entry, _ in read}
+        if len(there) > 1:
+            read = [one for one in read if _written(one[0].setting(name)) == _written(value)]
+        if not read:
+            raise _no_such(str(path), name, value, there)
     _require_one(path, [entry for entry, _ in read])
     entries: dict[int, RunEntry] = {}
     for entry, _ in read:
@@ -114,18 +127,52 @@ def _require_one(path: Path, entries: list[RunEntry]) -> None:
         )
     first = entries[0]
     for other in entries[1:]:
-        lines = first.setup.key.differences(other.setup.key)
-        mine, theirs = dict(first.settings), dict(other.settings)
-        lines += [
-            f"{name} {mine.get(name)} against {theirs.get(name)}"
-            for name in {**mine, **theirs}
-            if mine.get(name) != theirs.get(name)
-        ]
-        if lines:
+        if lines := first.setup.key.differences(other.setup.key):
             raise UsageError(
                 f"{path} holds runs of several kinds: {first.path} and {other.path} differ in "
                 f"{'; '.join(lines)}. Name the runs of one kind."
             )
+    alike: dict[Settings, list[str]] = {}
+    for entry in entries:
+        alike.setdefault(entry.settings, []).append(str(entry.seed))
+    if len(alike) > 1:
+        told = telling_settings((first.learner, of) for of in alike)[first.learner]
+        choices = {told(of) or "as most": seeds for of, seeds in alike.items()}
+        said = "; ".join(f"{of} (seeds {', '.join(seeds)})" for of, seeds in choices.items())
+        example = next(of for of in choices if "=" in of).split(", ")[-1]
+        raise UsageError(
+            f"{path} holds runs of {first.learner} with {len(alike)} settings: {said}. Choose by "
+            f"`--set {example}`."
+        )
+
+
+def _written(value: object) -> str:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:.10g}" if is_number else str(value)
+
+
+def _no_such(where: str, name: str, value: object, there: Iterable[str]) -> UsageError:
+    known = ", ".join(sorted(there))
+    return UsageError(
+        f"{where} has no run with {name}={_written(value)}. It has: {known}. Give one of these."
+    )
+
+
+def _require_settings(
+    wanted: Mapping[str, object], where: str, sides: Mapping[str, Iterable[RunEntry]]
+) -> None:
+    """Raise `UsageError` for a setting that no run has, and for a value that none has."""
+    for name, value in wanted.items():
+        side, _, own = name.rpartition(".")
+        asked = [dict(of.settings) for key in sides if side in ("", key) for of in sides[key]]
+        there = {_written(of[own]) for of in asked if own in of}
+        if not there:
+            known = {
+                of for entries in sides.values() for entry in entries for of, _ in entry.settings
+            }
+            raise unknown("setting of these runs", name, known)
+        if _written(value) not in there:
+            raise _no_such(where, own, value, there)
 
 
 def why_not(first: Side, second: Side) -> list[str]:
@@ -187,17 +234,27 @@ def compare(
     second: Path,
     *,
     learners: tuple[str, str] | None = None,
+    settings: Mapping[str, object] = _ALL,
     anyway: bool = False,
 ) -> Comparison:
     """The runs at or below `second` against those at or below `first`, paired by seed; with
     `learners`, of either side those of one learner.
+
+    Where a side has several `settings` of its learner, those with these values are taken; a name
+    that begins with `A.` or `B.` speaks of the first or the second side alone.
 
     Runs that do not compare are a `UsageError` that says why, unless `anyway`; so are runs without
     a seed in common.
     """
     one, other = learners or (None, None)
     first, second = fetched(first), fetched(second)
-    sides = read_side(first, one), read_side(second, other)
+    read = _read(first, one), _read(second, other)
+    entries = {key: [entry for entry, _ in of] for key, of in zip("AB", read, strict=True)}
+    _require_settings(settings, " and ".join({str(first): 0, str(second): 0}), entries)
+    sides = (
+        _side(first, read[0], _spoken_of(settings, "A")),
+        _side(second, read[1], _spoken_of(settings, "B")),
+    )
     apart = why_not(*sides)
     if apart and not anyway:
         raise UsageError(
@@ -212,6 +269,12 @@ def compare(
             f"of them with a seed of the other, such as --seed {next(iter(sides[0].entries))}."
         )
     return _compared(*sides, apart, seeds)
+
+
+def _spoken_of(settings: Mapping[str, object], side: str) -> dict[str, object]:
+    """Of all settings, those that speak of this side, by their own names."""
+    parts = {name: name.rpartition(".") for name in settings}
+    return {own: settings[name] for name, (of, _, own) in parts.items() if of in ("", side)}
 
 
 def _compared(

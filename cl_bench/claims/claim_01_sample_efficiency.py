@@ -27,8 +27,10 @@ from cl_bench.claims.measure import (
 )
 from cl_bench.claims.plan import Plan, singles
 from cl_bench.claims.rule import Statement
-from cl_bench.metrics import samples_to_reach
+from cl_bench.metrics import over_seeds, samples_to_reach
+from cl_bench.metrics.digits import carried
 from cl_bench.metrics.quantities import RATIO, SHARE, percent
+from cl_bench.metrics.stats.student import as_ratio
 from cl_bench.metrics.undefined import Undefined
 
 if TYPE_CHECKING:
@@ -209,11 +211,14 @@ def _arrows(axes: Axes, found: list[Race]) -> None:
         axes.annotate(
             "", xy=(race.fst, race.level), xytext=(race.rl, race.level), arrowprops=arrow, zorder=4
         )
-    ratio = float(np.exp2(np.mean([race.log_ratio for race in found])))
+    mean = as_ratio(over_seeds({place: race.log_ratio for place, race in enumerate(found)}))
+    if isinstance(mean, Undefined):
+        return
     short = sum(not race.reached for race in found)
-    said = f"RL ÷ FST: {RATIO.text(ratio)}"
+    ratio = carried(RATIO, mean, 1.0).text(mean.value)
+    said = f"RL ÷ FST: {ratio}"
     if short:
-        said = f"RL ÷ FST: at most {RATIO.text(ratio)}\n(FST never there: {short} of {len(found)})"
+        said = f"RL ÷ FST: at most {ratio}\n(FST never there: {short} of {len(found)})"
     axes.text(0.97, 0.04, said, transform=axes.transAxes, ha="right", va="bottom")
 
 

@@ -22,6 +22,7 @@ from cl_bench.claims.plan import Plan, singles
 from cl_bench.claims.rule import Statement
 from cl_bench.claims.styles import sheet
 from cl_bench.metrics import channel_attribution, over_seeds
+from cl_bench.metrics.digits import carried
 from cl_bench.metrics.quantities import NOTHING, SHARE
 from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
@@ -157,7 +158,8 @@ def _draw_domain(means: Sequence[Estimate | Undefined], panel: Axes) -> None:
 def _words(mean: Estimate | Undefined) -> str:
     if isinstance(mean, Undefined):
         return NOTHING
-    lines = (SHARE.text(mean.value), SHARE.interval(mean.interval), f"n = {mean.seeds}")
+    of = carried(SHARE, mean)
+    lines = (of.text(mean.value), of.interval(mean.interval), f"n = {mean.seeds}")
     return "\n".join(filter(None, lines))
 
 

@@ -1,17 +1,20 @@
 """The page of a reproduction: what it says of every claim, for whoever writes it down.
 
-The claims that failed come first. Every number stands beside its interval, its seeds and the rule
-that judged it; a value that is undefined says why.
+First stand all claims in one figure, then in the contents; in the table those that failed come
+first. Every number stands beside its interval, its seeds and the rule that judged it; a value that
+is undefined says why, below its table where that takes more than a few words.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.claims import rule, wording
 from cl_bench.claims.claim import JudgedClaim, JudgedStatement, PaperFigure
+from cl_bench.claims.forest import FOREST, NARROW
 from cl_bench.claims.measure import Detail
 from cl_bench.claims.methods_section import methods_section, mixed
 from cl_bench.claims.plan import Plan
@@ -22,6 +25,7 @@ from cl_bench.claims.styles import called
 from cl_bench.metrics.quantities import NOTHING, p_value, percent
 from cl_bench.metrics.stats.student import ONE_SEED
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.model.named import MODELS
 from cl_bench.report.blocks.blocks import (
     Block,
     Break,
@@ -44,7 +48,6 @@ if TYPE_CHECKING:
 
     from cl_bench.claims.data import Data
 
-TITLE = "The claims of fast-slow training, reproduced"
 _PAPER = "Tiwari et al., arXiv 2605.12484, with Qwen3-8B"
 _ORDER = (ClaimVerdict.NOT_REPRODUCED, ClaimVerdict.INCONCLUSIVE, ClaimVerdict.REPRODUCED)
 BUILT_IN = (
@@ -58,6 +61,10 @@ BUILT_IN = (
 """Said beside the verdicts, in three sentences."""
 _ADDED = "Added after the runs, not judged"
 _COUNTED = "; where a row says k of n, its columns may rest on different seeds"
+_LONGEST = 40
+"""Characters of a reason that stands in a statement's row; a longer one is a note below."""
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
 def page(
@@ -79,13 +86,6 @@ def page(
     needed = cells(plan, [one.claim.registered.number for one in judged])
     spent = spending(data, needed)
     blocks: list[Block] = [
-        Heading(1, TITLE, "top"),
-        Paragraph(
-            f"What the paper on fast-slow training claims ({_PAPER}), tried again on a small model "
-            f"and tasks with conventions of their own. Model {plan.model}, "
-            f"{_count(len(plan.seeds), 'seed')}, budget {plan.budget.name}. What should agree with "
-            "the paper is the direction of an effect, not its size."
-        ),
         costs_differ(spent),
         *mixed(runs[runs["cell"].isin([cell.name for cell in needed])]),
         *_headline(judged, plan),
@@ -100,14 +100,107 @@ def page(
     _, _, rules = (rule.__doc__ or "").partition("\n\n")  # the heading says the first line
     blocks += [Heading(2, "How a statement is judged", "rule"), Paragraph(said(registered, plan))]
     blocks += [Prose(rules.strip())]
-    return [*blocks, *methods_section(plan, data, needed, runs, spent)]
+    blocks += methods_section(plan, data, needed, runs, spent)
+    return [*_top(judged, plan, drawings), *_contents(judged, blocks), *_without_gaps(blocks)]
+
+
+def title(plan: Plan, claims: int) -> str:
+    """What was tried, and on what: the page's heading."""
+    named = MODELS.get(plan.model)
+    on = plan.model
+    if named is not None:
+        millions = named.parameters / 1e6
+        size = f"{millions:.1f}" if millions < 10 else f"{millions:.0f}"
+        on = (
+            f"{'an' if plan.model[0] in 'aeiou' else 'a'} {plan.model} model of {size} M parameters"
+        )
+    number = _NUMBERS[claims] if claims < len(_NUMBERS) else str(claims)
+    which = "whether one claim reproduces" if claims == 1 else f"which of {number} claims reproduce"
+    return f"Fast-slow training on {on}: {which}"
+
+
+def _top(
+    judged: Sequence[JudgedClaim], plan: Plan, drawings: Mapping[str, Drawing]
+) -> Iterator[Block]:
+    counts = Counter(one.verdict for one in judged)
+    said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _ORDER)
+    yield Heading(1, title(plan, len(judged)), "top")
+    yield Paragraph(f"Of {_count(len(judged), 'claim')}: {said}.")
+    yield Paragraph(
+        f"What the paper on fast-slow training (FST) claims ({_PAPER}), tried again on another "
+        f"model and tasks with conventions of their own: {_count(len(plan.seeds), 'seed')}, budget "
+        f"{plan.budget.name}. What should agree with the paper is the direction of an effect, not "
+        "its size."
+    )
+    if FOREST in drawings:
+        yield Picture(
+            FOREST,
+            f"The statements that decide the claims, each with its mean, 95 % interval over seeds "
+            f"and verdict, against the value without an effect. Of {len(judged)} claims: {said}.",
+            NARROW if NARROW in drawings else "",
+        )
+        yield Paragraph(
+            "Every statement that decides a claim: mean and 95 % interval over seeds. Right of the "
+            "solid line lies what the paper claims, and beyond the dashed one an effect that is "
+            "worth claiming. A claim is reproduced if all of its statements are."
+        )
+
+
+def _contents(judged: Sequence[JudgedClaim], blocks: Sequence[Block]) -> Iterator[Block]:
+    """Links to all parts of the page, with the verdict of each claim."""
+    verdicts = {_anchor(one): one.verdict for one in judged}
+    yield Heading(2, "Contents", "contents")
+    yield Bullets(
+        [
+            [Link(block.text, block.anchor), " ", wording.marked(verdicts[block.anchor])]
+            if block.anchor in verdicts
+            else [Link(block.text, block.anchor)]
+            for block in blocks
+            if isinstance(block, Heading) and block.level == 2
+        ]
+    )
+
+
+def _without_gaps(blocks: Sequence[Block]) -> Iterator[Block]:
+    """The blocks, their tables without columns in which nothing stands."""
+    for block in blocks:
+        if isinstance(block, Table):
+            kept = [
+                place
+                for place, _ in enumerate(block.columns)
+                if place <= block.heading
+                or any(row[place] not in ("", NOTHING) for row in block.rows)
+            ]
+            rows = [[row[place] for place in kept] for row in block.rows]
+            yield replace(block, columns=[block.columns[place] for place in kept], rows=rows)
+        elif isinstance(block, Folded):
+            yield replace(block, blocks=list(_without_gaps(block.blocks)))
+        else:
+            yield block
+
+
+class _Notes:
+    """The reasons why there are no values: numbers in a table, and sentences below it."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, str] = {}
+
+    def mark(self, reason: str) -> str:
+        """What stands in the table."""
+        return self._numbers.setdefault(reason, str(len(self._numbers) + 1).translate(_RAISED))
+
+    def value(self, value: object, shown: str) -> str:
+        """What is shown of a value; a dash and a number where a reason is all there is."""
+        return NOTHING + self.mark(value.reason) if isinstance(value, Undefined) else shown
+
+    def blocks(self) -> Iterator[Block]:
+        """The sentences, in the order of their numbers."""
+        if self._numbers:
+            yield Paragraph(_lines([f"{mark} {text}" for text, mark in self._numbers.items()]))
 
 
 def _headline(judged: Sequence[JudgedClaim], plan: Plan) -> Iterator[Block]:
-    counts = Counter(one.verdict for one in judged)
-    said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _ORDER)
     yield Heading(2, "Verdicts", "verdicts")
-    yield Paragraph(f"Of {_count(len(judged), 'claim')}: {said}.")
     if len(plan.seeds) < rule.LEAST_SEEDS:
         yield Paragraph(
             f"With {_count(len(plan.seeds), 'seed')} neither “{ClaimVerdict.REPRODUCED}” nor "
@@ -123,9 +216,11 @@ def _headline(judged: Sequence[JudgedClaim], plan: Plan) -> Iterator[Block]:
         judged, key=lambda one: (_ORDER.index(one.verdict), one.claim.registered.number)
     )
     columns = ("verdict", "claim", "ours", "Holm's p", "the paper")
-    rows = [_headline_row(one, corrected[one.claim.registered.number]) for one in ordered]
+    notes = _Notes()
+    rows = [_headline_row(one, corrected[one.claim.registered.number], notes) for one in ordered]
     caption = "Those that failed first; ours with 95 % intervals over seeds (Student's t)"
     yield Table(caption, columns, rows, heading=1, stacked=True)
+    yield from notes.blocks()
 
 
 def _corrected(judged: Sequence[JudgedClaim]) -> dict[int, float]:
@@ -159,7 +254,7 @@ def _glossary() -> Iterator[Block]:
     yield Bullets([[Strong(word), f": {meaning}"] for word, meaning in wording.GLOSSARY.items()])
 
 
-def _headline_row(one: JudgedClaim, corrected: float) -> list[Text]:
+def _headline_row(one: JudgedClaim, corrected: float, notes: _Notes) -> list[Text]:
     claim = one.claim.registered
     return [
         wording.marked(one.verdict),
@@ -167,7 +262,9 @@ def _headline_row(one: JudgedClaim, corrected: float) -> list[Text]:
         _lines(
             [
                 f"{of.statement.id} {of.short}: "
-                + wording.of_seeds(of.statement, of.judgement.estimate)
+                + notes.value(
+                    of.judgement.estimate, wording.of_seeds(of.statement, of.judgement.estimate)
+                )
                 for of in one.primary
             ]
         ),
@@ -181,8 +278,8 @@ def _claim(one: JudgedClaim, drawings: Mapping[str, Drawing]) -> Iterator[Block]
     yield Heading(2, f"{claim.number}. {claim.title}", _anchor(one))
     yield Paragraph(["Verdict: ", wording.marked(one.verdict), "."])
     yield Paragraph(claim.definition)
-    yield _paper_table(claim.paper)
-    yield _statements_table(one.statements)
+    yield from _paper(claim.paper)
+    yield from _statements(one.statements)
     if figure in drawings:
         yield Picture(figure, f"Figure of claim {claim.number}: {claim.title}.")
     yield from _details({each.statement.id: each.measured.details for each in one.statements})
@@ -194,36 +291,45 @@ def _claim(one: JudgedClaim, drawings: Mapping[str, Drawing]) -> Iterator[Block]
         yield Folded("Values by seed", list(_by_seed(one.statements)))
 
 
-def _paper_table(paper: Sequence[PaperFigure]) -> Table:
-    names = list(dict.fromkeys(name for figure in paper for name, _ in figure.values))
-    rows = [
-        [figure.what, *(dict(figure.values).get(name, NOTHING) for name in names)]
-        for figure in paper
-    ]
-    return Table(f"The paper ({_PAPER}); percent unless said otherwise", ["", *names], rows)
+def _paper(paper: Sequence[PaperFigure]) -> Iterator[Block]:
+    """The paper's figures: a table where all have the same columns, else a list."""
+    caption = f"The paper ({_PAPER}); percent unless said otherwise"
+    columns = {tuple(name for name, _ in figure.values) for figure in paper}
+    if len(columns) == 1:
+        rows = [[figure.what, *(value for _, value in figure.values)] for figure in paper]
+        yield Table(caption, ["", *columns.pop()], rows)
+    else:
+        yield Paragraph([Strong(f"{caption}:")])
+        yield Bullets([f"{figure.what}: {_pairs(figure.values)}" for figure in paper])
 
 
-def _statements_table(statements: Sequence[JudgedStatement]) -> Table:
+def _statements(statements: Sequence[JudgedStatement]) -> Iterator[Block]:
     columns = ("", "verdict", "statement", "value (95 % interval)", "seeds", "rule", "decides")
     more = ("p, t", "p, exact", "seeds needed", "why")
-    rows = [_statement_row(each) for each in statements]
-    return Table("Ours", [*columns, *more], rows, stacked=True)
+    notes = _Notes()
+    rows = [_statement_row(each, notes) for each in statements]
+    yield Table("Ours", [*columns, *more], rows, stacked=True)
+    yield from notes.blocks()
 
 
-def _statement_row(each: JudgedStatement) -> list[Inline]:
+def _statement_row(each: JudgedStatement, notes: _Notes) -> list[Inline]:
     statement, judgement = each.statement, each.judgement
+    value = wording.of_statement(statement, judgement.estimate, reason=False)
+    why = "one seed" if judgement.reason == ONE_SEED.reason else judgement.reason
+    if isinstance(judgement.estimate, Undefined) and len(why) > _LONGEST:
+        why = f"no value{notes.mark(why)}"
     return [
         statement.id,
         wording.marked(judgement.verdict),
         statement.text,
-        wording.of_statement(statement, judgement.estimate, reason=False),
+        value,
         wording.seeds(judgement.estimate),
         wording.rule(statement),
         "yes" if statement.primary else "no",
         p_value(judgement.student_p),
         p_value(judgement.exact_p),
         NOTHING if isinstance(judgement.seeds_needed, Undefined) else str(judgement.seeds_needed),
-        "one seed" if judgement.reason == ONE_SEED.reason else judgement.reason,
+        why,
     ]
 
 
@@ -233,36 +339,37 @@ def _notes(title: str, notes: Sequence[str]) -> Iterator[Block]:
         yield Bullets(list(dict.fromkeys(notes)))
 
 
-def _details(found: Mapping[str, Sequence[Detail]], marked: str = "") -> Iterator[Table]:
-    """One table for each set of details; statements that share theirs share the table."""
-    shared: dict[str, tuple[list[str], Sequence[Detail]]] = {}
+def _details(found: Mapping[str, Sequence[Detail]], marked: str = "") -> Iterator[Block]:
+    """A table for all details that have the same columns; statements that share theirs share it."""
+    shared: dict[str, tuple[list[str], tuple[str, ...], list[Detail]]] = {}
     for statement, details in found.items():
-        if details:
-            shared.setdefault(repr(details), ([], details))[0].append(statement)
-    for ids, details in shared.values():
-        names = list(dict.fromkeys(name for detail in details for name in detail.values))
+        for names in dict.fromkeys(tuple(detail.values) for detail in details):
+            alike = [detail for detail in details if tuple(detail.values) == names]
+            shared.setdefault(repr(alike), ([], names, alike))[0].append(statement)
+    for ids, names, details in shared.values():
         counted = _COUNTED if any(map(_is_counted, details)) else ""
+        several = sum(other == ids for other, *_ in shared.values()) > 1
+        which = f" ({', '.join(map(called, names))})" if several else ""
+        notes = _Notes()
+        rows = [_detail_row(detail, notes) for detail in details]
         yield Table(
-            f"{marked}Behind {' and '.join(ids)}: means over seeds (95 % interval){counted}",
+            f"{marked}Behind {' and '.join(ids)}{which}: means over seeds (95 % interval){counted}",
             ["", *map(called, names)],
-            [_detail_row(detail, names) for detail in details],
+            rows,
         )
+        yield from notes.blocks()
 
 
-def _detail_row(detail: Detail, names: Sequence[str]) -> list[str]:
+def _detail_row(detail: Detail, notes: _Notes) -> list[str]:
     counted = _is_counted(detail)
-    told: set[str] = set()
-    shown = []
-    for name in names:
-        value = detail.values.get(name)
-        if value is None:
-            shown.append("")
-        elif isinstance(value, Undefined) and value.reason in told:  # once in a row is enough
-            shown.append(NOTHING)
-        else:
-            shown.append(wording.of_detail(name, detail.scale, value, counted=counted))
-            told |= {value.reason} if isinstance(value, Undefined) else set()
-    return [detail.what, *shown]
+    values = detail.values.items()
+    return [
+        detail.what,
+        *(
+            notes.value(value, wording.of_detail(name, detail.scale, value, counted=counted))
+            for name, value in values
+        ),
+    ]
 
 
 def _is_counted(detail: Detail) -> bool:
@@ -278,7 +385,11 @@ def _by_seed(statements: Sequence[JudgedStatement]) -> Iterator[Block]:
     rows = [
         [str(seed)]
         + [
-            wording.of_seed(each.statement, each.measured.value_by_seed.get(seed, missing))
+            wording.of_seed(
+                each.statement,
+                each.measured.value_by_seed.get(seed, missing),
+                each.judgement.estimate,
+            )
             for each in by_id.values()
         ]
         for seed in seeds

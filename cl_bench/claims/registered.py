@@ -99,6 +99,11 @@ RECORD = (
         "e43f0751e1059092c03131bf565eede85834f3a52f0622b3014f327b016c8fbc",
         "a calibration's runs may be made on a cluster; every number unchanged",
     ),
+    RecordedCode(
+        "2026-11-30",
+        "17d41cd9d568b24d2309fe82d84ff1116c208d8b137bc92daad2b5f00a22f360",
+        "the domains are those of a subject, of which there may be others; every number unchanged",
+    ),
 )
 """The hashes of the code that judged the committed page, the oldest first. Whoever changes that
 code adds a line and makes the page again; until then the page says that it is not recorded."""

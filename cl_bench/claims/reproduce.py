@@ -15,6 +15,7 @@ from cl_bench.claims import ablations, wording
 from cl_bench.claims.archive import Archive, exists, joined, known_cells, write_archive
 from cl_bench.claims.claim import JudgedClaim, draw_figures, judge_claim
 from cl_bench.claims.data import Data, in_directories
+from cl_bench.claims.forest import draw_forest
 from cl_bench.claims.methods_section import noise_section
 from cl_bench.claims.page import page
 from cl_bench.claims.plan import Plan, plan
@@ -24,11 +25,11 @@ from cl_bench.contract.errors import UsageError
 from cl_bench.report.blocks.write_html import html
 from cl_bench.report.blocks.write_markdown import markdown
 from cl_bench.store.files import replacing, write_text_atomically
+from cl_bench.sweep import state
 from cl_bench.sweep.backends.backend import BackendConfig, CellOutcome
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.display import Display
 from cl_bench.sweep.pool import make_missing
-from cl_bench.sweep.state import SETTLED, status, with_starts
 
 FINDINGS = "findings.md"
 """In an archive's folder: what people found out about the results, in Markdown, with headings of
@@ -71,12 +72,8 @@ def reproduce(
     for an archive kept under another plan.
     """
     claims = planned.subject.claims if claims is None else claims
-    if ablate and planned.subject is not EMBEDDED:
-        raise UsageError(f"There are no ablations on {planned.model}: leave --ablations out.")
+    wanted = _wanted(planned, claims, ablate)
     kept = planned if archive is None else joined(planned, archive)
-    wanted = cells(planned, claims)
-    if ablate:
-        wanted = list(dict.fromkeys([*wanted, *ablations.cells(planned)]))
     if archive is not None and not exists(archive):  # registered before the first run
         write_archive((), folder, archive, kept)
     failed = _make(wanted, folder, archive, kept, on=on, display=display)
@@ -84,6 +81,30 @@ def reproduce(
     packed = None if archive is None else Archive.read(archive)
     data = Data([here] if packed is None else [here, packed.runs])
     return _write(claims, planned, data, out, archive, packed, failed)
+
+
+def outlook(
+    planned: Plan,
+    claims: Sequence[int] | None = None,
+    *,
+    folder: Path,
+    archive: Path | None = None,
+    ablate: bool = False,
+) -> Iterator[tuple[Cell, str]]:
+    """Yield each run that `reproduce` would look at, and what it would do about it."""
+    wanted = _wanted(planned, planned.subject.claims if claims is None else claims, ablate)
+    if archive is not None:
+        joined(planned, archive)
+    yield from state.outlook(wanted, folder, _known(wanted, folder, archive))
+
+
+def _wanted(planned: Plan, claims: Sequence[int], ablate: bool) -> list[Cell]:
+    wanted = cells(planned, claims)
+    if not ablate:
+        return wanted
+    if planned.subject is not EMBEDDED:
+        raise UsageError(f"There are no ablations on {planned.model}: leave --ablations out.")
+    return list(dict.fromkeys([*wanted, *ablations.cells(planned)]))
 
 
 def _make(
@@ -150,7 +171,7 @@ def _write(
     asked = claims_of(planned.subject)
     chosen = [claim for claim in asked if claim.registered.number in claims]
     judged = tuple(judge_claim(claim, data, planned) for claim in chosen)
-    drawings = draw_figures(chosen, data, planned)
+    drawings = {**draw_forest(judged), **draw_figures(chosen, data, planned)}
     wanted = cells(planned, claims)
     ablations_of = ablations.cells(planned) if planned.subject is EMBEDDED else []
     more = [cell for cell in ablations_of if cell not in wanted]
@@ -170,7 +191,7 @@ def _write(
     pictures = folder / "claims"
     pictures.mkdir(parents=True, exist_ok=True)
     for name, drawing in drawings.items():
-        for kind, content in (("png", drawing.png), ("svg", drawing.svg)):
+        for kind, content in drawing.files.items():
             with replacing(pictures / f"{name}.{kind}") as temporary:
                 temporary.write_bytes(content)
     written = Reproduction(judged, folder / "claims.md", folder / "claims.html", failed)
@@ -189,8 +210,8 @@ def page_folder(plan: Plan) -> Path:
 def _known(wanted: Sequence[Cell], folder: Path, archive: Path | None) -> dict[str, str]:
     """The status of the archive's cells, but for those whose model a missing run starts from."""
     known = known_cells(archive) if archive is not None else {}
-    for cell in reversed(with_starts(wanted)):  # a cell comes before the one it starts from
-        if cell.start is not None and status(cell, folder, known) not in SETTLED:
+    for cell in reversed(state.with_starts(wanted)):  # a cell comes before the one it starts from
+        if cell.start is not None and state.status(cell, folder, known) not in state.SETTLED:
             known.pop(cell.start.name, None)
     return known
 

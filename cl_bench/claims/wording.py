@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cl_bench.claims.rule import ClaimVerdict, Statement
+from cl_bench.metrics.digits import carried
 from cl_bench.metrics.quantities import COUNT, NATS, NOTHING, NUMBER, POINTS, RATIO, SHARE, Quantity
 from cl_bench.metrics.stats.student import ONE_SEED, Estimate, as_ratio
 from cl_bench.metrics.undefined import Undefined
@@ -76,9 +77,12 @@ def of_statement(
     """A statement's mean and interval; without a mean why, unless the `reason` stands elsewhere."""
     if isinstance(estimate, Undefined) and not reason:
         return NOTHING
-    return of_estimate(
-        _compared(statement), as_ratio(estimate) if _is_ratio(statement) else estimate
-    )
+    return of_estimate(_compared(statement), as_shown(statement, estimate), statement.null)
+
+
+def as_shown(statement: Statement, estimate: Estimate | Undefined) -> Estimate | Undefined:
+    """A statement's estimate as readers see it: a ratio, not its logarithm."""
+    return as_ratio(estimate) if _is_ratio(statement) else estimate
 
 
 def of_seeds(statement: Statement, estimate: Estimate | Undefined) -> str:
@@ -87,10 +91,13 @@ def of_seeds(statement: Statement, estimate: Estimate | Undefined) -> str:
     return value if isinstance(estimate, Undefined) else f"{value}, {seeds(estimate)} seeds"
 
 
-def of_seed(statement: Statement, value: float | Undefined) -> str:
-    """A statement's value of one seed."""
+def of_seed(statement: Statement, value: float | Undefined, mean: Estimate | Undefined) -> str:
+    """A statement's value of one seed, with a digit more than their mean has."""
     shown = value if isinstance(value, Undefined) or not _is_ratio(statement) else 2**value
-    return _compared(statement).text(shown)
+    of, estimate = _compared(statement), as_shown(statement, mean)
+    if not isinstance(estimate, Undefined):
+        of = carried(of, estimate, statement.null, spare=1)
+    return of.text(shown)
 
 
 def of_detail(
@@ -101,17 +108,20 @@ def of_detail(
     How many seeds have a value is said where some have none, or always if `counted`.
     """
     of = _OF_SCALE[scale]
-    shown = of_estimate(of.change if scale != "ratio" and is_difference(name) else of, estimate)
+    bound = 1.0 if scale == "ratio" else 0.0
+    changes = scale != "ratio" and is_difference(name)
+    shown = of_estimate(of.change if changes else of, estimate, bound)
     if isinstance(estimate, Undefined) or not (counted or estimate.seeds != estimate.of_seeds):
         return shown
     return f"{shown}, {seeds(estimate)}"
 
 
-def of_estimate(of: Quantity, estimate: Estimate | Undefined) -> str:
-    """A mean and its interval, or why there is none."""
+def of_estimate(of: Quantity, estimate: Estimate | Undefined, bound: float = 0.0) -> str:
+    """A mean and its interval in the digits that it carries, or why there is none; `bound` is the
+    value without an effect."""
     if isinstance(estimate, Undefined):
         return f"{NOTHING} ({estimate.reason})"
-    interval = estimate.interval
+    of, interval = carried(of, estimate, bound), estimate.interval
     if isinstance(interval, Undefined) and interval != ONE_SEED:
         return f"{of.text(estimate.value)} ({interval.reason})"
     return of.estimate(estimate)  # that there is one seed is said once for the page, or by "1 of n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,11 +11,16 @@ from typer import Argument, Context, Exit, Option, Typer
 
 from cl_bench.cli.check import check
 from cl_bench.cli.compare import compare
-from cl_bench.cli.console import Errors, OneLineGroup, echo
+from cl_bench.cli.console import Errors, OneLineGroup, echo, echo_wrapped
 from cl_bench.cli.export import export
+from cl_bench.cli.help import CHECK, EXTEND, LEARN, LOOK, SHARE, HelpedCommand
 from cl_bench.cli.new import new_app
 from cl_bench.cli.options import (
+    Command,
+    Difficulty,
     Json,
+    Retention,
+    Rollouts,
     ending,
     given_in,
     is_given,
@@ -43,10 +49,14 @@ app = Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-model_app = Typer(help="Fetch a model by its name; measure the embedded one, train it again.")
-app.add_typer(model_app, name="model")
-app.add_typer(new_app, name="new")
-app.add_typer(results_app, name="results")
+model_app = Typer(
+    cls=OneLineGroup, help="Fetch a model by its name; measure the embedded one, train it again."
+)
+
+
+def _verb(heading: str, name: str | None = None) -> Callable[[Command], Command]:
+    """Make a function a command under a heading of `cl-bench --help`."""
+    return app.command(name, cls=HelpedCommand, rich_help_panel=heading)
 
 
 def _show_version(wanted: bool) -> None:
@@ -67,28 +77,40 @@ def general(
     """Continual-learning benchmarks for language models: run a learner on a stream of tasks."""
 
 
-app.command()(run)
+_verb(LEARN)(run)
+_verb(LEARN)(sweep)
+_verb(LEARN)(plasticity)
+_verb(LEARN)(reproduce)
+_verb(LEARN)(calibrate)
 
 
-@app.command("list")
+@_verb(LOOK, "list")
 def list_(
     kind: Annotated[
-        str, Argument(help="streams, tasks, learners, …; or gym: the sets of reasoning-gym.")
+        str,
+        Argument(
+            help="streams, tasks, learners, models, presets, reflection-lms, metrics or "
+            "statistics; gym, hub: the data sets of reasoning-gym and of the hub."
+        ),
     ] = "",
     name: Annotated[str, Argument(help="A learner, to see its settings.")] = "",
-    as_json: Annotated[
-        bool, Option("--json", help="Print a line of JSON for each data set of reasoning-gym.")
-    ] = False,
+    as_json: Annotated[bool, Option("--json", help="Print JSON, an object a line.")] = False,
 ) -> None:
     """Streams, tasks, learners, models and metrics, one line each; the settings of a learner."""
     with Errors():
         from cl_bench.cli.listing import lines
 
+        show = echo if as_json else echo_wrapped
         for line in lines(kind, name, as_json=as_json):
-            echo(line)
+            show(line)
 
 
-@app.command()
+_verb(LOOK)(show)
+_verb(LOOK)(compare)
+_verb(LOOK)(report)
+
+
+@_verb(LOOK)
 @ending()
 def metrics(
     matrix: Annotated[str, Argument(help="CSV file of an accuracy matrix; - for stdin.")],
@@ -102,7 +124,7 @@ def metrics(
     echo(own.json() if as_json else own.text())
 
 
-@app.command()
+@_verb(CHECK)
 @ending()
 @with_settings(of_runs())
 def doctor(
@@ -113,9 +135,9 @@ def doctor(
     ] = False,
     stream: Annotated[str | None, Option(help="Stream of the run asked about.")] = None,
     steps: Annotated[int | None, Option(help="Its training steps per stage.")] = None,
-    rollouts: Annotated[int | None, Option(help="Or its training rollouts per stage.")] = None,
-    setting: Annotated[str | None, Option(help="Its setting: easy, default or hard.")] = None,
-    retention: Annotated[str | None, Option(help="What it evaluates outside the stream.")] = None,
+    rollouts: Rollouts = None,
+    setting: Difficulty = None,
+    retention: Retention = None,
     boundaries: Annotated[str, Option(help="hidden or announced.")] = "hidden",
     config: Annotated[Path | None, Option(help="TOML file of its settings.")] = None,
     learner_option: Annotated[
@@ -137,11 +159,14 @@ def doctor(
     if others or given_in(context, options):
         asked = requested(context, config, boundaries, learner_option, options)
     found = examine(trial=trial, asked=asked)
-    echo(json.dumps(found.data(), indent=2) if as_json else found.text())
+    if as_json:
+        echo(json.dumps(found.data(), indent=2))
+    else:
+        echo_wrapped(found.text())
     raise Exit(0 if found.works else 1)
 
 
-@app.command()
+@_verb(CHECK)
 @ending()
 @with_settings(of_settings(RunConfig, "learner", "device"))
 def selftest(
@@ -157,21 +182,17 @@ def selftest(
     raise Exit(0 if found.passed else 1)
 
 
-app.command()(sweep)
-app.command()(reproduce)
-app.command()(calibrate)
-app.command()(plasticity)
-app.command()(report)
-app.command()(compare)
-app.command()(show)
-app.command()(check)
-app.add_typer(reference, name="reference")
-app.command()(submit)
-app.command()(track)
-app.command()(export)
+_verb(CHECK)(check)
+app.add_typer(reference, name="reference", rich_help_panel=CHECK)
+app.add_typer(results_app, name="results", rich_help_panel=CHECK)
+_verb(SHARE)(submit)
+_verb(SHARE)(track)
+_verb(SHARE)(export)
+app.add_typer(new_app, name="new", rich_help_panel=EXTEND)
+app.add_typer(model_app, name="model", rich_help_panel=EXTEND)
 
 
-@model_app.command("get")
+@model_app.command("get", cls=HelpedCommand)
 @ending()
 def model_get(
     name: Annotated[str, Argument(help="A model's short name; see `cl-bench list`.")],
@@ -186,7 +207,7 @@ def model_get(
         echo(f"{label:<12} {printable(value)}")
 
 
-@model_app.command("eval")
+@model_app.command("eval", cls=HelpedCommand)
 @ending()
 def model_eval(
     model: Annotated[
@@ -206,7 +227,7 @@ def model_eval(
         echo(evaluate_learners(model, seed=seed).text())
 
 
-@model_app.command("train")
+@model_app.command("train", cls=HelpedCommand)
 @ending()
 @with_settings(of_settings(TrainingConfig, "steps", "seed", "device", "compile"))
 def model_train(
@@ -221,4 +242,4 @@ def model_train(
 def main() -> None:
     """The console script `cl-bench`."""
     ranks.quieten()
-    app()
+    app(prog_name="cl-bench")

@@ -8,7 +8,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from cl_bench.cli.console import echo
-from cl_bench.cli.options import Json, ending
+from cl_bench.cli.options import Json, assigned, ending
 from cl_bench.contract.errors import UsageError
 
 
@@ -23,6 +23,14 @@ def compare(
         str,
         Option(help="Two learners, such as rl,fst: of A the first, of B, or else A, the other."),
     ] = "",
+    settings: Annotated[
+        list[str] | None,
+        Option(
+            "--set",
+            help="Of several settings, the one to take, as in learning_rate=3e-4, or "
+            "A.learning_rate=3e-4 of one side; repeatable.",
+        ),
+    ] = None,
     as_json: Json = False,
     anyway: Annotated[
         bool, Option("--anyway", help="Show numbers of runs that do not compare.")
@@ -39,7 +47,10 @@ def compare(
             f"{first} is one side; give the other, too: `cl-bench compare {first} B`, or name "
             f"two learners below it: `cl-bench compare {first} --learners rl,fst`."
         )
-    found = comparison.compare(first, second or first, learners=pair, anyway=anyway)
+    chosen = assigned("--set", settings)
+    found = comparison.compare(
+        first, second or first, learners=pair, settings=chosen, anyway=anyway
+    )
     if as_json:
         echo(show_comparison.as_json(found))
     else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -17,17 +18,22 @@ import traceback
 from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
+from textwrap import TextWrapper
 from typing import Any
 
 import typer
+from rich.cells import cell_len
+from rich.console import Console
 from typer.core import TyperGroup
 
+from cl_bench.cli.help import Helped
 from cl_bench.contract.errors import ClBenchError, RankError
 from cl_bench.contract.redaction import redacted, say
 from cl_bench.contract.text import one_line, plainer
 from cl_bench.model.ranks import speak_if_alone
 from cl_bench.store.remote import with_urls
 
+_LABELLED, _LEAST_INDENT = re.compile(r"\s*\S+(?: \S+)*\s{2,}(?=\S)|\s*"), 4
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 """Base of typer's own errors about options and arguments; newer typers do not export it."""
 
@@ -35,6 +41,27 @@ _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 def echo(text: str, *, err: bool = False) -> None:
     """Print a text as a line; copies of what is at a URL go by the URL."""
     print(with_urls(text), file=sys.stderr if err else sys.stdout, flush=True)
+
+
+def echo_wrapped(text: str) -> None:
+    """Print lines of labels and texts as they are; for a terminal that is narrower, wrapped by
+    words, what does not fit below its text."""
+    screen = Console()
+    for line in text.splitlines():
+        fits = not screen.is_terminal or cell_len(line) <= screen.width
+        echo(line if fits else _wrapped(line, screen.width))
+
+
+def _wrapped(line: str, width: int) -> str:
+    head = _LABELLED.match(line)
+    indent = len(head[0]) if head else 0
+    if max(map(len, line[indent:].split())) > width - indent:
+        indent = min(indent, _LEAST_INDENT)
+    below = " " * indent
+    wrapper = TextWrapper(
+        width, subsequent_indent=below, break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(wrapper.wrap(line))
 
 
 def _plainer(error: UnicodeError) -> tuple[str, int]:
@@ -135,7 +162,7 @@ def _traceback_kept(error: Exception) -> str:
     return "--debug shows its traceback"
 
 
-class OneLineGroup(TyperGroup):
+class OneLineGroup(Helped, TyperGroup):
     """A command group whose usage errors are one line, too."""
 
     def main(self, *args: Any, **options: Any) -> Any:

@@ -18,6 +18,7 @@ from cl_bench.fast.reflection.spec import KINDS
 from cl_bench.metrics import METRICS, OTHER_METRICS, STATISTICS, Measure
 from cl_bench.model.named import MODELS, OTHERS
 
+_WIDEST_NAME = 26
 Listing = dict[str, list[tuple[str, str]]]
 
 
@@ -46,41 +47,62 @@ def listing() -> Listing:
 
 
 def lines(kind: str = "", name: str = "", *, as_json: bool = False) -> Iterator[str]:
-    """All names, those of one kind, the settings of one learner, or the sets of a source.
+    """All names, those of one kind, the settings of one learner, or the sets of a source; or the
+    same as JSON, an object a line.
 
     Raises `UsageError` for an unknown kind or name, and for a name of a kind without more to show.
     """
-    if as_json and kind != "gym":
-        raise UsageError("--json belongs to `cl-bench list gym`; type that, or leave it out.")
     if name and kind != "learners":
         raise UsageError(
             f"{printable(name)} is one name too many: only learners have more to show. Type "
             f"`cl-bench list {kind}`, or `cl-bench list learners NAME`."
         )
     if name:
-        yield from _settings(name)
-    elif kind == "gym":
-        for entry in import_module("cl_bench.tasks.gym.overview").listed():
-            yield json.dumps(asdict(entry)) if as_json else str(entry)
-    elif kind == "hub":
-        yield from import_module("cl_bench.tasks.hub.table").listed()
-    else:
-        listed = listing()
-        if kind and kind not in listed:
-            raise unknown("kind of name", kind, [*listed, "gym", "hub"])
-        for each in [kind] if kind else listed:
-            yield f"{each}:"
-            yield from (f"  {printable(name):<26} {printable(says)}" for name, says in listed[each])
+        return _settings(name, as_json=as_json)
+    if kind == "gym":
+        sets = import_module("cl_bench.tasks.gym.overview").listed()
+        return (json.dumps(asdict(entry)) if as_json else str(entry) for entry in sets)
+    if kind == "hub":
+        return _rows({"hub": import_module("cl_bench.tasks.hub.table").summaries()}, as_json)
+    listed = listing()
+    chosen = {title: rows for title, rows in listed.items() if kind in ("", _kind(title))}
+    if not chosen:
+        raise unknown("kind of name", kind, [*dict.fromkeys(map(_kind, listed)), "gym", "hub"])
+    return _rows(chosen, as_json)
 
 
-def _settings(learner: str) -> Iterator[str]:
+def _kind(title: str) -> str:
+    """What is typed to list the names under a title."""
+    return title.partition(" of ")[0].lower().replace(" ", "-")
+
+
+def _rows(listed: Listing, as_json: bool) -> Iterator[str]:
+    for title, rows in listed.items():
+        wide = min(_WIDEST_NAME, max(len(printable(name)) for name, _ in rows))
+        if not as_json:
+            yield f"{title}:"
+        for name, says in rows:
+            if as_json:
+                yield json.dumps({"kind": _kind(title), "name": name, "summary": says})
+            else:
+                yield f"  {printable(name):<{wide}}  {printable(says)}"
+
+
+def _settings(learner: str, *, as_json: bool) -> Iterator[str]:
     """The settings of a learner: default, what is allowed, and what it is."""
     factory = LEARNERS.load(learner)
-    yield f"{printable(learner)}: spends on {' and '.join(factory.channels)} weights; its settings:"
+    if not as_json:
+        channels = " and ".join(factory.channels)
+        yield f"{printable(learner)}: spends on {channels} weights; its settings:"
     for item in settings_of(factory.config):
-        if item.rule.option:
-            yield f"  {item.name} = {json.dumps(item.default)}"
-            yield f"      {printable(item.rule.says)} ({item.allowed})"
+        if not item.rule.option:
+            continue
+        if as_json:
+            found = {"name": item.name, "default": item.default, "summary": item.rule.says}
+            yield json.dumps({**found, "allowed": item.allowed})
+            continue
+        yield f"  {item.name} = {json.dumps(item.default)}"
+        yield f"      {printable(item.rule.says)} ({item.allowed})"
 
 
 def _measures(measures: Mapping[str, Measure]) -> list[tuple[str, str]]:

@@ -7,20 +7,21 @@ from typing import Annotated
 
 from typer import Argument, Option, Typer
 
-from cl_bench.cli.console import Errors, echo
+from cl_bench.cli.console import Errors, OneLineGroup, echo
+from cl_bench.cli.help import HelpedCommand
 
-new_app = Typer(help="Write the skeleton of a package that adds to cl-bench.")
+new_app = Typer(cls=OneLineGroup, help="Write the skeleton of a package that adds to cl-bench.")
 Name = Annotated[str, Argument(help="colours, or acme/colours in the package acme.")]
-Folder = Annotated[Path | None, Option(help=r"New folder \[./PACKAGE].")]
+Folder = Annotated[Path | None, Option(help="New folder [./PACKAGE].")]
 
 
-@new_app.command("task")
+@new_app.command("task", cls=HelpedCommand)
 def new_task(name: Name, out: Folder = None) -> None:
     """A package with a domain of its own, and its test."""
     _new("task", name, out)
 
 
-@new_app.command("learner")
+@new_app.command("learner", cls=HelpedCommand)
 def new_learner(name: Name, out: Folder = None) -> None:
     """A package with a learner of its own, and its test."""
     _new("learner", name, out)

@@ -22,8 +22,23 @@ Command = TypeVar("Command", bound=Callable[..., None])
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print the outcome only.")]
+Rollouts = Annotated[
+    int | None, typer.Option(help="Training rollouts per stage, in place of steps.")
+]
+Difficulty = Annotated[str | None, typer.Option(help="easy, default or hard.")]
+Retention = Annotated[
+    str | None,
+    typer.Option(
+        help="Domains to evaluate outside the stream, in place of its own, as in "
+        "gym/gcd,lm_eval:ifeval; none for none."
+    ),
+]
 Readers = Annotated[
     int | None, typer.Option("--jobs", help="Processes that read runs, if they are many (cores).")
+]
+FigureStyle = Annotated[
+    str | None,
+    typer.Option("--figure-style", help="screen, one-column or two-column, for papers (screen)."),
 ]
 
 
@@ -105,13 +120,12 @@ def _ancestry() -> Iterable[type]:
 
 
 def _parameter(item: Setting, title: str | None) -> inspect.Parameter:
-    says = item.rule.says.replace("[", r"\[")
     panel = title.partition("\n")[0].rstrip(".") if title else None
     return inspect.Parameter(
         item.name,
         inspect.Parameter.KEYWORD_ONLY,
         default=item.default,
-        annotation=Annotated[item.type, typer.Option(help=says, rich_help_panel=panel)],
+        annotation=Annotated[item.type, typer.Option(help=item.rule.says, rich_help_panel=panel)],
     )
 
 

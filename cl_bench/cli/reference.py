@@ -7,15 +7,16 @@ from typing import Annotated
 
 from typer import Argument, Option, Typer
 
-from cl_bench.cli.console import echo
+from cl_bench.cli.console import OneLineGroup, echo
+from cl_bench.cli.help import HelpedCommand
 from cl_bench.cli.options import ending
 from cl_bench.cli.sweep import seeds_in, teller
 from cl_bench.contract.text import counted, printable
 
-reference = Typer(help="References that candidates are held against.")
+reference = Typer(cls=OneLineGroup, help="References that candidates are held against.")
 
 
-@reference.command()
+@reference.command(cls=HelpedCommand)
 @ending()
 def record(
     runs: Annotated[list[Path], Argument(help="Finished runs, or folders of runs.")],
@@ -43,7 +44,7 @@ def record(
     )
 
 
-@reference.command()
+@reference.command(cls=HelpedCommand)
 @ending()
 def rerun(
     path: Annotated[Path, Argument(help="The reference.", metavar="REFERENCE")],

@@ -9,9 +9,18 @@ from typer import Exit, Option
 
 from cl_bench.cli.console import echo
 from cl_bench.cli.options import Quiet, ending, of_settings, with_settings
-from cl_bench.cli.sweep import KEPT, backend_in, display, say_failed, words
+from cl_bench.cli.sweep import (
+    KEPT,
+    DryRun,
+    backend_in,
+    display,
+    say_failed,
+    say_outlook,
+    words,
+)
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.text import printable
+from cl_bench.model.named import EMBEDDED
 from cl_bench.sweep.backends.backend import BackendConfig
 
 
@@ -20,8 +29,8 @@ from cl_bench.sweep.backends.backend import BackendConfig
 def reproduce(
     claims: Annotated[str | None, Option(help="Numbers, as in 1,3 (all).")] = None,
     model: Annotated[
-        str, Option(help="The model to try them on: embedded or smollm2.")
-    ] = "embedded",
+        str | None, Option(help="The model to try them on: embedded or smollm2 (embedded).")
+    ] = None,
     seeds: Annotated[int | None, Option(help="Seeds; verdicts need six (the budget's).")] = None,
     budget: Annotated[str | None, Option(help="small or full (small).")] = None,
     runs: Annotated[Path, Option(help="Directory for the runs.")] = Path("results/claims-runs"),
@@ -36,6 +45,7 @@ def reproduce(
         Option(help="Pack the runs into this directory, kept under one plan; use those."),
     ] = None,
     ablations: Annotated[bool, Option("--ablations", help="Make their runs too; hours.")] = False,
+    dry_run: DryRun = False,
     quiet: Quiet = False,
     **given: Any,
 ) -> None:
@@ -45,8 +55,14 @@ def reproduce(
 
     chosen = None if claims is None else _claims(claims)
     if source is None:
+        planned = plan(budget or "small", seeds, model or EMBEDDED)
+        if dry_run:
+            say_outlook(
+                claimed.outlook(planned, chosen, folder=runs, archive=archive, ablate=ablations)
+            )
+            return
         done = claimed.reproduce(
-            plan(budget or "small", seeds, model),
+            planned,
             chosen,
             folder=runs,
             out=out,
@@ -55,10 +71,10 @@ def reproduce(
             archive=archive,
             ablate=ablations,
         )
-    elif archive is not None or ablations:
+    elif archive is not None or ablations or dry_run or model is not None:
         raise UsageError(
-            "--from makes no runs, so there is nothing to pack or to ablate: leave --archive "
-            "and --ablations out."
+            "--from makes no runs, so there is nothing to pack or to ablate, and the model is the "
+            "archive's: leave --archive, --ablations, --dry-run and --model out."
         )
     else:
         done = claimed.rebuild(source, out, chosen, seeds=seeds, budget=budget)
@@ -82,14 +98,20 @@ def calibrate(
     out: Annotated[Path, Option(help="Directory for trials.csv and settings.json.")] = Path(
         "results/calibration"
     ),
+    dry_run: DryRun = False,
     quiet: Quiet = False,
     **given: Any,
 ) -> None:
     """Choose each learner's settings, with equally many trials on conventions of their own."""
     from cl_bench.claims import calibration
+    from cl_bench.sweep.state import outlook
 
     chosen = calibration.LEARNERS if learners is None else words("--learners", learners, "rl,fst")
     calibration.kept_rows(out, chosen)  # what cannot be kept is told before the runs are made
+    if dry_run:
+        cells = [cell for trial in calibration.trials(chosen) for cell in trial.cells]
+        say_outlook(outlook(cells, runs))
+        return
     found = calibration.calibrate(
         runs, on=backend_in(given), display=display(quiet), learners=chosen
     )

@@ -7,20 +7,21 @@ from typing import Annotated
 
 from typer import Argument, Exit, Option, Typer
 
-from cl_bench.cli.console import echo
+from cl_bench.cli.console import OneLineGroup, echo
+from cl_bench.cli.help import HelpedCommand
 from cl_bench.cli.options import Json, Readers, ending, readers
 
 AllowDirty = Annotated[
     bool, Option("--allow-dirty", help="Take runs of code that is in no commit; they are flagged.")
 ]
 
-results_app = Typer(help="Committed results: verify them, pack runs into them.")
+results_app = Typer(cls=OneLineGroup, help="Committed results: verify them, pack runs into them.")
 
 
 @ending()
 def submit(
     run: Annotated[Path, Argument(help="Directory of a finished run.")],
-    out: Annotated[Path | None, Option(help=r"File to write \[STREAM-LEARNER-SEED.zip].")] = None,
+    out: Annotated[Path | None, Option(help="File to write [STREAM-LEARNER-SEED.zip].")] = None,
     allow_dirty: AllowDirty = False,
 ) -> None:
     """Verify a run and pack it into one file that another person can add to the results."""
@@ -33,11 +34,11 @@ def submit(
     raise Exit(0 if made.pack else 1)
 
 
-@results_app.command("verify")
+@results_app.command("verify", cls=HelpedCommand)
 @ending()
 def verify(
     paths: Annotated[
-        list[Path] | None, Argument(help=r"Files or folders of results \[results].")
+        list[Path] | None, Argument(help="Files or folders of results [results].")
     ] = None,
     jobs: Readers = None,
     as_json: Json = False,
@@ -68,7 +69,7 @@ def verify(
     raise Exit(1 if broken else 3 if unchecked else 0)
 
 
-@results_app.command("pack")
+@results_app.command("pack", cls=HelpedCommand)
 @ending("What is packed is whole; the same command goes on.")
 def pack(
     folder: Annotated[Path, Argument(help="Folder of run directories.")],

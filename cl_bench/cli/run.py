@@ -11,7 +11,10 @@ from typer import Context, Option
 from cl_bench.cli.console import Errors, echo
 from cl_bench.cli.options import (
     Debug,
+    Difficulty,
     Quiet,
+    Retention,
+    Rollouts,
     assigned,
     given_in,
     is_given,
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from cl_bench.api import Asked
 
 BOUNDARIES = ("hidden", "announced")
-_WITH_RESUME = ("resume", "track", "quiet", "debug")
+_WITH_RESUME = ("resume", "track", "figure_style", "quiet", "debug")
 REFLECTION = "Calls to a reflection LM outside the run"
 
 
@@ -36,17 +39,9 @@ def run(
         str, Option(help="A stream, a-to-b over domains (math, gym/gcd, my.jsonl), or FILE.toml.")
     ] = "math-to-code",
     steps: Annotated[int | None, Option(help="Training steps per stage.")] = None,
-    rollouts: Annotated[
-        int | None, Option(help="Training rollouts per stage, in place of steps.")
-    ] = None,
-    setting: Annotated[str | None, Option(help="easy, default or hard.")] = None,
-    retention: Annotated[
-        str | None,
-        Option(
-            help="Domains to evaluate outside the stream, in place of its own, as in "
-            "gym/gcd,lm_eval:ifeval; none for none."
-        ),
-    ] = None,
+    rollouts: Rollouts = None,
+    setting: Difficulty = None,
+    retention: Retention = None,
     boundaries: Annotated[str, Option(help="hidden or announced.")] = "hidden",
     config: Annotated[
         Path | None, Option(help="TOML file of settings; options win over it.")
@@ -71,6 +66,9 @@ def run(
         Path | None,
         Option(help="Answer them from this file or run.", rich_help_panel=REFLECTION),
     ] = None,
+    figure_style: Annotated[
+        str, Option(help="screen, one-column or two-column (for papers), or none.")
+    ] = "screen",
     quiet: Quiet = False,
     debug: Debug = False,
     **given: Any,
@@ -105,10 +103,18 @@ def run(
         progress = progress_for(Console(stderr=True), quiet=quiet)
         if resume is not None:
             _refuse_others(context)
-            finished = api.resume(at, progress=progress, track=track or ())
+            finished = api.resume(
+                at, progress=progress, track=track or (), figure_style=figure_style
+            )
         else:
             finished = api.start(
-                asked, out=at, progress=progress, track=track or (), record=record, replay=replay
+                asked,
+                out=at,
+                progress=progress,
+                track=track or (),
+                record=record,
+                replay=replay,
+                figure_style=figure_style,
             )
         echo(finished.summary().text())
         echo(f"\nTables, figures and summary: {printable(finished.place)}")

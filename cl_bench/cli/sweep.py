@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Context, Exit, Option
 
-from cl_bench.cli.console import echo
+from cl_bench.cli.console import echo, echo_wrapped
 from cl_bench.cli.options import (
+    Difficulty,
     Json,
     Quiet,
+    Retention,
+    Rollouts,
     assigned,
     ending,
+    given_in,
     is_given,
     of_settings,
     with_settings,
@@ -25,36 +29,50 @@ from cl_bench.contract.registry import COMPARED_LEARNERS
 from cl_bench.contract.settings import those_of
 from cl_bench.contract.text import counted, printable
 from cl_bench.contract.validation import COUNTS, whole_number
-from cl_bench.execution.settings import RunConfig
+from cl_bench.execution.settings import EvaluationConfig, RunConfig
 from cl_bench.sweep.backends.backend import BackendConfig
 
 if TYPE_CHECKING:
     from cl_bench.sweep.backends.backend import CellOutcome
+    from cl_bench.sweep.cell import Cell
     from cl_bench.sweep.display import Display
 
 
 KEPT = "Finished runs are kept; the same command goes on."
+
+DryRun = Annotated[
+    bool, Option("--dry-run", help="Say of each run whether it would be made; make none.")
+]
 
 _MOST_SEEDS = 1000
 """Seeds that one range may name; a longer one is a slip of the hand."""
 
 
 @ending(KEPT)
-@with_settings([*of_settings(RunConfig, "model"), *of_settings(BackendConfig)])
+@with_settings(
+    [
+        *of_settings(RunConfig, "model"),
+        *of_settings(EvaluationConfig, "probes"),
+        *of_settings(BackendConfig),
+    ]
+)
 def sweep(
     context: Context,
     streams: Annotated[str, Option(help="Names, as in math-to-code,paper.")] = "math-to-code",
     learners: Annotated[str, Option(help="Names joined by commas.")] = ",".join(COMPARED_LEARNERS),
-    seeds: Annotated[str, Option(help="Seeds, as in 0-2 or 0,5.")] = "0-2",
+    seeds: Annotated[
+        str, Option(help="Seeds, as in 0-5 or 0,5; with six, five learners can be ranked.")
+    ] = "0-5",
     steps: Annotated[int | None, Option(help="Training steps per stage (the stream's).")] = None,
+    rollouts: Rollouts = None,
+    setting: Difficulty = None,
+    retention: Retention = None,
     options: Annotated[
         list[str] | None,
         Option("--set", help="Option of every run, as in learning_rate=3e-4; repeatable."),
     ] = None,
     runs: Annotated[Path, Option(help="Directory for the runs.")] = Path("results/sweep"),
-    dry_run: Annotated[
-        bool, Option("--dry-run", help="Say of each run whether it would be made; make none.")
-    ] = False,
+    dry_run: DryRun = False,
     plan: Annotated[
         bool,
         Option("--plan", help="Estimate hours, disk and wall time from a finished run; make none."),
@@ -75,30 +93,38 @@ def sweep(
     from cl_bench.sweep.state import outlook
 
     require_local("--runs", runs)
+    named = {"rollouts": rollouts, "setting": setting, "retention": retention}
+    own = given_in(context, {**named, "probes": given["probes"]})
     cells = grid(
         words("--streams", streams, "math-to-code,paper"),
         words("--learners", learners, ",".join(COMPARED_LEARNERS)),
         seeds_in(seeds),
         steps=steps,
         model=given["model"] if is_given(context, "model") else None,
-        options=assigned("--set", options),
+        options={**assigned("--set", options), **own},
     )
     on = backend_in(given)
     if plan:
+        from rich.console import Console
+
         from cl_bench.sweep import show_forecast
         from cl_bench.sweep.forecast import forecast
 
         number = whole_number("machines", machines, COUNTS)
         found = forecast(cells, runs, on=on, machines=number, measure=measure)
-        echo(show_forecast.as_json(found) if as_json else show_forecast.text(found))
+        if as_json:
+            echo(show_forecast.as_json(found))
+        else:
+            screen = Console()
+            wide = {"width": screen.width} if screen.is_terminal else {}
+            echo_wrapped(show_forecast.text(found, **wide))
         return
     for name in ("machines", "measure", "as_json"):
         if is_given(context, name):
             option = name.removeprefix("as_")
             raise UsageError(f"--{option} belongs to --plan; give that too, or leave it out.")
     if dry_run:
-        for cell, what in outlook(cells, runs):
-            echo(f"{cell.name}  {what}")
+        say_outlook(outlook(cells, runs))
         return
     outcomes = make_missing(cells, runs, on=on, display=display(quiet))
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
@@ -108,6 +134,12 @@ def sweep(
         say_failed(failed)
         raise Exit(1)
     echo(f"See them side by side: cl-bench report {folder}")
+
+
+def say_outlook(found: Iterable[tuple[Cell, str]]) -> None:
+    """Tell of each run what would be done about it."""
+    for cell, what in found:
+        echo(f"{cell.name}  {what}")
 
 
 def words(option: str, given: str, example: str) -> list[str]:

@@ -6,7 +6,8 @@ A package offers them as entry points, in the groups of `GROUPS`:
     colours = "acme_streams.colours:DOMAIN"
 
 The full name is the distribution's normalised name, a slash and the entry point's own name:
-`acme-streams/colours`. The installed packages are searched once, when a name is asked for that is
+`acme-streams/colours`; `colours` stands for it where no other package has such a name, and is
+never stored. The installed packages are searched once, when a name is asked for that is
 not built in; a plug-in's code is imported when it is loaded or listed. A plug-in that cannot be
 used is called broken: loading it raises `PluginError` with the reason, and all else works.
 """
@@ -49,6 +50,11 @@ class Plugin:
     """The object's place: `module:attribute`."""
     fault: str = ""
     """The reason why it cannot be loaded, as far as that shows without importing it."""
+
+    @property
+    def entry(self) -> str:
+        """The name without its package: `colours`."""
+        return self.name.rpartition("/")[2]
 
     @property
     def origin(self) -> str:

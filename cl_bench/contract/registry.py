@@ -1,7 +1,8 @@
 """Finding domains and learners by name, once at the start of a run.
 
 The built-in ones stand in literal tables; other packages add to them (see
-cl_bench.contract.plugins). Nothing is imported before it is asked for, and nothing here is used
+cl_bench.contract.plugins), under names that begin with their own: `acme/bandit`, which `bandit`
+finds where it is the only one. Nothing is imported before it is asked for, and nothing here is used
 inside a learning loop. The registry of streams is `cl_bench.contract.stream_names.STREAMS`.
 """
 
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Generic, TypeVar, cast
 
-from cl_bench.contract.errors import unknown
+from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.learner import LearnerFactory
 from cl_bench.contract.plugins import Check, Plugin, discovered
 from cl_bench.contract.task import Domain
@@ -48,7 +49,7 @@ class Registry(Generic[Entry]):
     def __contains__(self, name: object) -> bool:
         if not isinstance(name, str):
             return False
-        return name in self.table or self.plugin(name) is not None or self._source(name) is not None
+        return name in self.table or bool(self._named(name)) or self._source(name) is not None
 
     def load(self, name: str) -> Entry:
         """Import and return the entry called `name`.
@@ -58,13 +59,35 @@ class Registry(Generic[Entry]):
         """
         if name in self.table:
             return cast(Entry, _at(self.table[name][0]))
-        plugin = self.plugin(name)
+        plugin = self.plugin(self.full(name))
         if plugin is not None:
             return cast(Entry, plugin.load(self.kind, self._check()))
         source = self._source(name)
         if source is not None:
             return cast(Entry, source.load(name))
-        raise unknown(self.kind, name, [*self, *self.sources], self.sourced())
+        shorts = [plugin.entry for plugin in discovered(self.group).values()]
+        raise unknown(self.kind, name, [*self, *self.sources], [*shorts, *self.sourced()])
+
+    def full(self, name: str) -> str:
+        """Return the name that tables and manifests have for what is found by `name`.
+
+        A plug-in is also found without its package, where no other has that name. Raises
+        `UsageError` if several do.
+        """
+        found = [] if name in self.table else self._named(name)
+        if len(found) > 1:
+            raise UsageError(
+                f"Several packages have a {self.kind} called {name!r}: {', '.join(found)}. Give "
+                "one of these names."
+            )
+        return found[0] if found else name
+
+    def _named(self, name: str) -> list[str]:
+        """Return the full names of the plug-ins that `name` may stand for."""
+        known = discovered(self.group)
+        if name in known:
+            return [name]
+        return [full for full, plugin in known.items() if plugin.entry == name]
 
     def plugin(self, name: str) -> Plugin | None:
         """Return the plug-in of that full name, broken or not, or None if there is none."""

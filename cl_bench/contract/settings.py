@@ -162,7 +162,8 @@ def _plain(declared: Any, where: str) -> type:
 RESERVED = frozenset(
     {
         *("name", "stream", "steps", "rollouts", "setting", "retention", "config", "out"),
-        *("progress", "track", "record", "replay", "learner", "model", "preset", "feedback"),
+        *("progress", "track", "record", "replay", "figure_style"),
+        *("learner", "model", "preset", "feedback"),
         *("announced", "eval_every", "threads", "device", "precision", "keep_stage_models"),
         *("peft", "lora_rank", "lora_alpha", "lora_targets", "items", "samples"),
         *("sampler", "sampler_folder", "sampler_memory", "batch_invariant"),

@@ -62,6 +62,7 @@ class Stage:
 
         Its length is that many steps, or that many rollouts in steps of the default size.
         """
+        found = DOMAINS.full(found)
         domain = DOMAINS.load(found)
         source = domain.reference if isinstance(domain, Referenced) else found
         source = "" if source == domain.name else source
@@ -144,6 +145,10 @@ def require_stages(stages: Sequence[Stage]) -> None:
             raise UsageError(
                 f"Two domains of the stream are called {stage.domain!r}: {sources[stage.domain]} "
                 f"and {stage.source}. Rename one of the files; tables know a domain by its name."
+            )
+        if (full := DOMAINS.full(stage.reference)) != stage.reference:
+            raise UsageError(
+                f"A stage is on {stage.reference!r}; write the name that tables show, {full!r}."
             )
         domain = stage.load()
         if isinstance(domain, Benchmark):

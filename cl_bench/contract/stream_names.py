@@ -77,7 +77,7 @@ def stream(
     in rollouts get as many steps of `step_rollouts` as those are. Raises `UsageError` for any other
     name, and for impossible steps, settings and domains.
     """
-    if name in STREAMS:
+    if name in STREAMS and name not in DOMAINS.table:
         found = STREAMS.load(name)
     elif name.endswith(".toml"):
         found = read_stream(name)

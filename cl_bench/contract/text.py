@@ -12,7 +12,8 @@ from typing import Any
 _JOINERS = "\u200c\u200d"
 """Invisible, but part of the spelling of several scripts and of emoji."""
 _LIKE = str.maketrans(
-    dict(zip("—–−─│·’×", "----|.'x", strict=True)) | {"‖": "||", "…": "...", "→": "->"}
+    dict(zip("—–−─│·’×▼↑↓", "----|.'xv^v", strict=True))
+    | {"‖": "||", "…": "...", "→": "->", "±": "+/-"}
 )
 
 

@@ -8,6 +8,7 @@ from math import log
 
 from cl_bench.contract.errors import DivergedError
 from cl_bench.contract.records import StepRecord
+from cl_bench.metrics.quantities import NATS, SHARE
 from cl_bench.store.rows import is_stream_row
 
 STEPS = 20
@@ -45,10 +46,10 @@ class CollapseWatch:
         if self.hopeless >= STEPS:
             raise DivergedError(
                 f"Step {step} diverged: the policy has collapsed. In each of the last {STEPS} "
-                f"steps it said always the same or pure noise (entropy now {record.entropy:.3g} "
-                "nats a token), no group of rollouts had differing rewards and some failed (reward "
-                f"now {record.reward:.3f}), so it can learn no more. Lower `learning_rate` and run "
-                "again."
+                f"steps it said always the same or pure noise (entropy now "
+                f"{NATS.text(record.entropy)} a token), no group of rollouts had differing rewards "
+                f"and some failed (reward now {SHARE.text(record.reward)}), so it can learn no "
+                "more. Lower `learning_rate` and run again."
             )
 
 

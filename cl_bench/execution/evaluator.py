@@ -119,6 +119,20 @@ class Evaluator:
         self._base_rollouts: dict[tuple[str, str], list[Rollout]] = {}
         self._base_scores: dict[tuple[str, str], Scored] = {}
 
+    def notes(self) -> list[str]:
+        """Say of which domains there are fewer different problems than were asked for."""
+        wanted = {"validation": ("validation", "validation_items", self._config.validation_items)}
+        asked = ("test", "items", self._config.items)
+        lines = []
+        for problems in (*self._stream, *self._harder, *self._validation):
+            split, setting, count = wanted.get(problems.name, asked)
+            if (found := len(problems.items)) < count:
+                lines.append(
+                    f"{problems.domain}: only {found} different {split} problems were found in the "
+                    f"setting {problems.setting}, of the {count} that {setting} asks for."
+                )
+        return lines
+
     def require_room(self) -> None:
         """Raise `UsageError` if a problem, with the seed prompt or its own, exceeds the context,
         or if a benchmark cannot be asked: its requests are all made and its scores computed."""

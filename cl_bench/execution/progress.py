@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from cl_bench.contract.answers import MANY_CUT_OFF
-from cl_bench.contract.text import abbreviated, printable
+from cl_bench.contract.text import abbreviated, counted, printable
 from cl_bench.metrics.quantities import NATS, SECONDS, SHARE
+from cl_bench.model import ranks
 from cl_bench.store.rows import is_stream_row
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from cl_bench.contract.stream import Stream
     from cl_bench.execution.evaluator import Evaluation
     from cl_bench.store.rows import Row
+
+
+_KL = "kl_policy_base"
 
 
 class Progress(Protocol):
@@ -89,7 +94,9 @@ class Lines:
         self._started, self._first, self._total = time.monotonic(), step, stream.steps
         self._names = abbreviated(stream.domains)
         self._stages = [self._names[stage.domain] for stage in stream.stages]
-        self._say(f"{learner} on {stream.name}: {stream.steps} steps, from step {step}")
+        together = f" on {ranks.count()} ranks" if ranks.count() > 1 else ""
+        steps = counted(stream.steps, "step")
+        self._say(f"{learner} on {stream.name}: {steps}, from step {step}{together}")
 
     def step(self, step: int, stage: int, record: StepRecord) -> None:
         self._stage = stage
@@ -161,6 +168,63 @@ class Live(Lines):
         self._bar.stop()
 
 
+class Steps:
+    """A bar of tqdm, with the last reward and accuracies: a widget in a notebook, else text."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._names: dict[str, str] = {}
+        self._accuracies = ""
+
+    def start(self, stream: Stream, learner: str, step: int) -> None:
+        from tqdm.auto import tqdm
+
+        self._names = abbreviated(stream.domains)
+        told = printable(f"{learner} on {stream.name}")
+        how = {"dynamic_ncols": True} if _is_watched() else {"mininterval": _RARELY, "ascii": True}
+        self._bar = tqdm(total=stream.steps, initial=step, desc=told, unit="step", **how)
+
+    def step(self, step: int, stage: int, record: StepRecord) -> None:
+        self._tell(learned([record]), self._accuracies)
+        self._bar.update(step - self._bar.n)
+
+    def evaluated(self, step: int, evaluation: Evaluation) -> None:
+        self._accuracies = describe(evaluation, self._names, divergence=False)
+        self._tell(self._accuracies)
+        self._bar.refresh()
+
+    def recorded(self, tables: Mapping[str, Sequence[Row]]) -> None:
+        pass
+
+    def note(self, line: str) -> None:
+        from tqdm.auto import tqdm
+
+        # What a notebook's kernel writes to its standard error looks like an error.
+        tqdm.write(printable(line), file=sys.stdout if _in_notebook() else sys.stderr)
+
+    def stop(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def finish(self) -> None:
+        pass
+
+    def _tell(self, *parts: str) -> None:
+        self._bar.set_postfix_str(printable(", ".join(filter(None, parts))), refresh=False)
+
+
+_RARELY = 30.0
+"""Seconds between the states of a bar that go to a file, where each is a line of its own."""
+
+
+def _in_notebook() -> bool:
+    return "ipykernel" in sys.modules
+
+
+def _is_watched() -> bool:
+    return _in_notebook() or sys.stderr.isatty()
+
+
 class Both:
     """Two progresses as one."""
 
@@ -204,15 +268,15 @@ def learned(records: Sequence[StepRecord]) -> str:
     return f"loss {sum(record.loss for record in records) / len(records):.3g}"
 
 
-def describe(evaluation: Evaluation, names: Mapping[str, str]) -> str:
-    """Return accuracy and KL of every domain under the learner's prompt, in one line.
+def describe(evaluation: Evaluation, names: Mapping[str, str], *, divergence: bool = True) -> str:
+    """Return accuracy of every domain under the learner's prompt, in one line.
 
-    The share of responses that were cut off stands beside them where they are many. `names` are the
-    short names of the domains.
+    With `divergence` its KL stands beside it, and the share of responses that were cut off where
+    they are many. `names` are the short names of the domains.
     """
     return ", ".join(
-        f"{names[str(row['domain'])]} {SHARE.text(_number(row, 'accuracy'))} "
-        f"(KL {NATS.text(_number(row, 'kl_policy_base'))}{_cut_off(row)})"
+        f"{names[str(row['domain'])]} {SHARE.text(_number(row, 'accuracy'))}"
+        f"{f' (KL {NATS.text(_number(row, _KL))}{_cut_off(row)})' if divergence else ''}"
         for row in evaluation.evaluations
         if is_stream_row(row) and row["prompt"] == "learner"
     )

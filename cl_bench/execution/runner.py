@@ -121,7 +121,8 @@ class Runner:
         manifest |= {"journal": described(journal, path), "ranks": ranks.count()}
         directory = RunDirectory(path)
         ranks.alone(lambda: RunDirectory.create(path, manifest).path)
-        for line in [*notes, *of_model(policy), *of_machine(policy.device)]:
+        own = (*of_model(policy), *of_machine(policy.device), *runner._evaluator.notes())
+        for line in (*notes, *own):
             progress.note(line)
         with _owned(directory), _status_kept(directory):
             runner._time("load", started)

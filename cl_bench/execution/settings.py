@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.learner import LearnerConfig
 from cl_bench.contract.registry import DEFAULT_LEARNER, LEARNERS
-from cl_bench.contract.settings import setting, settings_of, settle, those_of
+from cl_bench.contract.settings import RESERVED, setting, settings_of, settle, those_of
 from cl_bench.contract.task import FEEDBACK_LEVELS, FeedbackLevel
 from cl_bench.contract.text import printable
 from cl_bench.contract.validation import COUNTS, RATES, SEEDS, a_text
@@ -188,6 +188,7 @@ class RunConfig:
         settle(self)
         object.__setattr__(self, "chat_template", variables_in(self.chat_template))
         self._require_sampler()
+        object.__setattr__(self, "learner", LEARNERS.full(self.learner))
         own = LEARNERS.load(self.learner).config
         learning: object = own() if self.learning is _UNSET else self.learning
         if not isinstance(learning, own):
@@ -345,7 +346,7 @@ def require_settings(options: Iterable[str], *learners: str) -> None:
     for name in options:
         if name not in known:
             refuse_of_others(name, *learners)
-            raise unknown("setting", name, known)
+            raise unknown("setting", name, known, RESERVED)
 
 
 def refuse_of_others(name: str, *learners: str) -> None:

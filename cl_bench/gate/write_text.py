@@ -68,8 +68,8 @@ def renderable(report: GateReport) -> Group:
 
 
 def _case(coverage: Coverage, checks: list[Check]) -> list[RenderableType]:
-    shown = table(*COLUMNS)
-    shown.columns[0].no_wrap, shown.columns[-1].justify = True, "left"
+    shown = table(*COLUMNS, collapse_padding=True)
+    shown.columns[-1].justify = "left"
     for check in checks:
         *numbers, verdict = cells(check)
         shown.add_row(*map(printable, numbers), Text(verdict, style=_STYLES[check.verdict]))

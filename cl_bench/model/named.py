@@ -88,6 +88,8 @@ def get(name: str, *, again: bool = False) -> dict[str, str]:
 
     Raises `UsageError` for an unknown name, `ModelError` if it cannot be fetched.
     """
+    from cl_bench.metrics.quantities import BYTES
+
     if name not in MODELS:
         raise unknown("model with a short name", name, MODELS)
     model = MODELS[name]
@@ -96,7 +98,7 @@ def get(name: str, *, again: bool = False) -> dict[str, str]:
     return {
         "model": f"{name}: {model.summary}",
         "file": str(weights),
-        "size": f"{weights.stat().st_size:,} bytes",
+        "size": BYTES.text(weights.stat().st_size),
         "SHA-256": file_hash(weights),
         "licence": model.licence,
         "use it": f"cl-bench run --model {name}",

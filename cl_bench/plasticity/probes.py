@@ -47,6 +47,7 @@ def probe_plasticity(
     """
     from cl_bench.plasticity.internals import internals_of
 
+    domain = DOMAINS.full(domain)
     DOMAINS.load(domain)
     length = stream(domain, steps=steps).steps
     different = tuple(dict.fromkeys(whole_number("seeds", seed, SEEDS) for seed in seeds))

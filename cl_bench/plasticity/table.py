@@ -10,7 +10,7 @@ from io import StringIO
 from pathlib import Path
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +20,7 @@ from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.plasticity.origins import Origin
 from cl_bench.plasticity.probe import Probe
+from cl_bench.report.terminal import plain_text
 from cl_bench.store.files import write_text_atomically
 
 DEAD_BELOW = 0.01
@@ -86,10 +87,7 @@ class Plasticity:
 
     def text(self) -> str:
         """Both tables as plain text, at most 100 columns wide."""
-        console = Console(file=StringIO(), width=_WIDTH, color_system=None, force_terminal=False)
-        with console.capture() as capture:
-            console.print(Group(*self._probed(), *self._diagnosed(), *self._notes()))
-        return "\n".join(line.rstrip() for line in capture.get().strip().splitlines())
+        return plain_text(Group(*self._probed(), *self._diagnosed(), *self._notes()), _WIDTH)
 
     def csv(self) -> str:
         """The rows with numbers at full precision; an undefined one is empty, its reason noted."""

@@ -1,0 +1,47 @@
+"""What is shown of runs: the leaderboard, pages, figures and texts, from tables alone.
+
+`cl_bench.report(…)` makes the leaderboard. The package of that name can therefore be called, and
+calls `report` below: both have one name in `cl_bench`, whichever is imported first.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cl_bench.report.page.build import ReportFiles
+    from cl_bench.store.run_tables import RunTables
+
+
+def report(
+    *runs: str | Path | RunTables,
+    out: str | Path = "results/report",
+    figures: bool = True,
+    jobs: int = 1,
+) -> ReportFiles:
+    """Rank runs and write a page about them into `out`; return the files that were written.
+
+    `runs` are runs, or paths or URLs of runs, packed runs or folders with any of them below. The
+    page is `leaderboard.html`, its twin `leaderboard.md`; `figures` also draws them as files. Many
+    runs are read by `jobs` processes. Raises `RunDirectoryError` where there is no run, or none
+    that can be read.
+    """
+    from cl_bench.contract.errors import UsageError
+    from cl_bench.report.page.build import report as written
+    from cl_bench.store.remote import require_local
+
+    if not runs:
+        raise UsageError('report() is given no runs; name a folder of them: report("results").')
+    require_local("out", Path(out))
+    paths = [Path(run) if isinstance(run, str | Path) else run.path for run in runs]
+    return written(paths, Path(out), figures=figures, jobs=jobs)
+
+
+class _Callable(ModuleType):
+    __call__ = staticmethod(report)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,8 @@ class RankedRow:
 
     learner: str
     settings: str
-    """Tells it from other rows of the same learner, such as `learning_rate=0.0009`."""
+    """Tells it from other rows of the same learner, such as `learning_rate=0.0009`; empty for a
+    learner with one setting."""
     configured: Settings
     """Everything about learning that was configured, but the seed."""
     values: Mapping[str, Estimate | Undefined]
@@ -32,19 +33,28 @@ class RankedRow:
     per_seed: Mapping[str, Mapping[int, float | Undefined]]
     """By metric, then by seed."""
     ranks: Mapping[str, Ranks | Undefined]
-    """Undefined where the metric has no better or the row only one seed."""
+    """Undefined where the metric has no better, the row too few seeds (`unranked`), or another
+    setting stands for its learner."""
+    choice: str
+    """Of a learner with several settings, which this is: `1 of 2 settings, with the most seeds`."""
+    folded: tuple[RankedRow, ...]
+    """The learner's other settings, best average accuracy first; such a row has none itself."""
 
     @property
     def label(self) -> str:
-        """The learner, with its settings where it has more than one row."""
+        """The learner, with its settings where it has several."""
         return f"{self.learner} ({self.settings})" if self.settings else self.learner
 
     @property
     def name(self) -> str:
-        """The row's name for readers: its learner's label, with settings where it has several."""
-        settings = printable(self.settings).replace("learning_rate=", "lr=")
+        """The row's name for readers: the learner's label, and for a folded row its settings."""
         label = learner_label(self.learner)
-        return f"{label} ({settings})" if settings else label
+        return label if self.choice or not self.settings else f"{label} ({self.told})"
+
+    @property
+    def told(self) -> str:
+        """Its settings for readers."""
+        return printable(self.settings).replace("learning_rate=", "lr=")
 
     @property
     def key(self) -> tuple[str, str]:
@@ -64,8 +74,9 @@ class RankedRow:
 class BoardRow(RankedRow):
     """A learner with one setting, on one board; its metrics are the board's `columns`."""
 
+    folded: tuple[BoardRow, ...]
     seeds: tuple[int, ...]
-    """Those of all of the board's rows, in order."""
+    """Those of all of the board's rows, in order; of a folded row its own."""
     status: Mapping[int, Status]
     """By seed; `missing` is a seed that another row has."""
     reasons: Mapping[int, str]
@@ -78,7 +89,7 @@ class BoardRow(RankedRow):
 
 @dataclass(frozen=True, eq=False)
 class Board:
-    """Rows that are ranked together, best average accuracy first."""
+    """Learners that are ranked together, each with one setting, best average accuracy first."""
 
     key: Key
     words: tuple[str, ...]
@@ -95,6 +106,11 @@ class Board:
     notes: tuple[str, ...]
     """Why other rows are not here, and what else to mind."""
 
+    @property
+    def every_row(self) -> list[BoardRow]:
+        """The rows, each with those that fold under it."""
+        return [one for row in self.rows for one in (row, *row.folded)]
+
 
 @dataclass(frozen=True, eq=False)
 class Overall:
@@ -107,6 +123,24 @@ class Overall:
     rows: tuple[RankedRow, ...]
     notes: tuple[str, ...]
     """Which learners are not ranked, and what they lack."""
+
+
+def unranked(rows: Sequence[RankedRow], metric: str) -> str:
+    """Why no row has a rank by this metric: `3 of 8 seeds needed to rank`; empty if one has."""
+    ranks = [row.ranks.get(metric) for row in rows]
+    reasons = Counter(one.reason for one in ranks if isinstance(one, Undefined))
+    if not reasons or any(isinstance(one, Ranks) for one in ranks):
+        return ""
+    return reasons.most_common(1)[0][0]
+
+
+def best_mean(rows: Iterable[RankedRow], metric: str, column: Column) -> float | None:
+    """The best mean of these rows; None where neither direction is better or all are equal."""
+    values = [row.values[metric] for row in rows]
+    means = [value.value for value in values if isinstance(value, Estimate)]
+    if column.better == "neither" or len({*means}) < 2:
+        return None
+    return max(means) if column.better == "higher" else min(means)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The leaderboard: which learners did how well on what, with intervals instead of bare ranks.
 
 Runs are ranked together when they compare (`cl_bench.analysis.comparability`). A row is a learner
-with one setting; its numbers are means over seeds, a seed that failed, diverged or is missing is
-counted and never replaced. docs/leaderboard.md explains it to users.
+with one setting, under which its others fold; its numbers are means over seeds, a seed that failed,
+diverged or is missing is counted and never replaced. docs/leaderboard.md explains it to users.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from cl_bench.analysis.entries import (
     own_metrics,
     read_entry,
 )
+from cl_bench.analysis.learner_settings import Runs
 from cl_bench.analysis.responses import said_of
 from cl_bench.analysis.run_values import Column, RunMetric
 from cl_bench.contract.answers import MOST_CUT_OFF
@@ -37,7 +38,7 @@ from cl_bench.report.board import (
 )
 from cl_bench.report.overall import overall
 from cl_bench.report.plasticity_tables import PlasticityTable, ratios
-from cl_bench.report.rows import Runs, estimate, make_rows
+from cl_bench.report.rows import make_rows
 from cl_bench.store.run_tables import RunTables, Unreadable
 
 _MOST_OTHERS = 100
@@ -107,10 +108,8 @@ def _board(
     runs, duplicates = rows_of_group(group)
     entries = [entry for row in runs for entry in row.by_seed.values()]
     shown = _columns(entries)
-    reference = _reference(runs)
-    rows = make_rows(runs, shown, ratios(entries, tables), reference)
-    own = (reference.learner, str(reference.settings)) if reference else None
-    found = next((row for row in rows if row.key == own), None)
+    rows = make_rows(runs, shown, ratios(entries, tables), group.key.model_name)
+    found = next((row for row in rows if row.learner == REFERENCE_LEARNER), None)
     key = group.key
     sought = "validation" if any(name == VALIDATION for name, _ in key.sampler) else "test"
     notes = []
@@ -146,20 +145,6 @@ def _columns(entries: Sequence[RunEntry]) -> dict[str, Column]:
         for name, column in columns(own_metrics(entries)).items()
         if not (isinstance(column, RunMetric) and column.asked_for) or some_have(name)
     }
-
-
-def _reference(runs: Sequence[Runs]) -> Runs | None:
-    """The row of the reference learner. Of several, the one with the most finished seeds; of equal
-    ones, the one with the best average accuracy."""
-    rows = [row for row in runs if row.learner == REFERENCE_LEARNER]
-    return max(rows, key=_finished_then_accuracy, default=None)
-
-
-def _finished_then_accuracy(row: Runs) -> tuple[int, float]:
-    name = "average_accuracy"
-    found = estimate(name, {seed: e.value(name) for seed, e in row.by_seed.items()})
-    finished = sum(entry.status == "done" for entry in row.by_seed.values())
-    return finished, -1.0 if isinstance(found, Undefined) else found.value
 
 
 @dataclass(eq=False)
@@ -294,12 +279,14 @@ def constant_notes(rows: Iterable[BoardRow], runs: Iterable[Runs]) -> list[str]:
     several seeds, the one where it earns most."""
     labels, notes = {row.key: row.name for row in rows}, []
     for of_row in runs:
+        label = labels.get((of_row.learner, str(of_row.settings)))
+        if label is None:  # it is folded
+            continue
         found: dict[str, list[ConstantAnswer]] = {}
         for entry in of_row.by_seed.values():
             for domain, of in entry.constants.items():
                 found.setdefault(domain, []).append(of)
         done = sum(entry.status == "done" for entry in of_row.by_seed.values())
-        label = labels[of_row.learner, str(of_row.settings)]
         for domain, answers in found.items():
             worst = max(answers, key=lambda of: of.earned)
             seeds = f"{len(answers)} of {done} runs" if done > 1 else "at the end"

@@ -21,6 +21,7 @@ from cl_bench.analysis.plugin_metrics import plugin_metrics, plugin_quantity
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.text import counted, printable
 from cl_bench.metrics import METRICS, Undefined
+from cl_bench.metrics.quantities import BYTES
 
 MISSING = ("", "nan", "na", "n/a", "none", "null", "-", "—")
 """The contents of a missing cell, in small or capital letters."""
@@ -111,7 +112,7 @@ def _text(path: str) -> str:
         with Path(path).open("rb") as file:
             raw = file.read(_LARGEST + 1)
     if len(raw) > _LARGEST:
-        raise UsageError(f"{path} holds over {_LARGEST // 10**6} MB; an accuracy matrix is small.")
+        raise UsageError(f"{path} holds over {BYTES.text(_LARGEST)}; an accuracy matrix is small.")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 
 from cl_bench.analysis.entries import EFFICIENCY
+from cl_bench.analysis.learner_settings import Candidate, choose, telling_settings
 from cl_bench.analysis.paired import BySeed
 from cl_bench.analysis.run_values import Column
+from cl_bench.metrics.stats.ranks import Ranks
+from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined, mean_of
 from cl_bench.report.blocks.look import learner_label
 from cl_bench.report.board import Board, BoardRow, Overall, RankedRow, titles
-from cl_bench.report.rows import means_and_ranks, telling_settings
+from cl_bench.report.rows import FOLDED, choice_of, estimate, means_and_ranks
 
 AVERAGED = (
     "average_accuracy",
@@ -28,7 +31,9 @@ AVERAGED = (
 _NAMED, _MOST_NOTES = 10, 100
 """Boards that a note names, and lines of one kind, and rows, of which more are counted."""
 _ALONE = "fewer than two learners have a value on it"
-_ByBoard = Mapping[int, Mapping[tuple[str, str], BoardRow]]
+_Key = tuple[str, str]
+"""Learner and settings, as `RankedRow.key`."""
+_ByBoard = Mapping[int, Mapping[_Key, BoardRow]]
 """By the place of a board, then by learner and settings, the rows that have a value."""
 
 
@@ -45,39 +50,68 @@ def _overall(boards: Sequence[Board], places: Sequence[int], named: Sequence[str
     """Ranked are the learners, each with one setting, that no other surpasses in boards where they
     have a value, on the boards that all of these have."""
     known = {place: _with_value(boards[place]) for place in places}
-    having = {place: rows for place, rows in known.items() if len(rows) > 1}
-    counts = Counter(key for rows in having.values() for key in rows)
+    having = {
+        place: rows for place, rows in known.items() if len({learner for learner, _ in rows}) > 1
+    }
+    stands = _one_each(having, boards[places[0]].key.model_name)
+    counts = {key: sum(key in rows for rows in having.values()) for key in stands}
     most = max(counts.values(), default=0)
     ranked = sorted(key for key in counts if counts[key] == most)
     shared = [place for place, rows in having.items() if all(key in rows for key in ranked)]
     chosen = shared if len(shared) > 1 else []
-    notes = _left_out(having, {key for key in counts if counts[key] < most}, places, named)
+    notes = _left_out(having, [key for key in counts if counts[key] < most], places, named)
     if not chosen:
         notes.insert(0, "No learners were run on the same two streams, so none are ranked")
     columns = {name: boards[places[0]].columns[name] for name in AVERAGED}
-    found = _rows({place: having[place] for place in chosen}, ranked, columns) if chosen else []
+    averaged = {place: having[place] for place in chosen}
+    found = _rows(averaged, ranked, columns, stands) if chosen else []
     if (more := len(found) - _MOST_NOTES) > 0:
         notes.insert(0, f"Shown are the best {_MOST_NOTES} rows; {more:,} more were run on all")
         found = found[:_MOST_NOTES]
     return Overall(boards[places[0]].model, tuple(chosen), columns, tuple(found), tuple(notes))
 
 
+def _one_each(having: _ByBoard, model: str) -> dict[_Key, str]:
+    """The setting that stands for each learner, and what its row says of that: the one on most
+    boards, and then as on a single board."""
+    rows: dict[str, dict[_Key, list[BoardRow]]] = {}
+    for of_board in having.values():
+        for key, row in of_board.items():
+            rows.setdefault(row.learner, {}).setdefault(key, []).append(row)
+    stands = {}
+    for learner, by_key in rows.items():
+        candidates = [
+            Candidate(learner, of[0].configured, (len(of), sum(map(_seeds, of))), _accuracy(of))
+            for of in by_key.values()
+        ]
+        place, why = choose(candidates, model, most="run on more streams")
+        stands[list(by_key)[place]] = choice_of(len(by_key), why)
+    return stands
+
+
+def _seeds(row: BoardRow) -> int:
+    return sum(status == "done" for status in row.status.values())
+
+
+def _accuracy(rows: Iterable[BoardRow]) -> float:
+    """The mean over boards of what all have."""
+    values = [row.values["average_accuracy"] for row in rows]
+    return fmean(value.value for value in values if not isinstance(value, Undefined))
+
+
 def _left_out(
-    having: _ByBoard,
-    unranked: Collection[tuple[str, str]],
-    places: Iterable[int],
-    named: Sequence[str],
+    having: _ByBoard, unranked: Iterable[_Key], places: Iterable[int], named: Sequence[str]
 ) -> list[str]:
-    """Why rows are not ranked and boards are not averaged, a line each; of very many the first."""
-    labels = _labels(having)
-    first = sorted(unranked, key=labels.__getitem__)[:_MOST_NOTES]
+    """Why learners are not ranked and boards are not averaged, a line each; of very many the
+    first."""
+    ordered = sorted(unranked)
     notes = [
-        f"{labels[key]} is not ranked: it has no value on "
+        f"{learner_label(key[0])} is not ranked: it has no value on "
         f"{_few([named[place] for place, rows in having.items() if key not in rows])}"
-        for key in first
+        for key in ordered[:_MOST_NOTES]
     ]
-    if more := len(unranked) - len(first):
-        notes.append(f"{more:,} more rows are not ranked: they lack a value on some stream")
+    if (more := len(ordered) - _MOST_NOTES) > 0:
+        notes.append(f"{more:,} more learners are not ranked: they lack a value on some stream")
     apart = [named[place] for place in places if place not in having]
     notes += [f"{name} is left out: {_ALONE}" for name in apart[:_MOST_NOTES]]
     if (more := len(apart) - _MOST_NOTES) > 0:
@@ -90,43 +124,50 @@ def _few(names: Sequence[str]) -> str:
     return "; ".join([*names[:_NAMED], *([f"and {more:,} more"] if more > 0 else [])])
 
 
-def _with_value(board: Board) -> dict[tuple[str, str], BoardRow]:
+def _with_value(board: Board) -> dict[_Key, BoardRow]:
     return {
         row.key: row
-        for row in board.rows
+        for row in board.every_row
         if not isinstance(row.values["average_accuracy"], Undefined)
     }
 
 
-def _labels(having: _ByBoard) -> dict[tuple[str, str], str]:
-    """The name of every row in notes: its learner, with the settings that only this row has."""
-    one = {key: row for rows in having.values() for key, row in rows.items()}
-    telling = telling_settings((row.learner, row.configured) for row in one.values())
-    told = {key: telling[row.learner](row.configured) for key, row in one.items()}
-    return {
-        key: f"{learner_label(row.learner)} ({told[key]})"
-        if told[key]
-        else learner_label(row.learner)
-        for key, row in one.items()
+def _rows(
+    having: _ByBoard,
+    ranked: Sequence[_Key],
+    columns: Mapping[str, Column],
+    choices: Mapping[_Key, str],
+) -> list[RankedRow]:
+    """The ranked learners, and under them their other settings that were run on all boards."""
+    first, *more = having.values()
+    everywhere = {key: row for key, row in first.items() if all(key in rows for rows in more)}
+    others = [key for key in everywhere if key not in ranked]
+    telling = telling_settings((row.learner, row.configured) for row in everywhere.values())
+    per_seed = {
+        key: {name: _means([rows[key] for rows in having.values()], name) for name in columns}
+        for key in everywhere
     }
 
+    def row(
+        key: _Key,
+        values: Mapping[str, Estimate | Undefined],
+        ranks: Mapping[str, Ranks | Undefined],
+        folded: Iterable[RankedRow] = (),
+    ) -> RankedRow:
+        learner, configured = everywhere[key].learner, everywhere[key].configured
+        told = telling[learner](configured)
+        choice = "" if key in others else choices[key]
+        below = tuple(sorted(folded, key=lambda row: row.order))
+        return RankedRow(learner, told, configured, values, per_seed[key], ranks, choice, below)
 
-def _rows(
-    having: _ByBoard, ranked: Sequence[tuple[str, str]], columns: Mapping[str, Column]
-) -> list[RankedRow]:
-    one = [next(iter(having.values()))[key] for key in ranked]
-    per_seed = [
-        {name: _means([rows[key] for rows in having.values()], name) for name in columns}
-        for key in ranked
-    ]
-    telling = telling_settings((row.learner, row.configured) for row in one)
+    folded: dict[str, list[RankedRow]] = {}
+    unranked: Mapping[str, Ranks | Undefined] = dict.fromkeys(columns, FOLDED)
+    for key in others:
+        values = {name: estimate(name, per_seed[key][name]) for name in columns}
+        folded.setdefault(key[0], []).append(row(key, values, unranked))
+    numbers = means_and_ranks([per_seed[key] for key in ranked], columns)
     found = [
-        RankedRow(
-            row.learner, telling[row.learner](row.configured), row.configured, values, of, ranks
-        )
-        for row, of, (values, ranks) in zip(
-            one, per_seed, means_and_ranks(per_seed, columns), strict=True
-        )
+        row(key, *both, folded.get(key[0], ())) for key, both in zip(ranked, numbers, strict=True)
     ]
     return sorted(found, key=lambda row: row.order)
 

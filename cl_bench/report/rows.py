@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cl_bench.analysis.efficiency import efficiencies, log_ratios
-from cl_bench.analysis.entries import EFFICIENCY, PLASTICITY, RunEntry, Settings, Status
+from cl_bench.analysis.entries import EFFICIENCY, PLASTICITY, Settings, Status
+from cl_bench.analysis.learner_settings import Runs, choose, telling_settings
 from cl_bench.analysis.paired import NO_RUN, BySeed, mean_over_seeds
 from cl_bench.analysis.run_values import Column
-from cl_bench.metrics.stats.ranks import Ranks, rank_intervals
+from cl_bench.contract.registry import REFERENCE_LEARNER
+from cl_bench.metrics.stats.ranks import Ranks, rank_intervals, seeds_to_rank
 from cl_bench.metrics.stats.student import Estimate, as_ratio
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.board import BoardRow
@@ -19,6 +21,7 @@ from cl_bench.report.board import BoardRow
 MOST_RANKED = 100
 """Of more rows than this none is ranked: every pair of rows would be tested."""
 _TOO_MANY = Undefined(f"over {MOST_RANKED} rows are not ranked: every pair would be tested")
+FOLDED = Undefined("another setting stands for its learner")
 _SAID: Mapping[Status, str] = {
     "missing": "missing",
     "failed": "failed",
@@ -27,54 +30,119 @@ _SAID: Mapping[Status, str] = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Runs:
-    """The runs of one row."""
-
-    learner: str
-    settings: Settings
-    by_seed: Mapping[int, RunEntry]
-
-
 def make_rows(
     runs: Sequence[Runs],
     columns: Mapping[str, Column],
     plasticity: Mapping[Path, float | Undefined],
-    reference: Runs | None,
+    model: str,
 ) -> list[BoardRow]:
-    """A row for each, ranked against one another, best average accuracy first.
+    """A row for each learner, ranked against one another, best average accuracy first; its other
+    settings fold under it.
 
-    `plasticity` has a ratio, or why there is none, for the path of every run.
+    `plasticity` has a ratio, or why there is none, for the path of every run; `model` is the one
+    that all were made with.
     """
-    seeds = tuple(sorted({seed for row in runs for seed in row.by_seed}))
-    per_seed = [_per_seed(row, seeds, columns, plasticity, reference) for row in runs]
-    compared = [
-        {n: log_ratios(of[n], row.by_seed) if n in EFFICIENCY else of[n] for n in columns}
-        for row, of in zip(runs, per_seed, strict=True)
-    ]
-    telling = telling_settings((row.learner, row.settings) for row in runs)
+    by_learner: dict[str, list[Runs]] = {}
+    for one in runs:
+        by_learner.setdefault(one.learner, []).append(one)
+    chosen = [choose([one.candidate for one in alike], model) for alike in by_learner.values()]
+    shown = [alike[place] for alike, (place, _) in zip(by_learner.values(), chosen, strict=True)]
+    reference = next((one for one in shown if one.learner == REFERENCE_LEARNER), None)
+    make = _RowMaker(columns, plasticity, reference, telling_settings(map(_named, runs)))
+    seeds = tuple(sorted({seed for row in shown for seed in row.by_seed}))
+    per_seed = [make.per_seed(row, seeds) for row in shown]
+    compared = [_comparable(of, row) for row, of in zip(shown, per_seed, strict=True)]
+    numbers = means_and_ranks(compared, columns)
     rows = []
-    for row, of, (values, ranks) in zip(
-        runs, per_seed, means_and_ranks(compared, columns), strict=True
-    ):
+    for row, of, found, (_, why) in zip(shown, per_seed, numbers, chosen, strict=True):
+        alike = by_learner[row.learner]
+        others = [make.folded(one) for one in alike if one is not row]
+        rows.append(make.row(row, seeds, of, *found, choice_of(len(alike), why), others))
+    return sorted(rows, key=lambda row: row.order)
+
+
+def choice_of(settings: int, why: str) -> str:
+    """What a row says of its learner's `settings`; nothing of a single one."""
+    return f"1 of {settings} settings, {why}" if settings > 1 else ""
+
+
+def _named(runs: Runs) -> tuple[str, Settings]:
+    return runs.learner, runs.settings
+
+
+@dataclass(frozen=True, eq=False)
+class _RowMaker:
+    """Makes the rows of one board."""
+
+    columns: Mapping[str, Column]
+    plasticity: Mapping[Path, float | Undefined]
+    reference: Runs | None
+    telling: Mapping[str, Callable[[Settings], str]]
+
+    def folded(self, runs: Runs) -> BoardRow:
+        """The row of a setting that does not stand for its learner, over its own seeds."""
+        seeds = tuple(sorted(runs.by_seed))
+        of = self.per_seed(runs, seeds)
+        compared = _comparable(of, runs)
+        values = {name: estimate(name, compared[name]) for name in self.columns}
+        ranks: dict[str, Ranks | Undefined] = dict.fromkeys(self.columns, FOLDED)
+        return self.row(runs, seeds, of, values, ranks, "", [])
+
+    def row(
+        self,
+        runs: Runs,
+        seeds: tuple[int, ...],
+        per_seed: Mapping[str, BySeed],
+        values: Mapping[str, Estimate | Undefined],
+        ranks: Mapping[str, Ranks | Undefined],
+        choice: str,
+        folded: Iterable[BoardRow],
+    ) -> BoardRow:
         status: dict[int, Status] = {
-            seed: row.by_seed[seed].status if seed in row.by_seed else "missing" for seed in seeds
+            seed: runs.by_seed[seed].status if seed in runs.by_seed else "missing" for seed in seeds
         }
-        found = BoardRow(
-            learner=row.learner,
-            settings=telling[row.learner](row.settings),
-            configured=row.settings,
+        return BoardRow(
+            learner=runs.learner,
+            settings=self.telling[runs.learner](runs.settings),
+            configured=runs.settings,
             values=values,
-            per_seed=of,
+            per_seed=per_seed,
             ranks=ranks,
+            choice=choice,
+            folded=tuple(sorted(folded, key=lambda row: row.order)),
             seeds=seeds,
             status=status,
-            reasons={seed: entry.reason for seed, entry in row.by_seed.items() if entry.reason},
-            runs={seed: entry.path for seed, entry in sorted(row.by_seed.items())},
-            flags=tuple(_flags(row, status)),
+            reasons={seed: entry.reason for seed, entry in runs.by_seed.items() if entry.reason},
+            runs={seed: entry.path for seed, entry in sorted(runs.by_seed.items())},
+            flags=tuple(_flags(runs, status)),
         )
-        rows.append(found)
-    return sorted(rows, key=lambda row: row.order)
+
+    def per_seed(self, runs: Runs, seeds: Sequence[int]) -> dict[str, BySeed]:
+        """By metric and seed, the numbers of the runs, those that need other runs included."""
+        values: dict[str, BySeed] = {}
+        for name in self.columns:
+            if name in EFFICIENCY:
+                compared = self.reference.by_seed if self.reference else None
+                values[name] = efficiencies(runs.by_seed, compared, seeds, EFFICIENCY[name])
+            else:
+                values[name] = {seed: self._value(runs, seed, name) for seed in seeds}
+        return values
+
+    def _value(self, runs: Runs, seed: int, name: str) -> float | Undefined:
+        entry = runs.by_seed.get(seed)
+        if entry is None:
+            return NO_RUN
+        if name == PLASTICITY and entry.status == "done":
+            return self.plasticity[entry.path]
+        return entry.value(name)
+
+
+def _comparable(per_seed: Mapping[str, BySeed], runs: Runs) -> dict[str, BySeed]:
+    """The values that are averaged: of ratios of samples, their log2."""
+    return {
+        name: log_ratios(of, runs.by_seed) if name in EFFICIENCY else of
+        for name, of in per_seed.items()
+    }
 
 
 def means_and_ranks(
@@ -104,74 +172,22 @@ def estimate(name: str, by_seed: BySeed) -> Estimate | Undefined:
 
 
 def _ranks(by_seeds: Sequence[BySeed], column: Column) -> list[Ranks | Undefined]:
+    """Rank intervals of those with enough seeds; why the others have none."""
     if column.better == "neither":
         return [Undefined("neither direction is better") for _ in by_seeds]
     if len(by_seeds) > MOST_RANKED:
         return [_TOO_MANY for _ in by_seeds]
-    return rank_intervals(by_seeds, higher=column.better == "higher")
-
-
-def _per_seed(
-    runs: Runs,
-    seeds: Sequence[int],
-    columns: Mapping[str, Column],
-    plasticity: Mapping[Path, float | Undefined],
-    reference: Runs | None,
-) -> dict[str, BySeed]:
-    """By metric and seed, the numbers of the runs, those that need other runs included."""
-    values: dict[str, BySeed] = {}
-    for name in columns:
-        if name in EFFICIENCY:
-            compared = reference.by_seed if reference else None
-            values[name] = efficiencies(runs.by_seed, compared, seeds, EFFICIENCY[name])
-        else:
-            values[name] = {seed: _value(runs, seed, name, plasticity) for seed in seeds}
-    return values
-
-
-def _value(
-    runs: Runs, seed: int, name: str, plasticity: Mapping[Path, float | Undefined]
-) -> float | Undefined:
-    entry = runs.by_seed.get(seed)
-    if entry is None:
-        return NO_RUN
-    if name == PLASTICITY and entry.status == "done":
-        return plasticity[entry.path]
-    return entry.value(name)
-
-
-def telling_settings(rows: Iterable[tuple[str, Settings]]) -> dict[str, Callable[[Settings], str]]:
-    """By learner, what gives the settings that tell one of its rows from the others of `rows`."""
-    alike: dict[str, list[Settings]] = {}
-    for learner, settings in rows:
-        alike.setdefault(learner, []).append(settings)
-    return {learner: _differing(of_learner) for learner, of_learner in alike.items()}
-
-
-def _differing(alike: Iterable[Settings]) -> Callable[[Settings], str]:
-    """Return what gives the settings that tell one of `alike`, all of the same learner, from the
-    others; empty if it is alone.
-
-    A value that more than half of these have is not named, so that variations of one setting are
-    called by what they vary.
-    """
-    others = [dict(settings) for settings in alike]
-    names = dict.fromkeys(name for other in others for name in other)
-    counts = Counter((name, _hashable(other.get(name))) for other in others for name in names)
-
-    def told(own: Settings) -> str:
-        return ", ".join(
-            f"{name}={value}"
-            for name, value in own
-            if 2 * counts[name, _hashable(value)] <= len(others)
-        )
-
-    return told
-
-
-def _hashable(value: object) -> object:
-    """Return the value, or what is written for one that cannot be counted."""
-    return repr(value) if isinstance(value, list | dict) else value
+    counts = [sum(not isinstance(value, Undefined) for value in of.values()) for of in by_seeds]
+    others = sum(count > 0 for count in counts)
+    if others < 2:
+        return [Undefined("there is no other learner") for _ in by_seeds]
+    needed = seeds_to_rank(others)
+    ranked = [of for of, count in zip(by_seeds, counts, strict=True) if count >= needed]
+    found = iter(rank_intervals(ranked, higher=column.better == "higher"))
+    return [
+        next(found) if count >= needed else Undefined(f"{count} of {needed} seeds needed to rank")
+        for count in counts
+    ]
 
 
 def _flags(runs: Runs, status: Mapping[int, Status]) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from os.path import commonpath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +13,13 @@ from rich.padding import Padding
 from rich.text import Text
 
 from cl_bench.analysis.run_values import Measured
-from cl_bench.contract.text import printable
+from cl_bench.contract.text import counted, printable
+from cl_bench.metrics.continual import average_accuracy
 from cl_bench.metrics.quantities import NATS, SHARE
 from cl_bench.report.summary import PROMPTS, matrix_table, summarise
-from cl_bench.report.terminal import add_curve, curve_grid, heading
+from cl_bench.report.terminal import add_curve, curve_grid, heading, table
 from cl_bench.store.remote import with_urls
-from cl_bench.store.run_tables import RunTables
+from cl_bench.store.run_tables import RunTables, Unreadable
 
 _LONGEST = 2_000
 """Characters of a prompt that are shown."""
@@ -37,6 +40,33 @@ def show(run: RunTables, *, width: int, ascii_only: bool = False) -> RenderableT
         *_curves(measured, width, ascii_only),
         *_divergences(measured),
         *_prompts(measured),
+    )
+
+
+def show_several(
+    found: tuple[Sequence[RunTables], Sequence[Unreadable]], **_: object
+) -> RenderableType:
+    """A line for each of several runs, and what cannot be read; `found` is of `find_runs`."""
+    runs, broken = found
+    paths = [*(run.path for run in runs), *(one.path for one in broken)]
+    folder = Path(commonpath([path.parent for path in paths]))
+    shown = table("run", "learner", "stream", "seed", "status", "accuracy", collapse_padding=True)
+    for place in (1, 2, 4):
+        shown.columns[place].justify = "left"
+    for run in runs:
+        measured = Measured(run)
+        manifest = measured.manifest
+        described = (manifest["learner"], manifest["stream"]["name"], manifest["seed"])
+        accuracy = SHARE.text(average_accuracy(measured.matrix()))
+        words = (run.path.relative_to(folder), *described, manifest["status"], accuracy)
+        shown.add_row(*(printable(str(word)) for word in words))
+    return Group(
+        Text(printable(with_urls(str(folder))), style="bold"),
+        Text(""),
+        shown,
+        *(Text(printable(f"cannot be read: {one.reason}"), style="red") for one in broken),
+        Text(f"\n{counted(len(runs), 'run')}; accuracy is the average over tasks at the end."),
+        Text("`cl-bench show RUN` shows one, `cl-bench report FOLDER` ranks them."),
     )
 
 

@@ -23,7 +23,8 @@ from cl_bench.metrics.quantities import NOTHING, SHARE, p_value
 from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.matrix import value_or_reason
-from cl_bench.report.terminal import add_curve, curve_grid, heading, table
+from cl_bench.report.notebook import WIDE, html
+from cl_bench.report.terminal import add_curve, curve_grid, heading, plain, table
 from cl_bench.store.remote import with_urls
 
 _ENOUGH = 6
@@ -35,6 +36,23 @@ _WIDEST = 1_000
 """Columns that hold any table."""
 _LONGEST = 600
 """Characters of a prompt that are shown."""
+
+
+class ShownComparison(Comparison):
+    """A comparison that shells print as the command does, and notebooks as tables."""
+
+    @classmethod
+    def of(cls, found: Comparison) -> ShownComparison:
+        return cls(**vars(found))
+
+    def text(self) -> str:
+        """As the command prints it, at most 100 columns wide."""
+        return plain(self, show)
+
+    __repr__ = text
+
+    def _repr_html_(self) -> str:
+        return html(show(self, width=WIDE), opened=("B against A",))
 
 
 def show(found: Comparison, *, width: int, ascii_only: bool = False) -> RenderableType:
@@ -90,22 +108,32 @@ def _metrics(found: Comparison, width: int) -> list[RenderableType]:
         numbers = (*means, change, pairs, *tests, needed, _said(of, column))
         rows.append((printable(column.title), *numbers))
     missing = (f"Not compared, {why}: {', '.join(titles)}." for why, titles in reasons.items())
-    shown = [_fitting(rows, width)] if rows else []
+    shown = _fitting(rows, width) if rows else []
     return [*shown, *(Text(f"\n{printable(line)}") for line in missing)]
 
 
-def _fitting(rows: Sequence[Sequence[str]], width: int) -> Table:
-    """The metrics' table; numbers stand on several lines where one leaves no room for all of it."""
-    shown = _table(*_METRIC)
+def _fitting(rows: Sequence[Sequence[str]], width: int) -> list[RenderableType]:
+    """The metrics' table; two where one leaves no room for it: numbers, then tests."""
+    stacked = [[cell.replace(" [", "\n[") for cell in row] for row in rows]
+    titles = max(cell_len(row[0]) for row in rows)
+    least = Console(width=_WIDEST).measure(_filled(_METRIC, stacked)).maximum
+    if least - titles + min(titles, _TITLE) <= width:
+        return [_filled(_METRIC, rows)]
+    halves = ((0, 1, 2, 3), (0, 4, 5, 6, 7, 8))
+    parts = (
+        _filled(
+            [_METRIC[place] for place in half], [[row[place] for place in half] for row in rows]
+        )
+        for half in halves
+    )
+    return [next(parts), Text(""), next(parts)]
+
+
+def _filled(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    shown = table(*headings, collapse_padding=True)
     for row in rows:
         shown.add_row(*row)
-    titles = max(cell_len(row[0]) for row in rows)
-    most = Console(width=_WIDEST).measure(shown).maximum
-    if most - titles + min(titles, _TITLE) <= width:
-        return shown
-    shown = _table(*_METRIC, wrap=True)
-    for row in rows:
-        shown.add_row(*(cell.replace(" [", "\n[") for cell in row))
+    shown.columns[0].min_width = min(_TITLE, max(cell_len(row[0]) for row in rows))
     return shown
 
 
@@ -153,7 +181,17 @@ def _efficiency(found: Comparison) -> Iterator[Text]:
 def _items(found: Comparison) -> list[RenderableType]:
     if not found.items:
         return [Text("\nNo problem was asked of both at the end of the stream.")]
-    shown = _table("domain", "problems", "both", "neither", "B alone", "A alone", "B − A", "noise")
+    shown = table(
+        "domain",
+        "problems",
+        "both",
+        "neither",
+        "B alone",
+        "A alone",
+        "B − A",
+        "noise",
+        collapse_padding=True,
+    )
     for domain, of in found.items.items():
         counts = (of.items, of.both, of.neither, len(of.wins), len(of.losses))
         differences = (SHARE.change.text(of.difference), SHARE.distance.text(of.noise_floor))
@@ -195,17 +233,6 @@ def _prompts(found: Comparison) -> list[RenderableType]:
         shown.append(Text(f"{name}:"))
         shown.append(Padding(Text(said, overflow="fold"), (0, 0, 0, 4)))
     return shown
-
-
-def _table(*headings: str, wrap: bool = False) -> Table:
-    """A table whose first column keeps its width, and whose numbers stand on one line each
-    unless they may `wrap`."""
-    made = table(*headings, collapse_padding=True)
-    for column in made.columns:
-        column.overflow = "fold"
-        column.no_wrap = column.justify == "right" and not wrap
-    made.columns[0].min_width = 0 if wrap else _TITLE
-    return made
 
 
 def as_json(found: Comparison) -> str:

@@ -35,6 +35,7 @@ from cl_bench.metrics.quantities import (
     percent,
 )
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.notebook import html
 from cl_bench.report.terminal import heading, plain_text, section, table
 from cl_bench.store.run_tables import RunTables
 from cl_bench.store.views import (
@@ -87,7 +88,7 @@ _SPENT = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Summary:
     """The headline numbers of one run. Mappings by prompt have the keys of `PROMPTS`."""
 
@@ -140,7 +141,16 @@ class Summary:
         """The summary as plain text, at most 100 columns wide."""
         return plain_text(self)
 
+    __repr__ = text
+
+    def _repr_html_(self) -> str:
+        first = ("Accuracy on test problems", "Over the stream")
+        return html(self._body(), opened=first) + html(self._end(), opened=())
+
     def __rich__(self) -> Group:
+        return Group(self._body(), self._end())
+
+    def _body(self) -> Group:
         return Group(
             Text(printable(self._title())),
             heading("Accuracy on test problems, learner's prompt (seed prompt)"),
@@ -154,9 +164,10 @@ class Summary:
             *section("Over the stream", ("", *_UNDER, ""), self._metric_rows()),
             *section("Spent on learning", _CHANNELS, self._spent_rows()),
             *section("Rewrites of prompts", tuple(_REWRITES.values()), self._rewritten()),
-            *map(Text, [*self._cut_off(), *self._failures()]),
-            Text(self._time_line()),
         )
+
+    def _end(self) -> Group:
+        return Group(*map(Text, [*self._cut_off(), *self._failures(), self._time_line()]))
 
     def _title(self) -> str:
         title = f"{self.learner} on {self.stream}, seed {self.seed}, model {self.model}"

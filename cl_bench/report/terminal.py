@@ -3,16 +3,21 @@ tables, headings, and learning curves as lines of characters."""
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import StringIO
 from itertools import pairwise
 from math import isnan
+from textwrap import fill
 from typing import Any
 
 from rich import box
-from rich.console import Console, RenderableType
-from rich.table import Table
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.table import Column, Table
 from rich.text import Text
 
 from cl_bench.contract.text import plainer
@@ -22,6 +27,11 @@ PLAIN_WIDTH = 100
 """Columns of what is not printed on a terminal."""
 _SIGNS = "▁█│‖—−─…"
 """Block characters, boxes and signs."""
+_WIDEST = 1_000
+"""Columns that hold any table."""
+_LONGEST_WORD = 30
+"""Columns that a word may take without being broken."""
+_BRACKETED = re.compile(r" ([\[(])")
 
 
 def print_shown(what: Any, show: Callable[..., RenderableType]) -> None:
@@ -49,10 +59,11 @@ def plain(
 
 def plain_text(shown: RenderableType, width: int = PLAIN_WIDTH) -> str:
     """A layout as text without colours, at most `width` columns wide."""
-    console = Console(file=StringIO(), width=width, color_system=None, force_terminal=False)
-    with console.capture() as capture:
-        console.print(shown)
-    return "\n".join(line.rstrip() for line in capture.get().strip().splitlines())
+    file = StringIO()
+    # Without force_jupyter=False rich shows it in the notebook, whatever the file.
+    console = Console(file=file, width=width, color_system=None, force_jupyter=False)
+    console.print(shown)
+    return "\n".join(line.rstrip() for line in file.getvalue().strip().splitlines())
 
 
 def _holds(encoding: str | None, text: str) -> bool:
@@ -69,9 +80,61 @@ def heading(text: str) -> Text:
     return Text(f"\n{text}", style="bold")
 
 
+class _Fitting(Table):
+    """A table in which neither numbers nor words are broken as long as there is room for them.
+
+    Where it is too wide, texts and the headings of numbers are wrapped by words; where that is not
+    enough, what stands behind a number in brackets goes below it; and where that is not, each row
+    is a paragraph.
+    """
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        def measured() -> Measurement:
+            return Measurement.get(console, options.update(width=_WIDEST), self)
+
+        paragraphs = list(self._paragraphs())
+        if measured().maximum > options.max_width:
+            self._wrap()
+            if measured().minimum > options.max_width:
+                for column in self._numbers():
+                    column._cells = [_BRACKETED.sub(r"\n\1", str(of)) for of in column._cells]
+                self._wrap()
+            if measured().minimum > options.max_width:
+                yield from paragraphs
+                return
+        yield from super().__rich_console__(console, options)
+
+    def _paragraphs(self) -> Iterator[RenderableType]:
+        """Each row as its first cell and, below, the others with their headings."""
+        headings = [" ".join(str(column.header).split()) for column in self.columns[1:]]
+        for first, *cells in zip(*(column._cells for column in self.columns), strict=True):
+            yield Text(str(first))
+            pairs = zip(headings, map(str, cells), strict=True)
+            said = ", ".join(f"{name} {cell}".strip() for name, cell in pairs if cell)
+            yield Padding(Text(said), (0, 0, 0, 2), expand=False)
+
+    def _numbers(self) -> list[Column]:
+        return [column for column in self.columns if column.justify == "right"]
+
+    def _wrap(self) -> None:
+        for column in self.columns:
+            lines = [line for cell in column._cells for line in str(cell).splitlines()]
+            heading = str(column.header).split()
+            if column.justify == "right":
+                column.min_width = max(map(cell_len, [*lines, *heading]), default=1)
+                column.header = fill(" ".join(heading), column.min_width, break_on_hyphens=False)
+                column.no_wrap = True
+            else:
+                words = [*heading, *(word for line in lines for word in line.split())]
+                least = min(_LONGEST_WORD, max(map(cell_len, words), default=1))
+                column.min_width = max(column.min_width or 0, least)
+
+
 def table(*headings: str, **options: Any) -> Table:
     """A table whose first column is text, and every other one with a heading is numbers."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="", show_edge=False, **options)
+    made = _Fitting(
+        box=box.SIMPLE_HEAD, pad_edge=False, header_style="", show_edge=False, **options
+    )
     for place, name in enumerate(headings):
         made.add_column(name, justify="right" if place and name else "left")
     return made
@@ -80,7 +143,7 @@ def table(*headings: str, **options: Any) -> Table:
 BLOCKS = "▁▂▃▄▅▆▇█"
 ASCII = "_.:-=+*#"
 _BAR, _ASCII_BAR = "│", "|"
-_WIDEST = 4
+_MOST = 4
 """Characters of one evaluation, where there is room."""
 _MISSING = " "
 
@@ -101,7 +164,7 @@ def sparkline(
     levels, bar = (ASCII, _ASCII_BAR) if ascii_only else (BLOCKS, _BAR)
     stages = _by_stage(share_E, stage_E)
     room = max(len(stages), width - (len(stages) - 1))
-    wide = min(_WIDEST, max(1, room // max(len(share_E), 1)))
+    wide = min(_MOST, max(1, room // max(len(share_E), 1)))
     shown = [
         "".join(_character(share, levels) * wide for share in _thinned(shares, room, len(share_E)))
         for shares in stages

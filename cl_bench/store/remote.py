@@ -37,6 +37,7 @@ _ROOTED = ("file", "local")
 """Schemes whose paths begin with a slash."""
 _IN_PLACE = ("file", "local", "sftp", "ssh", "smb", "hdfs", "ftp")
 """Schemes of file systems, where a file that is being written can be seen; it is renamed then."""
+_HUB, _LEAST_ON_HUB = ("datasets", "buckets"), 3
 _READ_ONLY = ("http", "https", "data", "memory", "github", "git", "zip", "tar")
 _UNREAD = ("checkpoint", "models", "tracking", "figures")
 """Folders of a run that its readers do not need."""
@@ -70,6 +71,11 @@ def as_url(given: str | Path) -> str | None:
         raise UsageError(
             f"{scheme}://{printable(path, 100)} is no place for runs: give a bucket and a path, "
             "such as s3://bucket/run."
+        )
+    if scheme == "hf" and (parts[0] not in _HUB or len(parts) < _LEAST_ON_HUB):
+        raise UsageError(
+            f"hf://{printable(path, 100)} is no place for runs: they are kept in a data set, or in "
+            "a bucket, of the hub. Give hf://datasets/OWNER/NAME/PATH or hf://buckets/OWNER/NAME."
         )
     return f"{scheme}://{'/' * (scheme in _ROOTED)}{'/'.join(parts)}"
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from zipfile import is_zipfile
 
 from cl_bench.contract.errors import ClBenchError, RunDirectoryError
 from cl_bench.store.remote import fetched, with_urls
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _MANIFEST, _PACKED = "manifest.json", ".zip"
+_MAKES_ONE = "`cl-bench run --out {}/NAME` makes one."
+_NAMED = 3
+"""Runs that are named where one is asked for and several are there."""
 _ALL: Mapping[str, object] = MappingProxyType({})
 
 
@@ -81,21 +85,25 @@ class Unreadable:
     reason: str
 
 
-def open_run(path: Path) -> RunTables:
-    """The run at `path`, a run directory or a packed run (`cl-bench submit`), or at a URL.
+def open_run(path: str | Path) -> RunTables:
+    """The one run at or below `path`: a run directory, a packed run (`cl-bench submit`), a folder
+    with one of either in it, or the URL of any of these.
 
-    Raises `RunDirectoryError` with the reason for anything that is not a readable run.
+    Raises `RunDirectoryError` where there is none, where there are several, and with the reason
+    for one that cannot be read.
     """
-    path = fetched(path)
-    if path.is_file():
-        from cl_bench.store.packs.packed import PackedRun
-
-        return PackedRun.open(path)
-    return RunDirectory.open(path)
+    found = _places(path, _MAKES_ONE)
+    if len(found) > 1:
+        some = ", ".join(with_urls(str(place)) for place in found[:_NAMED])
+        raise RunDirectoryError(
+            f"{with_urls(str(path))} holds {len(found):,} runs, and one is asked for. Name it: "
+            f"{some}{', …' if len(found) > _NAMED else ''}."
+        )
+    return _opened(found[0])
 
 
 def find_runs(
-    paths: Iterable[Path], *, advice: str = "`cl-bench run --out {}/NAME` makes one."
+    paths: Iterable[str | Path], *, advice: str = _MAKES_ONE
 ) -> tuple[list[RunTables], list[Unreadable]]:
     """All runs at or anywhere below the paths, sorted by path, each once; and what is unreadable.
 
@@ -106,18 +114,35 @@ def find_runs(
     runs: dict[Path, RunTables] = {}
     broken: dict[Path, Unreadable] = {}
     for path in paths:
-        place = fetched(path)
-        found = list(places_below(place))
-        if not found:
-            named = with_urls(str(place))
-            hint = advice.replace("{}", named)
-            raise RunDirectoryError(f"There is no run at or below {named}. {hint}")
-        for place in found:
+        for place in _places(path, advice):
             try:
-                runs[place.resolve()] = open_run(place)
+                runs[place.resolve()] = _opened(place)
             except ClBenchError as error:
                 broken[place.resolve()] = Unreadable(place, str(error))
     return [runs[key] for key in sorted(runs)], [broken[key] for key in sorted(broken)]
+
+
+def _places(path: str | Path, advice: str) -> list[Path]:
+    """Every place of a run at or below a path or URL, at least one."""
+    home = fetched(path)
+    given = home.suffix == _PACKED or not home.is_file() or is_zipfile(home)
+    found = list(places_below(home)) if given else []
+    if not found:
+        named = with_urls(str(home))
+        hint = "Give one of these." if home.is_file() else advice.replace("{}", named)
+        raise RunDirectoryError(
+            f"There is no run at or below {named}: neither a folder with a {_MANIFEST} nor a "
+            f"packed run, a {_PACKED} file. {hint}"
+        )
+    return found
+
+
+def _opened(place: Path) -> RunTables:
+    if place.is_file():
+        from cl_bench.store.packs.packed import PackedRun
+
+        return PackedRun.open(place)
+    return RunDirectory.open(place)
 
 
 def places_below(path: Path, marks: Sequence[str] = (_MANIFEST,)) -> Iterator[Path]:

@@ -41,6 +41,7 @@ def grid(
     parts = {name: options[name] for name in OF_A_STREAM if name in options}
     for name in streams:
         stream(name, steps=steps, **parts)
+    learners = [LEARNERS.full(name) for name in learners]
     for name in learners:
         LEARNERS.load(name)
     require_settings(options.keys() - set(OF_A_STREAM), *learners)

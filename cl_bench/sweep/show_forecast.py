@@ -9,6 +9,7 @@ from dataclasses import asdict
 
 from cl_bench.contract.text import counted, printable
 from cl_bench.metrics.quantities import BYTES, SECONDS
+from cl_bench.report.terminal import PLAIN_WIDTH, plain_text, table
 from cl_bench.sweep.estimate import PHASES, Measured, Range
 from cl_bench.sweep.forecast import Forecast, Planned
 
@@ -49,12 +50,12 @@ def as_json(found: Forecast) -> str:
     return json.dumps(data, indent=2, allow_nan=False)
 
 
-def text(found: Forecast) -> str:
-    """Return a forecast as lines."""
-    return "\n".join(map(printable, _lines(found)))
+def text(found: Forecast, width: int = PLAIN_WIDTH) -> str:
+    """Return a forecast as lines, its table at most `width` columns wide."""
+    return "\n".join(map(printable, _lines(found, width)))
 
 
-def _lines(found: Forecast) -> Iterator[str]:
+def _lines(found: Forecast, width: int) -> Iterator[str]:
     left_out = f", {found.without_start} without a start" if found.without_start else ""
     yield (
         f"runs        {found.finished} finished, {found.resumed} to resume, "
@@ -62,7 +63,7 @@ def _lines(found: Forecast) -> Iterator[str]:
     )
     yield from _measured(found.measures)
     if found.planned:
-        yield from ("", *_table(found.planned), "", *_sums(found))
+        yield from ("", *_table(found.planned, width), "", *_sums(found))
 
 
 def _measured(measures: Sequence[Measured]) -> Iterator[str]:
@@ -77,23 +78,22 @@ def _measured(measures: Sequence[Measured]) -> Iterator[str]:
         yield f"measured    {name}: {learner} on {stream}, {ends}"
 
 
-def _table(planned: Sequence[Planned]) -> Iterator[str]:
+def _table(planned: Sequence[Planned], width: int) -> Iterator[str]:
     """Yield a line for the runs of each learner on each stream: what a whole one takes."""
     groups = defaultdict[tuple[str, str], list[Planned]](list)
     for one in planned:
         groups[one.cell.learner, one.cell.stream].append(one)
-    rows, notes = [["learner", "stream", "runs", "each", *PHASES]], []
+    phases = [phase for phase in PHASES if any(one.takes.seconds[phase].middle for one in planned)]
+    shown, notes = table("learner", "stream", "runs", "each", *phases, collapse_padding=True), []
+    shown.columns[1].justify = "left"
     for (learner, stream), members in groups.items():
         takes = members[0].takes
         each = SECONDS.text(takes.total.middle) + ("*" if takes.doubts else "")
-        phases = [SECONDS.text(takes.seconds[phase].middle) for phase in PHASES]
-        rows.append([learner, stream, str(len(members)), each, *phases])
+        each_phase = [SECONDS.text(takes.seconds[phase].middle) for phase in phases]
+        shown.add_row(*map(printable, (learner, stream, str(len(members)), each, *each_phase)))
         if takes.doubts:
             notes.append(f"* {learner} on {stream} is less certain: {'; '.join(takes.doubts)}")
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        words = zip(row, widths, strict=True)
-        yield "  ".join(word.ljust(width) for word, width in words).rstrip()
+    yield from plain_text(shown, width).splitlines()
     yield from notes
 
 

@@ -119,17 +119,22 @@ def with_starts(cells: Iterable[Cell]) -> list[Cell]:
     return list(ordered)
 
 
-def outlook(cells: Sequence[Cell], folder: Path) -> Iterator[tuple[Cell, str]]:
+def outlook(
+    cells: Sequence[Cell], folder: Path, known: Mapping[str, str] = NOTHING
+) -> Iterator[tuple[Cell, str]]:
     """Yield each run that `make_missing` would look at, and what it would do about it."""
-    states = {cell: status(cell, folder) for cell in with_starts(cells)}
-    left = {*left_of(states, folder)}
+    states = {cell: status(cell, folder, known) for cell in with_starts(cells)}
+    here = {cell: state for cell, state in states.items() if cell.name not in known}
+    left = {*left_of(here, folder)}
     for cell, state in states.items():
         if cell not in left:
-            yield cell, f"kept ({state})" if state in FINISHED else f"left out ({state})"
+            told = "kept" if state in FINISHED else "left out"
+            yield cell, f"would be {told} ({state})"
         elif state in FINISHED:
-            yield cell, "made again (it is of something else than the command asks for now)"
+            why = "it is of something else than the command asks for now"
+            yield cell, f"would be made again ({why})"
         else:
-            yield cell, "made" if state == MISSING else f"resumed ({state})"
+            yield cell, "would be made" if state == MISSING else f"would be resumed ({state})"
 
 
 def left_of(states: Mapping[Cell, str], folder: Path) -> list[Cell]:

@@ -21,7 +21,7 @@ from cl_bench.contract.errors import POSIX, ClBenchError
 from cl_bench.contract.registry import DEFAULT_LEARNER
 from cl_bench.contract.text import one_line, printable
 from cl_bench.execution import machine
-from cl_bench.metrics.quantities import BYTES
+from cl_bench.metrics.quantities import BYTES, COUNT
 
 if TYPE_CHECKING:
     from cl_bench.api import Asked
@@ -74,13 +74,19 @@ class Diagnosis:
         lines = []
         for section, facts in self.facts.items():
             lines.append(f"{section}:")
-            lines += [f"  {name:<26} {printable(str(it), 200)}" for name, it in facts.items()]
+            lines += [f"  {name:<26} {_said(it)}" for name, it in facts.items()]
         for problem in self.problems:
             kind = "problem" if problem.stops else "note"
             lines.append(f"{kind}: {printable(problem.what)} → {printable(problem.remedy)}")
         verdict = "can work" if self.works else "cannot work until the problems above are mended"
         lines.append(f"{self.subject} {verdict}.")
         return "\n".join(lines)
+
+
+def _said(fact: object) -> str:
+    if isinstance(fact, bool):
+        return "yes" if fact else "no"
+    return COUNT.text(fact) if isinstance(fact, int) else printable(str(fact), 200)
 
 
 def examine(
@@ -277,7 +283,9 @@ def _trial() -> Iterator[Finding]:
 
     with TemporaryDirectory() as folder:
         out = Path(folder) / "trial"
-        done = run("math", steps=2, eval_every=2, items=4, retention_items=0, out=out)
+        done = run(
+            "math", steps=2, eval_every=2, items=4, retention_items=0, out=out, progress=False
+        )
         steps, timing = done.table("steps"), done.table("timing")
     seconds = timing.groupby("phase")["seconds"].sum()
     yield "trial", "two steps, with one round of the prompt optimiser"

@@ -11,10 +11,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 from string import Template
 
 from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.plugins import STREAM_SEPARATOR
+from cl_bench.contract.registry import DOMAINS, LEARNERS
+from cl_bench.contract.stream_names import STREAMS
 
 TEMPLATES = Path(__file__).parent / "templates"
 KINDS = ("task", "learner")
@@ -29,8 +32,8 @@ _FILES: Mapping[str, str] = {
 }
 """Template to the file it becomes."""
 _NEXT = {
-    "task": "cl-bench run --stream {name} --learner rl",
-    "learner": "cl-bench run --stream math-to-code --learner {name}",
+    "task": "cl-bench run --stream {} --learner rl --steps 20",
+    "learner": "cl-bench run --stream math-to-code --learner {} --steps 20",
 }
 
 
@@ -44,6 +47,8 @@ class Names:
     """The entry point: `colours`."""
     name: str
     """The full name: `acme-streams/colours`."""
+    short: str
+    """The name that commands may have in its place: `colours`, unless something has it already."""
     module: str
     """The importable package: `acme_streams`."""
     file: str
@@ -61,20 +66,23 @@ def write(kind: str, name: str, out: Path | None = None) -> str:
     """
     if kind not in KINDS:
         raise unknown("kind of skeleton", kind, KINDS)
-    names = named(name)
+    names = named(kind, name)
     folder = out or Path(names.package)
     _create(folder, kind, names)
+    # With a path's separator, or pip would look for a package of that name.
+    editable, place = quote(f"{folder.parent}/{folder.name}[test]"), quote(str(folder))
     return "\n".join(
         [
             f"{folder} holds the {kind} {names.name}. Next:",
-            f"  pip install -e {folder} && pytest {folder}",
-            f"  {_NEXT[kind].format(name=names.name)}",
+            f"  python -m pip install -e {editable} && python -m pytest {place}",
+            f"  {_NEXT[kind].format(names.short)}",
         ]
     )
 
 
-def named(name: str) -> Names:
-    """The names that follow from `name`; `UsageError` for one that cannot be used."""
+def named(kind: str, name: str) -> Names:
+    """The names of a `task` or `learner` that follow from `name`; `UsageError` for one that cannot
+    be used."""
     package, slash, entry = name.rpartition("/")
     if not slash:
         package = f"cl-bench-{entry}"
@@ -90,7 +98,16 @@ def named(name: str) -> Names:
     if module in sys.stdlib_module_names or find_spec(module) is not None:
         raise _impossible(name, f"a package that is imported as {module!r} is installed already")
     type_name = "".join(word.capitalize() for word in entry.split("-"))
-    return Names(package, entry, f"{package}/{entry}", module, file, type_name)
+    full = f"{package}/{entry}"
+    taken = _is_taken(kind, entry)
+    return Names(package, entry, full, full if taken else entry, module, file, type_name)
+
+
+def _is_taken(kind: str, entry: str) -> bool:
+    """Tell whether something that is built in or installed has the name already."""
+    if kind == "learner":
+        return entry in LEARNERS
+    return entry in DOMAINS or entry in STREAMS
 
 
 def _impossible(name: str, reason: str) -> UsageError:

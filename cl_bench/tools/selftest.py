@@ -223,9 +223,9 @@ def _live(path: Path, options: Mapping[str, Any], plan: KillPlan | None, report:
     started = time.perf_counter()
     try:
         if (path / "manifest.json").exists():
-            resume(path)
+            resume(path, progress=False)
         else:
-            run(out=path, **options)
+            run(out=path, progress=False, **options)
     except BaseException:
         write_json_atomically(report, {"error": traceback.format_exc()})
         raise

@@ -100,8 +100,11 @@ def require_file(path: Path) -> None:
     if not path.is_file():
         raise UsageError(f"{shown(path)} is no regular file. Give one that can be read twice.")
     if path.stat().st_size > MOST_BYTES:
+        from cl_bench.metrics.quantities import BYTES  # brings numpy
+
+        size, most = BYTES.text(path.stat().st_size), BYTES.text(MOST_BYTES)
         raise UsageError(
-            f"{shown(path)} has {path.stat().st_size:,} bytes; at most {MOST_BYTES:,} are read. "
+            f"{shown(path)} has {size}; at most {most} are read. "
             "Give a sample of its rows; a run trains on a few thousand."
         )
 

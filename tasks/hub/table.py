@@ -280,9 +280,9 @@ SETS: Mapping[str, HubSet] = {
 }
 
 
-def listed() -> list[str]:
-    """A line for each data set, as `cl-bench list hub` prints it."""
-    return [f"hub/{name:<14} {entry.says}; {_options(entry)}" for name, entry in SETS.items()]
+def summaries() -> list[tuple[str, str]]:
+    """Name and summary of each data set, as `cl-bench list hub` prints them."""
+    return [(f"hub/{name}", f"{entry.says}; {_options(entry)}") for name, entry in SETS.items()]
 
 
 def _options(entry: HubSet) -> str:

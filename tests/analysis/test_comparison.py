@@ -165,7 +165,10 @@ def test_other_problems_for_one_seed_are_refused(tmp_path: Path) -> None:
     ("second", "said"),
     [
         ({"learner": "rl"}, r"runs of 2 learners \(fst, rl\)"),
-        ({"config": {"learning.learning_rate": 0.5}}, "learning_rate 0.0006 against 0.5"),
+        (
+            {"config": {"learning.learning_rate": 0.5}},
+            r"fst with 2 settings: learning_rate=0.0006 \(seeds 0\); learning_rate=0.5 \(seeds 1\)",
+        ),
         ({"stream": {"version": "2"}}, "stream version 1 against 2"),
     ],
 )
@@ -178,6 +181,32 @@ def test_a_side_is_one_learner_with_one_setting_on_one_stream(
     for pair in ((tmp_path / "side", alone), (alone, tmp_path / "side")):
         with pytest.raises(UsageError, match=said):
             compare(*pair)
+
+
+def test_of_several_settings_one_is_chosen(tmp_path: Path) -> None:
+    for name, rates in {"rl": (0.1, 0.2), "fst": (0.3,)}.items():
+        for rate in rates:
+            for seed in (0, 1):
+                config = {"learning.learning_rate": rate}
+                place = tmp_path / f"{name}-{rate}-{seed}"
+                write_run(place, learner=name, seed=seed, config=config, accuracy=flat(rate))
+
+    def chosen(learners: tuple[str, str], **settings: object) -> tuple[object, object]:
+        named = {name.replace("__", "."): value for name, value in settings.items()}
+        found = compare(tmp_path, tmp_path, learners=learners, settings=named)
+        return found.first.settings["learning_rate"], found.second.settings["learning_rate"]
+
+    assert chosen(("rl", "fst"), learning_rate=2e-1) == (0.2, 0.3)
+    assert chosen(("rl", "rl"), A__learning_rate=0.1, B__learning_rate=0.2) == (0.1, 0.2)
+    for settings, said in (
+        ({}, "rl with 2 settings: learning_rate=0.1 .seeds 0, 1.; learning_rate=0.2 .* Choose by"),
+        ({"learning_rat": 0.1}, "Unknown setting of these runs 'learning_rat'. Did you mean"),
+        ({"learning_rate": 0.5}, "no run with learning_rate=0.5. It has: 0.1, 0.2, 0.3"),
+        ({"learning_rate": 0.3}, "no run with learning_rate=0.3. It has: 0.1, 0.2"),
+        ({"C__learning_rate": 0.1}, "Unknown setting of these runs 'C.learning_rate'"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            chosen(("rl", "fst"), **settings)
 
 
 def test_two_runs_of_one_seed_are_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The committed page of the claims is what the committed tables say, and the README repeats it."""
+"""The committed page of the claims follows from the tables, and docs/findings.md repeats it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from cl_bench.claims.reproduce import rebuild
 ROOT = Path(__file__).parents[2]
 ARCHIVE = ROOT / "results" / "claims"
 PAGE = ROOT / "reports" / "claims.md"
+FINDINGS = ROOT / "docs" / "findings.md"
 
 
 @pytest.mark.slow
@@ -22,9 +23,10 @@ def test_the_page_follows_from_the_tables(tmp_path: Path) -> None:
     assert len(again.judged) == 10
 
 
-def test_the_readme_has_the_verdicts_and_values_of_the_page() -> None:
-    readme = (ROOT / "README.md").read_text()
-    rows = re.findall(r"^\| (\d+)\. [^|]*\| ([^|]*) \| ([^|]*) \|$", readme, re.MULTILINE)
+def test_the_findings_have_the_verdicts_and_values_of_the_page() -> None:
+    rows = re.findall(
+        r"^\| (\d+)\. [^|]*\| ([^|]*) \| ([^|]*) \|$", FINDINGS.read_text(), re.MULTILINE
+    )
     assert sorted(int(number) for number, *_ in rows) == [*range(1, 11)]
     page = PAGE.read_text()
     for number, verdict, measured in rows:
@@ -36,9 +38,9 @@ def test_the_readme_has_the_verdicts_and_values_of_the_page() -> None:
             assert _rounded(interval, section), (number, interval)
 
 
-def test_page_and_readme_say_what_the_embedded_model_builds_in() -> None:
+def test_page_and_findings_say_what_the_embedded_model_builds_in() -> None:
     assert BUILT_IN in PAGE.read_text()
-    assert BUILT_IN in " ".join((ROOT / "README.md").read_text().split())
+    assert BUILT_IN in " ".join(FINDINGS.read_text().split())
 
 
 def _rounded(interval: str, section: str) -> bool:

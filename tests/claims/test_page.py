@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 
 from cl_bench.claims.claim import Claim, JudgedClaim, Measurement, draw_figures, judge_claim
 from cl_bench.claims.data import Data
+from cl_bench.claims.forest import draw_forest, forest
 from cl_bench.claims.measure import Added, Detail, MeasuredStatement, measured
-from cl_bench.claims.page import page
+from cl_bench.claims.page import page, title
 from cl_bench.claims.plan import Plan
 from cl_bench.claims.registered import CLAIMS, cells, registration
 from cl_bench.claims.rule import ClaimVerdict
@@ -50,7 +51,9 @@ def claims(*numbers: int) -> list[Claim]:
     return [claim for claim in CLAIMS if claim.registered.number in numbers]
 
 
-def judged(values: Mapping[int, float | Sequence[float | Undefined]]) -> list[JudgedClaim]:
+def judged(
+    values: Mapping[int, float | Undefined | Sequence[float | Undefined]],
+) -> list[JudgedClaim]:
     """The claims, each of whose statements has these values by seed (or one for all seeds)."""
 
     def measure(number: int) -> MeasuredStatement:
@@ -107,8 +110,8 @@ def test_what_failed_comes_first_then_what_is_open() -> None:
         ClaimVerdict.REPRODUCED,
     ]
     text, _ = written(found)
+    assert "Of 4 claims: 1 not reproduced, 1 inconclusive, 2 reproduced." in text
     headline = text.split("## Verdicts")[1].split("\n## ")[0]
-    assert "Of 4 claims: 1 not reproduced, 1 inconclusive, 2 reproduced." in headline
     rows = re.findall(r"\| \*\*(.*?)\*\* \| \[(\d+)\. ", headline)
     assert rows == [
         ("not reproduced", "2"),
@@ -117,6 +120,67 @@ def test_what_failed_comes_first_then_what_is_open() -> None:
         ("reproduced", "10"),
     ]
     assert "| 2a FST − RL, fitted asymptote: −5.0 points [−6.1, −3.9], 6 of 6 seeds" in headline
+
+
+def test_the_title_says_on_what_model_how_many_claims_were_tried() -> None:
+    assert title(PLAN, 10) == (
+        "Fast-slow training on an embedded model of 0.9 M parameters: which of ten claims reproduce"
+    )
+    real = replace(PLAN, model="smollm2")
+    assert title(real, 7).startswith("Fast-slow training on a smollm2 model of 135 M parameters")
+    assert title(replace(PLAN, model="acme/tiny"), 1) == (
+        "Fast-slow training on acme/tiny: whether one claim reproduces"
+    )
+
+
+def test_the_contents_link_to_every_part_and_give_the_verdicts() -> None:
+    text, shown = written(judged({1: 1.0, 10: [1.0, -1.0] * 3}))
+    contents = text.split("## Contents")[1].split("\n## ")[0]
+    assert "- [Verdicts](#verdicts)" in contents
+    assert (
+        "- [1. Fast-slow training needs fewer samples than RL](#claim-1) **reproduced**" in contents
+    )
+    assert "(#claim-10) **inconclusive**" in contents
+    assert "- [How it was run](#runs)" in contents
+    assert shown.index('id="contents"') < shown.index('id="verdicts"')
+
+
+def test_the_first_figure_has_all_claims_and_another_shape_on_a_telephone() -> None:
+    found = judged({1: [1.0, 0.9] * 3, 2: [-0.04, -0.06] * 3, 10: Undefined("no run")})
+    drawings = draw_forest(found)
+    _, shown = written(found, drawings)
+    assert shown.index("<picture>") < shown.index('id="contents"')
+    wide, narrow = (drawings[name].svg for name in ("forest", "forest-narrow"))
+    (source,) = re.findall(r'<source media="[^"]*" srcset="([^"]*)">', shown)
+    assert source.endswith(b64encode(narrow).decode())
+    assert b64encode(wide).decode() in shown
+
+
+def test_the_first_figure_has_a_row_for_every_statement_that_decides() -> None:
+    found = judged({1: [1.0, 0.9] * 3, 2: [-0.04, -0.06] * 3, 10: Undefined("no run")})
+    figure = forest(found)
+    differences, ratios = figure.axes
+    words = [text.get_text() for text in differences.texts]
+    assert [word[:3] for word in words if word[:3] in ("2a ", "2b ", "10a")] == [
+        "2a ",
+        "2b ",
+        "10a",
+    ]
+    assert words.count("✗ not reproduced") == 2
+    assert "−5.0 points [−6.1, −3.9]" in words
+    assert "— no value" in words
+    assert "1.93× [1.86, 2.01]" in [text.get_text() for text in ratios.texts]
+    assert ratios.get_xscale() == "log"
+    assert draw_forest([]) == {}
+
+
+def test_columns_in_which_nothing_stands_are_left_out() -> None:
+    text, _ = written(judged({10: Undefined("no run")}))
+    section = text.split("## 10. ")[1]
+    header = next(line for line in section.splitlines() if "| statement |" in line)
+    assert "p, t" not in header
+    assert "value" not in header
+    assert "| why |" in header
 
 
 def test_a_row_says_what_it_is_about_where_a_screen_is_too_narrow_for_columns() -> None:
@@ -144,8 +208,8 @@ def test_a_claims_section_has_its_numbers_in_the_readers_units() -> None:
     assert "2.00× (all seeds alike)" in section  # log2 ratio 1
     assert "| 6 of 6 | &gt; 1.00×, at least 1.10× | yes | 0.0312 | 0.0312 |" in section
     # The difference lacks a seed, so every column says on how many it rests.
-    row = "| code | 45.0 % [41.0, 48.0], 6 of 6 | — (no runs of rl) | "
-    assert row + "−3.1 points [−4.0, −2.0], 5 of 6 |" in section
+    row = "| code | 45.0 % [41.0, 48.0], 6 of 6 | —¹ | "
+    assert row + "−3.1 points [−4.0, −2.0], 5 of 6 |\n\n¹ no runs of rl\n" in section
     assert "where a row says k of n, its columns may rest on different seeds" in section
     assert f"|  | {label('fst')} | {label('rl')} | difference |" in section
     assert "Behind 1a and 1b" in section
@@ -343,7 +407,38 @@ def test_a_reason_is_said_once_in_a_row_of_statements_and_of_details() -> None:
     text, _ = written([judge_claim(measured_by(claim, measure), Data([]), PLAN)])
     row = next(line for line in text.splitlines() if line.startswith("| 10a |"))
     assert row.count("no curve levels off") == 1
-    assert "| code | — (no curve levels off) | — |" in text
+    assert "| code | —¹ | —¹ |\n\n¹ no curve levels off\n" in text
+
+
+def test_a_long_reason_is_a_note_below_its_table() -> None:
+    (claim,) = claims(10)
+    gone = Undefined("the curve does not level off, and where it ends is therefore unknown")
+
+    def measure(*_: object) -> MeasuredStatement:
+        details = (Detail("code", {"fst": gone, "rl": Estimate(0.5, ONE_SEED, 1, 1)}, "accuracy"),)
+        return MeasuredStatement({}, gone, details)
+
+    text, _ = written([judge_claim(measured_by(claim, measure), Data([]), PLAN)])
+    headline, section = text.split("## 10. ")
+    assert "10a FST − FST-distill, plateau of accuracy: —¹ |" in headline
+    assert f"\n\n¹ {gone.reason}\n" in headline
+    assert "| no value¹ |" in section
+    assert "| code | —¹ | 50.0 % |" in section
+
+
+def test_details_with_other_columns_have_a_table_of_their_own() -> None:
+    (claim,) = claims(10)
+    whole = Estimate(0.5, ONE_SEED, 6, 6)
+
+    def measure(*_: object) -> MeasuredStatement:
+        details = [Detail("code", {"ratio": whole}, "ratio"), Detail("code", {"rl": whole}, "nats")]
+        return measured(dict.fromkeys(PLAN.seeds, 0.5), details)
+
+    text, _ = written([judge_claim(measured_by(claim, measure), Data([]), PLAN)])
+    section = text.split("## 10. ")[1]
+    assert "Behind 10a and 10b (ratio): means" in section
+    assert f"Behind 10a and 10b ({label('rl')}): means" in section
+    assert "| code | 0.50× |\n" in section
 
 
 def test_one_seed_is_told_once_and_not_beside_every_value() -> None:

@@ -144,7 +144,7 @@ def test_the_page_has_the_same_bytes_from_runs_and_from_their_archive(tmp_path: 
     for kind in ("markdown", "html"):
         assert getattr(done, kind).read_bytes() == getattr(again, kind).read_bytes()
     pictures = sorted((tmp_path / "reports" / "claims").iterdir())
-    assert len(pictures) == 2
+    assert len(pictures) == 6  # of the claim, and of all claims in two shapes
     for picture in pictures:
         assert picture.read_bytes() == (tmp_path / "again" / "claims" / picture.name).read_bytes()
 
@@ -372,6 +372,18 @@ def test_the_page_that_counts_is_only_written_by_the_full_budget(tmp_path: Path)
     assert (tmp_path / "reports" / "claims.md").read_bytes() == page
 
 
+def test_a_dry_run_says_what_would_be_made_and_makes_nothing(sweep: Sweep, tmp_path: Path) -> None:
+    asked = ("--claims", "10", "--seeds", "1", "--archive", "kept")
+    assert call(*asked)[0] == 0
+    made_before, packed = len(sweep.made), sorted(tmp_path.rglob("*.zip"))
+    code, stdout, _ = call("--claims", "10", "--seeds", "2", "--archive", "kept", "--dry-run")
+    assert code == 0
+    said = [line.split("  ")[1] for line in stdout.splitlines()]
+    assert said == ["would be kept (done)"] * made_before + ["would be made"] * made_before
+    assert len(sweep.made) == made_before
+    assert sorted(tmp_path.rglob("*.zip")) == packed
+
+
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
@@ -391,8 +403,9 @@ def test_the_page_that_counts_is_only_written_by_the_full_budget(tmp_path: Path)
         (("--seeds", "21"), "seeds is 21, but must be from 1 to 20"),
         (("--jobs", "-1"), "jobs is -1, but must be at least 0"),
         (("--from", "nowhere"), "There is no archive of runs in nowhere"),
-        (("--from", "nowhere", "--archive", "kept"), "leave --archive and --ablations out"),
-        (("--from", "nowhere", "--ablations"), "leave --archive and --ablations out"),
+        (("--from", "nowhere", "--archive", "kept"), "leave --archive, --ablations, --dry-run and"),
+        (("--from", "nowhere", "--ablations"), "leave --archive, --ablations, --dry-run and"),
+        (("--from", "nowhere", "--model", "smollm2"), "the model is the archive's"),
     ],
 )
 def test_bad_input_is_one_line(

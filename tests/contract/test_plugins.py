@@ -18,9 +18,10 @@ from cl_bench.contract.errors import (
     UsageError,
 )
 from cl_bench.contract.registry import DOMAINS, LEARNERS, Registry
-from cl_bench.contract.stream import Stage, Stream
+from cl_bench.contract.stream import Stage, Stream, require_stages
 from cl_bench.contract.stream_names import STREAMS, stream
 from cl_bench.execution.preflight import require_same_plugins, used_plugins
+from cl_bench.execution.settings import RunConfig
 
 Install = Callable[..., None]
 
@@ -81,6 +82,33 @@ def test_an_unknown_name_is_answered_with_those_of_plug_ins_too(install: Install
     install("acme-lab", "[cl_bench.learners]\nbandit = acme_module:LEARNER\n")
     with pytest.raises(UsageError, match="Did you mean 'acme-lab/bandit'"):
         LEARNERS.load("acme-lab/bandits")
+
+
+def test_a_name_without_its_package_stands_for_the_only_one_and_is_never_stored(
+    install: Install,
+) -> None:
+    install("acme-lab", "[cl_bench.tasks]\ntoy = acme_module:DOMAIN\nmath = acme_module:DOMAIN\n")
+    install("other", "[cl_bench.learners]\nbandit = acme_module:LEARNER\n")
+    assert "toy" in DOMAINS
+    assert DOMAINS.load("toy").name == DOMAINS.full("toy") == "acme-lab/toy"
+    assert DOMAINS.load("math") is not DOMAINS.load("toy")
+    found = stream("math-to-toy", retention="none")
+    assert (found.name, found.domains) == ("math-to-acme-lab/toy", ("math", "acme-lab/toy"))
+    assert {stage.source for stage in found.stages} == {""}
+    assert RunConfig(learner="bandit").learner == "other/bandit"
+    with pytest.raises(UsageError, match="Did you mean 'bandit'"):
+        LEARNERS.load("bandits")
+    with pytest.raises(UsageError, match="write the name that tables show, 'acme-lab/toy'"):
+        require_stages([Stage("toy", 3)])
+
+
+def test_a_name_that_several_packages_have_needs_one_of_them(install: Install) -> None:
+    for package in ("acme-lab", "other"):
+        install(package, "[cl_bench.tasks]\ntoy = acme_module:DOMAIN\n")
+    for name in ("toy", "math-to-toy"):
+        with pytest.raises(UsageError, match=r"called 'toy': acme-lab/toy, other/toy\. Give one"):
+            stream(name)
+    assert DOMAINS.load("acme-lab/toy").name == "acme-lab/toy"
 
 
 BROKEN: list[tuple[Registry[Any], str, str]] = [

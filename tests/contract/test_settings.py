@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,7 +118,7 @@ def test_a_plug_ins_factory_is_held_to_the_contract(factory: LearnerFactory, sai
 
 
 def test_reserved_names_are_those_of_runs_evaluation_and_the_call() -> None:
-    call = set(inspect.signature(api.run).parameters) - {"options", "seed"}
+    call = api.run.__annotations__.keys() - {"settings", "return", "seed"}
     runs = {item.name for part in (RunConfig, EvaluationConfig) for item in settings_of(part)}
     assert (call | runs | {"learner_options", "name", "chat_template"}) - {"seed"} == RESERVED
 

@@ -19,7 +19,7 @@ def test_the_last_of_twenty_hopeless_steps_is_named() -> None:
     watch = CollapseWatch(384)
     for step in range(1, STEPS):
         watch.see(step, record())
-    with pytest.raises(DivergedError, match=r"Step 20 diverged: the policy has collapsed.*0\.250"):
+    with pytest.raises(DivergedError, match=r"Step 20 diverged: the policy has collapsed.*25\.0 %"):
         watch.see(STEPS, record())
 
 

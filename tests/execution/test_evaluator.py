@@ -60,6 +60,16 @@ def evaluator(
     return Evaluator(policy, course, config, OUTSIDE, learning=learning)
 
 
+def test_domains_with_fewer_problems_than_are_asked_for_are_named(policy: Policy) -> None:
+    asked = EvaluationConfig(items=60, validation_items=6, probes=False)
+    (line,) = (said for said in evaluator(policy, "easy", asked).notes() if "math" in said)
+    assert line.startswith("math: only ")
+    assert line.endswith(
+        "test problems were found in the setting easy, of the 60 that items asks for."
+    )
+    assert evaluator(policy).notes() == []
+
+
 def perturb(policy: Policy) -> None:
     with torch.no_grad():
         for parameter in policy.model.parameters():

@@ -23,6 +23,7 @@ from cl_bench.cli.app import app
 from cl_bench.cli.listing import listing
 from cl_bench.contract.errors import ModelError
 from cl_bench.execution.settings import RunConfig
+from cl_bench.metrics.quantities import BYTES
 from cl_bench.model import fetching, named
 from cl_bench.model.fetching import Wheel
 from cl_bench.model.loading import load
@@ -140,7 +141,7 @@ def test_get_says_where_it_lies_and_what_it_is(tiny: NamedModel) -> None:
     assert lines["file"] == str(tiny.path())
     assert lines["SHA-256"] == wheel_of(tiny).member_sha256
     assert lines["licence"] == "Apache-2.0"
-    assert lines["size"] == f"{wheel_of(tiny).member_size:,} bytes"
+    assert lines["size"] == BYTES.text(wheel_of(tiny).member_size)
 
 
 def test_get_of_the_embedded_model_fetches_nothing() -> None:

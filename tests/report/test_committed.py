@@ -33,6 +33,14 @@ def test_the_markdown_follows_from_the_runs(again: ReportFiles) -> None:
     assert again.markdown.read_text() == (PAGES / "leaderboard.md").read_text()
 
 
+def test_the_tables_follow_from_the_runs(again: ReportFiles) -> None:
+    for path in again.numbers:
+        made, committed = (file.read_text() for file in (path, PAGES / path.name))
+        assert NUMBER.split(made) == NUMBER.split(committed)
+        pairs = zip(NUMBER.findall(made), NUMBER.findall(committed), strict=True)
+        assert [(a, b) for a, b in pairs if not isclose(float(a), float(b), rel_tol=1e-6)] == []
+
+
 def test_the_page_follows_from_the_runs(again: ReportFiles) -> None:
     made, committed = (
         decoded(page.read_text(encoding="utf-8"))

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +18,18 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from matplotlib.text import Text
 
+from cl_bench.api import Run
+from cl_bench.contract.errors import UsageError
+from cl_bench.report.blocks.drawings import KINDS, saved, styled
 from cl_bench.report.blocks.look import PALETTE
 from cl_bench.report.figures import (
     accuracy_figure,
     accuracy_kl_figure,
+    figures_of,
+    matrices_figure,
+    reward_figure,
     rollouts_figure,
     write_figures,
 )
@@ -30,8 +40,22 @@ TWO = [("math", 20), ("code", 20)]
 STAGES = [{"domain": domain, "steps": steps} for domain, steps in TWO]
 
 
+@pytest.fixture(autouse=True)
+def all_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures here are files of all kinds."""
+    monkeypatch.setattr("cl_bench.report.figures.KINDS", KINDS)
+
+
 def rising(step: int, domain: str, prompt: str) -> float:
     return step / 100 + (0.2 if domain == "math" else 0) + (0.1 if prompt == "learner" else 0)
+
+
+def identity(figure: Figure) -> Figure:
+    return figure
+
+
+def nowhere(*_: object) -> float:
+    return 0.0
 
 
 def curves(axes: Axes) -> list[list[tuple[float, float]]]:
@@ -122,39 +146,105 @@ def test_figures_leave_out_the_base_and_other_problems(make_run: MakeRun) -> Non
 def test_stage_that_was_not_reached_is_not_drawn(make_run: MakeRun) -> None:
     run = make_run(TWO, rising, last=20)
     figure = rollouts_figure(run.table("evaluations"), run.table("ledger"), STAGES)
-    legend = figure.axes[0].get_legend()
-    assert legend is not None
-    assert [text.get_text() for text in legend.get_texts()] == ["1. math", "RL rollouts alone"]
+    assert legend_texts(figure)[:2] == ["1. math", "RL rollouts alone"]
 
 
-def test_written_figures_are_png_files_of_the_run(make_run: MakeRun) -> None:
-    directory = make_run(TWO, rising)
-    written = write_figures(directory)
-    assert [path.name for path in written] == ["accuracy.png", "accuracy-kl.png", "rollouts.png"]
+def test_written_figures_are_png_svg_and_pdf(make_run: MakeRun, tmp_path: Path) -> None:
+    directory = make_run(TWO, rising, kl=nowhere)
+    names = ("accuracy", "reward", "matrices", "rollouts")
+    written = write_figures(directory, tmp_path / "drawn")
+    assert [path.name for path in written] == [
+        f"{name}.{kind}" for name in names for kind in ("png", "svg", "pdf")
+    ]
     for path in written:
-        assert path.parent == directory.path / "figures"
-        height, width, _ = imread(path).shape
-        assert width > height > 400
-    assert sorted((directory.path / "figures").iterdir()) == sorted(written)
-    assert write_figures(directory) == written
+        if path.suffix == ".png":
+            height, width, _ = imread(path).shape
+            assert width > height > 200
+    assert sorted((tmp_path / "drawn").iterdir()) == sorted(written)
+    before = [path.read_bytes() for path in written]
+    assert [path.read_bytes() for path in write_figures(directory, tmp_path / "drawn")] == before
 
 
-def test_the_users_own_settings_of_matplotlib_change_nothing(make_run: MakeRun) -> None:
+def test_a_policy_that_stays_at_the_base_has_no_figure_of_divergence(make_run: MakeRun) -> None:
+    assert not {"kl", "accuracy-kl"} & set(figures_of(make_run(TWO, rising, kl=nowhere)))
+
+
+def test_figures_of_divergence_are_there_where_it_is(make_run: MakeRun) -> None:
+    assert {"kl", "accuracy-kl"} <= set(figures_of(make_run(TWO, rising)))
+
+
+def test_a_run_of_one_prompt_and_one_channel_has_no_empty_panels(make_run: MakeRun) -> None:
+    run = make_run(TWO, lambda step, *_: step / 100, kl=lambda step, *_: step / 100)
+    evaluations, ledger = run.table("evaluations"), run.table("ledger")
+    slow = ledger.assign(rollouts=ledger["rollouts"].where(ledger["channel"] == "slow", 0))
+    assert len(accuracy_kl_figure(evaluations).axes) == 1
+    assert len(rollouts_figure(evaluations, slow, STAGES).axes) == 1
+    assert len(rollouts_figure(evaluations, ledger, STAGES).axes) == 2
+
+
+def test_rewards_are_drawn_by_stage_and_smoothed(make_run: MakeRun) -> None:
+    steps = make_run(TWO, rising).table("steps")
+    axes = reward_figure(steps, STAGES).axes[0]
+    single = [line for line in axes.lines if line.get_linewidth() < 1 and line.get_alpha()]
+    assert [len(np.asarray(line.get_xdata())) for line in single] == [20, 20]
+    found = np.concatenate([np.asarray(line.get_ydata()) for line in single])
+    assert found == pytest.approx(steps["reward"].to_numpy())
+
+
+def test_matrices_have_the_numbers_of_the_start_and_of_every_stage_end(make_run: MakeRun) -> None:
+    run = make_run(TWO, rising, kl=lambda step, *_: step / 100)
+    figure = matrices_figure(run.table("evaluations"), STAGES)
+    accuracy, kl = ([text.get_text() for text in axes.texts] for axes in figure.axes)
+    assert accuracy == ["30.0", "10.0", "50.0", "30.0", "70.0", "50.0"]
+    assert kl == ["0.000", "0.000", "0.200", "0.200", "0.400", "0.400"]
+    rows = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    assert rows == ["start", "after 1 math", "after 2 code"]
+
+
+@pytest.mark.parametrize(("name", "width"), [("one-column", 3.25), ("two-column", 6.75)])
+def test_figures_of_a_paper_have_its_width_and_text_that_can_be_read(
+    make_run: MakeRun, name: str, width: float
+) -> None:
+    found = figures_of(make_run(TWO, rising))
+    with styled(name):
+        for wanted in ("accuracy", "matrices", "rollouts"):
+            figure = found[wanted]()
+            pdf, png = saved(partial(identity, figure), "pdf", "png")
+            (box,) = re.findall(rb"/MediaBox \[ 0 0 ([0-9.]+) [0-9.]+ \]", pdf)
+            assert float(box) / 72 == pytest.approx(width, abs=0.01)
+            assert imread(BytesIO(png)).shape[1] == round(300 * width)
+            shown = [text for text in figure.findobj(Text) if text.get_text()]
+            assert min(float(text.get_fontsize()) for text in shown) >= 7
+            assert b"/Type3" not in pdf
+            assert b"/FontFile2" in pdf  # TrueType
+
+
+def test_an_unknown_figure_style_is_refused(make_run: MakeRun, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"Unknown figure style 'onecolumn'.*one-column"):
+        write_figures(make_run(TWO, rising), tmp_path, figure_style="onecolumn")
+
+
+def test_the_users_own_settings_of_matplotlib_change_nothing(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
     directory = make_run(TWO, rising)
-    before = [path.read_bytes() for path in write_figures(directory)]
+    before = [path.read_bytes() for path in write_figures(directory, tmp_path)]
     own: Any = {
         "text.usetex": True,
         "axes.unicode_minus": False,
         "savefig.bbox": "tight",
         "font.size": 20,
+        "pdf.fonttype": 3,
     }
     with rc_context(own):
-        assert [path.read_bytes() for path in write_figures(directory)] == before
+        assert [
+            path.read_bytes() for path in write_figures(directory, tmp_path / "drawn")
+        ] == before
 
 
 def test_a_backend_that_is_not_installed_changes_nothing(make_run: MakeRun, tmp_path: Path) -> None:
     directory, elsewhere = make_run(TWO, rising), "module://no_such_package.backend"
-    before = [path.read_bytes() for path in write_figures(directory)]
+    before = write_figures(directory, tmp_path / "before")
     (tmp_path / "matplotlibrc").write_text("text.usetex: True\n")
     code = (
         "import os, sys; from cl_bench.api import Run\n"
@@ -167,26 +257,37 @@ def test_a_backend_that_is_not_installed_changes_nothing(make_run: MakeRun, tmp_
         check=True,
     )
     figures = directory.path / "figures"
-    names = ("accuracy.png", "accuracy-kl.png", "rollouts.png")
-    assert [(figures / name).read_bytes() for name in names] == before
+    for path in before:
+        assert (figures / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_run_plots_the_figures_that_it_has(make_run: MakeRun) -> None:
+    run = Run(make_run(TWO, rising, kl=nowhere).path)
+    assert run.plot().axes[0].get_ylabel() == "accuracy on test problems"
+    assert run.plot("reward", style="one-column").get_size_inches()[0] == 3.25
+    with pytest.raises(UsageError, match="Unknown figure of this run 'kl'"):
+        run.plot("kl")
 
 
 def test_a_figure_that_cannot_be_drawn_is_a_warning(
-    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    make_run: MakeRun,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def broken(*_: object) -> Figure:
         raise RuntimeError("no room")
 
-    monkeypatch.setattr("cl_bench.report.figures.accuracy_kl_figure", broken)
-    written = write_figures(make_run(TWO, rising))
-    assert [path.name for path in written] == ["accuracy.png", "rollouts.png"]
+    monkeypatch.setattr("cl_bench.report.figures.reward_figure", broken)
+    written = write_figures(make_run(TWO, rising, kl=nowhere), tmp_path)
+    assert {path.stem for path in written} == {"accuracy", "matrices", "rollouts"}
     (said,) = caplog.messages
-    assert "accuracy-kl.png is not drawn (RuntimeError: no room)" in said
+    assert "reward is not drawn (RuntimeError: no room)" in said
 
 
-def test_run_without_evaluations_has_no_figures(make_run: MakeRun) -> None:
-    directory = make_run(TWO, rising, last=-1)
-    assert write_figures(directory) == []
+def test_run_without_evaluations_has_no_figures(make_run: MakeRun, tmp_path: Path) -> None:
+    assert write_figures(make_run(TWO, rising, last=-1), tmp_path / "figures") == []
+    assert not (tmp_path / "figures").exists()
 
 
 def test_colours_differ_for_red_green_blind_readers() -> None:

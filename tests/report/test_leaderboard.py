@@ -10,7 +10,7 @@ import pytest
 from cl_bench.metrics.stats.ranks import Ranks
 from cl_bench.metrics.stats.student import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.board import Board, BoardRow
+from cl_bench.report.board import Board, BoardRow, unranked
 from cl_bench.report.leaderboard import leaderboard
 from cl_bench.store.run_tables import find_runs
 from tests.report.synthetic_runs import flat, leaderboard_of, reason, value, write_run, write_runs
@@ -37,7 +37,7 @@ def test_a_row_is_the_mean_over_its_seeds(tmp_path: Path) -> None:
     assert fst.status == {0: "done", 1: "done", 2: "done"}
     assert fst.runs[1] == tmp_path / "fst-1"
     assert fst.flags == ()
-    assert fst.ranks["average_accuracy"] == Ranks(1, 1, 2, 0.95)
+    assert (fst.choice, fst.folded) == ("", ())
     assert value(fst.values["tokens"]) == 600 * 30 + 40 * 30
     assert (board.stream, board.model) == ("math-to-code, version 1", "embedded")
     assert board.budget == "200 + 200 training samples"
@@ -60,7 +60,7 @@ def test_one_seed_has_no_interval_and_no_ranks(tmp_path: Path) -> None:
     found = row.values["average_accuracy"]
     assert isinstance(found, Estimate)
     assert found.interval == Undefined("one seed shows no interval over seeds")
-    assert row.ranks["average_accuracy"] == Undefined("one seed shows no ranks over seeds")
+    assert row.ranks["average_accuracy"] == Undefined("1 of 4 seeds needed to rank")
     assert row.flags == ("one seed",)
 
 
@@ -102,29 +102,79 @@ def _board(folder: Path) -> tuple[Board, list[tuple[str, str, str]]]:
     return board, [(one.path.name, one.kind, one.reason) for one in found.problems]
 
 
-def test_settings_tell_rows_of_one_learner_apart(tmp_path: Path) -> None:
+def test_a_board_ranks_only_learners_that_have_seeds_enough_for_it(tmp_path: Path) -> None:
+    shares = {"fst": 0.75, "rl": 0.5, "prompt": 0.25}  # three learners need five seeds
+    for learner, seed in product(shares, range(5)):
+        if (learner, seed) != ("prompt", 4):
+            lifted = flat(shares[learner] + seed * (0.0625 if learner == "rl" else 0.03125))
+            write_run(tmp_path / f"{learner}-{seed}", learner=learner, seed=seed, accuracy=lifted)
+    ranked = rows(_board(tmp_path)[0])
+    found = {label: row.ranks["average_accuracy"] for label, row in ranked.items()}
+    assert found == {
+        "fst": Ranks(1, 1, 2, 0.95),
+        "rl": Ranks(2, 2, 2, 0.95),
+        "prompt": Undefined("4 of 5 seeds needed to rank"),
+    }
+    assert unranked(list(ranked.values()), "average_accuracy") == ""
+
+
+def test_a_board_without_seeds_enough_says_how_many_it_needs(tmp_path: Path) -> None:
+    for learner, seed in product(("fst", "rl", "prompt"), range(2)):
+        write_run(tmp_path / f"{learner}-{seed}", learner=learner, seed=seed)
+    (board,) = leaderboard_of(tmp_path).boards
+    assert unranked(board.rows, "average_accuracy") == "2 of 5 seeds needed to rank"
+    assert unranked(board.rows, "seconds") == "neither direction is better"
+
+
+def test_one_setting_stands_for_its_learner_and_the_others_fold_under_it(tmp_path: Path) -> None:
     for rate in (0.1, 0.2):
         config = {"learning.learning_rate": rate}
         write_run(tmp_path / f"fst-{rate}", accuracy=flat(5 * rate / 2), config=config)
     write_run(tmp_path / "rl", learner="rl", accuracy=flat(0.25))
     board, problems = _board(tmp_path)
-    assert [(row.learner, row.settings) for row in board.rows] == [
-        ("fst", "learning_rate=0.2"),
-        ("fst", "learning_rate=0.1"),
-        ("rl", ""),
+    assert [(row.name, row.settings) for row in board.rows] == [
+        ("FST", "learning_rate=0.2"),
+        ("RL", ""),
     ]
-    assert board.rows[0].label == "fst (learning_rate=0.2)"
+    (first, second) = board.rows
+    assert (first.label, first.choice) == (
+        "fst (learning_rate=0.2)",
+        "1 of 2 settings, with the best mean",
+    )
+    assert (second.choice, second.folded) == ("", ())
+    (folded,) = first.folded
+    assert (folded.name, folded.choice, folded.folded) == ("FST (lr=0.1)", "", ())
+    assert value(folded.values["average_accuracy"]) == 0.25
+    assert isinstance(folded.ranks["average_accuracy"], Undefined)
+    assert [row.label for row in board.every_row] == [
+        "fst (learning_rate=0.2)",
+        "fst (learning_rate=0.1)",
+        "rl",
+    ]
     assert problems == []
 
 
-def test_samples_are_compared_with_the_reference_row_of_most_finished_seeds(tmp_path: Path) -> None:
-    for seed, rate, share in ((0, 0.1, 0.5), (1, 0.1, 0.5), (0, 0.2, 0.75)):
+def test_the_setting_with_most_seeds_stands_for_its_learner_however_it_did(tmp_path: Path) -> None:
+    for seed, rate, share in ((0, 0.1, 0.5), (1, 0.1, 0.5), (7, 0.2, 0.75)):
         config = {"learning.learning_rate": rate}
         name = f"rl-{rate}-{seed}"
         write_run(tmp_path / name, learner="rl", seed=seed, accuracy=flat(share), config=config)
-    board, _ = _board(tmp_path)
-    assert board.rows[0].label == "rl (learning_rate=0.2)"
-    assert board.reference == "rl (learning_rate=0.1)"
+    (row,) = _board(tmp_path)[0].rows
+    assert (row.label, row.seeds) == ("rl (learning_rate=0.1)", (0, 1))
+    assert row.choice == "1 of 2 settings, with the most seeds"
+    assert [one.seeds for one in row.folded] == [(7,)]  # which nobody misses elsewhere
+    assert _board(tmp_path)[0].reference == "rl (learning_rate=0.1)"
+
+
+def test_of_settings_with_equal_seeds_the_preset_stands_for_its_learner(tmp_path: Path) -> None:
+    for rate, share in ((3e-4, 0.25), (6e-4, 0.75)):
+        config = {"learning.learning_rate": rate}
+        write_run(tmp_path / str(rate), accuracy=flat(share), config=config)
+    (row,) = _board(tmp_path)[0].rows
+    assert (row.settings, row.choice) == (
+        "learning_rate=0.0003",
+        "1 of 2 settings, the model’s preset",
+    )
 
 
 def test_runs_that_do_not_compare_are_on_boards_of_their_own_and_say_why(tmp_path: Path) -> None:
@@ -241,10 +291,10 @@ def test_overall_ranks_learners_on_the_streams_that_all_of_them_have(tmp_path: P
     shares = {"fst": (0.5, 0.75, 1.0), "rl": (0.25, 0.5, 0.75), "prompt": (1.0, None, None)}
     for learner, by_course in shares.items():
         for stages, share in zip(courses, by_course, strict=True):
-            for seed in range(3):
+            for seed in range(4):
                 if share is not None:
                     path = tmp_path / f"{learner}-{stages[0][0]}-{seed}"
-                    lifted = flat(share - seed * (1 + (learner == "rl") / 4) / 8)
+                    lifted = flat(share - seed * (1 + (learner == "rl") / 4) / 16)
                     write_run(path, learner=learner, stages=stages, seed=seed, accuracy=lifted)
     found = leaderboard_of(tmp_path)
     (overall,) = found.overall
@@ -255,7 +305,9 @@ def test_overall_ranks_learners_on_the_streams_that_all_of_them_have(tmp_path: P
     ]
     assert [row.label for row in overall.rows] == ["fst", "rl"]
     fst = overall.rows[0]
-    assert fst.per_seed["average_accuracy"] == pytest.approx({0: 0.75, 1: 0.625, 2: 0.5})
+    assert fst.per_seed["average_accuracy"] == pytest.approx(
+        {0: 0.75, 1: 0.6875, 2: 0.625, 3: 0.5625}
+    )
     assert fst.ranks["average_accuracy"] == Ranks(1, 1, 2, 0.95)
     assert overall.notes == ("prompt-only is not ranked: it has no value on code; facts",)
 
@@ -287,7 +339,8 @@ def test_overall_joins_learners_of_equal_settings_whatever_boards_call_them(tmp_
     found = {row.label: row.per_seed["average_accuracy"][0] for row in overall.rows}
     assert found == pytest.approx({"rl": (0.5 + 0.75) / 2, "fst": 0.25})
     assert [dict(row.configured)["learning_rate"] for row in overall.rows] == [0.2, 0.1]
-    assert overall.notes == ("RL (learning_rate=0.1) is not ranked: it has no value on code",)
+    assert [row.choice for row in overall.rows] == ["1 of 2 settings, run on more streams", ""]
+    assert overall.notes == ()
 
 
 def test_overall_names_the_budget_of_a_board_that_has_a_namesake(tmp_path: Path) -> None:
@@ -318,7 +371,11 @@ def test_variations_of_a_setting_are_called_by_what_they_vary(tmp_path: Path) ->
     for number, config in enumerate(varied):
         write_run(tmp_path / str(number), config=config)
     (board,) = leaderboard_of(tmp_path).boards
-    assert sorted(rows(board)) == ["fst", "fst (population=1)", "fst (refill=False)"]
+    assert sorted(row.label for row in board.every_row) == [
+        "fst",
+        "fst (population=1)",
+        "fst (refill=False)",
+    ]
 
 
 def test_rows_whose_responses_are_mostly_cut_off_are_named(tmp_path: Path) -> None:

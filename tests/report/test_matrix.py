@@ -160,9 +160,9 @@ def test_a_missing_file_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     assert "No such file" in result.stderr
 
 
-def test_the_readme_shows_what_the_command_prints(tmp_path: Path) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    section = readme.partition("## Metrics of your own runs")[2].partition("\n## ")[0]
+def test_the_documentation_shows_what_the_command_prints(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text(encoding="utf-8")
+    section = page.partition("## Metrics of your own runs")[2].partition("\n## ")[0]
     shown = section.partition("```text\n")[2].partition("\n```")[0]
     matrix, _, printed = shown.partition("\n\n")
     assert read(matrix, tmp_path).text() == printed

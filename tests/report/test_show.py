@@ -124,8 +124,21 @@ def test_the_command_looks_at_the_encoding(tmp_path: Path) -> None:
     assert "|++++****" in done.stdout.decode("ascii")
 
 
+def test_of_a_folder_of_runs_each_has_a_line(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        write_run(tmp_path / str(seed), seed=seed)
+    (tmp_path / "1" / "manifest.json").write_text("{")
+    write_run(tmp_path / "2", seed=2, status="running", last=-1)
+    result = CliRunner().invoke(app, ["show", str(tmp_path)])
+    assert result.exit_code == 0, result.stderr
+    text = result.stdout
+    assert re.search(r"(?m)^0 +fst +math-to-code +0 +done +75\.0 %", text)
+    assert re.search(r"(?m)^2 +fst +math-to-code +2 +running +—", text)
+    assert "manifest.json is damaged" in " ".join(text.split())
+
+
 def test_what_is_no_run_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["show", str(tmp_path)])
     assert result.exit_code == 2
     assert result.stdout == ""
-    assert "holds no manifest.json" in " ".join(result.stderr.split())
+    assert "There is no run at or below" in " ".join(result.stderr.split())

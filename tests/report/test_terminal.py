@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cl_bench.report.terminal import ASCII, BLOCKS, sparkline
+from cl_bench.report.terminal import ASCII, BLOCKS, plain_text, sparkline, table
 
 NAN = math.nan
 
@@ -64,3 +64,36 @@ def test_it_keeps_to_its_width_and_its_characters(
 @pytest.mark.parametrize("share", [-0.5, 1.5])
 def test_what_lies_outside_is_shown_at_the_edge(share: float) -> None:
     assert sparkline([share], [1], width=1) == ("▁" if share < 0 else "█")
+
+
+def test_numbers_and_words_of_a_table_stay_whole_at_any_width() -> None:
+    long = "+818,323 points [+1.30 M, +2.10 M]"
+    rows = [("anytime average accuracy", "36.1 %", long), ("forgetting (max)", "1,024.0 %", long)]
+
+    def shown(width: int) -> str:
+        made = table("metric", "of the first side", "second − first")
+        for row in rows:
+            made.add_row(*row)
+        return plain_text(made, width)
+
+    for width in (120, 70, 60, 46):
+        text = shown(width)
+        assert max(map(len, text.splitlines())) <= width
+        for whole in (
+            "anytime",
+            "accuracy",
+            "forgetting",
+            "36.1 %",
+            "1,024.0 %",
+            "+818,323 points",
+        ):
+            assert whole in text, width
+    assert long in shown(120)
+    assert long in shown(70)
+    assert long not in shown(46)
+    assert "[+1.30 M, +2.10 M]" in shown(46)
+    assert shown(30).splitlines()[:3] == [
+        "anytime average accuracy",
+        "  of the first side 36.1 %,",
+        "  second − first +818,323",
+    ]

@@ -43,6 +43,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (Path("s3://bucket/a/run"), "s3://bucket/a/run"),  # which has lost a slash
         ("gs://bucket/run", "gs://bucket/run"),
         ("hf://datasets/me/runs/a", "hf://datasets/me/runs/a"),
+        ("hf://buckets/me/runs", "hf://buckets/me/runs"),
         ("file:///srv/run", "file:///srv/run"),
         (Path("file:///srv/run"), "file:///srv/run"),
         ("results/run", None),
@@ -63,6 +64,8 @@ def test_a_url_is_told_from_a_path(given: str | Path, url: str | None) -> None:
         ("s3://", "no place for runs"),
         ("s3://bucket/../other", "no place for runs"),
         ("https://host/run", "cannot hold runs"),
+        ("hf://me/runs/a", "hf://me/runs/a is no place for runs.*Give hf://datasets/OWNER/NAME"),
+        ("hf://datasets/me", "Give hf://datasets/OWNER/NAME"),
         ("simplecache::s3://bucket/run", None),
         ("s3://key:verysecret@bucket/run", "a URL without them"),
         ("s3://bucket/run?signature=verysecret", "a URL without them"),

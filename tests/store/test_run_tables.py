@@ -100,6 +100,28 @@ def test_a_place_without_runs_says_how_to_make_one(tmp_path: Path) -> None:
         find_runs([tmp_path / "nowhere"])
 
 
+def test_one_run_is_opened_by_its_directory_pack_folder_or_url(tmp_path: Path) -> None:
+    directory = write_run(tmp_path / "all" / "run")
+    pack(RunDirectory.open(directory)).write(tmp_path / "packs" / "run.zip")
+    places = (directory, directory.parent, tmp_path / "packs" / "run.zip", tmp_path / "packs")
+    for place in places:
+        for given in (place, str(place), f"file://{place}"):
+            assert run_metrics(open_run(given)) == run_metrics(RunDirectory.open(directory))
+
+
+def test_what_is_not_one_run_is_refused_in_one_way(tmp_path: Path) -> None:
+    for seed in range(5):
+        write_run(tmp_path / "runs" / str(seed), seed=seed)
+    (tmp_path / "notes.txt").write_text("no run")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RunDirectoryError, match=r"holds 5 runs.*runs/0, .*runs/1, .*runs/2, …\.$"):
+        open_run(tmp_path / "runs")
+    for name in ("notes.txt", "empty", "nowhere"):
+        for read in (open_run, lambda path: find_runs([path])):
+            with pytest.raises(RunDirectoryError, match=rf"no run at or below .*{name}: neither"):
+                read(tmp_path / name)
+
+
 @pytest.mark.parametrize("parts", [1, 3])
 def test_selected_columns_are_those_of_the_whole_table(parts: int, tmp_path: Path) -> None:
     run = RunDirectory.open(write_run(tmp_path / "run", parts=parts))

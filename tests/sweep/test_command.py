@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from cl_bench.api import Run
 from cl_bench.cli.app import app
 from cl_bench.execution import machine
+from cl_bench.metrics.stats.ranks import seeds_to_rank
 from cl_bench.sweep import pool
 from cl_bench.sweep.backends.backend import CellOutcome
 from cl_bench.sweep.cell import Cell
@@ -54,6 +55,13 @@ def test_names_ranges_and_values_become_cells(asked: list[Cell]) -> None:
         for seed in (0, 1, 2, 7)
         for stream in ("math", "code")
     ]
+
+
+def test_a_sweep_that_names_no_seeds_has_six_which_rank_its_learners(asked: list[Cell]) -> None:
+    assert call("--steps", "3")[0] == 0
+    seeds = {cell.seed for cell in asked}
+    assert seeds == set(range(6))
+    assert len(seeds) >= seeds_to_rank(len({cell.learner for cell in asked}))
 
 
 def test_an_option_is_for_the_learners_that_have_it(asked: list[Cell]) -> None:
@@ -110,12 +118,16 @@ def test_a_dry_run_says_of_each_run_what_would_be_done_and_does_nothing(tmp_path
     code, out, _ = call(*words, *place, "--dry-run")
     lines = out.splitlines()
     assert code == 0
-    assert [line.split("  ")[1] for line in lines] == ["made", "made"]
+    assert [line.split("  ")[1] for line in lines] == ["would be made"] * 2
     assert not (tmp_path / "runs").exists()
     unfinished = tmp_path / "runs" / lines[0].split("  ")[0]
     unfinished.mkdir(parents=True)
     (unfinished / "manifest.json").write_text('{"status": "interrupted"}')
-    assert call(*words, *place, "--dry-run")[1].splitlines()[0].endswith("  resumed (interrupted)")
+    assert (
+        call(*words, *place, "--dry-run")[1]
+        .splitlines()[0]
+        .endswith("  would be resumed (interrupted)")
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,6 +137,11 @@ def test_a_dry_run_says_of_each_run_what_would_be_done_and_does_nothing(tmp_path
         (("--backend", "ray"), "`pip install 'cl-bench[ray]'`"),
         (("--gpus-per-run", "3"), "gpus_per_run is 3, but this machine has 2 GPUs"),
         (("--jobs", "-1"), "jobs is -1, but must be at least 0"),
+        (
+            ("--slurm-time", "60"),
+            "slurm_time belongs to the backend slurm, but runs are made by local",
+        ),
+        (("--ray-address", "auto"), "ray_address belongs to the backend ray"),
     ],
 )
 def test_a_backend_that_can_make_no_run_is_told_before_one_begins(
@@ -137,6 +154,16 @@ def test_a_backend_that_can_make_no_run_is_told_before_one_begins(
     assert (code, out) == (2, "")
     assert told in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_options_of_a_stream_and_of_evaluation_are_those_of_every_run(tmp_path: Path) -> None:
+    options = ("--rollouts", "64", "--retention", "none", "--setting", "easy", "--no-probes")
+    found = call("--learners", "rl", "--runs", str(tmp_path), "--dry-run", *options)
+    sets = ("rollouts=64", "retention=none", "setting=easy", "probes=false")
+    same = [word for one in sets for word in ("--set", one)]
+    assert found == call("--learners", "rl", "--runs", str(tmp_path), "--dry-run", *same)
+    assert found[0] == 0
+    assert found != call("--learners", "rl", "--runs", str(tmp_path), "--dry-run")
 
 
 def test_a_dry_run_checks_where_runs_would_be_made() -> None:

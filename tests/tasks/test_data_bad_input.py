@@ -137,7 +137,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 def test_files_that_are_too_large_are_refused_unread(tmp_path: Path) -> None:
     with (tmp_path / "huge.jsonl").open("wb") as file:
         file.truncate(3_000_000_000)
-    assert "3,000,000,000 bytes; at most" in refusal(tmp_path / "huge.jsonl")
+    assert "3.0 GB; at most" in refusal(tmp_path / "huge.jsonl")
 
 
 def test_files_of_too_many_rows_are_refused(

@@ -66,8 +66,3 @@ def test_list_gym_as_json_is_a_line_for_each() -> None:
     assert entries[0]["name"] == "gym/gcd"
     assert entries[0]["settings"] == ["easy", "default", "hard"]
     assert entries[-1]["left_out"]
-
-
-def test_other_sources_and_json_without_a_source_are_refused() -> None:
-    assert CliRunner().invoke(app, ["list", "gum"]).exit_code == 2
-    assert CliRunner().invoke(app, ["list", "--json"]).exit_code == 2

@@ -31,7 +31,7 @@ def test_a_new_task_and_a_new_learner_pass_their_tests_and_run(
         ["-m", "pip", "install", "--no-deps", "--no-build-isolation", "--no-index", *folders],
         ["-m", "pytest", "-q", "-p", "no:cacheprovider", *folders],
         [
-            *COMMAND, "run", "--stream", "cl-bench-sums/sums", "--learner", "acme-lab/two-prompts",
+            *COMMAND, "run", "--stream", "sums", "--learner", "two-prompts",
             "--model", str(tiny_model), "--out", str(tmp_path / "run"), *SMALL,
         ],
     ]  # fmt: skip
@@ -47,8 +47,8 @@ def test_the_command_says_what_to_do_next(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, ["new", "task", "acme-lab/sums"])
     assert done.exit_code == 0
-    assert "pip install -e acme-lab && pytest acme-lab" in done.stdout
-    assert "cl-bench run --stream acme-lab/sums" in done.stdout
+    assert "python -m pip install -e './acme-lab[test]' && python -m pytest acme-lab" in done.stdout
+    assert "cl-bench run --stream sums --learner rl" in done.stdout
     files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert files == {
         "acme-lab/pyproject.toml",
@@ -98,9 +98,18 @@ def test_an_impossible_name_is_refused_with_a_possible_one(
 
 
 def test_a_name_alone_gets_a_package_called_after_it() -> None:
-    names = named("two-words")
+    names = named("task", "two-words")
     assert (names.package, names.name) == ("cl-bench-two-words", "cl-bench-two-words/two-words")
+    assert names.short == "two-words"
     assert (names.module, names.file, names.type) == ("cl_bench_two_words", "two_words", "TwoWords")
+
+
+@pytest.mark.parametrize(
+    ("kind", "entry"), [("task", "math"), ("task", "paper"), ("learner", "rl"), ("learner", "math")]
+)
+def test_what_is_built_in_keeps_its_name(kind: str, entry: str) -> None:
+    names = named(kind, f"acme/{entry}")
+    assert names.short == ("math" if kind == "learner" and entry == "math" else f"acme/{entry}")
 
 
 def test_an_existing_folder_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
+from math import comb, sqrt
 
 import numpy as np
 
@@ -19,6 +21,8 @@ from cl_bench.metrics.undefined import Undefined
 
 LEAST_SEEDS = 3
 """With fewer common seeds two learners are not told apart, however far they lie."""
+CLEAR = 2.0
+"""A difference that a board should be able to see, in deviations of the difference over seeds."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,24 @@ class Ranks:
 
     def __str__(self) -> str:
         return f"{self.best}–{self.worst}" if self.best < self.worst else f"{self.best}"
+
+
+@cache
+def seeds_to_rank(learners: int, *, level: float = 0.95) -> int:
+    """The seeds with which `rank_intervals` of at least 2 learners can tell them apart.
+
+    That is the least number n at which a clear difference, one of twice its own deviation over
+    seeds, passes the paired t test as the first of all pairs (Holm): 2 √n > t, which is the
+    quantile of n − 1 degrees of freedom at (1 − `level`) / pairs, two-sided. With fewer the
+    intervals hold nearly every place, whatever was measured.
+    """
+    from scipy.stats import t
+
+    tail = (1 - level) / comb(learners, 2) / 2
+    seeds = LEAST_SEEDS
+    while CLEAR * sqrt(seeds) <= t.ppf(1 - tail, seeds - 1):
+        seeds += 1
+    return seeds
 
 
 def rank_intervals(

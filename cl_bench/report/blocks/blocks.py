@@ -95,6 +95,8 @@ class Picture:
 
     name: str
     alt: str
+    narrow: str = ""
+    """The name of the drawing that a narrow screen shows in its place, if there is one."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ difference.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from zlib import crc32
 
 from cl_bench.contract.errors import UsageError
@@ -14,7 +16,7 @@ from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.text import printable
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555")
-MARKERS = "osD^vPX"
+MARKERS = "osD^vPX*"
 """Markers by their letters in matplotlib."""
 _LONGEST = 60
 """Characters of a name; the rest is left out."""
@@ -70,16 +72,44 @@ def learner_label(learner: str) -> str:
     return named(label or learner)
 
 
-def learner_look(learner: str, variant: int = 0) -> Look:
-    """The look of a learner, the same wherever it is drawn; one of its own for any other name.
+def learner_look(learner: str) -> Look:
+    """The look of a learner, the same wherever it is drawn; one of its own for any other name."""
+    return _BASE if learner == _BASE.label else _of_learner(learner)
 
-    `variant` counts the learner's settings where there are several: they share its colour.
+
+def looks_apart(learners: Sequence[str]) -> list[Look]:
+    """The looks of learners that stand together, no two alike: where the own look of one is taken,
+    it has the next marker or dash that is free in its colour, then those of the other colours.
+
+    A learner that comes again, with another setting, keeps its colour. Built-in ones keep their
+    looks.
     """
-    look = _BASE if learner == _BASE.label else _of_learner(learner)
-    if not variant:
-        return look
-    marker = MARKERS[(MARKERS.index(look.marker) + variant) % len(MARKERS)]
-    return replace(look, marker=marker, dashed=look.dashed != bool(variant % 2))
+    own = [learner_look(learner) for learner in learners]
+    fixed = {learners.index(learner) for learner in learners if learner in LEARNERS.table}
+    taken = {_drawn(own[place]) for place in fixed}
+    found = []
+    for place, look in enumerate(own):
+        free = (one for one in _near(look) if _drawn(one) not in taken)
+        found.append(look if place in fixed else next(free, look))
+        taken.add(_drawn(found[-1]))
+    return found
+
+
+def _drawn(look: Look) -> tuple[int, str, bool]:
+    """What is seen of a look."""
+    return look.place, look.marker, look.dashed
+
+
+def _near(look: Look) -> Iterator[Look]:
+    """All looks with this label, the nearest first."""
+    sizes = range(len(PALETTE)), (False, True), range(len(MARKERS))
+    for colour, other, marker in product(*sizes):
+        yield replace(
+            look,
+            place=(look.place + colour) % len(PALETTE),
+            marker=MARKERS[(MARKERS.index(look.marker) + marker) % len(MARKERS)],
+            dashed=look.dashed != other,
+        )
 
 
 def domain_look(domain: str, place: int) -> Look:

@@ -14,6 +14,8 @@ from cl_bench.report.blocks.drawings import Drawing
 
 _STYLE = Path(__file__).with_name("page.css")
 _POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:"
+_NARROW = "screen and (max-width: 44rem)"
+"""As in the style: what is printed is not narrow."""
 _MANY = 4
 """A table with more columns is scrolled rather than squeezed on a narrow screen."""
 
@@ -71,10 +73,13 @@ def _block(block: page.Block, drawings: Mapping[str, Drawing]) -> Iterator[str]:
             yield f"<ul>\n{listed}</ul>\n" if listed else ""
         case page.Table():
             yield _table(block)
-        case page.Picture(name, alt):
-            source = b64encode(drawings[name].svg).decode("ascii")
-            image = f'<img alt="{escaped(alt)}" src="data:image/svg+xml;base64,{source}">'
-            yield f'<figure class="wide" tabindex="0">{image}</figure>\n'
+        case page.Picture(name, alt, narrow):
+            image = f'<img alt="{escaped(alt)}" src="{_data(drawings[name])}">'
+            if narrow:
+                other = f'<source media="{_NARROW}" srcset="{_data(drawings[narrow])}">'
+                yield f"<figure><picture>{other}{image}</picture></figure>\n"
+            else:
+                yield f'<figure class="wide" tabindex="0">{image}</figure>\n'
         case page.Prose(markdown):
             yield f'<div class="prose">\n{prose(markdown)}</div>\n'
         case page.Folded(title, inner):
@@ -82,6 +87,11 @@ def _block(block: page.Block, drawings: Mapping[str, Drawing]) -> Iterator[str]:
             for one in inner:
                 yield from _block(one, drawings)
             yield "</details>\n"
+
+
+def _data(drawing: Drawing) -> str:
+    """A drawing inside the page."""
+    return f"data:image/svg+xml;base64,{b64encode(drawing.svg).decode('ascii')}"
 
 
 def _table(table: page.Table) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from cl_bench.report.blocks.look import PALETTE
+from cl_bench.report.blocks.look import PALETTE, named
 from cl_bench.report.page.bands import GAINS, Band
 from cl_bench.report.page.board_record import DrawnBoard
 from cl_bench.report.page.sheets import label_height, sheet, wrapped
@@ -31,6 +31,8 @@ _GAINS = {
     "joint": _Mark("both", PALETTE[2], "o"),
 }
 _CHANGES = (_Mark("gained", PALETTE[2], "^"), _Mark("lost", PALETTE[1], "v"))
+_ACROSS = 5
+"""Panels beside one another."""
 REST = "rest"
 """Wall time of all phases that have no part of their own."""
 _SPENT: Mapping[str, tuple[Mapping[str, str], float, str]] = {
@@ -57,19 +59,20 @@ def channels(board: DrawnBoard) -> Figure:
     known = [(name, drawn.gains) for name, _, drawn in board.seen if drawn.gains is not None]
     marks = [_GAINS[gain] for gain in GAINS]
     label = "gain over the base model under the seed prompt, points"
-    return _forest([(name, gains, [1, 1, 1]) for name, gains in known], marks, label)
+    return _forest({"": [(name, gains, [1, 1, 1]) for name, gains in known]}, marks, label)
 
 
 def turnover(board: DrawnBoard) -> Figure:
-    """Test problems gained and lost in every stage."""
-    groups = []
-    for name, _, drawn in board.seen:
-        if drawn.changes is not None:
-            count = len(drawn.changes.mean_P) // 2
-            for stage in range(count):
-                part = _part(drawn.changes, [stage, count + stage])
-                groups.append((f"{name}, stage {stage + 1}", part, [1, -1]))
-    return _forest(groups, _CHANGES, "share of all test problems, points")
+    """Test problems gained and lost, a panel for every stage."""
+    known = [(name, drawn.changes) for name, _, drawn in board.seen if drawn.changes is not None]
+    count = max(len(changes.mean_P) // 2 for _, changes in known)
+    panels = {
+        f"stage {stage + 1}, {named(board.stages[stage][0])}": [
+            (name, _part(changes, [stage, count + stage]), [1, -1]) for name, changes in known
+        ]
+        for stage in range(count)
+    }
+    return _forest(panels, _CHANGES, "share of test problems, points")
 
 
 def _part(band: Band, places: Sequence[int]) -> Band:
@@ -77,25 +80,36 @@ def _part(band: Band, places: Sequence[int]) -> Band:
     return Band(band.seeds_S_P[:, places], band.mean_P[places], low, high)
 
 
-def _forest(
-    groups: Sequence[tuple[str, Band, Sequence[int]]], marks: Sequence[_Mark], label: str
-) -> Figure:
-    """Means with intervals, and dots for seeds; a group is its name, values and their signs."""
-    each = max(0.1 + 0.15 * len(marks), label_height(name for name, _, _ in groups))
-    with sheet(1, 1, 0.9 + each * len(groups)) as (figure, ((axes,),)):
-        for place, (_, band, signs) in enumerate(groups):
-            for number, (mark, sign) in enumerate(zip(marks, signs, strict=True)):
-                at = place + 0.22 * (number - (len(marks) - 1) / 2)
-                _item(axes, at, band, number, 100 * sign, mark)
-        axes.axvline(0, color="#888888", lw=0.8)
-        axes.set_yticks(range(len(groups)), [wrapped(name) for name, _, _ in groups])
-        axes.set_ylim(len(groups) - 0.5, -0.5)
-        axes.set_xlabel(label)
+_Group = tuple[str, Band, Sequence[int]]
+"""The name of a row, its values and their signs."""
+
+
+def _forest(panels: Mapping[str, Sequence[_Group]], marks: Sequence[_Mark], label: str) -> Figure:
+    """Means with intervals, and dots for seeds; panels of the same rows, by title."""
+    names = [wrapped(name) for name, _, _ in next(iter(panels.values()))]
+    each = max(0.1 + 0.15 * len(marks), label_height(names))
+    across = min(len(panels), _ACROSS)
+    down = -(-len(panels) // across)
+    height = 0.5 + down * (0.5 + each * len(names))
+    with sheet(down, across, height, sharex=True, sharey=True) as (figure, drawn):
+        for axes, (title, groups) in zip(drawn.flat, panels.items(), strict=False):
+            for place, (_, band, signs) in enumerate(groups):
+                for number, (mark, sign) in enumerate(zip(marks, signs, strict=True)):
+                    at = place + 0.22 * (number - (len(marks) - 1) / 2)
+                    _item(axes, at, band, number, 100 * sign, mark)
+            axes.axvline(0, color="#888888", lw=0.8)
+            axes.set_title(title, fontsize=8)
+            axes.tick_params(labelbottom=True)
+        for axes in drawn.flat[len(panels) :]:
+            axes.remove()
+        drawn.flat[0].set_yticks(range(len(names)), names)
+        drawn.flat[0].set_ylim(len(names) - 0.5, -0.5)
+        figure.supxlabel(label, fontsize=9)
         handles = [
-            axes.plot([], [], ls="none", color=mark.colour, marker=mark.marker, label=mark.title)[0]
-            for mark in marks
+            drawn.flat[0].plot([], [], ls="none", color=m.colour, marker=m.marker, label=m.title)[0]
+            for m in marks
         ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(marks))
+        figure.legend(handles=handles, loc="outside upper center", ncols=len(marks))
         return figure
 
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cl_bench.report.blocks.look import Look, learner_look
-from cl_bench.report.board import Board, Overall
+from cl_bench.metrics.stats.student import Estimate, Interval
+from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.blocks.look import Look, learner_look, looks_apart
+from cl_bench.report.board import Board, Overall, RankedRow
 from cl_bench.report.page.bands import Band, Drawn
 from cl_bench.report.page.record import rounded
 
@@ -33,13 +35,8 @@ class DrawnBoard:
 
     @property
     def looks(self) -> list[Look]:
-        """The looks of the rows; those of one learner share its colour."""
-        seen: dict[str, int] = {}
-        looks = []
-        for row in self.board.rows:
-            seen[row.learner] = seen.get(row.learner, -1) + 1
-            looks.append(learner_look(row.learner, seen[row.learner]))
-        return looks
+        """The looks of the rows, no two alike."""
+        return looks_apart([row.learner for row in self.board.rows])
 
     @property
     def seen(self) -> Seen:
@@ -77,6 +74,7 @@ def board_record(drawn: DrawnBoard) -> dict[str, Any]:
             {
                 "row": f"{drawn.anchor}-{place}",
                 "label": row.name,
+                "series": row.learner,
                 "look": look_record(look),
                 **({} if band is None else _row(band)),
             }
@@ -85,6 +83,34 @@ def board_record(drawn: DrawnBoard) -> dict[str, Any]:
             )
         ],
     }
+
+
+def hero_record(
+    title: str, anchor: str, rows: Sequence[RankedRow], looks: Sequence[Look]
+) -> dict[str, Any] | None:
+    """Accuracy, KL and forgetting of rows that have all three, as [mean, low, high]; None for fewer
+    than two such rows."""
+    names = ("average_accuracy", "kl_policy_base", "forgetting_max")
+    known = [
+        {
+            "row": f"{anchor}-{place}",
+            "label": row.name,
+            "series": row.learner,
+            "look": look_record(look),
+            **{name: _ends(row.values[name]) for name in names},
+        }
+        for place, (row, look) in enumerate(zip(rows, looks, strict=True))
+        if not any(isinstance(row.values[name], Undefined) for name in names[:2])
+    ]
+    return {"title": title, "rows": known} if len(known) > 1 else None
+
+
+def _ends(value: Estimate | Undefined) -> list[float | None]:
+    if isinstance(value, Undefined):
+        return [None, None, None]
+    ends = value.interval
+    low, high = (ends.low, ends.high) if isinstance(ends, Interval) else (None, None)
+    return [None if one is None else rounded([one])[0] for one in (value.value, low, high)]
 
 
 def look_record(look: Look) -> dict[str, Any]:

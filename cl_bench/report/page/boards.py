@@ -11,21 +11,22 @@ from cl_bench.analysis.run_values import Column
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.look import Look
 from cl_bench.report.blocks.write_html import escaped
-from cl_bench.report.board import Board, BoardRow, Overall, RankedRow
+from cl_bench.report.board import Board, BoardRow, Overall, RankedRow, unranked
 from cl_bench.report.page.board_record import DrawnBoard, overall_looks
 from cl_bench.report.page.cells import (
     RANKED_BY,
-    Scale,
+    ShownColumn,
     heading,
     parted,
     rank_cell,
-    scale,
     swatch,
     value_cell,
 )
+from cl_bench.report.page.glossary import DEFINITIONS
 
 _FEW = 6
 """So many seeds are listed; more are folded."""
+_CAPTION = "Means over seeds, below them 95 % intervals over seeds; ★ best mean of a column."
 _SIGNS = {"done": "", "running": "…", "diverged": "✗", "failed": "✗", "missing": "–"}
 
 
@@ -55,39 +56,45 @@ def board_table(drawn: DrawnBoard, names: Mapping[str, str]) -> str:
 
     `names` are the runs' names on the page, by path.
     """
-    board, notes = drawn.board, Footnotes(drawn.anchor)
+    board, notes, folded = drawn.board, Footnotes(drawn.anchor), ""
     main, more = parted(board)
     shown = [
-        _Shown(row, look, _filters(board, row), _named(row, look), _seeds_cell(row, names))
+        _Shown(one, look, _filters(board, one), _named(one, look), _seeds_cell(one, names))
         for row, look in zip(board.rows, drawn.looks, strict=True)
+        for one in (row, *row.folded)
     ]
-    caption = f"{escaped(board.stream)}: means over seeds, with 95 % intervals over seeds"
-    linked = [
-        replace(one, attributes=f' id="{drawn.anchor}-{place}"{one.attributes}')
-        for place, one in enumerate(shown)
-    ]
-    tables = _table(caption, "streamed", main, linked, notes)
+    shown = _placed(drawn.anchor, shown)
+    linked = _linked(drawn.anchor, shown)
+    tables = _table(f"Board {board.stream}", "streamed", main, linked, notes)
     if more:
-        caption = f"{escaped(board.stream)}: more numbers"
         without_seeds = [replace(one, seeds="") for one in shown]
-        others = _table(caption, "more", more, without_seeds, notes)
-        tables += f"<details><summary>More numbers</summary>\n{others}</details>\n"
-    return tables + notes.text()
+        others = Footnotes(f"{drawn.anchor}-more")
+        table = _table(f"More numbers of {board.stream}", "more", more, without_seeds, others)
+        folded = f"<details><summary>More numbers</summary>\n{table}{others.text()}</details>\n"
+    return tables + notes.text() + folded + _notes(drawn.anchor, board.notes, board.rows)
 
 
 def overall_table(overall: Overall, anchor: str, boards: Sequence[DrawnBoard]) -> str:
     """The learners that were run on all of several streams."""
     shown = []
-    for row, look in zip(overall.rows, overall_looks(overall, boards), strict=True):
+    looks = overall_looks(overall, boards)
+    every = [
+        (one, look)
+        for row, look in zip(overall.rows, looks, strict=True)
+        for one in (row, *row.folded)
+    ]
+    for row, look in every:
         words = f"{row.name} {row.learner} {overall.model}".lower()
-        attributes = data_attributes(learner=row.learner, model=overall.model, text=words)
-        linked = f'<span class="learner">{swatch(look)} {escaped(row.name)}</span>'
+        attributes = data_attributes(
+            learner=row.learner, model=overall.model, text=words, series=row.learner
+        )
         counted = f"{seeds_of(row)} of {len(row.per_seed[RANKED_BY])}"
-        seeds = f'<td class="seeds" data-column="seeds">{counted}</td>'
-        shown.append(_Shown(row, look, attributes, linked, seeds))
+        seeds = f'<td class="seeds">{counted}</td>'
+        shown.append(_Shown(row, look, attributes, _named(row, look), seeds))
     notes = Footnotes(anchor)
-    caption = "All streams: means over streams, then over seeds, with 95 % intervals over seeds"
-    return _table(caption, "overall", overall.columns, shown, notes) + notes.text()
+    linked = _linked(anchor, _placed(anchor, shown))
+    table = _table("Board of all streams", "overall", overall.columns, linked, notes)
+    return table + notes.text() + _notes(anchor, overall.notes, overall.rows)
 
 
 def seeds_of(row: RankedRow) -> int:
@@ -96,11 +103,25 @@ def seeds_of(row: RankedRow) -> int:
     return 0 if isinstance(value, Undefined) else value.seeds
 
 
-def listed(items: Iterable[str], kind: str = "") -> str:
+def listed(items: Iterable[str]) -> str:
     """A list of plain texts; nothing for none."""
     inner = "".join(f"<li>{escaped(item)}</li>\n" for item in items)
-    named = f' class="{kind}"' if kind else ""
-    return f"<ul{named}>\n{inner}</ul>\n" if inner else ""
+    return f"<ul>\n{inner}</ul>\n" if inner else ""
+
+
+def _notes(anchor: str, notes: Sequence[str], rows: Sequence[RankedRow]) -> str:
+    """What stands below a table; a note that begins with a row's name goes where the row goes."""
+    names = sorted(((row.name, place) for place, row in enumerate(rows)), reverse=True)
+    inner = ""
+    for note in notes:
+        own = (f"{anchor}-{place}" for name, place in names if _is_about(note, name))
+        of = next(own, None)
+        inner += f"<li{data_attributes(of=of) if of else ''}>{escaped(note)}</li>\n"
+    return f'<ul class="notes">\n{inner}</ul>\n' if inner else ""
+
+
+def _is_about(note: str, name: str) -> bool:
+    return note.startswith((f"{name},", f"{name}:", f"{name} is "))
 
 
 def data_attributes(**values: str) -> str:
@@ -126,46 +147,83 @@ class _Shown:
     """A cell; empty in a table without seeds."""
 
 
+def _placed(anchor: str, shown: Sequence[_Shown]) -> list[_Shown]:
+    """The rows, each with its place on the board; those that fold under another name that one."""
+    found, place = [], -1
+    for one in shown:
+        folded = _is_folded(one.row)
+        place += not folded
+        told = data_attributes(**{"under" if folded else "lead": f"{anchor}-{place}"})
+        kind = ' class="folded"' if folded else ""
+        found.append(replace(one, attributes=f"{kind}{told}{one.attributes}"))
+    return found
+
+
+def _linked(anchor: str, shown: Sequence[_Shown]) -> list[_Shown]:
+    """The same with names for links."""
+    leading = (place for place, one in enumerate(shown) if not _is_folded(one.row))
+    names = {place: f' id="{anchor}-{number}"' for number, place in enumerate(leading)}
+    return [
+        replace(one, attributes=names.get(place, "") + one.attributes)
+        for place, one in enumerate(shown)
+    ]
+
+
+def _is_folded(row: RankedRow) -> bool:
+    return bool(row.settings) and not row.choice
+
+
 def _table(
-    caption: str,
+    title: str,
     kind: str,
     columns: Mapping[str, Column],
     rows: Sequence[_Shown],
     notes: Footnotes,
 ) -> str:
-    scales = {name: scale(one.row.values[name] for one in rows) for name in columns}
+    every = [one.row for one in rows]
+    leading = [row for row in every if not _is_folded(row)]
+    shown = [ShownColumn.of(name, column, leading, every) for name, column in columns.items()]
     body = "".join(
         f"<tr{one.attributes}>{rank_cell(one.row.ranks.get(RANKED_BY), one.look)}"
         f'<th scope="row" data-value="{place}">{one.name}</th>{one.seeds}'
-        f"{_metric_cells(columns, one.row, scales, one.look, notes)}</tr>\n"
+        f"{_metric_cells(shown, one, notes)}</tr>\n"
         for place, one in enumerate(rows)
     )
     heads = "".join(heading(name, column) for name, column in columns.items())
-    seeds_head = "" if kind == "more" else '<th scope="col">seeds</th>'
+    why = unranked(leading, RANKED_BY) if len(leading) > 1 else ""
+    told = f' <span class="flag">No ranks: {escaped(why)}.</span>' if why else ""
+    kinds = f"board {kind} unranked" if why else f"board {kind}"
+    seeds_head = "" if kind == "more" else _fixed("seeds")
     return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{caption}">\n'
-        f'<table class="board {kind}"><caption>{caption}</caption>\n'
-        f'<thead><tr><th scope="col" data-sort="rank" data-better="lower">'
-        f'<span class="name">rank</span></th>'
-        f'<th scope="col">learner</th>{seeds_head}{heads}</tr></thead>\n'
+        f'<p class="caption">{_CAPTION}{told}</p>\n'
+        f'<div class="wide" tabindex="0" role="region" aria-label="{escaped(title)}">\n'
+        f'<table class="{kinds}" aria-label="{escaped(title)}">\n'
+        f"<thead><tr>{_fixed('rank', data_attributes(sort='rank', better='lower'))}"
+        f"{_fixed('learner')}{seeds_head}{heads}</tr></thead>\n"
         f"<tbody>\n{body}</tbody></table>\n</div>\n"
     )
 
 
+def _fixed(name: str, attributes: str = "") -> str:
+    """The heading of a column that is no metric."""
+    return (
+        f'<th scope="col" class="{name}"{attributes} title="{escaped(DEFINITIONS[name])}">'
+        f'<span class="name">{name}</span></th>'
+    )
+
+
 def _metric_cells(
-    columns: Mapping[str, Column],
-    row: RankedRow,
-    scales: Mapping[str, Scale | None],
-    look: Look,
+    columns: Sequence[ShownColumn],
+    one: _Shown,
     notes: Footnotes,
 ) -> str:
+    row = one.row
     seeds = seeds_of(row)
     cells = []
-    for name, column in columns.items():
-        value = row.values[name]
+    for column in columns:
+        value, ranks = row.values[column.name], row.ranks.get(column.name)
         note = notes.mark(value.reason) if isinstance(value, Undefined) else ""
-        ranks = row.ranks.get(name)
-        cells.append(value_cell(name, column, value, scales[name], ranks, look, note, seeds))
+        cells.append(value_cell(column, value, ranks, one.look, note, seeds))
     return "".join(cells)
 
 
@@ -179,14 +237,21 @@ def _filters(board: Board, row: BoardRow) -> str:
         model=board.model,
         status=status,
         text=" ".join(words).lower(),
+        series=row.learner,
     )
 
 
-def _named(row: BoardRow, look: Look) -> str:
-    settings = f'<small class="settings">{escaped(row.settings)}</small>' if row.settings else ""
-    flags = "".join(f'<small class="flag">{escaped(flag)}</small>' for flag in row.flags)
+def _named(row: RankedRow, look: Look) -> str:
+    """The name in a table; of a row that others fold under, with a button that unfolds them."""
+    flags = row.flags if isinstance(row, BoardRow) else ()
+    said = "".join(f'<small class="flag">{escaped(flag)}</small>' for flag in flags)
+    if _is_folded(row):
+        return f'<span class="learner">{escaped(row.told)}</span>{said}'
     name = f'<span class="learner">{swatch(look)} {escaped(look.label)}</span>'
-    return f"{name}{settings}{flags}"
+    if row.folded:
+        button = f'<button type="button" aria-expanded="false">{escaped(row.choice)}</button>'
+        said = f'<small class="settings">{escaped(row.told)}; {button}</small>{said}'
+    return f"{name}{said}"
 
 
 def _seeds_cell(row: BoardRow, names: Mapping[str, str]) -> str:
@@ -195,7 +260,7 @@ def _seeds_cell(row: BoardRow, names: Mapping[str, str]) -> str:
     counted = f"{done} of {len(row.seeds)}"
     kind = " open" if len(row.seeds) <= _FEW else ""
     return (
-        f'<td class="seeds" data-column="seeds" data-value="{done}">'
+        f'<td class="seeds" data-value="{done}">'
         f"<details{kind}><summary>{counted}</summary>{seeds}</details></td>"
     )
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cl_bench.contract.errors import RunDirectoryError
-from cl_bench.report.blocks.drawings import Drawing, drawing
+from cl_bench.report.blocks.drawings import SCREEN, Drawing, drawing, require_style, styled
 from cl_bench.report.blocks.write_markdown import markdown
 from cl_bench.report.board import RunProblem
 from cl_bench.report.page.amount_figures import channels, cost, turnover
 from cl_bench.report.page.board_record import DrawnBoard
 from cl_bench.report.page.contents import RUNS_CSV, Contents, contents
+from cl_bench.report.page.csv_files import boards_csv, runs_csv
 from cl_bench.report.page.curve_figures import accuracy, divergence, efficiency, matrices
 from cl_bench.report.page.html import html
+from cl_bench.report.page.latex import boards_latex
 from cl_bench.report.page.markdown import blocks
-from cl_bench.report.page.run_list import runs_csv
 from cl_bench.report.plasticity_tables import find_tables
 from cl_bench.store.files import replacing, write_text_atomically
 from cl_bench.store.remote import fetched
@@ -77,7 +78,7 @@ def board_figures(board: DrawnBoard) -> Iterator[tuple[str, Callable[[], Figure]
 
 PICTURES = "figures"
 """The folder of the figures beside the page."""
-_FIGURE = re.compile(r"board(-[a-z0-9]+)*\.[a-z-]+\.(png|svg)")
+_FIGURE = re.compile(r"board(-[a-z0-9]+)*\.[a-z-]+\.(png|svg|pdf)")
 """The names that figures of boards have."""
 
 
@@ -87,19 +88,30 @@ class ReportFiles:
 
     html: Path
     markdown: Path
-    figures: tuple[Path, ...]
-    contents: Contents
+    numbers: tuple[Path, ...] = field(repr=False)
+    """The boards as CSV and as LaTeX."""
+    figures: tuple[Path, ...] = field(repr=False)
+    contents: Contents = field(repr=False)
 
 
-def report(paths: Iterable[Path], out: Path, *, figures: bool = True, jobs: int = 1) -> ReportFiles:
-    """Write `leaderboard.html` and `leaderboard.md` into `out`, and figures below it; and
+def report(
+    paths: Iterable[Path],
+    out: Path,
+    *,
+    figures: bool = True,
+    jobs: int = 1,
+    figure_style: str = SCREEN,
+) -> ReportFiles:
+    """Write `leaderboard.html`, `.md`, `.csv` and `.tex` into `out`, and figures below it; and
     `leaderboard-runs.csv` with all runs, where they are too many for the page.
 
     `paths` are runs, or folders or URLs with runs anywhere below them; a path without any is a
     `RunDirectoryError`, and so it is if none can be read. The same tables give the same bytes.
     Files that an earlier page left in `out` and that this one does not have are removed. Many runs
-    are read by `jobs` processes.
+    are read by `jobs` processes. Figures for a paper, of another `figure_style` than screen, are
+    written as PDF too; `UsageError` for one that there is not.
     """
+    require_style(figure_style)
     given = [fetched(path) for path in paths]
     runs, unreadable = find_runs(given)
     if not runs:
@@ -108,7 +120,8 @@ def report(paths: Iterable[Path], out: Path, *, figures: bool = True, jobs: int 
     found = contents(runs, unreadable, find_tables(given), jobs=jobs)
     drawings: Mapping[str, Drawing] = {}
     if figures:
-        drawings, undrawn = draw(one for one, _ in found.shown)
+        with styled(figure_style):
+            drawings, undrawn = draw(one for one, _ in found.shown)
         found = replace(found, problems=[*found.problems, *undrawn])
     page, twin = out / "leaderboard.html", out / "leaderboard.md"
     out.mkdir(parents=True, exist_ok=True)
@@ -116,17 +129,20 @@ def report(paths: Iterable[Path], out: Path, *, figures: bool = True, jobs: int 
     _remove_others(out / PICTURES, written)
     write_text_atomically(twin, markdown(blocks(found, drawings), PICTURES))
     write_text_atomically(page, html(found))
+    numbers = {"leaderboard.csv": boards_csv(found), "leaderboard.tex": boards_latex(found)}
+    for name, text in numbers.items():
+        write_text_atomically(out / name, text)
     if found.cut:
         write_text_atomically(out / RUNS_CSV, runs_csv(found))
     else:
         (out / RUNS_CSV).unlink(missing_ok=True)
-    return ReportFiles(page, twin, written, found)
+    return ReportFiles(page, twin, tuple(out / name for name in numbers), written, found)
 
 
 def _written(folder: Path, drawings: Mapping[str, Drawing]) -> Iterable[Path]:
     for name, drawn in drawings.items():
         folder.mkdir(exist_ok=True)
-        for kind, content in (("png", drawn.png), ("svg", drawn.svg)):
+        for kind, content in drawn.files.items():
             path = folder / f"{name}.{kind}"
             with replacing(path) as temporary:
                 temporary.write_bytes(content)

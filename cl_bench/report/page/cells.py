@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cl_bench.analysis.run_values import Column
@@ -12,7 +12,8 @@ from cl_bench.metrics.stats.student import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.look import Look
 from cl_bench.report.blocks.write_html import escaped
-from cl_bench.report.board import Board
+from cl_bench.report.board import Board, RankedRow, best_mean
+from cl_bench.report.page.glossary import definition
 
 RANKED_BY = "average_accuracy"
 """The metric whose ranks stand in the rank column until the reader sorts by another."""
@@ -22,6 +23,8 @@ MAIN = (
     *("sample_efficiency_rollouts", "rollouts", "tokens", "seconds"),
 )
 """The others stand in a table of their own."""
+_COMPACT = ("average_accuracy", "kl_policy_base", "forgetting_max")
+"""Those that a narrow screen has room for beside one another."""
 _SHORT = {
     "bwt_gem": "backward transfer",
     "forgetting_max": "forgetting",
@@ -87,23 +90,60 @@ def scale(values: Iterable[Estimate | Undefined]) -> Scale | None:
     return Scale(min(ends), max(ends)) if ends and min(ends) < max(ends) else None
 
 
-def heading(name: str, column: Column) -> str:
-    """A column's heading, with its unit and what is better."""
+@dataclass(frozen=True)
+class ShownColumn:
+    """A column of a table and what its cells share."""
+
+    name: str
+    column: Column
+    bars: Scale | None
+    best: float | None
+    """The best mean of its rows (`best_mean`)."""
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        column: Column,
+        rows: Sequence[RankedRow],
+        every: Sequence[RankedRow],
+    ) -> ShownColumn:
+        """The column over the `rows` of a table; `every` one has those that fold under others."""
+        bars = scale(row.values[name] for row in every)
+        return cls(name, column, bars, best_mean(rows, name, column))
+
+    def kind(self, value: Estimate | Undefined) -> str:
+        """The attribute of a cell's classes."""
+        names = {
+            "compact": self.name in _COMPACT,
+            "sorted": self.name == RANKED_BY,
+            "best": isinstance(value, Estimate) and value.value == self.best,
+        }
+        said = " ".join(name for name, applies in names.items() if applies)
+        return f' class="{said}"' if said else ""
+
+
+def heading(name: str, column: Column, *, first: str = RANKED_BY) -> str:
+    """A column's heading, with its unit and what is better; `first` is the column that the table
+    comes sorted by."""
     sign = {"higher": "↑", "lower": "↓"}.get(column.better, "")
     better = f'<abbr title="{column.better} is better">{sign}</abbr>' if sign else ""
-    small = " ".join(part for part in (escaped(column.quantity.heading), better) if part)
+    unit = escaped(column.quantity.heading).replace("/", "/&#8203;")  # may break there
+    small = " ".join(part for part in (unit, better) if part)
+    order = "ascending" if column.better == "lower" else "descending"
+    came = f' aria-sort="{order}"' if name == first else ""
+    kind = ' class="compact"' if name in _COMPACT else ""
+    said = f"{column.title}: {definition(name, column)}"
     return (
-        f'<th scope="col" data-sort="{escaped(name)}" data-better="{column.better}" '
-        f'title="{escaped(column.title)}"><span class="name">{escaped(short(name, column))}</span> '
+        f'<th scope="col" data-sort="{escaped(name)}" data-better="{column.better}"{came}{kind} '
+        f'title="{escaped(said)}"><span class="name">{escaped(short(name, column))}</span> '
         f"<small>{small}</small></th>"
     )
 
 
 def value_cell(
-    name: str,
-    column: Column,
+    shown: ShownColumn,
     value: Estimate | Undefined,
-    bars: Scale | None,
     ranks: Ranks | Undefined | None,
     look: Look,
     note: str,
@@ -114,14 +154,14 @@ def value_cell(
     How many seeds it rests on is said where they are not the row's `seeds`. The script shows the
     metric's ranks while its column is sorted.
     """
-    title = escaped(short(name, column))
+    kind = shown.kind(value)
     if isinstance(value, Undefined):
-        return f'<td data-column="{title}"><div>{NOTHING}{note}</div></td>'
-    of = column.quantity
+        return f"<td{kind}><div>{NOTHING}{note}</div></td>"
+    of = shown.column.quantity
     parts = [f'<span class="value">{escaped(of.number(value.value))}</span>']
     interval = value.interval if isinstance(value.interval, Interval) else None
-    if bars is not None and of not in SPENT:
-        parts.append(_bar(bars, value.value, interval, look))
+    if shown.bars is not None and of not in SPENT:
+        parts.append(_bar(shown.bars, value.value, interval, look))
     if interval is not None and of not in SPENT:
         parts.append(f'<small class="ends">{escaped(of.interval(interval))}</small>')
     if value.seeds != seeds:
@@ -130,16 +170,16 @@ def value_cell(
         f' data-rank="{ranks.best} {ranks.worst} {ranks.of}"' if isinstance(ranks, Ranks) else ""
     )
     value_of = f'data-value="{value.value!r}"{ranked}'
-    return f'<td data-column="{title}" {value_of}><div>{"".join(parts)}</div></td>'
+    return f"<td{kind} {value_of}><div>{''.join(parts)}</div></td>"
 
 
 def rank_cell(ranks: Ranks | Undefined | None, look: Look) -> str:
     """A rank interval, with a bar over all ranks."""
     if ranks is None or isinstance(ranks, Undefined):
-        return f'<td class="rank" data-column="rank"><div>{NOTHING}</div></td>'
+        return f'<td class="rank"><div>{NOTHING}</div></td>'
     text = escaped(str(ranks))
     return (
-        f'<td class="rank" data-column="rank" data-value="{ranks.best + ranks.worst}">'
+        f'<td class="rank" data-value="{ranks.best + ranks.worst}">'
         f'<div><span class="value">{text} <small>of {ranks.of}</small></span>'
         f"{_rank_bar(ranks, look)}</div></td>"
     )
@@ -150,6 +190,7 @@ def swatch(look: Look) -> str:
     dashed = " dashed" if look.dashed else ""
     return (
         f'<svg class="swatch k{look.place}{dashed}" viewBox="0 0 26 12" width="26" height="12" '
+        'preserveAspectRatio="xMidYMid slice" '
         f'aria-hidden="true"><path class="stroke" d="M1 6H25"/>'
         f'<path class="fill" d="{MARKER_PATHS[look.marker]}" transform="translate(13 6)"/></svg>'
     )
@@ -162,6 +203,7 @@ MARKER_PATHS = {
     "^": "M0 -4.2L4.2 3.4H-4.2z",
     "v": "M0 4.2L4.2 -3.4H-4.2z",
     "P": "M-1.5 -4.2h3v2.7h2.7v3h-2.7v2.7h-3v-2.7h-2.7v-3h2.7z",
+    "*": "M0 -4.8L1.3 -1.6L4.6 -1.5L2 .6L2.9 3.9L0 2L-2.9 3.9L-2 .6L-4.6 -1.5L-1.3 -1.6z",
     "X": "M-4 -2.2L-2.2 -4L0 -1.8L2.2 -4L4 -2.2L1.8 0L4 2.2L2.2 4L0 1.8L-2.2 4L-4 2.2L-1.8 0z",
 }
 """Outlines of the markers around (0, 0), by their letters in matplotlib."""

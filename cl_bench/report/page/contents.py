@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
+from typing import TypeVar
 
 from cl_bench.analysis.run_values import METRIC_VERSION, Column, run_metrics
 from cl_bench.contract.text import counted
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.report.board import Board, Leaderboard, RunProblem, titles
+from cl_bench.report.board import Board, Leaderboard, Overall, RankedRow, RunProblem, titles
 from cl_bench.report.leaderboard import ranked
 from cl_bench.report.page.bands import drawn
 from cl_bench.report.page.board_record import MOST_DRAWN, DrawnBoard
@@ -26,11 +27,13 @@ from cl_bench.store.run_tables import RunTables, Unreadable
 
 MOST_RUNS = 2_000
 """Of more runs than this, the page lists so many and carries their details: a browser opens it."""
-MOST_ROWS, MOST_ON_PAGE = 100, 500
-"""Rows that a page shows of one board, and of all boards together."""
+MOST_ROWS, MOST_ON_PAGE, MOST_FOLDED = 100, 500, 20
+"""Rows that a page shows of one board, and as many that fold under them; of all boards together;
+and settings that fold under one row."""
 MOST_PROBLEMS = 1_000
 RUNS_CSV = "leaderboard-runs.csv"
 """The file beside the page that has all runs, where the page has not."""
+_Row = TypeVar("_Row", bound=RankedRow)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +79,7 @@ class Contents:
         then the first seeds of every row."""
         if len(self.runs) <= MOST_RUNS:
             return self.runs
-        rows = (row for board in self.leaderboard.boards for row in board.rows)
+        rows = (row for board in self.leaderboard.boards for row in board.every_row)
         place = {str(path): n for row in rows for n, path in enumerate(row.runs.values())}
         first = sorted(self.runs, key=lambda one: (not one.problems, place.get(one.path, 0)))
         return sorted(first[:MOST_RUNS], key=lambda one: one.facts.name)
@@ -102,17 +105,17 @@ class Contents:
         compare most rows."""
         boards = list(zip(self.boards, self.titles, strict=True))
         most = sorted(range(len(boards)), key=lambda n: -len(boards[n][0].board.rows))
-        rows = accumulate(len(boards[number][0].board.rows) for number in most)
+        rows = accumulate(len(boards[number][0].board.every_row) for number in most)
         kept = [n for n, total in zip(most, rows, strict=True) if total <= MOST_ON_PAGE]
         return [boards[number] for number in sorted(kept)]
 
     @property
     def cut(self) -> bool:
         """Whether the page leaves out runs, boards, rows or problems."""
-        rows = sum(len(board.rows) for board in self.leaderboard.boards)
+        rows = sum(len(board.every_row) for board in self.leaderboard.boards)
         return (
             len(self.listed) < len(self.runs)
-            or sum(len(one.board.rows) for one, _ in self.shown) < rows
+            or sum(len(one.board.every_row) for one, _ in self.shown) < rows
             or len(self.problems) > MOST_PROBLEMS
         )
 
@@ -146,7 +149,7 @@ def contents(
     facts = {path: one for path, one in reading.facts.items() if path not in known}
     anchors = _anchors(found.boards)
     return Contents(
-        leaderboard=found,
+        leaderboard=replace(found, overall=tuple(map(_best_of_all, found.overall))),
         boards=[
             _drawn(_best_rows(board), anchor, facts, reading)
             for board, anchor in zip(found.boards, anchors, strict=True)
@@ -206,7 +209,29 @@ def _best_rows(board: Board) -> Board:
         notes.append(f"Shown are the best {MOST_ROWS} of {count:,} rows; {RUNS_CSV} has all runs")
     if count > MOST_DRAWN:
         notes.append(f"Figure files draw the best {MOST_DRAWN} rows")
-    return replace(board, rows=board.rows[:MOST_ROWS], notes=(*notes, *board.notes))
+    rows, cut = _best_settings(board.rows[:MOST_ROWS])
+    return replace(board, rows=rows, notes=(*notes, *cut, *board.notes))
+
+
+def _best_settings(rows: Sequence[_Row]) -> tuple[tuple[_Row, ...], list[str]]:
+    """The rows with the settings that a page shows below them, and notes on the others."""
+    shown, notes, room = [], [], MOST_ROWS
+    for row in rows:
+        folded = row.folded[: min(MOST_FOLDED, room)]
+        room -= len(folded)
+        if len(folded) < len(row.folded):
+            notes.append(
+                f"Shown are the best {len(folded)} of {len(row.folded):,} other settings of "
+                f"{row.name}"
+            )
+        shown.append(replace(row, folded=folded))
+    return tuple(shown), notes
+
+
+def _best_of_all(overall: Overall) -> Overall:
+    """The same of the rows over all streams."""
+    rows, cut = _best_settings(overall.rows)
+    return replace(overall, rows=rows, notes=(*cut, *overall.notes))
 
 
 def _shown(
@@ -220,7 +245,7 @@ def _shown(
     metrics: dict[str, dict[str, float | Undefined]] = {}
     places: dict[str, int] = {}
     for number, board in enumerate(found.boards):
-        for row in board.rows:
+        for row in board.every_row:
             for seed, path in row.runs.items():
                 places[str(path)] = number
                 metrics[str(path)] = {
@@ -276,10 +301,16 @@ seeds that all have the same value.
 
 Ranks are intervals too: rank 2–4 of 5 says that one learner is surely better and one surely worse,
 and that these runs tell nothing of the others. Surely means a paired t test over the seeds that two
-learners share, at 5 % for all pairs of the column together, and never with fewer than 3 such seeds.
+learners share, at 5 % for all pairs of the column together. With few seeds that test can hardly
+tell anybody apart, so that ranks need a number of seeds that grows with the number of learners: “3
+of 8 seeds needed to rank” says that five are lacking.
 The rank column follows the column that the table is sorted by; arrows in headings say whether more
 (↑) or less (↓) is better. Wall time ranks nobody: it depends on the machine, its threads and its
 load, which runs of one board need not share.
+
+Each learner has one row. If it was run with several settings, the row is of the one with the most
+finished seeds, of equally many of the model’s preset, and if that is not among them of the one with
+the best average accuracy; the others fold under it, without ranks.
 
 A dash stands where a number cannot be computed; the letter beside it leads to the reason. Runs that
 failed, diverged or are missing are counted in “k of n seeds” and listed under problems.
@@ -305,7 +336,7 @@ def introduction(contents: Contents) -> list[str]:
             f"{RUNS_CSV} beside this page has the runs of the other {hidden:,}."
         )
     kinds = Counter(problem.kind for problem in contents.problems)
-    flags = Counter(flag for board in boards for row in board.rows for flag in row.flags)
+    flags = Counter(flag for board in boards for row in board.every_row for flag in row.flags)
     wrong = [f"{number} {kind}" for kind, number in sorted(kinds.items())]
     if wrong:
         lines.append(f"Problems: {', '.join(wrong)}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,8 +32,13 @@ _AXES = {"samples_E": "training samples (RL rollouts)", "rollouts_E": "all rollo
 _WIDE = 20
 """Divergences that span more than this factor have a logarithmic axis, here as on the page."""
 
-_SHORT = 14
-"""Characters of a domain's name beside a matrix."""
+_NAME = 14
+"""Characters of a line of a domain's name beside a matrix."""
+_MOST_MATRICES = 6
+"""Learners whose matrices are drawn, the best ones."""
+_CLIPPED, _BEYOND = 0.95, 2.0
+"""Where the largest divergence is over so many times this quantile of all, colours end there, here
+as on the page."""
 
 
 def accuracy(board: DrawnBoard) -> Figure:
@@ -66,21 +72,32 @@ def accuracy(board: DrawnBoard) -> Figure:
 
 
 def matrices(board: DrawnBoard) -> Figure:
-    """R and KL at the start and after every stage."""
-    seen = board.seen
+    """R and KL at the start and after every stage, of the best learners."""
+    seen = board.seen[:_MOST_MATRICES]
     names = [domain for domain, _ in board.stages]
     ends = [_at_ends(drawn, names) for _, _, drawn in seen]
-    furthest = max(float(np.nanmax(kl, initial=0.0)) for _, kl in ends) or 1.0
+    furthest, clipped = _top(np.concatenate([kl.ravel() for _, kl in ends]))
     title = label_height(name for name, _, _ in seen)
-    height = 0.4 + len(seen) * (0.6 + title + 0.3 * (len(names) + 1))
+    height = 0.4 + len(seen) * (0.45 + title + 0.2 * (len(names) + 1))
     with sheet(len(seen), 2, height) as (figure, panels):
         for (name, _, _), (known, kl), (left, right) in zip(seen, ends, panels, strict=True):
             _heat(left, known, names, "Blues", 1.0, SHARE.number)
             _heat(right, kl, names, "Oranges", furthest, NATS.number)
             left.set_title(f"{wrapped(name)}\nR, accuracy in %", loc="left")
-            right.set_title("KL(policy ‖ base), nats/token", loc="left")
+            right.set_title(f"KL(policy ‖ base), nats/token{clipped}", loc="left")
             right.set_yticks([])
         return figure
+
+
+def _top(value_N: np.ndarray) -> tuple[float, str]:
+    """The divergence with the darkest colour, and words on it where it is not the largest."""
+    known = np.sort(value_N[np.isfinite(value_N)])
+    if not len(known) or known[-1] <= 0:
+        return 1.0, ""
+    high = float(known[int(np.ceil(_CLIPPED * len(known))) - 1])
+    if high <= 0 or known[-1] <= _BEYOND * high:
+        return float(known[-1]), ""
+    return high, f"; colours end at {NATS.number(high)}"
 
 
 def divergence(board: DrawnBoard) -> Figure:
@@ -112,7 +129,7 @@ def _end_intervals(axes: Axes, look: Look, drawn: Drawn, floor: float) -> None:
     if kl.low_P is None or kl.high_P is None or known.low_P is None or known.high_P is None:
         return
     ends = np.maximum([kl.low_P[-1], kl.high_P[-1]], floor)
-    style: Any = {"color": look.colour, "lw": 1.0, "alpha": 0.8}
+    style: Any = {"color": look.colour, "lw": 0.8, "alpha": 0.4}
     axes.plot(ends, known.mean_P[[-1, -1]], **style)
     axes.plot(np.maximum(kl.mean_P[[-1, -1]], floor), [known.low_P[-1], known.high_P[-1]], **style)
 
@@ -203,8 +220,8 @@ def _heat(
         value = matrix[row, column]
         if np.isfinite(value):
             ink = "white" if value > 0.62 * top else "black"
-            axes.text(column, row, write(value), ha="center", va="center", color=ink, fontsize=8)
-    shown = [named(name, _SHORT) for name in names]
+            axes.text(column, row, write(value), ha="center", va="center", color=ink, fontsize=7)
+    shown = [fill(named(name), _NAME) for name in names]
     axes.set_xticks(range(len(shown)), shown)
     rows = ["base", *(f"{place} {name}" for place, name in enumerate(shown, 1))]
     axes.set_yticks(range(len(matrix)), rows[: len(matrix)])

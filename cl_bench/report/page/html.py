@@ -20,10 +20,11 @@ from typing import Any
 from cl_bench.analysis.run_values import RUN_METRICS, Column
 from cl_bench.report.blocks.look import MARKERS
 from cl_bench.report.blocks.write_html import document, escaped, shared_style
-from cl_bench.report.page.board_record import DrawnBoard, board_record
+from cl_bench.report.page.board_record import DrawnBoard, board_record, hero_record, overall_looks
 from cl_bench.report.page.boards import board_table, listed, overall_table
-from cl_bench.report.page.cells import MARKER_PATHS, RANKED_BY
+from cl_bench.report.page.cells import MARKER_PATHS, RANKED_BY, short
 from cl_bench.report.page.contents import HOW_TO_READ, TITLE, Contents, introduction
+from cl_bench.report.page.glossary import FRONT, glossary_section, links
 from cl_bench.report.page.record import PARTS, Shared, record
 from cl_bench.report.page.sections import contents_list, controls, problems_section, runs_section
 
@@ -90,8 +91,8 @@ def _json(value: Any) -> str:
 
 
 SCRIPTS = (
-    *("dom", "numbers", "parts", "address", "chart", "figures", "matrices", "bars", "boards"),
-    *("words", "prompts", "transcripts", "items", "run", "table", "main"),
+    *("dom", "numbers", "parts", "address", "chart", "figures", "hero", "matrices", "bars"),
+    *("boards", "words", "prompts", "transcripts", "items", "run", "table", "main"),
 )
 """The page's script, in this order; each uses what stands before it."""
 STYLES = ("report", "figures", "print")
@@ -130,12 +131,19 @@ def _body(contents: Contents, cut: int) -> str:
         f'<p class="flag">To keep this page small, details of {cut:,} of {len(contents.listed):,} '
         "runs were left out; their pages say which.</p>\n"
     )
+    columns = {name: (short(name, column), column) for name, column in contents.columns.items()}
+    read_on = " · ".join(
+        f'<a href="{escaped(address)}" rel="noreferrer">{escaped(title)}</a>'
+        for title, address in links()
+    )
     sections = [
-        f"<header>\n<h1>{escaped(TITLE)}</h1>\n",
-        *(f"<p>{escaped(line)}</p>\n" for line in introduction(contents)),
+        f'<header class="front">\n<div>\n<h1>{escaped(TITLE)}</h1>\n',
+        *(f"<p>{escaped(line)}</p>\n" for line in FRONT),
+        f'<p class="links">{read_on}</p>\n',
+        *(f'<p class="facts">{escaped(line)}</p>\n' for line in introduction(contents)),
         left_out if cut else "",
         _NO_SCRIPT,
-        "</header>\n",
+        '</div>\n<div id="hero"></div>\n</header>\n',
         controls(contents),
         '<div id="run"></div>\n<div id="all">\n',
         contents_list(contents),
@@ -143,6 +151,7 @@ def _body(contents: Contents, cut: int) -> str:
         *(_boards(contents)),
         runs_section(contents),
         problems_section(contents),
+        glossary_section(columns),
         f'<section id="reading"><h2>How to read this page</h2>\n{_HOW_TO_READ}</section>\n',
         "</div>\n",
     ]
@@ -150,25 +159,25 @@ def _body(contents: Contents, cut: int) -> str:
 
 
 def _overall(contents: Contents) -> Iterable[str]:
-    if not contents.leaderboard.overall:
+    several = [one for one in contents.leaderboard.overall if one.rows]
+    if not several:
         return
-    yield '<section id="overall">\n<h2>All streams</h2>\n'
-    for number, one in enumerate(contents.leaderboard.overall):
+    yield '<section id="overall">\n'
+    for number, one in enumerate(several):
         streams = "; ".join(contents.titles[place] for place in one.boards)
-        yield f"<h3>{escaped(one.model)}</h3>\n"
-        yield f'<p class="facts">Streams: {escaped(streams or "none")}.</p>\n'
+        yield f"<h2>All streams, model {escaped(one.model)}</h2>\n"
+        yield f'<p class="facts">Means over {escaped(streams)}.</p>\n'
         yield overall_table(one, f"overall-{number}", contents.boards)
-        yield listed(one.notes, "notes")
     yield "</section>\n"
 
 
 def _boards(contents: Contents) -> Iterable[str]:
     boards = contents.shown
     for drawn, title in boards:
-        if len(drawn.board.rows) > 1:
+        if len(drawn.board.every_row) > 1:
             yield f'<section class="board-section" id="{drawn.anchor}">\n'
             yield f"<h2>{escaped(title)}</h2>\n{_board(drawn, contents)}</section>\n"
-    alone = [(drawn, title) for drawn, title in boards if len(drawn.board.rows) == 1]
+    alone = [(drawn, title) for drawn, title in boards if len(drawn.board.every_row) == 1]
     if alone:
         yield '<section id="alone">\n<h2>Boards of one row</h2>\n'
         yield "<p>Runs that compare with no other learner’s: there is nothing to rank.</p>\n"
@@ -182,8 +191,9 @@ def _boards(contents: Contents) -> Iterable[str]:
 def _board(drawn: DrawnBoard, contents: Contents) -> str:
     board = drawn.board
     return (
-        f'<p class="facts">Model {escaped(board.model)}; {escaped(board.budget)}.</p>\n'
-        f"{board_table(drawn, contents.linked)}{listed(board.notes, 'notes')}"
+        f'<p class="facts">Stream {escaped(board.stream)}; model {escaped(board.model)}; '
+        f"{escaped(board.budget)}.</p>\n"
+        f"{board_table(drawn, contents.linked)}"
         "<details><summary>What these runs have in common</summary>"
         f"{listed(board.words)}</details>\n"
         f'<div class="figures" id="{drawn.anchor}-figures"></div>\n'
@@ -206,11 +216,27 @@ def _data(
         "metrics": {
             name: _metric(column) for name, column in {**RUN_METRICS, **contents.columns}.items()
         },
+        "hero": _hero(contents),
         "shared": shared.values,
         "rankedBy": RANKED_BY,
         "markers": MARKER_PATHS,
         "markerOrder": MARKERS,
     }
+
+
+def _hero(contents: Contents) -> dict[str, Any] | None:
+    """What the figure at the top draws: the learners over all streams, or those of the board that
+    compares most."""
+    several = [one for one in contents.leaderboard.overall if one.rows]
+    for number, overall in enumerate(several):
+        if len(overall.rows) > 1:
+            streams = f"mean over {len(overall.boards)} streams, model {overall.model}"
+            looks = overall_looks(overall, contents.boards)
+            return hero_record(streams, f"overall-{number}", overall.rows, looks)
+    drawn, title = max(contents.shown, key=lambda one: len(one[0].board.rows), default=(None, ""))
+    if drawn is None or len(drawn.board.rows) < 2:
+        return None
+    return hero_record(title, drawn.anchor, drawn.board.rows, drawn.looks)
 
 
 def _metric(column: Column) -> dict[str, str]:

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from cl_bench.analysis.run_values import Column
 from cl_bench.contract.text import counted
-from cl_bench.metrics.quantities import NOTHING, SHARE
-from cl_bench.metrics.stats.ranks import Ranks
-from cl_bench.metrics.stats.student import Estimate
+from cl_bench.metrics.quantities import SHARE
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.blocks import (
     Block,
+    Break,
     Bullets,
     CodeSpan,
     Folded,
     Heading,
     Paragraph,
     Picture,
+    Prose,
+    Strong,
     Table,
     Text,
 )
 from cl_bench.report.blocks.drawings import Drawing
 from cl_bench.report.blocks.look import learner_look
-from cl_bench.report.board import BoardRow, Overall, RankedRow
+from cl_bench.report.board import Board, BoardRow, Overall
 from cl_bench.report.page.board_record import DrawnBoard
-from cl_bench.report.page.boards import seeds_of
-from cl_bench.report.page.cells import RANKED_BY, SPENT, parted, short
+from cl_bench.report.page.cells import RANKED_BY, parted, short
 from cl_bench.report.page.contents import (
     HOW_TO_READ,
     MOST_PROBLEMS,
@@ -36,7 +35,19 @@ from cl_bench.report.page.contents import (
     introduction,
     more_problems,
 )
+from cl_bench.report.page.glossary import DEFINITIONS, FRONT, definition, links
+from cl_bench.report.page.table_texts import (
+    CellText,
+    HeadText,
+    RowText,
+    TableText,
+    board_text,
+    overall_text,
+)
 
+_HERO = "accuracy-against-kl"
+"""The figure that stands first."""
+_NOT_MEASURED = "not measured by these runs"
 _MOST_RUNS = 200
 """Of more runs than this, the twin lists none: the page does."""
 
@@ -44,80 +55,136 @@ _MOST_RUNS = 200
 def blocks(contents: Contents, drawings: Mapping[str, Drawing]) -> list[Block]:
     """The whole twin; `drawings` are the figures there are, by name."""
     found: list[Block] = [Heading(1, TITLE, "top")]
-    found += [Paragraph(line) for line in introduction(contents)]
-    found.append(
-        Paragraph(
-            "The page beside this file, leaderboard.html, has every run’s curves and prompts."
-        )
-    )
+    found += [Paragraph(line) for line in FRONT]
+    read_on = (*links(), ("this page with every run’s curves and prompts", "leaderboard.html"))
+    found.append(Prose(" · ".join(f"[{title}]({address})" for title, address in read_on)))
+    hero = _hero(contents, drawings)
+    found += [hero] if hero else []
     for overall in contents.leaderboard.overall:
-        found += _overall(overall, contents)
+        found += _overall(overall, contents) if overall.rows else ()
     for drawn, title in contents.shown:
-        found += _board(drawn, title, drawings)
+        found += _board(drawn, title, [name for name in drawings if not hero or name != hero.name])
     found += _runs(contents)
     found += _problems(contents)
+    found += _definitions(contents)
     found.append(Heading(2, "How to read this page", "reading"))
-    return [*found, *(Paragraph(text) for text in HOW_TO_READ)]
+    return [*found, *(Paragraph(text) for text in [*introduction(contents), *HOW_TO_READ])]
+
+
+def _hero(contents: Contents, drawings: Mapping[str, Drawing]) -> Picture | None:
+    """Accuracy against KL on the board that compares most learners."""
+    boards = [(len(drawn.board.rows), f"{drawn.anchor}.{_HERO}", t) for drawn, t in contents.shown]
+    known = [(count, name, title) for count, name, title in boards if name in drawings]
+    if not known:
+        return None
+    _, name, title = max(known, key=lambda one: one[0])
+    return Picture(name, f"Accuracy against KL from the base model on {title}")
 
 
 def _overall(overall: Overall, contents: Contents) -> Iterator[Block]:
-    streams = "; ".join(contents.titles[place] for place in overall.boards) or "none"
+    streams = "; ".join(contents.titles[place] for place in overall.boards)
     yield Heading(2, f"All streams, {overall.model}", "overall")
     yield Paragraph(f"Means over streams: {streams}.")
-    seeds = [f"{seeds_of(row)} of {len(row.per_seed[RANKED_BY])}" for row in overall.rows]
-    yield _table("", overall.columns, overall.rows, seeds)
+    yield from _table(overall_text(overall))
     yield Bullets(overall.notes)
 
 
-def _board(drawn: DrawnBoard, title: str, drawings: Mapping[str, Drawing]) -> Iterator[Block]:
+def _board(drawn: DrawnBoard, title: str, figures: Sequence[str]) -> Iterator[Block]:
     board = drawn.board
     yield Heading(2, title, drawn.anchor)
     yield Paragraph(f"Model {board.model}; {board.budget}.")
     main, more = parted(board)
-    seeds = list(map(_seeds, board.rows))
-    caption = "Means over seeds [95 % intervals over seeds]"
-    yield _table(caption, main, board.rows, seeds)
-    if more:
-        folded = _table("", more, board.rows, seeds)
-        yield Folded("More numbers", [folded])
-    flags = [f"{row.name}: {', '.join(row.flags)}" for row in board.rows if row.flags]
-    yield Bullets([*flags, *board.notes, *_undefined(drawn)])
+    yield from _table(board_text(drawn, main))
+    yield Bullets(list(_flags(board.rows)))
+    known = {name: column for name, column in more.items() if _has_values(board, name)}
+    if known:
+        yield Folded("More numbers", list(_table(board_text(drawn, known), more=True)))
+    notes = [*board.notes, *_undefined(board)]
+    if notes:
+        yield Folded(f"Notes ({len(notes)})", [Bullets(notes)])
     yield Folded("What these runs have in common", [Bullets(board.words)])
-    for name in drawings:
+    for name in figures:
         if name.startswith(f"{drawn.anchor}."):
             what = name.removeprefix(f"{drawn.anchor}.").replace("-", " ")
             yield Picture(name, f"{board.stream}: {what}")
 
 
-def _undefined(drawn: DrawnBoard) -> Iterator[str]:
-    """Return a line for every metric and reason why a value is missing, with its rows."""
-    rows: dict[tuple[str, str], list[str]] = {}
-    for row in drawn.board.rows:
-        for name, column in drawn.board.columns.items():
+def _has_values(board: Board, name: str) -> bool:
+    return any(not isinstance(row.values[name], Undefined) for row in board.every_row)
+
+
+def _flags(rows: Sequence[BoardRow]) -> Iterator[str]:
+    """A line for each warning, with the rows that it is of."""
+    flagged: dict[str, list[str]] = {}
+    for row in rows:
+        for flag in row.flags:
+            flagged.setdefault(flag, []).append(row.name)
+    for flag, names in flagged.items():
+        yield f"{flag}: {'all' if len(names) == len(rows) else ', '.join(names)}"
+
+
+def _undefined(board: Board) -> Iterator[str]:
+    """A line for every reason why values are missing, with its rows and columns; one for all that
+    no run measured."""
+    lacking: dict[tuple[str, str], list[str]] = {}
+    for row in board.rows:
+        for name, column in board.columns.items():
             if isinstance(value := row.values[name], Undefined):
-                rows.setdefault((column.title, value.reason), []).append(row.name)
-    for (title, reason), names in rows.items():
-        whose = "" if len(names) == len(drawn.board.rows) else f", {'; '.join(names)}"
-        yield f"{title}{whose}: {reason}"
+                said = value.reason.replace(f"{name} was not measured", _NOT_MEASURED)
+                lacking.setdefault((row.name, said), []).append(short(name, column))
+    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (row_name, said), titles in lacking.items():
+        alike.setdefault((said, tuple(titles)), []).append(row_name)
+    for (said, columns), names in alike.items():
+        whose = "" if len(names) == len(board.rows) else f"{', '.join(names)}: "
+        yield f"{whose}{'; '.join(columns)}: {said}"
 
 
-def _table(
-    caption: str,
-    columns: Mapping[str, Column],
-    rows: Sequence[RankedRow],
-    seeds: Sequence[str],
-) -> Table:
-    cells = [
-        [
-            _rank(row.ranks.get(RANKED_BY)),
-            row.name,
-            done,
-            *(_value(c, row.values[name], seeds_of(row)) for name, c in columns.items()),
-        ]
-        for row, done in zip(rows, seeds, strict=True)
-    ]
-    heads = [_heading(name, column) for name, column in columns.items()]
-    return Table(caption, ["rank", "learner", "seeds", *heads], cells, heading=1)
+def _table(text: TableText, *, more: bool = False) -> Iterator[Block]:
+    """The table, and folded the other settings of its learners; `more` is said of one below the
+    first, which does not say again what stands in that."""
+    caption = "Means over seeds [95 % intervals over seeds]; best means are bold"
+    if not more:
+        caption += f"; ▼ sorted by this{f'; {text.unranked}' if text.unranked else ''}"
+    ranked = not (text.unranked or more)
+    yield Table(
+        caption,
+        [*["rank"] * ranked, "learner", "seeds", *map(_heading, text.heads)],
+        [_row(row, ranked=ranked, chosen=not more) for row in text.rows],
+        heading=int(ranked),
+    )
+    folded = [row for chosen in text.rows for row in chosen.folded]
+    if folded:
+        heads = ["learner", "seeds", *map(_heading, text.heads)]
+        cells = [_row(row) for row in folded]
+        yield Folded(f"Other settings ({len(folded)})", [Table("", heads, cells)])
+
+
+def _row(row: RowText, *, ranked: bool = False, chosen: bool = False) -> list[Text]:
+    """Its cells, with its rank and which of its learner's settings it is, if asked for."""
+    choice = ": ".join(part for part in (row.choice, row.told) if part)
+    name: Text = [row.name, Break(), choice] if row.choice and chosen else row.name
+    return [*[row.rank] * ranked, name, row.seeds, *map(_value, row.cells)]
+
+
+def _heading(head: HeadText) -> str:
+    named = f"{head.title}, {head.unit}" if head.unit else head.title
+    return " ".join(part for part in (named, head.arrow, "▼" * head.leads) if part)
+
+
+def _value(cell: CellText) -> Text:
+    """With its interval; how many seeds it rests on where they are not the row's."""
+    rest = "".join(f" {part}" for part in (cell.ends,) if part)
+    rest += f", {cell.of_seeds}" if cell.of_seeds else ""
+    return [Strong(cell.mean), rest] if cell.best else f"{cell.mean}{rest}"
+
+
+def _definitions(contents: Contents) -> Iterator[Block]:
+    fixed = [[name, DEFINITIONS[name]] for name in ("rank", "learner", "seeds")]
+    columns = [[short(n, column), definition(n, column)] for n, column in contents.columns.items()]
+    inner = Table("", ["column", "what it means"], [*fixed, *columns], heading=0)
+    yield Heading(2, "What the columns mean", "glossary")
+    yield Folded(f"{len(inner.rows)} columns", [inner])
 
 
 def _runs(contents: Contents) -> Iterator[Block]:
@@ -160,30 +227,3 @@ def _problems(contents: Contents) -> Iterator[Block]:
     if more := more_problems(contents):
         yield Paragraph(more)
     yield Table("", ("run", "problem", "reason"), rows)
-
-
-def _heading(name: str, column: Column) -> str:
-    unit = column.quantity.heading
-    arrow = {"higher": "↑", "lower": "↓"}.get(column.better, "")
-    named = f"{short(name, column)}, {unit}" if unit else short(name, column)
-    return f"{named} {arrow}".rstrip()
-
-
-def _rank(ranks: Ranks | Undefined | None) -> str:
-    return NOTHING if ranks is None or isinstance(ranks, Undefined) else str(ranks)
-
-
-def _value(column: Column, value: Estimate | Undefined, seeds: int) -> str:
-    """With its interval; how many seeds it rests on where they are not the row's `seeds`."""
-    if isinstance(value, Undefined):
-        return NOTHING
-    of = column.quantity
-    ends = "" if of in SPENT else of.interval(value.interval)
-    text = f"{of.number(value.value)} {ends}".rstrip()
-    return text if value.seeds == seeds else f"{text}, {value.seeds} of {value.of_seeds}"
-
-
-def _seeds(row: BoardRow) -> str:
-    done = sum(status == "done" for status in row.status.values())
-    others = [f"{seed} {status}" for seed, status in row.status.items() if status != "done"]
-    return f"{done} of {len(row.seeds)}" + (f" ({', '.join(others)})" if others else "")

@@ -106,7 +106,7 @@ def _named(contents: Contents, path: object) -> str:
 def controls(contents: Contents) -> str:
     """Filters; hidden until there is a script that obeys them."""
     boards = [drawn.board for drawn, _ in contents.shown]
-    rows = [row for board in boards for row in board.rows]
+    rows = [row for board in boards for row in board.every_row]
     choices: dict[str, list[tuple[str, str]]] = {
         "stream": [(board.stream, board.stream) for board in boards],
         "learner": [(row.learner, learner_look(row.learner).label) for row in rows],
@@ -117,9 +117,11 @@ def controls(contents: Contents) -> str:
     choices["sort"] = [("rank", "rank"), *columns.items()]
     inner = "".join(_choice(name, options) for name, options in choices.items())
     return (
+        '<details class="filters" open><summary>Filter and sort</summary>\n'
         f'<form id="controls" hidden aria-label="Filters">\n{inner}'
         '<label><span>Text</span><input name="text" type="search" autocomplete="off"></label>\n'
-        '<button type="button">Reset</button> <output aria-live="polite"></output>\n</form>\n'
+        '<button type="button">Reset</button> <output aria-live="polite"></output>\n'
+        "</form></details>\n"
     )
 
 
@@ -140,12 +142,13 @@ def _choice(name: str, options: Iterable[tuple[str, str]]) -> str:
 def contents_list(contents: Contents) -> str:
     """Links to all boards and sections."""
     boards = contents.shown
-    links = [(f"#{one.anchor}", title) for one, title in boards if len(one.board.rows) > 1]
+    links = [(f"#{one.anchor}", title) for one, title in boards if len(one.board.every_row) > 1]
     alone = len(boards) - len(links)
-    if contents.leaderboard.overall:
+    if any(one.rows for one in contents.leaderboard.overall):
         links.insert(0, ("#overall", "All streams"))
     if alone:
         links.append(("#alone", f"Boards of one row ({alone})"))
-    links += [("#runs", "Runs"), ("#problems", "Problems"), ("#reading", "How to read this page")]
+    links += [("#runs", "Runs"), ("#problems", "Problems"), ("#glossary", "What the columns mean")]
+    links.append(("#reading", "How to read this page"))
     inner = "".join(f'<li><a href="{href}">{escaped(text)}</a></li>\n' for href, text in links)
     return f'<nav aria-label="Contents"><ul>\n{inner}</ul></nav>\n'

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_MARKERS = 12
-_MOST_BANDS = 4
+_MOST_BANDS = 2
 _LINE, _LEGEND = 36, 130
-"""Characters of a label's line, and of all that stand side by side in a legend."""
+"""Characters of a label's line, and of all that stand side by side in a legend, on the screen."""
 _LINE_HEIGHT, _PADDING = 0.15, 0.06
 """Inches of a label's line, and around a label."""
 _LEGEND_HEIGHT = 0.4
@@ -29,17 +29,19 @@ _LEGEND_HEIGHT = 0.4
 
 @contextmanager
 def sheet(rows: int, columns: int, height: float, **options: Any) -> Iterator[tuple[Figure, Any]]:
-    """A figure 8 inches wide, and its panels, shape (rows, columns); draw inside the `with`."""
-    with drawings.sheet(height) as figure:
-        yield figure, figure.subplots(rows, columns, squeeze=False, **options)
+    """A figure and its panels, shape (rows, columns), of inches so high on the screen; draw inside
+    the `with`."""
+    with drawings.panels(rows, columns, height / rows, **options) as (figure, panels):
+        yield figure, panels
 
 
 def curve(axes: Axes, look: Look, across: Any, band: Band, *, rows: int) -> None:
-    """A mean and thin single seeds, with its interval where it is one of few `rows`: many bands
+    """A mean, with its interval and thin single seeds where it is one of few `rows`: those of many
     would hide one another."""
-    if rows <= _MOST_BANDS and band.low_P is not None and band.high_P is not None:
+    few = rows <= _MOST_BANDS
+    if few and band.low_P is not None and band.high_P is not None:
         axes.fill_between(across, band.low_P, band.high_P, color=look.colour, alpha=0.13, lw=0)
-    for value_P in band.seeds_S_P if 1 < len(band.seeds_S_P) <= MOST_SEEDS else ():
+    for value_P in band.seeds_S_P if few and 1 < len(band.seeds_S_P) <= MOST_SEEDS else ():
         axes.plot(across, value_P, color=look.colour, lw=0.5, alpha=0.35)
     every = max(1, len(across) // _MOST_MARKERS)
     style: Any = {"color": look.colour, "marker": look.marker, "ls": dashes(look)}
@@ -76,7 +78,7 @@ def legend(figure: Figure, seen: Seen, more: Sequence[Any] = ()) -> None:
     ]
     shown = [*handles, *more]
     longest = max(len(line) for each in shown for line in str(each.get_label()).splitlines())
-    columns = min(len(shown), 5, max(1, _LEGEND // (longest + 6)))
+    columns = min(len(shown), 5, max(1, int(drawings.fitting(_LEGEND) // (longest + 6))))
     made = figure.legend(handles=shown, loc="outside lower center", ncols=columns)
     with any_text():
         taken = made.get_window_extent().height / figure.dpi

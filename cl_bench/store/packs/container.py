@@ -20,6 +20,7 @@ import pyarrow.parquet as parquet
 
 from cl_bench.contract.errors import DamagedError
 from cl_bench.contract.text import printable
+from cl_bench.metrics.quantities import BYTES
 from cl_bench.store.packs.layout import MANIFEST, MEMBERS, PACK
 
 MAX_FILE = 256 * 2**20
@@ -92,12 +93,16 @@ def no_pack(path: Path, reason: str, name: str = "") -> DamagedError:
     return DamagedError(message, name, reason)
 
 
+def _over(size: int, most: int, how: str = "") -> str:
+    return f"{BYTES.text(size)}{how}; at most {BYTES.text(most)} are read"
+
+
 def _opened(path: Path) -> zipfile.ZipFile:
     """The archive; refused unless every member may be read."""
     try:
         size = path.stat().st_size
         if size > MAX_FILE:
-            raise no_pack(path, f"it has {size:,} bytes; at most {MAX_FILE:,} are read")
+            raise no_pack(path, f"it has {_over(size, MAX_FILE)}")
         archive = zipfile.ZipFile(path)
     except _DAMAGE as error:
         raise no_pack(path, f"it is not a zip file that can be read ({error})") from error
@@ -126,10 +131,10 @@ def _faults(members: list[zipfile.ZipInfo]) -> Iterator[str]:
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             yield f"{shown} is compressed by a method that is not read"
         if info.filename in (PACK, MANIFEST) and size > MAX_JSON:
-            yield f"{shown} has {size:,} bytes; at most {MAX_JSON:,} are read"
+            yield f"{shown} has {_over(size, MAX_JSON)}"
     total = sum(info.file_size for info in members)
     if total > MAX_UNPACKED:
-        yield f"its members have {total:,} bytes unpacked; at most {MAX_UNPACKED:,} are read"
+        yield f"its members have {_over(total, MAX_UNPACKED, ' unpacked')}"
 
 
 def _info(name: str) -> zipfile.ZipInfo:
@@ -184,7 +189,7 @@ def _require_bounds(metadata: parquet.FileMetaData) -> None:
         raise ValueError(f"it has {metadata.num_rows:,} rows; at most {MAX_ROWS:,} are read")
     groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
     if (size := sum(group.total_byte_size for group in groups)) > MAX_TABLE:
-        raise ValueError(f"it has {size:,} bytes unpacked; at most {MAX_TABLE:,} are read")
+        raise ValueError(f"it has {_over(size, MAX_TABLE, ' unpacked')}")
 
 
 def _require_texts(table: pa.Table) -> None:
@@ -195,4 +200,4 @@ def _require_texts(table: pa.Table) -> None:
             lengths = compute.binary_length(chunk.dictionary)
             total += compute.sum(lengths.take(chunk.indices)).as_py() or 0
     if total > MAX_TABLE:
-        raise ValueError(f"its texts have {total:,} bytes; at most {MAX_TABLE:,} are read")
+        raise ValueError(f"its texts have {_over(total, MAX_TABLE)}")

@@ -12,7 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
-from cl_bench.contract.settings import setting, settle
+from cl_bench.contract.errors import UsageError
+from cl_bench.contract.settings import setting, settings_of, settle
 
 if TYPE_CHECKING:
     from cl_bench.sweep.cell import Cell
@@ -67,6 +68,14 @@ class BackendConfig:
 
     def __post_init__(self) -> None:
         settle(self)
+        for item in settings_of(BackendConfig):
+            owner = item.name.partition("_")[0]
+            others = owner in BACKENDS and owner != self.backend
+            if others and getattr(self, item.name) != item.default:
+                raise UsageError(
+                    f"{item.name} belongs to the backend {owner}, but runs are made by "
+                    f"{self.backend}. Give `--backend {owner}`, or leave it out."
+                )
 
 
 @dataclass(frozen=True)

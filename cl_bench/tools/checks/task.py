@@ -61,6 +61,8 @@ def check_task(domain: Domain | str) -> list[Fault]:
     what the registry makes of its name, such as gym/gcd or the path of a data file.
     Unknown names raise `UsageError`. The global random state is left as it was.
     """
+    if isinstance(domain, str):
+        domain = DOMAINS.full(domain)
     found: Any = DOMAINS.load(domain) if isinstance(domain, str) else domain
     with randomness.kept():
         # What a source makes of a reference, such as the path of a file, has a name of its own.

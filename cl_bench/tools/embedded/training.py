@@ -24,6 +24,7 @@ from torch.nn.functional import cross_entropy
 from transformers import Lfm2Config, Lfm2ForCausalLM, PreTrainedTokenizerFast
 
 from cl_bench.contract.errors import UsageError
+from cl_bench.metrics.quantities import COUNT, NUMBER, TOKENS
 from cl_bench.tools.embedded.corpus import Corpus, Document, TrainingConfig, phase
 from cl_bench.tools.embedded.tokenizer import build_tokenizer
 
@@ -63,7 +64,10 @@ def train(
         running += (loss - running) * max(0.02, 1 / state.step)
         if state.step % 100 == 0:
             speed = state.tokens / state.seconds
-            report(f"step {state.step} loss {running:.4f} tokens {state.tokens} {speed:.0f}/s")
+            report(
+                f"step {COUNT.text(state.step)}: loss {NUMBER.text(running)}, "
+                f"{TOKENS.text(state.tokens)} tokens, {COUNT.text(speed)} a second"
+            )
         if time.monotonic() - saved > 60 * config.checkpoint_minutes or state.step == config.steps:
             _save(out, model, tokenizer, optimizers, state)
             saved = time.monotonic()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cl_bench.metrics import Undefined, rank_intervals
-from cl_bench.metrics.stats.ranks import Ranks
+from cl_bench.metrics.stats.ranks import Ranks, seeds_to_rank
 from cl_bench.metrics.stats.student import student_p
 
 Values = Mapping[int, float | Undefined]
@@ -120,6 +121,35 @@ def test_equal_learners_are_told_apart_in_one_of_twenty_experiments_at_most(
         apart += any(str(one) != f"1–{learners}" for one in found)
     # 0.05 and three times the deviation of a share of 1,000 trials
     assert apart / trials <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / trials)
+
+
+@pytest.mark.parametrize(
+    ("learners", "seeds"), [(2, 4), (3, 5), (5, 6), (6, 7), (8, 8), (11, 8), (12, 9)]
+)
+def test_seeds_needed_tell_one_clear_learner_from_its_equals_and_one_seed_less_does_not(
+    learners: int, seeds: int
+) -> None:
+    assert seeds_to_rank(learners) == seeds
+
+    def places(count: int) -> list[str]:
+        """One learner differs from equal ones by twice the deviation of the difference."""
+        noise = np.arange(count) - (count - 1) / 2
+        twins = [of(*np.zeros(count))] * (learners - 1)
+        return ranks(*twins, of(*(2 + noise / noise.std(ddof=1))))
+
+    apart = ["1", *[f"2–{learners}" if learners > 2 else "2"] * (learners - 1)]
+    assert sorted(places(seeds)) == apart
+    assert set(places(seeds - 1)) == {f"1–{learners}"}
+
+
+def test_the_documented_seeds_are_those_needed() -> None:
+    docs = (Path(__file__).parents[3] / "docs" / "leaderboard.md").read_text(encoding="utf-8")
+    head, _, row = docs.partition("| learners with a number")[2].splitlines()[:3]
+    spans, seeds = (line.strip("| ").split(" | ")[1:] for line in (f"| x {head}", row))
+    for span, needed in zip(spans, seeds, strict=True):
+        first, _, last = span.partition("–")
+        found = {seeds_to_rank(number) for number in range(int(first), int(last or first) + 1)}
+        assert found == {int(needed)}
 
 
 def test_learners_that_do_differ_are_found() -> None:

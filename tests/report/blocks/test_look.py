@@ -7,7 +7,14 @@ from itertools import combinations
 from pathlib import Path
 
 from cl_bench.contract.registry import LEARNERS
-from cl_bench.report.blocks.look import MARKERS, PALETTE, Look, domain_look, learner_look
+from cl_bench.report.blocks.look import (
+    MARKERS,
+    PALETTE,
+    Look,
+    domain_look,
+    learner_look,
+    looks_apart,
+)
 
 
 def differs(one: Look, other: Look) -> bool:
@@ -46,10 +53,14 @@ def test_a_learner_of_a_plug_in_has_its_label(install: Callable[..., None], tmp_
     assert labels == ["Bandit", "acme/plain", "acme/broken"]
 
 
-def test_settings_of_one_learner_share_its_colour_and_differ_otherwise() -> None:
-    looks = [learner_look("fst", variant) for variant in range(4)]
-    assert {look.colour for look in looks} == {"#009E73"}
+def test_learners_that_stand_together_never_look_alike() -> None:
+    own = [*LEARNERS.table]
+    settings = [name for name in own for _ in range(3)]
+    looks = looks_apart([*settings, *(f"acme/{number}" for number in range(50))])
     assert all(differs(one, other) for one, other in combinations(looks, 2))
+    firsts = [learner_look(name) for name in own]
+    assert looks[: len(settings) : 3] == firsts
+    assert [look.place for look in looks_apart(["fst"] * 4)] == [learner_look("fst").place] * 4
 
 
 def test_domains_look_different_in_one_stream() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cl_bench.report.page.build import ReportFiles, report
-from tests.report.synthetic_runs import write_run
+from tests.report.synthetic_runs import rising, write_run
 
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 800}
 Open = Callable[..., Any]
@@ -95,14 +95,43 @@ def test_a_column_can_be_sorted_from_the_keyboard(open_page: Open) -> None:
     assert page.locator(f"{BOARD} th[data-sort=rollouts]").get_attribute("aria-sort") == "ascending"
 
 
-def test_the_rank_column_follows_the_sorted_metric(open_page: Open) -> None:
-    page = open_page()
-    by_accuracy = page.locator(f"{BOARD} td.rank").all_inner_texts()
-    assert by_accuracy[0].startswith("1")
+@pytest.fixture(scope="module")
+def ranked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of a board with ranks, on which one learner has a second setting."""
+    folder = tmp_path_factory.mktemp("ranked")
+    for learner, lift in (("rl", 0.0), ("fst", 0.2)):
+        for seed in range(6):
+            write_run(
+                folder / "runs" / f"{learner}-{seed}",
+                learner=learner,
+                seed=seed,
+                accuracy=lambda s, d, p, up=lift + seed / 50: min(1, rising(s, d, p) + up),
+                kl=lambda step, _d, _p, drift=1 + lift + seed / 50: step * drift / 1000,
+            )
+    write_run(folder / "runs" / "other", learner="rl", config={"learning.learning_rate": 0.5})
+    return report([folder / "runs"], folder / "out", figures=False).html
+
+
+def test_ranks_follow_the_sorted_metric_and_settings_their_learner(
+    browser: Any, ranked: Path
+) -> None:
+    page = browser.new_page()
+    page.goto(ranked.as_uri())
+    ranks = page.locator(f"{BOARD} tr[data-lead] td.rank .value")
+    assert ranks.all_inner_texts() == ["1 of 2", "2 of 2"]
+    assert page.locator(f"{MORE} tr[data-lead] td.rank .value").all_text_contents() == [
+        *("1 of 2", "2 of 2")
+    ]
+    assert learners(page) == ["FST", "RL"]
+    assert page.locator("#controls output").inner_text() == "2 rows"
+    page.locator(f"{BOARD} button[aria-expanded=false]").click()
+    assert learners(page) == ["FST", "RL", "lr=0.5"]
     page.locator("select[name=sort]").select_option("kl_policy_base")
-    by_kl = page.locator(f"{BOARD} td.rank").all_inner_texts()
-    assert by_kl[0].startswith("1")
-    assert len(by_kl) == len(by_accuracy)
+    assert learners(page) == ["RL", "lr=0.5", "FST"]
+    assert ranks.all_inner_texts() == ["1 of 2", "2 of 2"]
+    page.locator("select[name=learner]").select_option("fst")
+    assert learners(page) == ["FST"]
+    page.close()
 
 
 def test_filters_are_kept_by_the_address(open_page: Open) -> None:
@@ -124,11 +153,11 @@ def test_filters_are_kept_by_the_address(open_page: Open) -> None:
 def test_no_link_leads_to_a_board_that_is_filtered_out(open_page: Open) -> None:
     page = open_page()
     links = page.locator("nav a:visible")
-    assert links.count() == 7
+    assert links.count() == 8
     page.locator("select[name=stream]").select_option("math-to-code, version 1")
     page.locator("#board-facts").wait_for(state="hidden")
     assert links.all_inner_texts() == [
-        *("math-to-code", "Runs", "Problems", "How to read this page"),
+        *("math-to-code", "Runs", "Problems", "What the columns mean", "How to read this page"),
     ]
     assert page.locator("#alone").is_hidden()
 
@@ -151,10 +180,8 @@ def test_paper_shows_folded_boards_and_their_figures(open_page: Open) -> None:
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert fold.locator("table.streamed").is_visible()
     assert fold.locator("svg.chart").count() > 0
-    assert page.locator(MORE).is_visible()
     page.evaluate("window.dispatchEvent(new Event('afterprint'))")
     assert fold.get_attribute("open") is None
-    assert page.locator(MORE).is_hidden()
 
 
 def test_a_caption_stays_where_its_table_scrolls(open_page: Open) -> None:
@@ -306,6 +333,7 @@ def test_paper_has_no_controls_and_every_board(open_page: Open) -> None:
     page.emulate_media(media="print")
     assert page.locator("#controls").is_hidden()
     assert page.locator("nav").is_hidden()
+    assert page.locator("#runs").is_hidden()
     assert page.locator(BOARD).is_visible()
     assert page.locator("#board-math-to-code-figures svg.chart").first.is_visible()
 
@@ -356,19 +384,10 @@ def test_text_stands_out_from_its_ground(open_page: Open, scheme: str, address: 
     assert weak == []
 
 
-def test_the_folded_table_keeps_the_ranks_of_its_rows(open_page: Open) -> None:
-    page = open_page()
-    main = page.locator(f"{BOARD} td.rank .value").all_text_contents()
-    assert main[0].startswith("1")
-    assert page.locator(f"{MORE} td.rank .value").all_text_contents() == main
-
-
 def test_a_folded_metric_orders_the_whole_board_and_its_ranks(open_page: Open) -> None:
     page = open_page("#sort=min_accuracy")
     folded = page.locator(f"{MORE} tbody tr:not([hidden]) .learner").all_text_contents()
     assert [name.strip() for name in folded] == learners(page)
-    ranks = page.locator(f"{MORE} td.rank .value").all_text_contents()
-    assert page.locator(f"{BOARD} td.rank .value").all_text_contents() == ranks
     head = page.locator(f"{MORE} th[data-sort=min_accuracy]")
     assert head.get_attribute("aria-sort") == "descending"
     place = head.evaluate("(it) => it.cellIndex")
@@ -382,3 +401,73 @@ def test_accuracy_against_kl_ends_in_intervals(open_page: Open) -> None:
     page = open_page()
     chart = page.locator("#board-math-to-code-figures figure", has_text="Accuracy against KL")
     chart.locator("path.interval").first.wait_for(state="attached")
+
+
+def test_the_first_screen_says_what_this_is_and_who_leads(open_page: Open) -> None:
+    page = open_page()
+    page.wait_for_selector("#hero svg.chart")
+    header = page.locator("header.front")
+    for words in ("A learner teaches", "Fast-Slow Training (FST)", "This page shows who does"):
+        assert words in header.inner_text()
+    assert header.locator("a[href='https://arxiv.org/abs/2605.12484']").is_visible()
+    assert page.locator("table.board").first.bounding_box()["y"] < DESKTOP["height"]
+    heads = page.locator(f"{BOARD} th[aria-sort=descending]")
+    assert heads.get_attribute("data-sort") == "average_accuracy"
+    best = page.locator(f"{BOARD} td.best.sorted .value")
+    assert best.all_inner_texts() == ["85.9"]
+    assert (
+        "No ranks: 2 of 6 seeds needed to rank."
+        in page.locator("#board-math-to-code > .caption").inner_text()
+    )
+
+
+def test_only_the_chosen_learner_has_bands(open_page: Open) -> None:
+    page = open_page()
+    page.wait_for_selector("#board-math-to-code-figures svg.chart")
+    bands = page.locator("#board-math-to-code-figures .band:visible")
+    assert bands.count() == 0
+    button = page.locator("#board-math-to-code-figures button.series", has_text="FST")
+    button.click()
+    page.locator("h1").hover()
+    assert button.get_attribute("aria-pressed") == "true"
+    chosen = bands.evaluate_all("found => found.map((each) => each.parentElement.dataset.series)")
+    assert chosen
+    assert {*chosen} == {"fst"}
+    page.locator(f"{BOARD} tr", has_text="prompt-only").first.hover()
+    chosen = bands.evaluate_all("found => found.map((each) => each.parentElement.dataset.series)")
+    assert {*chosen} == {"prompt"}
+
+
+def test_reasons_go_with_their_rows(open_page: Open) -> None:
+    page = open_page()
+    board = page.locator("#board-math-to-code")
+    reasons = board.locator(".footnotes li:not([hidden]) sup")
+    marks = board.locator("tr:not([hidden]) sup a")
+    every = {*reasons.all_text_contents()}
+    assert every == {*marks.all_text_contents()}
+    page.locator("select[name=learner]").select_option("fst")
+    page.wait_for_url("**#learner=fst")
+    assert {*reasons.all_text_contents()} == {*marks.all_text_contents()}
+    assert {*reasons.all_text_contents()} < every
+
+
+def test_a_phone_compares_learners_in_one_table(open_page: Open) -> None:
+    page = open_page(viewport=PHONE)
+    heads = page.locator(f"{BOARD} thead th:visible .name")
+    assert heads.all_inner_texts() == ["learner", "average accuracy", "forgetting", "KL"]
+    assert "[66.1, 105.8]" in page.locator(f"{BOARD} tbody tr").first.inner_text()
+    page.locator("#board-math-to-code button.columns").click()
+    assert heads.count() > 6
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+
+
+def test_transcripts_show_the_last_stage_and_what_ends_wrong(open_page: Open) -> None:
+    page = open_page("#run=math-fst-1")
+    first = page.locator("#run article.transcript").first
+    first.wait_for()
+    assert first.locator("> .side .when").all_inner_texts() == [
+        *("Before training", "After stage 2, code")
+    ]
+    kept = page.locator("#run section.domain h4 small").first.inner_text()
+    assert "right at the end" in kept
+    assert "test problems" in kept

@@ -17,6 +17,7 @@ from cl_bench.contract.errors import RunDirectoryError
 from cl_bench.report.blocks.write_markdown import markdown
 from cl_bench.report.page import html as page_html
 from cl_bench.report.page.build import FIGURES, ReportFiles, report
+from cl_bench.report.page.glossary import links
 from cl_bench.report.page.html import decoded, html
 from cl_bench.report.page.markdown import blocks
 from tests.report.page import hostile
@@ -64,10 +65,11 @@ def test_the_page_is_one_file_whose_policy_lets_in_its_own_script_only(text: str
     assert not {"img", "link", "iframe", "object", "base"} & set(found.tags)
     assert not found.values("src")
     assert not [name for name, _ in found.attributes if name.startswith("on") or name == "style"]
-    assert all(href.startswith("#") for href in found.values("href"))
+    elsewhere = [href for href in found.values("href") if not href.startswith("#")]
+    assert elsewhere == [address for _, address in links()]
     ids = found.values("id")
     assert len(ids) == len(set(ids))
-    places = [href[1:] for href in found.values("href") if "=" not in href]
+    places = [href[1:] for href in found.values("href") if href[0] == "#" and "=" not in href]
     assert set(places) <= set(ids)
     hashes = {
         tag: b64encode(sha256(inner.encode()).digest()).decode()
@@ -86,10 +88,10 @@ def test_rows_say_value_interval_seeds_and_rank(text: str) -> None:
     assert len(rows) == 4
     first = rows[0]
     assert 'data-learner="fst"' in first
-    assert '<span class="value">1–3 <small>of 3</small></span>' in first
+    assert "of 3</small></span>" not in first  # two seeds rank nobody
     assert "2 of 3</summary>" in first
     assert 'title="failed: &lt;/script&gt;' in first
-    accuracy = re.findall(r'data-column="average accuracy"[^>]*>(.*?)</td>', first)[0]
+    accuracy = re.findall(r'<td class="compact sorted best"[^>]*>(.*?)</td>', first)[0]
     # seeds 0.85 and 0.87 of 64 verdicts: 54 and 56 are right
     assert '<span class="value">85.9</span>' in accuracy
     assert "[66.1, 105.8]" in accuracy
@@ -98,10 +100,18 @@ def test_rows_say_value_interval_seeds_and_rank(text: str) -> None:
     assert "dirty tree" in one_seed
 
 
+def test_every_column_is_defined_in_its_heading_and_on_the_page(text: str) -> None:
+    glossary = text.split('<section id="glossary">')[1].split("</section>", maxsplit=1)[0]
+    board = text.split('id="board-math-to-code"')[1].split("</thead>", maxsplit=1)[0]
+    for said in re.findall(r'<th scope="col"[^>]* title="([^"]*)"', board):
+        assert said.split(": ")[-1] in glossary
+    assert "KL divergence of the trained model from the base model" in board
+
+
 def test_a_dash_leads_to_its_reason(text: str) -> None:
     board = text.split('id="board-facts"')[1].split("<details><summary>What these", maxsplit=1)[0]
-    notes = dict(re.findall(r'<li id="(board-facts-\w+)"><sup>\w+</sup> (.*?)</li>', board))
-    used = set(re.findall(r'—<sup><a href="#(board-facts-\w+)">', board))
+    notes = dict(re.findall(r'<li id="(board-facts-[\w-]+)"><sup>\w+</sup> (.*?)</li>', board))
+    used = set(re.findall(r'—<sup><a href="#(board-facts-[\w-]+)">', board))
     assert used == set(notes)
     assert "needs at least 2 stages, got 1" in notes.values()
 
@@ -120,7 +130,10 @@ def test_nothing_hostile_is_markup_or_leaves_its_attribute(text: str, made: Repo
 def test_the_twin_has_the_same_rows_and_problems(made: ReportFiles) -> None:
     twin = made.markdown.read_text(encoding="utf-8")
     board = twin.split('<a id="board-math-to-code"></a>')[1]
-    assert "| 1–3 | FST | 2 of 3 (2 failed) | 85.9 [66.1, 105.8] |" in board
+    assert "; 2 of 6 seeds needed to rank**" in board
+    assert "| learner | seeds | average accuracy, % ↑ ▼ |" in board
+    assert "| FST | 2 of 3 (2 failed) | **85.9** [66.1, 105.8] |" in board
+    assert "answers in a form; cut off: not measured by these runs" not in board
     problems = twin.split("## Problems")[1]
     assert "| `lost` | diverged | loss is NaN |" in problems
     assert "| `broken` | unreadable | broken/manifest.json is damaged" in problems
@@ -272,6 +285,9 @@ def test_the_command_says_what_it_wrote_and_names_the_problems(tmp_path: Path) -
     assert done.exit_code == 0, done.output
     assert "1 run on 1 board, 0 problems, 0 figure files." in done.output
     assert str(tmp_path / "out" / "leaderboard.html") in done.output
+    assert "Beside it: leaderboard.md, leaderboard.csv, leaderboard.tex" in done.output
+    assert "Stream math-to-code, model embedded" in done.output
+    assert all((tmp_path / "out" / f"leaderboard.{kind}").is_file() for kind in ("csv", "tex"))
     assert not (tmp_path / "out" / "figures").exists()
     for number in range(12):
         (tmp_path / "runs" / f"b{number:02d}").mkdir()

@@ -125,20 +125,26 @@ def test_a_file_that_is_not_needed_any_more_goes(tmp_path: Path, limit: Limit) -
 def test_a_page_shows_the_best_of_very_many_rows_and_the_largest_boards(
     tmp_path: Path, limit: Limit
 ) -> None:
-    for rate in range(1, 6):
+    for place, learner in enumerate(("rl", "prompt", "rl-kl", "rl-replay", "fst"), 1):
+        write_run(tmp_path / "a" / learner, learner=learner, accuracy=flat(place / 8))
+    for rate in range(1, 5):
         config = {"learning.learning_rate": rate / 1000}
-        write_run(tmp_path / "a" / f"{rate}", accuracy=flat(rate / 8), config=config)
+        write_run(tmp_path / "a" / f"{rate}", accuracy=flat(rate / 16), config=config)
     write_run(tmp_path / "b", stages=(("facts", 20),))
-    limit(MOST_ROWS=3, MOST_ON_PAGE=3)
+    limit(MOST_ROWS=3, MOST_ON_PAGE=5, MOST_FOLDED=2)
     made = report([tmp_path], tmp_path / "out", figures=False)
     ((drawn, title),) = made.contents.shown
     assert title == "math-to-code"
     shown = [value(row.values["average_accuracy"]) for row in drawn.board.rows]
     assert shown == [0.625, 0.5, 0.375]
     assert drawn.board.notes[0].startswith("Shown are the best 3 of 5 rows")
+    assert drawn.board.rows[0].choice == "1 of 5 settings, with the best mean"
+    folded = [value(row.values["average_accuracy"]) for row in drawn.board.rows[0].folded]
+    assert folded == [4 / 16, 3 / 16]
+    assert "Shown are the best 2 of 4 other settings of FST" in drawn.board.notes[1]
     page = made.html.read_text(encoding="utf-8")
     assert "Shown are 1 of 2 boards" in page
-    assert len((tmp_path / "out" / "leaderboard-runs.csv").read_text().splitlines()) == 7
+    assert len((tmp_path / "out" / "leaderboard-runs.csv").read_text().splitlines()) == 11
 
 
 def test_very_many_problems_are_not_all_named(tmp_path: Path, monkeypatch: Any) -> None:

@@ -42,32 +42,44 @@ function stacked({ title, rows, names, write: shown }) {
   );
 }
 
-const FOREST = { left: 150, right: 14, top: 8, row: 16, gap: 10, bottom: 36 };
+const FOREST = { right: 14, top: 8, row: 16, gap: 10, bottom: 36 };
+
+/** A text in lines that take at most `room` pixels, broken between words where that is possible. */
+function wrapped(text, room, font) {
+  const found = [""];
+  for (const sign of text.match(/\S+\s*/gu) ?? []) {
+    const pieces = textWidth(sign, font) <= room ? [sign] : [...sign];
+    for (const piece of pieces) {
+      if (textWidth((found.at(-1) + piece).trim(), font) <= room || !found.at(-1)) found[found.length - 1] += piece;
+      else found.push(piece);
+    }
+  }
+  return found.map((line) => line.trim());
+}
 
 /**
  * Dots with intervals. `groups`: [{label, items: [{label, look, value, low?, high?, seeds?}]}];
- * `x`: {label, domain, format}.
+ * `x`: {label, domain, format}; `heading` stands above, `row` is an item's height. Names are wrapped.
  */
 function forest(spec, width) {
-  const side = { ...FOREST, left: Math.min(FOREST.left, width * 0.34) };
-  const heights = spec.groups.map((group) => group.items.length * side.row + side.gap);
+  const longest = Math.max(...spec.groups.map((group) => textWidth(group.label)), 1);
+  const side = { ...FOREST, left: Math.min(14 + longest, width * 0.42), row: spec.row ?? FOREST.row };
+  if (spec.heading) side.top += 20;
+  const names = spec.groups.map((group) => wrapped(group.label, side.left - 12));
+  const heights = spec.groups.map(
+    (group, place) => Math.max(group.items.length * side.row, names[place].length * 13) + side.gap,
+  );
   const height = side.top + sum(heights) + side.bottom;
   const across = linear(spec.x.domain, [side.left, width - side.right]);
-  const svg = draw("svg", {
-    class: "chart",
-    viewBox: `0 0 ${width} ${height}`,
-    width,
-    height,
-    role: "img",
-    "aria-label": spec.title,
-  });
+  const svg = drawing(spec.title, width, height);
+  if (spec.heading) svg.append(draw("text", { class: "axis-name", x: 2, y: 13 }, spec.heading));
   svg.append(...forestAxis(spec, across, width, height, side));
   let top = side.top;
   for (const [place, group] of spec.groups.entries()) {
-    const middle = top + (heights[place] - side.gap) / 2 + 4;
-    const room = Math.floor((side.left - 12) / 6.2);
-    const name = group.label.length > room ? `${group.label.slice(0, room - 1)}…` : group.label;
-    svg.append(draw("text", { class: "row-name end", x: side.left - 10, y: middle }, name));
+    const first = top + (heights[place] - side.gap) / 2 + 4 - (names[place].length - 1) * 6.5;
+    for (const [line, text] of names[place].entries()) {
+      svg.append(draw("text", { class: "row-name end", x: side.left - 10, y: first + 13 * line }, text));
+    }
     for (const [number, item] of group.items.entries()) {
       svg.append(forestItem(item, across, top + (number + 0.5) * side.row, spec.x));
     }
@@ -79,7 +91,7 @@ function forest(spec, width) {
 function forestAxis(spec, across, width, height, side) {
   const found = [];
   const bottom = height - side.bottom;
-  const count = Math.max(2, Math.floor((width - side.left - side.right) / 60));
+  const count = Math.max(4, Math.floor((width - side.left - side.right) / 60));
   for (const value of ticks(...spec.x.domain, count)) {
     const x = across(value);
     const kind = value === 0 ? "zero" : "grid";

@@ -23,17 +23,23 @@ const SPENT = {
   seconds: { title: "Wall time", names: { learn: "learning", evaluate: "evaluating", rest: "else" } },
 };
 
+const MOST_DRAWN = 24;
+
 /** Draw all figures of a board into its place; `shown` are the ids of the rows to draw. */
 function drawBoard(board, shown) {
   const place = document.getElementById(`${board.anchor}-figures`);
-  const rows = board.rows.filter((row) => shown.has(row.row) && row.share);
+  const known = board.rows.filter((row) => shown.has(row.row) && row.share);
+  const rows = known.slice(0, MOST_DRAWN);
   if (!rows.length) {
     place.replaceChildren(make("p", { class: "quiet" }, "No finished run to draw."));
     return;
   }
   const stages = board.stages.map(([name, share]) => ({ name, steps: share }));
   place.replaceChildren(
-    legend(rows, rows.some((row) => row.average.seeds) ? ["thin: single seeds"] : []),
+    legend(rows, [
+      rows.length > 1 ? "choose one: its 95 % intervals, its seeds" : "band: 95 % over seeds",
+      known.length > rows.length ? `the first ${rows.length} of ${known.length}` : null,
+    ].filter(Boolean)),
     accuracyFigure(board, rows, stages),
     matricesFigure(rows, stages),
     klFigure(rows),
@@ -45,13 +51,14 @@ function drawBoard(board, shown) {
 
 const zip = (xs, ys) => xs.map((x, place) => [x, ys[place]]);
 
-/** A row's band over `xs` as a line of a chart; among many of them bands would hide one another. */
+/** A row's band over `xs` as a line of a chart, one of several `rows`. */
 function bandLine(row, xs, band, rows) {
   return {
     label: row.label,
     look: row.look,
+    series: rows > 1 ? row.series : null,
     points: zip(xs, band.mean),
-    band: band.low && rows <= 4 ? xs.map((x, place) => [x, band.low[place], band.high[place]]) : null,
+    band: band.low ? xs.map((x, place) => [x, band.low[place], band.high[place]]) : null,
     seeds: (band.seeds ?? []).map((seed) => zip(xs, seed)),
   };
 }
@@ -76,7 +83,7 @@ function accuracyFigure(board, rows, stages) {
     lines: rows.map((row) => bandLine(row, row.share, row.accuracy[domain], rows.length)),
   }));
   return figure("Accuracy over the run", specs.map(plotted), {
-    note: "on each domain’s test problems, under the learner’s own prompt; shaded: stages of training; bands (up to four rows): 95 % over seeds.",
+    note: `on each domain’s test problems, under the learner’s own prompt; shaded: stages of training (${stageNames(stages)}).`,
     numbers: () => make("div", {}, specs.map(lineNumbers)),
   });
 }
@@ -91,10 +98,12 @@ function matricesFigure(rows, stages) {
     const kl = atEnds(stages, places, means(row.kl));
     return { row, accuracy: atEnds(stages, places, means(row.accuracy)), kl };
   });
-  const mostKl = Math.max(...found.flatMap(({ kl }) => kl.flat()).map((value) => value ?? 0));
+  const most = topOf(found.flatMap(({ kl }) => kl.flat()));
   const pairs = found.map(({ row, accuracy, kl }) =>
-    matrixPair([swatch(row.look), " ", row.label], stages, accuracy, kl, mostKl),
+    matrixPair([swatch(row.look), " ", row.label], stages, accuracy, kl, most, row.series),
   );
+  const first = NARROW.matches ? 2 : 6;
+  const others = pairs.slice(first);
   return make(
     "figure",
     { class: "drawn" },
@@ -103,9 +112,12 @@ function matricesFigure(rows, stages) {
       {},
       make("strong", {}, "What was known when"),
       " rows: after each stage; columns: domains; outlined: trained by then. Accuracy R[i, j] and " +
-        "KL(policy ‖ base) under the learner’s prompt, means over seeds.",
+        `KL(policy ‖ base) under the learner’s prompt, means over seeds. ${most.said}`,
     ),
-    make("div", { class: "pairs" }, pairs),
+    make("div", { class: "pairs" }, pairs.slice(0, first)),
+    others.length
+      ? onDemand(`Matrices of ${counted(others.length, "more learner")}`, () => make("div", { class: "pairs" }, others))
+      : null,
   );
 }
 
@@ -125,6 +137,7 @@ function klFigure(rows) {
     lines: rows.map((row) => ({
       label: row.label,
       look: row.look,
+      series: rows.length > 1 ? row.series : null,
       points: zip(row.divergence.mean, row.average.mean),
       ends: true,
       cross: endOf(row),
@@ -132,8 +145,8 @@ function klFigure(rows) {
   };
   return figure("Accuracy against KL", [plotted(spec)], {
     note:
-      "mean over domains and seeds, joined in time; ring: start, large marker: end, " +
-      "with 95 % intervals over seeds.",
+      "mean over domains and seeds, joined in time; ring: start, large marker: end.",
+    kind: "half",
   });
 }
 
@@ -180,10 +193,11 @@ function gainsFigure(rows) {
     label: row.label,
     items: GAINS.map(([name, label], place) => bandItem(label, CHANNEL_LOOKS[name], row.gains, place)),
   }));
-  const spec = gainSpec("Gain over the base model by channel", "gain, points", groups);
+  const spec = { ...gainSpec("Gain over the base model by channel", "gain, points", groups), row: 12 };
   return figure("Which channel carries the gain", [canvas((width) => forest(spec, width))], {
     note: "accuracy at the stream’s end minus the base’s under the seed prompt, mean over domains; lines: 95 % over seeds, dots: seeds.",
     legend: legend(GAINS.map(([name, label]) => ({ label, look: CHANNEL_LOOKS[name] }))),
+    kind: "half",
     numbers: () => forestNumbers(spec),
   });
 }
@@ -212,21 +226,25 @@ const LOST = { colour: 1, marker: "v", dashed: false };
 function changesFigure(rows, stages) {
   const known = rows.filter((row) => row.changes);
   if (!known.length) return null;
-  const groups = known.flatMap((row) => {
-    const count = row.changes.mean.length / 2;
-    return Array.from({ length: count }, (_, stage) => ({
-      label: `${row.label}, stage ${stage + 1}`,
+  const groupsOf = (stage) =>
+    known.map((row) => ({
+      label: row.label,
       items: [
         bandItem("gained", GAINED, row.changes, stage),
-        lossItem("lost", LOST, row.changes, count + stage),
+        lossItem("lost", LOST, row.changes, row.changes.mean.length / 2 + stage),
       ],
     }));
+  const all = stages.map((_, stage) => groupsOf(stage));
+  const { x } = gainSpec("", "share of all problems, points", all.flat());
+  const specs = all.map((groups, stage) => {
+    const title = `Stage ${stage + 1}, ${stages[stage].name}`;
+    return { title, x, groups, row: 11, heading: title };
   });
-  const spec = gainSpec("Test problems gained and lost in each stage", "share of all problems, points", groups);
-  return figure("Item turnover", [canvas((width) => forest(spec, width))], {
+  return figure("Item turnover", specs.map((spec) => canvas((width) => forest(spec, width))), {
     note: "problems that were solved after a stage and not before it, and the reverse, as shares of all test problems; a problem is solved if at least half of its responses are right.",
     legend: legend([{ label: "gained", look: GAINED }, { label: "lost", look: LOST }]),
-    numbers: () => forestNumbers(spec),
+    kind: "screen-only",
+    numbers: () => make("div", {}, specs.map(forestNumbers)),
   });
 }
 
@@ -260,5 +278,5 @@ function spentFigure(rows) {
       write: WRITE[what],
     }),
   );
-  return figure("What it cost", panels, { note: "means over seeds, whole stream." });
+  return figure("What it cost", panels, { note: "means over seeds, whole stream.", kind: "screen-only" });
 }

@@ -22,17 +22,11 @@ function chart(spec, width) {
     [MARGIN.left, width - MARGIN.right],
   );
   const up = linear(spec.y.domain, [height - MARGIN.bottom, MARGIN.top]);
-  const svg = draw("svg", {
-    class: "chart",
-    viewBox: `0 0 ${width} ${height}`,
-    width,
-    height,
-    role: "img",
-    "aria-label": spec.title,
-  });
-  svg.append(...ground(spec, across, height), ...axes(spec, across, up, width, height));
+  const svg = drawing(spec.title, width, height);
+  svg.append(...ground(spec, across, height), ...axes(spec, across, up, width, height, MARGIN));
   const clip = { left: MARGIN.left, right: width - MARGIN.right };
-  for (const line of spec.lines) svg.append(...areas(line, across, up));
+  const [acrossWithin, upWithin] = [within(spec.x.domain, across), within(spec.y.domain, up)];
+  for (const line of spec.lines) svg.append(aura(line, acrossWithin, upWithin));
   if (spec.levels) svg.append(...levelBand(spec.levels, up, clip));
   for (const line of spec.lines) svg.append(lineOf(line, across, up, spec));
   if (!spec.lines.length) {
@@ -42,10 +36,27 @@ function chart(spec, width) {
   return svg;
 }
 
+const ruler = document.createElement("canvas").getContext("2d");
+
+/** The pixels that a text of a drawing takes. */
+function textWidth(text, font = "11px system-ui, sans-serif") {
+  ruler.font = font;
+  return ruler.measureText(text).width;
+}
+
+/** An empty drawing. */
+function drawing(title, width, height) {
+  const box = { viewBox: `0 0 ${width} ${height}`, width, height };
+  return draw("svg", { class: "chart", ...box, role: "img", "aria-label": title });
+}
+
 function linear([low, high], [from, to]) {
   const span = high - low || 1;
   return (value) => Number((from + ((value - low) / span) * (to - from)).toFixed(1));
 }
+
+/** The same place for everything beyond an end: intervals by t know no bounds, drawings do. */
+const within = ([low, high], place) => (value) => place(Math.min(high, Math.max(low, value)));
 
 /** A logarithmic axis, on which 0 stands where its domain begins. */
 function logarithmic([low, high], ends) {
@@ -80,8 +91,11 @@ function powers([low, high]) {
 /** The stages as bands with their names above. */
 function ground(spec, across, height) {
   const found = [];
+  const stages = spec.stages ?? [];
+  const room = stages.map((stage) => across(stage.steps) - across(0));
+  const named = stages.every(({ name }, place) => textWidth(name) + 6 < room[place]);
   let start = 0;
-  for (const [place, stage] of (spec.stages ?? []).entries()) {
+  for (const [place, stage] of stages.entries()) {
     const [left, right] = [across(start), across(start + stage.steps)];
     found.push(
       draw("rect", {
@@ -94,7 +108,7 @@ function ground(spec, across, height) {
       draw(
         "text",
         { class: "tick middle", x: (left + right) / 2, y: MARGIN.top - 6 },
-        fitted(stage.name, place, right - left),
+        named ? stage.name : String(place + 1),
       ),
     );
     if (place) {
@@ -106,22 +120,20 @@ function ground(spec, across, height) {
   return found;
 }
 
-/** A stage's name, or its number where there is no room. */
-function fitted(name, place, room) {
-  return name.length * 6.2 < room ? name : String(place + 1);
-}
+/** What the stages' numbers stand for, where their names have no room. */
+const stageNames = (stages) => stages.map(({ name }, place) => `${place + 1} ${name}`).join(", ");
 
-function axes(spec, across, up, width, height) {
+function axes(spec, across, up, width, height, margin) {
   const found = [];
-  const bottom = height - MARGIN.bottom;
+  const bottom = height - margin.bottom;
   for (const value of ticks(...spec.y.domain, 4)) {
     const y = up(value);
     found.push(
-      draw("path", { class: "grid", d: `M${MARGIN.left} ${y}H${width - MARGIN.right}` }),
-      draw("text", { class: "tick end", x: MARGIN.left - 6, y: y + 4 }, spec.y.format(value)),
+      draw("path", { class: "grid", d: `M${margin.left} ${y}H${width - margin.right}` }),
+      draw("text", { class: "tick end", x: margin.left - 6, y: y + 4 }, spec.y.format(value)),
     );
   }
-  const count = Math.max(2, Math.floor((width - MARGIN.left - MARGIN.right) / 70));
+  const count = Math.max(2, Math.floor((width - margin.left - margin.right) / 70));
   const places = spec.x.floor ? powers(spec.x.domain) : ticks(...spec.x.domain, count, spec.x.whole);
   for (const value of places) {
     const x = across(value);
@@ -130,28 +142,30 @@ function axes(spec, across, up, width, height) {
       draw("text", { class: "tick middle", x, y: bottom + 16 }, spec.x.format(value)),
     );
   }
-  const line = `M${MARGIN.left} ${bottom}H${width - MARGIN.right}`;
+  const line = `M${margin.left} ${bottom}H${width - margin.right}`;
   found.push(
     draw("path", { class: "axis", d: line }),
     draw("text", { class: "axis-name", x: 2, y: 13 }, spec.y.label),
-    draw("text", { class: "axis-name end", x: width - MARGIN.right, y: height - 4 }, spec.x.label),
+    draw("text", { class: "axis-name end", x: width - margin.right, y: height - 4 }, spec.x.label),
   );
   return found;
 }
 
-/** What lies behind all lines: intervals and single seeds. */
-function areas(line, across, up) {
-  const found = [];
+/** What lies behind a line: its interval and its single seeds. Of one among several `series` it shows
+ * when that is chosen. */
+function aura(line, across, up) {
+  const found = draw("g", { class: line.series ? "aura" : null, "data-series": line.series });
   const band = (line.band ?? []).filter((point) => point.every((value) => value !== null));
   if (band.length > 1) {
     const there = band.map(([x, , high]) => `${across(x)} ${up(high)}`);
     const back = band.map(([x, low]) => `${across(x)} ${up(low)}`).reverse();
     const outline = `M${[...there, ...back].join("L")}Z`;
-    found.push(draw("path", { class: `band ${hue(line.look)}`, d: outline }));
+    found.append(draw("path", { class: `band ${hue(line.look)}`, d: outline }));
   }
   for (const seed of line.seeds ?? []) {
-    found.push(draw("path", { class: `seed ${hue(line.look)}`, d: track(seed, across, up) }));
+    found.append(draw("path", { class: `seed ${hue(line.look)}`, d: track(seed, across, up) }));
   }
+  if (line.cross) found.append(crossOf(line, across, up));
   return found;
 }
 
@@ -163,7 +177,7 @@ function levelBand({ values, label }, up, clip) {
     draw("rect", { class: "levels", x, y: high, width, height: low - high }),
     draw("path", { class: "level", d: `M${x} ${high}h${width}M${x} ${low}h${width}` }),
     draw("path", { class: "level-tick", d: ticks }),
-    draw("text", { class: "tick end", x: clip.right, y: high - 4 }, label),
+    draw("text", { class: "tick", x: clip.left + 4, y: high - 4 }, label),
   ];
 }
 
@@ -180,15 +194,15 @@ function track(points, across, up) {
 }
 
 /** The intervals of a point, across and up: {x, y, low: [x, y], high: [x, y]}. */
-function crossOf({ x, y, low, high }, across, up) {
+function crossOf({ look, cross: { x, y, low, high } }, across, up) {
   const flat = `M${across(low[0])} ${up(y)}H${across(high[0])}`;
-  return draw("path", { class: "interval", d: `${flat}M${across(x)} ${up(low[1])}V${up(high[1])}` });
+  return draw("path", { class: `interval ${hue(look)}`, d: `${flat}M${across(x)} ${up(low[1])}V${up(high[1])}` });
 }
 
 function lineOf(line, across, up, spec) {
-  const group = draw("g", { class: `line ${hue(line.look)}${line.look.dashed ? " dashed" : ""}` });
+  const kind = `line ${hue(line.look)}${line.look.dashed ? " dashed" : ""}`;
+  const group = draw("g", { class: kind, "data-series": line.series });
   group.append(draw("path", { class: "stroke", d: track(line.points, across, up) }));
-  if (line.cross) group.append(crossOf(line.cross, across, up));
   const known = line.points.filter(([x, y]) => x !== null && y !== null);
   const every = Math.max(1, Math.ceil(known.length / MOST_MARKERS));
   for (const [place, [x, y]] of known.entries()) {

@@ -1,5 +1,6 @@
 // Figures: drawn at the width that they have, drawn again when that changes, numbers beside them.
 
+const NARROW = window.matchMedia("(max-width: 48rem)");
 const widths = new WeakMap();
 const drawings = new WeakMap();
 const observer = new ResizeObserver((entries) => {
@@ -10,6 +11,41 @@ function paint(canvas, width) {
   if (!width || Math.abs(width - (widths.get(canvas) ?? 0)) < 2) return;
   widths.set(canvas, width);
   canvas.replaceChildren(drawings.get(canvas)(width));
+  if (chosen.pinned || chosen.hovered) bringOut();
+}
+
+/** The learner whose intervals and seeds are shown, by its name. */
+const chosen = { pinned: "", hovered: "" };
+
+/** Bring out everything of the chosen learner, wherever it is on the page. */
+function bringOut() {
+  const name = chosen.hovered || chosen.pinned;
+  document.body.classList.toggle("choosing", Boolean(name));
+  for (const each of document.querySelectorAll("[data-series]")) {
+    each.classList.toggle("chosen", each.dataset.series === name);
+    if (each.tagName === "BUTTON") each.setAttribute("aria-pressed", each.dataset.series === chosen.pinned);
+  }
+}
+
+function choose(changes) {
+  const before = `${chosen.hovered} ${chosen.pinned}`;
+  Object.assign(chosen, changes);
+  if (`${chosen.hovered} ${chosen.pinned}` !== before) bringOut();
+}
+
+/** Pointing at a learner, in a table, a legend or a figure, chooses it; its button in a legend pins it. */
+function listenForChoices() {
+  const seriesOf = (event) => event.target.closest?.("[data-series]")?.dataset.series ?? "";
+  document.addEventListener("pointerover", (event) => {
+    if (event.pointerType === "mouse") choose({ hovered: seriesOf(event) });
+  });
+  document.addEventListener("focusin", (event) => choose({ hovered: event.target.matches("button") ? seriesOf(event) : "" }));
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("button[data-series]");
+    if (!button) return;
+    const again = chosen.pinned === button.dataset.series;
+    choose({ pinned: again ? "" : button.dataset.series, hovered: "" });
+  });
 }
 
 /** An element in which `drawing(width)` is shown at whatever width there is. */
@@ -21,14 +57,14 @@ function canvas(drawing) {
 }
 
 /** A figure: title, panels, a note, and on demand its numbers (a function that gives a table). */
-function figure(title, panels, { note, numbers, legend } = {}) {
+function figure(title, panels, { note, numbers, legend, kind = "" } = {}) {
   const inside = [
     make("figcaption", {}, make("strong", {}, title), note ? ` ${note}` : null),
     legend ?? null,
     make("div", { class: panels.length > 1 ? "panels" : "panel" }, panels),
   ];
   if (numbers) inside.push(onDemand("Numbers", numbers));
-  return make("figure", { class: "drawn" }, inside);
+  return make("figure", { class: `drawn ${kind}`.trim() }, inside);
 }
 
 /** A fold whose content is made when it is first opened. */
@@ -48,6 +84,7 @@ function swatch(look) {
       viewBox: "0 0 26 12",
       width: 26,
       height: 12,
+      preserveAspectRatio: "xMidYMid slice",
       "aria-hidden": "true",
     },
     draw("path", { class: "stroke", d: "M1 6H25" }),
@@ -55,12 +92,16 @@ function swatch(look) {
   );
 }
 
-/** What the lines are: [{label, look}…], then words for what all have. */
+/** What the lines are: [{label, look, series?}…], then words for what all have. A series can be chosen. */
 function legend(entries, more = []) {
   return make(
     "ul",
     { class: "legend" },
-    entries.map(({ label, look }) => make("li", {}, swatch(look), " ", label)),
+    entries.map(({ label, look, series }) => {
+      const said = [swatch(look), " ", label];
+      const attributes = { type: "button", class: "series", "data-series": series, "aria-pressed": "false" };
+      return make("li", {}, series ? make("button", attributes, said) : said);
+    }),
     more.map((text) => make("li", { class: "quiet" }, text)),
   );
 }

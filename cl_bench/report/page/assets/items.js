@@ -37,7 +37,10 @@ const changeWords = ([kept, gained, lost, never]) =>
   `${kept} kept, ${gained} gained, ${lost} lost, ${never} unsolved at both`;
 
 function stripDrawing(name, shares, order, moments, width) {
-  const [left, tall] = [Math.min(110, width * 0.3), 16];
+  const tall = 16;
+  const longest = Math.max(...moments.map((moment) => textWidth(moment))) + 12;
+  if (longest > width * 0.4) moments = moments.map((moment, place) => (place ? `after ${place}` : moment));
+  const left = Math.min(longest, width * 0.4);
   const wide = (width - left) / Math.max(order.length, 1);
   const height = shares.length * (tall + 3) + 2;
   const svg = draw("svg", {
@@ -51,7 +54,7 @@ function stripDrawing(name, shares, order, moments, width) {
   for (const [number, row] of shares.entries()) {
     const y = number * (tall + 3);
     const label = { class: "tick end", x: left - 8, y: y + 12 };
-    svg.append(draw("text", label, (moments[number] ?? "").slice(0, 18)));
+    svg.append(draw("text", label, moments[number] ?? ""));
     for (const [place, item] of order.entries()) {
       const x = (left + place * wide).toFixed(2);
       const size = { x, y, width: Math.max(wide - 0.6, 0.4).toFixed(2), height: tall };

@@ -11,15 +11,26 @@ let scrolled = 0;
 function applyFilters(state) {
   let [shown, all] = [0, 0];
   for (const row of tables.flatMap((table) => [...table.tBodies[0].rows])) {
-    row.hidden = !passes(row, state);
-    if (row.closest("table").matches(".board.streamed")) {
+    row.hidden = !passes(row, state) || isFolded(row);
+    if (row.closest("table").matches(".board.streamed") && !row.dataset.under) {
       all++;
       shown += !row.hidden;
     }
   }
   hideEmpty(state);
+  hideNotes();
   const rows = counted(all, "row");
   controls.querySelector("output").textContent = shown === all ? rows : `${shown} of ${rows}`;
+}
+
+/** Hide the notes and reasons below tables that are of no row that is shown. */
+function hideNotes() {
+  const shown = [...document.querySelectorAll("table.board sup a")].filter((link) => !link.closest("tr").hidden);
+  const told = new Set(shown.map((link) => link.hash.slice(1)));
+  for (const note of document.querySelectorAll(".footnotes li")) note.hidden = !told.has(note.id);
+  for (const note of document.querySelectorAll(".notes li[data-of]")) {
+    note.hidden = document.getElementById(note.dataset.of).hidden;
+  }
 }
 
 /** Hide what the filters left nothing of, and the links that lead there. */
@@ -43,25 +54,68 @@ function someShown(place, kind) {
   return !all.length || all.some((each) => !each.hidden);
 }
 
-/** Paper shows every board: folded ones and their numbers are opened for it, and their figures drawn. */
-function printFolded() {
+/** Pixels of a figure's panels on paper: at the top, beside others, alone. */
+const PAPER = { hero: 340, panels: 225, panel: 340 };
+
+/** Paper shows every board: folded ones are opened for it, and figures drawn for its width. */
+function printAll() {
   let opened = [];
+  const canvases = () => document.querySelectorAll("#all .canvas, #hero .canvas");
   window.addEventListener("beforeprint", () => {
-    opened = [...document.querySelectorAll("details:not([open])")].filter(
-      (fold) => fold.matches(".board-section") || fold.querySelector("table.board"),
-    );
-    for (const fold of opened) {
-      fold.open = true;
-      for (const each of fold.querySelectorAll(".canvas")) paint(each, each.clientWidth);
+    opened = [...document.querySelectorAll("details.board-section:not([open])")];
+    for (const fold of opened) fold.open = true;
+    for (const each of canvases()) {
+      const kind = each.closest(".hero") ? "hero" : each.parentElement.className;
+      paint(each, PAPER[kind] ?? PAPER.panel);
     }
   });
   window.addEventListener("afterprint", () => {
     for (const fold of opened) fold.open = false;
+    for (const each of canvases()) paint(each, each.clientWidth);
   });
 }
 
-/** Draw the boards whose rows have changed. */
+/** Places of rows whose other settings are shown. */
+const unfolded = new Set();
+const isFolded = (row) => Boolean(row.dataset.under) && !unfolded.has(row.dataset.under);
+
+/** A learner's other settings fold under its row; those of one that is alone on its board are open. */
+function foldSettings() {
+  for (const button of document.querySelectorAll("table.board button[aria-expanded]")) {
+    const { lead } = button.closest("tr").dataset;
+    if (button.closest("tbody").querySelectorAll("tr[data-lead]").length === 1) unfolded.add(lead);
+    button.addEventListener("click", () => {
+      if (!unfolded.delete(lead)) unfolded.add(lead);
+      showFolds();
+      applyFilters(readState());
+    });
+  }
+  showFolds();
+}
+
+function showFolds() {
+  for (const button of document.querySelectorAll("table.board button[aria-expanded]")) {
+    button.setAttribute("aria-expanded", String(unfolded.has(button.closest("tr").dataset.lead)));
+  }
+}
+
+/** On a narrow screen a board shows the columns that have room; a button shows all. */
+function offerColumns(table) {
+  const button = make("button", { type: "button", class: "columns", "aria-pressed": "false" }, "All columns");
+  button.addEventListener("click", () => {
+    const all = table.classList.toggle("all-columns");
+    button.setAttribute("aria-pressed", String(all));
+    button.textContent = all ? "Fewer columns" : "All columns";
+  });
+  table.parentElement.after(button);
+}
+
+/** Draw the figure at the top, and the boards, of which the rows have changed. */
 function drawBoards() {
+  const shownInHero = (page.hero?.rows ?? []).filter(({ row }) => !document.getElementById(row)?.hidden);
+  const heroKey = shownInHero.map(({ row }) => row).join(" ");
+  if (drawnRows.get(page) !== heroKey) drawHero(page.hero, (id) => heroKey.split(" ").includes(id));
+  drawnRows.set(page, heroKey);
   for (const board of page.boards) {
     const ids = board.rows.map((row) => row.row).filter((id) => !document.getElementById(id)?.hidden);
     const key = ids.join(" ");
@@ -110,6 +164,7 @@ async function changeRun(name) {
 function listen() {
   let [waiting, changes] = [0, {}];
   controls.hidden = false;
+  if (NARROW.matches) controls.parentElement.open = false;
   controls.addEventListener("submit", (event) => event.preventDefault());
   controls.addEventListener("input", (event) => {
     const { name, value } = event.target;
@@ -142,6 +197,9 @@ function listen() {
 }
 
 for (const table of tables) makeSortable(table);
+for (const table of tables) if (table.matches(".streamed, .overall")) offerColumns(table);
+listenForChoices();
+foldSettings();
 listen();
-printFolded();
+printAll();
 apply();

@@ -5,6 +5,16 @@
 const DEEP = { accuracy: 76, divergence: 74 };
 const MIDDLING = 55;
 
+/** The value that is darkest, and a sentence on it: the largest, but where a few cells lie far beyond
+ * the others, as of a run that diverged, the 95th percentile. */
+function topOf(values) {
+  const known = values.filter((value) => value !== null).sort((one, other) => one - other);
+  const [largest, high] = [known.at(-1) ?? 0, known[Math.ceil(0.95 * known.length) - 1] ?? 0];
+  if (!(largest > 2 * high && high > 0)) return { value: largest, said: "" };
+  const shown = write(high, "nats/token");
+  return { value: high, said: `Shading of KL ends at ${shown}, the 95th percentile; what lies beyond has a ▸.` };
+}
+
 /**
  * A heat map. `values`: rows of numbers or null; `top` is the darkest value; `seen(row, column)`
  * says whether a cell belongs to a task that had been trained by then.
@@ -15,7 +25,8 @@ function heatMap({ title, rows, columns, values, top, write: shown, kind, seen }
       const share = Math.round(100 * Math.min(1, Math.max(0, (value ?? 0) / (top || 1))));
       const deep = share > DEEP[kind] ? " deep" : share > MIDDLING ? " middling" : "";
       const outline = seen?.(number, column) ? " trained" : "";
-      const cell = make("td", { class: `heat${deep}${outline}` }, shown(value));
+      const beyond = value > top * 1.0001 ? "▸ " : "";
+      const cell = make("td", { class: `heat${deep}${outline}` }, beyond, shown(value));
       cell.style.setProperty("--share", `${share}%`);
       return cell;
     }),
@@ -37,14 +48,15 @@ function heatMap({ title, rows, columns, values, top, write: shown, kind, seen }
   return make("div", { class: "wide", tabindex: "0" }, table);
 }
 
-/** R and KL of one learner. `accuracy` and `kl`: rows by stage, 0 first; null where nothing is. */
-function matrixPair(label, stages, accuracy, kl, mostKl) {
+/** R and KL of one learner. `accuracy` and `kl`: rows by stage, 0 first; null where nothing is; `most`
+ * is what KL is shaded up to (`topOf`). */
+function matrixPair(label, stages, accuracy, kl, most, series) {
   const rows = ["base", ...stages.map(({ name }, place) => `${place + 1} ${name}`)];
   const columns = stages.map(({ name }) => name);
   const seen = (row, column) => row > column;
   return make(
     "div",
-    { class: "pair" },
+    { class: "pair", "data-series": series },
     make("p", { class: "pair-name" }, label),
     heatMap({
       title: "R: accuracy, %",
@@ -61,7 +73,7 @@ function matrixPair(label, stages, accuracy, kl, mostKl) {
       rows,
       columns,
       values: kl,
-      top: mostKl,
+      top: most.value,
       write: (value) => write(value, "nats/token"),
       kind: "divergence",
       seen,

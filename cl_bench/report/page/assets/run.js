@@ -52,7 +52,7 @@ function runSections(run, core, [prompts, steps, transcripts]) {
     costSection(core),
     prompts ? promptSection(prompts, stages) : null,
     itemSection(core.turnover, stages),
-    transcripts ? transcriptSection(transcripts, stages) : noTranscripts(run),
+    transcripts ? transcriptSection(transcripts, core, stages) : noTranscripts(run),
     provenanceSection(core),
   ].filter(Boolean);
 }
@@ -157,8 +157,9 @@ function runMatrices(core, stages, prompt) {
   const places = endPlaces(core.points);
   const of = (name) => Object.fromEntries(lines.map(({ domain, line }) => [domain, line[name]]));
   const kl = atEnds(stages, places, of("kl"));
-  const most = Math.max(...kl.flat().map((value) => value ?? 0));
-  return matrixPair(`Under ${SAID[prompt]}`, stages, atEnds(stages, places, of("accuracy")), kl, most);
+  const most = topOf(kl.flat());
+  const label = [`Under ${SAID[prompt]} `, make("small", { class: "quiet" }, most.said)];
+  return matrixPair(label, stages, atEnds(stages, places, of("accuracy")), kl, most);
 }
 
 function runKl(core) {

@@ -20,7 +20,7 @@ function makeSortable(table) {
     name.replaceChildren(button);
     button.addEventListener("click", () => {
       const state = readState();
-      const again = state.sort === head.dataset.sort && !state.order;
+      const again = (state.sort ?? cameBy(table)) === head.dataset.sort && !state.order;
       changeState({ sort: head.dataset.sort, order: again ? "worst" : "" });
     });
   }
@@ -42,20 +42,37 @@ function columnFor(table, name) {
   return null;
 }
 
+/** The column that a table comes sorted by. */
+const cameBy = (table) => (table.matches(".board") ? page.rankedBy : "run");
+
+/** Mark a table's column as the one that it is sorted by. */
+function markSorted(table, head, order) {
+  for (const each of table.tHead.rows[0].cells) if (each.dataset.sort) each.setAttribute("aria-sort", "none");
+  for (const cell of table.querySelectorAll(".sorted")) cell.classList.remove("sorted");
+  if (!head) return;
+  head.setAttribute("aria-sort", order);
+  for (const row of table.tBodies[0].rows) row.cells[head.cellIndex].classList.add("sorted");
+}
+
 /** Sort a table's rows by the column of this name, best first; without it, as they came. */
 function sortTable(table, state) {
   const heads = [...table.tHead.rows[0].cells];
   const column = columnFor(table, state.sort);
   const body = table.tBodies[0];
-  const rows = [...body.rows];
+  const rows = [...body.rows].filter((row) => !row.dataset.under);
+  const under = new Map(rows.map((row) => [row.dataset.lead, []]));
+  for (const row of body.rows) under.get(row.dataset.under)?.push(row);
+  const put = () => body.append(...rows.flatMap((row) => [row, ...(row.dataset.lead ? under.get(row.dataset.lead) : [])]));
   const came = (one, other) => Number(one.dataset.came) - Number(other.dataset.came);
-  for (const head of heads) if (head.dataset.sort) head.setAttribute("aria-sort", "none");
   if (!column) {
-    body.append(...rows.sort(came));
+    rows.sort(came);
+    put();
+    const head = heads.find((each) => each.dataset.sort === cameBy(table));
+    markSorted(table, head, head?.dataset.better === "higher" ? "descending" : "ascending");
     return;
   }
   const rising = (column.head.dataset.better === "lower") !== (state.order === "worst");
-  if (heads.includes(column.head)) column.head.setAttribute("aria-sort", rising ? "ascending" : "descending");
+  markSorted(table, heads.includes(column.head) ? column.head : null, rising ? "ascending" : "descending");
   const value = (row) => column.cellOf(row)?.dataset.value;
   rows.sort((one, other) => {
     const [a, b] = [value(one), value(other)];
@@ -63,7 +80,7 @@ function sortTable(table, state) {
     const order = Number.isNaN(Number(a)) ? a.localeCompare(b) : Number(a) - Number(b);
     return (rising ? order : -order) || came(one, other);
   });
-  body.append(...rows);
+  put();
 }
 
 /** Show in the rank column the ranks by the metric that is sorted by. */
@@ -72,7 +89,9 @@ function showRanks(table, state) {
   if (first < 0) return;
   const sorted = state.sort === "rank" ? null : columnFor(table, state.sort);
   const chosen = sorted ?? columnFor(table, page.rankedBy);
-  for (const row of table.tBodies[0].rows) {
+  const all = [...table.tBodies[0].rows];
+  table.classList.toggle("unranked", !all.some((row) => chosen?.cellOf(row)?.dataset.rank));
+  for (const row of all) {
     const ranks = chosen?.cellOf(row)?.dataset.rank;
     fillRank(row.cells[first], ranks ? ranks.split(" ").map(Number) : null, row);
   }

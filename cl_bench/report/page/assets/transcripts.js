@@ -1,14 +1,14 @@
-// What the model said to the same problems before training and after each stage, side by side.
+// What the model said to the same problems before training and after the last stage, and in between.
 
 const SAID = { learner: "the learner’s prompt", seed: "the seed prompt" };
+const FIRST = 2;
 
-/** The section of a run's transcripts; `kept` is its part `transcripts`. */
-function transcriptSection(kept, stages) {
+/** The section of a run's transcripts; `core` is the run's first part, `kept` its part `transcripts`. */
+function transcriptSection(kept, core, stages) {
   const found = new Set(kept.problems.flatMap((p) => p.responses.map((r) => r[1])));
   const prompts = Object.keys(SAID).filter((prompt) => found.has(prompt));
   const shown = make("div", {});
-  const choose = (prompt) =>
-    shown.replaceChildren(...kept.problems.map((problem) => transcript(problem, kept, stages, prompt)));
+  const choose = (prompt) => shown.replaceChildren(...ofPrompt(kept, core, stages, prompt));
   choose(prompts[0]);
   return make(
     "section",
@@ -17,8 +17,8 @@ function transcriptSection(kept, stages) {
     make(
       "p",
       {},
-      "The first test problems of every domain, and one sampled response before training and after " +
-        "each stage.",
+      "One sampled response to the first test problems of every domain, before training and at the end. Of each " +
+        "domain one that ends right and one that ends wrong come first, if both were kept.",
     ),
     prompts.length > 1 ? promptChoice(prompts, choose) : null,
     shown,
@@ -40,25 +40,68 @@ function promptChoice(prompts, choose) {
   return make("p", {}, make("label", { for: "transcript-prompt" }, "Responses under "), select);
 }
 
-function transcript(problem, kept, stages, prompt) {
-  const responses = problem.responses.filter((response) => response[1] === prompt);
+/** The domains, each with its problems and the responses under one prompt. */
+function ofPrompt(kept, core, stages, prompt) {
+  const domains = [...new Set(kept.problems.map((problem) => problem.domain))];
+  return domains.map((domain) => {
+    const problems = kept.problems
+      .filter((problem) => problem.domain === domain)
+      .map((problem) => ({ ...problem, responses: problem.responses.filter((each) => each[1] === prompt) }))
+      .filter((problem) => problem.responses.length);
+    const [right, wrong] = [true, false].map((ends) => problems.filter((problem) => endsRight(problem) === ends));
+    const ordered = [right[0], wrong[0], ...right.slice(1), ...wrong.slice(1)].filter(Boolean);
+    const shown = ordered.map((problem) => transcript(problem, kept, stages));
+    const others = shown.slice(FIRST);
+    return make(
+      "section",
+      { class: "domain" },
+      make("h4", {}, domain, " ", make("small", { class: "quiet" }, endWords(core, domain, right, wrong, prompt))),
+      shown.slice(0, FIRST),
+      others.length ? onDemand(`${counted(others.length, "more problem")} of ${domain}`, () => make("div", {}, others)) : null,
+    );
+  });
+}
+
+const isRight = ([, , , , score]) => score >= 1;
+const endsRight = (problem) => isRight(problem.responses.at(-1));
+
+/** How the kept problems of a domain end, and how all of its test problems do. */
+function endWords(core, domain, right, wrong, prompt) {
+  const kept = `kept: ${right.length} right at the end, ${wrong.length} wrong`;
+  const last = prompt === "learner" ? core.turnover[domain]?.shares.at(-1) : null;
+  if (!last) return kept;
+  const solved = [...last].filter((share) => share >= 4.5).length;
+  return `${kept}; of all ${counted(last.length, "test problem")} ${solved} solved`;
+}
+
+function transcript(problem, kept, stages) {
+  const { responses } = problem;
   const right = problem.reference === null ? null : ["Right answer: ", make("code", {}, problem.reference)];
+  const sides = responses.length > 1 ? [responses[0], responses.at(-1)] : responses;
+  const between = responses.slice(1, -1);
+  const signs = responses.map((each) => `${isRight(each) ? "✓" : "✗"} ${whenOf(each, stages)}`);
   return make(
     "article",
     { class: "transcript" },
-    make("h4", {}, `${problem.domain} `, make("small", { class: "quiet" }, problem.uid)),
     make("p", { class: "said problem", dir: "auto" }, problem.problem),
-    right ? make("p", { class: "judged" }, right) : null,
-    make("div", { class: "side" }, responses.map((response) => said(response, kept, stages))),
+    make("p", { class: "judged" }, right, right ? " · " : null, make("small", { class: "quiet" }, problem.uid)),
+    make("div", { class: "side" }, sides.map((response) => said(response, kept, stages))),
+    between.length ? make("p", { class: "judged quiet" }, signs.join(" · ")) : null,
+    between.length
+      ? onDemand("Responses in between", () => make("div", { class: "side" }, between.map((each) => said(each, kept, stages))))
+      : null,
   );
 }
 
-function said([stage, , system, response, score, answer, feedback], kept, stages) {
+const whenOf = ([stage], stages) => (stage ? `after ${stage} ${stages[stage - 1]?.name ?? ""}` : "before training");
+
+function said(found, kept, stages) {
+  const [stage, , system, response, score, answer, feedback] = found;
   const when = stage ? `After stage ${stage}, ${stages[stage - 1]?.name ?? ""}` : "Before training";
-  const sign = score >= 1 ? "✓ right" : score > 0 ? `${percent(score)} right` : "✗ wrong";
+  const sign = isRight(found) ? "✓ right" : score > 0 ? `${percent(score)} right` : "✗ wrong";
   return make(
     "div",
-    { class: `response ${score >= 1 ? "right" : "wrong"}` },
+    { class: `response ${isRight(found) ? "right" : "wrong"}` },
     make("p", { class: "when" }, make("strong", {}, when)),
     make("p", { class: "said", dir: "auto" }, response),
     make(

@@ -1,0 +1,99 @@
+"""What the words of a leaderboard mean: learners, streams and models, and every column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, metadata
+
+from cl_bench.analysis.run_values import Column
+from cl_bench.report.blocks.write_html import escaped
+
+_PAPER = ("Paper: arXiv 2605.12484", "https://arxiv.org/abs/2605.12484")
+_FRONT = """
+A learner teaches a language model, by training its weights (RL), by rewriting its prompt, or by
+both; a stream is a series of tasks that it meets one after the other, without going back; a model
+is what all learners of a board start from.
+
+Fast-Slow Training (FST) learns in weights and prompt at once, and claims to need fewer samples, to
+solve more, to stay nearer to the base model and to forget less.
+
+This page shows who does: learners are ordered by the share of all tasks’ test problems that they
+solve when the stream has ended.
+"""
+FRONT = tuple(" ".join(text.split()) for text in _FRONT.strip().split("\n\n"))
+"""What a learner, a stream and a model are; what FST claims; what is ranked."""
+DEFINITIONS: Mapping[str, str] = {
+    "rank": "The places that a learner may have by the column that the table is sorted by: 2–4 "
+    "of 8 says that one learner is surely better and four are surely worse.",
+    "learner": "What teaches the model. Marks below the name are warnings.",
+    "seeds": "Finished runs of all that the board has seeds for. A number leads to that run.",
+    "average_accuracy": "Share of test problems solved after the last stage, mean over the "
+    "stream’s tasks, each response under the learner’s own prompt.",
+    "average_accuracy_seed_prompt": "The same under the prompt that the stream began with: what "
+    "the weights alone have learned.",
+    "anytime_average_accuracy": "Accuracy on the tasks met so far, mean over the ends of all "
+    "stages.",
+    "bwt_gem": "Backward transfer: accuracy on earlier tasks after the last stage, minus what it "
+    "was when each task’s own stage ended. Below zero: forgotten.",
+    "forgetting_max": "How far accuracy on earlier tasks has fallen from the best that it ever "
+    "was at a stage’s end. Below zero: it still rose.",
+    "min_accuracy": "The worst accuracy that a finished task had at any later evaluation, mean "
+    "over tasks.",
+    "stability_gap": "How far accuracy on finished tasks dips inside a later stage and recovers by "
+    "its end, mean over stages and tasks.",
+    "retention_delta": "Change of accuracy on domains that the stream does not have.",
+    "harder_accuracy": "Accuracy on problems of the tasks’ hardest setting, under the prompt that "
+    "the stream began with.",
+    "pass_at_k": "Chance that one of the k responses to a test problem is right.",
+    "greedy_accuracy": "Accuracy of responses at temperature 0.",
+    "kl_policy_base": "Drift: KL divergence of the trained model from the base model, both under "
+    "the learner’s prompt, per token of the trained model’s responses after the last stage.",
+    "kl_policy_base_seed_prompt": "The same drift under the prompt that the stream began with.",
+    "kl_deployed_start": "Drift of all that is deployed, prompt included: from the trained model "
+    "with its prompt to the base model with the first one.",
+    "format_rate": "Responses whose answer stands in a form of its own, such as a box.",
+    "truncation_rate": "Responses that met the length limit before they ended.",
+    "completion_tokens": "Mean length of a response after the last stage.",
+    "plasticity_ratio": "What fresh RL still reaches from the trained model, as a ratio to what "
+    "it reaches from the base model. 1: as able to learn as before.",
+    "sample_efficiency": "How many times fewer training samples than RL the learner needs until "
+    "it is as accurate as RL at its best.",
+    "sample_efficiency_rollouts": "The same of all responses sampled for learning, those of the "
+    "prompt optimiser too.",
+    "rollouts": "Responses sampled for learning, on the whole stream.",
+    "tokens": "Tokens read and written for learning, on the whole stream.",
+    "seconds": "Wall time of the run. It depends on the machine, and ranks nobody.",
+}
+"""By column."""
+
+
+@cache
+def links() -> list[tuple[str, str]]:
+    """Where to read on, by title: the paper, and what the installed package names as its
+    repository and documentation."""
+    try:
+        given = metadata("cl-bench").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        given = []
+    own = [tuple(part.strip() for part in url.split(",", 1)) for url in given]
+    return [_PAPER, *((title, address) for title, address in own)]
+
+
+def definition(name: str, column: Column) -> str:
+    """The definition of a column, which is its title where it comes from a plug-in."""
+    return DEFINITIONS.get(name, column.title)
+
+
+def glossary_section(columns: Mapping[str, tuple[str, Column]]) -> str:
+    """The definitions as a part of the page; `columns` are short titles and columns by name."""
+    fixed = [(name, DEFINITIONS[name]) for name in ("rank", "learner", "seeds")]
+    known = [(title, definition(name, column)) for name, (title, column) in columns.items()]
+    inner = "".join(
+        f"<div><dt>{escaped(title)}</dt><dd>{escaped(said)}</dd></div>\n"
+        for title, said in [*fixed, *known]
+    )
+    return (
+        '<section id="glossary">\n<h2>What the columns mean</h2>\n'
+        f'<dl class="glossary">\n{inner}</dl>\n</section>\n'
+    )
