@@ -115,6 +115,8 @@ class Run:
         from cl_bench.report.figures import figures_of
 
         found = figures_of(self._tables)
+        if not found:
+            raise UsageError(f"{self.place} has no figures: it was not evaluated yet.")
         if figure not in found:
             raise unknown("figure of this run", figure, found)
         with styled(style):
@@ -348,12 +350,16 @@ def compare(
     second: Run | str | Path | None = None,
     *,
     learners: tuple[str, str] | None = None,
+    settings: Mapping[str, Any] = _NONE,
     anyway: bool = False,
 ) -> ShownComparison:
     """Compare two learners: differences with intervals, tests, problems won and lost.
 
     Both sides are a run, or a path or URL of a run, a packed run or a folder with one a seed; runs
     are paired by seed. `learners` names one of each side, and both of `first` without a `second`.
+    Of several settings of a learner those with the values of `settings` are taken, as in
+    {"learning_rate": 3e-4}, or {"A.learning_rate": 3e-4} of the first side alone.
+
     Raises `UsageError` for runs that do not compare, with the reasons, unless `anyway`; and for
     runs without a seed in common.
     """
@@ -368,7 +374,8 @@ def compare(
     one, other = (
         run.path if isinstance(run, Run) else Path(run) for run in (first, second or first)
     )
-    return ShownComparison.of(compared(one, other, learners=learners, anyway=anyway))
+    found = compared(one, other, learners=learners, settings=settings, anyway=anyway)
+    return ShownComparison.of(found)
 
 
 def default_out(stream: str, learner: str, seed: int) -> Path:

@@ -122,11 +122,13 @@ def test_names_in_a_notebook_are_text(tmp_path: Path) -> None:
     assert "<script" not in shown
 
 
-def test_a_packed_run_is_a_run_to_which_nothing_is_added(packed_run: Path) -> None:
+def test_a_packed_run_is_a_run_to_which_nothing_is_added(packed_run: Path, tmp_path: Path) -> None:
     run = cl_bench.Run(packed_run)
     assert (run.status, run.path) == ("done", packed_run)
-    with pytest.raises(UsageError, match=r"is a packed run.*cl_bench\.report\("):
+    with pytest.raises(UsageError, match=r"is a packed run.*Give a folder for its figures"):
         run.write_figures()
+    written = run.write_figures(tmp_path / "figures")
+    assert {file.parent for file in written} == {tmp_path / "figures"}
 
 
 def test_of_several_runs_one_has_to_be_named(tmp_path: Path) -> None:

@@ -67,19 +67,22 @@ def _read(path: Path, learner: str | None) -> list[tuple[RunEntry, RunTables]]:
     return [(_entry(run), run) for run in _of_learner(path, runs, learner)]
 
 
-def _side(path: Path, read: list[tuple[RunEntry, RunTables]], wanted: Mapping[str, object]) -> Side:
-    """The side of these runs; of several values of a setting, those with the one `wanted`.
+def _side(
+    key: str, path: Path, read: list[tuple[RunEntry, RunTables]], settings: Mapping[str, object]
+) -> Side:
+    """The side `key`, A or B, of these runs; of several values of a setting, those with the one
+    that `settings` want.
 
     Runs of several learners or settings and two of one seed are refused: what is compared has to
     be one thing.
     """
-    for name, value in wanted.items():
+    for name, value in _spoken_of(settings, key).items():
         there = {_written(entry.setting(name)) for entry, _ in read}
         if len(there) > 1:
             read = [one for one in read if _written(one[0].setting(name)) == _written(value)]
         if not read:
-            raise _no_such(str(path), name, value, there)
-    _require_one(path, [entry for entry, _ in read])
+            raise _no_such(f"{path}, side {key},", name, value, there)
+    _require_one(key, path, [entry for entry, _ in read])
     entries: dict[int, RunEntry] = {}
     for entry, _ in read:
         if entry.seed in entries:
@@ -117,7 +120,7 @@ def _entry(run: RunTables) -> RunEntry:
         ) from error
 
 
-def _require_one(path: Path, entries: list[RunEntry]) -> None:
+def _require_one(key: str, path: Path, entries: list[RunEntry]) -> None:
     """Refuse runs that are not of one learner with one setting on one stream."""
     learners = sorted({entry.learner for entry in entries})
     if len(learners) > 1:
@@ -137,12 +140,12 @@ def _require_one(path: Path, entries: list[RunEntry]) -> None:
         alike.setdefault(entry.settings, []).append(str(entry.seed))
     if len(alike) > 1:
         told = telling_settings((first.learner, of) for of in alike)[first.learner]
-        choices = {told(of) or "as most": seeds for of, seeds in alike.items()}
+        choices = {told(of): seeds for of, seeds in alike.items()}
         said = "; ".join(f"{of} (seeds {', '.join(seeds)})" for of, seeds in choices.items())
         example = next(of for of in choices if "=" in of).split(", ")[-1]
         raise UsageError(
             f"{path} holds runs of {first.learner} with {len(alike)} settings: {said}. Choose by "
-            f"`--set {example}`."
+            f"`--set {key}.{example}`."
         )
 
 
@@ -252,8 +255,8 @@ def compare(
     entries = {key: [entry for entry, _ in of] for key, of in zip("AB", read, strict=True)}
     _require_settings(settings, " and ".join({str(first): 0, str(second): 0}), entries)
     sides = (
-        _side(first, read[0], _spoken_of(settings, "A")),
-        _side(second, read[1], _spoken_of(settings, "B")),
+        _side("A", first, read[0], settings),
+        _side("B", second, read[1], settings),
     )
     apart = why_not(*sides)
     if apart and not anyway:

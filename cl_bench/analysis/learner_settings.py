@@ -20,6 +20,7 @@ from cl_bench.execution.presets import preset_of
 from cl_bench.metrics.undefined import Undefined
 
 _ACCURACY = "average_accuracy"
+_AS_MOST = "as most"
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +82,8 @@ def _presets_own(alike: Sequence[Settings], learner: str, model: str) -> int | N
     given = {one.name: one.default for one in defaults}
     given |= preset_of(model).options(learner)
     others = [dict(settings) for settings in alike]
-    varied = [name for name in others[0] if len({repr(other.get(name)) for other in others}) > 1]
+    names = dict.fromkeys(name for other in others for name in other)
+    varied = [name for name in names if len({repr(other.get(name)) for other in others}) > 1]
     own = [all(name in given and of.get(name) == given[name] for name in varied) for of in others]
     return own.index(True) if True in own else None
 
@@ -100,18 +102,19 @@ def _differing(alike: Sequence[Settings]) -> Callable[[Settings], str]:
     others; empty if it is alone.
 
     A value that more than half of these have is not named, so that variations of one setting are
-    called by what they vary.
+    called by what they vary; one that has no other values is `as most`.
     """
     others = [dict(settings) for settings in alike]
     names = dict.fromkeys(name for other in others for name in other)
     counts = Counter((name, _hashable(other.get(name))) for other in others for name in names)
 
     def told(own: Settings) -> str:
-        return ", ".join(
+        named = (
             f"{name}={value}"
             for name, value in own
             if 2 * counts[name, _hashable(value)] <= len(others)
         )
+        return ", ".join(named) or (_AS_MOST if len(others) > 1 else "")
 
     return told
 

@@ -22,6 +22,7 @@ from cl_bench.claims.registered import cells, said
 from cl_bench.claims.rule import ClaimVerdict
 from cl_bench.claims.spending import costs_differ, spending
 from cl_bench.claims.styles import called
+from cl_bench.claims.subject import EMBEDDED
 from cl_bench.metrics.quantities import NOTHING, p_value, percent
 from cl_bench.metrics.stats.student import ONE_SEED
 from cl_bench.metrics.undefined import Undefined
@@ -124,13 +125,14 @@ def _top(
 ) -> Iterator[Block]:
     counts = Counter(one.verdict for one in judged)
     said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _ORDER)
+    own = plan.subject is EMBEDDED
+    tasks = "tasks with conventions of their own" if own else "other tasks"
     yield Heading(1, title(plan, len(judged)), "top")
     yield Paragraph(f"Of {_count(len(judged), 'claim')}: {said}.")
     yield Paragraph(
         f"What the paper on fast-slow training (FST) claims ({_PAPER}), tried again on another "
-        f"model and tasks with conventions of their own: {_count(len(plan.seeds), 'seed')}, budget "
-        f"{plan.budget.name}. What should agree with the paper is the direction of an effect, not "
-        "its size."
+        f"model and {tasks}: {_count(len(plan.seeds), 'seed')}, budget {plan.budget.name}. What "
+        "should agree with the paper is the direction of an effect, not its size."
     )
     if FOREST in drawings:
         yield Picture(

@@ -101,7 +101,7 @@ RECORD = (
     ),
     RecordedCode(
         "2026-11-30",
-        "17d41cd9d568b24d2309fe82d84ff1116c208d8b137bc92daad2b5f00a22f360",
+        "dfb4003434aefae58f37e4ab4a332c5a3e04bc09e345133c2aaff75d3b8abf09",
         "the domains are those of a subject, of which there may be others; every number unchanged",
     ),
 )

@@ -1,7 +1,7 @@
 """Subjects: the models that the claims are tried on, each with domains, a stream and budgets.
 
 The rules are the same for all; `Subject.words` puts a subject's domains into their texts. What a
-subject adds to its runs' options is part of its plan, and registered with it.
+subject adds to its runs' options is in the names of its cells.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ SMOLLM2 = Subject(
     stream="gym-arithmetic",
     stages=_GYM,
     budgets={
-        "small": Budget("small", seeds=2, single_samples=512, stage_samples=512, items=16),
+        "small": Budget("small", seeds=2, single_samples=512, stage_samples=1_024, items=16),
         "full": Budget("full", seeds=6, single_samples=1_024, stage_samples=1_024, items=64),
     },
     evaluations=8,

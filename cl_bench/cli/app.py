@@ -89,11 +89,12 @@ def list_(
     kind: Annotated[
         str,
         Argument(
+            metavar="KIND",
             help="streams, tasks, learners, models, presets, reflection-lms, metrics or "
-            "statistics; gym, hub: the data sets of reasoning-gym and of the hub."
+            "statistics; gym, hub: the data sets of reasoning-gym and of the hub.",
         ),
     ] = "",
-    name: Annotated[str, Argument(help="A learner, to see its settings.")] = "",
+    name: Annotated[str, Argument(metavar="NAME", help="A learner, to see its settings.")] = "",
     as_json: Annotated[bool, Option("--json", help="Print JSON, an object a line.")] = False,
 ) -> None:
     """Streams, tasks, learners, models and metrics, one line each; the settings of a learner."""

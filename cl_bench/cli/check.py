@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Runs = Annotated[
     list[Path] | None,
-    Argument(help="Runs, or folders of runs.", metavar="CANDIDATE..."),
+    Argument(help="Runs, or folders of runs.", metavar="CANDIDATE"),
 ]
 
 

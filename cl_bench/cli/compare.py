@@ -17,7 +17,7 @@ def compare(
     first: Annotated[Path, Argument(metavar="A", help="A run, or a folder with one a seed.")],
     second: Annotated[
         Path | None,
-        Argument(metavar="[B]", help="What is compared with it; without it, see --learners."),
+        Argument(metavar="B", help="What is compared with it; without it, see --learners."),
     ] = None,
     learners: Annotated[
         str,

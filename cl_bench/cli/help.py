@@ -38,6 +38,8 @@ _FIRST = (_ARGUMENTS, LEARN, LOOK, CHECK, SHARE, EXTEND, *_BY_NAME)
 _FEW = 12
 """Options that need no headings."""
 _MOST_COLUMNS, _LEFT, _INDENT = 100, 24, 2
+_LEAST = 24
+"""Columns that a text beside what is typed needs; with less room it stands below."""
 _TYPE = re.compile(r" ?<(?:list\[)?(\w+)\]?>")
 _KINDS = {"str": " TEXT", "int": " N", "float": " X", "path": " PATH"}
 _KEPT, _NO_BREAK = re.compile(r"\[default: [^ ]*\]|`[^`]{,30}`"), "\u00a0"
@@ -126,16 +128,19 @@ def _on_or_off(default: re.Match[str]) -> str:
 
 
 def _wrapped(text: str, width: int, indent: int = 0) -> Iterator[Text]:
-    wrapper = TextWrapper(width - indent, break_long_words=False, break_on_hyphens=False)
+    room = max(1, width - indent)
+    wrapper = TextWrapper(room, break_long_words=False, break_on_hyphens=False)
     kept = _KEPT.sub(lambda of: of[0].replace(" ", _NO_BREAK), text)
     return (Text(" " * indent + line.replace(_NO_BREAK, " ")) for line in wrapper.wrap(kept))
 
 
 def _row(typed: str, says: str, room: int, width: int) -> Iterator[Text]:
     """What is typed, and beside it what it means; below it where that is too long."""
-    said = list(_wrapped(says, width, _INDENT + room + 2))
+    beside = _INDENT + room + 2
+    has_room = width - beside >= _LEAST
+    said = list(_wrapped(says, width, beside if has_room else 2 * _INDENT))
     line = Text(" " * _INDENT).append(typed, style="cyan")
-    if len(typed) <= room and said:
+    if has_room and len(typed) <= room and said:
         line.append(said.pop(0).plain[len(line) :])
     yield line
     yield from said

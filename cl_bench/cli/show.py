@@ -46,7 +46,7 @@ def show(
             )
         print_shown((runs, broken), show_several)
         return
-    found = open_run(run)
+    found = runs[0] if runs else open_run(run)  # which says what is wrong with it
     print_shown(found, shown)
     if figures is not None:
         from cl_bench.report.figures import write_figures

@@ -218,7 +218,9 @@ _RARELY = 30.0
 
 
 def _in_notebook() -> bool:
-    return "ipykernel" in sys.modules
+    """Whether this process is a notebook's kernel; others may have its package loaded, too."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 def _is_watched() -> bool:

@@ -21,13 +21,15 @@ def report(
     out: str | Path = "results/report",
     figures: bool = True,
     jobs: int = 1,
+    figure_style: str = "screen",
 ) -> ReportFiles:
     """Rank runs and write a page about them into `out`; return the files that were written.
 
     `runs` are runs, or paths or URLs of runs, packed runs or folders with any of them below. The
-    page is `leaderboard.html`, its twin `leaderboard.md`; `figures` also draws them as files. Many
-    runs are read by `jobs` processes. Raises `RunDirectoryError` where there is no run, or none
-    that can be read.
+    page is `leaderboard.html`, its twin `leaderboard.md`; `figures` also draws them as files, in
+    the `figure_style` screen, one-column or two-column. Many runs are read by `jobs` processes.
+    Raises `RunDirectoryError` where there is no run, or none that can be read, and `UsageError` for
+    an unknown style.
     """
     from cl_bench.contract.errors import UsageError
     from cl_bench.report.page.build import report as written
@@ -37,7 +39,7 @@ def report(
         raise UsageError('report() is given no runs; name a folder of them: report("results").')
     require_local("out", Path(out))
     paths = [Path(run) if isinstance(run, str | Path) else run.path for run in runs]
-    return written(paths, Path(out), figures=figures, jobs=jobs)
+    return written(paths, Path(out), figures=figures, jobs=jobs, figure_style=figure_style)
 
 
 class _Callable(ModuleType):

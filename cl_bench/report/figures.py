@@ -135,15 +135,15 @@ def accuracy_kl_figure(evaluations: pd.DataFrame) -> Figure:
     prompts = ("learner",) if same else ("learner", "seed")
     size = style().marker
     with panels(1, len(prompts), _HEIGHT, sharex=True, sharey=True) as (figure, (every,)):
-        furthest = max([*evaluations["kl_policy_base"], 1e-3])
+        furthest = max(evaluations["kl_policy_base"].max(), 1e-3)  # of those that are finite
         for axes, prompt in zip(every, prompts, strict=True):
             for domain, look in _looks(evaluations):
                 rows = _rows(evaluations, domain, prompt)
                 kl, accuracy = rows["kl_policy_base"].to_numpy(), rows["accuracy"].to_numpy()
-                colour: Any = {"color": look.colour}
-                axes.plot(kl, accuracy, marker=look.marker, ms=0.65 * size, lw=1.2, **colour)
-                axes.plot(kl[:1], accuracy[:1], "o", ms=1.8 * size, mew=1.5, mfc="white", **colour)
-                axes.plot(kl[-1:], accuracy[-1:], marker=look.marker, ms=2 * size, **colour)
+                whole: Any = {"color": look.colour, "clip_on": False}
+                axes.plot(kl, accuracy, marker=look.marker, ms=0.65 * size, lw=1.2, **whole)
+                axes.plot(kl[:1], accuracy[:1], "o", ms=1.8 * size, mew=1.5, mfc="white", **whole)
+                axes.plot(kl[-1:], accuracy[-1:], marker=look.marker, ms=2 * size, **whole)
             axes.set_title("" if same else f"under the {_PROMPTS[prompt]}")
             axes.set_xlim(*_room(furthest, 0.04))
             axes.set_ylabel(
@@ -194,7 +194,9 @@ def rollouts_figure(evaluations: pd.DataFrame, ledger: pd.DataFrame, stages: Sta
 
 def matrices_figure(evaluations: pd.DataFrame, stages: Stages) -> Figure:
     """The accuracy matrix R and, where there is a divergence, the matrix of KL: the start and the
-    end of every stage by domains, under the learner's prompt. What a stage trained is outlined."""
+    end of every stage by domains, under the learner's prompt. What a stage trained is outlined.
+    Cells of very many domains have a colour and no number.
+    """
     evaluations = stream_rows(evaluations)
     matrices = [(_matrix(evaluations, "accuracy"), "R: accuracy in %", "Blues", 1.0, SHARE)]
     if _diverges(evaluations):
@@ -202,15 +204,14 @@ def matrices_figure(evaluations: pd.DataFrame, stages: Stages) -> Figure:
         top = float(np.nanmax(kl.to_numpy()))
         matrices.append((kl, f"{_KL}, nats per token", "Oranges", top, NATS))
     domains = list(matrices[0][0].columns)
-    rows = len(matrices[0][0])
-    height = 0.75 + 0.31 * rows
-    with panels(1, len(matrices), height / (NARROW_HEIGHT if style().narrow else 1)) as (
-        figure,
-        (every,),
-    ):
-        for axes, (matrix, title, colours, top, of) in zip(every, matrices, strict=True):
+    rows, across = len(matrices[0][0]), len(matrices) if len(domains) <= _BESIDE else 1
+    height = (0.75 + 0.31 * rows) / (NARROW_HEIGHT if style().narrow else 1)
+    cell = 0.7 * style().width * 72 / (1 if style().narrow else across) / len(domains)
+    has_room = cell > _IN_A_CELL * 0.62 * style().font
+    with panels(len(matrices) // across, across, height) as (figure, axes_R_C):
+        for axes, (matrix, title, colours, top, of) in zip(axes_R_C.flat, matrices, strict=True):
             values = matrix.to_numpy(float)
-            heat(axes, values, colours=colours, top=top, write=of.number)
+            heat(axes, values, colours=colours, top=top, write=of.number if has_room else None)
             axes.set_title(title, loc="left")
             _name_cells(axes, domains, rows, stages)
         return figure
@@ -334,6 +335,7 @@ def _name_cells(axes: Axes, domains: Sequence[str], rows: int, stages: Stages) -
     names = [named(short[domain], _SHORT) for domain in domains]
     ends = [named(short[str(stage["domain"])], _SHORT) for stage in stages]
     shown = ["start", *(f"after {number} {name}" for number, name in enumerate(ends, 1))]
+    axes.tick_params(length=0)
     axes.set_yticks(range(rows), shown[:rows])
     wide = sum(map(len, names)) * 0.62 * style().font > 0.3 * style().width * 72
     axes.set_xticks(range(len(names)), names, rotation=90 if wide else 0)
@@ -342,15 +344,18 @@ def _name_cells(axes: Axes, domains: Sequence[str], rows: int, stages: Stages) -
         axes.add_patch(Rectangle(corner, 1, 1, fill=False, ec="#222222", lw=1.2, clip_on=False))
 
 
-_SHORT = 14
-"""Characters of a domain's name beside a matrix."""
+_SHORT, _IN_A_CELL = 18, 5
+"""Characters of a domain's name beside a matrix, and of a number in it."""
+_BESIDE = 6
+"""Columns of a matrix that leave room for another beside it."""
 
 
 def _matrix(evaluations: pd.DataFrame, column: str) -> pd.DataFrame:
     """A quantity under the learner's prompt: the start and stage ends by the stream's domains."""
     ends = evaluations[(evaluations["prompt"] == "learner") & (evaluations["at"] != "inside")]
     domains = list(evaluations["domain"].drop_duplicates())
-    return ends.pivot_table(index="step", columns="domain", values=column).reindex(columns=domains)
+    found = ends.pivot_table(index="step", columns="domain", values=column)
+    return found.reindex(index=sorted(ends["step"].unique()), columns=domains)
 
 
 def _diverges(evaluations: pd.DataFrame) -> bool:

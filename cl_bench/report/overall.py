@@ -94,7 +94,7 @@ def _seeds(row: BoardRow) -> int:
 
 
 def _accuracy(rows: Iterable[BoardRow]) -> float:
-    """The mean over boards of what all have."""
+    """The mean over the boards that it was run on."""
     values = [row.values["average_accuracy"] for row in rows]
     return fmean(value.value for value in values if not isinstance(value, Undefined))
 

@@ -172,22 +172,34 @@ def estimate(name: str, by_seed: BySeed) -> Estimate | Undefined:
 
 
 def _ranks(by_seeds: Sequence[BySeed], column: Column) -> list[Ranks | Undefined]:
-    """Rank intervals of those with enough seeds; why the others have none."""
+    """Rank intervals of those with enough seeds in common; why the others have none."""
     if column.better == "neither":
         return [Undefined("neither direction is better") for _ in by_seeds]
     if len(by_seeds) > MOST_RANKED:
         return [_TOO_MANY for _ in by_seeds]
-    counts = [sum(not isinstance(value, Undefined) for value in of.values()) for of in by_seeds]
-    others = sum(count > 0 for count in counts)
+    seeds = [{s for s, value in of.items() if not isinstance(value, Undefined)} for of in by_seeds]
+    others = sum(map(bool, seeds))
     if others < 2:
         return [Undefined("there is no other learner") for _ in by_seeds]
-    needed = seeds_to_rank(others)
-    ranked = [of for of, count in zip(by_seeds, counts, strict=True) if count >= needed]
+    lacking = _lacking(seeds, seeds_to_rank(others))
+    ranked = [of for of, why in zip(by_seeds, lacking, strict=True) if why is None]
     found = iter(rank_intervals(ranked, higher=column.better == "higher"))
-    return [
-        next(found) if count >= needed else Undefined(f"{count} of {needed} seeds needed to rank")
-        for count in counts
-    ]
+    return [next(found) if why is None else why for why in lacking]
+
+
+def _lacking(seeds: Sequence[set[int]], needed: int) -> list[Undefined | None]:
+    """What keeps each learner, of these seeds, from being ranked; None of one that another has
+    enough seeds in common with."""
+    found: list[Undefined | None] = []
+    for place, own in enumerate(seeds):
+        others = (other for at, other in enumerate(seeds) if at != place)
+        if len(own) < needed:
+            found.append(Undefined(f"{len(own)} of {needed} seeds needed to rank"))
+        elif any(len(own & other) >= needed for other in others):
+            found.append(None)
+        else:
+            found.append(Undefined(f"no other learner has {needed} of its seeds, needed to rank"))
+    return found
 
 
 def _flags(runs: Runs, status: Mapping[int, Status]) -> list[str]:

@@ -12,10 +12,12 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from cl_bench.analysis.entries import RunEntry
 from cl_bench.analysis.run_values import Measured
 from cl_bench.contract.text import counted, printable
-from cl_bench.metrics.continual import average_accuracy
 from cl_bench.metrics.quantities import NATS, SHARE
+from cl_bench.report.board import RunProblem
+from cl_bench.report.leaderboard import entry_of
 from cl_bench.report.summary import PROMPTS, matrix_table, summarise
 from cl_bench.report.terminal import add_curve, curve_grid, heading, table
 from cl_bench.store.remote import with_urls
@@ -46,26 +48,40 @@ def show(run: RunTables, *, width: int, ascii_only: bool = False) -> RenderableT
 def show_several(
     found: tuple[Sequence[RunTables], Sequence[Unreadable]], **_: object
 ) -> RenderableType:
-    """A line for each of several runs, and what cannot be read; `found` is of `find_runs`."""
-    runs, broken = found
-    paths = [*(run.path for run in runs), *(one.path for one in broken)]
+    """A line for each of several runs, and what cannot be read; `found` is of `find_runs`.
+
+    A learner, stream or status that all of them share is said once, below.
+    """
+    read = [entry_of(run) for run in found[0]]
+    runs = [one for one in read if isinstance(one, RunEntry)]
+    broken = [(one.path, one.reason) for one in read if isinstance(one, RunProblem)]
+    broken += [(one.path, one.reason) for one in found[1]]
+    paths = [*(run.path for run in runs), *(path for path, _ in broken)]
     folder = Path(commonpath([path.parent for path in paths]))
-    shown = table("run", "learner", "stream", "seed", "status", "accuracy", collapse_padding=True)
-    for place in (1, 2, 4):
-        shown.columns[place].justify = "left"
-    for run in runs:
-        measured = Measured(run)
-        manifest = measured.manifest
-        described = (manifest["learner"], manifest["stream"]["name"], manifest["seed"])
-        accuracy = SHARE.text(average_accuracy(measured.matrix()))
-        words = (run.path.relative_to(folder), *described, manifest["status"], accuracy)
+    columns: dict[str, list[Any]] = {
+        "run": [run.path.relative_to(folder) for run in runs],
+        "learner": [run.learner for run in runs],
+        "stream": [run.setup.key.stream for run in runs],
+        "seed": [run.seed for run in runs],
+        "status": [run.status for run in runs],
+        "accuracy": [SHARE.text(run.value("average_accuracy")) for run in runs],
+    }
+    alike = [name for name in ("learner", "stream", "status") if len({*columns[name]}) == 1]
+    shared = {name: columns.pop(name)[0] for name in (alike if len(runs) > 1 else ())}
+    shown = table(*columns, collapse_padding=True)
+    for name, column in zip(columns, shown.columns, strict=True):
+        column.justify = "right" if name in ("seed", "accuracy") else "left"
+    for words in zip(*columns.values(), strict=True):
         shown.add_row(*(printable(str(word)) for word in words))
+    said = "".join(f", {name} {printable(str(value))}" for name, value in shared.items())
     return Group(
         Text(printable(with_urls(str(folder))), style="bold"),
         Text(""),
         shown,
-        *(Text(printable(f"cannot be read: {one.reason}"), style="red") for one in broken),
-        Text(f"\n{counted(len(runs), 'run')}; accuracy is the average over tasks at the end."),
+        *(Text(printable(f"{path.name}: {reason}"), style="red") for path, reason in broken),
+        Text(
+            f"\n{counted(len(runs), 'run')}{said}; accuracy is the average over tasks at the end."
+        ),
         Text("`cl-bench show RUN` shows one, `cl-bench report FOLDER` ranks them."),
     )
 

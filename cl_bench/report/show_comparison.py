@@ -77,7 +77,8 @@ def _heading(found: Comparison) -> Iterator[Text]:
     ):
         own = [f"{key}={value}" for key, value in side.own_settings(other).items()]
         said = printable(", ".join([side.learner, *own]))
-        yield Text(f"{name}: {printable(with_urls(str(side.path)))} ({said}), seeds {_ended(side)}")
+        seeds = f"seed{'' if len(side.entries) == 1 else 's'} {_ended(side)}"
+        yield Text(f"{name}: {printable(with_urls(str(side.path)))} ({said}), {seeds}")
     seeds = ", ".join(map(str, found.seeds))
     yield heading(f"B against A, paired by seed ({seeds}), with 95 % intervals")
 
@@ -156,8 +157,10 @@ def _notes(found: Comparison) -> Iterator[Text]:
     }
     few = [count for count in sorted(smallest) if count < _ENOUGH]
     if len(found.seeds) == 1:
-        yield Text("\nOne seed: no interval and no test over seeds. The problems below say how far")
-        yield Text("these two checkpoints differ, and nothing of other runs.")
+        yield Text(
+            "\nOne seed: no interval and no test over seeds. The problems below say how far "
+            "these two checkpoints differ, and nothing of other runs."
+        )
     elif few:
         reach = ", ".join(
             f"{p_value(smallest[count])} with {counted(count, 'seed')}" for count in few

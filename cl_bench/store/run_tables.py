@@ -129,7 +129,8 @@ def _places(path: str | Path, advice: str) -> list[Path]:
     found = list(places_below(home)) if given else []
     if not found:
         named = with_urls(str(home))
-        hint = "Give one of these." if home.is_file() else advice.replace("{}", named)
+        a_file = home.is_file() or home.suffix == _PACKED
+        hint = "Give one of these." if a_file else advice.replace("{}", named)
         raise RunDirectoryError(
             f"There is no run at or below {named}: neither a folder with a {_MANIFEST} nor a "
             f"packed run, a {_PACKED} file. {hint}"

@@ -199,10 +199,11 @@ def test_of_several_settings_one_is_chosen(tmp_path: Path) -> None:
     assert chosen(("rl", "fst"), learning_rate=2e-1) == (0.2, 0.3)
     assert chosen(("rl", "rl"), A__learning_rate=0.1, B__learning_rate=0.2) == (0.1, 0.2)
     for settings, said in (
-        ({}, "rl with 2 settings: learning_rate=0.1 .seeds 0, 1.; learning_rate=0.2 .* Choose by"),
+        ({}, "rl with 2 settings: learning_rate=0.1 .seeds 0, 1.; learning_rate=0.2 "),
+        ({}, "Choose by `--set A.learning_rate=0.1`"),
         ({"learning_rat": 0.1}, "Unknown setting of these runs 'learning_rat'. Did you mean"),
         ({"learning_rate": 0.5}, "no run with learning_rate=0.5. It has: 0.1, 0.2, 0.3"),
-        ({"learning_rate": 0.3}, "no run with learning_rate=0.3. It has: 0.1, 0.2"),
+        ({"learning_rate": 0.3}, "side A, has no run with learning_rate=0.3. It has: 0.1, 0.2"),
         ({"C__learning_rate": 0.1}, "Unknown setting of these runs 'C.learning_rate'"),
     ):
         with pytest.raises(UsageError, match=said):

@@ -103,7 +103,7 @@ def test_first_signal_and_gradient_norm_are_shown() -> None:
     # 1.5 / 0.5 and 0.375 / 0.5, averaged as logarithms
     assert means(gradient_line) == pytest.approx({"ratio": (3 * 0.75) ** 0.5})
     assert gradient_line.scale == "ratio"
-    assert "gradient norm of fst, mean over the run: 0.9375" in measured.notes[-1]
+    assert "gradient norm of fst, mean over the run: 1 [−6, 8]" in measured.notes[-1]
 
 
 def test_a_gradient_that_is_nothing_or_missing_has_no_ratio() -> None:

@@ -64,6 +64,11 @@ def test_help_is_as_wide_as_the_terminal_and_breaks_no_word() -> None:
         assert narrow.split() == wide.split(), verb
 
 
+def test_help_of_a_very_narrow_terminal_has_what_options_mean_below_them() -> None:
+    page = CliRunner(env={"COLUMNS": "28"}).invoke(app, ["run", "--help"]).stdout
+    assert "\n  --seed N\n    Seed of the conventions," in page
+
+
 def test_help_has_every_verb_and_option_under_a_heading() -> None:
     def headings(*verb: str) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from math import nan
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -25,6 +27,23 @@ def test_a_learner_without_rewards_is_shown_by_its_loss() -> None:
     steps = [StepRecord(reward, 0.5, 2 * reward, 1.0, 1.0, 1.0, 1.0) for reward in (0.25, 0.75)]
     assert learned(steps) == "reward 50.0 %"
     assert learned([replace(step, reward=nan) for step in steps]) == "loss 1"
+
+
+def test_notes_go_to_standard_output_in_a_notebooks_kernel_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    for shell, where in ((None, "err"), (SimpleNamespace(), "err"), (Kernel(), "out")):
+        ipython = SimpleNamespace(get_ipython=lambda shell=shell: shell)
+        monkeypatch.setitem(sys.modules, "IPython", ipython)
+        Steps().note("once")
+        assert getattr(capsys.readouterr(), where) == "once\n"
+
+
+class Kernel:
+    """The shell of a notebook's kernel."""
+
+    kernel = "its kernel"
 
 
 def test_a_bar_shows_steps_rewards_and_accuracies(capsys: pytest.CaptureFixture[str]) -> None:

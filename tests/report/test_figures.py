@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,27 @@ def test_matrices_have_the_numbers_of_the_start_and_of_every_stage_end(make_run:
     assert rows == ["start", "after 1 math", "after 2 code"]
 
 
+def test_a_stage_without_a_divergence_leaves_its_row_of_the_matrix_empty(make_run: MakeRun) -> None:
+    run = make_run([*TWO, ("facts", 20)], rising, kl=lambda step, *_: np.inf if step == 40 else 1.0)
+    evaluations = run.table("evaluations")
+    stages = [*STAGES, {"domain": "facts", "steps": 20}]
+    _, kl = matrices_figure(evaluations, stages).axes
+    written = {round(text.get_position()[1]) for text in kl.texts}
+    assert written == {0, 1, 3}
+    assert len(kl.get_yticklabels()) == 4
+
+
+def test_numbers_of_many_domains_do_not_overlap(make_run: MakeRun) -> None:
+    stages = [(f"gym/letter_counting_{number}", 10) for number in range(12)]
+    run = make_run(stages, rising, kl=lambda *_: 0.5)
+    figure = figures_of(run)["matrices"]()
+    saved(partial(identity, figure), "png")  # lays it out
+    for axes in figure.axes:
+        extents = [text.get_window_extent() for text in axes.texts[: len(stages)]]
+        assert all(left.x1 < right.x0 for left, right in pairwise(extents))
+        assert len({text.get_text() for text in axes.get_xticklabels()}) == len(stages)
+
+
 @pytest.mark.parametrize(("name", "width"), [("one-column", 3.25), ("two-column", 6.75)])
 def test_figures_of_a_paper_have_its_width_and_text_that_can_be_read(
     make_run: MakeRun, name: str, width: float
@@ -267,6 +289,13 @@ def test_a_run_plots_the_figures_that_it_has(make_run: MakeRun) -> None:
     assert run.plot("reward", style="one-column").get_size_inches()[0] == 3.25
     with pytest.raises(UsageError, match="Unknown figure of this run 'kl'"):
         run.plot("kl")
+
+
+def test_a_run_that_was_not_evaluated_says_so_where_a_figure_is_asked_for(
+    make_run: MakeRun,
+) -> None:
+    with pytest.raises(UsageError, match="has no figures: it was not evaluated yet"):
+        Run(make_run(TWO, rising, last=-1).path).plot()
 
 
 def test_a_figure_that_cannot_be_drawn_is_a_warning(

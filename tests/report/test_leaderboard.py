@@ -126,6 +126,23 @@ def test_a_board_without_seeds_enough_says_how_many_it_needs(tmp_path: Path) -> 
     assert unranked(board.rows, "seconds") == "neither direction is better"
 
 
+def test_a_learner_that_shares_its_seeds_with_nobody_has_no_rank(tmp_path: Path) -> None:
+    def why_not(folder: Path, seeds: range) -> dict[str, str]:
+        """Of `fst`, which has seeds 0 to 7, and of `rl`, which has these."""
+        for learner, own in (("fst", range(8)), ("rl", seeds)):
+            for seed in own:
+                write_run(folder / f"{learner}-{seed}", learner=learner, seed=seed)
+        found = rows(_board(folder)[0])
+        return {label: reason(row.ranks["bwt_gem"]) for label, row in found.items()}
+
+    alone = "no other learner has 4 of its seeds, needed to rank"
+    assert why_not(tmp_path / "few", range(3)) == {
+        "fst": alone,
+        "rl": "3 of 4 seeds needed to rank",
+    }
+    assert why_not(tmp_path / "apart", range(8, 16)) == {"fst": alone, "rl": alone}
+
+
 def test_one_setting_stands_for_its_learner_and_the_others_fold_under_it(tmp_path: Path) -> None:
     for rate in (0.1, 0.2):
         config = {"learning.learning_rate": rate}
@@ -372,7 +389,7 @@ def test_variations_of_a_setting_are_called_by_what_they_vary(tmp_path: Path) ->
         write_run(tmp_path / str(number), config=config)
     (board,) = leaderboard_of(tmp_path).boards
     assert sorted(row.label for row in board.every_row) == [
-        "fst",
+        "fst (as most)",
         "fst (population=1)",
         "fst (refill=False)",
     ]

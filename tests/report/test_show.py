@@ -13,9 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cl_bench.cli.app import app
-from cl_bench.report.show import show
+from cl_bench.report.show import show, show_several
 from cl_bench.report.terminal import plain
-from cl_bench.store.run_tables import open_run
+from cl_bench.store.run_tables import find_runs, open_run
 from tests.report.synthetic_runs import write_run
 
 HOSTILE = "\x1b[31mred\x07 \u202eltr <script> [bold]\x00 \ud800"
@@ -132,8 +132,10 @@ def test_of_a_folder_of_runs_each_has_a_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["show", str(tmp_path)])
     assert result.exit_code == 0, result.stderr
     text = result.stdout
-    assert re.search(r"(?m)^0 +fst +math-to-code +0 +done +75\.0 %", text)
-    assert re.search(r"(?m)^2 +fst +math-to-code +2 +running +—", text)
+    assert re.search(r"(?m)^run +seed +status +accuracy$", text)
+    assert re.search(r"(?m)^0 +0 +done +75\.0 %", text)
+    assert re.search(r"(?m)^2 +2 +running +—", text)
+    assert "2 runs, learner fst, stream math-to-code; accuracy" in text
     assert "manifest.json is damaged" in " ".join(text.split())
 
 
@@ -142,3 +144,12 @@ def test_what_is_no_run_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert result.stdout == ""
     assert "There is no run at or below" in " ".join(result.stderr.split())
+
+
+def test_of_a_folder_a_damaged_run_is_a_line_beside_the_others(tmp_path: Path) -> None:
+    write_run(tmp_path / "whole")
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd/manifest.json").write_text('{"schema_version": 1}')
+    text = plain(find_runs([tmp_path]), show_several)
+    assert re.search(r"^whole +fst +math-to-code +0 +done +75\.0 %$", text, re.MULTILINE)
+    assert "odd: its manifest or tables are not those of a run" in text

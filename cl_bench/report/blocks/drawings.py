@@ -287,18 +287,24 @@ def legend(figure: Figure, handles: Sequence[Artist]) -> None:
 
 
 def heat(
-    axes: Axes, matrix: Array, *, colours: str, top: float, write: Callable[[float], str]
+    axes: Axes,
+    matrix: Array,
+    *,
+    colours: str,
+    top: float,
+    write: Callable[[float], str] | None,
+    size: float | None = None,
 ) -> None:
     """A matrix as coloured cells, light at 0 and darkest from `top` on, with its numbers as `write`
-    has them; nothing where there is none."""
+    has them, if it is given, in points of `size`; nothing where there is none."""
     axes.imshow(matrix, cmap=colours, vmin=0, vmax=top, aspect="auto")
     for row, column in np.ndindex(matrix.shape):
         value = float(matrix[row, column])
-        if not np.isnan(value):
+        if write is not None and np.isfinite(value):
             ink = "white" if value > 0.62 * top else "black"
-            axes.text(column, row, write(value), ha="center", va="center", color=ink)
+            placed: Any = {"ha": "center", "va": "center", "color": ink, "fontsize": size}
+            axes.text(column, row, write(value), **placed)
     axes.grid(visible=False)
-    axes.tick_params(length=0)
 
 
 def percent(axes: Axes) -> None:

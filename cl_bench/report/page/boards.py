@@ -183,6 +183,8 @@ def _table(
     every = [one.row for one in rows]
     leading = [row for row in every if not _is_folded(row)]
     shown = [ShownColumn.of(name, column, leading, every) for name, column in columns.items()]
+    for row in leading:  # the first letters, as the others' rows are folded
+        _footnotes(shown, row, notes)
     body = "".join(
         f"<tr{one.attributes}>{rank_cell(one.row.ranks.get(RANKED_BY), one.look)}"
         f'<th scope="row" data-value="{place}">{one.name}</th>{one.seeds}'
@@ -212,6 +214,12 @@ def _fixed(name: str, attributes: str = "") -> str:
     )
 
 
+def _footnotes(columns: Sequence[ShownColumn], row: RankedRow, notes: Footnotes) -> list[str]:
+    """By column, the reference to why its number is missing; empty where it is not."""
+    values = [row.values[column.name] for column in columns]
+    return [notes.mark(value.reason) if isinstance(value, Undefined) else "" for value in values]
+
+
 def _metric_cells(
     columns: Sequence[ShownColumn],
     one: _Shown,
@@ -220,9 +228,8 @@ def _metric_cells(
     row = one.row
     seeds = seeds_of(row)
     cells = []
-    for column in columns:
+    for column, note in zip(columns, _footnotes(columns, row, notes), strict=True):
         value, ranks = row.values[column.name], row.ranks.get(column.name)
-        note = notes.mark(value.reason) if isinstance(value, Undefined) else ""
         cells.append(value_cell(column, value, ranks, one.look, note, seeds))
     return "".join(cells)
 
@@ -250,7 +257,7 @@ def _named(row: RankedRow, look: Look) -> str:
     name = f'<span class="learner">{swatch(look)} {escaped(look.label)}</span>'
     if row.folded:
         button = f'<button type="button" aria-expanded="false">{escaped(row.choice)}</button>'
-        said = f'<small class="settings">{escaped(row.told)}; {button}</small>{said}'
+        said = f'<small class="settings">{escaped(row.told)}<br>{button}</small>{said}'
     return f"{name}{said}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ import numpy as np
 
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.quantities import NATS, SHARE
-from cl_bench.report.blocks.drawings import percent, shade
+from cl_bench.report.blocks.drawings import heat, percent, shade
 from cl_bench.report.blocks.look import Look, named
 from cl_bench.report.page.bands import Band, Drawn
 from cl_bench.report.page.board_record import MOST_SEEDS, DrawnBoard
@@ -81,8 +81,10 @@ def matrices(board: DrawnBoard) -> Figure:
     height = 0.4 + len(seen) * (0.45 + title + 0.2 * (len(names) + 1))
     with sheet(len(seen), 2, height) as (figure, panels):
         for (name, _, _), (known, kl), (left, right) in zip(seen, ends, panels, strict=True):
-            _heat(left, known, names, "Blues", 1.0, SHARE.number)
-            _heat(right, kl, names, "Oranges", furthest, NATS.number)
+            heat(left, known, colours="Blues", top=1.0, write=SHARE.number, size=7)
+            heat(right, kl, colours="Oranges", top=furthest, write=NATS.number, size=7)
+            for axes in (left, right):
+                _name_cells(axes, names, len(known))
             left.set_title(f"{wrapped(name)}\nR, accuracy in %", loc="left")
             right.set_title(f"KL(policy ‖ base), nats/token{clipped}", loc="left")
             right.set_yticks([])
@@ -207,22 +209,9 @@ def _at_ends(drawn: Drawn, names: Sequence[str]) -> tuple[Any, Any]:
     )
 
 
-def _heat(
-    axes: Axes,
-    matrix: Any,
-    names: Sequence[str],
-    colours: str,
-    top: float,
-    write: Callable[[float], str],
-) -> None:
-    axes.imshow(matrix, cmap=colours, vmin=0, vmax=top, aspect="auto")
-    for row, column in np.ndindex(matrix.shape):
-        value = matrix[row, column]
-        if np.isfinite(value):
-            ink = "white" if value > 0.62 * top else "black"
-            axes.text(column, row, write(value), ha="center", va="center", color=ink, fontsize=7)
+def _name_cells(axes: Axes, names: Sequence[str], rows: int) -> None:
+    """Names below the columns of a matrix and beside its rows."""
     shown = [fill(named(name), _NAME) for name in names]
     axes.set_xticks(range(len(shown)), shown)
-    rows = ["base", *(f"{place} {name}" for place, name in enumerate(shown, 1))]
-    axes.set_yticks(range(len(matrix)), rows[: len(matrix)])
-    axes.grid(visible=False)
+    after = ["base", *(f"{place} {name}" for place, name in enumerate(shown, 1))]
+    axes.set_yticks(range(rows), after[:rows])

@@ -165,8 +165,8 @@ def _overall(contents: Contents) -> Iterable[str]:
     yield '<section id="overall">\n'
     for number, one in enumerate(several):
         streams = "; ".join(contents.titles[place] for place in one.boards)
-        yield f"<h2>All streams, model {escaped(one.model)}</h2>\n"
-        yield f'<p class="facts">Means over {escaped(streams)}.</p>\n'
+        yield f"<h2>Mean of all streams, model {escaped(one.model)}</h2>\n"
+        yield f'<p class="facts">Of the streams {escaped(streams)}.</p>\n'
         yield overall_table(one, f"overall-{number}", contents.boards)
     yield "</section>\n"
 

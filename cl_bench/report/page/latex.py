@@ -91,19 +91,21 @@ def _unit(head: HeadText) -> str:
 
 def _row(row: RowText, chosen: list[int], ranked: bool) -> str:
     places = [escaped(row.rank)] * ranked
-    return _line(
-        escaped(row.name), *places, escaped(row.seeds), *(_cell(row.cells[n]) for n in chosen)
-    )
+    name = escaped(row.name)
+    if name.startswith(("[", "*")):  # which the end of the line before would take for its own
+        name = f"{{}}{name}"
+    return _line(name, *places, escaped(row.seeds), *(_cell(row.cells[n]) for n in chosen))
 
 
 def _cell(cell: CellText) -> str:
+    of_seeds = f" ({cell.of_seeds})" if cell.of_seeds else ""
     if cell.half:
-        mean = cell.mean.replace("−", "-")
+        mean, half = (text.replace("−", "-").replace(",", "{,}") for text in (cell.mean, cell.half))
         shown = f"\\mathbf{{{mean}}}" if cell.best else mean
-        return f"${shown} \\pm {cell.half}$"
+        return f"${shown} \\pm {half}${of_seeds}"
     mean = escaped(cell.mean)
     shown = f"\\textbf{{{mean}}}" if cell.best else mean
-    return f"{shown} {escaped(cell.ends)}".rstrip()
+    return f"{shown} {escaped(cell.ends)}".rstrip() + of_seeds
 
 
 def escaped(text: str) -> str:

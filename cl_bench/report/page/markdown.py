@@ -83,8 +83,8 @@ def _hero(contents: Contents, drawings: Mapping[str, Drawing]) -> Picture | None
 
 def _overall(overall: Overall, contents: Contents) -> Iterator[Block]:
     streams = "; ".join(contents.titles[place] for place in overall.boards)
-    yield Heading(2, f"All streams, {overall.model}", "overall")
-    yield Paragraph(f"Means over streams: {streams}.")
+    yield Heading(2, f"Mean of all streams, {overall.model}", "overall")
+    yield Paragraph(f"Of the streams {streams}.")
     yield from _table(overall_text(overall))
     yield Bullets(overall.notes)
 

@@ -145,7 +145,7 @@ def contents_list(contents: Contents) -> str:
     links = [(f"#{one.anchor}", title) for one, title in boards if len(one.board.every_row) > 1]
     alone = len(boards) - len(links)
     if any(one.rows for one in contents.leaderboard.overall):
-        links.insert(0, ("#overall", "All streams"))
+        links.insert(0, ("#overall", "Mean of all streams"))
     if alone:
         links.append(("#alone", f"Boards of one row ({alone})"))
     links += [("#runs", "Runs"), ("#problems", "Problems"), ("#glossary", "What the columns mean")]

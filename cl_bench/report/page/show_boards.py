@@ -92,7 +92,8 @@ def _head(head: HeadText) -> str:
 
 def _cell(cell: CellText, ascii_only: bool) -> str:
     spread = f" ± {cell.half}" if cell.half else f" {cell.ends}" if cell.ends else ""
-    text = f"{cell.mean}{spread}{'*' if cell.best else ' '}"
+    of_seeds = f" ({cell.of_seeds})" if cell.of_seeds else ""
+    text = f"{cell.mean}{spread}{of_seeds}{'*' if cell.best else ' '}"
     return plainer(text) if ascii_only else text  # here, where its width still counts
 
 

@@ -92,7 +92,7 @@ class TitledTable:
 def tables(contents: Contents) -> list[TitledTable]:
     """What a report ranks: learners over all streams, then on each board, by their main numbers."""
     found = [
-        TitledTable("All streams", of.model, overall_text(of))
+        TitledTable("Mean of all streams", of.model, overall_text(of))
         for of in contents.leaderboard.overall
         if of.rows
     ]

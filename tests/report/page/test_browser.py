@@ -224,6 +224,11 @@ def test_a_run_opens_by_its_link_and_by_its_address(open_page: Open) -> None:
     text = page.locator("#run").inner_text()
     for section in ("Learning curves", "Prompts", "Item turnover", "Configuration and provenance"):
         assert section in text
+    assert "FST on stream math-to-code, seed 1" in text
+    values = page.locator("#run table.metrics").all_inner_texts()
+    assert len(values) == 2
+    assert "—" not in "".join(values)
+    assert "plasticity against the base: no table of" in text
     page.locator("#run svg.chart").nth(6).wait_for()  # figures are drawn once they have a width
     assert page.locator("#run .matrix").count() == 4
     page.locator("#run a", has_text="Leaderboard").click()

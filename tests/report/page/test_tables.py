@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import re
+from dataclasses import replace
 from io import StringIO
 from itertools import product
+from math import inf
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
@@ -13,6 +16,7 @@ from rich.cells import cell_len
 from cl_bench.metrics.stats.student import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.write_markdown import markdown
+from cl_bench.report.page.boards import board_table
 from cl_bench.report.page.contents import Contents, contents
 from cl_bench.report.page.csv_files import boards_csv
 from cl_bench.report.page.latex import boards_latex
@@ -20,7 +24,7 @@ from cl_bench.report.page.markdown import blocks
 from cl_bench.report.page.show_boards import show
 from cl_bench.report.terminal import plain
 from cl_bench.store.run_tables import find_runs
-from tests.report.synthetic_runs import flat, write_run
+from tests.report.synthetic_runs import Synthetic, flat, write_run
 
 ODD = "acme/a_b & 50 % {of} $x^2$ ~ #1 \\"
 SHARES = {"fst": 0.75, "rl": 0.5, ODD: 0.25}
@@ -123,6 +127,44 @@ def test_latex_is_a_booktabs_table_whose_names_are_escaped(found: Contents) -> N
     assert text.isascii()
 
 
+def test_what_rests_on_fewer_seeds_than_its_row_says_so(tmp_path: Path) -> None:
+    for seed in range(3):
+        run = Synthetic(seed=seed, accuracy=flat(0.25 + seed / 8))
+        run = replace(run, kl=lambda *_: inf) if seed else run
+        write_run(tmp_path / f"fst-{seed}", run)
+    made = contents(find_runs([tmp_path])[0])
+    assert re.search(r"FST & 3 of 3 .* 0\.040 \(1 of 3\)", boards_latex(made))
+    assert re.search(r"FST +3 of 3 .* 0\.040 \(1 of 3\)", plain(made, show, width=120))
+
+
+def test_a_latex_row_that_begins_with_a_bracket_is_no_option_of_the_one_before(
+    tmp_path: Path,
+) -> None:
+    for learner in ("[1cm]", "rl"):
+        write_run(tmp_path / learner, learner=learner)
+    text = boards_latex(contents(find_runs([tmp_path])[0]))
+    assert "    {}[1cm] & 1 of 1 &" in text
+
+
+def test_another_setting_as_most_are_folds_like_the_others(tmp_path: Path) -> None:
+    settings: dict[str, dict[str, object]] = {
+        "plain": {},
+        "fast": {"learning.learning_rate": 0.5},
+        "warm": {"learning.warmup_steps": 3},
+    }
+    for (name, config), seed in product(settings.items(), range(2)):
+        if (name, seed) != ("plain", 1):
+            write_run(tmp_path / f"{name}-{seed}", learner="rl", seed=seed, config=config)
+    write_run(tmp_path / "fst", accuracy=flat(0.25))
+    made = contents(find_runs([tmp_path])[0])
+    (board,) = made.boards
+    shown = board_table(board, made.names).split("<details>")[0]
+    assert len(re.findall(r'<tr class="folded"', shown)) == 2
+    assert "as most" in shown
+    (fst,) = (n for n, row in enumerate(board.board.rows) if row.learner == "fst")
+    assert re.search(rf'<tr id="{board.anchor}-{fst}"[^>]* data-learner="fst"', shown)
+
+
 def test_the_best_mean_is_marked_where_a_direction_is_better(found: Contents) -> None:
     (board,) = found.leaderboard.boards
     value = board.rows[0].values["seconds"]
@@ -134,3 +176,14 @@ def test_the_best_mean_is_marked_where_a_direction_is_better(found: Contents) ->
     }
     assert cells["seconds"]["better"] == "neither"
     assert "**" not in markdown(blocks(found, {}), "figures").split("wall time")[1].split("\n")[0]
+
+
+def test_the_first_footnote_is_that_of_a_row_that_is_not_folded(found: Contents) -> None:
+    (drawn,) = found.boards
+    *others, last = drawn.board.rows
+    last = replace(last, values={**last.values, "average_accuracy": Undefined("not there")})
+    board = replace(drawn.board, rows=(*others, last))
+    footnotes = board_table(replace(drawn, board=board), {}).split('<ul class="footnotes">')[1]
+    reasons = re.findall(r"<sup>(.)</sup> ([^<]*)<", footnotes.split("</ul>")[0])
+    assert reasons[0] == ("a", "not there")
+    assert len(reasons) > 1  # the folded row's

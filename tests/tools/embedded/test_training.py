@@ -31,7 +31,7 @@ def test_phases_go_from_simple_over_all_to_careless() -> None:
 def test_training_lowers_the_loss_and_leaves_a_loadable_model(tmp_path: Path) -> None:
     lines: list[str] = []
     train(replace(CONFIG, steps=200, simple=1.0), tmp_path / "model", lines.append)
-    losses = [float(line.split()[3]) for line in lines]
+    losses = [float(line.split()[3].rstrip(",")) for line in lines]
     assert losses[-1] < losses[0] < 6.0
     policy = Policy.load(str(tmp_path / "model"))
     rollout = policy.generate([chat("solve step by step .", "math : one f : 4")], max_new_tokens=4)

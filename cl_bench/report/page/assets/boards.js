@@ -37,7 +37,7 @@ function drawBoard(board, shown) {
   const stages = board.stages.map(([name, share]) => ({ name, steps: share }));
   place.replaceChildren(
     legend(rows, [
-      rows.length > 1 ? "choose one: its 95 % intervals, its seeds" : "band: 95 % over seeds",
+      rows.length > 1 ? "choose one for its 95 % intervals and seeds" : "band: 95 % over seeds",
       known.length > rows.length ? `the first ${rows.length} of ${known.length}` : null,
     ].filter(Boolean)),
     accuracyFigure(board, rows, stages),
@@ -102,7 +102,7 @@ function matricesFigure(rows, stages) {
   const pairs = found.map(({ row, accuracy, kl }) =>
     matrixPair([swatch(row.look), " ", row.label], stages, accuracy, kl, most, row.series),
   );
-  const first = NARROW.matches ? 2 : 6;
+  const first = NARROW.matches ? 2 : stages.length > 3 ? 6 : 8;
   const others = pairs.slice(first);
   return make(
     "figure",

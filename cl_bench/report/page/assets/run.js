@@ -42,7 +42,7 @@ function runSections(run, core, [prompts, steps, transcripts]) {
   return [
     runHead(run, core),
     left,
-    metricTable(core),
+    metricTables(core),
     make("h3", {}, "Learning curves"),
     ...curveFigures(core, stages, steps),
     make("h3", {}, "Accuracy and distance after each stage"),
@@ -59,12 +59,14 @@ function runSections(run, core, [prompts, steps, transcripts]) {
 
 function runHead(run, core) {
   const facts = core.manifest;
+  const learner = page.boards.flatMap(({ rows }) => rows).find(({ series }) => series === facts.learner);
+  const name = learner?.label ?? facts.learner;
   const why = facts.reason ? `: ${facts.reason}` : "";
   return make(
     "header",
     {},
     make("h2", { tabindex: "-1", id: "run-title" }, run.name),
-    make("p", {}, `${facts.learner} on ${sharedOf(core, "stream").name}, seed ${facts.seed}, model ${facts.model}.`),
+    make("p", {}, `${name} on stream ${sharedOf(core, "stream").name}, seed ${facts.seed}, model ${facts.model}.`),
     make("p", { class: facts.status === "done" ? "" : "flag" }, `Status: ${facts.status}${why}`),
     ...core.said.map((line) => make("p", { class: "flag" }, `At the end, ${line}.`)),
     ...(run.problems ?? []).map((problem) => make("p", { class: "flag" }, problem)),
@@ -74,13 +76,28 @@ function runHead(run, core) {
 /** An entry of the manifest that the page keeps once for all runs. */
 const sharedOf = (core, name) => (name in core.common ? page.shared[core.common[name]] : {});
 
-function metricTable(core) {
-  const rows = Object.entries(core.metrics).map(([name, value]) => {
+/** What was measured in two tables side by side; below them, what was not and why. */
+function metricTables(core) {
+  const every = Object.entries(core.metrics).map(([name, value]) => {
     const { title, unit, heading } = page.metrics[name] ?? { title: name, unit: "", heading: "" };
-    const known = typeof value === "number";
-    return [title, known ? write(value, unit) : NOTHING, known ? heading : (value ?? "")];
+    const of = heading || (unit === "tokens" && title !== unit ? unit : "");
+    return { title, value, unit, of, known: typeof value === "number" };
   });
-  return makeTable(null, ["metric", "value", ""], rows, "plain numbers metrics");
+  const rows = every
+    .filter(({ known }) => known)
+    .map(({ title, value, unit, of }) => [title, write(value, unit), of]);
+  const half = Math.ceil(rows.length / 2);
+  const halves = [rows.slice(0, half), rows.slice(half)].filter((each) => each.length);
+  const others = every.filter(({ known }) => !known);
+  return make(
+    "div",
+    {},
+    make("div", { class: "halves" }, halves.map((each) => makeTable(null, ["metric", "value", ""], each, "plain numbers metrics"))),
+    others.length ? make("p", { class: "quiet" }, "Without a value:") : null,
+    others.length
+      ? make("ul", { class: "notes" }, others.map(({ title, value }) => make("li", {}, title, value ? `: ${value}` : "")))
+      : null,
+  );
 }
 
 /** The lines of the stream's own problems: [{domain, place, line}]. */
@@ -149,7 +166,7 @@ function trainingFigure(steps, stages) {
       });
     });
   const averaged = steps.window > 1 ? `means of ${steps.window} steps.` : null;
-  return figure("Training", panels, { note: averaged });
+  return figure("Training", panels, { note: averaged, kind: "thirds" });
 }
 
 function runMatrices(core, stages, prompt) {
@@ -210,7 +227,7 @@ function costSection(core) {
     {},
     make("h3", {}, "What it cost"),
     makeTable(null, ["channel", ...core.spentColumns.map((name) => name.replaceAll("_", " "))], rows, "plain numbers"),
-    makeTable(null, ["wall time", ""], phases, "plain numbers"),
+    makeTable(null, ["phase", "wall time"], phases, "plain numbers"),
   );
 }
 
