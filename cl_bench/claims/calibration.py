@@ -1,12 +1,12 @@
 """Calibration: the settings with which each learner goes into the comparison.
 
-Every learner has eight trials: a grid of six, and two more beyond the edge of the grid at which its
-best one was found. A trial is two runs on streams whose conventions (seeds) no other run uses. In a
-stage every trial of a learner that trains parameters spends `SAMPLES` rollouts: with twice as many
-problems in a step a stage has half as many steps. A trial's score is the mean over its runs of
-`anytime_average_accuracy` under the learner's own prompt: what has been learned and kept, on
-average over the stage ends. A run that diverged scores 0. The best score wins; among equal ones the
-trial that comes first in the table.
+Every learner has four trials, around what eight trials of two runs each had found before. A trial
+is four runs, two on streams of two stages and two of three, whose conventions (seeds) no other run
+uses. In a stage every trial of a learner that trains parameters spends `SAMPLES` rollouts: with
+twice as many problems in a step a stage has half as many steps. A trial's score is the mean over
+its runs of `anytime_average_accuracy` under the learner's own prompt: what has been learned and
+kept, on average over the stage ends; `spread` is the standard deviation over them. A run that
+diverged scores 0. The best score wins; among equal ones the trial that comes first in the table.
 
 `cl-bench calibrate` makes the runs and writes trials.csv, the table of all trials, and what that
 table chooses, settings.json, to results/calibration/. Rows of learners that are not calibrated
@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,44 +37,46 @@ if TYPE_CHECKING:
 SAMPLES = 5_120
 """Rollouts of slow weights in a stage."""
 GROUP_SIZE = 8
-COURSES = (("math-to-facts", 1000), ("code-to-physics", 1001))
+COURSES = (
+    ("math-to-facts", 1000),
+    ("code-to-physics", 1001),
+    ("math-to-facts-to-code", 1003),
+    ("code-to-physics-to-math", 1004),
+)
 """Stream and seed of the runs of a trial; the final runs use other seeds."""
-_RUNS = [f"{stream}, seed {seed}" for stream, seed in COURSES]
+RUNS = [f"{stream}, seed {seed}" for stream, seed in COURSES]
 """The columns of their scores."""
 _DIGITS = 2e-6
 """Rounding to the six digits of the file."""
-LEARNERS = ("rl", "prompt", "fst", "fst-distill")
-"""The learners of the claims, each with trials of its own, in the order of tables and legends."""
+LEARNERS = (
+    *("rl", "prompt", "fst", "fst-distill"),
+    *("rl-kl", "rl-replay", "prompt-then-rl", "rl-then-prompt"),
+)
+"""The learners that have trials, in the order of tables and legends."""
 SETTINGS = Path(__file__).with_name("settings.json")
 TRIALS = Path(__file__).with_name("trials.csv")
 
 
-def _rates(*rates: float) -> list[dict[str, Any]]:
-    return [
-        {"learning_rate": rate, "problems_per_step": problems}
-        for rate, problems in product(rates, (8, 16))
-    ]
+def _rates(*rates: tuple[float, int]) -> list[dict[str, Any]]:
+    return [{"learning_rate": rate, "problems_per_step": problems} for rate, problems in rates]
 
 
-_SLOW = _rates(3e-4, 6e-4, 9e-4)
+_SLOW = _rates((3e-4, 8), (6e-4, 8), (6e-4, 16), (9e-4, 16))
+"""The second is the default."""
 _FAST: list[dict[str, Any]] = [
     {"proposals": proposals, "round_exercises": exercises}
-    for proposals, exercises in product((3, 5, 8), (16, 32))
+    for proposals, exercises in ((3, 8), (3, 16), (5, 16), (8, 32))
 ]
 _OPTIONS = tuple({**_SLOW[0], **_FAST[0]})
-_COLUMNS = ("learner", "trial", *_OPTIONS, "steps", "score")
+_COLUMNS = ("learner", "trial", *_OPTIONS, "steps", "score", "spread")
 
 _GRIDS: Mapping[str, list[dict[str, Any]]] = {
-    "rl": [*_SLOW, *_rates(1.2e-3)],
-    "prompt": [
-        *_FAST,
-        {"proposals": 2, "round_exercises": 16},
-        {"proposals": 3, "round_exercises": 8},
-    ],
-    "fst": [*_SLOW, *_rates(1.5e-4)],
-    "fst-distill": [*_SLOW, *_rates(1.5e-4)],
+    **dict.fromkeys(LEARNERS, _SLOW),
+    "prompt": _FAST,
+    "fst": _rates((1.5e-4, 8), (3e-4, 16), (6e-4, 16), (9e-4, 16)),
+    "fst-distill": _rates((7.5e-5, 16), (1.5e-4, 8), (1.5e-4, 16), (3e-4, 16)),
 }
-"""By learner its trials: the grid, then the two beyond its edge."""
+"""By learner its trials."""
 
 
 @dataclass(frozen=True)
@@ -128,14 +129,16 @@ def calibrate(
 
 
 def table(planned: Sequence[Trial], folder: Path) -> pd.DataFrame:
-    """One row per trial: learner, trial, its options, the score of each run and their mean."""
+    """One row per trial: learner, trial, its options, the score of each run, their mean and
+    standard deviation (n − 1)."""
     import pandas as pd
 
     rows = []
     for trial in planned:
         scores = [_score(folder / cell.name) for cell in trial.cells]
-        named = dict(zip(_RUNS, scores, strict=True))
-        rows.append(_label(trial) | named | {"score": sum(scores) / len(scores)})
+        named = dict(zip(RUNS, scores, strict=True))
+        whole = {"score": np.mean(scores), "spread": np.std(scores, ddof=1)}
+        rows.append(_label(trial) | named | whole)
     return pd.DataFrame(rows)
 
 
@@ -196,8 +199,9 @@ def _are_todays(rows: pd.DataFrame, learner: str) -> bool:
     """Whether these are all trials of a learner, each with its options, steps and a score."""
     tried = rows[list(_COLUMNS)].astype(object).where(rows[list(_COLUMNS)].notna(), None)
     asked = [_label(trial) for trial in trials([learner])]
-    labels = tried.drop(columns="score").to_dict("records")
-    return bool(labels == asked and tried["score"].notna().all())
+    scored = ["score", "spread"]
+    labels = tried.drop(columns=scored).to_dict("records")
+    return bool(labels == asked and tried[scored].notna().all(axis=None))
 
 
 def _unusable(file: Path, reason: str) -> RunDirectoryError:
@@ -260,14 +264,18 @@ def verify_calibration(path: Path) -> Verification:
 
 def _verify_scores(frame: pd.DataFrame, findings: Findings) -> None:
     keys = ("learner", "trial")
-    for column in ("score", *_RUNS):
+    for column in ("score", *RUNS):
         wrong = ~frame[column].between(0, 1)
         reason = f"{column} is not a score from 0 to 1"
         findings.rows("trials", frame[wrong], reason, keys)
-    mean = frame[_RUNS].mean(axis=1)
-    wrong = ~np.isclose(frame["score"], mean, rtol=_DIGITS, atol=_DIGITS)
-    reasons = [
-        f"score is {score:.6g}, but the mean of its runs is {mean[number]:.6g}"
-        for number, score in frame["score"][wrong].items()
-    ]
-    findings.rows("trials", frame[wrong], reasons, keys)
+    runs = frame[RUNS]
+    for column, found, words in (
+        ("score", runs.mean(axis=1), "mean"),
+        ("spread", runs.std(axis=1), "standard deviation"),
+    ):
+        wrong = ~np.isclose(frame[column], found, rtol=_DIGITS, atol=_DIGITS)
+        reasons = [
+            f"{column} is {value:.6g}, but the {words} of its runs is {found[number]:.6g}"
+            for number, value in frame[column][wrong].items()
+        ]
+        findings.rows("trials", frame[wrong], reasons, keys)

@@ -287,36 +287,47 @@ def _scores(plan: Plan) -> Iterator[Block]:
 
     table = pd.read_csv(calibration.TRIALS)
     chosen = calibration.choose(table)
-    rows = [
-        [called(learner), *_best(found)]
+    tried = [
+        (learner, found)
         for learner, found in sorted(table.groupby("learner"), key=lambda pair: place(pair[0]))
         if chosen[learner] == plan.settings.get(learner)
     ]
-    if not rows:
+    if not tried:
         return
-    columns = (
-        "learner",
-        "the best trial",
-        "the next best",
-        "its two runs differ by",
-        "those of a trial differ by, median",
-    )
     yield Table(
-        "How clear the choice was: scores are mean accuracies over stage ends", columns, rows
+        "How clear the choice was: mean accuracy over stage ends, and standard deviation over runs",
+        ("learner", "the best trial", "its spread", "the next best", "its spread"),
+        [[called(learner), *_best(found)] for learner, found in tried],
     )
     yield Paragraph(
-        "A trial is two runs, one on each of two streams, and a difference between trials that is "
-        "smaller than that between its runs may be chance."
+        "A trial is four runs, two on streams of two stages and two of three, with conventions "
+        "that differ. A difference between trials that is small beside their spread may be chance."
     )
+    rows = [row for learner, found in tried for row in _trials(learner, found)]
+    columns = ("learner", "settings", *calibration.RUNS, "mean", "spread")
+    yield Folded("All trials", [Table("", columns, rows)])
 
 
 def _best(found: pd.DataFrame) -> list[str]:
     ranked = found.sort_values("score", ascending=False, kind="stable")
-    runs = ranked[[column for column in found if ", seed " in str(column)]]
-    apart = runs.max(axis=1) - runs.min(axis=1)
-    best, second = ranked["score"].iloc[:2]
-    apart_by = map(SHARE.distance.text, (apart.iloc[0], apart.median()))
-    return [SHARE.text(best), SHARE.text(second), *apart_by]
+    return [
+        words
+        for score, spread in ranked[["score", "spread"]].iloc[:2].itertuples(index=False)
+        for words in (SHARE.text(score), SHARE.distance.text(spread))
+    ]
+
+
+def _trials(learner: str, found: pd.DataFrame) -> Iterator[list[str]]:
+    """A row for every trial of a learner."""
+    options = {trial.number: trial.options for trial in calibration.trials((learner,))}
+    for row in found.to_dict("records"):
+        settings = [
+            f"{_WORDS.get(name, name)} {shown(value)}"
+            for name, value in options[row["trial"]].items()
+        ]
+        scores = [SHARE.text(row[run]) for run in calibration.RUNS]
+        whole = [SHARE.text(row["score"]), SHARE.distance.text(row["spread"])]
+        yield [called(learner), ", ".join(settings), *scores, *whole]
 
 
 def noise_section(data: Data, plan: Plan) -> list[Block]:

@@ -6,20 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cl_bench.claims.calibration import LEARNERS as TRIED
 from cl_bench.contract.errors import RunDirectoryError
 from cl_bench.contract.registry import LEARNERS, REFERENCE_LEARNER
 from cl_bench.store.files import read_json
 
 Settings = Mapping[str, Mapping[str, Any]]
 """By learner its options."""
+CLAIMED = ("rl", "prompt", "fst", "fst-distill")
+"""The learners that the claims compare, which all have settings."""
 _WHENCE = "`cl-bench calibrate` chooses them and writes results/calibration/settings.json"
 
 
 def read_settings(file: Path) -> Settings:
     """The settings in a file that calibration wrote.
 
-    `RunDirectoryError` if it is missing or lacks those of a learner that has trials.
+    `RunDirectoryError` if it is missing or lacks those of a learner that the claims compare.
     """
     if not file.exists():
         raise RunDirectoryError(
@@ -32,7 +33,7 @@ def read_settings(file: Path) -> Settings:
             f"{file} is damaged: it does not hold options by learner. {_WHENCE}; copy that file "
             "there."
         )
-    lacking = [learner for learner in TRIED if learner not in found]
+    lacking = [learner for learner in CLAIMED if learner not in found]
     if lacking:
         raise RunDirectoryError(
             f"{file} has no settings for {', '.join(lacking)}. `cl-bench calibrate --learners "
@@ -44,13 +45,13 @@ def read_settings(file: Path) -> Settings:
 
 
 def untried() -> tuple[str, ...]:
-    """The built-in learners that calibration does not try and that take the reference learner's
-    settings, of which they have all."""
+    """The built-in learners that no claim compares and that take the reference learner's settings,
+    of which they have all, unless they have their own."""
     reference = LEARNERS.load(REFERENCE_LEARNER).config
     return tuple(
         name
         for name in LEARNERS.table
-        if name not in TRIED and issubclass(LEARNERS.load(name).config, reference)
+        if name not in CLAIMED and issubclass(LEARNERS.load(name).config, reference)
     )
 
 

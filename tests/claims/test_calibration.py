@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
@@ -32,11 +32,12 @@ from cl_bench.sweep.cell import Cell
 from tests.sweep.manifests import manifest_of
 
 
-def test_every_learner_has_eight_trials_of_two_runs_on_conventions_of_their_own() -> None:
+def test_every_learner_has_four_trials_of_four_runs_on_conventions_of_their_own() -> None:
     planned = trials()
-    assert Counter(trial.learner for trial in planned) == dict.fromkeys(LEARNERS, 8)
+    assert Counter(trial.learner for trial in planned) == dict.fromkeys(LEARNERS, 4)
     runs = [cell for trial in planned for cell in trial.cells]
-    assert len({cell.name for cell in runs}) == len(runs) == 4 * 8 * 2
+    assert len({cell.name for cell in runs}) == len(runs) == 8 * 4 * 4
+    assert {len(stream.split("-to-")) for stream, _ in calibration.COURSES} == {2, 3}
     assert {(cell.stream, cell.seed) for cell in runs} == set(calibration.COURSES)
     assert all(trial.options for trial in planned)
 
@@ -50,11 +51,11 @@ def test_every_trial_spends_equal_samples() -> None:
 
 
 def test_an_unknown_learner_has_no_trials() -> None:
-    with pytest.raises(UsageError, match="Unknown learner to calibrate 'rl-kl'"):
-        trials(["rl", "rl-kl"])
+    with pytest.raises(UsageError, match="Unknown learner to calibrate 'sft'"):
+        trials(["rl", "sft"])
 
 
-def scores(*of_rl: float, prompt: Sequence[float] = (0, 0, 0, 0, 0, 0)) -> pd.DataFrame:
+def scores(*of_rl: float, prompt: Sequence[float] = (0, 0, 0, 0)) -> pd.DataFrame:
     rows = [("rl", number, score) for number, score in enumerate(of_rl, 1)]
     rows += [("prompt", number, score) for number, score in enumerate(prompt, 1)]
     return pd.DataFrame(rows, columns=["learner", "trial", "score"])
@@ -62,23 +63,24 @@ def scores(*of_rl: float, prompt: Sequence[float] = (0, 0, 0, 0, 0, 0)) -> pd.Da
 
 def test_the_best_trial_is_chosen_and_among_equal_ones_the_first() -> None:
     options = {(trial.learner, trial.number): trial.options for trial in trials()}
-    chosen = choose(scores(0.1, 0.5, 0.3, 0.5, 0.2, 0.4, prompt=[0, 0, 0, 0, 0, 0.1]))
-    assert chosen == {"rl": options["rl", 2], "prompt": options["prompt", 6]}
-    assert choose(scores(0, 0, 0, 0, 0, 0))["rl"] == options["rl", 1]
+    chosen = choose(scores(0.1, 0.5, 0.3, 0.5, prompt=[0, 0, 0, 0.1]))
+    assert chosen == {"rl": options["rl", 2], "prompt": options["prompt", 4]}
+    assert choose(scores(0, 0, 0, 0))["rl"] == options["rl", 1]
 
 
-def run(cell: Cell, folder: Path, accuracy: Sequence[Sequence[float]], status: str) -> None:
-    """A run of two stages with this accuracy matrix, whose first row is the base."""
-    first, second = cell.stream.split("-to-")
+def run(cell: Cell, folder: Path, after: float, status: str = "done") -> None:
+    """A run whose accuracies at the end of every stage are these, on all stages so far."""
+    domains = cell.stream.split("-to-")
+    finished = 1 if status == "running" else len(domains)
     kinds = {"int64": 0, "double": 0.0, "string": ""}
     neutral = {field.name: kinds[str(field.type)] for field in TABLES["evaluations"]}
     rows = [
         neutral
         | {"step": stage, "stage": stage, "at": "stage-end" if stage else "start"}
         | {"domain": domain, "prompt": prompt, "test_set": "stream", "weights": "trained"}
-        | {"accuracy": score}
-        for stage, scored in enumerate(accuracy)
-        for domain, score in zip((first, second), scored, strict=True)
+        | {"accuracy": after if stage else 0.0}
+        for stage in range(finished + 1)
+        for domain in domains
         for prompt in ("seed", "learner")
     ]
     manifest = manifest_of(cell, folder, status) | {
@@ -94,12 +96,12 @@ def test_a_trials_score_is_the_mean_of_its_runs_and_a_diverged_one_scores_zero(
 ) -> None:
     planned = trials(["rl"])[:2]
     for trial, status in zip(planned, ("done", "diverged"), strict=True):
-        # After stage 1: 0.6. After stage 2: (0.4 + 0.8) / 2. Their mean is 0.6.
-        run(trial.cells[0], tmp_path, [[0, 0], [0.6, 0.1], [0.4, 0.8]], "done")
-        # After stage 1: 0.2. After stage 2: 0.4. Their mean is 0.3.
-        run(trial.cells[1], tmp_path, [[0, 0], [0.2, 0.1], [0.3, 0.5]], status)
+        for cell, score in zip(trial.cells, (0.6, 0.3, 0.4, 0.5), strict=True):
+            run(cell, tmp_path, score, status if score == 0.3 else "done")
     found = table(planned, tmp_path)
-    assert found["score"].tolist() == pytest.approx([0.45, 0.3])
+    assert found["score"].tolist() == pytest.approx([0.45, 0.375])
+    # Squares of the distances to the mean: 0.05 of 0.6, 0.3, 0.4, 0.5; 0.2075 of 0.6, 0, 0.4, 0.5.
+    assert found["spread"].tolist() == pytest.approx([(0.05 / 3) ** 0.5, (0.2075 / 3) ** 0.5])
     assert found["math-to-facts, seed 1000"].tolist() == pytest.approx([0.6, 0.6])
     assert found["code-to-physics, seed 1001"].tolist() == pytest.approx([0.3, 0.0])
     write(found, tmp_path / "out")
@@ -111,7 +113,7 @@ def test_a_trials_score_is_the_mean_of_its_runs_and_a_diverged_one_scores_zero(
 def test_an_unfinished_run_leaves_no_table_with_holes(tmp_path: Path) -> None:
     planned = trials(["rl"])[:1]
     for cell in planned[0].cells:
-        run(cell, tmp_path, [[0, 0], [0.6, 0.1]], "running")
+        run(cell, tmp_path, 0.6, "running")
     with pytest.raises(RunDirectoryError, match="is running"):
         table(planned, tmp_path)
 
@@ -121,7 +123,7 @@ def test_the_command_makes_the_trials_and_prints_their_table(
 ) -> None:
     def pool(cells: Sequence[Cell], folder: Path, **_: object) -> list[CellOutcome]:
         for cell in cells:
-            run(cell, folder, [[0, 0], [0.6, 0.1], [0.4, 0.8]], "done")
+            run(cell, folder, 0.6)
         return [CellOutcome(cell, "done", "", 1.0) for cell in cells]
 
     monkeypatch.setattr(calibration, "make_missing", pool)
@@ -129,39 +131,55 @@ def test_the_command_makes_the_trials_and_prints_their_table(
     result = CliRunner().invoke(app, ["calibrate", "--learners", "rl", "--jobs", "1"])
     assert result.exit_code == 0, result.stderr
     assert "Trials and chosen settings: results/calibration" in result.stdout
-    assert len(pd.read_csv("results/calibration/trials.csv")) == 8
+    assert len(pd.read_csv("results/calibration/trials.csv")) == 4
 
 
 COMMITTED = Path(__file__).parents[2] / "results" / "calibration"
 
 
 @pytest.fixture
-def recalibrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the committed trials, and a pool in which all runs score (0.6 + 0.6) / 2."""
+def made_up(tmp_path: Path) -> Path:
+    """A folder with trials of all learners; trial 3 is the best of each, with 0.33 to 0.36."""
+    rows = []
+    for trial in trials():
+        scores = {run: 0.11 * min(trial.number, 6 - trial.number) for run in calibration.RUNS}
+        runs = {name: score + place / 100 for place, (name, score) in enumerate(scores.items())}
+        whole = {"score": np.mean([*runs.values()]), "spread": np.std([*runs.values()], ddof=1)}
+        options = dict.fromkeys(("learning_rate", "problems_per_step"))
+        options |= dict.fromkeys(("proposals", "round_exercises"))
+        named = {"learner": trial.learner, "trial": trial.number} | options | dict(trial.options)
+        rows.append(named | {"steps": trial.cells[0].steps} | runs | whole)
+    write(pd.DataFrame(rows), tmp_path / "out")
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def recalibrated(made_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with trials of all learners, and a pool in which all runs score 0.6."""
 
     def pool(cells: Sequence[Cell], folder: Path, **_: object) -> list[CellOutcome]:
         for cell in cells:
-            run(cell, folder, [[0, 0], [0.6, 0.1], [0.4, 0.8]], "done")
+            run(cell, folder, 0.6)
         return []
 
     monkeypatch.setattr(calibration, "make_missing", pool)
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(COMMITTED, tmp_path / "out")
-    return tmp_path / "out"
+    return made_up
 
 
 def test_calibrating_some_learners_leaves_the_others_trials_and_settings(
     recalibrated: Path,
 ) -> None:
+    before = pd.read_csv(recalibrated / "trials.csv")
+    kept = json.loads((recalibrated / "settings.json").read_text())
     result = CliRunner().invoke(app, ["calibrate", "--learners", "fst,rl", "--out", "out"])
     assert result.exit_code == 0, result.stderr
-    before, after = (pd.read_csv(of / "trials.csv") for of in (COMMITTED, recalibrated))
+    after = pd.read_csv(recalibrated / "trials.csv")
     assert after["learner"].tolist() == before["learner"].tolist()
     assert after["trial"].tolist() == before["trial"].tolist()
     again = after["learner"].isin(["rl", "fst"])
     assert (after["score"][again] == 0.6).all()
     assert after[~again].equals(before[~again])
-    kept = json.loads((COMMITTED / "settings.json").read_text())
     chosen = json.loads((recalibrated / "settings.json").read_text())
     first = {name: dict(trials([name])[0].options) for name in ("rl", "fst")}
     assert chosen == kept | first
@@ -171,7 +189,7 @@ def test_calibrating_some_learners_leaves_the_others_trials_and_settings(
 def test_settings_are_chosen_from_the_table_as_it_is_written(tmp_path: Path) -> None:
     found = pd.DataFrame(
         [
-            {"learner": "rl", "trial": trial, "score": score}
+            {"learner": "rl", "trial": trial, "score": score, "spread": 0.1}
             for trial, score in ((1, 0.5), (2, 0.5000000001), (3, 0.4))
         ]
     )
@@ -185,17 +203,17 @@ def test_settings_are_chosen_from_the_table_as_it_is_written(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("old", "new", "hint"),
     [
-        ("prompt,8,", "prompt,9,", "its trials of prompt are not those that calibration makes"),
-        ("fst,2,0.0003", "fst,2,0.0004", "its trials of fst are not those"),
+        ("prompt,4,", "prompt,5,", "its trials of prompt are not those that calibration makes"),
+        ("\nfst,2,0.0003", "\nfst,2,0.0004", "its trials of fst are not those"),
         ("fst-distill,", "sgd,", "it has trials of 'sgd', which is not calibrated"),
-        (",0.613770\n", ",\n", "its trials of fst-distill are not those"),
+        (",0.0129099\n", ",\n", "its trials of fst are not those"),
         ("score", "points", "it has no column score"),
     ],
 )
 def test_a_table_that_cannot_be_kept_is_refused_before_any_run(
     recalibrated: Path, old: str, new: str, hint: str
 ) -> None:
-    text = (COMMITTED / "trials.csv").read_text().replace("0.61377\n", "0.613770\n")
+    text = (recalibrated / "trials.csv").read_text()
     assert old in text
     (recalibrated / "trials.csv").write_text(text.replace(old, new))
     result = CliRunner().invoke(app, ["calibrate", "--learners", "rl", "--out", "out"])
@@ -205,8 +223,8 @@ def test_a_table_that_cannot_be_kept_is_refused_before_any_run(
 
 
 def test_trials_that_are_made_again_may_be_of_an_older_grid(recalibrated: Path) -> None:
-    lines = (COMMITTED / "trials.csv").read_text().splitlines(keepends=True)
-    older = [line for line in lines if not line.startswith(("rl,7", "rl,8"))]
+    lines = (recalibrated / "trials.csv").read_text().splitlines(keepends=True)
+    older = [line for line in lines if not line.startswith("rl,4")]
     (recalibrated / "trials.csv").write_text("".join(older))
     result = CliRunner().invoke(app, ["calibrate", "--learners", "rl", "--out", "out"])
     assert result.exit_code == 0, result.stderr
@@ -247,48 +265,39 @@ def test_bad_input_is_one_line(
 
 def test_the_settings_in_use_are_what_the_committed_trials_choose() -> None:
     found = pd.read_csv(COMMITTED / "trials.csv")
-    assert Counter(found["learner"]) == dict.fromkeys(LEARNERS, 8)
+    assert Counter(found["learner"]) == dict.fromkeys(LEARNERS, 4)
     assert choose(found) == json.loads(calibration.SETTINGS.read_text())
     assert choose(found) == json.loads((COMMITTED / "settings.json").read_text())
     assert calibration.TRIALS.read_bytes() == (COMMITTED / "trials.csv").read_bytes()
-    runs = found[[column for column in found if "seed" in column]]
-    assert found["score"].to_numpy() == pytest.approx(runs.mean(axis=1).to_numpy(), abs=1e-5)
-
-
-@pytest.fixture
-def trials_folder(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(COMMITTED, tmp_path / "calibration"))
-
-
-def test_the_committed_trials_are_fine(trials_folder: Path) -> None:
-    report = verify_calibration(trials_folder)
+    report = verify_calibration(COMMITTED)
     assert report.findings == []
-    assert report.checked == {"trials": 32}
+    assert report.checked == {"trials": 4 * len(LEARNERS)}
 
 
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("0.872559", "0.972559", "score is 0.972559, but the mean of its runs is 0.872559"),
-        ("0.765625", "1.765625", "math-to-facts, seed 1000 is not a score from 0 to 1"),
+        ("0.125,", "0.225,", "score is 0.225, but the mean of its runs is 0.125"),
+        (",0.0129099", ",0.02", "but the standard deviation of its runs is 0.0129099"),
+        (",0.11,", ",1.11,", "math-to-facts, seed 1000 is not a score from 0 to 1"),
         ("0.0006,8", "0.0007,8", "its trials of rl are not those that calibration makes"),
         ("rl,3,", "lr,3,", "which is not calibrated"),
     ],
 )
-def test_forged_trials_are_found_out(trials_folder: Path, old: str, new: str, words: str) -> None:
-    file = trials_folder / "trials.csv"
+def test_forged_trials_are_found_out(made_up: Path, old: str, new: str, words: str) -> None:
+    file = made_up / "trials.csv"
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new, 1))
-    report = verify_calibration(trials_folder)
+    report = verify_calibration(made_up)
     assert any(words in found.text() for found in report.findings), report.text()
     assert report.findings[0].file == "trials.csv"
 
 
-def test_settings_that_the_trials_do_not_choose_are_found_out(trials_folder: Path) -> None:
-    file = trials_folder / "settings.json"
+def test_settings_that_the_trials_do_not_choose_are_found_out(made_up: Path) -> None:
+    file = made_up / "settings.json"
     settings = json.loads(file.read_text())
     settings["rl"]["learning_rate"] = 0.5
     file.write_text(json.dumps(settings))
-    (found,) = verify_calibration(trials_folder).findings
+    (found,) = verify_calibration(made_up).findings
     assert found.text() == "settings.json: the settings are not those that the trials choose"
