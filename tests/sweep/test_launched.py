@@ -54,13 +54,14 @@ def test_two_ranks_make_the_run_of_one_and_one_fails_with_its_reason(
 def test_ranks_end_with_their_worker(tiny_model: Path, tmp_path: Path) -> None:
     cell = small(tiny_model, steps=1000)
     here = psutil.Process()
-    before = here.children(recursive=True)
+    before = here.children()
     asked = WorkerProcess(tmp_path, {}, ranks=2)
+    (started_worker,) = (child for child in here.children() if child not in before)
     asked.ask(cell)
     while reached(cell, tmp_path) is None:
         time.sleep(0.2)
-    started = [child for child in here.children(recursive=True) if child not in before]
+    started = [started_worker, *started_worker.children(recursive=True)]
     assert len(started) >= 4  # the worker, its launcher and two ranks
-    next(child for child in started if child.ppid() == here.pid).kill()
+    started_worker.kill()
     asked.close()
     assert psutil.wait_procs(started, timeout=30)[1] == []
