@@ -83,7 +83,7 @@ class RunOptions(TypedDict, total=False):
     Default: 0."""
     transcripts: int
     """Problems of each domain whose first response is kept in full, at the start and at every
-    stage's end; 0: none. Default: 3."""
+    stage's end, and one more where those are all right or all wrong; 0: none. Default: 3."""
     probes: bool
     """At the start and every stage's end also ask the base model, and problems of the hardest
     setting. Default: True."""

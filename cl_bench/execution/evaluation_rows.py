@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import islice
 from math import nan
 from typing import NamedTuple
 
@@ -27,7 +28,7 @@ class Scored(NamedTuple):
     items: list[Row]
     """The rows of `items`, one per response."""
     transcripts: list[Row]
-    """The rows of `transcripts`: the first response to each of the first problems."""
+    """The rows of `transcripts`: responses that are kept in full."""
 
     def labelled(self, label: Mapping[str, object]) -> Scored:
         """Return the same with the columns of `label` in every row."""
@@ -61,7 +62,8 @@ def score(
 
     `forward` and `backward` are the divergences from policy to base and from base to policy, None
     where they are not measured;
-    `transcripts` is the number of problems whose first response is kept in full.
+    `transcripts` is the number of problems whose first response is kept in full; where those are
+    all right or all wrong, one more is kept, the first that is not.
     """
     items = repeated(asked)
     found = verdicts(rollouts, [partial(item.verify, item.problem) for item in items])
@@ -87,7 +89,7 @@ def score(
     return Scored(
         evaluation,
         [_item(*response, place % asked.samples) for place, response in enumerate(responses)],
-        [_transcript(*response) for response in responses[:: asked.samples][:transcripts]],
+        [_transcript(*response) for response in _kept(responses[:: asked.samples], transcripts)],
     )
 
 
@@ -154,6 +156,18 @@ def _share(flags: Sequence[bool | None]) -> float | None:
     """Return the share of true flags; None where a domain does not look for forms."""
     known = [flag for flag in flags if flag is not None]
     return sum(known) / len(known) if known else None
+
+
+def _kept(
+    responses: Sequence[tuple[Item, Rollout, Verdict]], count: int
+) -> list[tuple[Item, Rollout, Verdict]]:
+    """Return the first `count` responses, and of the others the first that is not as all those."""
+    kept = list(responses[:count])
+    kinds = {verdict.score >= 1 for *_, verdict in kept}
+    if len(kinds) == 1:
+        others = (one for one in responses[count:] if (one[-1].score >= 1) not in kinds)
+        kept.extend(islice(others, 1))
+    return kept
 
 
 def _transcript(item: Item, rollout: Rollout, verdict: Verdict) -> Row:

@@ -60,7 +60,7 @@ class EvaluationConfig:
     transcripts: int = setting(
         3,
         "Problems of each domain whose first response is kept in full, at the start and at every "
-        "stage's end; 0: none.",
+        "stage's end, and one more where those are all right or all wrong; 0: none.",
         (0, 100_000),
     )
     probes: bool = setting(

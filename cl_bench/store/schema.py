@@ -249,8 +249,9 @@ TIMING = _table(
 TRANSCRIPTS = _table(
     "transcripts",
     "One row per response that is kept in full: at the start and at stage ends, the policy's first "
-    "response to each of the first problems of every domain of the stream, under both prompts. The "
-    "problems are the same each time, and every row has its row of items.",
+    "response to each of the first problems of every domain of the stream, under both prompts. "
+    "These problems are the same each time; where the responses to them are all right or all "
+    "wrong, the first response that is not is kept too. Every row has its row of items.",
     step=_STEP,
     stage=_STAGE,
     at=_AT,

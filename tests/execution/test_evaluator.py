@@ -450,6 +450,18 @@ def test_every_transcript_has_its_row_of_items(policy: Policy) -> None:
         assert len([item for item in evaluation.items if shared.items() <= item.items()]) == 1
 
 
+@pytest.mark.parametrize(
+    ("asked", "kept"), [(0, []), (1, [1.0, 0.0]), (2, [1.0, 0.0]), (3, [1.0, 0.0, 1.0])]
+)
+def test_where_the_first_transcripts_are_alike_one_that_is_not_is_kept_too(
+    policy: Policy, asked: int, kept: list[float]
+) -> None:
+    policy.generate = _gold_for_even_items(policy)  # type: ignore[method-assign]
+    made = evaluator(policy, config=replace(CONFIG, transcripts=asked))
+    evaluation = made.evaluate(3, "other instructions", boundary=True)
+    assert [row["score"] for row in evaluation.transcripts] == kept * 4
+
+
 @pytest.mark.parametrize(("asked", "kept"), [(0, 0), (2, 2), (100, CONFIG.items)])
 def test_transcripts_cost_no_response_and_change_no_number(
     policy: Policy, asked: int, kept: int

@@ -80,7 +80,7 @@ class Synthetic:
     parts: int = 1
     """Commits that the rows are spread over."""
     transcripts: int = 0
-    """Problems of each domain whose first response is kept in full."""
+    """Problems of each domain whose first response is kept in full; one more if those are alike."""
     words: Mapping[str, str] = field(default_factory=dict)
     """Texts of the table `transcripts` that replace the usual ones."""
 
@@ -235,7 +235,11 @@ def _transcripts(spec: Synthetic, step: int) -> Iterator[Row]:
     for domain in spec.domains if at != "inside" else ():
         for prompt in ("seed", "learner"):
             asked = list(_items(spec, step, domain, "stream", prompt, "trained"))
-            for row in [item for item in asked if item["sample"] == 0][: spec.transcripts]:
+            first = [item for item in asked if item["sample"] == 0]
+            kept = first[: spec.transcripts]
+            if len(scores := {row["score"] for row in kept}) == 1:
+                kept += [row for row in first if row["score"] not in scores][:1]
+            for row in kept:
                 texts = {
                     "system_prompt": f"{spec.texts[-1] if spec.texts else 'solve .'} ({prompt})",
                     "problem": f"what is two plus two ? {row['uid']}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from cl_bench.slow.settings import RLConfig
@@ -162,6 +163,9 @@ FORGERIES: Forgeries = {
         ),
         "it has 2 transcripts, not 3": lambda run: run.tables.update(
             transcripts=run.tables["transcripts"].iloc[1:]
+        ),
+        "it has 4 transcripts, not 3": lambda run: run.tables.update(
+            transcripts=pd.concat([run.tables["transcripts"].iloc[:1], run.tables["transcripts"]])
         ),
         "system_prompt is not a prompt that the learner had by then": edit(
             "transcripts", "system_prompt", "you know the answer .", step=6, prompt="learner"

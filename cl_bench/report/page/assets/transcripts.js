@@ -18,7 +18,7 @@ function transcriptSection(kept, core, stages) {
       "p",
       {},
       "One sampled response to the first test problems of every domain, before training and at the end. Of each " +
-        "domain one that ends right and one that ends wrong come first, if both were kept.",
+        "domain one that ends right and one that ends wrong come first, where there are both.",
     ),
     prompts.length > 1 ? promptChoice(prompts, choose) : null,
     shown,
@@ -43,13 +43,15 @@ function promptChoice(prompts, choose) {
 /** The domains, each with its problems and the responses under one prompt. */
 function ofPrompt(kept, core, stages, prompt) {
   const domains = [...new Set(kept.problems.map((problem) => problem.domain))];
+  const last = Math.max(...kept.problems.flatMap((problem) => problem.responses.map(([stage]) => stage)));
   return domains.map((domain) => {
     const problems = kept.problems
       .filter((problem) => problem.domain === domain)
       .map((problem) => ({ ...problem, responses: problem.responses.filter((each) => each[1] === prompt) }))
       .filter((problem) => problem.responses.length);
-    const [right, wrong] = [true, false].map((ends) => problems.filter((problem) => endsRight(problem) === ends));
-    const ordered = [right[0], wrong[0], ...right.slice(1), ...wrong.slice(1)].filter(Boolean);
+    const [atEnd, earlier] = [true, false].map((is) => problems.filter((one) => (one.responses.at(-1)[0] === last) === is));
+    const [right, wrong] = [true, false].map((ends) => atEnd.filter((problem) => endsRight(problem) === ends));
+    const ordered = [right[0], wrong[0], ...right.slice(1), ...wrong.slice(1), ...earlier].filter(Boolean);
     const shown = ordered.map((problem) => transcript(problem, kept, stages));
     const others = shown.slice(FIRST);
     return make(
