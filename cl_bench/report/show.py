@@ -12,7 +12,8 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from cl_bench.analysis.entries import RunEntry
+from cl_bench.analysis.entries import RunEntry, Settings
+from cl_bench.analysis.learner_settings import telling_settings
 from cl_bench.analysis.run_values import Measured
 from cl_bench.contract.text import counted, printable
 from cl_bench.metrics.quantities import NATS, SHARE
@@ -66,6 +67,8 @@ def show_several(
         "status": [run.status for run in runs],
         "accuracy": [SHARE.text(run.value("average_accuracy")) for run in runs],
     }
+    if any(settings := _telling(runs)):
+        columns["settings"] = settings
     alike = [name for name in ("learner", "stream", "status") if len({*columns[name]}) == 1]
     shared = {name: columns.pop(name)[0] for name in (alike if len(runs) > 1 else ())}
     shown = table(*columns, collapse_padding=True)
@@ -84,6 +87,16 @@ def show_several(
         ),
         Text("`cl-bench show RUN` shows one, `cl-bench report FOLDER` ranks them."),
     )
+
+
+def _telling(runs: Sequence[RunEntry]) -> list[str]:
+    """Return by run the settings that tell it from others of its learner."""
+    distinct: list[tuple[str, Settings]] = []
+    for run in runs:
+        if (run.learner, run.settings) not in distinct:
+            distinct.append((run.learner, run.settings))
+    telling = telling_settings(distinct)
+    return [telling[run.learner](run.settings) for run in runs]
 
 
 def _trouble(measured: Measured) -> Iterator[Text]:

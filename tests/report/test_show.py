@@ -153,3 +153,13 @@ def test_of_a_folder_a_damaged_run_is_a_line_beside_the_others(tmp_path: Path) -
     text = plain(find_runs([tmp_path]), show_several)
     assert re.search(r"^whole +fst +math-to-code +0 +done +75\.0 %$", text, re.MULTILINE)
     assert "odd: its manifest or tables are not those of a run" in text
+
+
+def test_of_a_folder_two_settings_of_a_learner_are_told_apart(tmp_path: Path) -> None:
+    for rate in (0.1, 0.2):
+        write_run(tmp_path / str(rate), config={"learning.learning_rate": rate})
+    write_run(tmp_path / "rl", learner="rl")
+    text = plain(find_runs([tmp_path]), show_several)
+    assert re.search(r"(?m)^0\.1 +fst +0 +75\.0 % +learning_rate=0\.1$", text)
+    assert re.search(r"(?m)^0\.2 +fst +0 +75\.0 % +learning_rate=0\.2$", text)
+    assert re.search(r"(?m)^rl +rl +0 +75\.0 %$", text)

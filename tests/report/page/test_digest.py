@@ -145,7 +145,7 @@ def test_small_tables_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_transcripts_are_those_of_the_table(tmp_path: Path) -> None:
-    rows = read(tmp_path, items=2, transcripts=1, accuracy=lambda step, *_: step / 40).transcripts
+    rows = read(tmp_path, items=1, transcripts=1, accuracy=lambda step, *_: step / 40).transcripts
     assert len(rows) == 2 * 2 * 3  # domains, prompts, moments
     chosen = [row for row in rows if row["domain"] == "code" and row["prompt"] == "learner"]
     assert [(row["stage"], row["score"]) for row in chosen] == [(0, 0.0), (1, 1.0), (2, 1.0)]
