@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cl_bench.claims import calibration
 from cl_bench.claims.plan import Plan
+from cl_bench.claims.settings import Settings
 from cl_bench.claims.spending import Spending, spending_section
 from cl_bench.claims.styles import called, label, place
+from cl_bench.claims.subject import listed
 from cl_bench.claims.wording import of_estimate
 from cl_bench.contract.registry import LEARNERS, REFERENCE_LEARNER
 from cl_bench.contract.settings import those_of
@@ -239,28 +241,38 @@ def shown(value: Any) -> str:
 
 
 def _calibration(plan: Plan) -> Iterator[Block]:
-    """The values tried for every setting that was chosen, where the chosen one lies, and how
-    clear the choice was."""
+    """What trials chose the settings, among what and how clearly; whose settings are older."""
+    import pandas as pd
+
     if plan.subject.settings is not None:
         return
+    table = pd.read_csv(calibration.TRIALS)
+    today = calibration.choose(table)
+    calibrated = sorted((name for name in plan.settings if name in today), key=place)
+    chosen = [name for name in calibrated if today[name] == plan.settings[name]]
+    if chosen:
+        yield from _choices(chosen, today)
+        yield from _scores(chosen, table)
+    earlier = [name for name in calibrated if name not in chosen]
+    if earlier:
+        now = "; ".join(f"{called(name)}: {_named(today[name])}" for name in earlier)
+        yield Paragraph(
+            f"An earlier calibration, of two runs a trial, chose the settings of "
+            f"{listed([called(name) for name in earlier])}. Today's, of four runs a trial, chooses "
+            f"others ({now})."
+        )
+
+
+def _choices(learners: Sequence[str], chosen: Settings) -> Iterator[Block]:
+    """The values tried for every setting that was chosen, and where the chosen one lies."""
     rows: list[list[str]] = []
-    calibrated = [name for name in plan.settings if name in calibration.LEARNERS]
-    for learner in sorted(calibrated, key=place):
+    for learner in learners:
         options = [trial.options for trial in calibration.trials((learner,))]
-        for name, chosen in plan.settings[learner].items():
+        for name, value in chosen[learner].items():
             tried = sorted({one[name] for one in options if name in one})
-            listed = ", ".join(map(shown, tried))
-            rows.append(
-                [
-                    called(learner),
-                    _WORDS.get(name, name),
-                    shown(chosen),
-                    listed,
-                    _where(chosen, tried),
-                ]
-            )
-    if not rows:
-        return
+            said = ", ".join(map(shown, tried))
+            where = _where(value, tried)
+            rows.append([called(learner), _WORDS.get(name, name), shown(value), said, where])
     columns = ("learner", "setting", "chosen", "tried", "chosen is")
     yield Table("What calibration chose, and among what", columns, rows)
     edges = sum("edge" in row[-1] for row in rows)
@@ -269,31 +281,22 @@ def _calibration(plan: Plan) -> Iterator[Block]:
             f"{edges} of the chosen settings lie at the edge of what was tried: beyond it "
             "there may be better ones, for that learner."
         )
-    yield from _scores(plan)
+
+
+def _named(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{_WORDS.get(name, name)} {shown(value)}" for name, value in options.items())
 
 
 def _where(chosen: Any, tried: Sequence[Any]) -> str:
-    if chosen not in tried:
-        return "not among them"
     if len(tried) == 1:
         return "the only one: at the edge"
     edges = {tried[0]: "the smallest: at the edge", tried[-1]: "the largest: at the edge"}
     return edges.get(chosen, "inside")
 
 
-def _scores(plan: Plan) -> Iterator[Block]:
-    """The best trials and the noise between runs, of learners whose trials chose their settings."""
-    import pandas as pd
-
-    table = pd.read_csv(calibration.TRIALS)
-    chosen = calibration.choose(table)
-    tried = [
-        (learner, found)
-        for learner, found in sorted(table.groupby("learner"), key=lambda pair: place(pair[0]))
-        if chosen[learner] == plan.settings.get(learner)
-    ]
-    if not tried:
-        return
+def _scores(learners: Sequence[str], table: pd.DataFrame) -> Iterator[Block]:
+    """The best trials of these learners, and the noise between runs."""
+    tried = [(learner, table[table["learner"] == learner]) for learner in learners]
     yield Table(
         "How clear the choice was: mean accuracy over stage ends, and standard deviation over runs",
         ("learner", "the best trial", "its spread", "the next best", "its spread"),
@@ -321,13 +324,9 @@ def _trials(learner: str, found: pd.DataFrame) -> Iterator[list[str]]:
     """A row for every trial of a learner."""
     options = {trial.number: trial.options for trial in calibration.trials((learner,))}
     for row in found.to_dict("records"):
-        settings = [
-            f"{_WORDS.get(name, name)} {shown(value)}"
-            for name, value in options[row["trial"]].items()
-        ]
         scores = [SHARE.text(row[run]) for run in calibration.RUNS]
         whole = [SHARE.text(row["score"]), SHARE.distance.text(row["spread"])]
-        yield [called(learner), ", ".join(settings), *scores, *whole]
+        yield [called(learner), _named(options[row["trial"]]), *scores, *whole]
 
 
 def noise_section(data: Data, plan: Plan) -> list[Block]:

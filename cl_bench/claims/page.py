@@ -23,6 +23,7 @@ from cl_bench.claims.rule import ClaimVerdict
 from cl_bench.claims.spending import costs_differ, spending
 from cl_bench.claims.styles import called
 from cl_bench.claims.subject import EMBEDDED
+from cl_bench.contract.text import in_words
 from cl_bench.metrics.quantities import NOTHING, p_value, percent
 from cl_bench.metrics.stats.student import ONE_SEED
 from cl_bench.metrics.undefined import Undefined
@@ -65,7 +66,6 @@ _COUNTED = "; where a row says k of n, its columns may rest on different seeds"
 _LONGEST = 40
 """Characters of a reason that stands in a statement's row; a longer one is a note below."""
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
 def page(
@@ -115,8 +115,8 @@ def title(plan: Plan, claims: int) -> str:
         on = (
             f"{'an' if plan.model[0] in 'aeiou' else 'a'} {plan.model} model of {size} M parameters"
         )
-    number = _NUMBERS[claims] if claims < len(_NUMBERS) else str(claims)
-    which = "whether one claim reproduces" if claims == 1 else f"which of {number} claims reproduce"
+    several = f"which of {in_words(claims)} claims reproduce"
+    which = "whether one claim reproduces" if claims == 1 else several
     return f"Fast-slow training on {on}: {which}"
 
 

@@ -13,8 +13,7 @@ from typing import Any
 
 from cl_bench.contract.errors import unknown
 from cl_bench.contract.plugins import STREAM_SEPARATOR
-
-_COUNTS = ("no", "one", "two", "three", "four", "five")
+from cl_bench.contract.text import in_words
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Subject:
         arrows = " → ".join(self.stages)
         return {
             "singles": listed(self.singles),
-            "count": _COUNTS[len(self.singles)],
+            "count": in_words(len(self.singles)),
             "kl_domains": listed(self.kl_domains),
             "origins": " and on ".join(self.origins),
             "probe": self.probe,

@@ -11,6 +11,7 @@ from typing import Any
 
 _JOINERS = "\u200c\u200d"
 """Invisible, but part of the spelling of several scripts and of emoji."""
+_IN_WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 _LIKE = str.maketrans(
     dict(zip("—–−─│·’×▼↑↓", "----|.'xv^v", strict=True))
     | {"‖": "||", "…": "...", "→": "->", "±": "+/-"}
@@ -48,6 +49,11 @@ def plainer(text: str) -> str:
 def counted(number: int, thing: str) -> str:
     """Return `1 run`, `2 runs`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def in_words(number: int) -> str:
+    """Return `no`, `one` and so on to `ten`; digits beyond."""
+    return _IN_WORDS[number] if number < len(_IN_WORDS) else f"{number:,}"
 
 
 def abbreviated(names: Iterable[str]) -> dict[str, str]:

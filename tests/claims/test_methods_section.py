@@ -21,7 +21,6 @@ from cl_bench.claims.methods_section import (
     shown,
 )
 from cl_bench.claims.plan import Plan
-from cl_bench.claims.settings import read_settings
 from cl_bench.claims.subject import EMBEDDED
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.metrics import sampling_noise_floor
@@ -133,13 +132,26 @@ def test_the_floors_have_a_row_for_every_domain_and_none_without_runs() -> None:
     assert "is missing" in str(table.rows[0][2])
 
 
-SMALLEST = min(one.options["learning_rate"] for one in calibration.trials(["fst"]))
 SETTINGS: dict[str, dict[str, Any]] = {
     "rl": {"learning_rate": 6e-4, "problems_per_step": 8},
     "prompt": {"proposals": 5, "round_exercises": 1_000},
-    "fst": {"learning_rate": SMALLEST, "problems_per_step": 16},
+    "fst": {"learning_rate": 1.5e-4, "problems_per_step": 8},
 }
 PLAN = Plan(EMBEDDED.budgets["full"], (100,), SETTINGS)
+
+
+@pytest.fixture(autouse=True)
+def trials_of_calibration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trials of three learners: of RL the second is the best, of the others the first."""
+    scores = {"rl": (0.25, 0.5, 0.375, 0.125), "prompt": (0.5, 0.25, 0.25, 0.25)}
+    rows = []
+    for trial in calibration.trials(["rl", "prompt", "fst"]):
+        score = scores.get(trial.learner, (0.75, 0, 0, 0))[trial.number - 1]
+        apart = {"score": score, "spread": 0.1}
+        row = {"learner": trial.learner, "trial": trial.number}
+        rows.append(row | apart | dict.fromkeys(calibration.RUNS, score))
+    pd.DataFrame(rows).to_csv(tmp_path / "trials.csv", index=False)
+    monkeypatch.setattr(calibration, "TRIALS", tmp_path / "trials.csv")
 
 
 def tables(learners: Sequence[str]) -> tuple[dict[str, dict[str, str]], list[Block]]:
@@ -162,41 +174,49 @@ def test_settings_in_effect_are_shown_with_their_defaults() -> None:
     assert rows["learning rate"]["prompt-only"] == "—"
     assert rows["weight of the KL penalty"]["FST"] == "0.0"
     assert rows["weight of the KL penalty"]["prompt-only"] == "—"
-    # 7,680 rollouts in steps of 16 × 8, and twelve evaluations.
-    assert rows["steps in a single run"]["FST"] == "60"
-    assert rows["evaluated every … steps, single run"]["FST"] == "5"
+    # 7,680 rollouts in steps of 8 × 8, and twelve evaluations.
+    assert rows["steps in a single run"]["FST"] == "120"
+    assert rows["evaluated every … steps, single run"]["FST"] == "10"
 
 
 def test_learners_without_trials_are_called_untuned_and_have_the_settings_of_rl() -> None:
     rows, _ = tables(["rl-kl"])
     assert rows["chosen by"]["RL"] == "calibration"
-    assert rows["chosen by"]["rl-kl"] == "settings of rl, not tuned"
-    assert rows["learning rate"]["rl-kl"] == "0.0006"
-    assert rows["weight of the KL penalty"]["rl-kl"] == "0.04"
+    assert rows["chosen by"]["RL-KL"] == "settings of rl, not tuned"
+    assert rows["learning rate"]["RL-KL"] == "0.0006"
+    assert rows["weight of the KL penalty"]["RL-KL"] == "0.04"
 
 
 def test_a_choice_at_the_edge_of_what_was_tried_is_told() -> None:
-    _, (table, said, *scores) = tables(["rl"])
-    assert not scores  # these settings are not what the committed trials chose
+    _, (table, said, *_) = tables(["rl"])
     assert isinstance(table, Table)
     assert isinstance(said, Paragraph)
     places = {(row[0], row[1]): row[-1] for row in table.rows}
-    assert places["FST", "learning rate"] == "the smallest: at the edge"
-    assert places["RL", "learning rate"] == "inside"
-    assert places["FST", "problems in a step"] == "the largest: at the edge"
-    assert places["prompt-only", "problems that score a round"] == "not among them"
+    assert places == {
+        ("RL", "learning rate"): "inside",
+        ("RL", "problems in a step"): "the smallest: at the edge",
+        ("FST", "learning rate"): "the smallest: at the edge",
+        ("FST", "problems in a step"): "the smallest: at the edge",
+    }
     assert "3 of the chosen settings lie at the edge" in str(said.text)
 
 
+def test_settings_of_an_earlier_calibration_are_told_from_todays() -> None:
+    _, (*_, said) = tables(["rl"])
+    assert text([said]).strip() == (
+        "An earlier calibration, of two runs a trial, chose the settings of prompt-only. Today's, "
+        "of four runs a trial, chooses others (prompt-only: rewrites proposed in a round 3, "
+        "problems that score a round 8)."
+    )
+
+
 def test_how_clear_the_choice_of_calibration_was() -> None:
-    plan = Plan(EMBEDDED.budgets["full"], (100,), read_settings(calibration.SETTINGS))
-    blocks = settings_section(plan, ["rl"])
+    _, blocks = tables(["rl"])
     table = next(b for b in blocks if isinstance(b, Table) and b.caption.startswith("How clear"))
-    rows = {row[0]: row[1:] for row in table.rows}
-    # Trials 6 and 3 of RL; 0.87793 and 0.893555 are the scores of the best one's runs.
-    assert rows["RL"][:3] == ["88.6 %", "87.3 %", "1.6 points"]
-    assert rows["prompt-only"][:3] == ["68.4 %", "68.2 %", "6.5 points"]
-    assert list(rows) == ["RL", "prompt-only", "FST", "FST-distill"]
+    assert table.rows == [
+        ["RL", "50.0 %", "10.0 points", "37.5 %", "10.0 points"],
+        ["FST", "75.0 %", "10.0 points", "0.0 %", "10.0 points"],
+    ]
 
 
 def test_the_settings_that_the_page_knows_exist() -> None:
