@@ -278,8 +278,8 @@ def _choices(learners: Sequence[str], chosen: Settings) -> Iterator[Block]:
     edges = sum("edge" in row[-1] for row in rows)
     if edges:
         yield Paragraph(
-            f"{edges} of the chosen settings lie at the edge of what was tried: beyond it "
-            "there may be better ones, for that learner."
+            f"Of the chosen settings {edges} {'is' if edges == 1 else 'are'} at the edge of what "
+            "was tried: beyond it there may be better ones, for that learner."
         )
 
 

@@ -104,6 +104,11 @@ RECORD = (
         "dfb4003434aefae58f37e4ab4a332c5a3e04bc09e345133c2aaff75d3b8abf09",
         "the domains are those of a subject, of which there may be others; every number unchanged",
     ),
+    RecordedCode(
+        "2026-11-30",
+        "94897f33611c5b58901cf6990c1654a063e95e84c1838a2893eb040a8d0852d1",
+        "calibration has four trials of four runs for every learner; every number unchanged",
+    ),
 )
 """The hashes of the code that judged the committed page, the oldest first. Whoever changes that
 code adds a line and makes the page again; until then the page says that it is not recorded."""

@@ -198,7 +198,7 @@ def test_a_choice_at_the_edge_of_what_was_tried_is_told() -> None:
         ("FST", "learning rate"): "the smallest: at the edge",
         ("FST", "problems in a step"): "the smallest: at the edge",
     }
-    assert "3 of the chosen settings lie at the edge" in str(said.text)
+    assert "Of the chosen settings 3 are at the edge" in str(said.text)
 
 
 def test_settings_of_an_earlier_calibration_are_told_from_todays() -> None:

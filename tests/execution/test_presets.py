@@ -56,11 +56,10 @@ def test_every_shipped_file_is_a_configuration(file: Path) -> None:
     assert presets.summary(file.stem).endswith(".")
 
 
-def test_the_embedded_model_has_what_calibration_chose_but_for_rl() -> None:
+def test_the_embedded_model_has_what_calibration_chose() -> None:
     for learner, chosen in json.loads(CHOSEN.read_text()).items():
-        if learner != "rl":
-            found = in_effect(learner=learner)
-            assert {name: found[name] for name in chosen} == chosen
+        found = in_effect(learner=learner)
+        assert {name: found[name] for name in chosen} == chosen
 
 
 def test_larger_steps_are_fewer_so_that_a_stage_has_as_many_rollouts() -> None:
