@@ -265,13 +265,22 @@ def test_bad_input_is_one_line(
 
 def test_the_settings_in_use_are_what_the_committed_trials_choose() -> None:
     found = pd.read_csv(COMMITTED / "trials.csv")
-    assert Counter(found["learner"]) == dict.fromkeys(LEARNERS[:5], 4)
+    assert Counter(found["learner"]) == dict.fromkeys(LEARNERS, 4)
     assert choose(found) == json.loads(calibration.SETTINGS.read_text())
     assert choose(found) == json.loads((COMMITTED / "settings.json").read_text())
     assert calibration.TRIALS.read_bytes() == (COMMITTED / "trials.csv").read_bytes()
     report = verify_calibration(COMMITTED)
     assert report.findings == []
-    assert report.checked == {"trials": 4 * len(LEARNERS[:5])}
+    assert report.checked == {"trials": 4 * len(LEARNERS)}
+
+
+def test_the_readme_of_the_results_has_every_trial() -> None:
+    found = pd.read_csv(COMMITTED / "trials.csv")
+    lines = (COMMITTED.parent / "README.md").read_text().replace("**", "").splitlines()
+    for row in found.to_dict("records"):
+        runs = ", ".join(f"{100 * row[run]:.0f}" for run in calibration.RUNS)
+        numbers = f"| {runs} | {100 * row['score']:.1f} ± {100 * row['spread']:.1f} |"
+        assert any(line.startswith(f"| `{row['learner']}`") and numbers in line for line in lines)
 
 
 @pytest.mark.parametrize(
