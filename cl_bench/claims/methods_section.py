@@ -180,7 +180,7 @@ def _cut(value: Any) -> Any:
 
 def settings_section(plan: Plan, learners: Sequence[str]) -> list[Block]:
     """The settings of these learners, defaults included, and what calibration tried."""
-    ordered = sorted(dict.fromkeys([*learners, *plan.settings]), key=place)
+    ordered = sorted(set(learners), key=place)
     rows = [
         [_WORDS.get(name, name), *(_shown(plan, each, name) for each in ordered)] for name in _WORDS
     ]
@@ -195,7 +195,7 @@ def settings_section(plan: Plan, learners: Sequence[str]) -> list[Block]:
                 *_pace(plan, ordered),
             ],
         ),
-        *_calibration(plan),
+        *_calibration(plan, ordered),
     ]
 
 
@@ -240,7 +240,7 @@ def shown(value: Any) -> str:
     return ("no", "yes")[value] if isinstance(value, bool) else str(value)
 
 
-def _calibration(plan: Plan) -> Iterator[Block]:
+def _calibration(plan: Plan, learners: Sequence[str]) -> Iterator[Block]:
     """What trials chose the settings, among what and how clearly; whose settings are older."""
     import pandas as pd
 
@@ -248,7 +248,7 @@ def _calibration(plan: Plan) -> Iterator[Block]:
         return
     table = pd.read_csv(calibration.TRIALS)
     today = calibration.choose(table)
-    calibrated = sorted((name for name in plan.settings if name in today), key=place)
+    calibrated = [name for name in learners if name in plan.settings and name in today]
     chosen = [name for name in calibrated if today[name] == plan.settings[name]]
     if chosen:
         yield from _choices(chosen, today)

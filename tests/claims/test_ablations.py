@@ -83,13 +83,20 @@ def test_all_runs_can_be_configured_and_differ_and_the_claims_own_are_used_again
     assert len(of_domains) == SEEDS * 2 * (len(KL_DOMAINS) + 1)
 
 
+def test_a_variation_that_is_the_calibrated_run_itself_is_none() -> None:
+    plan = make_plan(seeds=[100])
+    assert plan.settings["rl"]["learning_rate"] == 6e-4
+    every, told = variations(STREAM), ablations.told_apart(plan, STREAM)
+    assert [change.name for change in every if change not in told] == ["rl, rate 6e-4"]
+
+
 def test_rounds_set_apart_are_as_many_as_the_reference_makes() -> None:
     plan = planned_with("full")
     steps = 3 * ablations.cell(plan, STREAM, ablations.REFERENCE, 100).steps
     for name in ("prompt-then-rl", "prompt-then-rl, rate 3e-4", "rl-then-prompt"):
         cell = ablations.cell(plan, STREAM, variation(STREAM, name), 100)
         assert cell.options["consecutive_rounds"] == steps // 6 == 20
-    assert cell.options["eval_every"] == 40
+    assert cell.options["eval_every"] == plan.stage_steps("rl-then-prompt")
 
 
 def test_quantities_of_the_stream_are_of_its_end() -> None:
@@ -113,7 +120,8 @@ def test_the_page_has_what_was_measured_on_the_stream_and_the_paired_differences
     plan = make_plan(seeds=[100, 101])
     blocks = ablations.section(stream_runs(plan, {"fst": 0.7, "T = 2": 0.4}, spent=6_000), plan)
     assert isinstance(blocks[1], Paragraph)
-    missing = [c.name for c in variations(STREAM) if c.name not in ("fst", "T = 2")]
+    told = ablations.told_apart(plan, STREAM)
+    missing = [c.name for c in told if c.name not in ("fst", "T = 2")]
     assert blocks[1].text == f"Without a finished run: {', '.join(missing)}."
     measured, changes = tables(blocks).values()
     assert [line[0] for line in measured.rows] == ["fst", "T = 2"]

@@ -180,7 +180,7 @@ def test_settings_in_effect_are_shown_with_their_defaults() -> None:
 
 
 def test_learners_without_trials_are_called_untuned_and_have_the_settings_of_rl() -> None:
-    rows, _ = tables(["rl-kl"])
+    rows, _ = tables(["rl", "rl-kl"])
     assert rows["chosen by"]["RL"] == "calibration"
     assert rows["chosen by"]["RL-KL"] == "settings of rl, not tuned"
     assert rows["learning rate"]["RL-KL"] == "0.0006"
@@ -188,7 +188,7 @@ def test_learners_without_trials_are_called_untuned_and_have_the_settings_of_rl(
 
 
 def test_a_choice_at_the_edge_of_what_was_tried_is_told() -> None:
-    _, (table, said, *_) = tables(["rl"])
+    _, (table, said, *_) = tables(["fst", "prompt", "rl"])
     assert isinstance(table, Table)
     assert isinstance(said, Paragraph)
     places = {(row[0], row[1]): row[-1] for row in table.rows}
@@ -202,7 +202,7 @@ def test_a_choice_at_the_edge_of_what_was_tried_is_told() -> None:
 
 
 def test_settings_of_an_earlier_calibration_are_told_from_todays() -> None:
-    _, (*_, said) = tables(["rl"])
+    _, (*_, said) = tables(["fst", "prompt", "rl"])
     assert text([said]).strip() == (
         "An earlier calibration, of two runs a trial, chose the settings of prompt-only. Today's, "
         "of four runs a trial, chooses others (prompt-only: rewrites proposed in a round 3, "
@@ -211,7 +211,7 @@ def test_settings_of_an_earlier_calibration_are_told_from_todays() -> None:
 
 
 def test_how_clear_the_choice_of_calibration_was() -> None:
-    _, blocks = tables(["rl"])
+    _, blocks = tables(["fst", "prompt", "rl"])
     table = next(b for b in blocks if isinstance(b, Table) and b.caption.startswith("How clear"))
     assert table.rows == [
         ["RL", "50.0 %", "10.0 points", "37.5 %", "10.0 points"],

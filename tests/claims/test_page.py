@@ -240,7 +240,7 @@ def test_how_it_was_run_lists_settings_and_every_run_that_is_not_done() -> None:
     text, _ = written(judged({10: 0.05}))
     section = text.split("## How it was run")[1]
     assert "Seeds 100, 101, 102, 103, 104, 105" in section
-    assert "| learning rate | 0.0006 | — | 0.0003 | 0.00015 |" in section  # the preset's
+    assert "| learning rate | 0.0009 | 0.00015 |" in section  # the preset's
     assert "12 runs were planned: 12 missing." in section
     assert "Runs that are not done (12)" in section
     for cell in cells(PLAN, [10]):

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from cl_bench.claims import ablations, plan
 from cl_bench.claims.calibration import LEARNERS, SETTINGS
 from cl_bench.claims.registered import cells
-from cl_bench.claims.settings import options_of, read_settings, untried
+from cl_bench.claims.settings import CLAIMED, options_of, read_settings, untried
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import RunDirectoryError
 
@@ -25,7 +25,7 @@ def test_the_settings_in_use_serve_every_run_of_the_claims_and_ablations() -> No
 
 
 def test_a_learner_without_trials_takes_those_of_the_reference_and_nobody_else_does() -> None:
-    settings = FOUND | {"rl": {"learning_rate": 3e-4}}
+    settings = {name: FOUND[name] for name in CLAIMED} | {"rl": {"learning_rate": 3e-4}}
     assert {name: options_of(name, settings)["learning_rate"] for name in untried()} == (
         dict.fromkeys(untried(), 3e-4)
     )

@@ -12,6 +12,7 @@ from cl_bench.claims.claim_06_continual import STREAM_LEARNERS
 from cl_bench.claims.data import Data
 from cl_bench.claims.plan import Plan
 from cl_bench.claims.registered import CLAIMS
+from cl_bench.claims.settings import CLAIMED
 from cl_bench.claims.styles import colour, label, marker
 
 from .synthetic import Synthetic, plan_of, sigmoids, texts
@@ -90,8 +91,11 @@ def test_means_have_bands_that_are_their_intervals(claim: int, data: Synthetic) 
 
 def test_learners_differ_in_colour_marker_and_name() -> None:
     names = (*LEARNERS, "base")
-    for look in (colour, marker, label):
-        assert len({look(name) for name in names}) == len(names)
+    assert len({label(name) for name in names}) == len(names)
+    assert len({(colour(name), marker(name)) for name in names}) == len(names)
+    compared = (*CLAIMED, "base")
+    for look in (colour, marker):
+        assert len({look(name) for name in compared}) == len(compared)
 
 
 @pytest.mark.parametrize("number", FIGURES)
