@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cl_bench.execution.presets import preset_of
 from cl_bench.metrics.stats.ranks import Ranks
 from cl_bench.metrics.stats.student import Estimate, Interval
 from cl_bench.metrics.undefined import Undefined
@@ -184,14 +185,13 @@ def test_the_setting_with_most_seeds_stands_for_its_learner_however_it_did(tmp_p
 
 
 def test_of_settings_with_equal_seeds_the_preset_stands_for_its_learner(tmp_path: Path) -> None:
-    for rate, share in ((3e-4, 0.25), (6e-4, 0.75)):
+    own = preset_of("embedded").options("fst")["learning_rate"]
+    for rate, share in ((own, 0.25), (own / 2, 0.75)):
         config = {"learning.learning_rate": rate}
         write_run(tmp_path / str(rate), accuracy=flat(share), config=config)
     (row,) = _board(tmp_path)[0].rows
-    assert (row.settings, row.choice) == (
-        "learning_rate=0.0003",
-        "1 of 2 settings, the model’s preset",
-    )
+    assert row.settings == f"learning_rate={own}"
+    assert row.choice == "1 of 2 settings, the model’s preset"
 
 
 def test_runs_that_do_not_compare_are_on_boards_of_their_own_and_say_why(tmp_path: Path) -> None:
