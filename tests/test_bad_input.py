@@ -223,7 +223,7 @@ CASES: dict[str, list[str]] = {
     "no claims between commas": ["reproduce", "--claims", ","],
     "more seeds than the exact test takes": ["reproduce", "--seeds", "21"],
     "an archive that is not there": ["reproduce", "--from", "nowhere"],
-    "a learner that has no trials": ["calibrate", "--learners", "rl-kl"],
+    "a learner that has no trials": ["calibrate", "--learners", "sft"],
     "training for no steps": ["model", "train", "--out", "new", "--steps", "0"],
     "training into a file": ["model", "train", "--out", "file"],
     "training on an unknown device": ["model", "train", "--out", "new", "--device", "tpu"],
