@@ -3,8 +3,8 @@
 On the stream of claim 6 every variation runs beside the reference, fast-slow training as
 calibrated; the learners that answer a question people asked of the paper are variations too. On
 single domains it is the learning rate that varies, and where the base hardly earns a reward the
-population. All have equal seeds and are only descriptive:
-nothing here has a verdict, and with few seeds the intervals are rough.
+population. All have equal seeds and are only descriptive: nothing here has a verdict, and with few
+seeds the intervals are rough.
 """
 
 from __future__ import annotations

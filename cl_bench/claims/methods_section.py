@@ -288,8 +288,6 @@ def _named(options: Mapping[str, Any]) -> str:
 
 
 def _where(chosen: Any, tried: Sequence[Any]) -> str:
-    if len(tried) == 1:
-        return "the only one: at the edge"
     edges = {tried[0]: "the smallest: at the edge", tried[-1]: "the largest: at the edge"}
     return edges.get(chosen, "inside")
 
