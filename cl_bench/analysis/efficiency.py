@@ -46,11 +46,12 @@ def log_ratios(by_seed: BySeed, own: Mapping[int, RunEntry]) -> BySeed:
     where it did would flatter it.
     """
     done = [seed for seed, entry in own.items() if entry.status == "done"]
-    reasons = [value.reason for seed in done if isinstance(value := by_seed[seed], Undefined)]
-    if reasons:
-        some = f"{len(done) - len(reasons)} of {len(done)} finished runs have one; "
-        lost = Undefined(f"{some if len(reasons) < len(done) else ''}{reasons[0]}")
-        return dict.fromkeys(by_seed, lost)
+    lacking = {seed: value.reason for seed in done if isinstance(value := by_seed[seed], Undefined)}
+    if lacking:
+        seed, reason = next(iter(lacking.items()))
+        if len({*lacking.values()}) > 1 or len(lacking) < len(done):
+            reason = f"{len(lacking)} of {len(done)} runs have none; seed {seed}, for one: {reason}"
+        return dict.fromkeys(by_seed, Undefined(reason))
     return {
         seed: value if isinstance(value, Undefined) else log2(value)
         for seed, value in by_seed.items()

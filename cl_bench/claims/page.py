@@ -24,7 +24,7 @@ from cl_bench.claims.spending import costs_differ, spending
 from cl_bench.claims.styles import called
 from cl_bench.claims.subject import EMBEDDED
 from cl_bench.contract.text import in_words
-from cl_bench.metrics.quantities import NOTHING, p_value, percent
+from cl_bench.metrics.quantities import NOTHING, needed, p_value, percent
 from cl_bench.metrics.stats.student import ONE_SEED
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.model.named import MODELS
@@ -84,11 +84,11 @@ def page(
     `runs` has a row for every planned run, `findings` is Markdown, `ablations` what they show,
     `registered` the `registration` that the runs' archive was begun with.
     """
-    needed = cells(plan, [one.claim.registered.number for one in judged])
-    spent = spending(data, needed)
+    made = cells(plan, [one.claim.registered.number for one in judged])
+    spent = spending(data, made)
     blocks: list[Block] = [
         costs_differ(spent),
-        *mixed(runs[runs["cell"].isin([cell.name for cell in needed])]),
+        *mixed(runs[runs["cell"].isin([cell.name for cell in made])]),
         *_headline(judged, plan),
     ]
     if findings.strip():
@@ -101,7 +101,7 @@ def page(
     _, _, rules = (rule.__doc__ or "").partition("\n\n")  # the heading says the first line
     blocks += [Heading(2, "How a statement is judged", "rule"), Paragraph(said(registered, plan))]
     blocks += [Prose(rules.strip())]
-    blocks += methods_section(plan, data, needed, runs, spent)
+    blocks += methods_section(plan, data, made, runs, spent)
     return [*_top(judged, plan, drawings), *_contents(judged, blocks), *_without_gaps(blocks)]
 
 
@@ -330,7 +330,7 @@ def _statement_row(each: JudgedStatement, notes: _Notes) -> list[Inline]:
         "yes" if statement.primary else "no",
         p_value(judgement.student_p),
         p_value(judgement.exact_p),
-        NOTHING if isinstance(judgement.seeds_needed, Undefined) else str(judgement.seeds_needed),
+        needed(judgement.seeds_needed),
         why,
     ]
 

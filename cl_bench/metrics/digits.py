@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import floor, inf, log10
 
-from cl_bench.metrics.quantities import Quantity
+from cl_bench.metrics.quantities import RATIO, Quantity
 from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 
@@ -22,27 +22,48 @@ def carried(of: Quantity, estimate: Estimate, bound: float = 0.0, *, spare: int 
     """The quantity with the digits that an estimate's interval carries, and `spare` more.
 
     There are never more than the quantity has by itself, and all of those where there is no
-    interval. The shorter distance counts. No end is rounded onto `bound`, the value without an
-    effect, nor to 0: digits are added until it stands apart, as whether it does is what is read.
+    interval; numbers that have digits after the point are not rounded before it. The shorter
+    distance counts; of a ratio, whose interval is even on a logarithmic scale, the smaller factor,
+    for each number by itself. No end is rounded onto `bound`, the value without an effect, nor to
+    0: digits are added until it stands apart, as whether it does is what is read.
     """
     ends = estimate.interval
     if isinstance(ends, Undefined):
         return of
-    reach = min(estimate.value - ends.low, ends.high - estimate.value)
     shown = of.amount(1 / 3).replace(",", "")
     finest, factor = len(shown.partition(".")[2]), float(of.amount(1.0).replace(",", ""))
+    relative = of.unit == RATIO.unit and ends.low > 0
+    if relative:
+        reach = 1 - 1 / min(estimate.value / ends.low, ends.high / estimate.value)
+    else:
+        reach = factor * min(estimate.value - ends.low, ends.high - estimate.value)
     if not 0 < reach < inf:
         return of
-    decimals = min(_place(factor * reach) + spare, finest)
-    apart = [(end, level) for end in (ends.low, ends.high) for level in (0.0, bound)]
-    while decimals < finest and any(
-        end != level and round(factor * end, decimals) == round(factor * level, decimals)
-        for end, level in apart
-    ):
-        decimals += 1
-    return replace(
-        of, amount=lambda value: f"{round(factor * value, decimals):,.{max(decimals, 0)}f}"
-    )
+    whole = finest > 0 and not relative
+
+    def decimals(value: float, reach: float) -> int:
+        places = min(_place(reach) + spare, finest)
+        places = max(places, 0) if whole else places
+        while places < finest and any(
+            value != level and round(factor * value, places) == round(factor * level, places)
+            for level in (0.0, bound)
+        ):
+            places += 1
+        return places
+
+    common = max(decimals(end, reach) for end in (ends.low, ends.high))
+
+    def amount(value: float) -> str:
+        places = decimals(value, reach * value) if relative and value > 0 else common
+        return f"{round(factor * value, places):,.{max(places, 0)}f}"
+
+    return replace(of, amount=amount)
+
+
+def in_column(of: Quantity, estimate: Estimate) -> Quantity:
+    """The quantity for numbers that stand in one column of a board: all have the same digits, but
+    ratios, whose intervals may span decades, those that are `carried`."""
+    return carried(of, estimate, 1.0) if of.unit == RATIO.unit else of
 
 
 def _place(reach: float) -> int:

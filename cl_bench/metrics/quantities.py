@@ -122,6 +122,14 @@ def p_value(p: float | Undefined) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3g}"
 
 
+def needed(seeds: int | Undefined) -> str:
+    """How many seeds would decide: an estimate, so rounded up to two digits and cut at 1,000."""
+    if isinstance(seeds, Undefined):
+        return NOTHING
+    unit = 10 ** max(0, len(str(seeds)) - 2)
+    return "> 1,000" if seeds > 1_000 else f"{-(-seeds // unit) * unit:,}"
+
+
 def percent(share: float) -> str:
     """A share that is set and not measured, such as the level of an interval: `95 %`."""
     return f"{100 * share:.4g} %"

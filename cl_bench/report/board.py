@@ -10,7 +10,7 @@ from pathlib import Path
 from cl_bench.analysis.comparability import Key
 from cl_bench.analysis.entries import Settings, Status
 from cl_bench.analysis.run_values import Column
-from cl_bench.contract.text import printable
+from cl_bench.contract.text import one_line, printable
 from cl_bench.metrics.stats.ranks import Ranks
 from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
@@ -111,6 +111,25 @@ class Board:
         """The rows, each with those that fold under it."""
         return [one for row in self.rows for one in (row, *row.folded)]
 
+    @property
+    def settings_words(self) -> list[str]:
+        """The settings of all rows, those first that all have alike; a line for each learner."""
+        every = [dict(row.configured) for row in self.rows]
+        alike = {
+            name: value
+            for name, value in every[0].items()
+            if all(name in other and other[name] == value for other in every)
+        }
+        own = [
+            (row.name, {name: value for name, value in row.configured if name not in alike})
+            for row in self.rows
+        ]
+        return [
+            f"{whose}: " + ", ".join(f"{name} {one_line(str(value))}" for name, value in of.items())
+            for whose, of in [("All", alike), *own]
+            if of
+        ]
+
 
 @dataclass(frozen=True, eq=False)
 class Overall:
@@ -119,10 +138,19 @@ class Overall:
     model: str
     boards: tuple[int, ...]
     """Places in `Leaderboard.boards` of those that are averaged."""
+    of_boards: int
+    """How many boards of this model there are."""
     columns: Mapping[str, Column]
     rows: tuple[RankedRow, ...]
     notes: tuple[str, ...]
-    """Which learners are not ranked, and what they lack."""
+    """Which learners are not ranked and which boards are left out, and what they lack."""
+
+    @property
+    def title(self) -> str:
+        """`Mean of 2 of 3 streams`; without the second number where none is left out."""
+        some = len(self.boards)
+        of = "" if some == self.of_boards else f"{some} of "
+        return f"Mean of {of}{self.of_boards} streams"
 
 
 def unranked(rows: Sequence[RankedRow], metric: str) -> str:

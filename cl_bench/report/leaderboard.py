@@ -289,8 +289,9 @@ def constant_notes(rows: Iterable[BoardRow], runs: Iterable[Runs]) -> list[str]:
         done = sum(entry.status == "done" for entry in of_row.by_seed.values())
         for domain, answers in found.items():
             worst = max(answers, key=lambda of: of.earned)
-            seeds = f"{len(answers)} of {done} runs" if done > 1 else "at the end"
-            notes.append(f"{label}, {said_of(domain, worst)} ({seeds})")
+            seeds = f" (in {len(answers)} of {done} runs" if done > 1 else ""
+            seeds += f"{'; in the worst of them' * (len(answers) > 1)})" if seeds else ""
+            notes.append(f"{label}, {said_of(domain, worst)}{seeds}: that much may be guessing")
     return notes
 
 

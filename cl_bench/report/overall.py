@@ -31,6 +31,7 @@ AVERAGED = (
 _NAMED, _MOST_NOTES = 10, 100
 """Boards that a note names, and lines of one kind, and rows, of which more are counted."""
 _ALONE = "fewer than two learners have a value on it"
+_NOT_ALL = "not all of these learners have a value on it with the setting that stands here"
 _Key = tuple[str, str]
 """Learner and settings, as `RankedRow.key`."""
 _ByBoard = Mapping[int, Mapping[_Key, BoardRow]]
@@ -60,15 +61,19 @@ def _overall(boards: Sequence[Board], places: Sequence[int], named: Sequence[str
     shared = [place for place, rows in having.items() if all(key in rows for key in ranked)]
     chosen = shared if len(shared) > 1 else []
     notes = _left_out(having, [key for key in counts if counts[key] < most], places, named)
+    if chosen:
+        apart = [named[place] for place in having if place not in chosen]
+        notes += [f"{name} is left out: {_NOT_ALL}" for name in apart[:_MOST_NOTES]]
     if not chosen:
         notes.insert(0, "No learners were run on the same two streams, so none are ranked")
     columns = {name: boards[places[0]].columns[name] for name in AVERAGED}
     averaged = {place: having[place] for place in chosen}
-    found = _rows(averaged, ranked, columns, stands) if chosen else []
+    found = _rows(averaged, [*having.values()], ranked, columns, stands) if chosen else []
     if (more := len(found) - _MOST_NOTES) > 0:
         notes.insert(0, f"Shown are the best {_MOST_NOTES} rows; {more:,} more were run on all")
         found = found[:_MOST_NOTES]
-    return Overall(boards[places[0]].model, tuple(chosen), columns, tuple(found), tuple(notes))
+    model = boards[places[0]].model
+    return Overall(model, tuple(chosen), len(places), columns, tuple(found), tuple(notes))
 
 
 def _one_each(having: _ByBoard, model: str) -> dict[_Key, str]:
@@ -134,15 +139,18 @@ def _with_value(board: Board) -> dict[_Key, BoardRow]:
 
 def _rows(
     having: _ByBoard,
+    known: Sequence[Mapping[_Key, BoardRow]],
     ranked: Sequence[_Key],
     columns: Mapping[str, Column],
     choices: Mapping[_Key, str],
 ) -> list[RankedRow]:
-    """The ranked learners, and under them their other settings that were run on all boards."""
+    """The ranked learners, and under them their other settings that were run on all of `having`;
+    `known` are the rows of all boards, which tell a learner's settings apart."""
     first, *more = having.values()
     everywhere = {key: row for key, row in first.items() if all(key in rows for rows in more)}
     others = [key for key in everywhere if key not in ranked]
-    telling = telling_settings((row.learner, row.configured) for row in everywhere.values())
+    every = {key: row for rows in known for key, row in rows.items()}
+    telling = telling_settings((row.learner, row.configured) for row in every.values())
     per_seed = {
         key: {name: _means([rows[key] for rows in having.values()], name) for name in columns}
         for key in everywhere

@@ -19,7 +19,7 @@ from cl_bench.analysis.item_changes import ItemChanges
 from cl_bench.analysis.run_values import METRIC_VERSION, Column
 from cl_bench.contract.text import counted, one_line, printable
 from cl_bench.metrics.comparison import PermutationTest
-from cl_bench.metrics.quantities import NOTHING, SHARE, p_value
+from cl_bench.metrics.quantities import NOTHING, SHARE, needed, p_value
 from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.matrix import value_or_reason
@@ -103,20 +103,13 @@ def _metrics(found: Comparison, width: int) -> list[RenderableType]:
         test = None if isinstance(of.test, Undefined) or of.difference.seeds < 2 else of.test
         tests = (p_value(of.student_p), p_value(test.p) if test else NOTHING)
         pairs = f"{of.difference.seeds} of {of.difference.of_seeds}"
-        needed = NOTHING if isinstance(of.seeds_needed, Undefined) else _count(of.seeds_needed)
         means = (_mean(of.first, column), _mean(of.second, column))
         change = column.quantity.change.estimate(of.difference)
-        numbers = (*means, change, pairs, *tests, needed, _said(of, column))
+        numbers = (*means, change, pairs, *tests, needed(of.seeds_needed), _said(of, column))
         rows.append((printable(column.title), *numbers))
     missing = (f"Not compared, {why}: {', '.join(titles)}." for why, titles in reasons.items())
     shown = _fitting(rows, width) if rows else []
     return [*shown, *(Text(f"\n{printable(line)}") for line in missing)]
-
-
-def _count(seeds: int) -> str:
-    """A number of seeds, which is an estimate: rounded up to two digits."""
-    unit = 10 ** max(0, len(str(seeds)) - 2)
-    return f"{-(-seeds // unit) * unit:,}"
 
 
 def _fitting(rows: Sequence[Sequence[str]], width: int) -> list[RenderableType]:

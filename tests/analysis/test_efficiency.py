@@ -87,7 +87,7 @@ def test_one_seed_that_never_gets_there_takes_the_row_its_number(tmp_path: Path)
         write_run(tmp_path / f"rl-{seed}", learner="rl", seed=seed, fast=0)
         write_run(tmp_path / f"fst-{seed}", seed=seed, accuracy=slow if seed else quick)
     row = table(tmp_path)[0]["fst"]
-    said = "1 of 2 finished runs have one; never reached 75.0 %; the best is 50.0 %"
+    said = "1 of 2 runs have none; seed 1, for one: never reached 75.0 %; the best is 50.0 %"
     assert reason(row.values[TRAINING]) == said
     assert reason(row.ranks[TRAINING]) == said
     assert row.per_seed[TRAINING][0] == 2.0

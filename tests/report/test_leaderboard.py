@@ -420,7 +420,7 @@ def test_one_answer_that_earns_most_of_the_score_is_a_note(tmp_path: Path) -> No
     (board,) = leaderboard_of(tmp_path).boards
     said = [note for note in board.notes if "say" in note]
     assert said == [
-        f'FST, {domain}: 100.0 % of responses say "4", which earns 100.0 % of the score (2 of 2 '
-        "runs)"
+        f'FST, {domain}: 100.0 % of responses say "4", which earns 100.0 % of the score (in 2 '
+        "of 2 runs; in the worst of them): that much may be guessing"
         for domain in ("math", "code")
     ]

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cl_bench.metrics.stats.student import Estimate, Interval
-from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.look import Look, learner_look, looks_apart
-from cl_bench.report.board import Board, Overall, RankedRow
+from cl_bench.report.board import Board, Overall
 from cl_bench.report.page.bands import Band, Drawn
 from cl_bench.report.page.record import rounded
 
@@ -85,34 +83,6 @@ def board_record(drawn: DrawnBoard) -> dict[str, Any]:
     }
 
 
-def hero_record(
-    title: str, anchor: str, rows: Sequence[RankedRow], looks: Sequence[Look]
-) -> dict[str, Any] | None:
-    """Accuracy, KL and forgetting of rows that have all three, as [mean, low, high]; None for fewer
-    than two such rows."""
-    names = ("average_accuracy", "kl_policy_base", "forgetting_max")
-    known = [
-        {
-            "row": f"{anchor}-{place}",
-            "label": row.name,
-            "series": row.learner,
-            "look": look_record(look),
-            **{name: _ends(row.values[name]) for name in names},
-        }
-        for place, (row, look) in enumerate(zip(rows, looks, strict=True))
-        if not any(isinstance(row.values[name], Undefined) for name in names[:2])
-    ]
-    return {"title": title, "rows": known} if len(known) > 1 else None
-
-
-def _ends(value: Estimate | Undefined) -> list[float | None]:
-    if isinstance(value, Undefined):
-        return [None, None, None]
-    ends = value.interval
-    low, high = (ends.low, ends.high) if isinstance(ends, Interval) else (None, None)
-    return [None if one is None else rounded([one])[0] for one in (value.value, low, high)]
-
-
 def look_record(look: Look) -> dict[str, Any]:
     """A look without its label."""
     return {"colour": look.place, "marker": look.marker, "dashed": look.dashed}
@@ -132,7 +102,7 @@ def _row(drawn: Drawn) -> dict[str, Any]:
         "divergence": _band(drawn.divergence),
         "gains": None if drawn.gains is None else _band(drawn.gains),
         "spent": {
-            what: {name: rounded([value])[0] for name, value in parts.items()}
+            what: {name: rounded([value], 9)[0] for name, value in parts.items()}
             for what, parts in drawn.spent.items()
         },
         "changes": None if drawn.changes is None else _band(drawn.changes, seeds=False),

@@ -22,7 +22,7 @@ from cl_bench.report.page.cells import (
     swatch,
     value_cell,
 )
-from cl_bench.report.page.glossary import DEFINITIONS
+from cl_bench.report.page.glossary import DEFINITIONS, learners_said
 
 _FEW = 6
 """So many seeds are listed; more are folded."""
@@ -254,10 +254,14 @@ def _named(row: RankedRow, look: Look) -> str:
     said = "".join(f'<small class="flag">{escaped(flag)}</small>' for flag in flags)
     if _is_folded(row):
         return f'<span class="learner">{escaped(row.told)}</span>{said}'
-    name = f'<span class="learner">{swatch(look)} {escaped(look.label)}</span>'
-    if row.folded:
-        button = f'<button type="button" aria-expanded="false">{escaped(row.choice)}</button>'
-        said = f'<small class="settings">{escaped(row.told)}<br>{button}</small>{said}'
+    does = "".join(said for _, said in learners_said([row.learner]))
+    title = f' title="{escaped(does)}"' if does else ""
+    name = f'<span class="learner"{title}>{swatch(look)} {escaped(look.label)}</span>'
+    if row.choice:
+        which = escaped(row.choice)
+        if row.folded:
+            which = f'<button type="button" aria-expanded="false">{which}</button>'
+        said = f'<small class="settings">{escaped(row.told)}<br>{which}</small>{said}'
     return f"{name}{said}"
 
 

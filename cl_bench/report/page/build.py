@@ -18,6 +18,7 @@ from cl_bench.report.page.board_record import DrawnBoard
 from cl_bench.report.page.contents import RUNS_CSV, Contents, contents
 from cl_bench.report.page.csv_files import boards_csv, runs_csv
 from cl_bench.report.page.curve_figures import accuracy, divergence, efficiency, matrices
+from cl_bench.report.page.hero import HERO, hero, hero_figure
 from cl_bench.report.page.html import html
 from cl_bench.report.page.latex import boards_latex
 from cl_bench.report.page.markdown import blocks
@@ -44,23 +45,30 @@ UNDRAWN = "not drawn"
 """The kind of problem that a figure has."""
 
 
-def draw(boards: Iterable[DrawnBoard]) -> tuple[dict[str, Drawing], list[RunProblem]]:
-    """All figures by name: the board's anchor, a dot, and what it shows; and those that failed.
+def draw(contents: Contents) -> tuple[dict[str, Drawing], list[RunProblem]]:
+    """All figures by name, and those that failed."""
+    found: dict[str, Drawing] = {}
+    problems = []
+    for name, make in _figures(contents):
+        try:
+            found[name] = drawing(make)
+        except Exception as error:  # noqa: BLE001 a page without one figure is better than none
+            problems.append(RunProblem(Path(name), UNDRAWN, f"{type(error).__name__}: {error}"))
+    return found, problems
+
+
+def _figures(contents: Contents) -> Iterator[tuple[str, Callable[[], Figure]]]:
+    """Functions that make figures, by name: that at the top, and those of boards, which are called
+    by the board's anchor, a dot, and what they show.
 
     Boards of one row compare nothing, and have figures only where all boards are such.
     """
-    given = list(boards)
-    several = [board for board in given if len(board.board.rows) > 1]
-    found: dict[str, Drawing] = {}
-    problems = []
-    for board in several or given:
+    if (first := hero(contents)) is not None:
+        yield HERO, partial(hero_figure, first)
+    given = [board for board, _ in contents.shown]
+    for board in [board for board in given if len(board.board.rows) > 1] or given:
         for what, make in board_figures(board):
-            name = f"{board.anchor}.{what}"
-            try:
-                found[name] = drawing(make)
-            except Exception as error:  # noqa: BLE001 a page without one figure is better than none
-                problems.append(RunProblem(Path(name), UNDRAWN, f"{type(error).__name__}: {error}"))
-    return found, problems
+            yield f"{board.anchor}.{what}", make
 
 
 def board_figures(board: DrawnBoard) -> Iterator[tuple[str, Callable[[], Figure]]]:
@@ -78,8 +86,8 @@ def board_figures(board: DrawnBoard) -> Iterator[tuple[str, Callable[[], Figure]
 
 PICTURES = "figures"
 """The folder of the figures beside the page."""
-_FIGURE = re.compile(r"board(-[a-z0-9]+)*\.[a-z-]+\.(png|svg|pdf)")
-"""The names that figures of boards have."""
+_FIGURE = re.compile(rf"(board(-[a-z0-9]+)*\.[a-z-]+|{HERO})\.(png|svg|pdf)")
+"""The names that figures have."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +129,7 @@ def report(
     drawings: Mapping[str, Drawing] = {}
     if figures:
         with styled(figure_style):
-            drawings, undrawn = draw(one for one, _ in found.shown)
+            drawings, undrawn = draw(found)
         found = replace(found, problems=[*found.problems, *undrawn])
     page, twin = out / "leaderboard.html", out / "leaderboard.md"
     out.mkdir(parents=True, exist_ok=True)

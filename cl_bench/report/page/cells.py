@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cl_bench.analysis.run_values import Column
+from cl_bench.metrics.digits import in_column
 from cl_bench.metrics.quantities import NOTHING, ROLLOUTS, SECONDS, TOKENS
 from cl_bench.metrics.stats.ranks import Ranks
 from cl_bench.metrics.stats.student import Estimate, Interval
@@ -157,7 +158,7 @@ def value_cell(
     kind = shown.kind(value)
     if isinstance(value, Undefined):
         return f"<td{kind}><div>{NOTHING}{note}</div></td>"
-    of = shown.column.quantity
+    of = in_column(shown.column.quantity, value)
     parts = [f'<span class="value">{escaped(of.number(value.value))}</span>']
     interval = value.interval if isinstance(value.interval, Interval) else None
     if shown.bars is not None and of not in SPENT:

@@ -90,6 +90,11 @@ class Contents:
         return {one.path: one.facts.name for one in self.listed}
 
     @property
+    def learners(self) -> set[str]:
+        """The names of all learners."""
+        return {one.facts.learner for one in self.runs}
+
+    @property
     def unlisted(self) -> str:
         """A sentence on the runs that the page does not list; empty where it lists all."""
         if len(self.listed) == len(self.runs):
@@ -312,7 +317,7 @@ Each learner has one row. If it was run with several settings, the row is of the
 finished seeds, of equally many of the model’s preset, and if that is not among them of the one with
 the best average accuracy; the others fold under it, without ranks.
 
-A dash stands where a number cannot be computed; the letter beside it leads to the reason. Runs that
+A dash stands where a number cannot be computed; the reason stands below the table. Runs that
 failed, diverged or are missing are counted in “k of n seeds” and listed under problems.
 """
 HOW_TO_READ = tuple(" ".join(text.split()) for text in _READING.strip().split("\n\n"))
@@ -322,10 +327,9 @@ HOW_TO_READ = tuple(" ".join(text.split()) for text in _READING.strip().split("\
 def introduction(contents: Contents) -> list[str]:
     """Sentences that count runs, problems and flags."""
     runs, boards = contents.runs, contents.leaderboard.boards
-    learners = {one.facts.learner for one in runs}
     streams, models = {board.key.stream for board in boards}, {board.model for board in boards}
     read = (
-        f"{counted(len(runs), 'run')} of {counted(len(learners), 'learner')} on "
+        f"{counted(len(runs), 'run')} of {counted(len(contents.learners), 'learner')} on "
         f"{counted(len(streams), 'stream')} with {counted(len(models), 'model')}. Every number is "
         f"computed from the runs’ tables alone (metric version {METRIC_VERSION})."
     )

@@ -105,8 +105,10 @@ def _top(value_N: np.ndarray) -> tuple[float, str]:
 def divergence(board: DrawnBoard) -> Figure:
     """Average accuracy against KL, joined in time."""
     seen = board.seen
+    every = np.concatenate([_up_to(drawn.divergence) for _, _, drawn in seen])
+    label = "KL(policy ‖ base), nats per token; ring: start, large marker: end, with 95 % intervals"
     with sheet(1, 1, 3.9) as (figure, ((axes,),)):
-        floor = _kl_axis(axes, np.concatenate([_up_to(drawn.divergence) for _, _, drawn in seen]))
+        floor = kl_axis(axes, every, label)
         for _, look, drawn in seen:
             kl, known = np.maximum(drawn.divergence.mean_P, floor), drawn.average.mean_P
             style: Any = {"color": look.colour, "marker": look.marker}
@@ -136,11 +138,10 @@ def _end_intervals(axes: Axes, look: Look, drawn: Drawn, floor: float) -> None:
     axes.plot(np.maximum(kl.mean_P[[-1, -1]], floor), [known.low_P[-1], known.high_P[-1]], **style)
 
 
-def _kl_axis(axes: Axes, value_P: np.ndarray) -> float:
+def kl_axis(axes: Axes, value_P: np.ndarray, label: str) -> float:
     """The axis of these divergences; where it begins, which is where 0 is drawn."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    label = "KL(policy ‖ base), nats per token; ring: start, large marker: end, with 95 % intervals"
     known = value_P[value_P > 0]
     if not len(known) or known.max() < _WIDE * known.min():
         axes.set_xlabel(label)

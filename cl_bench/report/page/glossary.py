@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, metadata
 
 from cl_bench.analysis.run_values import Column
+from cl_bench.contract.registry import LEARNERS
+from cl_bench.report.blocks.look import learner_label
 from cl_bench.report.blocks.write_html import escaped
 
 _PAPER = ("Paper: arXiv 2605.12484", "https://arxiv.org/abs/2605.12484")
@@ -68,6 +70,10 @@ DEFINITIONS: Mapping[str, str] = {
 """By column."""
 
 
+WORDS, SETTINGS = "What the names mean", "Settings of the learners"
+"""Headings that page and twin share."""
+
+
 @cache
 def links() -> list[tuple[str, str]]:
     """Where to read on, by title: the paper, and what the installed package names as its
@@ -85,15 +91,22 @@ def definition(name: str, column: Column) -> str:
     return DEFINITIONS.get(name, column.title)
 
 
-def glossary_section(columns: Mapping[str, tuple[str, Column]]) -> str:
+def learners_said(learners: Iterable[str]) -> list[tuple[str, str]]:
+    """Labels of learners and what each does, as `cl-bench list learners` says it; those that are
+    not to be had here are left out."""
+    asked = {*learners}
+    return [(learner_label(name), said) for name, said in LEARNERS.summaries() if name in asked]
+
+
+def glossary_section(columns: Mapping[str, tuple[str, Column]], learners: Iterable[str]) -> str:
     """The definitions as a part of the page; `columns` are short titles and columns by name."""
     fixed = [(name, DEFINITIONS[name]) for name in ("rank", "learner", "seeds")]
     known = [(title, definition(name, column)) for name, (title, column) in columns.items()]
     inner = "".join(
         f"<div><dt>{escaped(title)}</dt><dd>{escaped(said)}</dd></div>\n"
-        for title, said in [*fixed, *known]
+        for title, said in [*learners_said(learners), *fixed, *known]
     )
     return (
-        '<section id="glossary">\n<h2>What the columns mean</h2>\n'
+        f'<section id="glossary">\n<h2>{WORDS}</h2>\n'
         f'<dl class="glossary">\n{inner}</dl>\n</section>\n'
     )

@@ -20,11 +20,12 @@ from typing import Any
 from cl_bench.analysis.run_values import RUN_METRICS, Column
 from cl_bench.report.blocks.look import MARKERS
 from cl_bench.report.blocks.write_html import document, escaped, shared_style
-from cl_bench.report.page.board_record import DrawnBoard, board_record, hero_record, overall_looks
+from cl_bench.report.page.board_record import DrawnBoard, board_record
 from cl_bench.report.page.boards import board_table, listed, overall_table
 from cl_bench.report.page.cells import MARKER_PATHS, RANKED_BY, short
 from cl_bench.report.page.contents import HOW_TO_READ, TITLE, Contents, introduction
-from cl_bench.report.page.glossary import FRONT, glossary_section, links
+from cl_bench.report.page.glossary import FRONT, SETTINGS, glossary_section, links
+from cl_bench.report.page.hero import hero, hero_record
 from cl_bench.report.page.record import PARTS, Shared, record
 from cl_bench.report.page.sections import contents_list, controls, problems_section, runs_section
 
@@ -151,7 +152,7 @@ def _body(contents: Contents, cut: int) -> str:
         *(_boards(contents)),
         runs_section(contents),
         problems_section(contents),
-        glossary_section(columns),
+        glossary_section(columns, contents.learners),
         f'<section id="reading"><h2>How to read this page</h2>\n{_HOW_TO_READ}</section>\n',
         "</div>\n",
     ]
@@ -165,8 +166,8 @@ def _overall(contents: Contents) -> Iterable[str]:
     yield '<section id="overall">\n'
     for number, one in enumerate(several):
         streams = "; ".join(contents.titles[place] for place in one.boards)
-        yield f"<h2>Mean of all streams, model {escaped(one.model)}</h2>\n"
-        yield f'<p class="facts">Of the streams {escaped(streams)}.</p>\n'
+        yield f"<h2>{one.title}, model {escaped(one.model)}</h2>\n"
+        yield f'<p class="facts">Streams: {escaped(streams)}.</p>\n'
         yield overall_table(one, f"overall-{number}", contents.boards)
     yield "</section>\n"
 
@@ -196,6 +197,7 @@ def _board(drawn: DrawnBoard, contents: Contents) -> str:
         f"{board_table(drawn, contents.linked)}"
         "<details><summary>What these runs have in common</summary>"
         f"{listed(board.words)}</details>\n"
+        f"<details><summary>{SETTINGS}</summary>{listed(board.settings_words)}</details>\n"
         f'<div class="figures" id="{drawn.anchor}-figures"></div>\n'
     )
 
@@ -203,6 +205,7 @@ def _board(drawn: DrawnBoard, contents: Contents) -> str:
 def _data(
     contents: Contents, shared: Shared, left_out: Sequence[tuple[str, ...]]
 ) -> dict[str, Any]:
+    found = hero(contents)
     return {
         "boards": [board_record(one) for one, _ in contents.shown],
         "runs": [
@@ -216,27 +219,12 @@ def _data(
         "metrics": {
             name: _metric(column) for name, column in {**RUN_METRICS, **contents.columns}.items()
         },
-        "hero": _hero(contents),
+        "hero": found and hero_record(found),
         "shared": shared.values,
         "rankedBy": RANKED_BY,
         "markers": MARKER_PATHS,
         "markerOrder": MARKERS,
     }
-
-
-def _hero(contents: Contents) -> dict[str, Any] | None:
-    """What the figure at the top draws: the learners over all streams, or those of the board that
-    compares most."""
-    several = [one for one in contents.leaderboard.overall if one.rows]
-    for number, overall in enumerate(several):
-        if len(overall.rows) > 1:
-            streams = f"mean over {len(overall.boards)} streams, model {overall.model}"
-            looks = overall_looks(overall, contents.boards)
-            return hero_record(streams, f"overall-{number}", overall.rows, looks)
-    drawn, title = max(contents.shown, key=lambda one: len(one[0].board.rows), default=(None, ""))
-    if drawn is None or len(drawn.board.rows) < 2:
-        return None
-    return hero_record(title, drawn.anchor, drawn.board.rows, drawn.looks)
 
 
 def _metric(column: Column) -> dict[str, str]:

@@ -35,7 +35,16 @@ from cl_bench.report.page.contents import (
     introduction,
     more_problems,
 )
-from cl_bench.report.page.glossary import DEFINITIONS, FRONT, definition, links
+from cl_bench.report.page.glossary import (
+    DEFINITIONS,
+    FRONT,
+    SETTINGS,
+    WORDS,
+    definition,
+    learners_said,
+    links,
+)
+from cl_bench.report.page.hero import HERO, READING, hero
 from cl_bench.report.page.table_texts import (
     CellText,
     HeadText,
@@ -45,8 +54,6 @@ from cl_bench.report.page.table_texts import (
     overall_text,
 )
 
-_HERO = "accuracy-against-kl"
-"""The figure that stands first."""
 _NOT_MEASURED = "not measured by these runs"
 _MOST_RUNS = 200
 """Of more runs than this, the twin lists none: the page does."""
@@ -58,12 +65,14 @@ def blocks(contents: Contents, drawings: Mapping[str, Drawing]) -> list[Block]:
     found += [Paragraph(line) for line in FRONT]
     read_on = (*links(), ("this page with every run’s curves and prompts", "leaderboard.html"))
     found.append(Prose(" · ".join(f"[{title}]({address})" for title, address in read_on)))
-    hero = _hero(contents, drawings)
-    found += [hero] if hero else []
+    first = hero(contents)
+    if first is not None and HERO in drawings:
+        title = f"Accuracy against KL from the base model: {first.title}"
+        found += [Picture(HERO, title), Paragraph(f"{first.title}. {READING}")]
     for overall in contents.leaderboard.overall:
         found += _overall(overall, contents) if overall.rows else ()
     for drawn, title in contents.shown:
-        found += _board(drawn, title, [name for name in drawings if not hero or name != hero.name])
+        found += _board(drawn, title, [*drawings])
     found += _runs(contents)
     found += _problems(contents)
     found += _definitions(contents)
@@ -71,20 +80,10 @@ def blocks(contents: Contents, drawings: Mapping[str, Drawing]) -> list[Block]:
     return [*found, *(Paragraph(text) for text in [*introduction(contents), *HOW_TO_READ])]
 
 
-def _hero(contents: Contents, drawings: Mapping[str, Drawing]) -> Picture | None:
-    """Accuracy against KL on the board that compares most learners."""
-    boards = [(len(drawn.board.rows), f"{drawn.anchor}.{_HERO}", t) for drawn, t in contents.shown]
-    known = [(count, name, title) for count, name, title in boards if name in drawings]
-    if not known:
-        return None
-    _, name, title = max(known, key=lambda one: one[0])
-    return Picture(name, f"Accuracy against KL from the base model on {title}")
-
-
 def _overall(overall: Overall, contents: Contents) -> Iterator[Block]:
     streams = "; ".join(contents.titles[place] for place in overall.boards)
-    yield Heading(2, f"Mean of all streams, {overall.model}", "overall")
-    yield Paragraph(f"Of the streams {streams}.")
+    yield Heading(2, f"{overall.title}, {overall.model}", "overall")
+    yield Paragraph(f"Streams: {streams}.")
     yield from _table(overall_text(overall))
     yield Bullets(overall.notes)
 
@@ -103,6 +102,7 @@ def _board(drawn: DrawnBoard, title: str, figures: Sequence[str]) -> Iterator[Bl
     if notes:
         yield Folded(f"Notes ({len(notes)})", [Bullets(notes)])
     yield Folded("What these runs have in common", [Bullets(board.words)])
+    yield Folded(SETTINGS, [Bullets(board.settings_words)])
     for name in figures:
         if name.startswith(f"{drawn.anchor}."):
             what = name.removeprefix(f"{drawn.anchor}.").replace("-", " ")
@@ -183,7 +183,10 @@ def _definitions(contents: Contents) -> Iterator[Block]:
     fixed = [[name, DEFINITIONS[name]] for name in ("rank", "learner", "seeds")]
     columns = [[short(n, column), definition(n, column)] for n, column in contents.columns.items()]
     inner = Table("", ["column", "what it means"], [*fixed, *columns], heading=0)
-    yield Heading(2, "What the columns mean", "glossary")
+    yield Heading(2, WORDS, "glossary")
+    yield Bullets(
+        [[Strong(label), f": {said}"] for label, said in learners_said(contents.learners)]
+    )
     yield Folded(f"{len(inner.rows)} columns", [inner])
 
 

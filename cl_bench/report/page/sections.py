@@ -14,6 +14,7 @@ from cl_bench.report.blocks.write_html import escaped
 from cl_bench.report.page.boards import data_attributes, run_link
 from cl_bench.report.page.cells import heading, short, swatch
 from cl_bench.report.page.contents import MOST_PROBLEMS, Contents, ShownRun, more_problems
+from cl_bench.report.page.glossary import WORDS
 
 _LISTED = ("average_accuracy", "bwt_gem", "forgetting_max", "kl_policy_base", "rollouts", "seconds")
 """Metrics in the table of runs."""
@@ -145,10 +146,10 @@ def contents_list(contents: Contents) -> str:
     links = [(f"#{one.anchor}", title) for one, title in boards if len(one.board.every_row) > 1]
     alone = len(boards) - len(links)
     if any(one.rows for one in contents.leaderboard.overall):
-        links.insert(0, ("#overall", "Mean of all streams"))
+        links.insert(0, ("#overall", "Mean over streams"))
     if alone:
         links.append(("#alone", f"Boards of one row ({alone})"))
-    links += [("#runs", "Runs"), ("#problems", "Problems"), ("#glossary", "What the columns mean")]
+    links += [("#runs", "Runs"), ("#problems", "Problems"), ("#glossary", WORDS)]
     links.append(("#reading", "How to read this page"))
     inner = "".join(f'<li><a href="{href}">{escaped(text)}</a></li>\n' for href, text in links)
     return f'<nav aria-label="Contents"><ul>\n{inner}</ul></nav>\n'

@@ -68,13 +68,15 @@ def label_height(names: Iterable[str]) -> float:
     return _PADDING + lines * _LINE_HEIGHT
 
 
-def legend(figure: Figure, seen: Seen, more: Sequence[Any] = ()) -> None:
+def legend(
+    figure: Figure, seen: Seen | Sequence[tuple[str, Look]], more: Sequence[Any] = ()
+) -> None:
     """The learners, then `more` handles; the sheet grows where they need more room."""
     from matplotlib.lines import Line2D
 
     handles = [
         Line2D([], [], color=look.colour, marker=look.marker, ls=dashes(look), label=wrapped(name))
-        for name, look, _ in seen
+        for name, look, *_ in seen
     ]
     shown = [*handles, *more]
     longest = max(len(line) for each in shown for line in str(each.get_label()).splitlines())

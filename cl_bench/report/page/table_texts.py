@@ -8,6 +8,7 @@ from math import isclose
 from typing import TypeVar
 
 from cl_bench.analysis.run_values import Column
+from cl_bench.metrics.digits import in_column
 from cl_bench.metrics.quantities import NOTHING
 from cl_bench.metrics.stats.ranks import Ranks
 from cl_bench.metrics.stats.student import Estimate, Interval
@@ -92,7 +93,7 @@ class TitledTable:
 def tables(contents: Contents) -> list[TitledTable]:
     """What a report ranks: learners over all streams, then on each board, by their main numbers."""
     found = [
-        TitledTable("Mean of all streams", of.model, overall_text(of))
+        TitledTable(of.title, of.model, overall_text(of))
         for of in contents.leaderboard.overall
         if of.rows
     ]
@@ -156,7 +157,7 @@ def _row(
 def _cell(column: Column, value: Estimate | Undefined, seeds: int, best: float | None) -> CellText:
     if isinstance(value, Undefined):
         return CellText(NOTHING, "", "", "", best=False)
-    of, ends, half = column.quantity, "", ""
+    of, ends, half = in_column(column.quantity, value), "", ""
     if isinstance(value.interval, Interval) and of not in SPENT:
         ends = of.interval(value.interval)
         low, high = value.interval.low, value.interval.high

@@ -11,18 +11,17 @@ function drawHero(hero, isShown) {
     place.replaceChildren();
     return;
   }
-  const found = figure("Solved, moved, forgotten", [canvas((width) => heroChart(rows, width))], {
-    note:
-      `${hero.title}. Up: more is solved; left: nearer to the base model; the larger the disc, the more was ` +
-      "forgotten. Lines: 95 % over seeds.",
+  const found = figure("Solved, moved, forgotten", [canvas((width) => heroChart(rows, hero.rows, width))], {
+    note: `${hero.title}. ${hero.reading}`,
   });
   found.classList.add("hero");
   place.replaceChildren(found);
 }
 
-function heroChart(rows, width) {
+/** The rows on an axis that has room for `all`, so that filters leave every row where it stands. */
+function heroChart(rows, all, width) {
   const { height } = FIELD;
-  const x = klAxis(rows.map(({ kl_policy_base: [kl] }) => kl));
+  const x = klAxis(all.map(({ kl_policy_base: [kl] }) => kl));
   const y = { ...shareTick, label: "average accuracy, %" };
   const side = [FIELD.left, width - FIELD.right];
   const across = (x.floor ? logarithmic : linear)(x.domain, [side[0] + 10, side[1] - 10]);

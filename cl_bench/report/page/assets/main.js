@@ -23,9 +23,10 @@ function applyFilters(state) {
   controls.querySelector("output").textContent = shown === all ? rows : `${shown} of ${rows}`;
 }
 
-/** Hide the notes and reasons below tables that are of no row that is shown. */
+/** Hide the notes and reasons below tables that are of no row and no column that is shown. */
 function hideNotes() {
-  const shown = [...document.querySelectorAll("table.board sup a")].filter((link) => !link.closest("tr").hidden);
+  const isShown = (link) => !link.closest("tr").hidden && getComputedStyle(link.closest("td")).display !== "none";
+  const shown = [...document.querySelectorAll("table.board sup a")].filter(isShown);
   const told = new Set(shown.map((link) => link.hash.slice(1)));
   for (const note of document.querySelectorAll(".footnotes li")) note.hidden = !told.has(note.id);
   for (const note of document.querySelectorAll(".notes li[data-of]")) {
@@ -106,6 +107,7 @@ function offerColumns(table) {
     const all = table.classList.toggle("all-columns");
     button.setAttribute("aria-pressed", String(all));
     button.textContent = all ? "Fewer columns" : "All columns";
+    hideNotes();
   });
   table.parentElement.after(button);
 }
@@ -200,6 +202,7 @@ for (const table of tables) makeSortable(table);
 for (const table of tables) if (table.matches(".streamed, .overall")) offerColumns(table);
 listenForChoices();
 foldSettings();
+NARROW.addEventListener("change", hideNotes);
 listen();
 printAll();
 apply();
