@@ -16,7 +16,7 @@ from cl_bench.contract.settings import settings_of
 from cl_bench.contract.stream_names import LENGTHS, OF_A_STREAM
 from cl_bench.contract.stream_names import stream as named_stream
 from cl_bench.contract.text import printable
-from cl_bench.contract.validation import a_text
+from cl_bench.contract.validation import a_pair, a_text
 from cl_bench.execution.notes import of_settings
 from cl_bench.execution.progress import Progress, Quiet, Steps
 from cl_bench.execution.run_file import as_run_file, read_run_file
@@ -54,7 +54,7 @@ class Run:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._tables = open_run(path)
+        self._tables = open_run(a_text("path", path))
 
     @property
     def path(self) -> Path:
@@ -210,6 +210,11 @@ run.__signature__ = _signature()  # type: ignore[attr-defined]
 def _progress(asked: bool | Progress) -> Progress:
     if isinstance(asked, bool):
         return Steps() if asked else Quiet()
+    if not isinstance(asked, Progress):
+        raise UsageError(
+            f"progress is {printable(repr(asked), 100)}, but must be True, False or an object with "
+            "the methods of cl_bench.execution.progress.Progress."
+        )
     return asked
 
 
@@ -371,10 +376,17 @@ def compare(
             f"{first!r} is one side of a comparison; give the other, too: compare(first, second); "
             'or two learners of a folder: compare("results", learners=("rl", "fst")).'
         )
+    pair = None if learners is None else a_pair("learners", learners)
+    if not isinstance(settings, Mapping):
+        raise UsageError(
+            f"settings is {printable(repr(settings), 100)}, but must be a mapping, such as "
+            '{"learning_rate": 3e-4}.'
+        )
     one, other = (
-        run.path if isinstance(run, Run) else Path(run) for run in (first, second or first)
+        run.path if isinstance(run, Run) else Path(a_text("run", run))
+        for run in (first, second or first)
     )
-    found = compared(one, other, learners=learners, settings=settings, anyway=anyway)
+    found = compared(one, other, learners=pair, settings=settings, anyway=anyway)
     return ShownComparison.of(found)
 
 

@@ -41,6 +41,8 @@ class Side:
 
     path: Path
     """As it was given: a run or a folder of runs."""
+    chosen: Mapping[str, object]
+    """The settings that were asked for on this side."""
     entries: Mapping[int, RunEntry]
     runs: Mapping[int, Measured]
 
@@ -54,9 +56,10 @@ class Side:
         return dict(next(iter(self.entries.values())).settings)
 
     def own_settings(self, other: Side) -> dict[str, object]:
-        """The settings that both have and do not share."""
+        """The settings that both have and do not share, and those that were asked for."""
         theirs = other.settings
-        return {n: of for n, of in self.settings.items() if n in theirs and theirs[n] != of}
+        own = {n: of for n, of in self.settings.items() if n in theirs and theirs[n] != of}
+        return {**own, **self.chosen}
 
 
 def _read(path: Path, learner: str | None) -> list[tuple[RunEntry, RunTables]]:
@@ -76,12 +79,25 @@ def _side(
     Runs of several learners or settings and two of one seed are refused: what is compared has to
     be one thing.
     """
-    for name, value in _spoken_of(settings, key).items():
-        there = {_written(entry.setting(name)) for entry, _ in read}
-        if len(there) > 1:
-            read = [one for one in read if _written(one[0].setting(name)) == _written(value)]
-        if not read:
-            raise _no_such(f"{path}, side {key},", name, value, there)
+    there = {
+        name: {_written(_values(entry).get(name)) for entry, _ in read}
+        for name in _spoken_of(settings, key)
+    }
+    chosen = {
+        name: value
+        for name, value in _spoken_of(settings, key).items()
+        if len(there[name]) > 1 or f"{key}.{name}" in settings
+    }
+    for name, value in chosen.items():
+        if _written(value) not in there[name]:
+            raise _no_such(f"{path}, side {key},", name, value, there[name])
+        read = [one for one in read if _written(_values(one[0]).get(name)) == _written(value)]
+    if not read:
+        said = " and ".join(f"{name}={_written(value)}" for name, value in chosen.items())
+        raise UsageError(
+            f"{path}, side {key}, has no run with {said} at once. Give fewer of these; what is "
+            "left to choose from is then said."
+        )
     _require_one(key, path, [entry for entry, _ in read])
     entries: dict[int, RunEntry] = {}
     for entry, _ in read:
@@ -93,7 +109,7 @@ def _side(
         entries[entry.seed] = entry
     ordered = sorted(entries)
     measured = {entry.seed: Measured(run) for entry, run in read}
-    return Side(path, {s: entries[s] for s in ordered}, {s: measured[s] for s in ordered})
+    return Side(path, chosen, {s: entries[s] for s in ordered}, {s: measured[s] for s in ordered})
 
 
 def _of_learner(path: Path, runs: Sequence[RunTables], learner: str | None) -> list[RunTables]:
@@ -133,7 +149,7 @@ def _require_one(key: str, path: Path, entries: list[RunEntry]) -> None:
         if lines := first.setup.key.differences(other.setup.key):
             raise UsageError(
                 f"{path} holds runs of several kinds: {first.path} and {other.path} differ in "
-                f"{'; '.join(lines)}. Name the runs of one kind."
+                f"{'; '.join(lines)}. Name the runs of one kind, or choose by `--set NAME=VALUE`."
             )
     alike: dict[Settings, list[str]] = {}
     for entry in entries:
@@ -147,6 +163,11 @@ def _require_one(key: str, path: Path, entries: list[RunEntry]) -> None:
             f"{path} holds runs of {first.learner} with {len(alike)} settings: {said}. Choose by "
             f"`--set {key}.{example}`."
         )
+
+
+def _values(entry: RunEntry) -> dict[str, object]:
+    """What `settings` may name: the conditions of a run, such as its feedback, and its settings."""
+    return {**dict(entry.setup.key.conditions), **dict(entry.settings)}
 
 
 def _written(value: object) -> str:
@@ -167,12 +188,10 @@ def _require_settings(
     """Raise `UsageError` for a setting that no run has, and for a value that none has."""
     for name, value in wanted.items():
         side, _, own = name.rpartition(".")
-        asked = [dict(of.settings) for key in sides if side in ("", key) for of in sides[key]]
+        asked = [_values(of) for key in sides if side in ("", key) for of in sides[key]]
         there = {_written(of[own]) for of in asked if own in of}
         if not there:
-            known = {
-                of for entries in sides.values() for entry in entries for of, _ in entry.settings
-            }
+            known = {of for entries in sides.values() for entry in entries for of in _values(entry)}
             raise unknown("setting of these runs", name, known)
         if _written(value) not in there:
             raise _no_such(where, own, value, there)

@@ -67,10 +67,6 @@ class RunEntry:
     def seed(self) -> int:
         return self.setup.seed
 
-    def setting(self, name: str) -> object:
-        """What a setting was, None of one that the learner does not have."""
-        return dict(self.settings).get(name)
-
     def value(self, metric: str) -> float | Undefined:
         """A number, or why there is none."""
         if self.status == "done":

@@ -1,12 +1,13 @@
 """Calibration: the settings with which each learner goes into the comparison.
 
-Every learner has four trials, around what eight trials of two runs each had found before. A trial
-is four runs, two on streams of two stages and two of three, whose conventions (seeds) no other run
-uses. In a stage every trial of a learner that trains parameters spends `SAMPLES` rollouts: with
-twice as many problems in a step a stage has half as many steps. A trial's score is the mean over
-its runs of `anytime_average_accuracy` under the learner's own prompt: what has been learned and
-kept, on average over the stage ends; `spread` is the standard deviation over them. A run that
-diverged scores 0. The best score wins; among equal ones the trial that comes first in the table.
+Every learner of `LEARNERS` has four trials (those that are taught have none), around what eight
+trials of two runs each had found before. A trial is four runs, two on streams of two stages and two
+of three, whose conventions (seeds) no other run uses. In a stage every trial of a learner that
+trains parameters spends `SAMPLES` rollouts: with twice as many problems in a step a stage has half
+as many steps. A trial's score is the mean over its runs of `anytime_average_accuracy` under the
+learner's own prompt: what has been learned and kept, on average over the stage ends; `spread` is
+the standard deviation over them. A run that diverged scores 0. The best score wins; among equal
+ones the trial that comes first in the table.
 
 `cl-bench calibrate` makes the runs and writes trials.csv, the table of all trials, and what that
 table chooses, settings.json, to results/calibration/. Rows of learners that are not calibrated
@@ -23,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cl_bench.contract.errors import ClBenchError, RunDirectoryError, unknown
+from cl_bench.contract.errors import ClBenchError, RunDirectoryError, UsageError, unknown
+from cl_bench.contract.registry import LEARNERS as BUILT_IN
 from cl_bench.store.files import read_json, write_json_atomically, write_text_atomically
 from cl_bench.sweep.backends.backend import BackendConfig
 from cl_bench.sweep.cell import Cell
@@ -93,6 +95,11 @@ class Trial:
 def trials(learners: Sequence[str] = LEARNERS) -> list[Trial]:
     """The trials of these learners; `UsageError` for one that has none."""
     for learner in learners:
+        if learner in BUILT_IN.table and learner not in LEARNERS:
+            raise UsageError(
+                f"{learner} has no trials and goes into comparisons with its defaults. Those that "
+                f"have: {', '.join(LEARNERS)}."
+            )
         if learner not in LEARNERS:
             raise unknown("learner to calibrate", learner, LEARNERS)
     return [

@@ -119,10 +119,10 @@ def mixed(runs: pd.DataFrame) -> Iterator[Block]:
     ):
         counts = column.fillna("unknown").value_counts().sort_index()
         if len(counts) > 1:
-            listed = ", ".join(f"{_cut(name)}: {count} runs" for name, count in counts.items())
+            made_by = ", ".join(f"{_cut(name)}: {count} runs" for name, count in counts.items())
             yield Paragraph(
                 [
-                    Strong(f"Warning: the judged runs mix different {what} {listed})."),
+                    Strong(f"Warning: the judged runs mix different {what} {made_by})."),
                     " Learners or seeds may differ for that reason alone. ",
                     Link("What made the runs.", "made"),
                 ]
@@ -257,9 +257,8 @@ def _calibration(plan: Plan, learners: Sequence[str]) -> Iterator[Block]:
     if earlier:
         now = "; ".join(f"{called(name)}: {_named(today[name])}" for name in earlier)
         yield Paragraph(
-            f"An earlier calibration, of two runs a trial, chose the settings of "
-            f"{listed([called(name) for name in earlier])}. Today's, of four runs a trial, chooses "
-            f"others ({now})."
+            f"Another calibration chose the settings of "
+            f"{listed([called(name) for name in earlier])}. Today's chooses others ({now})."
         )
 
 

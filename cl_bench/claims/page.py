@@ -23,7 +23,7 @@ from cl_bench.claims.rule import ClaimVerdict
 from cl_bench.claims.spending import costs_differ, spending
 from cl_bench.claims.styles import called
 from cl_bench.claims.subject import EMBEDDED
-from cl_bench.contract.text import in_words
+from cl_bench.contract.text import counted, in_words
 from cl_bench.metrics.quantities import NOTHING, needed, p_value, percent
 from cl_bench.metrics.stats.student import ONE_SEED
 from cl_bench.metrics.undefined import Undefined
@@ -128,10 +128,10 @@ def _top(
     own = plan.subject is EMBEDDED
     tasks = "tasks with conventions of their own" if own else "other tasks"
     yield Heading(1, title(plan, len(judged)), "top")
-    yield Paragraph(f"Of {_count(len(judged), 'claim')}: {said}.")
+    yield Paragraph(f"Of {counted(len(judged), 'claim')}: {said}.")
     yield Paragraph(
         f"What the paper on fast-slow training (FST) claims ({_PAPER}), tried again on another "
-        f"model and {tasks}: {_count(len(plan.seeds), 'seed')}, budget {plan.budget.name}. What "
+        f"model and {tasks}: {counted(len(plan.seeds), 'seed')}, budget {plan.budget.name}. What "
         "should agree with the paper is the direction of an effect, not its size."
     )
     if FOREST in drawings:
@@ -205,7 +205,7 @@ def _headline(judged: Sequence[JudgedClaim], plan: Plan) -> Iterator[Block]:
     yield Heading(2, "Verdicts", "verdicts")
     if len(plan.seeds) < rule.LEAST_SEEDS:
         yield Paragraph(
-            f"With {_count(len(plan.seeds), 'seed')} neither “{ClaimVerdict.REPRODUCED}” nor "
+            f"With {counted(len(plan.seeds), 'seed')} neither “{ClaimVerdict.REPRODUCED}” nor "
             f"“{ClaimVerdict.NOT_REPRODUCED}” can be reached: both take {rule.LEAST_SEEDS} seeds."
         )
     if len(plan.seeds) == 1:
@@ -238,7 +238,7 @@ def _holds(judged: Sequence[JudgedClaim], corrected: Mapping[int, float]) -> str
         one.claim.registered.number for one in judged if one.verdict is ClaimVerdict.REPRODUCED
     ]
     hold = [number for number in found if corrected[number] < rule.LEVEL]
-    said = f"{_count(len(judged), 'claim')} together at that level (Holm, t test)"
+    said = f"{counted(len(judged), 'claim')} together at that level (Holm, t test)"
     if not found:
         return f"Each verdict is at {percent(rule.LEVEL)} by itself."
     return (
@@ -421,7 +421,3 @@ def _lines(texts: Sequence[str]) -> list[Inline]:
 
 def _pairs(values: Sequence[tuple[str, str]]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values)
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"

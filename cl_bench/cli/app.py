@@ -11,7 +11,7 @@ from typer import Argument, Context, Exit, Option, Typer
 
 from cl_bench.cli.check import check
 from cl_bench.cli.compare import compare
-from cl_bench.cli.console import Errors, OneLineGroup, echo, echo_wrapped
+from cl_bench.cli.console import OneLineGroup, echo, echo_wrapped
 from cl_bench.cli.export import export
 from cl_bench.cli.help import CHECK, EXTEND, LEARN, LOOK, SHARE, HelpedCommand
 from cl_bench.cli.new import new_app
@@ -85,6 +85,7 @@ _verb(LEARN)(calibrate)
 
 
 @_verb(LOOK, "list")
+@ending()
 def list_(
     kind: Annotated[
         str,
@@ -98,12 +99,11 @@ def list_(
     as_json: Annotated[bool, Option("--json", help="Print JSON, an object a line.")] = False,
 ) -> None:
     """Streams, tasks, learners, models and metrics, one line each; the settings of a learner."""
-    with Errors():
-        from cl_bench.cli.listing import lines
+    from cl_bench.cli.listing import lines
 
-        show = echo if as_json else echo_wrapped
-        for line in lines(kind, name, as_json=as_json):
-            show(line)
+    show = echo if as_json else echo_wrapped
+    for line in lines(kind, name, as_json=as_json):
+        show(line)
 
 
 _verb(LOOK)(show)

@@ -30,9 +30,9 @@ def report(
     from cl_bench.report.page.build import report as make
     from cl_bench.report.page.show_boards import show
     from cl_bench.report.terminal import print_shown
-    from cl_bench.store.remote import require_local
+    from cl_bench.store.remote import require_folder
 
-    require_local("--out", out)
+    require_folder("--out", out)
     if figure_style is not None and not figures:
         raise UsageError("--figure-style and --no-figures exclude each other: leave one out.")
     done = make(

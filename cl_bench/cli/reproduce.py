@@ -52,7 +52,9 @@ def reproduce(
     """Try the claims of fast-slow training again; print verdicts, write a page about them."""
     from cl_bench.claims import reproduce as claimed
     from cl_bench.claims.plan import plan
+    from cl_bench.store.remote import require_folder
 
+    require_folder("--out", out)
     chosen = None if claims is None else _claims(claims)
     if source is None:
         planned = plan(budget or "small", seeds, model or EMBEDDED)
@@ -71,10 +73,11 @@ def reproduce(
             archive=archive,
             ablate=ablations,
         )
-    elif archive is not None or ablations or dry_run or model is not None:
+    elif given or archive is not None or ablations or dry_run or model is not None:
         raise UsageError(
             "--from makes no runs, so there is nothing to pack or to ablate, and the model is the "
-            "archive's: leave --archive, --ablations, --dry-run and --model out."
+            "archive's: leave --archive, --ablations, --dry-run, --model and what says where runs "
+            "are made out."
         )
     else:
         done = claimed.rebuild(source, out, chosen, seeds=seeds, budget=budget)
@@ -104,8 +107,10 @@ def calibrate(
 ) -> None:
     """Choose each learner's settings, with equally many trials on conventions of their own."""
     from cl_bench.claims import calibration
+    from cl_bench.store.remote import require_folder
     from cl_bench.sweep.state import outlook
 
+    require_folder("--out", out)
     chosen = calibration.LEARNERS if learners is None else words("--learners", learners, "rl,fst")
     calibration.kept_rows(out, chosen)  # what cannot be kept is told before the runs are made
     if dry_run:

@@ -25,10 +25,10 @@ def submit(
     allow_dirty: AllowDirty = False,
 ) -> None:
     """Verify a run and pack it into one file that another person can add to the results."""
-    from cl_bench.store.remote import require_local
+    from cl_bench.store.remote import require_folder
     from cl_bench.verify.submission import submit as pack_run
 
-    require_local("--out", out)
+    require_folder("--out", out)
     made = pack_run(run, out, allow_dirty=allow_dirty)
     echo(made.text())
     raise Exit(0 if made.pack else 1)
@@ -80,10 +80,10 @@ def pack(
     allow_dirty: AllowDirty = False,
 ) -> None:
     """Verify the runs of a folder and pack each into its place: STREAM/LEARNER-SEED-HASH.zip."""
-    from cl_bench.store.remote import require_local
+    from cl_bench.store.remote import require_folder
     from cl_bench.verify.submission import pack_folder
 
-    require_local("--out", out)
+    require_folder("--out", out)
     fates = []
     for outcome in pack_folder(folder, out, replace=replace, allow_dirty=allow_dirty):
         fates.append(outcome.fate)

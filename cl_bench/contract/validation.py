@@ -49,6 +49,13 @@ def a_text(name: str, given: object) -> str:
     return text
 
 
+def a_pair(name: str, given: object) -> tuple[str, str]:
+    """Return two texts; raise `UsageError` for anything else."""
+    if not isinstance(given, list | tuple) or len(given) != 2:
+        raise _refused(name, repr(given), "two names, such as ('rl', 'fst')")
+    return a_text(name, given[0]), a_text(name, given[1])
+
+
 def a_flag(name: str, given: object) -> bool:
     """Return `given` if it is a `bool`, else raise `UsageError`."""
     if not isinstance(given, bool):

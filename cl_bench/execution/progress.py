@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _KL = "kl_policy_base"
 
 
+@runtime_checkable
 class Progress(Protocol):
     """The runner's reports while it runs. Implementations must not raise, but for `recorded`."""
 

@@ -344,9 +344,15 @@ def require_settings(options: Iterable[str], *learners: str) -> None:
     """Raise `UsageError` for the first option that is not a setting of a run with any of them."""
     known = {name for learner in learners for name in names_of(learner)}
     for name in options:
-        if name not in known:
-            refuse_of_others(name, *learners)
-            raise unknown("setting", name, known, RESERVED)
+        if name in known:
+            continue
+        if name in RESERVED:
+            raise UsageError(
+                f"{name} is no setting, but an option of its own: leave it out of the settings; "
+                "`--help` shows the options that a command has."
+            )
+        refuse_of_others(name, *learners)
+        raise unknown("setting", name, known)
 
 
 def refuse_of_others(name: str, *learners: str) -> None:

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import is_zipfile
 
 from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.execution.settings import RunConfig
@@ -56,7 +57,8 @@ def export(
         raise UsageError(f"{out} exists already. Give a new folder as --out.")
     run = fetched(run, models=True)
     if run.is_file():
-        raise UsageError(f"{run} is a packed run, which holds no model. Give the run's directory.")
+        what = "a packed run, which holds no model" if is_zipfile(run) else "no run"
+        raise UsageError(f"{run} is {what}. Give the run's directory.")
     target = None if push_to_hub is None else Destination(push_to_hub, private=private)
     directory = RunDirectory.open(run)
     last = len(directory.manifest["stream"]["stages"])

@@ -94,7 +94,7 @@ def record(
     text = _policy_text(policy, out)
     parse_policy(text, str(policy or POLICY))
     out.parent.mkdir(parents=True, exist_ok=True)
-    with writing(out), replacing_folder(out) as folder:
+    with writing(out, run=False), replacing_folder(out) as folder:
         (folder / POLICY).write_text(text, encoding="utf-8", newline="\n")
         entries = [_packed(run, folder) for run in found]
         write_json_atomically(folder / INDEX, _index(found, entries, text))

@@ -95,6 +95,6 @@ def _from_checkpoint(directory: RunDirectory, folder: Path) -> Path:
     target = folder.resolve() / name
     if not target.is_dir():
         target.parent.mkdir(parents=True, exist_ok=True)
-        with writing(folder), replacing_folder(target) as unfinished:
+        with writing(folder, run=False), replacing_folder(target) as unfinished:
             write_checkpoint_model(directory, checkpoint, unfinished)
     return target

@@ -12,12 +12,18 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TypeAlias
+
+    from cl_bench.api import Run
     from cl_bench.report.page.build import ReportFiles
     from cl_bench.store.run_tables import RunTables
 
+    _OneRun: TypeAlias = str | Path | RunTables | Run
+
 
 def report(
-    *runs: str | Path | RunTables,
+    *runs: _OneRun | Sequence[_OneRun],
     out: str | Path = "results/report",
     figures: bool = True,
     jobs: int = 1,
@@ -25,20 +31,24 @@ def report(
 ) -> ReportFiles:
     """Rank runs and write a page about them into `out`; return the files that were written.
 
-    `runs` are runs, or paths or URLs of runs, packed runs or folders with any of them below. The
+    `runs` are runs, or paths or URLs of runs, packed runs or folders with any of them below, or
+    lists of these. The
     page is `leaderboard.html`, its twin `leaderboard.md`; `figures` also draws them as files, in
     the `figure_style` screen, one-column or two-column. Many runs are read by `jobs` processes.
     Raises `RunDirectoryError` where there is no run, or none that can be read, and `UsageError` for
     an unknown style.
     """
     from cl_bench.contract.errors import UsageError
+    from cl_bench.contract.validation import a_text, whole_number
     from cl_bench.report.page.build import report as written
-    from cl_bench.store.remote import require_local
+    from cl_bench.store.remote import require_folder
 
     if not runs:
         raise UsageError('report() is given no runs; name a folder of them: report("results").')
-    require_local("out", Path(out))
-    paths = [Path(run) if isinstance(run, str | Path) else run.path for run in runs]
+    require_folder("out", Path(out))
+    jobs = whole_number("jobs", jobs, (1, 1_024))
+    given = [one for of in runs for one in (of if isinstance(of, list | tuple) else [of])]
+    paths = [one.path if hasattr(one, "path") else Path(a_text("run", one)) for one in given]
     return written(paths, Path(out), figures=figures, jobs=jobs, figure_style=figure_style)
 
 

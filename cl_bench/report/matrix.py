@@ -166,8 +166,8 @@ def _names(grid: list[list[str]]) -> tuple[bool, bool]:
     words_above = _words(row[1:] or row)
     if words_above and rows_over == 2:
         return False, True
-    counted = _counts(column[1:]) or any(_words([cell]) for cell in column[1:])
-    if words_above and (row[0] == "" or (rows_over == 1 and counted)):
+    numbered = _counts(column[1:]) or any(_words([cell]) for cell in column[1:])
+    if words_above and (row[0] == "" or (rows_over == 1 and numbered)):
         return True, True
     frame = row[0] == "" and _counts(column[1:]) and _counts(row[1:])
     from_base = _words(column[:1]) and _counts(column[1:], least=1)
@@ -234,15 +234,17 @@ def _shares(
 
 def _wrong_shape(body: list[list[str]], named_rows: bool, named_tasks: bool) -> UsageError:
     rows, columns = len(body), len(body[0])
-    counted = not named_rows and _counts([row[0] for row in body], least=1)
+    numbered = not named_rows and _counts([row[0] for row in body], least=1)
     names = [text for text, there in (("row", named_rows), ("column", named_tasks)) if there]
     without = f", without the {' and '.join(names)} names" if names else ""
     hint = ""
     if rows == columns:
         hint = " Is the base model's row missing? Give its accuracies, or a row of empty cells."
-    elif columns == rows + 1 and counted:
+    elif columns == rows + 1 and numbered:
         hint = " Is the first column names? Then the base model's row is missing: give its "
         hint += "accuracies, or a row of empty cells."
     elif columns == rows + 1:
         hint = " Is it transposed? Rows are what was trained through, columns are tasks."
-    return UsageError(f"{_SHAPE}; got {rows} rows and {columns} columns{without}.{hint}")
+    return UsageError(
+        f"{_SHAPE}; got {counted(rows, 'row')} and {counted(columns, 'column')}{without}.{hint}"
+    )

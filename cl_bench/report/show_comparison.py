@@ -24,7 +24,7 @@ from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.matrix import value_or_reason
 from cl_bench.report.notebook import WIDE, html
-from cl_bench.report.terminal import add_curve, curve_grid, heading, plain, table
+from cl_bench.report.terminal import WIDEST, add_curve, curve_grid, heading, plain, table
 from cl_bench.store.remote import with_urls
 
 _ENOUGH = 6
@@ -32,8 +32,6 @@ _ENOUGH = 6
 _TITLE = 22
 """Columns of a metric's title where its numbers stand on one line."""
 _METRIC = ("", "A", "B", "B − A", "pairs", "p, t", "p,\nexact", "seeds\nneeded", "")
-_WIDEST = 1_000
-"""Columns that hold any table."""
 _LONGEST = 600
 """Characters of a prompt that are shown."""
 
@@ -116,7 +114,7 @@ def _fitting(rows: Sequence[Sequence[str]], width: int) -> list[RenderableType]:
     """The metrics' table; two where one leaves no room for it: numbers, then tests."""
     stacked = [[cell.replace(" [", "\n[") for cell in row] for row in rows]
     titles = max(cell_len(row[0]) for row in rows)
-    least = Console(width=_WIDEST).measure(_filled(_METRIC, stacked)).maximum
+    least = Console(width=WIDEST).measure(_filled(_METRIC, stacked)).maximum
     if least - titles + min(titles, _TITLE) <= width:
         return [_filled(_METRIC, rows)]
     halves = ((0, 1, 2, 3), (0, 4, 5, 6, 7, 8))

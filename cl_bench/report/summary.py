@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -22,7 +22,6 @@ from cl_bench.contract.text import abbreviated, printable
 from cl_bench.execution.collapse import cut_off_advice
 from cl_bench.metrics import METRICS as MATRIX_METRICS
 from cl_bench.metrics.attribution import ChannelAttribution
-from cl_bench.metrics.continual import average_accuracy, bwt_gem, forgetting_max
 from cl_bench.metrics.quantities import (
     COUNT,
     NATS,
@@ -48,11 +47,7 @@ from cl_bench.store.views import (
 )
 
 PROMPTS = ("learner", "seed")
-METRICS: Mapping[str, Callable[[ArrayLike], float | Undefined]] = {
-    "average_accuracy": average_accuracy,
-    "bwt_gem": bwt_gem,
-    "forgetting_max": forgetting_max,
-}
+METRICS = ("average_accuracy", "bwt_gem", "forgetting_max")
 """The built-in metrics of an accuracy matrix that a summary shows; those of plug-ins follow."""
 
 _UNDER = ("learner's prompt", "seed prompt")
@@ -345,7 +340,7 @@ def accuracy_matrix(
 
 
 def _metrics(acc_I_J: NDArray[np.float64]) -> dict[str, float | Undefined]:
-    built_in = {name: metric(acc_I_J) for name, metric in METRICS.items()}
+    built_in = {name: MATRIX_METRICS[name].function(acc_I_J) for name in METRICS}
     return built_in | plugin_metrics(acc_I_J)
 
 

@@ -27,7 +27,7 @@ PLAIN_WIDTH = 100
 """Columns of what is not printed on a terminal."""
 _SIGNS = "▁█│‖—−─…"
 """Block characters, boxes and signs."""
-_WIDEST = 1_000
+WIDEST = 1_000
 """Columns that hold any table."""
 _LONGEST_WORD = 30
 """Columns that a word may take without being broken."""
@@ -90,7 +90,7 @@ class _Fitting(Table):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         def measured() -> Measurement:
-            return Measurement.get(console, options.update(width=_WIDEST), self)
+            return Measurement.get(console, options.update(width=WIDEST), self)
 
         paragraphs = list(self._paragraphs())
         if measured().maximum > options.max_width:

@@ -19,11 +19,12 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
-def writing(home: Path) -> Iterator[None]:
+def writing(home: Path, *, run: bool = True) -> Iterator[None]:
     """Turn what the operating system refuses inside into a `RunDirectoryError`.
 
-    `home` is the run directory. A full disk, an exhausted quota and a limit on the size of files
-    say how to go on; whatever is not an error of the operating system passes unchanged.
+    `home` is the run directory, or a folder that is no `run`. A full disk, an exhausted quota and a
+    limit on the size of files say how to go on; whatever is not an error of the operating system
+    passes unchanged.
     """
     try:
         yield
@@ -34,9 +35,12 @@ def writing(home: Path) -> Iterator[None]:
         if number is None:
             raise
         advice = "Free some space" if number in _FULL else "Mend that"
+        whole, again = "", "give the same command again"
+        if run:
+            whole = "What was recorded before is whole. "
+            again = f"go on with `cl-bench run --resume {home}`"
         raise RunDirectoryError(
-            f"Cannot write to {home}: {os.strerror(number)}. What was recorded before is whole. "
-            f"{advice}, then go on with `cl-bench run --resume {home}`."
+            f"Cannot write to {home}: {os.strerror(number)}. {whole}{advice}, then {again}."
         ) from error
 
 

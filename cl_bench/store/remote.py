@@ -110,7 +110,7 @@ def local_folder(url: str, kind: str) -> Path:
 def note_file(url: str, suffix: str) -> Path:
     """Return the file of notes about a URL that ends in `suffix`; its folder is made."""
     file = _storage() / "notes" / f"{sha256(url.encode()).hexdigest()[:32]}{suffix}"
-    with writing(file.parent):
+    with writing(file.parent, run=False):
         file.parent.mkdir(parents=True, exist_ok=True)
     return file
 
@@ -143,6 +143,21 @@ def require_local(option: str, path: Path | None) -> None:
     if path is not None and (url := as_url(path)) is not None:
         raise UsageError(
             f"{option} is {url}, but only runs are written to a URL. Give a folder of this machine."
+        )
+
+
+def require_folder(option: str, path: Path | None) -> None:
+    """Raise `UsageError` unless the path of an option is a folder of this machine that can be
+    written to, or can be made; nothing is made."""
+    require_local(option, path)
+    if path is None:
+        return
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise UsageError(f"{option} is {path}, but {there} is a file. Give a folder.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"{option} is {path}, but {there} is read-only. Give a folder that can be written to."
         )
 
 
@@ -312,7 +327,7 @@ def fetched(given: str | Path, *, models: bool = False) -> Path:
     if url is None:
         return Path(given)
     home, remote = local_folder(url, "read"), RemoteFolder(url)
-    with writing(home), FileLock(note_file(url, ".read.lock")):
+    with writing(home, run=False), FileLock(note_file(url, ".read.lock")):
         note = note_file(url, ".read.json")
         known = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
         _fetch(remote, home, known, models=models)

@@ -131,6 +131,8 @@ def _places(path: str | Path, advice: str) -> list[Path]:
         named = with_urls(str(home))
         a_file = home.is_file() or home.suffix == _PACKED
         hint = "Give one of these." if a_file else advice.replace("{}", named)
+        if not home.exists():
+            raise RunDirectoryError(f"There is no file or folder {named}. {hint}")
         raise RunDirectoryError(
             f"There is no run at or below {named}: neither a folder with a {_MANIFEST} nor a "
             f"packed run, a {_PACKED} file. {hint}"

@@ -145,8 +145,8 @@ def all_measured(path: Path) -> list[Measured]:
             continue
     if not found:
         raise UsageError(
-            f"--measure is {path}, where there is no finished run. Give a run's directory, or a "
-            "folder with some."
+            f"--measure is {path}, where there is no directory of a finished run (packed runs do "
+            "not hold what takes its room). Give a run's directory, or a folder with some."
         )
     return found
 

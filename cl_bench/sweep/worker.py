@@ -3,12 +3,11 @@
     python -P -m cl_bench.sweep.worker FOLDER PARENT RANKS
 
 A line is a cell; the answer is a line with the run's status, or `failed` and why. A run of several
-RANKS is made by processes of its own (cl_bench.sweep.launched). An interrupted
-run goes on from its checkpoint; one that began with other software, and a finished one of another
-model, stream or configuration, is set aside and made anew. One
-process makes many runs because importing the libraries takes as long as a short run does. The end
-of the input ends the worker, and so does the end of the process PARENT, whatever it is doing: runs
-can be killed at any moment.
+RANKS is made by processes of its own (cl_bench.sweep.launched). An interrupted run goes on from its
+checkpoint; one that began with other software, and a finished one of another model, stream or
+configuration, is set aside and made anew. One process makes many runs because importing the
+libraries takes as long as a short run does. The end of the input ends the worker, and so does the
+end of the process PARENT, whatever it is doing: runs can be killed at any moment.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from cl_bench.sweep.cell import Cell, from_json
-from cl_bench.sweep.here import RESUME, RUN, end_unless, make_here
+from cl_bench.sweep.here import RESUME, RUN, make_here
 from cl_bench.sweep.launched import make_launched
 from cl_bench.sweep.state import FINISHED, Freshness, status
 
@@ -33,7 +32,7 @@ LOCK_WAIT = 120.0
 """Seconds to wait for a run that another process writes: one that lost its parent ends in less, and
 so do those of a machine that a cluster has lost."""
 _POLL = 1.0
-"""Seconds from one look at the parent, or at a locked run, to the next."""
+"""Seconds from one look at a locked run to the next."""
 
 
 def make(cell: Cell, folder: Path, ranks: int = 1) -> dict[str, str]:
@@ -52,12 +51,6 @@ def make(cell: Cell, folder: Path, ranks: int = 1) -> dict[str, str]:
         traceback.print_exc()
         found = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
     return found | ({"note": "; ".join(notes)} if notes else {})
-
-
-def end_with(parent: int) -> None:
-    """From now on end this process, at once, when its parent is not the process `parent`."""
-
-    end_unless(lambda: os.getppid() == parent)
 
 
 def _when_free(cell: Cell, folder: Path, ranks: int, tell: Callable[[str], None]) -> str:
@@ -114,7 +107,7 @@ def main(folder: Path, parent: int, ranks: int = 1) -> None:
     from cl_bench.execution.provenance import provenance
     from cl_bench.sweep.logs import logged
 
-    end_with(parent)
+    end_unless(lambda: os.getppid() == parent)
     provenance()  # what is recorded of all runs is the code that this process has loaded
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is not an answer

@@ -1,4 +1,4 @@
-"""`cl-bench new`: a small working package with a domain or a learner, from cl_bench/templates."""
+"""`cl-bench new`: a small working package with a domain or a learner, from tools/templates."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ _NEXT = {
     "task": "cl-bench run --stream {} --learner rl --steps 20",
     "learner": "cl-bench run --stream math-to-code --learner {} --steps 20",
 }
+
+_PLACEHOLDER = {"task": ", with a question of operators on digits to put yours in", "learner": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def write(kind: str, name: str, out: Path | None = None) -> str:
     editable, place = quote(f"{folder.parent}/{folder.name}[test]"), quote(str(folder))
     return "\n".join(
         [
-            f"{folder} holds the {kind} {names.name}. Next:",
+            f"{folder} holds the {kind} {names.name}{_PLACEHOLDER[kind]}. Next:",
             f"  python -m pip install -e {editable} && python -m pytest {place}",
             f"  {_NEXT[kind].format(names.short)}",
         ]

@@ -75,7 +75,7 @@ _PLACES = {
     ("trl_trainer.py", "_compute_loss"): "in an RL step, in the loss",
     ("trl_trainer.py", "step"): "in an RL step",
     ("evaluator.py", "evaluate"): "in an evaluation",
-    ("api.py", "_finished"): "writing figures and summary",
+    ("api.py", "_finish"): "writing figures and summary",
 }
 """File and function of a run to what it does."""
 _FILE_EVENTS = {

@@ -109,6 +109,11 @@ def chosen(names: str | Iterable[str]) -> tuple[str, ...]:
 
     `UsageError` for an unknown name, and for one whose library is not installed.
     """
+    if not isinstance(names, Iterable):
+        raise UsageError(
+            f"track is {names!r}, but must be the name of a tracker or several: "
+            f"{', '.join(TRACKERS)}."
+        )
     asked = (names,) if isinstance(names, str) else tuple(names)
     for name in asked:
         if name not in TRACKERS:

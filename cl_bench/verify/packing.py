@@ -56,7 +56,7 @@ class Pack:
     def write(self, out: Path) -> None:
         """Write the file, whole or not at all; what is there under that name is replaced."""
         out.parent.mkdir(parents=True, exist_ok=True)
-        with writing(out.parent), replacing(out) as temporary:
+        with writing(out.parent, run=False), replacing(out) as temporary:
             temporary.write_bytes(self.content)
 
 

@@ -211,6 +211,31 @@ def test_of_several_settings_one_is_chosen(tmp_path: Path) -> None:
             chosen(("rl", "fst"), **settings)
 
 
+def test_settings_that_no_run_has_at_once_are_refused_in_any_order(tmp_path: Path) -> None:
+    """Each exists, on runs of its own; none may be passed over because another came first."""
+    for number, varied in enumerate(({"population": 1}, {"round_every": 20}, {})):
+        config = {f"learning.{name}": value for name, value in varied.items()}
+        write_run(tmp_path / "fst" / str(number), config=config)
+    alone = write_run(tmp_path / "alone", learner="rl")
+    both = [("A.population", 1), ("A.round_every", 20)]
+    for wanted in (both, both[::-1]):
+        with pytest.raises(UsageError, match=r"side A, has no run with .* at once"):
+            compare(tmp_path / "fst", alone, settings=dict(wanted))
+    found = compare(tmp_path / "fst", alone, settings={"A.population": 1, "A.round_every": 6})
+    assert found.first.settings["population"] == 1
+    assert "(fst, population=1, round_every=6)" in text(found, 120)
+
+
+def test_a_condition_of_the_runs_chooses_among_them(tmp_path: Path) -> None:
+    for feedback in ("step", "outcome"):
+        write_run(tmp_path / "fst" / feedback, config={"feedback": feedback})
+    alone = write_run(tmp_path / "alone", learner="rl")
+    with pytest.raises(UsageError, match=r"runs of several kinds.*choose by `--set NAME=VALUE`"):
+        compare(tmp_path / "fst", alone)
+    found = compare(tmp_path / "fst", alone, settings={"feedback": "step"})
+    assert [entry.path.name for entry in found.first.entries.values()] == ["step"]
+
+
 def test_two_runs_of_one_seed_are_refused(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_run(tmp_path / "side" / name)

@@ -126,6 +126,9 @@ def report(
         reasons = "; ".join(broken.reason for broken in unreadable)
         raise RunDirectoryError(f"None of the runs can be read: {reasons}")
     found = contents(runs, unreadable, find_tables(given), jobs=jobs)
+    if not found.runs:
+        reasons = "; ".join(problem.reason for problem in found.problems)
+        raise RunDirectoryError(f"None of the runs can be read: {reasons}")
     drawings: Mapping[str, Drawing] = {}
     if figures:
         with styled(figure_style):

@@ -33,7 +33,6 @@ class Turnover:
     """The test problems of one domain at the start and at every stage's end."""
 
     step_E: tuple[int, ...]
-    uids: tuple[str, ...]
     share_E_P: Array
     """Mean score of the responses to each problem."""
 
@@ -81,18 +80,17 @@ def _asked(run: RunTables, steps: Sequence[int]) -> pa.Table:
 
 def _of_domain(rows: pa.Table) -> Turnover | None:
     coded = rows["uid"].combine_chunks().dictionary_encode()
-    uid, uids = coded.indices.to_numpy(), coded.dictionary.to_pylist()
+    uid, problems = coded.indices.to_numpy(), len(coded.dictionary)
     steps, step = np.unique(rows["step"].to_numpy(), return_inverse=True)
-    shape = (len(steps), len(uids))
-    if not len(uids):
+    shape = (len(steps), problems)
+    if not problems:
         return None
     cell = step * shape[1] + uid
     count = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
     total = np.bincount(cell, rows["score"].to_numpy(), shape[0] * shape[1]).reshape(shape)
-    return Turnover(tuple(steps.tolist()), tuple(uids), total / count) if count.all() else None
+    return Turnover(tuple(steps.tolist()), total / count) if count.all() else None
 
 
-PROMPTS = ("learner", "seed")
 CHANNELS = ("slow", "fast")
 TOKENS = ("prompt_tokens", "generated_tokens", "reflection_tokens")
 CURVES = ("reward", "signal", "entropy", "grad_norm", "completion_tokens", "loss")

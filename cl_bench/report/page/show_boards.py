@@ -19,15 +19,13 @@ from cl_bench.report.page.table_texts import (
     TitledTable,
     tables,
 )
-from cl_bench.report.terminal import heading, table
+from cl_bench.report.terminal import WIDEST, heading, table
 
 _MOST = 4
 """Tables that are printed; the page has all."""
 _MOST_ROWS = 20
 _LONGEST = 26
 """Characters of a learner's name."""
-_WIDEST = 1_000
-"""Columns that hold any table."""
 
 
 def show(contents: Contents, *, width: int, ascii_only: bool = False) -> RenderableType:
@@ -64,7 +62,7 @@ def _fitting(one: TitledTable, width: int, ascii_only: bool) -> Table:
     given = [name for name in PRIORITY if any(head.name == name for head in one.text.heads)]
     for count in range(len(given), 0, -1):
         found = _table(one, given[:count], ascii_only)
-        if Console(width=_WIDEST).measure(found).maximum <= width:
+        if Console(width=WIDEST).measure(found).maximum <= width:
             return found
     return _table(one, given[:1], ascii_only)
 
