@@ -24,7 +24,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from cl_bench.sweep.cell import Cell, from_json
-from cl_bench.sweep.here import RESUME, RUN, make_here
+from cl_bench.sweep.here import RESUME, RUN, end_unless, make_here
 from cl_bench.sweep.launched import make_launched
 from cl_bench.sweep.state import FINISHED, Freshness, status
 
