@@ -53,14 +53,14 @@ if TYPE_CHECKING:
 _PAPER = "Tiwari et al., arXiv 2605.12484, with Qwen3-8B"
 _ORDER = (ClaimVerdict.NOT_REPRODUCED, ClaimVerdict.INCONCLUSIVE, ClaimVerdict.REPRODUCED)
 BUILT_IN = (
-    "The embedded model's verifier states the hidden rule, the model was pretrained to copy rules "
+    "The tasks' verifier names the hidden rule, the embedded model was pretrained to copy rules "
     "from such feedback into its prompt, and its carelessness, which prompts cannot mend, was "
     "planted in pretraining. Claims 8 and 10 and the half of claim 3 that is measured under own "
-    "prompts therefore hold nearly by construction. Claim 6 needs that feedback as well, but that "
-    "RL, which reads no evolved prompt, hardly learns the later tasks is built in nowhere, and "
-    "does not rest on the rate that calibration chose for it."
+    "prompts therefore hold nearly by construction. Claim 6 needs that feedback as well; that RL "
+    "hardly learns the later tasks is neither built in nor an effect of the rate that calibration "
+    "chose for it."
 )
-"""Said beside the verdicts, in three sentences."""
+"""Said beside the verdicts."""
 _ADDED = "Added after the runs, not judged"
 _COUNTED = "; where a row says k of n, its columns may rest on different seeds"
 _LONGEST = 40
@@ -99,8 +99,8 @@ def page(
     if ablations:
         blocks += [Heading(2, "Ablations", "ablations"), *ablations]
     _, _, rules = (rule.__doc__ or "").partition("\n\n")  # the heading says the first line
-    blocks += [Heading(2, "How a statement is judged", "rule"), Paragraph(said(registered, plan))]
-    blocks += [Prose(rules.strip())]
+    blocks += [Heading(2, "How a statement is judged", "rule"), Prose(rules.strip())]
+    blocks += [Paragraph(said(registered, plan))]
     blocks += methods_section(plan, data, made, runs, spent)
     return [*_top(judged, plan, drawings), *_contents(judged, blocks), *_without_gaps(blocks)]
 

@@ -78,7 +78,7 @@ def commands(page: str) -> Iterator[tuple[str, bool]]:
 @pytest.fixture
 def place(tmp_path: Path, packed_run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder as the pages speak of it: one packed run lies in `results/runs`."""
-    pack = tmp_path / "results/runs/math-to-code/fst-5-9c1e77d2.zip"
+    pack = tmp_path / "results/runs/math-to-code/fst-5-1e480b6d.zip"
     pack.parent.mkdir(parents=True)
     shutil.copy(packed_run, pack)
     monkeypatch.chdir(tmp_path)
