@@ -109,6 +109,11 @@ RECORD = (
         "94897f33611c5b58901cf6990c1654a063e95e84c1838a2893eb040a8d0852d1",
         "calibration has four trials of four runs for every learner; every number unchanged",
     ),
+    RecordedCode(
+        "2026-11-30",
+        "2bacfac7942e54a656b8b242d2493e8fd352b51b14548c65567b649b6bfa0019",
+        "how many digits a mean shows; no value changed before its rounding",
+    ),
 )
 """The hashes of the code that judged the committed page, the oldest first. Whoever changes that
 code adds a line and makes the page again; until then the page says that it is not recorded."""

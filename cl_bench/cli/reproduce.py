@@ -73,11 +73,16 @@ def reproduce(
             archive=archive,
             ablate=ablations,
         )
-    elif given or archive is not None or ablations or dry_run or model is not None:
+    elif (
+        backend_in(given) != BackendConfig()
+        or (archive, model) != (None, None)
+        or ablations
+        or dry_run
+    ):
         raise UsageError(
             "--from makes no runs, so there is nothing to pack or to ablate, and the model is the "
-            "archive's: leave --archive, --ablations, --dry-run, --model and what says where runs "
-            "are made out."
+            "archive's: leave out --archive, --ablations, --dry-run, --model and the options of "
+            "where runs are made."
         )
     else:
         done = claimed.rebuild(source, out, chosen, seeds=seeds, budget=budget)

@@ -14,6 +14,8 @@ from cl_bench.metrics.quantities import RATIO, Quantity
 from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 
+_WIDE = 10
+"""A ratio's interval that spans more than this factor has ends of different digits."""
 _TWO_DIGITS = 355
 """Below this, in its first three digits, a distance has two that count."""
 
@@ -23,16 +25,17 @@ def carried(of: Quantity, estimate: Estimate, bound: float = 0.0, *, spare: int 
 
     There are never more than the quantity has by itself, and all of those where there is no
     interval; numbers that have digits after the point are not rounded before it. The shorter
-    distance counts; of a ratio, whose interval is even on a logarithmic scale, the smaller factor,
-    for each number by itself. No end is rounded onto `bound`, the value without an effect, nor to
-    0: digits are added until it stands apart, as whether it does is what is read.
+    distance counts. Of a ratio whose interval spans more than a factor of ten, and is even on a
+    logarithmic scale, the smaller factor counts, for each number by itself. No end is rounded onto
+    `bound`, the value without an effect, nor to 0: digits are added until it stands apart, as
+    whether it does is what is read.
     """
     ends = estimate.interval
     if isinstance(ends, Undefined):
         return of
     shown = of.amount(1 / 3).replace(",", "")
     finest, factor = len(shown.partition(".")[2]), float(of.amount(1.0).replace(",", ""))
-    relative = of.unit == RATIO.unit and ends.low > 0
+    relative = of.unit == RATIO.unit and 0 < _WIDE * ends.low < ends.high
     if relative:
         reach = 1 - 1 / min(estimate.value / ends.low, ends.high / estimate.value)
     else:

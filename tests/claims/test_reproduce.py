@@ -403,9 +403,10 @@ def test_a_dry_run_says_what_would_be_made_and_makes_nothing(sweep: Sweep, tmp_p
         (("--seeds", "21"), "seeds is 21, but must be from 1 to 20"),
         (("--jobs", "-1"), "jobs is -1, but must be at least 0"),
         (("--from", "nowhere"), "There is no archive of runs in nowhere"),
-        (("--from", "nowhere", "--archive", "kept"), "leave --archive, --ablations, --dry-run and"),
-        (("--from", "nowhere", "--ablations"), "leave --archive, --ablations, --dry-run and"),
+        (("--from", "nowhere", "--archive", "kept"), "leave out --archive, --ablations, --dry-run"),
+        (("--from", "nowhere", "--ablations"), "leave out --archive, --ablations, --dry-run"),
         (("--from", "nowhere", "--model", "smollm2"), "the model is the archive's"),
+        (("--from", "nowhere", "--jobs", "9"), "the options of where runs are made"),
     ],
 )
 def test_bad_input_is_one_line(

@@ -42,7 +42,7 @@ def test_a_mean_has_the_digits_that_its_interval_carries(
 @pytest.mark.parametrize(
     ("of", "bound", "numbers", "shown"),
     [
-        (RATIO, 1, (1.70, 1.04, 2.80), "1.7× [1.04, 2.8]"),
+        (RATIO, 1, (1.70, 1.04, 2.80), "1.70× [1.04, 2.80]"),
         (POINTS, 0, (0.06, 0.004, 0.116), "+6.0 points [+0.4, +11.6]"),
         (POINTS, -0.02, (-0.018, -0.0204, -0.0156), "−1.8 points [−2.0, −1.6]"),  # no more digits
         (RATIO, 1, (1.0, 0.04, 25.0), "1.0× [0.04, 25]"),
