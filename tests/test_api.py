@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -146,6 +148,36 @@ def test_a_report_is_made_of_runs_paths_and_packs(packed_run: Path, tmp_path: Pa
     assert len(repr(made)) < 400
     with pytest.raises(UsageError, match="is given no runs"):
         cl_bench.report()
+
+
+def test_a_report_takes_a_list_of_runs(tmp_path: Path) -> None:
+    runs = [cl_bench.Run(write_run(tmp_path / name, learner=name)) for name in ("rl", "fst")]
+    made = cl_bench.report(runs, out=tmp_path / "out", figures=False)
+    assert {run.facts.learner for run in made.contents.runs} == {"rl", "fst"}
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda run: cl_bench.Run(None), "path is None, but must be a text"),
+        (lambda run: cl_bench.compare(run, learners="rl,fst"), "must be two names, such as"),
+        (lambda run: cl_bench.compare(run, run, settings="a=3"), "settings is 'a=3', but must be"),
+        (lambda run: cl_bench.compare(None, run), "run is None, but must be a text"),
+        (lambda run: cl_bench.report(run, jobs=0), "jobs is 0, but must be at least 1"),
+        (lambda run: cl_bench.report(run, jobs="a"), "jobs is 'a', but must be a whole number"),
+        (lambda run: cl_bench.report(run, out=run / "manifest.json"), "is a file. Give a folder"),
+        (lambda run: cl_bench.run(progress="x"), "progress is 'x', but must be True, False or"),
+        (lambda run: cl_bench.run(track=3), "track is 3, but must be the name of a tracker"),
+    ],
+)
+def test_wrong_arguments_are_refused_in_words_and_nothing_is_made(
+    call: Callable[[Path], object], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = write_run(tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=re.escape(said)):
+        call(run)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def overall(boards: Sequence[Board]) -> list[Overall]:
 
 def _overall(boards: Sequence[Board], places: Sequence[int], named: Sequence[str]) -> Overall:
     """Ranked are the learners, each with one setting, that no other surpasses in boards where they
-    have a value, on the boards that all of these have."""
+    have a value, on the boards that all of these have; none, if they are fewer than half of all."""
     known = {place: _with_value(boards[place]) for place in places}
     having = {
         place: rows for place, rows in known.items() if len({learner for learner, _ in rows}) > 1
@@ -59,13 +59,14 @@ def _overall(boards: Sequence[Board], places: Sequence[int], named: Sequence[str
     most = max(counts.values(), default=0)
     ranked = sorted(key for key in counts if counts[key] == most)
     shared = [place for place, rows in having.items() if all(key in rows for key in ranked)]
-    chosen = shared if len(shared) > 1 else []
+    chosen = shared if len(shared) > 1 and 2 * len(ranked) >= len(stands) else []
     notes = _left_out(having, [key for key in counts if counts[key] < most], places, named)
     if chosen:
         apart = [named[place] for place in having if place not in chosen]
         notes += [f"{name} is left out: {_NOT_ALL}" for name in apart[:_MOST_NOTES]]
     if not chosen:
-        notes.insert(0, "No learners were run on the same two streams, so none are ranked")
+        some = "No" if len(shared) < 2 else f"Only {len(ranked)} of {len(stands)}"
+        notes = [f"{some} learners were run on the same two streams, so none are ranked", *notes]
     columns = {name: boards[places[0]].columns[name] for name in AVERAGED}
     averaged = {place: having[place] for place in chosen}
     found = _rows(averaged, [*having.values()], ranked, columns, stands) if chosen else []
@@ -110,11 +111,7 @@ def _left_out(
     """Why learners are not ranked and boards are not averaged, a line each; of very many the
     first."""
     ordered = sorted(unranked)
-    notes = [
-        f"{learner_label(key[0])} is not ranked: it has no value on "
-        f"{_few([named[place] for place, rows in having.items() if key not in rows])}"
-        for key in ordered[:_MOST_NOTES]
-    ]
+    notes = [_not_ranked(key, having, named) for key in ordered[:_MOST_NOTES]]
     if (more := len(ordered) - _MOST_NOTES) > 0:
         notes.append(f"{more:,} more learners are not ranked: they lack a value on some stream")
     apart = [named[place] for place in places if place not in having]
@@ -122,6 +119,18 @@ def _left_out(
     if (more := len(apart) - _MOST_NOTES) > 0:
         notes.append(f"{more:,} more boards are left out: {_ALONE}")
     return notes
+
+
+def _not_ranked(key: _Key, having: _ByBoard, named: Sequence[str]) -> str:
+    """Why a learner is not ranked."""
+    lacking, otherwise = [], []
+    for place, rows in having.items():
+        if key not in rows:
+            other = any(learner == key[0] for learner, _ in rows)
+            (otherwise if other else lacking).append(named[place])
+    why = [f"it has no value on {_few(lacking)}"] if lacking else []
+    why += [f"it was run with another setting on {_few(otherwise)}"] if otherwise else []
+    return f"{learner_label(key[0])} is not ranked: {' and '.join(why)}"
 
 
 def _few(names: Sequence[str]) -> str:

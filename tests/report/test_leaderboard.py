@@ -353,11 +353,40 @@ def test_overall_joins_learners_of_equal_settings_whatever_boards_call_them(tmp_
             config={"learning.learning_rate": rate},
         )
     (overall,) = leaderboard_of(tmp_path).overall
-    found = {row.label: row.per_seed["average_accuracy"][0] for row in overall.rows}
+    found = {row.learner: row.per_seed["average_accuracy"][0] for row in overall.rows}
     assert found == pytest.approx({"rl": (0.5 + 0.75) / 2, "fst": 0.25})
     assert [dict(row.configured)["learning_rate"] for row in overall.rows] == [0.2, 0.1]
     assert [row.choice for row in overall.rows] == ["1 of 2 settings, run on more streams", ""]
+    assert [row.told for row in overall.rows] == ["lr=0.2", ""]
     assert overall.notes == ()
+    assert overall.title == "Mean of 2 streams"
+
+
+def test_overall_says_where_a_learner_was_run_with_another_setting(tmp_path: Path) -> None:
+    rates = {"math": 0.1, "code": 0.1, "facts": 0.2}  # of rl; fst has one setting everywhere
+    for domain, rate in rates.items():
+        for learner, own in (("rl", rate), ("fst", 0.1)):
+            write_run(
+                tmp_path / f"{learner}-{domain}",
+                learner=learner,
+                stages=((domain, 20),),
+                config={"learning.learning_rate": own},
+            )
+    (overall,) = leaderboard_of(tmp_path).overall
+    assert overall.title == "Mean of 3 streams"
+    assert {row.learner for row in overall.rows} == {"fst"}
+    assert overall.notes == ("RL is not ranked: it was run with another setting on facts",)
+
+
+def test_few_of_many_learners_are_not_ranked_overall(tmp_path: Path) -> None:
+    for learner, domains in {"fst": ("math", "code"), "rl": ("math",), "sft": ("code",)}.items():
+        for domain in domains:
+            write_run(tmp_path / f"{learner}-{domain}", learner=learner, stages=((domain, 20),))
+    (overall,) = leaderboard_of(tmp_path).overall
+    assert overall.rows == ()
+    assert overall.notes[0] == (
+        "Only 1 of 3 learners were run on the same two streams, so none are ranked"
+    )
 
 
 def test_overall_names_the_budget_of_a_board_that_has_a_namesake(tmp_path: Path) -> None:

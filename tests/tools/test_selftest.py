@@ -5,10 +5,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+import cl_bench
 from cl_bench.contract.errors import ClBenchError, UsageError
-from cl_bench.tools.selftest import SelfTest, selftest
+from cl_bench.tools.selftest import _PLACES, SelfTest, selftest
+
+PACKAGE = Path(cl_bench.__file__).parent
 
 
 @pytest.mark.slow
@@ -32,6 +37,13 @@ def test_a_difference_is_a_failure() -> None:
 def test_a_process_that_fails_is_reported_with_its_error() -> None:
     with pytest.raises(ClBenchError, match=r"(?s)instead of running.*Did you mean 'cpu'"):
         selftest(kills=1, device="tpu")
+
+
+def test_every_place_that_a_kill_is_named_by_is_there() -> None:
+    """A function that was renamed would never be named again."""
+    sources = {path.name: path.read_text() for path in PACKAGE.rglob("*.py")}
+    missing = [place for place in _PLACES if f"def {place[1]}(" not in sources.get(place[0], "")]
+    assert missing == []
 
 
 def test_impossible_numbers_are_refused() -> None:

@@ -271,8 +271,16 @@ def test_texts_that_do_not_compress_are_left_out_before_the_page_grows_too_large
 
 def test_runs_of_which_none_can_be_read_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
+    with pytest.raises(RunDirectoryError, match="There is no file or folder"):
+        report([runs], tmp_path / "out")
+    runs.mkdir()
     with pytest.raises(RunDirectoryError, match="There is no run at or below"):
         report([runs], tmp_path / "out")
+    write_run(runs / "b")
+    (runs / "b" / "tables").rename(tmp_path / "tables")
+    with pytest.raises(RunDirectoryError, match=r"None of the runs can be read"):
+        report([runs], tmp_path / "out")
+    (runs / "b" / "manifest.json").unlink()
     (runs / "a").mkdir(parents=True)
     (runs / "a" / "manifest.json").write_text("{")
     with pytest.raises(RunDirectoryError, match=r"None of the runs can be read: .*manifest\.json"):
