@@ -159,24 +159,24 @@ def test_a_report_takes_a_list_of_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda run: cl_bench.Run(None), "path is None, but must be a text"),
-        (lambda run: cl_bench.compare(run, learners="rl,fst"), "must be two names, such as"),
-        (lambda run: cl_bench.compare(run, run, settings="a=3"), "settings is 'a=3', but must be"),
-        (lambda run: cl_bench.compare(None, run), "run is None, but must be a text"),
-        (lambda run: cl_bench.report(run, jobs=0), "jobs is 0, but must be at least 1"),
-        (lambda run: cl_bench.report(run, jobs="a"), "jobs is 'a', but must be a whole number"),
-        (lambda run: cl_bench.report(run, out=run / "manifest.json"), "is a file. Give a folder"),
-        (lambda run: cl_bench.run(progress="x"), "progress is 'x', but must be True, False or"),
-        (lambda run: cl_bench.run(track=3), "track is 3, but must be the name of a tracker"),
+        (lambda api, run: api.Run(None), "path is None, but must be a text"),
+        (lambda api, run: api.compare(run, learners="rl,fst"), "must be two names, such as"),
+        (lambda api, run: api.compare(run, run, settings="a=3"), "settings is 'a=3', but must be"),
+        (lambda api, run: api.compare(None, run), "run is None, but must be a text"),
+        (lambda api, run: api.report(run, jobs=0), "jobs is 0, but must be at least 1"),
+        (lambda api, run: api.report(run, jobs="a"), "jobs is 'a', but must be a whole number"),
+        (lambda api, run: api.report(run, out=run / "manifest.json"), "is a file. Give a folder"),
+        (lambda api, run: api.run(progress="x"), "progress is 'x', but must be True, False or"),
+        (lambda api, run: api.run(track=3), "track is 3, but must be the name of a tracker"),
     ],
 )
 def test_wrong_arguments_are_refused_in_words_and_nothing_is_made(
-    call: Callable[[Path], object], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: Callable[[Any, Path], object], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = write_run(tmp_path / "run")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=re.escape(said)):
-        call(run)
+        call(cl_bench, run)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 

@@ -123,7 +123,8 @@ def _left_out(
 
 def _not_ranked(key: _Key, having: _ByBoard, named: Sequence[str]) -> str:
     """Why a learner is not ranked."""
-    lacking, otherwise = [], []
+    lacking: list[str] = []
+    otherwise: list[str] = []
     for place, rows in having.items():
         if key not in rows:
             other = any(learner == key[0] for learner, _ in rows)
