@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from cl_bench.contract.registry import DOMAINS, LEARNERS, Registry
-from cl_bench.contract.stream_names import STREAMS, stream
+from cl_bench.contract.registry import LEARNERS, Registry
 from cl_bench.report.page.build import ReportFiles, report
 from cl_bench.report.page.html import decoded
 from cl_bench.store.packs.layout import home
@@ -58,13 +57,9 @@ def test_the_figures_of_the_page_are_there_and_no_others(again: ReportFiles) -> 
     assert made == {path.name for path in (PAGES / "figures").iterdir()}
 
 
-@pytest.mark.usefixtures("hub_copies")
-def test_every_stream_has_a_board(again: ReportFiles) -> None:
+def test_the_reference_streams_have_a_board(again: ReportFiles) -> None:
     boards = {board.key.stream for board in again.contents.leaderboard.boards}
-    # Streams of sources are for pretrained models, the runs of these pages of the embedded one.
-    sourced = {name for name in own(STREAMS) if any(map(DOMAINS.is_sourced, stream(name).domains))}
-    assert own(STREAMS) - sourced <= boards <= own(STREAMS)
-    assert {"gym-arithmetic", "gym-mixed", "paper-hub"} <= sourced
+    assert boards == {"math-to-code", "paper"}
 
 
 def test_every_learner_has_its_finished_seeds_on_every_board(again: ReportFiles) -> None:
@@ -75,15 +70,13 @@ def test_every_learner_has_its_finished_seeds_on_every_board(again: ReportFiles)
             row.learner: sum(status == "done" for status in row.status.values())
             for row in board.rows
         }
-        assert done.keys() == own(LEARNERS) - NOT_YET - (NOT_YET_EIGHT if eight else set())
+        assert done.keys() == own(LEARNERS) - NOT_YET
         assert set(done.values()) == {8 if eight else 3}
         assert len(done) == len(board.rows)
 
 
 NOT_YET = {"sft", "sdft", "sdpo"}
 """Learners that are younger than the committed runs."""
-NOT_YET_EIGHT = {"rl-kl", "rl-replay", "fst-distill", "prompt-then-rl", "rl-then-prompt"}
-"""Those whose eight seeds on math-to-code are not made."""
 
 
 def own(registry: Registry[Any]) -> set[str]:
