@@ -77,7 +77,7 @@ def test_a_candidate_and_a_reference_are_needed(home: Path) -> None:
         assert "cl-bench check RUN --against REFERENCE" in " ".join(err.split())
     code, _, err = call("check", home / "nowhere", "--against", home / "reference")
     assert code == 2
-    assert "There is no run at or below" in err
+    assert "There is no file or folder" in err
 
 
 def test_json_is_all_that_is_printed(home: Path) -> None:

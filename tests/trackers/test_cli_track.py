@@ -51,7 +51,7 @@ def test_an_unreadable_run_is_named_and_the_others_are_sent(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        (["track", "nowhere", "--to", "wandb"], "There is no run at or below nowhere"),
+        (["track", "nowhere", "--to", "wandb"], "There is no file or folder nowhere"),
         (["track", "nowhere", "--to", "wanbd"], "Did you mean 'wandb'"),
         (["track", "nowhere"], "Missing option '--to'"),
         (["run", "--track", "wanbd"], "Did you mean 'wandb'"),

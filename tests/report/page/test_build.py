@@ -163,7 +163,8 @@ def test_figures_are_files_that_the_twin_shows(tmp_path: Path) -> None:
     done = report([tmp_path / "runs"], tmp_path / "out")
     names = sorted(path.name for path in done.figures)
     shown = list(FIGURES)
-    assert names == sorted(f"board-math-to-code.{n}.{k}" for n in shown for k in ("png", "svg"))
+    wanted = ["leaderboard", *(f"board-math-to-code.{name}" for name in shown)]
+    assert names == sorted(f"{name}.{kind}" for name in wanted for kind in ("png", "svg"))
     twin = done.markdown.read_text(encoding="utf-8")
     for name in shown:
         assert f"](figures/board-math-to-code.{name}.png)" in twin
@@ -230,7 +231,7 @@ def test_the_command_refuses_a_folder_without_runs_in_one_line(tmp_path: Path) -
     done = CliRunner().invoke(app, ["report", str(tmp_path / "no"), "--out", str(tmp_path)])
     assert done.exit_code == 2
     assert len(done.output.strip().splitlines()) == 1
-    assert "There is no run at or below" in done.output
+    assert "There is no file or folder" in done.output
 
 
 def test_every_asset_is_used_and_none_closes_its_element() -> None:
