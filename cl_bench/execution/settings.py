@@ -352,7 +352,7 @@ def require_settings(options: Iterable[str], *learners: str) -> None:
                 "`--help` shows the options that a command has."
             )
         refuse_of_others(name, *learners)
-        raise unknown("setting", name, known)
+        raise unknown("setting", name, known, RESERVED)
 
 
 def refuse_of_others(name: str, *learners: str) -> None:
