@@ -179,6 +179,7 @@ def trajectories(
         curve = data.curve(cell, domain, prompt=prompt, peaks=peaks)
         if isinstance(curve, Undefined):
             return curve
+        curve = curve.sort_values("step")
         for column in (first, second):
             broken_P = ~np.isfinite(curve[column].to_numpy(dtype=np.float64))
             if broken_P.any():

@@ -111,7 +111,7 @@ RECORD = (
     ),
     RecordedCode(
         "2026-11-30",
-        "2bacfac7942e54a656b8b242d2493e8fd352b51b14548c65567b649b6bfa0019",
+        "f2fae7c383f4e766e346c08d5f90b95f03289441d9e97847224f65a1c397b129",
         "how many digits a mean shows; no value changed before its rounding",
     ),
 )

@@ -57,7 +57,8 @@ def export(
         raise UsageError(f"{out} exists already. Give a new folder as --out.")
     run = fetched(run, models=True)
     if run.is_file():
-        what = "a packed run, which holds no model" if is_zipfile(run) else "no run"
+        packed = run.suffix == ".zip" or is_zipfile(run)
+        what = "a packed run, which holds no model" if packed else "no run"
         raise UsageError(f"{run} is {what}. Give the run's directory.")
     target = None if push_to_hub is None else Destination(push_to_hub, private=private)
     directory = RunDirectory.open(run)

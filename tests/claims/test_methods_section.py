@@ -204,9 +204,8 @@ def test_a_choice_at_the_edge_of_what_was_tried_is_told() -> None:
 def test_settings_of_an_earlier_calibration_are_told_from_todays() -> None:
     _, (*_, said) = tables(["fst", "prompt", "rl"])
     assert text([said]).strip() == (
-        "An earlier calibration, of two runs a trial, chose the settings of prompt-only. Today's, "
-        "of four runs a trial, chooses others (prompt-only: rewrites proposed in a round 3, "
-        "problems that score a round 8)."
+        "Another calibration chose the settings of prompt-only. Today's chooses others "
+        "(prompt-only: rewrites proposed in a round 3, problems that score a round 8)."
     )
 
 

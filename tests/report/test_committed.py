@@ -17,6 +17,7 @@ from cl_bench.store.run_tables import find_runs
 
 ROOT = Path(__file__).parents[2]
 RUNS = ROOT / "results" / "runs"
+REAL = ROOT / "results" / "smollm2" / "claims" / "runs"
 PAGES = ROOT / "reports"
 NUMBER = re.compile(r"(?<![\w.])-?\d+\.\d+(?:[eE][-+]?\d+)?(?![\w.])")
 
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def again(tmp_path_factory: pytest.TempPathFactory) -> ReportFiles:
-    return report([RUNS], tmp_path_factory.mktemp("reports"))
+    return report([RUNS, REAL], tmp_path_factory.mktemp("reports"))
 
 
 def test_the_markdown_follows_from_the_runs(again: ReportFiles) -> None:
@@ -59,12 +60,14 @@ def test_the_figures_of_the_page_are_there_and_no_others(again: ReportFiles) -> 
 
 def test_the_reference_streams_have_a_board(again: ReportFiles) -> None:
     boards = {board.key.stream for board in again.contents.leaderboard.boards}
-    assert boards == {"math-to-code", "paper"}
+    assert boards == {"math-to-code", "paper", "gym-arithmetic"}
 
 
 def test_every_learner_has_its_finished_seeds_on_every_board(again: ReportFiles) -> None:
     assert again.contents.problems == []
     for board in again.contents.leaderboard.boards:
+        if board.key.model_name != "embedded":
+            continue
         eight = board.key.stream == "math-to-code"
         done = {
             row.learner: sum(status == "done" for status in row.status.values())
@@ -82,6 +85,15 @@ NOT_YET = {"sft", "sdft", "sdpo"}
 def own(registry: Registry[Any]) -> set[str]:
     """The names that come with the package."""
     return {name for name in registry if registry.plugin(name) is None}
+
+
+def test_the_real_models_board_has_six_seeds_of_each_learner(again: ReportFiles) -> None:
+    (board,) = (
+        board for board in again.contents.leaderboard.boards if board.key.model_name == "smollm2"
+    )
+    assert {row.learner for row in board.rows} >= {"rl", "prompt", "fst"}
+    assert {len(row.status) for row in board.rows} == {6}
+    assert {status for row in board.rows for status in row.status.values()} == {"done"}
 
 
 def test_every_pack_lies_where_its_manifest_says() -> None:

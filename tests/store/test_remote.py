@@ -149,7 +149,7 @@ def test_a_packed_run_is_read_by_its_url(packed_run: Path) -> None:
 
 
 def test_nothing_there_is_said_by_its_url(tmp_path: Path) -> None:
-    with pytest.raises(ClBenchError, match=f"no run at or below file://{tmp_path}/none"):
+    with pytest.raises(ClBenchError, match=f"There is no file or folder file://{tmp_path}/none"):
         find_runs([Path(f"file://{tmp_path}/none")])
 
 

@@ -96,7 +96,7 @@ def test_a_damaged_run_is_named_with_its_reason_and_hurts_no_other(tmp_path: Pat
 def test_a_place_without_runs_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(RunDirectoryError, match=r"no run at or below .*`cl-bench run --out"):
         find_runs([tmp_path])
-    with pytest.raises(RunDirectoryError, match=r"no run at or below .*nowhere"):
+    with pytest.raises(RunDirectoryError, match=r"no file or folder .*nowhere\."):
         find_runs([tmp_path / "nowhere"])
 
 
@@ -116,9 +116,10 @@ def test_what_is_not_one_run_is_refused_in_one_way(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(RunDirectoryError, match=r"holds 5 runs.*runs/0, .*runs/1, .*runs/2, …\.$"):
         open_run(tmp_path / "runs")
-    for name in ("notes.txt", "empty", "nowhere"):
+    said = {name: f"no run at or below .*{name}: neither" for name in ("notes.txt", "empty")}
+    for name, words in {**said, "nowhere": "no file or folder .*nowhere"}.items():
         for read in (open_run, lambda path: find_runs([path])):
-            with pytest.raises(RunDirectoryError, match=rf"no run at or below .*{name}: neither"):
+            with pytest.raises(RunDirectoryError, match=words):
                 read(tmp_path / name)
 
 

@@ -206,7 +206,7 @@ def test_runs_that_are_no_measure_are_refused(tmp_path: Path, tiny_model: Path) 
     path = made(cell(seed=0), tmp_path, status="failed")
     with pytest.raises(RunDirectoryError, match="is failed: only a finished run says"):
         foretold([cell()], tmp_path / "none", measure=path)
-    with pytest.raises(UsageError, match="where there is no finished run"):
+    with pytest.raises(UsageError, match="where there is no directory of a finished run"):
         foretold([cell()], tmp_path / "none", measure=tmp_path)
     made(cell(seed=1), tmp_path)
     other = replace(cell(), model=str(tiny_model))
@@ -272,7 +272,7 @@ def test_a_plan_is_printed_and_nothing_is_made(tmp_path: Path) -> None:
         (["--plan", "--machines", "0"], "machines is 0, but must be at least 1"),
         (
             ["--plan", "--measure", "nowhere"],
-            "--measure is nowhere, where there is no finished run",
+            "--measure is nowhere, where there is no directory of a finished run",
         ),
     ],
 )

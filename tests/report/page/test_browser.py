@@ -158,7 +158,7 @@ def test_no_link_leads_to_a_board_that_is_filtered_out(open_page: Open) -> None:
     page.locator("select[name=stream]").select_option("math-to-code, version 1")
     page.locator("#board-facts").wait_for(state="hidden")
     assert links.all_inner_texts() == [
-        *("math-to-code", "Runs", "Problems", "What the columns mean", "How to read this page"),
+        *("math-to-code", "Runs", "Problems", "What the names mean", "How to read this page"),
     ]
     assert page.locator("#alone").is_hidden()
 

@@ -46,7 +46,7 @@ def test_any_name_is_drawn_as_text(tmp_path: Path, name: str) -> None:
         )
     done = report([tmp_path / "runs"], tmp_path / "out")
     assert done.contents.problems == []
-    assert len(done.figures) == 2 * len(FIGURES)
+    assert len(done.figures) == 2 * (len(FIGURES) + 1)  # and the one at the top
     for path in done.figures:
         if path.suffix == ".svg":
             ET.parse(path)
@@ -79,7 +79,9 @@ def test_boards_of_one_row_have_figures_only_if_there_are_no_others(tmp_path: Pa
     }
     write_run(tmp_path / "runs" / "c", learner="rl")
     both = report([tmp_path / "runs"], tmp_path / "both")
-    assert {path.name.split(".")[0] for path in both.figures} == {"board-math-to-code"}
+    assert {path.name.split(".")[0] for path in both.figures} == {
+        *("board-math-to-code", "leaderboard")
+    }
 
 
 def test_every_panel_of_three_domains_has_its_axes_labelled(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_markdown_says_first_what_it_is_and_folds_the_other_settings(found: Cont
     assert re.search(r"\| RL \(lr=0\.5\) \| 1 of 1 \| 100\.0 \|", folded.split("</details>")[0])
     notes = twin.split("<summary>Notes")[1].split("</details>")[0]
     assert notes.count("not measured") <= 1
-    assert "| KL | Drift: " in twin.split("## What the columns mean")[1]
+    assert "| KL | Drift: " in twin.split("## What the names mean")[1]
 
 
 def test_csv_has_a_line_for_each_learner_setting_and_metric(found: Contents) -> None:
