@@ -20,7 +20,7 @@ from cl_bench.analysis.entries import (
     read_entry,
 )
 from cl_bench.analysis.item_changes import ItemChanges, item_changes
-from cl_bench.analysis.learner_settings import telling_settings
+from cl_bench.analysis.learner_settings import AS_MOST, telling_settings
 from cl_bench.analysis.paired import PairedDifference, mean_over_seeds
 from cl_bench.analysis.pairs import Pair
 from cl_bench.analysis.run_values import Column, Measured
@@ -156,13 +156,22 @@ def _require_one(key: str, path: Path, entries: list[RunEntry]) -> None:
         alike.setdefault(entry.settings, []).append(str(entry.seed))
     if len(alike) > 1:
         told = telling_settings((first.learner, of) for of in alike)[first.learner]
-        choices = {told(of): seeds for of, seeds in alike.items()}
+        choices = {_in_full(told(of), of, alike): seeds for of, seeds in alike.items()}
+        named = next(said for said in map(told, alike) if said != AS_MOST)
         said = "; ".join(f"{of} (seeds {', '.join(seeds)})" for of, seeds in choices.items())
-        example = next(of for of in choices if "=" in of).split(", ")[-1]
         raise UsageError(
             f"{path} holds runs of {first.learner} with {len(alike)} settings: {said}. Choose by "
-            f"`--set {key}.{example}`."
+            f"`--set {key}.{named.split(', ')[-1]}`, or several of these."
         )
+
+
+def _in_full(told: str, own: Settings, alike: Iterable[Settings]) -> str:
+    """How settings are told from others; those that are as most are, with the values that vary."""
+    if told != AS_MOST:
+        return told
+    others = [dict(other) for other in alike]
+    varied = [f"{n}={value}" for n, value in own if any(of.get(n) != value for of in others)]
+    return f"{told}, that is {', '.join(varied)}"
 
 
 def _values(entry: RunEntry) -> dict[str, object]:

@@ -20,7 +20,7 @@ from cl_bench.execution.presets import preset_of
 from cl_bench.metrics.undefined import Undefined
 
 _ACCURACY = "average_accuracy"
-_AS_MOST = "as most"
+AS_MOST = "as most"
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +114,7 @@ def _differing(alike: Sequence[Settings]) -> Callable[[Settings], str]:
             for name, value in own
             if 2 * counts[name, _hashable(value)] <= len(others)
         )
-        return ", ".join(named) or (_AS_MOST if len(others) > 1 else "")
+        return ", ".join(named) or (AS_MOST if len(others) > 1 else "")
 
     return told
 

@@ -112,7 +112,7 @@ RECORD = (
     RecordedCode(
         "2026-11-30",
         "f2fae7c383f4e766e346c08d5f90b95f03289441d9e97847224f65a1c397b129",
-        "how many digits a mean shows; no value changed before its rounding",
+        "how many digits a mean shows, and what comparisons ask; no value changed before rounding",
     ),
 )
 """The hashes of the code that judged the committed page, the oldest first. Whoever changes that

@@ -201,7 +201,7 @@ def test_of_several_settings_one_is_chosen(tmp_path: Path) -> None:
     assert chosen(("rl", "rl"), A__learning_rate=0.1, B__learning_rate=0.2) == (0.1, 0.2)
     for settings, said in (
         ({}, "rl with 2 settings: learning_rate=0.1 .seeds 0, 1.; learning_rate=0.2 "),
-        ({}, "Choose by `--set A.learning_rate=0.1`"),
+        ({}, "Choose by `--set A.learning_rate=0.1`, or several of these"),
         ({"learning_rat": 0.1}, "Unknown setting of these runs 'learning_rat'. Did you mean"),
         ({"learning_rate": 0.5}, "no run with learning_rate=0.5. It has: 0.1, 0.2, 0.3"),
         ({"learning_rate": 0.3}, "side A, has no run with learning_rate=0.3. It has: 0.1, 0.2"),
@@ -221,6 +221,8 @@ def test_settings_that_no_run_has_at_once_are_refused_in_any_order(tmp_path: Pat
     for wanted in (both, both[::-1]):
         with pytest.raises(UsageError, match=r"side A, has no run with .* at once"):
             compare(tmp_path / "fst", alone, settings=dict(wanted))
+    with pytest.raises(UsageError, match=r"as most, that is population=\d+, round_every=\d+ .seed"):
+        compare(tmp_path / "fst", alone)
     found = compare(tmp_path / "fst", alone, settings={"A.population": 1, "A.round_every": 6})
     assert found.first.settings["population"] == 1
     assert "(fst, population=1, round_every=6)" in text(found, 120)
