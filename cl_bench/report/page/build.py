@@ -122,9 +122,6 @@ def report(
     require_style(figure_style)
     given = [fetched(path) for path in paths]
     runs, unreadable = find_runs(given)
-    if not runs:
-        reasons = "; ".join(broken.reason for broken in unreadable)
-        raise RunDirectoryError(f"None of the runs can be read: {reasons}")
     found = contents(runs, unreadable, find_tables(given), jobs=jobs)
     if not found.runs:
         reasons = "; ".join(problem.reason for problem in found.problems)
