@@ -9,21 +9,23 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import TypeAlias
 
-    from cl_bench.api import Run
     from cl_bench.report.page.build import ReportFiles
-    from cl_bench.store.run_tables import RunTables
 
-    _OneRun: TypeAlias = str | Path | RunTables | Run
+
+class _Read(Protocol):
+    """A run that has been read: `cl_bench.Run`, or its tables."""
+
+    @property
+    def path(self) -> Path: ...
 
 
 def report(
-    *runs: _OneRun | Sequence[_OneRun],
+    *runs: str | Path | _Read | Sequence[str | Path | _Read],
     out: str | Path = "results/report",
     figures: bool = True,
     jobs: int = 1,
