@@ -102,6 +102,7 @@ DATA = {
 CASES: dict[str, list[str]] = {
     "an unknown command": ["rnu"],
     "an unknown option": ["run", "--step", "5"],
+    "an option of a run, given to many": ["sweep", "--eval-every", "50"],
     "an argument too many": ["run", "math-to-code"],
     "an unknown stream": ["run", "--stream", "mth-to-code"],
     "an unknown domain in a stream": ["run", "--stream", "math-to-cod"],

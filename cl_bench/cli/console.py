@@ -191,5 +191,17 @@ def _refuse_usage(error: Any) -> int:
         return 2
     speak_if_alone()
     command = error.ctx.command_path if error.ctx else "cl-bench"
-    say(f"{error.format_message().rstrip('.?')}. `{command} --help` shows what is allowed.")
+    said = f"{error.format_message().rstrip('.?')}."
+    say(f"{said}{_by_set(error)} `{command} --help` shows what is allowed.")
     return 2
+
+
+def _by_set(error: Any) -> str:
+    """How a setting of runs is given to a command about many, if it was one."""
+    from cl_bench.run_options import RunOptions
+
+    name = getattr(error, "option_name", "").removeprefix("--").replace("-", "_")
+    taken = error.ctx and any("--set" in one.opts for one in error.ctx.command.params)
+    if not taken or name not in RunOptions.__annotations__:
+        return ""
+    return f" A setting of runs is given as in --set {name}=VALUE."
