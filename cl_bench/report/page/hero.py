@@ -31,9 +31,9 @@ READING = (
 HERO = "leaderboard"
 """The name of its file."""
 _MOST = 24
-"""Rows that are drawn, here as on the page."""
+"""Rows that are drawn."""
 _DISC = 34.0
-"""Points of a disc's radius where all was forgotten, here as on the page."""
+"""Points of a disc's radius where all was forgotten."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,11 +78,19 @@ def hero_record(of: Hero) -> dict[str, Any]:
             "label": row.name,
             "series": row.learner,
             "look": look_record(look),
+            "disc": round(_disc(row), 1),
             **{name: _ends(row.values[name]) for name in names},
         }
         for place, (row, look) in of.rows.items()
     ]
-    return {"title": of.title, "reading": READING, "rows": rows}
+    return {"title": of.title, "reading": READING, "most": _MOST, "rows": rows}
+
+
+def _disc(row: RankedRow) -> float:
+    """The radius of a row's disc, whose area is what was forgotten."""
+    lost = row.values["forgetting_max"]
+    known = lost.value if isinstance(lost, Estimate) else 0.0
+    return float(_DISC * np.sqrt(np.clip(known, 0, 1)))
 
 
 def _ends(value: Estimate | Undefined) -> list[float | None]:
@@ -110,11 +118,10 @@ def hero_figure(of: Hero) -> Figure:
 
 
 def _point(axes: Axes, row: RankedRow, look: Look, at: float) -> None:
-    share, lost = row.values["average_accuracy"], row.values["forgetting_max"]
+    share = row.values["average_accuracy"]
     assert isinstance(share, Estimate)
-    if isinstance(lost, Estimate) and lost.value > 0:
-        area = 4 * _DISC**2 * min(lost.value, 1.0)
-        axes.scatter([at], [share.value], s=area, color=look.colour, alpha=0.15, lw=0)
+    wide = (2 * _disc(row)) ** 2
+    axes.scatter([at], [share.value], s=wide, color=look.colour, alpha=0.15, lw=0)
     if isinstance(share.interval, Interval):
         ends = [max(share.interval.low, -0.02), min(share.interval.high, 1.04)]
         axes.plot([at, at], ends, color=look.colour, lw=1, clip_on=False)

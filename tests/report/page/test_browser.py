@@ -457,6 +457,19 @@ def test_reasons_go_with_their_rows(open_page: Open) -> None:
     assert {*reasons.all_text_contents()} < every
 
 
+def test_filters_leave_the_rows_of_the_first_figure_where_they_stand(open_page: Open) -> None:
+    page = open_page()
+    marks = page.locator("#hero g.line[data-series=fst] path.fill")
+    marks.first.wait_for()
+    before = marks.evaluate_all("found => found.map((each) => each.getAttribute('transform'))")
+    assert page.locator("#hero g.line[data-series=rl]").count() > 0
+    page.locator("select[name=learner]").select_option("fst")
+    page.wait_for_url("**#learner=fst")
+    assert page.locator("#hero g.line[data-series=rl]").count() == 0
+    after = marks.evaluate_all("found => found.map((each) => each.getAttribute('transform'))")
+    assert after == before != []
+
+
 def test_a_phone_compares_learners_in_one_table(open_page: Open) -> None:
     page = open_page(viewport=PHONE)
     heads = page.locator(f"{BOARD} thead th:visible .name")

@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
 
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.drawings import drawing
@@ -16,6 +17,7 @@ from cl_bench.report.page import build
 from cl_bench.report.page.board_record import DrawnBoard
 from cl_bench.report.page.build import FIGURES, board_figures, report
 from cl_bench.report.page.contents import contents
+from cl_bench.report.page.hero import hero, hero_figure, hero_record
 from cl_bench.store.run_tables import find_runs
 from tests.report.page import hostile
 from tests.report.synthetic_runs import rising, write_run
@@ -67,6 +69,34 @@ def test_a_figure_that_fails_is_a_problem_and_the_page_is_made(
     assert "no such axis" in done.html.read_text(encoding="utf-8")
     assert "| `board-math-to-code.cost` | not drawn |" in done.markdown.read_text(encoding="utf-8")
     assert not any("cost" in path.name for path in done.figures)
+
+
+def test_the_first_figure_has_a_disc_as_large_as_what_was_forgotten(tmp_path: Path) -> None:
+    for learner, lost in (("rl", 0.64), ("fst", 0.16), ("prompt", 0.0)):
+        write_run(
+            tmp_path / learner,
+            learner=learner,
+            stages=(("math", 20), ("code", 20)),
+            items=16,
+            accuracy=lambda stage, domain, _, lost=lost: (
+                0.0 if not stage else 0.8 - lost if stage > 1 and domain == "math" else 0.8
+            ),
+            kl=lambda step, _d, _p: step / 100,
+        )
+    found = hero(contents(*find_runs([tmp_path])))
+    assert found is not None
+    discs = {row["series"]: row["disc"] for row in hero_record(found)["rows"]}
+    assert discs["rl"] == pytest.approx(2 * discs["fst"])
+    assert discs["prompt"] == 0
+    drawn = hero_figure(found)
+    (axes,) = drawn.axes
+    areas = [one.get_sizes() for one in axes.collections if isinstance(one, PathCollection)]
+    radii = sorted(float(area[0]) ** 0.5 / 2 for area in areas)
+    assert radii == pytest.approx(sorted(discs.values()), abs=0.06)
+    assert axes.get_xlabel() == "KL(policy ‖ base) at the end, nats per token"
+    assert axes.get_ylabel() == "average accuracy"
+    named = {text.get_text() for legend in drawn.legends for text in legend.get_texts()}
+    assert named == {"RL", "FST", "prompt-only"}
 
 
 def test_boards_of_one_row_have_figures_only_if_there_are_no_others(tmp_path: Path) -> None:

@@ -1,11 +1,10 @@
 // The figure at the top: how much is solved against how far the model moved, and what was forgotten.
 
 const FIELD = { left: 44, right: 14, top: 26, bottom: 38, height: 330 };
-const MOST_NAMED = 24;
 
 /** Draw it of the rows that the filters leave; `isShown` tells by a row's id. */
 function drawHero(hero, isShown) {
-  const rows = (hero?.rows ?? []).filter((row) => isShown(row.row)).slice(0, MOST_NAMED);
+  const rows = (hero?.rows ?? []).filter((row) => isShown(row.row)).slice(0, hero?.most);
   const place = document.getElementById("hero");
   if (!rows.length) {
     place.replaceChildren();
@@ -30,8 +29,8 @@ function heroChart(rows, all, width) {
   svg.append(...axes({ x, y }, across, up, width, height, FIELD));
   const inside = within(y.domain, up);
   const points = rows.map((row) => heroPoint(row, across, up));
-  for (const { row, at, disc } of points) {
-    if (disc) svg.append(draw("circle", { class: `disc ${hue(row.look)}`, "data-series": row.series, cx: at[0], cy: at[1], r: disc }));
+  for (const { row, at } of points) {
+    svg.append(draw("circle", { class: `disc ${hue(row.look)}`, "data-series": row.series, cx: at[0], cy: at[1], r: row.disc }));
   }
   const taken = points.map(({ at: [left, top] }) => ({ left: left - 7, right: left + 7, top: top - 7, bottom: top + 7 }));
   for (const point of points) svg.append(heroMark(point, inside, x, y));
@@ -39,11 +38,10 @@ function heroChart(rows, all, width) {
   return svg;
 }
 
-/** Where a row stands; a disc’s area is what was forgotten. */
+/** Where a row stands. */
 function heroPoint(row, across, up) {
-  const [[kl], [share], [lost]] = [row.kl_policy_base, row.average_accuracy, row.forgetting_max];
-  const disc = lost > 0 ? 34 * Math.sqrt(Math.min(lost, 1)) : 0;
-  return { row, at: [across(kl), up(share)], disc: Number(disc.toFixed(1)) };
+  const [[kl], [share]] = [row.kl_policy_base, row.average_accuracy];
+  return { row, at: [across(kl), up(share)] };
 }
 
 function heroMark({ row, at: [left, top] }, up, x, y) {
