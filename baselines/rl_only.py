@@ -24,7 +24,7 @@ class RLOnly(SlowOnly):
 
     name = "rl"
 
-    def _trainer(self, policy: Policy, config: RLConfig, ledger: Ledger) -> ParameterTrainer:
+    def trainer(self, policy: Policy, config: RLConfig, ledger: Ledger) -> ParameterTrainer:
         from cl_bench.slow.slow_weights import SlowWeights
 
         return SlowWeights(policy, config, ledger)

@@ -34,7 +34,7 @@ class SFT(SlowOnly):
 
     name = "sft"
 
-    def _trainer(self, policy: Policy, config: SlowConfig, ledger: Ledger) -> ParameterTrainer:
+    def trainer(self, policy: Policy, config: SlowConfig, ledger: Ledger) -> ParameterTrainer:
         from cl_bench.slow.supervised import SupervisedTuning
 
         return SupervisedTuning(policy, config, ledger)

@@ -34,7 +34,7 @@ STREAMS: Registry[Stream] = Registry(
         ),
         "paper": (
             "cl_bench.tasks.streams:PAPER",
-            "facts, code, physics, 200 steps each: the FST paper's continual run",
+            "facts, code, physics, 12,800 rollouts each: the FST paper's continual run",
         ),
         "paper-hub": (
             "cl_bench.tasks.streams:PAPER_HUB",

@@ -20,38 +20,42 @@ if TYPE_CHECKING:
 
 
 class SlowOnly(ABC):
-    """One step of its trainer per batch; the prompt stays the seed prompt."""
+    """A learner that takes one step of its trainer per batch; the prompt stays the seed prompt.
+
+    Subclasses have a `name` and say what trains (`trainer`); `slow` is what it made, and
+    `seed_prompt` the system prompt.
+    """
 
     name: str
 
     def __init__(self, policy: Policy, config: Any, ledger: Ledger) -> None:
-        self._seed_prompt: str = config.seed_prompt
-        self._slow = self._trainer(policy, config, ledger)
+        self.seed_prompt: str = config.seed_prompt
+        self.slow = self.trainer(policy, config, ledger)
 
     @abstractmethod
-    def _trainer(self, policy: Policy, config: Any, ledger: Ledger) -> ParameterTrainer:
+    def trainer(self, policy: Policy, config: Any, ledger: Ledger) -> ParameterTrainer:
         """Return what trains the parameters."""
 
     def learn(self, batches: Sequence[Batch], ahead: Sequence[Batch] = ()) -> Iterator[StepRecord]:
-        yield from self._slow.steps(batches, [self._seed_prompt])
+        yield from self.slow.steps(batches, [self.seed_prompt])
 
     def prompt(self) -> str:
-        return self._seed_prompt
+        return self.seed_prompt
 
     def lineage(self) -> list[PromptRecord]:
         return []
 
     def save(self, folder: Path) -> None:
-        self._slow.save(folder)
+        self.slow.save(folder)
 
     def load(self, folder: Path) -> None:
-        self._slow.load(folder)
+        self.slow.load(folder)
 
 
 class SelfTaught(SlowOnly):
     """One step a batch, towards the policy whose system prompt says more than the seed prompt."""
 
-    def _trainer(self, policy: Policy, config: TeacherConfig, ledger: Ledger) -> ParameterTrainer:
+    def trainer(self, policy: Policy, config: TeacherConfig, ledger: Ledger) -> ParameterTrainer:
         from cl_bench.slow.distillation import SelfDistillation
 
         self._policy, self._max_new_tokens = policy, config.max_new_tokens
@@ -64,6 +68,6 @@ class SelfTaught(SlowOnly):
 
     def _prompt_with(self, said: str, exercise: Exercise) -> str | None:
         """Return the seed prompt with what is `said`; None if that leaves a response no room."""
-        prompt = f"{self._seed_prompt}{said}"
+        prompt = f"{self.seed_prompt}{said}"
         fits = self._policy.fits(chat(prompt, exercise.prompt), self._max_new_tokens)
         return prompt if fits else None

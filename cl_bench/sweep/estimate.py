@@ -32,7 +32,7 @@ LOAD, LEARNING, ROUNDS, EVALUATE, CHECKPOINT = PHASES
 FACTOR, WIDE_FACTOR = 1.3, 1.65
 """What eight of ten runs took lay between an estimate divided by this and multiplied by it: scaled
 from one run of the same learner, stream and settings, and from one of others. Measured on the
-committed runs, as docs/leaderboard.md says."""
+committed runs, as docs/sweeps.md says."""
 _LEAST = 1.1
 """The same, at least, where several runs were measured."""
 _COSTLY = (

@@ -63,11 +63,11 @@ def rank_intervals(
     higher: bool = True,
     level: float = 0.95,
 ) -> list[Ranks | Undefined]:
-    """Of every learner, 1 + those surely better, to the number of learners − those surely worse.
+    """Of every learner, 1 + those significantly better, to the number of all − those worse.
 
     `value_by_seed` has a mapping of one value per seed for each learner; seeds whose value is
-    `Undefined` are left out. One learner is surely better than another if the paired t test of
-    their values with the same seeds (Student 1908) says so, corrected for all pairs of these
+    `Undefined` are left out. One learner is significantly better than another if the paired t test
+    of their values with the same seeds (Student 1908) says so, corrected for all pairs of these
     learners (Holm 1979): if none differ, some pair is told apart with probability 1 − `level` at
     most, values being about normal. With fewer than 3 common seeds no pair is. `higher` says
     whether more is the better. A learner with fewer than two values has no rank, and does not count
@@ -98,7 +98,7 @@ def _values(value_by_seed: Mapping[int, float | Undefined]) -> dict[int, float] 
 def _surely_above(
     values: Sequence[Mapping[int, float]], higher: bool, allowed: float
 ) -> np.ndarray:
-    """Return which learner (row) is surely better than which (column), shape (L, L)."""
+    """Return which learner (row) is significantly better than which (column), shape (L, L)."""
     above = np.zeros((len(values), len(values)), dtype=bool)
     tested = []
     for first, second in combinations(range(len(values)), 2):

@@ -304,11 +304,11 @@ knows no bounds and may reach beyond 0 and 100 %, and the bar shows both on one 
 column. One seed has no interval: test problems of one run say nothing of another run. Nor have
 seeds that all have the same value.
 
-Ranks are intervals too: rank 2–4 of 5 says that one learner is surely better and one surely worse,
-and that these runs tell nothing of the others. Surely means a paired t test over the seeds that two
-learners share, at 5 % for all pairs of the column together. With few seeds that test can hardly
-tell anybody apart, so that ranks need a number of seeds that grows with the number of learners: “3
-of 8 seeds needed to rank” says that five are lacking.
+Ranks are intervals too: rank 2–4 of 5 says that one learner is significantly better and one
+significantly worse, and that these runs tell nothing of the others. Significantly means a paired t
+test over the seeds that two learners share, at 5 % for all pairs of the column together. With few
+seeds that test can hardly tell anybody apart, so that ranks need a number of seeds that grows with
+the number of learners: “3 of 8 seeds needed to rank” says that five are lacking.
 The rank column follows the column that the table is sorted by; arrows in headings say whether more
 (↑) or less (↓) is better. Wall time ranks nobody: it depends on the machine, its threads and its
 load, which runs of one board need not share.

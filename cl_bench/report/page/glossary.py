@@ -27,7 +27,7 @@ FRONT = tuple(" ".join(text.split()) for text in _FRONT.strip().split("\n\n"))
 """What a learner, a stream and a model are; what FST claims; what is ranked."""
 DEFINITIONS: Mapping[str, str] = {
     "rank": "The places that a learner may have by the column that the table is sorted by: 2–4 "
-    "of 8 says that one learner is surely better and four are surely worse.",
+    "of 8 says that one learner is significantly better and four are significantly worse.",
     "learner": "What teaches the model. Marks below the name are warnings.",
     "seeds": "Finished runs of all that the board has seeds for. A number leads to that run.",
     "average_accuracy": "Share of test problems solved after the last stage, mean over the "
