@@ -150,7 +150,8 @@ def assigned(option: str, texts: Iterable[str] | None) -> dict[str, Any]:
                 f"{option} is {printable(repr(text), 100)}, but must be NAME=VALUE, such as "
                 "learning_rate=3e-4."
             )
-        name = name.strip().replace("-", "_")
+        whose, dot, setting = name.strip().rpartition(".")
+        name = f"{whose}{dot}{setting.replace('-', '_')}"
         try:
             found[name] = json.loads(value)
         except ValueError:

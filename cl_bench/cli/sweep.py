@@ -69,7 +69,11 @@ def sweep(
     retention: Retention = None,
     options: Annotated[
         list[str] | None,
-        Option("--set", help="Option of every run, as in learning_rate=3e-4; repeatable."),
+        Option(
+            "--set",
+            help="Option of every run, as in learning_rate=3e-4, or of one learner's, as in "
+            "fst.learning_rate=3e-4; repeatable.",
+        ),
     ] = None,
     runs: Annotated[Path, Option(help="Directory for the runs.")] = Path("results/sweep"),
     dry_run: DryRun = False,
@@ -88,6 +92,7 @@ def sweep(
 ) -> None:
     """Run every learner on every stream with every seed; finished runs are used again."""
     from cl_bench.store.remote import require_local
+    from cl_bench.sweep.apart import apart
     from cl_bench.sweep.grid import grid
     from cl_bench.sweep.pool import make_missing
     from cl_bench.sweep.state import outlook
@@ -103,6 +108,8 @@ def sweep(
         model=given["model"] if is_given(context, "model") else None,
         options={**assigned("--set", options), **own},
     )
+    for difference in apart(cells):
+        say(difference)
     on = backend_in(given)
     if plan:
         from rich.console import Console

@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from cl_bench.contract.errors import UsageError
+from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.stream_names import OF_A_STREAM, stream
 from cl_bench.contract.validation import COUNTS, SEEDS, whole_number
@@ -28,27 +28,24 @@ def grid(
 ) -> list[Cell]:
     """The cells of all combinations, seed by seed, so that early ends leave comparable runs.
 
-    `options` are those of `cl_bench.run`, for every cell that has them. Raises `UsageError` for
-    names that do not exist and options that cannot work.
+    `options` are those of `cl_bench.run`, for every cell that has them, and `LEARNER.NAME` for the
+    cells of that learner alone. Raises `UsageError` for names that do not exist and options that
+    cannot work.
     """
-    options = dict(options or {})
-    for name in _ITS_OWN:
-        if name in options:
-            raise UsageError(
-                f"{name} cannot be set for all runs alike: a sweep decides it. Leave it out of the "
-                "options; streams, learners, seeds, steps and model have arguments of their own."
-            )
-    parts = {name: options[name] for name in OF_A_STREAM if name in options}
-    for name in streams:
-        stream(name, steps=steps, **parts)
     learners = [LEARNERS.full(name) for name in learners]
     for name in learners:
         LEARNERS.load(name)
-    require_settings(options.keys() - set(OF_A_STREAM), *learners)
-    owned = {name: _owned(options, name, learners) for name in learners}
+    shared, own = _split(options or {}, learners)
+    parts = {name: shared[name] for name in OF_A_STREAM if name in shared}
+    for name in streams:
+        stream(name, steps=steps, **parts)
+    require_settings(shared.keys() - set(OF_A_STREAM), *learners)
+    for name, options_of_it in own.items():
+        require_settings(options_of_it, name)
+    owned = {name: _owned(shared, name, learners) | own[name] for name in learners}
     models = {
-        name: configure(learner=name, model=model, **_but(parts, own)).model
-        for name, own in owned.items()
+        name: configure(learner=name, model=model, **_but(parts, options_of_it)).model
+        for name, options_of_it in owned.items()
     }
     length = 0 if steps is None else whole_number("steps", steps, COUNTS)
     chosen = [whole_number("seed", seed, SEEDS) for seed in seeds]
@@ -56,6 +53,32 @@ def grid(
     return [
         Cell(at, who, seed, length, owned[who], model=models[who]) for seed, at, who in combined
     ]
+
+
+def _split(
+    options: Mapping[str, Any], learners: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """The options of all learners, and by learner those that it alone is given."""
+    shared: dict[str, Any] = {}
+    own: dict[str, dict[str, Any]] = {name: {} for name in learners}
+    for name, value in options.items():
+        whose, dot, setting = name.rpartition(".")
+        if setting in _ITS_OWN:
+            raise UsageError(
+                f"{name} cannot be set for all runs alike: a sweep decides it. Leave it out of the "
+                "options; streams, learners, seeds, steps and model have arguments of their own."
+            )
+        if not dot:
+            shared[setting] = value
+        elif setting in OF_A_STREAM:
+            raise UsageError(
+                f"{name} is for one learner, but all have the same stream. Type {setting}."
+            )
+        elif LEARNERS.full(whose) not in own:
+            raise unknown("learner of this sweep", whose, learners)
+        else:
+            own[LEARNERS.full(whose)][setting] = value
+    return shared, own
 
 
 def _but(left_out: Container[str], options: Mapping[str, Any]) -> dict[str, Any]:

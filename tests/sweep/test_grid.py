@@ -29,6 +29,17 @@ def test_a_wrong_option_is_told_with_what_any_of_the_learners_has() -> None:
         grid(["math"], ["prompt"], [0], options={"kl_beta": 1.0})
 
 
+def test_an_option_may_be_one_learners() -> None:
+    options = {"learning_rate": 1e-4, "fst.learning_rate": 3e-4, "fst.population": 2}
+    by_learner = {
+        cell.learner: cell.options for cell in grid(["math"], ["rl", "fst"], [0], options=options)
+    }
+    assert by_learner == {
+        "rl": {"learning_rate": 1e-4},
+        "fst": {"learning_rate": 3e-4, "population": 2},
+    }
+
+
 def test_without_steps_a_run_has_those_of_its_stream() -> None:
     (cell,) = grid(["paper"], ["rl"], [0])
     assert cell.arguments(Path())["steps"] is None
@@ -51,6 +62,11 @@ def test_a_preset_brings_the_model_that_it_is_made_for() -> None:
         ({"options": {"items": 0}}, "items is 0"),
         ({"options": {"setting": "odd"}}, "Unknown setting of math 'odd'"),
         ({"options": {"out": "there"}}, "out cannot be set for all runs alike"),
+        ({"options": {"rl.seed": 1}}, "rl.seed cannot be set for all runs alike"),
+        ({"options": {"fst.items": 8}}, "Unknown learner of this sweep 'fst'. Known: rl"),
+        ({"options": {"rl.population": 2}}, "population is not a setting of rl, but of prompt"),
+        ({"options": {"rl.rollouts": 128}}, "all have the same stream. Type rollouts"),
+        ({"options": {"rl.items": 0}}, "items is 0"),
         ({"model": ""}, "model is ''"),
     ],
 )
