@@ -91,9 +91,9 @@ class Run:
     ) -> list[Path]:
         """Draw the run's figures as PNG, SVG and PDF and return the files' paths.
 
-        They go into `figures` in its directory, or into `folder`, which a packed run needs. `style`
-        is screen, one-column or two-column, for a column or the width of a paper. `UsageError` for
-        any other, and for a packed run without a folder.
+        They go into `figures` in its directory, or into `folder`, which a packed run and one at a
+        URL need. `style` is screen, one-column or two-column, for a column or the width of a paper.
+        `UsageError` for any other, and for such a run without a folder.
         """
         from cl_bench.report.figures import write_figures
 
@@ -101,6 +101,11 @@ class Run:
             raise UsageError(
                 f"{self.place} is a packed run, to which nothing is added. Give a folder for its "
                 'figures: write_figures("figures").'
+            )
+        if folder is None and self.place != str(self.path):
+            raise UsageError(
+                f"{self.place} is read from a copy. Give a folder of this machine for its figures: "
+                'write_figures("figures").'
             )
         place = self.path / "figures" if folder is None else Path(folder)
         return write_figures(self._tables, place, figure_style=style)

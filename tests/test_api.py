@@ -148,6 +148,15 @@ def test_a_report_is_made_of_runs_paths_and_packs(packed_run: Path, tmp_path: Pa
     assert len(repr(made)) < 400
     with pytest.raises(UsageError, match="is given no runs"):
         cl_bench.report()
+    with pytest.raises(UsageError, match="is given no runs"):
+        cl_bench.report([], out=tmp_path / "out")
+
+
+def test_figures_of_a_run_at_a_url_need_a_folder(tmp_path: Path) -> None:
+    run = cl_bench.Run(write_run(tmp_path / "run").as_uri())
+    with pytest.raises(UsageError, match=r"is read from a copy\. Give a folder"):
+        run.write_figures()
+    assert run.write_figures(tmp_path / "figures")
 
 
 def test_a_report_takes_a_list_of_runs(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ from types import MappingProxyType
 from cl_bench.analysis.comparability import other_items
 from cl_bench.analysis.efficiency import efficiencies, log_ratios
 from cl_bench.analysis.entries import (
-    DAMAGED,
     EFFICIENCY,
     PLASTICITY,
     RunEntry,
     Settings,
     columns,
+    damage_told,
     own_metrics,
     read_entry,
 )
@@ -24,7 +24,7 @@ from cl_bench.analysis.learner_settings import AS_MOST, telling_settings
 from cl_bench.analysis.paired import PairedDifference, mean_over_seeds
 from cl_bench.analysis.pairs import Pair
 from cl_bench.analysis.run_values import Column, Measured
-from cl_bench.contract.errors import ClBenchError, RunDirectoryError, UsageError, unknown
+from cl_bench.contract.errors import RunDirectoryError, UsageError, unknown
 from cl_bench.metrics.comparison import PermutationTest
 from cl_bench.metrics.stats.student import Estimate, as_ratio
 from cl_bench.metrics.undefined import Undefined
@@ -125,15 +125,8 @@ def _of_learner(path: Path, runs: Sequence[RunTables], learner: str | None) -> l
 
 
 def _entry(run: RunTables) -> RunEntry:
-    try:
+    with damage_told(run.path):
         return read_entry(run)
-    except ClBenchError:
-        raise
-    except DAMAGED as error:
-        raise RunDirectoryError(
-            f"{run.path} cannot be measured ({type(error).__name__}: {error}): its manifest or "
-            "tables are not those of a run. Restore it from a copy."
-        ) from error
 
 
 def _require_one(key: str, path: Path, entries: list[RunEntry]) -> None:

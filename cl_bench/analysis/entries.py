@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -11,7 +12,7 @@ from cl_bench.analysis.comparability import Setup
 from cl_bench.analysis.plugin_metrics import plugin_metrics, plugin_quantity
 from cl_bench.analysis.responses import constant_answers
 from cl_bench.analysis.run_values import RUN_METRICS, Axis, Column, Measured
-from cl_bench.contract.errors import ClBenchError
+from cl_bench.contract.errors import ClBenchError, RunDirectoryError
 from cl_bench.contract.registry import LEARNERS
 from cl_bench.contract.settings import settings_of
 from cl_bench.metrics.arrays import Array
@@ -81,6 +82,20 @@ def own_metrics(entries: Iterable[RunEntry]) -> list[str]:
     )
 
 
+@contextmanager
+def damage_told(path: Path) -> Iterator[None]:
+    """Turn what damaged tables or manifests raise into a `RunDirectoryError` that names the run."""
+    try:
+        yield
+    except ClBenchError:
+        raise
+    except DAMAGED as error:
+        raise RunDirectoryError(
+            f"{path} cannot be measured ({type(error).__name__}: {error}): its manifest or "
+            "tables are not those of a run. Restore it from a copy."
+        ) from error
+
+
 def read_entry(run: RunTables) -> RunEntry:
     """The entry of a run; a damaged table or manifest is a `RunDirectoryError`, `KeyError`, ..."""
     measured = Measured(run)
@@ -90,6 +105,8 @@ def read_entry(run: RunTables) -> RunEntry:
     curves: dict[Axis, tuple[Array, Array]] = {}
     constants: dict[str, ConstantAnswer] = {}
     if status == "done":
+        if not measured.evaluated:
+            raise RunDirectoryError(f"{run.path} is done, but has no evaluation")
         values = {name: finite(metric.value(measured)) for name, metric in RUN_METRICS.items()}
         values |= plugin_metrics(measured.matrix())
         curves = {axis: _curve(measured, axis) for axis in _AXES}

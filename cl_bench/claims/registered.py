@@ -114,6 +114,12 @@ RECORD = (
         "f2fae7c383f4e766e346c08d5f90b95f03289441d9e97847224f65a1c397b129",
         "how many digits a mean shows, and what comparisons ask; no value changed before rounding",
     ),
+    RecordedCode(
+        "2026-12-01",
+        "ed4702a9e1df9bc8c27c6626e94918958a8b1ab41c3257ec5c89eaaf2215980f",
+        "a level counts as reached by an accuracy that rounding alone keeps below; every number "
+        "unchanged",
+    ),
 )
 """The hashes of the code that judged the committed page, the oldest first. Whoever changes that
 code adds a line and makes the page again; until then the page says that it is not recorded."""

@@ -25,10 +25,12 @@ def submit(
     allow_dirty: AllowDirty = False,
 ) -> None:
     """Verify a run and pack it into one file that another person can add to the results."""
-    from cl_bench.store.remote import require_folder
+    from cl_bench.store.remote import require_folder, require_local
     from cl_bench.verify.submission import submit as pack_run
 
-    require_folder("--out", out)
+    if out is not None:
+        require_local("--out", out)
+        require_folder("--out", out.parent)
     made = pack_run(run, out, allow_dirty=allow_dirty)
     echo(made.text())
     raise Exit(0 if made.pack else 1)

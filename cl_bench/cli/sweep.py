@@ -112,19 +112,7 @@ def sweep(
         say(difference)
     on = backend_in(given)
     if plan:
-        from rich.console import Console
-
-        from cl_bench.sweep import show_forecast
-        from cl_bench.sweep.forecast import forecast
-
-        number = whole_number("machines", machines, COUNTS)
-        found = forecast(cells, runs, on=on, machines=number, measure=measure)
-        if as_json:
-            echo(show_forecast.as_json(found))
-        else:
-            screen = Console()
-            wide = {"width": screen.width} if screen.is_terminal else {}
-            echo_wrapped(show_forecast.text(found, **wide))
+        _say_plan(cells, runs, on, machines=machines, measure=measure, as_json=as_json)
         return
     for name in ("machines", "measure", "as_json"):
         if is_given(context, name):
@@ -141,6 +129,30 @@ def sweep(
         say_failed(failed)
         raise Exit(1)
     echo(f"See them side by side: cl-bench report {folder}")
+
+
+def _say_plan(
+    cells: Sequence[Cell],
+    runs: Path,
+    on: BackendConfig,
+    *,
+    machines: int,
+    measure: Path | None,
+    as_json: bool,
+) -> None:
+    from rich.console import Console
+
+    from cl_bench.sweep import show_forecast
+    from cl_bench.sweep.forecast import forecast
+
+    number = whole_number("machines", machines, COUNTS)
+    found = forecast(cells, runs, on=on, machines=number, measure=measure)
+    if as_json:
+        echo(show_forecast.as_json(found))
+        return
+    screen = Console()
+    wide = {"width": screen.width} if screen.is_terminal else {}
+    echo_wrapped(show_forecast.text(found, **wide))
 
 
 def say_outlook(found: Iterable[tuple[Cell, str]]) -> None:

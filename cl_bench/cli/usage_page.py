@@ -44,7 +44,7 @@ def _section(name: str, command: Any) -> Iterator[str]:
     arguments = [given for given in command.params if given.param_type_name == "argument"]
     options = [given for given in command.params if given.param_type_name == "option"]
     settings = _settings()
-    own = [given for given in options if given.name not in settings]
+    own = [given for given in options if not _is_setting(given, settings)]
     typed = [
         name,
         *(_placeholder(given) for given in arguments),
@@ -67,10 +67,16 @@ def _table(kind: str, rows: Sequence[tuple[str, Any]]) -> Iterator[str]:
     yield ""
 
 
-def _settings() -> set[str]:
+def _settings() -> set[tuple[str, str]]:
+    """Name and words of every setting."""
     learners = (LEARNERS.load(name).config for name in LEARNERS.table)
     configs = (RunConfig, EvaluationConfig, BackendConfig, *learners)
-    return {item.name for config in configs for item in settings_of(config)}
+    return {(item.name, item.rule.says) for config in configs for item in settings_of(config)}
+
+
+def _is_setting(given: Any, settings: set[tuple[str, str]]) -> bool:
+    """Whether an option is a setting, and not another thing of that name."""
+    return (given.name, given.help) in settings
 
 
 def _spelled(option: Any) -> str:

@@ -14,6 +14,9 @@ from cl_bench.metrics.undefined import Undefined
 Array = NDArray[np.float64]
 Cells = NDArray[np.bool_]
 
+ROUNDING = 1e-12
+"""Relative difference that counts as none: sums of the same numbers in another order differ by
+less."""
 _NAMED = 5
 """Missing values that are named one by one; of further ones only the number is given."""
 

@@ -11,14 +11,12 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cl_bench.metrics.arrays import Array, missing, real_array, same_shape
+from cl_bench.metrics.arrays import ROUNDING, Array, missing, real_array, same_shape
 from cl_bench.metrics.quantities import NUMBER, p_value
 from cl_bench.metrics.undefined import Undefined
 
 _MOST_ARRANGEMENTS = 2**20
 """Arrangements that an exact test goes through, at most."""
-_TIE = 1e-12
-"""Relative difference of means that counts as rounding: sums in another order differ by less."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def permutation_test(
     # smaller tail where the sizes differ, and takes seconds for 20 seeds.
     means = _flipped(first - second) if paired else _dealt_out(first, second)
     observed = abs(float(first.mean() - second.mean()))
-    tie = _TIE * max(1.0, float(np.abs(means).max()))
+    tie = ROUNDING * max(1.0, float(np.abs(means).max()))
     p = float((np.abs(means) >= observed - tie).mean())
     mirrored = paired or len(first) == len(second)
     return PermutationTest(
@@ -105,9 +103,9 @@ def seeds_needed(
     if len(difference) < 2:
         return Undefined("one seed shows no spread")
     mean = abs(float(difference.mean()))
-    if mean <= _TIE:
+    if mean <= ROUNDING:
         return Undefined("no difference was observed that more seeds could decide")
-    effect = mean / max(float(difference.std(ddof=1)), _TIE)
+    effect = mean / max(float(difference.std(ddof=1)), ROUNDING)
     return max(sample_size(effect, power=power, level=level), ceil(1 - log2(level)))
 
 

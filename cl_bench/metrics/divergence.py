@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cl_bench.metrics.arrays import Array, missing, paired, real_array
+from cl_bench.metrics.arrays import ROUNDING, Array, missing, paired, real_array
 from cl_bench.metrics.quantities import SHARE
 from cl_bench.metrics.undefined import Undefined
 
@@ -87,7 +87,7 @@ def _kl_at(level_L: Array, acc_P: Array, kl_P: Array) -> Array:
     """Return the KL where the trajectory first reaches each level, linear between evaluations."""
     found = []
     for level in level_L:
-        after = int((acc_P >= level).argmax())
+        after = int((acc_P >= level - ROUNDING).argmax())
         if after == 0:
             found.append(kl_P[0])
             continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cl_bench.metrics.arrays import Array, growing, missing, paired, real_array
+from cl_bench.metrics.arrays import ROUNDING, Array, growing, missing, paired, real_array
 from cl_bench.metrics.quantities import SHARE
 from cl_bench.metrics.undefined import Undefined
 
@@ -25,7 +25,7 @@ def samples_to_reach(acc_P: ArrayLike, samples_P: ArrayLike, level: float) -> fl
     if isinstance(checked, Undefined):
         return checked
     acc, samples = checked
-    reached = acc >= level
+    reached = acc >= level - ROUNDING
     if not reached.any():
         return Undefined(f"never reached {SHARE.text(level)}; the best is {SHARE.text(acc.max())}")
     return float(samples[reached.argmax()])

@@ -96,9 +96,9 @@ def _duration(seconds: float) -> str:
 
 def _size(count: float) -> str:
     """`36.1 kB`, `93 MB`, `1.2 GB`, in powers of 1,000."""
-    if count < 1e6:
+    if count < 999_950:
         return f"{count / 1e3:.1f} kB"
-    return f"{count / 1e6:.0f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.0f} MB" if count < 999.5e6 else f"{count / 1e9:.1f} GB"
 
 
 SHARE = Quantity("share", " %", "%", _hundredths)

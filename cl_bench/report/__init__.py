@@ -45,11 +45,11 @@ def report(
     from cl_bench.report.page.build import report as written
     from cl_bench.store.remote import require_folder
 
-    if not runs:
+    given = [one for of in runs for one in (of if isinstance(of, list | tuple) else [of])]
+    if not given:
         raise UsageError('report() is given no runs; name a folder of them: report("results").')
     require_folder("out", Path(out))
     jobs = whole_number("jobs", jobs, (1, 1_024))
-    given = [one for of in runs for one in (of if isinstance(of, list | tuple) else [of])]
     paths = [one.path if hasattr(one, "path") else Path(a_text("run", one)) for one in given]
     return written(paths, Path(out), figures=figures, jobs=jobs, figure_style=figure_style)
 

@@ -237,7 +237,8 @@ def notes_elsewhere(group: Group, others: Sequence[Group]) -> list[str]:
     for names in sorted(alike, key=len):
         first, *more = alike[names]
         line = f"{_labels(first)} ({'; '.join(group.key.differences(first.key))})"
-        further = f", and {sum(len(other.entries) for other in more)} runs that differ in the same"
+        count = counted(sum(len(other.entries) for other in more), "run")
+        further = f", and {count} with the same differences"
         notes.append(f"Not ranked here: {line}{further if more else ''}")
     return notes
 

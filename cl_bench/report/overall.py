@@ -32,6 +32,7 @@ _NAMED, _MOST_NOTES = 10, 100
 """Boards that a note names, and lines of one kind, and rows, of which more are counted."""
 _ALONE = "fewer than two learners have a value on it"
 _NOT_ALL = "not all of these learners have a value on it with the setting that stands here"
+_ANOTHER = "another board stands for its stream"
 _Key = tuple[str, str]
 """Learner and settings, as `RankedRow.key`."""
 _ByBoard = Mapping[int, Mapping[_Key, BoardRow]]
@@ -39,15 +40,31 @@ _ByBoard = Mapping[int, Mapping[_Key, BoardRow]]
 
 
 def overall(boards: Sequence[Board]) -> list[Overall]:
-    """One for every model that has at least two boards."""
-    places: dict[str, list[int]] = {}
+    """One for every model that has boards of at least two streams.
+
+    Of several boards of one stream the one that compares most learners counts, or the first.
+    """
+    places: dict[str, dict[tuple[str, str], list[int]]] = {}
     for place, board in enumerate(boards):
-        places.setdefault(board.key.model, []).append(place)
+        of_stream = places.setdefault(board.key.model, {})
+        of_stream.setdefault((board.key.stream, board.key.version), []).append(place)
     named = titles(boards)
-    return [_overall(boards, of_model, named) for of_model in places.values() if len(of_model) > 1]
+    found = []
+    for by_stream in places.values():
+        largest = sorted(
+            max(of_stream, key=lambda place: len(_with_value(boards[place])))
+            for of_stream in by_stream.values()
+        )
+        others = sorted({place for them in by_stream.values() for place in them} - {*largest})
+        notes = [f"{named[place]} is left out: {_ANOTHER}" for place in others[:_MOST_NOTES]]
+        if len(largest) > 1:
+            found.append(_overall(boards, largest, named, notes))
+    return found
 
 
-def _overall(boards: Sequence[Board], places: Sequence[int], named: Sequence[str]) -> Overall:
+def _overall(
+    boards: Sequence[Board], places: Sequence[int], named: Sequence[str], others: Sequence[str]
+) -> Overall:
     """Ranked are the learners, each with one setting, that no other surpasses in boards where they
     have a value, on the boards that all of these have; none, if they are fewer than half of all."""
     known = {place: _with_value(boards[place]) for place in places}
@@ -61,6 +78,7 @@ def _overall(boards: Sequence[Board], places: Sequence[int], named: Sequence[str
     shared = [place for place, rows in having.items() if all(key in rows for key in ranked)]
     chosen = shared if len(shared) > 1 and 2 * len(ranked) >= len(stands) else []
     notes = _left_out(having, [key for key in counts if counts[key] < most], places, named)
+    notes += others
     if chosen:
         apart = [named[place] for place in having if place not in chosen]
         notes += [f"{name} is left out: {_NOT_ALL}" for name in apart[:_MOST_NOTES]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -11,10 +12,13 @@ from pathlib import Path
 from cl_bench.analysis.entries import RunEntry
 from cl_bench.contract.registry import REFERENCE_LEARNER
 from cl_bench.metrics.undefined import Undefined, mean_of
+from cl_bench.store.run_tables import readable
 
 _HEAD = ("probe", "steps", "samples")
 _NEEDED = ("run", "stream", "learner", "run_seed", "stage", "plasticity_ratio", "note")
 _LARGEST = 10_000_000
+_Kind = tuple[str, str, str, str, str]
+"""Name of a run's folder, stream, learner, seed and number of stages."""
 
 
 @dataclass(frozen=True)
@@ -67,18 +71,29 @@ def _mean(
 def _ratios_in(
     table: PlasticityTable, entries: Sequence[RunEntry]
 ) -> dict[Path, float | Undefined]:
-    """By path, what the table says of runs after their last stage."""
-    last = {
-        (Path(row["run"]).name, row["stream"], row["learner"], row["run_seed"], row["stage"]): row
-        for row in table.rows
-    }
+    """By path, what the table says of runs after their last stage.
+
+    A row's run is the one that lies where it lay, else the only one of its folder's name.
+    """
+    rows: dict[_Kind, dict[Path, Mapping[str, str]]] = defaultdict(dict)
+    for row in table.rows:
+        of_run = Path(row["run"])
+        kind: _Kind = (of_run.name, row["stream"], row["learner"], row["run_seed"], row["stage"])
+        rows[kind][of_run.resolve()] = row
+    kinds = {entry.path: _kind(entry) for entry in entries}
+    alike = Counter(kinds.values())
     found = {}
-    for entry in entries:
-        key = entry.setup.key
-        name = (entry.path.name, key.stream, entry.learner, str(entry.seed), str(len(key.stages)))
-        if name in last:
-            found[entry.path] = _number(last[name])
+    for path, kind in kinds.items():
+        asked = rows.get(kind, {})
+        only = next(iter(asked.values())) if len(asked) == 1 == alike[kind] else None
+        if row_of_it := asked.get(path.resolve(), only):
+            found[path] = _number(row_of_it)
     return found
+
+
+def _kind(entry: RunEntry) -> _Kind:
+    key = entry.setup.key
+    return entry.path.name, key.stream, entry.learner, str(entry.seed), str(len(key.stages))
 
 
 def _number(row: Mapping[str, str]) -> float | Undefined:
@@ -90,11 +105,11 @@ def _number(row: Mapping[str, str]) -> float | Undefined:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """CSV files at or below the path, outside of runs."""
+    """CSV files at or below the path, outside of runs and of what `places_below` passes over."""
     if path.is_file():
         yield from [path] * (path.suffix == ".csv")
     elif path.is_dir() and not (path / "manifest.json").is_file():
-        for inner in sorted(path.iterdir()):
+        for inner in readable(path):
             yield from _files(inner)
 
 

@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from cl_bench.analysis.entries import RunEntry, Settings
+from cl_bench.analysis.entries import RunEntry, Settings, damage_told
 from cl_bench.analysis.learner_settings import telling_settings
 from cl_bench.analysis.run_values import Measured
 from cl_bench.contract.text import counted, printable
@@ -35,15 +35,16 @@ def show(run: RunTables, *, width: int, ascii_only: bool = False) -> RenderableT
     show block characters.
     """
     measured = Measured(run)
-    return Group(
-        Text(printable(with_urls(str(run.path))), style="bold"),
-        *_trouble(measured),
-        Text(""),
-        summarise(run),
-        *_curves(measured, width, ascii_only),
-        *_divergences(measured),
-        *_prompts(measured),
-    )
+    with damage_told(run.path):
+        return Group(
+            Text(printable(with_urls(str(run.path))), style="bold"),
+            *_trouble(measured),
+            Text(""),
+            summarise(run),
+            *_curves(measured, width, ascii_only),
+            *_divergences(measured),
+            *_prompts(measured),
+        )
 
 
 def show_several(

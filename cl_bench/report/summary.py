@@ -350,8 +350,9 @@ def _last_kl(evaluations: pd.DataFrame, prompt: str) -> float | Undefined:
     last = rows[rows["step"] == rows["step"].max()]
     if last.empty:
         return Undefined("no evaluation yet")
-    if last["kl_policy_base"].isna().any():
-        domains = ", ".join(last["domain"][last["kl_policy_base"].isna()])
+    unknown = ~np.isfinite(last["kl_policy_base"])
+    if unknown.any():
+        domains = ", ".join(last["domain"][unknown])
         return Undefined(f"KL is not a number on {domains}")
     return float(last["kl_policy_base"].mean())
 
@@ -360,7 +361,7 @@ def _deployed(evaluations: pd.DataFrame) -> float | Undefined:
     rows = stream_rows(evaluations)
     rows = rows[rows["prompt"] == "learner"]
     last = rows[rows["step"] == rows["step"].max()]["kl_deployed_start"]
-    if last.empty or last.isna().any():
+    if last.empty or not np.isfinite(last.astype(float)).all():
         return Undefined("not measured")
     return float(last.mean())
 

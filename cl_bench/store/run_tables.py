@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,7 +157,16 @@ def places_below(path: Path, marks: Sequence[str] = (_MANIFEST,)) -> Iterator[Pa
     if path.is_file() or any((path / name).is_file() for name in marks):
         yield path
     elif path.is_dir():
-        for inner in sorted(path.iterdir()):
-            folder = inner.is_dir() and not inner.is_symlink()  # links may lead back up
-            if folder or (inner.suffix == _PACKED and not inner.is_dir()):
+        for inner in readable(path):
+            if inner.is_dir() or inner.suffix == _PACKED:
                 yield from places_below(inner, marks)
+
+
+def readable(folder: Path) -> list[Path]:
+    """What lies in a folder, in order, but for folders that links lead to, which may be above it,
+    and those that nobody but their owner may read, such as lost+found."""
+    return [
+        inner
+        for inner in sorted(folder.iterdir())
+        if not inner.is_dir() or (not inner.is_symlink() and os.access(inner, os.R_OK | os.X_OK))
+    ]

@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
+from cl_bench.analysis.entries import damage_told
 from cl_bench.api import Asked, resolve
 from cl_bench.contract.errors import ClBenchError, RunDirectoryError, UsageError
 from cl_bench.contract.stream import Stream
@@ -109,6 +110,11 @@ class Estimate:
 
 def measured(path: Path) -> Measured:
     """Read a finished run as a measure; `RunDirectoryError` if it is not one."""
+    with damage_told(path):
+        return _measured(path)
+
+
+def _measured(path: Path) -> Measured:
     directory = RunDirectory.open(path)
     manifest = directory.manifest
     if manifest["status"] != "done":

@@ -9,8 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from cl_bench.api import resolve
-from cl_bench.contract.errors import RunDirectoryError
-from cl_bench.contract.settings import settings_of
+from cl_bench.contract.errors import ClBenchError, RunDirectoryError
 from cl_bench.contract.text import config_hash
 from cl_bench.execution.settings import RunConfig
 from cl_bench.fast.settings import reflection_lm
@@ -62,7 +61,8 @@ class Freshness:
     def changed(self, cell: Cell) -> str:
         """Return what has changed since the finished run of a cell was made; empty if nothing has.
 
-        A name says where a model or a data file lies, and not what lies there.
+        Settings that were added since are at their defaults in it. A name says where a model or a
+        data file lies, and not what lies there.
         """
         manifest = read_json(self._folder / cell.name / "manifest.json")
         if cell.start and not stage_models(self._folder / cell.start.name):
@@ -78,7 +78,10 @@ class Freshness:
             return "its reflection LM"
         if _differ(asked.stream.describe(), manifest.get("stream", {})):
             return "its stream"
-        then = _defaults() | manifest.get("config", {})
+        try:
+            then = asdict(RunConfig.from_dict(manifest["config"]))
+        except (ClBenchError, KeyError, TypeError):  # of settings that there are no more
+            return "its config"
         now = asdict(asked.config)
         if now["precision"] == "auto":  # a run records what that was
             now["precision"] = then["precision"]
@@ -90,11 +93,6 @@ class Freshness:
             files = locate(models.resolve(name))
             self._models[name] = files.revision or files.hashes()
         return self._models[name]
-
-
-def _defaults() -> dict[str, Any]:
-    """Settings that were added since a run was made are at their defaults in it."""
-    return {"chat_template": {}, **{item.name: item.default for item in settings_of(RunConfig)}}
 
 
 def _differ(now: Mapping[str, Any], then: Mapping[str, Any]) -> bool:

@@ -20,6 +20,13 @@ def test_a_level_is_reached_at_the_first_evaluation_at_or_above_it() -> None:
     assert samples_to_reach(curve, SAMPLES, 0.1) == 0
 
 
+def test_a_level_is_reached_by_the_same_accuracy_summed_in_another_order() -> None:
+    reference, learner = (0.1 + 0.7) / 2, (0.3 + 0.5) / 2
+    one, other = sorted((reference, learner, 0.1 + 0.3))[::2]
+    assert one != other
+    assert samples_to_reach([0.1, one, one, one], SAMPLES, other) == 100
+
+
 def test_a_level_that_is_never_reached_is_undefined_and_the_best_is_said() -> None:
     value = samples_to_reach([0.1, 0.5, 0.3, 0.4], SAMPLES, 0.6)
     assert value == Undefined("never reached 60.0 %; the best is 50.0 %")

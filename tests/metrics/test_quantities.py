@@ -58,7 +58,14 @@ def test_wall_time_is_in_two_units(seconds: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "text"), [(36_100, "36.1 kB"), (93_400_000, "93 MB"), (1.2e9, "1.2 GB")]
+    ("size", "text"),
+    [
+        (36_100, "36.1 kB"),
+        (999_999, "1 MB"),
+        (93_400_000, "93 MB"),
+        (999_900_000, "1.0 GB"),
+        (1.2e9, "1.2 GB"),
+    ],
 )
 def test_sizes_are_in_powers_of_1000(size: float, text: str) -> None:
     assert BYTES.text(size) == text

@@ -329,6 +329,23 @@ def test_overall_ranks_learners_on_the_streams_that_all_of_them_have(tmp_path: P
     assert overall.notes == ("prompt-only is not ranked: it has no value on code; facts",)
 
 
+def test_a_stream_with_several_boards_counts_once_overall(tmp_path: Path) -> None:
+    for learner in ("fst", "rl"):
+        for items in (16, 8):
+            write_run(tmp_path / f"{learner}-{items}", learner=learner, items=items)
+    assert leaderboard_of(tmp_path).overall == ()
+    for learner in ("fst", "rl", "prompt"):
+        write_run(tmp_path / f"{learner}-facts", learner=learner, stages=(("facts", 20),))
+    write_run(tmp_path / "prompt-8", learner="prompt", items=8)
+    found = leaderboard_of(tmp_path)
+    (overall,) = found.overall
+    assert overall.title == "Mean of 2 streams"
+    assert [len(found.boards[place].rows) for place in overall.boards] == [3, 3]
+    (note,) = overall.notes
+    assert "math-to-code" in note
+    assert note.endswith("is left out: another board stands for its stream")
+
+
 def test_learners_without_two_streams_in_common_are_not_ranked_overall(tmp_path: Path) -> None:
     for learner, domain in (("fst", "math"), ("rl", "math"), ("fst", "code")):
         write_run(tmp_path / f"{learner}-{domain}", learner=learner, stages=((domain, 20),))
@@ -397,7 +414,7 @@ def test_overall_names_the_budget_of_a_board_that_has_a_namesake(tmp_path: Path)
     (overall,) = leaderboard_of(tmp_path).overall
     assert len(overall.boards) == 2
     assert overall.notes == (
-        "facts, 400 training samples is left out: fewer than two learners have a value on it",
+        "facts, 400 training samples is left out: another board stands for its stream",
     )
 
 

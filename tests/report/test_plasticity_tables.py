@@ -78,6 +78,34 @@ def test_without_a_table_the_reason_says_so(tmp_path: Path) -> None:
     assert found == Undefined("no table of cl-bench plasticity")
 
 
+def test_runs_of_one_folder_name_have_each_its_own_ratio(tmp_path: Path) -> None:
+    for place, rate in (("low", 1e-5), ("high", 9e-3)):
+        write_run(tmp_path / place / "fst-0", config={"learning.learning_rate": rate})
+    lines = [
+        line("fst-0", 0, 2, ratio).replace("runs/fst-0", str(tmp_path / place / "fst-0"))
+        for place, ratio in (("low", "0.4"), ("high", "0.95"))
+    ]
+    found = []
+    for count in (2, 1):
+        write_table(tmp_path / "plasticity" / "facts.csv", *lines[:count])
+        (board,) = leaderboard_of(tmp_path).boards
+        by_rate = {
+            dict(row.configured)["learning_rate"]: row.per_seed["plasticity_ratio"][0]
+            for row in (*board.rows, *board.rows[0].folded)
+        }
+        found.append((by_rate[1e-5], by_rate[9e-3]))
+    both, only = found
+    assert both == (0.4, 0.95)
+    assert only == (0.4, Undefined("its model was not probed on facts"))
+
+
+def test_folders_that_links_lead_to_are_not_searched(tmp_path: Path) -> None:
+    write_table(tmp_path / "tables" / "facts.csv", line("run", 0, 2, "0.5"))
+    for name in ("latest", "previous"):
+        (tmp_path / name).symlink_to(tmp_path)
+    assert len(find_tables([tmp_path])) == 1
+
+
 def test_probes_are_runs_but_no_rows(tmp_path: Path) -> None:
     write_run(tmp_path / "runs" / "fst-0")
     write_table(tmp_path / "plasticity" / "facts.csv", line("fst-0", 0, 2, "0.5"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -108,6 +109,16 @@ def test_the_command_prints_plain_text_when_piped(tmp_path: Path) -> None:
     assert result.stdout == plain(open_run(path), show) + "\n"
     assert "\x1b" not in result.stdout
     assert max(map(len, result.stdout.splitlines()[2:])) <= 100
+
+
+def test_a_damaged_manifest_is_told_in_one_line(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "run")
+    manifest = json.loads((path / "manifest.json").read_text())
+    del manifest["stream"], manifest["config_hash"]
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    result = CliRunner().invoke(app, ["show", str(path)])
+    assert result.exit_code == 2
+    assert "its manifest or tables are not those of a run" in " ".join(result.stderr.split())
 
 
 def test_the_command_looks_at_the_encoding(tmp_path: Path) -> None:

@@ -120,8 +120,9 @@ def test_kl_is_the_mean_over_domains_at_the_last_evaluation(make_run: MakeRun) -
     )
 
 
-def test_divergence_that_is_no_number_names_its_domain(make_run: MakeRun) -> None:
-    run = make_run(TWO, scores, kl=lambda _step, domain, _: np.nan if domain == "code" else 0.1)
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_divergence_that_is_no_number_names_its_domain(make_run: MakeRun, wrong: float) -> None:
+    run = make_run(TWO, scores, kl=lambda _step, domain, _: wrong if domain == "code" else 0.1)
     assert summarise(run).kl["learner"] == Undefined("KL is not a number on code")
 
 

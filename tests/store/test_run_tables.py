@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,15 @@ def test_links_that_lead_back_up_are_not_followed(tmp_path: Path) -> None:
     found, broken = find_runs([home])
     assert ([run.path for run in found], broken) == ([home / "run"], [])
     assert len(find_runs([tmp_path / "link"])[0]) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads all")
+def test_a_folder_that_may_not_be_read_hides_no_run(tmp_path: Path) -> None:
+    write_run(tmp_path / "run")
+    closed = tmp_path / "lost+found"
+    closed.mkdir(mode=0)
+    found, broken = find_runs([tmp_path])
+    assert ([run.path for run in found], broken) == ([tmp_path / "run"], [])
 
 
 def test_what_lies_inside_a_run_is_no_run_of_its_own(tmp_path: Path) -> None:

@@ -216,6 +216,18 @@ def test_runs_that_are_no_measure_are_refused(tmp_path: Path, tiny_model: Path) 
     assert found.planned[0].takes.doubts[0].endswith(", not 99")
 
 
+def test_a_run_of_settings_that_are_no_more_is_passed_over_beside_others(tmp_path: Path) -> None:
+    old = made(cell(seed=0), tmp_path)
+    config = RunDirectory.open(old).manifest["config"]
+    config["learning"]["removed_since"] = 1
+    RunDirectory.open(old).update_manifest(config=config)
+    with pytest.raises(RunDirectoryError, match=r"cannot be measured \(TypeError: .*removed_since"):
+        foretold([cell()], tmp_path / "none", measure=old)
+    new = made(cell(seed=1), tmp_path)
+    found = foretold([cell(seed=2)], tmp_path / "none", measure=tmp_path)
+    assert [measure.name for measure in found.measures] == [new.name]
+
+
 def test_without_a_measure_the_command_of_one_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from cl_bench.store.files import write_json_atomically
 from cl_bench.sweep.cell import Cell
-from cl_bench.sweep.state import status, with_starts
+from cl_bench.sweep.grid import grid
+from cl_bench.sweep.state import Freshness, status, with_starts
+from tests.sweep.manifests import manifest_of
 
 FIRST = Cell("math", "rl", 1, 1)
 SECOND = Cell("code", "rl", 1, 1, start=FIRST)
@@ -47,6 +49,21 @@ def test_a_finished_run_stays_finished_whatever_became_of_its_start(tmp_path: Pa
     record(FIRST, tmp_path, "diverged")
     record(SECOND, tmp_path, "done")
     assert status(SECOND, tmp_path) == "done"
+
+
+@pytest.mark.parametrize(
+    ("part", "name"), [("evaluation", "validation_items"), ("learning", "loss_average")]
+)
+def test_a_finished_run_from_before_a_setting_is_kept(tmp_path: Path, part: str, name: str) -> None:
+    (cell,) = grid(["math-to-code"], ["rl"], [0], steps=2)
+    manifest = manifest_of(cell, tmp_path, "done")
+    (tmp_path / cell.name).mkdir()
+    del manifest["config"][part][name]
+    write_json_atomically(tmp_path / cell.name / "manifest.json", manifest)
+    assert Freshness(tmp_path).changed(cell) == ""
+    manifest["config"][part]["removed_since"] = 1
+    write_json_atomically(tmp_path / cell.name / "manifest.json", manifest)
+    assert Freshness(tmp_path).changed(cell) == "its config"
 
 
 def test_runs_that_are_kept_elsewhere_count_first(tmp_path: Path) -> None:

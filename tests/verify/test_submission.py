@@ -71,6 +71,21 @@ def test_submit_writes_a_verified_pack_and_says_how_to_add_it(
     assert target.read_text() == "mine"
 
 
+def test_a_file_that_is_there_is_no_folder(
+    packed_run: Path, unpacked: Unpack, tmp_path: Path
+) -> None:
+    home, target = unpacked(packed_run), tmp_path / "there.zip"
+    for _ in range(2):
+        assert call("submit", str(home), "--out", str(target))[0] == 0
+    target.write_text("mine")
+    code, _, err = call("submit", str(home), "--out", str(target))
+    assert code == 2
+    assert "already exists and is another file" in err
+    code, _, err = call("submit", str(home), "--out", str(target / "inside.zip"))
+    assert code == 2
+    assert "there.zip is a file" in err
+
+
 def test_a_dirty_tree_is_refused_unless_allowed_and_flagged_everywhere(
     packed_run: Path, unpacked: Unpack, tmp_path: Path
 ) -> None:

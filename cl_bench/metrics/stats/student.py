@@ -15,11 +15,8 @@ from math import sqrt
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cl_bench.metrics.arrays import Array, missing, real_array
+from cl_bench.metrics.arrays import ROUNDING, Array, missing, real_array
 from cl_bench.metrics.undefined import Undefined
-
-_ROUNDING = 1e-12
-"""Means of the same numbers in another order differ by less."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ def _about(centre: float, value_S: Array, level: float) -> Interval | Undefined:
     if seeds < 2:
         return ONE_SEED
     deviation = float(value_S.std(ddof=1))
-    if deviation <= _ROUNDING * max(1.0, float(np.abs(value_S).max())):
+    if deviation <= ROUNDING * max(1.0, float(np.abs(value_S).max())):
         return NO_SPREAD
     return student_interval(centre, deviation / sqrt(seeds), seeds - 1, level)
 
@@ -169,8 +166,8 @@ def student_p(difference_S: ArrayLike) -> float:
 
     difference = real_array("difference_S", difference_S, "S")
     mean, deviation = abs(float(difference.mean())), float(difference.std(ddof=1))
-    if mean <= _ROUNDING:
+    if mean <= ROUNDING:
         return 1.0
-    if deviation <= _ROUNDING * mean:
+    if deviation <= ROUNDING * mean:
         return float(2.0 ** (1 - len(difference)))
     return float(ttest_1samp(difference, 0).pvalue)

@@ -65,6 +65,7 @@ def board_record(drawn: DrawnBoard) -> dict[str, Any]:
     total = sum(steps for _, steps in drawn.stages)
     return {
         "anchor": drawn.anchor,
+        "most": MOST_DRAWN,
         "stages": [[domain, steps / total] for domain, steps in drawn.stages],
         "domains": list(dict.fromkeys(domain for domain, _ in drawn.stages)),
         "reference": drawn.reference,

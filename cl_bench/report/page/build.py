@@ -159,6 +159,6 @@ def _written(folder: Path, drawings: Mapping[str, Drawing]) -> Iterable[Path]:
 
 def _remove_others(folder: Path, written: Collection[Path]) -> None:
     """Remove figures of boards that are not among the `written`, and nothing else."""
-    for path in folder.glob("board*"):
+    for path in folder.glob("*"):
         if _FIGURE.fullmatch(path.name) and path not in written:
             path.unlink()

@@ -14,7 +14,7 @@ from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.blocks.drawings import percent
 from cl_bench.report.blocks.look import Look
 from cl_bench.report.board import RankedRow
-from cl_bench.report.page.board_record import look_record, overall_looks
+from cl_bench.report.page.board_record import MOST_DRAWN, look_record, overall_looks
 from cl_bench.report.page.contents import Contents
 from cl_bench.report.page.curve_figures import kl_axis
 from cl_bench.report.page.record import rounded
@@ -30,8 +30,6 @@ READING = (
 )
 HERO = "leaderboard"
 """The name of its file."""
-_MOST = 24
-"""Rows that are drawn."""
 _DISC = 34.0
 """Points of a disc's radius where all was forgotten."""
 
@@ -83,7 +81,7 @@ def hero_record(of: Hero) -> dict[str, Any]:
         }
         for place, (row, look) in of.rows.items()
     ]
-    return {"title": of.title, "reading": READING, "most": _MOST, "rows": rows}
+    return {"title": of.title, "reading": READING, "most": MOST_DRAWN, "rows": rows}
 
 
 def _disc(row: RankedRow) -> float:
@@ -103,7 +101,7 @@ def _ends(value: Estimate | Undefined) -> list[float | None]:
 
 def hero_figure(of: Hero) -> Figure:
     """The same as a figure file."""
-    rows = [*of.rows.values()][:_MOST]
+    rows = [*of.rows.values()][:MOST_DRAWN]
     known = [row.values["kl_policy_base"] for row, _ in rows]
     kl = np.array([value.value for value in known if isinstance(value, Estimate)])
     with sheet(1, 1, 3.9) as (figure, ((axes,),)):

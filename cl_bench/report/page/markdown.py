@@ -69,8 +69,9 @@ def blocks(contents: Contents, drawings: Mapping[str, Drawing]) -> list[Block]:
     if first is not None and HERO in drawings:
         title = f"Accuracy against KL from the base model: {first.title}"
         found += [Picture(HERO, title), Paragraph(f"{first.title}. {READING}")]
-    for overall in contents.leaderboard.overall:
-        found += _overall(overall, contents) if overall.rows else ()
+    ranked = [overall for overall in contents.leaderboard.overall if overall.rows]
+    for number, overall in enumerate(ranked):
+        found += _overall(overall, number, contents)
     for drawn, title in contents.shown:
         found += _board(drawn, title, [*drawings])
     found += _runs(contents)
@@ -80,9 +81,9 @@ def blocks(contents: Contents, drawings: Mapping[str, Drawing]) -> list[Block]:
     return [*found, *(Paragraph(text) for text in [*introduction(contents), *HOW_TO_READ])]
 
 
-def _overall(overall: Overall, contents: Contents) -> Iterator[Block]:
+def _overall(overall: Overall, number: int, contents: Contents) -> Iterator[Block]:
     streams = "; ".join(contents.titles[place] for place in overall.boards)
-    yield Heading(2, f"{overall.title}, {overall.model}", "overall")
+    yield Heading(2, f"{overall.title}, {overall.model}", f"overall-{number}")
     yield Paragraph(f"Streams: {streams}.")
     yield from _table(overall_text(overall))
     yield Bullets(overall.notes)

@@ -45,9 +45,11 @@ def runs_section(contents: Contents) -> str:
 def _run_row(contents: Contents, one: ShownRun, columns: Mapping[str, Column]) -> str:
     facts, name = one.facts, one.facts.name
     stream, model = facts.stream, facts.model
+    boards = contents.leaderboard.boards
     if one.board is not None:
-        board = contents.leaderboard.boards[one.board]
-        stream, model = board.stream, board.model
+        stream, model = boards[one.board].stream, boards[one.board].model
+    else:  # as the filter of streams calls it
+        stream = next((board.stream for board in boards if board.key.stream == stream), stream)
     learner, status = facts.learner, facts.status
     look = learner_look(learner)
     text = " ".join((name, stream, learner, look.label, model, status, *one.problems)).lower()

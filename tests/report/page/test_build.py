@@ -8,6 +8,7 @@ from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -185,6 +186,26 @@ def test_figures_of_an_earlier_page_are_removed_and_other_files_stay(tmp_path: P
     assert {*figures.iterdir()} == {*done.figures, *own}
     report([tmp_path / "new"], tmp_path / "out", figures=False)
     assert {*figures.iterdir()} == {*own}
+
+
+def test_the_first_figure_of_an_earlier_page_is_removed(tmp_path: Path) -> None:
+    for learner in ("rl", "fst"):
+        write_run(tmp_path / "runs" / learner, learner=learner)
+    report([tmp_path / "runs"], tmp_path / "out")
+    assert (tmp_path / "out" / "figures" / "leaderboard.png").exists()
+    report([tmp_path / "runs" / "rl"], tmp_path / "out")
+    assert not list((tmp_path / "out" / "figures").glob("leaderboard*"))
+
+
+def test_a_run_without_rows_is_a_problem_and_hurts_no_other(tmp_path: Path) -> None:
+    for learner in ("rl", "fst"):
+        write_run(tmp_path / "runs" / learner, learner=learner)
+    for name in ("commits", "tables"):
+        rmtree(tmp_path / "runs" / "fst" / name)
+    found = report([tmp_path / "runs"], tmp_path / "out", figures=False)
+    (problem,) = found.contents.problems
+    assert problem.reason.endswith("is done, but has no evaluation")
+    assert [run.facts.learner for run in found.contents.runs] == ["rl"]
 
 
 def test_what_does_not_fit_is_left_out_and_said(tmp_path: Path) -> None:

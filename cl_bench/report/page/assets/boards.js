@@ -23,13 +23,11 @@ const SPENT = {
   seconds: { title: "Wall time", names: { learn: "learning", evaluate: "evaluating", rest: "else" } },
 };
 
-const MOST_DRAWN = 24;
-
 /** Draw all figures of a board into its place; `shown` are the ids of the rows to draw. */
 function drawBoard(board, shown) {
   const place = document.getElementById(`${board.anchor}-figures`);
   const known = board.rows.filter((row) => shown.has(row.row) && row.share);
-  const rows = known.slice(0, MOST_DRAWN);
+  const rows = known.slice(0, board.most);
   if (!rows.length) {
     place.replaceChildren(make("p", { class: "quiet" }, "No finished run to draw."));
     return;

@@ -84,6 +84,6 @@ function matrixPair(label, stages, accuracy, kl, most, series) {
 /** Rows of a matrix by stage: `places` are the evaluations at stage ends, `byDomain` the values. */
 function atEnds(stages, places, byDomain) {
   return places.map((place) =>
-    stages.map(({ name }) => (place === null ? null : (byDomain[name]?.[place] ?? null))),
+    stages.map(({ name }) => byDomain[name]?.[place] ?? null),
   );
 }

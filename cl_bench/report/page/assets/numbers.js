@@ -47,7 +47,7 @@ const WRITE = {
   "nats/token": (value) => plain(value, 3),
   "×": (value) => plain(value, 2),
   rollouts: count,
-  tokens: count,
+  tokens: (value) => (value < 999999.5 ? count(value) : `${plain(value / 1e6, 2)} M`),
   seconds: duration,
 };
 

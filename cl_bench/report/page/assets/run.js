@@ -219,7 +219,7 @@ function costSection(core) {
   const channels = { slow: "RL", fast: "prompt optimiser" };
   const rows = Object.entries(core.spent).map(([channel, amounts]) => [
     channels[channel] ?? channel,
-    ...amounts.map((amount, place) => (core.spentColumns[place] === "seconds" ? duration(amount) : count(amount))),
+    ...amounts.map(count),
   ]);
   const phases = Object.entries(core.phases).map(([phase, seconds]) => [phase, duration(seconds)]);
   return make(
