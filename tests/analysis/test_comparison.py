@@ -307,7 +307,10 @@ def test_no_number_of_a_wide_comparison_is_cut_off() -> None:
     ]
     assert max(needed) > 99
     units = {seeds: 10 ** max(0, len(str(seeds)) - 2) for seeds in needed}
-    rounded = {f"{math.ceil(seeds / unit) * unit:,}" for seeds, unit in units.items()}
+    rounded = {
+        f"{math.ceil(seeds / unit) * unit:,}" if seeds <= 1_000 else "1,000"  # as in > 1,000
+        for seeds, unit in units.items()
+    }
     for width in range(80, 141, 4):
         shown = text(found, width)
         assert max(map(len, shown.splitlines())) <= width
