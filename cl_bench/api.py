@@ -429,5 +429,5 @@ def _finish(path: Path, figure_style: str) -> None:
     finished = Run(path)
     with RunDirectory.open(path).locked():
         if figure_style != NO_FIGURES:
-            finished.write_figures(style=figure_style)
+            finished.write_figures(path / "figures", style=figure_style)
         write_text_atomically(path / "summary.txt", finished.summary().text() + "\n")
