@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol
 from zipfile import is_zipfile
 
 from cl_bench.contract.errors import ClBenchError, RunDirectoryError
@@ -39,16 +39,11 @@ class RunTables(Protocol):
     def table(self, name: str) -> pd.DataFrame:
         """All rows of one of `cl_bench.store.schema.TABLES`; columns and types as there."""
 
-
-@runtime_checkable
-class Selective(Protocol):
-    """A run of which a part of a table can be read, which is quicker than a whole frame."""
-
     def select(
         self, name: str, columns: Sequence[str] | None = None, *, first: bool = False
     ) -> pa.Table:
-        """These columns of a table, or all, in the schema's order; with `first` at least the rows
-        of the first evaluation, and perhaps no others."""
+        """These columns of a table, or all, in the schema's order; quicker than a whole frame. With
+        `first` at least the rows of the first evaluation, and perhaps no others."""
 
 
 def rows_of(
@@ -63,19 +58,12 @@ def rows_of(
 
     `where` has values that the columns of its names must have.
     """
-    if isinstance(run, Selective):
-        import pyarrow.compute as compute
+    import pyarrow.compute as compute
 
-        table = run.select(name, (*columns, *where), first=first)
-        for column, value in where.items():
-            table = table.filter(compute.equal(table[column], value))
-        values = [table.column(column).to_pylist() for column in columns]
-    else:
-        frame = run.table(name)
-        for column, value in where.items():
-            frame = frame[frame[column] == value]
-        values = [frame[column].tolist() for column in columns]
-    return list(zip(*values, strict=True))
+    table = run.select(name, (*columns, *where), first=first)
+    for column, value in where.items():
+        table = table.filter(compute.equal(table[column], value))
+    return list(zip(*(table.column(column).to_pylist() for column in columns), strict=True))
 
 
 @dataclass(frozen=True)

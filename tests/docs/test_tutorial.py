@@ -19,7 +19,7 @@ def executed(folder: Path) -> Any:
     import nbformat
     from nbclient import NotebookClient
 
-    notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
     place = {"metadata": {"path": str(folder)}}
     how: dict[str, Any] = {"record_timing": False, "coalesce_streams": True}
     NotebookClient(notebook, timeout=SECONDS, resources=place, **how).execute()
@@ -57,4 +57,4 @@ if __name__ == "__main__":
     import nbformat
 
     with tempfile.TemporaryDirectory() as made:
-        nbformat.write(executed(Path(made)), NOTEBOOK)  # type: ignore[no-untyped-call]
+        nbformat.write(executed(Path(made)), NOTEBOOK)

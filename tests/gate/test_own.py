@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from cl_bench.execution.provenance import provenance
@@ -17,6 +18,7 @@ from cl_bench.gate.reference import INDEX, Reference, open_reference, rerun
 from cl_bench.gate.regression import check, compare
 from cl_bench.gate.write_text import text
 from cl_bench.store.run_tables import RunTables
+from cl_bench.store.schema import TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +56,12 @@ class Altered:
         means = self._items().groupby(keys)["score"].mean().rename("mean").reset_index()
         merged = frame.merge(means, on=keys, how="left")
         return frame.assign(accuracy=merged["mean"].to_numpy())
+
+    def select(
+        self, name: str, columns: Sequence[str] | None = None, *, first: bool = False
+    ) -> pa.Table:
+        whole = pa.Table.from_pandas(self.table(name), TABLES[name], preserve_index=False)
+        return whole if columns is None else whole.select(list(columns))
 
     def _items(self) -> pd.DataFrame:
         frame = self.run.table("items")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,28 +11,10 @@ import pytest
 from cl_bench.analysis.run_values import run_metrics
 from cl_bench.contract.errors import RunDirectoryError
 from cl_bench.store.run_directory import RunDirectory
-from cl_bench.store.run_tables import RunTables, Selective, find_runs, open_run, rows_of
+from cl_bench.store.run_tables import find_runs, open_run, rows_of
 from cl_bench.store.schema import TABLES
 from cl_bench.verify.packing import pack
 from tests.report.synthetic_runs import write_run
-
-
-class Plain:
-    """A run that can only be read whole."""
-
-    def __init__(self, run: RunTables) -> None:
-        self._run = run
-
-    @property
-    def path(self) -> Path:
-        return self._run.path
-
-    @property
-    def manifest(self) -> Mapping[str, Any]:
-        return self._run.manifest
-
-    def table(self, name: str) -> pd.DataFrame:
-        return self._run.table(name)
 
 
 def test_synthetic_runs_are_what_a_run_directory_holds(tmp_path: Path) -> None:
@@ -150,24 +130,11 @@ def test_the_first_rows_hold_the_whole_first_evaluation(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(first, whole[whole["step"] == 0])
 
 
-def test_rows_are_the_same_of_a_run_that_can_only_be_read_whole(tmp_path: Path) -> None:
-    run = open_run(write_run(tmp_path / "run", parts=2))
-    plain = Plain(run)
-    assert isinstance(run, Selective)
-    assert not isinstance(plain, Selective)
-    columns = ("prompt", "step", "accuracy")
-    rows = rows_of(run, "evaluations", columns)
-    assert rows == rows_of(plain, "evaluations", columns)
-    assert rows[0] == ("seed", 0, 0.25)
-    assert set(rows_of(run, "items", ("uid",), first=True)) == set(
-        rows_of(plain, "items", ("uid",), first=True)
-    )
-
-
 def test_a_packed_run_gives_the_same_rows(tmp_path: Path) -> None:
     run = RunDirectory.open(write_run(tmp_path / "run", parts=3))
     pack(run).write(tmp_path / "run.zip")
     packed = open_run(tmp_path / "run.zip")
+    assert rows_of(run, "evaluations", ("prompt", "step", "accuracy"))[0] == ("seed", 0, 0.25)
     for name, columns in (("evaluations", ("accuracy", "step")), ("items", ("uid", "score"))):
         assert rows_of(packed, name, columns) == rows_of(run, name, columns)
     asked = [set(rows_of(of, "items", ("uid",), first=True)) for of in (run, packed)]

@@ -20,7 +20,7 @@ from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.attribution import ChannelAttribution, channel_attribution
 from cl_bench.metrics.samples import ConstantAnswer
 from cl_bench.metrics.undefined import Undefined
-from cl_bench.store.run_tables import RunTables, Selective, rows_of
+from cl_bench.store.run_tables import RunTables, rows_of
 
 SOLVED = 0.5
 """A problem counts as solved if the mean score of its responses is at least this."""
@@ -67,10 +67,7 @@ def turnovers(run: RunTables, domains: Sequence[str], steps: Sequence[int]) -> d
 
 def _asked(run: RunTables, steps: Sequence[int]) -> pa.Table:
     """Responses of the policy under the learner's prompt to the stream's problems."""
-    if isinstance(run, Selective):
-        items = run.select("items", ITEM_COLUMNS)
-    else:
-        items = pa.Table.from_pandas(run.table("items")[list(ITEM_COLUMNS)], preserve_index=False)
+    items = run.select("items", ITEM_COLUMNS)
     wanted = {"prompt": "learner", "test_set": "stream", "weights": "trained"}
     chosen = compute.is_in(items["step"], value_set=pa.array(steps, pa.int64()))
     for column, value in wanted.items():

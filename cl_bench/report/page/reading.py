@@ -20,7 +20,7 @@ from cl_bench.execution.processes import in_order
 from cl_bench.report.board import RunProblem
 from cl_bench.report.leaderboard import entry_of
 from cl_bench.report.page.digest import READ, Digest, digest
-from cl_bench.store.run_tables import RunTables, Selective
+from cl_bench.store.run_tables import RunTables
 from cl_bench.store.schema import TABLES
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Reading:
 
 def _read(named: tuple[RunTables, str]) -> _Read:
     run, name = named
-    kept: RunTables = Kept(run) if isinstance(run, Selective) else run
+    kept = Kept(run)
     entry = entry_of(kept)
     try:
         whole = digest(kept, name)
@@ -106,24 +106,21 @@ def _read(named: tuple[RunTables, str]) -> _Read:
 
 
 class Kept:
-    """A run as `RunTables` and `Selective`, of which what was read is kept: the leaderboard and the
-    digest both ask for it."""
+    """A run of which what was read is kept: the leaderboard and the digest both ask for it."""
 
-    def __init__(self, run: Any) -> None:
-        """`run` is both, too."""
+    def __init__(self, run: RunTables) -> None:
         self._run = run
         self._tables: dict[str, pa.Table] = {}
 
     @property
     def path(self) -> Path:
         """The path of the run."""
-        return Path(self._run.path)
+        return self._run.path
 
     @cached_property
     def manifest(self) -> Mapping[str, Any]:
         """The run's manifest, as it was when first asked for."""
-        manifest: Mapping[str, Any] = self._run.manifest
-        return manifest
+        return self._run.manifest
 
     def table(self, name: str) -> pd.DataFrame:
         """All rows of a table."""
@@ -132,7 +129,7 @@ class Kept:
     def select(
         self, name: str, columns: Sequence[str] | None = None, *, first: bool = False
     ) -> pa.Table:
-        """Columns of a table, as `Selective.select`; those of a digest are read with the first."""
+        """Columns of a table, as `RunTables.select`; those of a digest are read with the first."""
         wanted = TABLES[name].names if columns is None else columns
         known = self._tables.get(name)
         if known is None or not {"step", *wanted} <= set(known.column_names):
