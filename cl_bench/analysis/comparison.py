@@ -26,12 +26,12 @@ from cl_bench.analysis.pairs import Pair
 from cl_bench.analysis.run_values import Column, Measured
 from cl_bench.contract.errors import RunDirectoryError, UsageError, unknown
 from cl_bench.metrics.comparison import PermutationTest
+from cl_bench.metrics.quantities import LEVEL
 from cl_bench.metrics.stats.student import Estimate, as_ratio
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.store.remote import fetched
 from cl_bench.store.run_tables import RunTables, find_runs
 
-_LEVEL = 0.05
 _ALL: Mapping[str, object] = MappingProxyType({})
 
 
@@ -230,7 +230,7 @@ class Difference:
         if isinstance(self.student_p, Undefined):
             return False
         exact = self.student_p if isinstance(self.test, Undefined) else self.test.p
-        return max(self.student_p, exact) < _LEVEL
+        return max(self.student_p, exact) < LEVEL
 
 
 @dataclass(frozen=True, eq=False)

@@ -307,7 +307,7 @@ RUN_METRICS: Mapping[str, RunMetric] = {
     "min_accuracy": RunMetric(
         "worst accuracy of finished tasks", SHARE, "higher", _of_trajectory(min_accuracy)
     ),
-    "stability_gap": RunMetric("stability gap", SHARE, "lower", _of_trajectory(stability_gap)),
+    "stability_gap": RunMetric("stability gap", POINTS, "lower", _of_trajectory(stability_gap)),
     "retention_delta": RunMetric("change outside the stream", POINTS, "higher", _retention),
     "harder_accuracy": RunMetric(
         "accuracy in the hardest setting, seed prompt", SHARE, "higher", _harder

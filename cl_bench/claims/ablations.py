@@ -231,10 +231,10 @@ def _first_accuracy(data: Data, runs: Compared) -> BySeed:
 
 
 OF_STREAM = (
-    StudiedQuantity("average_accuracy", _of_matrix(average_accuracy)),
-    StudiedQuantity("anytime_average_accuracy", _of_matrix(anytime_average_accuracy)),
+    StudiedQuantity("average accuracy", _of_matrix(average_accuracy)),
+    StudiedQuantity("anytime average accuracy", _of_matrix(anytime_average_accuracy)),
     StudiedQuantity("forgetting_max", _of_matrix(forgetting_max), "points"),
-    StudiedQuantity("average_accuracy, seed prompt", _of_matrix(average_accuracy, "seed")),
+    StudiedQuantity("average accuracy, seed prompt", _of_matrix(average_accuracy, "seed")),
     StudiedQuantity("KL(policy ‖ base), nats/token", _kl_at_end, "nats"),
     StudiedQuantity("all rollouts", _rollouts, "samples"),
 )

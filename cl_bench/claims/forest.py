@@ -1,8 +1,8 @@
 """The forest plot: every statement that decides a claim on one sheet, with what it is held against.
 
-Differences and ratios have a panel each. A row is a statement: its mean and interval, the value
-without an effect, the least effect worth claiming, and the verdict as a mark and a word. In a
-narrow style names and numbers stand above the intervals, not beside them.
+Differences and ratios have a panel each. A row is a statement: its mean and interval, the null
+value, the least effect worth claiming, and the verdict as a mark and a word. In a narrow style
+names and numbers stand above the intervals, not beside them.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def _panel(axes: Axes, scale: str, rows: Sequence[_Row], left: float) -> None:
 
 
 def _bounds(axes: Axes, row: _Row, factor: float) -> None:
-    """The value without an effect, and the least effect worth claiming."""
+    """The null value, and the least effect worth claiming."""
     statement = row.each.statement
     foot = row.top + row.height
     above = 1.3 * _LINE * style().font / 72 if style().narrow else row.height
@@ -226,5 +226,5 @@ def _handles(verdicts: set[ClaimVerdict]) -> Iterator[Artist]:
         if verdict in verdicts:
             line = 1.3 * style().line
             yield Line2D([], [], color=colour, lw=line, label=str(verdict), **_mark(look))
-    yield Line2D([], [], color=_DARK, lw=1.1, label="no effect")
+    yield Line2D([], [], color=_DARK, lw=1.1, label="null value")
     yield Line2D([], [], color=_QUIET, lw=1.1, ls=_DOTS, label="least effect worth claiming")

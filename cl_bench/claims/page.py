@@ -18,7 +18,7 @@ from cl_bench.claims.forest import FOREST, NARROW
 from cl_bench.claims.measure import Detail
 from cl_bench.claims.methods_section import methods_section, mixed
 from cl_bench.claims.plan import Plan
-from cl_bench.claims.registered import cells, said
+from cl_bench.claims.registered import cells, recorded, said
 from cl_bench.claims.rule import ClaimVerdict
 from cl_bench.claims.spending import costs_differ, spending
 from cl_bench.claims.styles import called
@@ -101,6 +101,8 @@ def page(
     _, _, rules = (rule.__doc__ or "").partition("\n\n")  # the heading says the first line
     blocks += [Heading(2, "How a statement is judged", "rule"), Prose(rules.strip())]
     blocks += [Paragraph(said(registered, plan))]
+    if hashes := recorded(registered):
+        blocks += [Folded("Hashes of the code that judges", [Bullets(hashes)])]
     blocks += methods_section(plan, data, made, runs, spent)
     return [*_top(judged, plan, drawings), *_contents(judged, blocks), *_without_gaps(blocks)]
 
@@ -138,7 +140,7 @@ def _top(
         yield Picture(
             FOREST,
             f"The statements that decide the claims, each with its mean, 95 % interval over seeds "
-            f"and verdict, against the value without an effect. Of {len(judged)} claims: {said}.",
+            f"and verdict, against the null value. Of {len(judged)} claims: {said}.",
             NARROW if NARROW in drawings else "",
         )
         yield Paragraph(
@@ -238,17 +240,17 @@ def _holds(judged: Sequence[JudgedClaim], corrected: Mapping[int, float]) -> str
         one.claim.registered.number for one in judged if one.verdict is ClaimVerdict.REPRODUCED
     ]
     hold = [number for number in found if corrected[number] < rule.LEVEL]
-    said = f"{counted(len(judged), 'claim')} together at that level (Holm, t test)"
+    alone = f"Each verdict is at {percent(rule.LEVEL)} by itself."
     if not found:
-        return f"Each verdict is at {percent(rule.LEVEL)} by itself."
-    return (
-        f"Each verdict is at {percent(rule.LEVEL)} by itself. Of the reproduced claims "
-        f"({_listed(found)}) those that hold for {said}: {_listed(hold)}."
-    )
+        return alone
+    which = "all hold" if hold == found else f"{_listed(hold)} alone hold" if hold else "none holds"
+    which += "s" if len(hold) == 1 < len(found) else ""
+    said = f"{counted(len(judged), 'claim')} together at that level (Holm, t test)"
+    return f"{alone} Of the reproduced claims ({_listed(found)}), {which} for {said}."
 
 
 def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers)) or "none"
+    return ", ".join(map(str, numbers))
 
 
 def _glossary() -> Iterator[Block]:

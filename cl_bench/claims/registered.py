@@ -120,6 +120,11 @@ RECORD = (
         "a level counts as reached by an accuracy that rounding alone keeps below; every number "
         "unchanged",
     ),
+    RecordedCode(
+        "2026-12-01",
+        "6766eb5bb0e553e521e04d8e93fc62da0f4d4360dc4746c2a0bb59b624d6421c",
+        "words (null value), p in two digits; every number unchanged",
+    ),
 )
 """The hashes of the code that judged the committed page, the oldest first. Whoever changes that
 code adds a line and makes the page again; until then the page says that it is not recorded."""
@@ -171,7 +176,7 @@ def rules_page() -> str:
         for figure in claim.paper:
             values = ", ".join(f"{name} {value}" for name, value in figure.values)
             lines.append(f"- The paper, {figure.what}: {values}")
-        lines += ["", "| | statement | scale | without an effect | margin | decides |"]
+        lines += ["", "| | statement | scale | null value | margin | decides |"]
         lines.append("|---|---|---|---|---|---|")
         lines += [_statement_row(statement) for statement in claim.statements]
     for subject in SUBJECTS.values():
@@ -251,15 +256,18 @@ def said(first: Mapping[str, Any] | None, plan: Plan) -> str:
 
 
 def _since(now: str) -> str:
-    """The record of the code that judges, where an archive does not remember it."""
-    known = "; ".join(f"{one.code[:_SHOWN]} on {one.date} ({one.reason})" for one in RECORD)
-    said = (
-        "The code that judges was not recorded when the archive was begun. Its hashes on this page "
-        f"since then: {known}."
-    )
+    """What is known of the code that judges, where an archive does not remember it."""
+    said = "The code that judges was not recorded when the archive was begun, but later (below)."
     if now == RECORD[-1].code:
         return said
     return f"{said} Now it has the hash {now[:_SHOWN]}, which is not recorded."
+
+
+def recorded(first: Mapping[str, Any] | None) -> list[str]:
+    """The hashes that the code that judges had, of an archive that does not remember its own."""
+    if first is None or "code" in first:
+        return []
+    return [f"{one.code[:_SHOWN]} on {one.date}: {one.reason}" for one in RECORD]
 
 
 def _changes(first: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

@@ -66,7 +66,7 @@ class Statement:
     text: str
     """The statement, and how the value of a seed is measured."""
     null: float
-    """The value without an effect, on the statement's scale."""
+    """The null value, on the statement's scale: no effect, or how much worse is not yet worse."""
     margin: float
     """The least effect worth claiming."""
     scale: Literal["accuracy", "nats", "ratio"] = "accuracy"
@@ -168,8 +168,8 @@ def _verdict(
         below = f"{what} lies below the margin"
         return ClaimVerdict.NOT_REPRODUCED, smaller if low > null else below
     doubts = {
-        f"{what} holds the value without an effect": low <= null <= high,
-        f"{what} lies below the value without an effect, the test is in doubt": high < null,
+        f"{what} holds the null value": low <= null <= high,
+        f"{what} lies below the null value, the test is in doubt": high < null,
         "an effect, but its mean is below the margin": estimate.value < margin,
         f"the exact test over seeds has p = {p_value(against_null)}": _in_doubt(against_null),
         f"{estimate.seeds} of {estimate.of_seeds} seeds have a value": (
@@ -179,7 +179,7 @@ def _verdict(
     for reason, applies in doubts.items():
         if applies:
             return ClaimVerdict.INCONCLUSIVE, reason
-    return ClaimVerdict.REPRODUCED, f"{what} lies above the value without an effect"
+    return ClaimVerdict.REPRODUCED, f"{what} lies above the null value"
 
 
 def _in_doubt(p: float | Undefined) -> bool:

@@ -44,8 +44,12 @@ GLOSSARY: Mapping[str, str] = {
         "how far accuracy at the end of a stream lies below the best that a task had at the ends "
         "of stages, mean over the tasks before the last"
     ),
+    "null value": (
+        "what a value would be without an effect; where FST has only to be no worse by more than "
+        "some points, minus those points"
+    ),
     "p": (
-        "two-sided, over seeds, against the value without an effect: of Student's t test, and of "
+        "two-sided, over seeds, against the null value: of Student's t test, and of "
         "the exact sign-flip test, which with six seeds is at least 0.031"
     ),
     "Holm's p": (
@@ -118,7 +122,7 @@ def of_detail(
 
 def of_estimate(of: Quantity, estimate: Estimate | Undefined, bound: float = 0.0) -> str:
     """A mean and its interval in the digits that it carries, or why there is none; `bound` is the
-    value without an effect."""
+    null value."""
     if isinstance(estimate, Undefined):
         return f"{NOTHING} ({estimate.reason})"
     of, interval = carried(of, estimate, bound), estimate.interval

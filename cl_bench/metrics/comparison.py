@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cl_bench.metrics.arrays import ROUNDING, Array, missing, real_array, same_shape
-from cl_bench.metrics.quantities import NUMBER, p_value
+from cl_bench.metrics.quantities import LEVEL, NUMBER, p_value
 from cl_bench.metrics.undefined import Undefined
 
 _MOST_ARRANGEMENTS = 2**20
@@ -31,10 +31,10 @@ class PermutationTest:
     """The smallest p that any outcome with so many seeds can have."""
 
     def __str__(self) -> str:
-        reach = "" if self.smallest_p <= 0.05 else "; cannot reach 0.05 with so few seeds"
+        reach = "" if self.smallest_p <= LEVEL else "; cannot reach 0.05 with so few seeds"
         return (
             f"{NUMBER.change.text(self.difference)}, p {p_value(self.p)} "
-            f"(smallest possible {p_value(self.smallest_p)}{reach})"
+            f"(smallest possible {NUMBER.text(self.smallest_p)}{reach})"
         )
 
 

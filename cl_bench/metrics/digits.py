@@ -27,7 +27,7 @@ def carried(of: Quantity, estimate: Estimate, bound: float = 0.0, *, spare: int 
     interval; numbers that have digits after the point are not rounded before it. The shorter
     distance counts. Of a ratio whose interval spans more than a factor of ten, and is even on a
     logarithmic scale, the smaller factor counts, for each number by itself. No end is rounded onto
-    `bound`, the value without an effect, nor to 0: digits are added until it stands apart, as
+    `bound`, the null value, nor to 0: digits are added until it stands apart, as
     whether it does is what is read.
     """
     ends = estimate.interval

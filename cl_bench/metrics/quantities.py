@@ -17,6 +17,8 @@ from cl_bench.metrics.undefined import Undefined
 
 NOTHING = "—"
 """Stands where a number would."""
+LEVEL = 0.05
+"""Of every test: below it an effect is significant."""
 
 
 @dataclass(frozen=True)
@@ -116,10 +118,13 @@ NUMBER = Quantity("", "", "", "{:.4g}".format)
 
 
 def p_value(p: float | Undefined) -> str:
-    """The p of a test in three digits, or that it is below a thousandth."""
+    """The p of a test in two digits, or that it is below a thousandth; none is rounded to the
+    other side of `LEVEL`."""
     if isinstance(p, Undefined):
         return NOTHING
-    return "< 0.001" if p < 0.001 else f"{p:.3g}"
+    two = f"{p:.2g}"
+    shown = two if (float(two) < LEVEL) == (p < LEVEL) else f"{p:.3g}"
+    return "< 0.001" if p < 0.001 else shown
 
 
 def needed(seeds: int | Undefined) -> str:

@@ -127,7 +127,7 @@ def _board(
         columns=shown,
         rows=tuple(rows),
         notes=(
-            *(*notes, *seeds_note(rows), *cut_off_note(rows), *constant_notes(rows, runs)),
+            *(*notes, *seeds_note(rows), *cut_off_notes(rows), *constant_notes(rows, runs)),
             *(*code_note(entries), *notes_elsewhere(group, others)),
         ),
     )
@@ -263,20 +263,19 @@ def seeds_note(rows: Iterable[BoardRow]) -> list[str]:
     return [note]
 
 
-def cut_off_note(rows: Iterable[BoardRow]) -> list[str]:
-    """A note on rows most of whose responses were cut off at the stream's end."""
+def cut_off_notes(rows: Iterable[BoardRow]) -> list[str]:
+    """A note for each row most of whose responses were cut off at the stream's end."""
     shares = {row.name: row.values["truncation_rate"] for row in rows}
-    said = ", ".join(
-        f"{label} {SHARE.text(share.value)}"
+    return [
+        f"{label}: at the end {SHARE.text(share.value)} of responses are cut off at the length "
+        "limit, before they end"
         for label, share in shares.items()
         if not isinstance(share, Undefined) and share.value > MOST_CUT_OFF
-    )
-    note = f"At the end most responses are cut off at the length limit, before they end: {said}"
-    return [note] if said else []
+    ]
 
 
 def constant_notes(rows: Iterable[BoardRow], runs: Iterable[Runs]) -> list[str]:
-    """A note for each row and domain where one answer earns most of the score at the end; of
+    """A note for each row with domains where one answer earns most of the score at the end; of
     several seeds, the one where it earns most."""
     labels, notes = {row.key: row.name for row in rows}, []
     for of_row in runs:
@@ -288,11 +287,13 @@ def constant_notes(rows: Iterable[BoardRow], runs: Iterable[Runs]) -> list[str]:
             for domain, of in entry.constants.items():
                 found.setdefault(domain, []).append(of)
         done = sum(entry.status == "done" for entry in of_row.by_seed.values())
+        told = []
         for domain, answers in found.items():
-            worst = max(answers, key=lambda of: of.earned)
-            seeds = f" (in {len(answers)} of {done} runs" if done > 1 else ""
-            seeds += f"{'; in the worst of them' * (len(answers) > 1)})" if seeds else ""
-            notes.append(f"{label}, {said_of(domain, worst)}{seeds}: that much may be guessing")
+            worst = said_of(domain, max(answers, key=lambda of: of.earned))
+            which = f"the worst of {len(answers)} such runs" if len(answers) > 1 else "1 such run"
+            told.append(f"{worst} ({which} of {done})" if done > 1 else worst)
+        if told:
+            notes.append(f"{label}: some of it may be guessing. {'; '.join(told)}")
     return notes
 
 

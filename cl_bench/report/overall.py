@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
@@ -91,8 +92,33 @@ def _overall(
     if (more := len(found) - _MOST_NOTES) > 0:
         notes.insert(0, f"Shown are the best {_MOST_NOTES} rows; {more:,} more were run on all")
         found = found[:_MOST_NOTES]
+    notes[:0] = _seeds_note(averaged, ranked)
     model = boards[places[0]].model
     return Overall(model, tuple(chosen), len(places), columns, tuple(found), tuple(notes))
+
+
+def _seeds_note(having: _ByBoard, ranked: Sequence[_Key]) -> list[str]:
+    """A note if means leave out seeds that some board has: they are over those that all have."""
+    cut: dict[tuple[str, str], list[str]] = {}
+    for key in ranked:
+        boards = Counter(seed for rows in having.values() for seed in _done(rows[key]))
+        left = [seed for seed, count in boards.items() if count < len(having)]
+        if left:
+            seeds = (_numbers({*boards} - {*left}), _numbers(left))
+            cut.setdefault(seeds, []).append(learner_label(key[0]))
+    said = [f"{' and '.join(who)}: {kept}, without {left}" for (kept, left), who in cut.items()]
+    if len(said) == 1 and sum(map(len, cut.values())) == len(ranked):
+        said = [said[0].partition(": ")[2]]
+    note = f"A mean is over the seeds that a learner has on every stream ({'; '.join(said)})"
+    return [note] if said else []
+
+
+def _done(row: BoardRow) -> set[int]:
+    return {seed for seed, status in row.status.items() if status == "done"}
+
+
+def _numbers(seeds: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(seeds))) or "none"
 
 
 def _one_each(having: _ByBoard, model: str) -> dict[_Key, str]:
@@ -114,7 +140,7 @@ def _one_each(having: _ByBoard, model: str) -> dict[_Key, str]:
 
 
 def _seeds(row: BoardRow) -> int:
-    return sum(status == "done" for status in row.status.values())
+    return len(_done(row))
 
 
 def _accuracy(rows: Iterable[BoardRow]) -> float:

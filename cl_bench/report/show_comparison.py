@@ -19,7 +19,7 @@ from cl_bench.analysis.item_changes import ItemChanges
 from cl_bench.analysis.run_values import METRIC_VERSION, Column
 from cl_bench.contract.text import counted, one_line, printable
 from cl_bench.metrics.comparison import PermutationTest
-from cl_bench.metrics.quantities import NOTHING, SHARE, needed, p_value
+from cl_bench.metrics.quantities import NOTHING, NUMBER, SHARE, needed, p_value
 from cl_bench.metrics.stats.student import Estimate
 from cl_bench.metrics.undefined import Undefined
 from cl_bench.report.matrix import value_or_reason
@@ -160,7 +160,7 @@ def _notes(found: Comparison) -> Iterator[Text]:
         )
     elif few:
         reach = ", ".join(
-            f"{p_value(smallest[count])} with {counted(count, 'seed')}" for count in few
+            f"{NUMBER.text(smallest[count])} with {counted(count, 'seed')}" for count in few
         )
         yield Text(f"\nThe smallest exact p is {reach}: {_ENOUGH} seeds can decide.")
 

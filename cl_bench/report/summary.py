@@ -69,6 +69,7 @@ _REWRITES = {
     "asked": "asked",
     "failed": "failed",
     "repeated": "repeated",
+    "rejected": "no better",
     "accepted": "accepted",
 }
 _SPENT = {

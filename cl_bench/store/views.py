@@ -38,6 +38,11 @@ class Rewrites:
     accepted: int
     """Better than their parent on the minibatch."""
 
+    @property
+    def rejected(self) -> int:
+        """The others that were asked: new, but no better than their parent."""
+        return self.asked - self.failed - self.repeated - self.accepted
+
 
 def rewrites(prompts: pd.DataFrame, ledger: pd.DataFrame, proposals: int) -> Rewrites | None:
     """The rewrites of a run; None without a round.

@@ -269,7 +269,7 @@ def test_the_text_says_what_is_better_and_where_nothing_is_compared(tmp_path: Pa
     assert line.split() == [
         *("average", "accuracy", "50.0", "%", "63.3", "%"),
         *("+13.3", "points", "[+7.9,", "+18.8]", "6", "of", "6"),
-        *("0.00146", "0.0312", "6", "better"),
+        *("0.0015", "0.031", "6", "better"),
     ]
     assert "Not compared, the hardest setting was not evaluated: accuracy in the hardest" in (
         " ".join(shown.split())

@@ -103,8 +103,8 @@ def test_quantities_of_the_stream_are_of_its_end() -> None:
     plan = make_plan(seeds=[100, 101])
     runs = stream_runs(plan, {"fst": 0.7, "T = 2": 0.6}, spent=9_000)
     expected = {
-        "average_accuracy": {100: 0.6, 101: 0.7},
-        "average_accuracy, seed prompt": {100: 0.99, 101: 0.99},
+        "average accuracy": {100: 0.6, 101: 0.7},
+        "average accuracy, seed prompt": {100: 0.99, 101: 0.99},
         "forgetting_max": {100: 0.0, 101: 0.0},
         "KL(policy ‖ base), nats/token": {100: 0.3, 101: 0.3},
         "all rollouts": {100: 9_000, 101: 9_000},

@@ -66,7 +66,7 @@ def test_an_effect_too_small_to_claim_is_said_to_be_one() -> None:
 @pytest.mark.parametrize(
     ("found", "verdict", "reason"),
     [
-        (estimate(0.05, 0.00, 0.10), OPEN, "the interval holds the value without an effect"),
+        (estimate(0.05, 0.00, 0.10), OPEN, "the interval holds the null value"),
         (estimate(0.05, 0.001, 0.10), YES, "the interval lies above"),
         (estimate(0.015, 0.01, 0.03), OPEN, "an effect, but its mean is below the margin"),
         (estimate(0.02, 0.01, 0.03), YES, "the interval lies above"),
@@ -97,7 +97,7 @@ def test_a_mixed_test_over_seeds_leaves_it_open() -> None:
     judged = judge(STATEMENT, mixed, estimate(0.03, 0.011, 0.045))
     assert judged.exact_p == 6 / 64
     assert judged.verdict is OPEN
-    assert judged.reason == "the exact test over seeds has p = 0.0938"
+    assert judged.reason == "the exact test over seeds has p = 0.094"
 
 
 def test_ratios_are_judged_as_logarithms() -> None:
@@ -146,7 +146,7 @@ def test_seeds_without_spread_are_judged_by_the_exact_test() -> None:
     alike = Estimate(0.05, NO_SPREAD, 6, 6)
     judged = judge(STATEMENT, values(*[0.05] * 6), alike)
     assert (judged.verdict, judged.exact_p, judged.student_p) == (YES, 1 / 32, 1 / 32)
-    assert judged.reason == "the value of all seeds lies above the value without an effect"
+    assert judged.reason == "the value of all seeds lies above the null value"
     none = judge(STATEMENT, values(*[0.0] * 6), Estimate(0.0, NO_SPREAD, 6, 6))
     assert none.verdict is NO  # 0 with every seed: no effect of 0.02
     fit = judge(STATEMENT, {}, alike)

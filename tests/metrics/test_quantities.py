@@ -102,5 +102,9 @@ def test_machines_are_told_one_unit_for_shares_and_their_differences() -> None:
 
 
 def test_a_p_has_three_digits_and_a_level_none_that_it_does_not_need() -> None:
-    assert [p_value(p) for p in (0.25, 0.03125, 1.9e-6)] == ["0.25", "0.0312", "< 0.001"]
+    assert [p_value(p) for p in (0.25, 0.03125, 1.9e-6)] == ["0.25", "0.031", "< 0.001"]
+
+
+def test_no_p_is_rounded_to_the_other_side_of_the_level() -> None:
+    assert [p_value(p) for p in (0.0496, 0.05, 0.0504)] == ["0.0496", "0.05", "0.05"]
     assert [percent(share) for share in (0.95, 0.9999)] == ["95 %", "99.99 %"]

@@ -171,7 +171,7 @@ def test_what_became_of_the_proposals_of_rewrites_is_counted(packed_run: Path) -
     assert (found.rounds, found.proposed) == (rounds, 2 * rounds)
     assert found.asked == ledger["reflection_calls"].max()
     assert found.proposed == found.skipped + found.asked
-    assert found.asked >= found.failed + found.repeated + found.accepted
+    assert found.asked >= found.rejected >= 0
     assert "skipped: no mistake" in summarise(run).text()
 
 

@@ -13,15 +13,15 @@ from cl_bench.report.blocks.write_html import escaped
 
 _PAPER = ("Paper: arXiv 2605.12484", "https://arxiv.org/abs/2605.12484")
 _FRONT = """
-A learner teaches a language model, by training its weights (RL), by rewriting its prompt, or by
-both; a stream is a series of tasks that it meets one after the other, without going back; a model
-is what all learners of a board start from.
+A learner teaches a language model, by training its weights, as reinforcement learning (RL) does,
+by rewriting its prompt, or by both; a stream is a series of tasks that come one after the other;
+the model is what all learners of a table start from.
 
 Fast-Slow Training (FST) learns in weights and prompt at once, and claims to need fewer samples, to
 solve more, to stay nearer to the base model and to forget less.
 
-This page shows who does: learners are ordered by the share of all tasks’ test problems that they
-solve when the stream has ended.
+Here learners are ordered by the share of right answers to the test problems of all tasks when the
+stream has ended; beside it stand drift from the base model (KL), what was forgotten, and the cost.
 """
 FRONT = tuple(" ".join(text.split()) for text in _FRONT.strip().split("\n\n"))
 """What a learner, a stream and a model are; what FST claims; what is ranked."""
@@ -30,8 +30,9 @@ DEFINITIONS: Mapping[str, str] = {
     "of 8 says that one learner is significantly better and four are significantly worse.",
     "learner": "What teaches the model. Marks below the name are warnings.",
     "seeds": "Finished runs of all that the board has seeds for. A number leads to that run.",
-    "average_accuracy": "Share of test problems solved after the last stage, mean over the "
-    "stream’s tasks, each response under the learner’s own prompt.",
+    "average_accuracy": "Share of right answers to the test problems after the last stage, mean "
+    "over the stream’s tasks, under the learner’s own prompt; an answer that is partly right "
+    "counts as a part.",
     "average_accuracy_seed_prompt": "The same under the prompt that the stream began with: what "
     "the weights alone have learned.",
     "anytime_average_accuracy": "Accuracy on the tasks met so far, mean over the ends of all "

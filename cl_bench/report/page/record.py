@@ -106,8 +106,8 @@ def _attributions(digest: Digest) -> dict[str, Any]:
 
 
 def _turnover(found: Turnover) -> dict[str, Any]:
-    """Shares as digits, 0 none to 9 all of a problem's responses."""
-    nines = np.rint(9 * np.clip(np.nan_to_num(found.share_E_P), 0, 1)).astype(int)
+    """Shares as digits, 0 none to 9 all of a problem's responses; 5 or more of those solved."""
+    nines = np.floor(9 * np.clip(np.nan_to_num(found.share_E_P), 0, 1) + 0.5).astype(int)
     return {
         "step": found.step_E,
         "shares": ["".join(map(str, row)) for row in nines.tolist()],

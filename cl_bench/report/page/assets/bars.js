@@ -42,7 +42,7 @@ function stacked({ title, rows, names, write: shown }) {
   );
 }
 
-const FOREST = { right: 14, top: 8, row: 16, gap: 10, bottom: 36 };
+const FOREST = { right: 18, top: 8, row: 16, gap: 10, bottom: 36 };
 
 /** A text in lines that take at most `room` pixels, broken between words where that is possible. */
 function wrapped(text, room, font) {
@@ -97,7 +97,7 @@ function forestAxis(spec, across, width, height, side) {
     const kind = value === 0 ? "zero" : "grid";
     found.push(
       draw("path", { class: kind, d: `M${x} ${side.top}V${bottom}` }),
-      draw("text", { class: "tick middle", x, y: bottom + 16 }, spec.x.format(value)),
+      draw("text", { class: "tick middle", x, y: bottom + 16 }, (spec.x.tick ?? spec.x.format)(value)),
     );
   }
   const name = { class: "axis-name end", x: width - side.right, y: height - 4 };

@@ -11,7 +11,7 @@ const GAINS = [
   ["joint", "both"],
 ];
 const SPENT = {
-  rollouts: { title: "Rollouts", names: { slow: "RL", fast: "prompt optimiser" } },
+  rollouts: { title: "Rollouts", names: { slow: "of the weights", fast: "of the prompt optimiser" } },
   tokens: {
     title: "Tokens",
     names: {
@@ -175,7 +175,10 @@ function efficiencyFigure(board, rows) {
   });
 }
 
-const POINTS = { format: (value) => write(value, "points") };
+const POINTS = {
+  format: (value) => write(value, "points"),
+  tick: (value) => signed(100 * value, 1).replace(/\.0$/, ""),
+};
 
 function span(values) {
   const known = values.filter((value) => value !== null && value !== undefined);
@@ -218,8 +221,8 @@ function bandItem(label, look, band, place) {
   };
 }
 
-const GAINED = { colour: 2, marker: "^", dashed: false };
-const LOST = { colour: 1, marker: "v", dashed: false };
+const GAINED = { colour: 6, marker: "^", dashed: false };
+const LOST = { colour: 6, marker: "v", dashed: false };
 
 function changesFigure(rows, stages) {
   const known = rows.filter((row) => row.changes);

@@ -1,10 +1,19 @@
 // Numbers as cl_bench/metrics/quantities.py writes them, by the names of columns' units.
 
 const NOTHING = "—";
+const HALF = "5".padEnd(30, "0");
+
+/** `value.toFixed`, but an exact half goes to the even digit, as in Python. */
+function fixed(value, digits) {
+  const shown = value.toFixed(digits);
+  const exact = value.toFixed(digits + HALF.length);
+  if (!exact.endsWith(HALF) || /[02468]$/.test(shown)) return shown;
+  return exact.slice(0, -HALF.length).replace(/\.$/, "");
+}
 
 function plain(value, digits) {
   if (value === null || value === undefined) return NOTHING;
-  const shown = value.toFixed(digits).replace("-", "−");
+  const shown = fixed(value, digits).replace("-", "−");
   return /[1-9]/.test(shown) ? shown : shown.replace("−", "");
 }
 

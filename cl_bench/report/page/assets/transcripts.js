@@ -67,13 +67,13 @@ function ofPrompt(kept, core, stages, prompt) {
 const isRight = ([, , , , score]) => score >= 1;
 const endsRight = (problem) => isRight(problem.responses.at(-1));
 
-/** How the kept problems of a domain end, and how all of its test problems do. */
+/** How a domain's test problems end, and how many of them are told below. */
 function endWords(core, domain, right, wrong, prompt) {
-  const kept = `kept: ${right.length} right at the end, ${wrong.length} wrong`;
+  const told = `responses are told of ${right.length} that end right and ${wrong.length} that end wrong`;
   const last = prompt === "learner" ? core.turnover[domain]?.shares.at(-1) : null;
-  if (!last) return kept;
-  const solved = [...last].filter((share) => share >= 4.5).length;
-  return `${kept}; of all ${counted(last.length, "test problem")} ${solved} solved`;
+  if (!last) return told;
+  const solved = [...last].filter((share) => share >= 5).length;
+  return `${solved} of ${counted(last.length, "test problem")} solved at the end; ${told}`;
 }
 
 function transcript(problem, kept, stages) {
