@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -413,7 +414,7 @@ def test_the_first_screen_says_what_this_is_and_who_leads(open_page: Open) -> No
     page = open_page()
     page.wait_for_selector("#hero svg.chart")
     header = page.locator("header.front")
-    for words in ("A learner teaches", "Fast-Slow Training (FST)", "This page shows who does"):
+    for words in ("A learner teaches", "Fast-Slow Training (FST)", "Here learners are ordered by"):
         assert words in header.inner_text()
     assert header.locator("a[href='https://arxiv.org/abs/2605.12484']").is_visible()
     assert page.locator("table.board").first.bounding_box()["y"] < DESKTOP["height"]
@@ -480,6 +481,15 @@ def test_a_phone_compares_learners_in_one_table(open_page: Open) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
 
 
+def test_the_page_rounds_numbers_as_python_does(open_page: Open) -> None:
+    page = open_page("")
+    halves = [(388.5, 0), (389.5, 0), (0.5, 0), (12.25, 1), (-2.5, 0), (0.15, 1), (-0.0625, 3)]
+    script = files("cl_bench.report.page").joinpath("assets/numbers.js").read_text(encoding="utf-8")
+    call = "return all.map(([value, digits]) => fixed(value, digits));"
+    shown = page.evaluate(f"(all) => {{ {script}\n{call} }}", halves)
+    assert shown == [f"{value:.{digits}f}" for value, digits in halves]
+
+
 def test_transcripts_show_the_last_stage_and_what_ends_wrong(open_page: Open) -> None:
     page = open_page("#run=math-fst-1")
     first = page.locator("#run article.transcript").first
@@ -489,6 +499,10 @@ def test_transcripts_show_the_last_stage_and_what_ends_wrong(open_page: Open) ->
     ]
     for domain in page.locator("#run section.domain").all():
         kept = domain.locator("h4 small").inner_text()
-        assert re.fullmatch(r"kept: [1-9] right at the end, [1-9] wrong; of all 32 .*", kept)
+        assert re.fullmatch(
+            r"\d+ of 32 test problems solved at the end; "
+            r"responses are told of [1-9] that end right and [1-9] that end wrong",
+            kept,
+        )
         signs = domain.locator(":scope > article .side > :last-child strong").all_inner_texts()
         assert [sign for sign in signs if sign[0] in "✓✗"] == ["✓ right", "✗ wrong"]

@@ -87,6 +87,8 @@ def test_a_problem_counts_as_solved_from_half_of_its_responses(tmp_path: Path) -
     found = read(tmp_path, items=4, samples=2, accuracy=lambda *_: 0.375)
     assert found.turnover["math"].share_E_P[0].tolist() == [1, 0.5, 0, 0]
     assert found.turnover["math"].counts == [(2, 0, 0, 2)] * 2
+    # half is a 5, as the page counts those from 5 on
+    assert record(found, {}, Shared())["core"]["turnover"]["math"]["shares"] == ["9500"] * 3
 
 
 def test_a_run_without_items_has_no_turnover(tmp_path: Path) -> None:

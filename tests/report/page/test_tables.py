@@ -69,7 +69,7 @@ def test_a_terminal_marks_what_it_is_sorted_by_the_best_and_what_is_folded(found
 def test_markdown_says_first_what_it_is_and_folds_the_other_settings(found: Contents) -> None:
     twin = markdown(blocks(found, {}), "figures")
     first = twin.split("| --- |")[0]
-    for said in ("A learner teaches", "a stream is", "a model is", "Fast-Slow Training"):
+    for said in ("A learner teaches", "a stream is", "the model is", "Fast-Slow Training"):
         assert said in first
     assert "https://arxiv.org/abs/2605.12484" in first
     board, folded = twin.split("<summary>Other settings (1)</summary>")[:2]
