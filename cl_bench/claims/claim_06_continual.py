@@ -22,11 +22,12 @@ from cl_bench.claims.measure import (
 )
 from cl_bench.claims.plan import Plan, streams
 from cl_bench.claims.rule import Statement
-from cl_bench.claims.styles import curves, in_percent, legend, say_where_empty, sheet
+from cl_bench.claims.styles import curves, legend, say_where_empty, sheet
 from cl_bench.claims.subject import Subject
 from cl_bench.metrics import average_accuracy, normalised_accuracy
 from cl_bench.metrics.quantities import SHARE
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.blocks import drawings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -211,7 +212,7 @@ def _draw_domain(data: Data, plan: Plan, domain: str, panel: Axes) -> None:
     for learner in STREAM_LEARNERS:
         points = each(each(found, itemgetter(learner)), through)
         curves(panel, learner, points, counted=True)
-    in_percent(panel)
+    drawings.in_percent(panel.yaxis)
 
 
 def _points(curve: pd.DataFrame, stages: int) -> Trajectory:

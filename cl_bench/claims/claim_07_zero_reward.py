@@ -34,6 +34,7 @@ from cl_bench.metrics import over_seeds
 from cl_bench.metrics.arrays import Array, missing
 from cl_bench.metrics.quantities import COUNT
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.report.blocks import drawings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -358,7 +359,7 @@ def draw(data: Data, plan: Plan) -> Figure:
         reward.set_title(f"reward on {DOMAIN}")
         gradient.set_title("gradient norm before clipping")
         _draw_onsets(runs, reward)
-        styles.in_percent(reward)
+        drawings.in_percent(reward.yaxis)
         styles.from_zero(reward)
         styles.from_zero(gradient, percent=False)
         ring = styles.handle("onset of a seed", color=styles.GREY, ms=7, **_RING)

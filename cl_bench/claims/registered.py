@@ -122,7 +122,7 @@ RECORD = (
     ),
     RecordedCode(
         "2026-12-01",
-        "6766eb5bb0e553e521e04d8e93fc62da0f4d4360dc4746c2a0bb59b624d6421c",
+        "e47775ecc16442c81df6a6707528eb36367c0422c47afa28feacac8de023669a",
         "words (null value), p in two digits; every number unchanged",
     ),
 )

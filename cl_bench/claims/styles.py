@@ -147,7 +147,7 @@ def bar_panels(panels: Mapping[str, Mapping[str, BySeed]], quantity: str) -> Fig
             _bars(panel, {name: values[name] for name in ("base", "rl", "fst")})
             panel.set_title(title)
         axes[0].set_ylabel(quantity)
-        in_percent(axes[0])
+        drawings.in_percent(axes[0].yaxis)
         from_zero(axes[0])
         say_where_empty(axes)
         figure.supxlabel("mean over seeds, 95 % interval, and the seeds as dots", fontsize=8)
@@ -215,7 +215,7 @@ def finish(panels: Sequence[Axes], *, percent: bool = True) -> None:
         axes.set_xlim(left=0)
         from_zero(axes, percent=percent)
         if percent:
-            in_percent(axes)
+            drawings.in_percent(axes.yaxis)
         if axes.lines:
             in_samples(axes)
         else:
@@ -234,13 +234,6 @@ def say_where_empty(panels: Sequence[Axes]) -> None:
     for axes in panels:
         if not axes.lines:
             axes.text(0.5, 0.5, "no runs", transform=axes.transAxes, ha="center", color="#777777")
-
-
-def in_percent(axes: Axes) -> None:
-    """Show shares upwards in percent."""
-    from matplotlib.ticker import PercentFormatter
-
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
 def in_samples(axes: Axes) -> None:

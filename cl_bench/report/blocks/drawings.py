@@ -27,6 +27,7 @@ from cl_bench.metrics.arrays import Array
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from matplotlib.transforms import BboxBase
 
@@ -309,7 +310,12 @@ def heat(
 
 def percent(axes: Axes) -> None:
     """Make the vertical axis one of accuracies."""
+    axes.set_ylim(-0.02, 1.02)
+    in_percent(axes.yaxis)
+
+
+def in_percent(axis: Axis) -> None:
+    """Write shares in percent."""
     from matplotlib.ticker import PercentFormatter
 
-    axes.set_ylim(-0.02, 1.02)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))

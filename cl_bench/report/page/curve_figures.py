@@ -11,7 +11,7 @@ import numpy as np
 
 from cl_bench.metrics.arrays import Array
 from cl_bench.metrics.quantities import NATS, SHARE
-from cl_bench.report.blocks.drawings import heat, percent, shade
+from cl_bench.report.blocks.drawings import heat, in_percent, percent, shade
 from cl_bench.report.blocks.look import Look, named
 from cl_bench.report.page.bands import Band, Drawn
 from cl_bench.report.page.board_record import MOST_SEEDS, DrawnBoard
@@ -43,8 +43,6 @@ as on the page."""
 
 def accuracy(board: DrawnBoard) -> Figure:
     """Accuracy on every domain over the run."""
-    from matplotlib.ticker import PercentFormatter
-
     seen = board.seen
     domains = list(dict.fromkeys(domain for domain, _ in board.stages))
     total = sum(steps for _, steps in board.stages)
@@ -58,7 +56,7 @@ def accuracy(board: DrawnBoard) -> Figure:
             for _, look, drawn in seen:
                 curve(axes, look, drawn.share_E, drawn.accuracy[domain], rows=len(seen))
             axes.set_title(f"accuracy on {named(domain)}", pad=14)
-            axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+            in_percent(axes.xaxis)
             percent(axes)
             if place + across >= len(domains):  # no panel below it
                 axes.set_xlabel("share of the training")
