@@ -69,6 +69,16 @@ DEFINITIONS: Mapping[str, str] = {
     "seconds": "Wall time of the run. It depends on the machine, and ranks nobody.",
 }
 """By column."""
+TERMS: Mapping[str, str] = {
+    "GRPO": "Reinforcement learning by groups: the advantage of a response is its score against "
+    "the mean of all responses to the same problem in a step.",
+    "GEPA": "Prompt optimisation: a language model reads mistakes and writes another prompt, which "
+    "is kept if it scores better.",
+    "nat": "Unit of divergence, of natural logarithms. At 1 nat per token the trained model gives "
+    "its own tokens e = 2.7 times the probability that the base model gives them, in the geometric "
+    "mean.",
+}
+"""Words that the others use."""
 
 
 WORDS, SETTINGS = "What the names mean", "Settings of the learners"
@@ -105,7 +115,7 @@ def glossary_section(columns: Mapping[str, tuple[str, Column]], learners: Iterab
     known = [(title, definition(name, column)) for name, (title, column) in columns.items()]
     inner = "".join(
         f"<div><dt>{escaped(title)}</dt><dd>{escaped(said)}</dd></div>\n"
-        for title, said in [*learners_said(learners), *fixed, *known]
+        for title, said in [*learners_said(learners), *fixed, *known, *TERMS.items()]
     )
     return (
         f'<section id="glossary">\n<h2>{WORDS}</h2>\n'

@@ -68,7 +68,7 @@ function logarithmic([low, high], ends) {
 function klAxis(values) {
   const known = values.filter((value) => value > 0);
   const label = "KL(policy ‖ base), nats/token";
-  const format = (value) => String(Number(value.toPrecision(3)));
+  const format = (value) => precisely(value, 3);
   const most = Math.max(...known, 1e-4);
   const least = Math.min(...known, most);
   if (most / least < 20) return { label, domain: [0, most * 1.05], format };

@@ -49,6 +49,9 @@ function duration(seconds) {
   return hours ? `${hours} h ${two(minutes)} min` : `${minutes} min ${two(whole % 60)} s`;
 }
 
+/** A number in so many digits. */
+const precisely = (value, digits) => String(Number(value.toPrecision(digits))).replace("-", "−");
+
 /** How values of a unit are written. */
 const WRITE = {
   "%": (value) => plain(100 * value, 1),
@@ -62,7 +65,7 @@ const WRITE = {
 
 function write(value, unit) {
   if (value === null) return NOTHING;
-  const other = () => String(Number(value.toPrecision(4))).replace("-", "−");
+  const other = () => precisely(value, 4);
   return (WRITE[unit] ?? other)(value);
 }
 

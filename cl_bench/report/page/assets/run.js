@@ -155,7 +155,7 @@ function trainingFigure(steps, stages) {
     .filter(([name]) => steps[name])
     .map(([name, [, label]]) => {
       const known = steps[name].filter((value) => value !== null);
-      const format = (value) => String(Number(value.toPrecision(3)));
+      const format = (value) => precisely(value, 3);
       return plotted({
         title: label,
         height: 170,
@@ -216,7 +216,7 @@ function attributionSection(core) {
 }
 
 function costSection(core) {
-  const channels = { slow: "RL", fast: "prompt optimiser" };
+  const channels = { slow: "weights", fast: "prompt optimiser" };
   const rows = Object.entries(core.spent).map(([channel, amounts]) => [
     channels[channel] ?? channel,
     ...amounts.map(count),
