@@ -28,9 +28,8 @@ class CollapseWatch:
     """Raises `DivergedError` after `STEPS` hopeless steps in a row.
 
     In a hopeless step the entropy is below `ENTROPY` or above `NOISE` of log(`vocabulary`), some
-    rollout fails, and no group has rewards that differ: all advantages are 0, so that training
-    cannot move the weights. A solved task (reward 1) and a hard one (entropy between the two) are
-    not a collapse.
+    rollout fails, no group has rewards that differ, and there is no gradient. A solved task (reward
+    1), a hard one (entropy between the two) and a penalty that still pulls are not a collapse.
     """
 
     def __init__(self, vocabulary: int) -> None:
@@ -41,7 +40,7 @@ class CollapseWatch:
     def see(self, step: int, record: StepRecord) -> None:
         """Take in the record of training step `step`; raise `DivergedError` for a collapse."""
         broken = record.entropy < ENTROPY or record.entropy > self._noise
-        stuck = broken and record.signal == 0 and record.reward < 1
+        stuck = broken and record.signal == record.grad_norm == 0 and record.reward < 1
         self.hopeless = self.hopeless + 1 if stuck else 0
         if self.hopeless >= STEPS:
             raise DivergedError(

@@ -153,11 +153,12 @@ class Runner:
         require_whole(manifest, path)
         if manifest["status"] == "done":
             raise RunDirectoryError(f"The run in {path} is done; there is nothing to resume.")
+        started = perf_counter()
+        # First, as other software may have other settings.
+        require_same_software(manifest, provenance(), path)
         config = RunConfig.from_dict(manifest["config"])
         stream = Stream.from_description(manifest["stream"])
         require_same_plugins(path, manifest, used_plugins(stream, config.learner))
-        started = perf_counter()
-        require_same_software(manifest, provenance(), path)
         policy = load_policy(config, manifest["threads"], manifest["model_revision"])
         require_same_model(manifest, _identity(config, policy), path)
         journal = journal_again(manifest.get("journal"), path)
@@ -210,14 +211,25 @@ class Runner:
         ahead = self._course.ahead(last, self._look_ahead)
         try:
             for record in self._learner.learn(now, ahead):
+                if self._step == last:
+                    raise self._miscounted("more")
                 self._step += 1
                 rows.append({"step": self._step, **label, **_row(record)})
                 self._progress.step(self._step, stage, record)
                 self._collapse.see(self._step, record)  # last, so that the tables have this row
         except DivergedError as error:
             raise self._diverged(error, rows, self._step + 1) from error
+        if self._step < last:
+            raise self._miscounted("fewer")
         self._time("learn", started)
         return rows
+
+    def _miscounted(self, how: str) -> UsageError:
+        return UsageError(
+            f"`learn` of the learner {self._config.learner} gave {how} records than it was given "
+            f"batches (at step {self._step}). It has to give one for each; "
+            "`cl_bench.check_learner` tells what else a learner is held to."
+        )
 
     def _evaluate(self, at: str, steps: list[Row]) -> None:
         started = perf_counter()
@@ -283,7 +295,7 @@ class Runner:
         # Of several ranks one keeps what is saved, but all may be needed to put it together.
         with self._directory.checkpoints.new() if ranks.writes() else _nowhere() as folder:
             self._learner.save(folder)
-            write_json_atomically(folder / "random.json", random_states())
+            write_json_atomically(folder / "random.json", random_states(self._policy.device))
             state = {
                 "step": self._step,
                 "part": self._part,
@@ -303,7 +315,7 @@ class Runner:
         self._ledger.restore(state["ledger"])
         self._collapse.hopeless = state["hopeless"]
         # Last, so that nothing above moves the generators afterwards.
-        restore_random_states(read_json(folder / "random.json"))
+        restore_random_states(read_json(folder / "random.json"), self._policy.device)
 
     def _cleared(self) -> Path | None:
         """Return the last checkpoint's folder, having dropped the rows that are newer."""

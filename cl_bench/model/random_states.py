@@ -18,11 +18,11 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def random_states() -> dict[str, Any]:
-    """Return the states of all global generators, those of every GPU included."""
+def random_states(device: torch.device) -> dict[str, Any]:
+    """Return the states of all global generators; of the GPUs', that of `device`."""
     version, internal, gauss = random.getstate()
     name, keys, *rest = np.random.get_state(legacy=True)
-    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    gpus = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
     return {
         "python": [version, list(internal), gauss],
         "numpy": [name, np.asarray(keys).tolist(), *rest],
@@ -31,15 +31,15 @@ def random_states() -> dict[str, Any]:
     }
 
 
-def restore_random_states(states: dict[str, Any]) -> None:
-    """Take over what `random_states` returned."""
+def restore_random_states(states: dict[str, Any], device: torch.device) -> None:
+    """Take over what `random_states` returned; of several GPUs' states the first."""
     version, internal, gauss = states["python"]
     random.setstate((version, tuple(internal), gauss))
     name, keys, *rest = states["numpy"]
     np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
     torch.set_rng_state(_bytes(states["torch"]))
-    if states["cuda"]:
-        torch.cuda.set_rng_state_all([_bytes(state) for state in states["cuda"]])
+    if states["cuda"] and device.type == "cuda":
+        torch.cuda.set_rng_state(_bytes(states["cuda"][0]), device)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from __future__ import annotations
 import gc
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -181,6 +181,7 @@ class MixedPromptTrainer(GRPOTrainer):
         outputs: Rows = super()._generate_and_score_completions(prompted)
         if _SAMPLER in outputs:
             outputs[_OLD] = outputs.pop(_SAMPLER)
+        outputs["advantages"][_flat(self._result.reward_N, self._config.group_size)] = 0.0
         if self._config.loss_average == "exercise":
             # TRL multiplies every token's loss by this mask, and by nothing else.
             outputs["tool_mask"] = _weights(outputs["completion_mask"], self._config.group_size)
@@ -244,7 +245,7 @@ class MixedPromptTrainer(GRPOTrainer):
         fit into memory."""
         places, rows = _moving(inputs, still_rows=self.beta > 0)
         self._moving = len(rows)
-        own = _own_groups(places // self._config.group_size)
+        own = _own_groups([row[0] for row in rows])
         model = self._policy.model
         passes = gradient_passes(model, [rows[place] for place in own], _ROWS_PER_PASS)
         found = [_take(inputs, places[own][part]) for part in passes]
@@ -364,10 +365,20 @@ def _moving(inputs: Rows, *, still_rows: bool) -> tuple[Tensor, list[Row]]:
     return found, list(zip(places[found].tolist(), *lengths, strict=True))
 
 
-def _own_groups(group_N: Tensor) -> list[int]:
-    """Return the places of the rows in this rank's groups, of rows of the groups numbered so."""
-    own = {*torch.unique(group_N).tolist()[ranks.rank() :: ranks.count()]}
-    return [place for place, group in enumerate(group_N.tolist()) if group in own]
+def _own_groups(prompt_N: Sequence[Hashable]) -> list[int]:
+    """Return the places of the rows of this rank's prompts, of rows with prompts numbered so."""
+    own = {*list(dict.fromkeys(prompt_N))[ranks.rank() :: ranks.count()]}
+    return [place for place, prompt in enumerate(prompt_N) if prompt in own]
+
+
+def _flat(reward_N: Sequence[float], group_size: int) -> list[int]:
+    """Return the places of the rows whose whole group has one reward, and so no advantage.
+
+    TRL's mean of equal rewards in float32 is off by rounding, and AdamW makes whole steps of that.
+    """
+    starts = range(0, len(reward_N), group_size)
+    flat = [start for start in starts if len({*reward_N[start : start + group_size]}) == 1]
+    return [place for start in flat for place in range(start, start + group_size)]
 
 
 def _without_weight(rows: Rows) -> Rows:

@@ -37,9 +37,10 @@ def test_a_policy_that_samples_pure_noise_has_collapsed_too() -> None:
         record(entropy=0.01),
         record(signal=0.125),
         record(reward=1.0),
+        StepRecord(0.25, 0.0, 0.0, 0.02, 1e-5, 10.0, 0.1),
         StepRecord(0.0, nan, nan, nan, nan, nan, 0.1),
     ],
-    ids=["explores", "has a signal", "solved", "has no such quantities"],
+    ids=["explores", "has a signal", "solved", "has a gradient", "has no such quantities"],
 )
 def test_one_hopeful_step_starts_the_count_again(hopeful: StepRecord) -> None:
     watch = CollapseWatch(384)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,10 @@ from cl_bench.contract.errors import (
 )
 from cl_bench.contract.learner import Batch
 from cl_bench.contract.prompts import SEED_PROMPT
+from cl_bench.contract.records import StepRecord
+from cl_bench.contract.text import config_hash
 from cl_bench.execution.progress import Quiet
+from cl_bench.slow.slow_only import SlowOnly
 from cl_bench.store.run_directory import RunDirectory
 from cl_bench.store.views import stream_rows
 from tests.options import fitting
@@ -340,6 +343,34 @@ def test_a_resume_under_other_code_is_refused(tiny_model: Path, tmp_path: Path, 
     directory.update_manifest(provenance={**began, name: "another"})
     with pytest.raises(OtherSoftwareError, match=r"began with other versions: .* another "):
         resume(directory.path)
+
+
+def test_a_resume_under_code_with_other_settings_is_refused(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    directory = interrupted(tmp_path / "run", 2, model=str(tiny_model))
+    began, config = directory.manifest["provenance"], directory.manifest["config"]
+    config["learning"]["of_once"] = 1
+    provenance = {**began, "source_hash": "another"}
+    edited = config_hash({"stream": directory.manifest["stream"], "config": config})
+    directory.update_manifest(provenance=provenance, config=config, config_hash=edited)
+    with pytest.raises(OtherSoftwareError, match="began with other versions"):
+        resume(directory.path)
+
+
+@pytest.mark.parametrize(("times", "how"), [(0, "fewer"), (2, "more")])
+def test_a_learner_that_gives_no_record_for_each_batch_is_stopped(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, how: str
+) -> None:
+    learn = SlowOnly.learn
+
+    def miscounting(self: SlowOnly, batches: Any, ahead: Any = ()) -> Iterator[StepRecord]:
+        for record in learn(self, batches, ahead):
+            yield from [record] * times
+
+    monkeypatch.setattr(SlowOnly, "learn", miscounting)
+    with pytest.raises(UsageError, match=f"the learner rl gave {how} records than it was given"):
+        cl_bench.run(model=str(tiny_model), out=tmp_path / "run", **fitting("rl", SMALL))
 
 
 def test_a_resume_sweeps_what_killed_processes_left(tiny_model: Path, tmp_path: Path) -> None:
