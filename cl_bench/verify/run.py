@@ -30,7 +30,7 @@ from cl_bench.verify.manifest import check_manifest, flags
 from cl_bench.verify.packing import check_pack
 
 CHECKS: tuple[Callable[[CheckedRun], None], ...] = (
-    *(values.values, values.uniqueness, problems.versions),
+    *(values.values, values.completeness, values.uniqueness, problems.versions),
     *(places.places, places.ended, places.grid),
     *(recompute.recomputed, recompute.asked, recompute.same_problems),
     *(problems.problems, problems.scores),

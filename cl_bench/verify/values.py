@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from cl_bench.store.schema import REAL, TABLES, TEXT, allowed_values
-from cl_bench.verify.checked_run import KEYS, CheckedRun
+from cl_bench.verify.checked_run import KEYS, ROW, CheckedRun
 from cl_bench.verify.divergence import MEASURED
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ _SIGNED = {"loss", "parent_id"}
 """Columns that may be negative."""
 _ROUNDING = {"entropy": 1e-6}
 """By column, how far below 0 rounding may lead."""
+_OF_A_RUN = ("sample", "completion_tokens")
+_OF_AN_EVALUATION = ("truncated", "thought_tokens")
 _MISSING = {"prompts": {"score"}, "steps": {f.name for f in TABLES["steps"] if f.type == REAL}}
 """Columns in which NaN means that there is no such quantity."""
 
@@ -56,6 +58,19 @@ def _numbers(run: CheckedRun, table: str, field: pa.Field, column: pd.Series) ->
         run.rows(table, other, f"{name} is {{}}, not 0 or 1", column)
     if unit == b"share":
         run.rows(table, column > 1, f"{name} is {{}}, above 1", column)
+
+
+def completeness(run: CheckedRun) -> None:
+    """What is known of one response is known of all: of the run, or of their evaluation where a
+    run that was resumed by newer code may have begun to note it."""
+    items = run.tables["items"]
+    own = ~run.of_benchmarks(items)
+    for columns, among in ((_OF_A_RUN, own), (_OF_AN_EVALUATION, [items[name] for name in ROW])):
+        for name in columns:
+            there = items[name].notna() & own
+            known = there.groupby(among).transform("any")
+            reason = f"{name} is missing, though other responses beside it have theirs"
+            run.rows("items", own & known & ~there, reason)
 
 
 def uniqueness(run: CheckedRun) -> None:
