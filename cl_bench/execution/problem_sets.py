@@ -117,15 +117,19 @@ def retention_set(
     return ProblemSet("retention", domain.name, setting, 1, tuple(items))
 
 
-def distinct_problems(task: Task, count: int, split: Split = "test") -> list[Problem]:
+def distinct_problems(
+    task: Task, count: int, split: Split = "test", *, as_of: int = 0
+) -> list[Problem]:
     """Return the first `count` problems with different texts, fewer if there are no more.
 
     A task draws its problems with replacement, and one that counts twice would make intervals over
-    items too narrow. The search ends after 20 draws for each problem asked for.
+    items too narrow. The search ends after 20 draws for each problem asked for, or for each of
+    `as_of` if that is more: these are then the first of as many.
     """
     found: dict[str, Problem] = {}
-    for start in range(0, 20 * count, count):
-        for problem in task.problems(split, count, start):
+    draws = 20 * max(count, as_of)
+    for start in range(0, draws, count):
+        for problem in task.problems(split, min(count, draws - start), start):
             found.setdefault(problem.prompt, problem)
         if len(found) >= count:
             break

@@ -125,6 +125,15 @@ class CheckedRun:
         return own.get(test_set, evaluation.items)
 
     @cached_property
+    def largest(self) -> dict[tuple[str, ...], int]:
+        """By domain, test set and setting, how many problems an evaluation says that it asked, at
+        the most; none where there is no such table."""
+        if "evaluations" not in self.tables:
+            return {}
+        asked = self.tables["evaluations"].groupby(["domain", "test_set", "setting"])["n_items"]
+        return {tuple(map(str, key)): int(most) for key, most in asked.max().items()}
+
+    @cached_property
     def ends(self) -> list[int]:
         """The last step of every stage."""
         return list(accumulate(stage["steps"] for stage in self.stages))

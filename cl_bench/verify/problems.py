@@ -63,8 +63,11 @@ def versions(run: CheckedRun) -> None:
 
 
 def not_remade(run: CheckedRun) -> list[str]:
-    """Domains of the stream whose problems are not made again here."""
-    return [domain for domain in run.domains if _remaking(run, domain) is None]
+    """Domains of which problems are not made again here: those of the stream that cannot be made,
+    and those with a set that is too large."""
+    large = {domain for (domain, *_), asked in run.largest.items() if asked > _MOST}
+    named = dict.fromkeys((*run.domains, *sorted(large)))
+    return [domain for domain in named if domain in large or _remaking(run, domain) is None]
 
 
 def remade(
@@ -74,11 +77,13 @@ def remade(
     by identifier its problems."""
     for key, rows in run.tables[table].groupby(["domain", "test_set", "setting"], sort=False):
         domain, test_set, setting = map(str, key)
-        count = run.most_items(test_set)
-        if count <= _MOST and (version := _remaking(run, domain)) is not None:
-            made = (domain, test_set, setting)
+        made = (domain, test_set, setting)
+        most, asked = run.most_items(test_set), run.largest.get(made, 0)
+        if asked <= _MOST and (version := _remaking(run, domain)) is not None:
+            # Where more may be asked than are made again, one more shows that some were left out.
+            count = most if most <= _MOST else min(most, asked + 1)
             again = _few if count <= _FEW else _many
-            yield made, rows, again(made, version, run.config.seed, count)
+            yield made, rows, again(made, version, run.config.seed, count, most)
 
 
 def _remaking(run: CheckedRun, domain: str) -> str | None:
@@ -92,7 +97,7 @@ def _at(domain: str, version: str) -> MicroDomain | None:
     return found.at(version) if isinstance(found, MicroDomain) else None
 
 
-def _made(key: Set, version: str, seed: int, count: int) -> Mapping[str, Problem]:
+def _made(key: Set, version: str, seed: int, count: int, most: int) -> Mapping[str, Problem]:
     domain, test_set, setting = key
     found = _at(domain, version)
     if found is None or setting not in found.settings:
@@ -102,7 +107,7 @@ def _made(key: Set, version: str, seed: int, count: int) -> Mapping[str, Problem
     else:
         task = found.task(seed=seed, setting=setting, feedback="none")
         split: Split = "validation" if test_set == "validation" else "test"
-        made = distinct_problems(task, count, split)
+        made = distinct_problems(task, count, split, as_of=most)
     return MappingProxyType({problem.uid: problem for problem in made})
 
 

@@ -7,9 +7,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import cl_bench
+from cl_bench.store.run_directory import RunDirectory
+from cl_bench.verify.packing import pack
 from cl_bench.verify.run import verify_run
 
-from .tampering import INSIDE, Forgery, Tamper, both, edit, require_found
+from .tampering import INSIDE, Forgery, Tamper, both, edit, option, require_found
 
 ITEMS = "tables/items.parquet"
 KEY = ["step", "domain", "test_set", "setting", "prompt", "weights"]
@@ -42,3 +45,53 @@ def test_nothing_that_a_whole_run_lacks_is_a_finding(packed_run: Path, tmp_path:
     run = Forgery(packed_run)
     run.tables["items"]["thought_tokens"] = None
     assert verify_run(run.write(tmp_path / "a.zip")).findings == []
+
+
+ASK_MORE = option(5_001, "config", "evaluation", "items")
+
+
+def test_scores_are_judged_however_many_problems_the_configuration_asks(
+    packed_run: Path, tmp_path: Path
+) -> None:
+    forged = both(ASK_MORE, ALL_RIGHT)
+    words = "score is 1, but its answer is wrong"
+    require_found(forged, words, ITEMS, packed_run, tmp_path / "forged.zip")
+
+
+def test_a_domain_that_has_fewer_problems_than_were_asked_is_fine(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    home = tmp_path / "run"
+    cl_bench.run(
+        "math",
+        learner="rl",
+        model=str(tiny_model),
+        out=home,
+        steps=1,
+        problems_per_step=1,
+        group_size=2,
+        max_new_tokens=2,
+        items=200,
+        samples=1,
+        retention_items=0,
+        transcripts=0,
+        probes=False,
+        setting="easy",
+    )
+    made = tmp_path / "run.zip"
+    made.write_bytes(pack(RunDirectory.open(home)).content)
+    run = Forgery(made)
+    assert set(run.tables["evaluations"]["n_items"]) == {23}  # there are no more in this setting
+    ASK_MORE(run)
+    report = verify_run(run.write(tmp_path / "more.zip"))
+    assert report.findings == []
+    assert not any("not made again" in note for note in report.notes)
+
+
+def test_a_set_that_is_too_large_to_be_made_again_is_noted(
+    packed_run: Path, tmp_path: Path
+) -> None:
+    run = Forgery(packed_run)
+    run.edit("evaluations", "n_items", 5_001, domain="math", test_set="stream")
+    report = verify_run(run.write(tmp_path / "forged.zip"))
+    assert "problems of math not made again" in report.notes
