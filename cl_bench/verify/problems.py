@@ -15,6 +15,7 @@ from cl_bench.contract.benchmark import is_benchmark
 from cl_bench.contract.micro import MicroDomain
 from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.task import Problem, Split
+from cl_bench.contract.text import counted
 from cl_bench.execution.problem_sets import distinct_problems, retention_set
 from cl_bench.verify.checked_run import CheckedRun, known
 
@@ -28,10 +29,16 @@ _MOST = 5_000
 
 
 def problems(run: CheckedRun) -> None:
-    """The identifiers in `items` are those of the seed's problems."""
+    """The identifiers in `items` are those of the seed's problems: of all that the configuration
+    asks, since every set is asked whole."""
     for key, rows, right in remade(run, "items"):
-        reason = f"seed {run.config.seed} has no such test problem: {', '.join(key)}"
+        label = ", ".join(key)
+        reason = f"seed {run.config.seed} has no such test problem: {label}"
         run.rows("items", ~rows["uid"].isin(right), reason)
+        if left_out := sorted(right.keys() - set(rows["uid"])):
+            most = counted(run.most_items(key[1]), "problem")
+            reason = f"the configuration asks {most}, and {left_out[0]} is one that was left out"
+            run.of_table("items", reason, label)
 
 
 def scores(run: CheckedRun) -> None:

@@ -95,3 +95,28 @@ def test_a_set_that_is_too_large_to_be_made_again_is_noted(
     run.edit("evaluations", "n_items", 5_001, domain="math", test_set="stream")
     report = verify_run(run.write(tmp_path / "forged.zip"))
     assert "problems of math not made again" in report.notes
+
+
+def without_its_hardest(test_set: str) -> Tamper:
+    """The problem that was answered worst is asked nowhere, and every number says so."""
+
+    def tamper(run: Forgery) -> None:
+        items = run.tables["items"]
+        here = items[items["test_set"].eq(test_set) & items["domain"].eq("code")]
+        worst = here.groupby("uid")["score"].mean().idxmin()
+        for name in ("items", "transcripts"):
+            frame = run.tables[name]
+            run.tables[name] = frame[frame["uid"].ne(worst)].reset_index(drop=True)
+        run.edit("evaluations", "n_items", lambda old: old - 1, domain="code", test_set=test_set)
+
+    return tamper
+
+
+@pytest.mark.parametrize("more", [False, True])
+@pytest.mark.parametrize("test_set", ["stream", "harder"])
+def test_a_problem_that_no_evaluation_asked_is_found(
+    test_set: str, more: bool, packed_run: Path, tmp_path: Path
+) -> None:
+    forged = without_its_hardest(test_set)
+    forged = both(forged, ASK_MORE) if more else forged
+    require_found(forged, "is one that was left out", ITEMS, packed_run, tmp_path / "forged.zip")
