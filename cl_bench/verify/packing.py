@@ -149,8 +149,12 @@ def _check_metrics(run: PackedRun, findings: Findings) -> list[str]:
         reason = f"its metrics cannot be computed again ({printable(str(error), 200)})"
         findings.add(reason, file=PACK)
         return []
-    if stated.get("version") != again["version"]:
-        return [f"metrics stated in version {printable(repr(stated.get('version')), 20)}"]
+    if (version := stated.get("version")) not in range(1, METRIC_VERSION + 1):
+        shown = printable(repr(version), 20)
+        known = f"there is none above {METRIC_VERSION}"
+        findings.add(f"its metrics are stated in version {shown}; {known}", file=PACK)
+    elif version != METRIC_VERSION:
+        return [f"metrics stated in version {version}"]
     for name in sorted(stated["values"].keys() | RUN_METRICS.keys() - _ADDED):
         said, found = stated["values"].get(name), again["values"].get(name)
         if not _same(said, found):

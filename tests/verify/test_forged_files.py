@@ -188,6 +188,29 @@ def test_stated_metrics_are_computed_again(packed_run: Path, tmp_path: Path) -> 
     assert "truncation_rate is stated as nothing" in texts[3]
 
 
+@pytest.mark.parametrize("version", ["0", 0, 2, None, [1]])
+def test_metrics_in_a_version_that_there_never_was_are_found_out(
+    version: object, packed_run: Path, tmp_path: Path
+) -> None:
+    forged = Forgery(packed_run)
+    forged.contents["metrics"]["version"] = version
+    values = forged.contents["metrics"]["values"]
+    values["average_accuracy"] = {"value": 1.0}
+    texts = [f.text() for f in verify_run(forged.write(tmp_path / "forged.zip")).findings]
+    told = f"pack.json: its metrics are stated in version {version!r}; there is none above 1"
+    assert texts[0] == told
+    assert texts[1].startswith("pack.json: average_accuracy is stated as 1.0, but its tables give")
+
+
+def test_metrics_in_an_earlier_version_are_noted(
+    packed_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cl_bench.verify.packing.METRIC_VERSION", 2)
+    report = verify_run(packed_run)
+    assert report.findings == []
+    assert "metrics stated in version 1" in report.notes
+
+
 def test_a_run_that_did_not_measure_everything_is_fine(packed_run: Path) -> None:
     report = verify_run(packed_run.with_name("packed-run-less.zip"))
     assert report.findings == [], report.text()
