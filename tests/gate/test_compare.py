@@ -236,6 +236,18 @@ def test_a_metric_that_no_run_has_is_inconclusive_unless_it_is_optional(tmp_path
         judge(run, run, parse_policy("version = 1\n[metrics.bwt_gem]\noptional = true", "p"))
 
 
+def test_a_failed_seed_is_a_regression_even_where_a_policy_finds_nothing_to_ask(
+    tmp_path: Path,
+) -> None:
+    policy = parse_policy("version = 1\n[metrics.bwt_gem]\noptional = true", "p")
+    one_stage = (("math", 20),)
+    reference = noisy_runs(tmp_path / "reference", 2, stages=one_stage)
+    candidate = noisy_runs(tmp_path / "candidate", 1, stages=one_stage)
+    noisy_run(candidate / "1", seed=1, stages=one_stage, status="failed", reason="no", last=10)
+    report = judge(candidate, reference, policy)
+    assert (report.verdict, only(report, "finished").verdict) == ("regress", "regress")
+
+
 def test_the_default_policy_holds_for_a_stream_of_one_stage(tmp_path: Path) -> None:
     run = noisy_run(tmp_path / "run", stages=(("math", 20),))
     report = judge(run, run, default_policy())
