@@ -18,8 +18,6 @@ from typing import Any
 from cl_bench.contract.errors import TrackerError
 from cl_bench.trackers import PROJECT, Key, Started, TrackedRun
 
-_FLUSH = 10
-"""Seconds after which what TensorBoard logged is on the disk."""
 _WANDB = {
     "console": "off",
     "disable_git": True,
@@ -43,7 +41,7 @@ class TensorBoard:
 
     def start(self, run: TrackedRun, key: Key | None) -> Started:
         files = _tensorboard("summary.writer.event_file_writer")
-        self._writer = files.EventFileWriter(run.folder, flush_secs=_FLUSH)
+        self._writer = files.EventFileWriter(run.folder)
         if key is None:
             self._add(0, _tensorboard("plugins.hparams.summary_v2").hparams_pb(dict(run.config)))
         return Started({"folder": run.folder}, run.folder)
@@ -71,6 +69,7 @@ class TensorBoard:
     def _add(self, step: int, summary: Any) -> None:
         event = _tensorboard("compat.proto.event_pb2").Event
         self._writer.add_event(event(wall_time=time.time(), step=step, summary=summary))
+        self._writer.flush()
 
 
 def _tensorboard(part: str) -> Any:

@@ -34,7 +34,7 @@ class Sender:
     def __init__(self, tracker: Tracker, note: Path) -> None:
         self._tracker, self._note = tracker, note
         held = read_json(note) if note.exists() else {}
-        self._key: Mapping[str, str] | None = held.get("key")
+        self._key: dict[str, str] | None = held.get("key")
         self._sent: dict[str, int] = held.get("sent", {})
         """By kind, the last step of which an update was sent."""
         self._where = ""
@@ -42,8 +42,8 @@ class Sender:
     def start(self, run: TrackedRun) -> str:
         """Begin or go on; where the tracked run is."""
         started = self._tracker.start(run, self._key)
-        self._key, self._where = started.key, started.where
-        self.write_note()
+        self._key, self._where = dict(started.key), started.where
+        self._write_note()
         return started.where
 
     def send(self, kind: str, step: int, values: Mapping[str, float], texts: Any) -> None:
@@ -55,16 +55,15 @@ class Sender:
         for name, text in texts.items():
             self._tracker.text(step, name, text)
         self._sent[kind] = step
+        self._write_note()  # at once: nobody says beforehand that this process will be killed
 
     def finish(self, status: str) -> None:
         self._tracker.finish(status)
-        self.write_note()
 
-    def write_note(self) -> None:
+    def _write_note(self) -> None:
         """Put down the tool's key, and how far the updates went."""
-        if self._key is not None:
-            content = {"where": self._where, "key": dict(self._key), "sent": self._sent}
-            write_json_atomically(self._note, content)
+        content = {"where": self._where, "key": self._key, "sent": self._sent}
+        write_json_atomically(self._note, content)
 
 
 def main() -> None:
@@ -81,15 +80,12 @@ def main() -> None:
 def _serve(lines: TextIO, answers: int) -> int:
     setup = json.loads(lines.readline())
     hush()
-    sender: Sender | None = None
     try:
         sender = Sender(tracker(setup["tracker"]), Path(setup["note"]))
         _say(answers, where=sender.start(TrackedRun(**setup["run"])))
         sender.finish(_pass_on(lines, sender))
     except BaseException as error:  # noqa: BLE001 - whatever a library raises, exits included
         _say(answers, failed=short_line(f"{type(error).__name__}: {error}"))
-        if sender is not None:
-            sender.write_note()
         return 1
     return 0
 

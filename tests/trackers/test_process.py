@@ -51,6 +51,36 @@ def test_what_was_handed_over_is_sent_when_the_run_is_killed(
     assert until(lambda: json.loads(note.read_text())["sent"] == {"rows": 2, "steps": 2})
 
 
+@pytest.mark.parametrize("fault", ["", "finish:hang"])
+def test_nothing_is_sent_twice_after_its_own_process_is_killed(
+    fault: str, recorded: RunDirectory, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of a run, and while its library still uploads when the patience ends."""
+    monkeypatch.setenv("TRACKER_FAULT", fault)
+    folder, about = recorded.path / "tracking", tracked_run(recorded, recorded.path)
+    first = TrackerProcess("trackio", about, folder)
+    for entry in history(recorded):
+        first.send(entry)
+    if fault:
+        first.end("interrupted")
+        assert until(lambda: calls()[-1:] != [] and calls()[-1]["call"] == "finish")
+    note = folder / "trackio.json"
+    assert until(
+        lambda: note.exists() and json.loads(note.read_text())["sent"] == {"rows": 2, "steps": 2}
+    )
+    first.wait(time.monotonic())
+    assert first.failure
+    logged = [call for call in calls() if call["call"] == "log"]
+    monkeypatch.delenv("TRACKER_FAULT")
+    again = TrackerProcess("trackio", about, folder)
+    for entry in history(recorded):
+        again.send(entry)
+    again.end("done")
+    again.wait(time.monotonic() + 30)
+    assert again.failure == ""
+    assert [call for call in calls() if call["call"] == "log"] == logged
+
+
 def test_ctrl_c_of_the_terminal_does_not_reach_it(recorded: RunDirectory, calls: Calls) -> None:
     tracker = TrackerProcess("trackio", tracked_run(recorded, recorded.path), recorded.path / "t")
     assert until(lambda: bool(tracker.where))
