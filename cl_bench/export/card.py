@@ -107,9 +107,9 @@ def _what(subject: CardSubject) -> str:
 
 def _use(subject: CardSubject) -> str:
     problem = subject.figures.problem or "a problem of the stream"
-    where, imported = json.dumps(subject.name), ""
+    where, imported = _literal(subject.name), ""
     if subject.repository is not None:
-        where = f"snapshot_download({json.dumps(subject.repository)})"
+        where = f"snapshot_download({_literal(subject.repository)})"
         imported = "from huggingface_hub import snapshot_download\n"
     library, kind = "transformers", "AutoModelForCausalLM"
     if subject.adapter:  # its adapter_config.json names the base model
@@ -127,7 +127,7 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 prompts = json.loads(Path(folder, "prompts.json").read_text(encoding="utf-8"))
 chat = [
     {{"role": "system", "content": prompts["prompt"]}},
-    {{"role": "user", "content": {json.dumps(problem)}}},
+    {{"role": "user", "content": {_literal(problem)}}},
 ]
 inputs = tokenizer.apply_chat_template(
     chat, add_generation_prompt=True, return_tensors="pt", return_dict=True
@@ -135,6 +135,14 @@ inputs = tokenizer.apply_chat_template(
 out = model.generate(**inputs, max_new_tokens={subject.figures.max_new_tokens}, do_sample=True)
 print(tokenizer.decode(out[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))"""
     return fenced(code, "python")
+
+
+def _literal(text: str) -> str:
+    """A text in Python's code; what is hidden in it becomes an escape in its fence, as in a text.
+
+    The escapes that JSON makes of what is not ASCII are pairs, which are two characters to Python.
+    """
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _prompts(prompts: Prompts) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -108,6 +110,18 @@ def test_an_example_for_a_repository_downloads_it() -> None:
     pushed = card(CardSubject(made.name, "ada/model", *list(vars(made).values())[2:]))
     assert 'folder = snapshot_download("ada/model")' in pushed.text
     assert "snapshot_download" not in card(made).text
+
+
+@pytest.mark.parametrize("problem", ["What is \U0001f642 + \U0001d465?", HOSTILE, "\ud800 \\u0041"])
+def test_the_example_asks_the_problem_letter_for_letter(problem: str) -> None:
+    made = subject()
+    name = "\U0001f642 model"
+    asked = replace(made, name=name, figures=replace(made.figures, problem=problem))
+    tokens = MarkdownIt("commonmark").parse(card(asked).text)
+    (code,) = [token.content for token in tokens if token.info == "python"]
+    values = [node.value for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Constant)]
+    assert problem in values
+    assert name in values
 
 
 @pytest.mark.parametrize(
