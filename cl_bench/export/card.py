@@ -169,14 +169,15 @@ def _about(row: PromptRow) -> str:
 def _tables(subject: CardSubject) -> Iterator[str]:
     figures = subject.figures
     yield (
-        f"After stage {subject.stage} (step {figures.step}), on {figures.items} test problems of "
-        f"each domain with {figures.samples} responses each, at temperature "
+        f"After stage {subject.stage} (step {figures.step}), on the test problems of each domain "
+        f"with {counted(figures.samples, 'response')} to each, at temperature "
         f"{figures.temperature:g}. KL is D(policy ‖ base) on the policy's responses, in nats per "
         "token. One run: differences between seeds are not in these numbers."
     )
     rows = [
         (
             escaped(row.domain),
+            f"{row.items:,}",
             row.prompt,
             NOTHING if row.before is None else SHARE.text(row.before),
             SHARE.text(row.accuracy),
@@ -184,7 +185,8 @@ def _tables(subject: CardSubject) -> Iterator[str]:
         )
         for row in figures.domains
     ]
-    yield _table(("domain", "prompt", "accuracy before", "accuracy after", "KL"), rows)
+    columns = ("domain", "problems", "prompt", "accuracy before", "accuracy after", "KL")
+    yield _table(columns, rows)
     if figures.metrics:
         yield "Over the whole stream:"
         metrics = [

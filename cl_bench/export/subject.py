@@ -53,6 +53,8 @@ class DomainFigures:
     """One domain of the stream under one prompt."""
 
     domain: str
+    items: int
+    """Test problems."""
     prompt: str
     """learner or seed."""
     before: float | None
@@ -70,7 +72,6 @@ class Figures:
     domains: Sequence[DomainFigures]
     metrics: Mapping[str, float]
     """Of the whole run, by name; empty before its end. What is undefined is left out."""
-    items: int
     samples: int
     temperature: float
     max_new_tokens: int
@@ -136,6 +137,7 @@ def _figures(run: RunDirectory, stage: int, *, final: bool) -> Figures:
         domains=[
             DomainFigures(
                 domain=str(row["domain"]),
+                items=int(row["n_items"]),
                 prompt=str(row["prompt"]),
                 before=start.get((row["domain"], row["prompt"])),
                 accuracy=float(row["accuracy"]),
@@ -144,7 +146,6 @@ def _figures(run: RunDirectory, stage: int, *, final: bool) -> Figures:
             for row in by_prompt
         ],
         metrics={n: value for n, value in metrics.items() if not isinstance(value, Undefined)},
-        items=int(first["n_items"]),
         samples=int(first["n_samples"]),
         temperature=float(first["temperature"]),
         max_new_tokens=int(run.manifest["config"]["learning"]["max_new_tokens"]),

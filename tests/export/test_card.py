@@ -41,9 +41,8 @@ def subject(**changes: Any) -> CardSubject:
     seed = row | {"prompt_id": 0, "parent_id": -1, "text": "seed", "score": 0.25}
     figures = Figures(
         step=2,
-        domains=[DomainFigures(NAME, "learner", None, 0.5, 0.25)],
+        domains=[DomainFigures(NAME, 4, "learner", None, 0.5, 0.25)],
         metrics={},
-        items=4,
         samples=2,
         temperature=1.0,
         max_new_tokens=9,
@@ -103,6 +102,17 @@ def test_a_model_with_a_short_name_is_none_of_the_hub_and_is_not_fetched(
     assert made.data.get("license") == MODELS[model].licence.lower() == "apache-2.0"
     assert "that of the base model" in made.text
     assert ("the embedded model of cl-bench" if model == "embedded" else f"`{model}`") in made.text
+
+
+def test_every_domain_has_its_own_number_of_problems() -> None:
+    rows = [DomainFigures(name, items, "learner", 0.25, 0.5, 0.1)
+            for name, items in (("math", 1_024), ("facts", 23))]  # fmt: skip
+    stages = [{"domain": row.domain, "setting": "easy", "steps": 2} for row in rows]
+    made = subject(stream={"name": "two", "version": "1", "stages": stages})
+    text = card(replace(made, figures=replace(made.figures, domains=rows))).text
+    assert "| math | 1,024 | learner | 25.0 % |" in text
+    assert "| facts | 23 | learner | 25.0 % |" in text
+    assert "on the test problems of each domain with 2 responses to each" in text
 
 
 def test_an_example_for_a_repository_downloads_it() -> None:
