@@ -21,6 +21,8 @@ STEP_ROLLOUTS = 64
 """Rollouts of a training step of the default size: 8 for each of 8 problems."""
 DEFAULT_ROLLOUTS = 80 * STEP_ROLLOUTS
 """Training rollouts of a stage whose length nothing says."""
+MOST_STAGES = 1_000
+"""Stages that a stream may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +139,13 @@ def _identified(reference: str) -> dict[str, Any]:
 
 
 def require_stages(stages: Sequence[Stage]) -> None:
-    """Raise `UsageError` for an unknown domain or setting, for two domains of one name, or for a
-    benchmark."""
+    """Raise `UsageError` for an unknown domain or setting, for two domains of one name, for a
+    benchmark, or for too many stages."""
+    if len(stages) > MOST_STAGES:
+        raise UsageError(
+            f"The stream has {len(stages):,} stages, but may have {MOST_STAGES:,}. Give longer "
+            "stages, or several streams."
+        )
     sources: dict[str, str] = {}
     for stage in stages:
         if sources.setdefault(stage.domain, stage.source) != stage.source:

@@ -7,6 +7,7 @@ from typing import Any
 
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.registry import DEFAULT_LEARNER, LEARNERS
+from cl_bench.contract.stream import MOST_STAGES
 from cl_bench.contract.text import counted, printable
 from cl_bench.contract.validation import COUNTS
 from cl_bench.execution.settings import RunConfig
@@ -43,7 +44,6 @@ _MAY_MISS: Mapping[str, type] = {
 _OF_A_DOMAIN: Mapping[str, type] = {"domain": str, "domain_version": str}
 _OF_A_STAGE: Mapping[str, type] = {**_OF_A_DOMAIN, "setting": str, "steps": int}
 _TWICE = ("learner", "model", "seed")
-_MOST_STAGES = 100
 _KINDS: Mapping[type, str] = {
     str: "a text",
     int: "a whole number",
@@ -90,7 +90,7 @@ def _stream_faults(manifest: Mapping[str, Any]) -> list[str]:
     if manifest["status"] not in STATUSES:
         faults.append(f"status is {_shown(manifest['status'])}, none of {', '.join(STATUSES)}")
     stages, outside = manifest["stream"]["stages"], manifest["stream"]["retention"]
-    if not 0 < len(stages) <= _MOST_STAGES:
+    if not 0 < len(stages) <= MOST_STAGES:
         faults.append(f"stream.stages has {counted(len(stages), 'stage')}")
     for number, stage in enumerate(stages, 1):
         if not _describes(stage, _OF_A_STAGE) or not 1 <= stage["steps"] <= COUNTS[1]:

@@ -103,6 +103,7 @@ def test_a_stage_may_be_as_long_as_its_rollouts_in_steps_of_any_size(tmp_path: P
     [
         ("name = 'x'", r"has no stages\. Write one table for each"),
         ("stage = []", "has no stages"),
+        ("[[stage]]\ndomain = 'math'\n" * 1_001, "has 1,001 stages, but may have 1,000"),
         ("[[stage]]\nsteps = 4", "stage 1 of .* names no domain"),
         ("[[stage]]\ndomain = 'maths'", "Unknown domain 'maths'. Did you mean 'math'"),
         (

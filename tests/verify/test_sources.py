@@ -120,3 +120,13 @@ def test_a_stream_of_sources_has_no_others_outside_and_one_of_a_plug_in_has() ->
     assert {*Stream("a", (Stage("math", 4), Stage("acme/colours", 4))).outside} == outside
     for name in (SOURCED, "gym/gcd?max_value=9", "file/my.jsonl"):
         assert Stream("a", (Stage("math", 4), Stage(name, 4))).outside == ()
+
+
+@pytest.mark.parametrize(("stages", "refused"), [(1_000, False), (1_001, True)])
+def test_a_stream_as_long_as_a_file_may_give_it_is_no_finding(
+    stages: int, refused: bool, packed_run: Path, tmp_path: Path
+) -> None:
+    run = Forgery(packed_run)
+    run.manifest["stream"]["stages"] = run.manifest["stream"]["stages"][:1] * stages
+    words = [finding.text() for finding in verify_run(run.write(tmp_path / "a.zip")).findings]
+    assert (f"manifest.json: stream.stages has {stages:,} stages" in words) is refused
