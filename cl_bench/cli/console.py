@@ -28,7 +28,7 @@ from typer.core import TyperGroup
 
 from cl_bench.cli.help import Helped
 from cl_bench.contract.errors import ClBenchError, RankError
-from cl_bench.contract.redaction import redacted, say
+from cl_bench.contract.redaction import say, without_keys
 from cl_bench.contract.text import one_line, plainer
 from cl_bench.model.ranks import speak_if_alone
 from cl_bench.store.remote import with_urls
@@ -153,7 +153,7 @@ def _begun(path: Path | None) -> bool:
 
 def _traceback_kept(error: Exception) -> str:
     """Write the traceback, without keys, to a new temporary file and say where it is."""
-    text = redacted("".join(traceback.format_exception(error)))
+    text = without_keys("".join(traceback.format_exception(error)))
     with suppress(OSError):
         number, path = tempfile.mkstemp(prefix="cl-bench-traceback-", suffix=".txt")
         with os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace") as file:
