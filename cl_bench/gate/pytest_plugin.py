@@ -52,10 +52,22 @@ def pytest_configure(config: pytest.Config) -> None:
     reference, candidates = config.getoption(_REFERENCE), config.getoption(_CANDIDATE) or ()
     if candidates and not reference:
         raise pytest.UsageError(f"{_CANDIDATE} needs {_REFERENCE} DIR")
-    given = [(_REFERENCE, reference), (_POLICY, config.getoption(_POLICY))]
-    for option, path in [*given, *((_CANDIDATE, each) for each in candidates)]:
-        if path and not Path(path).exists():
-            raise pytest.UsageError(f"{option} {path}: there is no such file or folder")
+    runs = [(_REFERENCE, reference), *((_CANDIDATE, each) for each in candidates)]
+    for option, path in [*runs, (_POLICY, config.getoption(_POLICY))]:
+        if not path or Path(path).exists() or (option != _POLICY and _is_url(option, path)):
+            continue
+        raise pytest.UsageError(f"{option} {path}: there is no such file or folder")
+
+
+def _is_url(option: str, path: str) -> bool:
+    """Whether this is the URL of a store; one of none is a usage error."""
+    from cl_bench.contract.errors import UsageError
+    from cl_bench.store.remote import as_url
+
+    try:
+        return as_url(path) is not None
+    except UsageError as error:
+        raise pytest.UsageError(f"{option}: {error}") from error
 
 
 @pytest.hookimpl(trylast=True)

@@ -113,6 +113,22 @@ def test_a_path_with_nothing_there_is_a_usage_error(
     result.stderr.fnmatch_lines([f"*--cl-bench-{option} *nope: there is no such file or folder*"])
 
 
+def test_reference_and_candidate_may_be_urls(
+    pytester: pytest.Pytester, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    reference = f"--cl-bench-reference={(folders / 'reference').as_uri()}"
+    for name, verdict in (("same", "*1 passed*"), ("worse", "*REGRESS: 2 checks*")):
+        candidate = f"--cl-bench-candidate={(folders / name).as_uri()}"
+        pytester.runpytest(reference, candidate).stdout.fnmatch_lines([verdict])
+
+
+def test_a_url_of_no_store_is_a_usage_error(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest("--cl-bench-reference=s4://bucket/runs")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--cl-bench-reference: Unknown scheme s4://*Did you mean*s3*"])
+
+
 def test_what_is_inconclusive_fails_or_warns(pytester: pytest.Pytester, folders: Path) -> None:
     options = [
         f"--cl-bench-reference={folders / 'single'}",
