@@ -38,7 +38,7 @@ MOST_IN_PATTERN = 1_000
 _MOST_IN_FORMULA = 1_000
 _DEEPEST = 30
 """Brackets within brackets of a formula."""
-MATH_VERSION = "2"
+MATH_VERSION = "3"
 """Of how formulas are compared here; changes whenever scores do."""
 _SECONDS = 3.0
 """For one answer of a worker, so generous that a busy machine does not change a score."""

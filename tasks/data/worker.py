@@ -11,6 +11,21 @@ from contextlib import suppress
 from typing import Any
 
 _MEMORY = 4 * 2**30
+_MARKED = re.compile(r"(?<!\\)\$.*(?<!\\)\$|\\boxed", re.DOTALL)
+"""Text that says itself where its formulas are."""
+_WORD = (
+    r"(?!(?:and|or|not|minus|negative|plus|times|over|mod|sqrt|log|exp|(?:arc)?(?:sin|cos|tan)h?"
+    r"|alpha|beta|gamma|theta|lambda|sigma|omega|phi)\b)"
+    r"(?:[A-Za-z]{3,}|is|so|we|it|of|to|at|in|as|by|if|be|an|cm|mm|km|kg|mg|ml|ft|lb|oz)"
+)
+"""A word or a unit, but none that changes a formula; "xy" and "pi" are parts of one."""
+_TOLD = re.compile(
+    rf"(?:(?:[ai] +)?{_WORD}[,:]? +)*(?P<formula>\S.*?)"
+    rf"(?: +(?:(?:{_WORD}|m)(?:\^\{{?[23]\}}?)?(?: +|$))+)?",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A formula between words: 5 in "a total of 5 apples", x = 5 in "so x is 5"."""
+_IS = re.compile(r"(?<=^[a-zA-Z]) +is\b")
 
 
 def main() -> None:
@@ -46,7 +61,7 @@ def _answer(question: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _same_formula(gold: str, text: str) -> bool:
-    """Whether math-verify finds the two the same, each read as LaTeX or as plain text."""
+    """Whether math-verify finds the two the same, each with or without the words around it."""
     from math_verify import verify  # type: ignore[import-untyped]
 
     rights, given = _readings(gold), _readings(text)
@@ -55,23 +70,17 @@ def _same_formula(gold: str, text: str) -> bool:
 
 
 def _readings(text: str) -> list[list[Any]]:
-    """A text as LaTeX and as plain text, as far as it can be read so."""
-    from math_verify import parse
+    """A text as LaTeX, and what of it is none as words around a formula.
 
-    plain = parse(text, parsing_timeout=None)
-    if "$" in text or "\\boxed" in text:
-        return [plain] if plain else []
-    formula = parse(f"${text}$", parsing_timeout=None)
-    # In plain text math-verify takes the last number alone: 12 of "13, 12".
-    found = [formula] if formula and _several(formula[0]) else [formula, plain]
-    return [reading for reading in found if reading]
+    Never as plain text, of which math-verify takes one number: 2 of "2i", 12 of "13, 12".
+    """
+    from math_verify import LatexExtractionConfig, parse
 
-
-def _several(value: Any) -> bool:
-    """Whether a formula is several numbers: a set, a tuple or an interval."""
-    if not hasattr(value, "free_symbols") or getattr(value, "is_number", False):
-        return False
-    return len(value.args) > 1 and not value.free_symbols
+    formulas = [text if _MARKED.search(text) else f"${text}$"]
+    if told := _TOLD.fullmatch(text.strip()):
+        formulas.append(f"${_IS.sub('=', told['formula'])}$")
+    parsed = (parse(each, [LatexExtractionConfig()], parsing_timeout=None) for each in formulas)
+    return [reading for reading in parsed if reading]
 
 
 if __name__ == "__main__":

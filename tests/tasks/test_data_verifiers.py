@@ -156,6 +156,45 @@ def test_every_verifier_keeps_the_contract(
     assert check_task(domain(answers, options, **columns)) == []
 
 
+@pytest.mark.parametrize(
+    ("answer", "right", "wrong"),
+    [
+        ("3+4i", ["4i + 3"], ["3", "4", "3 + 4"]),
+        (r"2\sqrt{3}", ["2*sqrt(3)", r"\sqrt{12}"], ["2", "3"]),
+        (r"\log 2", [r"\log(2)"], ["2"]),
+        ("2i", ["0 + 2i"], ["2"]),
+        ("3!", ["6"], ["3"]),
+        (r"x \le 3", ["x <= 3"], ["3"]),
+        (r"x=3 \text{ or } x=4", ["3, 4", "x = 4 or x = 3"], ["4", "3"]),
+        ("2x+3y=7", ["3y + 2x = 7"], ["7"]),
+        ("y=3x+2", ["3x + 2"], ["2"]),
+        (
+            "5",
+            [
+                "so x is 5",
+                "a total of 5 apples",
+                "5 cm^2",
+                r"5 \text{ m}^2",
+                "$5",
+                r"\$5",
+                "2+3 = 5",
+            ],
+            ["5i", "5x", r"5\pi", "5+i", "5!", "5 x", "5 pi", "log 5", "minus 5", r"$2\sqrt{5}$"],
+        ),
+        ("5 dollars", ["5", "about 5"], ["6 dollars"]),
+        ("36", ["Ann has 36 eggs"], ["36 eggs or 3 boxes", "3 eggs in 36 boxes", "36:6"]),
+    ],
+)
+def test_a_formula_is_not_right_for_one_number_in_it(
+    answer: str, right: list[str], wrong: list[str], domain: Write
+) -> None:
+    found = domain([answer, *FORMULAS], "?verifier=math")
+    for text in right:
+        assert verdict(found, answer, f"answer: {text}").score == 1, text
+    for text in wrong:
+        assert verdict(found, answer, f"answer: {text}").score == 0, text
+
+
 def test_a_pattern_that_backtracks_forever_is_a_score_of_0(
     domain: Write,
 ) -> None:
