@@ -17,6 +17,7 @@ from cl_bench.contract.text import one_line, printable
 from .columns import read_items
 from .domain import DataDomain, Origin, chosen, data_domain
 from .name import SPELLINGS, Name, known, parse, require_file
+from .python import edition
 from .reading import read_table, shown
 
 __all__ = ["NAMES", "known", "load"]
@@ -35,7 +36,8 @@ def load(name: str) -> DataDomain:
     try:
         require_file(path)
         stat = path.stat()
-        key = (found.reference, stat.st_mtime_ns, stat.st_size)
+        judged = edition(found.options.get("verifier", ""), path.parent)
+        key = (found.reference, stat.st_mtime_ns, stat.st_size, judged)
         if key not in _loaded:
             _loaded[key] = _domain(found)
         return _loaded[key]

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from cl_bench.contract.errors import UsageError
 from cl_bench.contract.text import one_line
 
 from ..data.columns import COLUMNS, read_items
 from ..data.domain import DataDomain, Origin, chosen, data_domain
+from ..data.python import edition
 from ..data.reading import SPLIT_KEY, DataRow, DataTable, columns_of
 from ..data.usable import digest, usable
 from .name import READ_AS, Asked, known, parse
@@ -23,17 +25,18 @@ from .table import SETS
 __all__ = ["NAMES", "known", "load"]
 
 NAMES = tuple(f"hub/{name}" for name in SETS)
-_loaded: dict[tuple[str, str], DataDomain] = {}
+_loaded: dict[tuple[str, ...], DataDomain] = {}
 
 
 def load(name: str) -> DataDomain:
     """The domain of a data set; whatever is wrong with it is a `UsageError`."""
-    mirror = os.environ.get(MIRROR, "")
-    if (name, mirror) not in _loaded:
-        domain = _domain(parse(name))
+    asked = parse(name)
+    place = os.environ.get(MIRROR, ""), edition(asked.options.get("verifier", ""), Path())
+    if (name, *place) not in _loaded:
+        domain = _domain(asked)
         for found in {name, domain.reference}:
-            _loaded[found, mirror] = domain
-    return _loaded[name, mirror]
+            _loaded[found, *place] = domain
+    return _loaded[name, *place]
 
 
 def _domain(asked: Asked) -> DataDomain:

@@ -269,6 +269,50 @@ def test_another_function_is_another_version(own: Write, domain: Write) -> None:
     assert one.version != two.version
 
 
+LENIENT = "def judge(prompt, answer, response): return float(answer in response)\n"
+STRICT = "def judge(prompt, answer, response): return float(answer == response)\n"
+
+
+def judged_in(folder: Path, code: str, place: str = "my_verifier") -> Any:
+    """The domain of a folder with a data file and that code as its verifier."""
+    file = folder.joinpath(*place.split(".")).with_suffix(".py")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(code)
+    rows = [json.dumps({"prompt": f"{text}?", "answer": text}) + "\n" for text in TEXTS]
+    (folder / "my.jsonl").write_text("".join(rows))
+    return DOMAINS.load(f"{folder / 'my.jsonl'}?verifier=python:{place}.judge")
+
+
+def test_each_folders_own_function_judges_its_data(tmp_path: Path) -> None:
+    lenient, strict = (
+        judged_in(tmp_path / name, code) for name, code in (("a", LENIENT), ("b", STRICT))
+    )
+    assert verdict(lenient, "town 7", "it is town 7").score == 1
+    assert verdict(strict, "town 7", "it is town 7").score == 0
+
+
+def test_an_edited_function_judges_anew_and_is_another_version(tmp_path: Path) -> None:
+    lenient = judged_in(tmp_path, LENIENT)
+    strict = judged_in(tmp_path, STRICT)
+    assert verdict(lenient, "town 7", "it is town 7").score == 1
+    assert verdict(strict, "town 7", "it is town 7").score == 0
+    assert lenient.version != strict.version
+    assert judged_in(tmp_path, LENIENT).version == lenient.version
+
+
+def test_a_function_in_a_package_imports_from_it(tmp_path: Path) -> None:
+    package = f"own_{next(_NUMBERS)}"
+    for name in ("a", "b"):
+        (tmp_path / name / package).mkdir(parents=True)
+        (tmp_path / name / package / "__init__.py").touch()
+        (tmp_path / name / package / "helper.py").write_text("from operator import eq as same\n")
+    code = "from .helper import same\ndef judge(prompt, answer, response): return same{}\n"
+    found = judged_in(tmp_path / "a", code.format("(answer, response)"), f"{package}.judges")
+    assert verdict(found, "town 7", "it is town 7").score == 0
+    with pytest.raises(UsageError, match=r"Another package own_.* one of the two another name"):
+        judged_in(tmp_path / "b", code.format("(1, 1)"), f"{package}.judges")
+
+
 def test_a_solution_may_be_given_for_a_function(own: Write, domain: Write) -> None:
     options = own("def judge(prompt, answer, response): return float(response == f'({answer})')\n")
     solutions = [f"({text})" for text in TEXTS]
