@@ -12,6 +12,7 @@ import atexit
 import json
 import os
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from cl_bench.contract.errors import require_posix
+from cl_bench.contract.errors import ClBenchError, require_posix
 
 _START_SECONDS = 300.0
 """Until a process has to be ready, which imports what it needs first."""
@@ -31,6 +32,10 @@ _START_SECONDS = 300.0
 
 class DeadError(Exception):
     """The process died of a question, or did not answer it in time."""
+
+
+class StartError(ClBenchError):
+    """The process does not start, so that no question can be answered."""
 
 
 class Worker:
@@ -46,7 +51,10 @@ class Worker:
         atexit.register(self.close)
 
     def ask(self, question: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        """The process's answer; `DeadError` if it died of the question or was too slow."""
+        """The process's answer; `DeadError` if it died of the question or was too slow.
+
+        `StartError` if there is none that could be asked.
+        """
         with self._lock:
             try:
                 process = self._running()
@@ -59,7 +67,10 @@ class Worker:
                 raise DeadError from error
 
     def ready(self) -> None:
-        """Start the process if there is none, so that the first answer takes no seconds."""
+        """Start the process if there is none, so that the first answer takes no seconds.
+
+        `StartError` if it does not start.
+        """
         with self._lock:
             self._running()
 
@@ -77,8 +88,15 @@ class Worker:
             _close(self._process)
         require_posix()
         self._owner, self._asked, self._read = os.getpid(), 0, b""
-        self._process = self._start()
-        self._answer(self._process, 0, _START_SECONDS)
+        try:
+            self._process = self._start()
+            self._answer(self._process, 0, _START_SECONDS)
+        except OSError as error:
+            self._stop()
+            raise StartError(
+                f"A process that judges answers does not start: {error}. To see why, type: "
+                f"python {shlex.join(self._command[1:])} < /dev/null"
+            ) from error
         return self._process
 
     def _start(self) -> subprocess.Popen[bytes]:

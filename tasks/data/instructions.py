@@ -22,7 +22,7 @@ from cl_bench.contract.errors import UsageError
 from cl_bench.contract.task import FeedbackLevel, Verdict, content_hash
 from cl_bench.contract.text import one_line
 
-from ..workers import DeadError, Worker
+from ..workers import DeadError, StartError, Worker
 from .columns import DataItem
 
 NAME = "instructions"
@@ -80,7 +80,7 @@ def instructions(items: Sequence[DataItem]) -> Instructions:
         )
     try:
         has_punkt = _asked("[]", "").get("punkt")
-    except DeadError as error:
+    except (DeadError, StartError) as error:
         raise UsageError(
             "The checkers of instructions, those of lm-evaluation-harness, do not start. Type: "
             "python -c 'import lm_eval.tasks.ifeval.utils'"

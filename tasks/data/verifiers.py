@@ -26,7 +26,7 @@ from cl_bench.contract.task import FeedbackLevel, Verdict
 from cl_bench.contract.text import one_line
 
 from ..expressions import numbers_in, reaching, value_of
-from ..workers import DeadError, Worker
+from ..workers import DeadError, StartError, Worker
 from . import json_values
 from .columns import DataItem
 
@@ -239,11 +239,8 @@ def named(name: str, items: Sequence[DataItem], pattern: str) -> tuple[Verifier,
         name, why = ("regex", "") if pattern else _default(items)
     texts = (item.solution or item.answer if name == "regex" else item.answer for item in items)
     kind: Kind = "text" if any("\n" in text for text in texts) else "line"
-    if name == "math" and find_spec("math_verify") is None:
-        raise UsageError(
-            "verifier=math compares formulas with math-verify, which is not installed. Type: "
-            "pip install 'cl-bench[math]'"
-        )
+    if name == "math":
+        _require_formulas()
     made: dict[str, Callable[[], Verifier]] = {
         "exact": lambda: Compared("exact", kind),
         "number": lambda: Compared("number", "number"),
@@ -256,6 +253,23 @@ def named(name: str, items: Sequence[DataItem], pattern: str) -> tuple[Verifier,
     if name not in made:
         raise unknown("verifier", name, NAMES)
     return made[name](), why
+
+
+def _require_formulas() -> None:
+    """`UsageError` unless formulas can be compared here."""
+    says = "verifier=math compares formulas with math-verify"
+    if find_spec("math_verify") is None:
+        raise UsageError(f"{says}, which is not installed. Type: pip install 'cl-bench[math]'")
+    try:
+        works = _asked(_FORMULAS, formula="\\frac{1}{2}", text="0.5").get("score") == 1
+    except StartError:
+        works = False
+    if not works:
+        raise UsageError(
+            f"{says}, which is installed and does not work. To see why, type: python -c "
+            "'from math_verify import parse; print(parse(\"$1/2$\"))'. If it does not know the "
+            "installed antlr4, type: pip install 'math-verify[antlr4_13_2]'"
+        )
 
 
 def _default(items: Sequence[DataItem]) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from typing import Any
 from cl_bench.contract.answers import SAME, number
 
 from ..expressions import numbers_in, value_of
+from ..workers import StartError
 from .table import Adapted
 
 _LONGEST = 2_000
@@ -38,7 +39,10 @@ def spelled(answer: str, gold: str, entry: Adapted) -> str:
 def points(
     answer: str, gold: str, entry: Adapted, scorer: Callable[[str], float], *, partial: bool
 ) -> float:
-    """From 0 to 1. `scorer` is asked about answers of the allowed form alone; it may raise."""
+    """From 0 to 1. `scorer` is asked about answers of the allowed form alone; it may raise.
+
+    Raises `StartError` if the process that scores does not start.
+    """
     if len(answer) > max(_LONGEST, 2 * len(gold)):
         return 0.0
     answer = spelled(answer, gold, entry)
@@ -48,6 +52,8 @@ def points(
         return 0.0
     try:
         score = float(scorer(answer))
+    except StartError:
+        raise
     except Exception:  # noqa: BLE001 - foreign code, and hostile text
         return 0.0
     # Some scorers give more than 1 to a wrong answer.

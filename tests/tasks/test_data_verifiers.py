@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from itertools import count
 from pathlib import Path
 from threading import Thread
@@ -18,6 +19,7 @@ from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.task import FEEDBACK_LEVELS, SPLITS, FeedbackLevel, Problem, Task, Verdict
 from cl_bench.tools.checks import check_task
 
+WORKERS: Any = import_module("cl_bench.tasks.workers")
 Write = Callable[..., Any]
 _NUMBERS = count()
 
@@ -193,6 +195,32 @@ def test_a_formula_is_not_right_for_one_number_in_it(
         assert verdict(found, answer, f"answer: {text}").score == 1, text
     for text in wrong:
         assert verdict(found, answer, f"answer: {text}").score == 0, text
+
+
+@pytest.fixture
+def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A math-verify that is installed and raises, as with a release of antlr4 it does not know."""
+    code = "def parse(*a, **k): raise ImportError('Unsupported ANTLR version')\nverify = parse\n"
+    (tmp_path / "stub").mkdir()
+    (tmp_path / "stub" / "math_verify.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path / "stub"))
+    worker = WORKERS.Worker("cl_bench.tasks.data.worker", "formulas")
+    monkeypatch.setattr("cl_bench.tasks.data.verifiers._FORMULAS", worker)
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_math_verify_that_does_not_work_is_told_before_anything_is_judged(domain: Write) -> None:
+    with pytest.raises(UsageError, match="which is installed and does not work"):
+        domain(FORMULAS, "?verifier=math")
+
+
+def test_a_judge_that_cannot_be_started_again_is_no_score_of_0(
+    domain: Write, request: pytest.FixtureRequest
+) -> None:
+    found = domain(FORMULAS, "?verifier=math")
+    request.getfixturevalue("broken")
+    with pytest.raises(ClBenchError, match=r"does not start.*tasks\.data\.worker formulas < "):
+        verdict(found, "\\frac{3}{7}", "6/14")
 
 
 def test_a_pattern_that_backtracks_forever_is_a_score_of_0(
