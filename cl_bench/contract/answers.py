@@ -3,7 +3,8 @@
 An answer is looked for in a form first: `\\boxed{…}`, `<answer>…</answer>`, or a line that begins
 with "answer:" ("final answer:"). A response without a form is read as people read it: its last
 number, choice or line counts, so that a model that never writes a tag can earn a reward. Two
-different answers in forms count as no answer. No text is ever evaluated as code.
+different answers in forms count as no answer; of a choice and its reasons in one form, what it
+begins with counts. No text is ever evaluated as code.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from typing import Literal, get_args
 
+from cl_bench.contract.choices import formed, last
 from cl_bench.contract.task import Fault, FeedbackLevel, Verdict
 from cl_bench.contract.text import one_line
 
@@ -49,17 +50,6 @@ _NUMBER = re.compile(
     r"(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|(?<![\w.])\.[0-9]+)"
     r"(?:[eE][-+]?[0-9]{1,2}(?!\w))?(?:/[0-9]+(?![\w.]))?"
     r"(?!\*\*[0-9]|\^[0-9]|[0-9]|[eE][-+]?[0-9]|\.__)"
-)
-_LETTER = re.compile(
-    r"\(([A-Za-z])\)|(?<![A-Za-z0-9'’\x1b\[])([A-Z])(?![A-Za-z0-9'’])(?!(?<=[AI])[ \t]+[a-z])"
-)
-"""A letter in parentheses or a capital on its own, but not the words "a" and "I"."""
-_FIRST_LETTER = re.compile(
-    r"[\s*_]*(?:\(([A-Za-z])\)|([A-Za-z])[*_]*[).:](?=[\s*_]|$)|([A-Z])(?= ?[(–-]))"
-)
-"""A letter that a text begins with, before the words of its choice: "(B) Paris", "b) Paris"."""
-_SAID_LETTER = re.compile(
-    r"\b(?:answer|choice|option)(?: is)?:? \(?([a-z])\)?(?![\w'’])(?![ \t]+[a-z])", re.IGNORECASE
 )
 _OR = re.compile(r"\bor\b", re.IGNORECASE)
 _LIST = re.compile(r"\bor\b|\band\b|[,;]\s", re.IGNORECASE)
@@ -117,7 +107,7 @@ def extract(response: str, kind: Kind, choices: tuple[str, ...] = ()) -> Extract
         response = _plainly(response)
     elif kind != "text":
         response = _UNBOXED.sub(r"\1", response)
-    parts = (part for text in _forms(response) for part in _alternatives(text, kind))
+    parts = (part for text in _forms(response) for part in _alternatives(text, kind, choices))
     forms = list(dict.fromkeys(_inside(part, kind, choices) for part in parts))
     if forms:
         found = [form for form in forms if form is not None]
@@ -153,14 +143,14 @@ def _forms(response: str) -> Iterator[str]:
             yield match[1].rstrip(" *_") or match[1] if emphasised else match[1]
 
 
-def _alternatives(text: str, kind: Kind) -> list[str]:
+def _alternatives(text: str, kind: Kind, choices: tuple[str, ...]) -> list[str]:
     """Return the answers that the content of a form gives: two for "7 or 8" and for "7, 8"."""
-    if kind not in ("number", "choice"):
+    if kind == "choice":
+        return formed(text, choices) or [text]
+    if kind != "number":
         return [text]
     parts = [part for part in _LIST.split(text) if part.strip()]
-    if kind == "number" and all(number(_bare(part)) is not None for part in parts):
-        return parts
-    return _OR.split(text)
+    return parts if all(number(_bare(part)) is not None for part in parts) else _OR.split(text)
 
 
 def boxed(response: str) -> list[str]:
@@ -211,39 +201,13 @@ def _last(text: str, kind: Kind, choices: tuple[str, ...]) -> str | None:
         numbers = _NUMBER.findall(text)
         return _signed(numbers[-1]) if numbers else None
     if kind == "choice":
-        return _choice(text, choices) if choices else _letter(text)
+        return last(text, choices)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if kind == "line":
         lines = [line for line in lines if not line.startswith("```")]
     if not lines:
         return None
     return _bare(lines[-1]) or None if kind == "line" else "\n".join(lines)
-
-
-def _letter(text: str) -> str | None:
-    alone = text.strip(" \t\r\n.:;,)(\"'`“”‘’*_$")
-    if len(alone) == 1 and alone.isascii() and alone.isalpha():
-        return alone.upper()
-    *_, last = text.strip().splitlines() or [""]
-    begun, said = _FIRST_LETTER.match(last), _SAID_LETTER.findall(text)
-    if begun:
-        return str(next(filter(None, begun.groups()))).upper()
-    if said:
-        return str(said[-1]).upper()
-    found = [(first or second).upper() for first, second in _LETTER.findall(text)]
-    return found[-1] if found else None
-
-
-def _choice(text: str, choices: tuple[str, ...]) -> str | None:
-    found = _word(choices).findall(text)
-    spelled = {choice.casefold(): choice for choice in choices}
-    return spelled[found[-1].casefold()] if found else None
-
-
-@cache
-def _word(choices: tuple[str, ...]) -> re.Pattern[str]:
-    either = "|".join(re.escape(choice) for choice in sorted(choices, key=len, reverse=True))
-    return re.compile(rf"(?<!\w)({either})(?!\w)", re.IGNORECASE)
 
 
 def _bare(line: str) -> str:

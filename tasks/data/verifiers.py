@@ -40,6 +40,8 @@ _DEEPEST = 30
 """Brackets within brackets of a formula."""
 MATH_VERSION = "3"
 """Of how formulas are compared here; changes whenever scores do."""
+_CHOICE_VERSION = "2"
+"""Of how choices are read, likewise."""
 _SECONDS = 3.0
 """For one answer of a worker, so generous that a busy machine does not change a score."""
 _PATTERNS = Worker("cl_bench.tasks.data.worker")
@@ -90,7 +92,7 @@ class Compared:
 
     @property
     def code(self) -> str:
-        return ""
+        return _CHOICE_VERSION if self.kind == "choice" else ""
 
     def answer(self, item: DataItem) -> str:
         if self.kind == "number" and number(item.answer) is None:

@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["NAMES", "GymDomain", "GymTask", "factory", "known", "load"]
 
 NAMES = tuple(f"gym/{data}" for data in SETS)
-_VERSION = "1"
-"""Of what is done here: seeds, splits, scoring."""
 _TRIES = 400
 """Draws until a question of the right split has to be among them."""
 _PROBLEMS = 20_000
@@ -104,8 +102,8 @@ class GymDomain:
 
     def __init__(self, data: str, name: str) -> None:
         self.name, self.data = name, data
-        self.version = f"{_VERSION}+reasoning-gym-{metadata.version('reasoning-gym')}"
         self._entry = entry = SETS[data]
+        self.version = f"{entry.version}+reasoning-gym-{metadata.version('reasoning-gym')}"
         self.kind, self.choices = entry.kind, entry.choices
         self.summary = f"{data} of reasoning-gym; an answer is a {entry.kind}"
         self._texts = params.split(name)[1]

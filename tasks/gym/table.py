@@ -44,6 +44,8 @@ class Adapted:
     """Between what an answer of the kind `choice` chooses."""
     fresh: bool = False
     """Whether an item has to come from an instance of its own, because instances remember."""
+    version: int = 1
+    """Of what is done here: seeds, splits, reading and scoring answers."""
 
     def parameters(self, setting: str) -> dict[str, str]:
         """The texts of what a setting changes; nothing for `default`, nor if there is none."""
@@ -61,7 +63,7 @@ _SYMPY = "sympy reads the answer"
 
 SETS: Mapping[str, Adapted] = {
     "ab": Adapted("line", "length=4", "length=20"),
-    "acre": Adapted("choice", fresh=True, choices=("off", "on", "undetermined")),
+    "acre": Adapted("choice", fresh=True, choices=("off", "on", "undetermined"), version=2),
     "advanced_geometry": Adapted("line", "coord=-4..4", allowed=r"[-+0-9.(), °]+"),
     "aiw": Adapted("number", "max_entities=3", "max_entities=12"),
     "arc_1d": Adapted("line", "max_size=12"),
@@ -96,7 +98,11 @@ SETS: Mapping[str, Adapted] = {
         "line", "numbers=3..3 max_value=20 target=10..99", "numbers=6..8", judge="expression"
     ),
     "course_schedule": Adapted(
-        "choice", "num_courses=3..5 max_cycle_length=3", "num_courses=15..30", choices=_TRUTH
+        "choice",
+        "num_courses=3..5 max_cycle_length=3",
+        "num_courses=15..30",
+        choices=_TRUTH,
+        version=2,
     ),
     "cryptarithm": Adapted("line", allowed=r"[A-Z0-9=, ]+"),
     "decimal_arithmetic": Adapted("number", "num_decimal_places=1..1 max_terms=2", "terms=6..10"),
@@ -119,6 +125,7 @@ SETS: Mapping[str, Adapted] = {
         "grid_size_x=8 grid_size_y=8 num_oscillators=2 max_simulation_steps=5",
         judge="same",
         choices=_TRUTH,
+        version=2,
     ),
     "gcd": Adapted("number", "max_value=20", "max_numbers=3 max_value=10000"),
     "graph_color": Adapted(
@@ -133,7 +140,12 @@ SETS: Mapping[str, Adapted] = {
     "gsm_symbolic": Adapted("number", judge="same", fresh=True),
     "intermediate_integration": Adapted("line", allowed=_MATHS, apart=_SYMPY),
     "isomorphic_strings": Adapted(
-        "choice", "max_string_length=4", "string_length=15..30", apart=_HASH, choices=_TRUTH
+        "choice",
+        "max_string_length=4",
+        "string_length=15..30",
+        apart=_HASH,
+        choices=_TRUTH,
+        version=2,
     ),
     "jugs": Adapted("text", "difficulty=4", "difficulty=20"),
     "kakurasu": Adapted("text", hard="rows=6..7 cols=6..7"),
@@ -153,7 +165,9 @@ SETS: Mapping[str, Adapted] = {
         "line", "words=1..2 max_word_len=6 max_corruption_level=0.3", "words=15..30"
     ),
     "list_functions": Adapted("line", apart="it draws from the global generator", fresh=True),
-    "mahjong_puzzle": Adapted("choice", "num_rounds=3..6", choices=("Chi", "Pass", "Peng")),
+    "mahjong_puzzle": Adapted(
+        "choice", "num_rounds=3..6", choices=("Chi", "Pass", "Peng"), version=2
+    ),
     "manipulate_matrix": Adapted(
         "text", "max_rows=3 max_cols=3 max_transforms=1", "min_rows=8 min_cols=8 transforms=6..15"
     ),
@@ -215,6 +229,7 @@ SETS: Mapping[str, Adapted] = {
         "note_length=15..30 magazine_length=30..60",
         apart=_HASH,
         choices=_TRUTH,
+        version=2,
     ),
     "rearc": Adapted("text"),
     "rectangle_count": Adapted("number", "max_rectangles=3 width=20 height=20"),
@@ -248,7 +263,9 @@ SETS: Mapping[str, Adapted] = {
     "string_synthesis": Adapted("line", "max_initial_blocks=3", "initial_blocks=6..12"),
     "sudoku": Adapted("text", "empty=5..15"),
     "survo": Adapted("text", "max_board_size=4 empty=3..3", "board_size=5..6 empty=8..12"),
-    "syllogism": Adapted("choice", "allow_some=false allow_some_not=false", choices=("No", "Yes")),
+    "syllogism": Adapted(
+        "choice", "allow_some=false allow_some_not=false", choices=("No", "Yes"), version=2
+    ),
     "time_intervals": Adapted(
         "line",
         "task_types=time max_time_difference_seconds=3600",

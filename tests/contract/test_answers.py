@@ -104,6 +104,8 @@ def test_several_numbers_in_a_form_are_several_answers(response: str) -> None:
         ("answer: B. U.S.", "B"),
         ("A) Rome\nB) Paris\nSo it is A", "A"),
         ("The answer is a dog.", None),
+        ("A) is wrong, so the answer is B.", "B"),
+        ("B. Option A is too small.", "B"),
     ],
 )
 def test_a_letter_counts_before_the_words_of_its_choice(response: str, letter: str | None) -> None:
@@ -136,6 +138,58 @@ def test_a_prime_is_part_of_a_move() -> None:
 def test_a_problem_is_not_cut_out_of_the_answer(asked: str, answer: str) -> None:
     verdict = judge(f"answer: {answer}", answer, asked=asked, kind="line", level="full")
     assert verdict.score == 1
+
+
+TRUTH = ("False", "True")
+WORDS = ("No", "Yes")
+
+
+@pytest.mark.parametrize(
+    ("response", "choices", "choice"),
+    [
+        ("Answer: A, because B is wrong.", (), "A"),
+        ("Answer: A because B is wrong.", (), "A"),
+        ("Answer: A, not B", (), "A"),
+        ("Answer: a, not b", (), "A"),
+        ("Answer: C is right, B is not", (), "C"),
+        ("<answer>(C) Carbon, not (B) Boron</answer>", (), "C"),
+        ("Answer: the right choice is B, and A is wrong", (), "B"),
+        ("Answer: Option B, since either A or C is too small", (), "B"),
+        ("Answer: I think (B)", (), "B"),
+        ("Answer: A cat sat on (B)", (), "B"),
+        ("Answer: Yes, because no exception to the premises exists.", WORDS, "Yes"),
+        ("Answer: **No**, yes would need more", WORDS, "No"),
+        ("Answer: It is not valid: no", WORDS, "No"),
+        ("Answer: off, based on the trials.", ("off", "on", "undetermined"), "off"),
+        ("Answer: True, since assuming False gives a contradiction.", TRUTH, "True"),
+        ("Answer: true", TRUTH, "True"),
+        ("Answer: B, B", (), "B"),
+    ],
+)
+def test_a_form_gives_the_choice_that_it_begins_with(
+    response: str, choices: tuple[str, ...], choice: str
+) -> None:
+    found = extract(response, "choice", choices)
+    assert (found.text, found.formatted) == (choice, True)
+
+
+@pytest.mark.parametrize(
+    ("response", "choices", "rival"),
+    [
+        (r"\boxed{A, B, C, D}", (), "A and D"),
+        ("Answer: A or B", (), "A and B"),
+        ("Answer: A or rather B, since C is wrong", (), "A and B"),
+        ("Answer: A/B", (), "A and B"),
+        ("Answer: either (A) or (B)", (), "A and B"),
+        ("Answer: Yes and no", WORDS, "Yes and No"),
+        ("Answer: It may be yes, it may be no", WORDS, "Yes and No"),
+    ],
+)
+def test_several_choices_in_a_form_that_begins_with_none_of_them_are_several_answers(
+    response: str, choices: tuple[str, ...], rival: str
+) -> None:
+    found = extract(response, "choice", choices)
+    assert (found.text, found.rival) == (None, rival)
 
 
 def test_choices_may_be_words_in_any_case() -> None:

@@ -56,6 +56,7 @@ def test_a_domain_has_one_name_however_its_parameters_are_written() -> None:
 def test_a_domain_says_what_it_is() -> None:
     domain: Any = DOMAINS.load("gym/gcd")
     assert domain.version.startswith("1+reasoning-gym-0.1.")
+    assert DOMAINS.load("gym/syllogism").version.startswith("2+reasoning-gym-0.1.")
     assert domain.licence == "Apache-2.0"
     assert "2505.24760" in domain.citation
     assert "gcd" in domain.summary
