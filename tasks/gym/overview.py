@@ -34,8 +34,8 @@ page is made by `python -m cl_bench.tasks.gym.overview > docs/gym.md`, for reaso
   Where the column *judged by* says "comparison", reasoning-gym's scorer is not asked, because it
   evaluates the answer as code or accepts wrong ones, and there is no partial credit.
 - **A process of its own.** Where the column *apart* gives a reason, items are drawn and scored in a
-  process without files, environment or further processes, with limits of memory and time. An
-  answer reaches it only if it is made of the characters and names that answers consist of.
+  process without files, environment or further processes, with limits of memory and time. What is
+  evaluated as code or by sympy has to be made of the characters and names that answers consist of.
 - **Time.** A question of `futoshiki` (default) and `knight_swap` takes about half a second to draw,
   and has to be drawn one to five times until one falls into the split; most others take less than
   a millisecond. Questions marked with * are longer than about 400 tokens.

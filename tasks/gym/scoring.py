@@ -31,7 +31,7 @@ _ITEM = re.compile(r"'?\"?([-+]?[0-9]{1,40}(?:\.[0-9]{1,40})?)\"?'?")
 
 def spelled(answer: str, gold: str, entry: Adapted) -> str:
     """The right answer, if `answer` is the same; else `answer` as scorers read it."""
-    if entry.kind != "text" and SAME[entry.kind](answer, gold):
+    if entry.kind != "text" and not entry.cased and SAME[entry.kind](answer, gold):
         return gold
     return answer.replace(",", "") if entry.kind == "number" else answer
 
@@ -84,6 +84,11 @@ def by_numbers(answer: str, right: Right) -> float:
     return float(found is not None and found == _numbers(right.gold))
 
 
+def by_list(answer: str, right: Right) -> float:
+    """A list of the same words in the same order."""
+    return float(_listed(answer) == _listed(right.gold))
+
+
 def by_closeness(answer: str, right: Right) -> float:
     """A probability as near as reasoning-gym asks, and not 0 for a small one."""
     given, gold = number(answer), number(right.gold)
@@ -108,6 +113,7 @@ def by_expression(answer: str, right: Right) -> float:
 JUDGES: Mapping[str, Callable[[str, Right], float]] = {
     "same": by_gold,
     "same text": by_lines,
+    "list": by_list,
     "close": by_closeness,
     "numbers": by_numbers,
     "queens": by_queens,
@@ -124,6 +130,10 @@ def _right_sum(right: Right) -> bool:
 
 SOUND: Mapping[str, Callable[[Right], bool]] = {"basic_arithmetic": _right_sum}
 """Data sets some of whose right answers are wrong, and how that is seen."""
+
+
+def _listed(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",")]
 
 
 def _words(text: str) -> list[list[str]]:

@@ -21,6 +21,7 @@ _MATHS = (
     r"(?:[-+*/(), 0-9]|\b(?:a?(?:sin|cos|tan)h?|sec|csc|cot|exp|log|sqrt|Abs|[xXyzCE]|pi)\b)+"
 )
 """Numbers, operators and the names of functions that an expression may have, no towering powers."""
+_STATEMENTS = r"(?:\w+ is an? \w+(?:(?:,|\.)? and |[,.] ?|$))+"
 _MOVES = r"[LRUDFBMESxyzlrudfb' ]+"
 
 
@@ -42,6 +43,8 @@ class Adapted:
     """Why it is drawn and scored in a process of its own; empty: it is not."""
     choices: tuple[str, ...] = ()
     """Between what an answer of the kind `choice` chooses."""
+    cased: bool = False
+    """Whether a small letter says something else than its capital."""
     fresh: bool = False
     """Whether an item has to come from an instance of its own, because instances remember."""
     version: int = 1
@@ -148,9 +151,9 @@ SETS: Mapping[str, Adapted] = {
         version=2,
     ),
     "jugs": Adapted("text", "difficulty=4", "difficulty=20"),
-    "kakurasu": Adapted("text", hard="rows=6..7 cols=6..7"),
+    "kakurasu": Adapted("text", hard="rows=6..7 cols=6..7", allowed=r"[01,\s]+", version=2),
     "knight_swap": Adapted("text", apart=_HASH),
-    "knights_knaves": Adapted("line", hard="n_people=4"),
+    "knights_knaves": Adapted("line", hard="n_people=4", allowed=_STATEMENTS, version=2),
     "largest_island": Adapted(
         "number",
         "max_rows=5 max_cols=5 num_islands=1..2 island_size=1..6",
@@ -162,7 +165,11 @@ SETS: Mapping[str, Adapted] = {
     ),
     "letter_counting": Adapted("number", "words=4..6", "words=30..60"),
     "letter_jumble": Adapted(
-        "line", "words=1..2 max_word_len=6 max_corruption_level=0.3", "words=15..30"
+        "line",
+        "words=1..2 max_word_len=6 max_corruption_level=0.3",
+        "words=15..30",
+        judge="same",
+        version=2,
     ),
     "list_functions": Adapted("line", apart="it draws from the global generator", fresh=True),
     "mahjong_puzzle": Adapted(
@@ -241,6 +248,8 @@ SETS: Mapping[str, Adapted] = {
         "scramble_steps=15..30",
         gold="example_correct_answer",
         allowed=_MOVES,
+        cased=True,
+        version=2,
     ),
     "self_reference": Adapted("number"),
     "sentence_reordering": Adapted("line", "max_words_in_sentence=4", "min_words_in_sentence=15"),
@@ -262,7 +271,13 @@ SETS: Mapping[str, Adapted] = {
     "string_splitting": Adapted("line", "max_initial_machines=3", "initial_machines=6..12"),
     "string_synthesis": Adapted("line", "max_initial_blocks=3", "initial_blocks=6..12"),
     "sudoku": Adapted("text", "empty=5..15"),
-    "survo": Adapted("text", "max_board_size=4 empty=3..3", "board_size=5..6 empty=8..12"),
+    "survo": Adapted(
+        "text",
+        "max_board_size=4 empty=3..3",
+        "board_size=5..6 empty=8..12",
+        allowed=r"[0-9\s]+",
+        version=2,
+    ),
     "syllogism": Adapted(
         "choice", "allow_some=false allow_some_not=false", choices=("No", "Yes"), version=2
     ),
@@ -275,7 +290,9 @@ SETS: Mapping[str, Adapted] = {
     "tsumego": Adapted("line"),
     "word_ladder": Adapted("line", "word_length=3..3", "word_length=5..5", apart=_HASH),
     "word_sequence_reversal": Adapted("line", "words=2..3", "words=15..30"),
-    "word_sorting": Adapted("line", "max_words=4 max_word_length=6", "words=15..30"),
+    "word_sorting": Adapted(
+        "line", "max_words=4 max_word_length=6", "words=15..30", judge="list", version=2
+    ),
     "zebra_puzzles": Adapted("line", "num_people=3 num_characteristics=2"),
 }
 """The data sets that are adapted."""

@@ -219,6 +219,38 @@ def test_answers_that_a_scorer_of_reasoning_gym_would_reward_earn_nothing(
     assert score(name, response) == 0
 
 
+@pytest.mark.parametrize(
+    ("data", "wrong"),
+    [
+        ("letter_jumble", ["{} not at all", "{} {}"]),
+        ("word_sorting", ["{}, zebra"]),
+        ("knights_knaves", ["{} Not at all.", "not {}"]),
+        ("survo", ["{} or not", "perhaps {}"]),
+        ("kakurasu", ["{} or not", "perhaps {}"]),
+    ],
+)
+def test_more_than_the_right_answer_is_wrong(data: str, wrong: list[str]) -> None:
+    task, item = problem(f"gym/{data}")
+    assert task.verify(item, item.solution).score == 1
+    for text in wrong:
+        answer = text.replace("{}", item.answer)
+        assert task.verify(item, item.solution.replace(item.answer, answer)).score == 0
+
+
+def test_lists_of_words_and_statements_may_be_written_otherwise() -> None:
+    task, item = problem("gym/word_sorting")
+    assert task.verify(item, f"answer: {item.answer.replace(', ', ',')}").score == 1
+    task, item = problem("gym/knights_knaves")
+    one, two = item.answer.rstrip(".").split(", and ")
+    assert task.verify(item, f"answer: {two} and {one}").score == 1
+
+
+def test_small_letters_are_other_moves_of_a_cube() -> None:
+    task, item = problem("gym/rubiks_cube", lambda item: len(set(item.answer.split())) > 2)
+    assert task.verify(item, f"answer: {item.answer}").score == 1
+    assert task.verify(item, f"answer: {item.answer.lower()}").score == 0
+
+
 def test_numbers_that_are_nearly_sorted_ones_are_wrong() -> None:
     """reasoning-gym's scorer lets every number be off by one."""
     task, item = problem("gym/number_sorting")
