@@ -11,9 +11,9 @@ the stream, and could be measured at one point only.
 Departures from fast-slow training, and what follows from them:
 - The rounds draw from random generators of their own: the parameters are, bit by bit, those of `rl`
   at the same seed, so that the two differ by the prompt alone.
-- All rounds score on the last `round_exercises` exercises that RL met, or on as many as that
-  call of `learn` had, and feedback comes from the same (`cl_bench.fast.fast_weights` says what such
-  scores are worth).
+- All rounds are on the last exercises that RL met, or on as many as that call of `learn` had
+  (`cl_bench.fast.fast_weights` says what such scores are worth): the first `round_exercises` of
+  them score prompts; feedback comes from the same, or with `feedback_exercises` from those after.
 - The ledger counts the rounds of every checkpoint, but one result costs only those of one. So
   divide the rollouts of the fast channel by the number of evaluations, or set `eval_every` to the
   length of the stage.
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class RLThenPromptConfig(RLConfig, ConsecutiveRoundsConfig):
     """Settings of rl-then-prompt."""
+
+    AT_EVERY_EVALUATION = True
 
 
 class RLThenPrompt:

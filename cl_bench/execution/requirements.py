@@ -333,19 +333,18 @@ def work_of(config: RunConfig, stream: Stream) -> Work:
     inside = len(stream.domains) * (evaluation.items + evaluation.validation_items)
     answers = inside * evaluation.samples * prompts
     # Of a problem the first response is scored, by policy and base; so is one of the base.
-    most = evaluation.kl_items or evaluation.items + evaluation.validation_items
-    asked = (evaluation.items, evaluation.validation_items)
+    scored = min(evaluation.items, evaluation.kl_items or evaluation.items)
     outside = evaluation.retention_items * len(stream.outside)
     if evaluation.probes:  # the base, and problems of the hardest setting
         outside += 2 * answers
     return Work(
         steps=stream.steps,
         step_rollouts=learning.step_rollouts if isinstance(learning, SlowConfig) else 0,
-        rounds=_rounds(learning, stream.steps) if isinstance(learning, FastConfig) else 0,
+        rounds=_rounds(config, stream) if isinstance(learning, FastConfig) else 0,
         round_rollouts=_of_a_round(learning) if isinstance(learning, FastConfig) else 0,
-        points=1 + sum(ceil(stage.steps / config.eval_every) for stage in stream.stages),
+        points=1 + _evaluated(config, stream),
         answers=answers,
-        scored=2 * len(stream.domains) * prompts * sum(min(count, most) for count in asked),
+        scored=2 * len(stream.domains) * prompts * scored,
         ends=len(stream.stages) + 1,
         outside=outside,
     )
@@ -366,16 +365,29 @@ def times_of(config: RunConfig, stream: Stream, rates: Rates) -> Times:
     return Times(parts)
 
 
-def _rounds(learning: FastConfig, steps: int) -> int:
+def _rounds(config: RunConfig, stream: Stream) -> int:
+    """Return how many rounds a run makes."""
+    learning = config.learning
     if isinstance(learning, PeriodicRoundsConfig):
-        return steps // learning.round_every
-    return learning.consecutive_rounds if isinstance(learning, ConsecutiveRoundsConfig) else 1
+        return ceil(stream.steps / learning.round_every)  # the first is before the first step
+    if not isinstance(learning, ConsecutiveRoundsConfig):
+        return 1
+    times = len(stream.stages) if config.announced else 1
+    if learning.AT_EVERY_EVALUATION:
+        times = _evaluated(config, stream)
+    return learning.consecutive_rounds * times
+
+
+def _evaluated(config: RunConfig, stream: Stream) -> int:
+    """Return how many evaluation points follow the start."""
+    return sum(ceil(stage.steps / config.eval_every) for stage in stream.stages)
 
 
 def _of_a_round(learning: FastConfig) -> int:
-    """Return the rollouts of one round: its population's, and those of its rewrites."""
+    """Return the rollouts of one round: its population's, and those of its rewrites, which read a
+    minibatch before and after each."""
     each = learning.round_exercises * learning.round_samples
-    rewrites = learning.proposals * (each + learning.reflection_batch)
+    rewrites = learning.proposals * (each + 2 * learning.reflection_batch)
     if learning.round_rollouts:
         rewrites = min(rewrites, learning.round_rollouts)
     return learning.population * each + rewrites

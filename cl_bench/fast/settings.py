@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from cl_bench.contract.learner import LearnerConfig
 from cl_bench.contract.settings import setting
@@ -79,5 +80,7 @@ class PeriodicRoundsConfig(FastConfig):
 class ConsecutiveRoundsConfig(FastConfig):
     """Settings of learners that make all rounds in a row."""
 
+    AT_EVERY_EVALUATION: ClassVar[bool] = False
+    """Whether they are made anew at every evaluation, and not once."""
     # As many as a round every 6 steps makes in a stage of 80.
     consecutive_rounds: int = setting(14, "Rounds in a row.", (1, 10_000))

@@ -14,7 +14,14 @@ from cl_bench import api
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import ModelError
 from cl_bench.execution import machine, requirements
-from cl_bench.execution.requirements import Rates, calibrate, memory_before, memory_of, times_of
+from cl_bench.execution.requirements import (
+    Rates,
+    calibrate,
+    memory_before,
+    memory_of,
+    times_of,
+    work_of,
+)
 from cl_bench.model import memory
 from cl_bench.model.loading import shapes_of
 from cl_bench.model.policy import Policy
@@ -123,8 +130,30 @@ def test_time_is_that_of_what_a_run_does() -> None:
     few = replace(asked.config, evaluation=replace(asked.config.evaluation, kl_items=1))
     rates = Rates(sample=1.0, score=0.5, learn=2.0, step=3.0)
     assert times_of(few, asked.stream, rates).parts["evaluations"] == (5, 16 * 1.0 + 2 * 1.0)
-    fst = replace(asked, config=api.resolve(learner="fst", round_every=5).config)
-    assert times_of(fst.config, asked.stream, Rates(1.0, 0.5)).parts["rounds"][0] == 4
+
+
+@pytest.mark.parametrize(
+    ("learner", "options", "rounds"),
+    [
+        ("fst", {"round_every": 6}, 4),  # before steps 1, 7, 13 and 19 of 20
+        ("prompt-then-rl", {"consecutive_rounds": 2}, 2),
+        ("prompt-then-rl", {"consecutive_rounds": 2, "announced": True}, 4),
+        ("rl-then-prompt", {"consecutive_rounds": 2}, 8),
+    ],
+)
+def test_rounds_are_foretold_as_they_are_made(
+    learner: str, options: dict[str, Any], rounds: int
+) -> None:
+    asked = api.resolve(stream="math-to-code", steps=10, eval_every=5, learner=learner, **options)
+    assert work_of(asked.config, asked.stream).rounds == rounds
+
+
+def test_validation_problems_are_answered_and_not_scored() -> None:
+    asked = api.resolve(stream="math-to-code", steps=10, items=4, learner="rl")
+    more = api.resolve(stream="math-to-code", steps=10, items=4, validation_items=4, learner="rl")
+    works = [work_of(one.config, one.stream) for one in (asked, more)]
+    assert works[0].scored == works[1].scored
+    assert 2 * works[0].answers == works[1].answers
 
 
 @pytest.mark.parametrize("learner", ["rl", "fst-distill", "prompt"])
