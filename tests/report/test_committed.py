@@ -73,11 +73,11 @@ def test_every_learner_has_its_finished_seeds_on_every_board(again: ReportFiles)
             for row in board.rows
         }
         assert done.keys() == own(LEARNERS) - NOT_YET
-        assert set(done.values()) == {SEEDS[board.key.stream]}
+        assert set(done.values()) == {SEEDS}
         assert len(done) == len(board.rows)
 
 
-SEEDS = {"math-to-code": 8, "paper": 4}
+SEEDS = 8
 NOT_YET = {"sft", "sdft", "sdpo"}
 """Learners that are younger than the committed runs."""
 
