@@ -244,6 +244,12 @@ class Course:
 
         return find
 
+    @property
+    def trained(self) -> dict[tuple[str, str], Task]:
+        """The tasks that training takes problems of, by domain and setting."""
+        stages = zip(self.stream.stages, self._tasks, strict=True)
+        return {(stage.domain, stage.setting): task for stage, task in stages}
+
     def evaluation_task(self, domain: str) -> Task:
         """Return the task of `domain`, with the convention and setting of training."""
         return self._tasks[self._first_stage(domain)]

@@ -47,8 +47,8 @@ _STATUSES = ("running", "done", "diverged", "failed")
 
 def require_room(policy: Policy, course: Course, learning: LearnerConfig) -> None:
     """Raise `UsageError` if a training problem under the seed prompt exceeds the context."""
-    for domain in course.stream.domains:
-        problems = course.evaluation_task(domain).problems("train", _PROBLEMS)
+    for task in course.trained.values():
+        problems = task.problems("train", _PROBLEMS)
         chats = [chat(learning.seed_prompt, problem.prompt) for problem in problems]
         policy.require_room(chats, learning.max_new_tokens)
 
@@ -61,8 +61,7 @@ def require_solutions(
     It needs one that a model could say, that is judged right as a response, and that stays within
     the context after the seed prompt.
     """
-    for domain in course.stream.domains:
-        task = course.evaluation_task(domain)
+    for (domain, _), task in course.trained.items():
         problems = task.problems("train", _PROBLEMS)
         for number, problem in enumerate(problems):
             fault = ""

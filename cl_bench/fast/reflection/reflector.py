@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from cl_bench.contract.errors import ReflectionError
 from cl_bench.contract.journal import Style
 from cl_bench.contract.prompts import Message, chat, reflection
 from cl_bench.contract.task import Verdict
@@ -151,8 +150,8 @@ class BaseReflector:
     def reflect_many(self, requests: Sequence[Request]) -> list[Reflection]:
         """Return a reflection for each request, all of one generation.
 
-        They share the longest one's limit of tokens. Raises `ReflectionError` if a request exceeds
-        the context.
+        They share the longest one's limit of tokens. A request that exceeds the context fails
+        alone.
         """
         answers = self._sample(requests, again=False)
         for _ in range(self._retries):
@@ -169,19 +168,22 @@ class BaseReflector:
             [current for current, _ in requests], add_special_tokens=False
         )["input_ids"]
         chats = [request_messages(self.style, current, rollouts) for current, rollouts in requests]
-        room = max(map(len, lengths)) + ROOM[self.style]
-        if not all(self._policy.fits(asked, room) for asked in chats):
-            raise ReflectionError("a request longer than the context")
+        rooms = [len(length) + ROOM[self.style] for length in lengths]
+        fitting = [p for p, asked in enumerate(chats) if self._policy.fits(asked, rooms[p])]
+        answers = [Reflection("", 0, "a request longer than the context")] * len(requests)
+        if not fitting:
+            return answers
+        room = max(rooms[place] for place in fitting)
+        fitting = [place for place in fitting if self._policy.fits(chats[place], room)]
         replies = self._policy.generate(
-            chats,
+            [chats[place] for place in fitting],
             max_new_tokens=room,
             temperature=1.0 if self.style != "brief" else _LOW if again else 0.0,
             from_base=True,
         )
-        return [
-            self._read(reply, rollouts)
-            for reply, (_, rollouts) in zip(replies, requests, strict=True)
-        ]
+        for place, reply in zip(fitting, replies, strict=True):
+            answers[place] = self._read(reply, requests[place][1])
+        return answers
 
     def _read(self, reply: Rollout, rollouts: Sequence[JudgedRollout]) -> Reflection:
         """Return the new instructions, or an empty text and the fault of an unusable reply."""

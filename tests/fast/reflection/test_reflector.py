@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from cl_bench.contract.errors import ReflectionError
 from cl_bench.contract.journal import Style
 from cl_bench.contract.prompts import SEED_PROMPT, reflection
 from cl_bench.contract.task import Verdict
@@ -242,8 +241,17 @@ def test_a_request_that_does_not_fit_into_the_context_is_a_failed_reflection(
     policy: RecordingPolicy,
 ) -> None:
     policy.model.config.max_position_embeddings = 512
-    with pytest.raises(ReflectionError, match="longer than the context"):
-        BaseReflector(policy, "transcript")("old", ROLLOUTS)
+    answer = BaseReflector(policy, "transcript")("old", ROLLOUTS)
+    assert (answer.text, answer.fault) == ("", "a request longer than the context")
+
+
+def test_a_request_that_does_not_fit_fails_alone(policy: RecordingPolicy) -> None:
+    policy.scripted = "new"
+    policy.model.config.max_position_embeddings = 512
+    long = "a long prompt , " * 30
+    answers = BaseReflector(policy, "rules").reflect_many([("old", ROLLOUTS), (long, ROLLOUTS)])
+    assert [answer.text for answer in answers] == ["new", ""]
+    assert answers[1].fault == "a request longer than the context"
 
 
 def test_the_style_can_be_chosen(policy: RecordingPolicy) -> None:
