@@ -3,7 +3,9 @@
 The paper's baseline (arXiv 2605.12484, "RL"): GRPO advantages with the CISPO loss, one prompt.
 Departures from the paper: the model is small, so the learning rate is larger than an 8B model's;
 by default one epoch per generated batch, hence an importance ratio of 1 and a clip that never bites
-(`epochs_per_batch` takes more): what is left is plain REINFORCE with GRPO advantages.
+(`epochs_per_batch` takes more): what is left is plain REINFORCE with GRPO advantages. Averaging,
+KL penalty, warm-up, clipping and the ratio's cap differ by default as in `fst`; `--preset paper`
+has the paper's.
 """
 
 from __future__ import annotations
