@@ -10,6 +10,8 @@ from cl_bench.contract.errors import RunDirectoryError, UsageError
 from cl_bench.execution.preflight import require_whole
 from cl_bench.execution.settings import RunConfig
 from cl_bench.export.exporting import require_same_base, weights_of, write_checkpoint_model
+from cl_bench.model.loading import locate
+from cl_bench.model.named import resolve
 from cl_bench.store.files import file_hash, replacing_folder, writing
 from cl_bench.store.remote import fetched
 from cl_bench.store.run_directory import RunDirectory, stage_models
@@ -30,6 +32,8 @@ class Origin:
     """By the number of a stage, from 1, the folder of the model at its end."""
     revision: str | None = None
     """The commit of a base model from the hub."""
+    snapshot: Path | None = None
+    """The folder of such a model at that commit."""
 
 
 def origins(paths: Sequence[Path], folder: Path) -> list[Origin]:
@@ -56,13 +60,16 @@ def _origin(directory: RunDirectory, folder: Path) -> Origin:
     config = RunConfig.from_dict(manifest["config"])
     stages = tuple(str(stage["domain"]) for stage in manifest["stream"]["stages"])
     kept = {stage: model.resolve() for stage, model in stage_models(directory.path).items()}
+    revision = manifest["model_revision"]
+    base = locate(resolve(config.model), revision)
     return Origin(
         path=directory.path,
         learner=config.learner,
         stream=str(manifest["stream"]["name"]),
         config=config,
         stages=stages,
-        revision=manifest["model_revision"],
+        revision=revision,
+        snapshot=base.place if revision and not base.adapters else None,
         models=kept or {len(stages): _from_checkpoint(directory, folder)},
     )
 

@@ -123,7 +123,7 @@ class Plasticity:
         lines = [
             f"Plasticity: RL on {probe.domain} for {probe.steps} steps from each model",
             f"Every probe: {ROLLOUTS.text(probe.samples)} samples, {a_step}, {rate}",
-            f"Other settings: those of {self.settings_of}",
+            f"Other settings of RL: those of {self.settings_of}",
         ]
         if any(len(row.seeds) > 1 for row in self.rows):
             lines.append("Means over the seeds [95 % interval over them]")

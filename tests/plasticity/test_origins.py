@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 import torch
+from huggingface_hub import constants
 
 from cl_bench.contract.errors import RunDirectoryError, UsageError
-from cl_bench.model.loading import load
+from cl_bench.contract.text import config_hash
+from cl_bench.model.loading import load, locate
 from cl_bench.model.named import resolve
 from cl_bench.plasticity.origins import origins
+from cl_bench.plasticity.probe import Probe, options_of
 from cl_bench.store.files import read_json, write_json_atomically
 
 
@@ -99,3 +102,24 @@ def test_a_base_model_that_has_changed_since_the_run_is_refused(
     assert json.loads((other / "manifest.json").read_text())["model_files"] == before
     with pytest.raises(RunDirectoryError, match="is not what it was when the run began"):
         origins([other], tmp_path / "models")
+
+
+def test_a_base_from_the_hub_is_probed_at_the_commit_that_the_run_began_with(
+    keeping: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = "a" * 40, "b" * 40
+    home = tmp_path / "hub" / "models--acme--tiny"
+    for commit in (old, new):
+        shutil.copytree(tiny_model, home / "snapshots" / commit)
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text(new)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home.parent))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    files = locate("acme/tiny", old).hashes()
+    stated = read_json(keeping / "manifest.json")
+    described = {"stream": stated["stream"], "config": stated["config"] | {"model": "acme/tiny"}}
+    changes = {"model_revision": old, "model_files": files, "config_hash": config_hash(described)}
+    run = edited(keeping, tmp_path, **described, **changes)
+    (origin,) = origins([run], tmp_path / "models")
+    probe = Probe("facts", 2, (), options_of(origin.config))
+    assert probe.cell(origin, None, 5).model == str(home / "snapshots" / old)

@@ -14,9 +14,11 @@ from typer.testing import CliRunner
 import cl_bench
 from cl_bench.cli.app import app
 from cl_bench.contract.errors import UsageError
-from cl_bench.execution.settings import RunConfig
+from cl_bench.execution.presets import names, preset_of
+from cl_bench.execution.settings import RunConfig, configure
 from cl_bench.metrics.stats.student import ONE_SEED, Estimate
 from cl_bench.metrics.undefined import Undefined
+from cl_bench.model.named import MODELS, resolve
 from cl_bench.plasticity.origins import Origin
 from cl_bench.plasticity.probe import Probe, departures, options_of
 from cl_bench.plasticity.probes import final_accuracy, probe_plasticity, rows
@@ -29,6 +31,12 @@ from cl_bench.sweep.backends.backend import BackendConfig, CellOutcome
 from cl_bench.sweep.cell import Cell
 from cl_bench.sweep.display import Quiet
 from tests.tables import row
+
+
+def model_of(preset: str) -> str:
+    """A model that a preset belongs to."""
+    return preset_of(None, preset).model or "embedded"
+
 
 CONFIG = RunConfig(learner="rl", model="base", seed=5)
 OPTIONS = options_of(CONFIG)
@@ -72,6 +80,48 @@ def test_a_probe_asks_its_model_as_the_run_did() -> None:
     }
     (told,) = departures(Probe("facts", 20, (), OPTIONS), [other])
     assert "precision pure-bf16 (the probes: none), thinking off (the probes: none)" in told
+
+
+OTHER_RL: dict[str, Any] = {
+    "seed_prompt": "think .",
+    "warmup_steps": 3,
+    "max_grad_norm": 0.5,
+    "epochs_per_batch": 2,
+    "loss_average": "exercise",
+    "kl_beta": 0.01,
+}
+
+
+def test_a_probe_learns_with_all_settings_of_rl_of_the_run() -> None:
+    usual = RunConfig(learner="rl", seed=5)
+    other = replace(usual, learning=RLConfig(seed=5, **OTHER_RL))
+    told = options_of(other)
+    assert told == options_of(usual) | OTHER_RL
+    origin = replace(A, config=other)
+    assert not list(departures(Probe("facts", 20, (), told), [origin]))
+    (line,) = departures(Probe("facts", 20, (), options_of(usual)), [origin])
+    assert "kl_beta 0.01 (the probes: 0.0)" in line
+    assert all(f"{name} " in line for name in OTHER_RL)
+
+
+def test_a_run_that_a_server_sampled_for_is_told_to_be_probed_without() -> None:
+    served = replace(A, config=replace(CONFIG, sampler="vllm:http://localhost:8000"))
+    (told,) = departures(Probe("facts", 20, (), options_of(served.config)), [served])
+    assert told.endswith("sampler vllm:http://localhost:8000 (the probes: transformers)")
+
+
+@pytest.mark.parametrize("model", [*MODELS, *map(model_of, names())])
+def test_what_probes_are_not_told_is_the_same_from_a_base_and_from_a_model_s_folder(
+    model: str, tmp_path: Path
+) -> None:
+    """A preset belongs to the base by its name; the folder of a trained model has another one."""
+    own = configure(learner="rl", model=model)
+    options = options_of(own)
+    folder = tmp_path / "stage-1"
+    if model == "embedded":
+        folder = Path(resolve(model))
+    probes = [configure(learner="rl", model=m, **options) for m in (model, str(folder))]
+    assert probes[0].learning == probes[1].learning == own.learning
 
 
 def test_settings_can_be_given() -> None:

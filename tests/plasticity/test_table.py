@@ -44,7 +44,7 @@ def test_text_has_a_row_per_model_and_calls_internals_diagnostics() -> None:
     assert [line for line in lines if not line.startswith("──")] == [
         "Plasticity: RL on facts for 40 steps from each model",
         "Every probe: 2,560 samples, 8 problems × 8 a step, learning rate 0.0006",
-        "Other settings: those of results/one",
+        "Other settings of RL: those of results/one",
         "Means over the seeds [95 % interval over them]",
         "run after stage seeds accuracy from base ratio",
         "results/one 1 math 0,1 60.0 % [50.0, 70.0] 75.0 % [70.0, 80.0] 0.80× [0.75, 0.81]",
