@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cl_bench.contract.errors import UsageError
 from cl_bench.contract.micro import Level, MicroDomain, Slip, micro_domain, verify
 from cl_bench.contract.prompts import Message, chat, instructions, reflection
 from cl_bench.contract.settings import setting, settle
@@ -206,6 +207,15 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         settle(self)
+        if self.layers % 2:
+            raise UsageError(
+                f"layers is {self.layers}, but must be an even number, as in layers=4."
+            )
+        if self.width % (2 * self.heads):
+            raise UsageError(
+                f"width is {self.width} with heads={self.heads}, but must be a multiple of twice "
+                f"the heads, as in width={2 * self.heads * max(1, self.width // (2 * self.heads))}."
+            )
 
 
 def phase(step: int, config: TrainingConfig) -> Phase:

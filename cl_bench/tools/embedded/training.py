@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,6 +31,8 @@ from cl_bench.tools.embedded.tokenizer import build_tokenizer
 
 BUCKETS = (64, 96, 128, 192, 256)
 IGNORE = -100
+_FREE = ("steps", "device", "compile", "checkpoint_minutes")
+"""Settings that a training may go on with in another way than it began."""
 
 
 @dataclass
@@ -43,14 +46,18 @@ class _State:
 def train(
     config: TrainingConfig, out: Path, report: Callable[[str], None] = print
 ) -> PreTrainedTokenizerFast:
-    """Train into the Hugging Face folder `out`; an interrupted call goes on from its checkpoint."""
+    """Train into the Hugging Face folder `out`; an interrupted call goes on from its checkpoint.
+
+    Raises `UsageError` if that is of another training.
+    """
     _require_place(out, config.device)
+    checkpoint = _checkpoint(out / "checkpoint.pt", config)
     torch.manual_seed(config.seed)
     tokenizer = build_tokenizer()
     model = build_model(config, tokenizer)
     model.to(torch.device(config.device))  # type: ignore[arg-type]
     optimizers = _optimizers(model, config)
-    state = _restore(out / "checkpoint.pt", model, optimizers)
+    state = _restore(checkpoint, model, optimizers)
     forward = torch.compile(model, dynamic=False) if config.compile else model
     batches = _batches(Corpus(config.seed), tokenizer, config, state)
     started, saved = time.monotonic() - state.seconds, time.monotonic()
@@ -69,7 +76,7 @@ def train(
                 f"{TOKENS.text(state.tokens)} tokens, {COUNT.text(speed)} a second"
             )
         if time.monotonic() - saved > 60 * config.checkpoint_minutes or state.step == config.steps:
-            _save(out, model, tokenizer, optimizers, state)
+            _save(out, config, model, tokenizer, optimizers, state)
             saved = time.monotonic()
     return tokenizer
 
@@ -199,6 +206,7 @@ def _pad(
 
 def _save(
     out: Path,
+    config: TrainingConfig,
     model: Lfm2ForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
     optimizers: list[torch.optim.Optimizer],
@@ -208,6 +216,7 @@ def _save(
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     checkpoint = {
+        "config": asdict(config),
         "model": model.state_dict(),
         "optimizers": [optimizer.state_dict() for optimizer in optimizers],
         "state": asdict(state),
@@ -216,10 +225,33 @@ def _save(
     (out / "checkpoint.tmp").replace(out / "checkpoint.pt")
 
 
-def _restore(path: Path, model: Lfm2ForCausalLM, optimizers: list[torch.optim.Optimizer]) -> _State:
+def _checkpoint(path: Path, config: TrainingConfig) -> dict[str, Any] | None:
+    """What an earlier call left at `path`, if it did; one of another training is a `UsageError`."""
     if not path.exists():
+        return None
+    found: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    then, now, step = found.get("config", {}), asdict(config), found["state"]["step"]
+    for name in (name for name in now if name not in _FREE):
+        if then.get(name) != now[name]:
+            raise UsageError(
+                f"{path} is of a training with {name} {then.get(name, 'not noted')}, but {name} is "
+                f"{now[name]}. Give {name} as it was, or another --out."
+            )
+    if step > config.steps:
+        raise UsageError(
+            f"{path} is of step {step:,}, but steps is {config.steps:,}. Give as many or more, or "
+            "another --out."
+        )
+    return found
+
+
+def _restore(
+    checkpoint: dict[str, Any] | None,
+    model: Lfm2ForCausalLM,
+    optimizers: list[torch.optim.Optimizer],
+) -> _State:
+    if checkpoint is None:
         return _State()
-    checkpoint = torch.load(path, weights_only=True)
     model.load_state_dict(checkpoint["model"])
     for optimizer, saved in zip(optimizers, checkpoint["optimizers"], strict=True):
         optimizer.load_state_dict(saved)

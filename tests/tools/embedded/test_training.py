@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cl_bench.contract.errors import UsageError
 from cl_bench.contract.prompts import chat
 from cl_bench.model.policy import Policy
 from cl_bench.tools.embedded.corpus import TrainingConfig, phase
@@ -45,6 +46,35 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(tmp_path: Path) -> 
     after = torch.load(tmp_path / "model" / "checkpoint.pt", weights_only=True)
     assert (before["state"]["step"], after["state"]["step"]) == (3, 6)
     assert after["state"]["documents"] > before["state"]["documents"]
+
+
+def test_a_checkpoint_of_another_training_is_refused_and_stays(tmp_path: Path) -> None:
+    home = tmp_path / "model"
+    train(replace(CONFIG, steps=2), home, silent)
+    before = (home / "checkpoint.pt").read_bytes()
+    for changes, said in (
+        ({"width": 64}, r"training with width 32, but width is 64\. Give width as it was"),
+        ({"seed": 5, "steps": 2}, "training with seed 0, but seed is 5"),
+        ({"muon_lr": 0.5}, "training with muon_lr 0.02, but muon_lr is 0.5"),
+        ({"steps": 1}, "is of step 2, but steps is 1"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            train(replace(CONFIG, **changes), home, silent)
+    assert (home / "checkpoint.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        ({"layers": 3}, "layers is 3, but must be an even number"),
+        ({"width": 130, "heads": 4}, "width is 130 with heads=4, .* as in width=128"),
+        ({"width": 2, "heads": 256}, "width is 2 with heads=256, .* as in width=512"),
+        ({"width": 12, "heads": 4}, "must be a multiple of twice the heads, as in width=8"),
+    ],
+)
+def test_a_size_that_no_such_model_has_is_refused(size: dict[str, int], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        TrainingConfig(**size)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("layers", [2, 4])
