@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.plugins import STREAM_SEPARATOR
+from cl_bench.contract.text import printable
 from cl_bench.contract.validation import COUNTS, whole_number
 
 from ..data.columns import COLUMNS
@@ -23,7 +24,8 @@ _SAID = ("revision", "licence", "citation")
 _MOST = 20_000
 """Rows of each split that are read of a data set without an entry."""
 _MEANT = re.compile(r"hub/[^/?\s]+(?:/[^/?\s]+)?(?:\?.*)?", re.DOTALL)
-_PATH = re.compile(r"[\w.-]+/[\w.-]+")
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_SHOWN = 60
 
 
 def known(name: str) -> bool:
@@ -50,12 +52,7 @@ class Asked:
     @property
     def most(self) -> int:
         """Rows of each split that are read; 0: all."""
-        given = self.options.get("rows", "")
-        if not given:
-            return self.entry.most
-        return whole_number(
-            f"rows of {self.name}", int(given) if given.isdigit() else given, COUNTS
-        )
+        return int(self.options.get("rows") or self.entry.most)
 
     def named(self, *, commit: str = "") -> str:
         """The name with the options that change scores and, as a reference, with those that do not.
@@ -72,6 +69,17 @@ class Asked:
 
 
 def parse(name: str) -> Asked:
+    """What a name that is `known` asks for; what cannot be asked is a `UsageError`."""
+    asked = _parsed(name)
+    rows = asked.options.get("rows")
+    if rows:
+        is_number = _NUMBER.fullmatch(rows) is not None
+        shown = printable(rows, _SHOWN)
+        whole_number(f"rows of {asked.name}", int(rows) if is_number else shown, COUNTS)
+    return asked
+
+
+def _parsed(name: str) -> Asked:
     path, _, text = name.partition("?")
     path = unquote(path.removeprefix("hub/"))
     entry = SETS.get(path)

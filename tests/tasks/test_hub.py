@@ -257,6 +257,8 @@ REFUSED = {
     "a value that no row has": ("hub/mmlu?subject=anatmy", "Did you mean 'anatomy'?"),
     "hops that no claim has": ("hub/hover?hops=7", "Known: 2, 3, 4"),
     "no number of rows": ("hub/gsm8k?rows=many", "rows of hub/gsm8k"),
+    "a raised digit": ("hub/gsm8k?rows=²", "rows of hub/gsm8k is '²', but must be a whole number"),
+    "more digits than Python reads": (f"hub/gsm8k?rows={'9' * 5000}", "must be a whole number"),
     "a split that it has not": ("hub/gsm8k?split=dev", "Known: test, train"),
     "a column that it has not": ("hub/acme/questions?prompt=txt", "Did you mean 'text'?"),
     "no column of prompts": ("hub/acme/questions", "has no column of prompts. It has: text, gold"),
@@ -274,6 +276,12 @@ def test_what_cannot_be_used_is_refused_in_one_line(what: str) -> None:
         DOMAINS.load(name)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_number_of_rows_is_read_before_the_hub_is_asked() -> None:
+    with pytest.raises(UsageError, match="rows of hub/gsm8k is 'many'"):
+        DOMAINS.load("hub/gsm8k?rows=many")
 
 
 @pytest.mark.parametrize(
