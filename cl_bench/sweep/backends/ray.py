@@ -290,7 +290,7 @@ def _require_address(address: str) -> None:
         return
     host, _, port = address.rpartition(":")
     shown = printable(repr(address), 100)
-    if "/" in host or not host or not port.isdigit():
+    if "/" in host or not host or not port.isdecimal():
         raise UsageError(
             f"ray_address is {shown}, but must be HOST:PORT, as `ray start --head` prints it, "
             "auto or local. Sweeps are started on a machine of the cluster."

@@ -152,7 +152,7 @@ def test_an_address_where_nobody_answers_is_told(tmp_path: Path) -> None:
         address = f"127.0.0.1:{unused.getsockname()[1]}"
         with pytest.raises(UsageError, match=f"Nobody answers at ray_address '{address}'"):
             open_backend(tmp_path, BackendConfig(backend="ray", ray_address=address))
-    for wrong in ("there", "ray://there:10001"):
+    for wrong in ("there", "there:²", "ray://there:10001"):
         with pytest.raises(UsageError, match="must be HOST:PORT"):
             open_backend(tmp_path, BackendConfig(backend="ray", ray_address=wrong))
 
