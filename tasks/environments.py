@@ -13,13 +13,12 @@ import asyncio
 import hashlib
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from cl_bench.contract.errors import UsageError, unknown
 from cl_bench.contract.plugins import STREAM_SEPARATOR
@@ -28,7 +27,7 @@ from cl_bench.contract.text import one_line, printable
 
 from .data.columns import DataItem, Reading
 from .data.domain import DataDomain, Origin, data_domain
-from .data.name import spelled_options
+from .data.name import read_options, spelled_options
 from .data.reading import DataTable
 from .data.usable import digest, usable
 from .data.verifiers import scored
@@ -59,18 +58,10 @@ def load(name: str) -> DataDomain:
     """The domain of an environment; what cannot be one is a `UsageError`."""
     if name not in _loaded:
         bare, _, text = name.partition("?")
-        options = dict(sorted(_options(text)))
+        options = read_options(text)
         own = f"{bare}{spelled_options(options)}"
         _loaded[name] = _loaded[own] = _loaded.get(own) or _domain(own, bare, options)
     return _loaded[name]
-
-
-def _options(text: str) -> Iterator[tuple[str, str]]:
-    for part in filter(None, text.split("&")):
-        key, equals, value = part.partition("=")
-        if not equals:
-            raise UsageError(f"The option {key!r} has no value. Write {key}=VALUE.")
-        yield key, unquote(value)
 
 
 def _domain(name: str, bare: str, options: Mapping[str, str]) -> DataDomain:

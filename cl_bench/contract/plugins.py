@@ -32,6 +32,8 @@ PLACE = re.compile(r"[\w.]+\s*:\s*[\w.]+(?:\s*\[.*\])?")
 """The form of an entry point's object: `module:attribute`."""
 STREAM_SEPARATOR = "-to-"
 """Joins the domains in the name of a stream."""
+QUOTED_SEPARATOR = "%2Dto%2D"
+"""The same inside the value of an option, where it joins nothing."""
 
 Check = Callable[[Any, str], str]
 """Returns what is wrong with an object of this full name, or an empty text."""

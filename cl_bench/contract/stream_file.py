@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from cl_bench.contract.errors import UsageError, unknown
+from cl_bench.contract.plugins import QUOTED_SEPARATOR, STREAM_SEPARATOR
 from cl_bench.contract.registry import DOMAINS
 from cl_bench.contract.stream import (
     DEFAULT_ROLLOUTS,
@@ -109,7 +110,7 @@ def _reference(path: Path, where: str, domain: str, options: Any) -> str:
             "texts, true and false, and lists of them, as in options = { max_value = 20 }."
         )
     domain = _beside(path, domain)
-    given = "&".join(f"{name}={quote(_plain(value))}" for name, value in options.items())
+    given = "&".join(f"{name}={_quoted(_plain(value))}" for name, value in options.items())
     if not given:
         return domain
     return f"{domain}{'&' if '?' in domain else '?'}{given}"
@@ -122,6 +123,11 @@ def _beside(path: Path, domain: str) -> str:
     if name not in DOMAINS.table and beside.is_file():
         return f"{beside.resolve()}{mark}{options}"
     return domain
+
+
+def _quoted(value: str) -> str:
+    """Return a value as it stands in a name, in which some texts join options and domains."""
+    return quote(value).replace(STREAM_SEPARATOR, QUOTED_SEPARATOR)
 
 
 def _plain(value: object) -> str:

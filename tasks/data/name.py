@@ -10,7 +10,7 @@ from typing import NoReturn
 from urllib.parse import unquote
 
 from cl_bench.contract.errors import UsageError, did_you_mean, unknown
-from cl_bench.contract.plugins import STREAM_SEPARATOR
+from cl_bench.contract.plugins import QUOTED_SEPARATOR, STREAM_SEPARATOR
 from cl_bench.contract.registry import DOMAINS
 
 from .columns import COLUMNS
@@ -71,16 +71,24 @@ def parse(name: str) -> Name:
     return found
 
 
-def read_options(text: str, allowed: Collection[str], kind: str) -> dict[str, str]:
-    """The options after a question mark, sorted; others than the `allowed` are a `UsageError`."""
-    options = {}
+def read_options(
+    text: str, allowed: Collection[str] | None = None, kind: str = ""
+) -> dict[str, str]:
+    """The options after a question mark, sorted.
+
+    Others than the `allowed`, if only some are, and one given twice are a `UsageError`.
+    """
+    options: dict[str, str] = {}
     for part in filter(None, text.split("&")):
         name, equals, value = part.partition("=")
-        name = SPELLINGS.get(name, name)
-        if name not in allowed:
-            raise unknown(kind, name, allowed)
+        if allowed is not None:
+            name = SPELLINGS.get(name, name)
+            if name not in allowed:
+                raise unknown(kind, name, allowed)
         if not equals:
             raise UsageError(f"The option {name!r} has no value. Write {name}=VALUE.")
+        if name in options:
+            raise UsageError(f"The option {name!r} is given twice. Give it once.")
         options[name] = unquote(value)
     return dict(sorted(options.items()))
 
@@ -121,4 +129,4 @@ def _no_file(path: Path) -> NoReturn:
 
 
 def _quoted(value: str) -> str:
-    return value.replace("%", "%25").replace("&", "%26").replace(STREAM_SEPARATOR, "%2Dto%2D")
+    return value.replace("%", "%25").replace("&", "%26").replace(STREAM_SEPARATOR, QUOTED_SEPARATOR)

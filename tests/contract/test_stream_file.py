@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,6 +48,15 @@ def test_parameters_may_be_texts_and_lists(tmp_path: Path) -> None:
     )
     assert one == other
     assert one.domain == "gym/basic_arithmetic?operators=+,-"
+
+
+def test_an_option_may_hold_what_joins_domains_and_options(tmp_path: Path) -> None:
+    rows = "".join(f'{{"prompt": "{n}?", "answer": "a-to-b & {n}%"}}\n' for n in range(60))
+    (tmp_path / "ways.jsonl").write_text(rows, encoding="utf-8")
+    pattern = "^a-to-b & [0-9]+%$"
+    stage = f'[[stage]]\ndomain = "ways.jsonl"\noptions = {{ pattern = "{pattern}" }}'
+    domain: Any = DOMAINS.load(stream(write(tmp_path, stage)).stages[0].source)
+    assert domain.verifier.pattern == pattern
 
 
 def test_what_a_stage_trains_on_cannot_be_kept_outside(tmp_path: Path) -> None:

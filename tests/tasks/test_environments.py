@@ -145,6 +145,8 @@ def test_its_settings_are_options_and_part_of_its_identity(installed: Any) -> No
     assert stream(f"{name}?most=20-to-math").domains == (domain.name, "math")
     with pytest.raises(UsageError, match=r"Unknown option of .*'mots'. Did you mean 'most'\?"):
         DOMAINS.load(f"{name}?mots=20")
+    with pytest.raises(UsageError, match="The option 'most' is given twice"):
+        DOMAINS.load(f"{name}?most=20&most=30")
     with pytest.raises(UsageError, match="cannot load its tasks: ValidationError"):
         DOMAINS.load(f"{name}?most=some")
 

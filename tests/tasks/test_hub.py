@@ -257,6 +257,7 @@ REFUSED = {
     "a value that no row has": ("hub/mmlu?subject=anatmy", "Did you mean 'anatomy'?"),
     "hops that no claim has": ("hub/hover?hops=7", "Known: 2, 3, 4"),
     "no number of rows": ("hub/gsm8k?rows=many", "rows of hub/gsm8k"),
+    "an option that is given twice": ("hub/gsm8k?rows=20&rows=30", "'rows' is given twice"),
     "a raised digit": ("hub/gsm8k?rows=²", "rows of hub/gsm8k is '²', but must be a whole number"),
     "more digits than Python reads": (f"hub/gsm8k?rows={'9' * 5000}", "must be a whole number"),
     "a split that it has not": ("hub/gsm8k?split=dev", "Known: test, train"),
