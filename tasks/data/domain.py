@@ -81,9 +81,9 @@ def _require_answers(table: DataTable, items: Sequence[DataItem], verifier: Veri
             verifier.answer(item)
         except ValueError as error:
             raise UsageError(
-                f"The answer {one_line(item.answer, 60)!r} in {table.place(item.number)} {error}, "
-                f"which the verifier {verifier.name} needs. Mend it, or name another verifier, "
-                "such as verifier=exact."
+                f"The verifier {verifier.name} cannot judge by the answer "
+                f"{one_line(item.answer, 60)!r} in {table.place(item.number)}, because it {error}. "
+                "Mend it, or name another verifier, such as verifier=exact."
             ) from error
 
 

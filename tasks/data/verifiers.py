@@ -71,7 +71,7 @@ class Verifier(Protocol):
         ...
 
     def answer(self, item: DataItem) -> str:
-        """The right answer as tables show it; `ValueError` says why the row has none."""
+        """The right answer as tables show it; a `ValueError` that it "is no number" or the like."""
         ...
 
     def solution(self, item: DataItem) -> str:
@@ -151,7 +151,10 @@ class JsonValue(Compared):
     """The same JSON value as the right one, wherever in the response it stands."""
 
     def answer(self, item: DataItem) -> str:
-        json_values.read(item.answer)
+        try:
+            json_values.read(item.answer)
+        except ValueError as error:
+            raise ValueError(f"is no JSON ({error})") from error
         return item.answer
 
     def solution(self, item: DataItem) -> str:

@@ -90,7 +90,10 @@ FILES: dict[str, tuple[str, bytes, str]] = {
     "a text where a number is needed": (
         "my.jsonl?verifier=number",
         lines([row | {"answer": f"about {n}"} for n, row in enumerate(ROWS)]),
-        "The answer 'about 0' in line 1 .* is no number, which the verifier number needs"),
+        "verifier number cannot judge by .* 'about 0' in line 1 .*, because it is no number"),
+    "a text where JSON is needed": (
+        "my.jsonl?verifier=json", lines([row | {"answer": "a0"} for row in ROWS]),
+        r"verifier json cannot .* 'a0' in line 1 of .*, because it is no JSON \(Expecting value"),
     "a text where a letter is needed": (
         "my.jsonl?verifier=choice", lines([row | {"answer": "AB"} for row in ROWS]),
         "is no letter of a choice"),
