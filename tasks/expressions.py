@@ -40,7 +40,7 @@ def numbers_in(text: str) -> Counter[int]:
 def reaching(target: int, numbers: Sequence[int]) -> str | None:
     """An expression that comes to `target` and has each of `numbers` at most once, or None."""
     # Differences are taken of the larger: what comes to a negative number is the other way round.
-    found = _reached(Fraction(abs(target)), [(Fraction(n), str(n)) for n in numbers])
+    found = _reached(Fraction(abs(target)), [(Fraction(n), str(n)) for n in numbers], set())
     return f"-{found}" if found and target < 0 else found
 
 
@@ -54,14 +54,19 @@ def _value(node: ast.expr) -> Fraction:
     raise ValueError(ast.dump(node))
 
 
-def _reached(target: Fraction, parts: list[_Part]) -> str | None:
+def _reached(target: Fraction, parts: list[_Part], tried: set[tuple[Fraction, ...]]) -> str | None:
+    """As `reaching`; the values of `tried` do not come to the target, however they came about."""
+    values = tuple(sorted(value for value, _ in parts))
+    if values in tried:
+        return None
+    tried.add(values)
     for value, text in parts:
         if value == target:
             return text
     for i, j in combinations(range(len(parts)), 2):
         rest = [part for k, part in enumerate(parts) if k not in (i, j)]
         for joined in _joined(parts[i], parts[j]):
-            found = _reached(target, [*rest, joined])
+            found = _reached(target, [*rest, joined], tried)
             if found is not None:
                 return found
     return None

@@ -233,6 +233,13 @@ def test_a_pattern_that_backtracks_forever_is_a_score_of_0(
     assert verdict(found, "aaa", "aaaa").score == 1
 
 
+def test_a_target_that_six_numbers_do_not_reach_is_told_in_seconds(domain: Write) -> None:
+    started = time.perf_counter()
+    with pytest.raises(UsageError, match=r"line 1 .*, because it cannot be reached from its num"):
+        domain([f"{10**9 + n} from 1 2 3 4 5 6" for n in range(12)], "?verifier=countdown")
+    assert time.perf_counter() - started < 10
+
+
 def test_formulas_are_compared_in_any_thread(domain: Write) -> None:
     found = domain(FORMULAS, "?verifier=math")
     scores: list[float] = []
