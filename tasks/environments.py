@@ -14,6 +14,7 @@ import hashlib
 import inspect
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from itertools import islice
@@ -272,7 +273,9 @@ def reward_of(task: Any, response: str) -> float:
         ok=True,
     )
     try:
-        asyncio.run(task.score(trace))
+        # This thread may be inside a loop, as a notebook's is, and then cannot run another.
+        with ThreadPoolExecutor(1) as other:
+            other.submit(asyncio.run, task.score(trace)).result()
     except Exception:  # noqa: BLE001 - foreign code, and hostile text
         return 0.0
     return float(trace.reward)

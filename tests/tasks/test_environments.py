@@ -5,6 +5,7 @@ Needs the extra `verifiers`: `tox -e verifiers`.
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import sys
 from pathlib import Path
@@ -133,6 +134,16 @@ def test_a_single_turn_environment_is_a_domain_and_its_rewards_are_the_score(
     assert len(domain.items) == 60
     assert domain.name == "verifiers/small-sums"
     assert check_task("verifiers/small-sums") == []
+
+
+@needed
+def test_it_judges_inside_a_running_loop_as_in_a_notebook(installed: Any) -> None:
+    task, problem = first(DOMAINS.load(installed("small-sums")))
+
+    async def judged() -> float:
+        return task.verify(problem, r"\boxed{12}").score
+
+    assert asyncio.run(judged()) == 1
 
 
 @needed
