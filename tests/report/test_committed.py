@@ -91,7 +91,7 @@ def test_the_real_models_board_has_six_seeds_of_each_learner(again: ReportFiles)
     (board,) = (
         board for board in again.contents.leaderboard.boards if board.key.model_name == "smollm2"
     )
-    assert {row.learner for row in board.rows} == {"rl", "prompt", "fst", "rl-kl"}
+    assert {row.learner for row in board.rows} == {"rl", "prompt", "fst", "rl-kl", "sft"}
     assert {len(row.status) for row in board.rows} == {6}
     assert {status for row in board.rows for status in row.status.values()} == {"done"}
 
