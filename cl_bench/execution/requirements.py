@@ -372,10 +372,9 @@ def _rounds(config: RunConfig, stream: Stream) -> int:
         return ceil(stream.steps / learning.round_every)  # the first is before the first step
     if not isinstance(learning, ConsecutiveRoundsConfig):
         return 1
-    times = len(stream.stages) if config.announced else 1
     if learning.AT_EVERY_EVALUATION:
-        times = _evaluated(config, stream)
-    return learning.consecutive_rounds * times
+        return learning.consecutive_rounds * _evaluated(config, stream)
+    return learning.consecutive_rounds * (len(stream.stages) if config.announced else 1)
 
 
 def _evaluated(config: RunConfig, stream: Stream) -> int:

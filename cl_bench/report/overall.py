@@ -106,9 +106,11 @@ def _seeds_note(having: _ByBoard, ranked: Sequence[_Key]) -> list[str]:
         if left:
             seeds = (_numbers({*boards} - {*left}), _numbers(left))
             cut.setdefault(seeds, []).append(learner_label(key[0]))
-    said = [f"{' and '.join(who)}: {kept}, without {left}" for (kept, left), who in cut.items()]
-    if len(said) == 1 and sum(map(len, cut.values())) == len(ranked):
-        said = [said[0].partition(": ")[2]]
+    alike = len(cut) == 1 and len(*cut.values()) == len(ranked)
+    said = [
+        f"{'' if alike else ' and '.join(who) + ': '}{kept}, without {left}"
+        for (kept, left), who in cut.items()
+    ]
     note = f"A mean is over the seeds that a learner has on every stream ({'; '.join(said)})"
     return [note] if said else []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -72,9 +73,9 @@ def test_a_checkpoint_of_another_training_is_refused_and_stays(tmp_path: Path) -
         ({"width": 12, "heads": 4}, "must be a multiple of twice the heads, as in width=8"),
     ],
 )
-def test_a_size_that_no_such_model_has_is_refused(size: dict[str, int], said: str) -> None:
+def test_a_size_that_no_such_model_has_is_refused(size: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        TrainingConfig(**size)  # type: ignore[arg-type]
+        TrainingConfig(**size)
 
 
 @pytest.mark.parametrize("layers", [2, 4])
